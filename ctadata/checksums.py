@@ -1,0 +1,113 @@
+"""adler32, md5 and sha: computed while bytes stream by; Digest, Repr-Digest and Checksums values read and written.
+
+Everywhere in the house a digest is a lower-case hexadecimal string under the name of its algorithm
+(`adler32`, `md5`, `sha`, `sha-256`, `sha-512`: the names of RFC 3230 and its registry).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import zlib
+from typing import Protocol
+
+_HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
+STRONGEST_FIRST = (*_HASHLIB, "adler32")
+"""The algorithms we can compute, the strongest first."""
+
+_MODULUS = 65521  # the largest prime below 2**16, RFC 1950 section 8.2
+
+
+class Hasher(Protocol):
+    """A digest in the making."""
+
+    algorithm: str
+
+    def update(self, block: bytes) -> None:
+        """Take in the next bytes."""
+
+    def hexdigest(self) -> str:
+        """The digest of all bytes so far, lower-case hexadecimal."""
+
+
+class Adler32:
+    """RFC 1950's checksum, what dCache stores of every file; 8 hexadecimal digits."""
+
+    algorithm = "adler32"
+
+    def __init__(self) -> None:
+        """Start with the checksum of nothing, 1."""
+        self.value = 1
+
+    def update(self, block: bytes) -> None:
+        """Take in the next bytes."""
+        self.value = zlib.adler32(block, self.value)
+
+    def hexdigest(self) -> str:
+        """The checksum so far."""
+        return f"{self.value:08x}"
+
+
+class _Hashlib:
+    def __init__(self, algorithm: str) -> None:
+        self.algorithm = algorithm
+        self._hash = hashlib.new(_HASHLIB[algorithm], usedforsecurity=False)
+
+    def update(self, block: bytes) -> None:
+        self._hash.update(block)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def hasher(algorithm: str) -> Hasher:
+    """A new digest; KeyError for an algorithm that is not in `STRONGEST_FIRST`."""
+    return Adler32() if algorithm == "adler32" else _Hashlib(algorithm)
+
+
+def adler32_combine(first: int, second: int, second_size: int) -> int:
+    """The adler32 of two pieces put together, from theirs and the second's size in bytes (zlib's formula)."""
+    low1, high1 = first & 0xFFFF, first >> 16
+    low2, high2 = second & 0xFFFF, second >> 16
+    low = (low1 + low2 - 1) % _MODULUS
+    high = (high1 + high2 + second_size * (low1 - 1)) % _MODULUS
+    return high << 16 | low
+
+
+def read_digests(value: str) -> dict[str, str]:
+    """Read `Digest` (RFC 3230), `Repr-Digest` (RFC 9530) or dCache's `Checksums` property.
+
+    Unknown algorithms and values that do not decode are left out: a digest that cannot be read proves nothing.
+    """
+    found: dict[str, str] = {}
+    for item in value.split(","):
+        name, _, text = item.strip().partition("=")
+        digest = _decode(name.strip().lower(), text.strip())
+        if digest:
+            found[name.strip().lower()] = digest
+    return found
+
+
+def _decode(name: str, text: str) -> str | None:
+    if name == "adler32":
+        # dCache pads to 8 digits today; older entries may lack the zeros in front
+        return text.lower().zfill(8) if text and all(c in "0123456789abcdefABCDEF" for c in text) else None
+    if name not in _HASHLIB:
+        return None
+    try:
+        raw = base64.b64decode(text.strip(":"), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw.hex() if len(raw) == hashlib.new(_HASHLIB[name], usedforsecurity=False).digest_size else None
+
+
+def want_digest() -> str:
+    """The `Want-Digest` of a download: any we can compute, adler32 first, as every dCache file has it."""
+    rest = [f"{name};q=0.{9 - i}" for i, name in enumerate(_HASHLIB)]
+    return ", ".join(["adler32", *rest])
+
+
+def strongest(digests: dict[str, str]) -> tuple[str, str] | None:
+    """The best (algorithm, digest) of those given that we can compute; None where there is none."""
+    return next(((name, digests[name]) for name in STRONGEST_FIRST if name in digests), None)

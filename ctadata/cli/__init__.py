@@ -1,0 +1,1 @@
+"""The commands: read arguments, call a session, set the exit code."""

@@ -1,0 +1,44 @@
+"""Entry: one line of a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from ctadata.paths import RemotePath
+
+NONE_KNOWN: Mapping[str, str] = MappingProxyType({})
+
+
+class Kind(StrEnum):
+    """What a name stands for."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file or collection, as the store tells of it; None is what the store did not say.
+
+    size:      bytes; None for collections and for files whose upload has not ended.
+    mtime:     seconds since 1970 UTC.
+    etag:      as sent, quotes included; equal etags mean equal content.
+    checksums: algorithm (``adler32``, ``md5``, ``sha-256``) to lower-case hexadecimal digits.
+    locality:  dCache's FileLocality: ONLINE, NEARLINE, ONLINE_AND_NEARLINE, NONE, UNAVAILABLE, LOST.
+    """
+
+    path: RemotePath
+    kind: Kind
+    size: int | None = None
+    mtime: float | None = None
+    etag: str | None = None
+    checksums: Mapping[str, str] = field(default=NONE_KNOWN)
+    locality: str | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether other entries may lie below it."""
+        return self.kind is Kind.DIRECTORY

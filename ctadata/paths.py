@@ -1,0 +1,152 @@
+"""RemotePath: the only place that touches slashes, percent-encoding, `~` and home; and the guard of local names.
+
+What a person types is a `Spelling` (from the root, from home, or relative); what the program works with is a
+`RemotePath`, always from the root of the store. Names are `str`; bytes that are not UTF-8 are carried as
+surrogates (PEP 383), so that every name a server has can be named back to it.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import quote, unquote
+
+from ctadata.errors import LocalError, UsageError
+
+MARK = ".ctadata-"
+"""How the names of our own temporaries begin, local and remote; listings hide such names."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RemotePath:
+    """A place in a store: the names from its root down; no name is empty, `.`, `..`, or holds a slash or NUL."""
+
+    parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no path may hold (UsageError)."""
+        for part in self.parts:
+            if part in ("", ".", "..") or "/" in part or "\0" in part:
+                raise UsageError(f"{printable(part)!r} cannot be a name in a remote path")
+
+    @classmethod
+    def parse(cls, text: str) -> RemotePath:
+        """Read a decoded path; doubled slashes and `.` are passed over, `..` is refused (UsageError)."""
+        return cls(tuple(part for part in text.split("/") if part not in ("", ".")))
+
+    @classmethod
+    def decode(cls, text: str) -> RemotePath:
+        """Read a percent-encoded path, as it stands in a URL (RFC 3986 section 2.1)."""
+        pieces = (unquote(piece, errors="surrogateescape") for piece in text.split("/"))
+        return cls(tuple(piece for piece in pieces if piece not in ("", ".")))
+
+    @property
+    def name(self) -> str:
+        """The last name; empty for the root."""
+        return self.parts[-1] if self.parts else ""
+
+    @property
+    def parent(self) -> RemotePath:
+        """The collection it lies in; the root's is the root."""
+        return RemotePath(self.parts[:-1])
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it is one of our own temporaries, which listings hide."""
+        return self.name.startswith(MARK)
+
+    def __truediv__(self, name: str) -> RemotePath:
+        """The entry of that name below this collection."""
+        return RemotePath((*self.parts, name))
+
+    def below(self, parts: Iterable[str]) -> RemotePath:
+        """The entry reached from here by these names."""
+        return RemotePath((*self.parts, *parts))
+
+    def relative_to(self, base: RemotePath) -> tuple[str, ...]:
+        """The names from `base` down to here; ValueError where this does not lie below it."""
+        if self.parts[: len(base.parts)] != base.parts:
+            raise ValueError(f"{self} does not lie below {base}")
+        return self.parts[len(base.parts) :]
+
+    @property
+    def encoded(self) -> str:
+        """As it stands in a URL: from `/`, each name percent-encoded but for `A-Za-z0-9_.-~`, no slash at the end."""
+        return "/" + "/".join(quote(part, safe="", errors="surrogateescape") for part in self.parts)
+
+    def __str__(self) -> str:
+        """From `/`, decoded, without a slash at the end."""
+        return "/" + "/".join(self.parts)
+
+
+class Anchor(StrEnum):
+    """What the path that a person typed starts from."""
+
+    ROOT = "root"
+    HOME = "home"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """A remote path as a person typed it.
+
+    anchor: `/a` starts from the root, `~/a` and `home:a` from home, `a` from what the verb says.
+    path:   the names after the anchor.
+    slash:  whether it ended in a slash: `a/` is a collection, or the contents of one.
+    """
+
+    anchor: Anchor
+    path: RemotePath
+    slash: bool
+
+    @classmethod
+    def read(cls, text: str) -> Spelling:
+        """Read an argument; UsageError where it holds `..`, or the shell has put the local home into it."""
+        _refuse_local_home(text)
+        for prefix in ("home:", "~/"):
+            if text.startswith(prefix):
+                rest = text[len(prefix) :]
+                return cls(Anchor.HOME, RemotePath.parse(rest), not rest or rest.endswith("/"))
+        if text == "~":
+            return cls(Anchor.HOME, RemotePath(), slash=False)
+        anchor = Anchor.ROOT if text.startswith("/") else Anchor.OPEN
+        return cls(anchor, RemotePath.parse(text), text.endswith("/"))
+
+
+def _refuse_local_home(text: str) -> None:
+    local = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  (a string comparison is meant)
+    if local.startswith("/") and (text == local or text.startswith(local + "/")):
+        rest = text[len(local) :].lstrip("/")
+        raise UsageError(
+            f"{printable(text)} is a directory of this machine: the shell has replaced ~",
+            hint=f"for your home on the storage write '~/{printable(rest)}' in quotes, or home:{printable(rest)}",
+        )
+
+
+def local_name(name: str, *, windows: bool = os.name == "nt") -> str:
+    """Give `name` back where a local file may bear it; LocalError where a server's name would lead elsewhere."""
+    bad = name in ("", ".", "..") or "/" in name or "\0" in name
+    if windows:
+        bad = bad or any(c in '\\:*?"<>|' or c < " " for c in name) or name[-1:] in (".", " ")
+    if bad:
+        raise LocalError("no local file can bear this name", path=printable(name))
+    return name
+
+
+def printable(text: str) -> str:
+    """`text` with every character that could steer a terminal written as an escape.
+
+    Control characters (C0, C1, DEL), bidirectional overrides, line separators and bytes that are not UTF-8
+    become `\\x1b`, `\\u202e` and so on; letters of all scripts stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if _harmless(c) else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _harmless(c: str) -> bool:
+    return unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")

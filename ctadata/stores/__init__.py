@@ -1,0 +1,1 @@
+"""Places that hold files, behind one small Store."""

@@ -1,0 +1,154 @@
+"""Store: the few things that every place with files can do; Features: what a place can do beyond, as data.
+
+The contract, tested for every store by one conformance suite (`tests/stores/suite.py`):
+
+- Methods raise the errors of `ctadata.errors` with `path` set: `NotFound`, `Forbidden`, `LoginNeeded`,
+  `AlreadyExists`, `StorageFull`, `TemporaryError` and the rest. A missing name is `NotFound`, never an empty answer.
+- A store repeats a request only until its first body byte. What breaks after that is raised as a retryable
+  error, and the caller decides.
+- A store may be used by many threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
+
+from ctadata.entries import NONE_KNOWN, Entry
+from ctadata.paths import RemotePath
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a store can do, as data, so that the engine asks and never guesses from a type.
+
+    atomic_put:      its own upload appears whole or not at all, and `new=True` is honoured.
+    moves:           `move` works, so an upload can go to a temporary name first.
+    keeps_mtime:     an upload's mtime may be kept; the entry tells whether it was.
+    digests:         algorithms it may tell of a file while transferring it; empty where it knows none.
+    lists_checksums: listings carry checksums.
+    redirects:       bytes come from elsewhere than the listing: uploads wait for the redirect before they send.
+    """
+
+    atomic_put: bool = False
+    moves: bool = True
+    keeps_mtime: bool = False
+    digests: tuple[str, ...] = ()
+    lists_checksums: bool = False
+    redirects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is known when the first byte of a read arrives.
+
+    start, total: where the bytes begin, and how long the whole file is (None: not said).
+    digests: of the whole file, algorithm to lower-case hexadecimal; only ones that were asked for.
+    etag: of the version that is being read, None where not said.
+    """
+
+    start: int
+    total: int | None
+    digests: Mapping[str, str] = field(default=NONE_KNOWN)
+    etag: str | None = None
+
+
+class Sink(Protocol):
+    """Where the bytes of a read go."""
+
+    def begin(self, delivery: Delivery) -> None:
+        """Bytes follow from `delivery.start` on; it may be 0 where a later start was asked (no ranges there).
+
+        Called again where the store had to start anew: what came since the last call is void.
+        """
+
+    def write(self, block: bytes) -> None:
+        """The next bytes."""
+
+
+class Source(Protocol):
+    """Where the bytes of an upload come from.
+
+    size:  bytes, exact.
+    mtime: seconds since 1970 UTC, None where there is none to keep.
+    """
+
+    size: int
+    mtime: float | None
+
+    def read(self, limit: int) -> bytes:
+        """At most `limit` next bytes; empty at the end."""
+
+    def rewind(self) -> None:
+        """Start again at the first byte: checksum and progress as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the store said of an upload that it took.
+
+    digests: computed by the store over what it received; empty where it said none.
+    etag:    of the new version, None where not said.
+    """
+
+    digests: Mapping[str, str] = field(default=NONE_KNOWN)
+    etag: str | None = None
+
+
+class Reading(Protocol):
+    """One version of one file, open for reading; the first read asks the store, later ones reuse its answer."""
+
+    def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
+        """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
+
+        Raises NotFound, Interrupted (short body), IntegrityError (another range than asked).
+        """
+
+    def close(self) -> None:
+        """End it, at the store as well (a dCache mover)."""
+
+    def __enter__(self) -> Self:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+
+
+class Store(Protocol):
+    """A place with files."""
+
+    features: Features
+
+    def info(self, path: RemotePath) -> Entry:
+        """The entry of one file or collection; NotFound where there is none."""
+
+    def list(self, path: RemotePath) -> Iterator[Entry]:
+        """The entries directly below a collection, in the store's order, as they arrive; itself is not among them.
+
+        NotFound where there is none; a file's listing is UsageError.
+        """
+
+    def open(self, path: RemotePath) -> Reading:
+        """A file, to be read; no request is sent before the first `send`."""
+
+    def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
+        """Upload a file; with `new`, AlreadyExists where the name is taken and the store can tell.
+
+        The collection above exists, or is made by the store.
+        """
+
+    def mkdir(self, path: RemotePath) -> None:
+        """Make a collection and those above it; one that exists is no error, a file there is AlreadyExists."""
+
+    def delete(self, path: RemotePath) -> None:
+        """Delete a file or an empty collection; NotFound where there is none."""
+
+    def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
+        """Rename a file; AlreadyExists where the target is taken and `replace` is False."""
+
+    def close(self) -> None:
+        """Let go of its connections."""
