@@ -10,6 +10,12 @@ from types import MappingProxyType
 from ctadata.paths import RemotePath
 
 NONE_KNOWN: Mapping[str, str] = MappingProxyType({})
+"""No digest at all."""
+
+
+def none_known() -> Mapping[str, str]:
+    """The default of fields that hold digests: a mapping proxy has no hash, so dataclasses want a factory."""
+    return NONE_KNOWN
 
 
 class Kind(StrEnum):
@@ -35,7 +41,7 @@ class Entry:
     size: int | None = None
     mtime: float | None = None
     etag: str | None = None
-    checksums: Mapping[str, str] = field(default=NONE_KNOWN)
+    checksums: Mapping[str, str] = field(default_factory=none_known, hash=False)
     locality: str | None = None
 
     @property

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
-from ctadata.entries import NONE_KNOWN, Entry
+from ctadata.entries import Entry, none_known
 from ctadata.paths import RemotePath
 
 
@@ -51,7 +51,7 @@ class Delivery:
 
     start: int
     total: int | None
-    digests: Mapping[str, str] = field(default=NONE_KNOWN)
+    digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
     etag: str | None = None
 
 
@@ -75,8 +75,13 @@ class Source(Protocol):
     mtime: seconds since 1970 UTC, None where there is none to keep.
     """
 
-    size: int
-    mtime: float | None
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def mtime(self) -> float | None:
+        """Seconds since 1970 UTC."""
 
     def read(self, limit: int) -> bytes:
         """At most `limit` next bytes; empty at the end."""
@@ -93,7 +98,7 @@ class Written:
     etag:    of the new version, None where not said.
     """
 
-    digests: Mapping[str, str] = field(default=NONE_KNOWN)
+    digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
     etag: str | None = None
 
 
@@ -141,11 +146,17 @@ class Store(Protocol):
         The collection above exists, or is made by the store.
         """
 
+    def digests(self, path: RemotePath) -> Mapping[str, str]:
+        """What the store knows of a stored file's digests; empty where it keeps none.
+
+        To be asked after an upload whose answer had none: a store that computes them late waits a little for them.
+        """
+
     def mkdir(self, path: RemotePath) -> None:
         """Make a collection and those above it; one that exists is no error, a file there is AlreadyExists."""
 
     def delete(self, path: RemotePath) -> None:
-        """Delete a file or an empty collection; NotFound where there is none."""
+        """Delete a file or an empty collection; NotFound where there is none, UsageError where it is not empty."""
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists where the target is taken and `replace` is False."""
