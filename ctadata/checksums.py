@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import zlib
+from collections.abc import Mapping
 from typing import Protocol
 
 _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
@@ -108,6 +109,6 @@ def want_digest() -> str:
     return ", ".join(["adler32", *rest])
 
 
-def strongest(digests: dict[str, str]) -> tuple[str, str] | None:
+def strongest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """The best (algorithm, digest) of those given that we can compute; None where there is none."""
     return next(((name, digests[name]) for name in STRONGEST_FIRST if name in digests), None)

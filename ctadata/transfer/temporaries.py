@@ -1,0 +1,71 @@
+"""The names of uploads on their way: hidden, ours, and telling whether the run that made them is dead.
+
+`.ctadata-<host>-<boot>-<pid>-<start>-<random>`: host and boot are short hashes, so that only a process on the same
+host can judge; start is the process's start time in clock ticks (proc(5), field 22), because process numbers come
+round again. A temporary from another host is taken for dead when it has not changed for a day.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+
+from ctadata.entries import Entry
+from ctadata.paths import MARK
+
+FOREIGN_AFTER = 86400.0
+"""Seconds after which an unchanged temporary from another host counts as dead."""
+
+
+def new_name() -> str:
+    """A name for an upload of this process."""
+    return f"{MARK}{_host()}-{_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
+
+
+def is_dead(entry: Entry, now: float | None = None) -> bool:
+    """Whether the run that made this temporary is certain to have ended (a day without change, if on another host)."""
+    fields = entry.path.name.removeprefix(MARK).split("-")
+    if not entry.path.name.startswith(MARK) or len(fields) != 5:
+        return False
+    host, boot, pid, start, _ = fields
+    if host != _host():
+        age = (time.time() if now is None else now) - entry.mtime if entry.mtime is not None else 0.0
+        return age > FOREIGN_AFTER
+    return boot != _boot() or not pid.isdigit() or _start_of(int(pid)) != start
+
+
+@functools.cache
+def _host() -> str:
+    # processes are told apart by number within one process namespace of one machine
+    words = (socket.gethostname(), _text("/etc/machine-id"), _link("/proc/self/ns/pid"))
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
+
+
+@functools.cache
+def _boot() -> str:
+    return hashlib.sha256(_text("/proc/sys/kernel/random/boot_id").encode()).hexdigest()[:8]
+
+
+def _start_of(pid: int) -> str:
+    """When the process started, in clock ticks since boot; empty where there is none of that number."""
+    stat = _text(f"/proc/{pid}/stat")
+    return stat.rpartition(")")[2].split()[19] if stat else ""
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return str(Path(path).readlink())
+    except OSError:
+        return ""

@@ -1,0 +1,117 @@
+"""Walking a tree with several threads, overlapped with what is done about its files.
+
+One walker serves the recursive listing, the download and the upload of a tree: `expand` says of a node (a
+directory) what lies in it: further nodes, which are walked too, and items, which come out of the iterator. The
+newest node is expanded first, so that few wait; at most `WAITING` items wait, so that memory does not grow with
+the tree.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+N = TypeVar("N")
+T = TypeVar("T")
+
+WAITING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Node(Generic[N]):
+    """Says of what `expand` yields that it is to be walked too."""
+
+    value: N
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: BaseException
+
+
+class _Walk(Generic[N, T]):
+    """The state of one walk: nodes to expand, those in work, items that wait."""
+
+    def __init__(self, roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]]) -> None:
+        self.expand = expand
+        self.nodes = list(roots)
+        self.working = 0
+        self.ended = False
+        self.change = threading.Condition()
+        self.items: queue.Queue[T | _Failure | None] = queue.Queue(WAITING)
+
+    def work(self) -> None:
+        """Expand nodes until none is left and nobody can find more."""
+        while (node := self._next()) is not None:
+            try:
+                self._expand(node.value)
+            except BaseException as error:  # noqa: BLE001  (raised again where the items are taken)
+                self._offer(_Failure(error))
+                self._end()
+            with self.change:
+                self.working -= 1
+                self.change.notify_all()
+        self._offer(None)
+
+    def _next(self) -> Node[N] | None:
+        with self.change:
+            while not self.nodes and self.working and not self.ended:
+                self.change.wait()
+            if not self.nodes or self.ended:
+                return None
+            self.working += 1
+            return Node(self.nodes.pop())
+
+    def _expand(self, node: N) -> None:
+        found: list[N] = []
+        for thing in self.expand(node):
+            if isinstance(thing, Node):
+                found.append(thing.value)
+            elif not self._offer(thing):
+                return
+        with self.change:
+            self.nodes.extend(reversed(found))
+            self.change.notify_all()
+
+    def _offer(self, item: T | _Failure | None) -> bool:
+        while not self.ended:
+            try:
+                self.items.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _end(self) -> None:
+        with self.change:
+            self.ended = True
+            self.change.notify_all()
+
+    def take(self, threads: int) -> Iterator[T]:
+        """The items, while the threads work; an error of `expand` is raised here."""
+        crew = [threading.Thread(target=self.work, name=f"walk-{i}", daemon=True) for i in range(threads)]
+        for thread in crew:
+            thread.start()
+        try:
+            left = threads
+            while left:
+                item = self.items.get()
+                if item is None:
+                    left -= 1
+                elif isinstance(item, _Failure):
+                    raise item.error
+                else:
+                    yield item
+        finally:
+            self._end()
+            for thread in crew:
+                thread.join()
+
+
+def walk(roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]], *, threads: int) -> Iterator[T]:
+    """Every item below `roots`, in no certain order across nodes; raises what `expand` raises."""
+    state: _Walk[N, T] = _Walk(roots, expand)
+    return state.take(threads)
