@@ -1,0 +1,136 @@
+"""Checks of single values: each takes a text and gives the value, or raises ValueError with words for the user.
+
+`base` is the directory that relative paths start from: that of the file they stand in, else the current one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import string
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from ctadata.errors import UsageError
+from ctadata.paths import RemotePath
+
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def text(value: str, base: Path) -> str:  # noqa: ARG001  (all checks have one signature)
+    """Any text that can stand in a line."""
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"{value!r} is empty or holds control characters")
+    return value
+
+
+def flag(value: str) -> bool:
+    """1, true, yes, on; 0, false, no, off; in any case."""
+    try:
+        return _FLAGS[value.strip().lower()]
+    except KeyError:
+        raise ValueError(f"must be true or false, not {value!r}") from None
+
+
+def count(low: int, high: int) -> Callable[[str, Path], int]:
+    """A whole number from `low` to `high`."""
+
+    def check(value: str, base: Path) -> int:  # noqa: ARG001
+        if not value.strip().isdecimal() or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}, not {value!r}")
+        return int(value)
+
+    return check
+
+
+def one_of(*words: str) -> Callable[[str, Path], str]:
+    """One of these words."""
+
+    def check(value: str, base: Path) -> str:  # noqa: ARG001
+        if value not in words:
+            raise ValueError(f"must be {' or '.join(words)}, not {value!r}")
+        return value
+
+    return check
+
+
+def address(value: str, base: Path) -> str:  # noqa: ARG001
+    """An https address, as written; http only where it leads to this machine (the token travels there)."""
+    _split(value)
+    return value
+
+
+def origin(value: str, base: Path) -> str:  # noqa: ARG001
+    """scheme://host[:port] in lower case, without a slash at the end (RFC 6454); the same rule for http."""
+    url = _split(value)
+    if url.path not in ("", "/"):
+        raise ValueError(f"must be an origin such as https://host:2880; the path {url.path!r} belongs into root")
+    return f"{url.scheme}://{url.netloc.lower()}"
+
+
+def _split(value: str) -> SplitResult:
+    wrong = ValueError(f"must be an https address such as https://host:2880, not {_harmless(value)!r}")
+    try:
+        url = urlsplit(value)
+        host = url.hostname or ""
+        url.port  # noqa: B018  (ValueError where it is no number)
+    except ValueError:
+        raise wrong from None
+    if url.scheme not in ("http", "https") or not host or not value.isprintable() or " " in value:
+        raise wrong
+    if "@" in url.netloc or "?" in value or "#" in value:
+        raise ValueError("must be an address without user, password, query or fragment")
+    if url.scheme == "http" and not _is_loopback(host):
+        raise ValueError(f"must be https, so that nobody reads the token on its way, not {value!r}")
+    return url
+
+
+def _harmless(value: str) -> str:
+    return value if "@" not in value else "one with a user or password in it"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def place(value: str, base: Path) -> Path:
+    """A local path, made absolute; `~` is the local home."""
+    return base / Path(text(value, base)).expanduser()
+
+
+def certificates(value: str, base: Path) -> Path:
+    """A local file or directory that exists."""
+    found = place(value, base)
+    if not found.exists():
+        raise ValueError(f"there is no {found}")
+    return found
+
+
+def root(value: str, base: Path) -> str:
+    """A remote path, from `/`."""
+    try:
+        return str(RemotePath.parse(text(value, base)))
+    except UsageError as error:
+        raise ValueError(error.what) from None
+
+
+def name(value: str, base: Path) -> str:
+    """A text that can stand for `{user}` in a path."""
+    if "/" in value or value in (".", ".."):
+        raise ValueError(f"{value!r} cannot be a user name")
+    return text(value, base)
+
+
+def template(value: str, base: Path) -> str:
+    """A remote path with `{user}` and no other field in it."""
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
+    except ValueError:
+        fields = [""]
+    if any(field != "user" for field in fields):
+        raise ValueError(f"{value!r} may hold {{user}} and no other braces")
+    root(value, base)
+    return value

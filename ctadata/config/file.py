@@ -1,0 +1,112 @@
+"""The user's file of settings: found, read and checked for its form; the values are read by `resolve`.
+
+::
+
+    default = "mine"
+
+    [profiles.mine]
+    door = "https://door.example.org:2880"
+
+    [profiles.cscs]
+    jobs = 16
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctadata.config.keys import BY_NAME
+from ctadata.errors import ConfigError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Profile names become file names of the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the file says: the default profile, and the tables of keys with their raw values."""
+
+    path: Path
+    exists: bool = False
+    default: str | None = None
+    profiles: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+def standard_place() -> Path:
+    """Where the file is looked for when nobody names one."""
+    import platformdirs
+
+    return platformdirs.user_config_path("ctadata") / "config.toml"
+
+
+def load(named: Path | None) -> Settings:
+    """Read the file; one that nobody named need not exist. ConfigError names the file, the table and the key."""
+    path = named if named is not None else standard_place()
+    try:
+        text = _read(path)
+    except FileNotFoundError:
+        if named is None:
+            return Settings(path)
+        raise ConfigError("there is no such file of settings", path=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"the settings cannot be read: {error.strerror}", path=str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("the settings are not UTF-8 text", path=str(path)) from None
+    return _settings(path, _parse(path, text))
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        # the door in it decides where the token is sent
+        if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
+            raise ConfigError(
+                "everybody on this machine may change these settings, and with them where your token goes",
+                hint=f"chmod o-w {path}",
+                path=str(path),
+            )
+        return file.read().decode()
+
+
+def _parse(path: Path, text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"this is not TOML: {error}", path=str(path)) from None
+
+
+def _settings(path: Path, document: Mapping[str, object]) -> Settings:
+    for key in document:
+        if key not in ("default", "profiles"):
+            raise ConfigError(f"unknown key {key!r}{near(key, ('default', 'profiles'))}", path=str(path))
+    default, profiles = document.get("default"), document.get("profiles", {})
+    if default is not None and not isinstance(default, str):
+        raise ConfigError(f"default: must be the name of a profile in quotes, not {default!r}", path=str(path))
+    if not isinstance(profiles, dict):
+        raise ConfigError("profiles: must be tables, such as [profiles.mine]", path=str(path))
+    for name, table in profiles.items():
+        _check_table(path, name, table)
+    return Settings(path, exists=True, default=default, profiles=profiles)
+
+
+def _check_table(path: Path, name: str, table: object) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"profile {name!r}: a name holds letters, digits, '.', '_' and '-' only", path=str(path))
+    if not isinstance(table, dict):
+        raise ConfigError(f"profiles.{name}: must be a table [profiles.{name}]", path=str(path))
+    for key in table:
+        if key not in BY_NAME:
+            raise ConfigError(f"[profiles.{name}]: unknown key {key!r}{near(key, BY_NAME)}", path=str(path))
+
+
+def near(word: str, known: Collection[str]) -> str:
+    """The question after the nearest known word, `; did you mean door?`; empty where none is near."""
+    match = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {match[0]}?" if match else ""

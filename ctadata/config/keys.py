@@ -1,0 +1,100 @@
+"""The keys of a profile, in one table: what each means, what values it takes, and how they are read and checked.
+
+The table drives the file of settings, the `CTADATA_<KEY>` variables, `cta-data-direct config` and the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ctadata.config import checks
+
+Check = Callable[[str, Path], object]
+"""Turns one text into a value, relative paths starting from the given directory; ValueError says what is wrong."""
+
+
+class Shape(StrEnum):
+    """What a key holds; the value completes the sentence `must be ...`."""
+
+    TEXT = "a text in quotes"
+    FLAG = "true or false"
+    COUNT = "a whole number"
+    LIST = "a list of texts"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a profile.
+
+    check:   applied to each text of it.
+    meaning: one sentence for the reference and for `config --help`.
+    """
+
+    name: str
+    shape: Shape
+    meaning: str
+    check: Check = checks.text
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"CTADATA_{self.name.upper()}"
+
+    def read(self, raw: object, base: Path) -> object:
+        """The value of what stands in a TOML file; ValueError says what is wrong. An empty text is None."""
+        match self.shape, raw:
+            case (Shape.FLAG, bool()):
+                return raw
+            case (Shape.COUNT, int()) if not isinstance(raw, bool):
+                return self.check(str(raw), base)
+            case (Shape.TEXT, str()):
+                return self.check(raw, base) if raw else None
+            case (Shape.LIST, str()):
+                return (self.check(raw, base),)
+            case (Shape.LIST, list()) if all(isinstance(item, str) for item in raw):
+                return tuple(self.check(item, base) for item in raw)
+        raise ValueError(f"must be {self.shape}, not {raw!r}")
+
+    def read_text(self, text: str, base: Path) -> object:
+        """The value of what stands in the environment or on the command line; lists are separated by commas."""
+        match self.shape:
+            case Shape.FLAG:
+                return checks.flag(text)
+            case Shape.LIST:
+                return tuple(self.check(item.strip(), base) for item in text.split(",") if item.strip())
+        return self.check(text, base)
+
+
+KEYS = (
+    Key(
+        "kind",
+        Shape.TEXT,
+        "what the door is: dcache, or webdav for any other server",
+        checks.one_of("dcache", "webdav"),
+    ),
+    Key("door", Shape.TEXT, "where the files are: https://host:port", checks.origin),
+    Key("root", Shape.TEXT, "put before every path; / for nothing", checks.root),
+    Key("frontend", Shape.TEXT, "dCache's REST interface: https://host:port", checks.origin),
+    Key("issuer", Shape.TEXT, "who issues the tokens: the address of an OpenID provider", checks.address),
+    Key("client_id", Shape.TEXT, "the name of this program at the issuer"),
+    Key("client_secret_file", Shape.TEXT, "a file with its secret, where it has one", checks.place),
+    Key("scope", Shape.TEXT, "what a login asks for"),
+    Key("audience", Shape.TEXT, "whom the token is for, where the issuer wants to know"),
+    Key("accept_issuers", Shape.LIST, "issuers whose tokens, got elsewhere, may be sent to this door", checks.address),
+    Key("token_source", Shape.TEXT, "who keeps the token fresh: agent (our own)", checks.one_of("agent")),
+    Key("token_origins", Shape.LIST, "origins beside door and frontend that may be given the token", checks.origin),
+    Key("home", Shape.LIST, "your home on the storage, {user} in it; the first that exists counts", checks.template),
+    Key("user", Shape.TEXT, "your user name; without it the token is asked", checks.name),
+    Key("user_claim", Shape.LIST, "claims of the token that may hold the user name, in order"),
+    Key("user_rule", Shape.TEXT, "how the name becomes {user}: plain, or cta", checks.one_of("plain", "cta")),
+    Key("ca", Shape.TEXT, "CA certificates to trust: a PEM file or a directory", checks.certificates),
+    Key("http_pools", Shape.FLAG, "whether a redirect may lead from https to http, without the token"),
+    Key("atomic_put", Shape.FLAG, "whether an upload appears whole or not at all, without a temporary name"),
+    Key("jobs", Shape.COUNT, "files moved at a time, 1 to 64", checks.count(1, 64)),
+    Key("notice", Shape.TEXT, "what to tell a user before an upload"),
+)
+
+BY_NAME = {key.name: key for key in KEYS}

@@ -1,0 +1,164 @@
+"""resolve: one profile out of arguments, environment, file and built-in values; each remembers where it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ctadata.config.builtin import BUILT_IN, DEFAULT
+from ctadata.config.file import Settings, load, near
+from ctadata.config.keys import BY_NAME, KEYS, Key
+from ctadata.config.profile import Profile
+from ctadata.config.variables import VARIABLES
+from ctadata.errors import ConfigError
+
+COMMAND_LINE = "command line"
+BUILTIN = "built in"
+NOBODY = "default"
+_PREFIX = "CTADATA_"
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value, and where it came from in words: `command line`, `CTADATA_DOOR in the environment`, a file's path,
+    `built in`, `default`."""
+
+    value: object
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The profile, and how it came about.
+
+    values:    each key of it.
+    chosen_by: who named the profile, in the words of an origin.
+    explicit:  whether it was the caller (-P, -d): then tokens from outside it do not count.
+    file:      the file of settings; `file_exists` tells whether there is one.
+    known:     the names of all profiles.
+    """
+
+    profile: Profile
+    values: Mapping[str, Value]
+    chosen_by: str
+    explicit: bool
+    file: Path
+    file_exists: bool
+    known: tuple[str, ...]
+
+
+def resolve(
+    name: str | None = None,
+    *,
+    overrides: Mapping[str, str] = NOTHING,
+    env: Mapping[str, str] = os.environ,
+    config_file: Path | None = None,
+) -> Resolved:
+    """Put one profile together: `overrides` beat `env`, that beats the file, that beats what is built in.
+
+    name: the profile; without it the environment, then the file, then `cscs` says.
+    config_file: the file of settings; without it `CTADATA_CONFIG` says, else the platform's usual place.
+    Raises ConfigError with the file, the variable or the key that is wrong.
+    """
+    named = config_file or (Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None)
+    settings = load(named)
+    known = tuple(dict.fromkeys([*BUILT_IN, *settings.profiles]))
+    chosen = _choose(name, env, settings)
+    profile_name = str(chosen.value)
+    if profile_name not in known:
+        raise ConfigError(
+            f"there is no profile {profile_name!r}{near(profile_name, known)}",
+            hint=f"known: {', '.join(known)}; chosen by: {chosen.origin}",
+        )
+    _refuse_strangers(overrides)
+    _question_strangers(env)
+    values = {key.name: next(_layers(key, profile_name, overrides, env, settings)) for key in KEYS}
+    return Resolved(
+        profile=_profile(profile_name, values, settings),
+        values=values,
+        chosen_by=chosen.origin,
+        explicit=name is not None,
+        file=settings.path,
+        file_exists=settings.exists,
+        known=known,
+    )
+
+
+def _choose(name: str | None, env: Mapping[str, str], settings: Settings) -> Value:
+    if name is not None:
+        return Value(name, COMMAND_LINE)
+    if env.get("CTADATA_PROFILE"):
+        return Value(env["CTADATA_PROFILE"], "CTADATA_PROFILE in the environment")
+    if settings.default is not None:
+        return Value(settings.default, str(settings.path))
+    return Value(DEFAULT, BUILTIN)
+
+
+def _layers(
+    key: Key, name: str, overrides: Mapping[str, str], env: Mapping[str, str], settings: Settings
+) -> Iterator[Value]:
+    """The values of one key, the strongest first; an empty variable is as good as none."""
+    if key.name in overrides:
+        yield _from_text(key, overrides[key.name], COMMAND_LINE)
+    if env.get(key.variable):
+        yield _from_text(key, env[key.variable], f"{key.variable} in the environment")
+    table = settings.profiles.get(name, {})
+    if key.name in table:
+        yield _from_file(key, table[key.name], name, settings.path)
+    if key.name in BUILT_IN.get(name, {}):
+        yield Value(BUILT_IN[name][key.name], BUILTIN)
+    yield Value(_DEFAULTS.get(key.name), NOBODY)
+
+
+def _from_text(key: Key, text: str, origin: str) -> Value:
+    try:
+        return Value(key.read_text(text, Path.cwd()), origin)
+    except ValueError as error:
+        raise ConfigError(f"{key.name}: {error}", path=origin) from None
+
+
+def _from_file(key: Key, raw: object, name: str, path: Path) -> Value:
+    try:
+        value = key.read(raw, path.absolute().parent)
+    except ValueError as error:
+        raise ConfigError(f"[profiles.{name}] {key.name}: {error}", path=str(path)) from None
+    return Value(_DEFAULTS.get(key.name) if value is None else value, str(path))
+
+
+def _profile(name: str, values: Mapping[str, Value], settings: Settings) -> Profile:
+    if values["door"].value is None:
+        raise ConfigError(
+            f'[profiles.{name}]: door is missing, such as door = "https://host:2880"', path=str(settings.path)
+        )
+    typed: dict[str, Any] = {key: value.value for key, value in values.items()}
+    return Profile(name=name, **typed)
+
+
+def _refuse_strangers(overrides: Mapping[str, str]) -> None:
+    for name in overrides:
+        if name not in BY_NAME:
+            raise ConfigError(f"unknown key {name!r}{near(name, BY_NAME)}", path=COMMAND_LINE)
+
+
+def _question_strangers(env: Mapping[str, str]) -> None:
+    ours = {name for variable in VARIABLES if (name := variable.name).startswith(_PREFIX)}
+    ends = [name.removeprefix(_PREFIX) for name in ours]
+    for name in env:
+        if name.startswith(_PREFIX) and name not in ours and (guess := near(name.removeprefix(_PREFIX), ends)):
+            log.warning("%s in the environment means nothing%s", name, guess)
+
+
+_DEFAULTS: Mapping[str, object] = {
+    field.name: field.default
+    for field in dataclasses.fields(Profile)
+    if field.name in BY_NAME and field.default is not dataclasses.MISSING
+}
