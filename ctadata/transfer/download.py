@@ -10,6 +10,7 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError
 from ctadata.paths import RemotePath, local_name
+from ctadata.stores.base import Store
 from ctadata.transfer.fetch import fetch_file
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.report import Outcome, Summary
@@ -89,11 +90,11 @@ def _fetch(run: Run, landing: Landing) -> Outcome:
         return fetch_file(run, landing.entry, folder, local_name(landing.name))
 
 
-def listing(run: Run, path: RemotePath) -> Iterator[Entry]:
+def listing(store: Store, path: RemotePath) -> Iterator[Entry]:
     """Every entry below a collection, our temporaries left out; raises what the store raises."""
 
     def expand(node: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
-        for entry in run.store.list(node):
+        for entry in store.list(node):
             if not entry.path.is_temporary:
                 yield entry
                 if entry.is_directory:

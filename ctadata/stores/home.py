@@ -1,0 +1,61 @@
+"""Which collection is the user's own: from the profile's templates, else from dCache's REST interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ctadata.config.profile import Profile
+from ctadata.errors import ConfigError, NotFound
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
+
+
+def find_home(profile: Profile, store: Store, user: Callable[[], str], ask: Callable[[str], Any]) -> RemotePath:
+    """The home collection, from the root of the store.
+
+    user: gives what stands for `{user}`.  ask: fetches JSON from a URL of the profile's `frontend`.
+    The first template that exists counts; else the first whose parent exists is made. ConfigError where the
+    profile has neither templates nor a frontend, or none of them leads anywhere.
+    """
+    if profile.home:
+        return _from_templates(store, [RemotePath.parse(t.replace("{user}", user())) for t in profile.home])
+    if profile.frontend:
+        return _from_rest(profile, ask)
+    raise ConfigError(
+        f"the profile {profile.name} does not say where your home is",
+        hint='write the path from the root, with / in front, or set home = ["..."] in the profile',
+    )
+
+
+def _from_templates(store: Store, homes: list[RemotePath]) -> RemotePath:
+    for home in homes:
+        if _exists(store, home):
+            return home
+    for home in homes:
+        if _exists(store, home.parent):
+            store.mkdir(home)
+            return home
+    tried = ", ".join(str(home) for home in homes)
+    raise NotFound(f"no home directory: none of {tried} exists or can be made", hint="ask the site for one")
+
+
+def _exists(store: Store, path: RemotePath) -> bool:
+    try:
+        return store.info(path).is_directory
+    except NotFound:
+        return False
+
+
+def _from_rest(profile: Profile, ask: Callable[[str], Any]) -> RemotePath:
+    """`GET /api/v1/user` (dCache frontend): `homeDirectory` is told below the user's root, which the door applies."""
+    told = ask(f"{profile.frontend}/api/v1/user")
+    home = told.get("homeDirectory") if isinstance(told, dict) else None
+    if not isinstance(home, str) or not home.strip("/"):
+        raise ConfigError(
+            f"{profile.frontend} names no home for you", hint='set home = ["..."] in the profile, or write /full/paths'
+        )
+    try:
+        return RemotePath(RemotePath.parse(home).relative_to(RemotePath.parse(profile.root)))
+    except ValueError:
+        raise ConfigError(f"your home {home} lies outside the profile's root {profile.root}") from None
