@@ -1,0 +1,36 @@
+"""Dates as servers write them."""
+
+import pytest
+
+from ctadata.stores.dates import seconds
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sat, 21 Nov 2026 03:36:32 GMT",
+        "Saturday, 21-Nov-26 03:36:32 GMT",
+        "Sat, 21 Nov 2026 04:36:32 +0100",
+        "2026-11-21T03:36:32Z",
+        "2026-11-21T05:36:32+02:00",
+        "2026-11-21T03:36:32",
+        "20261121T033632Z",
+    ],
+)
+def test_every_form_of_one_moment(date: str) -> None:
+    assert seconds(date) == 1795232192.0
+
+
+@pytest.mark.parametrize(
+    "date", [None, "", "yesterday", "Sat, 21 Xyz 2026 03:36:32 GMT", "21", "Sat, ٢١ Nov 2026 03:36:32 GMT"]
+)
+def test_what_is_no_date_is_none(date: str | None) -> None:
+    assert seconds(date) is None
+
+
+def test_fractions_are_kept() -> None:
+    assert seconds("1970-01-01T00:00:01.500+00:00") == 1.5
+
+
+def test_a_date_that_does_not_exist_is_none() -> None:
+    assert seconds("Sat, 31 Feb 2026 25:61:61 GMT") is None
