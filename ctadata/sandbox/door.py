@@ -1,0 +1,131 @@
+"""The WebDAV door: who asks, what for, and the answer or the refusal (dcache.md 1, 3, 4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from ctadata.sandbox.downloads import get, head
+from ctadata.sandbox.exchange import Exchange
+from ctadata.sandbox.login import Login, LoginFailed, Logins
+from ctadata.sandbox.macaroons import Mint, iso
+from ctadata.sandbox.propfind import propfind
+from ctadata.sandbox.tree import delete, mkcol, move
+from ctadata.sandbox.uploads import put
+from ctadata.sandbox.visit import Denied, Site, Visit, reason
+
+METHODS: dict[str, Callable[[Visit], None]] = {
+    "GET": get,
+    "HEAD": head,
+    "PUT": put,
+    "PROPFIND": propfind,
+    "MKCOL": mkcol,
+    "DELETE": delete,
+    "MOVE": move,
+}
+ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, MOVE, COPY, POST"
+MACAROON_REQUEST = "application/macaroon-request"
+
+
+class Door:
+    """The door of a site. `options_style` is `dav` (to 11.x: DAV and Allow) or `cors` (12.0: an empty 200)."""
+
+    def __init__(self, site: Site, logins: Logins, mint: Mint, options_style: str) -> None:
+        self._site = site
+        self._logins = logins
+        self._mint = mint
+        self._options_style = options_style
+
+    def disconnected(self, connection: int) -> None:
+        """Nothing hangs on a connection to the door."""
+
+    def answer(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        path = exchange.request.path or "/"
+        visit = Visit(self._site, exchange, Login(""), path)
+        try:
+            if exchange.request.method == "OPTIONS":
+                self._options(visit)
+            else:
+                self._visited(Visit(self._site, exchange, self._login(exchange), path))
+        except LoginFailed as failed:
+            self._challenge(visit, str(failed))
+        except Denied as denied:
+            self._deny(visit, denied)
+
+    def _login(self, exchange: Exchange) -> Login:
+        login = self._logins.login(exchange.request, exchange.wire.peer)
+        if login is None:
+            raise LoginFailed("Access denied")
+        return login
+
+    def _visited(self, visit: Visit) -> None:
+        if visit.method == "POST" and visit.header("Content-Type") == MACAROON_REQUEST:
+            self._macaroon(visit)
+        elif visit.method in METHODS:
+            METHODS[visit.method](visit)
+        else:
+            raise Denied(501)
+
+    def _challenge(self, visit: Visit, phrase: str) -> None:
+        """401: only the reason phrase says something, and never `Bearer`."""
+        if visit.header("Suppress-WWW-Authenticate"):
+            challenge = ("Suppress-WWW-Authenticate", "suppressed")
+        else:
+            challenge = ("WWW-Authenticate", 'Basic realm=""')
+        visit.exchange.reply(401, phrase, [*visit.usual(), challenge])
+
+    def _deny(self, visit: Visit, denied: Denied) -> None:
+        text, kind = denied.text, "text/plain; charset=utf-8"
+        if "text/html" in (visit.header("Accept") or "") and text and not text.startswith("<"):
+            text, kind = (
+                f"<html><body><h1>{reason(denied.status)}</h1><p>{text}</p></body></html>",
+                "text/html",
+            )
+        typed = any(name == "Content-Type" for name, _ in denied.headers) or not text
+        visit.reply(
+            denied.status, [*([] if typed else [("Content-Type", kind)]), *denied.headers], text.encode()
+        )
+
+    def _options(self, visit: Visit) -> None:
+        dav = self._options_style == "dav"
+        visit.reply(200, [("DAV", "1, 2"), ("Allow", ALLOWED), ("MS-Author-Via", "DAV")] if dav else [])
+
+    def _macaroon(self, visit: Visit) -> None:
+        try:
+            asked = json.loads(visit.exchange.body() or b"{}")
+            caveats = [str(caveat) for caveat in asked.get("caveats", [])]
+            lifetime = _seconds(str(asked.get("validity", "P1D")))
+        except (ValueError, AttributeError) as error:
+            raise LoginFailed(f"Bad request: {error}") from error
+        if lifetime > 7 * 86400:
+            visit.exchange.reply(400, "Requested lifetime exceeds the maximum", visit.usual())
+            return
+        ending = iso(self._site.clock() + lifetime)
+        caveats = [f"path:{visit.path}", *caveats, f"before:{ending}"]
+        macaroon = self._mint.issue(visit.login, caveats)
+        base = self._site.url() + "/"
+        answer = {
+            "macaroon": macaroon,
+            "uri": {
+                "target": visit.url,
+                "targetWithMacaroon": f"{visit.url}?authz={macaroon}",
+                "base": base,
+                "baseWithMacaroon": f"{base}?authz={macaroon}",
+            },
+        }
+        visit.reply(200, [("Content-Type", "application/json")], json.dumps(answer).encode())
+
+
+def _seconds(duration: str) -> float:
+    """An ISO 8601 duration of days, hours, minutes and seconds, in seconds. ValueError."""
+    days, _, clock = duration.removeprefix("P").partition("T")
+    total = float(days.removesuffix("D") or 0) * 86400
+    number = ""
+    for character in clock:
+        if character in "HMS":
+            total += float(number) * {"H": 3600, "M": 60, "S": 1}[character]
+            number = ""
+        else:
+            number += character
+    return total

@@ -1,0 +1,104 @@
+"""GET and HEAD at the door (dcache.md 1.2): files are redirected to a pool, directories are pages."""
+
+from __future__ import annotations
+
+import html
+from email.utils import formatdate
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from ctadata.sandbox.checksums import chosen, wanted
+from ctadata.sandbox.movers import Mover
+from ctadata.sandbox.namespace import Node, read_range
+from ctadata.sandbox.pool import asked_ranges, disposition
+from ctadata.sandbox.receiving import Refused
+from ctadata.sandbox.visit import Denied, Visit, content_type
+
+
+def head(visit: Visit) -> None:
+    """HEAD: never redirected, ignores Range."""
+    node = visit.node()
+    visit.need("READ_METADATA")
+    if node.is_directory:
+        _page(visit, node)
+    else:
+        length = [("Content-Length", str(node.size))] if node.size is not None else []
+        visit.exchange.stream(200, "OK", [*_about(visit, node), *length], ())
+
+
+def get(visit: Visit) -> None:
+    """GET: a page for a directory, 302 to a pool for a file, or its bytes where redirects are off."""
+    node = visit.node()
+    visit.need("DOWNLOAD")
+    if node.is_directory:
+        _page(visit, node)
+    elif node.broken or node.size is None or node.locality == "UNAVAILABLE":
+        raise Denied(500, f"Internal problem: No online replica of {node.pnfsid}")
+    elif visit.site.redirect:
+        _redirect(visit, node)
+    else:
+        _proxied(visit, node)
+
+
+def _redirect(visit: Visit, node: Node) -> None:
+    asked = wanted(visit.header("Want-Digest"))
+    known = {name: digest for name, digest in node.checksums.items() if name in asked}
+    action = visit.exchange.request.query.get("action", ["download"])[0]
+    kind = "inline" if action == "show" else "attachment"
+    mover = Mover(visit.path, visit.url, node, visit.site.clock(), checksums=known, disposition=kind)
+    visit.reply(302, [("Location", pool_url(visit, mover))])
+
+
+def pool_url(visit: Visit, mover: Mover) -> str:
+    """Start a mover and tell where its pool answers: path, UUID, and the way back to the door."""
+    origin = visit.site.start(mover)
+    reference = quote(visit.site.url(), safe="")
+    return f"{origin}{quote(visit.path)}?dcache-http-uuid={mover.uuid}&dcache-http-ref={reference}"
+
+
+def _about(visit: Visit, node: Node) -> list[tuple[str, str]]:
+    kind = content_type(node, visit.path)
+    digest = chosen(visit.header("Want-Digest"), node.checksums)
+    return [
+        *visit.usual(),
+        ("Accept-Ranges", "bytes"),
+        ("ETag", node.etag),
+        ("Last-Modified", formatdate(node.mtime, usegmt=True)),
+        *([("Content-Type", kind)] if kind else []),
+        *([("Digest", digest)] if digest else []),
+    ]
+
+
+def _proxied(visit: Visit, node: Node) -> None:
+    size = node.size or 0
+    try:
+        ranges = asked_ranges(visit.exchange, size)
+    except Refused as refused:
+        raise Denied(refused.status) from refused
+    first, last = ranges[0] if ranges else (0, size - 1)
+    headers = [
+        *_about(visit, node),
+        ("Content-Disposition", disposition("attachment", PurePosixPath(visit.path).name)),
+        ("Content-Length", str(last - first + 1)),
+        *([("Content-Range", f"bytes {first}-{last}/{size}")] if ranges else []),
+    ]
+    status, phrase = (206, "Partial Content") if ranges else (200, "OK")
+    visit.exchange.stream(status, phrase, headers, read_range(node, first, last - first + 1))
+
+
+def _page(visit: Visit, node: Node) -> None:
+    """A directory as a page for people: 200, no Content-Length; without the slash 302 to it."""
+    raw, _, query = visit.exchange.request.target.partition("?")
+    if not raw.endswith("/"):
+        where = visit.site.url() + raw + "/" + (f"?{query}" if query else "")
+        visit.reply(302, [("Location", where)])
+        return
+    rows = "".join(f"<li>{html.escape(name)}</li>\n" for name, _ in visit.site.namespace.children(node))
+    link = f'<{visit.url}?type=metalink>; rel=describedby; type="application/metalink4+xml"'
+    visit.exchange.keep = False
+    visit.exchange.stream(
+        200,
+        "OK",
+        [*visit.usual(), ("Content-Type", "text/html;charset=utf-8"), ("Link", link)],
+        [f"<html><body><h1>{html.escape(visit.path)}</h1>\n<ul>\n{rows}</ul></body></html>\n".encode()],
+    )

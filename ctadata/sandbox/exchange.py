@@ -1,0 +1,288 @@
+"""One HTTP/1.1 request and its one answer, with the faults that were switched on for it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BufferedReader
+from typing import TypeVar
+from urllib.parse import parse_qs, unquote
+
+from ctadata.sandbox.faults import (
+    Cut,
+    Delay,
+    Fault,
+    Hangup,
+    LateChecksum,
+    Long,
+    LostAnswer,
+    NoAnswer,
+    Redirect,
+    Rule,
+    Short,
+    Status,
+    WrongDigest,
+    first,
+    shaped,
+)  # fmt: skip
+from ctadata.sandbox.spy import Seen, Spy
+
+Headers = Sequence[tuple[str, str]]
+Kind = TypeVar("Kind", bound=Fault)
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One accepted connection."""
+
+    server: str
+    number: int
+    socket: socket.socket
+    reader: BufferedReader
+    peer: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What stands above the body. `target` is raw; header names are looked up in any case."""
+
+    method: str
+    target: str
+    headers: Headers
+
+    @property
+    def raw_path(self) -> str:
+        """The path as the client wrote it."""
+        return self.target.partition("?")[0]
+
+    @property
+    def path(self) -> str:
+        """The decoded path."""
+        return unquote(self.raw_path)
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The decoded query."""
+        return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header; None when it was not sent."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+@dataclass
+class Exchange:
+    """A request, the way to read its body and to answer it once."""
+
+    wire: Wire
+    request: Request
+    rules: Sequence[Rule]
+    spy: Spy
+    keep: bool = True
+    answered: bool = False
+    body_bytes: int = 0
+    _body_done: bool = field(default=False, init=False)
+    _continued: bool = field(default=False, init=False)
+
+    # ---- the request
+
+    def fault(self, kind: type[Kind]) -> Kind | None:
+        """The fault of that kind, where one is switched on for this request."""
+        return first(self.rules, kind)
+
+    @property
+    def length(self) -> int | None:
+        """Content-Length; None where the body is chunked or there is none."""
+        value = self.request.header("Content-Length")
+        return int(value) if value is not None and value.isdigit() and not self.chunked else None
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return (self.request.header("Transfer-Encoding") or "").lower() == "chunked"
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for `100 Continue`."""
+        return (self.request.header("Expect") or "").lower() == "100-continue"
+
+    def body_arrived(self) -> bool:
+        """Whether a first byte of the body is here already."""
+        self.wire.socket.settimeout(0)
+        try:
+            return bool(self.wire.reader.peek(1))
+        except (ssl.SSLWantReadError, BlockingIOError):
+            return False
+        finally:
+            self.wire.socket.settimeout(None)
+
+    def send_continue(self) -> None:
+        """Tell a client that waits for it to send the body."""
+        if self.expects_continue and not self._continued:
+            self._continued = True
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body as it arrives, through the faults. Raises Hangup where it ends too early."""
+        for block in shaped(self._arriving(), self.rules if self._upload else ()):
+            self.body_bytes += len(block)
+            yield block
+
+    def body(self, limit: int = 1 << 20) -> bytes:
+        """A small body in one piece; what exceeds `limit` bytes is left out."""
+        self.send_continue()
+        return b"".join(self.blocks())[:limit]
+
+    @property
+    def _upload(self) -> bool:
+        return self.request.method in ("PUT", "POST")
+
+    def _arriving(self) -> Iterator[bytes]:
+        if self._body_done:
+            return
+        yield from self._chunks() if self.chunked else self._exactly(self.length or 0)
+        self._body_done = True
+
+    def _exactly(self, length: int) -> Iterator[bytes]:
+        while length:
+            block = self.wire.reader.read1(min(BLOCK, length))
+            if not block:
+                raise Hangup
+            length -= len(block)
+            yield block
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self._line().partition(b";")[0], 16):
+            yield from self._exactly(size)
+            self._line()
+        while self._line().strip():
+            pass
+
+    def _line(self) -> bytes:
+        line = self.wire.reader.readline(4096)
+        if not line.endswith(b"\n"):
+            raise Hangup
+        return line
+
+    # ---- the answer
+
+    def reply(self, status: int, reason: str, headers: Headers = (), body: bytes = b"") -> None:
+        """Answer with a small body; its Content-Length is added (but to a 204)."""
+        length = [("Content-Length", str(len(body)))] if status != 204 else []
+        self.stream(status, reason, [*headers, *length], [body] if body else [])
+
+    def stream(self, status: int, reason: str, headers: Headers, blocks: Iterable[bytes]) -> None:
+        """Answer with a body that comes block by block; the caller announces its length."""
+        headers, blocks = self._distorted(headers, blocks)
+        self._record(status, headers)
+        if (lost := self.fault(LostAnswer)) is not None:
+            raise Hangup(lost.reset)
+        if not self.keep:
+            headers = [*headers, ("Connection", "close")]
+        lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
+        self._send_body("\r\n".join(lines).encode("utf-8"), blocks if self.request.method != "HEAD" else ())
+
+    def _send_body(self, head: bytes, blocks: Iterable[bytes]) -> None:
+        pending = head
+        for block in blocks:
+            self._send(pending + block if pending else block)
+            pending = b""
+        if pending:
+            self._send(pending)
+
+    def _send(self, data: bytes) -> None:
+        self.wire.socket.sendall(data)
+
+    def _distorted(self, headers: Headers, blocks: Iterable[bytes]) -> tuple[Headers, Iterable[bytes]]:
+        if self.fault(LateChecksum):
+            headers = [pair for pair in headers if pair[0] != "Digest"]
+        if self.fault(WrongDigest):
+            headers = [(name, _wrong(value) if name == "Digest" else value) for name, value in headers]
+        if self._upload:
+            return headers, blocks
+        return self._resized(headers, shaped(blocks, self.rules))
+
+    def _resized(self, headers: Headers, blocks: Iterable[bytes]) -> tuple[Headers, Iterable[bytes]]:
+        length = next((int(value) for name, value in headers if name == "Content-Length"), 0)
+        if (short := self.fault(Short)) is not None:
+            rule = next(rule for rule in self.rules if rule.fault is short)
+            cut = Rule("", "", "", Cut(max(0, length - short.by)), None, 0, rule.forget)
+            blocks = shaped(blocks, [cut])
+        if (long := self.fault(Long)) is not None:
+            blocks = _longer(blocks, long.by)
+            self.keep = self.keep and long.announced
+            grown = str(length + long.by)
+            if long.announced:
+                headers = [(name, grown if name == "Content-Length" else value) for name, value in headers]
+        return headers, blocks
+
+    def _record(self, status: int | None, headers: Headers = ()) -> None:
+        self.answered = True
+        length = next((int(value) for name, value in headers if name == "Content-Length"), None)
+        asked, wire = self.request, self.wire
+        self.spy.record(
+            Seen(
+                wire.server, asked.method, asked.target, tuple(asked.headers), status, self.body_bytes, length,
+                wire.number, time.monotonic(),
+            )
+        )  # fmt: skip
+
+    # ---- around the server's own work
+
+    def interfere(self) -> bool:
+        """Do what the faults say before the server sees the request; True where that was all."""
+        for rule in self.rules:
+            match rule.fault:
+                case Delay():
+                    rule.hold()
+                case NoAnswer():
+                    rule.reached.set()
+                    self.never_answer()
+                case Cut(after=0, reset=reset) if self._upload:
+                    rule.reached.set()
+                    raise Hangup(reset)
+                case Status(code, reason, body, headers):
+                    rule.reached.set()
+                    self.reply(code, reason, headers, body)
+                case Redirect(location, code):
+                    rule.reached.set()
+                    self.reply(
+                        code, "Found" if code == 302 else "Temporary Redirect", [("Location", location)]
+                    )
+                case _:
+                    continue
+            if self.answered:
+                return True
+        return False
+
+    def never_answer(self) -> None:
+        """Read on without a word until the client goes away; raises Hangup then."""
+        self._record(None)
+        while self.wire.reader.read1(BLOCK):
+            pass
+        raise Hangup
+
+    def finish(self) -> None:
+        """After the answer: read what is left of the body, so that the next request can be told from it."""
+        if self.expects_continue and not self._continued and not self.body_arrived():
+            self.keep = False
+        elif self.keep:
+            with contextlib.suppress(Hangup, ValueError):
+                for _ in self._arriving():
+                    pass
+            self.keep = self.keep and self._body_done
+
+
+def _wrong(digest: str) -> str:
+    name, _, value = digest.partition("=")
+    return f"{name}={'1' if value[0] == '0' else '0'}{value[1:]}"
+
+
+def _longer(blocks: Iterable[bytes], by: int) -> Iterator[bytes]:
+    yield from blocks
+    yield b"\0" * by

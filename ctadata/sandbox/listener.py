@@ -1,0 +1,226 @@
+"""A threaded HTTP/1.1 server on a loopback port, TLS or plain: connections and requests, no meaning.
+
+The TLS handshake happens in the connection's own thread, so that a slow client holds nobody up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import ssl
+import struct
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
+
+from ctadata.sandbox.exchange import Exchange, Request, Wire
+from ctadata.sandbox.faults import Cut, Delay, Faults, Hangup, NoAnswer
+from ctadata.sandbox.spy import Spy
+
+_numbers = itertools.count(1)
+
+
+class Application(Protocol):
+    """What a listener serves."""
+
+    def answer(self, exchange: Exchange) -> None:
+        """Answer one request. Hangup ends the connection."""
+
+    def disconnected(self, connection: int) -> None:
+        """A connection has ended."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes a request's first line and all its headers may have; `silent` servers do not answer to more."""
+
+    line: int = 8192
+    headers: int = 8192
+    silent: bool = False
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    allow_reuse_address = True
+
+    def __init__(self, port: int, listener: Listener) -> None:
+        self.listener = listener
+        super().__init__(("127.0.0.1", port), _Connection)
+
+    def server_bind(self) -> None:
+        """Bind without asking the resolver for our own name, as HTTPServer would."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+
+    def verify_request(self, request: object, client_address: object) -> bool:
+        """Accept nobody any more while stopping."""
+        return not self.listener.stopping.is_set()
+
+
+class _Connection(BaseHTTPRequestHandler):
+    server: _Server
+    connection: socket.socket
+    protocol_version = "HTTP/1.1"
+    rbufsize = 1 << 16
+
+    def setup(self) -> None:
+        self.number = next(_numbers)
+        listener = self.server.listener
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if listener.context is not None:
+            self.request = listener.context.wrap_socket(
+                self.request, server_side=True, do_handshake_on_connect=False
+            )
+        super().setup()
+        listener.opened(self.number, self.connection)
+
+    def handle(self) -> None:
+        try:
+            self._handshake()
+            super().handle()
+        except Hangup as hangup:
+            if hangup.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass  # the client went away, or the sandbox is stopping: nobody is left to tell
+
+    def _handshake(self) -> None:
+        listener = self.server.listener
+        for rule in listener.faults.take(listener.name, "HANDSHAKE", ""):
+            match rule.fault:
+                case Delay():
+                    rule.hold()
+                case Cut(reset=reset):
+                    raise Hangup(reset)
+                case NoAnswer():
+                    self.connection.recv(0)
+                    raise Hangup
+                case _:
+                    pass
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.do_handshake()
+
+    def handle_expect_100(self) -> bool:
+        """The application decides what an Expect is answered with."""
+        return True
+
+    def handle_one_request(self) -> None:
+        """Read one request's head and have it answered."""
+        self.raw_requestline = self.rfile.readline(65537)
+        if not self.raw_requestline or not self.parse_request():
+            self.close_connection = True
+            return
+        listener = self.server.listener
+        target = self.raw_requestline.decode("iso-8859-1").split()[1]
+        request = Request(self.command, target, list(self.headers.items()))
+        rules = listener.faults.take(listener.name, self.command, request.path)
+        wire = Wire(listener.name, self.number, self.connection, self.rfile, self.client_address[0])
+        exchange = Exchange(wire, request, rules, listener.spy, keep=not self.close_connection)
+        self._check_limits(exchange, listener.limits)
+        if not exchange.answered and not exchange.interfere():
+            listener.application.answer(exchange)
+        exchange.finish()
+        self.close_connection = not exchange.keep
+
+    def _check_limits(self, exchange: Exchange, limits: Limits) -> None:
+        size = sum(len(name) + len(value) + 4 for name, value in exchange.request.headers)
+        if len(self.raw_requestline) <= limits.line and size <= limits.headers:
+            return
+        if limits.silent:
+            exchange.never_answer()
+        exchange.keep = False
+        exchange.reply(431, "Request Header Fields Too Large")
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            super().finish()
+        self._say_goodbye()
+        self.connection.close()
+        self.server.listener.closed(self.number)
+
+    def _say_goodbye(self) -> None:
+        if isinstance(self.connection, ssl.SSLSocket):
+            with contextlib.suppress(OSError, ValueError):
+                self.connection.settimeout(0)
+                self.connection.unwrap()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the spy keeps what was seen."""
+
+
+class Listener:
+    """One server on one port, started and stopped (and started again on the same port)."""
+
+    def __init__(
+        self, name: str, application: Application, spy: Spy, faults: Faults, context: ssl.SSLContext | None,
+        limits: Limits | None = None,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.application = application
+        self.spy = spy
+        self.faults = faults
+        self.context = context
+        self.limits = limits or Limits()
+        self.stopping = threading.Event()
+        self.port = 0
+        self._open: dict[int, socket.socket] = {}
+        self._changed = threading.Condition()
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port; a plain server goes by its bare address, as dCache's plain pools do."""
+        return f"https://localhost:{self.port}" if self.context else f"http://127.0.0.1:{self.port}"
+
+    def bind(self) -> None:
+        """Take a port: a free one the first time, the same one ever after."""
+        self._server = _Server(self.port, self)
+        self.port = self._server.server_address[1]
+
+    def start(self) -> None:
+        """Accept connections, in threads of their own."""
+        if self._server is None:
+            self.bind()
+        self.stopping.clear()
+        self._thread = threading.Thread(target=self._accept, name=f"sandbox-{self.name}", daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while self._server is not None and not self.stopping.is_set():
+            self._server.handle_request()
+
+    def stop(self) -> None:
+        """Close the port and every connection; returns when they are closed."""
+        if self._server is None:
+            return
+        self.stopping.set()
+        if self._thread is not None:
+            with contextlib.suppress(OSError):  # one connection, to be refused, wakes the accepting thread
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            self._thread.join()
+        self._server.server_close()
+        self._server = self._thread = None
+        with self._changed:
+            for connection in self._open.values():
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            self._changed.wait_for(lambda: not self._open, timeout=2)
+
+    def opened(self, number: int, connection: socket.socket) -> None:
+        """A connection was accepted."""
+        with self._changed:
+            self._open[number] = connection
+            if self.stopping.is_set():
+                connection.close()
+
+    def closed(self, number: int) -> None:
+        """A connection has ended."""
+        self.application.disconnected(number)
+        with self._changed:
+            self._open.pop(number, None)
+            self._changed.notify_all()

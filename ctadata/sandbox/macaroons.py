@@ -1,0 +1,121 @@
+"""Macaroons of the door: made on request, believed when they come back (dcache.md 3).
+
+The format is that of libmacaroons version 1, which dCache uses: packets of four hex digits of length, a keyword, a
+value; the signature is a chain of HMAC-SHA256 over the identifier and each caveat.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ctadata.sandbox.login import Login, LoginFailed
+from ctadata.sandbox.permissions import ALL, Grant, Rights, within
+
+Packet = tuple[str, bytes]
+
+
+def _packet(key: str, value: bytes) -> bytes:
+    return f"{len(key) + len(value) + 6:04x}{key} ".encode() + value + b"\n"
+
+
+def _packets(data: bytes) -> list[Packet]:
+    found = []
+    while data:
+        size = int(data[:4], 16)
+        if size < 6 or size > len(data):
+            raise ValueError("not a macaroon")
+        key, _, value = data[4 : size - 1].partition(b" ")
+        found.append((key.decode(), value))
+        data = data[size:]
+    return found
+
+
+def _signature(secret: bytes, identifier: bytes, caveats: Sequence[bytes]) -> bytes:
+    key = hmac.digest(b"macaroons-key-generator".ljust(32, b"\0"), secret, hashlib.sha256)
+    signature = hmac.digest(key, identifier, hashlib.sha256)
+    for caveat in caveats:
+        signature = hmac.digest(signature, caveat, hashlib.sha256)
+    return signature
+
+
+@dataclass(frozen=True)
+class _Issued:
+    secret: bytes
+    login: Login
+
+
+class Mint:
+    """Makes macaroons and knows its own again."""
+
+    def __init__(self, location: str, clock: Callable[[], float]) -> None:
+        self._location = location
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._issued: dict[bytes, _Issued] = {}
+
+    def issue(self, login: Login, caveats: Sequence[str]) -> str:
+        """A macaroon that carries the login on under the caveats."""
+        identifier = secrets.token_urlsafe(6).encode()
+        issued = _Issued(secrets.token_bytes(32), login)
+        with self._lock:
+            self._issued[identifier] = issued
+        raw = [caveat.encode() for caveat in caveats]
+        data = b"".join(
+            [
+                _packet("location", self._location.encode()),
+                _packet("identifier", identifier),
+                *(_packet("cid", caveat) for caveat in raw),
+                _packet("signature", _signature(issued.secret, identifier, raw)),
+            ]
+        )
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    def login(self, token: str, peer: str) -> Login:
+        """The login a macaroon carries, as narrow as its caveats make it; LoginFailed."""
+        try:
+            packets = _packets(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        except (ValueError, binascii.Error) as error:
+            raise LoginFailed("login failed") from error
+        fields = dict(packets)
+        caveats = [value for key, value in packets if key == "cid"]
+        identifier = fields.get("identifier", b"")
+        with self._lock:
+            issued = self._issued.get(identifier)
+        if issued is None or not hmac.compare_digest(
+            _signature(issued.secret, identifier, caveats), fields.get("signature", b"")
+        ):
+            raise LoginFailed("macaroon login denied: Invalid signature")
+        rights = self._narrowed(issued.login.rights, [caveat.decode() for caveat in caveats], peer)
+        return Login(issued.login.user, issued.login.email, rights)
+
+    def _narrowed(self, rights: Rights, caveats: Sequence[str], peer: str) -> Rights:
+        activities, path = frozenset(ALL), "/"
+        for caveat in caveats:
+            key, _, value = caveat.partition(":")
+            if key == "activity":
+                activities &= frozenset(value.split(","))
+            elif key == "path":
+                path = value if within(value, path) else path
+            elif key == "before" and datetime.fromisoformat(value).timestamp() <= self._clock():
+                raise LoginFailed("macaroon login denied: expired")
+            elif key == "ip" and ipaddress.ip_address(peer) not in ipaddress.ip_network(value):
+                raise LoginFailed("macaroon login denied: wrong IP address")
+        narrowed = tuple(
+            Grant(grant.activities & activities, path if within(path, grant.path) else grant.path)
+            for grant in rights.grants
+        )
+        return Rights(narrowed)
+
+
+def iso(moment: float) -> str:
+    """A Unix time as a `before` caveat writes it."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

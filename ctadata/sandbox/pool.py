@@ -1,0 +1,194 @@
+"""A pool: sends and takes the bytes of one file for each UUID, asks for no credential (dcache.md 1.3, 1.4, 1.6).
+
+All its errors have an empty body; the message is the reason phrase.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.exchange import Exchange, Headers
+from ctadata.sandbox.listener import Limits
+from ctadata.sandbox.movers import Mover, Movers
+from ctadata.sandbox.namespace import Namespace, read_range
+from ctadata.sandbox.receiving import Refused, abandoned, receive, with_request
+
+LIMITS = Limits(line=4096, headers=8192, silent=True)
+BOUNDARY = "__AAAAAAAAAAAAAAAA__"
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Bounce(Exception):
+    """The UUID is over: back to the door."""
+
+    location: str
+
+
+class Pool:
+    """One pool; `server` is its Server header."""
+
+    def __init__(self, namespace: Namespace, clock: Callable[[], float], server: str) -> None:
+        self._namespace = namespace
+        self._server: Headers = [("Server", server)]
+        self.movers = Movers(clock, self._timed_out)
+
+    def _timed_out(self, mover: Mover) -> None:
+        if mover.upload is not None:
+            abandoned(mover.node, mover.upload, self._namespace)
+
+    def disconnected(self, connection: int) -> None:
+        """Downloads end with their last connection."""
+        self.movers.disconnected(connection)
+
+    def answer(self, exchange: Exchange) -> None:
+        """Answer GET, HEAD or PUT for a UUID."""
+        actions = {"GET": self._get, "HEAD": self._head, "PUT": self._put}
+        try:
+            action = actions.get(exchange.request.method)
+            if action is None:
+                raise Refused(501, "The requested operation is not supported by dCache")
+            action(exchange)
+        except Refused as refused:
+            exchange.reply(refused.status, refused.reason, self._server)
+        except _Bounce as bounce:
+            exchange.reply(307, "Request is no longer valid", [*self._server, ("Location", bounce.location)])
+
+    def _open(self, exchange: Exchange) -> Mover:
+        request = exchange.request
+        identifier = request.query.get("dcache-http-uuid", [""])[0]
+        if not identifier:
+            raise Refused(400, "Query string does not include any UUID.")
+        mover = self.movers.open(identifier, exchange.wire.number)
+        if mover is None:
+            references = request.query.get("dcache-http-ref", [])
+            if len(references) == 1:
+                raise _Bounce(references[0].rstrip("/") + request.raw_path)
+            raise Refused(400, "Request is no longer valid. Please resubmit to door.")
+        if PurePosixPath(request.path) != PurePosixPath(mover.path):
+            raise Refused(400, "The file you specified does not match the UUID you specified!")
+        return mover
+
+    # ---- downloads
+
+    def _about(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
+        digest = chosen(exchange.request.header("Want-Digest"), mover.checksums)
+        return [*self._server, ("Accept-Ranges", "bytes"), *([("Digest", digest)] if digest else [])]
+
+    def _whole(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
+        return [
+            *self._about(exchange, mover),
+            ("Content-Length", str(mover.node.size or 0)),
+            ("Content-Disposition", disposition(mover.disposition, PurePosixPath(mover.path).name)),
+            ("Content-Location", mover.url),
+        ]
+
+    def _head(self, exchange: Exchange) -> None:
+        mover = self._open(exchange)
+        exchange.stream(200, "OK", self._whole(exchange, mover), ())
+
+    def _get(self, exchange: Exchange) -> None:
+        mover = self._open(exchange)
+        if mover.upload is not None:
+            raise Refused(405, "Resource is not open for reading")
+        size = mover.node.size or 0
+        ranges = asked_ranges(exchange, size)
+        if not ranges:
+            exchange.stream(200, "OK", self._whole(exchange, mover), read_range(mover.node, 0, size))
+            self.movers.end(mover)
+            return
+        length, extra, blocks = _ranged(mover, ranges, size)
+        headers = [*self._about(exchange, mover), ("Content-Length", str(length)), extra]
+        exchange.stream(206, "Partial Content", headers, blocks)
+        if len(ranges) == 1 and (exchange.request.header("Connection") or "").lower() == "close":
+            self.movers.end(mover)
+
+    # ---- uploads
+
+    def _put(self, exchange: Exchange) -> None:
+        for name, _ in exchange.request.headers:
+            if name.lower().startswith("content-") and name.lower() not in ("content-length", "content-md5"):
+                raise Refused(501, f"{name} is not implemented")
+        mover = self._open(exchange)
+        if mover.upload is None:
+            raise Refused(405, "Resource is not open for writing")
+        self.movers.end(mover)
+        exchange.send_continue()
+        upload = with_request(mover.upload, exchange)
+        digests = receive(exchange, self._namespace, mover.node, upload)
+        digest = chosen(exchange.request.header("Want-Digest"), digests)
+        headers = [
+            *self._server,
+            ("Content-Type", "text/plain; charset=UTF-8"),
+            ("Location", mover.url),
+            *([("Digest", digest)] if digest else []),
+            *([("X-OC-MTime", "accepted")] if upload.mtime is not None else []),
+        ]
+        exchange.reply(201, "Created", headers, f"{mover.node.size} bytes uploaded\r\n\r\n".encode())
+
+
+def asked_ranges(exchange: Exchange, size: int) -> list[Range]:
+    """The byte ranges asked for, clipped to the file; none means the whole file. Refused 416 where none fits."""
+    header = exchange.request.header("Range")
+    if header is None or not header.startswith("bytes="):
+        return []
+    ranges = [found for spec in header[6:].split(",") if (found := _range(spec.strip(), size)) is not None]
+    if not ranges and exchange.request.header("If-Range") is None:
+        raise Refused(416, "Invalid (empty) list of valid ranges")
+    return ranges
+
+
+def _range(spec: str, size: int) -> Range | None:
+    match = re.fullmatch(r"(\d*)-(\d*)", spec)
+    if match is None or spec == "-":
+        return None
+    first, last = match.groups()
+    if not first:
+        lower, upper = max(0, size - int(last)), size - 1
+    else:
+        lower, upper = int(first), min(int(last), size - 1) if last else size - 1
+    return (lower, upper) if lower <= upper else None
+
+
+def _ranged(mover: Mover, ranges: list[Range], size: int) -> tuple[int, tuple[str, str], Iterator[bytes]]:
+    """Length, the header that tells what comes, and the bytes of one range or several."""
+    if len(ranges) == 1:
+        first, last = ranges[0]
+        length = last - first + 1
+        return (
+            length,
+            ("Content-Range", f"bytes {first}-{last}/{size}"),
+            read_range(mover.node, first, length),
+        )
+    length = sum(last - first + 1 + len(_marker(first, last, size)) for first, last in ranges) + len(_END)
+    kind = ("Content-Type", f'multipart/byteranges; boundary="{BOUNDARY}"')
+    return length, kind, _multipart(mover, ranges, size)
+
+
+_END = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def _marker(first: int, last: int, size: int) -> bytes:
+    return f"\r\n--{BOUNDARY}\r\nContent-Range: bytes {first}-{last}/{size}\r\n\r\n".encode()
+
+
+def _multipart(mover: Mover, ranges: list[Range], size: int) -> Iterator[bytes]:
+    for first, last in ranges:
+        yield _marker(first, last, size)
+        yield from read_range(mover.node, first, last - first + 1)
+    yield _END
+
+
+def disposition(kind: str, name: str) -> str:
+    """Content-Disposition as the pool writes it: plain, quoted, or RFC 2231 for long and non-ASCII names."""
+    if len(name) > 78 or not name.isascii():
+        return f"{kind};filename*=UTF-8''{quote(name, safe='')}"
+    if any(character in '()<>@,;:\\"/[]?=' for character in name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{kind};filename="{escaped}"'
+    return f"{kind};filename={name}"

@@ -1,0 +1,100 @@
+"""Taking in the bytes of an upload, at a pool or through the door, and what becomes of them (dcache.md 1.6)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+
+from ctadata.sandbox.checksums import numbered, wanted
+from ctadata.sandbox.exchange import Exchange
+from ctadata.sandbox.faults import Full, Prealloc
+from ctadata.sandbox.movers import Upload
+from ctadata.sandbox.namespace import Incoming, Namespace, Node
+
+
+class Refused(Exception):
+    """The upload ends with this status and reason phrase."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def with_request(upload: Upload, exchange: Exchange) -> Upload:
+    """What the request with the body adds to what the door knew."""
+    request = exchange.request
+    both = ",".join(filter(None, [request.header("Want-Digest"), upload.want_digest]))
+    return replace(
+        upload, want_digest=both or None, content_md5=request.header("Content-MD5") or upload.content_md5
+    )
+
+
+def receive(exchange: Exchange, namespace: Namespace, node: Node, upload: Upload) -> dict[str, bytes]:
+    """Read the body into `node` and return its digests.
+
+    Raises Refused, or Hangup where the connection is lost; the node then is left as dCache leaves it after a
+    redirected upload: short and broken, without a size, or (nothing announced) shorter and valid.
+    """
+    if (prealloc := exchange.fault(Prealloc)) is not None:
+        raise Refused(500, prealloc.reason)
+    incoming = namespace.writing(_algorithms(upload))
+    try:
+        _copy(exchange, incoming)
+    except BaseException:
+        _settle(incoming, node, upload)
+        raise
+    problem = _size_problem(incoming, upload) or _checksum_problem(incoming, upload)
+    digests = incoming.digests()
+    incoming.commit(node, upload.mtime, broken=problem is not None)
+    if problem is not None:
+        raise Refused(400, problem)
+    return digests
+
+
+def abandoned(node: Node, upload: Upload, namespace: Namespace) -> None:
+    """An upload to which nobody came: the same outcome as one cut at its first byte."""
+    _settle(namespace.writing(["adler32"]), node, upload)
+
+
+def _algorithms(upload: Upload) -> list[str]:
+    named = wanted(upload.want_digest)[:1] + (["md5"] if upload.content_md5 else [])
+    return sorted({"adler32", *named})
+
+
+def _copy(exchange: Exchange, incoming: Incoming) -> None:
+    full = exchange.fault(Full)
+    for block in exchange.blocks():
+        if full is not None and incoming.size + len(block) > full.after:
+            incoming.write(block[: full.after - incoming.size])
+            raise Refused(507, full.reason)
+        incoming.write(block)
+
+
+def _settle(incoming: Incoming, node: Node, upload: Upload) -> None:
+    """After a cut: keep what came, drop it, or accept it."""
+    if not incoming.size and upload.expected_size:
+        incoming.drop()
+    else:
+        incoming.commit(node, upload.mtime, broken=_size_problem(incoming, upload) is not None)
+
+
+def _size_problem(incoming: Incoming, upload: Upload) -> str | None:
+    if not upload.expected_size or incoming.size == upload.expected_size:
+        return None
+    return f"File size mismatch (expected={upload.expected_size}, actual={incoming.size})"
+
+
+def _checksum_problem(incoming: Incoming, upload: Upload) -> str | None:
+    if upload.content_md5 is None:
+        return None
+    digests = incoming.digests()
+    try:
+        expected = base64.b64decode(upload.content_md5, validate=True)
+    except binascii.Error:
+        return f"Bad Content-MD5 header: {upload.content_md5}"
+    if digests["md5"] == expected:
+        return None
+    actual = ", ".join(numbered(name, digests[name]) for name in sorted(digests))
+    return f"Checksum mismatch (expected=[{numbered('md5', expected)}], actual=[{actual}])"

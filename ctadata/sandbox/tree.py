@@ -1,0 +1,62 @@
+"""MKCOL, DELETE and MOVE at the door (dcache.md 1.7)."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from ctadata.sandbox.namespace import Exists, IsDirectory, NamespaceError, NotFound
+from ctadata.sandbox.permissions import within
+from ctadata.sandbox.visit import Denied, Visit
+
+
+def mkcol(visit: Visit) -> None:
+    """201; 405 where something is, 409 where the parent is missing or a file."""
+    visit.need("MANAGE")
+    try:
+        visit.site.namespace.mkdir(visit.path)
+    except (Exists, IsDirectory) as error:
+        raise Denied(405) from error
+    except NotFound as error:
+        raise Denied(409, f"Parent not found: {visit.path}") from error
+    visit.reply(201)
+
+
+def delete(visit: Visit) -> None:
+    """204; a directory goes with everything in it."""
+    if "#" in visit.exchange.request.target:
+        raise Denied(400, "Fragments are not allowed")
+    visit.node()
+    visit.need("DELETE")
+    visit.site.namespace.remove(visit.path)
+    visit.reply(204)
+
+
+def move(visit: Visit) -> None:
+    """201, or 204 where an old target was deleted first; 412 where there is one and no `Overwrite: T`."""
+    target = unquote(urlsplit(visit.header("Destination") or "").path)
+    if not target:
+        raise Denied(400, "Missing Destination header")
+    visit.node()
+    visit.need("MANAGE")
+    visit.need("MANAGE", target)
+    if within(target, visit.path):
+        raise Denied(409, f"Cannot move {visit.path} to {target}")
+    replaced = _make_room(visit, target)
+    try:
+        visit.site.namespace.move(visit.path, target)
+    except NamespaceError as error:
+        raise Denied(409, f"Cannot move to {target}") from error
+    visit.reply(204 if replaced else 201)
+
+
+def _make_room(visit: Visit, target: str) -> bool:
+    namespace = visit.site.namespace
+    try:
+        namespace.find(target)
+    except NotFound:
+        return False
+    if (visit.header("Overwrite") or "F").upper() != "T":
+        raise Denied(412)
+    visit.need("DELETE", target)
+    namespace.remove(target)
+    return True

@@ -1,0 +1,116 @@
+"""PUT at the door (dcache.md 1.5): redirected to a pool, or taken in by the door itself."""
+
+from __future__ import annotations
+
+from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.downloads import pool_url
+from ctadata.sandbox.faults import Hangup
+from ctadata.sandbox.movers import Mover, Upload
+from ctadata.sandbox.namespace import IsDirectory, NamespaceError, Node, NotFound
+from ctadata.sandbox.receiving import Refused, receive
+from ctadata.sandbox.visit import Denied, Visit
+
+
+def put(visit: Visit) -> None:
+    """Preconditions, parents, the new entry (the old one is gone from here on), then the bytes.
+
+    Redirected only where Expect is exactly `100-continue` and no byte of the body has come yet.
+    """
+    old = _existing(visit)
+    _check(visit, old)
+    node = _create(visit, old)
+    exchange = visit.exchange
+    upload = Upload(
+        expected_size=_expected_size(visit),
+        want_digest=visit.header("Want-Digest"),
+        content_md5=visit.header("Content-MD5"),
+        mtime=_mtime(visit),
+    )
+    patient = visit.header("Expect") == "100-continue" and not exchange.body_arrived()
+    if patient and visit.site.redirect:
+        mover = Mover(visit.path, visit.url, node, visit.site.clock(), upload=upload)
+        exchange.keep = False
+        visit.reply(307, [("Location", pool_url(visit, mover))])
+    else:
+        _proxied(visit, node, upload)
+
+
+def _existing(visit: Visit) -> Node | None:
+    try:
+        return visit.site.namespace.find(visit.path)
+    except NotFound:
+        return None
+
+
+def _check(visit: Visit, old: Node | None) -> None:
+    if_match, if_none_match = visit.header("If-Match"), visit.header("If-None-Match")
+    if if_match is not None and not (old and _matches(if_match, old)):
+        raise Denied(412)
+    if if_none_match is not None and old and _matches(if_none_match, old):
+        raise Denied(412)
+    visit.need("UPLOAD")
+    if old is None:
+        return
+    if not visit.site.overwrite:
+        raise Denied(409, "<html><body><h1>Conflict</h1></body></html>", [("Content-Type", "text/html")])
+    if old.is_directory:
+        raise Denied(405, "Resource exists as collection")
+    visit.need("DELETE")
+
+
+def _matches(header: str, node: Node) -> bool:
+    return header.strip() == "*" or node.etag in [tag.strip() for tag in header.split(",")]
+
+
+def _create(visit: Visit, old: Node | None) -> Node:
+    namespace = visit.site.namespace
+    try:
+        if old is None:
+            namespace.make_parents(visit.path)
+        return namespace.create(visit.path, visit.header("Content-Type"))
+    except IsDirectory as error:
+        raise Denied(405, "Resource exists as collection") from error
+    except NamespaceError as error:
+        raise Denied(404, f"Path not found: {visit.path}") from error
+
+
+def _expected_size(visit: Visit) -> int | None:
+    announced = visit.header("X-Expected-Entity-Length") or visit.header("Content-Length")
+    return int(announced) if announced is not None and announced.isdigit() else None
+
+
+def _mtime(visit: Visit) -> float | None:
+    value = visit.header("X-OC-Mtime")
+    try:
+        return None if value is None else float(value)
+    except ValueError as error:
+        raise Denied(400, f"Invalid X-OC-Mtime: {value}") from error
+
+
+def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
+    exchange = visit.exchange
+    exchange.send_continue()
+    try:
+        digests = receive(exchange, visit.site.namespace, node, upload)
+    except (Hangup, OSError):
+        _clean_up(visit, node)
+        raise
+    except Refused as refused:
+        _clean_up(visit, node)
+        raise Denied(refused.status, refused.reason) from refused
+    digest = chosen(visit.header("Want-Digest"), digests)
+    headers = [
+        *visit.usual(),
+        ("Accept-Ranges", "bytes"),
+        ("ETag", node.etag),
+        *([("Digest", digest)] if digest else []),
+        *([("X-OC-MTime", "accepted")] if upload.mtime is not None else []),
+        ("Transfer-Encoding", "chunked"),
+    ]
+    exchange.stream(201, "Created", headers, [b"0\r\n\r\n"])
+
+
+def _clean_up(visit: Visit, node: Node) -> None:
+    """The door deletes what a failed upload through it has left, unless something else is there by now."""
+    if _existing(visit) is node:
+        visit.site.namespace.remove(visit.path)

@@ -1,0 +1,97 @@
+"""One request at the door: the exchange, who asks, for which path; and the door's way of saying no."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+
+from ctadata.sandbox.exchange import Exchange, Headers
+from ctadata.sandbox.login import Login
+from ctadata.sandbox.movers import Mover
+from ctadata.sandbox.namespace import Namespace, NamespaceError, Node
+from ctadata.sandbox.permissions import Homes
+
+REASONS = {207: "Multi-status", 507: "Insufficient Storage"}
+
+
+class Denied(Exception):
+    """The door's answer is an error: status, text of the body, and the headers that go with it."""
+
+    def __init__(self, status: int, text: str = "", headers: Headers = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the door's methods work on. `start` hands a mover to a pool and returns the pool's origin."""
+
+    namespace: Namespace
+    homes: Homes
+    clock: Callable[[], float]
+    url: Callable[[], str]
+    start: Callable[[Mover], str]
+    redirect: bool = True
+    overwrite: bool = True
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request by someone for a path (decoded, absolute)."""
+
+    site: Site
+    exchange: Exchange
+    login: Login
+    path: str
+
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return self.exchange.request.method
+
+    @property
+    def url(self) -> str:
+        """The door's URL of what was asked for, without query."""
+        return self.site.url() + self.exchange.request.raw_path
+
+    def header(self, name: str) -> str | None:
+        """The first value of a request header; None when it was not sent."""
+        return self.exchange.request.header(name)
+
+    def node(self) -> Node:
+        """What is at the path. Denied 404."""
+        try:
+            return self.site.namespace.find(self.path)
+        except NamespaceError as error:
+            raise Denied(404, f"Path not found: {self.path}") from error
+
+    def need(self, activity: str, path: str | None = None) -> None:
+        """Refuse (403) what the credential or the namespace does not allow."""
+        target = self.path if path is None else path
+        reading = activity in ("LIST", "READ_METADATA", "DOWNLOAD")
+        allowed = self.login.rights.allow(activity, target)
+        if not (allowed and (reading or self.site.homes.writable(self.login.user, target))):
+            raise Denied(403, f"Permission denied for {self.method} on path {target}\n")
+
+    def reply(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
+        """Answer with the door's usual headers."""
+        self.exchange.reply(status, reason(status), [*self.usual(), *headers], body)
+
+    def usual(self) -> list[tuple[str, str]]:
+        """Date and Server."""
+        return [("Date", formatdate(usegmt=True)), ("Server", "dCache/11.2.5")]
+
+
+def reason(status: int) -> str:
+    """The reason phrase the door writes."""
+    return REASONS.get(status) or HTTPStatus(status).phrase
+
+
+def content_type(node: Node, name: str) -> str | None:
+    """The type stored with an upload, else guessed from the name, else None."""
+    return node.content_type or mimetypes.guess_type(name)[0]
