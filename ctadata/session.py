@@ -26,7 +26,7 @@ from ctadata.stores.home import find_home
 from ctadata.stores.opening import open_store, trusted_origins
 from ctadata.tokens.person import home_user
 from ctadata.tokens.sources import Sources
-from ctadata.transfer.download import Landing, download, land, listing
+from ctadata.transfer.download import WALKERS, Landing, download, land, listing
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run
@@ -104,13 +104,16 @@ class Session:
         except CtadataError:
             return False
 
-    def list(self, text: str, *, recursive: bool = False) -> Iterator[Entry]:
-        """The entries below a collection, as they arrive, or a file's own; NotFound where there is none."""
+    def list(self, text: str, *, recursive: bool = False, threads: int | None = None) -> Iterator[Entry]:
+        """The entries below a collection, as they arrive, or a file's own; NotFound where there is none.
+
+        threads: collections listed at a time, where `recursive`.
+        """
         entry = self.info(text)
         if not entry.is_directory:
             yield entry
         elif recursive:
-            yield from listing(self.store, entry.path)
+            yield from listing(self.store, entry.path, threads=threads or WALKERS)
         else:
             yield from (below for below in self.store.list(entry.path) if not below.path.is_temporary)
 

@@ -90,7 +90,7 @@ def _fetch(run: Run, landing: Landing) -> Outcome:
         return fetch_file(run, landing.entry, folder, local_name(landing.name))
 
 
-def listing(store: Store, path: RemotePath) -> Iterator[Entry]:
+def listing(store: Store, path: RemotePath, *, threads: int = WALKERS) -> Iterator[Entry]:
     """Every entry below a collection, our temporaries left out; raises what the store raises."""
 
     def expand(node: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
@@ -100,4 +100,4 @@ def listing(store: Store, path: RemotePath) -> Iterator[Entry]:
                 if entry.is_directory:
                     yield Node(entry.path)
 
-    return walk([path], expand, threads=WALKERS)
+    return walk([path], expand, threads=threads)

@@ -1,0 +1,44 @@
+"""The Python API straight to the storage, with the token that the agent keeps fresh.
+
+::
+
+    from ctadata import direct
+
+    for path in direct.list_dir("cta/DL1"):
+        if path.endswith(".h5"):
+            print(direct.fetch_and_save_file(path), "bytes")
+    direct.upload_file("latest.txt", "results/")       # below your home: results/latest.txt
+
+Log in once with ``cta-data-direct start-agent``. ``CTADATA_PROFILE`` chooses the site. Nothing is read or asked
+before a function is called, and nothing is printed.
+"""
+
+import sys
+
+from ctadata.direct.api import (
+    APIClient,
+    Listed,
+    Upload,
+    fetch_and_save_file,
+    fetch_and_save_file_or_dir,
+    list_dir,
+    upload_dir,
+    upload_file,
+)
+from ctadata.errors import PartialFailure
+
+__all__ = [
+    "APIClient",
+    "Listed",
+    "PartialFailure",
+    "Upload",
+    "direct",
+    "fetch_and_save_file",
+    "fetch_and_save_file_or_dir",
+    "list_dir",
+    "upload_dir",
+    "upload_file",
+]
+
+direct = sys.modules[__name__]
+"""This module itself: scripts that say ``import ctadata.direct as ctadata`` call ``ctadata.direct.upload_file``."""

@@ -1,0 +1,85 @@
+"""What is decided of a file before a byte moves."""
+
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from ctadata.entries import Entry, Kind
+from ctadata.errors import LocalError
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Features
+from ctadata.transfer.plan import Rules, Step, plan_download, plan_upload
+
+CONTENT = b"the same five words here"
+ADLER = {"adler32": f"{zlib.adler32(CONTENT):08x}"}
+WHEN = 1_700_000_000.0
+PLAIN, KEEPING = Features(), Features(keeps_mtime=True)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Path:
+    file = tmp_path / "f"
+    file.write_bytes(CONTENT)
+    os.utime(file, (WHEN, WHEN))
+    return file
+
+
+def entry(
+    size: int | None = len(CONTENT), mtime: float | None = WHEN, checksums: dict[str, str] | None = None
+) -> Entry:
+    return Entry(RemotePath(("f",)), Kind.FILE, size, mtime, checksums=checksums or {})
+
+
+def down(local: Path, remote: Entry, *, no_clobber: bool = False) -> Step:
+    return plan_download(remote, local, local.stat(), Rules(no_clobber=no_clobber))
+
+
+def test_a_new_name_is_created(local: Path) -> None:
+    assert plan_download(entry(), local.parent / "g", None, Rules()) is Step.CREATE
+    assert plan_upload(local, local.stat(), None, PLAIN, Rules()) is Step.CREATE
+
+
+@pytest.mark.parametrize("shift", [-1.0, 0.0, 1.0])
+def test_same_size_and_mtime_within_a_second_is_equal(local: Path, shift: float) -> None:
+    assert down(local, entry(mtime=WHEN + shift)) is Step.SKIP
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), KEEPING, Rules()) is Step.SKIP
+
+
+def test_another_mtime_and_the_same_checksum_is_equal(local: Path) -> None:
+    assert down(local, entry(mtime=WHEN + 500, checksums=ADLER)) is Step.SKIP
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN - 500, checksums=ADLER), KEEPING, Rules()) is Step.SKIP
+
+
+def test_a_changed_file_of_the_same_size_is_found(local: Path) -> None:
+    other = {"adler32": "00000001"}
+    assert down(local, entry(mtime=WHEN + 500, checksums=other)) is Step.REPLACE
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN + 500, checksums=other), KEEPING, Rules()) is Step.REPLACE
+
+
+def test_without_mtime_and_checksum_a_download_is_done_again(local: Path) -> None:
+    assert down(local, entry(mtime=None)) is Step.REPLACE
+    assert down(local, entry(mtime=WHEN + 2)) is Step.REPLACE
+
+
+@pytest.mark.parametrize(("shift", "step"), [(5.0, Step.SKIP), (0.0, Step.SKIP), (-5.0, Step.REPLACE)])
+def test_where_the_store_keeps_nothing_a_remote_file_that_is_not_older_is_equal(
+    local: Path, shift: float, step: Step
+) -> None:
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), PLAIN, Rules()) is step
+
+
+def test_where_the_store_keeps_mtimes_a_newer_remote_file_is_not_equal(local: Path) -> None:
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN + 5), KEEPING, Rules()) is Step.REPLACE
+
+
+def test_no_clobber_keeps_what_differs_and_still_skips_what_is_equal(local: Path) -> None:
+    assert down(local, entry(size=3), no_clobber=True) is Step.KEEP
+    assert down(local, entry(), no_clobber=True) is Step.SKIP
+    assert plan_upload(local, local.stat(), entry(size=3), PLAIN, Rules(no_clobber=True)) is Step.KEEP
+
+
+def test_a_directory_in_the_way_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="directory"):
+        plan_download(entry(), tmp_path, tmp_path.stat(), Rules())
