@@ -106,7 +106,7 @@ def _check_table(path: Path, name: str, table: object) -> None:
             raise ConfigError(f"[profiles.{name}]: unknown key {key!r}{near(key, BY_NAME)}", path=str(path))
 
 
-def near(word: str, known: Collection[str]) -> str:
+def near(word: str, known: Collection[str], prefix: str = "") -> str:
     """The question after the nearest known word, `; did you mean door?`; empty where none is near."""
     match = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {match[0]}?" if match else ""
+    return f"; did you mean {prefix}{match[0]}?" if match else ""

@@ -153,7 +153,7 @@ def _question_strangers(env: Mapping[str, str]) -> None:
     ours = {name for variable in VARIABLES if (name := variable.name).startswith(_PREFIX)}
     ends = [name.removeprefix(_PREFIX) for name in ours]
     for name in env:
-        if name.startswith(_PREFIX) and name not in ours and (guess := near(name.removeprefix(_PREFIX), ends)):
+        if name.startswith(_PREFIX) and name not in ours and (guess := near(name.removeprefix(_PREFIX), ends, _PREFIX)):
             log.warning("%s in the environment means nothing%s", name, guess)
 
 

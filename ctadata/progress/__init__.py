@@ -1,1 +1,1 @@
-"""Who is told of a run: terminal bars, plain lines, nobody."""
+"""Who is told while files move: terminal bars, plain lines, or nobody; `choice.choose` decides."""

@@ -1,0 +1,41 @@
+"""Bytes, rates and times in words for people."""
+
+from __future__ import annotations
+
+import math
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def size(count: float) -> str:
+    """Bytes as `512 B` or, from 1024 on, with one decimal in KiB to PiB (IEC 80000-13)."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    value, unit = float(count), ""
+    for unit in _UNITS:  # noqa: B007  (the last one reached is meant)
+        value /= 1024
+        if value < 999.95:
+            break
+    return f"{value:.1f} {unit}"
+
+
+def rate(per_second: float) -> str:
+    """Bytes per second."""
+    return f"{size(per_second)}/s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `41 s`, `3:07 min` or `2:05 h`; `?` for what is not known (infinite)."""
+    if not math.isfinite(seconds):
+        return "?"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+
+
+def files(count: int) -> str:
+    """`1 file`, `2 files`."""
+    return f"{count} file" if count == 1 else f"{count} files"

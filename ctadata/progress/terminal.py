@@ -1,0 +1,105 @@
+"""Bars on a terminal: one for the whole run, below it the files on their way; gone when the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ctadata.paths import printable
+from ctadata.progress import amounts
+from ctadata.progress.tally import Standing, Tally
+from ctadata.progress.words import outcome_line
+from ctadata.transfer.report import Outcome
+
+SHOWN = 5
+"""Files on their way that get a line of their own."""
+
+FRAMES = 8
+"""Pictures a second."""
+
+
+@dataclass(slots=True)
+class TerminalReporter:
+    """Draws on `stream`, a terminal; between two pictures, telling it something costs next to nothing.
+
+    verbose: a line above the bar for each file that ended.
+    env:     where NO_COLOR is looked for.
+    """
+
+    stream: TextIO
+    verbose: bool
+    env: Mapping[str, str]
+    tally: Tally = field(default_factory=Tally)
+    live: Live = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing is drawn before the block is entered."""
+        console = Console(file=self.stream, no_color=bool(self.env.get("NO_COLOR")), highlight=False)
+        self.live = Live(
+            get_renderable=lambda: draw(self.tally.standing()),
+            console=console,
+            refresh_per_second=FRAMES,
+            transient=True,
+            redirect_stdout=False,
+        )
+
+    def planned(self, files: int, size: int) -> None:
+        """So many more files and bytes are known."""
+        self.tally.planned(files, size)
+
+    def moved(self, name: str, size: int) -> None:
+        """Bytes went by."""
+        self.tally.moved(name, size)
+
+    def ended(self, outcome: Outcome) -> None:
+        """A file ended."""
+        self.tally.ended(outcome)
+        if self.verbose:
+            self.live.console.print(Text(outcome_line(outcome)), soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        """Start to draw."""
+        self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wipe the bars away."""
+        self.live.stop()
+
+
+def draw(now: Standing) -> RenderableType:
+    """The picture of one moment."""
+    return Group(_total(now), *(_file(name, size) for name, size in now.active[:SHOWN]), *_more(now))
+
+
+def _total(now: Standing) -> RenderableType:
+    grid = Table.grid(padding=(0, 2), expand=True)
+    for width in (None, None, 1, None, None):
+        grid.add_column(ratio=width, no_wrap=True)
+    grid.add_row(
+        f"{now.done} of {amounts.files(now.planned)}",
+        f"{amounts.size(now.moved)} of {amounts.size(now.size)}",
+        ProgressBar(total=max(now.size, 1), completed=now.moved),
+        amounts.rate(now.rate),
+        f"{amounts.duration(now.left)} left",
+    )
+    return grid
+
+
+def _file(name: str, size: int) -> RenderableType:
+    return Text(f"  {amounts.size(size):>10}  {printable(name.lstrip('/'))}", no_wrap=True, overflow="ellipsis")
+
+
+def _more(now: Standing) -> list[Text]:
+    more = len(now.active) - SHOWN
+    return [Text(f"  and {more} more", style="dim")] if more > 0 else []

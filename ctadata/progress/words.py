@@ -1,0 +1,34 @@
+"""The lines that reporters write: one for a file that ended, one for how far the run is."""
+
+from __future__ import annotations
+
+from ctadata.paths import printable
+from ctadata.progress import amounts
+from ctadata.progress.tally import Standing
+from ctadata.transfer.report import Outcome, State
+
+
+def remote_name(outcome: Outcome) -> str:
+    """The remote side as `list` writes it: from the root, without a slash in front; safe for a terminal."""
+    return printable("/".join(outcome.remote.parts)) or "/"
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """`done lst/a/b (1.2 MiB in 3 s; checked: size, adler32)`, or the reason in the brackets; safe for a terminal."""
+    if outcome.state is State.FAILED:
+        return f"failed {printable(str(outcome.error))}"
+    if outcome.state is State.PASSED and outcome.local is not None:
+        return f"passed over {printable(str(outcome.local))} ({outcome.why})"
+    if outcome.state is State.DONE:
+        checked = f"; checked: {outcome.verified}" if outcome.verified else ""
+        why = f"{amounts.size(outcome.size)} in {amounts.duration(outcome.seconds)}{checked}"
+        return f"done {remote_name(outcome)} ({why})"
+    return f"{outcome.state} {remote_name(outcome)} ({outcome.why})"
+
+
+def standing_line(now: Standing) -> str:
+    """`3 of 20 files, 1.2 GiB of 3.4 GiB, 56.1 MiB/s, 41 s left`; what is not known is left out."""
+    line = f"{now.done} of {amounts.files(now.planned)}, {amounts.size(now.moved)} of {amounts.size(now.size)}"
+    if now.rate > 0:
+        line += f", {amounts.rate(now.rate)}, {amounts.duration(now.left)} left"
+    return line

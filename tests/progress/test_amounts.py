@@ -1,0 +1,34 @@
+"""Amounts in words."""
+
+import pytest
+
+from ctadata.progress import amounts
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (1024 * 1000 - 1, "1.0 MiB"),
+        (5 * 1024**3, "5.0 GiB"),
+        (2000 * 1024**5, "2000.0 PiB"),
+    ],
+)
+def test_size(count, words):
+    assert amounts.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1:00 min"), (187, "3:07 min"), (7500, "2:05 h"), (float("inf"), "?")],
+)
+def test_duration(seconds, words):
+    assert amounts.duration(seconds) == words
+
+
+def test_one_file_is_not_files():
+    assert amounts.files(1) == "1 file"
+    assert amounts.files(0) == "0 files"

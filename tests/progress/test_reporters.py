@@ -1,0 +1,159 @@
+"""The reporters as they are seen: lines in a pipe, a picture on a terminal, silence."""
+
+import contextlib
+import io
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from ctadata.errors import NotFound
+from ctadata.paths import RemotePath
+from ctadata.progress.choice import choose
+from ctadata.progress.plain import PlainReporter
+from ctadata.progress.terminal import TerminalReporter
+from ctadata.progress.words import outcome_line
+from ctadata.transfer.report import Outcome, Silent, State
+
+MIB = 1 << 20
+
+
+def outcome(state=State.DONE, name="lst/a", **more):
+    return Outcome(state, RemotePath.parse(name), **more)
+
+
+@pytest.mark.parametrize(
+    ("ended", "line"),
+    [
+        (
+            outcome(size=2 * MIB, seconds=3.2, verified="size, adler32"),
+            "done lst/a (2.0 MiB in 3 s; checked: size, adler32)",
+        ),
+        (outcome(size=2), "done lst/a (2 B in 0 s)"),
+        (outcome(State.SKIPPED, why="equal"), "skipped lst/a (equal)"),
+        (outcome(State.KEPT, why="it differs"), "kept lst/a (it differs)"),
+        (outcome(State.PASSED, local=Path("x\x1b"), why="a socket"), "passed over x\\x1b (a socket)"),
+        (outcome(State.FAILED, error=NotFound("gone", path="/lst/a")), "failed /lst/a: gone"),
+        (outcome(name="e\x1b[2Jvil", size=1), "done e\\x1b[2Jvil (1 B in 0 s)"),
+    ],
+)
+def test_line_of_an_ended_file(ended, line):
+    assert outcome_line(ended) == line
+
+
+class TestPlain:
+    def test_a_line_every_ten_seconds(self):
+        out, now = io.StringIO(), [0.0]
+        with PlainReporter(out, clock=lambda: now[0]) as reporter:
+            reporter.planned(2, 4 * MIB)
+            for _ in range(25):
+                now[0] += 1
+                reporter.moved("/a", MIB // 10)
+        lines = out.getvalue().splitlines()
+        assert len(lines) == 2
+        assert lines[0] == "0 of 2 files, 1.0 MiB of 4.0 MiB, 102.4 KiB/s, 30 s left"
+
+    def test_a_line_for_each_file_only_where_asked(self):
+        quiet, loud = io.StringIO(), io.StringIO()
+        for stream, verbose in ((quiet, False), (loud, True)):
+            with PlainReporter(stream, verbose) as reporter:
+                reporter.ended(outcome(size=1))
+        assert quiet.getvalue() == ""
+        assert loud.getvalue() == "done lst/a (1 B in 0 s)\n"
+
+
+@contextlib.contextmanager
+def terminal():
+    """A terminal of 80 columns: the stream to write to, and a function that gives all that was written."""
+    master, slave = os.openpty()
+    seen = []
+
+    def read():
+        with contextlib.suppress(OSError):  # EIO is the end
+            while block := os.read(master, 65536):
+                seen.append(block)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    stream = os.fdopen(slave, "w")
+
+    def text():
+        stream.close()
+        reader.join(10)
+        return b"".join(seen).decode()
+
+    try:
+        yield stream, text
+    finally:
+        stream.close()
+        reader.join(10)
+        os.close(master)
+
+
+def plain(text):
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+class TestTerminal:
+    def draw(self, env, monkeypatch, verbose=False, ended=()):
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        with terminal() as (stream, text):
+            with TerminalReporter(stream, verbose, env) as reporter:
+                reporter.planned(8, 4 * MIB)
+                for i in range(7):
+                    reporter.moved(f"/lst/f\x1b{i}", MIB // 4)
+                for one in ended:
+                    reporter.ended(one)
+                reporter.live.refresh()
+            return text()
+
+    def test_shows_the_whole_and_some_files(self, monkeypatch):
+        text = self.draw({}, monkeypatch)
+        assert "0 of 8 files" in plain(text)
+        assert "1.8 MiB of 4.0 MiB" in plain(text)
+        assert "lst/f\\x1b0" in plain(text)
+        assert "lst/f\\x1b6" not in plain(text)
+        assert "and 2 more" in plain(text)
+
+    def test_leaves_an_empty_screen_and_a_cursor(self, monkeypatch):
+        text = self.draw({}, monkeypatch)
+        assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+        assert text.rstrip().endswith("\x1b[2K")
+
+    def test_colours_go_with_no_color(self, monkeypatch):
+        colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+        assert colour.search(self.draw({}, monkeypatch))
+        assert not colour.search(self.draw({"NO_COLOR": "1"}, monkeypatch))
+
+    def test_verbose_writes_a_line_for_each_file(self, monkeypatch):
+        ended = [outcome(name="lst/done\x07", size=5)]
+        assert "done lst/done\\x07 (5 B" in plain(self.draw({}, monkeypatch, verbose=True, ended=ended))
+        assert "done lst/done" not in plain(self.draw({}, monkeypatch, verbose=False, ended=ended))
+
+
+class TestChoice:
+    def kind(self, stream, **more):
+        options = {"quiet": False, "verbose": False, "env": {"TERM": "xterm"}, **more}
+        with choose(stream, **options) as reporter:
+            return type(reporter)
+
+    def test_a_pipe_gets_lines(self):
+        assert self.kind(io.StringIO()) is PlainReporter
+
+    def test_colours_forced_do_not_make_a_pipe_a_terminal(self):
+        assert self.kind(io.StringIO(), env={"TERM": "xterm", "FORCE_COLOR": "1"}) is PlainReporter
+
+    def test_a_terminal_gets_bars_unless_it_is_dumb(self):
+        with terminal() as (stream, _):
+            assert self.kind(stream) is TerminalReporter
+            assert self.kind(stream, env={"TERM": "dumb"}) is PlainReporter
+            assert self.kind(stream, env={}) is PlainReporter
+
+    def test_quiet_is_silent_everywhere(self):
+        with terminal() as (stream, _):
+            assert self.kind(stream, quiet=True) is Silent
+        assert self.kind(io.StringIO(), quiet=True) is Silent
