@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Protocol
@@ -93,7 +94,7 @@ def read_digests(value: str) -> dict[str, str]:
 def _decode(name: str, text: str) -> str | None:
     if name == "adler32":
         # dCache pads to 8 digits today; older entries may lack the zeros in front
-        return text.lower().zfill(8) if text and all(c in "0123456789abcdefABCDEF" for c in text) else None
+        return text.lower().zfill(8) if re.fullmatch("[0-9a-fA-F]{1,8}", text) else None
     if name not in _HASHLIB:
         return None
     try:

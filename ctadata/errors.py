@@ -176,8 +176,10 @@ class PartialFailure(CtadataError):
 
     failures: the errors, each with its path.
     done:     what the call would have returned for the files that succeeded.
-    The exit code is 6 where something was done, else that of the first failure.
+    The exit code is 6 where something was done, else that of the first failure: `code` says which.
     """
+
+    exit_code = 6
 
     def __init__(self, failures: Sequence[CtadataError], done: Sequence[Any]) -> None:
         count = len(failures)

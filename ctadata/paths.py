@@ -8,6 +8,7 @@ surrogates (PEP 383), so that every name a server has can be named back to it.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from ctadata.errors import LocalError, UsageError
 
 MARK = ".ctadata-"
 """How the names of our own temporaries begin, local and remote; listings hide such names."""
+
+_DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # what Windows takes for a device in every directory
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,8 +77,14 @@ class RemotePath:
 
     @property
     def encoded(self) -> str:
-        """As it stands in a URL: from `/`, each name percent-encoded but for `A-Za-z0-9_.-~`, no slash at the end."""
-        return "/" + "/".join(quote(part, safe="", errors="surrogateescape") for part in self.parts)
+        """As it stands in a URL: from `/`, each name percent-encoded but for `A-Za-z0-9_.-~`, no slash at the end.
+
+        UsageError for half a surrogate pair, which no bytes stand for.
+        """
+        try:
+            return "/" + "/".join(quote(part, safe="", errors="surrogateescape") for part in self.parts)
+        except UnicodeEncodeError:
+            raise UsageError("no URL can carry this name", path=printable(str(self))) from None
 
     def __str__(self) -> str:
         """From `/`, decoded, without a slash at the end."""
@@ -132,6 +141,7 @@ def local_name(name: str, *, windows: bool = os.name == "nt") -> str:
     bad = name in ("", ".", "..") or "/" in name or "\0" in name
     if windows:
         bad = bad or any(c in '\\:*?"<>|' or c < " " for c in name) or name[-1:] in (".", " ")
+        bad = bad or bool(_DEVICE.fullmatch(name.partition(".")[0].rstrip()))
     if bad:
         raise LocalError("no local file can bear this name", path=printable(name))
     return name

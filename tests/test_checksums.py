@@ -1,0 +1,137 @@
+"""Digests while bytes stream by, and the headers that carry them."""
+
+import base64
+import hashlib
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctadata.checksums import (
+    STRONGEST_FIRST,
+    adler32_combine,
+    hasher,
+    read_digests,
+    strongest,
+    want_digest,
+)
+
+BLOCKS = st.lists(st.binary(max_size=50), max_size=10)
+HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
+EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
+EMPTY_MD5_BASE64 = "1B2M2Y8AsgTpgAmY7PhCfg=="
+
+
+def reference(content: bytes, algorithm: str) -> str:
+    if algorithm == "adler32":
+        return f"{zlib.adler32(content):08x}"
+    return hashlib.new(HASHLIB[algorithm], content).hexdigest()
+
+
+@pytest.mark.parametrize("algorithm", STRONGEST_FIRST)
+@given(blocks=BLOCKS)
+def test_a_digest_of_blocks_is_the_digest_of_the_whole(algorithm: str, blocks: list[bytes]) -> None:
+    work = hasher(algorithm)
+    for block in blocks:
+        work.update(block)
+    assert work.algorithm == algorithm
+    assert work.hexdigest() == reference(b"".join(blocks), algorithm)
+
+
+def test_adler32_keeps_its_zeros_in_front() -> None:
+    work = hasher("adler32")
+    assert work.hexdigest() == "00000001"
+    work.update(b"a")
+    assert work.hexdigest() == "00620062"
+
+
+def test_an_unknown_algorithm() -> None:
+    with pytest.raises(KeyError):
+        hasher("crc32c")
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200))
+def test_the_adler32_of_two_pieces_put_together(first: bytes, second: bytes) -> None:
+    assert adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8))
+def test_the_adler32_of_many_pieces_put_together(pieces: list[bytes]) -> None:
+    total = 1
+    for piece in pieces:
+        total = adler32_combine(total, zlib.adler32(piece), len(piece))
+    assert total == zlib.adler32(b"".join(pieces))
+
+
+@pytest.mark.parametrize("size", [65519, 65520, 65521, 65522, 200_000])
+def test_the_adler32_of_pieces_longer_than_its_modulus(size: int) -> None:
+    first, second = b"\xff" * size, b"\xfe" * (size + 1)
+    assert adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
+
+
+@given(st.binary(max_size=100))
+def test_every_form_of_a_digest_header(content: bytes) -> None:
+    digests = {algorithm: reference(content, algorithm) for algorithm in STRONGEST_FIRST}
+    as_sent = {
+        name: value if name == "adler32" else base64.b64encode(bytes.fromhex(value)).decode()
+        for name, value in digests.items()
+    }
+    assert read_digests(", ".join(f"{name}={value}" for name, value in as_sent.items())) == digests  # Digest
+    assert read_digests(",".join(f"{name.upper()}={value}" for name, value in as_sent.items())) == digests  # Checksums
+    structured = {name: value for name, value in as_sent.items() if name.startswith("sha-")}
+    assert read_digests(", ".join(f"{name}=:{value}:" for name, value in structured.items())) == {
+        name: digests[name] for name in structured
+    }  # Repr-Digest
+
+
+@pytest.mark.parametrize(
+    ("value", "digests"),
+    [
+        ("adler32=5ae07809", {"adler32": "5ae07809"}),
+        ("ADLER32=5AE07809", {"adler32": "5ae07809"}),
+        ("adler32=620062", {"adler32": "00620062"}),  # entries of old dCaches lack the zeros
+        (f"md5={EMPTY_MD5_BASE64}", {"md5": EMPTY_MD5}),
+        (f" md5 = {EMPTY_MD5_BASE64} , adler32=1", {"md5": EMPTY_MD5, "adler32": "00000001"}),
+        ("", {}),
+        (",,=,", {}),
+        ("adler32", {}),
+        ("adler32=", {}),
+        ("adler32=xyz", {}),
+        ("adler32=123456789", {}),  # nine digits
+        ("adler32=-1", {}),
+        ("adler32=٣", {}),
+        ("crc32c=AAAAAA==, unixsum=12", {}),
+        ("md5=not base64!", {}),
+        ("md5=AAAA", {}),  # too short
+        (f"md5={EMPTY_MD5}", {}),  # hexadecimal where base64 belongs
+        ("sha-256=::", {}),
+        ("id-sha-256=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", {}),
+    ],
+)
+def test_what_cannot_be_read_proves_nothing(value: str, digests: dict[str, str]) -> None:
+    assert read_digests(value) == digests
+
+
+@given(st.text(max_size=60))
+def test_no_header_breaks_the_reader(value: str) -> None:
+    for name, digest in read_digests(value).items():
+        assert name in STRONGEST_FIRST
+        assert len(digest) >= 8
+        int(digest, 16)
+
+
+def test_adler32_is_wanted_most_as_every_dcache_file_has_it() -> None:
+    first, *rest = want_digest().split(", ")
+    assert first == "adler32"
+    weights = {item.partition(";q=")[0]: float(item.partition(";q=")[2]) for item in rest}
+    assert set(weights) == set(STRONGEST_FIRST) - {"adler32"}
+    assert all(0 < weight < 1 for weight in weights.values())
+    assert len(set(weights.values())) == len(weights)
+
+
+def test_the_strongest_of_those_that_can_be_computed() -> None:
+    assert strongest({"adler32": "1", "md5": "2"}) == ("md5", "2")
+    assert strongest({"md5": "2", "sha-256": "3", "sha": "4"}) == ("sha-256", "3")
+    assert strongest({"crc32c": "1"}) is None
+    assert strongest({}) is None

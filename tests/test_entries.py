@@ -1,0 +1,37 @@
+"""Entries are values."""
+
+import dataclasses
+
+import pytest
+
+from ctadata.entries import Entry, Kind
+from ctadata.paths import RemotePath
+
+PATH = RemotePath.parse("/a/b")
+
+
+def test_equal_entries_are_one_in_a_set() -> None:
+    first = Entry(PATH, Kind.FILE, 3, 1.5, '"x"', {"md5": "1"}, "ONLINE")
+    second = Entry(PATH, Kind.FILE, 3, 1.5, '"x"', {"md5": "1"}, "ONLINE")
+    assert {first} == {second}
+    assert first != dataclasses.replace(first, checksums={"md5": "2"})
+
+
+def test_what_a_store_did_not_say_is_none() -> None:
+    entry = Entry(PATH, Kind.FILE)
+    assert (entry.size, entry.mtime, entry.etag, entry.locality) == (None, None, None, None)
+    assert entry.checksums == {}
+
+
+def test_nobody_adds_a_digest_to_all_entries_at_once() -> None:
+    with pytest.raises(TypeError):
+        Entry(PATH, Kind.FILE).checksums["md5"] = "1"  # type: ignore[index]
+
+
+def test_which_entries_may_hold_others() -> None:
+    assert Entry(PATH, Kind.DIRECTORY).is_directory
+    assert not Entry(PATH, Kind.FILE).is_directory
+
+
+def test_kinds_are_the_words_of_the_listing() -> None:
+    assert [str(kind) for kind in Kind] == ["file", "directory"]

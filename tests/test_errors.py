@@ -1,0 +1,70 @@
+"""The tree of errors: its exit codes, its words, and that its picture is true."""
+
+import inspect
+import re
+
+import pytest
+
+from ctadata import errors
+from ctadata.errors import CtadataError, Forbidden, NotFound, PartialFailure, TimedOut
+
+EVERY = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, CtadataError)]
+
+
+def drawn() -> list[tuple[int, str, int]]:
+    """(depth, name, exit code) of each line of the picture in the module's docstring."""
+    lines = re.findall(r"^ {4}([│├└─ ]*)(\w+) +(\d+) {3}\S", str(errors.__doc__), re.MULTILINE)
+    return [(len(branches) // 4, name, int(code)) for branches, name, code in lines]
+
+
+def test_the_picture_shows_every_error_once() -> None:
+    assert sorted(name for _, name, _ in drawn()) == sorted(cls.__name__ for cls in EVERY)
+
+
+def test_the_picture_shows_the_bases() -> None:
+    above: list[str] = []
+    for depth, name, _ in drawn():
+        del above[depth:]
+        if above:
+            assert getattr(errors, name).__base__.__name__ == above[-1]
+        above.append(name)
+
+
+def test_the_picture_shows_the_exit_codes() -> None:
+    assert {name: code for _, name, code in drawn()} == {cls.__name__: cls.exit_code for cls in EVERY}
+
+
+def test_trying_again_can_help_where_the_server_or_the_line_was_at_fault() -> None:
+    assert {cls.__name__ for cls in EVERY if cls.retryable} == {
+        *("TemporaryError", "Unreachable", "Interrupted", "Busy", "ServerTrouble", "TimedOut", "IntegrityError"),
+    }
+
+
+def test_one_line_says_where_what_and_what_to_do() -> None:
+    assert str(NotFound("no such file")) == "no such file"
+    assert str(NotFound("no such file", path="/a")) == "/a: no such file"
+    assert str(Forbidden("not allowed", path="/a", hint="ask the owner")) == "/a: not allowed (ask the owner)"
+    assert str(Forbidden("not allowed", hint="ask the owner")) == "not allowed (ask the owner)"
+
+
+def test_what_an_error_carries() -> None:
+    error = errors.Busy("busy", status=429, retry_after=2.5)
+    assert (error.what, error.hint, error.path, error.status, error.retry_after) == ("busy", "", "", 429, 2.5)
+
+
+def test_a_path_set_later_is_said_too() -> None:
+    error = NotFound("no such file")
+    error.path = "/a"
+    assert str(error) == "/a: no such file"
+
+
+@pytest.mark.parametrize(
+    ("done", "code"),
+    [(["one"], 6), ([], NotFound.exit_code)],
+)
+def test_some_done_some_failed(done: list[str], code: int) -> None:
+    failure = PartialFailure([NotFound("no such file", path="/a"), TimedOut("silence", path="/b")], done)
+    assert failure.code == code
+    assert failure.done == done
+    assert [str(error) for error in failure.failures] == ["/a: no such file", "/b: silence"]
+    assert str(failure) == f"2 of {2 + len(done)} failed: /a: no such file"

@@ -1,0 +1,221 @@
+"""Remote paths, what people type for them, and the guard of local names."""
+
+import os
+import posixpath
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctadata.errors import LocalError, UsageError
+from ctadata.paths import MARK, Anchor, RemotePath, Spelling, local_name, printable
+
+NAME = (
+    st.binary(min_size=1, max_size=30)
+    .map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+    .filter(lambda name: name not in (".", "..") and "/" not in name and "\0" not in name)
+)
+PARTS = st.lists(NAME, max_size=6).map(tuple)
+
+
+# --- RemotePath ---
+
+
+@given(PARTS)
+def test_a_path_survives_its_way_through_a_url(parts: tuple[str, ...]) -> None:
+    path = RemotePath(parts)
+    assert RemotePath.decode(path.encoded) == path
+    assert RemotePath.decode(path.encoded + "/") == path
+
+
+@given(PARTS)
+def test_a_path_survives_its_way_through_words(parts: tuple[str, ...]) -> None:
+    assert RemotePath.parse(str(RemotePath(parts))) == RemotePath(parts)
+
+
+@given(PARTS)
+def test_an_encoded_path_is_one_path_of_a_url_and_nothing_else(parts: tuple[str, ...]) -> None:
+    encoded = RemotePath(parts).encoded
+    assert encoded.isascii()
+    url = urlsplit("https://door.example" + encoded)
+    assert (url.netloc, url.path, url.query, url.fragment) == ("door.example", encoded, "", "")
+    assert urljoin("https://door.example/a/b", encoded) == "https://door.example" + encoded
+
+
+@given(PARTS, NAME)
+def test_joining_and_its_opposite(parts: tuple[str, ...], name: str) -> None:
+    path = RemotePath(parts)
+    below = path / name
+    assert (below.parent, below.name) == (path, name)
+    assert below.relative_to(path) == (name,)
+    assert path.below([name]) == below
+    assert RemotePath().below(below.parts) == below
+
+
+DOTS = st.text(alphabet="./%2eE2fF\0a", max_size=20)
+
+
+@given(st.one_of(DOTS, st.text(max_size=30)))
+def test_no_text_becomes_a_path_that_leaves_its_root(text: str) -> None:
+    for read in (RemotePath.parse, RemotePath.decode):
+        try:
+            path = read(text)
+        except UsageError:
+            continue
+        assert not {"", ".", ".."} & set(path.parts)
+        assert not any("/" in part or "\0" in part for part in path.parts)
+        assert posixpath.normpath(str(path)) == str(path)
+
+
+@pytest.mark.parametrize("text", ["..", "../a", "a/../b", "/a/..", "a\0b"])
+def test_refused_in_words(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a name") as caught:
+        RemotePath.parse(text)
+    assert "\0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["/%2e%2e/a", "/a%2fb", "/a%2Fb", "/%00", "/..", "/%2E./x"])
+def test_refused_when_decoded(text: str) -> None:
+    with pytest.raises(UsageError):
+        RemotePath.decode(text)
+
+
+@pytest.mark.parametrize("part", ["", ".", "..", "a/b", "a\0b"])
+def test_refused_as_a_name(part: str) -> None:
+    with pytest.raises(UsageError):
+        RemotePath((part,))
+    with pytest.raises(UsageError):
+        _ = RemotePath() / part
+
+
+def test_a_character_that_no_url_can_carry_is_refused_in_words() -> None:
+    with pytest.raises(UsageError):
+        _ = RemotePath(("\ud800",)).encoded
+
+
+def test_slashes_and_dots_are_passed_over() -> None:
+    assert RemotePath.parse("//a/./b//").parts == ("a", "b")
+    assert RemotePath.decode("//a/%2E/b//").parts == ("a", "b")
+    assert RemotePath.parse("") == RemotePath.parse("/") == RemotePath()
+
+
+def test_what_stays_bare_in_a_url() -> None:
+    assert RemotePath.parse("/a b/ü+~.-_!%41/#?&;@:").encoded == "/a%20b/%C3%BC%2B~.-_%21%2541/%23%3F%26%3B%40%3A"
+    assert RemotePath().encoded == "/"
+    assert str(RemotePath()) == "/"
+
+
+def test_the_root_is_its_own_parent() -> None:
+    assert (RemotePath().name, RemotePath().parent) == ("", RemotePath())
+
+
+def test_relative_to_what_lies_elsewhere() -> None:
+    with pytest.raises(ValueError):
+        RemotePath.parse("/ab/c").relative_to(RemotePath.parse("/a"))
+
+
+def test_our_own_temporaries() -> None:
+    assert RemotePath.parse(f"/a/{MARK}1").is_temporary
+    assert not RemotePath.parse(f"/{MARK}1/a").is_temporary
+
+
+# --- Spelling ---
+
+
+@pytest.mark.parametrize(
+    ("text", "anchor", "path", "slash"),
+    [
+        ("/a/b", Anchor.ROOT, "/a/b", False),
+        ("/", Anchor.ROOT, "/", True),
+        ("a/b/", Anchor.OPEN, "/a/b", True),
+        ("a", Anchor.OPEN, "/a", False),
+        ("", Anchor.OPEN, "/", False),
+        (".", Anchor.OPEN, "/", False),
+        ("~", Anchor.HOME, "/", False),
+        ("~/", Anchor.HOME, "/", True),
+        ("~/a", Anchor.HOME, "/a", False),
+        ("home:", Anchor.HOME, "/", True),
+        ("home:a/", Anchor.HOME, "/a", True),
+        ("home:/a", Anchor.HOME, "/a", False),
+        ("~a/b", Anchor.OPEN, "/~a/b", False),
+        ("a/~/b", Anchor.OPEN, "/a/~/b", False),
+        ("a%20b", Anchor.OPEN, "/a%20b", False),
+    ],
+)
+def test_what_a_person_types(text: str, anchor: Anchor, path: str, slash: bool) -> None:
+    assert Spelling.read(text) == Spelling(anchor, RemotePath.parse(path), slash)
+
+
+@pytest.mark.parametrize("text", ["a/../b", "~/..", "home:..", "/.."])
+def test_dots_that_lead_up_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        Spelling.read(text)
+
+
+def test_the_local_home_that_a_shell_put_in_is_refused_with_the_right_spelling() -> None:
+    home = os.environ["HOME"]
+    with pytest.raises(UsageError, match="home:data/x") as caught:
+        Spelling.read(f"{home}/data/x")
+    assert "'~/data/x'" in str(caught.value)
+    with pytest.raises(UsageError):
+        Spelling.read(home)
+    assert Spelling.read(home + "-elsewhere/x").anchor is Anchor.ROOT
+
+
+def test_a_home_that_is_the_root_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/")
+    assert Spelling.read("/a").anchor is Anchor.ROOT
+
+
+# --- local_name ---
+
+
+@given(st.one_of(NAME, DOTS, st.sampled_from(["", ".", "..", "a/b", "/", "\0", "../x"])))
+def test_a_local_name_never_leads_anywhere(name: str) -> None:
+    try:
+        kept = local_name(name, windows=False)
+    except LocalError:
+        return
+    assert kept == name
+    assert (Path("/target") / kept).parent == Path("/target")
+    assert posixpath.normpath(posixpath.join("/target", kept)) == "/target/" + name
+
+
+@pytest.mark.parametrize(
+    "name", ["a\\b", "C:", "c:x", "a:stream", "x\n", "trailing.", "trailing ", "a?", "CON", "nul.txt", "Com1.a.b"]
+)
+def test_names_that_mean_something_else_on_windows(name: str) -> None:
+    with pytest.raises(LocalError):
+        local_name(name, windows=True)
+    assert local_name(name, windows=False) == name
+
+
+@pytest.mark.parametrize("name", ["a.txt", ".hidden", "CONTENT", "com10", "ü"])
+def test_names_that_are_fine_everywhere(name: str) -> None:
+    assert local_name(name, windows=True) == name
+
+
+# --- printable ---
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=[])))
+def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
+    shown = printable(text)
+    for c in shown:
+        assert c >= " "
+        assert c != "\x7f"
+        assert not "\x80" <= c <= "\x9f"
+        assert not "\ud800" <= c <= "\udfff"
+        assert c not in "\u2028\u2029\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u061c"
+    shown.encode()
+
+
+@given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S", "Zs"])))
+def test_letters_of_all_scripts_stay(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_what_an_escape_looks_like() -> None:
+    assert printable("a\x1b[31m\nb\u202e\udcff") == "a\\x1b[31m\\nb\\u202e\\udcff"
