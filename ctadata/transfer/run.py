@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, LoginNeeded, Stopped, TimedOut
-from ctadata.paths import RemotePath
+from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
@@ -147,6 +147,7 @@ class Run:
         except Stopped:
             return
         except CtadataError as error:
+            error.path = error.path or printable(str(task.remote))
             outcome = Outcome(State.FAILED, task.remote, task.local, seconds=time.monotonic() - began, error=error)
             if isinstance(error, LoginNeeded):
                 ended.set()

@@ -1,0 +1,265 @@
+"""Trees up and down again: the same files, nothing left behind, and a rerun with nothing to do."""
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from transfer.conftest import MakeRun
+from transfer.trees import remote_names, shape
+
+from ctadata.entries import Entry, Kind
+from ctadata.errors import AlreadyExists, IntegrityError, LocalError, LoginNeeded
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Sink
+from ctadata.stores.memory import MemoryReading, MemoryStore
+from ctadata.transfer import temporaries
+from ctadata.transfer.download import Landing, download, listing
+from ctadata.transfer.report import Summary
+from ctadata.transfer.upload import Departure, upload
+
+HOME = RemotePath(("home",))
+
+
+def up(run: MakeRun, tree: Path, **rules: bool) -> Summary:
+    return upload(run(**rules), [Departure(HOME, tree)])
+
+
+def down(run: MakeRun, store: MemoryStore, out: Path, **rules: bool) -> Summary:
+    return download(run(**rules), [Landing(store.info(HOME), out)])
+
+
+def test_a_tree_comes_back_as_it_went(run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path) -> None:
+    sent = up(run, tree)
+    assert (sent.done, sent.skipped, sent.failed, sent.exit_code) == (4, 0, [], 0)
+    got = down(run, store, tmp_path / "out")
+    assert (got.done, got.size, got.failed) == (4, 6 + 256 * 5000, [])
+    assert shape(tmp_path / "out") == shape(tree)
+    for file in (p for p in tree.rglob("*") if p.is_file()):
+        assert (tmp_path / "out" / file.relative_to(tree)).stat().st_mtime == file.stat().st_mtime
+    assert not [name for name in remote_names(store) if ".ctadata-" in name]
+
+
+def test_a_rerun_has_nothing_to_do(run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path) -> None:
+    up(run, tree)
+    down(run, store, tmp_path / "out")
+    assert (again := up(run, tree)).done == 0
+    assert again.skipped == 4
+    assert (again := down(run, store, tmp_path / "out")).done == 0
+    assert again.skipped == 4
+
+
+def test_changed_files_are_replaced_and_no_clobber_keeps_them(
+    run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path
+) -> None:
+    up(run, tree)
+    (tree / "top").write_bytes(b"TOP")
+    kept = up(run, tree, no_clobber=True)
+    assert [str(o.remote) for o in kept.kept] == ["/home/top"]
+    assert kept.exit_code == 8
+    assert store.content(HOME / "top")[0] == b"top"
+    assert up(run, tree).done == 1
+    assert store.content(HOME / "top")[0] == b"TOP"
+
+    down(run, store, tmp_path / "out")
+    (tmp_path / "out" / "top").write_bytes(b"mine")
+    assert down(run, store, tmp_path / "out", no_clobber=True).exit_code == 8
+    assert (tmp_path / "out" / "top").read_bytes() == b"mine"
+    assert down(run, store, tmp_path / "out").done == 1
+    assert (tmp_path / "out" / "top").read_bytes() == b"TOP"
+
+
+def test_what_cannot_be_copied_is_told_of_and_the_rest_goes(run: MakeRun, tree: Path) -> None:
+    (tree / "dangling").symlink_to("nowhere")
+    (tree / "link to file").symlink_to(tree / "top")
+    (tree / "link to dir").symlink_to(tree / "a")
+    os.mkfifo(tree / "pipe")
+    (Path(os.fsencode(tree).decode() + "/").joinpath(os.fsdecode(b"not utf8 \xff"))).write_bytes(b"x")
+    with socket.socket(socket.AF_UNIX) as sock:
+        here = Path.cwd()
+        os.chdir(tree)  # the path of a socket is short
+        try:
+            sock.bind("socket")
+        finally:
+            os.chdir(here)
+    summary = up(run, tree)
+    assert (summary.done, summary.failed) == (5, [])
+    why = {o.local.name: o.why for o in summary.passed if o.local}
+    assert set(why) == {"dangling", "link to dir", "pipe", "socket", os.fsdecode(b"not utf8 \xff")}
+    assert "-L" in why["link to dir"]
+
+
+def test_links_to_directories_are_followed_on_demand_and_never_in_a_circle(
+    run: MakeRun, store: MemoryStore, tree: Path
+) -> None:
+    (tree / "a" / "again").symlink_to(tree / "a" / "b c")
+    (tree / "a" / "round").symlink_to(tree)
+    (tree / "a" / "self").symlink_to(tree / "a")
+    summary = up(run, tree, follow_links=True)
+    assert {o.local.name for o in summary.passed if o.local} == {"round", "self"}
+    assert store.content(RemotePath.parse("/home/a/again/100% #1?.txt"))[0] == b"odd"
+
+
+def test_one_files_failure_does_not_stop_the_others(
+    run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path
+) -> None:
+    up(run, tree)
+    (tmp_path / "out" / "top").mkdir(parents=True)
+    summary = down(run, store, tmp_path / "out")
+    assert (summary.done, len(summary.failed), summary.exit_code) == (3, 1, 6)
+    assert "directory" in str(summary.errors[0])
+
+
+def test_nothing_done_is_the_code_of_the_first_failure(run: MakeRun, store: MemoryStore, tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "f").write_text("x")
+    up(run, tmp_path / "t")
+    (tmp_path / "out" / "f").mkdir(parents=True)
+    assert down(run, store, tmp_path / "out").exit_code == LocalError.exit_code
+
+
+def test_uploads_of_dead_runs_are_removed_and_those_of_living_ones_stay(
+    run: MakeRun, store: MemoryStore, tree: Path
+) -> None:
+    dead = temporaries.new_name().split("-")
+    dead[3], living = "999999999", temporaries.new_name()
+    for name in ("-".join(dead), living):
+        upload(run(), [Departure(HOME, files=((tree / "top", name),))])
+    up(run, tree)
+    left = [name for name in remote_names(store) if ".ctadata-" in name]
+    assert left == [f"/home/{living}"]
+
+
+def test_listings_and_downloads_do_not_show_temporaries(
+    run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path
+) -> None:
+    up(run, tree)
+    upload(run(), [Departure(HOME, files=((tree / "top", temporaries.new_name()),))])
+    assert not [e for e in listing(store, RemotePath()) if e.path.is_temporary]
+    down(run, store, tmp_path / "out")
+    assert shape(tmp_path / "out") == shape(tree)
+
+
+def test_a_name_taken_on_the_storage_since_the_plan_is_looked_at_again(
+    run: MakeRun, store: MemoryStore, tree: Path
+) -> None:
+    theirs = tree / "theirs"
+    theirs.write_bytes(b"somebody else's")
+    listed = store.list
+
+    def listed_before(path: RemotePath) -> object:
+        entries = list(listed(path))
+        store.list = listed  # type: ignore[method-assign]
+        upload(run(), [Departure(HOME, files=((theirs, "top"),))])
+        return iter(entries)
+
+    store.mkdir(HOME)
+    store.list = listed_before  # type: ignore[method-assign,assignment]
+    summary = upload(run(no_clobber=True), [Departure(HOME, files=((tree / "top", "top"),))])
+    assert [o.why for o in summary.kept] == ["it differs, and is kept"]
+    assert store.content(HOME / "top")[0] == b"somebody else's"
+    assert [name for name in remote_names(store) if ".ctadata-" in name] == []
+
+
+def test_a_file_that_changes_while_it_is_read_is_that_files_failure(
+    run: MakeRun, store: MemoryStore, tree: Path
+) -> None:
+    class Growing(type(run().reporter)):  # type: ignore[misc]
+        def moved(self, name: str, size: int) -> None:
+            if name == "/home/top":
+                (tree / "top").write_bytes(b"longer than before")
+
+    shaky = run()
+    shaky.reporter = Growing()
+    block = 300_000
+    (tree / "top").write_bytes(b"x" * block)
+    summary = upload(shaky, [Departure(HOME, tree)])
+    assert [str(e.path) for e in (store.info(HOME / n) for n in ("a",))] == ["/home/a"]
+    assert len(summary.failed) == 1
+    assert "changed while it was read" in str(summary.errors[0])
+    assert not any("top" in name or ".ctadata-" in name for name in remote_names(store))
+
+
+def test_a_collection_in_the_way_of_a_file_and_the_other_way_round(
+    run: MakeRun, store: MemoryStore, tree: Path
+) -> None:
+    store.mkdir(HOME / "top")
+    upload(run(), [Departure(HOME, files=((tree / "top", "a"),))])
+    summary = up(run, tree)
+    assert summary.done == 0
+    assert sorted(str(o.remote) for o in summary.failed) == ["/home/a", "/home/top"]
+    assert all(isinstance(error, AlreadyExists) for error in summary.errors)
+
+
+def test_a_login_that_is_needed_ends_the_run(run: MakeRun, tmp_path: Path) -> None:
+    asked: list[RemotePath] = []
+
+    class LoggedOut(MemoryStore):
+        def open(self, path: RemotePath) -> MemoryReading:
+            asked.append(path)
+            raise LoginNeeded("the token has expired", path=str(path))
+
+        def list(self, path: RemotePath) -> object:  # type: ignore[override]
+            return (Entry(path / f"{i}", Kind.FILE, 1) for i in range(10_000))
+
+    here = run()
+    here.store = LoggedOut()
+    summary = download(here, [Landing(Entry(HOME, Kind.DIRECTORY), tmp_path)])
+    assert summary.exit_code == LoginNeeded.exit_code
+    assert len(asked) < 100
+
+
+def test_a_wrong_byte_is_never_published_and_the_file_is_read_again(
+    run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path
+) -> None:
+    up(run, tree)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "top").write_bytes(b"old")
+    turns = 0
+
+    class Flipping(MemoryReading):
+        def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> object:  # type: ignore[override]
+            nonlocal turns
+            turns += 1
+            content, digests, etag = self._store.content(self._path)
+            from ctadata.stores.base import Delivery
+
+            delivery = Delivery(0, len(content), digests, etag)
+            sink.begin(delivery)
+            sink.write(b"t0p")
+            return delivery
+
+    store.open = lambda path: Flipping(store, path)  # type: ignore[method-assign]
+    recorder_run = run()
+    summary = download(recorder_run, [Landing(store.info(HOME / "top"), tmp_path / "out", name="top")])
+    assert turns == 4
+    assert isinstance(summary.errors[0], IntegrityError)
+    assert "adler32" in str(summary.errors[0]) or "sha" in str(summary.errors[0])
+    assert shape(tmp_path / "out") == {"top": b"old"}
+    assert recorder_run.reporter.bytes == 0  # type: ignore[attr-defined]
+
+
+def test_a_stop_ends_the_run_and_leaves_no_part(run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path) -> None:
+    up(run, tree)
+    stop = threading.Event()
+
+    class Stopping(type(run().reporter)):  # type: ignore[misc]
+        def moved(self, name: str, size: int) -> None:
+            stop.set()
+
+    here = run()
+    here.stop, here.reporter = stop, Stopping()
+    download(here, [Landing(store.info(HOME), tmp_path / "out")])
+    assert not [name for name in shape(tmp_path / "out") if ".ctadata-" in name]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 254])
+def test_a_name_too_long_for_the_disk_is_that_files_failure(
+    run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path, name: str
+) -> None:
+    upload(run(), [Departure(HOME, files=((tree / "top", "ok"),))])
+    upload(run(), [Departure(HOME, files=((tree / "top", name),))])
+    summary = down(run, store, tmp_path / "out")
+    assert summary.done == (1 if len(name) > 255 else 2)
+    assert len(summary.failed) == (len(name) > 255)

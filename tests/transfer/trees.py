@@ -1,0 +1,36 @@
+"""What the tests of the engine look at: trees on disk and in a store, and what a run told."""
+
+from pathlib import Path
+
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
+from ctadata.transfer.report import Outcome, Silent
+
+
+class Recorder(Silent):
+    """Keeps what the engine tells."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.bytes = 0
+
+    def moved(self, name: str, size: int) -> None:
+        self.bytes += size
+
+    def ended(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+def shape(root: Path) -> dict[str, bytes | None]:
+    """Every path below a local directory, with the content of files."""
+    return {str(p.relative_to(root)): p.read_bytes() if p.is_file() else None for p in sorted(root.rglob("*"))}
+
+
+def remote_names(store: Store, path: RemotePath = RemotePath()) -> list[str]:  # noqa: B008
+    """Every name below a collection, temporaries included."""
+    names = []
+    for entry in store.list(path):
+        names.append(str(entry.path))
+        if entry.is_directory:
+            names += remote_names(store, entry.path)
+    return sorted(names)
