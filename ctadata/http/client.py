@@ -1,0 +1,245 @@
+"""Client: one logical request, with the login where it belongs, redirects followed and failures repeated."""
+
+from __future__ import annotations
+
+import io
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from ctadata.errors import CtadataError, LoginNeeded, Stopped, UsageError
+from ctadata.http import failures, redirects
+from ctadata.http.credentials import Credentials
+from ctadata.http.exchange import Exchange, Request, Upload
+from ctadata.http.handles import Handles
+from ctadata.http.message import Accept, Body, Origin, Response, dissect
+from ctadata.http.retries import Retries, is_repeatable
+from ctadata.http.trust import Limits, choose_trust
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(slots=True, repr=False)
+class _Call:
+    """One logical request, and how far it has come."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    pool_headers: Mapping[str, str]
+    upload: Upload | None
+    streams: bool
+    accept: Accept | None
+    patient: bool
+    follow: bool
+    door: Origin = field(init=False)
+    renewed: str | None = None
+    sent: bool = False
+    begun: bool = False
+
+    def __post_init__(self) -> None:
+        self.door, target = dissect(self.url)
+        self.url = f"{self.door}{target}"
+
+
+class Client:
+    """Requests over a pool of connections, from any number of threads.
+
+    The token of `credentials` goes to `trusted` origins alone: over https, or to an http door of this very machine.
+    """
+
+    def __init__(
+        self,
+        *,
+        trusted: Collection[Origin],
+        credentials: Credentials | None,
+        ca: Path | None = None,
+        http_pools: bool = False,
+        limits: Limits = Limits(),  # noqa: B008  (frozen)
+        retries: Retries = Retries(),  # noqa: B008
+        stop: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
+        jitter: Callable[[], float] = random.random,
+        user_agent: str = "ctadata",
+    ) -> None:
+        """No connection is made.
+
+        trusted: who may be given the token.  ca: CA certificates, None for the system's (ConfigError where missing).
+        http_pools: whether a redirect may lead from https to http.  stop: set, it ends every request within 1 s.
+        clock, sleep, jitter: seconds that run, seconds to wait, a number in [0, 1); for tests.
+        """
+        self._trusted = frozenset(trusted)
+        self._credentials = credentials
+        self._http_pools = http_pools
+        self._limits = limits
+        self._retries = retries
+        self._stop = stop or threading.Event()
+        self._clock = clock
+        self._sleep = sleep or self._stop.wait
+        self._jitter = jitter
+        self._handles = Handles(choose_trust(ca), user_agent)
+        self._no_expect: set[Origin] = set()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        body: bytes | Body | None = None,
+        accept: Accept | None = None,
+        pool_headers: Mapping[str, str] = NO_HEADERS,
+        patient: bool = False,
+        follow: bool = True,
+    ) -> Response:
+        """One request to its 2xx answer, redirects and repetitions included; any other answer is raised as its error.
+
+        headers: sent to the door; at another origin only what a pool needs of them, and `pool_headers`.
+        body:    a `Body` stands at its first byte and is rewound where it has to be sent anew.
+        accept:  takes the body of the answer; from then on nothing is repeated.
+        patient: the server redirects uploads, so no byte of the body is sent before it has answered.
+        follow:  False gives a redirect back as the answer.
+        """
+        streams = body is not None and not isinstance(body, bytes)
+        upload = Upload(_InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
+        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow)
+        started = self._clock()
+        attempt = 1
+        while True:
+            try:
+                return self._walk(call)
+            except CtadataError as error:
+                if not is_repeatable(method, error, sent=call.sent, begun=call.begun):
+                    raise
+                pause = self._retries.pause(attempt, error, self._clock() - started, self._jitter())
+                if pause is None:
+                    raise
+            self._sleep(pause)
+            attempt += 1
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._handles.close()
+
+    def _walk(self, call: _Call) -> Response:
+        """From the door, along redirects, to the final answer."""
+        url, hops = call.url, ()  # type: str, tuple[str, ...]
+        while len(hops) <= redirects.MAX_HOPS:
+            token = self._token(url, call)
+            response = self._exchange(call, url, hops, token)
+            if response.status == 401 and token and self._renew(call, token):
+                url = call.url
+                continue
+            if not self._leads_on(response, call):
+                return self._judge(response, call, token)
+            hops = (*hops, response.url)
+            url = self._next(response, call)
+        raise redirects.too_many(hops)
+
+    @staticmethod
+    def _leads_on(response: Response, call: _Call) -> bool:
+        at_pool = Origin.of(response.url) != call.door
+        return (call.follow and redirects.is_redirect(response)) or (at_pool and redirects.is_expired(response))
+
+    def _next(self, response: Response, call: _Call) -> str:
+        """The next hop; a pool that sends us back to the door means: ask again, so the whole request starts over."""
+        if redirects.is_expired(response):
+            return call.url
+        url = redirects.next_url(response, http_pools=self._http_pools)
+        bounced = Origin.of(response.url) != call.door and Origin.of(url) == call.door
+        return call.url if bounced else url
+
+    def _judge(self, response: Response, call: _Call, token: str | None) -> Response:
+        if 200 <= response.status < 300 or (redirects.is_redirect(response) and not call.follow):
+            return response
+        origin = Origin.of(response.url)
+        error = failures.of_response(response, secret=token, at=origin if response.hops else None)
+        if isinstance(error, LoginNeeded) and origin not in self._trusted:
+            error.hint = f'the token was not sent there; if it may be, set token_origins = ["{origin}"] in the profile'
+        raise error
+
+    # The login
+
+    def _token(self, url: str, call: _Call) -> str | None:
+        origin = Origin.of(url)
+        if self._credentials is None or origin not in self._trusted:
+            return None
+        if origin.scheme != "https" and not (origin.is_loopback and call.door.scheme == "http"):
+            return None
+        return call.renewed or self._credentials.bearer()
+
+    def _renew(self, call: _Call, refused: str) -> bool:
+        """Once for each request: a dCache door shuts out who is refused three times within 20 s."""
+        if call.renewed is not None or self._credentials is None or (call.begun and not call.streams):
+            return False
+        call.renewed = self._credentials.renew(refused)
+        return call.renewed is not None
+
+    # One exchange
+
+    def _exchange(self, call: _Call, url: str, hops: tuple[str, ...], token: str | None) -> Response:
+        while True:
+            request = self._request(call, url, hops, token)
+            response = self._perform(call, request)
+            if response.status != 417 or request.expect is None:
+                return response
+            self._no_expect.add(request.origin)
+
+    def _request(self, call: _Call, url: str, hops: tuple[str, ...], token: str | None) -> Request:
+        origin = Origin.of(url)
+        at_door = origin == call.door
+        expect = self._expectation(call, origin) if at_door else None
+        own = call.headers if at_door else redirects.carried(call.method, call.headers, call.pool_headers)
+        lines = [_line(name, value) for name, value in own.items()]
+        if token:
+            lines.append(_line("Authorization", f"Bearer {token}"))
+        if call.upload:
+            # an empty one keeps curl from adding its own
+            lines.append("Expect:" if expect is None else "Expect: 100-continue")
+        return Request(call.method, origin, url, lines, call.upload, expect, call.accept, hops)
+
+    def _expectation(self, call: _Call, origin: Origin) -> float | None:
+        if not call.streams or origin in self._no_expect:
+            return None
+        return self._limits.expect_patient if call.patient else self._limits.expect
+
+    def _perform(self, call: _Call, request: Request) -> Response:
+        if self._stop.is_set():
+            raise Stopped("stopped")
+        if request.body:
+            request.body.rewind()
+        exchange = Exchange(request, self._limits, self._stop, self._clock)
+        try:
+            with self._handles.borrow() as curl:
+                return exchange.perform(curl)
+        finally:
+            call.sent = exchange.sent
+            call.begun = exchange.accepted or (call.streams and request.body is not None and request.body.begun)
+            if exchange.silent:
+                self._no_expect.add(request.origin)
+
+
+class _InMemory:
+    """Bytes as a Body."""
+
+    def __init__(self, content: bytes) -> None:
+        self._file = io.BytesIO(content)
+        self.size = len(content)
+
+    def read(self, limit: int) -> bytes:
+        return self._file.read(limit)
+
+    def rewind(self) -> None:
+        self._file.seek(0)
+
+
+def _line(name: str, value: str) -> str:
+    """One header line; UsageError, which does not show the value, where it would be more than one."""
+    if not value.isascii() or not value.isprintable() or not name.isascii() or ":" in name or not name.isprintable():
+        raise UsageError(f"the value of {name!r} cannot be sent as a header")
+    return f"{name}: {value}" if value else f"{name};"

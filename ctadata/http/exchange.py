@@ -1,0 +1,250 @@
+"""One request and its answer on one curl handle: what curl is told, what it reports, and the limits of patience."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pycurl
+
+from ctadata.errors import Stopped, TimedOut
+from ctadata.http import failures
+from ctadata.http.message import BODY_LIMIT, Accept, Body, Consumer, Headers, Origin, Response
+from ctadata.http.redaction import presentable, redacted
+from ctadata.http.trust import Limits
+
+log = logging.getLogger("ctadata.http")
+
+_ABORT = -1  # no callback's good answer
+
+
+class Upload:
+    """A body on its way: knows whether any of it has been read, and then rewinds before it is sent anew."""
+
+    __slots__ = ("_body", "begun", "size")
+
+    def __init__(self, body: Body) -> None:
+        """Of a body that stands at its first byte."""
+        self._body = body
+        self.size = body.size
+        self.begun = False
+
+    def read(self, limit: int) -> bytes:
+        """The next bytes."""
+        self.begun = True
+        return self._body.read(limit)
+
+    def rewind(self) -> None:
+        """Back to the first byte, checksum and progress as well; nothing where none was read."""
+        if self.begun:
+            self._body.rewind()
+            self.begun = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """What one exchange sends.
+
+    lines:  the header lines, secrets among them: never to be shown.
+    expect: seconds to wait for `100 Continue`; None for sending the body at once.
+    hops:   the URLs that redirected here.
+    """
+
+    method: str
+    origin: Origin
+    url: str
+    lines: list[str]
+    body: Upload | None = None
+    expect: float | None = None
+    accept: Accept | None = None
+    hops: tuple[str, ...] = ()
+
+
+class Exchange:
+    """One request and its answer; used once.
+
+    sent:     whether a connection was there to send it over.
+    accepted: whether `accept` was called.
+    silent:   whether the body had to be sent without `100 Continue` or a refusal having come.
+    """
+
+    def __init__(self, request: Request, limits: Limits, stop: threading.Event, clock: Callable[[], float]) -> None:
+        """Prepare; nothing is sent."""
+        self.request = request
+        self.sent = False
+        self.accepted = False
+        self.silent = False
+        self._limits = limits
+        self._stop = stop
+        self._clock = clock
+        self._lines: list[bytes] = []
+        self._continued = False
+        self._response: Response | None = None
+        self._collected = bytearray()
+        self._consume: Consumer = self._collect
+        self._enough = False
+        self._error: BaseException | None = None
+        self._mark = clock()
+        self._marked = 0.0
+
+    def perform(self, curl: Any) -> Response:
+        """Send and receive; the answer, whatever its status. Raises what curl reports and what callbacks raise."""
+        started = self._clock()
+        self._configure(curl)
+        code, message = pycurl.E_OK, ""
+        try:
+            curl.perform()
+        except pycurl.error as error:
+            code, message = int(error.args[0]), str(error.args[1])
+        self.sent = self._response is not None or curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
+        self._report(curl, code, self._clock() - started)
+        return self._outcome(code, message)
+
+    def _outcome(self, code: int, message: str) -> Response:
+        if self._error is not None:
+            raise self._error
+        response = self._response
+        if response is not None and (code == pycurl.E_OK or self._enough or response.status >= 300):
+            # a refusal counts once its headers are there, also where the connection broke while we were sending
+            response.body = bytes(self._collected)
+            return response
+        moved = self.accepted or (self.request.body is not None and self.request.body.begun)
+        raise failures.of_curl(code, message, self.request.origin, moved=moved)
+
+    def _report(self, curl: Any, code: int, seconds: float) -> None:
+        if not log.isEnabledFor(logging.DEBUG):
+            return
+        down, up = curl.getinfo(pycurl.SIZE_DOWNLOAD), curl.getinfo(pycurl.SIZE_UPLOAD)
+        outcome = str(self._response.status) if self._response else f"curl {code}"
+        where = redacted(self.request.url)
+        log.debug("%s %s %s, %d bytes up, %d down, %.3f s", self.request.method, where, outcome, up, down, seconds)
+
+    # What curl is told
+
+    def _configure(self, curl: Any) -> None:
+        request, option = self.request, curl.setopt
+        option(pycurl.URL, request.url)
+        option(pycurl.HTTPHEADER, request.lines)
+        option(pycurl.HEADERFUNCTION, self._on_header)
+        option(pycurl.WRITEFUNCTION, self._on_body)
+        option(pycurl.XFERINFOFUNCTION, self._on_progress)
+        option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
+        if request.origin.is_loopback:
+            option(pycurl.PROXY, "")  # a proxy of the environment is not between us and ourselves
+        if request.method == "HEAD":
+            option(pycurl.NOBODY, 1)
+        elif request.body is not None:
+            self._configure_upload(curl, request.body)
+        if request.method not in ("GET", "HEAD", "PUT") or (request.method == "PUT" and request.body is None):
+            option(pycurl.CUSTOMREQUEST, request.method)
+
+    def _configure_upload(self, curl: Any, body: Upload) -> None:
+        curl.setopt(pycurl.UPLOAD, 1)
+        curl.setopt(pycurl.INFILESIZE_LARGE, body.size)
+        curl.setopt(pycurl.READFUNCTION, self._on_read)
+        curl.setopt(pycurl.SEEKFUNCTION, self._on_seek)
+        if self.request.expect is not None:
+            curl.setopt(pycurl.EXPECT_100_TIMEOUT_MS, int(self.request.expect * 1000))
+
+    # What curl reports. What these raise is kept, and raised by perform: older pycurl would print and forget it.
+
+    def _keep(self, error: BaseException) -> int:
+        self._error = error
+        return _ABORT
+
+    def _on_header(self, line: bytes) -> int | None:
+        try:
+            if self._response is not None:
+                return None  # trailers
+            if line.rstrip(b"\r\n"):
+                self._lines.append(line)
+                return None
+            self._headers_complete()
+        except BaseException as error:  # noqa: BLE001
+            return self._keep(error)
+        # given a 417 curl would send the same again, without end, since the Expect line is ours
+        self._enough = self._response is not None and self._response.status == 417
+        return _ABORT if self._enough else None
+
+    def _headers_complete(self) -> None:
+        status, reason = _read_status(self._lines[0])
+        headers, self._lines = Headers(self._lines[1:]), []
+        if status < 200:
+            self._continued = status == 100
+            return
+        request = self.request
+        response = Response(request.method, request.url, status, presentable(reason), headers, b"", request.hops)
+        self._response = response
+        self._mark, self._marked = self._clock(), 0.0
+        if status < 300 and request.accept is not None:
+            self.accepted = True
+            self._consume = request.accept(response) or self._collect
+
+    def _on_body(self, block: bytes) -> int | None:
+        try:
+            self._consume(block)
+        except BaseException as error:  # noqa: BLE001
+            return self._keep(error)
+        return _ABORT if self._enough else None
+
+    def _collect(self, block: bytes) -> None:
+        room = BODY_LIMIT - len(self._collected)
+        self._collected += block[:room]
+        self._enough = len(block) > room
+
+    def _on_read(self, limit: int) -> bytes | int:
+        body = self.request.body
+        assert body is not None
+        try:
+            if not body.begun:
+                self.silent = self.request.expect is not None and not self._continued
+            return body.read(limit)
+        except BaseException as error:  # noqa: BLE001
+            self._keep(error)
+            return int(pycurl.READFUNC_ABORT)
+
+    def _on_seek(self, offset: int, origin: int) -> int:
+        """Curl starts a body anew where a kept connection turned out to be dead; it never asks for another place."""
+        body = self.request.body
+        if body is None or offset != 0 or origin != 0:
+            return int(pycurl.SEEKFUNC_FAIL)
+        try:
+            body.rewind()
+        except BaseException as error:  # noqa: BLE001
+            self._keep(error)
+            return int(pycurl.SEEKFUNC_FAIL)
+        return int(pycurl.SEEKFUNC_OK)
+
+    def _on_progress(self, _down_total: int, down: int, up_total: int, up: int) -> int:
+        try:
+            if self._stop.is_set():
+                return self._keep(Stopped("stopped"))
+            self._bear_silence(down, up, up_total)
+        except BaseException as error:  # noqa: BLE001
+            return self._keep(error)
+        return 0
+
+    def _bear_silence(self, down: int, up: int, up_total: int) -> None:
+        """Raise TimedOut where too little moved for too long (curl's own limit cannot tell waiting from stalling)."""
+        limits, now = self._limits, self._clock()
+        moved = down if self._response is not None else up
+        enough = limits.stall_seconds * limits.stall_bytes_per_second
+        if moved - self._marked >= enough or moved == up_total > self._marked:
+            self._mark, self._marked = now, moved
+            return
+        flowing = self._response is not None or 0 < up < up_total
+        allowed = limits.stall_seconds if flowing else limits.first_byte
+        if now - self._mark <= allowed:
+            return
+        what = "the transfer stalled" if flowing else "no answer"
+        raise TimedOut(f"{what}: {self.request.origin}, {allowed:g} s of silence", hint="try again later")
+
+
+def _read_status(line: bytes) -> tuple[int, str]:
+    """Status and reason of a status line; curl has checked its form."""
+    _, _, rest = line.decode("latin-1").strip().partition(" ")
+    status, _, reason = rest.strip().partition(" ")
+    return int(status[:3]), reason

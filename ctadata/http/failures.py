@@ -1,0 +1,287 @@
+"""The one table from what HTTP and curl report to the errors of this package, with words."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import pycurl
+
+from ctadata.errors import (
+    AccessError,
+    AlreadyExists,
+    Busy,
+    ConfigError,
+    CtadataError,
+    Forbidden,
+    IntegrityError,
+    Interrupted,
+    LocalError,
+    LoginNeeded,
+    NotFound,
+    ServerTrouble,
+    Stopped,
+    StorageFull,
+    TimedOut,
+    Unreachable,
+    Untrusted,
+)
+from ctadata.http.message import Origin, Response
+from ctadata.http.redaction import presentable
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a status or a curl error comes to: the error, its words, and what to do."""
+
+    error: type[CtadataError]
+    words: str
+    hint: str = ""
+
+
+_LOG_IN = "log in again"
+_SCOPE = "the token may lack the scope for this, or have expired; ask whoever runs the storage if it should be allowed"
+_NAME_CA = "if this server is to be trusted, name the CA that signed for it: ca in the profile"
+_LATER = "try again later"
+
+_NOT_FOUND = Meaning(NotFound, "there is no such file or directory")
+_NO_PARENT = Meaning(NotFound, "the directory above does not exist, or a directory has this name")
+_TAKEN = Meaning(AlreadyExists, "the name is taken")
+_MISUNDERSTOOD = Meaning(CtadataError, "the server did not take the request")
+_UNSUPPORTED = Meaning(CtadataError, "the server does not support this")
+_NOT_FOLLOWED = Meaning(ServerTrouble, "the server redirected where nothing can be followed")
+_TROUBLE = Meaning(ServerTrouble, "the server failed", _LATER)
+_BUSY = Meaning(Busy, "the server is busy", _LATER)
+_FULL = Meaning(StorageFull, "the storage has no room")
+_CONDITION = Meaning(IntegrityError, "the file is not the version that was asked for")
+
+STATUSES: dict[int, Meaning] = {
+    300: _NOT_FOLLOWED,
+    301: _NOT_FOLLOWED,
+    302: _NOT_FOLLOWED,
+    303: _NOT_FOLLOWED,
+    304: _NOT_FOLLOWED,
+    305: _NOT_FOLLOWED,
+    307: _NOT_FOLLOWED,
+    308: _NOT_FOLLOWED,
+    400: _MISUNDERSTOOD,
+    401: Meaning(LoginNeeded, "the server does not accept the login", _LOG_IN),
+    402: Meaning(AccessError, "the server wants payment"),
+    403: Meaning(Forbidden, "not allowed", _SCOPE),
+    404: _NOT_FOUND,
+    405: _UNSUPPORTED,
+    406: _MISUNDERSTOOD,
+    407: Meaning(AccessError, "the proxy wants a login"),
+    408: Meaning(TimedOut, "the server waited too long for the request"),
+    409: Meaning(CtadataError, "the server reports a conflict with what is there"),
+    410: _NOT_FOUND,
+    411: _MISUNDERSTOOD,
+    412: _CONDITION,
+    413: _FULL,
+    414: Meaning(CtadataError, "the name is too long for the server"),
+    415: _MISUNDERSTOOD,
+    416: Meaning(IntegrityError, "the file is shorter than expected"),
+    417: _MISUNDERSTOOD,
+    418: _MISUNDERSTOOD,
+    421: _TROUBLE,
+    422: _MISUNDERSTOOD,
+    423: Meaning(Busy, "the name is locked", _LATER),
+    424: Meaning(CtadataError, "part of it failed, so the server did none of it"),
+    425: _BUSY,
+    426: _UNSUPPORTED,
+    428: _MISUNDERSTOOD,
+    429: _BUSY,
+    431: Meaning(CtadataError, "the request's headers are too long for the server", "a shorter token may help"),
+    451: Meaning(Forbidden, "not allowed, for legal reasons"),
+    500: _TROUBLE,
+    501: _UNSUPPORTED,
+    502: _TROUBLE,
+    503: _BUSY,
+    504: _TROUBLE,
+    505: _UNSUPPORTED,
+    506: _TROUBLE,
+    507: _FULL,
+    508: _TROUBLE,
+    510: _UNSUPPORTED,
+    511: Meaning(AccessError, "the network wants a login of its own"),
+}
+"""Every status of the IANA registry that is a failure; others count as the first of their hundred."""
+
+BY_METHOD: dict[tuple[str, int], Meaning] = {
+    ("MKCOL", 405): _TAKEN,  # RFC 4918 section 9.3.1
+    ("MKCOL", 409): Meaning(NotFound, "the directory above does not exist"),
+    ("MKCOL", 412): _TAKEN,
+    ("PUT", 405): Meaning(AlreadyExists, "a directory has this name, or the name cannot be written"),
+    ("PUT", 409): _NO_PARENT,  # RFC 4918 section 9.7.1; Apache and XRootD: onto a directory
+    ("PUT", 412): _TAKEN,
+    ("MOVE", 409): _NO_PARENT,
+    ("MOVE", 412): _TAKEN,
+    ("COPY", 409): _NO_PARENT,
+    ("COPY", 412): _TAKEN,
+}
+"""Where the method changes what a status means."""
+
+_BY_REASON = (  # dCache's pools say all in the reason phrase of a 400 (HttpPoolRequestHandler)
+    (" mismatch", Meaning(IntegrityError, "the server did not receive the bytes that were sent")),
+    ("no longer valid", Meaning(ServerTrouble, "the server's own redirect had expired", _LATER)),
+    (" UUID", Meaning(ServerTrouble, "the server does not know its own redirect", _LATER)),
+)
+
+
+def meaning_of(method: str, status: int, reason: str) -> Meaning:
+    """What a failed status comes to."""
+    if status == HTTPStatus.BAD_REQUEST:
+        for phrase, meaning in _BY_REASON:
+            if phrase in reason:
+                return meaning
+    known = BY_METHOD.get((method, status)) or STATUSES.get(status)
+    return known or STATUSES.get(status // 100 * 100) or _TROUBLE
+
+
+def of_response(response: Response, *, secret: str | None = None, at: Origin | None = None) -> CtadataError:
+    """The error that a failed answer is: its meaning, status, reason, and what its body adds.
+
+    secret: the token that was sent, in case that the server repeats it.  at: the server, where it is to be named.
+    """
+    meaning = meaning_of(response.method, response.status, response.reason)
+    said = f"{response.status} {presentable(response.reason, secret=secret) or _phrase(response.status)}"
+    detail = _detail(response, secret)
+    words = f"{meaning.words}: {said}" + (f", {detail}" if detail and detail not in said else "")
+    if at is not None:
+        words += f" (said {at})"
+    retry_after = read_retry_after(response.headers.get("Retry-After"))
+    return meaning.error(words, hint=meaning.hint, status=response.status, retry_after=retry_after)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "without a reason"
+
+
+def _detail(response: Response, secret: str | None) -> str:
+    """What the body adds: the first line of a plain text, or the words of a JSON problem.
+
+    Pages meant for browsers say nothing more than the status.
+    """
+    kind = (response.headers.get("Content-Type") or "text/plain").lower()
+    text = response.body.decode("utf-8", "replace").strip()
+    if "json" in kind:
+        text = _problem(text)
+    elif not kind.startswith("text/plain") or text.startswith("<"):
+        return ""
+    return presentable(text.splitlines()[0], secret=secret) if text else ""
+
+
+def _problem(text: str) -> str:
+    """The words in a JSON error: OAuth's (RFC 6749 section 5.2) or a problem's (RFC 9457, dCache's REST)."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(fields, dict):
+        return ""
+    return next((str(fields[key]).strip() for key in ("error_description", "detail", "error") if fields.get(key)), "")
+
+
+def read_retry_after(value: str | None, now: float | None = None) -> float | None:
+    """`Retry-After` in seconds from now (RFC 9110 section 10.2.3); None where it is absent or not readable."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, moment - (time.time() if now is None else now))
+
+
+_NO_CONNECTION = Meaning(Unreachable, "no connection")
+_BROKEN = Meaning(Unreachable, "the connection was closed before an answer")
+_NO_TLS = Meaning(Unreachable, "no secure connection")
+_NOT_HTTP = Meaning(ServerTrouble, "the answer is not HTTP")
+_BAD_CERTIFICATE = Meaning(Untrusted, "the server's certificate does not verify", _NAME_CA)
+_BAD_CA = Meaning(ConfigError, "the CA certificates cannot be used", "see ca in the profile")
+_SELF = Meaning(CtadataError, "curl could not do the request")
+
+CURL: dict[int, Meaning] = {
+    pycurl.E_UNSUPPORTED_PROTOCOL: _NOT_HTTP,  # an HTTP/0.9 answer; URLs are checked before
+    pycurl.E_FAILED_INIT: _SELF,
+    pycurl.E_URL_MALFORMAT: _SELF,
+    pycurl.E_NOT_BUILT_IN: _SELF,
+    pycurl.E_COULDNT_RESOLVE_PROXY: _NO_CONNECTION,
+    pycurl.E_COULDNT_RESOLVE_HOST: _NO_CONNECTION,
+    pycurl.E_COULDNT_CONNECT: _NO_CONNECTION,
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: _NOT_HTTP,  # CURLE_WEIRD_SERVER_REPLY
+    pycurl.E_REMOTE_ACCESS_DENIED: Meaning(Forbidden, "not allowed"),
+    pycurl.E_HTTP2: _BROKEN,
+    pycurl.E_PARTIAL_FILE: Meaning(Interrupted, "the connection ended before the body did"),
+    pycurl.E_HTTP_RETURNED_ERROR: Meaning(ServerTrouble, "the server failed"),
+    pycurl.E_WRITE_ERROR: Meaning(LocalError, "the bytes that came could not be taken"),
+    pycurl.E_UPLOAD_FAILED: _BROKEN,
+    pycurl.E_READ_ERROR: Meaning(LocalError, "the file gave fewer bytes than it had"),
+    pycurl.E_OUT_OF_MEMORY: Meaning(LocalError, "no memory is left"),
+    pycurl.E_OPERATION_TIMEDOUT: Meaning(TimedOut, "nothing was heard in time"),
+    pycurl.E_RANGE_ERROR: Meaning(IntegrityError, "the server did not give the range that was asked for"),
+    pycurl.E_HTTP_POST_ERROR: _SELF,
+    pycurl.E_SSL_CONNECT_ERROR: _NO_TLS,
+    pycurl.E_BAD_DOWNLOAD_RESUME: Meaning(IntegrityError, "the server did not give the range that was asked for"),
+    pycurl.E_FUNCTION_NOT_FOUND: _SELF,
+    pycurl.E_ABORTED_BY_CALLBACK: Meaning(Stopped, "stopped"),
+    pycurl.E_BAD_FUNCTION_ARGUMENT: _SELF,
+    pycurl.E_INTERFACE_FAILED: _NO_CONNECTION,
+    pycurl.E_TOO_MANY_REDIRECTS: _NOT_FOLLOWED,
+    pycurl.E_UNKNOWN_OPTION: _SELF,
+    pycurl.E_GOT_NOTHING: _BROKEN,
+    pycurl.E_SSL_ENGINE_NOTFOUND: _SELF,
+    pycurl.E_SSL_ENGINE_SETFAILED: _SELF,
+    pycurl.E_SEND_ERROR: _BROKEN,
+    pycurl.E_RECV_ERROR: _BROKEN,
+    pycurl.E_SSL_CERTPROBLEM: _SELF,
+    pycurl.E_SSL_CIPHER: _NO_TLS,
+    pycurl.E_PEER_FAILED_VERIFICATION: _BAD_CERTIFICATE,
+    pycurl.E_BAD_CONTENT_ENCODING: _NOT_HTTP,
+    pycurl.E_FILESIZE_EXCEEDED: Meaning(IntegrityError, "the file is longer than expected"),
+    pycurl.E_USE_SSL_FAILED: _NO_TLS,
+    pycurl.E_SEND_FAIL_REWIND: Meaning(Interrupted, "the connection ended in the middle of an upload"),
+    pycurl.E_SSL_ENGINE_INITFAILED: _SELF,
+    pycurl.E_LOGIN_DENIED: Meaning(LoginNeeded, "the login was refused", _LOG_IN),
+    pycurl.E_SSL_CACERT_BADFILE: _BAD_CA,
+    pycurl.E_SSL_SHUTDOWN_FAILED: _BROKEN,
+    pycurl.E_AGAIN: _BROKEN,
+    pycurl.E_SSL_CRL_BADFILE: _BAD_CA,
+    pycurl.E_SSL_ISSUER_ERROR: _BAD_CERTIFICATE,
+    pycurl.E_CHUNK_FAILED: _NOT_HTTP,
+    pycurl.E_NO_CONNECTION_AVAILABLE: _NO_CONNECTION,
+    pycurl.E_SSL_PINNEDPUBKEYNOTMATCH: _BAD_CERTIFICATE,
+    pycurl.E_SSL_INVALIDCERTSTATUS: _BAD_CERTIFICATE,
+    92: _BROKEN,  # CURLE_HTTP2_STREAM; these have no name in pycurl
+    96: _NO_CONNECTION,  # CURLE_QUIC_CONNECT_ERROR
+    97: Meaning(Unreachable, "no connection through the proxy"),  # CURLE_PROXY
+    98: Meaning(AccessError, "the server wants a client certificate"),  # CURLE_SSL_CLIENTCERT
+    100: Meaning(ServerTrouble, "the answer's headers are too long"),  # CURLE_TOO_LARGE
+}
+"""Every error of curl that HTTP can bring; the others belong to protocols that are switched off."""
+
+
+def of_curl(code: int, message: str, origin: Origin, *, moved: bool) -> CtadataError:
+    """The error that a failed curl transfer is; `moved`: bytes of the body had come or gone before."""
+    meaning = CURL.get(code, _SELF)
+    error, words, hint = meaning.error, meaning.words, meaning.hint
+    if moved and error is Unreachable:
+        error, words = Interrupted, "the connection ended in the middle of a body"
+    if meaning is _BAD_CERTIFICATE:
+        return bad_certificate(origin, presentable(message))
+    return error(f"{words}: {origin}, {presentable(message)} (curl {code})", hint=hint)
+
+
+def bad_certificate(origin: Origin, said: str) -> Untrusted:
+    """The error for a certificate that does not verify; `said`: what the TLS library said of it."""
+    other_name = any(phrase in said for phrase in ("subject name", "Hostname mismatch", "IP address mismatch"))
+    hint = "it was made for another name: check the address in the profile" if other_name else _NAME_CA
+    return Untrusted(f"{_BAD_CERTIFICATE.words}: {origin}, {said}", hint=hint)

@@ -1,0 +1,84 @@
+"""The curl handles of a pool: as many as are at work at once, each with its open connections, used over and over."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pycurl
+
+from ctadata.http.trust import Trust
+
+BLOCK = 512 * 1024
+"""Bytes that curl receives or sends at a time at most."""
+
+_SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS has no name in pycurl
+
+
+class Handles:
+    """Handles to borrow, one for each thread that is at work; look-ups and TLS sessions are shared among all.
+
+    Connections are not shared: libcurl cannot share them between threads. The last handle given back is the first
+    to be lent, so few threads keep few connections.
+    """
+
+    def __init__(self, trust: Trust, user_agent: str) -> None:
+        """Of nothing yet: handles are made when they are needed."""
+        self._idle: deque[Any] = deque()
+        self._share = pycurl.CurlShare()
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
+        self._options = _common_options(trust, user_agent)
+        self._closed = False
+
+    @contextmanager
+    def borrow(self) -> Iterator[Any]:
+        """A handle with nothing set but what is common to all requests."""
+        try:
+            curl = self._idle.pop()
+        except IndexError:
+            curl = pycurl.Curl()
+            curl.setopt(pycurl.SHARE, self._share)
+        curl.reset()  # connections and the share stay
+        for option, value in self._options:
+            curl.setopt(option, value)
+        try:
+            yield curl
+        finally:
+            if self._closed:
+                curl.close()
+            else:
+                self._idle.append(curl)
+
+    def close(self) -> None:
+        """Close the connections; of handles that are lent, when they come back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _common_options(trust: Trust, user_agent: str) -> list[tuple[int, Any]]:
+    options = [
+        (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),  # libcurl also speaks file, scp, ftp
+        (pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+        (pycurl.FOLLOWLOCATION, 0),  # redirects are followed by `client`, who knows whom to trust
+        (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+        (pycurl.NETRC, pycurl.NETRC_IGNORED),  # it would replace our Authorization
+        (pycurl.PATH_AS_IS, 1),
+        (pycurl.NOSIGNAL, 1),
+        (pycurl.SSL_VERIFYPEER, 1),
+        (pycurl.SSL_VERIFYHOST, 2),
+        (pycurl.USERAGENT, user_agent),
+        (pycurl.BUFFERSIZE, BLOCK),
+        (pycurl.UPLOAD_BUFFERSIZE, BLOCK),
+        (pycurl.TCP_KEEPALIVE, 1),
+        (pycurl.NOPROGRESS, 0),
+        (_SUPPRESS_CONNECT_HEADERS, 1),
+    ]
+    if trust.file:
+        options.append((pycurl.CAINFO, str(trust.file)))
+    if trust.directory:
+        options.append((pycurl.CAPATH, str(trust.directory)))
+    return options

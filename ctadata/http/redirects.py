@@ -1,0 +1,65 @@
+"""Where a redirect may lead, and what of a request goes along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ctadata.errors import ServerTrouble, Untrusted
+from ctadata.http.message import Origin, Response, resolve
+from ctadata.http.redaction import redacted
+
+MAX_HOPS = 5
+
+_STATUSES = frozenset({301, 302, 303, 307, 308})
+
+_KEPT = {
+    "GET": frozenset({"range", "if-range", "want-digest", "want-repr-digest"}),
+    "HEAD": frozenset({"range", "if-range", "want-digest", "want-repr-digest"}),
+    "PUT": frozenset({"content-md5", "want-digest", "want-repr-digest"}),  # a dCache pool says 501 to other Content-*
+}
+
+
+def is_redirect(response: Response) -> bool:
+    """Whether the answer says to ask elsewhere."""
+    return response.status in _STATUSES
+
+
+def is_expired(response: Response) -> bool:
+    """Whether a dCache pool says that its URL has been used up, and does not name the door."""
+    return response.status == 400 and "no longer valid" in response.reason
+
+
+def next_url(response: Response, *, http_pools: bool) -> str:
+    """Where a redirect leads.
+
+    ServerTrouble where it does not say; Untrusted where it is no http(s) URL, or leads from https to http
+    without `http_pools`.
+    """
+    location = response.headers.get("Location")
+    changes_method = response.status == 303 and response.method not in ("GET", "HEAD")
+    if not location or changes_method:
+        raise ServerTrouble(f"a redirect that cannot be followed: {response.status} {response.reason}")
+    url = resolve(response.url, location)
+    before, after = Origin.of(response.url), Origin.of(url)
+    if before.scheme == "https" and after.scheme == "http" and not http_pools:
+        raise Untrusted(
+            f"a redirect from https to unprotected http: {before} sends us to {after}",
+            hint="if files may go over the net in clear, set http_pools = true in the profile; the token never does",
+        )
+    return url
+
+
+def carried(method: str, headers: Mapping[str, str], pool_headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that go along to another origin: what a pool needs, and never anything about who we are."""
+    kept = _KEPT.get(method)
+    along = {name: value for name, value in headers.items() if _goes_along(name.lower(), kept)}
+    return {**along, **pool_headers}
+
+
+def _goes_along(name: str, kept: frozenset[str] | None) -> bool:
+    return name in kept if kept is not None else "authorization" not in name and name not in ("cookie", "cookie2")
+
+
+def too_many(hops: tuple[str, ...]) -> ServerTrouble:
+    """The error after the last hop that we follow."""
+    return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {redacted(hops[-1])}")
