@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from servers.authority import Authority
-from servers.provider import AUDIENCE
+from servers.real import AUDIENCE
 from servers.shared import NotStarted, Start, State, free_port, listens
 
 CONFIGURATION = Path(__file__).with_name("apache.conf")

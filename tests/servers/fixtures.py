@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from servers.apache import start_apache
 from servers.authority import Authority, authority
-from servers.pages import approve_device
-from servers.provider import AUDIENCE, SCOPE, Provider, start_provider
+from servers.provider import Provider, start_provider
 from servers.real import USER, RealServer
 from servers.shared import shared
+from servers.wsgi import start_wsgidav
 
-Approve = Callable[..., str]
+from ctadata.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -31,31 +31,28 @@ def servers_authority(run_folder: Path) -> Authority:
 
 @pytest.fixture(scope="session")
 def provider(run_folder: Path, servers_authority: Authority) -> Iterator[Provider]:
-    """npm's oidc-provider; its login pages are filled in by `approve`."""
+    """npm's oidc-provider."""
     with shared(run_folder, "provider", lambda start: start_provider(start, servers_authority)) as state:
         yield Provider(state["issuer"], servers_authority.ca)
 
 
 @pytest.fixture(scope="session")
 def apache(run_folder: Path, servers_authority: Authority, provider: Provider) -> Iterator[RealServer]:
-    """Apache mod_dav, which takes the provider's tokens."""
+    """Apache mod_dav, which takes the tokens of `provider`."""
     with shared(run_folder, "apache", lambda start: start_apache(start, servers_authority, provider.issuer)) as state:
         yield RealServer(
-            url=state["url"],
-            ca=Path(state["ca"]),
-            data=Path(state["data"]),
-            issuer=provider.issuer,
-            client_id=provider.client_id,
-            scope=SCOPE,
-            audience=AUDIENCE,
+            state["url"], Path(state["ca"]), Path(state["data"]), issuer=provider.issuer, client_id=provider.client_id
         )
 
 
 @pytest.fixture(scope="session")
-def approve() -> Approve:
-    """`approve(verification_uri_complete, ca, user=...)`: what a person does at the pages of a device login."""
-
-    def person(complete: str, ca: Path, user: str = USER) -> str:
-        return approve_device(complete, ca, user)
-
-    return person
+def wsgidav(tmp_path_factory: pytest.TempPathFactory, servers_authority: Authority) -> Iterator[RealServer]:
+    """wsgidav, which takes the tokens of a sandbox's issuer; one for each worker, because a sandbox is."""
+    own = tmp_path_factory.getbasetemp()
+    with (
+        Sandbox(user=USER) as box,
+        shared(own, "wsgidav", lambda start: start_wsgidav(start, servers_authority, box.issuer, box.ca)) as state,
+    ):
+        yield RealServer(
+            state["url"], Path(state["ca"]), Path(state["data"]), issuer=box.issuer, client_id=box.client_id
+        )

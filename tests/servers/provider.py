@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from servers.authority import Authority
-from servers.pages import approve_device
-from servers.real import USER
+from servers.login import approve_device, device_login
+from servers.real import AUDIENCE, SCOPE, USER
 from servers.shared import NotStarted, Start, State
 
 HERE = Path(__file__).parent
-AUDIENCE = "https://localhost"
-READ, MODIFY = "storage.read:/", "storage.modify:/"
-SCOPE = f"openid offline_access {READ} {MODIFY}"
-DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 3.4
 
 
 @dataclass(frozen=True)
@@ -32,24 +23,13 @@ class Provider:
     client_id: str = "ctadata-tests"
     short_lived: str = "short-lived"
 
-    def login(self, scope: str = SCOPE, user: str = USER) -> dict[str, str]:
-        """The token answer of a whole device login, without the code under test."""
-        code = self.post("device/auth", {"client_id": self.client_id, "scope": scope})
-        approve_device(code["verification_uri_complete"], self.ca, user)
-        grant = {"client_id": self.client_id, "grant_type": DEVICE_CODE, "device_code": code["device_code"]}
-        return self.post("token", grant)
+    def approve(self, verification_uri_complete: str, user: str = USER) -> None:
+        """Say yes, at the provider's own pages, to a device login that somebody has begun."""
+        approve_device(verification_uri_complete, self.ca, user)
 
-    def post(self, endpoint: str, form: dict[str, str]) -> dict[str, str]:
-        """The provider's JSON answer to `form`, be it an error."""
-        trust = HTTPSHandler(context=ssl.create_default_context(cafile=str(self.ca)))
-        try:
-            answer = build_opener(ProxyHandler({}), trust).open(
-                f"{self.issuer}/{endpoint}", urlencode(form).encode(), 30
-            )
-        except HTTPError as error:
-            answer = error
-        with answer:
-            return json.load(answer)
+    def login(self, scope: str = SCOPE, user: str = USER) -> dict[str, str]:
+        """The token answer of a whole device login, none of it with the code under test."""
+        return device_login(self.issuer, self.ca, self.client_id, scope, AUDIENCE, user)
 
 
 def start_provider(start: Start, made: Authority) -> State:

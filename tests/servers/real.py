@@ -6,7 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from servers.login import approve_device, device_login
+
 USER = "observer"
+AUDIENCE = "https://localhost"
+READ, MODIFY = "storage.read:/", "storage.modify:/"
+SCOPE = f"openid offline_access {READ} {MODIFY}"
 
 
 @dataclass(frozen=True)
@@ -14,8 +19,8 @@ class RealServer:
     """A door that nobody here wrote, up and running, and the issuer whose tokens it takes.
 
     url:   its origin, `https://localhost:PORT`.
-    ca:    PEM file of the authority behind the certificates of door and issuer.
-    data:  the folder on disk that is the door's root.
+    ca:    PEM file of what signed the certificates of door and issuer.
+    data:  the folder on disk that is the door's root; tests share it, so each makes a folder of its own there.
     """
 
     url: str
@@ -23,8 +28,8 @@ class RealServer:
     data: Path
     issuer: str
     client_id: str
-    scope: str
-    audience: str
+    scope: str = SCOPE
+    audience: str = AUDIENCE
 
     def profile_toml(self, name: str, jobs: int = 4) -> str:
         """This server as the section of a profile file; every user's home is `users/NAME` and is made on demand."""
@@ -42,3 +47,11 @@ class RealServer:
         }
         lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]  # JSON of these is TOML too
         return "\n".join([f"[profiles.{name}]", *lines, ""])
+
+    def approve(self, verification_uri_complete: str, user: str = USER) -> None:
+        """Say yes, at the issuer's own pages, to a device login that somebody has begun."""
+        approve_device(verification_uri_complete, self.ca, user)
+
+    def login(self, scope: str = SCOPE, user: str = USER) -> dict[str, str]:
+        """The token answer of a whole device login, none of it with the code under test."""
+        return device_login(self.issuer, self.ca, self.client_id, scope, self.audience, user)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
-from servers.provider import AUDIENCE, DEVICE_CODE, MODIFY, READ
+from servers.login import DEVICE_CODE, post
+from servers.real import AUDIENCE, MODIFY, READ
 
 
 def claims(token):
@@ -23,13 +24,14 @@ def test_a_login_gives_a_token_for_the_door(provider):
     assert answer["refresh_token"]
 
 
-def test_nothing_before_the_approval(provider, approve):
-    code = provider.post("device/auth", {"client_id": provider.short_lived, "scope": f"openid {READ}"})
+def test_nothing_before_the_approval(provider):
+    client = {"client_id": provider.short_lived}
+    code = post(f"{provider.issuer}/device/auth", provider.ca, {**client, "scope": f"openid {READ}"})
     assert code["interval"] == 1
-    grant = {"client_id": provider.short_lived, "grant_type": DEVICE_CODE, "device_code": code["device_code"]}
-    assert provider.post("token", grant)["error"] == "authorization_pending"
-    approve(code["verification_uri_complete"], provider.ca)
-    answer = provider.post("token", grant)
+    grant = {**client, "grant_type": DEVICE_CODE, "device_code": code["device_code"]}
+    assert post(f"{provider.issuer}/token", provider.ca, grant)["error"] == "authorization_pending"
+    provider.approve(code["verification_uri_complete"])
+    answer = post(f"{provider.issuer}/token", provider.ca, grant)
     assert answer["expires_in"] == 4
     said = claims(answer["access_token"])
     assert said["exp"] - said["iat"] == 4
@@ -38,7 +40,7 @@ def test_nothing_before_the_approval(provider, approve):
 def test_a_refresh_token_is_good_once(provider):
     first = provider.login()["refresh_token"]
     grant = {"client_id": provider.client_id, "grant_type": "refresh_token", "refresh_token": first}
-    second = provider.post("token", grant)
+    second = post(f"{provider.issuer}/token", provider.ca, grant)
     assert second["refresh_token"] != first
     assert claims(second["access_token"])["aud"] == AUDIENCE
-    assert provider.post("token", grant)["error"] == "invalid_grant"
+    assert post(f"{provider.issuer}/token", provider.ca, grant)["error"] == "invalid_grant"

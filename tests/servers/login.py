@@ -1,0 +1,86 @@
+"""A device login with nothing but the standard library: the program that asks, and the person who approves."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlencode, urljoin
+from urllib.request import HTTPCookieProcessor, HTTPSHandler, OpenerDirector, ProxyHandler, build_opener
+
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 3.4
+MOST_PAGES = 10
+PERSONAL = {"user", "login", "password"}  # fields for the person, in oidc-provider's pages and in the sandbox's
+
+
+def device_login(issuer: str, ca: Path, client_id: str, scope: str, audience: str, user: str) -> dict[str, str]:
+    """The token answer of a whole device login."""
+    endpoint = discovery(issuer, ca)
+    client = {"client_id": client_id, "audience": audience}
+    code = post(endpoint["device_authorization_endpoint"], ca, {**client, "scope": scope})
+    approve_device(code["verification_uri_complete"], ca, user)
+    grant = {"grant_type": DEVICE_CODE, "device_code": code["device_code"]}
+    return post(endpoint["token_endpoint"], ca, {**client, **grant})
+
+
+def discovery(issuer: str, ca: Path) -> dict[str, str]:
+    """What the issuer says of itself (OpenID Connect Discovery 1.0, 4)."""
+    with opener(ca).open(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=30) as answer:
+        return json.load(answer)
+
+
+def post(url: str, ca: Path, form: dict[str, str]) -> dict[str, str]:
+    """The JSON answer to a form, be it an error."""
+    try:
+        answer = opener(ca).open(url, urlencode(form).encode(), timeout=30)
+    except HTTPError as error:
+        answer = error
+    with answer:
+        return json.load(answer)
+
+
+def opener(ca: Path) -> OpenerDirector:
+    """A client with a cookie jar that trusts `ca` alone and uses no proxy."""
+    trust = HTTPSHandler(context=ssl.create_default_context(cafile=str(ca)))
+    return build_opener(ProxyHandler({}), trust, HTTPCookieProcessor())
+
+
+class _FirstForm(HTMLParser):
+    """Where the first form of a page goes, and what its first button sends along."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.action: str | None = None
+        self.fields: dict[str, str] = {}
+        self.buttons = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        name = found.get("name")
+        if tag == "form" and self.action is None:
+            self.action = found.get("action") or ""
+        if tag == "button":
+            self.buttons += 1
+        if name and (tag == "input" or (tag == "button" and self.buttons == 1)):
+            self.fields[name] = found.get("value") or ""
+
+
+def approve_device(complete: str, ca: Path, user: str) -> str:
+    """Follow the pages from `verification_uri_complete` as `user` would at a browser; return the last one.
+
+    Raises urllib's HTTPError when a page refuses, AssertionError when the forms never end.
+    """
+    browser = opener(ca)
+    url, filled = complete, None
+    for _ in range(MOST_PAGES):
+        with browser.open(url, filled, timeout=30) as answer:
+            url, page = answer.url, answer.read().decode()
+        form = _FirstForm(page)
+        if form.action is None:
+            return page
+        url = urljoin(url, form.action)
+        filled = urlencode(form.fields | {name: user for name in form.fields if name in PERSONAL}).encode()
+    raise AssertionError(f"after {MOST_PAGES} pages {url} still shows a form")
