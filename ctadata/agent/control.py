@@ -1,0 +1,138 @@
+"""Control of the agent: start, stop, status, and a token once without it. Nothing here prints."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from threading import Event
+
+from ctadata.agent.login import Show, obtain
+from ctadata.agent.presence import State, is_claimed, process_started, read_state, this_host
+from ctadata.agent.spawn import spawn
+from ctadata.agent.status import Status, describe
+from ctadata.config.profile import Profile
+from ctadata.errors import LocalError, TemporaryError, TimedOut
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Token, same_issuer
+
+STOP_PATIENCE = 60.0
+"""Seconds that an agent may take to end: it never breaks a refresh off, whose answer may hold the next login."""
+
+
+def start(profile: Profile, *, secret: str | None = None, show: Show | None, stop: Event | None = None) -> Status:
+    """Have the agent of the profile running, with a good token on disk; logs in where no earlier login can be used.
+
+    secret: the client's, where it was given by hand; kept in the profile's private file.
+    show:   shows a person the address and the code; None where nobody could approve.
+    Raises LoginNeeded, ConfigError, Stopped, LocalError, StorageFull, and retryable errors.
+    """
+    places = Places.of(profile.name)
+    places.prepare()
+    if is_claimed(places) and not _serves(read_state(places), profile):
+        stop_agent(places)  # of an issuer or client that the profile had before
+    if not is_claimed(places):
+        obtain(profile, places, good=_never, secret=secret, show=show, stop=stop)
+        spawn(profile, places)
+    return _with_good_token(describe(profile, places))
+
+
+def stop(profile: Profile) -> bool:
+    """End the agent, and wait until it has; whether there was one. Its token and login stay on disk.
+
+    LocalError where it runs on another host, TimedOut where it does not end.
+    """
+    return stop_agent(Places.of(profile.name))
+
+
+def status(profile: Profile) -> Status:
+    """How the agent and the login are; never asks the network."""
+    return describe(profile, Places.of(profile.name))
+
+
+def get_token(
+    profile: Profile,
+    *,
+    secret: str | None = None,
+    show: Show | None = None,
+    min_life: float = 60,
+    stop: Event | None = None,
+    now: Callable[[], float] = time.time,
+) -> Token:
+    """A valid token: the one on disk, else a refreshed one, else by logging in; no agent is started.
+
+    min_life: seconds it should live; of a token that lives less than twice as long in all, half its life will do.
+    Errors as of `start`.
+    """
+
+    def good(token: Token) -> bool:
+        return token.life_left(now()) > min(min_life, (token.lifetime or 2 * min_life) / 2)
+
+    return obtain(profile, Places.of(profile.name), good=good, secret=secret, show=show, stop=stop, now=now)
+
+
+def stop_agent(places: Places) -> bool:
+    """As `stop`."""
+    if not is_claimed(places):
+        return False
+    state = read_state(places)
+    if state is None:
+        raise TemporaryError("the agent has not said yet which process it is", path=str(places.agent_state))
+    if state.host != this_host():
+        raise LocalError(f"the agent runs on {state.host}", hint="stop it there")
+    _terminate(state)
+    pause, ends = Event(), time.monotonic() + STOP_PATIENCE
+    while is_claimed(places):
+        if time.monotonic() > ends:
+            raise TimedOut(f"the agent (process {state.pid}) does not end", hint=f"kill -9 {state.pid} does no harm")
+        pause.wait(0.02)
+    return True
+
+
+def _terminate(state: State) -> None:
+    """Send SIGTERM to the process of a running agent, and to no other that has got its number since."""
+    with contextlib.suppress(ProcessLookupError), _held(state.pid) as process:
+        if process_started(state.pid) != state.process_started:
+            return
+        if process is None:
+            os.kill(state.pid, signal.SIGTERM)
+        else:
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _held(pid: int) -> Iterator[int | None]:
+    """A descriptor that means this very process; None where there are none (Linux before 5.3, macOS)."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except (AttributeError, OSError):
+        yield None
+        return
+    try:
+        yield process
+    finally:
+        os.close(process)
+
+
+def _never(token: Token) -> bool:  # noqa: ARG001
+    """An agent begins with a fresh token: that proves that it will be able to renew it."""
+    return False
+
+
+def _serves(state: State | None, profile: Profile) -> bool:
+    return state is None or (same_issuer(state.issuer, profile.issuer) and state.client_id == profile.client_id)
+
+
+def _with_good_token(found: Status) -> Status:
+    """What `start` gives back; TemporaryError where the agent does not do what it is for."""
+    if not found.running:
+        raise TemporaryError(f"the agent has ended at once: {found.last_error or 'it did not say why'}")
+    if found.expires_at is not None and found.expires_at <= time.time():
+        raise TemporaryError(
+            f"the agent runs, but cannot renew the token: {found.last_error}", hint="it goes on trying"
+        )
+    return found

@@ -1,0 +1,155 @@
+"""The agent's process: a fresh interpreter, apart from whoever started it.
+
+Started as `python -m ctadata.agent.daemon NAME`: the name is for `ps` alone. What it is to do comes as JSON on its
+standard input, and holds no secret: those it reads from the profile's private files. It answers with one line of
+JSON, then closes its standard streams and lives on in a session of its own, in `/`, with a small environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from ctadata.agent.loop import Beat, keep_fresh
+from ctadata.agent.presence import Presence, State, claim, process_started, this_host
+from ctadata.agent.renewal import Renewal
+from ctadata.config.profile import Profile
+from ctadata.errors import CtadataError, LoginNeeded
+from ctadata.http.rest import Rest
+from ctadata.tokens.kept import load_token
+from ctadata.tokens.places import Places
+
+LARGEST_LOG = 256 * 1024
+
+log = logging.getLogger("ctadata.agent")
+
+
+def main() -> int:
+    """The agent itself; see the head of the module."""
+    order = json.load(sys.stdin)
+    if os.fork():  # the starter waits for this process; the agent belongs to init
+        os._exit(0)
+    os.umask(0o077)
+    try:
+        serve(_profile(order["profile"]), Places(Path(order["folder"])), _report)
+    except CtadataError as error:
+        _report({"error": error.what, "hint": error.hint, "path": error.path})
+        return 1
+    return 0
+
+
+def serve(profile: Profile, places: Places, ready: Callable[[Mapping[str, object]], None]) -> CtadataError | None:
+    """Be the agent of a profile, in this process, until SIGTERM or SIGINT, or until only a person can help (then why).
+
+    ready: is told once, when the agent is in charge (`{"running": true}`), or another one is (false).
+    Must run in the main thread. Raises CtadataError where there is no good token to begin with.
+    """
+    stop = _stop_on_signals()
+    presence = claim(places)
+    if presence is None:
+        ready({"running": False})
+        return None
+    with presence:
+        token = load_token(places, profile)
+        if token is None or token.life_left(time.time()) <= 0:
+            raise LoginNeeded("there is no token to begin with")
+        _log_to(places.agent_log)
+        renewal = Renewal(profile, places, Rest(ca=profile.ca))
+        teller = _Teller(profile, presence, stop, lambda: ready({"running": True}))
+        try:
+            return keep_fresh(token, renewal.renew, teller.tell, stop)
+        except Exception:
+            log.exception("the agent fails")
+            raise
+
+
+class _Teller:
+    """Writes the state at every beat, and reports the first."""
+
+    def __init__(self, profile: Profile, presence: Presence, stop: Event, first: Callable[[], None]) -> None:
+        self._profile = profile
+        self._presence = presence
+        self._stop = stop
+        self._first: Callable[[], None] | None = first
+        self._started = time.time()
+
+    def tell(self, beat: Beat) -> None:
+        if self._presence.is_lost():
+            log.error("the files of this agent were removed: it ends")
+            self._stop.set()
+            return
+        try:
+            self._presence.tell(self._state(beat))
+        except CtadataError as error:  # a full disk must not end the agent
+            log.warning("the state could not be written: %s", error)
+        if self._first:
+            self._first()
+            self._first = None
+
+    def _state(self, beat: Beat) -> State:
+        return State(
+            pid=os.getpid(),
+            host=this_host(),
+            process_started=process_started(os.getpid()),
+            issuer=str(self._profile.issuer),
+            client_id=str(self._profile.client_id),
+            started=self._started,
+            updated=time.time(),
+            expires_at=beat.token.expires_at,
+            next_refresh=beat.next_refresh,
+            login_needed=isinstance(beat.error, LoginNeeded),
+            last_error=str(beat.error or ""),
+        )
+
+
+def _profile(told: Mapping[str, Any]) -> Profile:
+    paths = {key: Path(told[key]) for key in ("client_secret_file", "ca") if told[key]}
+    return Profile(**{**told, **paths})
+
+
+def _stop_on_signals() -> Event:
+    """An event that SIGTERM and SIGINT set; by a thread, since a handler that sets an event can deadlock."""
+    wanted = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = Event()
+
+    def listen() -> None:
+        signal.sigwait(wanted)
+        stop.set()
+
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+    return stop
+
+
+def _report(answer: Mapping[str, object]) -> None:
+    """Answer whoever started us, then let go of the standard streams."""
+    with contextlib.suppress(OSError):  # it may have gone
+        os.write(1, json.dumps(answer).encode())
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.info("the agent begins, process %d", os.getpid())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

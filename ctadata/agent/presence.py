@@ -1,0 +1,122 @@
+"""Presence: one agent per profile, and what it says of itself.
+
+The agent holds a lock for all its life, so that even `kill -9` leaves nothing stale; beside it lies a small file for
+whoever wants to know how it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from typing import Self
+
+from ctadata.tokens.files import read_private, write_private
+from ctadata.tokens.locks import is_locked, open_lock, try_lock
+from ctadata.tokens.places import Places
+
+CLAIM_TRIES = 20
+"""How often the lock is tried for: who looks whether an agent runs holds it for an instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How an agent is. Times are seconds since 1970, local clock.
+
+    pid, host:     where it runs.
+    process_started: the kernel's start time of that process, which tells it from a later one of the same number.
+    issuer, client_id: what it logs in to.
+    started, updated: when the agent began, and when it last wrote this.
+    expires_at:    the end of the published token; None where that is not known.
+    next_refresh:  None once it has ended.
+    login_needed:  it has ended because only a person can log in again.
+    last_error:    what went wrong last, empty once all is well again.
+    """
+
+    pid: int
+    host: str
+    process_started: int | None
+    issuer: str
+    client_id: str
+    started: float
+    updated: float
+    expires_at: float | None = None
+    next_refresh: float | None = None
+    login_needed: bool = False
+    last_error: str = ""
+
+
+class Presence:
+    """The claim of a running agent; a context manager that gives it back."""
+
+    def __init__(self, places: Places, fd: int) -> None:
+        """Of a lock that is held; `claim` makes it."""
+        self._places = places
+        self._fd = fd
+
+    def tell(self, state: State) -> None:
+        """Say how the agent is. StorageFull, LocalError."""
+        write_private(self._places.agent_state, json.dumps(dataclasses.asdict(state)))
+
+    def is_lost(self) -> bool:
+        """Whether somebody has removed our files, so that another agent may claim the profile."""
+        try:
+            found = self._places.agent_lock.stat()
+        except OSError:
+            return True
+        ours = os.fstat(self._fd)
+        return (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the claim back."""
+        os.close(self._fd)
+
+
+def claim(places: Places) -> Presence | None:
+    """Become the agent of a profile; None where there is one. LocalError where the lock file cannot be used."""
+    fd = open_lock(places.agent_lock)
+    pause = Event()
+    for _ in range(CLAIM_TRIES):
+        if try_lock(fd):
+            return Presence(places, fd)
+        pause.wait(0.02)
+    os.close(fd)
+    return None
+
+
+def is_claimed(places: Places) -> bool:
+    """Whether an agent of the profile lives, here or on another host that shares the home."""
+    return is_locked(places.agent_lock)
+
+
+def read_state(places: Places) -> State | None:
+    """What the last agent said of itself; None where it said nothing that can be read."""
+    try:
+        return State(**json.loads(read_private(places.agent_state) or "null"))
+    except (ValueError, TypeError):
+        return None
+
+
+def this_host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def process_started(pid: int) -> int | None:
+    """When the kernel started a process, in its ticks (proc(5), field 22 of stat); None where it does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return None

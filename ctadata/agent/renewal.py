@@ -1,0 +1,124 @@
+"""Renewal: the one way to a newer access token, for the agent and for commands alike.
+
+Whoever renews holds the profile's login lock, and looks again at what is on disk once it has it: with refresh tokens
+that rotate, a second use of an old one ends the login. The new refresh token is on disk before anything else happens.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from ctadata.agent.pace import refresh_at
+from ctadata.config.profile import Profile
+from ctadata.errors import ConfigError, LocalError, LoginNeeded
+from ctadata.http.rest import Rest
+from ctadata.tokens.answers import Grant
+from ctadata.tokens.files import read_discovered
+from ctadata.tokens.issuer import Issuer
+from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token
+from ctadata.tokens.locks import exclusive
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Secret, Token
+
+SECRET_VARIABLE = "CTADATA_CLIENT_SECRET"  # noqa: S105  (the name of a variable)
+
+
+@dataclass(slots=True)
+class Renewal:
+    """Renews the token of one profile."""
+
+    profile: Profile
+    places: Places
+    rest: Rest
+    now: Callable[[], float] = time.time
+    _issuer: Issuer | None = None
+    _unsaved: Grant | None = field(default=None, repr=False)
+
+    def renew(self, known: Token, stop: Event | None = None) -> Token:
+        """A newer token than `known`: the one that another process has just brought, or a fresh one; published.
+
+        LoginNeeded, ConfigError (only a person can help), retryable errors, StorageFull, LocalError (the new login is
+        kept in memory, and saved when tried again), Stopped.
+        """
+        with exclusive(self.places.login_lock, stop):
+            found = load_token(self.places, self.profile)
+            now = self.now()
+            if found is not None and found.reveal() != known.reveal() and refresh_at(found, now, 0) > now + 1:
+                return found
+            return self.refresh(kept_secret)
+
+    def refresh(self, choose_secret: Callable[[Profile, Login], tuple[Secret | None, bool]]) -> Token:
+        """A fresh token from the issuer, published; the login lock is the caller's. Errors as for `renew`."""
+        login = load_login(self.places, self.profile)
+        if login is None or login.refresh_token is None:
+            raise LoginNeeded("there is no login that could be renewed", hint=login_hint(self.profile))
+        secret, keep = choose_secret(self.profile, login)
+        grant = self._unsaved or self._ask(login.refresh_token, secret)
+        self._unsaved = grant
+        keep_grant(self.profile, self.places, grant, secret if keep else None, before=login)
+        self._unsaved = None
+        return grant.token
+
+    def issuer(self, secret: Secret | None) -> Issuer:
+        """The profile's issuer, asked once what it offers. ConfigError, retryable errors."""
+        if self._issuer is None or self._issuer.secret != secret:
+            self._issuer = Issuer.discover(self.profile, self.rest, secret, self.now)
+        return self._issuer
+
+    def _ask(self, refresh_token: Secret, secret: Secret | None) -> Grant:
+        try:
+            return self.issuer(secret).refresh(refresh_token)
+        except LoginNeeded as error:
+            raise LoginNeeded(error.what, hint=login_hint(self.profile)) from None
+
+
+def keep_grant(profile: Profile, places: Places, grant: Grant, secret: Secret | None, before: Login | None) -> None:
+    """Put a grant on disk: first what renews it, then the token. A refresh token that is not sent stays the old one."""
+    refresh_token = grant.refresh_token or (before.refresh_token if before else None)
+    save_login(places, Login(str(profile.issuer), str(profile.client_id), refresh_token, secret))
+    save_token(places, profile, grant.token)
+
+
+def kept_secret(profile: Profile, login: Login) -> tuple[Secret | None, bool]:
+    """The client's secret for an agent, which asks nobody: the one kept with the login, else the profile's file.
+
+    Also whether it is to be kept with the login.
+    """
+    if login.client_secret is not None:
+        return login.client_secret, True
+    return secret_in_file(profile.client_secret_file), False
+
+
+def chosen_secret(profile: Profile, login: Login | None, given: str | None) -> tuple[Secret | None, bool]:
+    """The client's secret for a command: given, in the environment, in the profile's file, or kept; None for a public
+    client. Also whether it is to be kept with the login, so that the agent has it too.
+    """
+    text = given or os.environ.get(SECRET_VARIABLE)
+    if text:
+        return Secret(text), True
+    in_file = secret_in_file(profile.client_secret_file)
+    if in_file is not None or login is None:
+        return in_file, False
+    return login.client_secret, login.client_secret is not None
+
+
+def secret_in_file(path: Path | None) -> Secret | None:
+    """The client's secret in a file of the user's, or of an administrator's. LocalError where it cannot be trusted."""
+    if path is None:
+        return None
+    text = read_discovered(path, follow=True)
+    if text is None:
+        raise LocalError("there is no such file, but the profile names it as client_secret_file", path=str(path))
+    if not text.strip():
+        raise ConfigError("the client's secret is empty", path=str(path))
+    return Secret(text.strip())
+
+
+def login_hint(profile: Profile) -> str:
+    """What to do where a person has to log in."""
+    return f"log in: cta-data-direct start-agent -P {profile.name}"

@@ -1,0 +1,92 @@
+"""Start the agent's process, and learn whether it lives; its own end is `ctadata.agent.daemon`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ctadata
+from ctadata.config.profile import Profile
+from ctadata.errors import ConfigError, CtadataError, LocalError, TimedOut
+from ctadata.tokens.places import Places
+
+PATIENCE = 60.0
+"""Seconds that an agent may take to start: an interpreter on a slow shared disk needs many."""
+
+KEPT_VARIABLES = frozenset(
+    {
+        *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "X509_CERT_DIR"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    }
+)
+"""What an agent has of the environment of whoever started it: never a token or secret."""
+
+
+def spawn(profile: Profile, places: Places) -> None:
+    """Start the agent of a profile; returns once it lives, or another one does. A good token must be on disk.
+
+    CtadataError where it did not start, TimedOut where it took too long.
+    """
+    if not sys.executable:
+        raise ConfigError("this Python does not know its own interpreter, so no agent can be started")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ctadata.agent.daemon", profile.name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env=_environment(os.environ),
+        start_new_session=True,
+        text=True,
+    )
+    with process:
+        try:
+            said, _ = process.communicate(json.dumps(_order(profile, places)), timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise TimedOut(f"the agent did not start within {PATIENCE:.0f} s", path=str(places.agent_log)) from None
+    _check_answer(said, places)
+
+
+def _order(profile: Profile, places: Places) -> dict[str, Any]:
+    """What the agent needs to know; nothing in it is secret."""
+    return {
+        "folder": str(places.folder.absolute()),
+        "profile": {
+            "name": profile.name,
+            "door": profile.door,
+            "issuer": profile.issuer,
+            "client_id": profile.client_id,
+            "client_secret_file": profile.client_secret_file and str(profile.client_secret_file.absolute()),
+            "scope": profile.scope,
+            "audience": profile.audience,
+            "ca": profile.ca and str(profile.ca.absolute()),
+        },
+    }
+
+
+def _check_answer(said: str, places: Places) -> None:
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        last = said.strip().splitlines()[-1:] or ["it said nothing"]
+        raise CtadataError(f"the agent did not start: {last[0]}", path=str(places.agent_log)) from None
+    if "error" in answer:
+        raise LocalError(f"the agent did not start: {answer['error']}", hint=answer["hint"], path=answer["path"])
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The agent's environment; it finds this package where we did, also where it is not installed."""
+    kept = {name: value for name, value in env.items() if name in KEPT_VARIABLES}
+    home = Path(ctadata.__file__).resolve().parent.parent
+    paths = [os.path.abspath(path) for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]  # noqa: PTH100
+    if home.name not in ("site-packages", "dist-packages"):
+        paths.append(str(home))
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths)} if paths else kept

@@ -1,0 +1,108 @@
+"""Status: how the agent of a profile and its login are, as far as this machine knows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ctadata.agent.presence import State, is_claimed, read_state
+from ctadata.config.profile import Profile
+from ctadata.errors import CtadataError
+from ctadata.tokens.kept import load_login, load_token
+from ctadata.tokens.person import user_name
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How things are. Times are seconds since 1970; None is what is not known.
+
+    running:      whether an agent lives, as process `pid` of `host`.
+    user:         whom the token names.
+    expires_at:   the end of the token on disk.
+    next_refresh: when the agent will refresh it.
+    token_file:   the token on disk, for other programs (`BEARER_TOKEN_FILE`).
+    login_needed: only a person's login can bring the next token.
+    last_error:   what went wrong last, empty while all is well.
+    """
+
+    profile: str
+    running: bool
+    pid: int | None
+    host: str | None
+    issuer: str | None
+    user: str | None
+    expires_at: float | None
+    next_refresh: float | None
+    token_file: Path
+    login_needed: bool
+    last_error: str
+
+    def as_json(self) -> dict[str, object]:
+        """The same as JSON has it, times in RFC 3339, UTC."""
+        return {
+            "schema": 1,
+            "profile": self.profile,
+            "running": self.running,
+            "pid": self.pid,
+            "host": self.host,
+            "issuer": self.issuer,
+            "user": self.user,
+            "expires_at": _rfc3339(self.expires_at),
+            "next_refresh": _rfc3339(self.next_refresh),
+            "token_file": str(self.token_file),
+            "login_needed": self.login_needed,
+            "last_error": self.last_error,
+        }
+
+
+def describe(profile: Profile, places: Places) -> Status:
+    """Read how things are from the profile's files; what cannot be read shows in `last_error`."""
+    running = is_claimed(places)
+    token, renewable, state, trouble = _on_disk(profile, places)
+    speaks = state if running else None
+    return Status(
+        profile=profile.name,
+        running=running,
+        pid=speaks.pid if speaks else None,
+        host=speaks.host if speaks else None,
+        issuer=profile.issuer,
+        user=user_name(profile, token),
+        expires_at=token.expires_at if token else None,
+        next_refresh=speaks.next_refresh if speaks else None,
+        token_file=places.token,
+        login_needed=_login_needed(token, renewable, state),
+        last_error=trouble or (state.last_error if state and not _is_past(state, token) else ""),
+    )
+
+
+def _on_disk(profile: Profile, places: Places) -> tuple[Token | None, bool, State | None, str]:
+    """The token, whether something could renew it, the agent's last words, and what cannot be read."""
+    token, state = None, None
+    try:
+        state = read_state(places)
+        token = load_token(places, profile)
+        login = load_login(places, profile)
+    except CtadataError as error:
+        return token, False, state, str(error)
+    return token, login is not None and login.refresh_token is not None, state, ""
+
+
+def _login_needed(token: Token | None, renewable: bool, state: State | None) -> bool:
+    if state is not None and state.login_needed and not _is_past(state, token):
+        return True
+    return not renewable and (token is None or token.life_left(time.time()) <= 0)
+
+
+def _is_past(state: State, token: Token | None) -> bool:
+    """Whether there was a login after the agent's last words."""
+    return token is not None and token.received is not None and token.received > state.updated
+
+
+def _rfc3339(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

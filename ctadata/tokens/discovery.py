@@ -1,0 +1,105 @@
+"""The places where a token may be, in the order in which they count.
+
+The order is that of WLCG Bearer Token Discovery, with the profile's own agent before the files that any program may
+have left: an explicit file, `BEARER_TOKEN`, `BEARER_TOKEN_FILE`, the agent's file, `$XDG_RUNTIME_DIR/bt_u<uid>`,
+`/tmp/bt_u<uid>`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctadata.config.profile import Profile
+from ctadata.errors import LocalError
+from ctadata.tokens.files import read_discovered
+from ctadata.tokens.kept import load_token
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import SPACES, Token
+
+Stamp = tuple[int, int, int]
+"""What changes when a file does: inode, time of change in ns, size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place where a token may be.
+
+    name:  in words, as the user may read them.
+    read:  the token; None where there is none; ConfigError, LocalError where what is there cannot be used.
+    path:  the file it is in; None where it is in none.
+    kind:  `explicit`, `outside` or `agent`.
+    """
+
+    name: str
+    read: Callable[[], Token | None]
+    path: Path | None
+    kind: str
+
+    def stamp(self) -> Stamp | None:
+        """Changes whenever the token may have; None where there is no file."""
+        if self.path is None:
+            return None
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def discover(
+    profile: Profile,
+    *,
+    explicit: Path | None = None,
+    only_profile: bool = False,
+    env: Mapping[str, str] = os.environ,
+    temporary: Path = Path("/tmp"),  # noqa: S108  (the convention names it)
+    places: Places | None = None,
+) -> tuple[Source, ...]:
+    """Where to look, in order.
+
+    only_profile: nothing but the explicit file and the profile's agent, as when a profile was asked for by name.
+    """
+    first = (_explicit(explicit),) if explicit else ()
+    agent = _agent(profile, places or Places.of(profile.name))
+    if only_profile:
+        return (*first, agent)
+    runtime = env.get("XDG_RUNTIME_DIR")
+    folders = [Path(runtime), temporary] if runtime else [temporary]
+    shared = [folder / f"bt_u{os.geteuid()}" for folder in folders]
+    return (*first, *_from_environment(env), agent, *(_file(path, str(path)) for path in shared))
+
+
+def _explicit(path: Path) -> Source:
+    def read() -> Token | None:
+        text = read_discovered(path, follow=True)
+        if text is None:
+            raise LocalError("there is no such token file", path=str(path))
+        return Token.read(text)
+
+    return Source(str(path), read, path, "explicit")
+
+
+def _from_environment(env: Mapping[str, str]) -> tuple[Source, ...]:
+    text = env.get("BEARER_TOKEN", "").strip(SPACES)
+    named = env.get("BEARER_TOKEN_FILE", "").strip(SPACES)
+    found: list[Source] = []
+    if text:
+        found.append(Source("BEARER_TOKEN", lambda: Token.read(text), None, "outside"))
+    if named:
+        found.append(_file(Path(named), f"BEARER_TOKEN_FILE ({named})", follow=True))
+    return tuple(found)
+
+
+def _file(path: Path, name: str, *, follow: bool = False) -> Source:
+    def read() -> Token | None:
+        text = read_discovered(path, follow=follow)
+        return Token.read(text) if text and text.strip(SPACES) else None
+
+    return Source(name, read, path, "outside")
+
+
+def _agent(profile: Profile, places: Places) -> Source:
+    return Source(f"the agent of profile {profile.name}", lambda: load_token(places, profile), places.token, "agent")

@@ -1,0 +1,148 @@
+"""Token files on disk: private from the first byte, replaced whole, read only where nobody else can have meddled."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+from ctadata.errors import CtadataError, LocalError, StorageFull
+
+LARGEST = 1 << 20
+"""Bytes that a file of ours may have; tokens of 16 KiB exist."""
+
+UNFINISHED = ".new-"
+"""How the name of a file begins while it is written."""
+
+STALE = 3600.0
+"""Seconds after which an unfinished file is that of a writer which was killed."""
+
+
+def private_directory(path: Path) -> None:
+    """Make a directory that only we can enter; LocalError where one is there that others can, or that is not ours."""
+    try:
+        for missing in [folder for folder in (path, *path.parents) if not folder.exists()][::-1]:
+            with contextlib.suppress(FileExistsError):
+                missing.mkdir(mode=0o700)  # each of them, since mkdir(parents=True) would heed the umask alone
+        found = path.lstat()
+    except OSError as error:
+        raise local_error(error, path) from None
+    if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
+        raise LocalError("this is not a directory, but our tokens should lie in it", path=str(path))
+    _refuse_foreign(found, path)
+    if found.st_mode & 0o077:
+        raise LocalError(
+            f"this directory holds tokens and others can enter it (mode {found.st_mode & 0o777:04o})",
+            hint=f"chmod 700 {path}",
+            path=str(path),
+        )
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed have left unfinished."""
+    for left in folder.glob(UNFINISHED + "*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.lstat().st_mtime > STALE:
+                left.unlink()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put `text` into a file of mode 0600, whole or not at all, safe from a crash once this returns.
+
+    A symlink of that name is replaced, not followed. StorageFull, LocalError; the old content then stays.
+    """
+    try:
+        fd, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # O_EXCL, 0600 whatever the umask
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise local_error(error, path) from None
+
+
+def read_private(path: Path) -> str | None:
+    """The text of a file of ours; None where there is none.
+
+    LocalError where it is a symlink, not ours, or others can read or write it.
+    """
+    return _read(path, forbidden=0o077, owners=(os.geteuid(),), follow=False)
+
+
+def read_discovered(path: Path, *, follow: bool = False) -> str | None:
+    """The text of a token file that some other program wrote; None where there is none.
+
+    follow: whether it may be a symlink: where the user named it (Kubernetes mounts secrets as links), not where a
+    convention did, since anybody can put a link into /tmp.
+    LocalError where it belongs to another user than us or root, or others can write it.
+    """
+    return _read(path, forbidden=0o022, owners=(os.geteuid(), 0), follow=follow)
+
+
+def local_error(error: OSError, path: Path) -> CtadataError:
+    """What the file system said, as one of our errors."""
+    kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
+    return kind((error.strerror or "the file system refused").lower(), path=str(path))
+
+
+def _read(path: Path, *, forbidden: int, owners: tuple[int, ...], follow: bool) -> str | None:
+    fd = _open_regular(path, follow=follow)
+    if fd is None:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        found = os.fstat(fd)
+        _refuse_meddled(found, path, forbidden, owners)
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise LocalError("this is too large to be a token file", path=str(path))
+    return content.decode("utf-8", errors="replace")
+
+
+def _open_regular(path: Path, *, follow: bool) -> int | None:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise LocalError("a token file must not be a symlink", path=str(path)) from None
+        raise local_error(error, path) from None
+
+
+def _refuse_meddled(found: os.stat_result, path: Path, forbidden: int, owners: tuple[int, ...]) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise LocalError("a token file must be a regular file", path=str(path))
+    _refuse_foreign(found, path, owners)
+    if found.st_mode & forbidden:
+        verb = "write" if found.st_mode & 0o022 else "read"
+        raise LocalError(
+            f"others can {verb} this token file (mode {found.st_mode & 0o777:04o})",
+            hint=f"chmod 600 {path}",
+            path=str(path),
+        )
+
+
+def _refuse_foreign(found: os.stat_result, path: Path, owners: tuple[int, ...] | None = None) -> None:
+    if found.st_uid not in (owners or (os.geteuid(),)):
+        raise LocalError(f"this belongs to another user (uid {found.st_uid})", path=str(path))
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a rename last through a power cut; some file systems cannot, which is no reason to fail."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,108 @@
+"""What a profile's login left on disk: the access token, and what renews it.
+
+A file that another issuer or client has left (the profile was changed since) counts as none: a refresh token goes
+only to the issuer that gave it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctadata.config.profile import Profile
+from ctadata.tokens.files import read_private, write_private
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Secret, Token, same_issuer, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What renews an access token.
+
+    refresh_token: None where the issuer gave none: the login then ends with the access token.
+    client_secret: None for a public client, and where the profile names a file for it.
+    """
+
+    issuer: str
+    client_id: str
+    refresh_token: Secret | None
+    client_secret: Secret | None = None
+
+
+def load_login(places: Places, profile: Profile) -> Login | None:
+    """The login of the profile; None where there is none. LocalError where its file is not safe."""
+    told = _load_json(places.login)
+    if not _is_of(told, profile):
+        return None
+    return Login(
+        issuer=told["issuer"],
+        client_id=told["client_id"],
+        refresh_token=_secret(told.get("refresh_token")),
+        client_secret=_secret(told.get("client_secret")),
+    )
+
+
+def save_login(places: Places, login: Login) -> None:
+    """Keep the login, before its refresh token is used. StorageFull, LocalError; the old one then stays."""
+    content = {
+        "issuer": login.issuer,
+        "client_id": login.client_id,
+        "refresh_token": login.refresh_token and login.refresh_token.reveal(),
+        "client_secret": login.client_secret and login.client_secret.reveal(),
+    }
+    write_private(places.login, json.dumps(content))
+
+
+def load_token(places: Places, profile: Profile) -> Token | None:
+    """The access token of the profile, good or not; None where there is none.
+
+    LocalError where its file is not safe, ConfigError where it holds no token.
+    """
+    text = read_private(places.token)
+    if text is None or not text.strip():
+        return None
+    told = _load_json(places.about)
+    if told.get("sha256") != _digest(text):  # some other program wrote the token
+        token = Token.read(text)
+        return token if token.issuer is None or same_issuer(token.issuer, profile.issuer) else None
+    if not _is_of(told, profile):
+        return None
+    return Token.read(text, seconds(told.get("received")), seconds(told.get("expires_in")))
+
+
+def save_token(places: Places, profile: Profile, token: Token) -> None:
+    """Publish the access token. StorageFull, LocalError; the old one then stays."""
+    text = token.reveal()
+    about = {
+        "issuer": profile.issuer,
+        "client_id": profile.client_id,
+        "received": token.received,
+        "expires_in": token.expires_in,
+        "sha256": _digest(text),
+    }
+    write_private(places.token, text)
+    write_private(places.about, json.dumps(about))
+
+
+def _is_of(told: dict[str, Any], profile: Profile) -> bool:
+    return same_issuer(told.get("issuer"), profile.issuer) and told.get("client_id") == profile.client_id
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    """The object in a file of ours; empty where there is none, or it is broken."""
+    try:
+        content = json.loads(read_private(path) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _secret(value: object) -> Secret | None:
+    return Secret(value) if isinstance(value, str) and value else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.strip().encode()).hexdigest()

@@ -1,0 +1,59 @@
+"""Locks between processes: held by flock, so that the death of the holder frees them, whatever killed it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+from ctadata.errors import Stopped
+from ctadata.tokens.files import local_error
+
+LOOK_AGAIN = 0.05
+"""Seconds between two looks at a lock that somebody else holds; flock itself cannot be told to give up."""
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, stop: Event | None = None) -> Iterator[None]:
+    """Hold the lock file `path` alone, across processes, however long the wait; Stopped where `stop` is set first."""
+    fd = open_lock(path)
+    stop = stop or Event()
+    try:
+        while not try_lock(fd):
+            if stop.wait(LOOK_AGAIN):
+                raise Stopped("stopped while another process is logging in")
+        yield
+    finally:
+        os.close(fd)
+
+
+def open_lock(path: Path) -> int:
+    """A descriptor for a lock file, made where missing; read-write, as flock over NFS asks."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise local_error(error, path) from None
+
+
+def try_lock(fd: int) -> bool:
+    """Take the lock if nobody has it; whether we have it now."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock; False too where there is no such file."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not try_lock(fd)
+    finally:
+        os.close(fd)

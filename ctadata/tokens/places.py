@@ -1,0 +1,72 @@
+"""Where the token files of a profile lie.
+
+Each profile has a directory of its own, mode 0700, and every file in it is 0600. The access token stands alone in
+`token`, so that other programs can read it (WLCG Bearer Token Discovery, by `BEARER_TOKEN_FILE`); the refresh
+token, which lives much longer, and the client's secret are in `login.json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import platformdirs
+
+from ctadata.errors import ConfigError
+from ctadata.tokens.files import private_directory, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the files of one profile lie."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, profile_name: str, state: Path | None = None) -> Places:
+        """Those of a profile, in `state` or the platform's place for it (`$XDG_STATE_HOME/ctadata`)."""
+        name = quote(profile_name, safe="")
+        if name in ("", ".", ".."):
+            raise ConfigError(f"{profile_name!r} cannot be the name of a profile")
+        return cls((state or platformdirs.user_state_path("ctadata", appauthor=False)) / "tokens" / name)
+
+    @property
+    def token(self) -> Path:
+        """The access token, and nothing else."""
+        return self.folder / "token"
+
+    @property
+    def about(self) -> Path:
+        """What the issuer said of the access token: when it came, how long it lives."""
+        return self.folder / "token.json"
+
+    @property
+    def login(self) -> Path:
+        """The refresh token and the client's secret."""
+        return self.folder / "login.json"
+
+    @property
+    def login_lock(self) -> Path:
+        """Held by whoever logs in or refreshes."""
+        return self.folder / "login.lock"
+
+    @property
+    def agent_lock(self) -> Path:
+        """Held by the agent for all its life."""
+        return self.folder / "agent.lock"
+
+    @property
+    def agent_state(self) -> Path:
+        """What the agent says of itself."""
+        return self.folder / "agent.json"
+
+    @property
+    def agent_log(self) -> Path:
+        """What the agent did."""
+        return self.folder / "agent.log"
+
+    def prepare(self) -> None:
+        """Make the directory where it is missing; LocalError where it is not safe."""
+        private_directory(self.folder)
+        sweep(self.folder)
