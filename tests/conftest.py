@@ -19,7 +19,7 @@ sys.path += [str(HERE), str(GUARD)]  # at the end: a folder of the tests must no
 import loopback  # noqa: E402
 
 loopback.install()
-pytest_plugins = ["servers.fixtures"]
+pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 
 REAL_PARTS = {"apache", "provider", "curl", "davix", "rclone"}  # fixtures of what does not come from PyPI
 FOREIGN = ("BEARER_TOKEN", "CTADATA_", "SSL_CERT_", "XDG_")  # variables of whoever runs the suite: these prefixes
@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # --- random tests: one seed a run, printed ---
 
 
+@pytest.hookimpl(tryfirst=True)  # hypothesis reads its seed in this hook
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed where none is given; a worker takes its controller's."""
     option = config.option

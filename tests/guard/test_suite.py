@@ -1,0 +1,119 @@
+"""The suite's own promises: what is left out is said, a seed repeats, nothing of the caller's environment comes in."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+INI = "[pytest]\nfilterwarnings = error\nmarkers =\n    full: .\n    soak: .\n"
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """`suite(source, *options)`: the closing lines of a run of the tests in `source` under our conftest."""
+    (tmp_path / "pytest.ini").write_text(INI)
+
+    def run(source, *options, **environment):
+        (tmp_path / "test_it.py").write_text(source)
+        path = os.pathsep.join([str(TESTS), str(TESTS / "guard")])
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", *options, "test_it.py"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path} | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return ran.stdout + ran.stderr
+
+    return run
+
+
+PARTS = """
+import pytest
+@pytest.mark.full("davix")
+def test_marked(): pass
+def test_by_fixture(curl): pass
+@pytest.mark.full
+def test_just_so(): pass
+def test_plain(): pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_what_is_left_out_is_said_before_the_closing_line(suite, workers):
+    *_, said, closing = [line for line in suite(PARTS, "-n", workers).splitlines() if line]
+    assert said.startswith("left out: 3 tests of real servers and clients (curl 1, davix 1, others 1)")
+    assert "1 passed" in closing
+
+
+def test_with_full_a_missing_part_is_a_failure(suite):
+    said = suite(PARTS, "--full", PATH="/nowhere")
+    assert "left out" not in said
+    assert "curl is missing" in said
+    assert "3 passed, 1 error" in said.splitlines()[-1]
+
+
+RANDOM = """
+from hypothesis import given, strategies as st
+numbers = []
+@given(st.integers())
+def test_given(number): numbers.append(number)
+def test_show(rng): print("drawn", rng.random(), sum(numbers)); raise AssertionError
+"""
+
+
+def test_a_seed_repeats_a_run(suite):
+    first = suite(RANDOM)
+    seed = re.search(r"repeat with --seed (\d+)\n=", first[first.index("AssertionError") :]).group(1)
+    drawn = re.search("drawn .*", first).group()
+    assert drawn in suite(RANDOM, "--seed", seed)
+    assert drawn in suite(RANDOM, "--seed", seed, "-n", "1")
+    assert drawn not in suite(RANDOM)
+
+
+@pytest.mark.parametrize(("option", "counted"), [([], 3), (["--soak"], 50)])
+def test_counts(suite, option, counted):
+    assert "1 passed" in suite(f"def test_it(count): assert count(3, 50) == {counted}", *option)
+
+
+ENVIRONMENT = """
+import os, tempfile
+def test_it():
+    for name in {names}: assert name not in os.environ
+    for name in ["HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"]:
+        assert os.environ[name].startswith(tempfile.gettempdir()), name
+    assert os.stat(os.environ["XDG_RUNTIME_DIR"]).st_mode & 0o777 == 0o700
+"""
+
+
+def test_nothing_of_the_callers_environment_comes_in(suite):
+    foreign = [
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "https_proxy",
+        "CTADATA_PROFILE",
+        "BEARER_TOKEN_FILE",
+        "OIDC_SOCK",
+    ]
+    said = suite(ENVIRONMENT.format(names=foreign), HOME="/home", **dict.fromkeys(foreign, "something"))
+    assert "1 passed" in said
+
+
+SWALLOWED = """
+import contextlib, socket
+def test_it():
+    with contextlib.suppress(OSError): socket.create_connection(("192.0.2.1", 80), 5)
+"""
+
+
+def test_a_swallowed_refusal_is_found_out(suite):
+    said = suite(SWALLOWED)
+    assert "1 passed, 1 error" in said.splitlines()[-1]
+    assert "this test wanted to leave this machine" in said
