@@ -141,7 +141,9 @@ class Response:
 class Body(Protocol):
     """What is uploaded: a `stores.base.Source` is one."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Bytes, exact."""
 
     def read(self, limit: int) -> bytes:
         """At most `limit` next bytes; empty at the end."""
