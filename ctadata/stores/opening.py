@@ -1,0 +1,48 @@
+"""From a profile to its store."""
+
+from __future__ import annotations
+
+from ctadata.config.profile import Profile
+from ctadata.errors import ConfigError, Untrusted
+from ctadata.http.client import Client
+from ctadata.http.message import Origin, dissect
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Features, Store
+from ctadata.stores.dcache import dcache
+from ctadata.stores.webdav import Dialect, WebDAVStore
+
+
+def open_store(profile: Profile, client: Client) -> Store:
+    """The store of a profile; it closes the client with itself. ConfigError (kind, door, or root)."""
+    match profile.kind:
+        case "dcache":
+            dialect = dcache(atomic_put=profile.atomic_put)
+        case "webdav":
+            dialect = Dialect(Features(atomic_put=profile.atomic_put))
+        case _:
+            raise ConfigError(
+                f"the profile {profile.name} has the kind {profile.kind!r}", hint='kind is "dcache" or "webdav"'
+            )
+    door = str(_origin(profile.door, f"the door of the profile {profile.name}"))
+    return WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
+
+
+def trusted_origins(profile: Profile) -> frozenset[Origin]:
+    """Who may be given the token: the door, the frontend, and what `token_origins` adds; ConfigError."""
+    named = {"door": profile.door, "frontend": profile.frontend}
+    origins = {_origin(url, f"the {key} of the profile {profile.name}") for key, url in named.items() if url}
+    return frozenset(
+        origins | {_origin(url, f"token_origins of the profile {profile.name}") for url in profile.token_origins}
+    )
+
+
+def _origin(url: str, what: str) -> Origin:
+    try:
+        origin, target = dissect(url)
+    except Untrusted as error:
+        raise ConfigError(f"{what} is no origin: {error.what}", hint="it looks like https://host:port") from error
+    if target != "/":
+        raise ConfigError(
+            f"{what} is more than an origin: {url}", hint="write https://host:port, and the path as the key root"
+        )
+    return origin

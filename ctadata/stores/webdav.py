@@ -1,0 +1,237 @@
+"""A WebDAV server as a store (RFC 4918), over the curl pool; what a kind of server adds is its `Dialect`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ctadata.checksums import read_digests, want_digest
+from ctadata.entries import NONE_KNOWN, Entry, Kind
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, ServerTrouble, UsageError
+from ctadata.http.client import Client
+from ctadata.http.failures import meaning_of
+from ctadata.http.message import Consumer, Response
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Features, Source, Written
+from ctadata.stores.handover import handed_over
+from ctadata.stores.multistatus import Multistatus
+from ctadata.stores.reading import WebDAVReading, about
+
+_WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
+_PROPFIND = (
+    '<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
+    "<getlastmodified/><getetag/>{}</prop></propfind>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What is particular to a kind of server.
+
+    properties: XML of the properties that a listing asks for beside the usual four.
+    headers:    sent with every PROPFIND.
+    """
+
+    features: Features = field(default_factory=Features)
+    properties: str = ""
+    headers: Mapping[str, str] = NONE_KNOWN
+
+
+class WebDAVStore:
+    """The files below `root` at the WebDAV server `door`, `https://host:port`."""
+
+    def __init__(
+        self,
+        client: Client,
+        door: str,
+        *,
+        root: RemotePath,
+        dialect: Dialect,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """No request is sent; the client is closed with the store. `wait` waits for seconds."""
+        self.features = dialect.features
+        self._client = client
+        self._door = door
+        self._root = root
+        self._dialect = dialect
+        self._wait = wait
+
+    def info(self, path: RemotePath) -> Entry:
+        """The entry of one file or collection; NotFound."""
+        with about(path):
+            listing = self._propfind(path, self._url(path), "0", lambda _: None)
+            if listing.itself is None:
+                raise _refusal(listing.status)
+            return listing.itself
+
+    def list(self, path: RemotePath) -> Iterator[Entry]:
+        """The entries directly below a collection, as they arrive; NotFound, UsageError for a file.
+
+        The request is sent when the first entry is asked for.
+        """
+        return handed_over(lambda give: self._list(path, give))
+
+    def _list(self, path: RemotePath, give: Callable[[Sequence[Entry]], None]) -> None:
+        with about(path):
+            try:
+                listing = self._propfind(path, self._url(path, slash=True), "1", give)
+            except CtadataError as error:
+                # with the slash, Apache answers 400 for a file, others 404 or 405
+                if error.status in (400, 404, 405, 409) and not self.info(path).is_directory:
+                    raise _a_file() from error
+                raise
+            if listing.itself is None:
+                raise _refusal(listing.status)
+            if not listing.itself.is_directory:
+                raise _a_file()
+
+    def _propfind(self, path: RemotePath, url: str, depth: str, give: Callable[[Sequence[Entry]], None]) -> Multistatus:
+        listings: list[Multistatus] = []
+
+        def accept(response: Response) -> Consumer:
+            if response.status != 207:
+                raise ServerTrouble(f"the server answers no WebDAV: {response.status} {response.reason}")
+            raw = (response.headers.get("Server") or "").startswith("XrootD")
+            listing = Multistatus(path, root=self._root, raw=raw)
+            listings.append(listing)
+
+            def consume(block: bytes) -> None:
+                if entries := listing.feed(block):
+                    give(entries)
+
+            return consume
+
+        headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8", **self._dialect.headers}
+        body = _PROPFIND.format(self._dialect.properties).encode()
+        self._client.send("PROPFIND", url, headers=headers, body=body, accept=accept)
+        listings[-1].close()
+        return listings[-1]
+
+    def open(self, path: RemotePath) -> WebDAVReading:
+        """A file, to be read; no request is sent before the first `send`."""
+        wanted = want_digest() if self.features.digests else None
+        return WebDAVReading(self._client, self._url(path), path, self._size, wanted)
+
+    def _size(self, path: RemotePath) -> int | None:
+        entry = self.info(path)
+        if entry.is_directory:
+            raise UsageError("a directory, not a file", path=str(path))
+        return entry.size
+
+    def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
+        """Upload a file; AlreadyExists for a collection's name, and with `new` for any taken one, if the server looks.
+
+        NotFound where the collection above does not exist and the server does not make it.
+        """
+        headers = {}
+        if new:
+            headers["If-None-Match"] = "*"
+        if self.features.keeps_mtime and source.mtime is not None:
+            headers["X-OC-Mtime"] = str(int(source.mtime))
+        if "adler32" in self.features.digests:
+            headers["Want-Digest"] = "adler32"
+        with about(path):
+            try:
+                response = self._client.send(
+                    "PUT", self._url(path), headers=headers, body=source, patient=self.features.redirects
+                )
+            except NotFound as error:
+                if error.status == 409 and self._is_collection(path):
+                    raise AlreadyExists("a directory has this name", status=409) from error
+                raise
+            if response.status not in (200, 201, 204):
+                raise ServerTrouble(f"the server did not say that it has the file: {response.status} {response.reason}")
+        digests = read_digests(response.headers.get("Digest") or "") if "Want-Digest" in headers else NONE_KNOWN
+        return Written(digests, response.headers.get("ETag"))
+
+    def digests(self, path: RemotePath) -> Mapping[str, str]:
+        """What the server knows of a stored file's digests, asked again for a second and a half; NotFound."""
+        if not self.features.digests:
+            return NONE_KNOWN
+        with about(path):
+            for pause in _WAITS:
+                with contextlib.suppress(NotFound):
+                    if digests := self._head(path):
+                        return digests
+                self._wait(pause)
+            return self._head(path)
+
+    def _head(self, path: RemotePath) -> dict[str, str]:
+        response = self._client.send("HEAD", self._url(path), headers={"Want-Digest": want_digest()})
+        return read_digests(response.headers.get("Digest") or "")
+
+    def mkdir(self, path: RemotePath) -> None:
+        """Make a collection, and those above it where need be; AlreadyExists where a file is in the way."""
+        with about(path):
+            try:
+                self._mkcol(path)
+            except CtadataError as error:
+                # no collection above: 409, or Apache's 400 below a file
+                if error.status not in (400, 404, 409) or not path.parts:
+                    raise
+                self.mkdir(path.parent)
+                self._mkcol(path)
+
+    def _mkcol(self, path: RemotePath) -> None:
+        try:
+            self._client.send("MKCOL", self._url(path, slash=True))  # nginx wants the slash
+        except (AlreadyExists, Forbidden) as error:
+            if not self._is_collection(path):
+                if isinstance(error, AlreadyExists):
+                    raise AlreadyExists("a file has this name", status=error.status) from error
+                raise
+
+    def delete(self, path: RemotePath) -> None:
+        """Delete a file or an empty collection; NotFound, UsageError where it is not empty.
+
+        DELETE of a collection takes all that is in it along (RFC 4918 section 9.6.1), so we look first; a file
+        that somebody puts there in between is lost.
+        """
+        with about(path):
+            entry = self.info(path)
+            if entry.is_directory and (not path.parts or any(True for _ in self.list(path))):
+                raise UsageError("the directory is not empty")
+            self._client.send("DELETE", self._url(path, slash=entry.is_directory))
+
+    def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
+        """Rename a file; AlreadyExists where the target is taken, a collection also with `replace`, NotFound.
+
+        XRootD replaces whatever `replace` says.
+        """
+        with about(source):
+            if source == target:
+                raise UsageError("a file cannot be moved onto itself")
+            if replace and self._is_collection(target):  # the server would delete it with all that is in it
+                raise AlreadyExists("a directory has this name", path=str(target))
+            headers = {"Destination": self._url(target), "Overwrite": "T" if replace else "F"}
+            try:
+                self._client.send("MOVE", self._url(source), headers=headers)
+            except AlreadyExists as error:
+                error.path = str(target)
+                raise
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def _is_collection(self, path: RemotePath) -> bool:
+        try:
+            return self.info(path).kind is Kind.DIRECTORY
+        except NotFound:
+            return False
+
+    def _url(self, path: RemotePath, *, slash: bool = False) -> str:
+        url = self._door + self._root.below(path.parts).encoded
+        return url + "/" if slash and not url.endswith("/") else url
+
+
+def _a_file() -> UsageError:
+    return UsageError("a file, not a directory")
+
+
+def _refusal(status: int) -> CtadataError:
+    meaning = meaning_of("PROPFIND", status, "")
+    return meaning.error(f"{meaning.words}: {status}", hint=meaning.hint, status=status)
