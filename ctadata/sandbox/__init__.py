@@ -32,8 +32,8 @@ Everyone may read everything; users may write under their own home `/lst/users/<
     options_style="dav"     or "cors": OPTIONS as of 12.0, an empty 200
     clock=time.time         every expiry and every stored time comes from it
 
-Faults are in `ctadata.sandbox.faults`; `box.faults.add(server, method, path, fault, times=None, skip=0)` returns a handle
-with `remove()`, `release()`, `hits` and `reached` (an Event).
+Faults are in `ctadata.sandbox.faults`; `box.faults.add(server, method, path, fault, times=None, skip=0)` returns a
+handle with `remove()`, `release()`, `hits` and `reached` (an Event).
 """
 
 from ctadata.sandbox.sandbox import Sandbox

@@ -12,7 +12,7 @@ from ctadata.sandbox.macaroons import Mint, iso
 from ctadata.sandbox.propfind import propfind
 from ctadata.sandbox.tree import delete, mkcol, move
 from ctadata.sandbox.uploads import put
-from ctadata.sandbox.visit import Denied, Site, Visit, reason
+from ctadata.sandbox.visit import Denied, Site, Visit, problem_text, reason
 
 METHODS: dict[str, Callable[[Visit], None]] = {
     "GET": get,
@@ -44,8 +44,8 @@ class Door:
         path = exchange.request.path or "/"
         visit = Visit(self._site, exchange, Login(""), path)
         try:
-            if exchange.request.method == "OPTIONS":
-                self._options(visit)
+            if exchange.request.method == "OPTIONS" and self._options_style == "cors":
+                visit.reply(200)
             else:
                 self._visited(Visit(self._site, exchange, self._login(exchange), path))
         except LoginFailed as failed:
@@ -62,6 +62,8 @@ class Door:
     def _visited(self, visit: Visit) -> None:
         if visit.method == "POST" and visit.header("Content-Type") == MACAROON_REQUEST:
             self._macaroon(visit)
+        elif visit.method == "OPTIONS":
+            visit.reply(200, [("DAV", "1, 2"), ("Allow", ALLOWED), ("MS-Author-Via", "DAV")])
         elif visit.method in METHODS:
             METHODS[visit.method](visit)
         else:
@@ -76,20 +78,11 @@ class Door:
         visit.exchange.reply(401, phrase, [*visit.usual(), challenge])
 
     def _deny(self, visit: Visit, denied: Denied) -> None:
-        text, kind = denied.text, "text/plain; charset=utf-8"
-        if "text/html" in (visit.header("Accept") or "") and text and not text.startswith("<"):
-            text, kind = (
-                f"<html><body><h1>{reason(denied.status)}</h1><p>{text}</p></body></html>",
-                "text/html",
-            )
-        typed = any(name == "Content-Type" for name, _ in denied.headers) or not text
-        visit.reply(
-            denied.status, [*([] if typed else [("Content-Type", kind)]), *denied.headers], text.encode()
-        )
-
-    def _options(self, visit: Visit) -> None:
-        dav = self._options_style == "dav"
-        visit.reply(200, [("DAV", "1, 2"), ("Allow", ALLOWED), ("MS-Author-Via", "DAV")] if dav else [])
+        """An error: plain text, or a page for who prefers that; a conflict is a page to everybody."""
+        text, kind = problem_text(visit, denied) + "\n", "text/plain; charset=utf-8"
+        if denied.status == 409 or "text/html" in (visit.header("Accept") or ""):
+            text, kind = f"<html><body><h1>{reason(denied.status)}</h1></body></html>", "text/html"
+        visit.reply(denied.status, [("Content-Type", kind)], text.encode(), denied.reason)
 
     def _macaroon(self, visit: Visit) -> None:
         try:

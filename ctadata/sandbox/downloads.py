@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import html
 from email.utils import formatdate
-from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from ctadata.sandbox.checksums import chosen, wanted
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Node, read_range
-from ctadata.sandbox.pool import asked_ranges, disposition
+from ctadata.sandbox.pool import asked_ranges, ranged
 from ctadata.sandbox.receiving import Refused
 from ctadata.sandbox.visit import Denied, Visit, content_type
 
@@ -70,20 +69,21 @@ def _about(visit: Visit, node: Node) -> list[tuple[str, str]]:
 
 
 def _proxied(visit: Visit, node: Node) -> None:
-    size = node.size or 0
     try:
-        ranges = asked_ranges(visit.exchange, size)
+        ranges = asked_ranges(visit.exchange, node.size or 0)
     except Refused as refused:
-        raise Denied(refused.status) from refused
-    first, last = ranges[0] if ranges else (0, size - 1)
-    headers = [
-        *_about(visit, node),
-        ("Content-Disposition", disposition("attachment", PurePosixPath(visit.path).name)),
-        ("Content-Length", str(last - first + 1)),
-        *([("Content-Range", f"bytes {first}-{last}/{size}")] if ranges else []),
-    ]
-    status, phrase = (206, "Partial Content") if ranges else (200, "OK")
-    visit.exchange.stream(status, phrase, headers, read_range(node, first, last - first + 1))
+        raise Denied(500, f"Internal problem: {refused.reason}") from refused
+    about = [*_about(visit, node), ("Content-Disposition", "attachment")]
+    if ranges:
+        length, extra, blocks = ranged(node, ranges)
+        about = [pair for pair in about if pair[0] != extra[0]]
+        visit.exchange.stream(
+            206, "Partial Content", [*about, extra, ("Content-Length", str(length))], blocks
+        )
+    else:
+        size = node.size or 0
+        blocks = read_range(node, 0, size)
+        visit.exchange.stream(200, "OK", [*about, ("Content-Length", str(size))], blocks)
 
 
 def _page(visit: Visit, node: Node) -> None:

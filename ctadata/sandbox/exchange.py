@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BufferedReader
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
@@ -23,12 +24,11 @@ from ctadata.sandbox.faults import (
     NoAnswer,
     Redirect,
     Rule,
-    Short,
     Status,
     WrongDigest,
     first,
     shaped,
-)  # fmt: skip
+)
 from ctadata.sandbox.spy import Seen, Spy
 
 Headers = Sequence[tuple[str, str]]
@@ -55,17 +55,17 @@ class Request:
     target: str
     headers: Headers
 
-    @property
+    @cached_property
     def raw_path(self) -> str:
         """The path as the client wrote it."""
         return self.target.partition("?")[0]
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The decoded path."""
         return unquote(self.raw_path)
 
-    @property
+    @cached_property
     def query(self) -> dict[str, list[str]]:
         """The decoded query."""
         return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
@@ -87,7 +87,11 @@ class Exchange:
     answered: bool = False
     body_bytes: int = 0
     _body_done: bool = field(default=False, init=False)
+    _incoming: Iterator[bytes] = field(init=False)
     _continued: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._incoming = self._arriving()
 
     # ---- the request
 
@@ -129,7 +133,7 @@ class Exchange:
 
     def blocks(self) -> Iterator[bytes]:
         """The body as it arrives, through the faults. Raises Hangup where it ends too early."""
-        for block in shaped(self._arriving(), self.rules if self._upload else ()):
+        for block in shaped(self._incoming, self.rules if self._upload else ()):
             self.body_bytes += len(block)
             yield block
 
@@ -143,8 +147,6 @@ class Exchange:
         return self.request.method in ("PUT", "POST")
 
     def _arriving(self) -> Iterator[bytes]:
-        if self._body_done:
-            return
         yield from self._chunks() if self.chunked else self._exactly(self.length or 0)
         self._body_done = True
 
@@ -185,49 +187,45 @@ class Exchange:
         if not self.keep:
             headers = [*headers, ("Connection", "close")]
         lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
-        self._send_body("\r\n".join(lines).encode("utf-8"), blocks if self.request.method != "HEAD" else ())
+        self._send_all("\r\n".join(lines).encode("utf-8"), blocks)
 
-    def _send_body(self, head: bytes, blocks: Iterable[bytes]) -> None:
-        pending = head
+    def _send_all(self, head: bytes, blocks: Iterable[bytes]) -> None:
+        """The head goes out with the first block, but alone where a fault may hold or cut the body."""
+        if self.rules:
+            self._send(head)
+            head = b""
         for block in blocks:
-            self._send(pending + block if pending else block)
-            pending = b""
-        if pending:
-            self._send(pending)
+            self._send(head + block if head else block)
+            head = b""
+        if head:
+            self._send(head)
 
     def _send(self, data: bytes) -> None:
         self.wire.socket.sendall(data)
 
     def _distorted(self, headers: Headers, blocks: Iterable[bytes]) -> tuple[Headers, Iterable[bytes]]:
+        """Headers and body as the faults make them."""
         if self.fault(LateChecksum):
             headers = [pair for pair in headers if pair[0] != "Digest"]
         if self.fault(WrongDigest):
-            headers = [(name, _wrong(value) if name == "Digest" else value) for name, value in headers]
+            headers = [(name, wrong(value) if name == "Digest" else value) for name, value in headers]
+        bare = () if self.request.method == "HEAD" else blocks
         if self._upload:
-            return headers, blocks
-        return self._resized(headers, shaped(blocks, self.rules))
-
-    def _resized(self, headers: Headers, blocks: Iterable[bytes]) -> tuple[Headers, Iterable[bytes]]:
-        length = next((int(value) for name, value in headers if name == "Content-Length"), 0)
-        if (short := self.fault(Short)) is not None:
-            rule = next(rule for rule in self.rules if rule.fault is short)
-            cut = Rule("", "", "", Cut(max(0, length - short.by)), None, 0, rule.forget)
-            blocks = shaped(blocks, [cut])
+            return headers, bare
+        length = announced(headers) or 0
         if (long := self.fault(Long)) is not None:
-            blocks = _longer(blocks, long.by)
             self.keep = self.keep and long.announced
-            grown = str(length + long.by)
-            if long.announced:
-                headers = [(name, grown if name == "Content-Length" else value) for name, value in headers]
-        return headers, blocks
+            total = str(length + long.by if long.announced else length)
+            headers = [(name, total if name == "Content-Length" else value) for name, value in headers]
+        return headers, shaped(bare, self.rules, length)
 
     def _record(self, status: int | None, headers: Headers = ()) -> None:
         self.answered = True
-        length = next((int(value) for name, value in headers if name == "Content-Length"), None)
         asked, wire = self.request, self.wire
         self.spy.record(
             Seen(
-                wire.server, asked.method, asked.target, tuple(asked.headers), status, self.body_bytes, length,
+                wire.server, asked.method, asked.target, tuple(asked.headers), status, self.body_bytes,
+                announced(headers),
                 wire.number, time.monotonic(),
             )
         )  # fmt: skip
@@ -268,21 +266,22 @@ class Exchange:
         raise Hangup
 
     def finish(self) -> None:
-        """After the answer: read what is left of the body, so that the next request can be told from it."""
+        """After the answer: read what is left of the body, so that the answer is not lost in a reset."""
         if self.expects_continue and not self._continued and not self.body_arrived():
             self.keep = False
-        elif self.keep:
-            with contextlib.suppress(Hangup, ValueError):
-                for _ in self._arriving():
-                    pass
-            self.keep = self.keep and self._body_done
+            return
+        with contextlib.suppress(Hangup, ValueError):
+            for _ in self._incoming:
+                pass
+        self.keep = self.keep and self._body_done
 
 
-def _wrong(digest: str) -> str:
+def announced(headers: Headers) -> int | None:
+    """The Content-Length among headers that are about to be sent."""
+    return next((int(value) for name, value in headers if name == "Content-Length"), None)
+
+
+def wrong(digest: str) -> str:
+    """A digest `name=value` with another first digit."""
     name, _, value = digest.partition("=")
     return f"{name}={'1' if value[0] == '0' else '0'}{value[1:]}"
-
-
-def _longer(blocks: Iterable[bytes], by: int) -> Iterator[bytes]:
-    yield from blocks
-    yield b"\0" * by

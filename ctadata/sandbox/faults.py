@@ -60,7 +60,8 @@ class LostAnswer:
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection ends after that many bytes of the body."""
+    """The connection ends after that many bytes of the body (0: after the headers of an answer; a PUT or POST gets
+    no answer at all)."""
 
     after: int = 0
     reset: bool = False
@@ -251,13 +252,17 @@ def first(rules: Iterable[Rule], kind: type[Kind]) -> Kind | None:
     return None
 
 
-def shaped(blocks: Iterable[bytes], rules: Iterable[Rule]) -> Iterator[bytes]:
-    """A body on its way through the faults that change, cut or hold it. Raises Hangup."""
+def shaped(blocks: Iterable[bytes], rules: Iterable[Rule], length: int = 0) -> Iterator[bytes]:
+    """A body of `length` bytes on its way through the faults that change, cut or hold it. Raises Hangup."""
     flowing = iter(blocks)
     for rule in rules:
         match rule.fault:
             case Cut(after, reset):
                 flowing = _cut(flowing, after, reset, rule)
+            case Short(by):
+                flowing = _cut(flowing, max(0, length - by), False, rule)
+            case Long(by):
+                flowing = _longer(flowing, by, rule)
             case Flip(at):
                 flowing = _flip(flowing, at, rule)
             case Stall(after):
@@ -291,6 +296,12 @@ def _cut(blocks: Iterator[bytes], after: int, reset: bool, rule: Rule) -> Iterat
     if passed >= after:
         rule.reached.set()
         raise Hangup(reset)
+
+
+def _longer(blocks: Iterator[bytes], by: int, rule: Rule) -> Iterator[bytes]:
+    yield from blocks
+    rule.reached.set()
+    yield b"\0" * by
 
 
 def _flip(blocks: Iterator[bytes], at: int, rule: Rule) -> Iterator[bytes]:

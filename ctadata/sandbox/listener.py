@@ -10,10 +10,12 @@ import itertools
 import socket
 import ssl
 import struct
+import sys
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from io import BufferedReader
+from typing import Protocol, cast
 
 from ctadata.sandbox.exchange import Exchange, Request, Wire
 from ctadata.sandbox.faults import Cut, Delay, Faults, Hangup, NoAnswer
@@ -56,9 +58,14 @@ class _Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
 
-    def verify_request(self, request: object, client_address: object) -> bool:
+    def verify_request(self, request: object, client_address: object) -> bool:  # noqa: ARG002
         """Accept nobody any more while stopping."""
         return not self.listener.stopping.is_set()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is nobody's error; anything else is a bug of ours and is shown."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -70,6 +77,7 @@ class _Connection(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.number = next(_numbers)
         listener = self.server.listener
+        self.reset = False
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if listener.context is not None:
             self.request = listener.context.wrap_socket(
@@ -83,8 +91,7 @@ class _Connection(BaseHTTPRequestHandler):
             self._handshake()
             super().handle()
         except Hangup as hangup:
-            if hangup.reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.reset = hangup.reset
         except OSError:
             pass  # the client went away, or the sandbox is stopping: nobody is left to tell
 
@@ -118,7 +125,8 @@ class _Connection(BaseHTTPRequestHandler):
         target = self.raw_requestline.decode("iso-8859-1").split()[1]
         request = Request(self.command, target, list(self.headers.items()))
         rules = listener.faults.take(listener.name, self.command, request.path)
-        wire = Wire(listener.name, self.number, self.connection, self.rfile, self.client_address[0])
+        reader = cast(BufferedReader, self.rfile)
+        wire = Wire(listener.name, self.number, self.connection, reader, self.client_address[0])
         exchange = Exchange(wire, request, rules, listener.spy, keep=not self.close_connection)
         self._check_limits(exchange, listener.limits)
         if not exchange.answered and not exchange.interfere():
@@ -138,15 +146,26 @@ class _Connection(BaseHTTPRequestHandler):
     def finish(self) -> None:
         with contextlib.suppress(OSError):
             super().finish()
-        self._say_goodbye()
+        with contextlib.suppress(OSError, ValueError):
+            self._part()
         self.connection.close()
         self.server.listener.closed(self.number)
 
-    def _say_goodbye(self) -> None:
-        if isinstance(self.connection, ssl.SSLSocket):
-            with contextlib.suppress(OSError, ValueError):
-                self.connection.settimeout(0)
-                self.connection.unwrap()
+    def _part(self) -> None:
+        """Say goodbye (TLS close_notify), or make closing a TCP reset."""
+        if self.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif isinstance(self.connection, ssl.SSLSocket):
+            self.connection.settimeout(0)
+            self.connection.unwrap()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What cannot be parsed: a pool says nothing to it, ever."""
+        if self.server.listener.limits.silent:
+            while self.rfile.read1(1 << 16):
+                pass
+            raise Hangup
+        super().send_error(code, message, explain)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the spy keeps what was seen."""
@@ -194,8 +213,8 @@ class Listener:
         while self._server is not None and not self.stopping.is_set():
             self._server.handle_request()
 
-    def stop(self) -> None:
-        """Close the port and every connection; returns when they are closed."""
+    def stop(self, patience: float = 1.0) -> None:
+        """Close the port and every connection, and give their threads that many seconds to end."""
         if self._server is None:
             return
         self.stopping.set()
@@ -207,16 +226,15 @@ class Listener:
         self._server = self._thread = None
         with self._changed:
             for connection in self._open.values():
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
-            self._changed.wait_for(lambda: not self._open, timeout=2)
+                _shut(connection)
+            self._changed.wait_for(lambda: not self._open, timeout=patience)
 
     def opened(self, number: int, connection: socket.socket) -> None:
         """A connection was accepted."""
         with self._changed:
             self._open[number] = connection
             if self.stopping.is_set():
-                connection.close()
+                _shut(connection)
 
     def closed(self, number: int) -> None:
         """A connection has ended."""
@@ -224,3 +242,9 @@ class Listener:
         with self._changed:
             self._open.pop(number, None)
             self._changed.notify_all()
+
+
+def _shut(connection: socket.socket) -> None:
+    """End a connection that another thread serves, under TLS's feet, whose state belongs to that thread."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -122,12 +123,8 @@ class Namespace:
         names = parts(path)[:-1]
         with self._lock:
             for depth in range(1, len(names) + 1):
-                above = "/" + "/".join(names[:depth])
-                try:
-                    if not self.find(above).is_directory:
-                        raise NotFound(path)
-                except NotFound:
-                    self.mkdir(above)
+                with contextlib.suppress(Exists):
+                    self.mkdir("/" + "/".join(names[:depth]))
 
     def create(self, path: str, content_type: str | None = None) -> Node:
         """A new file without data, the old one of that name deleted first; IsDirectory, NotFound."""
@@ -185,11 +182,13 @@ class Incoming:
     def __init__(self, path: Path, algorithms: list[str]) -> None:
         self._path = path
         self._summing = Summing(algorithms)
-        self._file = path.open("xb", buffering=0)
+        self._file: BinaryIO | None = None  # made with the first byte: an empty file needs none
         self.size = 0
 
     def write(self, block: bytes) -> None:
         """Append a block."""
+        if self._file is None:
+            self._file = self._path.open("xb", buffering=0)
         self._file.write(block)
         self._summing.update(block)
         self.size += len(block)
@@ -200,19 +199,19 @@ class Incoming:
 
     def commit(self, node: Node, mtime: float | None = None, broken: bool = False) -> None:
         """Make the bytes written the content of `node`, as a good or as a broken replica."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+            node.data = self._path
         node.checksums = {} if broken else self.digests()
-        node.data = self._path if self.size else None
         node.broken = broken
         node.mtime = node.mtime if mtime is None else mtime
         node.size = self.size
-        if not self.size:
-            self._path.unlink()
 
     def drop(self) -> None:
         """Throw the bytes away."""
-        self._file.close()
-        self._path.unlink()
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink()
 
 
 def read_range(node: Node, first: int, length: int, block_size: int = 1 << 20) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from ctadata.sandbox.checksums import chosen
 from ctadata.sandbox.exchange import Exchange, Headers
 from ctadata.sandbox.listener import Limits
 from ctadata.sandbox.movers import Mover, Movers
-from ctadata.sandbox.namespace import Namespace, read_range
+from ctadata.sandbox.namespace import Namespace, Node, read_range
 from ctadata.sandbox.receiving import Refused, abandoned, receive, with_request
 
 LIMITS = Limits(line=4096, headers=8192, silent=True)
@@ -50,10 +50,7 @@ class Pool:
         """Answer GET, HEAD or PUT for a UUID."""
         actions = {"GET": self._get, "HEAD": self._head, "PUT": self._put}
         try:
-            action = actions.get(exchange.request.method)
-            if action is None:
-                raise Refused(501, "The requested operation is not supported by dCache")
-            action(exchange)
+            actions.get(exchange.request.method, _unsupported)(exchange)
         except Refused as refused:
             exchange.reply(refused.status, refused.reason, self._server)
         except _Bounce as bounce:
@@ -102,7 +99,7 @@ class Pool:
             exchange.stream(200, "OK", self._whole(exchange, mover), read_range(mover.node, 0, size))
             self.movers.end(mover)
             return
-        length, extra, blocks = _ranged(mover, ranges, size)
+        length, extra, blocks = ranged(mover.node, ranges)
         headers = [*self._about(exchange, mover), ("Content-Length", str(length)), extra]
         exchange.stream(206, "Partial Content", headers, blocks)
         if len(ranges) == 1 and (exchange.request.header("Connection") or "").lower() == "close":
@@ -132,6 +129,10 @@ class Pool:
         exchange.reply(201, "Created", headers, f"{mover.node.size} bytes uploaded\r\n\r\n".encode())
 
 
+def _unsupported(_: Exchange) -> None:
+    raise Refused(501, "The requested operation is not supported by dCache")
+
+
 def asked_ranges(exchange: Exchange, size: int) -> list[Range]:
     """The byte ranges asked for, clipped to the file; none means the whole file. Refused 416 where none fits."""
     header = exchange.request.header("Range")
@@ -155,19 +156,16 @@ def _range(spec: str, size: int) -> Range | None:
     return (lower, upper) if lower <= upper else None
 
 
-def _ranged(mover: Mover, ranges: list[Range], size: int) -> tuple[int, tuple[str, str], Iterator[bytes]]:
+def ranged(node: Node, ranges: list[Range]) -> tuple[int, tuple[str, str], Iterator[bytes]]:
     """Length, the header that tells what comes, and the bytes of one range or several."""
+    size = node.size or 0
     if len(ranges) == 1:
         first, last = ranges[0]
         length = last - first + 1
-        return (
-            length,
-            ("Content-Range", f"bytes {first}-{last}/{size}"),
-            read_range(mover.node, first, length),
-        )
+        return length, ("Content-Range", f"bytes {first}-{last}/{size}"), read_range(node, first, length)
     length = sum(last - first + 1 + len(_marker(first, last, size)) for first, last in ranges) + len(_END)
     kind = ("Content-Type", f'multipart/byteranges; boundary="{BOUNDARY}"')
-    return length, kind, _multipart(mover, ranges, size)
+    return length, kind, _multipart(node, ranges, size)
 
 
 _END = f"\r\n--{BOUNDARY}--\r\n".encode()
@@ -177,10 +175,10 @@ def _marker(first: int, last: int, size: int) -> bytes:
     return f"\r\n--{BOUNDARY}\r\nContent-Range: bytes {first}-{last}/{size}\r\n\r\n".encode()
 
 
-def _multipart(mover: Mover, ranges: list[Range], size: int) -> Iterator[bytes]:
+def _multipart(node: Node, ranges: list[Range], size: int) -> Iterator[bytes]:
     for first, last in ranges:
         yield _marker(first, last, size)
-        yield from read_range(mover.node, first, last - first + 1)
+        yield from read_range(node, first, last - first + 1)
     yield _END
 
 

@@ -1,7 +1,13 @@
-"""PROPFIND: 207 Multi-status as the door's WebDAV library writes it (dcache.md 1.1)."""
+"""PROPFIND: 207 Multi-status as the door's WebDAV library writes it (dcache.md 1.1).
+
+Oddities that are meant: all in one line; a namespace is declared only where some property of it was found, so that an
+unknown property of another namespace stands bare in the 404 propstat, behind it the known ones without a value; a
+request body that cannot be parsed counts as none.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,9 +15,10 @@ from email.utils import formatdate
 from xml.parsers import expat
 
 from ctadata.sandbox.checksums import written
-from ctadata.sandbox.faults import EmptyListing, LateChecksum
+from ctadata.sandbox.exchange import wrong
+from ctadata.sandbox.faults import EmptyListing, LateChecksum, WrongDigest
 from ctadata.sandbox.namespace import Namespace, Node
-from ctadata.sandbox.visit import Denied, Visit, content_type
+from ctadata.sandbox.visit import Visit, content_type
 
 DAV = "DAV:"
 DCACHE = "http://www.dcache.org/2013/webdav"
@@ -37,7 +44,12 @@ EVERYTHING: list[Property] = [
     *((DAV, name) for name in ("getcreated", "iscollection", "isreadonly", "name")),
     (DCACHE, "Checksums"),
     *((SRM, name) for name in ("AccessLatency", "RetentionPolicy", "FileLocality")),
+    (DAV, "supported-report-set"),
 ]
+
+
+Digests = Callable[[Node], list[str]]
+"""The checksums of a file as a listing shows them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Entry:
     href: str
     name: str
     node: Node
-    checksums: bool = True
+    digests: Digests
 
 
 def _when(moment: float) -> str:
@@ -55,8 +67,7 @@ def _when(moment: float) -> str:
 
 
 def _checksums(entry: Entry) -> str | None:
-    known = entry.node.checksums if entry.checksums else {}
-    return ",".join(written(name, digest) for name, digest in known.items()) or None
+    return ",".join(entry.digests(entry.node)) or None
 
 
 def _of_file(value: Callable[[Entry], str | None]) -> Callable[[Entry], str | None]:
@@ -70,24 +81,28 @@ VALUES: dict[Property, Callable[[Entry], str | None]] = {
     (DAV, "displayname"): lambda entry: entry.name,
     (DAV, "name"): lambda entry: entry.name,
     (DAV, "resourcetype"): lambda entry: "<d:collection/>" if entry.node.is_directory else None,
-    (DAV, "getcontenttype"): _of_file(lambda entry: content_type(entry.node, entry.name)),
+    (DAV, "getcontenttype"): lambda entry: (
+        "text/html; charset=utf-8" if entry.node.is_directory else content_type(entry.node, entry.name)
+    ),
     (DAV, "getcontentlength"): lambda entry: None if entry.node.size is None else str(entry.node.size),
     (DAV, "getetag"): lambda entry: entry.node.etag,
     (DAV, "iscollection"): lambda entry: str(entry.node.is_directory).upper(),
     (DAV, "isreadonly"): lambda entry: str(not entry.node.is_directory).upper(),
     (DCACHE, "Checksums"): _of_file(_checksums),
-    (SRM, "AccessLatency"): _of_file(lambda entry: "ONLINE"),
-    (SRM, "RetentionPolicy"): _of_file(lambda entry: "REPLICA"),
+    (SRM, "AccessLatency"): _of_file(lambda _: "ONLINE"),
+    (SRM, "RetentionPolicy"): _of_file(lambda _: "REPLICA"),
     (SRM, "FileLocality"): _of_file(lambda entry: entry.node.file_locality),
+    (DAV, "supported-report-set"): lambda _: "",
 }
+
+
+BARE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.*")
 
 
 def percent_encoded(name: str) -> str:
     """A name in an href: UTF-8, only letters, digits and `- _ . *` stay bare."""
-    return "".join(
-        chr(byte) if (chr(byte).isalnum() and byte < 128) or chr(byte) in "-_.*" else f"%{byte:02X}"
-        for byte in name.encode("utf-8", "surrogateescape")
-    )
+    raw = name.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte in BARE else f"%{byte:02X}" for byte in raw)
 
 
 def escaped(text: str) -> str:
@@ -98,18 +113,16 @@ def escaped(text: str) -> str:
 def propfind(visit: Visit) -> None:
     """Answer PROPFIND; the whole body is made before its first byte is sent."""
     wanted = asked_properties(visit.exchange.body())
-    visit.node()
-    visit.need("LIST" if visit.node().is_directory else "READ_METADATA")
+    node = visit.node()
+    visit.need("LIST" if node.is_directory else "READ_METADATA")
     brief = visit.header("Brief") == "t"
-    body = multistatus(list(_entries(visit)), wanted, brief)
-    headers = [("DAV", "1, 2"), ("Content-Type", "text/xml; charset=UTF-8")]
+    body = multistatus(list(_entries(visit, node)), wanted, brief)
+    headers = [("DAV", "1, 2"), ("Content-Type", "application/xml; charset=utf-8")]
     visit.reply(207, headers, body.encode("utf-8", "replace"))
 
 
 def asked_properties(body: bytes) -> Sequence[Property]:
-    """The properties a request body names, in its order; the usual seven where it is empty. Denied 400."""
-    if not body.strip():
-        return DEFAULTS
+    """The properties a request body names, in its order; the usual seven where it is empty or malformed."""
     found: list[Property] = []
     depth = 0
 
@@ -126,17 +139,15 @@ def asked_properties(body: bytes) -> Sequence[Property]:
         nonlocal depth
         depth -= 1
 
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate(None, " ")
     parser.StartElementHandler, parser.EndElementHandler = start, end
-    try:
+    with contextlib.suppress(expat.ExpatError):
         parser.Parse(body, True)
-    except expat.ExpatError as error:
-        raise Denied(400, f"Malformed request body: {error}") from error
-    return found or DEFAULTS
+        return found or DEFAULTS
+    return DEFAULTS
 
 
-def _entries(visit: Visit) -> Iterator[Entry]:
-    node = visit.node()
+def _entries(visit: Visit, node: Node) -> Iterator[Entry]:
     href = visit.exchange.request.raw_path.replace("&", "%26")
     if node.is_directory and not href.endswith("/"):
         href += "/"
@@ -144,8 +155,15 @@ def _entries(visit: Visit) -> Iterator[Entry]:
     depth = {"0": 0, "1": 1}.get(visit.header("Depth") or "", DEFAULT_DEPTH)
     if visit.exchange.fault(EmptyListing):
         depth = 0
-    known = visit.exchange.fault(LateChecksum) is None
-    yield from _tree(visit.site.namespace, Entry(href, name, node, known), depth)
+    yield from _tree(visit.site.namespace, Entry(href, name, node, _digests(visit)), depth)
+
+
+def _digests(visit: Visit) -> Digests:
+    if visit.exchange.fault(LateChecksum):
+        return lambda _: []
+    if visit.exchange.fault(WrongDigest):
+        return lambda node: [wrong(written(*pair)) for pair in node.checksums.items()]
+    return lambda node: [written(*pair) for pair in node.checksums.items()]
 
 
 def _tree(namespace: Namespace, entry: Entry, depth: int) -> Iterator[Entry]:
@@ -154,37 +172,52 @@ def _tree(namespace: Namespace, entry: Entry, depth: int) -> Iterator[Entry]:
         return
     for name, child in namespace.children(entry.node):
         href = entry.href + percent_encoded(name) + ("/" if child.is_directory else "")
-        yield from _tree(namespace, Entry(href, name, child, entry.checksums), depth - 1)
+        yield from _tree(namespace, Entry(href, name, child, entry.digests), depth - 1)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The values one entry has, and the properties it has not, in the order in which they are written."""
+
+    href: str
+    known: list[tuple[Property, str]]
+    unknown: list[Property]
+
+
+def _found(entry: Entry, wanted: Sequence[Property]) -> _Found:
+    values = [(key, VALUES[key](entry)) for key in wanted if key in VALUES]
+    known = [(key, value) for key, value in values if value is not None]
+    unknown = [key for key in wanted if key not in VALUES]
+    return _Found(entry.href, known, unknown + [key for key, value in values if value is None])
 
 
 def multistatus(entries: Sequence[Entry], wanted: Sequence[Property], brief: bool) -> str:
     """The body of the answer; `brief` leaves out what was not found."""
+    found = [_found(entry, wanted) for entry in entries]
     prefixes = dict(PREFIXES)
-    for namespace, _ in wanted:
-        prefixes.setdefault(namespace, f"ns{len(prefixes) - len(PREFIXES) + 1}")
-    declared = "".join(f' xmlns:{prefix}="{escaped(uri)}"' for uri, prefix in prefixes.items())
-    responses = "".join(_response(entry, wanted, prefixes, brief) for entry in entries)
+    for one in found:
+        for (namespace, _), _ in one.known:
+            if namespace not in prefixes:
+                prefixes[namespace] = f"ns{len(prefixes) - len(PREFIXES) + 1}"
+    tags = {key: f"{prefixes[key[0]]}:{key[1]}" if key[0] in prefixes else key[1] for key in wanted}
+    declared = "".join(f' xmlns:{prefix}="{uri}"' for uri, prefix in prefixes.items())
+    responses = "".join(_response(one, tags, brief) for one in found)
     head = '<?xml version="1.0" encoding="utf-8" ?>\n'
-    return f"{head}<d:multistatus{declared}>\n{responses}</d:multistatus>\n"
+    return f"{head}<d:multistatus{declared}>{responses}</d:multistatus>"
 
 
-def _response(entry: Entry, wanted: Sequence[Property], prefixes: dict[str, str], brief: bool) -> str:
-    known, unknown = [], []
-    for namespace, local in wanted:
-        tag = f"{prefixes[namespace]}:{local}"
-        value = VALUES.get((namespace, local), lambda _: None)(entry)
-        if value is None:
-            unknown.append(f"<{tag}/>\n")
-        else:
-            text = value if local == "resourcetype" else escaped(value)
-            known.append(f"<{tag}>{text}</{tag}>\n")
-    found = _propstat(known, "200 OK") if known else ""
-    missing = _propstat(unknown, "404 Not Found") if unknown and not brief else ""
-    return f"<d:response>\n<d:href>{escaped(entry.href)}</d:href>\n{found}{missing}</d:response>\n"
+def _response(found: _Found, tags: dict[Property, str], brief: bool) -> str:
+    known = "".join(f"<{tags[key]}>{_text(key, value)}</{tags[key]}>" for key, value in found.known)
+    unknown = "" if brief else "".join(f"<{tags[key]}/>" for key in found.unknown)
+    propstats = _propstat(known, "200 OK") + _propstat(unknown, "404 Not Found")
+    return f"<d:response><d:href>{found.href}</d:href>{propstats}</d:response>"
 
 
-def _propstat(elements: Sequence[str], status: str) -> str:
-    inside = "".join(elements)
-    return (
-        f"<d:propstat>\n<d:prop>\n{inside}</d:prop>\n<d:status>HTTP/1.1 {status}</d:status>\n</d:propstat>\n"
-    )
+def _text(key: Property, value: str) -> str:
+    return value if key == (DAV, "resourcetype") else escaped(value)
+
+
+def _propstat(elements: str, status: str) -> str:
+    if not elements:
+        return ""
+    return f"<d:propstat><d:prop>{elements}</d:prop><d:status>HTTP/1.1 {status}</d:status></d:propstat>"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, RSAKey
+from joserfc.jwk import ECKey, KeyParameters, KeySet, RSAKey
 
 from ctadata.sandbox.device_flow import OAuthError
 
@@ -21,7 +21,7 @@ class Signer:
     """Signs with a key of its own, ES256 or RS256."""
 
     def __init__(self, algorithm: str) -> None:
-        parameters = {"kid": secrets.token_hex(8), "use": "sig", "alg": algorithm}
+        parameters: KeyParameters = {"kid": secrets.token_hex(8), "use": "sig", "alg": algorithm}
         self._algorithm = algorithm
         self._key: ECKey | RSAKey = (
             ECKey.generate_key("P-256", parameters)

@@ -17,14 +17,14 @@ def mkcol(visit: Visit) -> None:
     except (Exists, IsDirectory) as error:
         raise Denied(405) from error
     except NotFound as error:
-        raise Denied(409, f"Parent not found: {visit.path}") from error
+        raise Denied(409) from error
     visit.reply(201)
 
 
 def delete(visit: Visit) -> None:
     """204; a directory goes with everything in it."""
     if "#" in visit.exchange.request.target:
-        raise Denied(400, "Fragments are not allowed")
+        raise Denied(400, reason="Fragment in request URL")
     visit.node()
     visit.need("DELETE")
     visit.site.namespace.remove(visit.path)
@@ -35,17 +35,17 @@ def move(visit: Visit) -> None:
     """201, or 204 where an old target was deleted first; 412 where there is one and no `Overwrite: T`."""
     target = unquote(urlsplit(visit.header("Destination") or "").path)
     if not target:
-        raise Denied(400, "Missing Destination header")
+        raise Denied(400, reason="Missing Destination header")
     visit.node()
     visit.need("MANAGE")
     visit.need("MANAGE", target)
     if within(target, visit.path):
-        raise Denied(409, f"Cannot move {visit.path} to {target}")
+        raise Denied(409)
     replaced = _make_room(visit, target)
     try:
         visit.site.namespace.move(visit.path, target)
     except NamespaceError as error:
-        raise Denied(409, f"Cannot move to {target}") from error
+        raise Denied(409) from error
     visit.reply(204 if replaced else 201)
 
 

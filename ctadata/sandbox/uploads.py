@@ -52,9 +52,9 @@ def _check(visit: Visit, old: Node | None) -> None:
     if old is None:
         return
     if not visit.site.overwrite:
-        raise Denied(409, "<html><body><h1>Conflict</h1></body></html>", [("Content-Type", "text/html")])
+        raise Denied(409)
     if old.is_directory:
-        raise Denied(405, "Resource exists as collection")
+        raise Denied(405, reason="Resource exists as collection")
     visit.need("DELETE")
 
 
@@ -69,9 +69,9 @@ def _create(visit: Visit, old: Node | None) -> Node:
             namespace.make_parents(visit.path)
         return namespace.create(visit.path, visit.header("Content-Type"))
     except IsDirectory as error:
-        raise Denied(405, "Resource exists as collection") from error
+        raise Denied(405, reason="Resource exists as collection") from error
     except NamespaceError as error:
-        raise Denied(404, f"Path not found: {visit.path}") from error
+        raise visit.not_found() from error
 
 
 def _expected_size(visit: Visit) -> int | None:
@@ -84,7 +84,7 @@ def _mtime(visit: Visit) -> float | None:
     try:
         return None if value is None else float(value)
     except ValueError as error:
-        raise Denied(400, f"Invalid X-OC-Mtime: {value}") from error
+        raise Denied(400, reason=f"Invalid X-OC-Mtime: {value}") from error
 
 
 def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
@@ -97,7 +97,7 @@ def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
         raise
     except Refused as refused:
         _clean_up(visit, node)
-        raise Denied(refused.status, refused.reason) from refused
+        raise _as_the_door_says(refused) from refused
     digest = chosen(visit.header("Want-Digest"), digests)
     headers = [
         *visit.usual(),
@@ -108,6 +108,15 @@ def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
         ("Transfer-Encoding", "chunked"),
     ]
     exchange.stream(201, "Created", headers, [b"0\r\n\r\n"])
+
+
+def _as_the_door_says(refused: Refused) -> Denied:
+    """What a pool refused, in the words of the door (dcache.md 4)."""
+    if refused.status == 507:
+        return Denied(507, "Insufficient storage: SER_DISK_FULL")
+    if refused.status == 400:
+        return Denied(400, reason=refused.reason)
+    return Denied(500, f"Internal problem: {refused.reason}")
 
 
 def _clean_up(visit: Visit, node: Node) -> None:

@@ -18,13 +18,14 @@ REASONS = {207: "Multi-status", 507: "Insufficient Storage"}
 
 
 class Denied(Exception):
-    """The door's answer is an error: status, text of the body, and the headers that go with it."""
+    """The door's answer is an error: status, text of the body (where it is not the status's own), and the reason
+    phrase where it is not the usual one."""
 
-    def __init__(self, status: int, text: str = "", headers: Headers = ()) -> None:
+    def __init__(self, status: int, text: str | None = None, reason: str | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
-        self.headers = headers
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,11 @@ class Visit:
         try:
             return self.site.namespace.find(self.path)
         except NamespaceError as error:
-            raise Denied(404, f"Path not found: {self.path}") from error
+            raise self.not_found() from error
+
+    def not_found(self) -> Denied:
+        """404 as the door words it, for the path as it was asked for."""
+        return Denied(404, f"Path not found: {self.exchange.request.raw_path}")
 
     def need(self, activity: str, path: str | None = None) -> None:
         """Refuse (403) what the credential or the namespace does not allow."""
@@ -76,11 +81,11 @@ class Visit:
         reading = activity in ("LIST", "READ_METADATA", "DOWNLOAD")
         allowed = self.login.rights.allow(activity, target)
         if not (allowed and (reading or self.site.homes.writable(self.login.user, target))):
-            raise Denied(403, f"Permission denied for {self.method} on path {target}\n")
+            raise Denied(403)
 
-    def reply(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
-        """Answer with the door's usual headers."""
-        self.exchange.reply(status, reason(status), [*self.usual(), *headers], body)
+    def reply(self, status: int, headers: Headers = (), body: bytes = b"", phrase: str | None = None) -> None:
+        """Answer with the door's usual headers; `phrase` is the reason phrase where it is not the usual one."""
+        self.exchange.reply(status, phrase or reason(status), [*self.usual(), *headers], body)
 
     def usual(self) -> list[tuple[str, str]]:
         """Date and Server."""
@@ -90,6 +95,18 @@ class Visit:
 def reason(status: int) -> str:
     """The reason phrase the door writes."""
     return REASONS.get(status) or HTTPStatus(status).phrase
+
+
+def problem_text(visit: Visit, denied: Denied) -> str:
+    """The text of an error's body: what the door's response handlers write for the status (dcache.md 4)."""
+    method = visit.method
+    texts = {
+        400: f"Received a bad {method} request.",
+        403: f"Permission denied for {method} on path {visit.exchange.request.raw_path}",
+        405: f"Method {method} is not allowed.",
+        501: f"Method {method} is not implemented.",
+    }
+    return denied.text if denied.text is not None else texts.get(denied.status, reason(denied.status))
 
 
 def content_type(node: Node, name: str) -> str | None:
