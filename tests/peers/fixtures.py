@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from ctadata.sandbox import Sandbox
 
 
 def _program(name: str, package: str) -> str:
@@ -34,10 +31,3 @@ def davix() -> Path:
 def rclone() -> str:
     """The rclone program."""
     return _program("rclone", "rclone")
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    """A fresh sandbox whose user may write anywhere."""
-    with Sandbox(approve=True, write_anywhere=True) as sandbox:
-        yield sandbox
