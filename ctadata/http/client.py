@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ctadata.errors import CtadataError, LoginNeeded, Stopped, UsageError
 from ctadata.http import failures, redirects
@@ -44,6 +45,15 @@ class _Call:
     def __post_init__(self) -> None:
         self.door, target = dissect(self.url)
         self.url = f"{self.door}{target}"
+
+
+class _Hop(NamedTuple):
+    """Where one exchange goes: url, origin, the URLs before it, and the token where it may go there."""
+
+    url: str
+    origin: Origin
+    hops: tuple[str, ...]
+    token: str | None
 
 
 class Client:
@@ -128,36 +138,31 @@ class Client:
 
     def _walk(self, call: _Call) -> Response:
         """From the door, along redirects, to the final answer."""
-        url, hops = call.url, ()  # type: str, tuple[str, ...]
+        url, origin = call.url, call.door
+        hops: tuple[str, ...] = ()
         while len(hops) <= redirects.MAX_HOPS:
-            token = self._token(url, call)
-            response = self._exchange(call, url, hops, token)
+            token = self._token(call, origin)
+            response = self._exchange(call, _Hop(url, origin, hops, token))
             if response.status == 401 and token and self._renew(call, token):
-                url = call.url
+                url, origin = call.url, call.door
                 continue
-            if not self._leads_on(response, call):
-                return self._judge(response, call, token)
-            hops = (*hops, response.url)
-            url = self._next(response, call)
+            if not (call.follow and redirects.is_redirect(response)) and not redirects.is_expired(response):
+                return self._judge(response, call, origin, token)
+            hops = (*hops, url)
+            url, origin = self._next(response, call, origin)
         raise redirects.too_many(hops)
 
-    @staticmethod
-    def _leads_on(response: Response, call: _Call) -> bool:
-        at_pool = Origin.of(response.url) != call.door
-        return (call.follow and redirects.is_redirect(response)) or (at_pool and redirects.is_expired(response))
-
-    def _next(self, response: Response, call: _Call) -> str:
+    def _next(self, response: Response, call: _Call, origin: Origin) -> tuple[str, Origin]:
         """The next hop; a pool that sends us back to the door means: ask again, so the whole request starts over."""
         if redirects.is_expired(response):
-            return call.url
+            return call.url, call.door
         url = redirects.next_url(response, http_pools=self._http_pools)
-        bounced = Origin.of(response.url) != call.door and Origin.of(url) == call.door
-        return call.url if bounced else url
+        target = Origin.of(url)
+        return (call.url, call.door) if target == call.door != origin else (url, target)
 
-    def _judge(self, response: Response, call: _Call, token: str | None) -> Response:
+    def _judge(self, response: Response, call: _Call, origin: Origin, token: str | None) -> Response:
         if 200 <= response.status < 300 or (redirects.is_redirect(response) and not call.follow):
             return response
-        origin = Origin.of(response.url)
         error = failures.of_response(response, secret=token, at=origin if response.hops else None)
         if isinstance(error, LoginNeeded) and origin not in self._trusted:
             error.hint = f'the token was not sent there; if it may be, set token_origins = ["{origin}"] in the profile'
@@ -165,8 +170,7 @@ class Client:
 
     # The login
 
-    def _token(self, url: str, call: _Call) -> str | None:
-        origin = Origin.of(url)
+    def _token(self, call: _Call, origin: Origin) -> str | None:
         if self._credentials is None or origin not in self._trusted:
             return None
         if origin.scheme != "https" and not (origin.is_loopback and call.door.scheme == "http"):
@@ -175,33 +179,32 @@ class Client:
 
     def _renew(self, call: _Call, refused: str) -> bool:
         """Once for each request: a dCache door shuts out who is refused three times within 20 s."""
-        if call.renewed is not None or self._credentials is None or (call.begun and not call.streams):
+        if call.renewed is not None or self._credentials is None:
             return False
         call.renewed = self._credentials.renew(refused)
         return call.renewed is not None
 
     # One exchange
 
-    def _exchange(self, call: _Call, url: str, hops: tuple[str, ...], token: str | None) -> Response:
+    def _exchange(self, call: _Call, hop: _Hop) -> Response:
         while True:
-            request = self._request(call, url, hops, token)
+            request = self._request(call, hop)
             response = self._perform(call, request)
             if response.status != 417 or request.expect is None:
                 return response
             self._no_expect.add(request.origin)
 
-    def _request(self, call: _Call, url: str, hops: tuple[str, ...], token: str | None) -> Request:
-        origin = Origin.of(url)
-        at_door = origin == call.door
-        expect = self._expectation(call, origin) if at_door else None
+    def _request(self, call: _Call, hop: _Hop) -> Request:
+        at_door = hop.origin == call.door
+        expect = self._expectation(call, hop.origin) if at_door else None
         own = call.headers if at_door else redirects.carried(call.method, call.headers, call.pool_headers)
         lines = [_line(name, value) for name, value in own.items()]
-        if token:
-            lines.append(_line("Authorization", f"Bearer {token}"))
+        if hop.token:
+            lines.append(_line("Authorization", f"Bearer {hop.token}"))
         if call.upload:
             # an empty one keeps curl from adding its own
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
-        return Request(call.method, origin, url, lines, call.upload, expect, call.accept, hops)
+        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, call.accept, hop.hops)
 
     def _expectation(self, call: _Call, origin: Origin) -> float | None:
         if not call.streams or origin in self._no_expect:
@@ -214,10 +217,11 @@ class Client:
         if request.body:
             request.body.rewind()
         exchange = Exchange(request, self._limits, self._stop, self._clock)
+        curl = self._handles.lend()
         try:
-            with self._handles.borrow() as curl:
-                return exchange.perform(curl)
+            return exchange.perform(curl)
         finally:
+            self._handles.take_back(curl)
             call.sent = exchange.sent
             call.begun = exchange.accepted or (call.streams and request.body is not None and request.body.begun)
             if exchange.silent:

@@ -88,7 +88,8 @@ class Exchange:
         self._enough = False
         self._error: BaseException | None = None
         self._mark = clock()
-        self._marked = 0.0
+        self._marked = 0
+        self._enough_moved = limits.stall_seconds * limits.stall_bytes_per_second
 
     def perform(self, curl: Any) -> Response:
         """Send and receive; the answer, whatever its status. Raises what curl reports and what callbacks raise."""
@@ -99,7 +100,7 @@ class Exchange:
             curl.perform()
         except pycurl.error as error:
             code, message = int(error.args[0]), str(error.args[1])
-        self.sent = self._response is not None or curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
+        self.sent = self._response is not None or curl.getinfo(pycurl.REQUEST_SIZE) > 0
         self._report(curl, code, self._clock() - started)
         return self._outcome(code, message)
 
@@ -171,14 +172,14 @@ class Exchange:
 
     def _headers_complete(self) -> None:
         status, reason = _read_status(self._lines[0])
-        headers, self._lines = Headers(self._lines[1:]), []
+        headers, self._lines = Headers.parse(b"".join(self._lines[1:])), []
         if status < 200:
             self._continued = status == 100
             return
         request = self.request
         response = Response(request.method, request.url, status, presentable(reason), headers, b"", request.hops)
         self._response = response
-        self._mark, self._marked = self._clock(), 0.0
+        self._mark, self._marked = self._clock(), 0
         if status < 300 and request.accept is not None:
             self.accepted = True
             self._consume = request.accept(response) or self._collect
@@ -219,28 +220,24 @@ class Exchange:
         return int(pycurl.SEEKFUNC_OK)
 
     def _on_progress(self, _down_total: int, down: int, up_total: int, up: int) -> int:
-        try:
-            if self._stop.is_set():
-                return self._keep(Stopped("stopped"))
-            self._bear_silence(down, up, up_total)
-        except BaseException as error:  # noqa: BLE001
-            return self._keep(error)
-        return 0
-
-    def _bear_silence(self, down: int, up: int, up_total: int) -> None:
-        """Raise TimedOut where too little moved for too long (curl's own limit cannot tell waiting from stalling)."""
-        limits, now = self._limits, self._clock()
-        moved = down if self._response is not None else up
-        enough = limits.stall_seconds * limits.stall_bytes_per_second
-        if moved - self._marked >= enough or moved == up_total > self._marked:
+        """Called at every step, and once a second where nothing happens."""
+        if self._stop.is_set():
+            return self._keep(Stopped("stopped"))
+        moved = up if self._response is None else down
+        now = self._clock()
+        if moved - self._marked >= self._enough_moved or moved == up_total > self._marked:
             self._mark, self._marked = now, moved
-            return
-        flowing = self._response is not None or 0 < up < up_total
-        allowed = limits.stall_seconds if flowing else limits.first_byte
-        if now - self._mark <= allowed:
-            return
+            return 0
+        return self._bear_silence(now - self._mark, flowing=self._response is not None or 0 < up < up_total)
+
+    def _bear_silence(self, seconds: float, *, flowing: bool) -> int:
+        """TimedOut where too little moved for too long; curl's own limit cannot tell waiting from stalling."""
+        allowed = self._limits.stall_seconds if flowing else self._limits.first_byte
+        if seconds <= allowed:
+            return 0
         what = "the transfer stalled" if flowing else "no answer"
-        raise TimedOut(f"{what}: {self.request.origin}, {allowed:g} s of silence", hint="try again later")
+        words = f"{what}: {self.request.origin}, {allowed:g} s of silence"
+        return self._keep(TimedOut(words, hint="try again later"))
 
 
 def _read_status(line: bytes) -> tuple[int, str]:

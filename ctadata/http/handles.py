@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 import pycurl
@@ -33,9 +32,8 @@ class Handles:
         self._options = _common_options(trust, user_agent)
         self._closed = False
 
-    @contextmanager
-    def borrow(self) -> Iterator[Any]:
-        """A handle with nothing set but what is common to all requests."""
+    def lend(self) -> Any:
+        """A handle with nothing set but what is common to all requests; to be given back."""
         try:
             curl = self._idle.pop()
         except IndexError:
@@ -44,19 +42,20 @@ class Handles:
         curl.reset()  # connections and the share stay
         for option, value in self._options:
             curl.setopt(option, value)
-        try:
-            yield curl
-        finally:
-            if self._closed:
-                curl.close()
-            else:
-                self._idle.append(curl)
+        return curl
+
+    def take_back(self, curl: Any) -> None:
+        """A handle that was lent, its connections open."""
+        self._idle.append(curl)
+        if self._closed:
+            self.close()
 
     def close(self) -> None:
         """Close the connections; of handles that are lent, when they come back."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
 
 def _common_options(trust: Trust, user_agent: str) -> list[tuple[int, Any]]:

@@ -81,25 +81,19 @@ class Headers:
 
     __slots__ = ("_fields",)
 
-    def __init__(self, lines: Iterable[bytes] = ()) -> None:
-        """From the lines as they came; latin-1."""
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        """From names and values."""
         self._fields: dict[str, tuple[str, str]] = {}
-        for line in lines:
-            name, colon, value = line.decode("latin-1").partition(":")
-            if colon:
-                self._add(name.strip(), value.strip())
+        for name, value in fields:
+            key = name.lower()
+            before = self._fields.get(key)
+            self._fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
 
     @classmethod
-    def of(cls, fields: Iterable[tuple[str, str]]) -> Headers:
-        """From names and values."""
-        headers = cls()
-        for name, value in fields:
-            headers._add(name, value)
-        return headers
-
-    def _add(self, name: str, value: str) -> None:
-        before = self._fields.get(name.lower())
-        self._fields[name.lower()] = (before[0], f"{before[1]}, {value}") if before else (name, value)
+    def parse(cls, block: bytes) -> Headers:
+        """From lines as they come over the wire; latin-1, which keeps every byte."""
+        pairs = (line.partition(":") for line in block.decode("latin-1").split("\r\n"))
+        return cls((name.strip(), value.strip()) for name, colon, value in pairs if colon)
 
     def get(self, name: str) -> str | None:
         """The value, None where there is none."""

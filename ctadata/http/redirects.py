@@ -25,8 +25,8 @@ def is_redirect(response: Response) -> bool:
 
 
 def is_expired(response: Response) -> bool:
-    """Whether a dCache pool says that its URL has been used up, and does not name the door."""
-    return response.status == 400 and "no longer valid" in response.reason
+    """Whether a dCache pool that we were sent to says that its URL has been used up, and does not name the door."""
+    return response.status == 400 and bool(response.hops) and "no longer valid" in response.reason
 
 
 def next_url(response: Response, *, http_pools: bool) -> str:
@@ -38,7 +38,8 @@ def next_url(response: Response, *, http_pools: bool) -> str:
     location = response.headers.get("Location")
     changes_method = response.status == 303 and response.method not in ("GET", "HEAD")
     if not location or changes_method:
-        raise ServerTrouble(f"a redirect that cannot be followed: {response.status} {response.reason}")
+        words = f"a redirect that cannot be followed: {response.status} {response.reason}"
+        raise ServerTrouble(words, status=response.status)
     url = resolve(response.url, location)
     before, after = Origin.of(response.url), Origin.of(url)
     if before.scheme == "https" and after.scheme == "http" and not http_pools:

@@ -157,7 +157,7 @@ def _answer(method: str, url: str, response: requests.Response, body: bytes) -> 
     except (ValueError, RecursionError):
         document = None
     text = body[:BODY_LIMIT].decode("utf-8", "replace")
-    return Answer(method, url, status, reason, Headers.of(response.headers.items()), document, text)
+    return Answer(method, url, status, reason, Headers(response.headers.items()), document, text)
 
 
 def _error_of(error: requests.RequestException, origin: Origin) -> CtadataError:

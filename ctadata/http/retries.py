@@ -44,5 +44,5 @@ def is_repeatable(method: str, error: CtadataError, *, sent: bool, begun: bool) 
     if isinstance(error, Busy) or not sent:
         return isinstance(error, Busy | Unreachable | TimedOut)
     if isinstance(error, ServerTrouble):
-        return method in _SAFE
+        return method in _SAFE and error.status >= 500  # not for what is no HTTP, or redirects in circles
     return isinstance(error, Unreachable) and method in _IDEMPOTENT
