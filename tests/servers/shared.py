@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -68,10 +69,18 @@ def shared(root: Path, name: str, start: Callable[[Start], State]) -> Iterator[S
             fcntl.flock(starting, fcntl.LOCK_EX)
             fcntl.flock(use, fcntl.LOCK_SH)
             if not state.exists():
-                folder = Path(tempfile.mkdtemp(prefix="ctadata-", dir="/tmp"))  # short, and not below a 0700 folder
-                folder.chmod(0o755)
-                state.write_text(json.dumps(start(Start(folder, users, state))))
+                state.write_text(json.dumps(_started(start, users, state)))
         yield json.loads(state.read_text())
+
+
+def _started(start: Callable[[Start], State], users: Path, state: Path) -> State:
+    folder = Path(tempfile.mkdtemp(prefix="ctadata-", dir="/tmp"))  # short, and not below a 0700 folder
+    folder.chmod(0o755)
+    try:
+        return start(Start(folder, users, state))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def free_port() -> int:

@@ -82,9 +82,13 @@ def test_nobody_is_left_behind_by_a_kill(user):
 
 
 def test_one_that_does_not_come_up_says_why(tmp_path):
+    folders = []
+
     def start(start):
+        folders.append(start.folder)
         return start.launch(sys.executable, "-c", "raise SystemExit('no such luck')", "{ready}")
 
     with pytest.raises(NotStarted, match="no such luck"), shared(tmp_path, "server", start):
         pass
     assert not (tmp_path / "server.json").exists()
+    assert not folders[0].exists()
