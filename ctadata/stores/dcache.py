@@ -22,4 +22,4 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
         lists_checksums=True,
         redirects=True,
     )
-    return Dialect(features, properties=_CHECKSUMS + _LOCALITY, headers={"Brief": "t"})
+    return Dialect(features, properties=_CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),))

@@ -109,6 +109,8 @@ class MemoryStore:
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists (the target is taken, a collection is never replaced), NotFound."""
+        if source == target:
+            raise UsageError("a file cannot be moved onto itself", path=str(source))
         with self._lock:
             node, folder = self._find(source), self._folder(target.parent)
             old = folder.children.get(target.name, self._root if target == RemotePath() else None)

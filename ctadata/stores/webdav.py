@@ -36,7 +36,7 @@ class Dialect:
 
     features: Features = field(default_factory=Features)
     properties: str = ""
-    headers: Mapping[str, str] = NONE_KNOWN
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class WebDAVStore:
@@ -104,7 +104,7 @@ class WebDAVStore:
 
             return consume
 
-        headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8", **self._dialect.headers}
+        headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8", **dict(self._dialect.headers)}
         body = _PROPFIND.format(self._dialect.properties).encode()
         self._client.send("PROPFIND", url, headers=headers, body=body, accept=accept)
         listings[-1].close()

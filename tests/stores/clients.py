@@ -1,0 +1,43 @@
+"""A store at a server of the tests, opened as the program opens it: from a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctadata.config.profile import Profile
+from ctadata.http.client import Client
+from ctadata.http.retries import Retries
+from ctadata.stores.base import Store
+from ctadata.stores.opening import open_store, trusted_origins
+
+IMPATIENT = Retries(first=0.01)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One token, and no other."""
+
+    token: str
+
+    def bearer(self) -> str | None:
+        return self.token
+
+    def renew(self, refused: str) -> str | None:
+        return None
+
+
+@contextmanager
+def opened(
+    kind: str, door: str, ca: Path, token: str, *, root: str = "/", retries: Retries = IMPATIENT
+) -> Iterator[Store]:
+    """A store that is closed at the end."""
+    profile = Profile(name="test", door=door, kind=kind, root=root, ca=ca)
+    client = Client(trusted=trusted_origins(profile), credentials=Holder(token), ca=ca, retries=retries)
+    store = open_store(profile, client)
+    try:
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,469 @@
+"""What every store does: one suite, passed by the reference in memory, by the sandbox and by servers nobody here wrote.
+
+A test module of a store subclasses `StoreSuite` and gives a `store` fixture, which may live as long as the module;
+each test works in a `folder` of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+import threading
+import uuid
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from ctadata.entries import Kind
+from ctadata.errors import (
+    AlreadyExists,
+    CtadataError,
+    IntegrityError,
+    Interrupted,
+    LocalError,
+    NotFound,
+    UsageError,
+)
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Delivery, Store
+
+HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
+ODD_NAMES = [
+    *("a b.txt", " lead", "trail ", "100%.txt", "%41.txt", "a%2Fb", "amp&.txt", "at@.txt", "back\\slash.txt"),
+    *("br[a]ck.txt", "bt`.txt", "car^et.txt", "col:on.txt", "com,ma.txt", "cur{ly}.txt", "dol$.txt", 'dq".txt'),
+    *(".dot", "eq=.txt", "ex!c.txt", "e\u0301nfd.txt", "h#sh.txt", "lt<gt>.txt", "p+lus.txt", "par(en).txt"),
+    *("pipe|.txt", "q?m.txt", "quo'te.txt", "semi;c.txt", "st*r.txt", "til~de.txt", "x" * 200, "ünï.txt"),
+    *("日本.txt", "😀.txt", "...", "..a", "-rf", "tab\there", "nl\nx"),
+]
+
+
+class Bytes:
+    """Bytes as the source of an upload; `size` may lie."""
+
+    def __init__(self, content: bytes, *, mtime: float | None = None, size: int | None = None) -> None:
+        self.content = content
+        self.mtime = mtime
+        self.size = len(content) if size is None else size
+        self.offset = 0
+
+    def read(self, limit: int) -> bytes:
+        block = self.content[self.offset : self.offset + limit]
+        self.offset += len(block)
+        return block
+
+    def rewind(self) -> None:
+        self.offset = 0
+
+
+class Failing(Bytes):
+    """A source that breaks off in the middle, as a disk does."""
+
+    def read(self, limit: int) -> bytes:
+        if self.offset:
+            raise LocalError("the disk is gone")
+        return super().read(min(limit, len(self.content) // 2))
+
+
+@dataclass
+class Basket:
+    """A sink that keeps what it is given."""
+
+    begun: list[Delivery] = field(default_factory=list)
+    content: bytes = b""
+
+    def begin(self, delivery: Delivery) -> None:
+        self.begun.append(delivery)
+        self.content = b""
+
+    def write(self, block: bytes) -> None:
+        assert self.begun, "bytes before anything is known of them"
+        assert block
+        self.content += block
+
+
+class Full(Basket):
+    """A sink that cannot take any byte."""
+
+    def write(self, block: bytes) -> None:
+        raise LocalError("no space left")
+
+
+def put(store: Store, path: RemotePath, content: bytes = b"content") -> None:
+    store.write(path, Bytes(content))
+
+
+def get(store: Store, path: RemotePath, start: int = 0, stop: int | None = None) -> bytes:
+    with store.open(path) as reading:
+        return read(reading, start, stop)
+
+
+def read(reading, start: int = 0, stop: int | None = None) -> bytes:
+    """What one `send` delivers; the slice asked for, where the store began before it."""
+    basket = Basket()
+    delivery = reading.send(basket, start, stop)
+    assert basket.begun == [delivery]
+    assert delivery.start in (0, start)
+    return basket.content[start - delivery.start :]
+
+
+def names(store: Store, path: RemotePath) -> set[str]:
+    found = list(store.list(path))
+    assert all(entry.path.parent == path for entry in found)
+    assert len({entry.path for entry in found}) == len(found)
+    return {entry.path.name for entry in found}
+
+
+def digest(content: bytes, algorithm: str) -> str:
+    if algorithm == "adler32":
+        return f"{zlib.adler32(content):08x}"
+    return hashlib.new(HASHLIB[algorithm], content).hexdigest()
+
+
+class StoreSuite:
+    """The contract of `ctadata.stores.base.Store`."""
+
+    looks_before_it_writes = True
+    """Whether `write(new=True)` is refused for a taken name."""
+
+    @pytest.fixture
+    def folder(self, store: Store) -> RemotePath:
+        folder = RemotePath((f"suite-{uuid.uuid4().hex}",))
+        store.mkdir(folder)
+        return folder
+
+    # --- info and list
+
+    def test_the_entry_of_a_file(self, store, folder):
+        put(store, folder / "a", b"12345")
+        entry = store.info(folder / "a")
+        assert (entry.path, entry.kind, entry.size) == (folder / "a", Kind.FILE, 5)
+        assert entry.mtime is not None
+        assert (entry.etag or '"').endswith('"')
+
+    def test_the_entry_of_a_directory(self, store, folder):
+        entry = store.info(folder)
+        assert (entry.path, entry.kind, entry.size) == (folder, Kind.DIRECTORY, None)
+
+    def test_the_root_is_a_directory(self, store, folder):
+        assert store.info(RemotePath()).is_directory
+        assert folder.name in names(store, RemotePath())
+
+    def test_what_is_missing_is_not_found_and_named(self, store, folder):
+        for path in (folder / "missing", folder / "missing" / "deeper"):
+            for ask in (
+                lambda path: store.info(path),
+                lambda path: list(store.list(path)),
+                lambda path: get(store, path),
+                lambda path: get(store, path, 2, 4),
+                lambda path: store.delete(path),
+                lambda path: store.move(path, folder / "b", replace=False),
+            ):
+                with pytest.raises(NotFound) as caught:
+                    ask(path)
+                assert caught.value.path == str(path)
+
+    def test_a_listing_has_what_lies_directly_below(self, store, folder):
+        put(store, folder / "a", b"1")
+        store.mkdir(folder / "sub" / "deeper")
+        put(store, folder / "sub" / "c", b"1")
+        found = {entry.path.name: entry for entry in store.list(folder)}
+        assert {name: (entry.kind, entry.size) for name, entry in found.items()} == {
+            "a": (Kind.FILE, 1),
+            "sub": (Kind.DIRECTORY, None),
+        }
+        assert found["a"] == store.info(folder / "a")
+
+    def test_a_directory_may_be_empty(self, store, folder):
+        assert list(store.list(folder)) == []
+
+    def test_a_file_has_no_listing(self, store, folder):
+        put(store, folder / "a")
+        with pytest.raises(UsageError) as caught:
+            list(store.list(folder / "a"))
+        assert caught.value.path == str(folder / "a")
+
+    def test_listings_carry_checksums_where_the_store_says_so(self, store, folder):
+        content = random.Random(1).randbytes(1000)
+        put(store, folder / "a", content)
+        (entry,) = store.list(folder)
+        assert bool(entry.checksums) == store.features.lists_checksums
+        assert all(value == digest(content, name) for name, value in entry.checksums.items())
+
+    def test_a_listing_may_be_left_in_the_middle(self, store, folder):
+        for number in range(20):
+            put(store, folder / f"{number}", b"")
+        some = list(itertools.islice(store.list(folder), 3))
+        assert len(some) == 3
+        listing = store.list(folder)
+        next(listing)
+        del listing
+        assert len(names(store, folder)) == 20
+
+    def test_odd_names_go_there_and_back(self, store, folder):
+        odd = [name for name in ODD_NAMES if name not in self.impossible_names]
+        store.mkdir(folder / "a b%41" / "ü?#")
+        for below in (folder, folder / "a b%41" / "ü?#"):
+            for name in odd:
+                put(store, below / name, name.encode())
+            assert names(store, below) - {"a b%41"} == set(odd)
+            for name in odd:
+                assert store.info(below / name).size == len(name.encode())
+                assert get(store, below / name) == name.encode()
+
+    impossible_names: frozenset[str] = frozenset()
+    """Names that this server cannot keep."""
+
+    # --- reading
+
+    @pytest.mark.parametrize("size", [0, 1, 65536, 3_000_001])
+    def test_a_file_there_and_back(self, store, folder, size):
+        content = random.Random(size).randbytes(size)
+        put(store, folder / "a", content)
+        basket = Basket()
+        with store.open(folder / "a") as reading:
+            delivery = reading.send(basket)
+        assert basket.content == content
+        assert (delivery.start, delivery.total) == (0, size)
+        assert set(delivery.digests) <= set(store.features.digests)
+        assert bool(delivery.digests) == bool(store.features.digests)
+        assert all(value == digest(content, name) for name, value in delivery.digests.items())
+
+    @pytest.mark.parametrize(
+        ("start", "stop"),
+        [
+            (0, 1),
+            (0, 5),
+            (3, 7),
+            (9, 10),
+            (4, None),
+            (10, None),
+            (10, 12),
+            (0, 100),
+            (5, 100),
+            (4, 4),
+            (0, 10),
+            (0, None),
+        ],
+    )
+    def test_any_range(self, store, folder, start, stop):
+        put(store, folder / "a", b"0123456789")
+        assert get(store, folder / "a", start, stop) == b"0123456789"[start:stop]
+
+    def test_ranges_of_an_empty_file(self, store, folder):
+        put(store, folder / "a", b"")
+        assert get(store, folder / "a", 0, 10) == b""
+        assert get(store, folder / "a", 0, None) == b""
+
+    def test_a_start_beyond_the_end_is_a_file_that_became_shorter(self, store, folder):
+        put(store, folder / "a", b"0123456789")
+        for stop in (None, 20):
+            with pytest.raises(IntegrityError):
+                get(store, folder / "a", 11, stop)
+
+    def test_many_ranges_of_one_reading(self, store, folder):
+        content = random.Random(7).randbytes(100_000)
+        put(store, folder / "a", content)
+        with store.open(folder / "a") as reading:
+            for start, stop in ((0, 10), (99_990, 100_000), (5, 50_000), (50_000, None), (0, None), (7, 8)):
+                assert read(reading, start, stop) == content[start:stop]
+
+    def test_a_reading_does_not_mix_versions(self, store, folder):
+        put(store, folder / "a", b"old" * 10)
+        with store.open(folder / "a") as reading:
+            assert read(reading, 0, 3) == b"old"
+            put(store, folder / "a", b"a new and longer one" * 10)
+            try:
+                later = read(reading, 3, 6)
+            except CtadataError as error:
+                assert error.path == str(folder / "a")
+            else:
+                assert later == b"old"
+        assert get(store, folder / "a").startswith(b"a new")
+
+    def test_a_directory_is_not_read(self, store, folder):
+        with pytest.raises(CtadataError) as caught:
+            get(store, folder)
+        assert isinstance(caught.value, UsageError | NotFound)
+        assert caught.value.path == str(folder)
+
+    def test_what_the_sink_raises_comes_out(self, store, folder):
+        put(store, folder / "a", b"x" * 100_000)
+        with store.open(folder / "a") as reading, pytest.raises(LocalError, match="no space left"):
+            reading.send(Full())
+        assert get(store, folder / "a") == b"x" * 100_000
+
+    # --- writing
+
+    def test_a_file_is_replaced(self, store, folder):
+        put(store, folder / "a", b"a long first version")
+        put(store, folder / "a", b"second")
+        assert get(store, folder / "a") == b"second"
+        assert store.info(folder / "a").size == 6
+
+    def test_a_new_file_only_where_none_is(self, store, folder):
+        store.write(folder / "a", Bytes(b"first"), new=True)
+        if self.looks_before_it_writes:
+            with pytest.raises(AlreadyExists) as caught:
+                store.write(folder / "a", Bytes(b"second"), new=True)
+            assert caught.value.path == str(folder / "a")
+        assert get(store, folder / "a") == b"first"
+
+    def test_what_the_store_says_of_an_upload_is_true(self, store, folder):
+        content = random.Random(3).randbytes(200_000)
+        written = store.write(folder / "a", Bytes(content))
+        assert set(written.digests) <= set(store.features.digests)
+        assert all(value == digest(content, name) for name, value in written.digests.items())
+        kept = store.digests(folder / "a")
+        assert ("adler32" in kept) == ("adler32" in store.features.digests)
+        assert all(value == digest(content, name) for name, value in kept.items())
+
+    def test_the_time_of_a_file_is_kept_where_the_store_says_so(self, store, folder):
+        store.write(folder / "a", Bytes(b"x", mtime=1_000_000_000.75))
+        store.write(folder / "b", Bytes(b"x"))
+        kept = abs((store.info(folder / "a").mtime or 0) - 1_000_000_000.75) <= 1
+        assert kept or not store.features.keeps_mtime
+        assert (store.info(folder / "b").mtime or 0) > 1_500_000_000
+
+    def test_a_directory_is_not_replaced_by_a_file(self, store, folder):
+        store.mkdir(folder / "sub")
+        put(store, folder / "sub" / "a")
+        with pytest.raises(AlreadyExists) as caught:
+            put(store, folder / "sub")
+        assert caught.value.path == str(folder / "sub")
+        assert names(store, folder / "sub") == {"a"}
+
+    def test_what_the_source_raises_comes_out(self, store, folder):
+        put(store, folder / "a", b"old")
+        with pytest.raises(LocalError, match="the disk is gone"):
+            store.write(folder / "a", Failing(b"x" * 3_000_000))
+        if store.features.atomic_put:
+            assert get(store, folder / "a") == b"old"
+
+    def test_a_source_that_ends_early_is_no_upload(self, store, folder):
+        put(store, folder / "a", b"old")
+        with pytest.raises((Interrupted, LocalError)):
+            store.write(folder / "a", Bytes(b"x" * 100_000, size=100_001))
+        if store.features.atomic_put:
+            assert get(store, folder / "a") == b"old"
+
+    # --- directories
+
+    def test_directories_are_made_with_those_above(self, store, folder):
+        deep = folder / "a" / "b c" / "ü"
+        store.mkdir(deep)
+        assert store.info(deep).is_directory
+        assert names(store, folder / "a") == {"b c"}
+
+    def test_a_directory_that_exists_is_no_error(self, store, folder):
+        put(store, folder / "a")
+        store.mkdir(folder)
+        store.mkdir(RemotePath())
+        assert names(store, folder) == {"a"}
+
+    def test_a_file_in_the_way_of_a_directory(self, store, folder):
+        put(store, folder / "a", b"kept")
+        for path in (folder / "a", folder / "a" / "b", folder / "a" / "b" / "c"):
+            with pytest.raises(AlreadyExists):
+                store.mkdir(path)
+        assert get(store, folder / "a") == b"kept"
+
+    def test_the_same_directory_from_many_threads(self, store, folder):
+        together = threading.Barrier(6)
+
+        def make(number: int) -> None:
+            together.wait(10)
+            store.mkdir(folder / "x" / "y" / f"{number % 2}")
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(make, range(6)))
+        assert names(store, folder / "x" / "y") == {"0", "1"}
+
+    # --- deleting
+
+    def test_a_file_is_deleted(self, store, folder):
+        put(store, folder / "a")
+        put(store, folder / "b")
+        store.delete(folder / "a")
+        assert names(store, folder) == {"b"}
+
+    def test_an_empty_directory_is_deleted(self, store, folder):
+        store.mkdir(folder / "sub")
+        store.delete(folder / "sub")
+        assert names(store, folder) == set()
+
+    def test_a_directory_with_anything_in_it_is_not(self, store, folder):
+        put(store, folder / "sub-file")
+        store.mkdir(folder / "sub" / "deeper")
+        for path in (folder, folder / "sub"):
+            with pytest.raises(UsageError) as caught:
+                store.delete(path)
+            assert caught.value.path == str(path)
+        assert store.info(folder / "sub" / "deeper").is_directory
+
+    def test_the_root_is_never_deleted(self, store, folder):
+        with pytest.raises(UsageError):
+            store.delete(RemotePath())
+        assert store.info(folder).is_directory
+
+    # --- moving
+
+    def test_a_file_is_moved_to_a_new_name(self, store, folder):
+        put(store, folder / "a", b"moved")
+        store.mkdir(folder / "s p")
+        target = folder / "s p" / "ü %41?#+&.txt"
+        store.move(folder / "a", target, replace=False)
+        assert names(store, folder) == {"s p"}
+        assert get(store, target) == b"moved"
+
+    def test_a_move_replaces_only_where_it_should(self, store, folder):
+        put(store, folder / "a", b"new")
+        put(store, folder / "b", b"old")
+        with pytest.raises(AlreadyExists) as caught:
+            store.move(folder / "a", folder / "b", replace=False)
+        assert caught.value.path == str(folder / "b")
+        assert (get(store, folder / "a"), get(store, folder / "b")) == (b"new", b"old")
+        store.move(folder / "a", folder / "b", replace=True)
+        assert names(store, folder) == {"b"}
+        assert get(store, folder / "b") == b"new"
+
+    def test_a_move_may_say_that_it_replaces_where_there_is_nothing(self, store, folder):
+        put(store, folder / "a", b"new")
+        store.move(folder / "a", folder / "b", replace=True)
+        assert names(store, folder) == {"b"}
+
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_a_move_never_replaces_a_directory(self, store, folder, replace):
+        put(store, folder / "a", b"new")
+        store.mkdir(folder / "sub" / "deeper")
+        with pytest.raises(AlreadyExists):
+            store.move(folder / "a", folder / "sub", replace=replace)
+        assert names(store, folder) == {"a", "sub"}
+        assert names(store, folder / "sub") == {"deeper"}
+
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_a_move_onto_itself_changes_nothing(self, store, folder, replace):
+        put(store, folder / "a", b"kept")
+        with pytest.raises((UsageError, AlreadyExists)):
+            store.move(folder / "a", folder / "a", replace=replace)
+        assert get(store, folder / "a") == b"kept"
+
+    # --- many at once
+
+    def test_many_threads_at_once(self, store, folder):
+        def work(number: int) -> bytes:
+            path = folder / f"{number}"
+            content = random.Random(number).randbytes(20_000)
+            store.write(folder / f"part{number}", Bytes(content))
+            store.move(folder / f"part{number}", path, replace=False)
+            assert path.name in names(store, folder)
+            assert get(store, path) == content
+            return content
+
+        with ThreadPoolExecutor(6) as pool:
+            contents = list(pool.map(work, range(12)))
+        assert {entry.path.name: entry.size for entry in store.list(folder)} == {
+            f"{number}": len(content) for number, content in enumerate(contents)
+        }
