@@ -1,1 +1,1 @@
-"""The commands: read arguments, call a session, set the exit code."""
+"""Commands: one file for each; `main` is the one place where an error becomes words and an exit code."""

@@ -1,6 +1,7 @@
 """The table of environment variables is complete: the sources look at no other."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import ctadata
 from ctadata.config.variables import VARIABLES
 
+LOOKS_LIKE_ONE = re.compile("_?(CTADATA|CTA_DATA|BEARER|XDG|SSL_CERT|X509)_[A-Z][A-Z_]+")
 SOURCES = sorted(Path(ctadata.__file__).parent.rglob("*.py"))
 
 
@@ -34,9 +36,12 @@ def asked_for(tree):
 
 @pytest.mark.parametrize("source", [p for p in SOURCES if "sandbox" not in p.parts], ids=lambda p: p.stem)
 def test_only_known_variables_are_read(source):
-    known = {variable.name for variable in VARIABLES}
-    names = {node.value for node in asked_for(ast.parse(source.read_text())) if isinstance(node, ast.Constant)}
+    known = {variable.name for variable in VARIABLES} | {"PYTHONPATH"}  # Python's own
+    tree = ast.parse(source.read_text())
+    names = {node.value for node in asked_for(tree) if isinstance(node, ast.Constant)}
     assert names <= known
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert {text for text in texts if LOOKS_LIKE_ONE.fullmatch(text)} <= known
 
 
 def test_the_search_finds_what_it_should():

@@ -1,0 +1,90 @@
+"""The command line: the commands in the order of a first visit, and the options that all of them know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options
+from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
+from ctadata.cli.config import config
+from ctadata.cli.get import get
+from ctadata.cli.list import list_
+from ctadata.cli.output import PROGRAM, data
+from ctadata.cli.put import notice, put
+from ctadata.cli.sandbox import sandbox
+
+if TYPE_CHECKING:
+    from typer.core import TyperGroup
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 88}
+
+
+def command_line() -> TyperGroup:
+    """Everything, ready to be invoked."""
+    app = typer.Typer(
+        name=PROGRAM,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=_SETTINGS,
+    )
+    app.callback()(everywhere)
+    for name, function in _COMMANDS.items():
+        app.command(name, context_settings=_SETTINGS)(function)
+    group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
+    common = [parameter for parameter in group.params if parameter.name in _COMMON]
+    for each in group.commands.values():
+        each.params.extend(common)
+    return group
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "start-agent": start_agent,
+    "list": list_,
+    "get": get,
+    "put": put,
+    "agent-status": agent_status,
+    "stop-agent": stop_agent,
+    "get-token": get_token,
+    "config": config,
+    "sandbox": sandbox,
+}
+_COMMON = ("profile", "dev", "verbose", "quiet")
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        data(f"{PROGRAM} {version('ctadata')}")
+        raise typer.Exit
+
+
+def everywhere(
+    ctx: typer.Context,
+    profile: options.Profile = None,  # noqa: ARG001  (taken by its callback, as those that follow)
+    dev: options.Dev = False,  # noqa: ARG001
+    verbose: options.Verbose = 0,  # noqa: ARG001
+    quiet: options.Quiet = False,  # noqa: ARG001
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Files on CTA storage: log in once, then list, get and put, verified.
+
+    \b
+      cta-data-direct start-agent                   log in; keeps the login fresh
+      cta-data-direct list lst                      what is there
+      cta-data-direct get lst/some/file.fits        a file, to here
+      cta-data-direct get -r lst/some/run out       a directory, to out/run
+      cta-data-direct put results.h5 papers/        to your home on the storage
+      cta-data-direct sandbox                       a small storage of your own, to try it
+
+    Paths start from the root of the storage; only what put writes to starts
+    from your home there. home:papers or '~/papers' is your home everywhere.
+    """
+    if ctx.invoked_subcommand == "put":
+        group: TyperGroup = ctx.command  # type: ignore[assignment]
+        group.commands["put"].epilog = notice(ctx)

@@ -1,0 +1,97 @@
+"""Completion in the shell: of profiles and of remote paths, by a short look at the storage; never a login, no words.
+
+typer brings the scripts for bash, zsh, fish and PowerShell (`--install-completion`, `--show-completion`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from ctadata.session import Session
+
+COMPLETION = "_CTA_DATA_DIRECT_COMPLETE"
+PATIENCE = 2.0
+"""Seconds that somebody who pressed TAB is let wait."""
+MOST = 500
+"""Names offered at most."""
+
+
+def profiles(incomplete: str) -> list[str]:
+    """The profiles whose name begins so."""
+    from ctadata.config.resolve import resolve
+
+    try:
+        known = resolve(env={**os.environ, "CTADATA_PROFILE": ""}).known
+    except Exception:  # noqa: BLE001  (nobody wants words at a TAB)
+        return []
+    return [name for name in known if name.startswith(incomplete)]
+
+
+def remote(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Paths on the storage, from its root."""
+    return _offer(ctx, incomplete, "/")
+
+
+def target(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Where `put` may put things, from home; nothing for its first argument, which is local."""
+    given = ctx.params.get("local") or ctx.params.get("path")
+    return _offer(ctx, incomplete, "home:") if given else []
+
+
+def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
+    """The paths that begin so, as spelled so far; of a lone directory what lies in it as well.
+
+    With that the shell goes on inside the directory, where it would otherwise put a space after its name.
+    """
+    import logging
+
+    logging.disable(logging.CRITICAL)
+    found: list[str] = []
+    with contextlib.suppress(Exception), _session(ctx) as session:
+        above = re.match(r"(.*/|home:)?", incomplete, re.DOTALL)
+        base = (above[0] if above else "") or ""
+        found.extend(name for name in _below(session, base, start) if name.startswith(incomplete))
+        if len(found) == 1 and found[0].endswith("/"):
+            found.extend(_below(session, found[0], start))
+    return [_for_shell(name) for name in found]
+
+
+@contextlib.contextmanager
+def _session(ctx: typer.Context) -> Iterator[Session]:
+    from ctadata.cli.options import Common
+
+    stop = threading.Event()
+    timer = threading.Timer(PATIENCE, stop.set)
+    timer.daemon = True
+    timer.start()
+    common = ctx.find_root().ensure_object(Common)
+    try:
+        with common.session(stop, ctx.params.get("token_file")) as session:
+            yield session
+    finally:
+        timer.cancel()
+
+
+def _below(session: Session, base: str, start: str) -> Iterator[str]:
+    from ctadata.paths import printable
+
+    for entry in itertools.islice(session.list(base or start), MOST):
+        name = base + entry.path.name + ("/" if entry.is_directory else "")
+        if printable(name) == name:
+            yield name
+
+
+def _for_shell(name: str) -> str:
+    """bash puts what it is given into the line as it stands; the others quote by themselves."""
+    if not os.environ.get(COMPLETION, "").endswith("bash"):
+        return name
+    return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", name)

@@ -1,0 +1,129 @@
+"""`config`: which values hold, and where each comes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options
+from ctadata.cli.output import data, data_json
+
+if TYPE_CHECKING:
+    from ctadata.config.resolve import Resolved
+
+
+def config(
+    ctx: typer.Context,
+    json: options.Json = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Explain every key and variable instead.")] = False,
+) -> None:
+    """Show each setting and where it comes from.
+
+    \b
+      cta-data-direct config                     the profile in use
+      cta-data-direct -P cscs-dev config         another one
+      cta-data-direct config --keys              what can be set, and how
+      cta-data-direct config > config.toml       to begin a file of settings
+
+    Arguments beat the environment, that beats the file of settings, that beats
+    what is built in. Secrets are not shown.
+    """
+    common = options.begin(ctx)
+    if keys:
+        lines = explain_keys()
+    else:
+        resolved = common.resolve()
+        if json:
+            data_json(as_json(resolved))
+            return
+        lines = as_toml(resolved)
+    for line in lines:
+        data(line)
+
+
+def as_toml(resolved: Resolved) -> Iterator[str]:
+    """The profile as a table of TOML, the origin of each value in a comment."""
+    absent = "" if resolved.file_exists else " (not there)"
+    yield f"# profile {resolved.profile.name} (by: {resolved.chosen_by}); known: {', '.join(resolved.known)}"
+    yield f"# file of settings: {resolved.file}{absent}"
+    for name, shown in environment().items():
+        yield f"# {name}={shown} in the environment"
+    yield ""
+    yield f"[profiles.{_toml_key(resolved.profile.name)}]"
+    for key, value in resolved.values.items():
+        if value.value is None:
+            yield f"# {key} is not set"
+        else:
+            yield f"{key} = {_toml(value.value)}  # {value.origin}"
+
+
+def as_json(resolved: Resolved) -> dict[str, object]:
+    """The same for programs."""
+    return {
+        "profile": resolved.profile.name,
+        "chosen_by": resolved.chosen_by,
+        "known": list(resolved.known),
+        "file": str(resolved.file),
+        "file_exists": resolved.file_exists,
+        "values": {
+            key: {"value": _plain(value.value), "origin": value.origin} for key, value in resolved.values.items()
+        },
+        "environment": environment(),
+    }
+
+
+def environment() -> dict[str, str]:
+    """The variables that are set and that we look at; of secret ones only that they are."""
+    from ctadata.config.variables import VARIABLES
+
+    return {
+        variable.name: "***" if variable.secret else os.environ[variable.name]
+        for variable in VARIABLES
+        if os.environ.get(variable.name)
+    }
+
+
+def explain_keys() -> Iterator[str]:
+    """The keys of a profile and the variables, from their tables."""
+    from ctadata.config.keys import KEYS
+    from ctadata.config.variables import VARIABLES
+
+    yield "Keys of a profile, in the file of settings under [profiles.NAME]; each also as CTADATA_<KEY>:"
+    for key in KEYS:
+        yield f"  {key.name:<26}{key.meaning}"
+    yield ""
+    yield "Environment:"
+    by_key = {key.variable for key in KEYS}
+    for variable in VARIABLES:
+        if variable.name not in by_key:
+            yield f"  {variable.name:<26}{variable.meaning}"
+
+
+def _plain(value: object) -> object:
+    """A value as JSON and TOML know it."""
+    if isinstance(value, tuple):
+        return list(value)
+    return value if isinstance(value, (bool, int, str)) or value is None else str(value)
+
+
+def _toml(value: object) -> str:
+    plain = _plain(value)
+    if isinstance(plain, list):
+        return "[" + ", ".join(_toml(item) for item in plain) + "]"
+    if isinstance(plain, bool):
+        return str(plain).lower()
+    return str(plain) if isinstance(plain, int) else _quoted(str(plain))
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML 1.0: as JSON writes it, but for pairs of surrogates, which TOML does not know."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _toml_key(name: str) -> str:
+    return name if name.replace("-", "").replace("_", "").isalnum() else _quoted(name)

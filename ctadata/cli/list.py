@@ -1,0 +1,73 @@
+"""`list`: what lies in a directory, line by line as the storage tells it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options
+from ctadata.cli.completion import remote
+from ctadata.cli.output import data, data_json, rfc3339, stdout_is_terminal
+from ctadata.cli.stopping import stopping
+from ctadata.progress import amounts
+
+if TYPE_CHECKING:
+    from ctadata.entries import Entry
+
+
+def list_(
+    ctx: typer.Context,
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="From the root of the storage.", autocompletion=remote)
+    ] = "/",
+    long: Annotated[bool, typer.Option("-l", "--long", help="Kind, size, time and locality as well.")] = False,
+    recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below.")] = False,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """List a directory, or one file.
+
+    \b
+      cta-data-direct list                          the root of the storage
+      cta-data-direct list -l lst/some/run          with size and time
+      cta-data-direct list home:                    your home on the storage
+      cta-data-direct list -r lst | grep fits.fz    every path below
+      cta-data-direct list --json lst | jq .size    for programs
+
+    Each line is a full path that the other commands understand as it is;
+    directories end in a slash. Times are UTC.
+    """
+    common = options.begin(ctx)
+    with stopping() as stop, common.session(stop, token_file) as session:
+        for entry in session.list(path, recursive=recursive):
+            if json:
+                data_json(as_json(entry))
+            else:
+                data(long_line(entry) if long else short_line(entry))
+
+
+def short_line(entry: Entry) -> str:
+    """The path from the root without a slash in front; a directory's ends in one."""
+    return "/".join(entry.path.parts) + ("/" if entry.is_directory else "")
+
+
+def long_line(entry: Entry) -> str:
+    """Kind, size (in words on a terminal, in bytes in a pipe), time, locality where it is known, path."""
+    size = "-" if entry.size is None else amounts.size(entry.size) if stdout_is_terminal() else str(entry.size)
+    kind = "d" if entry.is_directory else "-"
+    locality = f"{entry.locality:<8}  " if entry.locality else ""
+    return f"{kind}  {size:>12}  {rfc3339(entry.mtime) or '-':<20}  {locality}{short_line(entry)}"
+
+
+def as_json(entry: Entry) -> dict[str, object]:
+    """All that is known, None for what is not."""
+    return {
+        "path": "/".join(entry.path.parts),
+        "kind": str(entry.kind),
+        "size": entry.size,
+        "mtime": rfc3339(entry.mtime),
+        "etag": entry.etag,
+        "checksums": dict(entry.checksums),
+        "locality": entry.locality,
+    }

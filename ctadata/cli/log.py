@@ -1,0 +1,37 @@
+"""The package's log on stderr: warnings, with -v what is done, with -v -v every step; never a secret."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+from ctadata.cli.output import PROGRAM, say_raw
+from ctadata.http.redaction import redacted
+from ctadata.paths import printable
+
+
+class StderrLog(logging.Handler):
+    """Log records of the package on stderr; warnings under our name, steps with time and module."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, which may have lines of a traceback."""
+        text = redacted(self.format(record))
+        say_raw("\n".join(printable(line) for line in text.splitlines()))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The words of one record."""
+        if record.levelno >= logging.WARNING:
+            return f"{PROGRAM}: {record.levelname.lower()}: {super().format(record)}"
+        if record.levelno >= logging.INFO:
+            return f"{PROGRAM}: {super().format(record)}"
+        return f"{datetime.now(UTC):%H:%M:%S.%f} {record.name}: {super().format(record)}"
+
+
+def start_log(verbose: int, *, quiet: bool) -> None:
+    """Send the package's log to stderr: warnings, with -v what is done, with -v -v every step."""
+    log = logging.getLogger("ctadata")
+    level = logging.DEBUG if verbose > 1 else logging.INFO if verbose else logging.WARNING
+    log.setLevel(logging.ERROR if quiet and not verbose else level)
+    if not log.handlers:
+        log.addHandler(StderrLog())
+        log.propagate = False

@@ -1,0 +1,104 @@
+"""The one place where an error becomes words on stderr and an exit code; no traceback ever reaches a user.
+
+Commands end by returning (0), by `typer.Exit`, or by raising one of our errors.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from ctadata.cli.app import command_line
+from ctadata.cli.completion import COMPLETION
+from ctadata.cli.output import PROGRAM, drop_stdout, prepare_stdout, say
+from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
+
+USAGE = typer.BadParameter.__mro__[2]
+"""The root of typer's errors about a command line (its name differs between versions of typer)."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; gives the exit code."""
+    prepare_stdout()
+    if os.environ.get(COMPLETION):
+        command_line().main(prog_name=PROGRAM, complete_var=COMPLETION)
+    code = _guarded(arguments)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        return _stdout_broke(error, code)
+    return code
+
+
+def _guarded(arguments: Sequence[str]) -> int:
+    try:
+        return _invoke(arguments)
+    except CtadataError as error:
+        say(str(error))
+        return error.code if isinstance(error, PartialFailure) else error.exit_code
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    except OSError as error:
+        return _stdout_broke(error, 0) if error.filename is None else _unexpected(error)
+    except Exception as error:  # noqa: BLE001  (no traceback ever reaches a user)
+        return _unexpected(error)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    command = command_line()
+    try:
+        with command.make_context(PROGRAM, list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    except (typer.Abort, EOFError):
+        say("there is nobody to answer")
+        return 1
+    except Exception as error:
+        if not isinstance(error, USAGE):
+            raise
+        say(_usage_line(error))
+        return 2
+    return 0
+
+
+def _usage_line(error: Any) -> str:
+    """One line of our own form for what typer has to say of a command line."""
+    command = error.ctx.command_path if error.ctx else PROGRAM
+    where = command.removeprefix(PROGRAM).strip()
+    return f"{where and where + ': '}{_usage_words(error)} (see {command} --help)"
+
+
+def _usage_words(error: Any) -> str:
+    if getattr(error, "possibilities", None):
+        return f"no such option {error.option_name}; did you mean {' or '.join(sorted(error.possibilities))}?"
+    text = str(error.format_message())
+    if text == "Missing command.":
+        return f"a command is missing: {', '.join(error.ctx.command.commands)}"
+    if text.startswith("Missing argument"):
+        return f"an argument is missing, as in: {' '.join(error.ctx.command.collect_usage_pieces(error.ctx))}"
+    return (text[:1].lower() + text[1:]).rstrip(".").replace(". Did you", "; did you")
+
+
+def _stdout_broke(error: OSError, code: int) -> int:
+    """A reader that goes away (`| head`) ends us quietly; a full disk does not."""
+    drop_stdout()
+    if isinstance(error, BrokenPipeError):
+        return code
+    say(f"the output cannot be written: {error.strerror}")
+    return (StorageFull if error.errno == errno.ENOSPC else LocalError).exit_code
+
+
+def _unexpected(error: Exception) -> int:
+    import logging
+
+    logging.getLogger(__name__).debug("unexpected", exc_info=error)
+    say(f"unexpected {type(error).__name__}: {error} (this is a fault of the program; -v -v shows where)")
+    return CtadataError.exit_code

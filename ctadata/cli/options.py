@@ -1,0 +1,149 @@
+"""The options that every command knows, before or after its name; and what a command starts with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli.output import say
+from ctadata.config.builtin import DEVELOPMENT
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.config.resolve import Resolved
+    from ctadata.session import Session
+
+
+@dataclass(slots=True)
+class Common:
+    """What was said before or after the command.
+
+    profile: None where nobody named one.   verbose: how often -v.
+    """
+
+    profile: str | None = None
+    verbose: int = 0
+    quiet: bool = False
+
+    def resolve(self, overrides: Mapping[str, str] | None = None) -> Resolved:
+        """The profile to use; ConfigError."""
+        from ctadata.config.resolve import resolve
+
+        return resolve(self.profile, overrides=overrides or {})
+
+    @contextlib.contextmanager
+    def session(self, stop: threading.Event, token_file: Path | None, jobs: str | None = None) -> Iterator[Session]:
+        """The session of a command; with -v it tells at its end whose token was used."""
+        from ctadata.session import Session
+
+        overrides = {} if jobs is None else {"jobs": jobs}
+        with Session.open(self.resolve(overrides), token_file=token_file, stop=stop) as session:
+            try:
+                yield session
+            finally:
+                if self.verbose and session.source_of_token:
+                    say(f"profile {session.profile.name}, token from {session.source_of_token}")
+
+
+def begin(ctx: typer.Context) -> Common:
+    """What the user said of profile and words; the log is set up for it."""
+    from ctadata.cli.log import start_log
+
+    common = _common(ctx)
+    verbose = 2 if os.environ.get("CTADATA_DEBUG", "0") not in ("", "0") else common.verbose
+    start_log(verbose, quiet=common.quiet)
+    return common
+
+
+def _common(ctx: typer.Context) -> Common:
+    common = ctx.find_root().ensure_object(Common)
+    assert isinstance(common, Common)
+    return common
+
+
+def _take_profile(ctx: typer.Context, value: str | None) -> None:
+    common = _common(ctx)
+    if value is None:
+        return
+    if common.profile not in (None, value):
+        raise UsageError(f"two profiles are named, {common.profile} and {value}")
+    common.profile = value
+
+
+def _take_dev(ctx: typer.Context, value: bool) -> None:
+    if value:
+        _take_profile(ctx, DEVELOPMENT)
+
+
+def _take_verbose(ctx: typer.Context, value: int) -> None:
+    _common(ctx).verbose += value
+
+
+def _take_quiet(ctx: typer.Context, value: bool) -> None:
+    common = _common(ctx)
+    common.quiet = common.quiet or value
+
+
+def _complete_profile(incomplete: str) -> list[str]:
+    from ctadata.cli.completion import profiles
+
+    return profiles(incomplete)
+
+
+# Each is taken by its callback, wherever it stands; no command has it as a parameter.
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "-P",
+        "--profile",
+        metavar="NAME",
+        help="The site to use.",
+        callback=_take_profile,
+        expose_value=False,
+        is_eager=True,
+        autocompletion=_complete_profile,
+    ),
+]
+Dev = Annotated[
+    bool,
+    typer.Option(
+        "-d",
+        "--dev",
+        help=f"The development site, as -P {DEVELOPMENT}.",
+        callback=_take_dev,
+        expose_value=False,
+        is_eager=True,
+    ),
+]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="Tell what is done; twice: every step.",
+        callback=_take_verbose,
+        expose_value=False,
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Errors only.", callback=_take_quiet, expose_value=False),
+]
+
+# Parameters that several commands have.
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help="A file with the token to use, before all others."),
+]
+Jobs = Annotated[str | None, typer.Option("-j", "--jobs", metavar="N", help="Files moved at a time, 1 to 64.")]
+NoClobber = Annotated[bool, typer.Option("--no-clobber", help="Keep files that are there and differ; exit 8.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

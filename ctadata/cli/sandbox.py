@@ -1,0 +1,108 @@
+"""`sandbox`: a small storage of one's own, to try things out without an account. Only here the sandbox is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options
+from ctadata.cli.output import data, say_raw
+from ctadata.cli.stopping import stopping
+from ctadata.errors import CtadataError, LocalError
+
+if TYPE_CHECKING:
+    from ctadata.sandbox import Sandbox
+
+
+def sandbox(
+    ctx: typer.Context,
+    approve: Annotated[bool, typer.Option("--approve", help="Every login is approved at once.")] = False,
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Who logs in.")] = "ada",
+    token_lifetime: Annotated[
+        int, typer.Option("--token-lifetime", metavar="SECONDS", min=1, help="How long a token lives.")
+    ] = 300,
+    write_config: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-config", metavar="FILE", help="Where to write the settings to use it; a new file elsewhere if not."
+        ),
+    ] = None,
+) -> None:
+    """Run a small storage of your own, to try things out.
+
+    It is a miniature of CTA's: a door, two pools and a login of its own, on this
+    machine only. No account is needed; it forgets everything at its end, which
+    is Ctrl-C. In one terminal:
+
+    \b
+      cta-data-direct sandbox --write-config /tmp/sandbox.toml
+
+    and in another one:
+
+    \b
+      export CTADATA_CONFIG=/tmp/sandbox.toml
+      cta-data-direct start-agent                   approve it in the browser
+      cta-data-direct put README.md home:
+      cta-data-direct list -l home:
+      cta-data-direct get lst/users/ada/README.md copy.md
+      cta-data-direct stop-agent
+
+    It writes the profile to use to stdout, and is ready when the file of
+    settings is there.
+    """
+    common = options.begin(ctx)
+    with (
+        stopping() as stop,
+        _running(approve=approve, user=user, token_lifetime=token_lifetime) as box,
+        _written(f'default = "sandbox"\n\n{box.profile_toml()}', write_config) as path,
+    ):
+        data(box.profile_toml().rstrip())
+        if not common.quiet:
+            say_raw(_welcome(path, approve=approve))
+        stop.wait()
+
+
+@contextlib.contextmanager
+def _running(*, approve: bool, user: str, token_lifetime: int) -> Iterator[Sandbox]:
+    try:
+        from ctadata.sandbox import Sandbox
+    except ImportError as error:
+        raise CtadataError(
+            f"the sandbox needs {error.name}, which is not installed", hint="pip install 'ctadata[sandbox]'"
+        ) from None
+    with Sandbox(approve=approve, user=user, token_lifetime=token_lifetime) as box:
+        yield box
+
+
+@contextlib.contextmanager
+def _written(settings: str, named: Path | None) -> Iterator[Path]:
+    """The settings in a file, whole from its first moment, as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="ctadata-") as folder:
+        path = named or Path(folder) / "config.toml"
+        part = path.with_name(f".{path.name}.part")
+        try:
+            part.write_text(settings, encoding="utf-8")
+            part.chmod(0o600)
+            part.replace(path)
+        except OSError as error:
+            raise LocalError(f"local: {error.strerror}", path=str(path)) from None
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _welcome(path: Path, *, approve: bool) -> str:
+    login = "approved at once" if approve else "approve it in the browser"
+    return f"""\
+The sandbox is running; Ctrl-C ends it. In another terminal:
+
+  export CTADATA_CONFIG={os.fspath(path)}
+  cta-data-direct start-agent        # {login}
+  cta-data-direct list"""

@@ -1,0 +1,64 @@
+"""Ctrl-C and SIGTERM while work is under way: the first asks it to stop, the second ends us at once.
+
+The signals are blocked and awaited by a thread of their own (sigwait(3)), not handled: a handler runs in the main
+thread only, between two of its bytecodes, where it can neither take a lock nor interrupt a look-up of a name.
+Nothing that starts a process may run inside: it would inherit the blocked signals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+import typer
+
+from ctadata.cli.output import say
+from ctadata.errors import Stopped
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Gives the event that a signal sets; a run that was stopped by one ends with typer.Exit 130 or 143."""
+    stop, over, got = threading.Event(), threading.Event(), list[int]()
+    waiter = threading.Thread(target=_wait, args=(stop, over, got), daemon=True)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        waiter.start()
+        yield stop
+    except Stopped:
+        if not got:
+            raise
+    finally:
+        over.set()
+        signal.pthread_kill(waiter.ident or 0, signal.SIGTERM)
+        waiter.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if got:
+        say("stopped; the same command goes on from here")
+        raise typer.Exit(128 + got[0])
+
+
+def _wait(stop: threading.Event, over: threading.Event, got: list[int]) -> None:
+    while True:
+        number = signal.sigwait(SIGNALS)
+        if over.is_set():
+            return
+        if stop.is_set():
+            _end_now(number)
+        got.append(number)
+        stop.set()
+        say("stopping; Ctrl-C again ends at once")
+
+
+def _end_now(number: int) -> None:
+    if sys.stderr.isatty():
+        with contextlib.suppress(OSError):
+            os.write(2, f"\r{_SHOW_CURSOR}\n".encode())  # the bars have hidden it
+    os._exit(128 + number)
