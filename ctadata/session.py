@@ -19,7 +19,6 @@ from ctadata.config.resolve import Resolved
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.http.client import Client
-from ctadata.http.rest import Rest
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
 from ctadata.stores.home import find_home
@@ -36,12 +35,11 @@ from ctadata.transfer.upload import Departure, upload
 class Session:
     """One user at one site; a context manager that lets go of the connections at its end."""
 
-    def __init__(self, profile: Profile, store: Store, tokens: Sources, rest: Rest, stop: threading.Event) -> None:
+    def __init__(self, profile: Profile, store: Store, tokens: Sources, stop: threading.Event) -> None:
         """Use parts that exist; `open` makes them."""
         self.profile = profile
         self.store = store
         self.tokens = tokens
-        self._rest = rest
         self._stop = stop
 
     @classmethod
@@ -63,7 +61,7 @@ class Session:
         tokens = Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env)
         trusted = trusted_origins(profile)
         client = Client(trusted=trusted, credentials=tokens, ca=profile.ca, http_pools=profile.http_pools, stop=stop)
-        return cls(profile, open_store(profile, client), tokens, Rest(trusted=trusted, ca=profile.ca), stop)
+        return cls(profile, open_store(profile, client), tokens, stop)
 
     @functools.cached_property
     def home(self) -> RemotePath:
@@ -71,11 +69,13 @@ class Session:
         return find_home(self.profile, self.store, self._home_user, self._ask)
 
     def _home_user(self) -> str:
-        self.tokens.bearer()
         return home_user(self.profile, self.tokens.token)
 
     def _ask(self, url: str) -> Any:
-        answer = self._rest.get(url, token=self.tokens.bearer())
+        from ctadata.http.rest import Rest  # it takes longer to import than a listing takes
+
+        rest = Rest(trusted=trusted_origins(self.profile), ca=self.profile.ca)
+        answer = rest.get(url, token=self.tokens.bearer())
         answer.raise_for_status()
         return answer.json
 
@@ -226,8 +226,8 @@ def _check_local(source: str, *, recursive: bool) -> None:
 
 
 def _is_contents(source: str) -> bool:
-    """Whether the directory was written so that its contents are meant: `dir/`, `.`, `..`."""
-    return source.endswith("/") or Path(source).name in ("", "..")
+    """Whether the directory was written so that its contents are meant: `dir/`, `dir/.`, `.`, `..`."""
+    return source.rpartition("/")[2] in ("", ".", "..")
 
 
 def _refuse_twins(targets: Sequence[str]) -> None:

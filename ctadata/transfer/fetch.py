@@ -10,7 +10,7 @@ from pathlib import Path
 from ctadata.checksums import Hasher
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, IntegrityError
-from ctadata.stores.base import Delivery, Reading
+from ctadata.stores.base import Delivery
 from ctadata.transfer import verify
 from ctadata.transfer.landing import Folder, Part
 from ctadata.transfer.plan import Step, plan_download
@@ -36,8 +36,7 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
     part = folder.part()
     try:
         sink = _PartSink(run, part, entry)
-        with run.store.open(entry.path) as reading:
-            run.persist(lambda: sink.fill(reading))
+        run.persist(sink.fill, progress=lambda: sink.offset)
         step = _publish(run, part, sink.entry, local, found)
     except BaseException:
         part.drop()
@@ -75,11 +74,12 @@ class _PartSink:
     hasher: Hasher | None = None
     digests: dict[str, str] = field(default_factory=dict)
 
-    def fill(self, reading: Reading) -> None:
-        """Read what is missing, then check the whole; IntegrityError where it is not right."""
+    def fill(self) -> None:
+        """Ask for what is missing, then check the whole; IntegrityError where it is not right."""
         start = self._continue_at()
         try:
-            reading.send(self, start, self.entry.size if start else None)
+            with self.run.store.open(self.entry.path) as reading:
+                reading.send(self, start, self.entry.size if start else None)
             self._check()
         except IntegrityError:
             self._void()

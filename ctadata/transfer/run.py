@@ -77,17 +77,26 @@ class Run:
         while self.leftovers:
             self.discard(self.leftovers.pop())
 
-    def persist(self, attempt: Callable[[], T]) -> T:
-        """Do `attempt`, again after it broke off, at most `TRIES` times."""
-        for turn in range(1, TRIES):
+    def persist(
+        self,
+        attempt: Callable[[], T],
+        *,
+        progress: Callable[[], int] = lambda: 0,
+        after: tuple[type[CtadataError], ...] = BROKEN_OFF,
+    ) -> T:
+        """Do `attempt`, again `after` such errors; `TRIES` times where `progress` (bytes kept so far) does not grow."""
+        turn, best = 1, 0
+        while True:
             try:
                 return attempt()
-            except BROKEN_OFF as error:
-                log.info("%s: again (%d of %d)", error, turn + 1, TRIES)
-                seconds = FIRST_PAUSE * 2 ** (turn - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (jitter)
-                (self.pause or self.stop.wait)(seconds)
-                self.check_stop()
-        return attempt()
+            except after as error:
+                turn, best = (1, progress()) if progress() > best else (turn + 1, best)
+                if turn > TRIES or self.stop.is_set():
+                    raise
+                log.info("%s: again", error)
+            seconds = FIRST_PAUSE * 2 ** (turn - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (jitter)
+            (self.pause or self.stop.wait)(seconds)
+            self.check_stop()
 
     def check_stop(self) -> None:
         """Stopped, where the run is to end."""

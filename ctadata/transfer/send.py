@@ -21,6 +21,7 @@ from ctadata.errors import (
     CtadataError,
     LocalError,
     NotFound,
+    ServerTrouble,
     TemporaryError,
     TimedOut,
 )
@@ -30,7 +31,10 @@ from ctadata.transfer import temporaries, verify
 from ctadata.transfer.fetch import STATES
 from ctadata.transfer.plan import Step, plan_upload
 from ctadata.transfer.report import Outcome, State
-from ctadata.transfer.run import Run
+from ctadata.transfer.run import BROKEN_OFF, Run
+
+AGAIN = (*BROKEN_OFF, ServerTrouble)
+"""An upload to a temporary name can always be tried anew; the HTTP client repeats no upload that a server refused."""
 
 
 def send_file(run: Run, local: Path, target: RemotePath, there: Entry | None) -> Outcome:
@@ -49,7 +53,7 @@ def send_file(run: Run, local: Path, target: RemotePath, there: Entry | None) ->
         run.reporter.planned(1, found.st_size)
         source = FileSource(run, str(target), fd, found)
         upload = _Upload(run, local, target, source)
-        step = run.persist(lambda: upload.once(step))
+        step = run.persist(lambda: upload.once(step), after=AGAIN)
     state, why = STATES.get(step, (State.DONE, ""))
     return Outcome(state, target, local, found.st_size, time.monotonic() - began, verified=upload.verified, why=why)
 
@@ -131,8 +135,10 @@ class _Upload:
             written = self.run.store.write(temporary, self.source)
             self._verify(temporary, written)
             return self._move(temporary, step)
-        except BaseException:
+        except BaseException as error:
             self.run.discard(temporary)
+            if isinstance(error, CtadataError):
+                error.path = str(self.target)  # the temporary name means nothing to the user
             raise
 
     def _in_place(self, step: Step) -> Step:

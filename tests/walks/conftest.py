@@ -1,0 +1,75 @@
+"""The places of the main job, and a tree to send there."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from servers.real import RealServer
+from walks.places import Place, files_below, settings
+
+from ctadata.sandbox import Sandbox
+
+
+def sandbox_place(box: Sandbox, folder: Path) -> Place:
+    def stored(path: str) -> dict[str, bytes]:
+        if not box.files.exists(path):
+            return {}
+        files = [name for name in box.files.tree(path) if not name.endswith("/")]
+        return {name.removeprefix(path).lstrip("/"): box.files.read(name) for name in files}
+
+    return Place("sandbox", settings(folder, box.profile_toml("sandbox")), "/lst/users/ada", stored)
+
+
+def real_place(server: RealServer, folder: Path, name: str) -> Place:
+    home = f"users-{uuid4().hex[:8]}"
+    (server.data / home).mkdir(mode=0o777)
+    (server.data / home).chmod(0o777)
+    toml = server.profile_toml(name).replace('"users/{user}"', f'"{home}"')
+
+    def stored(path: str) -> dict[str, bytes]:
+        return files_below(server.data / path.lstrip("/"))
+
+    return Place(name, settings(folder, toml), f"/{home}", stored, server.approve)
+
+
+@pytest.fixture
+def sandbox_box() -> Iterator[Sandbox]:
+    with Sandbox(approve=True) as box:
+        yield box
+
+
+@pytest.fixture(params=["sandbox", "wsgidav", pytest.param("apache", marks=pytest.mark.full("apache", "provider"))])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Each place in turn, with a person logged in; the agent is stopped at the end."""
+    folder = tmp_path / "user"
+    if request.param == "sandbox":
+        place = sandbox_place(request.getfixturevalue("sandbox_box"), folder)
+    else:
+        place = real_place(request.getfixturevalue(request.param), folder, request.param)
+    place.log_in()
+    yield place
+    place.run("stop-agent")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A tree with depth, odd names, an empty file, an empty directory and a file of some megabytes."""
+    root = tmp_path / "night 1"
+    (root / "sub" / "deeper").mkdir(parents=True)
+    (root / "empty directory").mkdir()
+    contents = {
+        "empty": b"",
+        "plain.txt": b"plain\n",
+        "sub/größe ∑ 日本.txt": b"unicode",
+        "sub/100% [a+b] #1?;c&d=e.txt": b"odd",
+        'sub/deeper/it\'s "quoted" $(x) `y` *.txt': b"quoted",
+        "large.bin": random.Random(7).randbytes(3_000_000),
+    }
+    contents |= {f"sub/deeper/{i:03d}": random.Random(i).randbytes(i * 37) for i in range(60)}
+    for name, content in contents.items():
+        (root / name).write_bytes(content)
+        os.utime(root / name, (1_700_000_000, 1_700_000_000))
+    return root

@@ -1,0 +1,77 @@
+"""A place where the main job is done: the sandbox, or a real server; and the command that does it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "ctadata"]
+PATIENCE = 120.0  # seconds that any one command may take
+
+
+@dataclass
+class Place:
+    """One site as a test sees it.
+
+    env:    the environment of the commands: settings, and a state folder of its own.
+    home:   the collection that relative uploads go to, from the root.
+    stored: gives every file below a remote path, `name -> content`, without our client.
+    approve: what a person does at a browser, given `verification_uri_complete`; None where it is done at once.
+    """
+
+    name: str
+    env: dict[str, str]
+    home: str
+    stored: Callable[[str], dict[str, bytes]]
+    approve: Callable[[str], object] | None = None
+    done: list[Sequence[str]] = field(default_factory=list)
+
+    def start(self, *words: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start a command; its output goes to pipes."""
+        argv = [*COMMAND, *map(str, words)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        return subprocess.Popen(argv, env=self.env, cwd=cwd, text=True, **pipes)
+
+    def run(self, *words: str | Path, cwd: Path | None = None, code: int = 0) -> tuple[str, str]:
+        """Run a command to its end, which must be `code`; gives what it wrote to stdout and stderr."""
+        with self.start(*words, cwd=cwd) as process:
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == code, f"{words}: {process.returncode}\n{out}\n{err}"
+        return out, err
+
+    def log_in(self) -> None:
+        """Log in as a person would: start the agent, and approve at the address it shows."""
+        process = self.start("start-agent")
+        assert process.stderr
+        with process:
+            for line in process.stderr:
+                word = next((w for w in line.split() if "user_code=" in w), None)
+                if word and self.approve:
+                    self.approve(word)
+                    break
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, out + err
+
+
+def settings(folder: Path, toml: str) -> dict[str, str]:
+    """The environment of a user whose only profile, and choice, is the one of `toml`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.toml"
+    config.write_text(toml)
+    name = toml.split("]")[0].split(".")[-1]
+    return {
+        **os.environ,
+        "CTADATA_CONFIG": str(config),
+        "CTADATA_PROFILE": name,
+        "XDG_STATE_HOME": str(folder / "state"),
+        "HOME": str(folder),
+    }
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Every file below a local folder, `relative name -> content`."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

@@ -1,0 +1,62 @@
+"""`kill -9` at random moments: nothing wrong is ever visible under a final name, and the rerun completes."""
+
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from walks.places import Place, files_below
+
+MARK = ".ctadata-"
+pytestmark = pytest.mark.parametrize("place", ["sandbox", "wsgidav"], indirect=True)
+
+
+def kill_at_random(place: Place, words: list[str | Path], rng: random.Random, longest: float) -> bool:
+    """Start a command and kill it after a random part of `longest` seconds; whether it was still running."""
+    with place.start(*words) as process:
+        try:
+            process.wait(rng.uniform(0.1, longest))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+    return False
+
+
+def duration(place: Place, words: list[str | Path]) -> float:
+    began = time.monotonic()
+    place.run(*words)
+    return time.monotonic() - began
+
+
+def visible(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: content for name, content in files.items() if MARK not in name}
+
+
+def test_of_get(place: Place, tree: Path, tmp_path: Path, rng: random.Random, count: Callable[[int, int], int]) -> None:
+    place.run("put", "-r", f"{tree}/", "data")
+    whole = files_below(tree)
+    words = ["get", "-r", "home:data/", tmp_path / "back"]
+    longest, killed = duration(place, [*words[:-1], tmp_path / "first"]), 0
+    for _ in range(count(5, 50)):
+        killed += kill_at_random(place, words, rng, longest)
+        if (tmp_path / "back").exists():
+            seen = visible(files_below(tmp_path / "back"))
+            assert {name: whole[name] for name in seen} == seen
+    place.run(*words)
+    assert killed
+    assert files_below(tmp_path / "back") == whole
+
+
+def test_of_put(place: Place, tree: Path, tmp_path: Path, rng: random.Random, count: Callable[[int, int], int]) -> None:
+    whole = files_below(tree)
+    longest, killed = duration(place, ["put", "-r", f"{tree}/", "first"]), 0
+    words = ["put", "-r", f"{tree}/", "data"]
+    for _ in range(count(5, 50)):
+        killed += kill_at_random(place, words, rng, longest)
+        seen = visible(place.stored(f"{place.home}/data"))
+        assert {name: whole[name] for name in seen} == seen
+    place.run(*words)
+    assert killed
+    assert place.stored(f"{place.home}/data") == whole
