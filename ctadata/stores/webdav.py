@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
-from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, ServerTrouble, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, NotFound, ServerTrouble, UsageError
 from ctadata.http.client import Client
 from ctadata.http.failures import meaning_of
 from ctadata.http.message import Consumer, Response
@@ -139,7 +139,7 @@ class WebDAVStore:
                     "PUT", self._url(path), headers=headers, body=source, patient=self.features.redirects
                 )
             except NotFound as error:
-                if error.status == 409 and self._is_collection(path):
+                if error.status == 409 and self._look(path) is Kind.DIRECTORY:
                     raise AlreadyExists("a directory has this name", status=409) from error
                 raise
             if response.status not in (200, 201, 204):
@@ -178,11 +178,15 @@ class WebDAVStore:
     def _mkcol(self, path: RemotePath) -> None:
         try:
             self._client.send("MKCOL", self._url(path, slash=True))  # nginx wants the slash
-        except (AlreadyExists, Forbidden) as error:
-            if not self._is_collection(path):
-                if isinstance(error, AlreadyExists):
-                    raise AlreadyExists("a file has this name", status=error.status) from error
+        except CtadataError as error:
+            # taken: 405, with the slash Apache's 400 for a file, 403 where one may not even ask
+            if error.status not in (400, 403, 405):
                 raise
+            there = self._look(path)
+            if there is None:
+                raise
+            if there is Kind.FILE:
+                raise AlreadyExists("a file has this name", status=error.status) from error
 
     def delete(self, path: RemotePath) -> None:
         """Delete a file or an empty collection; NotFound, UsageError where it is not empty.
@@ -199,12 +203,13 @@ class WebDAVStore:
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists where the target is taken, a collection also with `replace`, NotFound.
 
-        XRootD replaces whatever `replace` says.
+        XRootD replaces whatever `replace` says. A target whose name has to be encoded is looked for afterwards:
+        wsgidav cuts it at `;` and `?`, XRootD does not decode it. CtadataError where it did not get its name.
         """
         with about(source):
             if source == target:
                 raise UsageError("a file cannot be moved onto itself")
-            if replace and self._is_collection(target):  # the server would delete it with all that is in it
+            if replace and self._look(target) is Kind.DIRECTORY:  # the server would delete it with all that is in it
                 raise AlreadyExists("a directory has this name", path=str(target))
             headers = {"Destination": self._url(target), "Overwrite": "T" if replace else "F"}
             try:
@@ -212,16 +217,23 @@ class WebDAVStore:
             except AlreadyExists as error:
                 error.path = str(target)
                 raise
+            if "%" in headers["Destination"]:
+                self._check_name(target)
+
+    def _check_name(self, target: RemotePath) -> None:
+        if self._look(target) is None:
+            hint = "letters, digits and . _ - are understood everywhere"
+            raise CtadataError("the server gave the file another name", hint=hint, path=str(target))
 
     def close(self) -> None:
         """Close the client's connections."""
         self._client.close()
 
-    def _is_collection(self, path: RemotePath) -> bool:
+    def _look(self, path: RemotePath) -> Kind | None:
         try:
-            return self.info(path).kind is Kind.DIRECTORY
+            return self.info(path).kind
         except NotFound:
-            return False
+            return None
 
     def _url(self, path: RemotePath, *, slash: bool = False) -> str:
         url = self._door + self._root.below(path.parts).encoded

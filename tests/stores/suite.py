@@ -413,10 +413,25 @@ class StoreSuite:
     def test_a_file_is_moved_to_a_new_name(self, store, folder):
         put(store, folder / "a", b"moved")
         store.mkdir(folder / "s p")
-        target = folder / "s p" / "ü %41?#+&.txt"
+        target = folder / "s p" / "ü %41#+&.txt"
         store.move(folder / "a", target, replace=False)
         assert names(store, folder) == {"s p"}
         assert get(store, target) == b"moved"
+
+    def test_a_move_to_an_odd_name_is_right_or_an_error(self, store, folder):
+        for name in ODD_NAMES:
+            if name in self.impossible_names:
+                continue
+            put(store, folder / "temporary", name.encode())
+            if name in self.impossible_targets:
+                with pytest.raises(CtadataError, match="another name"):
+                    store.move(folder / "temporary", folder / name, replace=False)
+            else:
+                store.move(folder / "temporary", folder / name, replace=False)
+                assert get(store, folder / name) == name.encode()
+
+    impossible_targets: frozenset[str] = frozenset()
+    """Names that this server gets wrong in a `Destination`."""
 
     def test_a_move_replaces_only_where_it_should(self, store, folder):
         put(store, folder / "a", b"new")

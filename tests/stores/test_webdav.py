@@ -21,6 +21,9 @@ def at_wsgidav(wsgidav: RealServer) -> Iterator[Store]:
 class TestWsgidav(StoreSuite):
     """PyPI's WebDAV server."""
 
+    # it decodes a Destination before it takes it apart with urllib, which passes over tabs and line feeds
+    impossible_targets = frozenset({"q?m.txt", "semi;c.txt", "tab\there", "nl\nx"})
+
     @pytest.fixture
     def store(self, at_wsgidav: Store) -> Store:
         return at_wsgidav
