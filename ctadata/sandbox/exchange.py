@@ -249,14 +249,17 @@ class Exchange:
                     self.reply(code, reason, headers, body)
                 case Redirect(location, code):
                     rule.reached.set()
-                    self.reply(
-                        code, "Found" if code == 302 else "Temporary Redirect", [("Location", location)]
-                    )
+                    self.reply(code, "Found" if code == 302 else "Temporary Redirect", [("Location", location)])
                 case _:
                     continue
             if self.answered:
                 return True
         return False
+
+    def unanswered(self) -> None:
+        """The connection ends here; leave a record where none was made yet."""
+        if not self.answered:
+            self._record(None)
 
     def never_answer(self) -> None:
         """Read on without a word until the client goes away; raises Hangup then."""

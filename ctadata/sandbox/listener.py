@@ -80,9 +80,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.reset = False
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if listener.context is not None:
-            self.request = listener.context.wrap_socket(
-                self.request, server_side=True, do_handshake_on_connect=False
-            )
+            self.request = listener.context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
         super().setup()
         listener.opened(self.number, self.connection)
 
@@ -128,9 +126,13 @@ class _Connection(BaseHTTPRequestHandler):
         reader = cast(BufferedReader, self.rfile)
         wire = Wire(listener.name, self.number, self.connection, reader, self.client_address[0])
         exchange = Exchange(wire, request, rules, listener.spy, keep=not self.close_connection)
-        self._check_limits(exchange, listener.limits)
-        if not exchange.answered and not exchange.interfere():
-            listener.application.answer(exchange)
+        try:
+            self._check_limits(exchange, listener.limits)
+            if not exchange.answered and not exchange.interfere():
+                listener.application.answer(exchange)
+        except (Hangup, OSError):
+            exchange.unanswered()
+            raise
         exchange.finish()
         self.close_connection = not exchange.keep
 

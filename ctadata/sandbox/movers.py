@@ -57,15 +57,19 @@ class Movers:
         with self._lock:
             self._movers[mover.uuid] = mover
 
-    def open(self, identifier: str, connection: int) -> Mover | None:
-        """The mover of a UUID, from now on used by that connection too; None where it is over."""
+    def open(self, identifier: str) -> Mover | None:
+        """The mover of a UUID, which is waited for no longer; None where it is over."""
         self.expire()
         with self._lock:
             mover = self._movers.get(identifier)
             if mover is not None:
                 mover.used = True
-                mover.users.add(connection)
             return mover
+
+    def join(self, mover: Mover, connection: int) -> None:
+        """A connection uses a mover; it lasts as long as one of them does."""
+        with self._lock:
+            mover.users.add(connection)
 
     def end(self, mover: Mover) -> bool:
         """A mover has done its work; False where it was over already."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 import uuid
@@ -120,11 +119,14 @@ class Namespace:
 
     def make_parents(self, path: str) -> None:
         """Make the missing directories above `path`; NotFound where one of them is a file."""
-        names = parts(path)[:-1]
         with self._lock:
-            for depth in range(1, len(names) + 1):
-                with contextlib.suppress(Exists):
-                    self.mkdir("/" + "/".join(names[:depth]))
+            node = self._root
+            for name in parts(path)[:-1]:
+                if node.children is None:
+                    raise NotFound(path)
+                if name not in node.children:
+                    node.children[name] = self._directory()
+                node = node.children[name]
 
     def create(self, path: str, content_type: str | None = None) -> Node:
         """A new file without data, the old one of that name deleted first; IsDirectory, NotFound."""

@@ -61,7 +61,7 @@ class Pool:
         identifier = request.query.get("dcache-http-uuid", [""])[0]
         if not identifier:
             raise Refused(400, "Query string does not include any UUID.")
-        mover = self.movers.open(identifier, exchange.wire.number)
+        mover = self.movers.open(identifier)
         if mover is None:
             references = request.query.get("dcache-http-ref", [])
             if len(references) == 1:
@@ -69,6 +69,7 @@ class Pool:
             raise Refused(400, "Request is no longer valid. Please resubmit to door.")
         if PurePosixPath(request.path) != PurePosixPath(mover.path):
             raise Refused(400, "The file you specified does not match the UUID you specified!")
+        self.movers.join(mover, exchange.wire.number)
         return mover
 
     # ---- downloads

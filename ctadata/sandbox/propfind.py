@@ -66,15 +66,8 @@ def _when(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _checksums(entry: Entry) -> str | None:
-    return ",".join(entry.digests(entry.node)) or None
-
-
-def _of_file(value: Callable[[Entry], str | None]) -> Callable[[Entry], str | None]:
-    return lambda entry: None if entry.node.is_directory else value(entry)
-
-
-VALUES: dict[Property, Callable[[Entry], str | None]] = {
+Values = dict[Property, Callable[[Entry], str | None]]
+OF_ALL: Values = {
     (DAV, "creationdate"): lambda entry: _when(entry.node.created),
     (DAV, "getcreated"): lambda entry: _when(entry.node.created),
     (DAV, "getlastmodified"): lambda entry: formatdate(entry.node.mtime, usegmt=True),
@@ -88,11 +81,13 @@ VALUES: dict[Property, Callable[[Entry], str | None]] = {
     (DAV, "getetag"): lambda entry: entry.node.etag,
     (DAV, "iscollection"): lambda entry: str(entry.node.is_directory).upper(),
     (DAV, "isreadonly"): lambda entry: str(not entry.node.is_directory).upper(),
-    (DCACHE, "Checksums"): _of_file(_checksums),
-    (SRM, "AccessLatency"): _of_file(lambda _: "ONLINE"),
-    (SRM, "RetentionPolicy"): _of_file(lambda _: "REPLICA"),
-    (SRM, "FileLocality"): _of_file(lambda entry: entry.node.file_locality),
     (DAV, "supported-report-set"): lambda _: "",
+}
+OF_FILES: Values = OF_ALL | {
+    (DCACHE, "Checksums"): lambda entry: ",".join(entry.digests(entry.node)) or None,
+    (SRM, "AccessLatency"): lambda _: "ONLINE",
+    (SRM, "RetentionPolicy"): lambda _: "REPLICA",
+    (SRM, "FileLocality"): lambda entry: entry.node.file_locality,
 }
 
 
@@ -185,9 +180,10 @@ class _Found:
 
 
 def _found(entry: Entry, wanted: Sequence[Property]) -> _Found:
-    values = [(key, VALUES[key](entry)) for key in wanted if key in VALUES]
+    has = OF_ALL if entry.node.is_directory else OF_FILES
+    values = [(key, has[key](entry)) for key in wanted if key in has]
     known = [(key, value) for key, value in values if value is not None]
-    unknown = [key for key in wanted if key not in VALUES]
+    unknown = [key for key in wanted if key not in has]
     return _Found(entry.href, known, unknown + [key for key, value in values if value is None])
 
 

@@ -98,9 +98,7 @@ class Sandbox:
 
         site = Site(self._namespace, homes, clock, lambda: self.door, start, redirect, overwrite)
         self._logins = logins
-        door = Listener(
-            "door", Door(site, logins, mint, options_style), self._spy, self.faults, authority.context
-        )
+        door = Listener("door", Door(site, logins, mint, options_style), self._spy, self.faults, authority.context)
         frontend = Listener("frontend", Frontend(logins, homes), self._spy, self.faults, authority.context)
         self._door_listener = door
         self._listeners = [issuer, door, frontend, *self._pool_listeners]
