@@ -99,10 +99,11 @@ def _read(path: Path, *, forbidden: int, owners: tuple[int, ...], follow: bool) 
     fd = _open_regular(path, follow=follow)
     if fd is None:
         return None
-    with os.fdopen(fd, "rb") as file:
-        found = os.fstat(fd)
-        _refuse_meddled(found, path, forbidden, owners)
-        content = file.read(LARGEST + 1)
+    try:
+        _refuse_meddled(os.fstat(fd), path, forbidden, owners)
+        content = os.read(fd, LARGEST + 1)
+    finally:
+        os.close(fd)
     if len(content) > LARGEST:
         raise LocalError("this is too large to be a token file", path=str(path))
     return content.decode("utf-8", errors="replace")

@@ -132,7 +132,7 @@ class Sources:
         """Why this token is not sent, in words; empty where it may be."""
         left = token.life_left(self._now())
         if left <= 0:
-            return f"the token expired {_span(-left)} ago"
+            return f"the token expired {_span(abs(left))} ago"
         issuers = (self._profile.issuer, *self._profile.accept_issuers)
         if source.kind != "agent" and token.issuer and not any(same_issuer(token.issuer, one) for one in issuers):
             return (

@@ -1,0 +1,261 @@
+"""Token files: private from the first byte, whole or not at all, and read only where nobody else can have meddled."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from ctadata.errors import ConfigError, CtadataError, LocalError
+from ctadata.tokens import files
+from ctadata.tokens.files import private_directory, read_discovered, read_private, sweep, write_private
+from ctadata.tokens.places import Places
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_modes_do_not_depend_on_the_umask(tmp_path, umask):
+    folder = tmp_path / "new" / "state" / "tokens" / "p"
+    private_directory(folder)
+    write_private(folder / "token", "secret")
+    assert [mode(place) for place in (folder, *folder.parents[:3])] == [0o700] * 4
+    assert mode(folder / "token") == 0o600
+
+
+def test_it_is_private_from_the_first_byte(tmp_path, monkeypatch):
+    """Looked at when the content is written and the name not given yet."""
+    seen = []
+    replace = Path.replace
+
+    def look(self, target):
+        seen.append((mode(self), self.read_text()))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", look)
+    before = os.umask(0)
+    try:
+        write_private(tmp_path / "token", "secret")
+    finally:
+        os.umask(before)
+    assert seen == [(0o600, "secret")]
+
+
+def test_a_reader_sees_the_old_or_the_new_and_nothing_else(tmp_path):
+    target, texts, seen, done = tmp_path / "token", ["a" * 20_000, "b" * 30_000], set(), threading.Event()
+    write_private(target, texts[0])
+
+    def read():
+        while not done.is_set():
+            seen.add(read_private(target))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(100):
+        write_private(target, texts[turn % 2])
+    done.set()
+    reader.join()
+    assert seen <= set(texts)
+
+
+def test_no_room_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "token"
+    write_private(target, "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(CtadataError) as caught:
+            write_private(target, "x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.exit_code == 11
+    assert os.listdir(tmp_path) == ["token"]
+    assert read_private(target) == "old"
+
+
+def test_a_symlink_is_replaced_and_not_written_through(tmp_path):
+    victim, target = tmp_path / "victim", tmp_path / "token"
+    victim.write_text("precious")
+    target.symlink_to(victim)
+    write_private(target, "secret")
+    assert victim.read_text() == "precious"
+    assert not target.is_symlink()
+
+
+def test_nothing_there_is_none(tmp_path):
+    assert read_private(tmp_path / "token") is None
+    assert read_discovered(tmp_path / "token") is None
+
+
+@pytest.mark.parametrize("read", [read_private, read_discovered])
+def test_a_symlink_is_refused(tmp_path, read):
+    write_private(tmp_path / "real", "secret")
+    (tmp_path / "token").symlink_to(tmp_path / "real")
+    with pytest.raises(LocalError, match="symlink"):
+        read(tmp_path / "token")
+
+
+def test_a_symlink_that_the_user_named_is_followed_and_its_target_checked(tmp_path):
+    write_private(tmp_path / "real", "secret")
+    (tmp_path / "token").symlink_to(tmp_path / "real")
+    assert read_discovered(tmp_path / "token", follow=True) == "secret"
+    (tmp_path / "real").chmod(0o622)
+    with pytest.raises(LocalError, match="others can write"):
+        read_discovered(tmp_path / "token", follow=True)
+
+
+@pytest.mark.parametrize("read", [read_private, read_discovered])
+def test_another_users_file_is_refused(tmp_path, make_foreign, read):
+    write_private(tmp_path / "token", "secret")
+    make_foreign(tmp_path / "token")
+    with pytest.raises(LocalError, match="another user"):
+        read(tmp_path / "token")
+
+
+@pytest.mark.parametrize(
+    ("read", "bits", "words"),
+    [
+        (read_private, 0o640, "others can read"),
+        (read_private, 0o604, "others can read"),
+        (read_private, 0o620, "others can write"),
+        (read_discovered, 0o620, "others can write"),
+        (read_discovered, 0o602, "others can write"),
+    ],
+)
+def test_what_others_can_reach_is_refused_with_what_to_do(tmp_path, read, bits, words):
+    token = tmp_path / "token"
+    write_private(token, "secret")
+    token.chmod(bits)
+    with pytest.raises(LocalError, match=words) as caught:
+        read(token)
+    assert f"chmod 600 {token}" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_another_program_published_may_be_readable(tmp_path):
+    (tmp_path / "bt_u0").write_text("token")
+    (tmp_path / "bt_u0").chmod(0o644)
+    assert read_discovered(tmp_path / "bt_u0") == "token"
+
+
+def test_a_pipe_or_a_directory_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    (tmp_path / "folder").mkdir(mode=0o700)
+    for name in ("fifo", "folder"):
+        with pytest.raises(LocalError, match="regular file"):
+            read_private(tmp_path / name)
+
+
+def test_a_file_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST", 10)
+    write_private(tmp_path / "token", "x" * 11)
+    with pytest.raises(LocalError, match="too large"):
+        read_private(tmp_path / "token")
+
+
+def test_bytes_that_are_no_text_do_not_end_us(tmp_path):
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    (tmp_path / "token").chmod(0o600)
+    assert read_private(tmp_path / "token") == "��"
+
+
+@pytest.mark.parametrize("kind", ["open", "link", "file"])
+def test_an_unsafe_directory_is_refused(tmp_path, kind):
+    folder = tmp_path / "tokens"
+    if kind == "open":
+        folder.mkdir()
+        folder.chmod(0o750)
+    elif kind == "link":
+        (tmp_path / "real").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "real")
+    else:
+        folder.touch()
+    with pytest.raises(LocalError):
+        private_directory(folder)
+
+
+def test_another_users_directory_is_refused(tmp_path, make_foreign):
+    private_directory(tmp_path / "tokens")
+    make_foreign(tmp_path / "tokens")
+    with pytest.raises(LocalError, match="another user"):
+        private_directory(tmp_path / "tokens")
+
+
+def test_what_killed_writers_left_is_removed_and_no_more(tmp_path):
+    old, new = tmp_path / ".new-old", tmp_path / ".new-fresh"
+    for path in (old, new, tmp_path / "token"):
+        path.touch()
+        os.utime(path, (0, 0))
+    os.utime(new)
+    sweep(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".new-fresh", "token"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a second user; the modes are tested above")
+def test_a_second_user_can_read_nothing(tmp_path):
+    places = Places.of("site", tmp_path)
+    places.prepare()
+    names = [places.token, places.about, places.login, places.agent_state]
+    for path in names:
+        write_private(path, "secret")
+    closed = [above for above in (tmp_path, *tmp_path.parents) if not above.stat().st_mode & 0o001]
+    modes = [(above, stat.S_IMODE(above.stat().st_mode)) for above in closed]
+    try:
+        for above, bits in modes:
+            above.chmod(bits | 0o711)  # nothing above ours is what keeps others out
+        assert "secret" not in as_nobody("ls", places.folder) + as_nobody("cat", *names)
+        for ours in (places.folder, places.folder.parent):
+            ours.chmod(0o755)  # nor the directory: each file for itself
+        assert as_nobody("cat", *names).count("Permission denied") == len(names)
+    finally:
+        for above, bits in modes:
+            above.chmod(bits)
+
+
+def as_nobody(*command):
+    """What a command says as another user, who must not succeed."""
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    said = subprocess.run(command, user=65534, group=65534, extra_groups=[], env=env, capture_output=True, text=True)
+    assert (said.returncode != 0, said.stdout) == (True, "")
+    return said.stderr
+
+
+def test_places_have_safe_names(tmp_path):
+    assert Places.of("cscs", tmp_path).folder == tmp_path / "tokens" / "cscs"
+    assert Places.of("a/../b", tmp_path).folder == tmp_path / "tokens" / "a%2F..%2Fb"
+    for name in ("", ".", ".."):
+        with pytest.raises(ConfigError):
+            Places.of(name, tmp_path)
+
+
+def test_they_lie_in_the_platforms_state_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert Places.of("cscs").token == tmp_path / "ctadata" / "tokens" / "cscs" / "token"
+
+
+def test_each_file_has_a_name_of_its_own(tmp_path):
+    places = Places.of("cscs", tmp_path)
+    names = [
+        places.token,
+        places.about,
+        places.login,
+        places.login_lock,
+        places.agent_lock,
+        places.agent_state,
+        places.agent_log,
+    ]
+    assert len(set(names)) == 7
+    assert {name.parent for name in names} == {places.folder}

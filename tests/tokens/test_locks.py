@@ -1,0 +1,86 @@
+"""Locks: one holder at a time, and a dead holder holds nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ctadata.errors import LocalError, Stopped
+from ctadata.tokens.locks import exclusive, is_locked
+
+HOLDER = """
+import sys
+from pathlib import Path
+from ctadata.tokens.locks import exclusive
+with exclusive(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds the lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_another_process_has_it(tmp_path, holder):
+    assert is_locked(tmp_path / "lock")
+
+
+def test_kill_9_frees_it(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    assert not is_locked(tmp_path / "lock")
+    with exclusive(tmp_path / "lock"):
+        assert is_locked(tmp_path / "lock")
+
+
+def test_a_wait_for_it_can_be_stopped(tmp_path, holder):
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    with pytest.raises(Stopped), exclusive(tmp_path / "lock", stop):
+        raise AssertionError("held by two")
+
+
+def test_a_wait_for_it_ends_when_it_is_free(tmp_path, holder):
+    threading.Timer(0.1, holder.stdin.close).start()
+    with exclusive(tmp_path / "lock"):
+        assert holder.wait(5) == 0
+
+
+def test_threads_exclude_each_other_too(tmp_path):
+    inside, most = [], []
+
+    def work():
+        with exclusive(tmp_path / "lock"):
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 8
+
+
+def test_no_file_is_not_locked(tmp_path):
+    assert not is_locked(tmp_path / "lock")
+
+
+def test_a_lock_that_is_a_symlink_is_refused(tmp_path):
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LocalError), exclusive(tmp_path / "lock"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
