@@ -49,7 +49,10 @@ class RealServer:
         return "\n".join([f"[profiles.{name}]", *lines, ""])
 
     def approve(self, verification_uri_complete: str, user: str = USER) -> None:
-        """Say yes, at the issuer's own pages, to a device login that somebody has begun."""
+        """Say yes, at the issuer's own pages, to a device login that somebody has begun.
+
+        Where only the short address and the code are known: `{verification_uri}?user_code={code}`.
+        """
         approve_device(verification_uri_complete, self.ca, user)
 
     def login(self, scope: str = SCOPE, user: str = USER) -> dict[str, str]:
