@@ -118,7 +118,7 @@ class Exchange:
     def _report(self, curl: Any, code: int, seconds: float) -> None:
         if not log.isEnabledFor(logging.DEBUG):
             return
-        down, up = curl.getinfo(pycurl.SIZE_DOWNLOAD), curl.getinfo(pycurl.SIZE_UPLOAD)
+        down, up = curl.getinfo(pycurl.SIZE_DOWNLOAD_T), curl.getinfo(pycurl.SIZE_UPLOAD_T)
         outcome = str(self._response.status) if self._response else f"curl {code}"
         where = redacted(self.request.url)
         log.debug("%s %s %s, %d bytes up, %d down, %.3f s", self.request.method, where, outcome, up, down, seconds)

@@ -7,10 +7,11 @@ import re
 from ctadata.paths import printable
 
 _HIDDEN = "***"
+_SHORTEST_SECRET = 6  # what is shorter is no secret, and taking it out would spoil the words around it
 
 _SECRETS = re.compile(
     r"""(?ix)
-      (?P<key> \b(?: authz | access_token | refresh_token | id_token | subject_token | token | client_secret
+      (?P<key> (?: \b | (?<= %3F ) | (?<= %26 ) ) (?: authz | access_token | refresh_token | id_token | subject_token | token | client_secret
                    | device_code | code | assertion | password | dcache-http-uuid ) (?: = | %3D ) )
         [^&\s"'<>;,]+
     | (?P<scheme> \b(?: Bearer | Basic ) (?: \s | %20 | \+ )+ ) [^\s"'<>&;,]+
@@ -33,7 +34,7 @@ def _hide(match: re.Match[str]) -> str:
 
 def presentable(text: str, limit: int = 200, *, secret: str | None = None) -> str:
     """What a server said, fit to be shown: on one line, no secrets (`secret` neither), at most `limit` characters."""
-    if secret:
+    if secret and len(secret) >= _SHORTEST_SECRET:
         text = text.replace(secret, _HIDDEN)
     clean = printable(redacted(" ".join(text.split())))
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
