@@ -1,7 +1,7 @@
 """What is to be done with one file, decided before a byte moves: move it, skip it, keep what is there.
 
-Equal is: same size and same mtime (within a second); else same size and same checksum, where the listing has one;
-else, for an upload to a store that keeps neither, same size and a remote file that is not older than the local one.
+Equal is: same size and same mtime (within a second), or same size and same checksum, where the listing has one. To a
+store that does not keep the mtime of an upload, same size and a remote file that is not older than the local one.
 """
 
 from __future__ import annotations
@@ -61,9 +61,8 @@ def plan_upload(local: Path, found: os.stat_result, entry: Entry | None, feature
     """Decide on the upload of `local` over `entry` (None: nothing is there)."""
     if entry is None:
         return Step.CREATE
-    if _same_version(entry, found) or same_content(entry, local, found.st_size):
-        return Step.SKIP
-    if not features.keeps_mtime and not entry.checksums and _not_older(entry, found):
+    same_age = _same_version if features.keeps_mtime else _not_older
+    if same_age(entry, found) or same_content(entry, local, found.st_size):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
@@ -73,7 +72,7 @@ def _same_version(entry: Entry, found: os.stat_result) -> bool:
 
 
 def _not_older(entry: Entry, found: os.stat_result) -> bool:
-    return entry.size == found.st_size and entry.mtime is not None and entry.mtime >= int(found.st_mtime)
+    return entry.size == found.st_size and entry.mtime is not None and entry.mtime >= found.st_mtime
 
 
 def same_content(entry: Entry, local: Path, size: int) -> bool:

@@ -58,6 +58,10 @@ def test_a_changed_file_of_the_same_size_is_found(local: Path) -> None:
     assert plan_upload(local, local.stat(), entry(mtime=WHEN + 500, checksums=other), KEEPING, Rules()) is Step.REPLACE
 
 
+def test_without_a_kept_mtime_a_checksum_still_proves_equality(local: Path) -> None:
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN - 500, checksums=ADLER), PLAIN, Rules()) is Step.SKIP
+
+
 def test_without_mtime_and_checksum_a_download_is_done_again(local: Path) -> None:
     assert down(local, entry(mtime=None)) is Step.REPLACE
     assert down(local, entry(mtime=WHEN + 2)) is Step.REPLACE
@@ -68,6 +72,13 @@ def test_where_the_store_keeps_nothing_a_remote_file_that_is_not_older_is_equal(
     local: Path, shift: float, step: Step
 ) -> None:
     assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), PLAIN, Rules()) is step
+
+
+def test_a_change_in_the_very_second_of_the_upload_is_found(local: Path) -> None:
+    os.utime(local, (WHEN + 0.7, WHEN + 0.7))  # the server's times are whole seconds
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN - 3), PLAIN, Rules()) is Step.REPLACE
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN), PLAIN, Rules()) is Step.REPLACE
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN + 1), PLAIN, Rules()) is Step.SKIP
 
 
 def test_where_the_store_keeps_mtimes_a_newer_remote_file_is_not_equal(local: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -55,6 +55,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
+def kills(request: pytest.FixtureRequest, count: Callable[[int, int], int]) -> int:
+    """How often to kill."""
+    return count(10 if request.config.option.full else 4, 50)
+
+
+@pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A tree with depth, odd names, an empty file, an empty directory and a file of some megabytes."""
     root = tmp_path / "night 1"
@@ -64,7 +70,7 @@ def tree(tmp_path: Path) -> Path:
         "empty": b"",
         "plain.txt": b"plain\n",
         "sub/größe ∑ 日本.txt": b"unicode",
-        "sub/100% [a+b] #1?;c&d=e.txt": b"odd",
+        "sub/100% [a+b] #1 c&d=e,f@g.txt": b"odd",  # no ? and ;: wsgidav cuts the target of a MOVE there
         'sub/deeper/it\'s "quoted" $(x) `y` *.txt': b"quoted",
         "large.bin": random.Random(7).randbytes(3_000_000),
     }

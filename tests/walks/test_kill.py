@@ -3,7 +3,6 @@
 import random
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,12 +33,12 @@ def visible(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if MARK not in name}
 
 
-def test_of_get(place: Place, tree: Path, tmp_path: Path, rng: random.Random, count: Callable[[int, int], int]) -> None:
+def test_of_get(place: Place, tree: Path, tmp_path: Path, rng: random.Random, kills: int) -> None:
     place.run("put", "-r", f"{tree}/", "data")
     whole = files_below(tree)
     words = ["get", "-r", "home:data/", tmp_path / "back"]
     longest, killed = duration(place, [*words[:-1], tmp_path / "first"]), 0
-    for _ in range(count(5, 50)):
+    for _ in range(kills):
         killed += kill_at_random(place, words, rng, longest)
         if (tmp_path / "back").exists():
             seen = visible(files_below(tmp_path / "back"))
@@ -49,11 +48,11 @@ def test_of_get(place: Place, tree: Path, tmp_path: Path, rng: random.Random, co
     assert files_below(tmp_path / "back") == whole
 
 
-def test_of_put(place: Place, tree: Path, tmp_path: Path, rng: random.Random, count: Callable[[int, int], int]) -> None:
+def test_of_put(place: Place, tree: Path, tmp_path: Path, rng: random.Random, kills: int) -> None:
     whole = files_below(tree)
     longest, killed = duration(place, ["put", "-r", f"{tree}/", "first"]), 0
     words = ["put", "-r", f"{tree}/", "data"]
-    for _ in range(count(5, 50)):
+    for _ in range(kills):
         killed += kill_at_random(place, words, rng, longest)
         seen = visible(place.stored(f"{place.home}/data"))
         assert {name: whole[name] for name in seen} == seen
