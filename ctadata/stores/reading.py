@@ -52,14 +52,21 @@ class WebDAVReading:
         asked, changed since the last read, shorter than `start`).
         """
         with about(self._path):
-            if start == 0 and stop is None:
-                return self._ask(_Taking(self, sink, 0, None))
-            stop = self._clip(start, stop)
-            if stop is None:  # a file without a known size: all of it, from the beginning
-                return self._ask(_Taking(self, sink, 0, None))
-            if start >= stop:
-                return self._nothing(sink, start)
-            return self._range(sink, start, stop)
+            try:
+                return self._send(sink, start, stop)
+            except BaseException:
+                self._pool = None  # its connection is gone, and whoever closes us need not wait for it
+                raise
+
+    def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
+        if start == 0 and stop is None:
+            return self._ask(_Taking(self, sink, 0, None))
+        stop = self._clip(start, stop)
+        if stop is None:  # a file without a known size: all of it, from the beginning
+            return self._ask(_Taking(self, sink, 0, None))
+        if start >= stop:
+            return self._nothing(sink, start)
+        return self._range(sink, start, stop)
 
     def _clip(self, start: int, stop: int | None) -> int | None:
         """Where the range ends; open ranges are answered wrongly by XRootD and by some dCaches (its issue 7971)."""

@@ -31,7 +31,7 @@ class Holder:
 
 @contextmanager
 def opened(
-    kind: str, door: str, ca: Path, token: str, *, root: str = "/", retries: Retries = IMPATIENT
+    kind: str, door: str, ca: Path | None, token: str, *, root: str = "/", retries: Retries = IMPATIENT
 ) -> Iterator[Store]:
     """A store that is closed at the end."""
     profile = Profile(name="test", door=door, kind=kind, root=root, ca=ca)

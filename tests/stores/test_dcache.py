@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from stores.clients import opened
-from stores.suite import StoreSuite
+from stores.clients import Holder, opened
+from stores.suite import Bytes, StoreSuite
 
-from ctadata.sandbox import Sandbox
+from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, NotFound, StorageFull, TemporaryError
+from ctadata.http.client import Client
+from ctadata.http.message import Origin
+from ctadata.paths import RemotePath
+from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
+from ctadata.stores.dcache import dcache
+from ctadata.stores.webdav import WebDAVStore
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["redirects", "proxied"])
@@ -32,3 +38,132 @@ class TestSandbox(StoreSuite):
     @pytest.fixture
     def store(self, at_sandbox: Store) -> Store:
         return at_sandbox
+
+
+# --- what a door and its pools are sent
+
+
+A = RemotePath(("a",))
+
+
+@pytest.fixture
+def own_box() -> Iterator[Sandbox]:
+    with Sandbox(write_anywhere=True) as box:
+        yield box
+
+
+@pytest.fixture
+def store(own_box: Sandbox) -> Iterator[Store]:
+    with opened("dcache", own_box.door, own_box.ca, own_box.token()) as store:
+        yield store
+
+
+def test_an_upload_goes_to_a_pool_that_sees_no_login(own_box: Sandbox, store: Store) -> None:
+    written = store.write(A, Bytes(b"content", mtime=1e9 + 0.9), new=True)
+    assert written.digests == {"adler32": "0bcb02fc"}
+    door, pool = (seen for seen in own_box.seen if seen.method == "PUT")
+    assert (door.server, door.status, door.body_bytes) == ("door", 307, 0)
+    assert (door.header("X-OC-Mtime"), door.header("If-None-Match")) == ("1000000000", "*")
+    assert (door.header("Want-Digest"), pool.header("Want-Digest")) == ("adler32", "adler32")
+    assert (pool.status, pool.body_bytes) == (201, 7)
+    assert pool.header("Authorization") is None
+    assert {name.lower() for name, _ in pool.headers if name.lower().startswith("content-")} == {"content-length"}
+
+
+def test_a_taken_name_is_known_before_any_byte_is_sent(own_box: Sandbox, store: Store) -> None:
+    own_box.files.put("/a", b"old")
+    with pytest.raises(AlreadyExists) as caught:
+        store.write(A, Bytes(b"new"), new=True)
+    assert caught.value.path == "/a"
+    assert [seen.body_bytes for seen in own_box.seen if seen.method == "PUT"] == [0]
+    assert own_box.files.read("/a") == b"old"
+
+
+def test_listings_tell_checksum_and_locality(own_box: Sandbox, store: Store) -> None:
+    own_box.files.put("/lst/a", b"content", mtime=1e9)
+    own_box.files.entry("/lst/a").locality = "NEARLINE"
+    (found,) = (entry for entry in store.list(RemotePath(("lst",))) if not entry.is_directory)
+    assert (found.size, found.mtime, found.locality) == (7, 1e9, "NEARLINE")
+    assert found.checksums == {"adler32": "0bcb02fc"}
+    assert found == store.info(RemotePath(("lst", "a")))
+
+
+def test_a_file_whose_upload_goes_on_has_no_size(own_box: Sandbox, store: Store) -> None:
+    own_box.files.put("/a", b"content")
+    own_box.files.entry("/a").size = None
+    assert store.info(A).size is None
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def waiting(own_box: Sandbox, waits: list[float]) -> Iterator[WebDAVStore]:
+    """The store, which writes down how long it would have waited."""
+    client = Client(trusted=[Origin.of(own_box.door)], credentials=Holder(own_box.token()), ca=own_box.ca)
+    store = WebDAVStore(client, own_box.door, root=RemotePath(), dialect=dcache(), wait=waits.append)
+    yield store
+    store.close()
+
+
+def test_a_digest_that_is_there_is_not_waited_for(own_box: Sandbox, waiting: WebDAVStore, waits: list[float]) -> None:
+    own_box.files.put("/a", b"content")
+    assert waiting.digests(A) == {"adler32": "0bcb02fc"}
+    assert waits == []
+
+
+@pytest.mark.parametrize("late", [faults.LateChecksum(), faults.Status(404, "Not Found")])
+def test_a_digest_that_is_late_is_waited_for(
+    own_box: Sandbox, waiting: WebDAVStore, waits: list[float], late: faults.Fault
+) -> None:
+    own_box.files.put("/a", b"content")
+    own_box.faults.add("door", "HEAD", "/a", late, times=3)
+    assert waiting.digests(A) == {"adler32": "0bcb02fc"}
+    assert len(waits) == 3
+    assert waits == sorted(waits)
+
+
+def test_a_digest_that_never_comes_is_not_waited_for_long(
+    own_box: Sandbox, waiting: WebDAVStore, waits: list[float]
+) -> None:
+    own_box.files.put("/a", b"content")
+    own_box.faults.add("door", "HEAD", "/a", faults.LateChecksum())
+    assert waiting.digests(A) == {}
+    assert sum(waits) <= 2
+
+
+def test_a_file_that_is_not_there_has_no_digest(waiting: WebDAVStore, waits: list[float]) -> None:
+    with pytest.raises(NotFound) as caught:
+        waiting.digests(A)
+    assert caught.value.path == "/a"
+    assert sum(waits) <= 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (faults.Full(after=10), StorageFull),
+        (faults.Status(400, "Checksum mismatch (expected=[1:1], actual=[1:2])"), IntegrityError),
+        (faults.Cut(after=10), TemporaryError),
+    ],
+)
+def test_what_a_pool_says_to_an_upload(own_box: Sandbox, store: Store, fault: faults.Fault, error: type) -> None:
+    own_box.faults.add("pool", "PUT", "/a", fault)
+    with pytest.raises(error) as caught:
+        store.write(A, Bytes(b"x" * 100_000))
+    assert caught.value.path == "/a"
+
+
+def test_who_may_not_write_there_is_told_so() -> None:
+    with Sandbox() as box, opened("dcache", box.door, box.ca, box.token()) as store:
+        for act in (
+            lambda: store.write(A, Bytes(b"x")),
+            lambda: store.mkdir(A),
+        ):
+            with pytest.raises(Forbidden) as caught:
+                act()
+            assert caught.value.path == "/a"
+        store.mkdir(RemotePath.parse("/lst/users/ada"))
+        store.mkdir(RemotePath.parse("/lst/users"))

@@ -7,9 +7,23 @@ from collections.abc import Iterator
 import pytest
 from servers.real import RealServer
 from stores.clients import opened
-from stores.suite import StoreSuite
+from stores.odd_server import Answer, OddServer
+from stores.suite import Bytes, StoreSuite
 
-from ctadata.stores.base import Store
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, ServerTrouble, UsageError
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store, Written
+
+A = RemotePath(("a",))
+DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"
+
+
+def multistatus(href: str, props: str, *below: str) -> Answer:
+    """An answer that tells of `href`, with these properties, and of files below it."""
+    found = "<D:propstat><D:prop>{}</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
+    one = "<D:response><D:href>{}</D:href>" + found + "</D:response>"
+    rows = [one.format(href, props), *(one.format(child, "") for child in below)]
+    return Answer(207, {}, f'<D:multistatus xmlns:D="DAV:">{"".join(rows)}</D:multistatus>'.encode())
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +55,140 @@ class TestApache(StoreSuite):
     @pytest.fixture
     def store(self, at_apache: Store) -> Store:
         return at_apache
+
+
+# --- what is sent, and how odd answers are understood
+
+
+@pytest.fixture
+def server() -> Iterator[OddServer]:
+    with OddServer() as server:
+        yield server
+
+
+@pytest.fixture
+def store(server: OddServer) -> Iterator[Store]:
+    with opened("webdav", server.url, None, "token") as store:
+        yield store
+
+
+def sent(server: OddServer) -> list[str]:
+    return [f"{asked.method} {asked.target}" for asked in server.asked]
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_every_answer_that_means_uploaded(server: OddServer, store: Store, status: int) -> None:
+    server.answers["PUT /a%20b"] = [Answer(status, {"ETag": '"1"', "Digest": "adler32=00000001"})]
+    written = store.write(RemotePath(("a b",)), Bytes(b"content", mtime=1e9), new=True)
+    (asked,) = server.asked
+    assert asked.body == b"content"
+    assert asked.headers["If-None-Match"] == "*"
+    assert not {"Content-Type", "X-OC-Mtime", "Want-Digest"} & set(asked.headers)
+    assert written == Written({}, '"1"')  # a digest that was not asked for says nothing
+
+
+@pytest.mark.parametrize("status", [202, 206, 207])
+def test_a_success_that_does_not_mean_uploaded(server: OddServer, store: Store, status: int) -> None:
+    server.answers["PUT /a"] = [Answer(status)]
+    with pytest.raises(ServerTrouble, match="did not say"):
+        store.write(A, Bytes(b"x"))
+
+
+def test_an_upload_that_replaces_is_sent_without_a_condition(server: OddServer, store: Store) -> None:
+    server.answers["PUT /a"] = [Answer(204)]
+    store.write(A, Bytes(b"x"))
+    assert "If-None-Match" not in server.asked[0].headers
+
+
+def test_a_conflict_is_a_directory_in_the_way_or_one_that_is_missing(server: OddServer, store: Store) -> None:
+    server.answers["PUT /a"] = [Answer(409)]
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY), Answer(404)]
+    with pytest.raises(AlreadyExists):
+        store.write(A, Bytes(b"x"))
+    with pytest.raises(NotFound) as caught:
+        store.write(A, Bytes(b"x"))
+    assert caught.value.path == "/a"
+
+
+@pytest.mark.parametrize("taken", [405, 403, 400, 200, 201])
+def test_every_answer_that_may_mean_that_a_directory_exists(server: OddServer, store: Store, taken: int) -> None:
+    server.answers["MKCOL /a/"] = [Answer(taken)]
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    store.mkdir(A)
+    assert sent(server)[0] == "MKCOL /a/"
+
+
+def test_a_directory_that_may_not_be_made(server: OddServer, store: Store) -> None:
+    server.answers["MKCOL /a/"] = [Answer(403)]
+    with pytest.raises(Forbidden):
+        store.mkdir(A)
+
+
+def test_directories_are_made_from_the_top_down_where_need_be(server: OddServer, store: Store) -> None:
+    server.answers["MKCOL /a/b/c/"] = [Answer(409), Answer(201)]
+    server.answers["MKCOL /a/b/"] = [Answer(409), Answer(201)]
+    server.answers["MKCOL /a/"] = [Answer(201)]
+    store.mkdir(RemotePath(("a", "b", "c")))
+    assert sent(server) == [f"MKCOL /a/{rest}" for rest in ("b/c/", "b/", "", "b/", "b/c/")]
+
+
+def test_a_conflict_that_stays_is_an_error_and_not_a_loop(server: OddServer, store: Store) -> None:
+    for path in ("/a/b/", "/a/", "/"):
+        server.answers[f"MKCOL {path}"] = [Answer(409)]
+    with pytest.raises(NotFound):
+        store.mkdir(RemotePath(("a", "b")))
+    assert len(server.asked) == 3
+
+
+def test_a_full_directory_is_not_sent_a_delete(server: OddServer, store: Store) -> None:
+    """The server would take all that is in it along."""
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    server.answers["PROPFIND /a/"] = [multistatus("/a/", DIRECTORY, "/a/b"), multistatus("/a/", DIRECTORY)]
+    server.answers["DELETE /a/"] = [Answer(200)]
+    with pytest.raises(UsageError, match="not empty"):
+        store.delete(A)
+    assert "DELETE" not in " ".join(sent(server))
+    store.delete(A)
+    assert sent(server)[-1] == "DELETE /a/"
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_file_is_deleted_without_a_slash(server: OddServer, store: Store, status: int) -> None:
+    server.answers["PROPFIND /a"] = [multistatus("/a", "")]
+    server.answers["DELETE /a"] = [Answer(status)]
+    store.delete(A)
+    assert sent(server) == ["PROPFIND /a", "DELETE /a"]
+
+
+@pytest.mark.parametrize("status", [201, 204])
+def test_a_move_says_where_to_and_whether_it_replaces(server: OddServer, store: Store, status: int) -> None:
+    server.answers["MOVE /a"] = [Answer(status)]
+    store.move(A, RemotePath(("b",)), replace=False)
+    store.move(A, RemotePath(("b",)), replace=True)
+    moves = [asked.headers for asked in server.asked if asked.method == "MOVE"]
+    assert [(move["Destination"], move["Overwrite"]) for move in moves] == [
+        (f"{server.url}/b", "F"),
+        (f"{server.url}/b", "T"),
+    ]
+
+
+def test_a_move_onto_a_directory_is_never_sent(server: OddServer, store: Store) -> None:
+    server.answers["PROPFIND /b"] = [multistatus("/b/", DIRECTORY)]
+    with pytest.raises(AlreadyExists) as caught:
+        store.move(A, RemotePath(("b",)), replace=True)
+    assert caught.value.path == "/b"
+    assert sent(server) == ["PROPFIND /b"]
+
+
+def test_a_move_to_an_odd_name_is_looked_for(server: OddServer, store: Store) -> None:
+    server.answers["MOVE /a"] = [Answer(201)]
+    server.answers["PROPFIND /b%3B"] = [multistatus("/b%3B", ""), Answer(404)]
+    store.move(A, RemotePath(("b;",)), replace=False)
+    with pytest.raises(CtadataError, match="another name") as caught:
+        store.move(A, RemotePath(("b;",)), replace=False)
+    assert (caught.value.path, caught.value.retryable) == ("/b;", False)
+
+
+def test_no_digest_is_asked_of_a_server_that_knows_none(server: OddServer, store: Store) -> None:
+    assert store.digests(A) == {}
+    assert server.asked == []

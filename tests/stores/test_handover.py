@@ -1,0 +1,90 @@
+"""Items from one thread to another."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ctadata.stores.handover import AHEAD, handed_over
+
+
+def test_items_come_in_order_and_then_end() -> None:
+    def make(give) -> None:
+        for i in range(0, 1000, 10):
+            give(range(i, i + 10))
+
+    assert list(handed_over(make)) == list(range(1000))
+
+
+def test_nothing_is_made_before_it_is_asked_for() -> None:
+    made = threading.Event()
+    items = handed_over(lambda give: made.set())
+    assert not made.is_set()
+    assert list(items) == []
+    assert made.is_set()
+
+
+def test_what_breaks_the_making_comes_after_what_was_made() -> None:
+    def make(give) -> None:
+        give([1, 2])
+        raise KeyError("broken")
+
+    items = handed_over(make)
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(KeyError, match="broken"):
+        next(items)
+    with pytest.raises(StopIteration):
+        next(items)
+
+
+def test_an_item_is_there_before_the_next_is_made() -> None:
+    seen = threading.Event()
+
+    def make(give) -> None:
+        give([1])
+        assert seen.wait(10)
+        give([2])
+
+    items = handed_over(make)
+    assert next(items) == 1
+    seen.set()
+    assert next(items) == 2
+
+
+def test_the_maker_waits_for_a_slow_user() -> None:
+    made, ended = 0, threading.Event()
+
+    def make(give) -> None:
+        nonlocal made
+        for i in range(100):
+            give([i] * 100)
+            made += 100
+        ended.set()
+
+    items = handed_over(make)
+    next(items)
+    assert not ended.wait(0.05)
+    assert made <= 2 * AHEAD + 100  # what was taken at once, and what waits
+    assert len(list(items)) == 10_000 - 1
+    assert ended.is_set()
+
+
+@pytest.mark.parametrize("how", ["close", "drop"])
+def test_a_user_who_leaves_ends_the_making(how: str) -> None:
+    ended = threading.Event()
+
+    def make(give) -> None:
+        try:
+            while True:
+                give([1] * 100)
+        finally:
+            ended.set()
+
+    items = handed_over(make)
+    assert next(items) == 1
+    if how == "close":
+        items.close()  # type: ignore[attr-defined]
+    else:
+        del items
+    assert ended.wait(10)

@@ -1,0 +1,77 @@
+"""From a profile to its store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ctadata.config.profile import Profile
+from ctadata.errors import ConfigError
+from ctadata.http.client import Client
+from ctadata.http.message import Origin
+from ctadata.stores.opening import open_store, trusted_origins
+
+PROFILE = Profile(name="site", door="https://door.example:2880")
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    client = Client(trusted=[], credentials=None)
+    yield client
+    client.close()
+
+
+def test_a_dcache_is_known_for_what_it_can_do(client: Client) -> None:
+    features = open_store(PROFILE, client).features
+    assert (features.redirects, features.keeps_mtime, features.lists_checksums) == (True, True, True)
+    assert features.digests[0] == "adler32"
+    assert not features.atomic_put
+
+
+def test_of_any_webdav_server_nothing_is_expected(client: Client) -> None:
+    features = open_store(replace(PROFILE, kind="webdav"), client).features
+    assert (features.redirects, features.keeps_mtime, features.lists_checksums) == (False, False, False)
+    assert features.digests == ()
+    assert features.moves
+
+
+@pytest.mark.parametrize("kind", ["dcache", "webdav"])
+def test_the_profile_says_whether_uploads_are_whole_or_nothing(client: Client, kind: str) -> None:
+    assert open_store(replace(PROFILE, kind=kind, atomic_put=True), client).features.atomic_put
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "s3"},
+        {"kind": ""},
+        {"door": "door.example"},
+        {"door": "ftp://door.example"},
+        {"door": "https://user:secret@door.example"},
+        {"door": "https://door.example/dav"},
+        {"door": ""},
+    ],
+)
+def test_a_profile_that_names_no_store(client: Client, wrong: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="site") as caught:
+        open_store(replace(PROFILE, **wrong), client)
+    assert caught.value.hint
+    assert "secret" not in str(caught.value)
+
+
+def test_who_may_have_the_token() -> None:
+    profile = replace(PROFILE, frontend="https://door.example:3880", token_origins=("https://pool.example",))
+    assert trusted_origins(PROFILE) == {Origin("https", "door.example", 2880)}
+    assert trusted_origins(profile) == {
+        Origin("https", "door.example", 2880),
+        Origin("https", "door.example", 3880),
+        Origin("https", "pool.example", 443),
+    }
+
+
+@pytest.mark.parametrize("wrong", [{"frontend": "nowhere"}, {"token_origins": ("https://*.example",)}])
+def test_who_is_nobody_is_not_trusted(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="site"):
+        trusted_origins(replace(PROFILE, **wrong))
