@@ -1,0 +1,181 @@
+"""`from ctadata import direct`, as notebooks and scripts use it."""
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ctadata import direct
+from ctadata.direct import api
+from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, UsageError
+from ctadata.sandbox import Sandbox, faults
+
+HOME = "lst/users/ada"
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox whose profile and token are found in the environment; the working directory is empty."""
+    with Sandbox() as box:
+        config, token = tmp_path / "config.toml", tmp_path / "token"
+        config.write_text(box.profile_toml("sandbox"))
+        token.touch(mode=0o600)
+        token.write_text(box.token())
+        monkeypatch.setenv("CTADATA_CONFIG", str(config))
+        monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
+        monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        box.files.put("/lst/d/a b%.txt", b"spaced", mtime=1e9)
+        box.files.put("/lst/d/sub/f", b"f" * 10)
+        yield box
+
+
+def test_a_listing_is_of_paths_that_the_next_call_takes(box: Sandbox) -> None:
+    listed = direct.list_dir("lst/d")
+    assert sorted(listed) == ["lst/d/a b%.txt", "lst/d/sub/"]
+    assert direct.fetch_and_save_file(next(p for p in listed if p.endswith(".txt"))) == 6
+    assert Path("a b%.txt").read_bytes() == b"spaced"
+    assert direct.list_dir(listed[listed.index("lst/d/sub/")]) == ["lst/d/sub/f"]
+
+
+def test_listed_paths_also_know_kind_size_and_time(box: Sandbox) -> None:
+    by_name = {str(path): path for path in direct.list_dir("lst/d")}
+    file, folder = by_name["lst/d/a b%.txt"], by_name["lst/d/sub/"]
+    assert (file.kind, file.size, file.mtime) == ("file", 6, datetime.fromtimestamp(1e9, UTC))
+    assert (folder.kind, folder.size) == ("directory", None)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 7])
+def test_a_recursive_listing_has_everything_below_and_not_the_directory_itself(
+    box: Sandbox, threads: int | None
+) -> None:
+    listed = direct.list_dir("lst/d", recursive=True, n_threads=threads)
+    assert sorted(listed) == ["lst/d/a b%.txt", "lst/d/sub/", "lst/d/sub/f"]
+
+
+def test_fetching_gives_the_bytes_of_all_files(box: Sandbox) -> None:
+    assert direct.fetch_and_save_file_or_dir("lst/d", recursive=True) == 16
+    assert Path("d/sub/f").read_bytes() == b"f" * 10
+    assert direct.fetch_and_save_file_or_dir("lst/d", recursive=True) == 16  # equal already
+
+
+def test_a_file_is_saved_under_the_name_asked_for(box: Sandbox) -> None:
+    direct.fetch_and_save_file("lst/d/sub/f", "other")
+    direct.fetch_and_save_file(Path("lst/d/sub/f"), save_to_fn=Path("third"))
+    assert Path("other").read_bytes() == Path("third").read_bytes() == b"f" * 10
+
+
+def test_uploads_tell_where_the_file_is(box: Sandbox) -> None:
+    Path("latest.txt").write_text("latest")
+    assert direct.upload_file("latest.txt", "folder/new.md") == {
+        "path": f"{HOME}/folder/new.md",
+        "status": "uploaded",
+        "total_written": 6,
+    }
+    assert direct.upload_file(Path("latest.txt"), "folder/")["path"] == f"{HOME}/folder/latest.txt"
+    assert direct.upload_file("latest.txt", f"/{HOME}/abs")["path"] == f"{HOME}/abs"
+    assert direct.upload_file("latest.txt", "folder/new.md")["status"] == "unchanged"
+    Path("latest.txt").write_text("changed since")
+    assert direct.upload_file("latest.txt", "folder/new.md", no_clobber=True)["status"] == "kept"
+    assert box.files.read(f"/{HOME}/folder/new.md") == b"latest"
+    assert direct.upload_file("latest.txt", "folder/new.md")["status"] == "uploaded"
+
+
+def test_a_directory_goes_up_by_its_contents(box: Sandbox) -> None:
+    Path("tree/sub").mkdir(parents=True)
+    Path("tree/f").write_text("1")
+    Path("tree/sub/g").write_text("22")
+    uploads = direct.upload_dir("tree", "into")
+    assert sorted((u["path"], u["total_written"]) for u in uploads) == [
+        (f"{HOME}/into/f", 1),
+        (f"{HOME}/into/sub/g", 2),
+    ]
+    assert sorted(box.files.tree(f"/{HOME}/into")) == sorted(f"/{HOME}/into/{n}" for n in ("f", "sub/", "sub/g"))
+
+
+def test_many_files_are_all_tried_and_the_failures_told(box: Sandbox) -> None:
+    box.faults.add("door", "GET", "/lst/d/sub/f", faults.Status(403, "Forbidden"))
+    with pytest.raises(PartialFailure) as caught:
+        direct.fetch_and_save_file_or_dir("lst/d", recursive=True)
+    assert [error.path for error in caught.value.failures] == ["/lst/d/sub/f"]
+    assert caught.value.done == [6]
+    assert Path("d/a b%.txt").exists()
+    assert isinstance(caught.value, direct.PartialFailure)
+
+
+def test_one_file_raises_its_own_error(box: Sandbox) -> None:
+    with pytest.raises(NotFound):
+        direct.fetch_and_save_file("lst/nothing")
+    with pytest.raises(UsageError):
+        direct.fetch_and_save_file("lst/d")
+    with pytest.raises(NotFound):
+        direct.upload_file("nothing", "x")
+    with pytest.raises(NotADirectoryError):
+        direct.upload_dir("nothing", "x")
+    assert os.listdir() == []
+
+
+def test_the_exceptions_of_old_scripts_catch_ours(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(api.StorageException):
+        direct.fetch_and_save_file("lst/nothing")
+    with pytest.raises(api.DirectApiError):
+        direct.list_dir("lst/nothing")
+    monkeypatch.delenv("BEARER_TOKEN_FILE")
+    with pytest.raises(api.TokenError) as caught:
+        direct.list_dir("lst")
+    assert isinstance(caught.value, LoginNeeded)
+    assert "start-agent" in str(caught.value)
+    monkeypatch.setenv("CTADATA_DOOR", "not a door")
+    with pytest.raises(api.EnvironmentError):
+        direct.list_dir("lst")
+    assert issubclass(api.ClientSecretNotFound, CtadataError)
+
+
+def test_nothing_is_printed(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    direct.fetch_and_save_file_or_dir("lst/d", recursive=True)
+    Path("f").write_text("f")
+    direct.upload_file("f", "f")
+    with pytest.raises(CtadataError):
+        direct.list_dir("lst/nothing")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_module_is_found_under_its_own_name() -> None:
+    assert direct.direct is direct
+    assert direct.direct.upload_file is direct.upload_file
+    assert api.APIClient.list_dir is direct.list_dir
+
+
+def test_signatures_are_real_and_documented() -> None:
+    names = {
+        "list_dir": ["path", "recursive", "n_threads"],
+        "fetch_and_save_file": ["path", "save_to_fn"],
+        "fetch_and_save_file_or_dir": ["path", "recursive"],
+        "upload_file": ["local_fn", "path", "no_clobber"],
+        "upload_dir": ["local_dir", "path", "no_clobber"],
+    }
+    for name, parameters in names.items():
+        function = getattr(direct, name)
+        assert list(inspect.signature(function).parameters)[: len(parameters)] == parameters
+        assert inspect.getdoc(function)
+
+
+def test_importing_does_nothing(tmp_path: Path) -> None:
+    """No environment, no home, no files, no heavy libraries."""
+    code = (
+        "import sys; from ctadata import direct\n"
+        "heavy = {'pycurl', 'requests', 'rich', 'typer', 'segno', 'platformdirs'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    root = str(Path(direct.__file__).parents[2])
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": root}, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,77 @@
+"""Every code block of README and guides is executed, as it stands, at a sandbox."""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctadata.config.resolve import resolve
+from ctadata.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+PATIENCE = 120.0
+BY_THEMSELVES = {"bin/test\n"}  # what runs this very test
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of each fenced block."""
+    return re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A user at a sandbox that has what the pages speak of; a new virtual environment finds the libraries of ours."""
+    with Sandbox(approve=True) as box:
+        box.files.put("/lst/run1/events.h5", b"events")
+        box.files.put("/lst/run1/log/a.txt", b"log")
+        (tmp_path / "config.toml").write_text(box.profile_toml("sandbox"))
+        here = tmp_path / "here"
+        (here / "analysis").mkdir(parents=True)
+        (here / "analysis" / "a.py").write_text("pass\n")
+        (here / "results.txt").write_text("results\n")
+        env = {
+            **os.environ,
+            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "CTADATA_CONFIG": str(tmp_path / "config.toml"),
+            "CTADATA_PROFILE": "sandbox",
+            "PYTHONPATH": os.pathsep.join([sysconfig.get_path("purelib"), os.environ.get("PYTHONPATH", "")]),
+            "PIP_NO_DEPS": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this one the wrong way round: it switches the isolation off
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+        yield env
+        subprocess.run([sys.executable, "-m", "ctadata", "stop-agent"], env=env, capture_output=True, timeout=PATIENCE)
+
+
+def run(argv: list[str], text: str, env: dict[str, str], cwd: Path) -> None:
+    result = subprocess.run(argv, input=text, env=env, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE)
+    assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str, str], tmp_path: Path) -> None:
+    found = blocks(page)
+    assert found
+    for language, text in found:
+        if text in BY_THEMSELVES:
+            assert (ROOT / text.strip()).stat().st_mode & 0o111
+        elif language == "sh":
+            cwd = ROOT if "bin/demo" in text or "pip install ." in text else tmp_path / "here"
+            run(["bash", "-euo", "pipefail"], text, env, cwd)
+        elif language == "python":
+            run([sys.executable, "-"], text, env, tmp_path / "here")
+        elif language == "toml":
+            (tmp_path / "own.toml").write_text(text)
+            name = next(iter(tomllib.loads(text)["profiles"]))
+            assert resolve(name, env={}, config_file=tmp_path / "own.toml").profile.name == name
+        else:
+            pytest.fail(f"a block of {language}: nothing executes it")
