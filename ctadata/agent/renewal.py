@@ -49,6 +49,7 @@ class Renewal:
             found = load_token(self.places, self.profile)
             now = self.now()
             if found is not None and found.reveal() != known.reveal() and refresh_at(found, now, 0) > now + 1:
+                self._unsaved = None
                 return found
             return self.refresh(kept_secret)
 

@@ -213,8 +213,7 @@ def test_repr_holds_no_secret(profile):
     assert "hidden" not in repr(discover(profile, Secret("hidden")))
 
 
-@pytest.mark.full("provider")
-def test_a_certified_provider(provider, approve):
+def test_a_certified_provider(provider):
     """npm's oidc-provider: device flow through its own pages, rotation, reuse, revocation."""
     from ctadata.config.profile import Profile
 
@@ -224,7 +223,7 @@ def test_a_certified_provider(provider, approve):
     )
     issuer = discover(site)
     login = begin_device_login(issuer)
-    approve(login.verification_uri_complete, provider.ca)
+    provider.approve(login.verification_uri_complete)
     first = wait_for_login(issuer, login, stop=Event())
     second = issuer.refresh(first.refresh_token)
     assert second.token.issuer == provider.issuer

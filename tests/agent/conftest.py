@@ -1,0 +1,123 @@
+"""A sandbox whose tokens live for seconds, profiles of it, and the end of every agent that a test has started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from ctadata.agent import control
+from ctadata.agent.presence import read_state
+from ctadata.config.profile import Profile
+from ctadata.errors import CtadataError
+from ctadata.http.rest import Rest
+from ctadata.sandbox import Sandbox
+from ctadata.tokens.places import Places
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    """Its issuer approves at once; tokens live for 3 s, so that an agent refreshes about every second."""
+    with Sandbox(approve=True, interval=0, token_lifetime=3) as box:
+        yield box
+
+
+@pytest.fixture
+def profile_at() -> Iterator[Callable[..., Profile]]:
+    """`profile_at(box, ...)`: a profile that logs in there; the agents of all of them end with the test."""
+    made: list[Profile] = []
+
+    def make(box: Sandbox, **changes: object) -> Profile:
+        settings = {"name": "sandbox", "door": box.door, "issuer": box.issuer, "client_id": box.client_id, "ca": box.ca}
+        made.append(Profile(**{**settings, **changes}))
+        return made[-1]
+
+    yield make
+    for profile in made:
+        try:
+            control.stop(profile)
+        except CtadataError:
+            state = read_state(Places.of(profile.name))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(state.pid, signal.SIGKILL)
+            raise
+
+
+@pytest.fixture
+def profile(box: Sandbox, profile_at: Callable[..., Profile]) -> Profile:
+    return profile_at(box)
+
+
+@pytest.fixture
+def places(profile: Profile) -> Places:
+    places = Places.of(profile.name)
+    places.prepare()
+    return places
+
+
+@pytest.fixture
+def rest(box: Sandbox) -> Rest:
+    return Rest(ca=box.ca, timeouts=(5, 5))
+
+
+@pytest.fixture
+def until() -> Callable[..., object]:
+    """`until(probe)`: what a probe of another process gives once it gives something; there is no event to wait on."""
+
+    def wait(probe: Callable[[], object], timeout: float = 15.0) -> object:
+        ends, pause = time.monotonic() + timeout, Event()
+        while not (found := probe()):
+            assert time.monotonic() < ends, f"not within {timeout} s"
+            pause.wait(0.02)
+        return found
+
+    return wait
+
+
+@pytest.fixture
+def shown() -> list:
+    """`shown.append` shows a login to nobody; the list has those that were shown."""
+    return []
+
+
+class Clock:
+    """Local time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.time = 1_800_000_000.0
+        self.waits: list[float] = []
+        self.events: list[tuple[float, Callable[[], object]]] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def at(self, seconds: float, event: Callable[[], object]) -> None:
+        """Have something happen in so many seconds."""
+        self.events.append((self.time + seconds, event))
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.time += seconds
+        due = [event for moment, event in self.events if moment <= self.time]
+        self.events = [(moment, event) for moment, event in self.events if moment > self.time]
+        for event in due:
+            event()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def here() -> Path:
+    """Where the package lies."""
+    import ctadata
+
+    return Path(ctadata.__file__).parent

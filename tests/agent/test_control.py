@@ -1,0 +1,338 @@
+"""The agent as users have it: a real process that outlives its starter, refreshes, and ends when told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ctadata.agent import control, spawn
+from ctadata.agent.presence import claim, read_state
+from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.issuer import CONNECT
+from ctadata.tokens.kept import load_token
+from ctadata.tokens.sources import Sources
+
+TOKEN = f"{CONNECT}/token"
+
+
+@pytest.fixture
+def started(profile, shown):
+    return control.start(profile, show=shown.append)
+
+
+def published(places):
+    return places.token.read_text()
+
+
+def agents(places):
+    """The processes that hold the agent's lock open."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) == str(places.agent_lock):
+                found.add(int(link.parts[2]))
+        except OSError:
+            continue
+    return found
+
+
+class TestStart:
+    def test_a_good_token_and_a_living_agent(self, started, profile, places, box, shown):
+        assert started.running
+        assert len(shown) == 1
+        assert agents(places) == {started.pid}
+        assert load_token(places, profile).claim("preferred_username") == started.user == "ada"
+        assert started.token_file == places.token
+        assert (started.issuer, started.login_needed, started.last_error) == (box.issuer, False, "")
+        assert started.next_refresh < started.expires_at
+
+    def test_it_refreshes_ahead_of_expiry(self, started, profile, places, until):
+        """Looked at all the while: a valid token is there at every moment of several lives."""
+        first, seen = published(places), set()
+
+        def several():
+            control.get_token(profile, min_life=0)
+            assert control.status(profile).expires_at > time.time()
+            seen.add(published(places))
+            return len(seen - {first}) >= 3
+
+        until(several)
+        assert control.status(profile).running
+
+    def test_once_more_is_the_same_agent(self, started, profile, shown):
+        again = control.start(profile, show=shown.append)
+        assert again.pid == started.pid
+        assert len(shown) == 1
+
+    def test_two_at_once_are_one(self, profile, places, shown):
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: control.start(profile, show=shown.append), range(4)))
+        assert len({status.pid for status in found}) == 1
+        assert agents(places) == {found[0].pid}
+        assert len(shown) == 1
+
+    def test_an_earlier_login_is_used_again(self, started, profile, shown):
+        control.stop(profile)
+        assert control.start(profile, show=None).running
+        assert len(shown) == 1
+
+    def test_after_kill_9(self, started, profile, shown, until):
+        os.kill(started.pid, signal.SIGKILL)
+        until(lambda: not control.status(profile).running)
+        again = control.start(profile, show=None)
+        assert again.running
+        assert again.pid != started.pid
+
+    def test_nobody_can_approve(self, profile, places):
+        with pytest.raises(LoginNeeded):
+            control.start(profile, show=None)
+        assert agents(places) == set()
+
+    def test_a_profile_of_another_issuer_gets_an_agent_of_its_own(self, started, profile, profile_at, shown):
+        with Sandbox(approve=True, interval=0) as other:
+            again = control.start(profile_at(other), show=shown.append)
+            assert again.pid != started.pid
+            assert again.issuer == other.issuer
+            assert len(shown) == 2
+
+    def test_an_agent_that_cannot_renew_is_said(self, started, profile, box, until):
+        box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
+        until(lambda: control.status(profile).expires_at < time.time())
+        with pytest.raises(TemporaryError, match="Gone fishing"):
+            control.start(profile, show=None)
+
+    def test_from_python_the_caller_is_neither_forked_nor_ended(self, profile, places, shown):
+        """A buffer that is full would come out twice, and handlers at exit run twice, were the caller forked."""
+        script = (
+            "import atexit, sys; from pathlib import Path; from ctadata.agent import control\n"
+            "from ctadata.config.profile import Profile\n"
+            "sys.stdout.write('once '); atexit.register(lambda: sys.stdout.write('ended '))\n"
+            f"p = Profile(name='sandbox', door='x', issuer={profile.issuer!r}, client_id={profile.client_id!r},"
+            f" ca=Path({str(profile.ca)!r}))\n"
+            "sys.stdout.write(f'{control.start(p, show=lambda login: None).running} ')\n"
+        )
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+        assert (ran.stdout, ran.stderr) == (
+            "once True ended ",
+            "",
+        )  # and its pipes are closed: the agent has none of them
+        assert agents(places)
+
+
+class TestTheProcess:
+    def test_it_is_apart_from_its_starter(self, started):
+        process = Path(f"/proc/{started.pid}")
+        assert os.getsid(started.pid) not in (os.getsid(0), started.pid)  # in a session of its own, and not its leader
+        assert os.readlink(process / "cwd") == "/"
+        assert {os.readlink(process / "fd" / str(fd)) for fd in (0, 1, 2)} == {os.devnull}
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        assert int(parent) != os.getpid()
+
+    def test_it_has_little_of_the_environment(self, profile, shown, monkeypatch):
+        monkeypatch.setenv("BEARER_TOKEN", "in-the-environment")
+        monkeypatch.setenv("CTADATA_CLIENT_SECRET", "in-the-environment")
+        monkeypatch.setenv("SOMETHING_ELSE", "in-the-environment")
+        started = control.start(profile, show=shown.append)
+        environment = Path(f"/proc/{started.pid}/environ").read_text()
+        assert "HOME=" in environment
+        assert "in-the-environment" not in environment
+
+    def test_it_works_where_the_package_is_not_installed(self, profile, places, here, monkeypatch):
+        monkeypatch.setenv("PYTHONPATH", "relative")
+        made = spawn._environment({"PYTHONPATH": "relative", "PATH": "p"})["PYTHONPATH"].split(os.pathsep)
+        assert made == [str(Path("relative").absolute()), str(here.parent)]
+
+    def test_one_that_cannot_start_says_why(self, profile, places, shown, monkeypatch):
+        monkeypatch.setattr(sys, "executable", "")
+        with pytest.raises(ConfigError, match="interpreter"):
+            control.start(profile, show=shown.append)
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(CtadataError, match="did not start: it said nothing"):
+            control.start(profile, show=shown.append)
+
+    def test_one_without_token_does_not_start(self, profile, places):
+        with pytest.raises(LocalError, match="no token to begin with"):
+            spawn.spawn(profile, places)
+
+    def test_one_that_takes_too_long_is_given_up(self, profile, places, shown, monkeypatch, tmp_path):
+        slow = tmp_path / "slow"
+        slow.write_text("#!/bin/sh\nexec sleep 60\n")
+        slow.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(slow))
+        monkeypatch.setattr(spawn, "PATIENCE", 0.2)
+        with pytest.raises(TimedOut, match="did not start"):
+            control.start(profile, show=shown.append)
+
+
+class TestStop:
+    def test_it_is_gone_and_the_login_stays(self, started, profile, places):
+        kept = {path.name for path in places.folder.iterdir()}
+        assert control.stop(profile)
+        assert agents(places) == set()
+        assert not control.status(profile).running
+        assert {path.name for path in places.folder.iterdir()} == kept  # no stop file, nothing removed
+        assert control.start(profile, show=None).running
+
+    def test_none_is_running(self, profile, places):
+        before = list(places.folder.iterdir())
+        assert not control.stop(profile)
+        assert list(places.folder.iterdir()) == before
+
+    def test_twice(self, started, profile):
+        assert control.stop(profile)
+        assert not control.stop(profile)
+
+    def test_a_refresh_is_not_broken_off(self, started, profile, places, box):
+        """Its answer may hold the only refresh token that is good for anything."""
+        rule = box.faults.add("issuer", "POST", TOKEN, faults.Delay(), times=1)
+        assert rule.reached.wait(10)
+        with ThreadPoolExecutor(1) as pool:
+            stopped = pool.submit(control.stop, profile)
+            old = published(places)
+            assert not stopped.done()
+            rule.release()
+            assert stopped.result(10)
+        assert published(places) != old
+        assert control.start(profile, show=None).running
+
+    def test_one_on_another_host_is_named(self, profile, places, started):
+        os.kill(started.pid, signal.SIGKILL)
+        with claim(places) as presence:
+            presence.tell(dataclasses.replace(read_state(places), host="login-node-7"))
+            with pytest.raises(LocalError, match="login-node-7"):
+                control.stop(profile)
+        places.agent_state.unlink()
+
+    def test_no_other_process_is_ended(self, profile, places, started, monkeypatch):
+        """The lock is held, but the process that the state names is a later one of that number."""
+        os.kill(started.pid, signal.SIGKILL)
+        monkeypatch.setattr(control, "STOP_PATIENCE", 0.1)
+        with (
+            subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander,
+            claim(places) as presence,
+        ):
+            presence.tell(dataclasses.replace(read_state(places), pid=bystander.pid))
+            with pytest.raises(TimedOut, match=str(bystander.pid)):
+                control.stop(profile)
+            presence.tell(dataclasses.replace(read_state(places), pid=2**22 + 1))
+            with pytest.raises(TimedOut):
+                control.stop(profile)
+            assert bystander.poll() is None
+
+    def test_a_kernel_without_pidfd(self, started, profile, monkeypatch):
+        def missing(pid):
+            raise OSError(38, "Function not implemented")
+
+        monkeypatch.setattr(os, "pidfd_open", missing)
+        assert control.stop(profile)
+
+
+class TestStatus:
+    def test_nothing_yet(self, profile):
+        status = control.status(profile)
+        assert not status.running
+        assert status.login_needed
+        assert (status.pid, status.expires_at, status.next_refresh, status.last_error) == (None, None, None, "")
+
+    def test_it_touches_nothing(self, profile, tmp_path, monkeypatch):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        control.status(profile)
+        assert not (tmp_path / "state").exists()
+
+    def test_as_json(self, started, places):
+        told = started.as_json()
+        assert json.loads(json.dumps(told)) == told
+        assert told["schema"] == 1
+        assert told["expires_at"].endswith("Z")
+        assert told["expires_at"][10] == "T"
+        assert told["token_file"] == str(places.token)
+        assert published(places) not in json.dumps(told)
+
+    def test_a_login_that_is_over_is_said_and_nothing_deleted(self, started, profile, places, box, until):
+        box.revoke_sessions()
+        ended = until(lambda: (status := control.status(profile)).login_needed and not status.running and status)
+        assert "Token is not active" in ended.last_error
+        assert "start-agent -P sandbox" in ended.last_error
+        assert places.token.exists()
+        assert places.login.exists()
+        with pytest.raises(LoginNeeded):
+            control.start(profile, show=None)
+
+    def test_a_new_login_mends_it(self, started, profile, box, until, shown):
+        box.revoke_sessions()
+        until(lambda: (status := control.status(profile)).login_needed and status.expires_at < time.time() + 1)
+        control.get_token(profile, show=shown.append)
+        assert len(shown) == 2
+        status = control.status(profile)
+        assert (status.login_needed, status.last_error) == (False, "")
+
+    def test_an_outage_is_said_and_got_over(self, started, profile, places, box, until):
+        rule = box.faults.add("issuer", "POST", TOKEN, faults.Status(500, "Oops", b"<html>"))
+        troubled = until(lambda: (status := control.status(profile)).last_error and status)
+        assert "500 Oops" in troubled.last_error
+        assert troubled.running
+        assert not troubled.login_needed
+        rule.remove()
+        old = published(places)
+        until(lambda: not control.status(profile).last_error and published(places) != old)
+
+    def test_a_wrong_client_ends_it_with_words(self, started, profile, box, until):
+        body = json.dumps({"error": "invalid_client", "error_description": "Gone"}).encode()
+        box.faults.add("issuer", "POST", TOKEN, faults.Status(401, "Unauthorized", body))
+        ended = until(lambda: (status := control.status(profile)).last_error and not status.running and status)
+        assert "invalid_client: Gone" in ended.last_error
+        assert not ended.login_needed
+
+    def test_files_that_others_can_reach_are_said(self, started, profile, places):
+        control.stop(profile)
+        places.token.chmod(0o644)
+        assert "others can read" in control.status(profile).last_error
+
+
+def test_an_agent_whose_files_were_removed_ends(started, places, until):
+    for path in places.folder.iterdir():
+        path.unlink()
+    places.folder.rmdir()
+    until(lambda: not Path(f"/proc/{started.pid}").exists() or "Z" in Path(f"/proc/{started.pid}/stat").read_text())
+
+
+class TestGetToken:
+    def test_once_without_an_agent(self, profile, places, shown):
+        token = control.get_token(profile, show=shown.append)
+        assert token.life_left(time.time()) > 0
+        assert agents(places) == set()
+        assert len(shown) == 1
+        assert control.get_token(profile, min_life=0.1) == token
+
+    def test_a_token_that_never_lives_so_long(self, profile, shown, box):
+        """Tokens live for 3 s here: who asks for 60 gets one with half its life left, and not a refresh each time."""
+        token = control.get_token(profile, show=shown.append, min_life=60)
+        assert control.get_token(profile, min_life=60) == token
+
+    def test_the_agents(self, started, profile, places):
+        assert control.get_token(profile, min_life=0).reveal() == published(places)
+
+    def test_beside_the_agent_no_login_is_lost(self, started, profile, until):
+        """Both refresh, with tokens that rotate: under one lock."""
+        for _ in range(20):
+            control.get_token(profile, min_life=1e9)
+            control.get_token(dataclasses.replace(profile), min_life=1.49)
+        first = control.status(profile).next_refresh
+        until(lambda: control.status(profile).next_refresh > first)
+        assert control.status(profile).running
+
+    def test_it_is_what_a_transfer_uses(self, started, profile, until):
+        sources = Sources(profile, env={}, only_profile=True)
+        first = sources.bearer()
+        until(lambda: sources.bearer() != first)
+        assert sources.renew(first) not in (None, first)

@@ -1,0 +1,129 @@
+"""Login: the shortest way to a good token, once for all who ask; and the QR code."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from ctadata.agent.login import obtain, qr_code
+from ctadata.errors import CtadataError, LocalError, LoginNeeded, Stopped
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.issuer import CONNECT
+from ctadata.tokens.kept import load_login, load_token
+from ctadata.tokens.token import Secret
+
+TOKEN = f"{CONNECT}/token"
+
+
+@pytest.fixture
+def box():
+    with Sandbox(approve=True, interval=0) as box:
+        yield box
+
+
+def yes(token):
+    return True
+
+
+def no(token):
+    return False
+
+
+def test_a_first_login(profile, places, box, shown):
+    token = obtain(profile, places, good=yes, show=shown.append)
+    (login,) = shown
+    assert login.verification_uri.startswith(box.issuer)
+    assert load_token(places, profile) == token
+    assert load_login(places, profile).refresh_token is not None
+
+
+def test_what_is_there_and_good_costs_nothing(profile, places, box, shown):
+    first = obtain(profile, places, good=yes, show=shown.append)
+    before = len(box.seen)
+    assert obtain(profile, places, good=yes) == first
+    assert len(box.seen) == before
+
+
+def test_what_is_not_good_is_refreshed_without_a_person(profile, places, shown):
+    first = obtain(profile, places, good=yes, show=shown.append)
+    second = obtain(profile, places, good=no, show=shown.append)
+    assert first.reveal() != second.reveal()
+    assert len(shown) == 1
+
+
+def test_a_login_that_is_over_needs_a_person(profile, places, box, shown):
+    obtain(profile, places, good=yes, show=shown.append)
+    box.revoke_sessions()
+    with pytest.raises(LoginNeeded):
+        obtain(profile, places, good=no)
+    assert obtain(profile, places, good=no, show=shown.append)
+    assert len(shown) == 2
+
+
+def test_many_at_once_make_one_login(profile, places, shown):
+    with ThreadPoolExecutor(6) as pool:
+        tokens = pool.map(lambda _: obtain(profile, places, good=yes, show=shown.append), range(6))
+    assert len({token.reveal() for token in tokens}) == 1
+    assert len(shown) == 1
+
+
+def test_trouble_at_the_issuer_leaves_a_valid_token_in_use(profile, places, box, shown):
+    first = obtain(profile, places, good=yes, show=shown.append)
+    box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Busy"))
+    assert obtain(profile, places, good=no, show=shown.append) == first
+    with pytest.raises(CtadataError, match="503"):
+        obtain(profile, places, good=no, show=shown.append, now=lambda: first.expires_at + 1)
+    assert len(shown) == 1
+
+
+def test_nothing_is_left_of_a_login_that_was_stopped(profile_at, places, shown):
+    with Sandbox(interval=0) as box:
+        stop, profile = Event(), profile_at(box)
+        threading.Timer(0.2, stop.set).start()
+        with pytest.raises(Stopped):
+            obtain(profile, places, good=yes, show=shown.append, stop=stop)
+    assert load_login(places, profile) is None
+    assert load_token(places, profile) is None
+
+
+class TestConfidential:
+    @pytest.fixture
+    def box(self):
+        with Sandbox(approve=True, interval=0, confidential=True) as box:
+            yield box
+
+    def test_a_given_secret_is_kept_with_the_login(self, profile, places, box, shown):
+        obtain(profile, places, good=yes, secret=box.client_secret, show=shown.append)
+        assert load_login(places, profile).client_secret == Secret(box.client_secret)
+        assert obtain(profile, places, good=no)  # needs it, and nobody gives it
+
+    def test_a_secret_in_the_users_own_file_stays_there(self, profile_at, places, box, shown, tmp_path):
+        (tmp_path / "secret").write_text(box.client_secret + "\n")
+        profile = profile_at(box, client_secret_file=tmp_path / "secret")
+        obtain(profile, places, good=yes, show=shown.append)
+        assert load_login(places, profile).client_secret is None
+        assert box.client_secret not in "".join(path.read_text() for path in places.folder.iterdir())
+        assert obtain(profile, places, good=no)
+
+    def test_a_secret_in_the_environment(self, profile, places, box, shown, monkeypatch):
+        monkeypatch.setenv("CTADATA_CLIENT_SECRET", box.client_secret)
+        obtain(profile, places, good=yes, show=shown.append)
+        monkeypatch.delenv("CTADATA_CLIENT_SECRET")
+        assert obtain(profile, places, good=no)
+
+
+def test_an_unsafe_directory_is_refused_before_anything_is_asked(profile, places, box, shown):
+    places.folder.chmod(0o755)
+    with pytest.raises(LocalError, match="chmod 700"):
+        obtain(profile, places, good=yes, show=shown.append)
+    assert box.seen == []
+
+
+def test_a_qr_code_is_square_and_plain_text():
+    lines = qr_code("https://issuer.example.org/realms/a/device?user_code=ABCD-EFGH").splitlines()
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines[0]) in (2 * len(lines), 2 * len(lines) - 1)  # each character is one wide and two high
+    assert set("".join(lines)) == {" ", "█", "▀", "▄"}

@@ -1,0 +1,205 @@
+"""Renewal: one refresh for all who ask, the new login on disk first, and nothing lost where the disk is full."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from threading import Event
+
+import pytest
+
+from ctadata.agent.login import obtain
+from ctadata.agent.renewal import Renewal, chosen_secret
+from ctadata.errors import ConfigError, LocalError, LoginNeeded, Stopped, Unreachable
+from ctadata.http.rest import Rest
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.issuer import CONNECT
+from ctadata.tokens.files import write_private
+from ctadata.tokens.kept import Login, load_login, load_token, save_login
+from ctadata.tokens.locks import exclusive
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Secret, Token
+
+TOKEN = f"{CONNECT}/token"
+
+
+@pytest.fixture
+def box():
+    with Sandbox(approve=True, interval=0) as box:
+        yield box
+
+
+@pytest.fixture
+def token(profile, places, shown):
+    """A login has taken place."""
+    return obtain(profile, places, good=lambda token: False, show=shown.append)
+
+
+@pytest.fixture
+def renewal(profile, places, rest, token):
+    return Renewal(profile, places, rest)
+
+
+def refreshes(box):
+    return [seen for seen in box.seen if seen.target == TOKEN and seen.method == "POST"][1:]  # the first was the login
+
+
+def test_a_new_token_is_published_and_the_new_login_kept(renewal, profile, places, token):
+    before = load_login(places, profile)
+    renewed = renewal.renew(token)
+    assert renewed.reveal() != token.reveal()
+    assert load_token(places, profile) == renewed
+    assert load_login(places, profile).refresh_token != before.refresh_token
+    assert renewal.renew(renewed).reveal() != renewed.reveal()  # the rotated one works
+
+
+def test_another_process_has_just_done_it(renewal, box, token):
+    renewed = renewal.renew(token)
+    assert renewal.renew(token) == renewed
+    assert len(refreshes(box)) == 1
+
+
+RENEW = """
+import sys
+from pathlib import Path
+from ctadata.agent.renewal import Renewal
+from ctadata.config.profile import Profile
+from ctadata.http.rest import Rest
+from ctadata.tokens.places import Places
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Token
+folder, issuer, client_id, ca = sys.argv[1:]
+known = Token.read(sys.stdin.read())
+profile = Profile(name="sandbox", door="https://localhost", issuer=issuer, client_id=client_id, ca=Path(ca))
+print(Renewal(profile, Places(Path(folder)), Rest(ca=Path(ca))).renew(known).reveal())
+"""
+
+
+def test_eight_processes_at_once_make_one_refresh(box, profile, places, token):
+    argv = [sys.executable, "-c", RENEW, places.folder, profile.issuer, profile.client_id, profile.ca]
+    askers = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    with exclusive(places.login_lock):  # all have begun before the first may ask
+        for asker in askers:
+            asker.stdin.write(token.reveal())
+            asker.stdin.close()
+    answers = set()
+    for asker in askers:
+        with asker:
+            answers.add(asker.stdout.read().strip())
+    assert len(answers) == 1
+    assert answers == {load_token(places, profile).reveal()}
+    assert len(refreshes(box)) == 1
+
+
+def test_a_wait_for_the_lock_can_be_stopped(renewal, places, token):
+    stop = Event()
+    stop.set()
+    with exclusive(places.login_lock), pytest.raises(Stopped):
+        renewal.renew(token, stop)
+
+
+def test_the_login_is_kept_before_the_token(renewal, profile, places, box, token):
+    """The disk refuses the token: the rotated refresh token is safe, and what was granted is published later."""
+    before = load_login(places, profile)
+    places.token.unlink()
+    places.token.mkdir()
+    with pytest.raises(LocalError):
+        renewal.refresh(lambda profile, login: (None, False))
+    kept = load_login(places, profile)
+    assert kept.refresh_token != before.refresh_token
+    places.token.rmdir()
+    write_private(places.token, token.reveal())
+    renewed = renewal.renew(token)
+    assert load_token(places, profile) == renewed
+    assert len(refreshes(box)) == 1
+
+
+def test_a_full_disk_loses_no_rotated_login(renewal, profile, places, box, token):
+    """Even the login cannot be written: it stays in memory until it can."""
+    before = load_login(places, profile)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(LocalError):
+                renewal.renew(token)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert load_login(places, profile) == before
+    assert load_token(places, profile) == token
+    renewed = renewal.renew(token)
+    assert len(refreshes(box)) == 1  # the grant in memory, not a second question
+    assert load_login(places, profile).refresh_token != before.refresh_token
+    assert load_token(places, profile) == renewed
+
+
+def test_an_issuer_that_does_not_rotate(profile_at, shown):
+    with Sandbox(approve=True, interval=0, rotate=False) as box:
+        profile = profile_at(box)
+        places = Places.of(profile.name)
+        token = obtain(profile, places, good=lambda token: False, show=shown.append)
+        renewal = Renewal(profile, places, Rest(ca=box.ca))
+        for _ in range(3):
+            token = renewal.renew(token)
+
+
+def test_the_login_is_over(renewal, profile, places, box, token):
+    box.revoke_sessions()
+    before = load_login(places, profile)
+    with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox"):
+        renewal.renew(token)
+    assert load_login(places, profile) == before  # nothing is deleted
+    assert load_token(places, profile) == token
+
+
+def test_there_is_no_login(profile, places, rest):
+    with pytest.raises(LoginNeeded, match="start-agent"):
+        Renewal(profile, places, rest).renew(Token.read("t"))
+
+
+def test_a_login_that_cannot_be_renewed(renewal, profile, places, token):
+    save_login(places, Login(profile.issuer, profile.client_id, None))
+    with pytest.raises(LoginNeeded):
+        renewal.renew(token)
+
+
+def test_an_answer_that_was_lost_ends_a_rotating_login(renewal, box, token):
+    """Nothing that a client could do: the issuer has rotated, and takes the second question for a thief's."""
+    box.faults.add("issuer", "POST", TOKEN, faults.LostAnswer(), times=1)
+    with pytest.raises(Unreachable):
+        renewal.renew(token)
+    with pytest.raises(LoginNeeded, match="reuse"):
+        renewal.renew(token)
+
+
+class TestTheClientsSecret:
+    @pytest.fixture
+    def kept(self, profile):
+        return Login(profile.issuer, profile.client_id, Secret("r"), Secret("kept"))
+
+    @pytest.fixture
+    def with_file(self, box, profile_at, tmp_path):
+        write_private(tmp_path / "secret", "in file\n")
+        return profile_at(box, client_secret_file=tmp_path / "secret")
+
+    def test_the_order(self, profile, with_file, kept, monkeypatch):
+        assert chosen_secret(profile, None, None) == (None, False)
+        assert chosen_secret(profile, kept, None) == (Secret("kept"), True)
+        assert chosen_secret(with_file, kept, None) == (Secret("in file"), False)
+        monkeypatch.setenv("CTADATA_CLIENT_SECRET", "in environment")
+        assert chosen_secret(with_file, kept, None) == (Secret("in environment"), True)
+        assert chosen_secret(with_file, kept, "given") == (Secret("given"), True)
+
+    def test_its_file_is_missing_or_empty(self, with_file):
+        write_private(with_file.client_secret_file, " \n")
+        with pytest.raises(ConfigError, match="empty"):
+            chosen_secret(with_file, None, None)
+        with_file.client_secret_file.unlink()
+        with pytest.raises(LocalError, match="client_secret_file"):
+            chosen_secret(with_file, None, None)
+
+    def test_a_file_that_others_can_write_is_refused(self, with_file):
+        with_file.client_secret_file.chmod(0o666)
+        with pytest.raises(LocalError, match="others can write"):
+            chosen_secret(with_file, None, None)
