@@ -89,8 +89,9 @@ class Door:
             asked = json.loads(visit.exchange.body() or b"{}")
             caveats = [str(caveat) for caveat in asked.get("caveats", [])]
             lifetime = _seconds(str(asked.get("validity", "P1D")))
-        except (ValueError, AttributeError) as error:
-            raise LoginFailed(f"Bad request: {error}") from error
+        except (ValueError, AttributeError):
+            visit.exchange.reply(400, "Bad macaroon request", visit.usual())
+            return
         if lifetime > 7 * 86400:
             visit.exchange.reply(400, "Requested lifetime exceeds the maximum", visit.usual())
             return

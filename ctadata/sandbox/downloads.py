@@ -77,7 +77,9 @@ def _proxied(visit: Visit, node: Node) -> None:
     if ranges:
         length, extra, blocks = ranged(node, ranges)
         about = [pair for pair in about if pair[0] != extra[0]]
-        visit.exchange.stream(206, "Partial Content", [*about, extra, ("Content-Length", str(length))], blocks)
+        visit.exchange.stream(
+            206, "Partial Content", [*about, extra, ("Content-Length", str(length))], blocks
+        )
     else:
         size = node.size or 0
         blocks = read_range(node, 0, size)
@@ -85,9 +87,9 @@ def _proxied(visit: Visit, node: Node) -> None:
 
 
 def _page(visit: Visit, node: Node) -> None:
-    """A directory as a page for people: 200, no Content-Length; without the slash 302 to it."""
+    """A directory as a page for people: 200, no Content-Length; a GET without the slash is sent there by 302."""
     raw, _, query = visit.exchange.request.target.partition("?")
-    if not raw.endswith("/"):
+    if visit.method == "GET" and not raw.endswith("/"):
         where = visit.site.url() + raw + "/" + (f"?{query}" if query else "")
         visit.reply(302, [("Location", where)])
         return

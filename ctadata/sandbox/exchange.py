@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import time
@@ -116,7 +117,9 @@ class Exchange:
         return (self.request.header("Expect") or "").lower() == "100-continue"
 
     def body_arrived(self) -> bool:
-        """Whether a first byte of the body is here already."""
+        """Whether a first byte of the body is here already; what was sent while a fault held us surely is."""
+        if self.rules:
+            select.select([self.wire.socket], [], [], 0.05)
         self.wire.socket.settimeout(0)
         try:
             return bool(self.wire.reader.peek(1))
@@ -249,7 +252,9 @@ class Exchange:
                     self.reply(code, reason, headers, body)
                 case Redirect(location, code):
                     rule.reached.set()
-                    self.reply(code, "Found" if code == 302 else "Temporary Redirect", [("Location", location)])
+                    self.reply(
+                        code, "Found" if code == 302 else "Temporary Redirect", [("Location", location)]
+                    )
                 case _:
                     continue
             if self.answered:

@@ -189,6 +189,8 @@ class Incoming:
 
     def write(self, block: bytes) -> None:
         """Append a block."""
+        if not block:
+            return
         if self._file is None:
             self._file = self._path.open("xb", buffering=0)
         self._file.write(block)

@@ -98,7 +98,9 @@ class Sandbox:
 
         site = Site(self._namespace, homes, clock, lambda: self.door, start, redirect, overwrite)
         self._logins = logins
-        door = Listener("door", Door(site, logins, mint, options_style), self._spy, self.faults, authority.context)
+        door = Listener(
+            "door", Door(site, logins, mint, options_style), self._spy, self.faults, authority.context
+        )
         frontend = Listener("frontend", Frontend(logins, homes), self._spy, self.faults, authority.context)
         self._door_listener = door
         self._listeners = [issuer, door, frontend, *self._pool_listeners]
@@ -132,7 +134,7 @@ class Sandbox:
 
     def stop_door(self) -> None:
         """The door goes away: its port refuses connections."""
-        self._door_listener.stop()
+        self._door_listener.stop(patience=0)
 
     def start_door(self) -> None:
         """The door comes back on the same port, its cache of logins empty."""
@@ -146,7 +148,7 @@ class Sandbox:
 
     def stop_pool(self, index: int) -> None:
         """Pool `index` (0 or 1) goes away, with its movers."""
-        self._pool_listeners[index].stop()
+        self._pool_listeners[index].stop(patience=0)
         self._pools[index].movers.clear()
 
     def start_pool(self, index: int) -> None:

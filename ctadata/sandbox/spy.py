@@ -11,10 +11,10 @@ from dataclasses import dataclass
 class Seen:
     """One request as it came in, written down before the first byte of its answer goes out, or when it ended without.
 
-    `server` is door, pool1, pool2, issuer or frontend; `target` and `headers` are raw, in the order received;
-    `status` is None where no answer was given (but a LostAnswer's is what was lost); `body_bytes` is how much of the request's body had been read,
-    `answer_bytes` the Content-Length announced in the answer; `connection` numbers the TCP connections of the
-    whole sandbox; `at` is time.monotonic() in seconds.
+    `server` is door, pool1, pool2, issuer or frontend; `target` and `headers` are raw, in the order received; `status`
+    is None where no answer was given (but a LostAnswer's is what was lost); `body_bytes` is how much of the request's
+    body had been read, `answer_bytes` the Content-Length announced in the answer; `connection` numbers the TCP
+    connections of the whole sandbox; `at` is time.monotonic() in seconds.
     """
 
     server: str

@@ -59,10 +59,10 @@ class Caller:
         return made
 
     def socket(self, url: str) -> ssl.SSLSocket:
-        """A bare TLS connection to the origin of a URL; closed after the test."""
+        """A bare TLS connection to the origin of a URL, on which only a proper goodbye is an end; closed later."""
         parts = urlsplit(url)
         plain = socket.create_connection((parts.hostname, parts.port), timeout=10)
-        made = self.context.wrap_socket(plain, server_hostname=parts.hostname)
+        made = self.context.wrap_socket(plain, server_hostname=parts.hostname, suppress_ragged_eofs=False)
         self._opened.append(made)
         return made
 
@@ -78,7 +78,9 @@ class Caller:
         connection.request(method, target, body, dict(headers))
         return read(connection.getresponse())
 
-    def bare(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY) -> Reply:
+    def bare(
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY
+    ) -> Reply:
         """One request on a connection of its own, without a token."""
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -88,7 +90,9 @@ class Caller:
         finally:
             connection.close()
 
-    def door(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY) -> Reply:
+    def door(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY
+    ) -> Reply:
         """One request to the door, with ada's token."""
         return self.bare(method, self.box.door + path, body, {**self.bearer, **headers})
 
@@ -109,11 +113,17 @@ class Caller:
         wire = self.head("PUT", self.box.door + path, {**self.bearer, "Expect": "100-continue", **headers})
         return read(answer(wire))
 
-    def head(self, method: str, url: str, headers: Mapping[str, str] = EMPTY, more: bytes = b"") -> ssl.SSLSocket:
+    def head(
+        self, method: str, url: str, headers: Mapping[str, str] = EMPTY, more: bytes = b""
+    ) -> ssl.SSLSocket:
         """A connection on which the head of a request was sent, and `more` with it."""
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", *(f"{k}: {v}" for k, v in headers.items())]
+        lines = [
+            f"{method} {target} HTTP/1.1",
+            f"Host: {parts.netloc}",
+            *(f"{k}: {v}" for k, v in headers.items()),
+        ]
         wire = self.socket(url)
         wire.sendall("\r\n".join([*lines, "", ""]).encode() + more)
         return wire

@@ -185,7 +185,10 @@ def test_ranges_share_a_uuid_until_the_last_connection_closes(box, call):
 def test_a_closed_connection_ends_the_ranges(box, call):
     ticket = call.ticket(PATH)
     connection = call.connection(ticket)
-    assert call.on(connection, "GET", ticket.removeprefix(box.pools[0]), headers={"Range": "bytes=0-9"}).status == 206
+    assert (
+        call.on(connection, "GET", ticket.removeprefix(box.pools[0]), headers={"Range": "bytes=0-9"}).status
+        == 206
+    )
     connection.close()
     for _ in range(100):  # the pool learns of the end of a connection in its own time
         if call.bare("HEAD", ticket).status == 307:
@@ -261,6 +264,7 @@ def test_get_of_a_directory_is_a_page(box, call):
 def test_get_of_a_directory_without_slash_is_302_to_it(box, call):
     reply = call.door("GET", "/lst/data?x=1")
     assert (reply.status, reply["Location"]) == (302, f"{box.door}/lst/data/?x=1")
+    assert call.door("HEAD", "/lst/data").status == 200
 
 
 def test_conditions_on_get_are_not_honoured(call):
@@ -270,7 +274,11 @@ def test_conditions_on_get_are_not_honoured(call):
 
 def test_what_is_not_there(call):
     reply = call.door("GET", "/lst/no%20thing")
-    assert (reply.status, reply.reason, reply.body) == (404, "Not Found", b"Path not found: /lst/no%20thing\n")
+    assert (reply.status, reply.reason, reply.body) == (
+        404,
+        "Not Found",
+        b"Path not found: /lst/no%20thing\n",
+    )
     assert reply["Content-Type"] == "text/plain; charset=utf-8"
     page = call.door("GET", "/lst/nothing", headers={"Accept": "text/html"})
     assert (page.status, page["Content-Type"]) == (404, "text/html")

@@ -36,7 +36,9 @@ def stats(reply, index):
     """The properties of one response by status: {"200": {tag: element}, "404": ...}."""
     response = ET.fromstring(reply.body).findall(DAV + "response")[index]
     return {
-        stat.findtext(DAV + "status").split()[1]: {element.tag: element for element in stat.find(DAV + "prop")}
+        stat.findtext(DAV + "status").split()[1]: {
+            element.tag: element for element in stat.find(DAV + "prop")
+        }
         for stat in response.findall(DAV + "propstat")
     }
 
@@ -108,7 +110,14 @@ def test_depth(box, call):
 def test_an_empty_body_asks_for_seven_properties(call):
     reply = ask(call, "/lst/d/")
     file, directory = stats(reply, 1), stats(reply, 2)
-    names = ["creationdate", "getlastmodified", "displayname", "getcontenttype", "getcontentlength", "getetag"]
+    names = [
+        "creationdate",
+        "getlastmodified",
+        "displayname",
+        "getcontenttype",
+        "getcontentlength",
+        "getetag",
+    ]
     assert list(file["200"]) == [DAV + name for name in names]
     assert list(file["404"]) == [DAV + "resourcetype"]
     assert list(directory["404"]) == [DAV + "getcontentlength"]
@@ -165,7 +174,12 @@ def test_checksums_lists_all_that_are_known(call):
 
 @pytest.mark.parametrize(
     ("change", "locality"),
-    [({}, "ONLINE"), ({"broken": True}, "UNAVAILABLE"), ({"size": None}, "NONE"), ({"locality": "NEARLINE"}, "NEARLINE")],
+    [
+        ({}, "ONLINE"),
+        ({"broken": True}, "UNAVAILABLE"),
+        ({"size": None}, "NONE"),
+        ({"locality": "NEARLINE"}, "NEARLINE"),
+    ],
 )
 def test_file_locality(box, call, change, locality):
     for name, value in change.items():
@@ -195,5 +209,7 @@ def test_a_listing_may_be_empty_and_look_like_a_success(box, call):
 def test_five_thousand_entries(box, call):
     for number in range(5_000):
         box.files.put(f"/lst/many/{number}")
-    reply = ask(call, "/lst/many/", "D:resourcetype", "D:getcontentlength", "D:getlastmodified", "a:Checksums")
+    reply = ask(
+        call, "/lst/many/", "D:resourcetype", "D:getcontentlength", "D:getlastmodified", "a:Checksums"
+    )
     assert len(hrefs(reply)) == 5_001

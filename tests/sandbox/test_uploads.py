@@ -173,7 +173,11 @@ def test_an_upload_url_is_good_for_one_put(box, call):
     ticket = call.upload_ticket(PATH, {"Content-Length": "3"})
     assert call.bare("PUT", ticket, b"abc").status == 201
     again = call.bare("PUT", ticket, b"abc")
-    assert (again.status, again.reason, again["Location"]) == (307, "Request is no longer valid", box.door + PATH)
+    assert (again.status, again.reason, again["Location"]) == (
+        307,
+        "Request is no longer valid",
+        box.door + PATH,
+    )
 
 
 def test_chunked_uploads_are_taken(box, call):
