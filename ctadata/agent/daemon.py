@@ -53,7 +53,7 @@ def serve(profile: Profile, places: Places, ready: Callable[[Mapping[str, object
     """Be the agent of a profile, in this process, until SIGTERM or SIGINT, or until only a person can help (then why).
 
     ready: is told once, when the agent is in charge (`{"running": true}`), or another one is (false).
-    Must run in the main thread. Raises CtadataError where there is no good token to begin with.
+    Must run in the main thread. Raises CtadataError where there is no good token to begin with, and none comes.
     """
     stop = _stop_on_signals()
     presence = claim(places)
@@ -62,10 +62,12 @@ def serve(profile: Profile, places: Places, ready: Callable[[Mapping[str, object
         return None
     with presence:
         token = load_token(places, profile)
-        if token is None or token.life_left(time.time()) <= 0:
+        if token is None:
             raise LoginNeeded("there is no token to begin with")
         _log_to(places.agent_log)
         renewal = Renewal(profile, places, Rest(ca=profile.ca))
+        if token.life_left(time.time()) <= 0:
+            token = renewal.renew(token)
         teller = _Teller(profile, presence, stop, lambda: ready({"running": True}))
         try:
             return keep_fresh(token, renewal.renew, teller.tell, stop)

@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from ctadata.agent import control, spawn
+from ctadata.agent.login import obtain
 from ctadata.agent.presence import claim, read_state
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
-from ctadata.tokens.kept import load_token
+from ctadata.tokens.kept import load_token, save_token
+from ctadata.tokens.places import Places
 from ctadata.tokens.sources import Sources
 
 TOKEN = f"{CONNECT}/token"
@@ -56,18 +58,28 @@ class TestStart:
         assert (started.issuer, started.login_needed, started.last_error) == (box.issuer, False, "")
         assert started.next_refresh < started.expires_at
 
-    def test_it_refreshes_ahead_of_expiry(self, started, profile, places, until):
+    def test_it_refreshes_ahead_of_expiry(self, profile_at, shown, until):
         """Looked at all the while: a valid token is there at every moment of several lives."""
-        first, seen = published(places), set()
+        with Sandbox(approve=True, interval=0, token_lifetime=5) as box:
+            profile, seen = profile_at(box), set()
+            control.start(profile, show=shown.append)
 
-        def several():
-            control.get_token(profile, min_life=0)
-            assert control.status(profile).expires_at > time.time()
-            seen.add(published(places))
-            return len(seen - {first}) >= 3
+            def several():
+                status = control.status(profile)
+                assert status.expires_at > time.time()
+                seen.add(published(Places.of(profile.name)))
+                return len(seen) >= 3
 
-        until(several)
+            until(several)
+            assert control.stop(profile)
+
+    def test_an_expired_token_is_renewed_before_it_begins(self, profile, places, shown):
+        control.get_token(profile, show=shown.append)
+        old = load_token(places, profile)
+        save_token(places, profile, dataclasses.replace(old, received=old.received - 3600))
+        spawn.spawn(profile, places)
         assert control.status(profile).running
+        assert load_token(places, profile).life_left(time.time()) > 0
 
     def test_once_more_is_the_same_agent(self, started, profile, shown):
         again = control.start(profile, show=shown.append)
@@ -307,29 +319,46 @@ def test_an_agent_whose_files_were_removed_ends(started, places, until):
 
 
 class TestGetToken:
+    @pytest.fixture
+    def box(self):
+        with Sandbox(approve=True, interval=0) as box:
+            yield box
+
     def test_once_without_an_agent(self, profile, places, shown):
         token = control.get_token(profile, show=shown.append)
         assert token.life_left(time.time()) > 0
         assert agents(places) == set()
         assert len(shown) == 1
-        assert control.get_token(profile, min_life=0.1) == token
+        assert control.get_token(profile) == token
 
-    def test_a_token_that_never_lives_so_long(self, profile, shown, box):
-        """Tokens live for 3 s here: who asks for 60 gets one with half its life left, and not a refresh each time."""
+    def test_one_that_ends_too_soon_is_refreshed(self, profile, shown):
         token = control.get_token(profile, show=shown.append, min_life=60)
-        assert control.get_token(profile, min_life=60) == token
+        later = token.expires_at - 70
+        assert control.get_token(profile, min_life=60, now=lambda: later) == token
+        assert control.get_token(profile, min_life=80, now=lambda: later) != token
 
-    def test_the_agents(self, started, profile, places):
+    def test_a_token_that_never_lives_so_long(self, profile, shown):
+        """Who asks for an hour, where tokens live for 300 s, gets one with half its life left."""
+        token = control.get_token(profile, show=shown.append, min_life=3600)
+        assert control.get_token(profile, min_life=3600, now=lambda: token.expires_at - 151) == token
+        assert control.get_token(profile, min_life=3600, now=lambda: token.expires_at - 149) != token
+
+    def test_nobody_can_approve(self, profile):
+        with pytest.raises(LoginNeeded, match="start-agent -P sandbox"):
+            control.get_token(profile)
+
+
+class TestBesideTheAgent:
+    def test_its_token_is_used(self, started, profile, places):
         assert control.get_token(profile, min_life=0).reveal() == published(places)
 
-    def test_beside_the_agent_no_login_is_lost(self, started, profile, until):
+    def test_no_login_is_lost(self, started, profile, places, until):
         """Both refresh, with tokens that rotate: under one lock."""
         for _ in range(20):
-            control.get_token(profile, min_life=1e9)
-            control.get_token(dataclasses.replace(profile), min_life=1.49)
-        first = control.status(profile).next_refresh
-        until(lambda: control.status(profile).next_refresh > first)
-        assert control.status(profile).running
+            obtain(profile, places, good=lambda token: False)
+        before = control.status(profile).next_refresh
+        until(lambda: control.status(profile).next_refresh > before)
+        assert control.status(profile).last_error == ""
 
     def test_it_is_what_a_transfer_uses(self, started, profile, until):
         sources = Sources(profile, env={}, only_profile=True)
