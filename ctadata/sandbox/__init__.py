@@ -30,6 +30,7 @@ Everyone may read everything; users may write under their own home `/lst/users/<
     overwrite=True, redirect=True    as dCache's own settings; redirect=False: the door carries all bytes itself
     http_pools=False        pools without TLS, known by their bare IP address
     options_style="dav"     or "cors": OPTIONS as of 12.0, an empty 200
+    rate_limit=False        True: 429 as of 11.2 (4 ms apart, three 401); "retry-after": with that header
     clock=time.time         every expiry and every stored time comes from it
 
 Faults are in `ctadata.sandbox.faults`; `box.faults.add(server, method, path, fault, times=None, skip=0)` returns a

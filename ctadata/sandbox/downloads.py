@@ -51,8 +51,9 @@ def _redirect(visit: Visit, node: Node) -> None:
 def pool_url(visit: Visit, mover: Mover) -> str:
     """Start a mover and tell where its pool answers: path, UUID, and the way back to the door."""
     origin = visit.site.start(mover)
+    path = quote(visit.path, errors="surrogateescape")
     reference = quote(visit.site.url(), safe="")
-    return f"{origin}{quote(visit.path)}?dcache-http-uuid={mover.uuid}&dcache-http-ref={reference}"
+    return f"{origin}{path}?dcache-http-uuid={mover.uuid}&dcache-http-ref={reference}"
 
 
 def _about(visit: Visit, node: Node) -> list[tuple[str, str]]:

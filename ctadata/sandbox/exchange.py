@@ -64,7 +64,7 @@ class Request:
     @cached_property
     def path(self) -> str:
         """The decoded path."""
-        return unquote(self.raw_path)
+        return unquote(self.raw_path, errors="surrogateescape")
 
     @cached_property
     def query(self) -> dict[str, list[str]]:
@@ -86,6 +86,7 @@ class Exchange:
     spy: Spy
     keep: bool = True
     answered: bool = False
+    status: int | None = None
     body_bytes: int = 0
     _body_done: bool = field(default=False, init=False)
     _incoming: Iterator[bytes] = field(init=False)
@@ -223,7 +224,7 @@ class Exchange:
         return headers, shaped(bare, self.rules, length)
 
     def _record(self, status: int | None, headers: Headers = ()) -> None:
-        self.answered = True
+        self.answered, self.status = True, status
         asked, wire = self.request, self.wire
         self.spy.record(
             Seen(

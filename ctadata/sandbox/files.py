@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from ctadata.sandbox.namespace import Namespace, NamespaceError, Node, read_range
 
 
@@ -18,6 +20,13 @@ class Files:
         incoming = self._namespace.writing(["adler32"])
         incoming.write(content)
         incoming.commit(node, mtime)
+        return node
+
+    def plant(self, directory: str, name: str, content: bytes = b"") -> Node:
+        """A file of a name as only a hostile server has: with slashes, `..`, anything; listed, not to be fetched."""
+        path = f"{directory}/{uuid.uuid4()}"
+        node = self.put(path, content)
+        self._namespace.disguise(path, name)
         return node
 
     def read(self, path: str) -> bytes:

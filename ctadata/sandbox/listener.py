@@ -43,6 +43,9 @@ class Limits:
     silent: bool = False
 
 
+DEFAULT_LIMITS = Limits()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -180,14 +183,14 @@ class Listener:
 
     def __init__(
         self, name: str, application: Application, spy: Spy, faults: Faults, context: ssl.SSLContext | None,
-        limits: Limits | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:  # fmt: skip
         self.name = name
         self.application = application
         self.spy = spy
         self.faults = faults
         self.context = context
-        self.limits = limits or Limits()
+        self.limits = limits
         self.stopping = threading.Event()
         self.port = 0
         self._open: dict[int, socket.socket] = {}

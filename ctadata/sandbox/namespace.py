@@ -141,6 +141,14 @@ class Namespace:
             now = self._clock()
             return siblings.setdefault(name, Node(mtime=now, created=now, content_type=content_type))
 
+    def disguise(self, path: str, name: str) -> None:
+        """Give what is at `path` any name whatever in its directory, even one no path leads to; NotFound."""
+        with self._lock:
+            siblings, old = self._parent(path)
+            if old not in siblings:
+                raise NotFound(path)
+            siblings[name] = siblings.pop(old)
+
     def remove(self, path: str) -> None:
         """Remove a file, or a directory with all in it; NotFound."""
         with self._lock:

@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from ctadata.sandbox.door import Door
 from ctadata.sandbox.faults import Faults
 from ctadata.sandbox.files import Files
 from ctadata.sandbox.frontend import Frontend
 from ctadata.sandbox.issuer import REALM, Client, Issuer, Policy
-from ctadata.sandbox.listener import Listener
+from ctadata.sandbox.limiter import RateLimited
+from ctadata.sandbox.listener import DEFAULT_LIMITS, Application, Limits, Listener
 from ctadata.sandbox.login import Logins, Trust
 from ctadata.sandbox.macaroons import Mint
 from ctadata.sandbox.movers import Mover
@@ -48,66 +50,71 @@ class Sandbox:
         interval: int | None = 1,
         rotate: bool = True,
         confidential: bool = False,
-        algorithm: str = "ES256",
+        algorithm: Literal["ES256", "RS256"] = "ES256",
         home: Sequence[str] = ("lst/users/{user}",),
         write_anywhere: bool = False,
         overwrite: bool = True,
         redirect: bool = True,
         http_pools: bool = False,
-        options_style: str = "dav",
+        options_style: Literal["dav", "cors"] = "dav",
+        rate_limit: bool | Literal["retry-after"] = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
+        self.client_id = CONFIDENTIAL_CLIENT if confidential else PUBLIC_CLIENT
+        self.client_secret = f"sandbox-{secrets.token_urlsafe(12)}+&="  # shows who forgets to encode it
         self.faults = Faults()
         self._spy = Spy()
-        self._clock = clock
-        self._home = tuple(home)
         self._folder = Path(tempfile.mkdtemp(prefix="ctadata-sandbox-"))
+        self._authority = make_authority(self._folder)
+        self.ca = self._authority.bundle
         self._namespace = Namespace(self._folder, clock)
         self.files = Files(self._namespace)
-        self.client_id = CONFIDENTIAL_CLIENT if confidential else PUBLIC_CLIENT
-        self.client_secret = secrets.token_urlsafe(12) + "+&="
-        authority = make_authority(self._folder)
-        self.ca = authority.bundle
-        homes = Homes(self._home, write_anywhere)
+        self._homes = Homes(tuple(home), write_anywhere)
         for name in dict.fromkeys([user, *users]):
-            self.files.mkdir(homes.of(name)[0])
+            self.files.mkdir(self._homes.of(name)[0])
 
+        self._listeners: list[Listener] = []
         self._signer = Signer(algorithm)
         policy = Policy(user, approve, token_lifetime, device_lifetime, interval, rotate)
         clients = [Client(PUBLIC_CLIENT), Client(CONFIDENTIAL_CLIENT, self.client_secret)]
         self._issuer = Issuer(lambda: self.issuer, clients, policy, self._signer, clock)
-        issuer = Listener("issuer", self._issuer, self._spy, self.faults, authority.context)
-        issuer.bind()
-        self.issuer = issuer.origin + REALM
-
-        mint = Mint("sandbox", clock)
-        logins = Logins(Trust(self.issuer, self._signer.keys, ()), mint, clock)
+        self.issuer = self._listen("issuer", self._issuer, tls=True).origin + REALM
         self._pools = [Pool(self._namespace, clock, SERVER) for _ in range(2)]
-        pool_context = None if http_pools else authority.context
         self._pool_listeners = [
-            Listener(f"pool{number}", pool, self._spy, self.faults, pool_context, LIMITS)
+            self._listen(f"pool{number}", pool, tls=not http_pools, limits=LIMITS)
             for number, pool in enumerate(self._pools, 1)
         ]
-        turns = itertools.cycle(range(len(self._pools)))
-
-        def start(mover: Mover) -> str:
-            turn = next(turns)
-            self._pools[turn].movers.start(mover)
-            return self._pool_listeners[turn].origin
-
-        site = Site(self._namespace, homes, clock, lambda: self.door, start, redirect, overwrite)
-        self._logins = logins
-        door = Listener(
-            "door", Door(site, logins, mint, options_style), self._spy, self.faults, authority.context
-        )
-        frontend = Listener("frontend", Frontend(logins, homes), self._spy, self.faults, authority.context)
-        self._door_listener = door
-        self._listeners = [issuer, door, frontend, *self._pool_listeners]
-        for listener in self._listeners[1:]:
-            listener.bind()
-        self.door, self.frontend = door.origin, frontend.origin
         self.pools = [listener.origin for listener in self._pool_listeners]
+        self._turns = itertools.cycle(range(len(self._pools)))
+        mint = Mint("sandbox", clock)
+        self._logins = Logins(Trust(self.issuer, self._signer.keys), mint, clock)
+        site = Site(
+            self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite
+        )
+        front: dict[str, Application] = {
+            "door": Door(site, self._logins, mint, options_style),
+            "frontend": Frontend(self._logins, self._homes),
+        }
+        if rate_limit:
+            front = {name: RateLimited(it, clock, rate_limit == "retry-after") for name, it in front.items()}
+        self._door_listener, frontend = [self._listen(name, it, tls=True) for name, it in front.items()]
+        self.door, self.frontend = self._door_listener.origin, frontend.origin
+
+    def _listen(
+        self, name: str, application: Application, tls: bool, limits: Limits = DEFAULT_LIMITS
+    ) -> Listener:
+        context = self._authority.context if tls else None
+        listener = Listener(name, application, self._spy, self.faults, context, limits)
+        listener.bind()
+        self._listeners.append(listener)
+        return listener
+
+    def _start_mover(self, mover: Mover) -> str:
+        """Give a mover to the pool whose turn it is; returns the pool's origin."""
+        turn = next(self._turns)
+        self._pools[turn].movers.start(mover)
+        return self.pools[turn]
 
     # ---- life
 
@@ -213,7 +220,7 @@ class Sandbox:
             "frontend": self.frontend,
             "issuer": self.issuer,
             "client_id": self.client_id,
-            "home": list(self._home),
+            "home": list(self._homes.templates),
             "ca": str(self.ca),
         }
 

@@ -98,6 +98,19 @@ def test_names_are_percent_encoded_but_for_a_few(box, call):
     ]
 
 
+def test_names_of_a_hostile_server(box, call):
+    for name in ("..", "/etc/passwd", "a\\b", "nul\0", "\udcff"):
+        box.files.plant("/lst/evil", name, b"x")
+    assert hrefs(ask(call, "/lst/evil", "D:getetag"))[1:] == [
+        "/lst/evil/..",
+        "/lst/evil/%2Fetc%2Fpasswd",
+        "/lst/evil/a%5Cb",
+        "/lst/evil/nul%00",
+        "/lst/evil/%FF",
+    ]
+    assert call.bare("GET", call.ticket("/lst/evil/%FF")).body == b"x"
+
+
 def test_depth(box, call):
     box.files.put("/lst/d/sub/2/3/4", b"")
     everything = ["/lst/d/", "/lst/d/one.txt", "/lst/d/sub/", "/lst/d/sub/2/", "/lst/d/sub/2/3/"]
