@@ -7,7 +7,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BufferedReader
@@ -78,7 +78,7 @@ class Request:
 
 @dataclass
 class Exchange:
-    """A request, the way to read its body and to answer it once."""
+    """A request, the way to read its body and to answer it once; `on_status` is told before the answer goes out."""
 
     wire: Wire
     request: Request
@@ -86,7 +86,7 @@ class Exchange:
     spy: Spy
     keep: bool = True
     answered: bool = False
-    status: int | None = None
+    on_status: Callable[[int | None], None] | None = None
     body_bytes: int = 0
     _body_done: bool = field(default=False, init=False)
     _incoming: Iterator[bytes] = field(init=False)
@@ -224,7 +224,9 @@ class Exchange:
         return headers, shaped(bare, self.rules, length)
 
     def _record(self, status: int | None, headers: Headers = ()) -> None:
-        self.answered, self.status = True, status
+        self.answered = True
+        if self.on_status is not None:
+            self.on_status(status)
         asked, wire = self.request, self.wire
         self.spy.record(
             Seen(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.listener import Application
@@ -50,9 +51,8 @@ class RateLimited:
             headers = [("Retry-After", "1")] if self._retry_after else []
             exchange.reply(429, "Too Many Requests", headers, b"Server is busy. Please try again later.")
             return
+        exchange.on_status = partial(self._count, address)
         self._inner.answer(exchange)
-        if exchange.status == 401:
-            self._failed(address)
 
     def _admit(self, address: str) -> bool:
         now = self._clock()
@@ -69,7 +69,9 @@ class RateLimited:
             client.free_at = now + (1.0 - used) / RATE
             return True
 
-    def _failed(self, address: str) -> None:
+    def _count(self, address: str, status: int | None) -> None:
+        if status != 401:
+            return
         now = self._clock()
         with self._lock:
             client = self._clients[address]
