@@ -77,22 +77,22 @@ def stop_agent(places: Places) -> bool:
     """As `stop`."""
     if not is_claimed(places):
         return False
-    state = read_state(places)
-    if state is None:
-        raise TemporaryError("the agent has not said yet which process it is", path=str(places.agent_state))
-    if state.host != this_host():
-        raise LocalError(f"the agent runs on {state.host}", hint="stop it there")
-    _terminate(state)
-    pause, ends = Event(), time.monotonic() + STOP_PATIENCE
+    pause, ends, told = Event(), time.monotonic() + STOP_PATIENCE, None
     while is_claimed(places):
+        state = read_state(places)
+        if state is not None and state.pid != told:  # an agent that has just begun has not said yet who it is
+            _terminate(state)
+            told = state.pid
         if time.monotonic() > ends:
-            raise TimedOut(f"the agent (process {state.pid}) does not end", hint=f"kill -9 {state.pid} does no harm")
+            raise TimedOut(f"the agent does not end (process {told})", hint=f"kill -9 {told} does no harm")
         pause.wait(0.02)
     return True
 
 
 def _terminate(state: State) -> None:
     """Send SIGTERM to the process of a running agent, and to no other that has got its number since."""
+    if state.host != this_host():
+        raise LocalError(f"the agent runs on {state.host}", hint="stop it there")
     with contextlib.suppress(ProcessLookupError), _held(state.pid) as process:
         if process_started(state.pid) != state.process_started:
             return

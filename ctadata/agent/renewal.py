@@ -15,7 +15,7 @@ from threading import Event
 
 from ctadata.agent.pace import refresh_at
 from ctadata.config.profile import Profile
-from ctadata.errors import ConfigError, LocalError, LoginNeeded
+from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
 from ctadata.http.rest import Rest
 from ctadata.tokens.answers import Grant
 from ctadata.tokens.files import read_discovered
@@ -76,6 +76,9 @@ class Renewal:
             return self.issuer(secret).refresh(refresh_token)
         except LoginNeeded as error:
             raise LoginNeeded(error.what, hint=login_hint(self.profile)) from None
+        except CtadataError:
+            self._issuer = None  # its endpoints may have moved
+            raise
 
 
 def keep_grant(profile: Profile, places: Places, grant: Grant, secret: Secret | None, before: Login | None) -> None:

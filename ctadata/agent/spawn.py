@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ctadata
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, TimedOut
 from ctadata.tokens.places import Places
@@ -20,7 +19,19 @@ PATIENCE = 60.0
 
 KEPT_VARIABLES = frozenset(
     {
-        *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"),
+        *(
+            "HOME",
+            "LANG",
+            "LC_ALL",
+            "LC_CTYPE",
+            "LD_LIBRARY_PATH",
+            "LOGNAME",
+            "PATH",
+            "PYTHONHOME",
+            "TMPDIR",
+            "TZ",
+            "USER",
+        ),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "X509_CERT_DIR"),
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
@@ -85,7 +96,7 @@ def _check_answer(said: str, places: Places) -> None:
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
     """The agent's environment; it finds this package where we did, also where it is not installed."""
     kept = {name: value for name, value in env.items() if name in KEPT_VARIABLES}
-    home = Path(ctadata.__file__).resolve().parent.parent
+    home = Path(__file__).resolve().parents[2]
     paths = [os.path.abspath(path) for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]  # noqa: PTH100
     if home.name not in ("site-packages", "dist-packages"):
         paths.append(str(home))

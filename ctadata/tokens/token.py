@@ -50,6 +50,10 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+FARTHEST = 6e10
+"""Seconds from 1970, in the year 3871: a time beyond that is a mistake, and could not always be written as a date."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """An access token.
@@ -145,7 +149,7 @@ def seconds(value: object) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < FARTHEST else None
 
 
 def _claims(text: str) -> Mapping[str, Any] | None:

@@ -17,9 +17,11 @@ import pytest
 from ctadata.agent import control, spawn
 from ctadata.agent.login import obtain
 from ctadata.agent.presence import claim, read_state
+from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
+from ctadata.tokens.files import write_private
 from ctadata.tokens.kept import load_token, save_token
 from ctadata.tokens.places import Places
 from ctadata.tokens.sources import Sources
@@ -241,6 +243,22 @@ class TestStop:
                 control.stop(profile)
             assert bystander.poll() is None
 
+    def test_one_that_has_not_said_yet_who_it_is(self, started, profile, places, monkeypatch):
+        """Its state is still that of an earlier agent: it is told to end once it has said."""
+        now = places.agent_state.read_text()
+        places.agent_state.unlink()
+        looks = []
+
+        def slowly(places):
+            looks.append(read_state(places))
+            if len(looks) == 3:
+                write_private(places.agent_state, now)
+            return looks[-1]
+
+        monkeypatch.setattr(control, "read_state", slowly)
+        assert control.stop(profile)
+        assert looks[:3] == [None] * 3
+
     def test_a_kernel_without_pidfd(self, started, profile, monkeypatch):
         def missing(pid):
             raise OSError(38, "Function not implemented")
@@ -365,3 +383,28 @@ class TestBesideTheAgent:
         first = sources.bearer()
         until(lambda: sources.bearer() != first)
         assert sources.renew(first) not in (None, first)
+
+
+def test_at_a_certified_provider(provider, until):
+    """npm's oidc-provider, with tokens of 4 s: login through its own pages, then refreshes with rotation."""
+    profile = Profile(
+        name="provider",
+        door="https://localhost",
+        issuer=provider.issuer,
+        client_id=provider.short_lived,
+        scope="openid offline_access storage.read:/",
+        ca=provider.ca,
+    )
+    try:
+        control.start(profile, show=lambda login: provider.approve(login.verification_uri_complete))
+        seen = set()
+
+        def several():
+            assert control.status(profile).expires_at > time.time()
+            seen.add(published(Places.of(profile.name)))
+            return len(seen) >= 4
+
+        until(several)
+        assert control.status(profile).last_error == ""
+    finally:
+        assert control.stop(profile)

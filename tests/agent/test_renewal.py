@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import resource
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from ctadata.agent.login import obtain
 from ctadata.agent.renewal import Renewal, chosen_secret
-from ctadata.errors import ConfigError, LocalError, LoginNeeded, Stopped, Unreachable
+from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, Stopped, Unreachable
 from ctadata.http.rest import Rest
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
@@ -151,6 +152,14 @@ def test_the_login_is_over(renewal, profile, places, box, token):
         renewal.renew(token)
     assert load_login(places, profile) == before  # nothing is deleted
     assert load_token(places, profile) == token
+
+
+def test_an_issuer_that_has_moved_is_found_again(renewal, box, token):
+    moved = dataclasses.replace(renewal.issuer(None), token_endpoint=f"{box.frontend}/old")
+    renewal._issuer = moved
+    with pytest.raises(CtadataError):
+        renewal.renew(token)
+    assert renewal.renew(token) != token
 
 
 def test_there_is_no_login(profile, places, rest):

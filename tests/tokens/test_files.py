@@ -54,6 +54,15 @@ def test_it_is_private_from_the_first_byte(tmp_path, monkeypatch):
     assert seen == [(0o600, "secret")]
 
 
+def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Else a power cut could leave an empty file under the name of the only refresh token."""
+    steps, fsync, replace = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: steps.append("fsync") or fsync(fd))
+    monkeypatch.setattr(Path, "replace", lambda self, target: steps.append("replace") or replace(self, target))
+    write_private(tmp_path / "token", "secret")
+    assert steps == ["fsync", "replace", "fsync"]
+
+
 def test_a_reader_sees_the_old_or_the_new_and_nothing_else(tmp_path):
     target, texts, seen, done = tmp_path / "token", ["a" * 20_000, "b" * 30_000], set(), threading.Event()
     write_private(target, texts[0])

@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from ctadata.config.profile import Profile
 from ctadata.errors import (
     Busy,
     ConfigError,
@@ -215,8 +216,6 @@ def test_repr_holds_no_secret(profile):
 
 def test_a_certified_provider(provider):
     """npm's oidc-provider: device flow through its own pages, rotation, reuse, revocation."""
-    from ctadata.config.profile import Profile
-
     scope = "openid offline_access storage.read:/"
     site = Profile(
         name="p", door="https://door", issuer=provider.issuer, client_id=provider.client_id, ca=provider.ca, scope=scope
