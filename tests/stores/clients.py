@@ -10,10 +10,12 @@ from pathlib import Path
 from ctadata.config.profile import Profile
 from ctadata.http.client import Client
 from ctadata.http.retries import Retries
+from ctadata.http.trust import Limits
 from ctadata.stores.base import Store
 from ctadata.stores.opening import open_store, trusted_origins
 
 IMPATIENT = Retries(first=0.01)
+USUAL = Limits()
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Holder:
 
 @contextmanager
 def opened(
-    kind: str, door: str, ca: Path | None, token: str, *, root: str = "/", retries: Retries = IMPATIENT
+    kind: str, door: str, ca: Path | None, token: str, *, root: str = "/", limits: Limits = USUAL
 ) -> Iterator[Store]:
     """A store that is closed at the end."""
     profile = Profile(name="test", door=door, kind=kind, root=root, ca=ca)
-    client = Client(trusted=trusted_origins(profile), credentials=Holder(token), ca=ca, retries=retries)
+    client = Client(
+        trusted=trusted_origins(profile), credentials=Holder(token), ca=ca, limits=limits, retries=IMPATIENT
+    )
     store = open_store(profile, client)
     try:
         yield store

@@ -11,6 +11,7 @@ from stores.suite import Bytes, StoreSuite
 from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, NotFound, StorageFull, TemporaryError
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
+from ctadata.http.trust import Limits
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
@@ -68,6 +69,15 @@ def test_an_upload_goes_to_a_pool_that_sees_no_login(own_box: Sandbox, store: St
     assert (pool.status, pool.body_bytes) == (201, 7)
     assert pool.header("Authorization") is None
     assert {name.lower() for name, _ in pool.headers if name.lower().startswith("content-")} == {"content-length"}
+
+
+def test_a_door_that_thinks_is_waited_for(own_box: Sandbox) -> None:
+    """Sent a byte of the body, a door carries all of it itself."""
+    own_box.faults.add("door", "PUT", "/a", faults.Delay(seconds=0.3), times=1)
+    limits = Limits(expect=0.01)
+    with opened("dcache", own_box.door, own_box.ca, own_box.token(), limits=limits) as store:
+        store.write(A, Bytes(b"content"))
+    assert [(seen.server[:4], seen.body_bytes) for seen in own_box.seen] == [("door", 0), ("pool", 7)]
 
 
 def test_a_taken_name_is_known_before_any_byte_is_sent(own_box: Sandbox, store: Store) -> None:

@@ -91,6 +91,12 @@ def test_paths_that_are_not_encoded_are_noticed_without_being_told(server: str) 
     assert names(parse(body, "/t/n")[0]) == names(parse(body, "/t/n", raw=True)[0])
 
 
+@pytest.mark.parametrize("at", ["/t/%41 b/", "/t/%2541%20b/"], ids=["as it is", "as it was asked for"])
+def test_a_collection_whose_own_path_is_not_encoded(at: str) -> None:
+    body = listing(response("/t/%41 b/%42 c"), at=at)
+    assert names(parse(body, "/t/%41 b", raw=True)[0]) == ["%42 c"]
+
+
 @pytest.mark.parametrize("server", LOST)
 def test_kind_size_time_and_tag_of_every_server(server: str) -> None:
     entries, itself = parse((FIXTURES / f"{server}-tree.xml").read_bytes(), "/t")
@@ -204,6 +210,7 @@ def test_the_collection_itself_may_be_refused() -> None:
         "/T/n/a",
         "a",
         "n/a",
+        "t/n/a",
         "../n/a",
         "",
         "https://elsewhere.example/t/other/a",

@@ -255,6 +255,14 @@ def test_a_pool_that_forgot_sends_us_to_the_door(box, at_box) -> None:
         assert gets(box) == ["door", "pool", "pool", "door", "pool"]
 
 
+def test_it_is_we_who_say_what_a_door_is_asked_for(box, at_box) -> None:
+    box.files.put("/other", b"x" * len(CONTENT))
+    with at_box.open(A) as reading:
+        assert read(reading, 0, 5) == CONTENT[:5]
+        box.faults.add("pool", "GET", "/a", faults.Redirect(f"{box.door}/other", 307), times=1)
+        assert read(reading, 5, 9) == CONTENT[5:9]
+
+
 def test_a_pool_that_is_gone_sends_us_to_the_door(box, at_box) -> None:
     with at_box.open(A) as reading:
         assert read(reading, 0, 5) == CONTENT[:5]

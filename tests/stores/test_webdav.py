@@ -152,6 +152,13 @@ def test_a_full_directory_is_not_sent_a_delete(server: OddServer, store: Store) 
     assert sent(server)[-1] == "DELETE /a/"
 
 
+def test_the_root_is_not_deleted_even_where_it_is_empty(server: OddServer, store: Store) -> None:
+    server.answers["PROPFIND /"] = [multistatus("/", DIRECTORY)]
+    with pytest.raises(UsageError):
+        store.delete(RemotePath())
+    assert "DELETE" not in " ".join(sent(server))
+
+
 @pytest.mark.parametrize("status", [200, 204])
 def test_a_file_is_deleted_without_a_slash(server: OddServer, store: Store, status: int) -> None:
     server.answers["PROPFIND /a"] = [multistatus("/a", "")]
