@@ -136,7 +136,9 @@ def _read_secret(secret: str | None, client: str | None) -> str | None:
 
 
 def _prompt(client: str | None) -> str:
-    return str(typer.prompt(f"Secret of the client {client} (not shown)", hide_input=True, err=True))
+    from getpass import getpass
+
+    return getpass(f"Secret of the client {client} (not shown): ", sys.stderr)
 
 
 def _asks_for_secret(error: ConfigError) -> bool:

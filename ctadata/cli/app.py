@@ -19,7 +19,7 @@ from ctadata.cli.sandbox import sandbox
 if TYPE_CHECKING:
     from typer.core import TyperGroup
 
-_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 88}
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 def command_line() -> TyperGroup:
@@ -75,12 +75,12 @@ def everywhere(
     """Files on CTA storage: log in once, then list, get and put, verified.
 
     \b
-      cta-data-direct start-agent                   log in; keeps the login fresh
-      cta-data-direct list lst                      what is there
-      cta-data-direct get lst/some/file.fits        a file, to here
-      cta-data-direct get -r lst/some/run out       a directory, to out/run
-      cta-data-direct put results.h5 papers/        to your home on the storage
-      cta-data-direct sandbox                       a small storage of your own, to try it
+      cta-data-direct start-agent               log in; keeps the login fresh
+      cta-data-direct list lst                  what is there
+      cta-data-direct get lst/some/file.fits    a file, to here
+      cta-data-direct get -r lst/some/run out   a directory, to out/run
+      cta-data-direct put results.h5 papers/    to your home on the storage
+      cta-data-direct sandbox                   a storage of your own, to try it
 
     Paths start from the root of the storage; only what put writes to starts
     from your home there. home:papers or '~/papers' is your home everywhere.

@@ -31,11 +31,11 @@ def get(
     """Get files, verified.
 
     \b
-      cta-data-direct get lst/some/file.fits             to here
-      cta-data-direct get lst/a.fits lst/b.fits out      to out/a.fits and out/b.fits
-      cta-data-direct get lst/some/file.fits copy.fits   under another name
-      cta-data-direct get -r lst/some/run out            to out/run/...
-      cta-data-direct get -r lst/some/run/ out           its contents, to out/...
+      cta-data-direct get lst/x/a.fits                to here
+      cta-data-direct get lst/x/a.fits lst/b.fits out to out/a.fits, out/b.fits
+      cta-data-direct get lst/x/a.fits copy.fits      under another name
+      cta-data-direct get -r lst/some/run out         to out/run/...
+      cta-data-direct get -r lst/some/run/ out        its contents, to out/...
 
     With two or more arguments the last one is always local ('.' for here).
     A file appears under its name when it is whole and verified. Files that are

@@ -58,7 +58,7 @@ def _invoke(arguments: Sequence[str]) -> int:
             command.invoke(context)
     except typer.Exit as end:
         return end.exit_code
-    except (typer.Abort, EOFError):
+    except EOFError:
         say("there is nobody to answer")
         return 1
     except Exception as error:

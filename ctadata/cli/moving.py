@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Work = Callable[[Session, Reporter], Summary]
 
+WORTH_A_RATE = 1 << 20
+"""Bytes below which a rate says nothing."""
+
 
 def move(common: Common, work: Work, *, token_file: Path | None, jobs: str | None) -> None:
     """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0."""
@@ -33,6 +36,8 @@ def move(common: Common, work: Work, *, token_file: Path | None, jobs: str | Non
         with choose(sys.stderr, quiet=common.quiet, verbose=verbose, env=os.environ) as reporter:
             summary = work(session, reporter)
         tell(summary, time.monotonic() - began, quiet=common.quiet)
+        if stop.is_set():
+            say("the same command goes on where this one ends")
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
@@ -54,7 +59,7 @@ def counts(summary: Summary, seconds: float) -> str:
     """`done 12 files (1.2 GiB in 41 s, 30.1 MiB/s); skipped 3 files, equal already; failed 2 files`."""
     words = []
     if summary.done:
-        speed = f", {amounts.rate(summary.size / seconds)}" if summary.size and seconds else ""
+        speed = f", {amounts.rate(summary.size / seconds)}" if summary.size >= WORTH_A_RATE and seconds else ""
         words.append(
             f"done {amounts.files(summary.done)} ({amounts.size(summary.size)} in {amounts.duration(seconds)}{speed})"
         )

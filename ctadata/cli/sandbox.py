@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 
 from ctadata.cli import options
 from ctadata.cli.output import data, say_raw
-from ctadata.cli.stopping import stopping
+from ctadata.cli.stopping import SIGNALS, signals_blocked
 from ctadata.errors import CtadataError, LocalError
 
 if TYPE_CHECKING:
@@ -58,14 +59,14 @@ def sandbox(
     """
     common = options.begin(ctx)
     with (
-        stopping() as stop,
+        signals_blocked(),
         _running(approve=approve, user=user, token_lifetime=token_lifetime) as box,
         _written(f'default = "sandbox"\n\n{box.profile_toml()}', write_config) as path,
     ):
         data(box.profile_toml().rstrip())
         if not common.quiet:
             say_raw(_welcome(path, approve=approve))
-        stop.wait()
+        signal.sigwait(SIGNALS)
 
 
 @contextlib.contextmanager

@@ -27,22 +27,31 @@ _SHOW_CURSOR = "\x1b[?25h"
 def stopping() -> Iterator[threading.Event]:
     """Gives the event that a signal sets; a run that was stopped by one ends with typer.Exit 130 or 143."""
     stop, over, got = threading.Event(), threading.Event(), list[int]()
-    waiter = threading.Thread(target=_wait, args=(stop, over, got), daemon=True)
+    with signals_blocked():
+        waiter = threading.Thread(target=_wait, args=(stop, over, got), daemon=True)
+        waiter.start()
+        try:
+            yield stop
+        except Stopped:
+            if not got:
+                raise
+        finally:
+            over.set()
+            signal.pthread_kill(waiter.ident or 0, signal.SIGTERM)
+            waiter.join()
+    if got:
+        say("stopped")
+        raise typer.Exit(128 + got[0])
+
+
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until somebody takes them with sigwait, or the block ends."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        waiter.start()
-        yield stop
-    except Stopped:
-        if not got:
-            raise
+        yield
     finally:
-        over.set()
-        signal.pthread_kill(waiter.ident or 0, signal.SIGTERM)
-        waiter.join()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if got:
-        say("stopped; the same command goes on from here")
-        raise typer.Exit(128 + got[0])
 
 
 def _wait(stop: threading.Event, over: threading.Event, got: list[int]) -> None:

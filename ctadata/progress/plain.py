@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -63,8 +64,9 @@ class PlainReporter:
         self._write(standing_line(self.tally.standing()))
 
     def _write(self, line: str) -> None:
-        self.stream.write(line + "\n")
-        self.stream.flush()
+        with contextlib.suppress(OSError, ValueError):  # that nobody reads it must not stop a transfer
+            self.stream.write(line + "\n")
+            self.stream.flush()
 
     def __enter__(self) -> Self:
         """Itself."""

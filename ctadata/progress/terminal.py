@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -63,7 +65,8 @@ class TerminalReporter:
         """A file ended."""
         self.tally.ended(outcome)
         if self.verbose:
-            self.live.console.print(Text(outcome_line(outcome)), soft_wrap=True)
+            with contextlib.suppress(OSError, ValueError):  # a terminal that is gone must not stop a transfer
+                self.live.console.print(Text(outcome_line(outcome)), soft_wrap=True)
 
     def __enter__(self) -> Self:
         """Start to draw."""
@@ -83,6 +86,8 @@ def draw(now: Standing) -> RenderableType:
 
 
 def _total(now: Standing) -> RenderableType:
+    if not now.planned:
+        return Text("looking …")
     grid = Table.grid(padding=(0, 2), expand=True)
     for width in (None, None, 1, None, None):
         grid.add_column(ratio=width, no_wrap=True)
@@ -91,7 +96,7 @@ def _total(now: Standing) -> RenderableType:
         f"{amounts.size(now.moved)} of {amounts.size(now.size)}",
         ProgressBar(total=max(now.size, 1), completed=now.moved),
         amounts.rate(now.rate),
-        f"{amounts.duration(now.left)} left",
+        f"{amounts.duration(now.left)} left" if math.isfinite(now.left) else "",
     )
     return grid
 

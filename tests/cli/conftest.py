@@ -1,0 +1,162 @@
+"""The command as a user has it: a process with pipes or a terminal, against a sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ctadata.sandbox import Sandbox
+
+COMMAND = [sys.executable, "-m", "ctadata"]
+PATIENCE = 30.0
+
+# the new process takes the terminal on its standard input as its own, so that ^C there reaches it
+OWN_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+class Terminal:
+    """A process on a terminal of its own; `expect` waits for what it shows."""
+
+    def __init__(self, arguments, env, cwd, rows=24, columns=80):
+        self.fd, slave = os.openpty()
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", OWN_TERMINAL, *COMMAND, *arguments],
+            stdin=slave, stdout=slave, stderr=slave, env=env, cwd=cwd, start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+        self.raw = ""
+
+    @property
+    def text(self):
+        """All that was shown so far, without colours and moves of the cursor."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw).replace("\r\n", "\n")
+
+    def expect(self, pattern, timeout=PATIENCE):
+        deadline = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.text)):
+            assert self._read(deadline - time.monotonic()), f"{pattern!r} does not come:\n{self.text[:3000]} ... {self.text[-500:]}"
+        return found
+
+    def send(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self, timeout=PATIENCE):
+        """Read until it has ended; gives the exit code."""
+        deadline = time.monotonic() + timeout
+        while self._read(deadline - time.monotonic()):
+            pass
+        return self.process.wait(max(0.1, deadline - time.monotonic()))
+
+    def _read(self, timeout):
+        if timeout <= 0 or not select.select([self.fd], [], [], timeout)[0]:
+            return False
+        with contextlib.suppress(OSError):  # EIO: the process has let go of its terminal
+            block = os.read(self.fd, 65536)
+            self.raw += block.decode(errors="replace")
+            return bool(block)
+        return False
+
+    def close(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        os.close(self.fd)
+
+
+@dataclass
+class Cli:
+    """Runs the command in `cwd` with `env` on top of the environment of the tests."""
+
+    cwd: Path
+    env: dict[str, str] = field(default_factory=dict)
+    open: list[Terminal] = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def environment(self, env):
+        return {**os.environ, **self.env, **(env or {})}
+
+    def __call__(self, *arguments, env=None, stdin=None, check=None):
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.cwd, env=self.environment(env), timeout=60, capture_output=True,
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
+        )  # fmt: skip
+        ended = Ended(done.returncode, os.fsdecode(done.stdout), done.stderr.decode())
+        assert "Traceback" not in ended.err
+        assert check is None or ended.code == check, ended
+        return ended
+
+    def start(self, *arguments, env=None, **options):
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)], cwd=self.cwd, env=self.environment(env),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+        )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def terminal(self, *arguments, env=None, **size):
+        env = {"TERM": "xterm-256color", **self.environment(env)}
+        self.open.append(Terminal([str(argument) for argument in arguments], env, self.cwd, **size))
+        return self.open[-1]
+
+
+@pytest.fixture
+def cli(tmp_path) -> Iterator[Cli]:
+    """The command, without any site."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    runner = Cli(folder)
+    yield runner
+    for terminal in runner.open:
+        terminal.close()
+    for process in runner.started:
+        if process.poll() is None:
+            process.kill()
+        with process:
+            pass
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """A sandbox, shared by the tests of a module: each uses names of its own."""
+    with Sandbox(approve=True) as box:
+        yield box
+
+
+@pytest.fixture
+def at_box(cli, box, tmp_path) -> Cli:
+    """The command, with the sandbox as its site, and a token for it."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
+    cli.env = {"CTADATA_CONFIG": str(settings), "BEARER_TOKEN": box.token(lifetime=600)}
+    return cli
+
+
+@pytest.fixture
+def place(request) -> str:
+    """A directory of this test's own in the sandbox's home, without slash in front."""
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    return f"lst/users/ada/{name}"

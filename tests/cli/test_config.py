@@ -1,0 +1,66 @@
+"""`config`: what it writes is true, can be read again, and holds no secret."""
+
+import json
+import tomllib
+
+from ctadata.config.keys import KEYS
+
+
+def test_the_output_is_a_file_of_settings(cli, tmp_path):
+    env = {"CTADATA_USER": 'o"hara', "CTADATA_JOBS": "3", "CTADATA_HTTP_POOLS": "1", "CTADATA_CA": str(tmp_path)}
+    out = cli("config", env=env, check=0).out
+    (table,) = tomllib.loads(out)["profiles"].values()
+    assert table["user"] == 'o"hara'
+    assert (table["jobs"], table["http_pools"], table["ca"]) == (3, True, str(tmp_path))
+    settings = tmp_path / "again.toml"
+    settings.write_text(out)
+    again = cli("config", "--json", env={"CTADATA_CONFIG": str(settings)}, check=0)
+    values = json.loads(again.out)["values"]
+    assert {key: values[key]["value"] for key in table} == table
+
+
+def test_each_value_says_where_it_comes_from(cli, tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[profiles.cscs]\nscope = "openid"\n')
+    out = cli("config", env={"CTADATA_CONFIG": str(settings), "CTADATA_JOBS": "3"}, check=0).out.splitlines()
+    assert "jobs = 3  # CTADATA_JOBS in the environment" in out
+    assert f'scope = "openid"  # {settings}' in out
+    assert 'client_id = "dcache-cta-cscs-ch-users"  # built in' in out
+    assert 'root = "/"  # default' in out
+    assert "# frontend is not set" in out
+    assert f"# file of settings: {settings}" in out
+    assert "# profile cscs (by: built in); known: cscs, cscs-dev" in out
+
+
+def test_json_is_one_object(cli):
+    out = cli("config", "--json", "-d", env={"CTADATA_JOBS": "3"}, check=0).out
+    assert out.count("\n") == 1
+    told = json.loads(out)
+    assert list(told)[0] == "schema"
+    assert (told["schema"], told["profile"], told["chosen_by"]) == (1, "cscs-dev", "command line")
+    assert told["values"]["jobs"] == {"value": 3, "origin": "CTADATA_JOBS in the environment"}
+    assert set(told["values"]) == {key.name for key in KEYS}
+    assert told["file_exists"] is False
+
+
+def test_secrets_are_hidden(cli):
+    env = {"BEARER_TOKEN": "hunter2", "CTADATA_CLIENT_SECRET": "hunter3"}
+    for arguments in (["config"], ["config", "--json"], ["config", "-v", "-v"]):
+        ended = cli(*arguments, env=env, check=0)
+        assert "BEARER_TOKEN" in ended.out
+        assert "hunter" not in ended.out + ended.err
+
+
+def test_all_keys_are_explained(cli):
+    out = cli("config", "--keys", check=0).out
+    for key in KEYS:
+        assert f"  {key.name} " in out
+        assert key.meaning in out
+    assert "  NO_COLOR " in out
+
+
+def test_a_variable_that_is_almost_ours_is_told_of(cli):
+    ended = cli("config", env={"CTADATA_JOB": "3"}, check=0)
+    line = "cta-data-direct: warning: CTADATA_JOB in the environment means nothing; did you mean CTADATA_JOBS?\n"
+    assert ended.err == line
+    assert cli("config", "-q", env={"CTADATA_JOB": "3"}, check=0).err == ""

@@ -1,0 +1,136 @@
+"""get and put from outside: where things go is told elsewhere; here: words, streams and exit codes."""
+
+import pytest
+
+from ctadata.sandbox import faults
+
+
+def test_there_and_back(at_box, box, place):
+    (at_box.cwd / "a.txt").write_bytes(b"hello")
+    put = at_box("put", "a.txt", f"/{place}/", check=0)
+    assert put.out == ""
+    assert put.err == "cta-data-direct: done 1 file (5 B in 0 s)\n"
+    get = at_box("get", f"{place}/a.txt", "b.txt", check=0)
+    assert (get.out, get.err) == ("", put.err)
+    assert (at_box.cwd / "b.txt").read_bytes() == b"hello"
+
+
+def test_trees_with_either_letter(at_box, box, place):
+    run = at_box.cwd / "run" / "sub"
+    run.mkdir(parents=True)
+    (run / "ü ;'.txt").write_bytes(b"1")
+    (at_box.cwd / "run" / "empty").write_bytes(b"")
+    at_box("put", "-R", "run", f"/{place}/", check=0)
+    at_box("get", "-r", f"{place}/run", "out", check=0)
+    assert (at_box.cwd / "out" / "run" / "sub" / "ü ;'.txt").read_bytes() == b"1"
+    assert (at_box.cwd / "out" / "run" / "empty").read_bytes() == b""
+
+
+def test_one_argument_lands_here_and_several_elsewhere(at_box, box, place):
+    box.files.put(f"/{place}/a", b"1")
+    box.files.put(f"/{place}/b", b"2")
+    at_box("get", f"{place}/a", check=0)
+    at_box("get", f"{place}/a", f"{place}/b", "out", check=0)
+    assert sorted(str(p.relative_to(at_box.cwd)) for p in at_box.cwd.rglob("*")) == ["a", "out", "out/a", "out/b"]
+
+
+def test_a_relative_target_is_below_home(at_box, box, place):
+    (at_box.cwd / "a").write_bytes(b"1")
+    name = place.rpartition("/")[2]
+    at_box("put", "a", f"{name}/", check=0)
+    assert at_box("list", place, check=0).out == f"{place}/a\n"
+
+
+def test_equal_files_are_skipped_and_said_so(at_box, box, place):
+    box.files.put(f"/{place}/a", b"1")
+    at_box("get", f"{place}/a", check=0)
+    again = at_box("get", f"{place}/a", check=0)
+    assert again.err == "cta-data-direct: skipped 1 file, equal already\n"
+
+
+def test_a_directory_without_r_moves_nothing(at_box, box, place):
+    box.files.put(f"/{place}/run/a", b"1")
+    (at_box.cwd / "dir").mkdir()
+    get, put = at_box("get", f"{place}/run"), at_box("put", "dir", f"/{place}/")
+    for ended in (get, put):
+        assert ended.code == 2
+        assert ended.err.count("\n") == 1
+        assert "-r" in ended.err
+    assert list(at_box.cwd.iterdir()) == [at_box.cwd / "dir"]
+
+
+def test_no_clobber_keeps_and_says_so(at_box, box, place):
+    box.files.put(f"/{place}/a", b"remote")
+    (at_box.cwd / "a").write_bytes(b"mine")
+    ended = at_box("get", "--no-clobber", f"{place}/a", check=8)
+    assert (at_box.cwd / "a").read_bytes() == b"mine"
+    assert f"kept {place}/a (" in ended.err
+    assert ended.err.endswith("cta-data-direct: kept 1 file\n")
+
+
+class TestFailures:
+    @pytest.fixture
+    def bad(self, box, place):
+        """Three files, of which one may not be read."""
+        for name in "abc":
+            box.files.put(f"/{place}/{name}", b"content " + name.encode())
+        rule = box.faults.add("door", "GET", f"/{place}/b", faults.Status(403, "No soup for you"))
+        yield place
+        rule.remove()
+
+    def test_some_done_some_failed_is_6(self, at_box, bad):
+        ended = at_box("get", "-r", bad, "out", check=6)
+        lines = ended.err.splitlines()
+        assert any(line.startswith("failed ") and f"{bad}/b" in line and "No soup for you" in line for line in lines)
+        assert lines[-1].startswith("cta-data-direct: done 2 files (18 B in ")
+        assert lines[-1].endswith("; failed 1 file")
+        assert sorted(p.name for p in at_box.cwd.rglob("*") if p.is_file()) == ["a", "c"]
+
+    def test_all_failed_is_the_code_of_the_first(self, at_box, bad):
+        ended = at_box("get", f"{bad}/b", check=4)
+        assert ended.err.endswith("cta-data-direct: failed 1 file\n")
+        assert list(at_box.cwd.iterdir()) == []
+
+    def test_quiet_tells_failures_alone(self, at_box, bad):
+        ended = at_box("get", "-q", "-r", bad, "out", check=6)
+        assert ended.err.count("\n") == 1
+        assert ended.err.startswith("failed ")
+        assert at_box("get", "-q", f"{bad}/a", "x", check=0).err == ""
+
+    def test_what_cannot_be_copied_is_told_of(self, at_box, place):
+        (at_box.cwd / "dir").mkdir()
+        (at_box.cwd / "dir" / "dangling").symlink_to("nowhere")
+        (at_box.cwd / "dir" / "good").write_bytes(b"")
+        ended = at_box("put", "-r", "dir", f"/{place}/", check=0)
+        assert "passed over dir/dangling (a link that leads nowhere)" in ended.err.splitlines()
+        assert "; passed over 1 file" in ended.err
+
+    def test_no_such_local_file(self, at_box, place):
+        ended = at_box("put", "nothing", f"/{place}/", check=3)
+        assert ended.err == "cta-data-direct: nothing: no such local file\n"
+
+    def test_no_such_remote_file(self, at_box, place):
+        ended = at_box("get", f"{place}/nothing", check=3)
+        assert ended.err.count("\n") == 1
+        assert f"{place}/nothing" in ended.err
+
+    def test_nothing_to_do_is_0(self, at_box, place):
+        (at_box.cwd / "dir").mkdir()
+        ended = at_box("put", "-r", "dir/", f"/{place}/", check=0)
+        assert ended.err == "cta-data-direct: nothing to do: no files there\n"
+
+
+def test_verbose_tells_of_each_file(at_box, box, place):
+    box.files.put(f"/{place}/a", b"1")
+    ended = at_box("get", "-v", f"{place}/a", check=0)
+    assert f"done {place}/a (1 B in 0 s; checked: size, adler32)" in ended.err.splitlines()
+    assert "token from BEARER_TOKEN" in ended.err
+
+
+def test_stderr_that_nobody_reads_stops_nothing(at_box, box, place):
+    for number in range(20):
+        box.files.put(f"/{place}/{number}", b"1")
+    process = at_box.start("get", "-v", "-r", f"{place}/", "out")
+    process.stderr.close()
+    assert process.wait(30) == 0
+    assert len(list((at_box.cwd / "out").iterdir())) == 20

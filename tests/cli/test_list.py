@@ -1,0 +1,179 @@
+"""`list`: lines for people, for pipes and for programs."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from ctadata.sandbox import faults
+
+MTIME = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+
+
+@pytest.fixture
+def tree(box, place):
+    """A directory of the sandbox with a few things in it."""
+    box.files.put(f"/{place}/a.fits", b"x" * 2048, mtime=MTIME)
+    box.files.put(f"/{place}/sub/ü b.txt", b"", mtime=MTIME)
+    return place
+
+
+def test_full_paths_that_the_next_command_understands(at_box, tree):
+    out = at_box("list", tree, check=0).out
+    assert out.splitlines() == [f"{tree}/a.fits", f"{tree}/sub/"]
+    assert at_box("list", out.splitlines()[1], check=0).out == f"{tree}/sub/ü b.txt\n"
+
+
+@pytest.mark.parametrize("option", ["-r", "-R", "--recursive"])
+def test_everything_below(at_box, tree, option):
+    out = at_box("list", option, tree, check=0).out
+    assert set(out.splitlines()) == {f"{tree}/a.fits", f"{tree}/sub/", f"{tree}/sub/ü b.txt"}
+
+
+def test_a_file_lists_itself(at_box, tree):
+    assert at_box("list", f"{tree}/a.fits", check=0).out == f"{tree}/a.fits\n"
+
+
+def test_without_a_path_it_is_the_root(at_box):
+    assert "lst/" in at_box("list", check=0).out.splitlines()
+
+
+def test_home(at_box, tree):
+    name = tree.rpartition("/")[2]
+    for spelling in ("home:", "~/"):
+        assert f"{tree}/" in at_box("list", spelling, check=0).out.splitlines()
+        assert at_box("list", f"{spelling}{name}/sub", check=0).out == f"{tree}/sub/ü b.txt\n"
+
+
+def test_columns_in_a_pipe(at_box, tree):
+    lines = at_box("list", "-l", tree, check=0).out.splitlines()
+    assert lines[0].split() == ["-", "2048", "2023-11-14T22:13:20Z", "ONLINE", f"{tree}/a.fits"]
+    assert lines[1].split()[:2] == ["d", "-"]
+    assert lines[1].endswith(f" {tree}/sub/")
+
+
+def test_columns_on_a_terminal(at_box, tree):
+    terminal = at_box.terminal("list", "-l", tree, columns=120)
+    assert terminal.end() == 0
+    assert re.search(r"- +2\.0 KiB  2023-11-14T22:13:20Z  ONLINE +lst/", terminal.text)
+
+
+def test_json(at_box, tree):
+    lines = at_box("list", "--json", tree, check=0).out.splitlines()
+    file, directory = map(json.loads, lines)
+    assert list(file)[0] == "schema"
+    assert file.pop("etag").startswith('"')
+    assert file == {
+        "schema": 1,
+        "path": f"{tree}/a.fits",
+        "kind": "file",
+        "size": 2048,
+        "mtime": "2023-11-14T22:13:20Z",
+        "checksums": {"adler32": file["checksums"]["adler32"]},
+        "locality": "ONLINE",
+    }
+    assert (directory["kind"], directory["size"], directory["path"]) == ("directory", None, f"{tree}/sub")
+
+
+class TestOddNames:
+    NAME = "evil\x1b[2J\u202e日本.txt"
+
+    @pytest.fixture
+    def odd(self, box, place):
+        box.files.put(f"/{place}/{self.NAME}", b"x")
+        return place
+
+    def test_never_steer_a_terminal(self, at_box, odd):
+        terminal = at_box.terminal("list", "-l", odd, columns=200)
+        assert terminal.end() == 0
+        assert "\x1b" not in terminal.raw
+        assert "evil\\x1b[2J\\u202e日本.txt" in terminal.raw
+
+    def test_go_into_a_pipe_as_they_are(self, at_box, odd):
+        assert at_box("list", odd, env={"LC_ALL": "C", "PYTHONUTF8": "0"}, check=0).out == f"{odd}/{self.NAME}\n"
+
+    def test_are_ascii_in_json(self, at_box, odd):
+        out = at_box("list", "--json", odd, check=0).out
+        assert out.isascii()
+        assert json.loads(out)["path"] == f"{odd}/{self.NAME}"
+
+    def test_a_latin_terminal_gets_escapes(self, at_box, odd):
+        terminal = at_box.terminal("list", odd, env={"PYTHONIOENCODING": "latin-1"}, columns=200)
+        assert terminal.end() == 0
+        assert "\\u65e5\\u672c.txt" in terminal.raw
+
+
+class TestErrors:
+    def test_what_is_not_there(self, at_box, place):
+        ended = at_box("list", f"{place}/nowhere")
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err.startswith("cta-data-direct: ")
+        assert f"{place}/nowhere" in ended.err
+        assert ended.err.count("\n") == 1
+
+    def test_what_is_in_the_home(self, at_box, tree):
+        name = tree.rpartition("/")[2]
+        ended = at_box("list", name)
+        assert ended.code == 3
+        assert f"home:{name}" in ended.err
+
+    def test_without_a_token(self, at_box):
+        ended = at_box("list", env={"BEARER_TOKEN": ""})
+        assert ended.code == 4
+        assert "start-agent" in ended.err
+
+    def test_a_token_of_somebody_else_is_passed_over(self, at_box, box):
+        ended = at_box("list", env={"BEARER_TOKEN": box.token(issuer="https://elsewhere.example")})
+        assert ended.code == 4
+        assert "warning: " in ended.err
+        assert "BEARER_TOKEN" in ended.err
+
+    def test_nobody_there(self, at_box):
+        ended = at_box("list", env={"CTADATA_DOOR": "https://localhost:1"})
+        assert ended.code == 5
+        assert "localhost:1" in ended.err
+
+    def test_the_end_of_a_broken_listing_is_an_error(self, at_box, box, tree):
+        rule = box.faults.add("door", "PROPFIND", f"/{tree}", faults.Status(500, "Internal problem"))
+        try:
+            ended = at_box("list", tree)
+        finally:
+            rule.remove()
+        assert ended.code == 5
+        assert "Internal problem" in ended.err
+
+
+class TestWords:
+    def test_verbose_names_the_source_of_the_token(self, at_box, tree):
+        ended = at_box("list", tree, "-v", check=0)
+        assert "profile sandbox, token from BEARER_TOKEN" in ended.err
+        assert at_box("list", tree, check=0).err == ""
+
+    def test_debug_shows_steps_and_no_token(self, at_box, tree):
+        token = at_box.env["BEARER_TOKEN"]
+        for arguments, env in ((["list", tree, "-vv"], {}), (["list", tree], {"CTADATA_DEBUG": "1"})):
+            ended = at_box(*arguments, env=env, check=0)
+            assert re.search(r"^\d\d:\d\d:\d\d\.\d+ ctadata\.", ended.err, re.MULTILINE)
+            for part in token.split("."):
+                assert part not in ended.err
+
+    def test_an_explicit_profile_ignores_tokens_from_outside(self, at_box, tree, tmp_path):
+        assert at_box("list", tree, "-P", "sandbox").code == 4
+        token = tmp_path / "token"
+        token.write_text(at_box.env["BEARER_TOKEN"])
+        token.chmod(0o600)
+        assert at_box("list", tree, "-P", "sandbox", "--token-file", token, env={"BEARER_TOKEN": ""}).code == 0
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(at_box, box, place):
+    for number in range(300):
+        box.files.put(f"/{place}/file-{number:04}-{'x' * 100}", b"")
+    command = f"{shlex.quote(sys.executable)} -m ctadata list {place} | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=at_box.environment(None), timeout=60
+    )
+    assert done.stdout.splitlines() == [f"{place}/file-0000-{'x' * 100}", "0"]
+    assert done.stderr == ""

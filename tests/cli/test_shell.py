@@ -1,0 +1,151 @@
+"""What holds for every command: help, usage errors, streams, and what a start costs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+COMMANDS = ["start-agent", "list", "get", "put", "agent-status", "stop-agent", "get-token", "config", "sandbox"]
+
+
+class TestHelp:
+    @pytest.mark.parametrize("option", ["-h", "--help"])
+    def test_teaches_by_example(self, cli, option):
+        out = cli(option, check=0).out
+        examples, _, options = out.partition("Options:")
+        assert "cta-data-direct put results.h5 papers/" in examples
+        assert max(map(len, out.splitlines())) <= 80
+        for command in COMMANDS:
+            assert f"\n  {command} " in options
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_of_each_command_begins_with_examples(self, cli, command):
+        out = cli(command, "--help", check=0).out
+        examples, _, options = out.partition("\nOptions:")
+        assert f"cta-data-direct {command}" in examples
+        for option in ("-P, --profile", "-d, --dev", "-v, --verbose", "-q, --quiet", "-h, --help"):
+            assert option in options
+        assert max(map(len, out.splitlines())) <= 80
+        assert "..." not in cli("--help").out.partition("Commands:")[2], "a summary is cut short"
+
+    def test_of_put_carries_the_notice(self, cli, tmp_path):
+        assert "can be read by all CTAO members" in " ".join(cli("put", "--help").out.split())
+        settings = tmp_path / "s.toml"
+        settings.write_text('[profiles.mine]\ndoor = "https://d"\nnotice = "Beware of the leopard."\n')
+        env = {"CTADATA_CONFIG": str(settings)}
+        assert "Beware of the leopard." in cli("-P", "mine", "put", "--help", env=env).out
+        assert "Beware" not in cli("put", "--help", env=env).out
+        assert "can be read by all" in cli("put", "-h", env={"CTADATA_CONFIG": "/nowhere.toml"}).out
+
+    def test_version(self, cli):
+        from importlib.metadata import version
+
+        assert cli("--version", check=0).out == f"cta-data-direct {version('ctadata')}\n"
+
+
+class TestUsageErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "line"),
+        [
+            ([], "a command is missing: start-agent, list, get, put, agent-status, stop-agent, get-token, config, "),
+            (["lits"], "no such command 'lits'; did you mean 'list'? (see cta-data-direct --help)"),
+            (["xyzzy"], "no such command 'xyzzy' (see cta-data-direct --help)"),
+            (["get"], "get: an argument is missing, as in: "),
+            (["put", "a"], "put: an argument is missing, as in: "),
+            (["list", "a", "b"], "list: got unexpected extra argument"),
+            (["list", "--recursiv"], "list: no such option --recursiv; did you mean --recursive?"),
+            (["list", "-Z"], "list: no such option: -Z (see cta-data-direct list --help)"),
+            (["config", "-P"], "option '-P' requires an argument (see cta-data-direct"),
+            (["config", "-d", "-P", "cscs"], "two profiles are named, cscs-dev and cscs"),
+            (["config", "-P", "cscsdev"], "there is no profile 'cscsdev'; did you mean cscs-dev? (known: "),
+            (["get", "-j", "many", "a"], "command line: jobs: must be a whole number from 1 to 64, not 'many'"),
+            (["get", "-j", "0", "a"], "command line: jobs: must be a whole number from 1 to 64, not '0'"),
+            (["list", "/a/../b"], "'..' cannot be a name in a remote path"),
+        ],
+    )
+    def test_are_one_line_on_stderr_and_exit_2(self, cli, arguments, line):
+        ended = cli(*arguments)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.count("\n") == 1
+        assert ended.err.startswith("cta-data-direct: ")
+        assert line in ended.err
+
+    def test_what_a_shell_made_of_the_tilde_is_explained(self, cli):
+        home = os.path.expanduser("~")
+        ended = cli("list", f"{home}/x", env={"CTADATA_DOOR": "http://127.0.0.1:1"})
+        assert ended.code == 2
+        assert "write '~/x' in quotes, or home:x" in ended.err
+
+    def test_mistakes_in_the_settings_are_usage_errors_too(self, cli, tmp_path):
+        settings = tmp_path / "s.toml"
+        settings.write_text('[profiles.cscs]\ndor = "x"\n')
+        ended = cli("list", env={"CTADATA_CONFIG": str(settings)})
+        assert (ended.code, ended.out) == (2, "")
+        expected = f"{settings}: [profiles.cscs]: unknown key 'dor'; did you mean door?"
+        assert ended.err == f"cta-data-direct: {expected}\n"
+
+
+class TestPlaceOfCommonOptions:
+    @pytest.mark.parametrize(
+        "arguments", [["-P", "cscs-dev", "config"], ["config", "-P", "cscs-dev"], ["-d", "config"], ["config", "--dev"]]
+    )
+    def test_before_or_after_the_command(self, cli, arguments):
+        assert "[profiles.cscs-dev]" in cli(*arguments, check=0).out
+
+    def test_the_same_twice_is_no_contradiction(self, cli):
+        assert "[profiles.cscs-dev]" in cli("-d", "config", "-P", "cscs-dev", check=0).out
+
+
+class TestStreams:
+    def test_a_reader_that_goes_away_ends_us_quietly(self, cli):
+        process = cli.start("config", "--keys")
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+
+    def test_a_full_disk_is_told_of(self, cli):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "ctadata", "config"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            )
+        assert done.returncode == 11
+        assert done.stderr == "cta-data-direct: the output cannot be written: No space left on device\n"
+
+    def test_without_stdout_there_is_no_traceback(self, cli):
+        shell = 'exec "$0" -m ctadata config >&-'
+        done = subprocess.run(["sh", "-c", shell, sys.executable], stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_without_stderr_the_exit_code_is_right(self, cli):
+        shell = 'exec "$0" -m ctadata lits 2>&-'
+        assert subprocess.run(["sh", "-c", shell, sys.executable], timeout=60).returncode == 2
+
+
+class TestStart:
+    def modules(self, cli, *arguments):
+        code = "import sys\nfrom ctadata.cli.main import run\nrun(sys.argv[1:])\nprint(*sys.modules, file=sys.stderr)"
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
+        )
+        return set(done.stderr.split())
+
+    def test_help_reads_only_what_it_needs(self, cli):
+        loaded = self.modules(cli, "--help")
+        heavy = {"rich", "requests", "pycurl", "segno", "platformdirs", "tomllib", "logging", "click"}
+        assert not loaded & heavy
+        ours = {name for name in loaded if name.startswith("ctadata.")}
+        allowed = ("ctadata.cli", "ctadata.errors", "ctadata.config.builtin", "ctadata.progress.amounts")
+        parents = {"ctadata.config", "ctadata.progress"}
+        assert {name for name in ours - parents if not name.startswith(allowed)} == set()
+
+    def test_settings_are_read_without_the_network(self, cli):
+        assert not self.modules(cli, "config") & {"rich", "requests", "pycurl", "segno", "click"}
+
+    def test_importing_is_silent_and_leaves_nothing(self, cli, tmp_path):
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONPATH": os.environ["PYTHONPATH"]}
+        (tmp_path / "home").mkdir(mode=0o500)
+        cli.env = env
+        ended = cli("--version")
+        assert (ended.code, ended.err) == (0, "")
+        assert list((tmp_path / "home").iterdir()) == []
