@@ -179,8 +179,9 @@ class WebDAVStore:
         try:
             self._client.send("MKCOL", self._url(path, slash=True))  # nginx wants the slash
         except CtadataError as error:
-            # taken: 405, with the slash Apache's 400 for a file, 403 where one may not even ask
-            if error.status not in (400, 403, 405):
+            # taken: 405, with the slash Apache's 400 for a file, 403 where one may not even ask, wsgidav's 500 when
+            # two make it at once
+            if error.status not in (400, 403, 405, 500):
                 raise
             there = self._look(path)
             if there is None:

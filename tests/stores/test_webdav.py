@@ -110,7 +110,7 @@ def test_a_conflict_is_a_directory_in_the_way_or_one_that_is_missing(server: Odd
     assert caught.value.path == "/a"
 
 
-@pytest.mark.parametrize("taken", [405, 403, 400, 200, 201])
+@pytest.mark.parametrize("taken", [405, 403, 400, 500, 200, 201])
 def test_every_answer_that_may_mean_that_a_directory_exists(server: OddServer, store: Store, taken: int) -> None:
     server.answers["MKCOL /a/"] = [Answer(taken)]
     server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
