@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ctadata.errors import CtadataError, LoginNeeded, Stopped, UsageError
+from ctadata.errors import AccessError, CtadataError, Stopped, UsageError
 from ctadata.http import failures, redirects
 from ctadata.http.credentials import Credentials
 from ctadata.http.exchange import Exchange, Request, Upload
@@ -158,13 +158,14 @@ class Client:
             return call.url, call.door
         url = redirects.next_url(response, http_pools=self._http_pools)
         target = Origin.of(url)
-        return (call.url, call.door) if target == call.door != origin else (url, target)
+        bounced = target == call.door != origin and target in self._trusted
+        return (call.url, call.door) if bounced else (url, target)
 
     def _judge(self, response: Response, call: _Call, origin: Origin, token: str | None) -> Response:
         if 200 <= response.status < 300 or (redirects.is_redirect(response) and not call.follow):
             return response
         error = failures.of_response(response, secret=token, at=origin if response.hops else None)
-        if isinstance(error, LoginNeeded) and origin not in self._trusted:
+        if isinstance(error, AccessError) and response.hops and token is None:
             error.hint = f'the token was not sent there; if it may be, set token_origins = ["{origin}"] in the profile'
         raise error
 
@@ -217,11 +218,11 @@ class Client:
         if request.body:
             request.body.rewind()
         exchange = Exchange(request, self._limits, self._stop, self._clock)
-        curl = self._handles.lend()
+        handle = self._handles.lend()
         try:
-            return exchange.perform(curl)
+            return exchange.perform(handle)
         finally:
-            self._handles.take_back(curl)
+            self._handles.take_back(handle)
             call.sent = exchange.sent
             call.begun = exchange.accepted or (call.streams and request.body is not None and request.body.begun)
             if exchange.silent:

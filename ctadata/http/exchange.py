@@ -12,6 +12,7 @@ import pycurl
 
 from ctadata.errors import Stopped, TimedOut
 from ctadata.http import failures
+from ctadata.http.handle import TICK, Handle
 from ctadata.http.message import BODY_LIMIT, Accept, Body, Consumer, Headers, Origin, Response
 from ctadata.http.redaction import presentable, redacted
 from ctadata.http.trust import Limits
@@ -89,19 +90,19 @@ class Exchange:
         self._error: BaseException | None = None
         self._mark = clock()
         self._marked = 0
-        self._enough_moved = limits.stall_seconds * limits.stall_bytes_per_second
+        self._next_look = self._mark + TICK
 
-    def perform(self, curl: Any) -> Response:
+    def perform(self, handle: Handle) -> Response:
         """Send and receive; the answer, whatever its status. Raises what curl reports and what callbacks raise."""
-        started = self._clock()
+        started, curl = self._clock(), handle.curl
         self._configure(curl)
-        code, message = pycurl.E_OK, ""
+        self._mark = started
+        code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
-            curl.perform()
-        except pycurl.error as error:
-            code, message = int(error.args[0]), str(error.args[1])
-        self.sent = self._response is not None or curl.getinfo(pycurl.REQUEST_SIZE) > 0
-        self._report(curl, code, self._clock() - started)
+            code, message = handle.run(lambda: self._watch(curl))
+        finally:
+            self.sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
+            self._report(curl, code, self._clock() - started)
         return self._outcome(code, message)
 
     def _outcome(self, code: int, message: str) -> Response:
@@ -131,7 +132,6 @@ class Exchange:
         option(pycurl.HTTPHEADER, request.lines)
         option(pycurl.HEADERFUNCTION, self._on_header)
         option(pycurl.WRITEFUNCTION, self._on_body)
-        option(pycurl.XFERINFOFUNCTION, self._on_progress)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.origin.is_loopback:
             option(pycurl.PROXY, "")  # a proxy of the environment is not between us and ourselves
@@ -219,25 +219,31 @@ class Exchange:
             return int(pycurl.SEEKFUNC_FAIL)
         return int(pycurl.SEEKFUNC_OK)
 
-    def _on_progress(self, _down_total: int, down: int, up_total: int, up: int) -> int:
-        """Called at every step, and once a second where nothing happens."""
-        if self._stop.is_set():
-            return self._keep(Stopped("stopped"))
-        moved = up if self._response is None else down
-        now = self._clock()
-        if moved - self._marked >= self._enough_moved or moved == up_total > self._marked:
-            self._mark, self._marked = now, moved
-            return 0
-        return self._bear_silence(now - self._mark, flowing=self._response is not None or 0 < up < up_total)
+    # What we look after while it runs
 
-    def _bear_silence(self, seconds: float, *, flowing: bool) -> int:
+    def _watch(self, curl: Any) -> None:
+        """Called at every step: the stop, and now and then whether anything moves."""
+        if self._stop.is_set():
+            raise Stopped("stopped")
+        now = self._clock()
+        if now >= self._next_look:
+            self._next_look = now + TICK
+            self._bear_silence(curl, now)
+
+    def _bear_silence(self, curl: Any, now: float) -> None:
         """TimedOut where too little moved for too long; curl's own limit cannot tell waiting from stalling."""
-        allowed = self._limits.stall_seconds if flowing else self._limits.first_byte
-        if seconds <= allowed:
-            return 0
-        what = "the transfer stalled" if flowing else "no answer"
-        words = f"{what}: {self.request.origin}, {allowed:g} s of silence"
-        return self._keep(TimedOut(words, hint="try again later"))
+        limits, answered = self._limits, self._response is not None
+        moved = curl.getinfo(pycurl.SIZE_DOWNLOAD_T if answered else pycurl.SIZE_UPLOAD_T)
+        size = self.request.body.size if self.request.body else 0
+        enough = limits.stall_seconds * limits.stall_bytes_per_second
+        if moved - self._marked >= enough or (not answered and moved == size > self._marked):
+            self._mark, self._marked = now, moved
+            return
+        flowing = answered or 0 < moved < size
+        allowed = limits.stall_seconds if flowing else limits.first_byte
+        if now - self._mark > allowed:
+            what = "the transfer stalled" if flowing else "no answer"
+            raise TimedOut(f"{what}: {self.request.origin}, {allowed:g} s of silence", hint="try again later")
 
 
 def _read_status(line: bytes) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The curl handles of a pool: as many as are at work at once, each with its open connections, used over and over."""
+"""The handles of a pool: as many as are at work at once, each with its open connections, used over and over."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pycurl
 
+from ctadata.http.handle import Handle
 from ctadata.http.trust import Trust
 
 BLOCK = 512 * 1024
@@ -25,28 +26,27 @@ class Handles:
 
     def __init__(self, trust: Trust, user_agent: str) -> None:
         """Of nothing yet: handles are made when they are needed."""
-        self._idle: deque[Any] = deque()
+        self._idle: deque[Handle] = deque()
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._options = _common_options(trust, user_agent)
         self._closed = False
 
-    def lend(self) -> Any:
+    def lend(self) -> Handle:
         """A handle with nothing set but what is common to all requests; to be given back."""
         try:
-            curl = self._idle.pop()
+            handle = self._idle.pop()
         except IndexError:
-            curl = pycurl.Curl()
-            curl.setopt(pycurl.SHARE, self._share)
-        curl.reset()  # connections and the share stay
+            handle = Handle(self._share)
+        handle.curl.reset()  # connections and the share stay
         for option, value in self._options:
-            curl.setopt(option, value)
-        return curl
+            handle.curl.setopt(option, value)
+        return handle
 
-    def take_back(self, curl: Any) -> None:
+    def take_back(self, handle: Handle) -> None:
         """A handle that was lent, its connections open."""
-        self._idle.append(curl)
+        self._idle.append(handle)
         if self._closed:
             self.close()
 
@@ -73,7 +73,6 @@ def _common_options(trust: Trust, user_agent: str) -> list[tuple[int, Any]]:
         (pycurl.BUFFERSIZE, BLOCK),
         (pycurl.UPLOAD_BUFFERSIZE, BLOCK),
         (pycurl.TCP_KEEPALIVE, 1),
-        (pycurl.NOPROGRESS, 0),
         (_SUPPRESS_CONNECT_HEADERS, 1),
     ]
     if trust.file:

@@ -11,9 +11,10 @@ _SHORTEST_SECRET = 6  # what is shorter is no secret, and taking it out would sp
 
 _SECRETS = re.compile(
     r"""(?ix)
-      (?P<key> (?: \b | (?<= %3F ) | (?<= %26 ) ) (?: authz | access_token | refresh_token | id_token | subject_token | token | client_secret
-                   | device_code | code | assertion | password | dcache-http-uuid ) (?: = | %3D ) )
-        [^&\s"'<>;,]+
+      (?P<key> (?: \b | (?<= %3F ) | (?<= %26 ) )
+               (?: authz | access_token | refresh_token | id_token | subject_token | token | client_secret
+                 | device_code | code | assertion | password | dcache-http-uuid )
+               (?: = | %3D ) ) [^&\s"'<>;,]+
     | (?P<scheme> \b(?: Bearer | Basic ) (?: \s | %20 | \+ )+ ) [^\s"'<>&;,]+
     | (?P<slashes> :// ) [^/@\s?\#]+ @
     | \b eyJ [\w-]{5,} (?: \. [\w-]* ){1,4}

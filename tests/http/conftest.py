@@ -196,16 +196,22 @@ def ca(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def tls_context(issuer: trustme.CA, *names: str) -> ssl.SSLContext:
+def _context(issuer: trustme.CA, *names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     issuer.issue_cert(*names).configure_cert(context)
     return context
 
 
+@pytest.fixture
+def tls_context() -> Callable[..., ssl.SSLContext]:
+    """`tls_context(issuer, *names)`: TLS with a certificate of this CA for these names."""
+    return _context
+
+
 @pytest.fixture(scope="session")
 def tls(authority: trustme.CA) -> ssl.SSLContext:
     """TLS with a good certificate for localhost."""
-    return tls_context(authority, "localhost", "127.0.0.1")
+    return _context(authority, "localhost", "127.0.0.1")
 
 
 @pytest.fixture
@@ -226,7 +232,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def answering(serve: Serve) -> Serve:
-    """`answering(reply)`: a server that calls `reply(wire, request)` for each request, body read, on kept connections."""
+    """`answering(reply)`: a server that calls `reply(wire, request)` for each request, its body read."""
 
     def start(reply: Callable[[Wire, Received], Any], context: ssl.SSLContext | None = None, **options: Any) -> Peer:
         def script(wire: Wire) -> None:

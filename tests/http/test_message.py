@@ -132,7 +132,7 @@ def test_whatever_a_location_holds_python_and_we_agree_on_the_host(text):
 
 
 def test_headers_in_any_case_and_joined():
-    headers = Headers.parse(b"ETag: \"x\"\r\ndigest:adler32=1\r\nDigest: md5=2\r\nno colon\r\nX-Latin: gr\xfcn\r\n")
+    headers = Headers.parse(b'ETag: "x"\r\ndigest:adler32=1\r\nDigest: md5=2\r\nno colon\r\nX-Latin: gr\xfcn\r\n')
     assert headers.get("etag") == '"x"'
     assert headers.get("DIGEST") == "adler32=1, md5=2"
     assert headers.get("x-latin") == "grün"

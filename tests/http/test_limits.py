@@ -1,0 +1,210 @@
+"""How long silence is borne, and that a stop is heard while waiting."""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from ctadata.errors import Stopped, TimedOut
+from ctadata.http.retries import Retries
+from ctadata.http.trust import Limits
+
+
+def silent(wire):
+    wire.request()
+    wire.wait()
+
+
+def stalling(wire):
+    """Half of a body, and no more."""
+    wire.request()
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
+    wire.wait()
+
+
+def take(response):
+    return lambda block: None
+
+
+def test_no_answer_within_the_limit(serve, client, naps):
+    peer = serve(silent)
+    with pytest.raises(TimedOut, match=r"no answer: .*, 0\.3 s of silence"):
+        client(peer, limits=Limits(first_byte=0.3), retries=Retries()).send("GET", peer.url)
+    assert (len(peer.requests), naps) == (1, [])
+
+
+def test_headers_that_trickle_are_no_answer(serve, client):
+    def script(wire):
+        wire.request()
+        wire.send(b"HTTP/1.1 200 OK\r\n")
+        wire.wait()
+
+    peer = serve(script)
+    with pytest.raises(TimedOut, match="no answer"):
+        client(peer, limits=Limits(first_byte=0.3)).send("GET", peer.url)
+
+
+def test_waiting_for_the_answer_is_not_stalling(serve, client):
+    """A door may be silent for as long as `first_byte`, also where bodies may not be."""
+    late = threading.Event()
+
+    def script(wire):
+        wire.request()
+        late.wait(1.2)
+        wire.answer("200 OK", b"hello")
+
+    peer = serve(script)
+    assert client(peer, limits=Limits(stall_seconds=0.2)).send("GET", peer.url).body == b"hello"
+
+
+def test_a_download_that_stalls(serve, client):
+    peer = serve(stalling)
+    with pytest.raises(TimedOut, match="the transfer stalled"):
+        client(peer, limits=Limits(stall_seconds=0.3)).send("GET", peer.url, accept=take)
+
+
+def test_a_download_that_trickles_too_slowly(serve, client):
+    """Ten bytes a second, where a hundred are wanted."""
+    over = threading.Event()
+
+    def script(wire):
+        wire.request()
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not over.wait(0.1):
+            wire.send(b"x")
+
+    peer = serve(script)
+    with pytest.raises(TimedOut, match="stalled"):
+        limits = Limits(stall_seconds=1, stall_bytes_per_second=100)
+        client(peer, limits=limits).send("GET", peer.url, accept=take)
+    over.set()
+
+
+def test_an_upload_that_stalls(serve, client, content):
+    def script(wire):
+        wire.request(body=False)
+        wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        over.wait(10)
+
+    over = threading.Event()
+    peer = serve(script)
+    with pytest.raises(TimedOut, match="the transfer stalled"):
+        client(peer, limits=Limits(stall_seconds=0.3)).send("PUT", peer.url, body=content(bytes(64 << 20)))
+    over.set()
+
+
+@pytest.fixture
+def full():
+    """The URL of a port whose queue of connections is full, so that the next one hangs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        waiting = []
+        for _ in range(4):
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+            waiting.append(sock)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for sock in waiting:
+            sock.close()
+
+
+def test_a_connection_that_does_not_come_about(full, client, naps):
+    limits = Limits(connect=0.3)
+    with pytest.raises(TimedOut, match=r"127\.0\.0\.1"):
+        client(limits=limits, retries=Retries(attempts=2)).send("MOVE", full)
+    assert len(naps) == 1
+
+
+def test_tls_that_does_not_come_about(serve, client):
+    peer = serve(lambda wire: wire.wait())
+    with pytest.raises(TimedOut):
+        client(limits=Limits(connect=0.3)).send("GET", peer.url.replace("http:", "https:"))
+
+
+# --- stop ---
+
+
+def in_thread(work):
+    """Run `work` elsewhere; a function that waits for it and gives what it raised."""
+    raised = []
+
+    def run():
+        try:
+            work()
+        except BaseException as error:
+            raised.append((error, time.monotonic()))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def ended():
+        thread.join(10)
+        assert not thread.is_alive()
+        return raised[0]
+
+    return ended
+
+
+@pytest.mark.parametrize("where", ["waiting for the answer", "waiting for the body", "waiting to send"])
+def test_a_stop_is_heard_within_a_second(serve, client, content, where):
+    reached = threading.Event()
+
+    def script(wire):
+        wire.request(body=False)
+        if where == "waiting for the body":
+            wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
+        reached.set()
+        wire.wait()
+
+    stop = threading.Event()
+    peer = serve(script)
+    sender = client(peer, stop=stop, retries=Retries())
+    if where == "waiting to send":
+        ended = in_thread(lambda: sender.send("PUT", peer.url, body=content(b"x" * 1000), patient=True))
+    else:
+        ended = in_thread(lambda: sender.send("GET", peer.url, accept=take))
+    assert reached.wait(10)
+    before = time.monotonic()
+    stop.set()
+    error, after = ended()
+    assert type(error) is Stopped
+    assert after - before < 1.5  # 1 s, and what a busy machine adds
+    assert len(peer.requests) == 1
+
+
+def test_a_stop_is_heard_while_connecting(full, client):
+    stop = threading.Event()
+    sender = client(stop=stop)
+    threading.Timer(0.1, stop.set).start()
+    error, _ = in_thread(lambda: sender.send("GET", full))()
+    assert type(error) is Stopped
+
+
+def test_once_stopped_nothing_is_sent(serve, client):
+    stop = threading.Event()
+    stop.set()
+    peer = serve(silent)
+    with pytest.raises(Stopped):
+        client(peer, stop=stop).send("GET", peer.url)
+    assert peer.connections == 0
+
+
+def test_an_interrupt_from_the_keyboard_comes_out_as_it_is(serve, client, capfd):
+    """The signal arrives while curl waits; its exception is raised inside a callback, and must not be lost there."""
+
+    def script(wire):
+        wire.request()
+        os.kill(os.getpid(), signal.SIGINT)
+        wire.wait()
+
+    peer = serve(script)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            client(peer, retries=Retries()).send("GET", peer.url)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,316 @@
+"""Where redirects lead, what goes along, and what never does."""
+
+import pytest
+
+from ctadata.errors import Forbidden, LoginNeeded, ServerTrouble, Unreachable, Untrusted
+from ctadata.http.client import Client
+from ctadata.http.retries import Retries
+from ctadata.http.trust import Limits
+
+
+def ok(wire, request):
+    wire.answer("200 OK", b"hello")
+
+
+def to(location, status="302 Found"):
+    return lambda wire, request: wire.redirect(status, location)
+
+
+# --- the token stays home ---
+
+
+def test_a_pool_gets_neither_token_nor_cookie(answering, client):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a?dcache-http-uuid=u"))
+    response = client(door).send("GET", f"{door.url}/a", headers={"Cookie": "a=b"})
+    assert response.body == b"hello"
+    assert response.url == f"{pool.url}/a?dcache-http-uuid=u"
+    assert response.hops == (f"{door.url}/a",)
+    assert door.requests[0].token == "Bearer secret-token"
+    assert set(pool.requests[0].headers) == {"host", "user-agent", "accept"}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PROPFIND", "MKCOL", "MOVE", "DELETE"])
+def test_no_method_takes_it_along(answering, client, method):
+    pool = answering(lambda wire, request: wire.send(b"HTTP/1.1 204 No Content\r\n\r\n"))
+    door = answering(to(f"{pool.url}/a", "307 Temporary Redirect"))
+    headers = {"Depth": "1", "TransferHeaderAuthorization": "Bearer x", "Cookie": "a=b"}
+    client(door).send(method, f"{door.url}/a", headers=headers)
+    assert pool.requests[0].method == method
+    assert not any(word in name for name in pool.requests[0].headers for word in ("authorization", "cookie"))
+
+
+def test_the_same_port_under_another_name_is_somebody_else(answering, client):
+    door = answering(
+        lambda wire, request: wire.redirect("302 Found", elsewhere) if request.token else ok(wire, request)
+    )
+    elsewhere = f"{door.url.replace('localhost', '127.0.0.1')}/b"
+    assert client(door).send("GET", f"{door.url}/a").body == b"hello"
+    assert [request.token for request in door.requests] == ["Bearer secret-token", None]
+
+
+def test_a_trusted_data_server_gets_the_token(answering, client):
+    server = answering(ok)
+    door = answering(to(f"{server.url}/a"))
+    client(door, server).send("GET", f"{door.url}/a")
+    assert server.requests[0].token == "Bearer secret-token"
+
+
+def test_back_at_the_door_the_token_is_there_again(answering, client):
+    door = answering(
+        lambda wire, request: ok(wire, request) if request.target == "/a/" else wire.redirect("301 Moved", "/a/")
+    )
+    client(door).send("PROPFIND", f"{door.url}/a", headers={"Depth": "1"}, body=b"<x/>")
+    assert [(r.target, r.token, r.body) for r in door.requests] == [
+        ("/a", "Bearer secret-token", b"<x/>"),
+        ("/a/", "Bearer secret-token", b"<x/>"),
+    ]
+    assert door.requests[1].headers["depth"] == "1"
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_a_server_that_wants_the_token_is_named(answering, client, status):
+    server = answering(lambda wire, request: wire.answer(status))
+    door = answering(to(f"{server.url}/a"))
+    with pytest.raises((LoginNeeded, Forbidden)) as refused:
+        client(door, retries=Retries()).send("GET", f"{door.url}/a")
+    assert f'token_origins = ["{server.origin}"]' in refused.value.hint
+    assert str(server.origin) in refused.value.what
+    assert len(door.requests) == 1
+
+
+# --- https and http ---
+
+
+def test_from_https_to_http_is_refused(answering, client, tls):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a?authz=5ecret"), tls)
+    with pytest.raises(Untrusted, match="from https to unprotected http") as refused:
+        client(door, pool).send("GET", f"{door.url}/a")
+    assert "http_pools" in refused.value.hint
+    assert "5ecret" not in str(refused.value)
+    assert pool.connections == 0
+
+
+def test_from_https_to_http_where_the_profile_allows_it_and_then_without_the_token(answering, client, tls):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a"), tls)
+    assert client(door, pool, http_pools=True).send("GET", f"{door.url}/a").body == b"hello"
+    assert pool.requests[0].token is None
+    assert door.requests[0].token == "Bearer secret-token"
+
+
+def test_the_token_does_not_go_over_http_to_another_machine(login):
+    """Nor is it asked for: the request itself is refused by nobody, it just goes without."""
+    from ctadata.http.message import Origin
+
+    door = Origin.of("http://door.example")
+    asked = login("secret-token")
+    client = Client(trusted=[door], credentials=asked, retries=Retries(attempts=1))
+    assert client._token(_call(door), door) is None
+    client.close()
+
+
+def _call(door):
+    from ctadata.http.client import _Call
+
+    return _Call("GET", f"{door}/", {}, {}, None, False, None, False, True)
+
+
+# --- what a Location may be ---
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("scheme", ["file", "scp", "ftp", "FILE", "gopher"])
+def test_a_redirect_out_of_http_is_refused(answering, client, content, tmp_path, method, scheme):
+    target = tmp_path / "victim"
+    target.write_text("mine")
+    door = answering(to(f"{scheme}://{target}", "307 Temporary Redirect"))
+    body = content(b"theirs") if method == "PUT" else None
+    with pytest.raises(Untrusted):
+        client(door, limits=Limits(expect=0.01)).send(method, f"{door.url}/a", body=body)
+    assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "location", ["https://ada:word@localhost/", "https://localhost\\@evil/", "http://[::1", "https://localhost:0/"]
+)
+def test_a_location_that_could_be_read_in_two_ways_is_refused(answering, client, location):
+    door = answering(to(location))
+    with pytest.raises(Untrusted):
+        client(door).send("GET", f"{door.url}/a")
+
+
+def test_a_raw_location_as_xrootd_sends_it(answering, client):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/gr\xc3\xbcn and blue?authz=Bearer%20x"))  # UTF-8, unescaped
+    client(door).send("GET", f"{door.url}/x")
+    assert pool.requests[0].target == "/gr%C3%BCn%20and%20blue?authz=Bearer%20x"
+
+
+@pytest.mark.parametrize("fields", [(), ("Location: ",)])
+def test_a_redirect_without_a_location(answering, client, fields):
+    door = answering(lambda wire, request: wire.answer("302 Found", b"", *fields))
+    with pytest.raises(ServerTrouble, match="cannot be followed: 302 Found"):
+        client(door, retries=Retries()).send("GET", f"{door.url}/a")
+    assert len(door.requests) == 1
+
+
+def test_303_is_not_followed_by_what_would_become_a_get(answering, client):
+    door = answering(to("/b", "303 See Other"))
+    with pytest.raises(ServerTrouble):
+        client(door).send("MKCOL", f"{door.url}/a")
+    assert len(door.requests) == 1
+
+
+def test_redirects_are_handed_out_on_request(answering, client):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a"))
+    response = client(door).send("GET", f"{door.url}/a", follow=False)
+    assert (response.status, response.headers.get("Location")) == (302, f"{pool.url}/a")
+    assert pool.connections == 0
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+def test_every_redirect_of_a_get_is_followed(answering, client, status):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a", status))
+    assert client(door).send("GET", f"{door.url}/a").body == b"hello"
+
+
+# --- hops ---
+
+
+def test_five_hops_and_no_more(answering, client):
+    def chain(wire, request):
+        left = int(request.target[1:])
+        if left:
+            wire.redirect("302 Found", f"/{left - 1}")
+        else:
+            ok(wire, request)
+
+    door = answering(chain)
+    assert len(client(door).send("GET", f"{door.url}/5").hops) == 5
+    with pytest.raises(ServerTrouble, match="more than 5 redirects"):
+        client(door, retries=Retries()).send("GET", f"{door.url}/6")
+    assert len(door.requests) == 6 + 6
+
+
+def test_a_circle_ends(answering, client):
+    pool = answering(lambda wire, request: wire.redirect("302 Found", f"{pool.url}/b"))
+    door = answering(to(f"{pool.url}/a"))
+    with pytest.raises(ServerTrouble, match="more than 5 redirects"):
+        client(door).send("GET", f"{door.url}/a")
+    assert (len(door.requests), len(pool.requests)) == (1, 5)
+
+
+# --- what goes along ---
+
+
+def test_range_and_digest_are_asked_for_again_at_the_pool(answering, client):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a"))
+    headers = {"Range": "bytes=3-9", "Want-Digest": "adler32", "If-None-Match": "x", "X-Own": "y"}
+    client(door).send("GET", f"{door.url}/a", headers=headers, pool_headers={"Connection": "close"})
+    at_pool = pool.requests[0].headers
+    assert (at_pool["range"], at_pool["want-digest"], at_pool["connection"]) == ("bytes=3-9", "adler32", "close")
+    assert {"if-none-match", "x-own"}.isdisjoint(at_pool)
+    assert set(headers) <= set(door.requests[0].names)
+    assert "connection" not in door.requests[0].headers
+
+
+def test_a_listing_goes_along_whole(answering, client):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a", "307 Temporary Redirect"))
+    client(door).send("PROPFIND", f"{door.url}/a", headers={"Depth": "1"}, body=b"<x/>")
+    assert (pool.requests[0].headers["depth"], pool.requests[0].body) == ("1", b"<x/>")
+
+
+# --- a pool URL that has been used up ---
+
+
+def used_up(door_url, *stale):
+    """A pool that knows `stale` no more."""
+
+    def reply(wire, request):
+        if any(word in request.target for word in stale):
+            wire.redirect("307 Request is no longer valid", f"{door_url()}/a")  # the query is lost, dCache issue 8078
+        else:
+            ok(wire, request)
+
+    return reply
+
+
+def test_a_bounce_starts_over_at_the_door_with_token_and_query(answering, client):
+    pool = answering(used_up(lambda: door.url, "uuid=1"))
+    door = answering(
+        lambda wire, request: wire.redirect("302 Found", f"{pool.url}/a?dcache-http-uuid={len(door.requests)}")
+    )
+    response = client(door).send("GET", f"{door.url}/a?xattr=1", headers={"Range": "bytes=0-1"})
+    assert response.body == b"hello"
+    assert [(r.target, r.token, r.headers["range"]) for r in door.requests] == [
+        ("/a?xattr=1", "Bearer secret-token", "bytes=0-1")
+    ] * 2
+    assert [(r.token, r.headers["range"]) for r in pool.requests] == [(None, "bytes=0-1")] * 2
+
+
+def test_a_pool_that_does_not_name_the_door(answering, client):
+    def reply(wire, request):
+        if "uuid=1" in request.target:
+            wire.answer("400 Request is no longer valid. Please resubmit to door.")
+        else:
+            ok(wire, request)
+
+    pool = answering(reply)
+    door = answering(
+        lambda wire, request: wire.redirect("302 Found", f"{pool.url}/a?dcache-http-uuid={len(door.requests)}")
+    )
+    assert client(door).send("GET", f"{door.url}/a").body == b"hello"
+    assert len(door.requests) == 2
+
+
+def test_bounces_end(answering, client):
+    pool = answering(used_up(lambda: door.url, "uuid"))
+    door = answering(to(f"{pool.url}/a?dcache-http-uuid=u"))
+    with pytest.raises(ServerTrouble, match="more than 5 redirects"):
+        client(door, retries=Retries()).send("GET", f"{door.url}/a")
+    assert (len(door.requests), len(pool.requests)) == (3, 3)
+
+
+def test_a_kept_pool_url_that_is_used_up_leads_back_to_the_door(answering, client):
+    """A reader that goes on at the pool it knows: the door it is sent to gets the token, though it was not asked."""
+    pool = answering(used_up(lambda: door.url, "uuid=1"))
+    door = answering(to(f"{pool.url}/a?dcache-http-uuid=2"))
+    url = f"{pool.url}/a?dcache-http-uuid=1"
+    response = client(door).send("GET", url, headers={"Range": "bytes=0-1", "Want-Digest": "adler32"})
+    assert response.hops == (url, f"{door.url}/a")
+    assert (door.requests[0].token, door.requests[0].headers["range"]) == ("Bearer secret-token", "bytes=0-1")
+
+
+def test_a_pool_that_is_down_means_asking_the_door_again(answering, client, naps):
+    down = answering(ok)
+    down.close()
+    pool = answering(ok)
+    door = answering(
+        lambda wire, request: wire.redirect("302 Found", f"{(down if len(door.requests) == 1 else pool).url}/a")
+    )
+    assert client(door, retries=Retries()).send("GET", f"{door.url}/a").body == b"hello"
+    assert (len(door.requests), len(naps)) == (2, 1)
+
+
+def test_a_pool_that_stays_down(answering, client):
+    down = answering(ok)
+    down.close()
+    door = answering(to(f"{down.url}/a?dcache-http-uuid=5ecret"))
+    with pytest.raises(Unreachable, match=str(down.origin)) as error:
+        client(door, retries=Retries(attempts=3)).send("GET", f"{door.url}/a")
+    assert "5ecret" not in str(error.value)
+    assert len(door.requests) == 3
+
+
+def test_a_pools_refusal_is_the_pools(answering, client):
+    pool = answering(lambda wire, request: wire.answer("500 Disk on fire"))
+    door = answering(to(f"{pool.url}/a?dcache-http-uuid=5ecret"))
+    with pytest.raises(ServerTrouble, match=f"500 Disk on fire.*{pool.origin}") as error:
+        client(door).send("GET", f"{door.url}/a")
+    assert "5ecret" not in str(error.value)
