@@ -84,7 +84,8 @@ def _session(ctx: typer.Context) -> Iterator[Session]:
 def _below(session: Session, base: str, start: str) -> Iterator[str]:
     from ctadata.paths import printable
 
-    for entry in itertools.islice(session.list(base or start), MOST):
+    anchored = base.startswith(("/", "~/", "home:"))
+    for entry in itertools.islice(session.list(base if anchored else start + base), MOST):
         name = base + entry.path.name + ("/" if entry.is_directory else "")
         if printable(name) == name:
             yield name

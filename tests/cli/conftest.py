@@ -22,7 +22,9 @@ COMMAND = [sys.executable, "-m", "ctadata"]
 PATIENCE = 30.0
 
 # the new process takes the terminal on its standard input as its own, so that ^C there reaches it
-OWN_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+OWN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Terminal:
     def expect(self, pattern, timeout=PATIENCE):
         deadline = time.monotonic() + timeout
         while not (found := re.search(pattern, self.text)):
-            assert self._read(deadline - time.monotonic()), f"{pattern!r} does not come:\n{self.text[:3000]} ... {self.text[-500:]}"
+            assert self._read(deadline - time.monotonic()), (
+                f"{pattern!r} does not come:\n{self.text[:3000]} ... {self.text[-500:]}"
+            )
         return found
 
     def send(self, text):

@@ -36,7 +36,7 @@ def test_json_is_one_object(cli):
     out = cli("config", "--json", "-d", env={"CTADATA_JOBS": "3"}, check=0).out
     assert out.count("\n") == 1
     told = json.loads(out)
-    assert list(told)[0] == "schema"
+    assert next(iter(told)) == "schema"
     assert (told["schema"], told["profile"], told["chosen_by"]) == (1, "cscs-dev", "command line")
     assert told["values"]["jobs"] == {"value": 3, "origin": "CTADATA_JOBS in the environment"}
     assert set(told["values"]) == {key.name for key in KEYS}

@@ -64,7 +64,7 @@ def test_columns_on_a_terminal(at_box, tree):
 def test_json(at_box, tree):
     lines = at_box("list", "--json", tree, check=0).out.splitlines()
     file, directory = map(json.loads, lines)
-    assert list(file)[0] == "schema"
+    assert next(iter(file)) == "schema"
     assert file.pop("etag").startswith('"')
     assert file == {
         "schema": 1,

@@ -42,8 +42,7 @@ def test_warnings_do_not_tear_the_bars(at_box, box, place, stalled):
     box.faults.add("pool", "GET", f"/{place}/b", faults.Flip(), times=1)
     box.files.put(f"/{place}/b", b"x")
     terminal = at_box.terminal("get", "-v", "-r", place, columns=120)
-    terminal.expect(r"cta-data-direct: .*adler32.*: again
-")
+    terminal.expect(r"cta-data-direct: .*adler32.*: again\n")
     terminal.expect(rf"done {place}/b \(1 B in .*\)\n")
     stalled.release()
     assert terminal.end() == 0

@@ -1,0 +1,196 @@
+"""The commands of the agent, from the first login to its end."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ctadata.sandbox import Sandbox
+
+
+@pytest.fixture
+def fresh(cli, tmp_path):
+    """`fresh(**options)`: a sandbox of this test's own as the site, nobody logged in; its agent is ended after it."""
+    boxes = []
+
+    def start(**options):
+        box = Sandbox(**{"approve": True, **options}).start()
+        boxes.append(box)
+        settings = tmp_path / "settings.toml"
+        settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
+        cli.env = {"CTADATA_CONFIG": str(settings)}
+        return box
+
+    yield start
+    if cli.env:
+        cli("stop-agent", env={"CTADATA_CLIENT_SECRET": ""})
+    for box in boxes:
+        box.close()
+
+
+def test_from_login_to_end(cli, fresh):
+    box = fresh()
+    begun = cli("start-agent", check=0)
+    assert begun.out == ""
+    assert re.search(rf"^  {re.escape(box.issuer)}/device\?user_code=\S+$", begun.err, re.MULTILINE)
+    assert re.search(r"it shows the code  \S+", begun.err)
+    number = re.search(r"logged in as ada at sandbox; process (\d+) keeps the login fresh\n$", begun.err)[1]
+
+    status = cli("agent-status", check=0)
+    assert status.err == ""
+    told = dict(re.split(r"  +", line, maxsplit=1) for line in status.out.splitlines())
+    assert told["agent"].startswith(f"running, process {number}")
+    assert told["user"] == "ada"
+    assert re.fullmatch(r"good until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, .*", told["token"])
+    assert oct(os.stat(told["token file"]).st_mode & 0o777) == "0o600"
+
+    assert "lst/" in cli("list", "-v", check=0).out
+    assert "token from the agent" in cli("list", "-v", check=0).err
+    assert "the agent of sandbox has ended" in cli("stop-agent", check=0).err
+    assert "no agent of sandbox is running" in cli("stop-agent", check=0).err
+    assert "not running" in cli("agent-status", check=0).out
+
+
+def test_a_second_start_leaves_the_first_alone(cli, fresh):
+    fresh()
+    first = cli("start-agent", check=0).err.splitlines()[-1]
+    second = cli("start-agent", check=0).err
+    assert second == first + "\n"
+
+
+def test_status_for_programs(cli, fresh):
+    fresh()
+    before = cli("agent-status", "--json")
+    assert before.code == 4
+    told = json.loads(before.out)
+    assert (told["schema"], told["running"], told["login_needed"]) == (1, False, True)
+    cli("start-agent", "-q", check=0)
+    told = json.loads(cli("agent-status", "--json", check=0).out)
+    assert (told["running"], told["user"], told["login_needed"]) == (True, "ada", False)
+
+
+def test_before_any_login(cli, fresh):
+    fresh()
+    status = cli("agent-status", check=4)
+    assert "log in: cta-data-direct start-agent -P sandbox" in status.out
+    assert cli("agent-status", "-q", check=4).out == ""
+    listing = cli("list", check=4)
+    assert "start-agent" in listing.err
+    token = cli("get-token", check=4)
+    assert (token.out, token.err.count("\n")) == ("", 1)
+
+
+def test_get_token_gives_it_to_other_programs(cli, fresh):
+    box = fresh()
+    cli("start-agent", check=0)
+    token = cli("get-token", check=0)
+    assert token.err == ""
+    assert token.out.count("\n") == 1
+    assert token.out.count(".") == 2
+    assert cli("list", "-v", env={"BEARER_TOKEN": token.out.strip()}, check=0).err.count("BEARER_TOKEN") == 1
+    assert box.issuer
+
+
+def test_get_token_on_a_terminal_logs_in(cli, fresh):
+    fresh()
+    terminal = cli.terminal("get-token", columns=2000)
+    terminal.expect(r"it shows the code  \S+")
+    assert terminal.end() == 0
+    assert terminal.text.splitlines()[-1].count(".") == 2
+
+
+def test_a_terminal_shows_a_code_to_photograph(cli, fresh):
+    box = fresh(approve=False)
+    terminal = cli.terminal("start-agent", rows=60)
+    code = terminal.expect(r"it shows the code  (\S+)")[1]
+    terminal.expect(r"Waiting for you, 10:00 min at most; Ctrl-C stops.")
+    assert re.search("[\u2580\u2584\u2588]{5}", terminal.text)
+    assert max(map(len, terminal.text.splitlines())) <= 100
+    box.approve(code, "grace")
+    assert terminal.end() == 0
+    assert "logged in as grace at sandbox" in terminal.text
+
+
+def test_a_denied_login(cli, fresh):
+    box = fresh(approve=False)
+    process = cli.start("start-agent")
+    lines = []
+    while not any("it shows the code" in line for line in lines):
+        lines.append(process.stderr.readline())
+    box.deny(lines[-1].split()[-1])
+    assert process.wait(30) == 4
+    assert "the login was denied" in process.stderr.read()
+
+
+def test_ctrl_c_while_waiting(cli, fresh):
+    fresh(approve=False)
+    terminal = cli.terminal("start-agent", rows=60)
+    terminal.expect("Ctrl-C stops")
+    terminal.send("\x03")
+    assert terminal.end(10) == 130
+    assert "Traceback" not in terminal.text
+    assert terminal.text.endswith("cta-data-direct: stopped\n")
+
+
+class TestSecrets:
+    def test_on_the_command_line_with_a_warning(self, cli, fresh):
+        box = fresh(confidential=True)
+        begun = cli("start-agent", "-s", box.client_secret, check=0)
+        assert "warning: a secret on the command line shows in ps" in begun.err
+        assert box.client_secret not in begun.err
+
+    def test_from_a_pipe(self, cli, fresh):
+        box = fresh(confidential=True)
+        begun = cli("start-agent", "-s", "-", stdin=f"{box.client_secret}\n".encode(), check=0)
+        assert "warning" not in begun.err
+
+    def test_from_the_environment(self, cli, fresh):
+        box = fresh(confidential=True)
+        cli("start-agent", env={"CTADATA_CLIENT_SECRET": box.client_secret}, check=0)
+
+    def test_asked_for_without_an_echo_where_one_is_needed(self, cli, fresh):
+        box = fresh(confidential=True)
+        terminal = cli.terminal("start-agent", rows=60)
+        terminal.expect(f"Secret of the client {box.client_id} .not shown.: ")
+        terminal.send(box.client_secret + "\n")
+        assert terminal.end() == 0
+        assert box.client_secret not in terminal.raw
+        assert "logged in as ada" in terminal.text
+
+    def test_nobody_is_asked_in_a_pipe(self, cli, fresh):
+        fresh(confidential=True)
+        ended = cli("start-agent")
+        assert ended.code == 2
+        assert "secret" in ended.err
+
+    def test_nothing_read_is_nothing_given(self, cli, fresh):
+        fresh(confidential=True)
+        assert cli("start-agent", "-s", "-", stdin=b"").code == 2
+
+
+def test_an_issuer_that_is_not_there(cli, fresh):
+    fresh()
+    ended = cli("start-agent", env={"CTADATA_ISSUER": "https://localhost:1/realms/x"})
+    assert ended.code == 5
+    assert ended.err.count("\n") == 1
+
+
+def test_a_profile_without_issuer(cli, tmp_path):
+    settings = tmp_path / "s.toml"
+    settings.write_text('[profiles.mine]\ndoor = "https://localhost:1"\n')
+    ended = cli("start-agent", "-P", "mine", env={"CTADATA_CONFIG": str(settings)})
+    assert ended.code == 2
+    assert "issuer" in ended.err
+
+
+def test_the_agents_interpreter_starts_in_any_directory(cli, fresh, tmp_path):
+    fresh()
+    (cli.cwd / "json.py").write_text("raise SystemExit('the directory one stands in is no library')")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "ctadata", "start-agent"],
+        cwd=cli.cwd, env=cli.environment(None), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

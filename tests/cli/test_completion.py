@@ -1,0 +1,135 @@
+"""Completion: scripts for four shells, names of the storage, and never a word, a login or a long wait."""
+
+import subprocess
+import time
+
+import pytest
+
+from ctadata.sandbox import faults
+
+VARIABLE = "_CTA_DATA_DIRECT_COMPLETE"
+SHELLS = ["bash", "zsh", "fish", "powershell"]
+
+
+@pytest.fixture
+def complete(at_box):
+    """`complete("get lst/")`: what is offered for the last word of a line, as the shell asks for it."""
+
+    def ask(line, shell="zsh", env=None):
+        ended = at_box(env={VARIABLE: f"complete_{shell}", **asked(line, shell), **(env or {})})
+        assert ended.err == ""
+        return offered(ended.out, shell)
+
+    return ask
+
+
+def asked(line, shell):
+    line = f"cta-data-direct {line}"
+    if shell == "bash":
+        words = line.split(" ")
+        return {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
+    last = line.rpartition(" ")[2]
+    return {
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_WORD_TO_COMPLETE": last,
+    }
+
+
+def offered(out, shell):
+    if shell == "zsh":
+        lines = out.partition("((")[2].rpartition("))")[0].splitlines()
+        return [line.partition('":"')[0].strip('"') for line in lines]
+    separator = {"fish": "\t", "powershell": ":::"}.get(shell, "\n")
+    return [line.partition(separator)[0] for line in out.splitlines() if line]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_has_a_script(cli, shell):
+    env = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    out = cli("--show-completion", shell, env=env, check=0).out
+    assert VARIABLE in out
+    assert "cta-data-direct" in out
+
+
+def test_the_script_of_bash_is_one(cli, tmp_path):
+    env = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    script = cli("--show-completion", "bash", env=env).out
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\ncomplete -p cta-data-direct"], capture_output=True, text=True, timeout=30
+    )
+    assert "-F _cta_data_direct_completion cta-data-direct" in done.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_commands_and_options(complete, shell):
+    assert complete("sta", shell) == ["start-agent"]
+    assert "--profile" in complete("list --pro", shell)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_remote_paths(complete, box, place, shell):
+    box.files.put(f"/{place}/one", b"")
+    box.files.put(f"/{place}/other/deep", b"")
+    assert complete(f"get {place}/o", shell) == [f"{place}/one", f"{place}/other/"]
+
+
+def test_a_lone_directory_is_shown_with_what_is_in_it(complete, box, place):
+    box.files.put(f"/{place}/run/a", b"")
+    box.files.put(f"/{place}/run/b/c", b"")
+    assert complete(f"list {place}/r") == [f"{place}/run/", f"{place}/run/a", f"{place}/run/b/"]
+
+
+def test_from_the_root_and_from_home(complete, box, place):
+    box.files.put(f"/{place}/x", b"")
+    name = place.rpartition("/")[2]
+    assert "lst/" in complete("list ")
+    assert complete("list /ls")[0] == "/lst/"
+    assert complete(f"list ~/{name}/") == [f"~/{name}/x"]
+    assert complete(f"list home:{name}/", "fish") == [f"home:{name}/x"]
+
+
+def test_the_target_of_put_starts_from_home(complete, box, place):
+    name = place.rpartition("/")[2]
+    box.files.put(f"/{place}/x", b"")
+    assert complete(f"put {name}/") == []
+    assert complete(f"put local {name}/") == [f"{name}/x"]
+
+
+def test_names_that_a_shell_would_take_apart(complete, box, place):
+    box.files.put(f"/{place}/with space $(id)", b"")
+    box.files.put(f"/{place}/with\ncontrol", b"")
+    assert complete(f"get {place}/w", "bash") == [rf"{place}/with\ space\ \$\(id\)"]
+
+
+def test_profiles(complete):
+    assert complete("-P cscs", "bash") == ["cscs", "cscs-dev"]
+    assert complete("config --profile s", "bash") == ["sandbox"]
+
+
+def test_the_profile_on_the_line_counts(complete, box, place):
+    assert complete("-P cscs list ls") == []
+
+
+class TestSilence:
+    def test_without_a_token(self, complete):
+        assert complete("get lst/", env={"BEARER_TOKEN": ""}) == []
+
+    def test_with_broken_settings(self, complete):
+        env = {"CTADATA_CONFIG": "/nowhere.toml"}
+        assert complete("get lst/", env=env) == []
+        assert complete("-P c", "bash", env=env) == []
+
+    def test_where_nobody_answers(self, complete, box, place):
+        silence = box.faults.add("door", "PROPFIND", f"/{place}", faults.NoAnswer())
+        began = time.monotonic()
+        try:
+            assert complete(f"get {place}/") == []
+        finally:
+            silence.remove()
+        assert time.monotonic() - began < 10
+        assert silence.hits
+
+    def test_where_nothing_is(self, complete, place):
+        assert complete(f"get {place}/nowhere/x") == []

@@ -1,0 +1,65 @@
+"""`sandbox`: a storage of one's own, from its first line to its end."""
+
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+
+def test_from_start_to_end(cli):
+    settings = cli.cwd / "sandbox.toml"
+    process = cli.start("sandbox", "--approve", "--user", "grace", "--write-config", settings)
+    first = process.stdout.readline()
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    env = {"CTADATA_CONFIG": str(settings)}
+    cli("start-agent", env=env, check=0)
+    (cli.cwd / "a.txt").write_text("hello")
+    cli("put", "a.txt", "home:", env=env, check=0)
+    assert cli("list", "home:", env=env, check=0).out == "lst/users/grace/a.txt\n"
+    cli("stop-agent", env=env, check=0)
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    out, err = first + process.stdout.read(), process.stderr.read()
+    assert f"export CTADATA_CONFIG={settings}" in err
+    profile = tomllib.loads(out)["profiles"]["sandbox"]
+    assert not Path(profile["ca"]).exists()
+    assert not settings.exists()
+
+
+def test_ctrl_c_is_its_end(cli):
+    terminal = cli.terminal("sandbox", columns=200)
+    path = Path(terminal.expect(r"export CTADATA_CONFIG=(\S+)\n")[1])
+    terminal.expect("cta-data-direct list\n")
+    assert tomllib.loads(path.read_text())["default"] == "sandbox"
+    terminal.send("\x03")
+    assert terminal.end(15) == 0
+    assert "Traceback" not in terminal.text
+    assert not path.parent.exists()
+
+
+def test_settings_that_cannot_be_written(cli):
+    ended = cli("sandbox", "--write-config", "/nowhere/x.toml")
+    assert (ended.code, ended.out) == (11, "")
+    assert ended.err == "cta-data-direct: /nowhere/x.toml: local: No such file or directory\n"
+
+
+@pytest.mark.parametrize("missing", ["trustme", "joserfc"])
+def test_without_the_extra_it_says_what_to_install(cli, missing):
+    code = (
+        "import sys\nsys.modules[sys.argv.pop(1)] = None\nfrom ctadata.cli.main import run\nsys.exit(run(['sandbox']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, missing], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"cta-data-direct: .*{missing}.*ctadata\[sandbox\].*\n", done.stderr)
+
+
+def test_help_names_every_step(cli):
+    out = cli("sandbox", "--help").out
+    for step in ("start-agent", "put README.md home:", "list -l home:", "stop-agent", "export CTADATA_CONFIG="):
+        assert step in out
