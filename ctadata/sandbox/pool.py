@@ -97,14 +97,25 @@ class Pool:
         size = mover.node.size or 0
         ranges = asked_ranges(exchange, size)
         if not ranges:
-            exchange.stream(200, "OK", self._whole(exchange, mover), read_range(mover.node, 0, size))
-            self.movers.end(mover)
+            blocks = self._ending(mover, read_range(mover.node, 0, size))
+            exchange.stream(200, "OK", self._whole(exchange, mover), blocks)
             return
         length, extra, blocks = ranged(mover.node, ranges)
         headers = [*self._about(exchange, mover), ("Content-Length", str(length)), extra]
-        exchange.stream(206, "Partial Content", headers, blocks)
         if len(ranges) == 1 and (exchange.request.header("Connection") or "").lower() == "close":
-            self.movers.end(mover)
+            blocks = self._ending(mover, blocks)
+        exchange.stream(206, "Partial Content", headers, blocks)
+
+    def _ending(self, mover: Mover, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The blocks; before the last goes out the mover ends, so that who has all the bytes finds it over."""
+        held = b""
+        for block in blocks:
+            if held:
+                yield held
+            held = block
+        self.movers.end(mover)
+        if held:
+            yield held
 
     # ---- uploads
 
