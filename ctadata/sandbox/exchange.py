@@ -54,7 +54,7 @@ class Request:
 
     method: str
     target: str
-    headers: Headers
+    headers: tuple[tuple[str, str], ...]
 
     @cached_property
     def raw_path(self) -> str:
@@ -184,7 +184,10 @@ class Exchange:
 
     def stream(self, status: int, reason: str, headers: Headers, blocks: Iterable[bytes]) -> None:
         """Answer with a body that comes block by block; the caller announces its length."""
+        if self._body_will_not_come():
+            self.keep = False
         headers, blocks = self._distorted(headers, blocks)
+        self._wait_late()
         self._record(status, headers)
         if (lost := self.fault(LostAnswer)) is not None:
             raise Hangup(lost.reset)
@@ -192,6 +195,15 @@ class Exchange:
             headers = [*headers, ("Connection", "close")]
         lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
         self._send_all("\r\n".join(lines).encode("utf-8"), blocks)
+
+    def _body_will_not_come(self) -> bool:
+        """Whether the client waits for a `100 Continue` that it does not get."""
+        return self.expects_continue and not self._continued and not self.body_arrived()
+
+    def _wait_late(self) -> None:
+        for rule in self.rules:
+            if isinstance(rule.fault, Delay) and rule.fault.late:
+                rule.hold()
 
     def _send_all(self, head: bytes, blocks: Iterable[bytes]) -> None:
         """The head goes out with the first block, but alone where a fault may hold or cut the body."""
@@ -230,7 +242,7 @@ class Exchange:
         asked, wire = self.request, self.wire
         self.spy.record(
             Seen(
-                wire.server, asked.method, asked.target, tuple(asked.headers), status, self.body_bytes,
+                wire.server, asked.method, asked.target, asked.headers, status, self.body_bytes,
                 announced(headers),
                 wire.number, time.monotonic(),
             )
@@ -242,7 +254,7 @@ class Exchange:
         """Do what the faults say before the server sees the request; True where that was all."""
         for rule in self.rules:
             match rule.fault:
-                case Delay():
+                case Delay(late=False):
                     rule.hold()
                 case NoAnswer():
                     rule.reached.set()
@@ -278,8 +290,7 @@ class Exchange:
 
     def finish(self) -> None:
         """After the answer: read what is left of the body, so that the answer is not lost in a reset."""
-        if self.expects_continue and not self._continued and not self.body_arrived():
-            self.keep = False
+        if self._body_will_not_come():
             return
         with contextlib.suppress(Hangup, ValueError):
             for _ in self._incoming:

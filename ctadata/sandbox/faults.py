@@ -40,10 +40,12 @@ class Redirect:
 
 @dataclass(frozen=True)
 class Delay:
-    """Nothing happens for `seconds`, or until `until` is set, or else until the handle is released."""
+    """Nothing happens for `seconds`, or until `until` is set, or else until the handle is released; with `late` the
+    work is done before and only its answer waits."""
 
     seconds: float | None = None
     until: threading.Event | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True)

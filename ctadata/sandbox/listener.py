@@ -107,7 +107,9 @@ class _Connection(BaseHTTPRequestHandler):
                 case Cut(reset=reset):
                     raise Hangup(reset)
                 case NoAnswer():
-                    self.connection.recv(0)
+                    rule.reached.set()
+                    while socket.socket.recv(self.connection, 1 << 16):
+                        pass
                     raise Hangup
                 case _:
                     pass
@@ -126,7 +128,7 @@ class _Connection(BaseHTTPRequestHandler):
             return
         listener = self.server.listener
         target = self.raw_requestline.decode("iso-8859-1").split()[1]
-        request = Request(self.command, target, list(self.headers.items()))
+        request = Request(self.command, target, tuple(self.headers.items()))
         rules = listener.faults.take(listener.name, self.command, request.path)
         reader = cast(BufferedReader, self.rfile)
         wire = Wire(listener.name, self.number, self.connection, reader, self.client_address[0])

@@ -1,6 +1,7 @@
 """Faults: each kind does what its name says, where and as often as it was told, in both directions."""
 
 import http.client
+import socket
 import threading
 import zlib
 
@@ -203,6 +204,16 @@ def test_a_delay_makes_the_impatient_client_certain(box, call):
     assert wire.recv(100).startswith(b"HTTP/1.1 100 ")
 
 
+def test_a_late_answer_to_what_was_done(box, call):
+    ticket = call.upload_ticket(PATH, {"Content-Length": "3"})
+    rule = box.faults.add("pool", "PUT", PATH, Delay(late=True))
+    wire = call.head("PUT", ticket, {"Content-Length": "3"}, more=b"new")
+    assert rule.reached.wait(5)
+    assert box.files.read(PATH) == b"new"
+    rule.release()
+    assert wire.recv(100).startswith(b"HTTP/1.1 201 ")
+
+
 @pytest.mark.parametrize("after", [0, 1000, SIZE - 1])
 def test_a_stalled_download(box, call, after):
     ticket = call.ticket(PATH)
@@ -235,6 +246,17 @@ def test_a_slow_handshake(box, call):
     rule.release()
     held.join(5)
     assert not held.is_alive()
+
+
+def test_a_handshake_never_answered(box, call):
+    rule = box.faults.add("door", "HANDSHAKE", "", NoAnswer(), times=1)
+    host, port = box.door.removeprefix("https://").split(":")
+    with socket.create_connection((host, int(port)), 5) as wire:
+        assert rule.reached.wait(5)
+        wire.sendall(b"hello")
+        wire.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            wire.recv(1)
 
 
 def test_a_handshake_cut_short(box, call):

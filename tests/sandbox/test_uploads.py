@@ -43,6 +43,13 @@ def test_a_put_without_expect_is_carried_by_the_door(box, call):
     assert {seen.server for seen in box.seen} == {"door"}
 
 
+def test_a_refused_expectation_ends_the_connection(box, call):
+    """Nobody can tell whether a body still comes."""
+    box.files.put(PATH, b"old")
+    reply = call.patient_put(PATH, {"Content-Length": SIZE, "If-None-Match": "*"})
+    assert (reply.status, reply["Connection"]) == (412, "close")
+
+
 @pytest.mark.parametrize("expect", ["100-Continue", "100-CONTINUE"])
 def test_expect_in_other_letters_is_carried_by_the_door(box, call, expect):
     wire = call.head("PUT", box.door + PATH, {**call.bearer, "Expect": expect, "Content-Length": SIZE})
