@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -10,6 +11,9 @@ import pycurl
 
 from ctadata.http.handle import Handle
 from ctadata.http.trust import Trust
+
+CLOSING = 1.0
+"""Seconds that closing may take."""
 
 BLOCK = 512 * 1024
 """Bytes that curl receives or sends at a time at most."""
@@ -51,8 +55,16 @@ class Handles:
             self.close()
 
     def close(self) -> None:
-        """Close the connections; of handles that are lent, when they come back."""
+        """Close the connections; of handles that are lent, when they come back.
+
+        Returns after a second at the latest: libcurl waits here for a name look-up that hangs, and Ctrl-C must not.
+        """
         self._closed = True
+        closing = threading.Thread(target=self._close_idle, name="ctadata-close", daemon=True)
+        closing.start()
+        closing.join(CLOSING)
+
+    def _close_idle(self) -> None:
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()

@@ -162,12 +162,13 @@ def _answer(method: str, url: str, response: requests.Response, body: bytes) -> 
 
 def _error_of(error: requests.RequestException, origin: Origin) -> CtadataError:
     """The same errors as the pool's."""
-    said = presentable(_root(error))
+    root = _root(error)
+    said = presentable(str(root) or type(root).__name__)
     if isinstance(error, requests.exceptions.SSLError):
         if "certificate" in said.lower():
             return failures.bad_certificate(origin, said)
         return Unreachable(f"no secure connection: {origin}, {said}")
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or isinstance(root, TimeoutError):
         return TimedOut(f"no answer in time: {origin}", hint="try again later")
     if isinstance(error, requests.ConnectionError):
         return Unreachable(f"no connection: {origin}, {said}")
@@ -176,9 +177,7 @@ def _error_of(error: requests.RequestException, origin: Origin) -> CtadataError:
     return CtadataError(f"the request could not be sent: {origin}, {said}")
 
 
-def _root(error: BaseException) -> str:
-    """The words of what lies at the bottom: requests and urllib3 wrap the cause, URL and all, several times."""
-    seen: BaseException = error
-    while seen.__cause__ or seen.__context__:
-        seen = seen.__cause__ or seen.__context__  # type: ignore[assignment]
-    return str(seen) or type(seen).__name__
+def _root(error: BaseException) -> BaseException:
+    """What lies at the bottom: requests and urllib3 wrap the cause, URL and all, several times."""
+    deeper = error.__cause__ or error.__context__
+    return _root(deeper) if deeper else error

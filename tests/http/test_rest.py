@@ -1,0 +1,213 @@
+"""JSON over HTTP: the same trust, the same errors, and nothing of the environment but its proxies."""
+
+import logging
+import threading
+
+import pytest
+import trustme
+
+from ctadata.errors import Busy, Interrupted, LoginNeeded, ServerTrouble, TimedOut, Unreachable, Untrusted
+from ctadata.http.rest import LONGEST, Rest
+
+
+@pytest.fixture
+def rest(ca):
+    """`rest(*trusted, **options)`: a Rest that trusts these peers."""
+    return lambda *trusted, **options: Rest(**{"trusted": [peer.origin for peer in trusted], "ca": ca, **options})
+
+
+def says(body, status="200 OK", *fields):
+    return lambda wire, request: wire.answer(status, body, "Content-Type: application/json", *fields)
+
+
+def test_get(answering, rest, tls):
+    peer = answering(says(b'{"a": [1]}', "200 Fine", "X-Own: y"), tls)
+    answer = rest(peer).get(f"{peer.url}/user?x=1", "secret-token")
+    assert (answer.status, answer.reason, answer.json, answer.headers.get("x-own")) == (200, "Fine", {"a": [1]}, "y")
+    answer.raise_for_status()
+    request = peer.requests[0]
+    assert (request.line, request.token) == ("GET /user?x=1 HTTP/1.1", "Bearer secret-token")
+    assert request.headers["accept"] == "application/json"
+
+
+def test_post_form(answering, rest, tls):
+    peer = answering(says(b"{}"), tls)
+    rest().post_form(peer.url, {"grant_type": "x y", "scope": "a&b"}, basic=("id", "word"))
+    request = peer.requests[0]
+    assert request.body == b"grant_type=x+y&scope=a%26b"
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert request.token == "Basic aWQ6d29yZA=="
+
+
+def test_post_json(answering, rest, tls):
+    peer = answering(says(b"{}"), tls)
+    rest(peer).post_json(peer.url, {"action": "mkdir"}, "secret-token")
+    request = peer.requests[0]
+    assert (request.body, request.headers["content-type"]) == (b'{"action": "mkdir"}', "application/json")
+    assert request.token == "Bearer secret-token"
+
+
+def test_a_refusal_is_an_answer_and_an_error_on_request(answering, rest, tls):
+    body = b'{"error": "authorization_pending", "error_description": "not yet"}'
+    peer = answering(says(body, "400 Bad Request"), tls)
+    answer = rest().post_form(peer.url, {})
+    assert answer.json["error"] == "authorization_pending"
+    with pytest.raises(Exception, match="400 Bad Request, not yet"):
+        answer.raise_for_status()
+
+
+@pytest.mark.parametrize(("status", "kind"), [("401 Unauthorized", LoginNeeded), ("429 Slow down", Busy)])
+def test_the_same_errors_as_the_pools(answering, rest, tls, status, kind):
+    peer = answering(says(b"{}", status, "Retry-After: 4"), tls)
+    with pytest.raises(kind) as error:
+        rest().get(peer.url).raise_for_status()
+    assert error.value.retry_after == 4
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", b"[" * 100_000])
+def test_what_is_no_json(answering, rest, tls, body):
+    peer = answering(says(body), tls)
+    assert rest().get(peer.url).json is None
+
+
+def test_the_token_goes_to_trusted_origins_alone(answering, rest, tls):
+    trusted, other = answering(says(b"{}"), tls), answering(says(b"{}"), tls)
+    with pytest.raises(Untrusted) as refused:
+        rest(trusted).get(other.url, "secret-token")
+    assert f'token_origins = ["{other.origin}"]' in refused.value.hint
+    assert "secret-token" not in str(refused.value)
+    assert other.connections == 0
+
+
+def test_redirects_are_not_followed(answering, rest, tls):
+    peer = answering(lambda wire, request: wire.redirect("302 Found", "/other"), tls)
+    answer = rest(peer).get(peer.url, "secret-token")
+    assert (answer.status, len(peer.requests)) == (302, 1)
+    with pytest.raises(ServerTrouble):
+        answer.raise_for_status()
+
+
+def test_neither_netrc_nor_bundles_of_the_environment(answering, rest, tls, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").write_text("machine localhost login ada password hunter2\n")
+    empty = tmp_path / "none.pem"
+    empty.write_text("")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(empty))
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(empty))
+    peer = answering(says(b"{}"), tls)
+    rest(peer).get(peer.url, "secret-token")
+    rest(peer).get(peer.url)
+    assert [request.token for request in peer.requests] == ["Bearer secret-token", None]
+
+
+def test_no_proxy_stands_between_us_and_this_machine(answering, rest, tls, monkeypatch):
+    spy, peer = answering(says(b"{}")), answering(says(b"{}"), tls)
+    monkeypatch.setenv("HTTPS_PROXY", spy.url)
+    rest().get(peer.url)
+    assert (len(peer.requests), spy.connections) == (1, 0)
+
+
+def test_a_proxy_of_the_environment_is_used_for_the_rest(serve, rest, monkeypatch):
+    def script(wire):
+        wire.request()
+        wire.answer("403 not through here")
+
+    spy = serve(script)
+    monkeypatch.setenv("HTTPS_PROXY", spy.url)
+    with pytest.raises(Unreachable):
+        rest().get("https://issuer.localhost/")
+    assert spy.requests[0].line.startswith("CONNECT issuer.localhost:443 ")
+
+
+@pytest.mark.parametrize("url", ["http://issuer.example/", "http://192.0.2.1/", "file:///etc/passwd", "https://a@b/"])
+def test_only_https_or_this_machine(rest, url):
+    with pytest.raises(Untrusted):
+        rest().get(url)
+
+
+def test_an_unknown_ca(answering, rest, tls_context):
+    peer = answering(says(b"{}"), tls_context(trustme.CA(), "localhost"))
+    with pytest.raises(Untrusted) as refused:
+        rest().get(peer.url)
+    assert "ca in the profile" in refused.value.hint
+
+
+def test_a_certificate_for_another_name(answering, rest, authority, tls_context):
+    peer = answering(says(b"{}"), tls_context(authority, "issuer.example"))
+    with pytest.raises(Untrusted) as refused:
+        rest().get(peer.url)
+    assert "another name" in refused.value.hint
+
+
+def test_a_server_without_tls(serve, rest):
+    peer = serve(lambda wire: wire.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    with pytest.raises(Unreachable, match="no secure connection"):
+        rest().get(peer.url.replace("http:", "https:"))
+
+
+def test_nobody_listens(answering, rest):
+    peer = answering(says(b"{}"))
+    peer.close()
+    with pytest.raises(Unreachable, match=f"no connection: {peer.origin}"):
+        rest().get(peer.url)
+
+
+def test_no_answer_in_time(serve, rest):
+    peer = serve(lambda wire: wire.wait())
+    with pytest.raises(TimedOut, match="no answer in time"):
+        rest(timeouts=(5, 0.2)).get(peer.url)
+
+
+def test_an_answer_that_breaks_off(serve, rest):
+    def script(wire):
+        wire.request()
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+
+    with pytest.raises(Interrupted):
+        rest().get(serve(script).url)
+
+
+def test_an_answer_that_stalls_in_the_middle(serve, rest):
+    def script(wire):
+        wire.request()
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        wire.wait()
+
+    with pytest.raises(TimedOut):
+        rest(timeouts=(5, 0.2)).get(serve(script).url)
+
+
+def test_an_answer_without_end(serve, rest):
+    sent = []
+
+    def script(wire):
+        wire.request()
+        wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(10_000):
+            wire.send(bytes(65536))
+            sent.append(65536)
+
+    with pytest.raises(ServerTrouble, match="too long"):
+        rest().get(serve(script).url)
+    assert sum(sent) < 4 * LONGEST
+
+
+def test_nothing_secret_is_logged_or_shown(answering, rest, tls, caplog):
+    peer = answering(says(b'{"access_token": "t0ken"}'), tls)
+    with caplog.at_level(logging.DEBUG):
+        answer = rest(peer).post_form(peer.url, {"refresh_token": "r3fresh"}, basic=("id", "w0rd"))
+        rest(peer).get(peer.url, "b3arer")
+    for secret in ("t0ken", "r3fresh", "w0rd", "b3arer"):
+        assert secret not in caplog.text
+        assert secret not in repr(answer)
+
+
+def test_many_threads(answering, rest, tls):
+    peer = answering(says(b'{"a": 1}'), tls)
+    sender, seen = rest(), []
+    threads = [threading.Thread(target=lambda: seen.append(sender.get(peer.url).json)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert seen == [{"a": 1}] * 8
