@@ -44,7 +44,8 @@ class Features:
 class Delivery:
     """What is known when the first byte of a read arrives.
 
-    start, total: where the bytes begin, and how long the whole file is (None: not said).
+    start, stop: where the bytes begin, and where they end (exclusive; None: not said).
+    total: how long the whole file is, None where not said.
     digests: of the whole file, algorithm to lower-case hexadecimal; only ones that were asked for.
     etag: of the version that is being read, None where not said.
     """
@@ -53,6 +54,11 @@ class Delivery:
     total: int | None
     digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
     etag: str | None = None
+    stop: int | None = None
+
+
+class Enough(Exception):
+    """Raised by a sink that wants no further bytes: the read ends, and that is no error."""
 
 
 class Sink(Protocol):
@@ -65,7 +71,7 @@ class Sink(Protocol):
         """
 
     def write(self, block: bytes) -> None:
-        """The next bytes."""
+        """The next bytes; may raise Enough."""
 
 
 class Source(Protocol):
@@ -108,6 +114,7 @@ class Reading(Protocol):
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
 
+        Several threads may read ranges at once. The sink ends it early with Enough.
         Raises NotFound, Interrupted (short body), IntegrityError (another range than asked).
         """
 

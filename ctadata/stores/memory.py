@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from ctadata.checksums import STRONGEST_FIRST, hasher
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, IntegrityError, Interrupted, NotFound, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Features, Sink, Source, Written
+from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written
 
 BLOCK = 1 << 16
 """Bytes that go to a sink, or are asked of a source, at a time."""
@@ -167,11 +168,12 @@ class MemoryReading:
         if start > len(content):
             raise IntegrityError(f"the file has only {len(content)} bytes", path=str(self._path))
         self._etag = etag
-        delivery = Delivery(start, len(content), digests, etag)
-        sink.begin(delivery)
         end = len(content) if stop is None else min(stop, len(content))
-        for i in range(start, end, BLOCK):
-            sink.write(content[i : min(i + BLOCK, end)])
+        delivery = Delivery(start, len(content), digests, etag, end)
+        sink.begin(delivery)
+        with contextlib.suppress(Enough):
+            for i in range(start, end, BLOCK):
+                sink.write(content[i : min(i + BLOCK, end)])
         return delivery
 
     def close(self) -> None:

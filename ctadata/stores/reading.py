@@ -19,7 +19,7 @@ from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrou
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Origin, Response, dissect
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Sink
+from ctadata.stores.base import Delivery, Enough, Sink
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
@@ -77,7 +77,7 @@ class WebDAVReading:
         return self._total if stop is None else min(stop, stop if self._total is None else self._total)
 
     def _nothing(self, sink: Sink, start: int) -> Delivery:
-        delivery = Delivery(start, self._total, etag=self._etag)
+        delivery = Delivery(start, self._total, etag=self._etag, stop=start)
         sink.begin(delivery)
         return delivery
 
@@ -97,12 +97,18 @@ class WebDAVReading:
 
     def _ask(self, taking: _Taking) -> Delivery:
         """At the pool that answered before, for a range; at the door where there is none or it no longer will."""
-        pool = self._pool if taking.stop is not None else None
-        if not (pool and self._ask_pool(pool, taking)):
-            response = self._client.send("GET", self._url, headers=self._headers(taking), accept=taking.accept)
-            elsewhere = Origin.of(response.url) != Origin.of(self._url)
-            self._pool = response.url if elsewhere and taking.stop is not None else None
+        pool, self._pool = self._pool, self._pool if taking.stop is not None else None
+        try:
+            if not (pool and taking.stop is not None and self._ask_pool(pool, taking)):
+                self._client.send("GET", self._url, headers=self._headers(taking), accept=taking.accept)
+        except Enough:
+            return taking.begun()
         return taking.end()
+
+    def remember(self, url: str) -> None:
+        """The address that has answered a range serves the next ones, where the door has redirected to it."""
+        if Origin.of(url) != Origin.of(self._url):
+            self._pool = url
 
     def _ask_pool(self, pool: str, taking: _Taking) -> bool:
         try:
@@ -116,14 +122,15 @@ class WebDAVReading:
             response = None
         if response is not None and response.status < 300:
             return True
-        self._pool = None
+        if self._pool == pool:
+            self._pool = None
         return False
 
     def _headers(self, taking: _Taking) -> dict[str, str]:
         headers = {"Range": f"bytes={taking.start}-{taking.stop - 1}"} if taking.stop is not None else {}
         return {**headers, "Want-Digest": self._want_digest} if self._want_digest else headers
 
-    def describe(self, response: Response, start: int, total: int | None) -> Delivery:
+    def describe(self, response: Response, start: int, stop: int | None, total: int | None) -> Delivery:
         """What the headers of an answer say; IntegrityError where it is another version than the last one."""
         etag = response.headers.get("ETag")
         if None not in (total, self._total) and total != self._total:
@@ -135,13 +142,13 @@ class WebDAVReading:
         self._etag = etag or self._etag
         # XRootD sends digests of other files to those who did not ask
         digests = read_digests(response.headers.get("Digest") or "") if self._want_digest else NONE_KNOWN
-        return Delivery(start, total, digests, etag)
+        return Delivery(start, total, digests, etag, stop)
 
     def close(self) -> None:
         """End it at the pool too: a mover lives as long as a connection that has used it (dcache.md 1.4)."""
-        if self._pool is None:
-            return
         pool, self._pool = self._pool, None
+        if pool is None:
+            return
         with contextlib.suppress(CtadataError):
             self._client.send("GET", pool, headers={"Range": "bytes=0-0", "Connection": "close"}, follow=False)
 
@@ -180,7 +187,9 @@ class _Taking:
             self._end = total
         else:
             raise ServerTrouble(f"no file in the answer: {response.status} {response.reason}")
-        self.delivery = self._reading.describe(response, self._offset, total)
+        if response.status == 206:
+            self._reading.remember(response.url)
+        self.delivery = self._reading.describe(response, self._offset, self._end, total)
         self._sink.begin(self.delivery)
         return self._consume
 
@@ -201,13 +210,18 @@ class _Taking:
         if wanted:
             self._sink.write(wanted)
 
-    def end(self) -> Delivery:
-        """The body has ended; Interrupted where it is short."""
+    def begun(self) -> Delivery:
+        """What the headers said."""
         if self.delivery is None:
             raise ServerTrouble("the server redirected where nothing can be followed")
+        return self.delivery
+
+    def end(self) -> Delivery:
+        """The body has ended; Interrupted where it is short."""
+        delivery = self.begun()
         if self._end is not None and self._offset != self._end:
             raise Interrupted(f"the body ended at byte {self._offset} instead of {self._end}")
-        return self.delivery
+        return delivery
 
 
 def _is_page(response: Response) -> bool:
