@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 
 PROGRAM = "cta-data-direct"
@@ -60,12 +61,10 @@ def say_raw(text: str) -> None:
 
 
 def rfc3339(seconds: float | None) -> str | None:
-    """A time as `2026-08-01T12:00:00Z` (RFC 3339, UTC, whole seconds); None stays None."""
-    from datetime import UTC, datetime
-
-    if seconds is None:
+    """A time as `2026-08-01T12:00:00Z` (RFC 3339, UTC, whole seconds); None stays None, as does what no year holds."""
+    if seconds is None or not 0 <= seconds + 62135596800 < 315537897600:  # from the year 1 to 9999
         return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def drop_stdout() -> None:

@@ -63,7 +63,8 @@ def sandbox(
         _running(approve=approve, user=user, token_lifetime=token_lifetime) as box,
         _written(f'default = "sandbox"\n\n{box.profile_toml()}', write_config) as path,
     ):
-        data(box.profile_toml().rstrip())
+        for line in box.profile_toml().splitlines():
+            data(line)
         if not common.quiet:
             say_raw(_welcome(path, approve=approve))
         signal.sigwait(SIGNALS)

@@ -36,6 +36,7 @@ def test_ctrl_c_is_its_end(cli):
     terminal = cli.terminal("sandbox", columns=200)
     path = Path(terminal.expect(r"export CTADATA_CONFIG=(\S+)\n")[1])
     terminal.expect("cta-data-direct list\n")
+    assert "[profiles.sandbox]\n" in terminal.text
     assert tomllib.loads(path.read_text())["default"] == "sandbox"
     terminal.send("\x03")
     assert terminal.end(15) == 0
