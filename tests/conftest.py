@@ -21,7 +21,8 @@ import loopback  # noqa: E402
 loopback.install()
 pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 
-REAL_PARTS = {"apache", "provider", "curl", "davix", "rclone"}  # fixtures of what does not come from PyPI
+# Fixtures of what does not come from PyPI:
+REAL_PARTS = {"apache", "keycloak", "provider", "curl", "davix", "oidc_agent", "rclone"}
 FOREIGN = ("BEARER_TOKEN", "CTADATA_", "SSL_CERT_", "XDG_")  # variables of whoever runs the suite: these prefixes
 FOREIGN_NAMES = {
     *("ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from servers.apache import start_apache
 from servers.authority import Authority, authority
+from servers.keycloak import Keycloak, client_secret, start_keycloak
 from servers.provider import Provider, start_provider
 from servers.real import USER, RealServer
 from servers.shared import shared
@@ -34,6 +35,13 @@ def provider(run_folder: Path, servers_authority: Authority) -> Iterator[Provide
     """npm's oidc-provider."""
     with shared(run_folder, "provider", lambda start: start_provider(start, servers_authority)) as state:
         yield Provider(state["issuer"], servers_authority.ca)
+
+
+@pytest.fixture(scope="session")
+def keycloak(run_folder: Path, servers_authority: Authority) -> Iterator[Keycloak]:
+    """Keycloak with the realms that it imports."""
+    with shared(run_folder, "keycloak", lambda start: start_keycloak(start, servers_authority)) as state:
+        yield Keycloak(state["url"], servers_authority.ca, client_secret())
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from urllib.request import HTTPCookieProcessor, HTTPSHandler, OpenerDirector, Pr
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"  # RFC 8628 3.4
 MOST_PAGES = 10
-PERSONAL = {"user", "login", "password"}  # fields for the person, in oidc-provider's pages and in the sandbox's
+PERSONAL = {"user", "username", "login", "password"}  # fields for the person, in the pages of all the issuers here
 
 
 def device_login(issuer: str, ca: Path, client_id: str, scope: str, audience: str, user: str) -> dict[str, str]:
@@ -48,32 +48,35 @@ def opener(ca: Path) -> OpenerDirector:
 
 
 class _FirstForm(HTMLParser):
-    """Where the first form of a page goes, and what its first button sends along."""
+    """Where the first form of a page goes, what it sends along, and what each of its buttons adds."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.action: str | None = None
         self.fields: dict[str, str] = {}
-        self.buttons = 0
+        self.buttons: list[dict[str, str]] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = dict(attributes)
-        name = found.get("name")
+        name, kind = found.get("name"), found.get("type")
+        sent = {name: found.get("value") or ""} if name else {}
         if tag == "form" and self.action is None:
             self.action = found.get("action") or ""
-        if tag == "button":
-            self.buttons += 1
-        if name and (tag == "input" or (tag == "button" and self.buttons == 1)):
-            self.fields[name] = found.get("value") or ""
+        if (tag == "button" and kind != "button") or (tag == "input" and kind == "submit"):
+            self.buttons.append(sent)
+        elif tag == "input":
+            self.fields.update(sent)
 
 
-def approve_device(complete: str, ca: Path, user: str) -> str:
+def approve_device(complete: str, ca: Path, user: str, browser: OpenerDirector | None = None, button: int = 0) -> str:
     """Follow the pages from `verification_uri_complete` as `user` would at a browser; return the last one.
 
+    browser: one that has been used before, and is still logged in.
+    button:  which one to press where there are several; the last one (-1) says no.
     Raises urllib's HTTPError when a page refuses, AssertionError when the forms never end.
     """
-    browser = opener(ca)
+    browser = browser or opener(ca)
     url, filled = complete, None
     for _ in range(MOST_PAGES):
         with browser.open(url, filled, timeout=30) as answer:
@@ -82,5 +85,6 @@ def approve_device(complete: str, ca: Path, user: str) -> str:
         if form.action is None:
             return page
         url = urljoin(url, form.action)
-        filled = urlencode(form.fields | {name: user for name in form.fields if name in PERSONAL}).encode()
+        pressed = form.fields | (form.buttons[button] if form.buttons else {})
+        filled = urlencode(pressed | {name: user for name in pressed if name in PERSONAL}).encode()
     raise AssertionError(f"after {MOST_PAGES} pages {url} still shows a form")

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import IO
 
 KEEPER = Path(__file__).with_name("keeper.py")
-PATIENCE = 30.0  # seconds for a server to come up; each needs well under one
+PATIENCE = 30.0  # seconds for a server to come up; most need well under one
 
 State = dict[str, str]
 
@@ -37,7 +37,9 @@ class Start:
     users: Path
     state: Path
 
-    def launch(self, *command: str | Path, answers: Callable[[], bool] | None = None) -> State:
+    def launch(
+        self, *command: str | Path, answers: Callable[[], bool] | None = None, patience: float = PATIENCE
+    ) -> State:
         """Run `command` under a keeper until its last user has left, and return what it says once it is up.
 
         A `{ready}` in the command becomes the number of the descriptor to write one line of JSON to; a server that
@@ -51,7 +53,7 @@ class Start:
                 subprocess.run([*keeper, *argv], check=True, pass_fds=[say], timeout=PATIENCE)
             finally:
                 os.close(say)
-            said = _wait(heard, answers)
+            said = _wait(heard, answers, patience)
         if not said:
             log = (self.folder / "log").read_text(errors="replace")
             raise NotStarted(f"{argv[0]} did not come up; it said:\n{log[-3000:]}")
@@ -102,9 +104,9 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait(heard: IO[str], answers: Callable[[], bool] | None) -> str:
+def _wait(heard: IO[str], answers: Callable[[], bool] | None, patience: float) -> str:
     """The server's line; `{}` when it answers; nothing when it has ended or time is up."""
-    end = monotonic() + PATIENCE
+    end = monotonic() + patience
     while monotonic() < end:
         if select.select([heard], [], [], 0.02)[0]:
             return heard.readline()
