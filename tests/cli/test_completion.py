@@ -128,7 +128,7 @@ class TestSilence:
             assert complete(f"get {place}/") == []
         finally:
             silence.remove()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25
         assert silence.hits
 
     def test_where_nothing_is(self, complete, place):
