@@ -3,7 +3,7 @@
 One walker serves the recursive listing, the download and the upload of a tree: `expand` says of a node (a
 directory) what lies in it: further nodes, which are walked too, and items, which come out of the iterator. The
 newest node is expanded first, so that few wait; at most `WAITING` items wait, so that memory does not grow with
-the tree.
+the tree. The roots are taken when no other node is left, one at a time, from whatever gives them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class _Walk(Generic[N, T]):
 
     def __init__(self, roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]]) -> None:
         self.expand = expand
-        self.nodes = list(roots)
+        self.roots = iter(roots)
+        self.taking = threading.Lock()
+        self.nodes: list[N] = []
         self.working = 0
         self.ended = False
         self.change = threading.Condition()
@@ -45,25 +47,44 @@ class _Walk(Generic[N, T]):
 
     def work(self) -> None:
         """Expand nodes until none is left and nobody can find more."""
-        while (node := self._next()) is not None:
-            try:
+        try:
+            while (node := self._next() or self._root() or self._last()) is not None:
                 self._expand(node.value)
-            except BaseException as error:  # noqa: BLE001  (raised again where the items are taken)
-                self._offer(_Failure(error))
-                self._end()
-            with self.change:
-                self.working -= 1
-                self.change.notify_all()
+                self._done()
+        except BaseException as error:  # noqa: BLE001  (raised again where the items are taken)
+            self._offer(_Failure(error))
+            self._end()
         self._offer(None)
 
     def _next(self) -> Node[N] | None:
         with self.change:
-            while not self.nodes and self.working and not self.ended:
-                self.change.wait()
             if not self.nodes or self.ended:
                 return None
             self.working += 1
             return Node(self.nodes.pop())
+
+    def _root(self) -> Node[N] | None:
+        with self.taking:
+            if self.ended:
+                return None
+            with self.change:
+                self.working += 1  # before the root is out: nobody may think that all is done
+            for root in self.roots:
+                return Node(root)
+            self._done()
+            return None
+
+    def _last(self) -> Node[N] | None:
+        """Wait for a node that others find; None where they have all ended."""
+        with self.change:
+            while not self.nodes and self.working and not self.ended:
+                self.change.wait()
+            return self._next()
+
+    def _done(self) -> None:
+        with self.change:
+            self.working -= 1
+            self.change.notify_all()
 
     def _expand(self, node: N) -> None:
         found: list[N] = []

@@ -69,3 +69,41 @@ def test_no_more_than_the_bound_waits() -> None:
         assert next(items) == i
     assert made <= walking.WAITING + 60
     items.close()  # type: ignore[attr-defined]
+
+
+def test_roots_are_taken_one_at_a_time_when_no_other_node_is_left() -> None:
+    taken, expanded = [], []
+
+    def roots() -> Iterator[int]:
+        for root in (10, 20, 30):
+            taken.append((root, len(expanded)))
+            yield root
+
+    def expand(node: int) -> Iterator[Node[int] | int]:
+        expanded.append(node)
+        yield node
+        if node % 10 < 4:
+            yield Node(node + 1)
+
+    assert list(walk(roots(), expand, threads=1)) == [10, 11, 12, 13, 14, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34]
+    assert taken == [(10, 0), (20, 5), (30, 10)]
+
+
+@given(st.lists(st.integers(0, 6), max_size=30), st.integers(1, 5))
+def test_every_root_is_walked_whoever_gives_it(depths: list[int], threads: int) -> None:
+    def expand(node: tuple[int, int]) -> Iterator[Node[tuple[int, int]] | tuple[int, int]]:
+        yield node
+        if node[1]:
+            yield Node((node[0], node[1] - 1))
+
+    expected = [(root, depth) for root, top in enumerate(depths) for depth in range(top + 1)]
+    assert sorted(walk(iter(enumerate(depths)), expand, threads=threads)) == expected
+
+
+def test_an_error_of_whoever_gives_the_roots_comes_out() -> None:
+    def roots() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        list(walk(roots(), lambda node: [node], threads=3))

@@ -34,3 +34,22 @@ def remote_names(store: Store, path: RemotePath = RemotePath()) -> list[str]:  #
         if entry.is_directory:
             names += remote_names(store, entry.path)
     return sorted(names)
+
+
+class Content:
+    """Bytes as the source of an upload."""
+
+    def __init__(self, content: bytes, mtime: float | None = None) -> None:
+        self.content, self.mtime, self.offset = content, mtime, 0
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+    def read(self, limit: int) -> bytes:
+        block = self.content[self.offset : self.offset + limit]
+        self.offset += len(block)
+        return block
+
+    def rewind(self) -> None:
+        self.offset = 0

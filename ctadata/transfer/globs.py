@@ -1,0 +1,68 @@
+"""Remote paths with patterns in them: `run_*/*.h5`, expanded by listing the collections on the way.
+
+Names match as in `ctadata.transfer.filters`; `**` at the end stands for all files below.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ctadata.entries import Entry
+from ctadata.errors import NotFound, UsageError
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
+from ctadata.transfer.filters import is_pattern
+from ctadata.transfer.walk import Node, walk
+
+
+@dataclass(frozen=True, slots=True)
+class _Quest:
+    """What is looked for: `names`, the first of them in the collection `base`."""
+
+    base: RemotePath
+    names: tuple[str, ...]
+
+
+def glob(store: Store, pattern: RemotePath, *, threads: int) -> list[Entry]:
+    """The entries that match, in the order of their paths, our temporaries left out; none where nothing does.
+
+    Raises what the store raises, but for collections that are not there.
+    """
+    plain = next((i for i, name in enumerate(pattern.parts) if is_pattern(name)), len(pattern.parts))
+    quest = _Quest(RemotePath(pattern.parts[:plain]), pattern.parts[plain:])
+    found = walk([quest], functools.partial(_expand, store), threads=threads)
+    return sorted({entry.path: entry for entry in found}.values(), key=lambda entry: entry.path)
+
+
+def _expand(store: Store, quest: _Quest) -> Iterator[Node[_Quest] | Entry]:
+    try:
+        yield from _in_collection(store, quest.base, quest.names)
+    except NotFound:
+        return
+    except UsageError:  # a file where the pattern wants a collection
+        return
+
+
+def _in_collection(store: Store, base: RemotePath, names: Sequence[str]) -> Iterator[Node[_Quest] | Entry]:
+    name, rest = names[0], tuple(names[1:])
+    if not is_pattern(name):
+        yield Node(_Quest(base / name, rest)) if rest else store.info(base / name)
+        return
+    if name == "**" and rest:
+        yield Node(_Quest(base, rest))
+    for entry in store.list(base):
+        if entry.path.is_temporary:
+            continue
+        if name == "**":
+            if entry.is_directory:
+                yield Node(_Quest(entry.path, tuple(names)))
+            elif not rest:
+                yield entry
+        elif fnmatchcase(entry.path.name, name):
+            if not rest:
+                yield entry
+            elif entry.is_directory:
+                yield Node(_Quest(entry.path, rest))
