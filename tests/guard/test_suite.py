@@ -71,49 +71,34 @@ def test_show(rng): print("drawn", rng.random(), sum(numbers)); raise AssertionE
 
 def test_a_seed_repeats_a_run(suite):
     first = suite(RANDOM)
-    seed = re.search(r"repeat with --seed (\d+)\n=", first[first.index("AssertionError") :]).group(1)
+    seed = int(re.search(r"repeat with --seed (\d+)\n=", first[first.index("AssertionError") :]).group(1))
     drawn = re.search("drawn .*", first).group()
-    assert drawn in suite(RANDOM, "--seed", seed)
-    assert drawn in suite(RANDOM, "--seed", seed, "-n", "1")
-    assert drawn not in suite(RANDOM)
+    assert drawn in suite(RANDOM, "--seed", str(seed), "-n", "1")
+    assert drawn not in suite(RANDOM, "--seed", str(seed + 1))
 
 
-@pytest.mark.parametrize(("option", "counted"), [([], 3), (["--soak"], 50)])
-def test_counts(suite, option, counted):
-    assert "1 passed" in suite(f"def test_it(count): assert count(3, 50) == {counted}", *option)
-
-
-ENVIRONMENT = """
-import os, tempfile
-def test_it():
-    for name in {names}: assert name not in os.environ
+FOREIGN = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "https_proxy", "CTADATA_PROFILE", "BEARER_TOKEN_FILE", "OIDC_SOCK"]
+WORLD = f"""
+import contextlib, os, socket, tempfile
+def test_environment():
+    assert not os.environ.keys() & set({FOREIGN})
     for name in ["HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"]:
         assert os.environ[name].startswith(tempfile.gettempdir()), name
     assert os.stat(os.environ["XDG_RUNTIME_DIR"]).st_mode & 0o777 == 0o700
-"""
-
-
-def test_nothing_of_the_callers_environment_comes_in(suite):
-    foreign = [
-        "SSL_CERT_FILE",
-        "REQUESTS_CA_BUNDLE",
-        "https_proxy",
-        "CTADATA_PROFILE",
-        "BEARER_TOKEN_FILE",
-        "OIDC_SOCK",
-    ]
-    said = suite(ENVIRONMENT.format(names=foreign), HOME="/home", **dict.fromkeys(foreign, "something"))
-    assert "1 passed" in said
-
-
-SWALLOWED = """
-import contextlib, socket
-def test_it():
+def test_count(count):
+    assert count(3, 50) == 50
+def test_swallows():
     with contextlib.suppress(OSError): socket.create_connection(("192.0.2.1", 80), 5)
 """
 
 
-def test_a_swallowed_refusal_is_found_out(suite):
-    said = suite(SWALLOWED)
-    assert "1 passed, 1 error" in said.splitlines()[-1]
+def test_the_world_of_a_test(suite):
+    """Nothing of the caller's environment, long counts with --soak, and a refusal that code swallowed is found out."""
+    said = suite(WORLD, "--soak", HOME="/home", **dict.fromkeys(FOREIGN, "something"))
+    assert "3 passed, 1 error" in said.splitlines()[-1]
+    assert "ERROR test_it.py::test_swallows" in said
     assert "this test wanted to leave this machine" in said
+
+
+def test_short_counts(count, pytestconfig):
+    assert count(3, 50) == (50 if pytestconfig.option.soak else 3)
