@@ -201,7 +201,7 @@ def read_retry_after(value: str | None, now: float | None = None) -> float | Non
     return max(0.0, moment - (time.time() if now is None else now))
 
 
-_NO_CONNECTION = Meaning(Unreachable, "no connection")
+_NO_CONNECTION = Meaning(Unreachable, "no connection", "check the network and the address")
 _BROKEN = Meaning(Unreachable, "the connection was closed before an answer")
 _NO_TLS = Meaning(Unreachable, "no secure connection")
 _NOT_HTTP = Meaning(ServerTrouble, "the answer is not HTTP")
@@ -226,7 +226,9 @@ CURL: dict[int, Meaning] = {
     pycurl.E_UPLOAD_FAILED: _BROKEN,
     pycurl.E_READ_ERROR: Meaning(LocalError, "the file gave fewer bytes than it had"),
     pycurl.E_OUT_OF_MEMORY: Meaning(LocalError, "no memory is left"),
-    pycurl.E_OPERATION_TIMEDOUT: Meaning(TimedOut, "nothing was heard in time"),
+    pycurl.E_OPERATION_TIMEDOUT: Meaning(
+        TimedOut, "nothing was heard in time", "check the network, or try again later"
+    ),
     pycurl.E_RANGE_ERROR: Meaning(IntegrityError, "the server did not give the range that was asked for"),
     pycurl.E_HTTP_POST_ERROR: _SELF,
     pycurl.E_SSL_CONNECT_ERROR: _NO_TLS,

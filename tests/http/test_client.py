@@ -1,6 +1,8 @@
 """One logical request: methods and headers on the wire, the login, repetitions, answers, connections."""
 
+import contextlib
 import logging
+import socket
 import threading
 
 import pytest
@@ -16,6 +18,7 @@ from ctadata.errors import (
     Untrusted,
     UsageError,
 )
+from ctadata.http.message import Origin
 from ctadata.http.retries import Retries
 
 
@@ -230,6 +233,40 @@ def test_a_proxy_of_the_environment_is_used_for_the_rest(serve, client, monkeypa
     assert spy.requests[0].token is None
 
 
+def pump(source, target):
+    """Carry bytes over until the end."""
+    with contextlib.suppress(OSError):
+        while block := source.recv(65536):
+            target.sendall(block)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_through_a_proxy_it_is_the_servers_answer_that_counts(
+    answering, serve, client, login, authority, tls_context, monkeypatch
+):
+    peer = answering(
+        lambda wire, request: wire.answer("206 Partial", b"hello"), tls_context(authority, "door.localhost")
+    )
+
+    def proxy(wire):
+        wire.request()
+        wire.send(b"HTTP/1.1 200 Connection established\r\nContent-Length: 77\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", peer.origin.port)) as onward:
+            back = threading.Thread(target=pump, args=(onward, wire.sock))
+            back.start()
+            pump(wire.sock, onward)
+            back.join(10)
+
+    spy = serve(proxy)
+    monkeypatch.setenv("HTTPS_PROXY", spy.url)
+    url = peer.url.replace("localhost", "door.localhost")
+    seen = []
+    response = client(trusted=[Origin.of(url)], credentials=login("secret-token")).send("GET", url, accept=seen.append)
+    assert (response.status, response.body, len(seen)) == (206, b"hello", 1)
+    assert response.headers.get("Content-Length") == "5"
+    assert (peer.requests[0].token, spy.requests[0].token) == ("Bearer secret-token", None)
+
+
 # --- repetitions ---
 
 
@@ -416,6 +453,12 @@ def test_what_is_not_http(serve, client, answer):
     with pytest.raises(ServerTrouble, match="not HTTP"):
         client(peer, retries=Retries()).send("GET", peer.url)
     assert len(peer.requests) == 1
+
+
+def test_a_refusal_counts_though_its_page_breaks_off(serve, client):
+    peer = raw(serve, b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\ngone")
+    with pytest.raises(NotFound, match="404 Not Found, gone"):
+        client(peer).send("GET", peer.url)
 
 
 @pytest.mark.parametrize(

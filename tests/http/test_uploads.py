@@ -127,6 +127,14 @@ def test_silence_is_one_origins(serve, client, content):
     assert "expect" in asking.requests[0].headers
 
 
+def test_who_has_asked_for_the_body_is_expected_to_ask_again(serve, client, content):
+    peer = serve(polite)
+    sender = client(peer)
+    for _ in range(2):
+        sender.send("PUT", peer.url, body=content(DATA))
+    assert ["expect" in request.headers for request in peer.requests] == [True, True]
+
+
 def test_417_means_without_expect(serve, client, content):
     def script(wire):
         while (request := wire.request(body=False)) is not None:
