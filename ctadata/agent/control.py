@@ -6,37 +6,88 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from threading import Event
 
-from ctadata.agent.login import Show, obtain
-from ctadata.agent.presence import State, is_claimed, process_started, read_state, this_host
+from ctadata.agent.daemon import serve
+from ctadata.agent.login import obtain
+from ctadata.agent.machine import process_started, this_host
+from ctadata.agent.presence import State, is_claimed, read_state
+from ctadata.agent.publication import standard_place
 from ctadata.agent.spawn import spawn
 from ctadata.agent.status import Status, describe
 from ctadata.config.profile import Profile
-from ctadata.errors import LocalError, TemporaryError, TimedOut
+from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
+from ctadata.tokens.device import Show
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token, same_issuer
 
 STOP_PATIENCE = 60.0
 """Seconds that an agent may take to end: it never breaks a refresh off, whose answer may hold the next login."""
 
+MIN_LIFE = 60.0
+"""Seconds that a token lives at least which `get_token` gives, where tokens live so long."""
 
-def start(profile: Profile, *, secret: str | None = None, show: Show | None, stop: Event | None = None) -> Status:
+
+def start(
+    profile: Profile,
+    *,
+    secret: str | None = None,
+    show: Show | None,
+    stop: Event | None = None,
+    publish: bool = False,
+) -> Status:
     """Have the agent of the profile running, with a good token on disk; logs in where no earlier login can be used.
 
     secret: the client's, where it was given by hand; kept in the profile's private file.
     show:   shows a person the address and the code; None where nobody could approve.
+    publish: whether the agent puts a copy of the token where every program looks (`$XDG_RUNTIME_DIR/bt_u<uid>`).
     Raises LoginNeeded, ConfigError, Stopped, LocalError, StorageFull, and retryable errors.
     """
     places = Places.of(profile.name)
     places.prepare()
-    if is_claimed(places) and not _serves(read_state(places), profile):
-        stop_agent(places)  # of an issuer or client that the profile had before
+    copy = standard_place() if publish else None
+    if is_claimed(places) and not _serves(read_state(places), profile, copy):
+        stop_agent(places)  # of an issuer or client that the profile had before, or one that publishes nothing
     if not is_claimed(places):
         obtain(profile, places, good=_never, secret=secret, show=show, stop=stop)
-        spawn(profile, places)
+        spawn(profile, places, copy)
     return _with_good_token(describe(profile, places))
+
+
+def run_here(
+    profile: Profile,
+    *,
+    secret: str | None = None,
+    show: Show | None = None,
+    publish: bool = False,
+    ready: Callable[[Status], None],
+) -> None:
+    """Be the agent, in this very process and its main thread, until SIGTERM or SIGINT: for systemd and containers.
+
+    ready: is told once, when the agent is in charge.
+    AlreadyExists where one runs; else errors as of `start`, and of those that end an agent.
+    """
+    places = Places.of(profile.name)
+    places.prepare()
+    copy = standard_place() if publish else None
+    in_charge = not is_claimed(places)
+
+    def tell(told: Mapping[str, object]) -> None:
+        nonlocal in_charge
+        in_charge = bool(told["running"])
+        if in_charge:
+            ready(describe(profile, places))
+
+    if in_charge:
+        obtain(profile, places, good=_never, secret=secret, show=show)
+        ended = serve(profile, places, tell, copy)
+        if ended is not None:
+            raise ended
+    if not in_charge:
+        found = describe(profile, places)
+        raise AlreadyExists(f"an agent runs already (process {found.pid} of {found.host})", hint="stop-agent ends it")
 
 
 def stop(profile: Profile) -> bool:
@@ -57,7 +108,7 @@ def get_token(
     *,
     secret: str | None = None,
     show: Show | None = None,
-    min_life: float = 60,
+    min_life: float = MIN_LIFE,
     stop: Event | None = None,
     now: Callable[[], float] = time.time,
 ) -> Token:
@@ -123,8 +174,12 @@ def _never(token: Token) -> bool:  # noqa: ARG001
     return False
 
 
-def _serves(state: State | None, profile: Profile) -> bool:
-    return state is None or (same_issuer(state.issuer, profile.issuer) and state.client_id == profile.client_id)
+def _serves(state: State | None, profile: Profile, copy: Path | None) -> bool:
+    """Whether a running agent does what is asked for; one that has not said yet who it is does."""
+    if state is None:
+        return True
+    same = same_issuer(state.issuer, profile.issuer) and state.client_id == profile.client_id
+    return same and state.via == profile.token_source and (copy is None or state.published == str(copy))
 
 
 def _with_good_token(found: Status) -> Status:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import logging.handlers
 import os
 import signal
 import sys
@@ -21,16 +20,16 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from ctadata.agent.log import begin_log
 from ctadata.agent.loop import Beat, keep_fresh
-from ctadata.agent.presence import Presence, State, claim, process_started, this_host
-from ctadata.agent.renewal import Renewal
+from ctadata.agent.machine import boot_id, process_started, this_host
+from ctadata.agent.presence import Presence, State, claim
+from ctadata.agent.publication import publish
+from ctadata.agent.ways import open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.http.rest import Rest
 from ctadata.tokens.kept import load_token
 from ctadata.tokens.places import Places
-
-LARGEST_LOG = 256 * 1024
 
 log = logging.getLogger("ctadata.agent")
 
@@ -41,18 +40,22 @@ def main() -> int:
     if os.fork():  # the starter waits for this process; the agent belongs to init
         os._exit(0)
     os.umask(0o077)
+    copy = Path(order["publish"]) if order["publish"] else None
     try:
-        serve(_profile(order["profile"]), Places(Path(order["folder"])), _report)
+        serve(_profile(order["profile"]), Places(Path(order["folder"])), _report, copy)
     except CtadataError as error:
         _report({"error": error.what, "hint": error.hint, "path": error.path})
         return 1
     return 0
 
 
-def serve(profile: Profile, places: Places, ready: Callable[[Mapping[str, object]], None]) -> CtadataError | None:
+def serve(
+    profile: Profile, places: Places, ready: Callable[[Mapping[str, object]], None], copy: Path | None = None
+) -> CtadataError | None:
     """Be the agent of a profile, in this process, until SIGTERM or SIGINT, or until only a person can help (then why).
 
     ready: is told once, when the agent is in charge (`{"running": true}`), or another one is (false).
+    copy:  where the token is published as well.
     Must run in the main thread. Raises CtadataError where there is no good token to begin with, and none comes.
     """
     stop = _stop_on_signals()
@@ -60,30 +63,33 @@ def serve(profile: Profile, places: Places, ready: Callable[[Mapping[str, object
     if presence is None:
         ready({"running": False})
         return None
-    with presence:
+    with presence, open_way(profile, places) as way:
         token = load_token(places, profile)
         if token is None:
             raise LoginNeeded("there is no token to begin with")
-        _log_to(places.agent_log)
-        renewal = Renewal(profile, places, Rest(ca=profile.ca))
+        begin_log(log, places.agent_log)
+        log.info("the agent begins, process %d", os.getpid())
         if token.life_left(time.time()) <= 0:
-            token = renewal.renew(token)
-        teller = _Teller(profile, presence, stop, lambda: ready({"running": True}))
+            token = way.renew(token)
+        teller = _Teller(profile, presence, stop, lambda: ready({"running": True}), copy)
         try:
-            return keep_fresh(token, renewal.renew, teller.tell, stop)
+            return keep_fresh(token, way.renew, teller.tell, stop, wait=teller.wait)
         except Exception:
             log.exception("the agent fails")
             raise
 
 
 class _Teller:
-    """Writes the state at every beat, and reports the first."""
+    """Writes the state at every beat, and reports the first; publishes the copy; keeps the lease."""
 
-    def __init__(self, profile: Profile, presence: Presence, stop: Event, first: Callable[[], None]) -> None:
+    def __init__(
+        self, profile: Profile, presence: Presence, stop: Event, first: Callable[[], None], copy: Path | None
+    ) -> None:
         self._profile = profile
         self._presence = presence
         self._stop = stop
         self._first: Callable[[], None] | None = first
+        self._copy = copy
         self._started = time.time()
 
     def tell(self, beat: Beat) -> None:
@@ -92,26 +98,42 @@ class _Teller:
             self._stop.set()
             return
         try:
-            self._presence.tell(self._state(beat))
+            if self._copy:
+                publish(self._copy, beat.token)
+            if self._presence.stays():
+                self._presence.tell(self._state(beat))
         except CtadataError as error:  # a full disk must not end the agent
             log.warning("the state could not be written: %s", error)
         if self._first:
             self._first()
             self._first = None
 
+    def wait(self, seconds: float) -> None:
+        """Pass some seconds, at most half a minute, and let the lease last on."""
+        self._stop.wait(seconds)
+        if self._stop.is_set():
+            return
+        try:
+            self._presence.stays()
+        except CtadataError as error:
+            log.warning("the lease could not be written: %s", error)
+
     def _state(self, beat: Beat) -> State:
         return State(
             pid=os.getpid(),
             host=this_host(),
             process_started=process_started(os.getpid()),
+            boot=boot_id(),
             issuer=str(self._profile.issuer),
             client_id=str(self._profile.client_id),
+            via=self._profile.token_source,
             started=self._started,
             updated=time.time(),
             expires_at=beat.token.expires_at,
             next_refresh=beat.next_refresh,
             login_needed=isinstance(beat.error, LoginNeeded),
             last_error=str(beat.error or ""),
+            published=str(self._copy or ""),
         )
 
 
@@ -143,14 +165,6 @@ def _report(answer: Mapping[str, object]) -> None:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     os.close(null)
-
-
-def _log_to(path: Path) -> None:
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=1)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.info("the agent begins, process %d", os.getpid())
 
 
 if __name__ == "__main__":

@@ -7,18 +7,16 @@ import time
 from collections.abc import Callable
 from threading import Event
 
-from ctadata.agent.renewal import Renewal, chosen_secret, keep_grant
+from ctadata.agent.lease import leased
+from ctadata.agent.renewal import chosen_secret
+from ctadata.agent.ways import Way, open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.http.rest import Rest
-from ctadata.tokens.device import DeviceLogin, begin_device_login, wait_for_login
-from ctadata.tokens.kept import load_login, load_token
+from ctadata.tokens.device import Show
+from ctadata.tokens.kept import load_token
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
-
-Show = Callable[[DeviceLogin], None]
-"""Shows a person the address and the code, and returns at once."""
 
 
 def obtain(
@@ -40,33 +38,38 @@ def obtain(
     errors, StorageFull, LocalError.
     """
     places.prepare()
-    with exclusive(places.login_lock, stop):
-        token = load_token(places, profile)
-        if token is not None and good(token):
-            return token
-        renewal = Renewal(profile, places, Rest(ca=profile.ca), now)
+    with exclusive(places.login_lock, stop), open_way(profile, places, now) as way:
         try:
-            return renewal.refresh(lambda profile, login: chosen_secret(profile, login, secret))
+            return _without_a_person(way, profile, places, good, secret, stop, now)
         except LoginNeeded:
             if show is None:
                 raise
-        except CtadataError as error:
-            if error.retryable and token is not None and token.life_left(now()) > 0:
-                return token
-            raise
-        return _log_in(renewal, secret, show, stop or Event())
+        return way.log_in(secret, show, stop or Event())
 
 
-def _log_in(renewal: Renewal, given: str | None, show: Show, stop: Event) -> Token:
-    """Let a person approve; the login lock is the caller's."""
-    profile, places = renewal.profile, renewal.places
-    secret, keep = chosen_secret(profile, load_login(places, profile), given)
-    issuer = renewal.issuer(secret)
-    login = begin_device_login(issuer)
-    show(login)
-    grant = wait_for_login(issuer, login, stop=stop)
-    keep_grant(profile, places, grant, secret if keep else None, before=None)
-    return grant.token
+def _without_a_person(
+    way: Way,
+    profile: Profile,
+    places: Places,
+    good: Callable[[Token], bool],
+    secret: str | None,
+    stop: Event | None,
+    now: Callable[[], float],
+) -> Token:
+    """The token that is there, if it is good, else a refreshed one, else the one that is there if it is valid."""
+    token = load_token(places, profile)
+    if token is not None and good(token):
+        return token
+    try:
+        with leased(places, stop=stop):
+            brought = load_token(places, profile)
+            if brought is not None and brought != token and good(brought):  # another machine was faster
+                return brought
+            return way.refresh(lambda profile, login: chosen_secret(profile, login, secret))
+    except CtadataError as error:
+        if error.retryable and token is not None and token.life_left(now()) > 0:
+            return token
+        raise
 
 
 def qr_code(text: str) -> str:

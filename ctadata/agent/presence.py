@@ -6,18 +6,20 @@ whoever wants to know how it is.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
-import socket
+import time
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from types import TracebackType
 from typing import Self
 
+from ctadata.agent.lease import begin, drop, extend, foreign_agent
+from ctadata.errors import CtadataError
 from ctadata.tokens.files import read_private, write_private
-from ctadata.tokens.locks import is_locked, open_lock, try_lock
+from ctadata.tokens.locks import exclusive, is_locked, open_lock, try_lock
 from ctadata.tokens.places import Places
 
 CLAIM_TRIES = 20
@@ -30,12 +32,15 @@ class State:
 
     pid, host:     where it runs.
     process_started: the kernel's start time of that process, which tells it from a later one of the same number.
+    boot:          which run of the machine that was.
     issuer, client_id: what it logs in to.
     started, updated: when the agent began, and when it last wrote this.
     expires_at:    the end of the published token; None where that is not known.
     next_refresh:  None once it has ended.
     login_needed:  it has ended because only a person can log in again.
     last_error:    what went wrong last, empty once all is well again.
+    via:           the profile's `token_source`.
+    published:     where it puts a copy of the token; empty where nowhere.
     """
 
     pid: int
@@ -49,6 +54,9 @@ class State:
     next_refresh: float | None = None
     login_needed: bool = False
     last_error: str = ""
+    boot: str = ""
+    via: str = "agent"
+    published: str = ""
 
 
 class Presence:
@@ -62,6 +70,10 @@ class Presence:
     def tell(self, state: State) -> None:
         """Say how the agent is. StorageFull, LocalError."""
         write_private(self._places.agent_state, json.dumps(dataclasses.asdict(state)))
+
+    def stays(self) -> bool:
+        """Let this machine go on being the one that refreshes; False where another one has taken over."""
+        return extend(self._places, time.time())
 
     def is_lost(self) -> bool:
         """Whether somebody has removed our files, so that another agent may claim the profile."""
@@ -80,24 +92,37 @@ class Presence:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the claim back."""
+        with contextlib.suppress(CtadataError, OSError):
+            drop(self._places)
         os.close(self._fd)
 
 
 def claim(places: Places) -> Presence | None:
-    """Become the agent of a profile; None where there is one. LocalError where the lock file cannot be used."""
+    """Become the agent of a profile; None where there is one, here or on another machine. LocalError, StorageFull."""
     fd = open_lock(places.agent_lock)
     pause = Event()
     for _ in range(CLAIM_TRIES):
         if try_lock(fd):
-            return Presence(places, fd)
+            break
         pause.wait(0.02)
-    os.close(fd)
-    return None
+    else:
+        os.close(fd)
+        return None
+    try:
+        with exclusive(places.login_lock):
+            taken = begin(places, time.time())
+    except BaseException:
+        os.close(fd)
+        raise
+    if taken is not None and taken.lasting:
+        os.close(fd)
+        return None
+    return Presence(places, fd)
 
 
 def is_claimed(places: Places) -> bool:
     """Whether an agent of the profile lives, here or on another host that shares the home."""
-    return is_locked(places.agent_lock)
+    return is_locked(places.agent_lock) or foreign_agent(places, time.time()) is not None
 
 
 def read_state(places: Places) -> State | None:
@@ -105,18 +130,4 @@ def read_state(places: Places) -> State | None:
     try:
         return State(**json.loads(read_private(places.agent_state) or "null"))
     except (ValueError, TypeError):
-        return None
-
-
-def this_host() -> str:
-    """The name of this machine."""
-    return socket.gethostname()
-
-
-def process_started(pid: int) -> int | None:
-    """When the kernel started a process, in its ticks (proc(5), field 22 of stat); None where it does not tell."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[19])
-    except (OSError, ValueError, IndexError):
         return None

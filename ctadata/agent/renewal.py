@@ -1,7 +1,8 @@
 """Renewal: the one way to a newer access token, for the agent and for commands alike.
 
-Whoever renews holds the profile's login lock, and looks again at what is on disk once it has it: with refresh tokens
-that rotate, a second use of an old one ends the login. The new refresh token is on disk before anything else happens.
+Whoever renews holds the profile's login lock and its lease, and looks again at what is on disk once it has them: with
+refresh tokens that rotate, a second use of an old one ends the login. The new refresh token is on disk before
+anything else happens.
 """
 
 from __future__ import annotations
@@ -13,19 +14,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from ctadata.agent.lease import leased
 from ctadata.agent.pace import refresh_at
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
 from ctadata.http.rest import Rest
+from ctadata.tokens import vault
 from ctadata.tokens.answers import Grant
+from ctadata.tokens.device import Show, begin_device_login, wait_for_login
 from ctadata.tokens.files import read_discovered
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token
+from ctadata.tokens.kept import KEYRING, Login, load_login, load_token, save_login, save_token
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret, Token
 
 SECRET_VARIABLE = "CTADATA_CLIENT_SECRET"  # noqa: S105  (the name of a variable)
+
+
+ChooseSecret = Callable[[Profile, "Login"], tuple["Secret | None", bool]]
+"""The client's secret, and whether it is to be kept with the login."""
 
 
 @dataclass(slots=True)
@@ -45,16 +53,16 @@ class Renewal:
         LoginNeeded, ConfigError (only a person can help), retryable errors, StorageFull, LocalError (the new login is
         kept in memory, and saved when tried again), Stopped.
         """
-        with exclusive(self.places.login_lock, stop):
+        with exclusive(self.places.login_lock, stop), leased(self.places, stop=stop):
             found = load_token(self.places, self.profile)
             now = self.now()
-            if found is not None and found.reveal() != known.reveal() and refresh_at(found, now, 0) > now + 1:
+            if found is not None and is_newer(found, known, now):
                 self._unsaved = None
                 return found
             return self.refresh(kept_secret)
 
-    def refresh(self, choose_secret: Callable[[Profile, Login], tuple[Secret | None, bool]]) -> Token:
-        """A fresh token from the issuer, published; the login lock is the caller's. Errors as for `renew`."""
+    def refresh(self, choose_secret: ChooseSecret) -> Token:
+        """A fresh token from the issuer, published; lock and lease are the caller's. Errors as for `renew`."""
         login = load_login(self.places, self.profile)
         if login is None or login.refresh_token is None:
             raise LoginNeeded("there is no login that could be renewed", hint=login_hint(self.profile))
@@ -63,6 +71,21 @@ class Renewal:
         self._unsaved = grant
         keep_grant(self.profile, self.places, grant, secret if keep else None, before=login)
         self._unsaved = None
+        return grant.token
+
+    def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
+        """Let a person approve; the login lock is the caller's. `given`: the client's secret, where it was.
+
+        LoginNeeded where it was denied or came too late, ConfigError, Stopped, retryable errors.
+        """
+        if self.profile.login_store == KEYRING:
+            vault.probe()
+        secret, keep = chosen_secret(self.profile, load_login(self.places, self.profile), given)
+        issuer = self.issuer(secret)
+        login = begin_device_login(issuer)
+        show(login)
+        grant = wait_for_login(issuer, login, stop=stop)
+        keep_grant(self.profile, self.places, grant, secret if keep else None, before=None)
         return grant.token
 
     def issuer(self, secret: Secret | None) -> Issuer:
@@ -81,10 +104,16 @@ class Renewal:
             raise
 
 
+def is_newer(found: Token, known: Token, now: float) -> bool:
+    """Whether another process has just brought a token that needs no refresh yet."""
+    return found.reveal() != known.reveal() and refresh_at(found, now, 0) > now + 1
+
+
 def keep_grant(profile: Profile, places: Places, grant: Grant, secret: Secret | None, before: Login | None) -> None:
     """Put a grant on disk: first what renews it, then the token. A refresh token that is not sent stays the old one."""
     refresh_token = grant.refresh_token or (before.refresh_token if before else None)
-    save_login(places, Login(str(profile.issuer), str(profile.client_id), refresh_token, secret))
+    login = Login(str(profile.issuer), str(profile.client_id), refresh_token, secret)
+    save_login(places, login, profile.login_store)
     save_token(places, profile, grant.token)
 
 

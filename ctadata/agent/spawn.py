@@ -32,6 +32,7 @@ KEPT_VARIABLES = frozenset(
             "TZ",
             "USER",
         ),
+        *("DBUS_SESSION_BUS_ADDRESS", "OIDC_SOCK", "PYTHON_KEYRING_BACKEND", "XDG_RUNTIME_DIR"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "X509_CERT_DIR"),
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
@@ -40,9 +41,10 @@ KEPT_VARIABLES = frozenset(
 """What an agent has of the environment of whoever started it: never a token or secret."""
 
 
-def spawn(profile: Profile, places: Places) -> None:
+def spawn(profile: Profile, places: Places, copy: Path | None = None) -> None:
     """Start the agent of a profile; returns once it lives, or another one does. A good token must be on disk.
 
+    copy: where it publishes the token as well.
     CtadataError where it did not start, TimedOut where it took too long.
     """
     if not sys.executable:
@@ -59,17 +61,18 @@ def spawn(profile: Profile, places: Places) -> None:
     )
     with process:
         try:
-            said, _ = process.communicate(json.dumps(_order(profile, places)), timeout=PATIENCE)
+            said, _ = process.communicate(json.dumps(_order(profile, places, copy)), timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             raise TimedOut(f"the agent did not start within {PATIENCE:.0f} s", path=str(places.agent_log)) from None
     _check_answer(said, places)
 
 
-def _order(profile: Profile, places: Places) -> dict[str, Any]:
+def _order(profile: Profile, places: Places, copy: Path | None = None) -> dict[str, Any]:
     """What the agent needs to know; nothing in it is secret."""
     return {
         "folder": str(places.folder.absolute()),
+        "publish": copy and str(copy.absolute()),
         "profile": {
             "name": profile.name,
             "door": profile.door,
@@ -78,6 +81,8 @@ def _order(profile: Profile, places: Places) -> dict[str, Any]:
             "client_secret_file": profile.client_secret_file and str(profile.client_secret_file.absolute()),
             "scope": profile.scope,
             "audience": profile.audience,
+            "token_source": profile.token_source,
+            "login_store": profile.login_store,
             "ca": profile.ca and str(profile.ca.absolute()),
         },
     }

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ctadata.agent.machine import this_host
+from ctadata.agent.oidc_agent import Account
 from ctadata.agent.presence import State, is_claimed, read_state
+from ctadata.agent.ways import VIA_OIDC_AGENT
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
-from ctadata.tokens.kept import load_login, load_token
+from ctadata.tokens.kept import KEYRING, load_login, load_token
 from ctadata.tokens.person import user_name
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
@@ -25,6 +28,8 @@ class Status:
     expires_at:   the end of the token on disk.
     next_refresh: when the agent will refresh it.
     token_file:   the token on disk, for other programs (`BEARER_TOKEN_FILE`).
+    published:    where the agent puts a copy of it; None where nowhere.
+    storage:      what keeps the login: `file`, `keyring` or `oidc-agent`; `login_place` says where.
     login_needed: only a person's login can bring the next token.
     last_error:   what went wrong last, empty while all is well.
     """
@@ -38,8 +43,16 @@ class Status:
     expires_at: float | None
     next_refresh: float | None
     token_file: Path
+    published: Path | None
+    storage: str
+    login_place: str
     login_needed: bool
     last_error: str
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the agent runs on another machine."""
+        return self.host is not None and self.host != this_host()
 
     def as_json(self) -> dict[str, object]:
         """The same as JSON has it, times in RFC 3339, UTC."""
@@ -54,6 +67,9 @@ class Status:
             "expires_at": _rfc3339(self.expires_at),
             "next_refresh": _rfc3339(self.next_refresh),
             "token_file": str(self.token_file),
+            "published": str(self.published) if self.published else None,
+            "storage": self.storage,
+            "login_place": self.login_place,
             "login_needed": self.login_needed,
             "last_error": self.last_error,
         }
@@ -64,6 +80,7 @@ def describe(profile: Profile, places: Places) -> Status:
     running = is_claimed(places)
     token, renewable, state, trouble = _on_disk(profile, places)
     speaks = state if running else None
+    storage, place = _storage(profile, places)
     return Status(
         profile=profile.name,
         running=running,
@@ -74,6 +91,9 @@ def describe(profile: Profile, places: Places) -> Status:
         expires_at=token.expires_at if token else None,
         next_refresh=speaks.next_refresh if speaks else None,
         token_file=places.token,
+        published=Path(speaks.published) if speaks and speaks.published else None,
+        storage=storage,
+        login_place=place,
         login_needed=_login_needed(token, renewable, state),
         last_error=trouble or (state.last_error if state and not _is_past(state, token) else ""),
     )
@@ -85,10 +105,22 @@ def _on_disk(profile: Profile, places: Places) -> tuple[Token | None, bool, Stat
     try:
         state = read_state(places)
         token = load_token(places, profile)
+        if profile.token_source == VIA_OIDC_AGENT:
+            return token, Account(profile, places).exists or state is not None, state, ""
         login = load_login(places, profile)
     except CtadataError as error:
         return token, False, state, str(error)
     return token, login is not None and login.refresh_token is not None, state, ""
+
+
+def _storage(profile: Profile, places: Places) -> tuple[str, str]:
+    """What keeps the login, and where."""
+    if profile.token_source == VIA_OIDC_AGENT:
+        account = Account(profile, places)
+        return VIA_OIDC_AGENT, str(account.file) if account.exists else f"account {account.name}"
+    if profile.login_store == KEYRING:
+        return KEYRING, "the system's keyring"
+    return "file", str(places.login)
 
 
 def _login_needed(token: Token | None, renewable: bool, state: State | None) -> bool:

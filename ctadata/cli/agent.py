@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import math
-import sys
+import os
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.output import data, data_json, rfc3339, say, say_raw
-from ctadata.errors import ConfigError, LoginNeeded
+from ctadata.cli.login import Secret, show, show_where_seen, with_secret
+from ctadata.cli.output import data, data_json, rfc3339, say
+from ctadata.errors import LoginNeeded, UsageError
 from ctadata.progress import amounts
 
 if TYPE_CHECKING:
     from ctadata.agent.status import Status
-    from ctadata.tokens.device import DeviceLogin
-
-Secret = Annotated[
-    str | None,
-    typer.Option("-s", "--secret", metavar="SECRET", help="The client's secret, where the site needs one; - reads it."),
-]
 
 
-def start_agent(ctx: typer.Context, secret: Secret = None) -> None:
+def start_agent(
+    ctx: typer.Context,
+    secret: Secret = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Copy the token to $XDG_RUNTIME_DIR/bt_u<uid>, for other programs.")
+    ] = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Be the agent, in this process: for systemd and containers.")
+    ] = False,
+    one_shot: Annotated[bool, typer.Option("--one-shot", help="Start nothing; print a token, as get-token.")] = False,
+    via: options.Via = None,
+) -> None:
     """Log in, and keep the login fresh.
 
     \b
@@ -39,20 +47,47 @@ def start_agent(ctx: typer.Context, secret: Secret = None) -> None:
     from ctadata.agent import control
 
     common = options.begin(ctx)
-    profile = common.resolve().profile
-    given = _read_secret(secret, profile.client_id)
-    try:
-        status = control.start(profile, secret=given, show=_show)
-    except ConfigError as error:
-        if given or not _asks_for_secret(error):
-            raise
-        status = control.start(profile, secret=_prompt(profile.client_id), show=_show)
-    if not common.quiet:
-        who = f"as {status.user} " if status.user else ""
-        say(f"logged in {who}at {profile.name}; process {status.pid} keeps the login fresh")
+    if foreground and one_shot:
+        raise UsageError("--foreground and --one-shot exclude each other")
+    profile = common.resolve(options.source(via)).profile
+    if one_shot:
+        token = with_secret(profile, secret, lambda given: control.get_token(profile, secret=given, show=show))
+        data(token.reveal())
+        return
+    told = _Told(profile.name, common.quiet)
+    if foreground:
+        seen = show_where_seen()
+        with_secret(
+            profile,
+            secret,
+            lambda given: control.run_here(profile, secret=given, show=seen, publish=publish, ready=told.here),
+        )
+        return
+    told.started(
+        with_secret(profile, secret, lambda given: control.start(profile, secret=given, show=show, publish=publish))
+    )
 
 
-def agent_status(ctx: typer.Context, json: options.Json = False) -> None:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Says that an agent is in charge."""
+
+    profile: str
+    quiet: bool
+
+    def started(self, status: Status) -> None:
+        host = f" of {status.host}" if status.elsewhere else ""
+        self._say(status, f"process {status.pid}{host} keeps the login fresh")
+
+    def here(self, status: Status) -> None:
+        self._say(status, "this process keeps the login fresh")
+
+    def _say(self, status: Status, words: str) -> None:
+        if not self.quiet:
+            say(f"logged in {f'as {status.user} ' if status.user else ''}at {self.profile}; {words}")
+
+
+def agent_status(ctx: typer.Context, json: options.Json = False, via: options.Via = None) -> None:
     """Tell how agent and login are.
 
     \b
@@ -65,7 +100,7 @@ def agent_status(ctx: typer.Context, json: options.Json = False) -> None:
     from ctadata.agent import control
 
     common = options.begin(ctx)
-    status = control.status(common.resolve().profile)
+    status = control.status(common.resolve(options.source(via)).profile)
     if json:
         data_json(status.as_json())
     elif not common.quiet:
@@ -91,7 +126,14 @@ def stop_agent(ctx: typer.Context) -> None:
         say(f"the agent of {profile.name} has ended" if ended else f"no agent of {profile.name} is running")
 
 
-def get_token(ctx: typer.Context, secret: Secret = None) -> None:
+def get_token(
+    ctx: typer.Context,
+    secret: Secret = None,
+    min_life: Annotated[
+        float | None, typer.Option("--min-life", metavar="SECONDS", min=0, help="How long it has to live; else 60.")
+    ] = None,
+    via: options.Via = None,
+) -> None:
     """Print a valid token, for other programs.
 
     \b
@@ -102,68 +144,36 @@ def get_token(ctx: typer.Context, secret: Secret = None) -> None:
     """
     from ctadata.agent import control
 
-    profile = options.begin(ctx).resolve().profile
-    show = _show if sys.stderr.isatty() else None
-    token = control.get_token(profile, secret=_read_secret(secret, profile.client_id), show=show)
+    profile = options.begin(ctx).resolve(options.source(via)).profile
+    seen = show_where_seen()
+    token = with_secret(
+        profile,
+        secret,
+        lambda given: control.get_token(profile, secret=given, show=seen, min_life=min_life or control.MIN_LIFE),
+    )
     data(token.reveal())
 
 
-def _show(login: DeviceLogin) -> None:
-    """Address, code and, on a terminal, a QR code; on stderr."""
-    address = login.verification_uri_complete
-    if address:
-        lines = ["To log in, open in any browser, on any device:", "", f"  {address}", ""]
-        lines.append(f"and approve it if it shows the code  {login.user_code}")
-    else:
-        lines = ["To log in, open in any browser, on any device:", "", f"  {login.verification_uri}", ""]
-        lines.append(f"and enter the code  {login.user_code}")
-    say_raw("\n".join(lines))
-    if sys.stderr.isatty():
-        from ctadata.agent.login import qr_code
-
-        say_raw("\n" + qr_code(address or login.verification_uri))
-    say_raw(f"Waiting for you, {amounts.duration(login.expires_in)} at most; Ctrl-C stops.")
-
-
-def _read_secret(secret: str | None, client: str | None) -> str | None:
-    """The secret given; `-` is asked for without an echo, or the first line of a pipe."""
-    if secret is None:
-        return None
-    if secret != "-":  # noqa: S105
-        say("warning: a secret on the command line shows in ps; -s - asks for it instead")
-        return secret
-    return _prompt(client) if sys.stdin.isatty() else sys.stdin.readline().strip() or None
-
-
-def _prompt(client: str | None) -> str:
-    from getpass import getpass
-
-    return getpass(f"Secret of the client {client} (not shown): ", sys.stderr)
-
-
-def _asks_for_secret(error: ConfigError) -> bool:
-    """Whether the issuer refused us for want of a secret (RFC 6749 section 5.2), and somebody is here to give it."""
-    refused = "invalid_client" in error.what or "unauthorized_client" in error.what
-    return refused and sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _status_lines(status: Status, now: float) -> list[tuple[str, str]]:
+def _status_lines(status: Status, now: float) -> Iterator[tuple[str, str]]:
     host = f" of {status.host}" if status.host else ""
-    lines = [
-        ("profile", status.profile),
-        ("agent", f"running, process {status.pid}{host}" if status.running else "not running"),
-        ("user", status.user or "not known"),
-        ("token", _token_line(status.expires_at, now)),
-    ]
+    yield "profile", status.profile
+    yield "agent", f"running, process {status.pid}{host}" if status.running else "not running"
+    yield "issuer", status.issuer or "none"
+    yield "user", status.user or "not known"
+    yield "token", _token_line(status.expires_at, now)
     if status.next_refresh is not None:
-        lines.append(("next refresh", f"in {amounts.duration(max(0, status.next_refresh - now))}"))
+        yield "next refresh", f"in {amounts.duration(max(0, status.next_refresh - now))}"
     if status.expires_at is not None:
-        lines.append(("token file", str(status.token_file)))
+        yield "token file", str(status.token_file)
+    if status.published:
+        yield "published", str(status.published)
+    yield "login", f"kept in {status.login_place}"
     if status.last_error:
-        lines.append(("last error", status.last_error))
+        yield "last error", status.last_error
     if status.login_needed:
-        lines.append(("to do", f"log in: cta-data-direct start-agent -P {status.profile}"))
-    return lines
+        yield "to do", f"log in: cta-data-direct start-agent -P {status.profile}"
+    if os.environ.get("BEARER_TOKEN"):
+        yield "mind", "BEARER_TOKEN is set: most programs use that one, however old it is"
 
 
 def _token_line(expires_at: float | None, now: float) -> str:

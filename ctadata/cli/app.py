@@ -9,9 +9,11 @@ import typer
 
 from ctadata.cli import options
 from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
+from ctadata.cli.agent_log import agent_log
 from ctadata.cli.config import config
 from ctadata.cli.get import get
 from ctadata.cli.list import list_
+from ctadata.cli.logout import logout
 from ctadata.cli.output import PROGRAM, data
 from ctadata.cli.put import notice, put
 from ctadata.cli.sandbox import sandbox
@@ -48,6 +50,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "agent-status": agent_status,
     "stop-agent": stop_agent,
     "get-token": get_token,
+    "agent-log": agent_log,
+    "logout": logout,
     "config": config,
     "sandbox": sandbox,
 }

@@ -62,6 +62,11 @@ def begin(ctx: typer.Context) -> Common:
     return common
 
 
+def source(via: str | None) -> dict[str, str]:
+    """What --via says, as a key of the profile."""
+    return {"token_source": via} if via else {}
+
+
 def _common(ctx: typer.Context) -> Common:
     common = ctx.find_root().ensure_object(Common)
     assert isinstance(common, Common)
@@ -145,5 +150,9 @@ TokenFile = Annotated[
     typer.Option("--token-file", metavar="FILE", help="A file with the token to use, before all others."),
 ]
 Jobs = Annotated[str | None, typer.Option("-j", "--jobs", metavar="N", help="Files moved at a time, 1 to 64.")]
+Via = Annotated[
+    str | None,
+    typer.Option("--via", metavar="NAME", help="Who keeps the login: agent (our own), or oidc-agent."),
+]
 NoClobber = Annotated[bool, typer.Option("--no-clobber", help="Keep files that are there and differ; exit 8.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

@@ -25,6 +25,7 @@ class Profile:
     audience: str | None = None
     accept_issuers: tuple[str, ...] = ()
     token_source: str = "agent"  # noqa: S105  (the name of a source)
+    login_store: str = "file"
     token_origins: tuple[str, ...] = ()
     home: tuple[str, ...] = ()
     user: str | None = None

@@ -28,6 +28,7 @@ TOKENS = (
     Variable("CTADATA_CLIENT_SECRET", "the client's secret, where it has one", secret=True),
     Variable("BEARER_TOKEN", "a token to use instead of the agent's", secret=True),
     Variable("BEARER_TOKEN_FILE", "a file with such a token"),
+    Variable("OIDC_SOCK", "where an oidc-agent listens that may have the account ctadata-<profile>"),
 )
 
 SYSTEM = (

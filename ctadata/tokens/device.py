@@ -32,6 +32,9 @@ CODE_LIFE = 600.0
 LONGEST_PAUSE = 60.0
 """Seconds between two questions, at the most, while the issuer cannot be reached."""
 
+Show = Callable[["DeviceLogin"], None]
+"""Shows a person the address and the code, and returns at once."""
+
 _GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 
 

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ctadata.config.profile import Profile
-from ctadata.tokens.files import read_private, write_private
+from ctadata.tokens import vault
+from ctadata.tokens.files import local_error, read_private, write_private
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret, Token, same_issuer, seconds
+
+KEYRING = "keyring"
+"""The `login_store` that is the system's keyring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Login:
 
 def load_login(places: Places, profile: Profile) -> Login | None:
     """The login of the profile; None where there is none. LocalError where its file is not safe."""
-    told = _load_json(places.login)
+    told = _object(vault.load(_key(places)) if profile.login_store == KEYRING else read_private(places.login))
     if not _is_of(told, profile):
         return None
     return Login(
@@ -45,15 +49,33 @@ def load_login(places: Places, profile: Profile) -> Login | None:
     )
 
 
-def save_login(places: Places, login: Login) -> None:
-    """Keep the login, before its refresh token is used. StorageFull, LocalError; the old one then stays."""
+def save_login(places: Places, login: Login, store: str = "file") -> None:
+    """Keep the login, before its refresh token is used. StorageFull, LocalError; the old one then stays.
+
+    store: the profile's `login_store`; a login that a file has of old is removed once the keyring has the new one.
+    """
     content = {
         "issuer": login.issuer,
         "client_id": login.client_id,
         "refresh_token": login.refresh_token and login.refresh_token.reveal(),
         "client_secret": login.client_secret and login.client_secret.reveal(),
     }
-    write_private(places.login, json.dumps(content))
+    if store != KEYRING:
+        write_private(places.login, json.dumps(content))
+        return
+    vault.save(_key(places), json.dumps(content))
+    places.login.unlink(missing_ok=True)
+
+
+def forget(places: Places, profile: Profile) -> None:
+    """Remove token and login of the profile. LocalError."""
+    if profile.login_store == KEYRING:
+        vault.remove(_key(places))
+    for path in (places.login, places.token, places.about):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise local_error(error, path) from None
 
 
 def load_token(places: Places, profile: Profile) -> Token | None:
@@ -93,11 +115,20 @@ def _is_of(told: dict[str, Any], profile: Profile) -> bool:
 
 def _load_json(path: Path) -> dict[str, Any]:
     """The object in a file of ours; empty where there is none, or it is broken."""
+    return _object(read_private(path))
+
+
+def _object(text: str | None) -> dict[str, Any]:
     try:
-        content = json.loads(read_private(path) or "{}")
+        content = json.loads(text or "{}")
     except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _key(places: Places) -> str:
+    """What the keyring has the login under."""
+    return str(places.folder)
 
 
 def _secret(value: object) -> Secret | None:

@@ -52,6 +52,11 @@ class Places:
         return self.folder / "login.lock"
 
     @property
+    def lease(self) -> Path:
+        """Which machine may refresh, where several share this directory."""
+        return self.folder / "lease.json"
+
+    @property
     def agent_lock(self) -> Path:
         """Held by the agent for all its life."""
         return self.folder / "agent.lock"
@@ -65,6 +70,11 @@ class Places:
     def agent_log(self) -> Path:
         """What the agent did."""
         return self.folder / "agent.log"
+
+    @property
+    def oidc(self) -> Path:
+        """What an oidc-agent of ours needs."""
+        return self.folder / "oidc"
 
     def prepare(self) -> None:
         """Make the directory where it is missing; LocalError where it is not safe."""

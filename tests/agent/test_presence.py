@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from ctadata.agent.presence import State, claim, is_claimed, process_started, read_state, this_host
+from ctadata.agent.machine import process_started, this_host
+from ctadata.agent.presence import State, claim, is_claimed, read_state
 from ctadata.tokens.files import write_private
 from ctadata.tokens.places import Places
 

@@ -1,0 +1,192 @@
+"""Lease: which host refreshes, where several share a home and their locks may not reach each other.
+
+The lock of a profile keeps processes of one machine apart, and on most shared file systems those of others too, but
+not on all (flock is local to each node with some mounts of Lustre and NFS). So whoever refreshes also writes who it
+is into `lease.json`; hosts other than that one do not refresh until it is given up, or ages out. A new lease is made
+by link(2), which succeeds for one host only, on network file systems too. Clocks of login nodes agree well enough:
+LIFE is many times what they differ by; and by the clock of the file server no lease lasts longer than twice that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from ctadata.agent.machine import boot_id, booted_at, process_started, this_host
+from ctadata.errors import Stopped, TemporaryError
+from ctadata.tokens.files import UNFINISHED, local_error, read_private, write_private
+from ctadata.tokens.places import Places
+
+LIFE = 120.0
+"""Seconds that a lease lasts unless it is extended: several steps of the agent, and the slowest refresh."""
+
+EXTENDED_AT = 75.0
+"""Seconds before its end at which an agent extends its lease: early enough for one that looks every half minute."""
+
+LOOK_AGAIN = 0.2
+"""Seconds between two looks at the lease of a host that is refreshing."""
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may refresh.
+
+    host, boot: the machine, and which run of it. pid, process_started: the process.
+    lasting: an agent's, which extends it; else that of a command, given up as soon as it has refreshed.
+    until:   seconds since 1970.
+    """
+
+    host: str
+    boot: str
+    pid: int
+    process_started: int | None
+    lasting: bool
+    until: float
+
+    def lives(self, now: float) -> bool:
+        """Whether it has not aged out."""
+        return self.until > now
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is of this machine since its last boot, whose processes the lock keeps apart."""
+        return (self.host, self.boot) == (this_host(), boot_id())
+
+
+@contextlib.contextmanager
+def leased(places: Places, *, stop: Event | None = None, now: Callable[[], float] = time.time) -> Iterator[None]:
+    """Be the machine that refreshes, for one refresh; the caller holds the login lock.
+
+    Waits for a command of another machine; TemporaryError where an agent runs there. Stopped, LocalError, StorageFull.
+    """
+    if _is_our_agents(read_lease(places), now()):
+        yield  # it is this machine's already, and stays the agent's
+        return
+    _take_turn(places, stop or Event(), now)
+    try:
+        yield
+    finally:
+        drop(places)
+
+
+def begin(places: Places, now: float) -> Lease | None:
+    """Take the lease for an agent, which extends it; else whose it is. The login lock is the caller's."""
+    return _take(places, _mine(True, now), now)
+
+
+def extend(places: Places, now: float) -> bool:
+    """Let the lease of this agent last on; False where another host has taken over. LocalError, StorageFull."""
+    found = read_lease(places)
+    if found is None or not found.is_local:
+        return _take(places, _mine(True, now), now) is None
+    if found.until < now + EXTENDED_AT or not found.lasting:
+        write_private(places.lease, _written(_mine(True, now)))
+    return True
+
+
+def drop(places: Places) -> None:
+    """Give up this machine's lease; whoever comes next need not wait."""
+    found = read_lease(places)
+    if found is not None and found.is_local:
+        places.lease.unlink(missing_ok=True)
+
+
+def foreign_agent(places: Places, now: float) -> Lease | None:
+    """The lease of another host's agent, while it lasts."""
+    found = read_lease(places)
+    return found if found and found.lasting and found.lives(now) and not found.is_local else None
+
+
+def read_lease(places: Places) -> Lease | None:
+    """The lease as it stands; None where there is none that can be read. LocalError where its file is not safe."""
+    return _read(places.lease)
+
+
+def _is_our_agents(found: Lease | None, now: float) -> bool:
+    return found is not None and found.is_local and found.lasting and found.lives(now)
+
+
+def _take_turn(places: Places, stop: Event, now: Callable[[], float]) -> None:
+    ends = now() + LIFE
+    while (other := _take(places, _mine(False, now()), now())) is not None:
+        if other.lasting or now() > ends:
+            raise TemporaryError(
+                f"the token is renewed on {other.host} (process {other.pid}), and not here at the same time",
+                hint=f"if that machine is gone, try again in {LIFE:.0f} s",
+            )
+        if stop.wait(LOOK_AGAIN):
+            raise Stopped("stopped while another machine renews the token")
+
+
+def _take(places: Places, mine: Lease, now: float) -> Lease | None:
+    """Take a lease that nobody has, that is this machine's, or has aged out; else whose it is."""
+    found = read_lease(places)
+    if found is not None and found.lives(now) and not found.is_local:
+        return found
+    aside = _set_aside(places)
+    if aside is not None and aside != found:  # somebody was faster
+        _put(places, aside)
+        return None if aside.is_local else aside
+    return None if _put(places, mine) else read_lease(places)
+
+
+def _set_aside(places: Places) -> Lease | None:
+    """Take the lease away, and say what it was; None where there was none."""
+    aside = places.folder / f"{UNFINISHED}{secrets.token_hex(8)}"
+    try:
+        places.lease.rename(aside)
+        return _read(aside)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise local_error(error, places.lease) from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Lease | None:
+    try:
+        told = Lease(**json.loads(read_private(path) or "null"))
+        until = min(told.until, path.stat().st_mtime + 2 * LIFE)
+    except (ValueError, TypeError, OSError):
+        return None
+    if told.host == this_host() and told.boot != boot_id() and booted_at() > told.until - LIFE:
+        return None  # of this machine before it crashed
+    return dataclasses.replace(told, until=until)
+
+
+def _put(places: Places, lease: Lease) -> bool:
+    """Make the lease; False where there is one."""
+    draft = places.folder / f"{UNFINISHED}{secrets.token_hex(8)}"
+    write_private(draft, _written(lease))
+    try:
+        os.link(draft, places.lease)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise local_error(error, places.lease) from None
+        write_private(places.lease, _written(lease))  # the lock alone has to do on such a file system
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def _mine(lasting: bool, now: float) -> Lease:
+    pid = os.getpid()
+    return Lease(this_host(), boot_id(), pid, process_started(pid), lasting, now + LIFE)
+
+
+def _written(lease: Lease) -> str:
+    return json.dumps(dataclasses.asdict(lease))

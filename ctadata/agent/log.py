@@ -1,0 +1,35 @@
+"""The agent's own log: a small file that turns over, private, and never with a secret in it."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from pathlib import Path
+
+from ctadata.http.redaction import redacted
+from ctadata.tokens.files import read_private
+from ctadata.tokens.places import Places
+
+LARGEST = 256 * 1024
+"""Bytes of a log; one older one is kept."""
+
+
+def begin_log(log: logging.Logger, path: Path) -> None:
+    """Write a logger's records to the file, too."""
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LARGEST, backupCount=1)
+    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
+def last_lines(places: Places, count: int) -> list[str]:
+    """The last lines of the log, the older file's first; LocalError where a file is not safe."""
+    older = places.agent_log.with_name(places.agent_log.name + ".1")
+    texts = [read_private(path) or "" for path in (older, places.agent_log)]
+    return "".join(texts).splitlines()[-count:]
+
+
+class _Redacted(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One record, without anything that looks like a secret."""
+        return redacted(super().format(record))

@@ -1,0 +1,124 @@
+"""Tokens through oidc-agent: of one that the user runs, where it has the account; else of one of our own.
+
+The account is `ctadata-<profile>`, and no other whose name only resembles it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+from ctadata.agent.lease import leased
+from ctadata.agent.oidc_child import Child, Home, delete, generate, load
+from ctadata.agent.renewal import ChooseSecret, chosen_secret, is_newer, login_hint
+from ctadata.config.profile import Profile
+from ctadata.errors import CtadataError, LoginNeeded
+from ctadata.tokens.device import Show
+from ctadata.tokens.kept import load_login, load_token, save_token
+from ctadata.tokens.locks import exclusive
+from ctadata.tokens.oidc_agent import access_token, is_answering, loaded_accounts
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Token
+
+ALWAYS_FRESH = 1e6
+"""Seconds that no token lives: oidc-agent then asks the issuer."""
+
+
+class Account:
+    """Renews the token of one profile through oidc-agent, as `Renewal` does without it; `close` ends what it began."""
+
+    def __init__(self, profile: Profile, places: Places, now: Callable[[], float] = time.time) -> None:
+        """Nothing is started before a token is asked for."""
+        self.name = f"ctadata-{profile.name}"
+        self._profile = profile
+        self._places = places
+        self._now = now
+        self._home = Home(places.oidc)
+        self._child: Child | None = None
+
+    def renew(self, known: Token, stop: Event | None = None) -> Token:
+        """As `Renewal.renew`."""
+        with exclusive(self._places.login_lock, stop), leased(self._places, stop=stop):
+            found = load_token(self._places, self._profile)
+            if found is not None and is_newer(found, known, self._now()):
+                return found
+            return self._fetch(known.life_left(self._now()) + 1 if known.lifetime else ALWAYS_FRESH)
+
+    def refresh(self, choose_secret: ChooseSecret) -> Token:  # noqa: ARG002  (oidc-agent keeps it)
+        """As `Renewal.refresh`."""
+        return self._fetch(ALWAYS_FRESH)
+
+    def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
+        """As `Renewal.log_in`; always into an oidc-agent of our own."""
+        self._home.prepare()
+        secret, _ = chosen_secret(self._profile, load_login(self._places, self._profile), given)
+        generate(self._profile, self._home, self._own(), self.name, secret, show, stop)
+        return self._fetch(0)
+
+    def log_out(self) -> bool:
+        """End the login at the issuer, and forget the account; False where it is the user's own agent that has it."""
+        if self._users() is not None:
+            return False
+        if not self.exists:
+            return True
+        delete(self._home, self._loaded(), self.name)
+        return True
+
+    @property
+    def exists(self) -> bool:
+        """Whether our own oidc-agent has the account on disk."""
+        return (self._home.accounts / self.name).exists()
+
+    @property
+    def file(self) -> Path:
+        """The account on disk."""
+        return self._home.accounts / self.name
+
+    def close(self) -> None:
+        """End our own oidc-agent, if it was started here."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def _fetch(self, min_life: float) -> Token:
+        try:
+            token = access_token(self._users() or self._loaded(), self.name, min_life, self._now)
+        except LoginNeeded as error:
+            raise LoginNeeded(error.what, hint=login_hint(self._profile)) from None
+        save_token(self._places, self._profile, token)
+        return token
+
+    def _users(self) -> Path | None:
+        """The socket of the user's own oidc-agent, if it has the account."""
+        told = os.environ.get("OIDC_SOCK")
+        if not told:
+            return None
+        with contextlib.suppress(CtadataError):
+            if self.name in loaded_accounts(Path(told)):
+                return Path(told)
+        return None
+
+    def _own(self) -> Path:
+        """The socket of an oidc-agent of ours: the one that runs, else a new one."""
+        if self._child is not None and is_answering(self._child.socket):
+            return self._child.socket
+        self.close()
+        running = self._home.listening()
+        if running is not None:
+            return running
+        self._child = Child(self._home)
+        return self._child.socket
+
+    def _loaded(self) -> Path:
+        """The same, with the account loaded; LoginNeeded where there is none."""
+        if not self.exists:
+            raise LoginNeeded(f"there is no account {self.name}")
+        self._home.prepare()
+        socket = self._own()
+        if self.name not in loaded_accounts(socket):
+            load(self._home, socket, self.name)
+        return socket

@@ -1,0 +1,45 @@
+"""The two ways to a fresh token: from the issuer, or through oidc-agent."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Protocol
+
+from ctadata.agent.oidc_agent import Account
+from ctadata.agent.renewal import ChooseSecret, Renewal
+from ctadata.config.profile import Profile
+from ctadata.http.rest import Rest
+from ctadata.tokens.device import Show
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Token
+
+VIA_OIDC_AGENT = "oidc-agent"
+
+
+class Way(Protocol):
+    """How a profile gets a fresh token; each publishes it, and raises what `Renewal` does."""
+
+    def renew(self, known: Token, stop: Event | None = None) -> Token:
+        """A newer token than the known one, under lock and lease."""
+
+    def refresh(self, choose_secret: ChooseSecret) -> Token:
+        """A fresh token; lock and lease are the caller's."""
+
+    def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
+        """A token that a person approves; the lock is the caller's."""
+
+
+@contextlib.contextmanager
+def open_way(profile: Profile, places: Places, now: Callable[[], float] = time.time) -> Iterator[Way]:
+    """The way of the profile (`token_source`); what it has started ends with the block."""
+    if profile.token_source != VIA_OIDC_AGENT:
+        yield Renewal(profile, places, Rest(ca=profile.ca), now)
+        return
+    account = Account(profile, places, now)
+    try:
+        yield account
+    finally:
+        account.close()

@@ -1,0 +1,79 @@
+"""Logging in at a terminal: the address and the code, and the client's secret; what several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from ctadata.cli.output import say, say_raw
+from ctadata.errors import ConfigError
+from ctadata.progress import amounts
+
+if TYPE_CHECKING:
+    from ctadata.config.profile import Profile
+    from ctadata.tokens.device import DeviceLogin, Show
+
+Result = TypeVar("Result")
+
+Secret = Annotated[
+    str | None,
+    typer.Option("-s", "--secret", metavar="SECRET", help="The client's secret, where the site needs one; - reads it."),
+]
+
+
+def with_secret(profile: Profile, given: str | None, work: Callable[[str | None], Result]) -> Result:
+    """Do what may need the client's secret; ask for it where the issuer wants one and somebody is here."""
+    secret = read_secret(given, profile.client_id)
+    try:
+        return work(secret)
+    except ConfigError as error:
+        if secret or not _asks_for_secret(error):
+            raise
+        return work(_prompt(profile.client_id))
+
+
+def show_where_seen() -> Show | None:
+    """`show` where somebody sees it, else None: nobody could approve."""
+    return show if sys.stderr.isatty() else None
+
+
+def show(login: DeviceLogin) -> None:
+    """Address, code and, on a terminal, a QR code; on stderr."""
+    address = login.verification_uri_complete
+    if address:
+        lines = ["To log in, open in any browser, on any device:", "", f"  {address}", ""]
+        lines.append(f"and approve it if it shows the code  {login.user_code}")
+    else:
+        lines = ["To log in, open in any browser, on any device:", "", f"  {login.verification_uri}", ""]
+        lines.append(f"and enter the code  {login.user_code}")
+    say_raw("\n".join(lines))
+    if sys.stderr.isatty():
+        from ctadata.agent.login import qr_code
+
+        say_raw("\n" + qr_code(address or login.verification_uri))
+    say_raw(f"Waiting for you, {amounts.duration(login.expires_in)} at most; Ctrl-C stops.")
+
+
+def read_secret(secret: str | None, client: str | None) -> str | None:
+    """The secret given; `-` is asked for without an echo, or the first line of a pipe."""
+    if secret is None:
+        return None
+    if secret != "-":  # noqa: S105
+        say("warning: a secret on the command line shows in ps; -s - asks for it instead")
+        return secret
+    return _prompt(client) if sys.stdin.isatty() else sys.stdin.readline().strip() or None
+
+
+def _prompt(client: str | None) -> str:
+    from getpass import getpass
+
+    return getpass(f"Secret of the client {client} (not shown): ", sys.stderr)
+
+
+def _asks_for_secret(error: ConfigError) -> bool:
+    """Whether the issuer refused us for want of a secret (RFC 6749 section 5.2), and somebody is here to give it."""
+    refused = "invalid_client" in error.what or "unauthorized_client" in error.what
+    return refused and sys.stdin.isatty() and sys.stderr.isatty()
