@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from contextlib import suppress
@@ -49,8 +50,13 @@ class Keycloak:
         return f"{self.url}/realms/{realm}"
 
     def approve(self, verification_uri_complete: str, user: str = USER, browser: OpenerDirector | None = None) -> None:
-        """Log in and grant at Keycloak's own pages; in a `browser` of before, where somebody has logged in already."""
-        page = approve_device(verification_uri_complete, self.ca, user, browser)
+        """Log in and grant at Keycloak's own pages; in a `browser` of before, where somebody has logged in already.
+
+        One at a time: of a user's first two grants to a client at once, Keycloak keeps both, and says 500 ever after.
+        """
+        with (self.ca.parent / "keycloak.approving").open("a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            page = approve_device(verification_uri_complete, self.ca, user, browser)
         assert "Device Login Successful" in page
 
     def deny(self, verification_uri_complete: str, user: str = USER) -> None:

@@ -43,11 +43,15 @@ def test_a_login_through_its_pages(client):
     at = client("lasting")
     code = at.begin()
     assert (code["expires_in"], code["interval"]) == (600, 1)
-    assert at.ask(code)["error"] == "authorization_pending"
     at.keycloak.approve(code["verification_uri_complete"])
     answer = at.ask(code)
     assert (answer["expires_in"], answer["token_type"]) == (300, "Bearer")
     assert answer["refresh_expires_in"] == 0  # offline: no known end
+
+
+def test_nothing_before_the_approval(client):
+    at = client("lasting")
+    assert at.ask(at.begin())["error"] == "authorization_pending"
 
 
 def test_refresh_tokens_rotate_in_one_realm_and_last_in_the_other(client):

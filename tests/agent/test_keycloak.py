@@ -1,0 +1,274 @@
+"""Our agent at Keycloak itself: its logins, its rotation, its sessions, and its ways of saying no."""
+
+from __future__ import annotations
+
+import time
+from threading import Event
+
+import pytest
+from servers.login import discovery, post
+
+from ctadata.agent import control
+from ctadata.agent.login import obtain
+from ctadata.config.profile import Profile
+from ctadata.errors import ConfigError, LoginNeeded
+from ctadata.http.rest import Rest
+from ctadata.tokens.device import begin_device_login, wait_for_login
+from ctadata.tokens.issuer import Issuer
+from ctadata.tokens.kept import load_login, load_token, save_login
+from ctadata.tokens.places import Places
+from ctadata.tokens.token import Secret
+
+
+@pytest.fixture
+def profile(keycloak):
+    """`profile(realm, client)`: a profile that logs in there."""
+
+    def make(realm, client="public", name="", **changes):
+        name = name or f"{realm} {client}"
+        at = {"issuer": keycloak.issuer(realm), "client_id": client, "ca": keycloak.ca}
+        return Profile(name=name, door="https://localhost", **{**at, **changes})
+
+    return make
+
+
+@pytest.fixture
+def approve(keycloak):
+    """Say yes to a login at once, as `observer`."""
+    return lambda login: keycloak.approve(login.verification_uri_complete)
+
+
+@pytest.fixture
+def issuer(profile):
+    """`issuer(realm, client)`: it, as our client sees it."""
+
+    def make(realm, client="public", secret=None, **changes):
+        told = profile(realm, client, **changes)
+        return Issuer.discover(told, Rest(ca=told.ca), secret and Secret(secret))
+
+    return make
+
+
+def never(token):
+    return False
+
+
+def fresh(profile):
+    """Refreshed, by nobody's help."""
+    return obtain(profile, Places.of(profile.name), good=never)
+
+
+def kept(profile):
+    return load_login(Places.of(profile.name), profile)
+
+
+class TestLogin:
+    @pytest.mark.parametrize("client", ["public", "pkce"])
+    def test_of_a_public_client(self, profile, approve, client):
+        """With PKCE, which one of them asks for."""
+        there = profile("lasting", client)
+        token = control.get_token(there, show=approve)
+        assert token.claim("preferred_username") == "observer"
+        assert 290 < token.life_left(time.time()) <= 300
+        assert fresh(there).reveal() != token.reveal()
+
+    def test_of_a_confidential_client(self, profile, approve, keycloak):
+        """Its secret has signs in it that a form and a header must have encoded."""
+        there = profile("lasting", "confidential")
+        control.get_token(there, secret=keycloak.client_secret, show=approve)
+        assert fresh(there).claim("azp") == "confidential"
+
+    def test_a_wrong_secret(self, profile):
+        with pytest.raises(ConfigError, match=r"unauthorized_client.*client's secret"):
+            control.get_token(profile("lasting", "confidential"), secret="wrong", show=pytest.fail)
+
+    def test_an_unknown_client(self, profile):
+        with pytest.raises(ConfigError, match=r"invalid_client.*check client_id"):
+            control.get_token(profile("lasting", "nobody"), show=pytest.fail)
+
+    def test_a_realm_that_there_is_not(self, profile):
+        with pytest.raises(ConfigError, match="check issuer"):
+            control.get_token(profile("none"), show=pytest.fail)
+
+    def test_a_scope_that_there_is_not(self, profile, approve):
+        """Keycloak passes it over in this flow; the token says what was granted."""
+        token = control.get_token(profile("lasting", scope="openid of-no-use"), show=approve)
+        assert set(token.claim("scope").split()) == {"openid", "email", "profile"}
+
+    def test_a_client_without_the_device_flow(self, profile):
+        """What Keycloak says is kept: nobody would guess it."""
+        with pytest.raises(ConfigError, match="Device Authorization Grant"):
+            control.get_token(profile("lasting", "without-device-flow"), show=pytest.fail)
+
+    def test_a_user_without_offline_tokens(self, profile, keycloak):
+        there = profile("lasting")
+        with pytest.raises(ConfigError, match="Offline tokens not allowed"):
+            control.get_token(there, show=lambda login: keycloak.approve(login.verification_uri_complete, "visitor"))
+        online = profile("lasting", scope="openid")
+        control.get_token(online, show=lambda login: keycloak.approve(login.verification_uri_complete, "visitor"))
+        assert fresh(online).claim("preferred_username") == "visitor"
+
+    def test_a_denial(self, profile, keycloak):
+        with pytest.raises(LoginNeeded, match=r"denied.*approve it"):
+            control.get_token(profile("lasting"), show=lambda login: keycloak.deny(login.verification_uri_complete))
+
+    def test_slow_down_comes_before_the_denial(self, issuer, keycloak):
+        """As Keycloak checks it: a denied code that is asked for too fast is only told to wait."""
+        there, stop, waits = issuer("lasting"), Event(), []
+        login = begin_device_login(there)
+        keycloak.deny(login.verification_uri_complete)
+
+        def wait(seconds):
+            waits.append(seconds)
+            stop.wait(1.2 if seconds > 1 else 0)  # more than Keycloak's interval, or not at all
+
+        with pytest.raises(LoginNeeded, match="denied"):
+            wait_for_login(there, begin_in_a_hurry(there, login), stop=stop, wait=wait)
+        assert waits == [1, 6]
+
+    def test_a_code_that_expires(self, issuer):
+        """By Keycloak's clock, while our own stands still."""
+        there = issuer("lasting", "hurried")
+        with pytest.raises(LoginNeeded, match=r"expired_token.*start again"):
+            wait_for_login(there, begin_device_login(there), stop=Event(), clock=lambda: 0.0)
+
+
+def begin_in_a_hurry(issuer, login):
+    """The same login, asked for once already, so that the next question comes too soon."""
+    with pytest.raises(LoginNeeded):
+        wait_for_login(issuer, login, stop=Event(), wait=lambda seconds: None)
+    return login
+
+
+class TestRotation:
+    def test_every_refresh_brings_the_next_refresh_token(self, profile, approve):
+        there = profile("rotating")
+        control.get_token(there, show=approve)
+        seen = {kept(there).refresh_token.reveal()}
+        for _ in range(3):
+            fresh(there)
+            seen.add(kept(there).refresh_token.reveal())
+        assert len(seen) == 4
+
+    def test_reuse_ends_the_login_and_removes_nothing(self, profile, approve):
+        """A copy of the files on another machine: the second of the two that refresh has lost."""
+        there = profile("rotating")
+        places = Places.of(there.name)
+        control.get_token(there, show=approve)
+        copied = kept(there)
+        fresh(there)
+        save_login(places, copied)
+        published = load_token(places, there)
+        with pytest.raises(
+            LoginNeeded, match=r"invalid_grant: Maximum allowed refresh token reuse exceeded.*start-agent"
+        ):
+            fresh(there)
+        assert load_token(places, there) == published
+        assert kept(there) == copied
+
+    def test_reuse_ends_the_rightful_login_too(self, profile, approve):
+        there = profile("rotating")
+        places = Places.of(there.name)
+        control.get_token(there, show=approve)
+        copied = kept(there)
+        fresh(there)
+        rightful = kept(there)
+        for login in (copied, rightful):
+            save_login(places, login)
+            with pytest.raises(LoginNeeded, match="invalid_grant"):
+                fresh(there)
+
+    def test_without_it_an_old_refresh_token_still_works(self, profile, approve):
+        there = profile("lasting")
+        control.get_token(there, show=approve)
+        copied = kept(there)
+        fresh(there)
+        save_login(Places.of(there.name), copied)
+        assert fresh(there)
+
+    def test_the_agent_lives_through_it(self, profile, approve, until):
+        """Tokens of 4 s, each refreshed with a refresh token that is good once."""
+        there = profile("rotating", "short-lived")
+        places = Places.of(there.name)
+        try:
+            control.start(there, show=approve)
+            seen = set()
+
+            def several():
+                assert control.status(there).expires_at > time.time()
+                seen.add(places.token.read_text())
+                return len(seen) >= 4
+
+            until(several, timeout=60)
+            assert control.status(there).last_error == ""
+        finally:
+            assert control.stop(there)
+
+
+class TestSessions:
+    @pytest.fixture
+    def is_over(self, keycloak):
+        """`is_over(profile)`: whether Keycloak takes its refresh token no more; asking so keeps no session alive."""
+
+        def ask(profile):
+            client = {"client_id": "confidential", "client_secret": keycloak.client_secret}
+            url = discovery(profile.issuer, keycloak.ca)["introspection_endpoint"]
+            return not post(url, keycloak.ca, {**client, "token": kept(profile).refresh_token.reveal()})["active"]
+
+        return ask
+
+    def test_an_offline_login_outlives_the_session(self, profile, approve, keycloak, is_over, until):
+        online, offline = (
+            profile("idle", "confidential", name=scope, scope=f"openid {scope}")
+            for scope in ("email", "offline_access")
+        )
+        for there in (online, offline):
+            control.get_token(there, secret=keycloak.client_secret, show=approve)
+        assert not is_over(online)
+        until(lambda: is_over(online), timeout=30)
+        with pytest.raises(LoginNeeded, match="log in: cta-data-direct start-agent"):
+            fresh(online)
+        assert fresh(offline).life_left(time.time()) > 60
+
+    def test_revocation_ends_the_login(self, profile, approve, issuer):
+        there = profile("lasting")
+        control.get_token(there, show=approve)
+        assert issuer("lasting").revoke(kept(there).refresh_token)
+        with pytest.raises(LoginNeeded, match="invalid_grant"):
+            fresh(there)
+
+    @pytest.fixture
+    def two(self, profile, keycloak):
+        """`two(realm, scope)`: logins of two machines, which the same browser has approved: a session they share."""
+
+        def log_in(realm, scope):
+            browser = keycloak.browser()
+            both = tuple(profile(realm, name=name, scope=scope) for name in ("first", "second"))
+            for there in both:
+                control.get_token(
+                    there, show=lambda login: keycloak.approve(login.verification_uri_complete, browser=browser)
+                )
+            return both
+
+        return log_in
+
+    @pytest.mark.parametrize("realm", ["rotating", "lasting"])
+    @pytest.mark.parametrize("scope", ["openid", "openid offline_access"])
+    def test_two_logins_by_one_browser_are_refreshed_in_any_order(self, two, realm, scope):
+        first, second = two(realm, scope)
+        for there in (first, second, first, first, second):
+            assert fresh(there)
+
+    def test_two_logins_by_one_browser_end_together(self, two, issuer):
+        """Online ones are a single session to Keycloak; what it says of the other one is all that there is to say."""
+        first, second = two("lasting", "openid")
+        issuer("lasting").revoke(kept(first).refresh_token)
+        with pytest.raises(LoginNeeded, match="invalid_grant: Session not active"):
+            fresh(second)
+
+    def test_two_offline_logins_by_one_browser_end_apart(self, two, issuer):
+        first, second = two("lasting", "openid offline_access")
+        issuer("lasting").revoke(kept(first).refresh_token)
+        assert fresh(second)
+        with pytest.raises(LoginNeeded, match="invalid_grant"):
+            fresh(first)
