@@ -117,10 +117,8 @@ def test_a_terminal_shows_a_code_to_photograph(cli, fresh):
 def test_a_denied_login(cli, fresh):
     box = fresh(approve=False)
     process = cli.start("start-agent")
-    lines = []
-    while not any("it shows the code" in line for line in lines):
-        lines.append(process.stderr.readline())
-    box.deny(lines[-1].split()[-1])
+    line = next(line for line in process.stderr if "it shows the code" in line)
+    box.deny(line.split()[-1])
     assert process.wait(30) == 4
     assert "the login was denied" in process.stderr.read()
 
