@@ -9,6 +9,7 @@ import pytest
 from servers.apache import start_apache
 from servers.authority import Authority, authority
 from servers.keycloak import Keycloak, client_secret, start_keycloak
+from servers.oidc_agent import OidcAgent, new_oidc_agent
 from servers.provider import Provider, start_provider
 from servers.real import USER, RealServer
 from servers.shared import shared
@@ -64,3 +65,10 @@ def wsgidav(tmp_path_factory: pytest.TempPathFactory, servers_authority: Authori
         yield RealServer(
             state["url"], Path(state["ca"]), Path(state["data"]), issuer=box.issuer, client_id=box.client_id
         )
+
+
+@pytest.fixture
+def oidc_agent(servers_authority: Authority) -> Iterator[OidcAgent]:
+    """oidc-agent, with no accounts yet; it runs in the block of its `running()`."""
+    with new_oidc_agent(servers_authority.ca) as agent:
+        yield agent

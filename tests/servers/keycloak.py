@@ -70,7 +70,7 @@ class Keycloak:
 
 def client_secret() -> str:
     """The secret of the client `confidential`."""
-    return next(client["secret"] for client in _realm("any")["clients"] if "secret" in client)
+    return next(client["secret"] for client in _realm("any")["clients"] if client["clientId"] == "confidential")
 
 
 def start_keycloak(start: Start, made: Authority) -> State:

@@ -23,7 +23,7 @@ const storage = { // the door: what its tokens look like
   jwt: { sign: { alg: 'RS256' } },
 }
 
-// `short-lived` is the same client with tokens that expire while one looks on.
+// `short-lived` is the same client with tokens that expire while one looks on; `plain` is one with a secret.
 const client = (client_id) => ({
   client_id,
   application_type: 'native',
@@ -32,10 +32,16 @@ const client = (client_id) => ({
   response_types: [],
   redirect_uris: [],
 })
+const confidential = {
+  ...client('plain'),
+  application_type: 'web',
+  client_secret: 'plain-secret',
+  token_endpoint_auth_method: 'client_secret_basic',
+}
 const lifetime = (_, token) => (token.clientId === 'short-lived' ? 4 : 600)
 
 const provider = new Provider(issuer, {
-  clients: [client('ctadata-tests'), client('short-lived')],
+  clients: [client('ctadata-tests'), client('short-lived'), confidential],
   jwks: { keys: [{ ...signing, use: 'sig', alg: 'RS256' }] },
   cookies: { keys: ['only for the tests'] },
   features: {
