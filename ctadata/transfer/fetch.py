@@ -1,23 +1,38 @@
-"""One file down: into a part, checked while it streams, published when it is whole and right."""
+"""One file down: into a part, checked, and published when it is whole and right.
+
+A large file is divided among the workers that have nothing else to do; all of them read from one door request. Its
+part keeps a journal, so that a run that was killed costs the next one a block of each stream.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 
-from ctadata.checksums import Hasher
+from ctadata.checksums import strongest
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, IntegrityError
-from ctadata.stores.base import Delivery
-from ctadata.transfer import verify
-from ctadata.transfer.landing import Folder, Part
+from ctadata.stores.base import Delivery, Enough, Reading
+from ctadata.transfer import journal, verify
+from ctadata.transfer.landing import Folder
+from ctadata.transfer.part import Part
+from ctadata.transfer.pieces import Lease, Pieces
 from ctadata.transfer.plan import Step, plan_download
 from ctadata.transfer.report import Outcome, State
-from ctadata.transfer.run import Run
+from ctadata.transfer.run import TRIES, Run
+
+log = logging.getLogger(__name__)
 
 STATES = {Step.SKIP: (State.SKIPPED, "equal"), Step.KEEP: (State.KEPT, "it differs, and is kept")}
+
+JOURNAL_FROM = 4 * journal.BLOCK
+"""Bytes from which a part keeps a journal; a smaller file is fetched again."""
+
+DIVIDED_FROM = 64 << 20
+"""Bytes from which a file is divided among idle workers."""
 
 
 def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
@@ -32,28 +47,31 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
     if step in STATES:
         state, why = STATES[step]
         return Outcome(state, entry.path, local, entry.size or 0, why=why)
-    run.reporter.planned(1, entry.size or 0)
-    part = folder.part()
+    lasting = (entry.size or 0) >= JOURNAL_FROM
+    part = folder.lasting_part(name, journal.version_of(entry)) if lasting else folder.part()
     try:
-        sink = _PartSink(run, part, entry)
-        run.persist(sink.fill, progress=lambda: sink.offset)
-        step = _publish(run, part, sink.entry, local, found)
-    except BaseException:
+        incoming = _Incoming(run, entry, part)
+        incoming.fetch()
+        step = _publish(run, part, entry, folder, name, found)
+    except IntegrityError:
         part.drop()
+        raise
+    except BaseException:
+        part.leave()
         raise
     state, why = STATES.get(step, (State.DONE, ""))
     seconds = time.monotonic() - began
-    return Outcome(state, entry.path, local, sink.offset, seconds, verified=sink.verified, why=why)
+    return Outcome(state, entry.path, local, incoming.pieces.received, seconds, verified=incoming.verified, why=why)
 
 
-def _publish(run: Run, part: Part, entry: Entry, local: Path, found: os.stat_result | None) -> Step:
+def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, found: os.stat_result | None) -> Step:
     """Publish; where the name was taken since the plan, look at it again and decide anew."""
     while True:
         try:
-            part.publish(local.name, mtime=entry.mtime, replace=found)
+            part.publish(name, mtime=entry.mtime, replace=found)
         except AlreadyExists:
-            found = part.folder.look(local.name)
-            step = Step.CREATE if found is None else plan_download(entry, local, found, run.rules)
+            found = folder.look(name)
+            step = Step.CREATE if found is None else plan_download(entry, folder.path / name, found, run.rules)
             if step in STATES:
                 part.drop()
                 return step
@@ -61,77 +79,170 @@ def _publish(run: Run, part: Part, entry: Entry, local: Path, found: os.stat_res
             return Step.CREATE
 
 
-@dataclass(slots=True)
-class _PartSink:
-    """Takes the bytes of a read into the part; keeps count and digest, also over a read that broke off."""
+class _NoRanges(Exception):
+    """The server answers a range with the whole file."""
 
-    run: Run
-    part: Part
-    entry: Entry
-    offset: int = 0
-    verified: str = ""
-    delivery: Delivery | None = None
-    hasher: Hasher | None = None
-    digests: dict[str, str] = field(default_factory=dict)
 
-    def fill(self) -> None:
-        """Ask for what is missing, then check the whole; IntegrityError where it is not right."""
-        start = self._continue_at()
+class _Incoming:
+    """One file on its way into its part: any number of streams, then the check of the whole."""
+
+    def __init__(self, run: Run, entry: Entry, part: Part) -> None:
+        self.run = run
+        self.entry = entry
+        self.part = part
+        self.verified = ""
+        self.pieces = Pieces(entry.size or 0, part.here)
+        self.digests: Mapping[str, str] = entry.checksums
+        self.hashing = bool(run.store.features.digests or entry.checksums)
+        self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM
+        self.voided = threading.Event()
+        self._broken_help = 0
+        self._etag: str | None = None
+        self._reading: Reading | None = None
+        self._lock = threading.Lock()
+
+    def fetch(self) -> None:
+        """Fetch and check all of it; raises what the store raises, and IntegrityError."""
+        self.run.reporter.planned(1, (self.entry.size or 0) - self.pieces.received)
         try:
-            with self.run.store.open(self.entry.path) as reading:
-                reading.send(self, start, self.entry.size if start else None)
+            if self.alone:
+                self._persist()
+            else:
+                with self.run.crew.divisible(self):
+                    self._persist()
+        finally:
+            self._close()
+
+    def _persist(self) -> None:
+        self.run.persist(self._once, progress=lambda: self.pieces.received)
+
+    def _once(self) -> None:
+        if self.pieces.received and not self._is_provable():
+            self._void()
+        try:
+            while not self.pieces.is_complete:
+                self.run.check_stop()
+                if not self._stream():
+                    self.pieces.wait(0.2)
             self._check()
+        except _NoRanges:
+            self.alone = True
+            self._void()
+            self._once()
         except IntegrityError:
             self._void()
             raise
 
-    def _continue_at(self) -> int:
-        """Where a read that broke off can go on: only if it can be proved that it is the same version."""
-        known = self.hasher is not None or (self.delivery is not None and _strong(self.delivery.etag))
-        return self.offset if known and self.entry.size is not None and self.offset < self.entry.size else 0
-
-    def begin(self, delivery: Delivery) -> None:
-        """Go on where the last read ended, if the bytes continue it; otherwise start anew."""
-        if delivery.start == 0:
-            self._start(delivery)
-        elif delivery.start != self.offset or not self._same_version(delivery):
-            raise IntegrityError("the file changed while it was read")
-
-    def _start(self, delivery: Delivery) -> None:
-        self._void()
-        self.delivery = delivery
-        self.digests = {**self.entry.checksums, **delivery.digests}
-        self.hasher = verify.choose(delivery.digests, self.entry.checksums)
-        verify.check_size(delivery.total if delivery.total is not None else self.entry.size or 0, self.entry.size)
-
-    def _same_version(self, delivery: Delivery) -> bool:
-        first = self.delivery
-        if first is None or delivery.total not in (None, first.total):
+    def help(self) -> bool:
+        """Be one more stream; whatever breaks is left to the worker whose file it is."""
+        if self.alone or self.voided.is_set() or not self.pieces.received or self._broken_help >= TRIES:
             return False
-        return self.hasher is not None or (_strong(delivery.etag) and delivery.etag == first.etag)
+        try:
+            return self._stream()
+        except Exception as error:  # noqa: BLE001  (the owner meets it too, and raises it)
+            log.info("%s: a stream that helped broke off: %s", self.entry.path, error)
+            self._broken_help += 1
+            return False
 
-    def write(self, block: bytes) -> None:
-        """The next bytes; IntegrityError at the first one too many."""
-        if self.entry.size is not None and self.offset + len(block) > self.entry.size:
-            raise IntegrityError(f"more bytes arrive than the {self.entry.size} of the file")
-        self.part.write(block, self.offset)
-        if self.hasher:
-            self.hasher.update(block)
-        self.offset += len(block)
-        self.run.reporter.moved(str(self.entry.path), len(block))
+    def _stream(self) -> bool:
+        """Fetch one lease; False where there is none to be had."""
+        lease = self.pieces.take(alone=self.alone)
+        if lease is None:
+            return False
+        reading = self._open()
+        sink = _LeaseSink(self, lease)
+        whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size or 0)
+        try:
+            while True:
+                reading.send(sink, lease.at, None if whole else lease.asked)
+                if self.entry.size is None:
+                    self.pieces.end_at(lease)
+                if not self.pieces.extend(lease):
+                    return True
+        finally:
+            self.pieces.give_back(lease)
+            if lease.at > lease.start:
+                self.part.note(lease.piece)
 
-    def _check(self) -> None:
-        verify.check_size(self.offset, self.entry.size)
-        self.verified = "size" if self.entry.size is not None else ""
-        if self.hasher and verify.check_digest(self.hasher, self.digests):
-            self.verified += f", {self.hasher.algorithm}"
+    def _open(self) -> Reading:
+        with self._lock:
+            if self._reading is None:
+                self._reading = self.run.store.open(self.entry.path)
+            return self._reading
+
+    def _close(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.close()
+
+    def _is_provable(self) -> bool:
+        """Whether bytes of two reads can be proved to be of one version: by a digest at the end, or by their tags."""
+        return bool(self.digests) or bool(self._etag) or bool(self.part.here)
 
     def _void(self) -> None:
-        if self.offset:
-            self.run.reporter.moved(str(self.entry.path), -self.offset)
-            self.part.truncate()
-        self.offset, self.delivery, self.hasher = 0, None, None
+        """Start anew, once the streams that are under way have noticed."""
+        self.voided.set()
+        self.run.reporter.moved(str(self.entry.path), -self.pieces.void())
+        self.part.void(journal.version_of(self.entry))
+        self._close()
+        self._etag = None
+        self.voided.clear()
+
+    def begin(self, delivery: Delivery, lease: Lease) -> None:
+        """What a stream is told before its first byte; IntegrityError where it is not the file we are fetching."""
+        if delivery.total is not None:
+            verify.check_size(delivery.total, self.entry.size)
+        beyond = self.entry.size is not None and (delivery.stop or 0) > lease.asked
+        if delivery.start != lease.at or beyond:
+            raise _NoRanges
+        etag = (delivery.etag or "").removeprefix("W/")
+        if etag and self._etag and etag != self._etag:
+            raise IntegrityError("the file changed while it was read")
+        self._etag = etag or self._etag
+        if delivery.digests:
+            self.digests = {**self.entry.checksums, **delivery.digests}
+
+    def _check(self) -> None:
+        self.verified = "size" if self.entry.size is not None else ""
+        known = self.digests or self.run.store.digests(self.entry.path)
+        if "adler32" in known and self.hashing:
+            computed, algorithm = f"{self.pieces.adler32:08x}", "adler32"
+        elif best := strongest(known):
+            algorithm = best[0]
+            computed = verify.digest_of(self.part.fd, algorithm)
+        else:
+            return
+        verify.check_digest(algorithm, computed, known)
+        self.verified += f", {algorithm}"
 
 
-def _strong(etag: str | None) -> bool:
-    return bool(etag) and not str(etag).startswith("W/")
+class _LeaseSink:
+    """Takes the bytes of one stream into the part, at the place of its lease."""
+
+    def __init__(self, incoming: _Incoming, lease: Lease) -> None:
+        self.incoming = incoming
+        self.lease = lease
+        self.name = str(incoming.entry.path)
+        self.noted = lease.at
+
+    def begin(self, delivery: Delivery) -> None:
+        """The answer begins; it is checked before its bytes are taken."""
+        self.incoming.begin(delivery, self.lease)
+
+    def write(self, block: bytes) -> None:
+        """The next bytes; Enough where others fetch the rest, IntegrityError at the first one too many."""
+        incoming, lease = self.incoming, self.lease
+        if incoming.voided.is_set():
+            raise Enough
+        if incoming.entry.size is None:
+            lease.stop += len(block)
+        elif lease.at + len(block) > incoming.entry.size:
+            raise IntegrityError(f"more bytes arrive than the {incoming.entry.size} of the file")
+        before = lease.at
+        more = incoming.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
+        incoming.run.reporter.moved(self.name, lease.at - before)
+        if lease.at - self.noted >= journal.BLOCK:
+            self.noted = lease.at
+            incoming.part.note(lease.piece)
+        if not more and lease.stop != incoming.entry.size and incoming.entry.size is not None:
+            raise Enough

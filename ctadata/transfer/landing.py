@@ -3,9 +3,10 @@
 Names that a server sends are followed one directory at a time with `O_NOFOLLOW`, relative to an open directory,
 so that neither `..` nor a link that lies on the disk already leads out of the folder the user named.
 
-A part is `.ctadata-<random>.part` beside its target. Its writer holds a lock on it as long as it lives; a part
-whose lock is free was left by a dead run and is removed (`sweep`). A crash can leave a part, never a half file
-under a final name.
+A part is `.ctadata-<random>.part` beside its target, or, for a large file, `.ctadata-<hash of the name>.part` with a
+journal beside it, from which a later run goes on. Its writer holds a lock on it as long as it lives; a part without
+a journal whose lock is free was left by a dead run and is removed (`sweep`). A crash can leave a part, never a half
+file under a final name.
 """
 
 from __future__ import annotations
@@ -13,35 +14,28 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from ctadata.errors import AlreadyExists, LocalError, StorageFull
+from ctadata.errors import LocalError
 from ctadata.paths import MARK, local_name, printable
+from ctadata.transfer import journal
+from ctadata.transfer.part import Part, local_words
 
 SUFFIX = ".part"
-FSYNC_FROM = 1 << 20
-"""Files from this size on (bytes) are flushed to disk before they get their name; smaller ones are cheap to fetch."""
+KEPT_FOR = 7 * 86400.0
+"""Seconds that a part with a journal waits for a run that takes it up."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-@contextlib.contextmanager
-def local_words(path: Path | str) -> Iterator[None]:
-    """Turn the operating system's errors on `path` into ours: StorageFull or LocalError, in its own words."""
-    try:
-        yield
-    except OSError as error:
-        kind = StorageFull if error.errno in _FULL else LocalError
-        raise kind(f"local: {error.strerror or error}", path=printable(str(path))) from error
+_PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -84,30 +78,86 @@ class Folder:
         except OSError as error:
             raise LocalError(f"local: {error.strerror}", path=printable(str(self.path / name))) from error
 
-    def sweep(self) -> None:
-        """Remove the parts of runs that are dead."""
+    def sweep(self, now: float | None = None) -> None:
+        """Remove what dead runs have left: parts without a journal, or with one that nobody took up for a week."""
         with os.scandir(self.fd) as entries:
-            names = [e.name for e in entries if e.name.startswith(MARK) and e.name.endswith(SUFFIX)]
+            names = {e.name for e in entries if e.name.startswith(MARK) and e.name.endswith((SUFFIX, journal.SUFFIX))}
         for name in names:
+            stem = name.rpartition(".")[0]
             with contextlib.suppress(OSError):
-                fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    os.unlink(name, dir_fd=self.fd)
-                finally:
-                    os.close(fd)
+                if name.endswith(journal.SUFFIX):
+                    if stem + SUFFIX not in names:
+                        os.unlink(name, dir_fd=self.fd)
+                else:
+                    self._sweep(stem, stem + journal.SUFFIX in names, time.time() if now is None else now)
+
+    def _sweep(self, stem: str, has_journal: bool, now: float) -> None:
+        fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = os.fstat(fd)
+            if has_journal and found.st_nlink == 1 and now - found.st_mtime < KEPT_FOR:
+                return
+            os.unlink(stem + SUFFIX, dir_fd=self.fd)
+            if has_journal:
+                os.unlink(stem + journal.SUFFIX, dir_fd=self.fd)
+        finally:
+            os.close(fd)
 
     def part(self) -> Part:
         """A new part, locked and empty."""
         with local_words(self.path):
             while True:
                 name = f"{MARK}{secrets.token_hex(8)}{SUFFIX}"
-                fd = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd)
+                fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
                 with contextlib.suppress(OSError):  # a file system without locks: its parts are never swept
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(fd).st_nlink:
-                    return Part(self, name, fd)
+                    return Part(self.path, self.fd, name, fd)
                 os.close(fd)  # swept by another run in the moment before our lock
+
+    def lasting_part(self, target: str, version: dict[str, Any]) -> Part:
+        """The part of the file `target` that an earlier run may have begun, with its journal.
+
+        Where another run is at it, or locks cannot be had, a part of one's own without a journal: two runs on one
+        target may fetch twice, and never mix.
+        """
+        stem = MARK + hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+        with local_words(self.path):
+            fd = self._claim(stem + SUFFIX)
+            if fd is None:
+                return self.part()
+            try:
+                here = journal.recall(self.fd, stem + journal.SUFFIX, fd, version)
+                if here is not None:
+                    diary = journal.Journal.begin(self.fd, stem + journal.SUFFIX, version, here)
+                    return Part(self.path, self.fd, stem + SUFFIX, fd, here, diary)
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+        return self.part()
+
+    def _claim(self, name: str) -> int | None:
+        """Open and lock a part that may be there; None where it is not ours alone."""
+        while True:
+            try:
+                fd = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.EACCES, errno.EISDIR):
+                    return None
+                raise
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(fd)
+                return None
+            found = os.fstat(fd)
+            if found.st_nlink == 1 and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+                return fd
+            os.close(fd)
+            if found.st_nlink:
+                return None  # somebody else's, or linked to elsewhere
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -133,67 +183,3 @@ def _step(fd: int, part: str, path: Path) -> int:
             found = os.stat(part, dir_fd=fd, follow_symlinks=False)
     what = "a link, and files are not written through links" if stat.S_ISLNK(found.st_mode) else "not a directory"
     raise LocalError(f"local: it is {what}", path=printable(str(path)))
-
-
-@dataclass(slots=True)
-class Part:
-    """A file on its way: complete and verified it is published, otherwise dropped."""
-
-    folder: Folder
-    name: str
-    fd: int
-
-    def write(self, block: bytes, offset: int) -> None:
-        """Write the whole block at `offset`."""
-        with local_words(self.folder.path):
-            view = memoryview(block)
-            while view:
-                written = os.pwrite(self.fd, view, offset)
-                view, offset = view[written:], offset + written
-
-    def truncate(self) -> None:
-        """Forget all bytes."""
-        with local_words(self.folder.path):
-            os.ftruncate(self.fd, 0)
-
-    def publish(self, name: str, *, mtime: float | None, replace: os.stat_result | None) -> None:
-        """Give the file its final name, at once and whole.
-
-        mtime: seconds since 1970 to set, None for now.
-        replace: what the plan saw under `name`, whose permissions are kept; None where the plan saw nothing, and
-        then AlreadyExists is raised when something stands there by now.
-        """
-        with local_words(self.folder.path / name):
-            if replace is not None and stat.S_ISREG(replace.st_mode):
-                os.fchmod(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
-            if mtime is not None:
-                os.utime(self.fd, (mtime, mtime))
-            if os.fstat(self.fd).st_size >= FSYNC_FROM:
-                os.fsync(self.fd)
-            if replace is None:
-                self._link(name)
-            else:
-                os.rename(self.name, name, src_dir_fd=self.folder.fd, dst_dir_fd=self.folder.fd)
-        os.close(self.fd)
-
-    def _link(self, name: str) -> None:
-        try:
-            os.link(self.name, name, src_dir_fd=self.folder.fd, dst_dir_fd=self.folder.fd, follow_symlinks=False)
-        except FileExistsError:
-            raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-                raise
-            # a file system without hard links: as near to it as it allows
-            if self.folder.look(name) is not None:
-                raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
-            os.rename(self.name, name, src_dir_fd=self.folder.fd, dst_dir_fd=self.folder.fd)
-        else:
-            os.unlink(self.name, dir_fd=self.folder.fd)
-
-    def drop(self) -> None:
-        """Remove it."""
-        with contextlib.suppress(OSError):
-            os.unlink(self.name, dir_fd=self.folder.fd)
-        with contextlib.suppress(OSError):
-            os.close(self.fd)

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ctadata.checksums import hasher, strongest
+from ctadata.checksums import strongest
 from ctadata.entries import Entry
 from ctadata.errors import LocalError
 from ctadata.paths import printable
 from ctadata.stores.base import Features
-
-BLOCK = 1 << 20
-"""Bytes read at a time from a local file."""
+from ctadata.transfer.verify import digest_of
 
 
 class Step(StrEnum):
@@ -82,15 +80,3 @@ def same_content(entry: Entry, local: Path, size: int) -> bool:
         return False
     algorithm, digest = known
     return digest_of(local, algorithm) == digest
-
-
-def digest_of(local: Path, algorithm: str) -> str:
-    """The digest of a local file, lower-case hexadecimal; LocalError where it cannot be read."""
-    work = hasher(algorithm)
-    try:
-        with local.open("rb", buffering=0) as file:
-            while block := file.read(BLOCK):
-                work.update(block)
-    except OSError as error:
-        raise LocalError(f"local: {error.strerror}", path=printable(str(local))) from error
-    return work.hexdigest()

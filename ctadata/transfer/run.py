@@ -1,10 +1,9 @@
-"""A run: the workers, the stop, trying again, and that one file's failure does not stop the others."""
+"""A run: what its parts share, the stop, trying again, and that one file's failure does not stop the others."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import random
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TypeVar
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, LoginNeeded, Stopped, TimedOut
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
+from ctadata.transfer.crew import Crew
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
 
@@ -53,6 +53,11 @@ class Run:
     summary: Summary = field(default_factory=Summary)
     pause: Callable[[float], object] | None = None
     leftovers: list[RemotePath] = field(default_factory=list)
+    crew: Crew[Task] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Workers end when the run is stopped."""
+        self.crew = Crew(self.stop)
 
     def end(self, outcome: Outcome) -> None:
         """Count an outcome and tell of it."""
@@ -109,47 +114,20 @@ class Run:
         KeyboardInterrupt stops the workers, then goes on to the caller. A login that is needed ends the run: every
         further file would fail the same way, and a door blocks clients that keep knocking.
         """
-        waiting: queue.Queue[Task | None] = queue.Queue(2 * self.rules.jobs)
-        ended = threading.Event()
-        crew = [
-            threading.Thread(target=self._work, args=(waiting, ended), name=f"transfer-{i}", daemon=True)
-            for i in range(self.rules.jobs)
-        ]
-        for thread in crew:
-            thread.start()
         try:
-            self._hand_out(tasks, waiting, ended)
+            self.crew.work_off(tasks, self._do, threads=self.rules.jobs)
         except BaseException:
             self.stop.set()
             raise
         finally:
-            if self.stop.is_set():
-                ended.set()
-            for _ in crew:
-                _put(waiting, None, ended)
-            for thread in crew:
-                thread.join()
+            self.crew.join()
             if self.leftovers:
                 self.tidy()
         return self.summary
 
-    def _hand_out(self, tasks: Iterable[Task], waiting: queue.Queue[Task | None], ended: threading.Event) -> None:
-        for task in tasks:
-            if self.stop.is_set() or not _put(waiting, task, ended):
-                return
-
-    def _work(self, waiting: queue.Queue[Task | None], ended: threading.Event) -> None:
-        while not ended.is_set():
-            try:
-                task = waiting.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if task is None:
-                return
-            if not self.stop.is_set():
-                self._do(task, ended)
-
-    def _do(self, task: Task, ended: threading.Event) -> None:
+    def _do(self, task: Task) -> None:
+        if self.stop.is_set():
+            return
         began = time.monotonic()
         try:
             outcome = task.work()
@@ -159,20 +137,9 @@ class Run:
             error.path = error.path or printable(str(task.remote))
             outcome = Outcome(State.FAILED, task.remote, task.local, seconds=time.monotonic() - began, error=error)
             if isinstance(error, LoginNeeded):
-                ended.set()
+                self.crew.end()
         except Exception as error:
             log.debug("unexpected", exc_info=error)
             wrong = CtadataError(f"unexpected {type(error).__name__}: {error}", hint="this is a fault of ctadata")
             outcome = Outcome(State.FAILED, task.remote, task.local, error=wrong)
         self.end(outcome)
-
-
-def _put(waiting: queue.Queue[Task | None], task: Task | None, ended: threading.Event) -> bool:
-    """Wait for a place in the queue; False where the run ended meanwhile."""
-    while not ended.is_set():
-        try:
-            waiting.put(task, timeout=0.2)
-        except queue.Full:
-            continue
-        return True
-    return False

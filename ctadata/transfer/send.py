@@ -155,7 +155,7 @@ class _Upload:
 
     def _verify(self, path: RemotePath, written: Written) -> None:
         digests = written.digests or self.run.store.digests(path)
-        if verify.check_digest(self.source.hasher, digests):
+        if verify.check_digest(self.source.hasher.algorithm, self.source.hasher.hexdigest(), digests):
             self.verified = f"size, {self.source.hasher.algorithm}"
             return
         verify.check_size(self.run.store.info(path).size or 0, self.source.size)

@@ -24,7 +24,7 @@ FOREIGN_AFTER = 86400.0
 
 def new_name() -> str:
     """A name for an upload of this process."""
-    return f"{MARK}{_host()}-{_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
+    return f"{MARK}{_host()}-{this_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
 
 
 def is_dead(entry: Entry, now: float | None = None) -> bool:
@@ -36,7 +36,13 @@ def is_dead(entry: Entry, now: float | None = None) -> bool:
     if host != _host():
         age = (time.time() if now is None else now) - entry.mtime if entry.mtime is not None else 0.0
         return age > FOREIGN_AFTER
-    return boot != _boot() or not pid.isdigit() or _start_of(int(pid)) != start
+    return boot != this_boot() or not pid.isdigit() or _start_of(int(pid)) != start
+
+
+def may_be_alive_elsewhere(name: str, mtime: float, now: float | None = None) -> bool:
+    """Whether a process of another host has given this name, and less than a day ago."""
+    host = name.removeprefix(MARK).split("-")[0]
+    return host != _host() and (time.time() if now is None else now) - mtime <= FOREIGN_AFTER
 
 
 @functools.cache
@@ -47,7 +53,8 @@ def _host() -> str:
 
 
 @functools.cache
-def _boot() -> str:
+def this_boot() -> str:
+    """This boot of the machine, as a short hash."""
     return hashlib.sha256(_text("/proc/sys/kernel/random/boot_id").encode()).hexdigest()[:8]
 
 

@@ -15,7 +15,7 @@ from ctadata.errors import AlreadyExists, CtadataError, NotFound
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer import temporaries
 from ctadata.transfer.download import WALKERS
-from ctadata.transfer.landing import local_words
+from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import send_file

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from ctadata.checksums import Hasher, hasher, strongest
-from ctadata.errors import IntegrityError
+from ctadata.checksums import hasher
+from ctadata.errors import IntegrityError, LocalError
+from ctadata.paths import printable
 
-
-def choose(*offers: Mapping[str, str]) -> Hasher | None:
-    """A hasher for the best digest in the first offer that has one we can compute; None where no offer has."""
-    for offer in offers:
-        known = strongest(offer)
-        if known:
-            # adler32 is what dCache has of every file and costs next to nothing; another only where it is missing
-            return hasher("adler32" if "adler32" in offer else known[0])
-    return None
+BLOCK = 1 << 20
+"""Bytes read at a time from a local file."""
 
 
 def check_size(got: int, expected: int | None) -> None:
@@ -24,12 +19,24 @@ def check_size(got: int, expected: int | None) -> None:
         raise IntegrityError(f"{got} bytes arrived instead of {expected}")
 
 
-def check_digest(computed: Hasher, digests: Mapping[str, str]) -> bool:
-    """Whether a digest could be compared; IntegrityError where it differs."""
-    expected = digests.get(computed.algorithm)
+def check_digest(algorithm: str, computed: str, digests: Mapping[str, str]) -> bool:
+    """Whether there is a digest to compare with; IntegrityError where it differs."""
+    expected = digests.get(algorithm)
     if expected is None:
         return False
-    got = computed.hexdigest()
-    if got != expected:
-        raise IntegrityError(f"the {computed.algorithm} is {got} instead of {expected}")
+    if computed != expected:
+        raise IntegrityError(f"the {algorithm} is {computed} instead of {expected}")
     return True
+
+
+def digest_of(local: Path | int, algorithm: str) -> str:
+    """The digest of a local file, or of an open one from its beginning; LocalError where it cannot be read."""
+    work = hasher(algorithm)
+    try:
+        with open(local, "rb", buffering=0, closefd=not isinstance(local, int)) as file:
+            file.seek(0)
+            while block := file.read(BLOCK):
+                work.update(block)
+    except OSError as error:
+        raise LocalError(f"local: {error.strerror}", path=printable(str(local))) from error
+    return work.hexdigest()

@@ -1,0 +1,135 @@
+"""A part: a file on its way, hidden beside its target, until it is published whole or left for a later run."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ctadata.errors import AlreadyExists, LocalError, StorageFull
+from ctadata.paths import printable
+from ctadata.transfer import journal
+from ctadata.transfer.pieces import Piece
+
+FSYNC_FROM = 1 << 20
+"""Files from this size on (bytes) are flushed to disk before they get their name; smaller ones are cheap to fetch."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def local_words(path: Path | str) -> Iterator[None]:
+    """Turn the operating system's errors on `path` into ours: StorageFull or LocalError, in its own words."""
+    try:
+        yield
+    except OSError as error:
+        kind = StorageFull if error.errno in _FULL else LocalError
+        raise kind(f"local: {error.strerror or error}", path=printable(str(path))) from error
+
+
+@dataclass(slots=True)
+class Part:
+    """A file on its way: complete and verified it is published, otherwise dropped.
+
+    path, directory: the folder it lies in, in words and as an open descriptor.
+    here:  the pieces that an earlier run has left in it.
+    diary: its journal, where it has one.
+    """
+
+    path: Path
+    directory: int
+    name: str
+    fd: int
+    here: list[Piece] = field(default_factory=list)
+    diary: journal.Journal | None = None
+
+    def write(self, block: bytes, offset: int) -> None:
+        """Write the whole block at `offset`."""
+        with local_words(self.path):
+            view = memoryview(block)
+            while view:
+                written = os.pwrite(self.fd, view, offset)
+                view, offset = view[written:], offset + written
+
+    def publish(self, name: str, *, mtime: float | None, replace: os.stat_result | None) -> None:
+        """Give the file its final name, at once and whole.
+
+        mtime: seconds since 1970 to set, None for now.
+        replace: what the plan saw under `name`, whose permissions are kept; None where the plan saw nothing, and
+        then AlreadyExists is raised when something stands there by now.
+        """
+        with local_words(self.path / name):
+            if replace is not None and stat.S_ISREG(replace.st_mode):
+                os.fchmod(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
+            if mtime is not None:
+                os.utime(self.fd, (mtime, mtime))
+            if os.fstat(self.fd).st_size >= FSYNC_FROM:
+                os.fsync(self.fd)
+            if replace is None:
+                self._link(name)
+            else:
+                os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        os.close(self.fd)
+        if self.diary:
+            self.diary.close(keep=False)
+
+    def _link(self, name: str) -> None:
+        try:
+            os.link(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory, follow_symlinks=False)
+        except FileExistsError:
+            raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                raise
+            # a file system without hard links: as near to it as it allows
+            if _exists(name, self.directory):
+                raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
+            os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        else:
+            os.unlink(self.name, dir_fd=self.directory)
+
+    def note(self, piece: Piece) -> None:
+        """Have the journal say that these bytes are here."""
+        if self.diary:
+            self.diary.note(piece)
+
+    def void(self, version: dict[str, Any]) -> None:
+        """Forget all bytes, in the journal too."""
+        with local_words(self.path):
+            os.ftruncate(self.fd, 0)
+            if self.diary:
+                self.diary.close(keep=True)
+                self.diary = journal.Journal.begin(self.directory, self.diary.name, version, [])
+
+    def leave(self) -> None:
+        """Let go of it; a later run goes on from it where it has a journal, else it is removed."""
+        keep = self.diary is not None
+        if not keep:
+            with contextlib.suppress(OSError):
+                os.unlink(self.name, dir_fd=self.directory)
+        if self.diary:
+            self.diary.close(keep=keep)
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
+
+    def drop(self) -> None:
+        """Remove it."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.name, dir_fd=self.directory)
+        if self.diary:
+            self.diary.close(keep=False)
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
+
+
+def _exists(name: str, directory: int) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

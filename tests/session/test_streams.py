@@ -1,0 +1,155 @@
+"""Large files: several streams from one door request, and runs that go on where others ended."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from session.conftest import OpenSession
+
+from ctadata.errors import IntegrityError
+from ctadata.sandbox import Sandbox, faults
+from ctadata.session import Session
+from ctadata.transfer import fetch, journal, pieces
+from ctadata.transfer import run as transfer_run
+from ctadata.transfer.report import Silent
+
+SIZE = 2_000_000
+CONTENT = random.Random(3).randbytes(SIZE)
+BLOCK = 20_000
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything happens at a hundredth of its size, and at once."""
+    monkeypatch.setattr(fetch, "DIVIDED_FROM", 500_000)
+    monkeypatch.setattr(fetch, "JOURNAL_FROM", 4 * BLOCK)
+    monkeypatch.setattr(journal, "BLOCK", BLOCK)
+    monkeypatch.setattr(pieces, "SMALLEST", 50_000)
+    monkeypatch.setattr(pieces, "ASKED", 200_000)
+    monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture
+def filled(box: Sandbox) -> Iterator[Sandbox]:
+    box.files.put("/lst/f", CONTENT)
+    return box
+
+
+def gets(box: Sandbox, server: str) -> list[str | None]:
+    return [dict(s.headers).get("Range") for s in box.seen if s.method == "GET" and s.server.startswith(server)]
+
+
+def bytes_served(box: Sandbox) -> int:
+    return sum(s.answer_bytes or 0 for s in box.seen if s.method == "GET" and s.server.startswith("pool"))
+
+
+@pytest.mark.parametrize("jobs", [2, 8])
+def test_several_streams_read_from_one_door_request(
+    filled: Sandbox, session: Session, tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 100_000)  # no stream takes what another has asked for: see the next test
+    gate = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)  # so that others join
+    helped = threading.Event()
+
+    class Watching(Silent):
+        def moved(self, name: str, size: int) -> None:
+            if len(gets(filled, "pool")) > 1:
+                helped.set()
+                gate.release()
+
+    summary = session.get(["lst/f"], str(tmp_path / "f"), jobs=jobs, reporter=Watching())
+    assert ([str(e) for e in summary.errors], summary.done) == ([], 1)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert helped.is_set()
+    assert len(gets(filled, "door")) == 1
+    assert len({s.target for s in filled.seen if s.method == "GET" and s.server.startswith("pool")}) == 1
+
+
+def test_a_stream_that_stalls_keeps_no_more_than_its_half(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+    """What the others take of its request ends it early; a mover that ended with it is asked for again."""
+    gate = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=50_000), times=1)
+
+    class Watching(Silent):
+        received = 0
+
+        def moved(self, name: str, size: int) -> None:
+            self.received += size
+            if self.received > SIZE - 150_000:
+                gate.release()
+
+    assert session.get(["lst/f"], str(tmp_path / "f"), reporter=Watching()).done == 1
+    assert (tmp_path / "f").read_bytes() == CONTENT
+
+
+def test_who_is_pinned_to_one_stream_asks_once_for_the_whole(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+    session.get(["lst/f"], str(tmp_path / "f"), jobs=1)
+    assert gets(filled, "pool") == [None]
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.Flip(at=5000), faults.Cut(after=3000), faults.Short(by=1), faults.Cut(after=0)]
+)
+@pytest.mark.parametrize("skip", [0, 2])
+def test_one_broken_stream_does_not_break_the_file(
+    filled: Sandbox, session: Session, tmp_path: Path, fault: faults.Fault, skip: int
+) -> None:
+    filled.faults.add("pool", "GET", "/lst/f", fault, times=1, skip=skip)
+    summary = session.get(["lst/f"], str(tmp_path / "f"))
+    assert ([str(e) for e in summary.errors], summary.done) == ([], 1)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert [p.name for p in tmp_path.iterdir() if ".ctadata-" in p.name] == []
+
+
+def test_a_flipped_byte_in_every_stream_is_never_published(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+    filled.faults.add("pool", "GET", "/lst/f", faults.Flip(at=100))
+    summary = session.get(["lst/f"], str(tmp_path / "f"))
+    assert isinstance(summary.errors[0], IntegrityError)
+    assert [p.name for p in tmp_path.iterdir() if p.name == "f" or ".ctadata-" in p.name] == []
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_the_next_run_goes_on_where_the_last_one_ended(
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path, jobs: int
+) -> None:
+    first = open_session()
+
+    class Stopping(Silent):
+        received = 0
+
+        def moved(self, name: str, size: int) -> None:
+            self.received += size
+            if self.received > 900_000:
+                first._stop.set()
+
+    first.get(["lst/f"], str(tmp_path / "f"), jobs=jobs, reporter=(stopping := Stopping()))
+    assert not (tmp_path / "f").exists()
+    assert 900_000 < stopping.received < SIZE
+
+    received, left = 0, stopping.received
+
+    class Counting(Silent):
+        def moved(self, name: str, size: int) -> None:
+            nonlocal received
+            received += size
+
+    summary = open_session().get(["lst/f"], str(tmp_path / "f"), jobs=jobs, reporter=Counting())
+    assert summary.done == 1
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert SIZE - left <= received <= SIZE - left + jobs * BLOCK
+    assert [p.name for p in tmp_path.iterdir() if ".ctadata-" in p.name] == []
+
+
+def test_a_file_that_changed_between_two_runs_starts_over(
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path
+) -> None:
+    filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
+    filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
+    assert open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 0
+    filled.faults.clear()
+    other = bytes(reversed(CONTENT))
+    filled.files.put("/lst/f", other)
+    assert open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 1
+    assert (tmp_path / "f").read_bytes() == other
+    assert gets(filled, "pool")[-1] is None

@@ -1,0 +1,80 @@
+"""The workers: every task once, help for what can be divided, and no hang whatever goes wrong."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ctadata.transfer.crew import Crew
+
+
+def test_every_task_is_done_once() -> None:
+    done: list[int] = []
+    crew: Crew[int] = Crew(threading.Event())
+    crew.work_off(iter(range(1000)), done.append, threads=5)
+    crew.join()
+    assert sorted(done) == list(range(1000))
+
+
+def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
+    def do(task: int) -> None:
+        if task == 3:
+            raise RuntimeError("at three")
+
+    crew: Crew[int] = Crew(threading.Event())
+    with pytest.raises(RuntimeError, match="at three"):
+        try:
+            crew.work_off(iter(range(1000)), do, threads=3)
+        finally:
+            crew.join()
+
+
+def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
+    def tasks() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more")
+
+    before, stop = threading.active_count(), threading.Event()
+    crew: Crew[int] = Crew(stop)
+    with pytest.raises(RuntimeError, match="no more"):
+        try:
+            crew.work_off(tasks(), lambda task: None, threads=3)
+        finally:
+            stop.set()
+            crew.join()
+    assert threading.active_count() == before
+
+
+def test_a_stop_ends_the_workers() -> None:
+    stop, done = threading.Event(), []
+
+    def do(task: int) -> None:
+        done.append(task)
+        stop.set()
+
+    crew: Crew[int] = Crew(stop)
+    crew.work_off(iter(range(100_000)), do, threads=2)
+    crew.join()
+    assert len(done) < 10
+
+
+def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
+    helped: set[str] = set()
+    everybody = threading.Event()
+
+    class Work:
+        def help(self) -> bool:
+            helped.add(threading.current_thread().name)
+            if len(helped) == 3:
+                everybody.set()
+            return not everybody.is_set()
+
+    crew: Crew[int] = Crew(threading.Event())
+
+    def do(task: int) -> None:
+        with crew.divisible(Work()):
+            assert everybody.wait(20)
+
+    crew.work_off(iter([1]), do, threads=4)
+    crew.join()
+    assert len(helped) == 3
