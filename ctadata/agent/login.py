@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Callable
 from threading import Event
@@ -12,11 +13,14 @@ from ctadata.agent.renewal import chosen_secret
 from ctadata.agent.ways import Way, open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.tokens.device import Show
-from ctadata.tokens.kept import load_token
+from ctadata.tokens.device import DeviceLogin, Show
+from ctadata.tokens.former import find_former
+from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
+
+log = logging.getLogger(__name__)
 
 
 def obtain(
@@ -39,12 +43,27 @@ def obtain(
     """
     places.prepare()
     with exclusive(places.login_lock, stop), open_way(profile, places, now) as way:
+        _import_former(profile, places, now())
         try:
             return _without_a_person(way, profile, places, good, secret, stop, now)
         except LoginNeeded:
             if show is None:
                 raise
         return way.log_in(secret, show, stop or Event())
+
+
+def _import_former(profile: Profile, places: Places, now: float) -> None:
+    """Take over what an earlier version left, where there is no login of ours yet; say so once."""
+    if load_login(places, profile) is not None or load_token(places, profile) is not None:
+        return
+    former = find_former(profile, now)
+    if former.secret is not None:
+        login = Login(str(profile.issuer), str(profile.client_id), None, former.secret)
+        save_login(places, login, profile.login_store)
+    if former.token is not None:
+        save_token(places, profile, former.token)
+    if former.files:
+        log.warning("%s", former)
 
 
 def _without_a_person(
@@ -70,6 +89,14 @@ def _without_a_person(
         if error.retryable and token is not None and token.life_left(now()) > 0:
             return token
         raise
+
+
+def instructions(login: DeviceLogin) -> str:
+    """What a person has to do, in a few lines."""
+    address = login.verification_uri_complete
+    todo = "approve it if it shows" if address else "enter"
+    lines = ["To log in, open in any browser, on any device:", "", f"  {address or login.verification_uri}", ""]
+    return "\n".join([*lines, f"and {todo} the code  {login.user_code}"])
 
 
 def qr_code(text: str) -> str:

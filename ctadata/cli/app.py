@@ -11,6 +11,8 @@ from ctadata.cli import options
 from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
 from ctadata.cli.agent_log import agent_log
 from ctadata.cli.config import config
+from ctadata.cli.env import env
+from ctadata.cli.exec import EXEC_SETTINGS, exec_
 from ctadata.cli.get import get
 from ctadata.cli.list import list_
 from ctadata.cli.logout import logout
@@ -34,7 +36,7 @@ def command_line() -> TyperGroup:
     )
     app.callback()(everywhere)
     for name, function in _COMMANDS.items():
-        app.command(name, context_settings=_SETTINGS)(function)
+        app.command(name, context_settings={**_SETTINGS, **_OWN_SETTINGS.get(name, {})})(function)
     group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
     common = [parameter for parameter in group.params if parameter.name in _COMMON]
     for each in group.commands.values():
@@ -50,11 +52,14 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "agent-status": agent_status,
     "stop-agent": stop_agent,
     "get-token": get_token,
+    "env": env,
+    "exec": exec_,
     "agent-log": agent_log,
     "logout": logout,
     "config": config,
     "sandbox": sandbox,
 }
+_OWN_SETTINGS: dict[str, dict[str, bool]] = {"exec": EXEC_SETTINGS}
 _COMMON = ("profile", "dev", "verbose", "quiet")
 
 

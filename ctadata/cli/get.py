@@ -27,6 +27,7 @@ def get(
     no_clobber: options.NoClobber = False,
     jobs: options.Jobs = None,
     token_file: options.TokenFile = None,
+    login: options.Login = False,
 ) -> None:
     """Get files, verified.
 
@@ -50,4 +51,5 @@ def get(
         ),
         token_file=token_file,
         jobs=jobs,
+        login=login,
     )

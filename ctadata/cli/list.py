@@ -8,6 +8,7 @@ import typer
 
 from ctadata.cli import options
 from ctadata.cli.completion import remote
+from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.output import data, data_json, rfc3339, stdout_is_terminal
 from ctadata.cli.stopping import stopping
 from ctadata.progress import amounts
@@ -25,6 +26,7 @@ def list_(
     recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below.")] = False,
     json: options.Json = False,
     token_file: options.TokenFile = None,
+    login: options.Login = False,
 ) -> None:
     """List a directory, or one file.
 
@@ -39,6 +41,8 @@ def list_(
     directories end in a slash. Times are UTC.
     """
     common = options.begin(ctx)
+    if login:
+        log_in_if_needed(common.resolve(), token_file)
     with stopping() as stop, common.session(stop, token_file) as session:
         for entry in session.list(path, recursive=recursive):
             if json:

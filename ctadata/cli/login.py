@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from ctadata.cli.output import say, say_raw
-from ctadata.errors import ConfigError
+from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.progress import amounts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ctadata.config.profile import Profile
+    from ctadata.config.resolve import Resolved
     from ctadata.tokens.device import DeviceLogin, Show
 
 Result = TypeVar("Result")
@@ -22,6 +25,23 @@ Secret = Annotated[
     str | None,
     typer.Option("-s", "--secret", metavar="SECRET", help="The client's secret, where the site needs one; - reads it."),
 ]
+
+
+def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
+    """Before a transfer: start the agent where no token is found and somebody is here to log in; else LoginNeeded.
+
+    It starts a process, so it must be called while no signals are blocked.
+    """
+    from ctadata.agent import control
+    from ctadata.tokens.sources import Sources
+
+    profile, seen = resolved.profile, show_where_seen()
+    try:
+        Sources(profile, explicit=token_file, only_profile=resolved.explicit).bearer()
+    except LoginNeeded:
+        if seen is None or token_file is not None:
+            raise
+        with_secret(profile, None, lambda given: control.start(profile, secret=given, show=seen))
 
 
 def with_secret(profile: Profile, given: str | None, work: Callable[[str | None], Result]) -> Result:
@@ -42,18 +62,11 @@ def show_where_seen() -> Show | None:
 
 def show(login: DeviceLogin) -> None:
     """Address, code and, on a terminal, a QR code; on stderr."""
-    address = login.verification_uri_complete
-    if address:
-        lines = ["To log in, open in any browser, on any device:", "", f"  {address}", ""]
-        lines.append(f"and approve it if it shows the code  {login.user_code}")
-    else:
-        lines = ["To log in, open in any browser, on any device:", "", f"  {login.verification_uri}", ""]
-        lines.append(f"and enter the code  {login.user_code}")
-    say_raw("\n".join(lines))
-    if sys.stderr.isatty():
-        from ctadata.agent.login import qr_code
+    from ctadata.agent.login import instructions, qr_code
 
-        say_raw("\n" + qr_code(address or login.verification_uri))
+    say_raw(instructions(login))
+    if sys.stderr.isatty():
+        say_raw("\n" + qr_code(login.verification_uri_complete or login.verification_uri))
     say_raw(f"Waiting for you, {amounts.duration(login.expires_in)} at most; Ctrl-C stops.")
 
 

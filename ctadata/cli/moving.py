@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
 from ctadata.cli.output import say, say_raw
 from ctadata.cli.stopping import stopping
@@ -26,10 +27,15 @@ WORTH_A_RATE = 1 << 20
 """Bytes below which a rate says nothing."""
 
 
-def move(common: Common, work: Work, *, token_file: Path | None, jobs: str | None) -> None:
-    """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0."""
+def move(common: Common, work: Work, *, token_file: Path | None, jobs: str | None, login: bool) -> None:
+    """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0.
+
+    login: whether a person logs in first, where there is no token.
+    """
     from ctadata.progress.choice import choose
 
+    if login:
+        log_in_if_needed(common.resolve(), token_file)
     began = time.monotonic()
     verbose = bool(common.verbose)
     with stopping() as stop, common.session(stop, token_file, jobs) as session:

@@ -154,5 +154,6 @@ Via = Annotated[
     str | None,
     typer.Option("--via", metavar="NAME", help="Who keeps the login: agent (our own), or oidc-agent."),
 ]
+Login = Annotated[bool, typer.Option("--login", help="Log in first where there is no token, and start the agent.")]
 NoClobber = Annotated[bool, typer.Option("--no-clobber", help="Keep files that are there and differ; exit 8.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]

@@ -26,6 +26,7 @@ def put(
     no_clobber: options.NoClobber = False,
     jobs: options.Jobs = None,
     token_file: options.TokenFile = None,
+    login: options.Login = False,
 ) -> None:
     """Put files, verified.
 
@@ -53,6 +54,7 @@ def put(
         ),
         token_file=token_file,
         jobs=jobs,
+        login=login,
     )
 
 

@@ -9,8 +9,8 @@
             print(direct.fetch_and_save_file(path), "bytes")
     direct.upload_file("latest.txt", "results/")       # below your home: results/latest.txt
 
-Log in once with ``cta-data-direct start-agent``. ``CTADATA_PROFILE`` chooses the site. Nothing is read or asked
-before a function is called, and nothing is printed.
+Log in once with ``direct.login()``, or ``cta-data-direct start-agent``. ``CTADATA_PROFILE`` chooses the site. Nothing
+is read or asked before a function is called, and nothing is printed, but by ``login``.
 """
 
 import sys
@@ -25,6 +25,7 @@ from ctadata.direct.api import (
     upload_dir,
     upload_file,
 )
+from ctadata.direct.login import agent_status, login
 from ctadata.errors import PartialFailure
 
 __all__ = [
@@ -32,10 +33,12 @@ __all__ = [
     "Listed",
     "PartialFailure",
     "Upload",
+    "agent_status",
     "direct",
     "fetch_and_save_file",
     "fetch_and_save_file_or_dir",
     "list_dir",
+    "login",
     "upload_dir",
     "upload_file",
 ]

@@ -1,0 +1,282 @@
+"""The login around other commands: logout, log, foreground, one-shot, --login, env, exec, and what 0.7 has left."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.issuer import CONNECT
+
+
+@pytest.fixture
+def fresh(cli, tmp_path):
+    """`fresh(**options)`: a sandbox of this test's own as the site, nobody logged in; its agent is ended after it."""
+    boxes = []
+
+    def start(name="sandbox", **options):
+        box = Sandbox(**{"approve": True, **options}).start()
+        boxes.append(box)
+        settings = tmp_path / "settings.toml"
+        settings.write_text(f'default = "{name}"\n{box.profile_toml(name)}')
+        cli.env = {"CTADATA_CONFIG": str(settings)}
+        return box
+
+    yield start
+    if cli.env:
+        cli("stop-agent")
+    for box in boxes:
+        box.close()
+
+
+def folder(name="sandbox"):
+    return Path(os.environ["XDG_STATE_HOME"]) / "ctadata" / "tokens" / name
+
+
+def until(probe, timeout=20.0):
+    """Until a probe of another process is true; there is no event to wait on."""
+    ends, pause = time.monotonic() + timeout, Event()
+    while not probe():
+        assert time.monotonic() < ends, f"not within {timeout} s"
+        pause.wait(0.02)
+
+
+def begun(process):
+    """The line that an agent in the foreground says once it is in charge."""
+    while line := process.stderr.readline():
+        if "keeps the login fresh" in line:
+            return line
+    raise AssertionError("it has ended")
+
+
+class TestLogout:
+    def test_ends_agent_and_login_here_and_at_the_issuer(self, cli, fresh):
+        box = fresh()
+        cli("start-agent", check=0)
+        ended = cli("logout", check=0)
+        assert ended.err.startswith("cta-data-direct: logged out at sandbox")
+        assert "copies of the last token are good for another" in ended.err
+        assert not {"token", "token.json", "login.json"} & {path.name for path in folder().iterdir()}
+        assert cli("agent-status", check=4).out.count("not running") == 1
+        assert [seen.target for seen in box.seen if seen.target.endswith("/revoke")] == [f"{CONNECT}/revoke"]
+        assert "there was no login" in cli("logout", "-P", "cscs", check=0).err
+
+    def test_removes_nothing_where_the_issuer_cannot_be_asked(self, cli, fresh):
+        box = fresh()
+        cli("start-agent", check=0)
+        box.faults.add("issuer", "POST", f"{CONNECT}/revoke", faults.Status(503, "Gone fishing"))
+        ended = cli("logout", check=5)
+        assert "503 Gone fishing (nothing was removed; --local" in ended.err
+        assert (folder() / "login.json").exists()
+        ended = cli("logout", "--local", check=0)
+        assert "the issuer was not asked" in ended.err
+        assert not (folder() / "login.json").exists()
+
+    def test_a_login_that_is_over_already(self, cli, fresh):
+        box = fresh()
+        cli("start-agent", check=0)
+        box.revoke_sessions()
+        cli("logout", check=0)
+        assert not (folder() / "login.json").exists()
+
+
+class TestLog:
+    def test_what_the_agent_did(self, cli, fresh):
+        fresh(token_lifetime=3)
+        assert "no agent of sandbox has written anything yet" in cli("agent-log", check=0).err
+        cli("start-agent", check=0)
+        assert re.fullmatch(r"\S+ \S+ INFO the agent begins, process \d+\n", cli("agent-log", "-n", "1", check=0).out)
+
+
+class TestForeground:
+    def test_until_sigterm(self, cli, fresh):
+        box = fresh(token_lifetime=3)
+        cli("get-token", "-s", "x", check=4)  # nobody sees a code
+        cli("start-agent", "-q", check=0)
+        cli("stop-agent", check=0)
+        process = cli.start("start-agent", "--foreground")
+        assert "this process keeps the login fresh" in begun(process)
+        told = json.loads(cli("agent-status", "--json", check=0).out)
+        assert (told["running"], told["pid"]) == (True, process.pid)
+        before = len(box.seen)
+        box.wait_for(lambda _: len(box.seen) > before, timeout=20)
+        second = cli("start-agent", "--foreground", check=8)
+        assert f"an agent runs already (process {process.pid} of " in second.err
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+    def test_a_login_that_is_over_ends_it_with_4(self, cli, fresh):
+        box = fresh(token_lifetime=3)
+        cli("start-agent", "-q", check=0)
+        cli("stop-agent", check=0)
+        process = cli.start("start-agent", "--foreground")
+        begun(process)
+        box.revoke_sessions()
+        assert process.wait(30) == 4
+        assert "log in: cta-data-direct start-agent -P sandbox" in process.stderr.read()
+
+    def test_without_a_login_and_anybody_to_see_a_code(self, cli, fresh):
+        box = fresh()
+        assert "start-agent -P sandbox" in cli("start-agent", "--foreground", check=4).err
+        assert not [seen for seen in box.seen if seen.target.endswith("/auth/device")]  # no login unasked
+
+
+def test_one_shot_is_get_token(cli, fresh):
+    fresh()
+    done = cli("start-agent", "--one-shot", check=0)
+    assert (done.out.count("\n"), done.out.count(".")) == (1, 2)
+    assert "not running" in cli("agent-status", check=0).out
+    assert cli("start-agent", "--one-shot", "--foreground").code == 2
+    assert cli("get-token", "--min-life", "1", check=0).out == done.out
+    assert cli("get-token", "--min-life", "290", check=0).out == done.out  # half its life will do
+
+
+def test_status_says_where_the_login_is_and_whose(cli, fresh):
+    box = fresh()
+    cli("start-agent", check=0)
+    status = cli("agent-status", env={"BEARER_TOKEN": "old"}, check=0).out
+    assert f"issuer        {box.issuer}\n" in status
+    assert f"login         kept in {folder()}/login.json\n" in status
+    assert "BEARER_TOKEN is set" in status
+    told = json.loads(cli("agent-status", "--json", check=0).out)
+    assert (told["storage"], told["login_place"]) == ("file", f"{folder()}/login.json")
+    assert (told["issuer"], told["published"], bool(told["host"])) == (box.issuer, None, True)
+
+
+class TestPublish:
+    def test_a_copy_where_every_program_looks(self, cli, fresh):
+        fresh(token_lifetime=3)
+        place = Path(os.environ["XDG_RUNTIME_DIR"]) / f"bt_u{os.geteuid()}"
+        cli("start-agent", check=0)
+        assert not place.exists()
+        cli("start-agent", "--publish", check=0)  # takes the place of one that publishes nothing
+        assert place.stat().st_mode & 0o777 == 0o600
+        first = place.read_text()
+        until(lambda: place.read_text() != first)
+        assert f"published     {place}\n" in cli("agent-status", check=0).out
+        cli("logout", check=0)
+        assert not place.exists()
+
+    @pytest.mark.parametrize(("prepare", "code", "words"), [
+        (lambda run: {"XDG_RUNTIME_DIR": ""}, 2, "there is no XDG_RUNTIME_DIR"),
+        (lambda run: run.chmod(0o770) or {}, 11, "others can write into this directory"),
+    ])  # fmt: skip
+    def test_only_where_nobody_else_can_write(self, cli, fresh, prepare, code, words):
+        box = fresh()
+        ended = cli("start-agent", "--publish", env=prepare(Path(os.environ["XDG_RUNTIME_DIR"])), check=code)
+        assert words in ended.err
+        assert box.seen == []
+
+
+class TestLoginOfATransfer:
+    def test_on_a_terminal(self, cli, fresh):
+        fresh().files.put("/lst/a", b"content")
+        terminal = cli.terminal("get", "--login", "lst/a", columns=2000)
+        terminal.expect(r"it shows the code  \S+")
+        assert terminal.end() == 0
+        assert (cli.cwd / "a").read_bytes() == b"content"
+        assert "running" in cli("agent-status", check=0).out
+        again = cli.terminal("list", "--login", "lst", columns=2000)
+        assert again.end() == 0
+        assert "code" not in again.text
+
+    def test_where_nobody_sees_a_code(self, cli, fresh):
+        box = fresh()
+        for words in (["get", "--login", "lst/a"], ["get", "lst/a"], ["put", "--login", "settings.toml", "x"]):
+            assert "log in: cta-data-direct start-agent -P sandbox" in cli(*words, check=4).err
+        assert box.seen == []
+
+
+class TestEnv:
+    def test_a_shell_finds_the_token(self, cli, fresh):
+        fresh()
+        cli("start-agent", check=0)
+        command = f'eval "$({sys.executable} -m ctadata env)"; cat "$BEARER_TOKEN_FILE"; echo "<$BEARER_TOKEN>"'
+        done = subprocess.run(
+            ["sh", "-c", command],
+            env=cli.environment({"BEARER_TOKEN": "old"}), cwd=cli.cwd, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert done.stdout == cli("get-token", check=0).out.strip() + "<>\n"
+
+    def test_says_that_no_agent_runs(self, cli, fresh):
+        fresh()
+        cli("start-agent", "--one-shot", check=0)
+        assert "no agent keeps this token fresh" in cli("env", check=0).err
+
+    def test_without_a_login(self, cli, fresh):
+        fresh()
+        assert cli("env", check=4).out == ""
+
+
+class TestExec:
+    def test_a_program_finds_a_token_that_stays_fresh(self, cli, fresh):
+        """Without an agent: three tokens follow one another in its file."""
+        fresh(token_lifetime=3)
+        cli("start-agent", "--one-shot", check=0)
+        script = (
+            "import os, time; path, seen, ends = os.environ['BEARER_TOKEN_FILE'], set(), time.monotonic() + 30\n"
+            "while len(seen) < 3 and time.monotonic() < ends: seen.add(open(path).read()); time.sleep(0.05)\n"
+            "print(len(seen), 'BEARER_TOKEN' in os.environ)\n"
+        )
+        done = cli("exec", "--", sys.executable, "-c", script, env={"BEARER_TOKEN": "old"}, check=0)
+        assert (done.out, done.err) == ("3 False\n", "")
+
+    def test_its_arguments_are_its_own_and_so_is_its_exit_code(self, cli, fresh):
+        fresh()
+        cli("start-agent", check=0)
+        assert cli("exec", "sh", "-c", 'echo "$0" "$@"; exit 7', "-P", "--help", "-q").out == "-P --help -q\n"
+        assert cli("exec", "sh", "-c", "exit 7").code == 7
+        assert cli("exec", "--", "sh", "-c", "kill -9 $$").code == 137
+
+    def test_no_such_program(self, cli, fresh):
+        fresh()
+        cli("start-agent", check=0)
+        assert "there is no such program" in cli("exec", "--", "no-such-program", check=3).err
+
+    def test_sigterm_goes_to_the_program(self, cli, fresh):
+        fresh()
+        cli("start-agent", check=0)
+        process = cli.start("exec", "--", "sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done")
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 9
+
+
+class TestFormer:
+    """What 0.6 and 0.7 have left at home; the profile is named as the one they knew."""
+
+    def test_a_secret_of_0_7(self, cli, fresh):
+        box = fresh("cscs", confidential=True)
+        old = Path(os.environ["HOME"]) / ".config" / "cta-data" / "secret"
+        old.parent.mkdir(parents=True)
+        old.write_text(base64.b64encode(box.client_secret.encode()).decode())
+        old.chmod(0o644)
+        begun = cli("start-agent", check=0).err
+        assert f"imported the client's secret of an earlier version from {old}; others can read {old}; " in begun
+        assert f"to remove: rm {old}\n" in begun
+        assert base64.b64decode(old.read_text()).decode() == box.client_secret
+        old.unlink()
+        cli("stop-agent", check=0)
+        again = cli("start-agent", check=0).err  # it is ours now
+        assert "imported" not in again
+
+    def test_a_token_of_0_6(self, cli, fresh):
+        box = fresh("cscs")
+        old = Path(os.environ["HOME"]) / ".cta_token"
+        old.write_text(box.token(lifetime=600) + "\n")
+        old.chmod(0o600)
+        done = cli("get-token", check=0)
+        assert done.out == old.read_text()
+        assert f"imported the token of an earlier version from {old}; to remove: rm {old}" in done.err
+        assert cli("get-token", check=0).err == ""
