@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from ctadata.agent.control import stop_agent
+from ctadata.agent.oidc_agent import Account
 from ctadata.agent.presence import read_state
 from ctadata.agent.publication import withdraw
 from ctadata.agent.renewal import Renewal, kept_secret
+from ctadata.agent.ways import VIA_OIDC_AGENT
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.http.rest import Rest
@@ -15,6 +18,8 @@ from ctadata.tokens.kept import forget, load_login, load_token
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
+
+_NOTHING_REMOVED = "nothing was removed; --local removes the login from this machine, and leaves it alive elsewhere"
 
 
 def logout(profile: Profile, *, revoke: bool = True) -> str:
@@ -28,8 +33,10 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
         return "there was no login"
     stop_agent(places)
     with exclusive(places.login_lock):
-        there = load_login(places, profile) is not None
+        there = _is_kept(profile, places)
         told = _revoke(profile, places) if revoke else "" if not there else "the issuer was not asked to end the login"
+        if profile.token_source == VIA_OIDC_AGENT:
+            Account(profile, places).file.unlink(missing_ok=True)
         token = load_token(places, profile)
         state = read_state(places)
         withdraw(state.published if state else "", token)
@@ -37,7 +44,15 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
     return " and ".join(words for words in (told, _lives_on(token)) if words)
 
 
+def _is_kept(profile: Profile, places: Places) -> bool:
+    if profile.token_source == VIA_OIDC_AGENT:
+        return Account(profile, places).exists
+    return load_login(places, profile) is not None
+
+
 def _revoke(profile: Profile, places: Places) -> str:
+    if profile.token_source == VIA_OIDC_AGENT:
+        return _revoke_through_oidc_agent(profile, places)
     login = load_login(places, profile)
     if login is None or login.refresh_token is None:
         return ""
@@ -47,9 +62,21 @@ def _revoke(profile: Profile, places: Places) -> str:
     except LoginNeeded:  # it is over already
         return ""
     except CtadataError as error:
-        error.hint = "nothing was removed; --local removes the login from this machine, and leaves it alive elsewhere"
+        error.hint = _NOTHING_REMOVED
         raise
     return "" if ended else "the issuer cannot be asked to end a login: it ends there in its own time"
+
+
+def _revoke_through_oidc_agent(profile: Profile, places: Places) -> str:
+    with contextlib.closing(Account(profile, places)) as account:
+        try:
+            ours = account.log_out()
+        except LoginNeeded:  # it is over already
+            return ""
+        except CtadataError as error:
+            error.hint = _NOTHING_REMOVED
+            raise
+    return "" if ours else f"your own oidc-agent keeps the login: oidc-gen --delete {account.name} ends it"
 
 
 def _lives_on(token: Token | None) -> str:
