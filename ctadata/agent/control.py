@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from ctadata.agent.daemon import serve
+from ctadata.agent.lease import foreign_agent
 from ctadata.agent.login import obtain
 from ctadata.agent.machine import process_started, this_host
 from ctadata.agent.presence import State, is_claimed, read_state
@@ -128,6 +129,9 @@ def stop_agent(places: Places) -> bool:
     """As `stop`."""
     if not is_claimed(places):
         return False
+    elsewhere = foreign_agent(places, time.time())
+    if elsewhere is not None:
+        raise LocalError(f"the agent runs on {elsewhere.host}", hint="stop it there")
     pause, ends, told = Event(), time.monotonic() + STOP_PATIENCE, None
     while is_claimed(places):
         state = read_state(places)

@@ -1,0 +1,283 @@
+"""The lease: one machine refreshes, where several share a home and their locks do not reach each other."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+import threading
+import time
+from threading import Event
+
+import pytest
+
+from ctadata.agent import control, lease
+from ctadata.agent.lease import LIFE, begin, drop, extend, foreign_agent, leased, read_lease
+from ctadata.agent.login import obtain
+from ctadata.agent.presence import claim, is_claimed
+from ctadata.errors import LocalError, Stopped, TemporaryError
+from ctadata.sandbox import Sandbox
+from ctadata.sandbox.issuer import CONNECT
+from ctadata.tokens.kept import load_token
+from ctadata.tokens.locks import exclusive
+from ctadata.tokens.places import Places
+
+TOKEN = f"{CONNECT}/token"
+
+
+@pytest.fixture
+def box():
+    with Sandbox(approve=True, interval=0) as box:
+        yield box
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """`with on("a"):` this process is on that machine."""
+
+    @contextlib.contextmanager
+    def pretend(host, boot="boot"):
+        with monkeypatch.context() as patch:
+            patch.setattr(lease, "this_host", lambda: host)
+            patch.setattr(lease, "boot_id", lambda: boot)
+            yield
+
+    return pretend
+
+
+def now():
+    return time.time()
+
+
+class TestWhose:
+    @pytest.fixture
+    def places(self, tmp_path):
+        places = Places.of("site", tmp_path)
+        places.prepare()
+        return places
+
+    def test_the_first_has_it_and_says_who_it_is(self, places, on):
+        with on("a"):
+            assert begin(places, now()) is None
+            found = read_lease(places)
+        assert (found.host, found.boot, found.pid, found.lasting) == ("a", "boot", os.getpid(), True)
+        assert found.process_started == lease.process_started(os.getpid())
+        assert found.until == pytest.approx(now() + LIFE, abs=5)
+        assert places.lease.stat().st_mode & 0o777 == 0o600
+
+    def test_another_machine_does_not_get_it_until_it_is_given_up(self, places, on):
+        with on("a"):
+            begin(places, now())
+        with on("b"):
+            assert begin(places, now()).host == "a"
+            assert foreign_agent(places, now()).host == "a"
+            assert not extend(places, now())
+            drop(places)  # not ours
+            assert foreign_agent(places, now())
+        with on("a"):
+            assert foreign_agent(places, now()) is None
+            drop(places)
+        with on("b"):
+            assert begin(places, now()) is None
+
+    def test_it_ages_out_and_its_first_holder_learns_that(self, places, on):
+        with on("a"):
+            begin(places, now())
+        later = now() + LIFE + 1
+        with on("b"):
+            assert begin(places, later) is None
+        with on("a"):
+            assert not extend(places, later)
+            assert foreign_agent(places, later).host == "b"
+
+    def test_an_agent_that_extends_it_keeps_it(self, places, on):
+        start = now()
+        with on("a"):
+            begin(places, start)
+            for seconds in range(30, 241, 30):
+                assert extend(places, start + seconds)
+            assert read_lease(places).until > start + 240
+        with on("b"):
+            assert begin(places, start + 200).host == "a"
+
+    def test_a_clock_that_is_days_ahead_does_not_keep_it_for_days(self, places, on):
+        with on("a"):
+            begin(places, now() + 3 * 86400)
+        with on("b"):
+            assert begin(places, now() + 1).host == "a"
+            assert begin(places, now() + 2 * LIFE + 1) is None
+
+    def test_of_this_machine_before_it_crashed(self, places, on, monkeypatch):
+        with on("a", "first"):
+            begin(places, now() - 10)
+        with on("a", "second"):
+            assert begin(places, now()).host == "a"  # or a container of that name on another machine
+            monkeypatch.setattr(lease, "booted_at", lambda: time.time() - 5)
+            assert begin(places, now()) is None
+
+    def test_many_machines_at_once(self, places, on, monkeypatch):
+        """Each thread is a machine; none of them shares a lock with another."""
+        mine, got, barrier = threading.local(), [], threading.Barrier(8)
+        monkeypatch.setattr(lease, "this_host", lambda: getattr(mine, "host", "main"))
+
+        def machine(number):
+            mine.host = f"m{number}"
+            barrier.wait(10)
+            if begin(places, now()) is None:
+                got.append(mine.host)
+
+        threads = [threading.Thread(target=machine, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert got == [read_lease(places).host]
+        assert not list(places.folder.glob(".new-*"))
+
+    def test_nothing_that_can_be_read(self, places, on):
+        places.lease.touch(0o600)
+        places.lease.write_text('{"host": 1}')
+        with on("a"):
+            assert begin(places, now()) is None
+
+    def test_one_that_others_can_write_is_refused(self, places, on):
+        places.lease.write_text("{}")
+        places.lease.chmod(0o666)
+        with on("a"), pytest.raises(LocalError, match="others can write"):
+            begin(places, now())
+
+    def test_a_file_system_without_links(self, places, on, monkeypatch):
+        def refuse(source, target):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        with on("a"):
+            assert begin(places, now()) is None
+        with on("b"):
+            assert begin(places, now()).host == "a"
+
+
+class TestForOneRefresh:
+    @pytest.fixture
+    def places(self, tmp_path):
+        places = Places.of("site", tmp_path)
+        places.prepare()
+        return places
+
+    def test_it_is_given_up_at_the_end_even_after_an_error(self, places, on):
+        with on("a"), pytest.raises(ZeroDivisionError), leased(places):
+            assert not read_lease(places).lasting
+            raise ZeroDivisionError
+        assert read_lease(places) is None
+
+    def test_the_agents_of_this_machine_stays_the_agents(self, places, on):
+        with on("a"):
+            begin(places, now())
+            with leased(places):
+                pass
+            assert read_lease(places).lasting
+
+    def test_where_an_agent_runs_elsewhere_nothing_is_refreshed_here(self, places, on):
+        with on("a"):
+            begin(places, now())
+        with on("b"), pytest.raises(TemporaryError, match="renewed on a"), leased(places):
+            pass
+
+    def test_a_command_elsewhere_is_waited_for(self, places, on, monkeypatch):
+        with on("a"):
+            lease._take_turn(places, Event(), now)
+        looks = []
+
+        class Stop(Event):
+            def wait(self, timeout=None):
+                looks.append(timeout)
+                if len(looks) == 3:
+                    places.lease.unlink()
+                return False
+
+        with on("b"), leased(places, stop=Stop()):
+            assert read_lease(places).host == "b"
+        assert len(looks) == 3
+
+    def test_the_wait_can_be_stopped(self, places, on):
+        with on("a"):
+            lease._take_turn(places, Event(), now)
+        stop = Event()
+        stop.set()
+        with on("b"), pytest.raises(Stopped), leased(places, stop=stop):
+            pass
+
+
+ASK = """
+import sys
+from pathlib import Path
+from ctadata.agent import lease
+from ctadata.agent.login import obtain
+from ctadata.config.profile import Profile
+from ctadata.tokens.places import Places
+folder, issuer, client_id, ca, host = sys.argv[1:]
+lease.this_host = lambda: host
+Places.login_lock = property(lambda self: self.folder / f"login.lock.{host}")  # does not reach the other machine
+known = sys.stdin.read()
+profile = Profile(name="sandbox", door="https://localhost", issuer=issuer, client_id=client_id, ca=Path(ca))
+print(obtain(profile, Places(Path(folder)), good=lambda token: token.reveal() != known).reveal())
+"""
+
+
+def test_eight_processes_of_two_machines_make_one_refresh(box, profile, places, shown):
+    token = obtain(profile, places, good=lambda token: False, show=shown.append)
+    logins = sum(seen.target == TOKEN for seen in box.seen)
+    argv = [sys.executable, "-c", ASK, places.folder, profile.issuer, profile.client_id, profile.ca]
+    locks = [places.folder / f"login.lock.{host}" for host in "ab"]
+    askers = []
+    with exclusive(locks[0]), exclusive(locks[1]):  # all have begun before the first may ask
+        for number in range(8):
+            askers.append(
+                subprocess.Popen([*argv, "ab"[number % 2]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            askers[-1].stdin.write(token.reveal())
+            askers[-1].stdin.close()
+    answers = set()
+    for asker in askers:
+        with asker:
+            answers.add(asker.stdout.read().strip())
+    assert answers == {load_token(places, profile).reveal()}
+    assert answers != {token.reveal()}
+    assert sum(seen.target == TOKEN for seen in box.seen) == logins + 1
+
+
+class TestAgents:
+    def test_one_of_another_machine_is_left_alone(self, profile, places, on, box, shown):
+        """Whoever asks gets its token; nobody refreshes, nobody starts a second one."""
+        token = control.get_token(profile, show=shown.append)
+        with on("elsewhere"), claim(places):
+            pass
+        with on("elsewhere"):
+            begin(places, now())
+        asked = len(box.seen)
+        assert is_claimed(places)
+        assert control.start(profile, show=None).running
+        assert control.get_token(profile) == token
+        with pytest.raises(TemporaryError, match="renewed on elsewhere"):
+            control.get_token(profile, now=lambda: token.expires_at + 1)
+        assert claim(places) is None
+        with pytest.raises(LocalError, match="runs on elsewhere"):
+            control.stop(profile)
+        assert len(box.seen) == asked
+        places.lease.unlink()  # aged out
+
+    def test_a_running_one_holds_the_lease_and_gives_it_up(self, profile, places, shown):
+        started = control.start(profile, show=shown.append)
+        found = read_lease(places)
+        assert (found.pid, found.host, found.lasting) == (started.pid, started.host, True)
+        assert control.stop(profile)
+        assert read_lease(places) is None
+
+    def test_one_that_was_killed_is_replaced_at_once_on_its_own_machine(self, profile, places, shown, until):
+        started = control.start(profile, show=shown.append)
+        os.kill(started.pid, 9)
+        until(lambda: not is_claimed(places))
+        assert read_lease(places).pid == started.pid
+        assert control.start(profile, show=None).pid == read_lease(places).pid != started.pid
