@@ -99,11 +99,22 @@ class Exchange:
         self._mark = started
         code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
-            code, message = handle.run(lambda: self._watch(curl))
+            code, message = self._run(handle)
         finally:
             self.sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
             self._report(curl, code, self._clock() - started)
         return self._outcome(code, message)
+
+    def _run(self, handle: Handle) -> tuple[int, str]:
+        curl, body = handle.curl, self.request.body
+        code, message = handle.run(lambda: self._watch(curl))
+        unheard = self._response is None and not self._continued
+        if code == pycurl.E_SEND_ERROR and body and unheard and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
+            # a kept connection was dead; curl starts anew by itself where it learns that by receiving, not by sending
+            body.rewind()
+            curl.setopt(pycurl.FRESH_CONNECT, 1)
+            return handle.run(lambda: self._watch(curl))
+        return code, message
 
     def _outcome(self, code: int, message: str) -> Response:
         if self._error is not None:

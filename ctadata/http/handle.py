@@ -62,17 +62,13 @@ class Handle:
         """Wait, but not for long, and let curl do what there is to do; 0 when the transfer is over."""
         wait = TICK if self._due is None else min(TICK, max(0.0, self._due - time.monotonic()))
         running = 1
-        events = self._poll.poll(wait * 1000)
-        for socket, event in events:
+        for socket, event in self._poll.poll(wait * 1000):
             readable = pycurl.CSELECT_IN if event & _READABLE else 0
             writable = pycurl.CSELECT_OUT if event & _WRITABLE else 0
             running = self._act(socket, readable | writable)
-        if running and (not events or self._is_due()):
+        if running and self._due is not None and self._due <= time.monotonic():
             running = self._act(pycurl.SOCKET_TIMEOUT, 0)
         return running
-
-    def _is_due(self) -> bool:
-        return self._due is not None and self._due <= time.monotonic()
 
     def _act(self, socket: int, events: int) -> int:
         if socket == pycurl.SOCKET_TIMEOUT:

@@ -171,6 +171,13 @@ def test_a_refused_token_is_renewed_once(answering, client, login):
     assert credentials.refused == ["old"]
 
 
+def test_who_was_refused_without_a_token_is_told_to_log_in(answering, client):
+    peer = answering(needs())
+    with pytest.raises(LoginNeeded) as refused:
+        client(peer, credentials=None).send("GET", peer.url)
+    assert "token_origins" not in refused.value.hint
+
+
 def test_never_a_third_refusal(answering, client, login):
     peer = answering(needs())
     credentials = login("a", "b", "c", "d")
@@ -546,6 +553,21 @@ def test_close_ends_the_connections(serve, client):
     assert not gone.is_set()
     sender.close()
     assert gone.wait(10)
+
+
+def test_close_in_the_middle_of_a_request_ends_its_connection_after_it(serve, client):
+    gone = threading.Event()
+
+    def script(wire):
+        wire.request()
+        wire.answer("200 OK", b"hello")
+        wire.wait()
+        gone.set()
+
+    peer = serve(script)
+    sender = client(peer)
+    assert sender.send("GET", peer.url, accept=lambda response: sender.close()).body == b"hello"
+    assert gone.wait(5)
 
 
 # --- the log ---

@@ -9,6 +9,8 @@ import pycurl
 import pytest
 
 from ctadata.http.handle import Handle
+from ctadata.http.handles import Handles
+from ctadata.http.trust import choose_trust
 
 
 @pytest.fixture
@@ -66,6 +68,31 @@ def test_the_watch_is_called_while_nothing_happens_and_what_it_raises_ends_the_c
     with pytest.raises(TimeoutError):
         handle.run(watch)
     assert gone.wait(10)
+
+
+def test_only_http_is_spoken_whatever_the_url(tmp_path):
+    handles = Handles(choose_trust(), "test")
+    handle = handles.lend()
+    (tmp_path / "secret").write_text("mine")
+    for url in (f"file://{tmp_path}/secret", "ftp://127.0.0.1:1/", "scp://127.0.0.1:1/a", "dict://127.0.0.1:1/"):
+        handle.curl.setopt(pycurl.URL, url)
+        assert handle.run(lambda: None)[0] == pycurl.E_UNSUPPORTED_PROTOCOL
+    handles.take_back(handle)
+    handles.close()
+
+
+def test_closing_does_not_wait_for_what_hangs():
+    class Stuck:
+        over = threading.Event()
+
+        def close(self):
+            self.over.wait(10)
+
+    handles = Handles(choose_trust(), "test")
+    handles.take_back(Stuck())
+    handles.close()
+    assert not Stuck.over.is_set()
+    Stuck.over.set()
 
 
 def test_a_handle_goes_on_after_a_failure(answering, handle):

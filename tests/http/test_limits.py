@@ -9,6 +9,7 @@ import time
 import pytest
 
 from ctadata.errors import Stopped, TimedOut
+from ctadata.http.handle import TICK
 from ctadata.http.retries import Retries
 from ctadata.http.trust import Limits
 
@@ -47,17 +48,50 @@ def test_headers_that_trickle_are_no_answer(serve, client):
         client(peer, limits=Limits(first_byte=0.3)).send("GET", peer.url)
 
 
-def test_waiting_for_the_answer_is_not_stalling(serve, client):
-    """A door may be silent for as long as `first_byte`, also where bodies may not be."""
-    late = threading.Event()
+class Clock:
+    """Time that passes when told to; and then long enough in truth for a client to have looked at it."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.pause = threading.Event()
+
+    def __call__(self):
+        return self.now
+
+    def passes(self, seconds):
+        self.pause.wait(2 * TICK)
+        self.now += seconds
+        self.pause.wait(2 * TICK)
+
+
+def test_waiting_for_the_answer_is_not_stalling_and_each_wait_is_one_of_its_own(serve, client):
+    """A door may be silent for 200 s, also where bodies may not be; the body's 60 s begin with the answer."""
+    clock = Clock()
 
     def script(wire):
         wire.request()
-        late.wait(1.2)
-        wire.answer("200 OK", b"hello")
+        clock.passes(190)
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        clock.passes(50)
+        wire.send(b"hello")
 
     peer = serve(script)
-    assert client(peer, limits=Limits(stall_seconds=0.2)).send("GET", peer.url).body == b"hello"
+    assert client(peer, clock=clock).send("GET", peer.url).body == b"hello"
+
+
+def test_the_wait_for_the_answer_begins_when_all_is_sent(serve, client, content):
+    clock = Clock()
+
+    def script(wire):
+        wire.request(body=False)
+        clock.passes(180)
+        wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        wire.read(10)
+        clock.passes(180)
+        wire.answer("201 Created")
+
+    peer = serve(script)
+    assert client(peer, clock=clock).send("PUT", peer.url, body=content(b"x" * 10), patient=True).status == 201
 
 
 def test_a_download_that_stalls(serve, client):

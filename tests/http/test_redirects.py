@@ -141,6 +141,14 @@ def test_a_location_that_could_be_read_in_two_ways_is_refused(answering, client,
         client(door).send("GET", f"{door.url}/a")
 
 
+def test_the_path_of_a_location_is_asked_for_as_it_is(answering, client):
+    """A dCache pool compares it with the path of its mover."""
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a/../b/./c%2E"))
+    client(door).send("GET", f"{door.url}/x")
+    assert pool.requests[0].target == "/a/../b/./c%2E"
+
+
 def test_a_raw_location_as_xrootd_sends_it(answering, client):
     pool = answering(ok)
     door = answering(to(f"{pool.url}/gr\xc3\xbcn and blue?authz=Bearer%20x"))  # UTF-8, unescaped
@@ -267,6 +275,13 @@ def test_a_pool_that_does_not_name_the_door(answering, client):
     )
     assert client(door).send("GET", f"{door.url}/a").body == b"hello"
     assert len(door.requests) == 2
+
+
+def test_a_pool_that_was_asked_directly_and_does_not_name_the_door(answering, client):
+    pool = answering(lambda wire, request: wire.answer("400 Request is no longer valid. Please resubmit to door."))
+    with pytest.raises(ServerTrouble, match="no longer valid"):
+        client().send("GET", f"{pool.url}/a?dcache-http-uuid=u")
+    assert len(pool.requests) == 1
 
 
 def test_bounces_end(answering, client):

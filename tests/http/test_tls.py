@@ -105,6 +105,23 @@ def test_sessions_are_shared_among_handles(serve, client, tls):
     assert reused == [False, True, True]
 
 
+def test_sessions_are_shared_between_handles_too(serve, client, tls):
+    """Two exchanges at once, so two handles: the second has only what the first has left in common."""
+    reused = []
+
+    def script(wire):
+        while wire.request() is not None:
+            reused.append(wire.sock.session_reused)
+            wire.answer("200 OK", b"hello")
+
+    peer = serve(script, tls)
+    sender = client(peer)
+    sender.send("GET", peer.url)
+    sender.send("GET", peer.url, accept=lambda response: sender.send("GET", peer.url) and None)
+    assert peer.connections == 2
+    assert reused == [False, False, True]
+
+
 def test_no_secret_in_what_a_failure_prints(answering, client, tls, ca):
     """The traceback of an error that nobody caught, with the token and a pool's credential in play."""
     pool = answering(lambda wire, request: wire.answer("401 no"), tls)
