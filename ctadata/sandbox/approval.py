@@ -41,9 +41,7 @@ def decide(flow: DeviceFlow, user_code: str, user: str, answer: str) -> bytes:
     try:
         if answer == "approve":
             flow.approve(user_code, user)
-            return _page(
-                "Device login", "<p>Approved. You can close this page and go back to the program.</p>"
-            )
+            return _page("Device login", "<p>Approved. You can close this page and go back to the program.</p>")
         flow.deny(user_code)
         return _page("Device login", "<p>Denied. The program gets no access.</p>")
     except KeyError:

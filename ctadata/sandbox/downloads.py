@@ -78,9 +78,7 @@ def _proxied(visit: Visit, node: Node) -> None:
     if ranges:
         length, extra, blocks = ranged(node, ranges)
         about = [pair for pair in about if pair[0] != extra[0]]
-        visit.exchange.stream(
-            206, "Partial Content", [*about, extra, ("Content-Length", str(length))], blocks
-        )
+        visit.exchange.stream(206, "Partial Content", [*about, extra, ("Content-Length", str(length))], blocks)
     else:
         size = node.size or 0
         blocks = read_range(node, 0, size)

@@ -267,9 +267,7 @@ class Exchange:
                     self.reply(code, reason, headers, body)
                 case Redirect(location, code):
                     rule.reached.set()
-                    self.reply(
-                        code, "Found" if code == 302 else "Temporary Redirect", [("Location", location)]
-                    )
+                    self.reply(code, "Found" if code == 302 else "Temporary Redirect", [("Location", location)])
                 case _:
                     continue
             if self.answered:

@@ -222,9 +222,7 @@ class Faults:
     def take(self, server: str, method: str, path: str) -> list[Rule]:
         """The rules that apply to one request, counted as used."""
         with self._lock:
-            return [
-                rule for rule in list(self._rules) if rule.applies(server, method, path) and self._use(rule)
-            ]
+            return [rule for rule in list(self._rules) if rule.applies(server, method, path) and self._use(rule)]
 
     def _use(self, rule: Rule) -> bool:
         if rule.skip:

@@ -56,9 +56,7 @@ class Files:
         """Every path below `top` in order, absolute, directories with a slash at the end."""
         start = self.entry(top)
         prefix = "" if not top.strip("/") else "/" + top.strip("/")
-        return sorted(
-            path + ("/" if node.is_directory else "") for path, node in self._namespace.walk(start, prefix)
-        )
+        return sorted(path + ("/" if node.is_directory else "") for path, node in self._namespace.walk(start, prefix))
 
     def entry(self, path: str) -> Node:
         """The live node, whose state tests read and may set (`size`, `broken`, `locality`, `mtime`); NotFound."""

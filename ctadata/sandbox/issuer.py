@@ -61,9 +61,7 @@ class Issuer:
         self._policy = policy
         self._signer = signer
         self._clock = clock
-        self.flow = DeviceFlow(
-            clock, policy.device_lifetime, 5 if policy.interval is None else policy.interval
-        )
+        self.flow = DeviceFlow(clock, policy.device_lifetime, 5 if policy.interval is None else policy.interval)
         self.sessions = Sessions(clock, policy.rotate)
 
     def disconnected(self, connection: int) -> None:

@@ -83,9 +83,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.reset = False
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if listener.context is not None:
-            self.request = listener.context.wrap_socket(
-                self.request, server_side=True, do_handshake_on_connect=False
-            )
+            self.request = listener.context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
         super().setup()
         listener.opened(self.number, self.connection)
 

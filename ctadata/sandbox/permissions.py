@@ -44,10 +44,7 @@ class Rights:
         """Whether an activity on a path is granted; looking at what lies above a grant is."""
         return any(
             activity in grant.activities
-            and (
-                within(path, grant.path)
-                or (activity in ("LIST", "READ_METADATA") and within(grant.path, path))
-            )
+            and (within(path, grant.path) or (activity in ("LIST", "READ_METADATA") and within(grant.path, path)))
             for grant in self.grants
         )
 

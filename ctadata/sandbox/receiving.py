@@ -26,9 +26,7 @@ def with_request(upload: Upload, exchange: Exchange) -> Upload:
     """What the request with the body adds to what the door knew."""
     request = exchange.request
     both = ",".join(filter(None, [request.header("Want-Digest"), upload.want_digest]))
-    return replace(
-        upload, want_digest=both or None, content_md5=request.header("Content-MD5") or upload.content_md5
-    )
+    return replace(upload, want_digest=both or None, content_md5=request.header("Content-MD5") or upload.content_md5)
 
 
 def receive(exchange: Exchange, namespace: Namespace, node: Node, upload: Upload) -> dict[str, bytes]:

@@ -89,9 +89,7 @@ class Sandbox:
         self._turns = itertools.cycle(range(len(self._pools)))
         mint = Mint("sandbox", clock)
         self._logins = Logins(Trust(self.issuer, self._signer.keys), mint, clock)
-        site = Site(
-            self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite
-        )
+        site = Site(self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite)
         front: dict[str, Application] = {
             "door": Door(site, self._logins, mint, options_style),
             "frontend": Frontend(self._logins, self._homes),
@@ -101,9 +99,7 @@ class Sandbox:
         self._door_listener, frontend = [self._listen(name, it, tls=True) for name, it in front.items()]
         self.door, self.frontend = self._door_listener.origin, frontend.origin
 
-    def _listen(
-        self, name: str, application: Application, tls: bool, limits: Limits = DEFAULT_LIMITS
-    ) -> Listener:
+    def _listen(self, name: str, application: Application, tls: bool, limits: Limits = DEFAULT_LIMITS) -> Listener:
         context = self._authority.context if tls else None
         listener = Listener(name, application, self._spy, self.faults, context, limits)
         listener.bind()

@@ -24,9 +24,7 @@ class Signer:
         parameters: KeyParameters = {"kid": secrets.token_hex(8), "use": "sig", "alg": algorithm}
         self._algorithm = algorithm
         self._key: ECKey | RSAKey = (
-            ECKey.generate_key("P-256", parameters)
-            if algorithm == "ES256"
-            else RSAKey.generate_key(2048, parameters)
+            ECKey.generate_key("P-256", parameters) if algorithm == "ES256" else RSAKey.generate_key(2048, parameters)
         )
         self.keys = KeySet([self._key])
 

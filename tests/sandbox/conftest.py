@@ -78,9 +78,7 @@ class Caller:
         connection.request(method, target, body, dict(headers))
         return read(connection.getresponse())
 
-    def bare(
-        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY
-    ) -> Reply:
+    def bare(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY) -> Reply:
         """One request on a connection of its own, without a token."""
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -90,9 +88,7 @@ class Caller:
         finally:
             connection.close()
 
-    def door(
-        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY
-    ) -> Reply:
+    def door(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY) -> Reply:
         """One request to the door, with ada's token."""
         return self.bare(method, self.box.door + path, body, {**self.bearer, **headers})
 
@@ -113,9 +109,7 @@ class Caller:
         wire = self.head("PUT", self.box.door + path, {**self.bearer, "Expect": "100-continue", **headers})
         return read(answer(wire))
 
-    def head(
-        self, method: str, url: str, headers: Mapping[str, str] = EMPTY, more: bytes = b""
-    ) -> ssl.SSLSocket:
+    def head(self, method: str, url: str, headers: Mapping[str, str] = EMPTY, more: bytes = b"") -> ssl.SSLSocket:
         """A connection on which the head of a request was sent, and `more` with it."""
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")

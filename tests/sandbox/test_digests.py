@@ -35,9 +35,7 @@ def test_a_short_adler32_is_padded(box, call):
     assert call.door("HEAD", PATH, headers=want("adler32"))["Digest"] == "adler32=00620062"
 
 
-@pytest.mark.parametrize(
-    ("name", "digest"), [("adler32", ADLER), ("md5", MD5), ("sha", SHA), ("SHA-256", SHA256)]
-)
+@pytest.mark.parametrize(("name", "digest"), [("adler32", ADLER), ("md5", MD5), ("sha", SHA), ("SHA-256", SHA256)])
 def test_the_pool_computes_what_the_upload_wants(call, name, digest):
     assert upload(call, at_pool=want(name))["Digest"] == digest
     assert call.door("HEAD", PATH, headers=want(name))["Digest"] == digest
@@ -85,7 +83,5 @@ def test_a_download_tells_the_digest_only_if_wanted_twice(call, at_door, at_pool
 
 def test_the_digest_of_a_range_is_that_of_the_whole_file(call):
     upload(call)
-    reply = call.bare(
-        "GET", call.ticket(PATH, want("adler32")), headers={"Range": "bytes=0-9", **want("adler32")}
-    )
+    reply = call.bare("GET", call.ticket(PATH, want("adler32")), headers={"Range": "bytes=0-9", **want("adler32")})
     assert (reply.status, reply["Digest"]) == (206, ADLER)

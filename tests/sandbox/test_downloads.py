@@ -185,10 +185,7 @@ def test_ranges_share_a_uuid_until_the_last_connection_closes(box, call):
 def test_a_closed_connection_ends_the_ranges(box, call):
     ticket = call.ticket(PATH)
     connection = call.connection(ticket)
-    assert (
-        call.on(connection, "GET", ticket.removeprefix(box.pools[0]), headers={"Range": "bytes=0-9"}).status
-        == 206
-    )
+    assert call.on(connection, "GET", ticket.removeprefix(box.pools[0]), headers={"Range": "bytes=0-9"}).status == 206
     connection.close()
     for _ in range(100):  # the pool learns of the end of a connection in its own time
         if call.bare("HEAD", ticket).status == 307:

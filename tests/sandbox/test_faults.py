@@ -114,9 +114,7 @@ def test_all_faults_off(box, call):
 
 
 def test_another_status(box, call):
-    fault = Status(
-        429, "Too Many Requests", b"Server is busy. Please try again later.", (("Retry-After", "3"),)
-    )
+    fault = Status(429, "Too Many Requests", b"Server is busy. Please try again later.", (("Retry-After", "3"),))
     box.faults.add("door", "GET", PATH, fault)
     reply = call.door("GET", PATH)
     assert (reply.status, reply.reason, reply.body) == (429, "Too Many Requests", fault.body)

@@ -101,9 +101,7 @@ def test_longer_than_a_week_is_refused(call):
 
 def test_a_changed_macaroon(call):
     token = macaroon(call, HOME, caveats=["activity:LIST"])
-    data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).replace(
-        b"activity:LIST", b"activity:DELE"
-    )
+    data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).replace(b"activity:LIST", b"activity:DELE")
     forged = base64.urlsafe_b64encode(data).decode().rstrip("=")
     assert use(call, forged, "HEAD", HOME).reason == "macaroon login denied: Invalid signature"
 

@@ -36,9 +36,7 @@ def stats(reply, index):
     """The properties of one response by status: {"200": {tag: element}, "404": ...}."""
     response = ET.fromstring(reply.body).findall(DAV + "response")[index]
     return {
-        stat.findtext(DAV + "status").split()[1]: {
-            element.tag: element for element in stat.find(DAV + "prop")
-        }
+        stat.findtext(DAV + "status").split()[1]: {element.tag: element for element in stat.find(DAV + "prop")}
         for stat in response.findall(DAV + "propstat")
     }
 
@@ -222,7 +220,5 @@ def test_a_listing_may_be_empty_and_look_like_a_success(box, call):
 def test_five_thousand_entries(box, call):
     for number in range(5_000):
         box.files.put(f"/lst/many/{number}")
-    reply = ask(
-        call, "/lst/many/", "D:resourcetype", "D:getcontentlength", "D:getlastmodified", "a:Checksums"
-    )
+    reply = ask(call, "/lst/many/", "D:resourcetype", "D:getcontentlength", "D:getlastmodified", "a:Checksums")
     assert len(hrefs(reply)) == 5_001

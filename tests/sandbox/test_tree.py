@@ -7,10 +7,7 @@ HOME = "/lst/users/ada"
 
 def test_mkcol(box, call):
     box.files.put(f"{HOME}/file")
-    made = [
-        call.door("MKCOL", HOME + path).status
-        for path in ("/new", "/new", "/file", "/no/parent", "/file/below")
-    ]
+    made = [call.door("MKCOL", HOME + path).status for path in ("/new", "/new", "/file", "/no/parent", "/file/below")]
     assert made == [201, 405, 405, 409, 409]
     assert f"{HOME}/new/" in box.files.tree()
 
