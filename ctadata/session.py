@@ -6,10 +6,11 @@ root for every verb but `put`, where it is below home.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +18,7 @@ from typing import Any, Self
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import Resolved
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, NotFound, UsageError
+from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, UsageError
 from ctadata.http.client import Client
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
@@ -25,10 +26,17 @@ from ctadata.stores.home import find_home
 from ctadata.stores.opening import open_store, trusted_origins
 from ctadata.tokens.person import home_user
 from ctadata.tokens.sources import Sources
-from ctadata.transfer.download import WALKERS, Landing, download, land, listing
+from ctadata.transfer import naming
+from ctadata.transfer.audit import audit
+from ctadata.transfer.download import WALKERS, Landing, Wanted, children, download, listing
+from ctadata.transfer.filters import Filters, is_pattern
+from ctadata.transfer.globs import matching
+from ctadata.transfer.pipes import pour_all, send_spooled, spooled
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Reporter, Silent, Summary
-from ctadata.transfer.run import Run
+from ctadata.transfer.run import Run, Task
+from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload import Departure, upload
 
 
@@ -41,6 +49,7 @@ class Session:
         self.store = store
         self.tokens = tokens
         self._stop = stop
+        self._known_home: RemotePath | None = None
 
     @classmethod
     def open(
@@ -63,10 +72,18 @@ class Session:
         client = Client(trusted=trusted, credentials=tokens, ca=profile.ca, http_pools=profile.http_pools, stop=stop)
         return cls(profile, open_store(profile, client), tokens, stop)
 
-    @functools.cached_property
+    @property
     def home(self) -> RemotePath:
-        """The user's own collection; ConfigError where the profile does not lead to one."""
-        return find_home(self.profile, self.store, self._home_user, self._ask)
+        """The user's own collection, made where it is missing; ConfigError where the profile leads to none."""
+        return self._home(make=True)
+
+    def _home(self, *, make: bool) -> RemotePath:
+        if self._known_home is None:
+            home = find_home(self.profile, self.store, self._home_user, self._ask, make=make)
+            if not make:
+                return home
+            self._known_home = home
+        return self._known_home
 
     def _home_user(self) -> str:
         return home_user(self.profile, self.tokens.token)
@@ -79,11 +96,14 @@ class Session:
         answer.raise_for_status()
         return answer.json
 
-    def resolve(self, text: str, *, from_home: bool = False) -> RemotePath:
-        """The path that a person means; `from_home` says what a relative one starts from."""
+    def resolve(self, text: str, *, from_home: bool = False, make: bool = True) -> RemotePath:
+        """The path that a person means; `from_home` says what a relative one starts from.
+
+        make: the home is made where it is missing.
+        """
         spelling = Spelling.read(text)
         if spelling.anchor is Anchor.HOME or (spelling.anchor is Anchor.OPEN and from_home):
-            return self.home.below(spelling.path.parts)
+            return self._home(make=make).below(spelling.path.parts)
         return spelling.path
 
     def info(self, text: str) -> Entry:
@@ -104,18 +124,37 @@ class Session:
         except CtadataError:
             return False
 
-    def list(self, text: str, *, recursive: bool = False, threads: int | None = None) -> Iterator[Entry]:
-        """The entries below a collection, as they arrive, or a file's own; NotFound where there is none.
+    def find(self, text: str) -> list[Entry]:
+        """The entries that `text` names: the one it spells, else those it matches as a pattern.
 
-        threads: collections listed at a time, where `recursive`.
+        NotFound; NothingMatched where a pattern has no match, or, with a slash at its end, no collection.
         """
-        entry = self.info(text)
-        if not entry.is_directory:
-            yield entry
-        elif recursive:
-            yield from listing(self.store, entry.path, threads=threads or WALKERS)
-        else:
-            yield from (below for below in self.store.list(entry.path) if not below.path.is_temporary)
+        if not is_pattern(text):
+            return [self.info(text)]
+        found = matching(self.store, self.resolve(text), threads=WALKERS)
+        found = [entry for entry in found if entry.is_directory or not text.endswith("/")]
+        if not found:
+            raise NothingMatched("nothing matches this pattern", path=printable(text))
+        return found
+
+    def list(
+        self, text: str, *, recursive: bool = False, threads: int | None = None, filters: Filters | None = None
+    ) -> Iterator[Entry]:
+        """The entries below a collection, as they arrive, or a file's own; of a pattern its matches, and with
+        `recursive` what lies below them. NotFound, NothingMatched.
+
+        threads: collections listed at a time, where `recursive`.   filters: what is meant of what lies below.
+        """
+        filters = filters or Filters()
+        entries = self.find(text)
+        matches = is_pattern(text) and entries[0].path != self.resolve(text)
+        for entry in entries:
+            if matches or not entry.is_directory:
+                yield entry
+            if entry.is_directory and recursive:
+                yield from listing(self.store, entry.path, threads=threads or WALKERS, filters=filters)
+            elif entry.is_directory and not matches:
+                yield from children(self.store, entry.path, filters)
 
     def get(
         self,
@@ -123,25 +162,26 @@ class Session:
         local: str | None = None,
         *,
         recursive: bool = False,
-        no_clobber: bool = False,
+        listed: Iterable[str] | None = None,
+        rules: Rules | None = None,
         reporter: Reporter | None = None,
         jobs: int | None = None,
     ) -> Summary:
         """Download files, and with `recursive` collections, to `local` (None: here).
 
+        sources: paths, or patterns where no such path exists; with `listed` the one collection (none: the root) that
+        the paths of the list start from, and each lands with its directories.
         Raises before anything moves: UsageError (a collection without `recursive`, two sources for one name),
-        NotFound. What happens to single files is in the summary.
+        NotFound, NothingMatched. What happens to single files is in the summary.
         """
-        entries = [self.info(source) for source in sources]
-        landings: list[Landing] = []
-        into = len(sources) > 1 or (local is not None and local.endswith("/"))
-        for source, entry in zip(sources, entries, strict=True):
-            if entry.is_directory and not recursive:
-                raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=printable(source))
-            contents = source.endswith("/")
-            landings.append(land(entry, None if local is None else Path(local), into=into, contents=contents))
-        _refuse_twins([str(landing.base.joinpath(*landing.parts, landing.name)) for landing in landings])
-        return download(self._run(reporter, no_clobber=no_clobber, jobs=jobs), landings)
+        landings: Iterable[Landing | Wanted]
+        if listed is None:
+            found = [(source, entry) for source in sources for entry in self.find(source)]
+            landings = naming.landings(found, local, recursive=recursive)
+        else:
+            base = self.resolve(sources[0]) if sources else RemotePath()
+            landings = naming.listed_landings(base, listed, local, recursive=recursive)
+        return download(self._run(rules, reporter, jobs), landings)
 
     def put(
         self,
@@ -149,51 +189,130 @@ class Session:
         target: str,
         *,
         recursive: bool = False,
-        no_clobber: bool = False,
-        follow_links: bool = False,
+        listed: Iterable[str] | None = None,
+        rules: Rules | None = None,
         reporter: Reporter | None = None,
         jobs: int | None = None,
     ) -> Summary:
         """Upload files, and with `recursive` directories, to `target`, which is below home where it is relative.
 
+        local: files and directories; with `listed` the one directory (none: here) that the paths of the list start
+        from, and each keeps its directories.
         Raises before anything moves: UsageError (a directory without `recursive`, two sources for one name),
         NotFound (no such local file), ConfigError (no home is known). The rest is in the summary.
         """
-        for source in local:
-            _check_local(source, recursive=recursive)
-        path = self.resolve(target, from_home=True)
-        departures = self._departures(local, path, slash=target.endswith("/"))
-        run = self._run(reporter, no_clobber=no_clobber, jobs=jobs, follow_links=follow_links)
-        return upload(run, departures)
+        naming.check_local(local, recursive=recursive or listed is not None)
+        path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
+        departures: Iterable[Departure]
+        if listed is None:
+            into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
+            only_trees = all(Path(source).is_dir() for source in local)
+            departures = naming.departures(local, path, into=into or (not only_trees and self._is_collection(path)))
+        else:
+            departures = naming.listed_departures(local[0] if local else "", listed, path)
+        return upload(self._run(rules, reporter, jobs), departures)
 
-    def _departures(self, local: Sequence[str], path: RemotePath, *, slash: bool) -> Sequence[Departure]:
-        trees = [
-            Departure(path if _is_contents(source) else path / Path(source).name, Path(source))
-            for source in local
-            if Path(source).is_dir()
-        ]
-        files = [Path(source) for source in local if not Path(source).is_dir()]
-        if not files:
-            _refuse_twins([str(tree.target) for tree in trees])
-            return trees
-        into = slash or len(local) > 1 or path in (RemotePath(), self._known_home) or self._is_collection(path)
-        collection = path if into else path.parent
-        named = tuple((file, file.name if into else path.name) for file in files)
-        _refuse_twins([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
-        return [*trees, Departure(collection, files=named)]
+    def get_to_pipe(
+        self,
+        sources: Sequence[str],
+        write: Callable[[bytes], object],
+        *,
+        rules: Rules | None = None,
+        reporter: Reporter | None = None,
+    ) -> Summary:
+        """Give the bytes of files to `write`, one file after the other; the first failure is the last one.
 
-    @property
-    def _known_home(self) -> RemotePath | None:
-        return self.__dict__.get("home")
+        UsageError (a collection), NotFound, NothingMatched; OSError of `write`.
+        """
+        entries = [entry for source in sources for entry in self.find(source)]
+        run = self._run(rules, reporter, 1)
+        return pour_all(run, entries, write)
+
+    def put_from_pipe(
+        self,
+        pipe: int,
+        target: str,
+        *,
+        rules: Rules | None = None,
+        reporter: Reporter | None = None,
+    ) -> Summary:
+        """Upload all that comes out of a pipe as the file `target`, which is below home where it is relative.
+
+        UsageError where `target` is a collection; StorageFull where there is no room to keep it meanwhile.
+        """
+        path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
+        if target.endswith("/") or not path.parts or self._is_collection(path):
+            raise UsageError("it is a directory, and a pipe has no name", hint="write one", path=printable(target))
+        with spooled(pipe, self._stop) as (fd, found):
+            run = self._run(rules, reporter, 1)
+            return run.execute([Task(path, None, functools.partial(send_spooled, run, fd, found, path))])
+
+    def sync_down(
+        self,
+        source: RemotePath,
+        local: str,
+        *,
+        deletion: Deletion | None = None,
+        rules: Rules | None = None,
+        reporter: Reporter | None = None,
+    ) -> Summary:
+        """Make the local folder like the collection; UsageError (a file, no checksums to be had), NotFound."""
+        entry = self.store.info(source)
+        if not entry.is_directory:
+            raise UsageError("it is a file, and directories are synced", hint="get fetches it", path=str(source))
+        run = self._run(rules, reporter)
+        return sync_down(run, Landing(entry, Path(local)), deletion)
+
+    def sync_up(
+        self,
+        local: str,
+        target: RemotePath,
+        *,
+        deletion: Deletion | None = None,
+        rules: Rules | None = None,
+        reporter: Reporter | None = None,
+    ) -> Summary:
+        """Make the collection like the local directory; UsageError (a file, no checksums to be had), NotFound."""
+        naming.check_local([local], recursive=True)
+        if not Path(local).is_dir():
+            raise UsageError("it is a file, and directories are synced", hint="put sends it", path=printable(local))
+        return sync_up(self._run(rules, reporter), Departure(target, Path(local)), deletion)
+
+    def retry(
+        self,
+        action: str,
+        records: Sequence[Record],
+        *,
+        rules: Rules | None = None,
+        reporter: Reporter | None = None,
+    ) -> Summary:
+        """Do again what a receipt says has failed, or is missing; `action` is that of the receipt."""
+        if action == "get":
+            run = self._run(rules, reporter)
+            return download(run, naming.landings_again(records))
+        return upload(self._run(rules, reporter), naming.departures_again(records))
+
+    def verify(
+        self,
+        records: Sequence[Record],
+        *,
+        remote: bool = False,
+        reporter: Reporter | None = None,
+    ) -> Summary:
+        """Check the files of a receipt, here or on the storage."""
+        return audit(self._run(None, reporter), records, remote=remote)
 
     def _is_collection(self, path: RemotePath) -> bool:
         try:
             return self.store.info(path).is_directory
         except NotFound:
             return False
+        except Forbidden:  # dCache tells a token that may only create of files, and not of collections
+            return True
 
-    def _run(self, reporter: Reporter | None, *, no_clobber: bool, jobs: int | None, follow_links: bool = False) -> Run:
-        rules = Rules(no_clobber=no_clobber, follow_links=follow_links, jobs=jobs or self.profile.jobs)
+    def _run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
+        """A run by these rules, of as many jobs as the profile says where the call does not say it."""
+        rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs)
         return Run(self.store, rules, reporter or Silent(), self._stop)
 
     @property
@@ -214,25 +333,3 @@ class Session:
     ) -> None:
         """Close it."""
         self.close()
-
-
-def _check_local(source: str, *, recursive: bool) -> None:
-    path = Path(source)
-    if path.is_dir():
-        if not recursive:
-            raise UsageError("it is a directory", hint="-r uploads it with all it holds", path=printable(source))
-    elif not path.exists():
-        raise NotFound("no such local file", path=printable(source))
-
-
-def _is_contents(source: str) -> bool:
-    """Whether the directory was written so that its contents are meant: `dir/`, `dir/.`, `.`, `..`."""
-    return source.rpartition("/")[2] in ("", ".", "..")
-
-
-def _refuse_twins(targets: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for target in targets:
-        if target in seen:
-            raise UsageError("two sources would become this one", path=printable(target))
-        seen.add(target)

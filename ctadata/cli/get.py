@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options
+from ctadata.cli import options, selecting
+from ctadata.cli.account import Account
 from ctadata.cli.completion import remote
 from ctadata.cli.moving import move
+from ctadata.cli.options import Common
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.cli.moving import Work
+    from ctadata.transfer.plan import Rules
 
 
 def get(
     ctx: typer.Context,
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PATH",
+            show_default=False,
             help="What to get, from the root of the storage; the last of several is the local target.",
             autocompletion=remote,
         ),
-    ],
-    recursive: Annotated[
-        bool, typer.Option("-r", "-R", "--recursive", help="Directories, with all they hold.")
-    ] = False,
+    ] = None,
+    recursive: selecting.Recursive = False,
+    include: selecting.Include = None,
+    exclude: selecting.Exclude = None,
+    files_from: selecting.FilesFrom = None,
+    null: selecting.Null = False,
+    dry_run: selecting.DryRun = False,
     no_clobber: options.NoClobber = False,
+    receipt: selecting.Receipt = None,
+    retry_failed: selecting.RetryFailed = None,
+    json: options.Json = False,
     jobs: options.Jobs = None,
     token_file: options.TokenFile = None,
     login: options.Login = False,
@@ -37,19 +53,54 @@ def get(
       cta-data-direct get lst/x/a.fits copy.fits      under another name
       cta-data-direct get -r lst/some/run out         to out/run/...
       cta-data-direct get -r lst/some/run/ out        its contents, to out/...
+      cta-data-direct get 'lst/run_*/*.h5' out        all that match
+      cta-data-direct get lst/x/a.fits - | wc -c      into a pipe
+      cta-data-direct get --files-from list.txt out   to out/<path> for each line
 
     With two or more arguments the last one is always local ('.' for here).
     A file appears under its name when it is whole and verified. Files that are
     here already and equal are skipped: the same command again goes on where
-    the last one ended.
+    the last one ended. What goes into a pipe is checked at its end.
     """
-    sources, local = (paths, None) if len(paths) == 1 else (paths[:-1], paths[-1])
-    move(
-        options.begin(ctx),
-        lambda session, reporter: session.get(
-            sources, local, recursive=recursive, no_clobber=no_clobber, reporter=reporter
-        ),
-        token_file=token_file,
-        jobs=jobs,
-        login=login,
-    )
+    from ctadata.transfer.filters import Filters
+    from ctadata.transfer.plan import Rules
+
+    common = options.begin(ctx)
+    named, local = _arguments(paths or [], listed=files_from is not None)
+    if retry_failed is None and files_from is None and not named:
+        raise selecting.missing("get PATH... [LOCAL]")
+    rules = Rules(no_clobber=no_clobber, filters=Filters.read(include or [], exclude or []), dry_run=dry_run)
+    bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
+    if retry_failed:
+        if paths or files_from:
+            raise UsageError("--retry-failed takes its paths from the receipt")
+        work = again(common, "get", retry_failed, rules)
+    elif local == "-":
+        if json or recursive or files_from:
+            raise UsageError("files that go to standard output take no -r, no --json and no --files-from")
+        work = lambda session, reporter: session.get_to_pipe(  # noqa: E731
+            named, sys.stdout.buffer.write, rules=rules, reporter=reporter
+        )
+    else:
+        listed = None if files_from is None else selecting.names_in(files_from, null=null)
+        work = lambda session, reporter: session.get(  # noqa: E731
+            named, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
+        )
+    move(common, work, Account("get", json, dry_run, receipt, bases), token_file=token_file, jobs=jobs, login=login)
+
+
+def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None]:
+    """What to get, and the local target; a list takes at most the collection that it starts from."""
+    if not listed:
+        return (paths, None) if len(paths) < 2 else (paths[:-1], paths[-1])
+    if len(paths) > 2:
+        raise UsageError("with --files-from, say at most the directory that its paths start from, and where they go")
+    return paths[:-1], paths[-1] if paths else None
+
+
+def again(common: Common, action: str, receipt: Path, rules: Rules) -> Work:
+    """The work of `--retry-failed`; UsageError (no receipt, or one of the other direction)."""
+    from ctadata.transfer.receipt import unfinished
+
+    records = list(unfinished(selecting.records_of(common, receipt), action))
+    return lambda session, reporter: session.retry(action, records, rules=rules, reporter=reporter)

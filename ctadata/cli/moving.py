@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ctadata.cli.account import Account
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
-from ctadata.cli.output import say, say_raw
+from ctadata.cli.output import say, say_raw, stdout_is_terminal
 from ctadata.cli.stopping import stopping
 from ctadata.progress import amounts
 
@@ -27,7 +28,9 @@ WORTH_A_RATE = 1 << 20
 """Bytes below which a rate says nothing."""
 
 
-def move(common: Common, work: Work, *, token_file: Path | None, jobs: str | None, login: bool) -> None:
+def move(
+    common: Common, work: Work, account: Account, *, token_file: Path | None, jobs: str | None, login: bool = False
+) -> None:
     """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0.
 
     login: whether a person logs in first, where there is no token.
@@ -39,39 +42,71 @@ def move(common: Common, work: Work, *, token_file: Path | None, jobs: str | Non
     began = time.monotonic()
     verbose = bool(common.verbose)
     with stopping() as stop, common.session(stop, token_file, jobs) as session:
-        with choose(sys.stderr, quiet=common.quiet, verbose=verbose, env=os.environ) as reporter:
-            summary = work(session, reporter)
-        tell(summary, time.monotonic() - began, quiet=common.quiet)
+        # a dry run, and lines of JSON, are for reading: no bars go over them
+        quiet = common.quiet or account.dry_run or (account.json and stdout_is_terminal())
+        with (
+            choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
+            account.kept(reporter, session.profile.name, verbose=verbose) as kept,
+        ):
+            summary = work(session, kept)
+        tell(summary, time.monotonic() - began, account, common)
         if stop.is_set():
             say("the same command goes on where this one ends")
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
 
-def tell(summary: Summary, seconds: float, *, quiet: bool) -> None:
-    """The summary on stderr: the counts, what was left alone and why, each failure; with `quiet` the failures."""
+def tell(summary: Summary, seconds: float, account: Account, common: Common) -> None:
+    """The summary on stderr: the counts, what was left alone and why, each failure; if quiet, the failures alone."""
     from ctadata.progress.words import outcome_line
 
-    if not quiet:
+    if not common.quiet and not account.dry_run:
         for outcome in (*summary.passed, *summary.kept):
             say_raw(outcome_line(outcome))
     for outcome in summary.failed:
         say_raw(outcome_line(outcome))
-    if not quiet:
-        say(counts(summary, seconds))
+    for remark in summary.remarks:
+        say(remark)
+    if common.quiet:
+        return
+    if summary.failed and not account.dry_run:
+        say(f"to try again: {account.again(common)}")
+    say("; ".join(foreseen(summary) if account.dry_run else counts(summary, seconds, account.action)))
 
 
-def counts(summary: Summary, seconds: float) -> str:
+def foreseen(summary: Summary) -> list[str]:
+    """`dry run: 12 files to move (1.2 GiB); 3 files to skip, equal`."""
+    words = [f"{amounts.files(summary.done)} to move ({amounts.size(summary.size)})"] if summary.done else []
+    words += [f"{amounts.files(count)} to skip, {why}" for why, count in summary.skips.items()]
+    if summary.deleted:
+        words.append(f"{amounts.names(summary.deleted)} to delete")
+    words += left_alone(summary)
+    return ["dry run: " + words[0], *words[1:]] if words else ["dry run: nothing to do: no files there"]
+
+
+def counts(summary: Summary, seconds: float, action: str = "get") -> list[str]:
     """`done 12 files (1.2 GiB in 41 s, 30.1 MiB/s); skipped 3 files, equal already; failed 2 files`."""
     words = []
     if summary.done:
         speed = f", {amounts.rate(summary.size / seconds)}" if summary.size >= WORTH_A_RATE and seconds else ""
+        what = "right" if action == "verify" else "done"
         words.append(
-            f"done {amounts.files(summary.done)} ({amounts.size(summary.size)} in {amounts.duration(seconds)}{speed})"
+            f"{what} {amounts.files(summary.done)} ({amounts.size(summary.size)} in {amounts.duration(seconds)}{speed})"
         )
-    if summary.skipped:
-        words.append(f"skipped {amounts.files(summary.skipped)}, equal already")
+    for why, count in summary.skips.items():
+        words.append(f"skipped {amounts.files(count)}, {'equal already' if why == 'equal' else why}")
+    if summary.deleted:
+        words.append(f"deleted {amounts.names(summary.deleted)}")
+    return [*words, *left_alone(summary)] or ["nothing to do: no files there"]
+
+
+def left_alone(summary: Summary) -> list[str]:
+    """What was kept, passed over, or failed; and the directories that listed as empty."""
+    words = []
     for what, outcomes in (("kept", summary.kept), ("passed over", summary.passed), ("failed", summary.failed)):
         if outcomes:
             words.append(f"{what} {amounts.files(len(outcomes))}")
-    return "; ".join(words) or "nothing to do: no files there"
+    if summary.empty:
+        these = "1 directory listed" if summary.empty == 1 else f"{summary.empty} directories listed"
+        words.append(f"{these} as empty (so do those that may not be read)")
+    return words

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self, TypedDict
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AccessError, ConfigError, CtadataError, PartialFailure
+from ctadata.transfer.plan import Rules
 
 if TYPE_CHECKING:
     from ctadata.session import Session
@@ -119,7 +120,8 @@ def upload_file(local_fn: PathText, path: PathText, *, no_clobber: bool = False)
     """
     collected = _Collected()
     with _session() as session:
-        summary = session.put([os.fspath(local_fn)], os.fspath(path), no_clobber=no_clobber, reporter=collected)
+        rules = Rules(no_clobber=no_clobber)
+        summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
     _raise_failures(summary, collected.uploads, one=True)
     return collected.uploads[0]
 
@@ -134,7 +136,8 @@ def upload_dir(local_dir: PathText, path: PathText, *, no_clobber: bool = False)
     if not Path(contents).is_dir():
         raise NotADirectoryError(f"not a directory: {local_dir}")
     with _session() as session:
-        summary = session.put([contents], os.fspath(path), recursive=True, no_clobber=no_clobber, reporter=collected)
+        rules = Rules(no_clobber=no_clobber)
+        summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
     _raise_failures(summary, collected.uploads, one=False)
     return collected.uploads
 

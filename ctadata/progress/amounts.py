@@ -39,3 +39,8 @@ def duration(seconds: float) -> str:
 def files(count: int) -> str:
     """`1 file`, `2 files`."""
     return f"{count} file" if count == 1 else f"{count} files"
+
+
+def names(count: int) -> str:
+    """`1 name`, `2 names`: files, links and directories together."""
+    return f"{count} name" if count == 1 else f"{count} names"

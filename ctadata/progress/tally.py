@@ -67,7 +67,7 @@ class Tally:
             went = self.active.pop(str(outcome.remote), 0)
             if outcome.state is State.FAILED:
                 self.bytes_moved -= went
-            if outcome.state is not State.PASSED:
+            if outcome.state not in (State.PASSED, State.DELETED):
                 self.done += 1
 
     def standing(self) -> Standing:

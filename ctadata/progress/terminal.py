@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TextIO
@@ -67,6 +67,15 @@ class TerminalReporter:
         if self.verbose:
             with contextlib.suppress(OSError, ValueError):  # a terminal that is gone must not stop a transfer
                 self.live.console.print(Text(outcome_line(outcome)), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """No bars inside the block: somebody is asked."""
+        self.live.stop()
+        try:
+            yield
+        finally:
+            self.live.start()
 
     def __enter__(self) -> Self:
         """Start to draw."""

@@ -23,7 +23,24 @@ def outcome_line(outcome: Outcome) -> str:
         checked = f"; checked: {outcome.verified}" if outcome.verified else ""
         why = f"{amounts.size(outcome.size)} in {amounts.duration(outcome.seconds)}{checked}"
         return f"done {remote_name(outcome)} ({why})"
+    if outcome.state is State.DELETED:
+        return f"deleted {remote_name(outcome) if outcome.local is None else printable(str(outcome.local))}"
     return f"{outcome.state} {remote_name(outcome)} ({outcome.why})"
+
+
+def foreseen_line(outcome: Outcome, action: str) -> str:
+    """What a dry run says: `get lst/a -> out/a (5 B)`, `put out/a -> lst/a (5 B)`, `delete out/a`; safe for a terminal.
+
+    action: `get` or `put`.
+    """
+    here = "-" if outcome.local is None else printable(str(outcome.local))
+    there = remote_name(outcome)
+    if outcome.state is State.DONE:
+        way = f"get {there} -> {here}" if action == "get" else f"put {here} -> {there}"
+        return f"{way} ({amounts.size(outcome.size)})"
+    if outcome.state is State.DELETED:
+        return f"delete {there if outcome.local is None else here}"
+    return outcome_line(outcome)
 
 
 def standing_line(now: Standing) -> str:

@@ -11,15 +11,17 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
 
-def find_home(profile: Profile, store: Store, user: Callable[[], str], ask: Callable[[str], Any]) -> RemotePath:
+def find_home(
+    profile: Profile, store: Store, user: Callable[[], str], ask: Callable[[str], Any], *, make: bool = True
+) -> RemotePath:
     """The home collection, from the root of the store.
 
     user: gives what stands for `{user}`.  ask: fetches JSON from a URL of the profile's `frontend`.
-    The first template that exists counts; else the first whose parent exists is made. ConfigError where the
-    profile has neither templates nor a frontend, or none of them leads anywhere.
+    The first template that exists counts; else the first whose parent exists is made, with `make`. ConfigError where
+    the profile has neither templates nor a frontend, or none of them leads anywhere.
     """
     if profile.home:
-        return _from_templates(store, [RemotePath.parse(t.replace("{user}", user())) for t in profile.home])
+        return _from_templates(store, [RemotePath.parse(t.replace("{user}", user())) for t in profile.home], make=make)
     if profile.frontend:
         return _from_rest(profile, ask)
     raise ConfigError(
@@ -28,13 +30,14 @@ def find_home(profile: Profile, store: Store, user: Callable[[], str], ask: Call
     )
 
 
-def _from_templates(store: Store, homes: list[RemotePath]) -> RemotePath:
+def _from_templates(store: Store, homes: list[RemotePath], *, make: bool) -> RemotePath:
     for home in homes:
         if _exists(store, home):
             return home
     for home in homes:
         if _exists(store, home.parent):
-            store.mkdir(home)
+            if make:
+                store.mkdir(home)
             return home
     tried = ", ".join(str(home) for home in homes)
     raise NotFound(f"no home directory: none of {tried} exists or can be made", hint="ask the site for one")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError
+from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, local_name
 from ctadata.stores.base import Store
-from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.fetch import STATES, fetch_file
+from ctadata.transfer.filters import Filters
 from ctadata.transfer.landing import Folder
-from ctadata.transfer.report import Outcome, Summary
+from ctadata.transfer.plan import NEWER, digest_in, is_newer, plan_download
+from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
+from ctadata.transfer.standing import find_folder
 from ctadata.transfer.walk import Node, walk
 
 WALKERS = 4
@@ -25,79 +30,183 @@ WALKERS = 4
 class Landing:
     """Where one remote entry goes.
 
-    base:  the folder that the user named; it may be a link.
-    parts: the names below it, never through links, of the folder that takes the file or the collection's contents.
-    name:  the file's local name; unused for a collection.
+    base:   the folder that the user named; it may be a link.
+    parts:  the names below it, never through links, of the folder that takes the file or the collection's contents.
+    name:   the file's local name; unused for a collection.
+    inside: the names from the top of the tree, which filters are about; a file that was named has its own alone.
     """
 
     entry: Entry
     base: Path
     parts: tuple[str, ...] = ()
     name: str = ""
+    inside: tuple[str, ...] = ()
+
+    @property
+    def local(self) -> Path:
+        """The file, or the folder of a collection's contents."""
+        return self.base.joinpath(*self.parts, self.name)
 
 
-def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Landing:
-    """Where `entry` goes, as cp and rsync users expect it.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A path that is still to be looked up, and then lands as `Landing` says; a collection needs `recursive`."""
 
-    local: what the user named, None for here.  into: it is a folder to put things in (a slash at its end, several
-    sources).  contents: a collection was written with a slash at its end, so that its contents go, not itself.
-    """
-    if entry.is_directory:
-        own = () if contents or not entry.path.name else (entry.path.name,)
-        return Landing(entry, local or Path(), own)
-    if local is None or into or local.is_dir():
-        return Landing(entry, local or Path(), (), entry.path.name)
-    return Landing(entry, local.parent, (), local.name)
+    path: RemotePath
+    base: Path
+    parts: tuple[str, ...]
+    name: str
+    recursive: bool = False
 
 
-def download(run: Run, landings: Sequence[Landing]) -> Summary:
+class Surplus(Protocol):
+    """Who looks, while a tree comes down, for what stands locally and not on the storage."""
+
+    def compare(self, landing: Landing, names: set[str]) -> None:
+        """A collection has been listed in full: these are its names."""
+
+
+def download(run: Run, landings: Iterable[Landing | Wanted], surplus: Surplus | None = None) -> Summary:
     """Download files and trees; gives the summary, in which each failure has its place."""
-    return run.execute(walk(landings, functools.partial(_expand, run), threads=WALKERS))
+    return run.execute(walk(landings, functools.partial(_expand, run, surplus), threads=WALKERS))
 
 
-def _expand(run: Run, landing: Landing) -> Iterator[Node[Landing] | Task]:
+Found = Iterator[Node[Landing | Wanted] | Task]
+
+
+def _expand(run: Run, surplus: Surplus | None, node: Landing | Wanted) -> Found:
     """The tasks of one file or collection; a collection that cannot be listed or made is one failure."""
     run.check_stop()
-    remote = landing.entry.path
+    remote, local = (
+        (node.path, node.base.joinpath(*node.parts, node.name))
+        if isinstance(node, Wanted)
+        else (node.entry.path, node.local)
+    )
     try:
-        with Folder.open(landing.base, landing.parts) as folder:
-            folder.sweep()
+        landing = _look_up(run, node) if isinstance(node, Wanted) else node
+        _make_ready(run, landing)
         if landing.entry.is_directory:
-            yield from _children(run, landing)
-        else:
+            yield from _children(run, surplus, landing)
+        elif run.rules.filters.takes(landing.inside):
             yield _task(run, landing)
     except CtadataError as error:
-        run.fail(error, remote)
+        error.path = error.path or str(remote)
+        run.fail(error, remote, local)
 
 
-def _children(run: Run, landing: Landing) -> Iterator[Node[Landing] | Task]:
-    for entry in run.store.list(landing.entry.path):
+def _look_up(run: Run, wanted: Wanted) -> Landing:
+    entry = run.store.info(wanted.path)
+    if not entry.is_directory:
+        return Landing(entry, wanted.base, wanted.parts, wanted.name, (entry.path.name,))
+    if not wanted.recursive:
+        raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=str(wanted.path))
+    return Landing(entry, wanted.base, (*wanted.parts, wanted.name) if wanted.name else wanted.parts)
+
+
+def _make_ready(run: Run, landing: Landing) -> None:
+    """Make a collection's folder, where it is meant for itself, and clear the folder of what dead runs have left."""
+    rules = run.rules
+    make = landing.entry.is_directory and not rules.dry_run and rules.filters.takes_directory(landing.inside)
+    folder = Folder.open(landing.base, landing.parts) if make else find_folder(landing.base, landing.parts)
+    if folder is not None:
+        with folder:
+            if not rules.dry_run:
+                folder.sweep()
+
+
+def _children(run: Run, surplus: Surplus | None, landing: Landing) -> Found:
+    filters, names = run.rules.filters, set[str]()
+    for entry in entries_of(run, landing.entry.path):
+        name = entry.path.name
         if entry.path.is_temporary:
             continue
-        if entry.is_directory:
-            yield Node(Landing(entry, landing.base, (*landing.parts, entry.path.name)))
-        else:
-            yield _task(run, Landing(entry, landing.base, landing.parts, entry.path.name))
+        if surplus:
+            names.add(name)
+        inside = (*landing.inside, name)
+        if not entry.is_directory:
+            if filters.takes(inside):
+                yield _task(run, Landing(entry, landing.base, landing.parts, name, inside))
+        elif filters.enters(inside):
+            yield Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside))
+    if surplus:
+        surplus.compare(landing, names)
+
+
+def entries_of(run: Run, path: RemotePath) -> Iterator[Entry]:
+    """The entries of a collection; one that lists as empty is asked once more, and counted.
+
+    A dCache door lists a collection that may not be read, or whose listing fails inside, as an empty one.
+    """
+    for _ in range(2):
+        empty = True
+        for entry in run.store.list(path):
+            empty = False
+            yield entry
+        if not empty:
+            return
+    run.summary.add_empty()
 
 
 def _task(run: Run, landing: Landing) -> Task:
-    local = landing.base.joinpath(*landing.parts, landing.name)
-    return Task(landing.entry.path, local, functools.partial(_fetch, run, landing))
+    return Task(landing.entry.path, landing.local, functools.partial(_fetch, run, landing))
 
 
 def _fetch(run: Run, landing: Landing) -> Outcome:
+    if run.rules.dry_run or run.rules.update:
+        outcome = _foretell(run, landing)
+        if run.rules.dry_run or outcome.state is State.SKIPPED:
+            return outcome
     with Folder.open(landing.base, landing.parts) as folder:
-        return fetch_file(run, landing.entry, folder, local_name(landing.name))
+        return _with_version(fetch_file(run, landing.entry, folder, local_name(landing.name)), landing.entry)
 
 
-def listing(store: Store, path: RemotePath, *, threads: int = WALKERS) -> Iterator[Entry]:
-    """Every entry below a collection, our temporaries left out; raises what the store raises."""
+def _foretell(run: Run, landing: Landing) -> Outcome:
+    """What a download would end with; nothing is made or changed."""
+    entry, name = landing.entry, local_name(landing.name)
+    found = None
+    folder = find_folder(landing.base, landing.parts)
+    if folder is not None:
+        with folder:
+            found = folder.look(name)
+    if run.rules.update and found is not None and is_newer(found.st_mtime, entry.mtime):
+        return Outcome(State.SKIPPED, entry.path, landing.local, entry.size or 0, why=NEWER)
+    state, why = STATES.get(plan_download(entry, landing.local, found, run.rules), (State.DONE, ""))
+    return _with_version(Outcome(state, entry.path, landing.local, entry.size or 0, why=why), entry)
+
+
+def _with_version(outcome: Outcome, entry: Entry) -> Outcome:
+    """The outcome with what the listing knows of the version, where nothing better is known."""
+    digest = outcome.digest or (digest_in(entry) if outcome.state is State.SKIPPED else "")
+    return dataclasses.replace(outcome, etag=outcome.etag or entry.etag, digest=digest)
+
+
+def children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
+    """The entries directly below a collection that are meant, our temporaries left out."""
+    for entry in store.list(path):
+        inside = (entry.path.name,)
+        if not entry.path.is_temporary and (
+            filters.takes_directory(inside) if entry.is_directory else filters.takes(inside)
+        ):
+            yield entry
+
+
+def listing(
+    store: Store,
+    path: RemotePath,
+    *,
+    threads: int = WALKERS,
+    filters: Filters = Filters(),  # noqa: B008  (frozen)
+) -> Iterator[Entry]:
+    """Every entry below a collection that is meant, our temporaries left out; raises what the store raises."""
 
     def expand(node: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
         for entry in store.list(node):
-            if not entry.path.is_temporary:
+            inside = entry.path.relative_to(path)
+            if entry.path.is_temporary:
+                continue
+            if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
                 yield entry
-                if entry.is_directory:
-                    yield Node(entry.path)
+            if entry.is_directory and filters.enters(inside):
+                yield Node(entry.path)
 
     return walk([path], expand, threads=threads)

@@ -5,6 +5,7 @@ Names match as in `ctadata.transfer.filters`; `**` at the end stands for all fil
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ class _Quest:
 
     base: RemotePath
     names: tuple[str, ...]
+
+
+def matching(store: Store, path: RemotePath, *, threads: int) -> list[Entry]:
+    """The entry that is spelled so, else those that match; raises what the store raises, but never NotFound."""
+    with contextlib.suppress(NotFound):
+        return [store.info(path)]
+    return glob(store, path, threads=threads)
 
 
 def glob(store: Store, pattern: RemotePath, *, threads: int) -> list[Entry]:

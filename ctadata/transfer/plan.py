@@ -2,13 +2,14 @@
 
 Equal is: same size and same mtime (within a second), or same size and same checksum, where the listing has one. To a
 store that does not keep the mtime of an upload, same size and a remote file that is not older than the local one.
+`Rules.compare` can ask for less or for more.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from ctadata.entries import Entry
 from ctadata.errors import LocalError
 from ctadata.paths import printable
 from ctadata.stores.base import Features
+from ctadata.transfer.filters import Filters
 from ctadata.transfer.verify import digest_of
+
+NEWER = "newer there"
+"""Why a file is skipped that is newer where it would be replaced."""
 
 
 class Step(StrEnum):
@@ -29,6 +34,14 @@ class Step(StrEnum):
     KEEP = "keep"
 
 
+class Compare(StrEnum):
+    """By what two files of one name count as equal."""
+
+    USUAL = "usual"
+    SIZE = "size"
+    CHECKSUM = "checksum"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What holds for a whole run.
@@ -36,11 +49,20 @@ class Rules:
     no_clobber:   a file that is there and differs stays, and is told of.
     follow_links: for uploads: links to directories are followed too.
     jobs:         files moved at a time.
+    filters:      what of a tree is meant.
+    dry_run:      everything is decided and told, nothing is changed.
+    compare:      USUAL, as above; SIZE: the size alone; CHECKSUM: size and checksum of the listing, never the time,
+                  and a file whose checksum is not known counts as different.
+    update:       a file that is newer where it would be replaced stays.
     """
 
     no_clobber: bool = False
     follow_links: bool = False
     jobs: int = 8
+    filters: Filters = field(default_factory=Filters)
+    dry_run: bool = False
+    compare: Compare = Compare.USUAL
+    update: bool = False
 
 
 def plan_download(entry: Entry, local: Path, found: os.stat_result | None, rules: Rules) -> Step:
@@ -50,19 +72,33 @@ def plan_download(entry: Entry, local: Path, found: os.stat_result | None, rules
     if not stat.S_ISREG(found.st_mode):
         what = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         raise LocalError(f"local: it is {what} already", path=printable(str(local)))
-    if _same_version(entry, found) or same_content(entry, local, found.st_size):
+    if _equal(entry, local, found, rules, same_age=_same_version(entry, found)):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
 
-def plan_upload(local: Path, found: os.stat_result, entry: Entry | None, features: Features, rules: Rules) -> Step:
-    """Decide on the upload of `local` over `entry` (None: nothing is there)."""
+def plan_upload(
+    local: Path | int, found: os.stat_result, entry: Entry | None, features: Features, rules: Rules
+) -> Step:
+    """Decide on the upload of `local` (a path or an open file) over `entry` (None: nothing is there)."""
     if entry is None:
         return Step.CREATE
     same_age = _same_version if features.keeps_mtime else _not_older
-    if same_age(entry, found) or same_content(entry, local, found.st_size):
+    if _equal(entry, local, found, rules, same_age=same_age(entry, found)):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
+
+
+def _equal(entry: Entry, local: Path | int, found: os.stat_result, rules: Rules, *, same_age: bool) -> bool:
+    if rules.compare is Compare.SIZE:
+        return entry.size == found.st_size
+    usual = rules.compare is Compare.USUAL
+    return (usual and same_age) or same_content(entry, local, found.st_size)
+
+
+def is_newer(receiver: float | None, sender: float | None) -> bool:
+    """Whether the receiver's mtime lies more than a second after the sender's; not where one is not known."""
+    return receiver is not None and sender is not None and receiver > sender + 1
 
 
 def _same_version(entry: Entry, found: os.stat_result) -> bool:
@@ -73,10 +109,17 @@ def _not_older(entry: Entry, found: os.stat_result) -> bool:
     return entry.size == found.st_size and entry.mtime is not None and entry.mtime >= found.st_mtime
 
 
-def same_content(entry: Entry, local: Path, size: int) -> bool:
+def same_content(entry: Entry, local: Path | int, size: int) -> bool:
     """Whether the local file has the size and a checksum of the entry; False where the entry has no checksum."""
     known = strongest(entry.checksums)
     if entry.size != size or known is None:
         return False
     algorithm, digest = known
     return digest_of(local, algorithm) == digest
+
+
+def digest_in(entry: Entry) -> str:
+    """A digest of the listing as outcomes have it, `adler32:5ae07809`; empty where there is none."""
+    if "adler32" in entry.checksums:
+        return f"adler32:{entry.checksums['adler32']}"
+    return ":".join(strongest(entry.checksums) or ())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ class State(StrEnum):
     SKIPPED = "skipped"
     KEPT = "kept"
     PASSED = "passed"
+    DELETED = "deleted"
     FAILED = "failed"
 
 
@@ -28,12 +30,16 @@ class Outcome:
     """How the work on one name ended.
 
     state:   DONE (moved and verified), SKIPPED (equal already), KEPT (it differs, and `no_clobber` keeps it),
-             PASSED (nothing that can be copied: a socket, a dangling link), FAILED.
+             PASSED (nothing that can be copied: a socket, a dangling link), DELETED, FAILED. A dry run tells what
+             the run would end with.
     remote:  the remote side.    local: the local side; None where there is none (a name that cannot be local).
     size:    bytes of the file.  seconds: how long it took.
     verified: what was compared, as `size, adler32`; empty where nothing moved.
     why:     for SKIPPED, KEPT, PASSED: the reason in words.
     error:   for FAILED.
+    digest:  of the content, `adler32:5ae07809`; empty where it is not known.
+    etag:    of the version on the storage, quotes included; None where it is not known.
+    retries: how often it was begun again.
     """
 
     state: State
@@ -44,6 +50,9 @@ class Outcome:
     verified: str = ""
     why: str = ""
     error: CtadataError | None = None
+    digest: str = ""
+    etag: str | None = None
+    retries: int = 0
 
 
 class Reporter(Protocol):
@@ -72,30 +81,77 @@ class Silent:
         """Nothing."""
 
 
+class Telling:
+    """A reporter that also hands each outcome to `tell`, one at a time; `tell` raises nothing."""
+
+    def __init__(self, inner: Reporter, tell: Callable[[Outcome], None]) -> None:
+        """Everything goes to `inner` too."""
+        self._inner = inner
+        self._tell = tell
+        self._lock = threading.Lock()
+
+    def planned(self, files: int, size: int) -> None:
+        """So many more."""
+        self._inner.planned(files, size)
+
+    def moved(self, name: str, size: int) -> None:
+        """Bytes went by."""
+        self._inner.moved(name, size)
+
+    def ended(self, outcome: Outcome) -> None:
+        """One more has ended."""
+        self._inner.ended(outcome)
+        with self._lock:
+            self._tell(outcome)
+
+
 @dataclass(slots=True)
 class Summary:
-    """The counts of a run, and each failure; constant memory but for failures, kept and passed names."""
+    """The counts of a run, and each failure; constant memory but for failures, kept and passed names.
+
+    skips:   how many were skipped, by the reason.
+    empty:   collections that listed as empty, twice; a door lists those that may not be read in the same way.
+    remarks: what else is to be told at the end, in sentences.
+    """
 
     done: int = 0
-    skipped: int = 0
     size: int = 0
+    deleted: int = 0
+    empty: int = 0
+    skips: Counter[str] = field(default_factory=Counter)
     kept: list[Outcome] = field(default_factory=list)
     passed: list[Outcome] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def skipped(self) -> int:
+        """How many were skipped, for whatever reason."""
+        return self.skips.total()
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome; any thread."""
         with self._lock:
-            if outcome.state is State.DONE:
-                self.done += 1
-                self.size += outcome.size
-            elif outcome.state is State.SKIPPED:
-                self.skipped += 1
-            else:
-                {State.KEPT: self.kept, State.PASSED: self.passed, State.FAILED: self.failed}[outcome.state].append(
-                    outcome
-                )
+            match outcome.state:
+                case State.DONE:
+                    self.done += 1
+                    self.size += outcome.size
+                case State.SKIPPED:
+                    self.skips[outcome.why] += 1
+                case State.DELETED:
+                    self.deleted += 1
+                case State.KEPT:
+                    self.kept.append(outcome)
+                case State.PASSED:
+                    self.passed.append(outcome)
+                case State.FAILED:
+                    self.failed.append(outcome)
+
+    def add_empty(self) -> None:
+        """Count a collection that listed as empty; any thread."""
+        with self._lock:
+            self.empty += 1
 
     @property
     def errors(self) -> Sequence[CtadataError]:
@@ -106,6 +162,6 @@ class Summary:
     def exit_code(self) -> int:
         """0; 6 where some files were done and some failed; else the first failure's; 8 where a file was kept."""
         if self.failed:
-            anything = self.done or self.skipped
+            anything = self.done or self.skipped or self.deleted
             return PartialFailure(self.errors, [None] if anything else []).code
         return 8 if self.kept else 0

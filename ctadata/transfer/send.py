@@ -1,12 +1,14 @@
 """One file up: to a hidden temporary name, verified there, then moved to its own name.
 
 The old file stays until the move. Only a store whose own upload appears whole or not at all (`atomic_put`) is
-given the final name at once.
+given the final name at once; and one that does not let this token move, where the name is new: nothing is overwritten.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import os
 import stat
 import time
@@ -19,9 +21,12 @@ from ctadata.entries import Entry
 from ctadata.errors import (
     AlreadyExists,
     CtadataError,
+    Forbidden,
+    IntegrityError,
     LocalError,
     NotFound,
     ServerTrouble,
+    Stopped,
     TemporaryError,
     TimedOut,
 )
@@ -29,7 +34,7 @@ from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Written
 from ctadata.transfer import temporaries, verify
 from ctadata.transfer.fetch import STATES
-from ctadata.transfer.plan import Step, plan_upload
+from ctadata.transfer.plan import NEWER, Step, digest_in, is_newer, plan_upload
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
 
@@ -37,29 +42,59 @@ AGAIN = (*BROKEN_OFF, ServerTrouble)
 """An upload to a temporary name can always be tried anew; the HTTP client repeats no upload that a server refused."""
 
 
-def send_file(run: Run, local: Path, target: RemotePath, there: Entry | None) -> Outcome:
+@dataclass(slots=True)
+class Rights:
+    """What a run has found out about its token: until it is refused, everything is thought to be allowed.
+
+    reason: the server's words for the refusal.
+    """
+
+    move: bool = True
+    replace: bool = True
+    reason: str = ""
+
+
+def send_file(run: Run, rights: Rights, local: Path, target: RemotePath, there: Entry | None) -> Outcome:
     """Upload `local` as `target`, where the listing showed `there`, if the plan says so.
 
     Raises what the store raises, IntegrityError (also where the local file changes while it is read), LocalError.
     """
+    with open_file(local) as (fd, found):
+        return send_open(run, rights, fd, found, local, target, there)
+
+
+def send_open(
+    run: Run, rights: Rights, fd: int, found: os.stat_result, local: Path, target: RemotePath, there: Entry | None
+) -> Outcome:
+    """The same for a regular file that is open as `fd`; `local` is for words only."""
     began = time.monotonic()
-    with _open(local) as (fd, found):
-        if there is not None and there.is_directory:
-            raise AlreadyExists("it is a collection on the storage", path=str(target))
-        step = plan_upload(local, found, there, run.store.features, run.rules)
-        if step in STATES:
-            state, why = STATES[step]
-            return Outcome(state, target, local, found.st_size, why=why)
+    if there is not None and there.is_directory:
+        raise AlreadyExists("it is a collection on the storage", path=str(target))
+    step, upload = _decide(run, fd, found, there), None
+    if step in (Step.CREATE, Step.REPLACE) and not run.rules.dry_run:
         run.reporter.planned(1, found.st_size)
-        source = FileSource(run, str(target), fd, found)
-        upload = _Upload(run, local, target, source)
-        step = run.persist(lambda: upload.once(step), after=AGAIN)
-    state, why = STATES.get(step, (State.DONE, ""))
-    return Outcome(state, target, local, found.st_size, time.monotonic() - began, verified=upload.verified, why=why)
+        upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found))
+        step = run.persist(functools.partial(upload.once, step), after=AGAIN)
+    state, why = _ENDS.get(step, (State.DONE, ""))
+    outcome = Outcome(state, target, local, found.st_size, time.monotonic() - began, why=why)
+    if upload is not None and state is State.DONE:
+        return upload.vouch(outcome)
+    return outcome if there is None else dataclasses.replace(outcome, etag=there.etag, digest=digest_in(there))
+
+
+_ENDS = STATES | {None: (State.SKIPPED, NEWER)}
+
+
+def _decide(run: Run, fd: int, found: os.stat_result, there: Entry | None) -> Step | None:
+    """What the plan says; None where `update` leaves alone what is newer there."""
+    if run.rules.update and there is not None and is_newer(there.mtime, found.st_mtime):
+        return None
+    return plan_upload(fd, found, there, run.store.features, run.rules)
 
 
 @contextlib.contextmanager
-def _open(local: Path) -> Iterator[tuple[int, os.stat_result]]:
+def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
+    """Open a regular file, to be read; LocalError."""
     try:
         # a pipe would block for ever in open; it is told apart after it
         fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -117,40 +152,114 @@ class FileSource:
             raise LocalError("local: the file changed while it was read")
 
 
+class _MoveRefused(Exception):
+    """The server does not let this token give a temporary its name."""
+
+    def __init__(self, error: Forbidden, step: Step) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.step = step
+
+
 @dataclass(slots=True)
 class _Upload:
     run: Run
-    local: Path
+    rights: Rights
     target: RemotePath
     source: FileSource
     verified: str = ""
+    etag: str | None = None
+    tries: int = 0
+
+    def vouch(self, outcome: Outcome) -> Outcome:
+        """The outcome with what is known of the file that was sent."""
+        digest = f"{self.source.hasher.algorithm}:{self.source.hasher.hexdigest()}"
+        retries = max(0, self.tries - 1)
+        return dataclasses.replace(outcome, verified=self.verified, digest=digest, etag=self.etag, retries=retries)
 
     def once(self, step: Step) -> Step:
         """One try, from the first byte to the final name."""
+        self.tries += 1
         self.source.rewind()
         if self.run.store.features.atomic_put:
             return self._in_place(step)
+        if step is Step.REPLACE and not self.rights.replace:
+            raise self._may_not_replace()
+        if not self.rights.move:
+            return self._create(step)
         temporary = self.target.parent / temporaries.new_name()
         try:
-            written = self.run.store.write(temporary, self.source)
-            self._verify(temporary, written)
+            self._write(temporary)
             return self._move(temporary, step)
+        except _MoveRefused as refusal:
+            self._learn(temporary, refusal)
         except BaseException as error:
             self.run.discard(temporary)
             if isinstance(error, CtadataError):
                 error.path = str(self.target)  # the temporary name means nothing to the user
             raise
+        self.source.rewind()
+        return self._create(step)
+
+    def _write(self, path: RemotePath, *, new: bool = False) -> None:
+        written = self.run.store.write(path, self.source, new=new)
+        self._verify(path, written)
+        self.etag = written.etag
+
+    def _learn(self, temporary: RemotePath, refusal: _MoveRefused) -> None:
+        """A token that may create, and not move: told once; Forbidden where only a move would help."""
+        try:
+            self.run.store.delete(temporary)
+        except Stopped:
+            self.run.discard(temporary)
+            raise
+        except CtadataError:
+            self.run.summary.remarks.append(f"{temporary} is left there: you may not delete it")
+        self.rights.reason = refusal.error.what
+        if refusal.step is Step.REPLACE:
+            self.rights.replace = False
+            raise self._may_not_replace() from refusal.error
+        if self.rights.move:
+            self.rights.move = self.rights.replace = False
+            self.run.summary.remarks.append(
+                f"you may create files and not rename them ({refusal.error.what}): "
+                "new files got their names at once, those that exist stay"
+            )
+
+    def _may_not_replace(self) -> Forbidden:
+        return Forbidden(
+            f"you may create files and not replace them: {self.rights.reason}",
+            hint="use a new name, or a token that may modify",
+            path=str(self.target),
+        )
+
+    def _create(self, step: Step) -> Step:
+        """Under its own name at once, which has to be new; what broke off under it before cannot be mended."""
+        if step is Step.REPLACE:
+            raise self._may_not_replace()
+        try:
+            self._write(self.target, new=True)
+        except AlreadyExists as error:
+            if (step := self._look_again(step)) in STATES:
+                return step
+            if self.tries > 1:
+                raise IntegrityError(
+                    "an upload broke off, and what is there of it may not be replaced",
+                    hint="have it deleted, or give the file another name",
+                    path=str(self.target),
+                ) from error
+            raise self._may_not_replace() from error
+        return step
 
     def _in_place(self, step: Step) -> Step:
         while True:
             try:
-                written = self.run.store.write(self.target, self.source, new=step is Step.CREATE)
+                self._write(self.target, new=step is Step.CREATE)
             except AlreadyExists:
                 if (step := self._look_again(step)) in STATES:
                     return step
                 self.source.rewind()
             else:
-                self._verify(self.target, written)
                 return step
 
     def _verify(self, path: RemotePath, written: Written) -> None:
@@ -169,6 +278,8 @@ class _Upload:
                 if (step := self._look_again(step)) in STATES:
                     self.run.store.delete(temporary)
                     return step
+            except Forbidden as error:
+                raise _MoveRefused(error, step) from error
             except (TemporaryError, TimedOut):
                 if not self._moved_after_all(temporary):
                     raise
@@ -183,7 +294,7 @@ class _Upload:
         there = self.run.store.info(self.target)
         if there.is_directory:
             raise AlreadyExists("it is a collection on the storage", path=str(self.target))
-        return plan_upload(self.local, self.source.found, there, self.run.store.features, self.run.rules)
+        return plan_upload(self.source.fd, self.source.found, there, self.run.store.features, self.run.rules)
 
     def _moved_after_all(self, temporary: RemotePath) -> bool:
         """Whether the move happened although its answer was lost."""

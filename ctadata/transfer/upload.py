@@ -6,19 +6,20 @@ import contextlib
 import functools
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, CtadataError, NotFound
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer import temporaries
 from ctadata.transfer.download import WALKERS
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.send import send_file
+from ctadata.transfer.send import Rights, send_file
 from ctadata.transfer.walk import Node, walk
 
 
@@ -30,33 +31,49 @@ class Departure:
     tree:   the local directory whose contents go there, or None where `files` are named one by one.
     files:  local file and the name it gets.
     above:  (device, inode) of the directories walked through, so that links never lead round in a circle.
+    inside: the names from the top of the tree, which filters are about; a file that was named has its own alone.
     """
 
     target: RemotePath
     tree: Path | None = None
     files: tuple[tuple[Path, str], ...] = ()
     above: frozenset[tuple[int, int]] = frozenset()
+    inside: tuple[str, ...] = ()
 
 
-def upload(run: Run, departures: Sequence[Departure]) -> Summary:
+class Surplus(Protocol):
+    """Who looks, while a tree goes up, for what stands on the storage and not here."""
+
+    def compare(self, departure: Departure, others: list[Entry]) -> None:
+        """The collection has been listed in full: its entries whose names the directory has not."""
+
+
+def upload(run: Run, departures: Iterable[Departure], surplus: Surplus | None = None) -> Summary:
     """Upload files and trees; gives the summary, in which each failure has its place."""
-    return run.execute(walk(departures, functools.partial(_expand, run), threads=WALKERS))
+    expand = functools.partial(_expand, run, surplus, Rights())
+    return run.execute(walk(departures, expand, threads=WALKERS))
 
 
-def _expand(run: Run, departure: Departure) -> Iterator[Node[Departure] | Task]:
+def _expand(
+    run: Run, surplus: Surplus | None, rights: Rights, departure: Departure
+) -> Iterator[Node[Departure] | Task]:
     run.check_stop()
     try:
-        folders, files = _read(run, departure) if departure.tree else ([], list(departure.files))
+        here = _read(run, departure) if departure.tree else _named(run, departure)
         above = departure.above | {_identity(departure.tree)} if departure.tree else departure.above
-        there = _look(run, departure.target, {name for _, name in (*files, *folders)})
+        others: list[Entry] | None = [] if surplus else None
+        there = _look(run, departure, here, others)
+        if surplus and others is not None:
+            surplus.compare(departure, others)
     except CtadataError as error:
         run.fail(error, departure.target, departure.tree)
         return
-    for local, name in files:
+    for local, name in here.files:
         target = departure.target / name
-        yield Task(target, local, functools.partial(send_file, run, local, target, there.get(name)))
-    for local, name in folders:
-        yield from _descend(run, Departure(departure.target / name, local, above=above), there.get(name))
+        yield Task(target, local, functools.partial(send_file, run, rights, local, target, there.get(name)))
+    for local, name in here.folders:
+        below = Departure(departure.target / name, local, above=above, inside=(*departure.inside, name))
+        yield from _descend(run, below, there.get(name))
 
 
 def _descend(run: Run, departure: Departure, there: Entry | None) -> Iterator[Node[Departure]]:
@@ -76,22 +93,45 @@ def _identity(directory: Path) -> tuple[int, int]:
 Named = list[tuple[Path, str]]
 
 
-def _read(run: Run, departure: Departure) -> tuple[Named, Named]:
+@dataclass(slots=True)
+class _Here:
+    """What goes from one directory; `names` are all it has, also those that do not go."""
+
+    folders: Named = field(default_factory=list)
+    files: Named = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+
+
+def _named(run: Run, departure: Departure) -> _Here:
+    return _Here(files=[file for file in departure.files if run.rules.filters.takes((file[1],))])
+
+
+def _read(run: Run, departure: Departure) -> _Here:
     """The subdirectories and the files of a local directory; what cannot be copied is told of."""
-    tree = departure.tree or Path()
-    folders: Named = []
-    files: Named = []
+    tree, here = departure.tree or Path(), _Here()
     with local_words(tree), os.scandir(tree) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
+            here.names.add(entry.name)
+            if not _is_meant(run, entry, departure):
+                continue
             local = tree / entry.name
             why = _why_not(run, entry, departure)
             if why:
                 run.end(Outcome(State.PASSED, departure.target, local, why=why))
             elif entry.is_dir():
-                folders.append((local, entry.name))
+                here.folders.append((local, entry.name))
             elif not entry.name.startswith(MARK):
-                files.append((local, entry.name))
-    return folders, files
+                here.files.append((local, entry.name))
+    return here
+
+
+def _is_meant(run: Run, entry: os.DirEntry[str], departure: Departure) -> bool:
+    inside = (*departure.inside, entry.name)
+    try:
+        is_directory = entry.is_dir()
+    except OSError:
+        is_directory = False
+    return run.rules.filters.enters(inside) if is_directory else run.rules.filters.takes(inside)
 
 
 def _why_not(run: Run, entry: os.DirEntry[str], departure: Departure) -> str:
@@ -115,16 +155,53 @@ def _why_not(run: Run, entry: os.DirEntry[str], departure: Departure) -> str:
     return "" if stat.S_ISREG(found.st_mode) else "not a regular file"
 
 
-def _look(run: Run, collection: RemotePath, names: set[str]) -> Mapping[str, Entry]:
-    """What stands under `names` in the collection, which is made where it is missing; clears it of dead uploads."""
+def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | None) -> Mapping[str, Entry]:
+    """What stands in the collection under the names that go there; clears it of dead uploads.
+
+    A collection that is missing is made, where it is meant for itself or something goes there.
+    others: takes the entries of other names, our temporaries left out.
+    """
+    names = {name for _, name in (*here.files, *here.folders)}
     found: dict[str, Entry] = {}
     try:
-        for entry in run.store.list(collection):
+        for entry in run.store.list(departure.target):
             if entry.path.name in names:
                 found[entry.path.name] = entry
-            elif entry.path.is_temporary and temporaries.is_dead(entry):
-                with contextlib.suppress(CtadataError):
-                    run.store.delete(entry.path)
+            elif entry.path.is_temporary:
+                _clear(run, entry)
+            elif others is not None and entry.path.name not in here.names:
+                others.append(entry)
     except NotFound:
-        run.store.mkdir(collection)
+        meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
+        if (meant or here.files) and not run.rules.dry_run:
+            run.store.mkdir(departure.target)
+    except Forbidden:
+        if others is not None:
+            raise
+        return _look_one_by_one(run, departure.target, names)
+    return found
+
+
+def _clear(run: Run, entry: Entry) -> None:
+    if not run.rules.dry_run and temporaries.is_dead(entry):
+        with contextlib.suppress(CtadataError):
+            run.store.delete(entry.path)
+
+
+def _look_one_by_one(run: Run, collection: RemotePath, names: set[str]) -> Mapping[str, Entry]:
+    """The same for a token that may not list, as WLCG's storage.create: dCache then tells of files, not of collections.
+
+    What it does not tell of is taken for new, and as such never overwritten.
+    """
+    found: dict[str, Entry] = {}
+    try:
+        with contextlib.suppress(Forbidden):
+            run.store.info(collection)
+    except NotFound:
+        if not run.rules.dry_run:
+            run.store.mkdir(collection)
+        return found
+    for name in names:
+        with contextlib.suppress(NotFound, Forbidden):
+            found[name] = run.store.info(collection / name)
     return found

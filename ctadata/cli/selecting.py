@@ -1,0 +1,86 @@
+"""Options that say what is meant and how it is told: filters, lists of names, dry runs, receipts."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from ctadata.cli.options import Common
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.transfer.receipt import Record
+
+Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories, with all they hold.")]
+FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Links to directories too; loops never.")]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="PATTERN", help="Only what matches ('*.h5', 'run_*/log/', '**/a'); repeatable."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="PATTERN", help="Not what matches, included or not; repeatable."),
+]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option("--files-from", metavar="FILE", help="The paths that FILE lists, one a line; - is standard input."),
+]
+Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end in NUL, not in a new line.")]
+DryRun = Annotated[
+    bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what would be done, and change nothing.")
+]
+Receipt = Annotated[
+    Path | None,
+    typer.Option("--receipt", metavar="FILE", help="Add a line of JSON about each file to FILE."),
+]
+RetryFailed = Annotated[
+    Path | None,
+    typer.Option("--retry-failed", metavar="RECEIPT", help="Do again what a receipt says has failed, or is missing."),
+]
+
+
+def names_in(file: str, *, null: bool) -> Iterator[str]:
+    """The names that a file lists, `-`: standard input; UsageError where it cannot be read."""
+    separator = b"\0" if null else b"\n"
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
+            for name in _split(lines, separator):
+                if name:
+                    yield name.decode(errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"the list of files cannot be read: {error.strerror}", path=file) from error
+
+
+def _split(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
+    if separator == b"\n":
+        yield from (line.rstrip(b"\r\n") for line in stream)
+        return
+    rest = b""
+    while block := stream.read(1 << 16):
+        *whole, rest = (rest + block).split(separator)
+        yield from whole
+    yield rest
+
+
+def records_of(common: Common, receipt: Path) -> list[Record]:
+    """The lines of a receipt; their profile becomes the one in use. UsageError."""
+    from ctadata.transfer.receipt import read_receipt
+
+    records = read_receipt(receipt)
+    profiles = {record.profile for record in records}
+    if common.profile is None and len(profiles) == 1:
+        [common.profile] = profiles
+    if profiles != {common.profile}:
+        raise UsageError(f"it is a receipt of the profile {' and '.join(sorted(profiles))}", path=str(receipt))
+    return records
+
+
+def missing(usage: str) -> UsageError:
+    """What is said where an argument is missing."""
+    verb = usage.partition(" ")[0]
+    return UsageError(f"{verb}: an argument is missing, as in: {usage}", hint=f"see cta-data-direct {verb} --help")

@@ -1,0 +1,85 @@
+"""Audits: are the files of a receipt still what they were, here or on the storage?"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+
+from ctadata.errors import CtadataError, IntegrityError, NotFound
+from ctadata.paths import printable
+from ctadata.transfer import verify
+from ctadata.transfer.part import local_words
+from ctadata.transfer.receipt import Record
+from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.run import Run, Task
+
+_Check = Callable[[Run, Record], str]
+
+CLAIMED = (State.DONE, State.SKIPPED, State.FAILED)
+"""The states of records that an audit looks at; a file that failed then fails again, with the words of then."""
+
+
+def audit(run: Run, records: Iterable[Record], *, remote: bool) -> Summary:
+    """Check files, here or on the storage; in the summary DONE is right, FAILED is missing or different."""
+    check = _check_remote if remote else _check_local
+    claimed = (record for record in records if record.state in CLAIMED)
+    return run.execute(
+        Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in claimed
+    )
+
+
+def _check(run: Run, record: Record, check: _Check) -> Outcome:
+    began = time.monotonic()
+    if record.state is State.FAILED:
+        raise CtadataError(f"the run failed on it: {record.error}")
+    run.reporter.planned(1, record.size)
+    verified = check(run, record)
+    seconds = time.monotonic() - began
+    return Outcome(
+        State.DONE, record.path, record.local, record.size, seconds,
+        verified=verified, digest=record.digest, etag=record.etag,
+    )  # fmt: skip
+
+
+def _check_local(run: Run, record: Record) -> str:
+    """What was compared; IntegrityError, NotFound, LocalError."""
+    path = printable(str(record.local))
+    if record.local is None:
+        return ""
+    with local_words(path):
+        try:
+            found = os.stat(record.local)  # noqa: PTH116
+        except FileNotFoundError:
+            raise NotFound("local: it is not there any more", path=path) from None
+    if not stat.S_ISREG(found.st_mode):
+        raise IntegrityError("local: it is no file any more", path=path)
+    algorithm, _, digest = record.digest.partition(":")
+    try:
+        verify.check_size(found.st_size, record.size)
+        if not digest:
+            return "size"
+        verify.check_digest(algorithm, verify.digest_of(record.local, algorithm), {algorithm: digest})
+    except IntegrityError as error:
+        error.path = path
+        raise
+    run.reporter.moved(str(record.path), record.size)
+    return f"size, {algorithm}"
+
+
+def _check_remote(run: Run, record: Record) -> str:
+    """What was compared; IntegrityError, NotFound and what the store raises."""
+    entry = run.store.info(record.path)
+    if entry.is_directory:
+        raise IntegrityError("it is a directory now")
+    verify.check_size(entry.size or 0, record.size)
+    algorithm, _, digest = record.digest.partition(":")
+    known = entry.checksums if algorithm in entry.checksums else run.store.digests(record.path)
+    if digest and algorithm in known:
+        verify.check_digest(algorithm, known[algorithm], {algorithm: digest})
+        return f"size, {algorithm}"
+    if entry.etag and record.etag and entry.etag != record.etag:
+        raise IntegrityError("it is another version now: its tag has changed, and no checksum is known")
+    return "size, tag" if entry.etag and record.etag else "size"

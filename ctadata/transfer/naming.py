@@ -1,0 +1,126 @@
+"""What a person named, as landings and departures: the rules of cp and rsync about directories and slashes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ctadata.entries import Entry
+from ctadata.errors import NotFound, UsageError
+from ctadata.paths import RemotePath, printable
+from ctadata.transfer.download import Landing, Wanted
+from ctadata.transfer.receipt import Record
+from ctadata.transfer.upload import Departure
+
+
+def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Landing:
+    """Where `entry` goes, as cp and rsync users expect it.
+
+    local: what the user named, None for here.  into: it is a folder to put things in (a slash at its end, several
+    sources).  contents: a collection was written with a slash at its end, so that its contents go, not itself.
+    """
+    name = entry.path.name
+    if entry.is_directory:
+        return Landing(entry, local or Path(), () if contents or not name else (name,))
+    if local is None or into or local.is_dir():
+        return Landing(entry, local or Path(), (), name, (name,))
+    return Landing(entry, local.parent, (), local.name, (name,))
+
+
+def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool) -> list[Landing]:
+    """Where entries go, each with what was written for it; UsageError (no `recursive`, two for one name)."""
+    into = len(sources) > 1 or (local is not None and local.endswith("/"))
+    found = []
+    for source, entry in sources:
+        if entry.is_directory and not recursive:
+            raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=printable(source))
+        there = None if local is None else Path(local)
+        found.append(land(entry, there, into=into, contents=source.endswith("/")))
+    _refuse_twins([str(landing.local) for landing in found])
+    return found
+
+
+def listed_landings(base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool) -> Iterator[Wanted]:
+    """Where the paths of a list go, which start from `base`, each with its directories; UsageError."""
+    for name in names:
+        parts = RemotePath.parse(name).parts
+        if not parts:
+            raise UsageError("it is no path that can be fetched", path=printable(name))
+        yield Wanted(base.below(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
+
+
+def check_local(sources: Iterable[str], *, recursive: bool) -> None:
+    """NotFound; UsageError for a directory without `recursive`."""
+    for source in sources:
+        path = Path(source)
+        if path.is_dir():
+            if not recursive:
+                raise UsageError("it is a directory", hint="-r uploads it with all it holds", path=printable(source))
+        elif not os.path.lexists(path):
+            raise NotFound("no such local file", path=printable(source))
+
+
+def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[Departure]:
+    """What goes to `path`; UsageError where two sources would become one name.
+
+    into: it is a collection to put things in; else it is the name of the file that goes there.
+    """
+    trees = [
+        Departure(path if _is_contents(source) else path / Path(source).name, Path(source))
+        for source in sources
+        if Path(source).is_dir()
+    ]
+    files = [Path(source) for source in sources if not Path(source).is_dir()]
+    collection = path if into else path.parent
+    named = tuple((file, file.name if into else path.name) for file in files)
+    _refuse_twins([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
+    return [*trees, Departure(collection, files=named)] if files else trees
+
+
+def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iterator[Departure]:
+    """What goes to `path` of a list of files, which start from the directory `base`; UsageError.
+
+    Names of one directory that follow each other go together: the storage is then looked at once for all of them.
+    """
+    pairs = ((RemotePath.parse(name).parts, name) for name in names)
+    for above, group in itertools.groupby(pairs, key=lambda pair: pair[0][:-1]):
+        files = []
+        for parts, name in group:
+            if name.startswith("/") or not parts:
+                raise UsageError("a list of files has paths below the directory", path=printable(name))
+            files.append((Path(base, *parts), parts[-1]))
+        yield Departure(path.below(above), files=tuple(files))
+
+
+def landings_again(records: Iterable[Record]) -> Iterator[Wanted]:
+    """Where the files of a receipt go, from the root of this machine, and never through links that it did not know."""
+    for record in records:
+        if record.local is not None:
+            *above, name = record.local.parts[1:] or ("",)
+            yield Wanted(record.path, Path("/"), tuple(above), name, recursive=True)
+
+
+def departures_again(records: Iterable[Record]) -> Iterator[Departure]:
+    """What goes up again of a receipt; files of one collection that follow each other go together."""
+    with_local = ((record.path, record.local) for record in records if record.local is not None)
+    for collection, group in itertools.groupby(with_local, key=lambda pair: pair[0].parent):
+        pairs = list(group)
+        yield from (Departure(path, local) for path, local in pairs if local.is_dir())
+        files = tuple((local, path.name) for path, local in pairs if not local.is_dir())
+        if files:
+            yield Departure(collection, files=files)
+
+
+def _is_contents(source: str) -> bool:
+    """Whether the directory was written so that its contents are meant: `dir/`, `dir/.`, `.`, `..`."""
+    return source.rpartition("/")[2] in ("", ".", "..")
+
+
+def _refuse_twins(targets: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for target in targets:
+        if target in seen:
+            raise UsageError("two sources would become this one", path=printable(target))
+        seen.add(target)

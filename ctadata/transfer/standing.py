@@ -1,0 +1,73 @@
+"""What stands in a local folder already: looked at and deleted without making anything, and never through links.
+
+As in `ctadata.transfer.landing`, names below the folder that the user named are followed one directory at a time,
+relative to an open directory, with `O_NOFOLLOW`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ctadata.errors import LocalError
+from ctadata.paths import local_name, printable
+from ctadata.transfer.landing import Folder
+from ctadata.transfer.part import local_words
+
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def find_folder(base: Path, parts: Sequence[str] = ()) -> Folder | None:
+    """Open `base`, then each of `parts` below it; None where one of them is missing.
+
+    Raises LocalError: a name that no local file can bear, a link or a file in the way, no permission.
+    """
+    path, fd = base, _step(None, str(base), base)
+    for part in parts:
+        if fd is None:
+            return None
+        path = path / printable(part)
+        try:
+            below = _step(fd, local_name(part), path)
+        finally:
+            os.close(fd)
+        fd = below
+    return None if fd is None else Folder(path, fd)
+
+
+def _step(fd: int | None, name: str, path: Path) -> int | None:
+    """Open the directory `name`, below the open directory `fd` never through a link; None where nothing is there."""
+    with local_words(path):
+        try:
+            return os.open(name, _FLAGS if fd is None else _FLAGS | os.O_NOFOLLOW, dir_fd=fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            is_link = stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=fd is None).st_mode)
+    what = "a link, and files are not written through links" if is_link else "not a directory"
+    raise LocalError(f"local: it is {what}", path=printable(str(path)))
+
+
+def names_in(folder: Folder) -> Iterator[tuple[str, bool]]:
+    """Each name in a folder, and whether it is a directory (a link to one is not)."""
+    with local_words(folder.path), os.scandir(folder.fd) as entries:
+        for entry in entries:
+            yield entry.name, entry.is_dir(follow_symlinks=False)
+
+
+def remove(base: Path, parts: Sequence[str], name: str, *, directory: bool) -> None:
+    """Delete a file, a link or an empty directory; one that is gone already is no error. Raises LocalError."""
+    folder = find_folder(base, parts)
+    if folder is None:
+        return
+    with folder, local_words(folder.path / printable(name)), contextlib.suppress(FileNotFoundError):
+        if directory:
+            os.rmdir(name, dir_fd=folder.fd)
+        else:
+            os.unlink(name, dir_fd=folder.fd)

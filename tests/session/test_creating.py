@@ -1,0 +1,112 @@
+"""Uploads with a token that may create, but not move, replace, delete or list all it would like to."""
+
+import os
+from pathlib import Path
+
+import pytest
+from session.conftest import OpenSession
+
+from ctadata.errors import Forbidden
+from ctadata.sandbox import Sandbox, faults
+from ctadata.session import Session
+from ctadata.transfer import run as transfer_run
+
+HOME = "/lst/users/ada"
+NO = faults.Status(403, "No such right")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once."""
+    monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Path:
+    (tmp_path / "dir").mkdir()
+    for name in "abc":
+        (tmp_path / "dir" / name).write_bytes(name.encode() * 1000)
+    return tmp_path / "dir"
+
+
+def temporaries(box: Sandbox) -> list[str]:
+    return [name for name in box.files.tree(HOME) if ".ctadata-" in name]
+
+
+def refuse(box: Sandbox, *methods: str) -> None:
+    for method in methods:
+        box.faults.add("door", method, "*", NO)
+
+
+def test_without_the_right_to_move_new_files_get_their_names_at_once(
+    box: Sandbox, session: Session, local: Path
+) -> None:
+    refuse(box, "MOVE")
+    summary = session.put([f"{local}/"], "up", recursive=True, jobs=1)
+    assert ([str(e) for e in summary.errors], summary.done) == ([], 3)
+    assert box.files.tree(f"{HOME}/up") == [f"{HOME}/up/{name}" for name in "abc"]
+    assert [r for r in summary.remarks if "rename" in r and "No such right" in r]
+    direct = [
+        seen for seen in box.seen if seen.server == "door" and seen.method == "PUT" and "ctadata-" not in seen.target
+    ]
+    assert {seen.header("If-None-Match") for seen in direct} == {"*"}
+    assert len(direct) == 3
+    assert sum(seen.method == "MOVE" for seen in box.seen) == 1
+
+
+def test_nothing_is_overwritten_without_the_right_to_move(box: Sandbox, session: Session, local: Path) -> None:
+    box.files.put(f"{HOME}/up/b", b"theirs")
+    refuse(box, "MOVE")
+    summary = session.put([f"{local}/"], "up", recursive=True, jobs=1)
+    assert (summary.done, summary.exit_code) == (2, 6)
+    [error] = summary.errors
+    assert isinstance(error, Forbidden)
+    assert "No such right" in str(error)
+    assert box.files.read(f"{HOME}/up/b") == b"theirs"
+    assert temporaries(box) == []
+
+
+def test_a_name_that_is_taken_meanwhile_stays(box: Sandbox, session: Session, local: Path) -> None:
+    refuse(box, "MOVE")
+    session.put([str(local / "a")], "first")
+    box.faults.add("door", "PUT", f"{HOME}/up", faults.Status(412, "Precondition Failed"))
+    box.files.put(f"{HOME}/up", b"theirs")
+    os.utime(local / "b", (1, 1))
+    summary = session.put([str(local / "b")], "up")
+    assert summary.exit_code == Forbidden.exit_code
+    assert box.files.read(f"{HOME}/up") == b"theirs"
+
+
+def test_what_may_not_be_deleted_either_is_named(box: Sandbox, session: Session, local: Path) -> None:
+    refuse(box, "MOVE", "DELETE")
+    summary = session.put([str(local / "a")], "new")
+    assert summary.done == 1
+    assert box.files.read(f"{HOME}/new") == b"a" * 1000
+    [left] = temporaries(box)
+    assert [r for r in summary.remarks if left in r and "not delete" in r]
+
+
+def test_a_token_that_may_only_create_puts_new_files_and_leaves_others(
+    box: Sandbox, open_session: OpenSession, local: Path
+) -> None:
+    box.files.put(f"{HOME}/up/b", b"theirs")
+    scoped = {"scope": f"openid storage.create:{HOME}", "wlcg.ver": "1.0"}
+    session = open_session(token=box.token(**scoped))
+    summary = session.put([f"{local}/"], f"{HOME}/up", recursive=True, jobs=1)
+    assert ([o.remote.name for o in summary.failed], summary.done) == (["b"], 2)
+    assert isinstance(summary.errors[0], Forbidden)
+    assert box.files.read(f"{HOME}/up/b") == b"theirs"
+    assert box.files.read(f"{HOME}/up/c") == b"c" * 1000
+    again = session.put([str(local / "a"), str(local / "c")], f"{HOME}/up", jobs=1)
+    assert (again.skipped, again.failed) == (2, [])
+
+
+def test_an_upload_under_its_own_name_that_broke_off_is_never_taken_for_done(
+    box: Sandbox, session: Session, local: Path
+) -> None:
+    refuse(box, "MOVE", "DELETE")
+    session.put([str(local / "a")], "first")
+    box.faults.add("pool", "PUT", "*", faults.Cut(after=100))
+    summary = session.put([str(local / "b")], "new")
+    assert summary.done == 0
+    assert summary.exit_code != 0
