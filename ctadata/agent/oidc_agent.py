@@ -13,11 +13,13 @@ from pathlib import Path
 from threading import Event
 
 from ctadata.agent.lease import leased
-from ctadata.agent.oidc_child import Child, Home, delete, generate, load
+from ctadata.agent.oidc_child import Child, Home, generate, load, secrets_of
 from ctadata.agent.renewal import ChooseSecret, chosen_secret, is_newer, login_hint
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
+from ctadata.http.rest import Rest
 from ctadata.tokens.device import Show
+from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.kept import load_login, load_token, save_token
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.oidc_agent import access_token, is_answering, loaded_accounts
@@ -60,12 +62,18 @@ class Account:
         return self._fetch(0)
 
     def log_out(self) -> bool:
-        """End the login at the issuer, and forget the account; False where it is the user's own agent that has it."""
+        """End the login at the issuer, and forget the account; False where it is the user's own agent that has it.
+
+        LoginNeeded where it is over already, ConfigError, retryable errors: then the account stays.
+        """
         if self._users() is not None:
             return False
         if not self.exists:
             return True
-        delete(self._home, self._loaded(), self.name)
+        refresh_token, secret = secrets_of(self._home, self._loaded(), self.name)
+        if refresh_token is not None:
+            Issuer.discover(self._profile, Rest(ca=self._profile.ca), secret, self._now).revoke(refresh_token)
+        self.file.unlink(missing_ok=True)
         return True
 
     @property

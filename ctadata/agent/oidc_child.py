@@ -78,11 +78,11 @@ class Home:
 
 
 class Child:
-    """A running oidc-agent of ours."""
+    """A running oidc-agent of ours: its `home`, and its `socket`."""
 
     def __init__(self, home: Home) -> None:
         """Start it, and wait until it answers. ConfigError where it is not installed, TimedOut."""
-        self._home = home
+        self.home = home
         self._temporary: str | None = None
         self.socket = self._choose_socket()
         options = ("--console", "--no-autoreauthenticate", "--no-autoload", f"--socket-path={self.socket}")
@@ -99,7 +99,7 @@ class Child:
         write_private(home.said, str(self.socket))
 
     def _choose_socket(self) -> Path:
-        path = (self._home.folder / "agent.sock").absolute()
+        path = (self.home.folder / "agent.sock").absolute()
         if len(os.fsencode(path)) > LONGEST_SOCKET:
             self._temporary = tempfile.mkdtemp(prefix="ctadata-")
             path = Path(self._temporary) / "s"
@@ -123,7 +123,7 @@ class Child:
         except subprocess.TimeoutExpired:  # it waits for an issuer, and has no time-out
             self._process.kill()
             self._process.wait()
-        self._home.said.unlink(missing_ok=True)
+        self.home.said.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -148,9 +148,18 @@ def load(home: Home, socket: Path, account: str) -> None:
     _run(["oidc-add", f"--pw-file={home.password}", account], home, socket, account)
 
 
-def delete(home: Home, socket: Path, account: str) -> None:
-    """End an account's login at the issuer, and remove it. TemporaryError where the issuer cannot be asked."""
-    _run(["oidc-gen", "--delete", f"--pw-file={home.password}", "--confirm-no", account], home, socket, account)
+def secrets_of(home: Home, socket: Path, account: str) -> tuple[Secret | None, Secret | None]:
+    """What an account of ours is renewed with, so that it can be revoked, and its client's secret; None: it has none.
+
+    `oidc-gen --delete` would revoke it too, but removes the account also where that fails. TemporaryError, LoginNeeded.
+    """
+    told = _run(["oidc-gen", f"--print={account}", f"--pw-file={home.password}"], home, socket, account)
+    try:
+        found = json.loads(told)
+        refresh_token, client_secret = (found.get(key) for key in ("refresh_token", "client_secret"))
+    except (ValueError, AttributeError):
+        raise TemporaryError("oidc-gen printed no account") from None
+    return Secret(refresh_token) if refresh_token else None, Secret(client_secret) if client_secret else None
 
 
 def generate(
@@ -225,7 +234,8 @@ def _collect(process: subprocess.Popen[str], lines: list[str], show: Show) -> No
             address = code = ""
 
 
-def _run(argv: Sequence[str], home: Home, socket: Path, account: str) -> None:
+def _run(argv: Sequence[str], home: Home, socket: Path, account: str) -> str:
+    """Run one of the programs; what it prints, which may be secret."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
             [program(argv[0]), *argv[1:]],
@@ -239,6 +249,6 @@ def _run(argv: Sequence[str], home: Home, socket: Path, account: str) -> None:
             check=False,
         )
         if done.returncode == 0:
-            return
-        raise refused(done.stderr.strip().removeprefix("Error: ") or done.stdout, account)
+            return done.stdout
+        raise refused(done.stderr.strip().removeprefix("Error: ") or "no reason given", account)
     raise TimedOut(f"{argv[0]} does not end")

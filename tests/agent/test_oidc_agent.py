@@ -1,0 +1,247 @@
+"""Through oidc-agent itself, from Debian: our own child, the user's own, its accounts, its failures, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from threading import Event, Timer
+
+import pytest
+
+from ctadata.agent import control
+from ctadata.agent.login import obtain
+from ctadata.agent.logout import logout
+from ctadata.agent.oidc_agent import Account
+from ctadata.agent.oidc_child import Child, Home, environment, generate
+from ctadata.errors import ConfigError, LoginNeeded, Stopped, TemporaryError
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.issuer import CONNECT
+from ctadata.tokens.kept import load_login, load_token
+from ctadata.tokens.oidc_agent import access_token, ask, is_answering, loaded_accounts
+from ctadata.tokens.places import Places
+
+pytestmark = pytest.mark.full("oidc-agent")
+
+TOKEN = f"{CONNECT}/token"
+
+
+@pytest.fixture
+def box():
+    with Sandbox(approve=True, interval=1, token_lifetime=60) as box:
+        yield box
+
+
+@pytest.fixture
+def profile(box, profile_at):
+    return profile_at(box, token_source="oidc-agent")
+
+
+@pytest.fixture
+def home(places):
+    home = Home(places.oidc)
+    home.prepare()
+    return home
+
+
+def never(token):
+    return False
+
+
+def processes(name="oidc-agent", of=None):
+    """The programs of that name that run for a directory of accounts, without the children they fork themselves."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().strip() == name and str(of).encode() in (
+                process / "environ"
+            ).read_bytes():
+                found[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    return {pid for pid, parent in found.items() if parent not in found}
+
+
+class TestOurOwn:
+    def test_a_login_refreshes_and_a_logout(self, profile, places, box, shown, until):
+        token = obtain(profile, places, good=never, show=shown.append)
+        (login,) = shown
+        assert login.verification_uri == f"{box.issuer}/device"
+        assert len(login.user_code) == 9
+        assert token.claim("preferred_username") == "ada"
+        assert 50 < token.life_left(time.time()) <= 61
+        assert load_token(places, profile).reveal() == token.reveal()
+        assert load_login(places, profile) is None  # the refresh token is oidc-agent's
+        assert obtain(profile, places, good=never).reveal() != token.reveal()
+        assert len(shown) == 1
+        assert processes(of=places.oidc) == set()
+        account = Account(profile, places).file
+        assert account.exists()
+        assert logout(profile) == ""
+        assert not account.exists()
+        assert [seen.target for seen in box.seen].count(f"{CONNECT}/revoke") == 1
+
+    def test_an_agent(self, profile_at, shown, until):
+        with Sandbox(approve=True, interval=1, token_lifetime=6) as box:
+            profile = profile_at(box, token_source="oidc-agent")
+            places = Places.of(profile.name)
+            started = control.start(profile, show=shown.append)
+            assert started.storage == "oidc-agent"
+            assert started.login_place == str(places.oidc / "accounts" / "ctadata-sandbox")
+            seen = set()
+            until(lambda: seen.add(places.token.read_text()) or len(seen) >= 3)
+            (child,) = processes(of=places.oidc)
+            assert control.get_token(profile, min_life=0).reveal() == places.token.read_text()
+            assert obtain(profile, places, good=never).reveal() not in seen  # of the same oidc-agent: one login
+            assert processes(of=places.oidc) == {child}
+            os.kill(child, signal.SIGKILL)
+            later = places.token.read_text()
+            until(lambda: places.token.read_text() != later)  # a new one takes its place
+            assert control.stop(profile)
+            assert processes(of=places.oidc) == set()
+            assert control.start(profile, show=None).running  # nobody logs in again
+
+    def test_it_ends_with_an_agent_that_is_killed(self, profile, places, shown, until):
+        started = control.start(profile, show=shown.append)
+        os.kill(started.pid, signal.SIGKILL)
+        until(lambda: not processes(of=places.oidc))
+        assert control.start(profile, show=None).running
+
+    def test_a_refresh_token_that_rotates_is_on_disk(self, profile, places, box, shown):
+        """Another process, with another oidc-agent, can go on."""
+        obtain(profile, places, good=never, show=shown.append)
+        for _ in range(3):
+            assert obtain(profile, places, good=never)
+
+    def test_a_login_that_is_over(self, profile, places, box, shown):
+        """oidc-agent begins no login of its own: an answer at once, and the command to run."""
+        obtain(profile, places, good=never, show=shown.append)
+        box.revoke_sessions()
+        began = time.monotonic()
+        with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox"):
+            obtain(profile, places, good=never)
+        assert time.monotonic() - began < 20
+        assert obtain(profile, places, good=never, show=shown.append)
+        assert len(shown) == 2
+
+    def test_nobody_can_approve(self, profile, places, box):
+        with pytest.raises(LoginNeeded, match="there is no account ctadata-sandbox"):
+            obtain(profile, places, good=never)
+        assert box.seen == []
+
+    def test_a_denied_login(self, profile_at):
+        with Sandbox(interval=1) as box:
+            profile = profile_at(box, token_source="oidc-agent")
+            with pytest.raises(LoginNeeded, match="denied"):
+                obtain(profile, Places.of(profile.name), good=never, show=lambda login: box.deny(login.user_code))
+
+    def test_a_login_that_is_stopped(self, profile_at):
+        with Sandbox(interval=1) as box:
+            profile, stop = profile_at(box, token_source="oidc-agent"), Event()
+            places = Places.of(profile.name)
+            with pytest.raises(Stopped):
+                obtain(profile, places, good=never, show=lambda login: Timer(0.1, stop.set).start(), stop=stop)
+            assert processes(of=places.oidc) == set()
+            assert processes("oidc-gen", of=places.oidc) == set()
+
+    @pytest.mark.parametrize(
+        ("fault", "error"),
+        [
+            (faults.Status(503, "Busy", b'{"error": "temporarily_unavailable"}'), TemporaryError),
+            (faults.Status(503, "Busy", b"<html>"), TemporaryError),
+            (faults.Status(200, "OK", b"<html>portal</html>"), TemporaryError),
+            (faults.LostAnswer(reset=True), TemporaryError),
+            (faults.Status(401, "No", b'{"error": "invalid_client", "error_description": "gone"}'), ConfigError),
+        ],
+        ids=["503", "503 html", "portal", "reset", "client"],
+    )
+    def test_trouble_at_the_issuer(self, profile, places, box, shown, fault, error):
+        token = obtain(profile, places, good=never, show=shown.append)
+        box.faults.add("issuer", "POST", TOKEN, fault)
+        with pytest.raises(error):
+            obtain(profile, places, good=never, now=lambda: token.expires_at + 1)
+        assert places.token.read_text() == token.reveal()
+
+    def test_the_issuer_is_not_there(self, profile_at):
+        with Sandbox() as box:
+            profile = profile_at(box, token_source="oidc-agent")
+        with pytest.raises(TemporaryError, match="cannot reach the issuer"):
+            obtain(profile, Places.of(profile.name), good=never, show=lambda login: None)
+
+    def test_it_is_not_installed(self, profile, places, monkeypatch, tmp_path):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(ConfigError, match="oidc-agent is not installed"):
+            obtain(profile, places, good=never, show=lambda login: None)
+
+
+class TestSecrets:
+    def test_no_secret_in_arguments_and_no_file_for_others(self, profile, places, box, shown, monkeypatch, tmp_path):
+        """Every argument and variable of every program that is started; under umask 000."""
+        programs, said = tmp_path / "bin", tmp_path / "said"
+        programs.mkdir()
+        for name in ("oidc-agent", "oidc-gen", "oidc-add"):
+            spy = programs / name
+            lines = ["#!/bin/sh", f'printf "%s\\n" "$0" "$@" >>{said}', f"env >>{said}"]
+            spy.write_text("\n".join([*lines, f'exec {shutil.which(name)} "$@"', ""]))
+            spy.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        monkeypatch.setenv("CTADATA_CLIENT_SECRET", "client-secret-value")
+        before = os.umask(0)
+        try:
+            token = obtain(profile, places, good=never, show=shown.append)
+            obtain(profile, places, good=never)
+        finally:
+            os.umask(before)
+        home, said = Home(places.oidc), said.read_text()
+        assert "--no-autoreauthenticate" in said
+        assert "--no-autoload" in said
+        secrets = {home.password.read_text().strip(), token.reveal(), "client-secret-value"}
+        assert not [secret[:4] for secret in secrets if secret in said]
+        assert len(home.password.read_text().strip()) >= 48
+        assert f"--pw-file={home.password}" in said
+        assert home.password.is_absolute()
+        assert {path.stat().st_mode & 0o777 for path in places.oidc.rglob("*") if path.is_dir()} == {0o700}
+        assert {path.stat().st_mode & 0o777 for path in places.oidc.rglob("*") if path.is_file()} == {0o600}
+        assert not (places.oidc / "client.json").exists()
+
+
+class TestTheUsersOwn:
+    @pytest.fixture
+    def users(self, tmp_path, monkeypatch, places, profile):
+        """An oidc-agent that the user has started, with two accounts whose names resemble each other."""
+        home = Home(tmp_path / "users")
+        home.prepare()
+        child = Child(home)
+        for name in ("ctadata-sandbox-dev", "ctadata-sandbox"):
+            generate(profile, home, child.socket, name, None, lambda login: None, Event())
+        monkeypatch.setenv("OIDC_SOCK", str(child.socket))
+        yield child
+        child.close()
+
+    def test_is_used_where_it_has_the_account(self, users, profile, places, until):
+        assert set(loaded_accounts(users.socket)) == {"ctadata-sandbox-dev", "ctadata-sandbox"}
+        started = control.start(profile, show=None)
+        assert started.running
+        assert not (places.oidc / "accounts").exists()
+        assert control.stop(profile)
+        assert is_answering(users.socket)  # it is the user's: it lives on
+        assert logout(profile)
+        assert "ctadata-sandbox" in loaded_accounts(users.socket)
+
+    def test_an_account_is_matched_exactly(self, users, profile, places):
+        argv = ["oidc-add", "--remove", "ctadata-sandbox"]
+        subprocess.run(argv, env=environment(users.home, users.socket), check=True, capture_output=True)
+        with pytest.raises(LoginNeeded, match="no account ctadata-sandbox"):
+            obtain(profile, places, good=never)
+        with pytest.raises(LoginNeeded, match="not loaded"):
+            access_token(users.socket, "ctadata-sandbox", 0)
+
+    def test_what_it_answers(self, users):
+        assert ask(users.socket, {"request": "check"}, 5) == {"status": "success"}
+        token = access_token(users.socket, "ctadata-sandbox", 10)
+        assert token.expires_in == pytest.approx(token.claim("exp") - time.time(), abs=5)
+        assert json.loads(json.dumps(token.claim("preferred_username"))) == "ada"
