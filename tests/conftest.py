@@ -22,7 +22,7 @@ loopback.install()
 pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 
 # Fixtures of what does not come from PyPI:
-REAL_PARTS = {"apache", "keycloak", "provider", "curl", "davix", "oidc_agent", "rclone"}
+REAL_PARTS = {"apache", "keycloak", "provider", "curl", "davix", "oidc_agent", "rclone", "second_user"}
 FOREIGN = ("BEARER_TOKEN", "CTADATA_", "SSL_CERT_", "XDG_")  # variables of whoever runs the suite: these prefixes
 FOREIGN_NAMES = {
     *("ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
