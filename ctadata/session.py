@@ -28,7 +28,7 @@ from ctadata.tokens.person import home_user
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import naming
 from ctadata.transfer.audit import audit
-from ctadata.transfer.download import WALKERS, Landing, Wanted, children, download, listing
+from ctadata.transfer.download import WALKERS, Landing, Refused, Wanted, children, download, listing
 from ctadata.transfer.filters import Filters, is_pattern
 from ctadata.transfer.globs import matching
 from ctadata.transfer.pipes import pour_all, send_spooled, spooled
@@ -174,7 +174,7 @@ class Session:
         Raises before anything moves: UsageError (a collection without `recursive`, two sources for one name),
         NotFound, NothingMatched. What happens to single files is in the summary.
         """
-        landings: Iterable[Landing | Wanted]
+        landings: Iterable[Landing | Wanted | Refused]
         if listed is None:
             found = [(source, entry) for source in sources for entry in self.find(source)]
             landings = naming.landings(found, local, recursive=recursive)
@@ -203,7 +203,7 @@ class Session:
         """
         naming.check_local(local, recursive=recursive or listed is not None)
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
-        departures: Iterable[Departure]
+        departures: Iterable[Departure | Refused]
         if listed is None:
             into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
             only_trees = all(Path(source).is_dir() for source in local)

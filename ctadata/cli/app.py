@@ -19,6 +19,8 @@ from ctadata.cli.logout import logout
 from ctadata.cli.output import PROGRAM, data
 from ctadata.cli.put import notice, put
 from ctadata.cli.sandbox import sandbox
+from ctadata.cli.sync import sync
+from ctadata.cli.verify import verify
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -49,6 +51,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "get": get,
     "put": put,
+    "sync": sync,
+    "verify": verify,
     "agent-status": agent_status,
     "stop-agent": stop_agent,
     "get-token": get_token,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options
+from ctadata.cli import options, selecting
 from ctadata.cli.completion import remote
 from ctadata.cli.login import log_in_if_needed
-from ctadata.cli.output import data, data_json, rfc3339, stdout_is_terminal
+from ctadata.cli.output import data, data_json, data_raw, rfc3339, stdout_is_terminal
 from ctadata.cli.stopping import stopping
 from ctadata.progress import amounts
 
@@ -24,6 +24,9 @@ def list_(
     ] = "/",
     long: Annotated[bool, typer.Option("-l", "--long", help="Kind, size, time and locality as well.")] = False,
     recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below.")] = False,
+    include: selecting.Include = None,
+    exclude: selecting.Exclude = None,
+    null: Annotated[bool, typer.Option("-0", "--null", help="Each path ends in NUL, not in a new line.")] = False,
     json: options.Json = False,
     token_file: options.TokenFile = None,
     login: options.Login = False,
@@ -35,17 +38,24 @@ def list_(
       cta-data-direct list -l lst/some/run          with size and time
       cta-data-direct list home:                    your home on the storage
       cta-data-direct list -r lst | grep fits.fz    every path below
+      cta-data-direct list -r --include '*.h5' lst  those that match
+      cta-data-direct list 'lst/run_*/*.h5'         the same, as a pattern
       cta-data-direct list --json lst | jq .size    for programs
 
     Each line is a full path that the other commands understand as it is;
     directories end in a slash. Times are UTC.
     """
+    from ctadata.transfer.filters import Filters
+
     common = options.begin(ctx)
     if login:
         log_in_if_needed(common.resolve(), token_file)
     with stopping() as stop, common.session(stop, token_file) as session:
-        for entry in session.list(path, recursive=recursive):
-            if json:
+        filters = Filters.read(include or [], exclude or [])
+        for entry in session.list(path, recursive=recursive, filters=filters):
+            if null:
+                data_raw(short_line(entry) + "\0")
+            elif json:
                 data_json(as_json(entry))
             else:
                 data(long_line(entry) if long else short_line(entry))

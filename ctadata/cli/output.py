@@ -41,6 +41,11 @@ def data(line: str) -> None:
     print(printable(line) if stdout_is_terminal() else line)  # noqa: T201
 
 
+def data_raw(text: str) -> None:
+    """Text on stdout as it is, for programs."""
+    print(text, end="")  # noqa: T201
+
+
 def data_json(thing: Mapping[str, object]) -> None:
     """One object on a line of stdout, in ASCII, with the version of its schema in front."""
     data(json.dumps({"schema": SCHEMA, **thing}))

@@ -52,7 +52,7 @@ def put(
       cta-data-direct put -r run/ papers         its contents, to papers/...
       cta-data-direct put results.h5 /lst/x/     a path from the root
       tar c run | cta-data-direct put - run.tar  out of a pipe
-      cta-data-direct put --files-from list papers   to papers/<path> for each line
+      cta-data-direct put --files-from list papers   to papers/<path> for each
 
     What is there already and equal is skipped: the same command again goes on
     where the last one ended. What differs is replaced, once the new file is

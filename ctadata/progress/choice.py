@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from ctadata.progress.plain import PlainReporter
-from ctadata.transfer.report import Reporter, Silent
+from ctadata.transfer.report import Reporter, Silent, Telling
 
 
 def choose(
@@ -21,3 +21,11 @@ def choose(
 
         return TerminalReporter(stream, verbose, env)
     return PlainReporter(stream, verbose)
+
+
+def paused(reporter: Reporter) -> contextlib.AbstractContextManager[None]:
+    """A block in which no bars are drawn, because somebody is asked."""
+    from ctadata.progress.terminal import TerminalReporter
+
+    inner = reporter.inner if isinstance(reporter, Telling) else reporter
+    return inner.paused() if isinstance(inner, TerminalReporter) else contextlib.nullcontext()

@@ -59,6 +59,14 @@ class Wanted:
     recursive: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A name of a list that cannot be one; that line's failure."""
+
+    error: CtadataError
+    base: RemotePath
+
+
 class Surplus(Protocol):
     """Who looks, while a tree comes down, for what stands locally and not on the storage."""
 
@@ -66,17 +74,20 @@ class Surplus(Protocol):
         """A collection has been listed in full: these are its names."""
 
 
-def download(run: Run, landings: Iterable[Landing | Wanted], surplus: Surplus | None = None) -> Summary:
+def download(run: Run, landings: Iterable[Landing | Wanted | Refused], surplus: Surplus | None = None) -> Summary:
     """Download files and trees; gives the summary, in which each failure has its place."""
     return run.execute(walk(landings, functools.partial(_expand, run, surplus), threads=WALKERS))
 
 
-Found = Iterator[Node[Landing | Wanted] | Task]
+Found = Iterator[Node[Landing | Wanted | Refused] | Task]
 
 
-def _expand(run: Run, surplus: Surplus | None, node: Landing | Wanted) -> Found:
+def _expand(run: Run, surplus: Surplus | None, node: Landing | Wanted | Refused) -> Found:
     """The tasks of one file or collection; a collection that cannot be listed or made is one failure."""
     run.check_stop()
+    if isinstance(node, Refused):
+        run.fail(node.error, node.base)
+        return
     remote, local = (
         (node.path, node.base.joinpath(*node.parts, node.name))
         if isinstance(node, Wanted)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import NotFound, UsageError
 from ctadata.paths import RemotePath, printable
-from ctadata.transfer.download import Landing, Wanted
+from ctadata.transfer.download import Landing, Refused, Wanted
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.upload import Departure
 
@@ -42,13 +42,26 @@ def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursi
     return found
 
 
-def listed_landings(base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool) -> Iterator[Wanted]:
-    """Where the paths of a list go, which start from `base`, each with its directories; UsageError."""
+def listed_landings(
+    base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool
+) -> Iterator[Wanted | Refused]:
+    """Where the paths of a list go, which start from `base`, each with its directories."""
     for name in names:
+        parts = _below(name)
+        if isinstance(parts, UsageError):
+            yield Refused(parts, base)
+        else:
+            yield Wanted(base.below(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
+
+
+def _below(name: str) -> tuple[str, ...] | UsageError:
+    """The names of a path in a list; UsageError, for that line alone."""
+    try:
         parts = RemotePath.parse(name).parts
-        if not parts:
-            raise UsageError("it is no path that can be fetched", path=printable(name))
-        yield Wanted(base.below(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
+    except UsageError as error:
+        error.path = printable(name)
+        return error
+    return parts or UsageError("it is no path of a file", path=printable(name))
 
 
 def check_local(sources: Iterable[str], *, recursive: bool) -> None:
@@ -79,19 +92,24 @@ def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[
     return [*trees, Departure(collection, files=named)] if files else trees
 
 
-def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iterator[Departure]:
-    """What goes to `path` of a list of files, which start from the directory `base`; UsageError.
+def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iterator[Departure | Refused]:
+    """What goes to `path` of a list of files, which start from the directory `base`.
 
     Names of one directory that follow each other go together: the storage is then looked at once for all of them.
     """
-    pairs = ((RemotePath.parse(name).parts, name) for name in names)
-    for above, group in itertools.groupby(pairs, key=lambda pair: pair[0][:-1]):
-        files = []
-        for parts, name in group:
-            if name.startswith("/") or not parts:
-                raise UsageError("a list of files has paths below the directory", path=printable(name))
-            files.append((Path(base, *parts), parts[-1]))
-        yield Departure(path.below(above), files=tuple(files))
+    pairs = ((_below_here(name), name) for name in names)
+    for above, group in itertools.groupby(pairs, key=lambda pair: pair[0][:-1] if isinstance(pair[0], tuple) else None):
+        found = [parts for parts, _ in group]
+        yield from (Refused(parts, path) for parts in found if isinstance(parts, UsageError))
+        files = tuple((Path(base, *parts), parts[-1]) for parts in found if isinstance(parts, tuple))
+        if above is not None:
+            yield Departure(path.below(above), files=files)
+
+
+def _below_here(name: str) -> tuple[str, ...] | UsageError:
+    if name.startswith("/"):
+        return UsageError("a list of files has paths below the directory", path=printable(name))
+    return _below(name)
 
 
 def landings_again(records: Iterable[Record]) -> Iterator[Wanted]:

@@ -86,21 +86,21 @@ class Telling:
 
     def __init__(self, inner: Reporter, tell: Callable[[Outcome], None]) -> None:
         """Everything goes to `inner` too."""
-        self._inner = inner
+        self.inner = inner
         self._tell = tell
         self._lock = threading.Lock()
 
     def planned(self, files: int, size: int) -> None:
         """So many more."""
-        self._inner.planned(files, size)
+        self.inner.planned(files, size)
 
     def moved(self, name: str, size: int) -> None:
         """Bytes went by."""
-        self._inner.moved(name, size)
+        self.inner.moved(name, size)
 
     def ended(self, outcome: Outcome) -> None:
         """One more has ended."""
-        self._inner.ended(outcome)
+        self.inner.ended(outcome)
         with self._lock:
             self._tell(outcome)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -30,12 +31,12 @@ LIMIT = 100
 class Deletion:
     """That what only the target has is deleted, and how carefully.
 
-    confirm:     asked once, with all names, before the first one is deleted.
+    confirm:     asked once, with all names and the stop of the run, before the first one is deleted.
     limit:       where there are more names than this, none is deleted.
     trust_empty: a collection that listed as empty is taken to be so.
     """
 
-    confirm: Callable[[Sequence[Extra]], bool]
+    confirm: Callable[[Sequence[Extra], threading.Event], bool]
     limit: int = LIMIT
     trust_empty: bool = False
 
@@ -77,7 +78,7 @@ def _delete(run: Run, surplus: Surplus, deletion: Deletion, top: RemotePath) -> 
     except CtadataError as error:
         run.fail(error, top)
         return run.summary
-    if extras and not run.rules.dry_run and not deletion.confirm(extras):
+    if extras and not run.rules.dry_run and not deletion.confirm(extras, run.stop):
         run.summary.remarks.append("nothing was deleted")
         return run.summary
     extras.sort(key=_depth)

@@ -15,7 +15,7 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer import temporaries
-from ctadata.transfer.download import WALKERS
+from ctadata.transfer.download import WALKERS, Refused
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
@@ -48,16 +48,19 @@ class Surplus(Protocol):
         """The collection has been listed in full: its entries whose names the directory has not."""
 
 
-def upload(run: Run, departures: Iterable[Departure], surplus: Surplus | None = None) -> Summary:
+def upload(run: Run, departures: Iterable[Departure | Refused], surplus: Surplus | None = None) -> Summary:
     """Upload files and trees; gives the summary, in which each failure has its place."""
     expand = functools.partial(_expand, run, surplus, Rights())
     return run.execute(walk(departures, expand, threads=WALKERS))
 
 
 def _expand(
-    run: Run, surplus: Surplus | None, rights: Rights, departure: Departure
-) -> Iterator[Node[Departure] | Task]:
+    run: Run, surplus: Surplus | None, rights: Rights, departure: Departure | Refused
+) -> Iterator[Node[Departure | Refused] | Task]:
     run.check_stop()
+    if isinstance(departure, Refused):
+        run.fail(departure.error, departure.base)
+        return
     try:
         here = _read(run, departure) if departure.tree else _named(run, departure)
         above = departure.above | {_identity(departure.tree)} if departure.tree else departure.above
@@ -76,7 +79,7 @@ def _expand(
         yield from _descend(run, below, there.get(name))
 
 
-def _descend(run: Run, departure: Departure, there: Entry | None) -> Iterator[Node[Departure]]:
+def _descend(run: Run, departure: Departure, there: Entry | None) -> Iterator[Node[Departure | Refused]]:
     if there is None or there.is_directory:
         yield Node(departure)
         return

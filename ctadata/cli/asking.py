@@ -1,0 +1,35 @@
+"""Asking a person for a yes."""
+
+from __future__ import annotations
+
+import select
+import sys
+import threading
+from collections.abc import Sequence
+
+from ctadata.cli.output import say_raw
+from ctadata.errors import Stopped
+
+SHOWN = 10
+"""Names shown at most."""
+
+
+def is_anybody_here() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def may_delete(names: Sequence[str], stop: threading.Event) -> bool:
+    """Show what is to be deleted and ask; Stopped where Ctrl-C is the answer."""
+    from ctadata.paths import printable
+    from ctadata.progress import amounts
+
+    for name in names[:SHOWN]:
+        say_raw(f"  {printable(name)}")
+    if len(names) > SHOWN:
+        say_raw(f"  and {len(names) - SHOWN} more")
+    print(f"delete {amounts.names(len(names))}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    while not select.select([sys.stdin], [], [], 0.2)[0]:
+        if stop.is_set():
+            raise Stopped("stopped")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

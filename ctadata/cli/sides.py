@@ -1,0 +1,73 @@
+"""The two sides of a sync: which is on the storage, and where there.
+
+`profile:path`, `:path` (the profile in use), `home:path` (your home there) and a URL of the profile's door are on the
+storage; all else is local, also what has a slash before its first colon (`./a:b`). Paths start from the root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ctadata.cli.options import Common
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.config.profile import Profile
+    from ctadata.paths import RemotePath
+    from ctadata.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The side on the storage; profile: its name, None for the one in use.  url: the text is one."""
+
+    text: str
+    profile: str | None = None
+    url: bool = False
+
+    def resolve(self, session: Session, *, make: bool) -> RemotePath:
+        """The path; UsageError (no URL of this door). make: the home is made where it is missing."""
+        return _of_url(self.text, session.profile) if self.url else session.resolve(self.text, make=make)
+
+
+def remote_side(text: str) -> Remote | None:
+    """What is on the storage; None for what is local."""
+    if text.startswith(("https://", "http://")):
+        return Remote(text, url=True)
+    before, colon, path = text.partition(":")
+    if not colon or "/" in before:
+        return None
+    if before == "home":
+        return Remote(text)
+    return Remote(path, before or None)
+
+
+def sides(common: Common, source: str, target: str) -> tuple[Remote | None, Remote | None]:
+    """The sides of a sync, one of them local (None); their profile becomes the one in use. UsageError."""
+    from_there, to_there = remote_side(source), remote_side(target)
+    there = from_there or to_there
+    if there is None:
+        raise UsageError("both sides are local", hint="the one on the storage is written :path or profile:path")
+    if from_there and to_there:
+        raise UsageError("both sides are on a storage, and one has to be local", hint="write ./name where it is local")
+    if there.profile is not None:
+        if common.profile not in (None, there.profile):
+            raise UsageError(f"two profiles are named, {common.profile} and {there.profile}")
+        common.profile = there.profile
+    return from_there, to_there
+
+
+def _of_url(url: str, profile: Profile) -> RemotePath:
+    from ctadata.http.message import dissect
+    from ctadata.paths import RemotePath
+
+    origin, path = dissect(url)
+    if origin != dissect(profile.door)[0]:
+        raise UsageError(f"this is not the door of the profile {profile.name}", hint="-P names another", path=url)
+    if "?" in path or "#" in url:
+        raise UsageError("a URL of a file has neither ? nor #", path=url)
+    try:
+        return RemotePath(RemotePath.decode(path).relative_to(RemotePath.parse(profile.root)))
+    except ValueError:
+        raise UsageError(f"it lies outside the root of the profile {profile.name}", path=url) from None
