@@ -12,7 +12,7 @@ from ctadata.cli.output import data, say
 
 
 def env(ctx: typer.Context) -> None:
-    """Print settings for a shell, so that other programs find the token.
+    """Print what a shell sets for other programs.
 
     \b
       eval "$(cta-data-direct env)"

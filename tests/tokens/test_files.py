@@ -213,27 +213,6 @@ def test_what_killed_writers_left_is_removed_and_no_more(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [".new-fresh", "token"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a second user; the modes are tested above")
-def test_a_second_user_can_read_nothing(tmp_path):
-    places = Places.of("site", tmp_path)
-    places.prepare()
-    names = [places.token, places.about, places.login, places.agent_state]
-    for path in names:
-        write_private(path, "secret")
-    closed = [above for above in (tmp_path, *tmp_path.parents) if not above.stat().st_mode & 0o001]
-    modes = [(above, stat.S_IMODE(above.stat().st_mode)) for above in closed]
-    try:
-        for above, bits in modes:
-            above.chmod(bits | 0o711)  # nothing above ours is what keeps others out
-        assert "secret" not in as_nobody("ls", places.folder) + as_nobody("cat", *names)
-        for ours in (places.folder, places.folder.parent):
-            ours.chmod(0o755)  # nor the directory: each file for itself
-        assert as_nobody("cat", *names).count("Permission denied") == len(names)
-    finally:
-        for above, bits in modes:
-            above.chmod(bits)
-
-
 def as_nobody(*command):
     """What a command says as another user, who must not succeed."""
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
