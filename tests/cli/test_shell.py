@@ -48,7 +48,7 @@ class TestUsageErrors:
     @pytest.mark.parametrize(
         ("arguments", "line"),
         [
-            ([], "a command is missing: start-agent, list, get, put, agent-status, stop-agent, get-token, "),
+            ([], "a command is missing: start-agent, list, get, put, sync, verify, agent-status, "),
             (["lits"], "no such command 'lits'; did you mean 'list'? (see cta-data-direct --help)"),
             (["xyzzy"], "no such command 'xyzzy' (see cta-data-direct --help)"),
             (["get"], "get: an argument is missing, as in: "),
