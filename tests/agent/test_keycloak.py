@@ -10,6 +10,7 @@ from servers.login import discovery, post
 
 from ctadata.agent import control
 from ctadata.agent.login import obtain
+from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.http.rest import Rest
@@ -230,10 +231,15 @@ class TestSessions:
             fresh(online)
         assert fresh(offline).life_left(time.time()) > 60
 
-    def test_revocation_ends_the_login(self, profile, approve, issuer):
-        there = profile("lasting")
-        control.get_token(there, show=approve)
-        assert issuer("lasting").revoke(kept(there).refresh_token)
+    @pytest.mark.parametrize("client", ["public", "confidential"])
+    def test_logout_ends_the_login_at_keycloak_too(self, profile, approve, keycloak, client):
+        """Nobody can go on with a copy of it."""
+        there = profile("lasting", client)
+        control.get_token(there, secret=keycloak.client_secret if client == "confidential" else None, show=approve)
+        copied = kept(there)
+        assert "copies of the last token are good for another 5 min" in logout(there)
+        assert kept(there) is None
+        save_login(Places.of(there.name), copied)
         with pytest.raises(LoginNeeded, match="invalid_grant"):
             fresh(there)
 
@@ -259,16 +265,14 @@ class TestSessions:
         for there in (first, second, first, first, second):
             assert fresh(there)
 
-    def test_two_logins_by_one_browser_end_together(self, two, issuer):
+    def test_two_logins_by_one_browser_end_together(self, two):
         """Online ones are a single session to Keycloak; what it says of the other one is all that there is to say."""
         first, second = two("lasting", "openid")
-        issuer("lasting").revoke(kept(first).refresh_token)
+        logout(first)
         with pytest.raises(LoginNeeded, match="invalid_grant: Session not active"):
             fresh(second)
 
-    def test_two_offline_logins_by_one_browser_end_apart(self, two, issuer):
+    def test_two_offline_logins_by_one_browser_end_apart(self, two):
         first, second = two("lasting", "openid offline_access")
-        issuer("lasting").revoke(kept(first).refresh_token)
+        logout(first)
         assert fresh(second)
-        with pytest.raises(LoginNeeded, match="invalid_grant"):
-            fresh(first)

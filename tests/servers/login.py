@@ -73,17 +73,18 @@ def approve_device(complete: str, ca: Path, user: str, browser: OpenerDirector |
     """Follow the pages from `verification_uri_complete` as `user` would at a browser; return the last one.
 
     browser: one that has been used before, and is still logged in.
-    button:  which one to press where there are several; the last one (-1) says no.
+    button:  which one to press where there are several; the last one (-1) says no, and what comes then is the end.
     Raises urllib's HTTPError when a page refuses, AssertionError when the forms never end.
     """
     browser = browser or opener(ca)
-    url, filled = complete, None
+    url, filled, refused = complete, None, False
     for _ in range(MOST_PAGES):
         with browser.open(url, filled, timeout=30) as answer:
             url, page = answer.url, answer.read().decode()
         form = _FirstForm(page)
-        if form.action is None:
+        if form.action is None or refused:
             return page
+        refused = button != 0 and len(form.buttons) > 1
         url = urljoin(url, form.action)
         pressed = form.fields | (form.buttons[button] if form.buttons else {})
         filled = urlencode(pressed | {name: user for name in pressed if name in PERSONAL}).encode()

@@ -16,7 +16,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Provider:
-    """The provider, up and running. The client `short_lived` gets tokens of 4 s, `client_id` of 10 min."""
+    """The provider, up and running. The client `short_lived` gets tokens of 4 s, `client_id` of 10 min.
+
+    `plain` has a secret, `plain-secret`.
+    """
 
     issuer: str
     ca: Path
@@ -26,6 +29,10 @@ class Provider:
     def approve(self, verification_uri_complete: str, user: str = USER) -> None:
         """Say yes, at the provider's own pages, to a device login that somebody has begun."""
         approve_device(verification_uri_complete, self.ca, user)
+
+    def deny(self, verification_uri_complete: str, user: str = USER) -> None:
+        """Say no."""
+        approve_device(verification_uri_complete, self.ca, user, button=-1)
 
     def login(self, scope: str = SCOPE, user: str = USER) -> dict[str, str]:
         """The token answer of a whole device login, none of it with the code under test."""
