@@ -52,12 +52,14 @@ def keep_fresh(
     wait: passes some seconds, and returns early once `stop` is set; `stop.wait` unless told otherwise.
     Trouble that passes changes nothing but the time of the next try: the published token stays while it is valid.
     """
-    failures, error = 0, None
+    failures, margin, error = 0, 0.0, None
     due = refresh_at(token, now(), jitter())
     while True:
         tell(Beat(token, due, error))
         if not _passed(due, stop, now, wait or stop.wait):
             return None
+        if not failures:
+            margin = token.life_left(now())
         try:
             token = _unexpired(renew(token, stop), now())
         except Stopped:
@@ -68,7 +70,7 @@ def keep_fresh(
             return ended
         except CtadataError as trouble:
             failures, error = failures + 1, trouble
-            due = now() + pause_after(failures, trouble.retry_after, jitter())
+            due = now() + pause_after(failures, trouble.retry_after, jitter(), margin)
             log.warning("failure %d in a row: %s; next try in %.0f s", failures, trouble, due - now())
         else:
             failures, error = 0, None

@@ -10,6 +10,7 @@ ASSUMED_LIFE = 300.0
 SHORTEST_PAUSE = 0.5
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
+LEAST_LONGEST_PAUSE = 30.0
 
 
 def refresh_at(token: Token, now: float, jitter: float) -> float:
@@ -25,10 +26,13 @@ def refresh_at(token: Token, now: float, jitter: float) -> float:
     return max(due, now + SHORTEST_PAUSE)
 
 
-def pause_after(failures: int, retry_after: float | None, jitter: float) -> float:
+def pause_after(failures: int, retry_after: float | None, jitter: float, margin: float = LONGEST_PAUSE) -> float:
     """Seconds to wait after so many failures in a row: doubling from 1 s to 5 min, half of it random.
 
+    margin: seconds that the token had left at the first of them. No pause is longer (but for 30 s), so that nobody is
+    without a token for longer than the issuer was away.
     What the issuer asked for (Retry-After) comes first, up to the same 5 min.
     """
-    pause = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 20), LONGEST_PAUSE) * (0.5 + jitter / 2)
+    longest = min(max(margin, LEAST_LONGEST_PAUSE), LONGEST_PAUSE)
+    pause = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 20), longest) * (0.5 + jitter / 2)
     return max(pause, min(retry_after or 0.0, LONGEST_PAUSE))

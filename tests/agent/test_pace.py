@@ -75,3 +75,8 @@ def test_what_the_issuer_asked_for_comes_first():
     assert pause_after(1, 60, 0) == 60
     assert pause_after(1, 1e9, 0) == LONGEST_PAUSE
     assert pause_after(9, 1, 0) == 128
+
+
+def test_no_pause_is_longer_than_the_token_had_left():
+    assert [pause_after(20, None, 1, margin) for margin in (-50, 40, 100, 7200)] == [30, 40, 100, LONGEST_PAUSE]
+    assert pause_after(1, 60, 0, 40) == 60

@@ -1,0 +1,363 @@
+"""Everything that can go wrong at the issuer, in one table: what the agent does, what the file holds, words, exit code.
+
+`passes`: the agent goes on trying, the old token stays; `login`, `config`: it ends, since only a person can help;
+`fine`: no fault at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+import pytest
+
+from ctadata.agent.login import obtain
+from ctadata.agent.loop import keep_fresh
+from ctadata.agent.renewal import Renewal
+from ctadata.errors import ConfigError, CtadataError, LoginNeeded
+from ctadata.http.rest import Rest
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.faults import Fault
+from ctadata.sandbox.issuer import CONNECT, DISCOVERY
+from ctadata.tokens.answers import Grant
+from ctadata.tokens.device import begin_device_login, wait_for_login
+from ctadata.tokens.issuer import Issuer
+from ctadata.tokens.kept import load_login, load_token, save_login
+from ctadata.tokens.token import Token
+
+TOKEN, DEVICE = f"{CONNECT}/token", f"{CONNECT}/auth/device"
+HTML = b"<html><body>Please accept our terms</body></html>"
+
+
+def says(code: int = 200, reason: str = "OK", headers=(), **body) -> faults.Status:
+    """An answer in JSON."""
+    return faults.Status(code, reason, json.dumps(body).encode(), headers)
+
+
+def refuses(error: str, description: str = "", code: int = 400) -> faults.Status:
+    return says(code, "Bad Request", error=error, error_description=description)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault at a request, and what comes of it; `words` are in the error, `code` is the exit code."""
+
+    name: str
+    fault: Fault
+    outcome: str
+    words: str
+    code: int
+    at: tuple[str, str] = ("POST", TOKEN)
+    pause: float = 0.5  # seconds until the next try, where it passes
+
+
+CASES = (
+    Case("500", faults.Status(500, "Oops", b"{}"), "passes", "500 Oops", 5),
+    Case("500 html", faults.Status(500, "Oops", HTML), "passes", "500 Oops", 5),
+    Case("502 with an error of OAuth", says(502, "Bad Gateway", error="invalid_grant"), "passes", "502", 5),
+    Case("503 html", faults.Status(503, "Gone fishing", HTML), "passes", "503 Gone fishing", 5),
+    Case("429", says(429, "Slow", (("Retry-After", "77"),)), "passes", "429 Slow", 5, pause=77),
+    Case("408", faults.Status(408, "Too Slow"), "passes", "408 Too Slow", 5),
+    Case("200 html: a portal", faults.Status(200, "OK", HTML), "passes", "something between us and the issuer", 5),
+    Case("401 html: a proxy", faults.Status(401, "Who?", HTML), "passes", "something between us and the issuer", 5),
+    Case("a portal's redirect", faults.Redirect("https://localhost:1/login"), "passes", "redirects", 5),
+    Case("reset", faults.Cut(0, reset=True), "passes", "connection", 5),
+    Case("cut short", faults.Short(20), "passes", "", 5),
+    Case("a stall", faults.NoAnswer(), "passes", "no answer in time", 124),
+    Case("discovery: 500", faults.Status(500, "Oops"), "passes", "500 Oops", 5, ("GET", DISCOVERY)),
+    Case("discovery: a portal", faults.Status(200, "OK", HTML), "passes", "between us", 5, ("GET", DISCOVERY)),
+    Case("discovery: another issuer", faults.WrongIssuer(), "config", "says that it is", 2, ("GET", DISCOVERY)),
+    Case("discovery: 404", says(404, "Not Found", error="Realm does not exist"), "config", "Realm does not exist", 2,
+         ("GET", DISCOVERY)),
+    Case("temporarily unavailable", refuses("temporarily_unavailable"), "passes", "temporarily_unavailable", 5),
+    Case("the login is over", refuses("invalid_grant", "Token is not active"), "login", "Token is not active", 4),
+    Case("another login ended it", refuses("invalid_grant", "Stale token"), "login", "Stale token", 4),
+    Case("client unknown", refuses("invalid_client", "Gone", 401), "config", "invalid_client: Gone", 2),
+    Case("wrong secret", refuses("unauthorized_client", "No", 401), "config", "the client's secret", 2),
+    Case("wrong scope", refuses("invalid_scope"), "config", "check scope", 2),
+    Case("no token in it", says(token_type="Bearer"), "passes", "holds no token", 5),
+    Case("an empty token", says(access_token=""), "config", "the token is empty", 2),
+    Case("over already", says(access_token="over", expires_in=-5), "passes", "has expired already", 1),
+    Case("over at once", says(access_token="over", expires_in=0), "passes", "has expired already", 1),
+    Case("opaque", says(access_token="opaque", expires_in=300), "fine", "", 0),
+    Case("opaque without an end", says(access_token="opaque"), "fine", "", 0),
+    Case("16 KiB", says(access_token="t" * 16384, expires_in=300), "fine", "", 0),
+    Case("no fault", faults.Delay(0), "fine", "", 0),
+)  # fmt: skip
+KINDS = {"passes": CtadataError, "login": LoginNeeded, "config": ConfigError}
+
+
+@pytest.fixture
+def box(clock):
+    with Sandbox(approve=True, interval=0, clock=clock.now) as box:
+        yield box
+
+
+@pytest.fixture
+def begun(profile, places, clock, shown):
+    """Somebody has logged in; the token lives for 300 s."""
+    return obtain(profile, places, good=lambda token: False, show=shown.append, now=clock.now)
+
+
+@pytest.fixture
+def live(profile, places, clock):
+    """`live(token, seconds)`: an agent's life for so long from now on; its beats, and what ended it."""
+
+    def run(token, seconds):
+        stop, beats = Event(), []
+        renewal = Renewal(profile, places, Rest(ca=profile.ca, timeouts=(5, 0.3)), clock.now)
+        clock.at(seconds, stop.set)
+        ended = keep_fresh(token, renewal.renew, beats.append, stop, now=clock.now, wait=clock.wait, jitter=lambda: 0.0)
+        return beats, ended
+
+    return run
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_agent(case: Case, box, profile, places, clock, begun, live):
+    login = load_login(places, profile)
+    rule = box.faults.add("issuer", *case.at, case.fault)
+    beats, ended = live(begun, 201 if case.pause < 1 else 279)
+    if case.outcome == "fine":
+        assert (beats[-1].error, ended) == (None, None)
+        assert places.token.read_text() == beats[-1].token.reveal() != begun.reveal()
+        return
+    assert rule.hits >= 1
+    error = beats[-1].error
+    assert isinstance(error, KINDS[case.outcome])
+    assert case.words in str(error)
+    assert (beats[-1].next_refresh is None) == (ended is not None) == (case.outcome != "passes")
+    over = "has expired already" in case.words  # such a token was published; it does no harm
+    assert over or places.token.read_text() == begun.reveal()
+    if not over:
+        assert load_login(places, profile) == login  # nothing is deleted
+    if case.outcome == "passes":
+        assert error.exit_code == case.code
+        assert beats[1].next_refresh - beats[0].next_refresh == pytest.approx(case.pause, abs=0.01)
+        rule.remove()
+        beats, _ = live(begun, 60)
+        assert beats[-1].error is None
+        assert places.token.read_text() == beats[-1].token.reveal() != begun.reveal()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_command(case: Case, box, profile, places, clock, begun, monkeypatch):
+    """It needs a fresh token; one that is still valid is used where the trouble passes."""
+    monkeypatch.setattr("ctadata.http.rest.READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(Rest.__init__, "__kwdefaults__", {**Rest.__init__.__kwdefaults__, "timeouts": (5, 0.3)})
+    box.faults.add("issuer", *case.at, case.fault)
+
+    def ask(now: Callable[[], float]) -> Token:
+        return obtain(profile, places, good=lambda token: False, now=now)
+
+    if case.outcome == "fine" or "has expired already" in case.words:
+        assert ask(clock.now) != begun
+        return
+    if case.outcome == "passes":
+        assert ask(clock.now) == begun
+    with pytest.raises(KINDS[case.outcome]) as caught:
+        ask(lambda: begun.expires_at + 1)
+    assert case.words in str(caught.value)
+    assert caught.value.exit_code == case.code
+    assert places.token.read_text() == begun.reveal()
+
+
+class TestRotation:
+    def test_the_answer_is_lost(self, box, profile, places, begun, live):
+        """The issuer has rotated; the second question is a thief's to it. Nothing that a client could do."""
+        box.faults.add("issuer", "POST", TOKEN, faults.LostAnswer(), times=1)
+        beats, ended = live(begun, 290)
+        assert [type(beat.error).__name__ for beat in beats] == ["NoneType", "Unreachable", "LoginNeeded"]
+        assert isinstance(ended, LoginNeeded)
+        assert "reuse" in str(ended)
+        assert "start-agent -P sandbox" in str(ended)
+        assert places.token.read_text() == begun.reveal()
+
+    def test_reuse(self, box, profile, places, begun, live):
+        old = load_login(places, profile)
+        live(begun, 201)
+        save_login(places, old)
+        _, ended = live(load_token(places, profile), 250)
+        assert isinstance(ended, LoginNeeded)
+        assert ended.exit_code == 4
+        assert "reuse" in str(ended)
+
+    def test_an_issuer_that_sends_no_new_one(self, box, profile, places, begun, live):
+        old = load_login(places, profile)
+        box.faults.add("issuer", "POST", TOKEN, says(access_token="new", expires_in=300))
+        live(begun, 201)
+        assert load_login(places, profile) == old
+        assert places.token.read_text() == "new"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize("told", ["expires_in", "claims"])
+def test_our_clock_is_wrong(told, hours, profile_at, places, clock, shown):
+    """By an hour: a token lives for as long as its issuer says, from when we got it."""
+    clock.time += 3600 * hours
+    with Sandbox(approve=True, interval=0, clock=lambda: clock.time - 3600 * hours) as other:
+        profile = profile_at(other, name="other")
+        places = type(places)(places.folder.parent / "other")
+        token = obtain(profile, places, good=lambda token: False, show=shown.append, now=clock.now)
+        if told == "claims":
+            token = dataclasses.replace(token, expires_in=None)
+        assert token.life_left(clock.time) == pytest.approx(300, abs=1)
+        renewal, stop, beats = Renewal(profile, places, Rest(ca=other.ca), clock.now), Event(), []
+        clock.at(900, stop.set)
+        assert (
+            keep_fresh(token, renewal.renew, beats.append, stop, now=clock.now, wait=clock.wait, jitter=float) is None
+        )
+        assert {beat.error for beat in beats} == {None}
+        assert len(beats) == 5
+
+
+@dataclass(frozen=True)
+class LoginCase:
+    """A fault while somebody logs in."""
+
+    name: str
+    fault: Fault
+    error: type[CtadataError] | None
+    words: str
+    code: int
+    path: str = TOKEN
+    waits: tuple[float, ...] = (1,)
+
+
+LOGIN_CASES = (
+    LoginCase("denied", refuses("access_denied", "The end user denied"), LoginNeeded, "the login was denied", 4),
+    LoginCase("expired", refuses("expired_token", "Device code is expired"), LoginNeeded, "the code has expired", 4),
+    LoginCase("slow_down", refuses("slow_down", "Slow down"), None, "", 0, waits=(1, 6)),
+    LoginCase("pending", refuses("authorization_pending"), None, "", 0, waits=(1, 1)),
+    LoginCase("500", faults.Status(500, "Oops"), None, "", 0, waits=(1, 2)),
+    LoginCase("portal", faults.Status(200, "OK", HTML), None, "", 0, waits=(1, 2)),
+    LoginCase("429", says(429, "Slow", (("Retry-After", "30"),)), None, "", 0, waits=(1, 30)),
+    LoginCase("reset", faults.Cut(0, reset=True), None, "", 0, waits=(1, 2)),
+    LoginCase("not this client", refuses("invalid_grant", "Client not allowed"), ConfigError, "not allowed", 2),
+    LoginCase("client", refuses("invalid_client", "Who?", 401), ConfigError, "Who?", 2, DEVICE, ()),
+    LoginCase("no code", says(verification_uri="https://localhost/x"), ConfigError, "gave no code", 2, DEVICE, ()),
+)
+
+
+@pytest.mark.parametrize("case", LOGIN_CASES, ids=lambda case: case.name)
+def test_a_login(case: LoginCase, profile_at, clock):
+    with Sandbox(approve=True, interval=1, clock=clock.now) as box:
+        profile = profile_at(box)
+        issuer = Issuer.discover(profile, Rest(ca=box.ca), None, clock.now)
+        box.faults.add("issuer", "POST", case.path, case.fault, times=1)
+
+        def log_in() -> Grant:
+            login = begin_device_login(issuer)
+            return wait_for_login(issuer, login, stop=Event(), clock=clock.now, wait=clock.wait)
+
+        if case.error is None:
+            assert log_in().refresh_token is not None
+        else:
+            with pytest.raises(case.error) as caught:
+                log_in()
+            assert case.words in str(caught.value)
+            assert caught.value.exit_code == case.code
+        assert clock.waits == pytest.approx(case.waits)
+
+
+# --- a life ---
+
+
+class Killed(BaseException):
+    """As by kill -9: nothing is tidied up."""
+
+
+FAULTS = (
+    *(faults.Status(500, "Oops", b"{}"), faults.Status(503, "Gone fishing", HTML), faults.Status(200, "OK", HTML)),
+    *(says(429, "Slow", (("Retry-After", "5"),)), refuses("temporarily_unavailable"), faults.Cut(0, reset=True)),
+    *(faults.Redirect("https://localhost:1/login"), faults.Status(401, "Who?", HTML), says(token_type="Bearer")),
+)
+STALL = 30.0
+
+
+def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypatch):
+    """Tokens of a minute, each fault at 1% of the requests, three outages, three kills: never without a valid token
+    for longer than the outage that caused it. Simulated time, a real issuer, real files."""
+    hours = count(1, 8)
+    begin, length = clock.time, hours * 3600.0
+    outages = [(begin + at * length, begin + at * length + rng.uniform(120, 900)) for at in (0.2, 0.5, 0.8)]
+    kills = sorted(begin + rng.uniform(0.05, 0.95) * length for _ in range(3))
+    with Sandbox(approve=True, interval=0, token_lifetime=60, clock=clock.now) as box:
+        profile = profile_at(box)
+        token = obtain(profile, places, good=lambda token: False, show=shown.append, now=clock.now)
+        stop, published, troubles, since = Event(), [], [], []
+        over = token.expires_at
+
+        def renew(known, stop=None):
+            nonlocal over
+            rule, before = None, clock.time
+            if any(start <= clock.time < end for start, end in outages):
+                rule = box.faults.add("issuer", "*", "*", faults.Status(503, "Down"))
+            elif rng.random() < 0.01 * len(FAULTS):
+                rule = box.faults.add("issuer", "POST", TOKEN, rng.choice(FAULTS))
+            elif rng.random() < 0.01:
+                clock.time += STALL
+                since.append((before, clock.time))
+            try:
+                found = renewal.renew(known, stop)
+            except CtadataError:
+                since.append((before, clock.time))
+                raise
+            finally:
+                if rule:
+                    rule.remove()
+            troubles.extend(since)
+            published.append((clock.time - over, since[-1][1] - since[0][0] if since else 0))
+            since.clear()
+            over = found.expires_at
+            return found
+
+        def wait(seconds):
+            if kills and clock.time + seconds >= kills[0]:
+                clock.time = max(clock.time, kills.pop(0))
+                raise Killed
+            clock.wait(seconds)
+
+        clock.at(length, stop.set)
+        lives = 0
+        while not stop.is_set():
+            lives += 1
+            renewal = Renewal(profile, places, Rest(ca=box.ca), clock.now)
+            try:
+                ended = keep_fresh(
+                    load_token(places, profile), renew, lambda beat: None, stop,
+                    now=clock.now, wait=wait, jitter=rng.random,
+                )  # fmt: skip
+                assert ended is None
+            except Killed:
+                continue
+    assert (lives, len(shown)) == (4, 1)
+    assert len(troubles) > hours * 3
+    assert [gap for gap, away in published if gap > max(away, 0)] == []
+    assert max(gap for gap, _ in published) > 0  # an outage can be long
+    assert load_token(places, profile).reveal() == places.token.read_text()
+
+
+@pytest.mark.parametrize("at", ["save_login", "save_token"])
+def test_killed_in_the_middle_of_a_refresh(at, box, profile, places, clock, begun, live, monkeypatch):
+    """Before the new login is on disk it is lost, if the issuer rotates; after that nothing is."""
+    from ctadata.agent import renewal
+
+    def kill(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(renewal, at, kill)
+        with pytest.raises(Killed):
+            live(begun, 290)
+    assert places.token.read_text() == begun.reveal()
+    beats, ended = live(begun, 80)
+    if at == "save_token":
+        assert ended is None
+        assert places.token.read_text() != begun.reveal()
+    else:
+        assert isinstance(ended, LoginNeeded)
+    assert beats
