@@ -1,0 +1,104 @@
+"""The system's keyring: asked before a login, never replaced by a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctadata.agent import control
+from ctadata.agent.logout import logout
+from ctadata.errors import ConfigError, LocalError
+from ctadata.tokens import vault
+from ctadata.tokens.kept import load_login
+from ctadata.tokens.places import Places
+
+BACKENDS = Path(__file__).with_name("backends")
+
+
+@pytest.fixture
+def keyring(monkeypatch):
+    """The folder of a keyring that this process and the agent share."""
+    library = pytest.importorskip("keyring")
+    monkeypatch.syspath_prepend(str(BACKENDS))
+    monkeypatch.setenv("PYTHONPATH", str(BACKENDS), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "locked_box.LockedBox")
+    before = library.get_keyring()
+    library.core.init_backend()
+    folder = Path(os.environ["HOME"]) / "box"
+    folder.mkdir()
+    yield folder
+    library.set_keyring(before)
+
+
+@pytest.fixture
+def profile(box, profile_at):
+    profile = profile_at(box, login_store="keyring")
+    yield profile
+    control.stop(profile)
+
+
+@pytest.fixture
+def places(profile):
+    return Places.of(profile.name)
+
+
+def test_an_entry(keyring):
+    assert vault.load("a") is None
+    vault.save("a", "text")
+    assert vault.load("a") == "text"
+    vault.remove("a")
+    vault.remove("a")
+    assert vault.load("a") is None
+
+
+def test_a_login_lives_there_and_nowhere_else(keyring, profile, places):
+    shown = []
+    started = control.start(profile, show=shown.append)
+    assert (started.storage, started.login_place) == ("keyring", "the system's keyring")
+    refresh_token = load_login(places, profile).refresh_token.reveal()
+    assert not places.login.exists()
+    assert not [path for path in places.folder.iterdir() if refresh_token in path.read_text()]
+    assert control.stop(profile)
+    assert control.start(profile, show=None).running  # by what the keyring has
+    assert len(shown) == 1
+    logout(profile)
+    assert load_login(places, profile) is None
+    assert list(keyring.iterdir()) == []
+
+
+def test_one_that_is_locked_is_found_out_before_anybody_logs_in(keyring, profile, places, box):
+    (keyring / "locked").touch()
+    with pytest.raises((ConfigError, LocalError), match="unlock it"):
+        control.start(profile, show=lambda login: None)
+    assert not [seen for seen in box.seen if "device" in seen.target]
+    assert not places.login.exists()
+
+
+def test_one_that_forgets(keyring, profile, box):
+    (keyring / "forgetful").touch()
+    with pytest.raises(ConfigError, match="does not"):
+        control.start(profile, show=lambda login: None)
+    assert not [seen for seen in box.seen if "device" in seen.target]
+
+
+def test_no_keyring_at_all(keyring, profile, places, box, monkeypatch):
+    import keyring as library
+    from keyring.backends.fail import Keyring
+
+    library.set_keyring(Keyring())
+    with pytest.raises((ConfigError, LocalError)) as caught:
+        control.start(profile, show=lambda login: None)
+    assert "keyring" in str(caught.value)
+    with pytest.raises(ConfigError, match='login_store = "file"'):
+        vault.probe()
+    assert not places.login.exists()
+
+
+def test_the_library_is_not_installed(profile, monkeypatch, box):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError, match=r"pip install 'ctadata\[keyring\]'"):
+        control.start(profile, show=lambda login: None)
+    assert box.seen == []
