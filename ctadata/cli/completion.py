@@ -1,4 +1,4 @@
-"""Completion in the shell: of profiles and of remote paths, by a short look at the storage; never a login, no words.
+"""Completion in the shell: of remote paths, by a short look at the storage; never a login, no words.
 
 typer brings the scripts for bash, zsh, fish and PowerShell (`--install-completion`, `--show-completion`).
 """
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ctadata.cli.options import Common
+
 if TYPE_CHECKING:
     from ctadata.session import Session
 
@@ -23,17 +25,6 @@ PATIENCE = 2.0
 """Seconds that somebody who pressed TAB is let wait."""
 MOST = 500
 """Names offered at most."""
-
-
-def profiles(incomplete: str) -> list[str]:
-    """The profiles whose name begins so."""
-    from ctadata.config.resolve import resolve
-
-    try:
-        known = resolve(env={**os.environ, "CTADATA_PROFILE": ""}).known
-    except Exception:  # noqa: BLE001  (nobody wants words at a TAB)
-        return []
-    return [name for name in known if name.startswith(incomplete)]
 
 
 def remote(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -67,8 +58,6 @@ def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
 
 @contextlib.contextmanager
 def _session(ctx: typer.Context) -> Iterator[Session]:
-    from ctadata.cli.options import Common
-
     stop = threading.Event()
     timer = threading.Timer(PATIENCE, stop.set)
     timer.daemon = True
