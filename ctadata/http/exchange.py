@@ -96,7 +96,6 @@ class Exchange:
         """Send and receive; the answer, whatever its status. Raises what curl reports and what callbacks raise."""
         started, curl = self._clock(), handle.curl
         self._configure(curl)
-        self._mark = started
         code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
             code, message = self._run(handle)
@@ -111,7 +110,7 @@ class Exchange:
         unheard = self._response is None and not self._continued
         if code == pycurl.E_SEND_ERROR and body and unheard and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
             # a kept connection was dead; curl starts anew by itself where it learns that by receiving, not by sending
-            body.rewind()
+            self._start_anew(body)
             curl.setopt(pycurl.FRESH_CONNECT, 1)
             return handle.run(lambda: self._watch(curl))
         return code, message
@@ -224,11 +223,15 @@ class Exchange:
         if body is None or offset != 0 or origin != 0:
             return int(pycurl.SEEKFUNC_FAIL)
         try:
-            body.rewind()
+            self._start_anew(body)
         except BaseException as error:  # noqa: BLE001
             self._keep(error)
             return int(pycurl.SEEKFUNC_FAIL)
         return int(pycurl.SEEKFUNC_OK)
+
+    def _start_anew(self, body: Upload) -> None:
+        body.rewind()
+        self._mark, self._marked = self._clock(), 0
 
     # What we look after while it runs
 

@@ -82,17 +82,19 @@ def test_only_http_is_spoken_whatever_the_url(tmp_path):
 
 
 def test_closing_does_not_wait_for_what_hangs():
-    class Stuck:
-        over = threading.Event()
+    over, ended = threading.Event(), threading.Event()
 
+    class Stuck:
         def close(self):
-            self.over.wait(10)
+            over.wait(10)
+            ended.set()
 
     handles = Handles(choose_trust(), "test")
     handles.take_back(Stuck())
     handles.close()
-    assert not Stuck.over.is_set()
-    Stuck.over.set()
+    assert not ended.is_set()
+    over.set()
+    assert ended.wait(10)
 
 
 def test_a_handle_goes_on_after_a_failure(answering, handle):
