@@ -1,7 +1,9 @@
 """Every code block of README and guides is executed, as it stands, at a sandbox."""
 
+import configparser
 import os
 import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -12,10 +14,15 @@ from pathlib import Path
 import pytest
 
 from ctadata.config.resolve import resolve
+from ctadata.errors import LoginNeeded
 from ctadata.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+REAL = {"other-programs.md": ("curl", "rclone")}  # pages whose programs do not come from PyPI
+PAGES = [
+    pytest.param(page, id=page.name, marks=pytest.mark.full(*REAL[page.name]) if page.name in REAL else ())
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+]
 PATIENCE = 120.0
 BY_THEMSELVES = {"bin/test\n"}  # what runs this very test
 
@@ -43,6 +50,10 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
             "XDG_STATE_HOME": str(tmp_path / "state"),
             "CTADATA_CONFIG": str(tmp_path / "config.toml"),
             "CTADATA_PROFILE": "sandbox",
+            "DOOR": box.door,
+            "CURL_CA_BUNDLE": str(box.ca),
+            "RCLONE_CA_CERT": str(box.ca),
+            "RCLONE_CONFIG": os.devnull,
             "PYTHONPATH": os.pathsep.join([sysconfig.get_path("purelib"), os.environ.get("PYTHONPATH", "")]),
             "PIP_NO_DEPS": "1",
             "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this one the wrong way round: it switches the isolation off
@@ -57,7 +68,18 @@ def run(argv: list[str], text: str, env: dict[str, str], cwd: Path) -> None:
     assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def check_unit(text: str, env: dict[str, str], tmp_path: Path) -> None:
+    """A unit of systemd: it can be read, and what it starts is a command with options that exist."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(text)
+    program, *words = shlex.split(unit["Service"]["ExecStart"])
+    run([Path(program).name, *words, "--help"], "", env, tmp_path)
+    codes = set(unit["Service"]["RestartPreventExitStatus"].split())
+    assert str(LoginNeeded.exit_code) in codes
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str, str], tmp_path: Path) -> None:
     found = blocks(page)
     assert found
@@ -69,6 +91,10 @@ def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str
             run(["bash", "-euo", "pipefail"], text, env, cwd)
         elif language == "python":
             run([sys.executable, "-"], text, env, tmp_path / "here")
+        elif language == "ini":
+            check_unit(text, env, tmp_path)
+        elif language == "text":
+            assert "cta-data-direct" in text  # shown, and run with the real program by the tests of peers
         elif language == "toml":
             (tmp_path / "own.toml").write_text(text)
             name = next(iter(tomllib.loads(text)["profiles"]))
