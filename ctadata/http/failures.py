@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import time
 from dataclasses import dataclass
@@ -194,6 +193,8 @@ def read_retry_after(value: str | None, now: float | None = None) -> float | Non
         return None
     if value.isascii() and value.isdigit():
         return float(value[:9])
+    import email.utils  # it brings half a mail reader along, and hardly any server sends a date
+
     try:
         moment = email.utils.parsedate_to_datetime(value).timestamp()
     except (ValueError, OverflowError):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import certifi
 
 from ctadata.errors import ConfigError
 
@@ -72,11 +69,17 @@ def _existing(environ: Mapping[str, str], file: str, directory: str) -> tuple[Pa
 
 
 def _system_bundle() -> Path:
+    found = next((Path(name) for name in _BUNDLES if Path(name).is_file()), None)
+    return found or _other_bundle()
+
+
+def _other_bundle() -> Path:
+    import ssl  # both take longer to import than to be needed, nearly everywhere
+
+    import certifi
+
     default = ssl.get_default_verify_paths().cafile
-    for name in (*_BUNDLES, default):
-        if name and Path(name).is_file():
-            return Path(name)
-    return Path(certifi.where())
+    return Path(default if default and Path(default).is_file() else certifi.where())
 
 
 @dataclass(frozen=True, slots=True)
