@@ -44,11 +44,13 @@ class Account:
         from ctadata.transfer.receipt import Voucher, open_receipt
         from ctadata.transfer.report import Telling
 
-        with contextlib.ExitStack() as stack:
-            receipt = None if self.receipt is None or self.dry_run else stack.enter_context(open_receipt(self.receipt))
-            book = _Book(self, Voucher(self.action, profile, self.bases), receipt, verbose)
+        receipt = None if self.receipt is None or self.dry_run else open_receipt(self.receipt)
+        book = _Book(self, Voucher(self.action, profile, self.bases), receipt, verbose)
+        try:
             yield Telling(reporter, book.write) if self.json or self.dry_run or receipt else reporter
-        book.close()
+        finally:
+            book.close()
+        book.check()
 
     def again(self, common: Common) -> str:
         """The command that does again what failed."""
@@ -90,6 +92,14 @@ class _Book:
             data(foreseen_line(outcome, self.account.action))
 
     def close(self) -> None:
+        """Let go of the receipt."""
+        if self.receipt is not None:
+            try:
+                self.receipt.close()
+            except OSError as error:
+                self.torn = self.torn or error
+
+    def check(self) -> None:
         """Raise what could not be written."""
         if self.torn is not None:
             kind = StorageFull if self.torn.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError

@@ -68,14 +68,14 @@ def _split(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
 
 
 def records_of(common: Common, receipt: Path) -> list[Record]:
-    """The lines of a receipt; their profile becomes the one in use. UsageError."""
+    """The lines of a receipt; their profile becomes the one in use. UsageError, ConfigError (it is not known here)."""
     from ctadata.transfer.receipt import read_receipt
 
     records = read_receipt(receipt)
     profiles = {record.profile for record in records}
-    if common.profile is None and len(profiles) == 1:
+    if common.profile is None and len(profiles) == 1 and profiles != {common.resolve().profile.name}:
         [common.profile] = profiles
-    if profiles != {common.profile}:
+    if profiles != {common.resolve().profile.name}:
         raise UsageError(f"it is a receipt of the profile {' and '.join(sorted(profiles))}", path=str(receipt))
     return records
 

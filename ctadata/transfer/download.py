@@ -187,8 +187,10 @@ def _foretell(run: Run, landing: Landing) -> Outcome:
 
 def _with_version(outcome: Outcome, entry: Entry) -> Outcome:
     """The outcome with what the listing knows of the version, where nothing better is known."""
-    digest = outcome.digest or (digest_in(entry) if outcome.state is State.SKIPPED else "")
-    return dataclasses.replace(outcome, etag=outcome.etag or entry.etag, digest=digest)
+    digest = digest_in(entry)
+    if outcome.state is not State.SKIPPED and digest.partition(":")[0] not in outcome.verified.split(", "):
+        digest = ""  # nobody has compared it
+    return dataclasses.replace(outcome, etag=outcome.etag or entry.etag, digest=outcome.digest or digest)
 
 
 def children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:

@@ -1,0 +1,255 @@
+"""Receipts from outside: what they say, what is verified by them, what is tried again; and the end of a run."""
+
+import json
+import re
+import shlex
+import signal
+
+import pytest
+
+from ctadata.sandbox import faults
+
+
+@pytest.fixture
+def three(box, place):
+    for name in ("a", "b", "sub/c"):
+        box.files.put(f"/{place}/{name}", b"content of " + name.encode())
+    return place
+
+
+@pytest.fixture
+def bad(box, three):
+    rule = box.faults.add("door", "GET", f"/{three}/b", faults.Status(403, "No soup for you"))
+    yield rule
+    rule.remove()
+
+
+def lines(at_box, name="r.jsonl"):
+    return {
+        row["path"].rpartition("/")[2]: row for row in map(json.loads, (at_box.cwd / name).read_text().splitlines())
+    }
+
+
+class TestLines:
+    def test_of_a_download(self, at_box, three, bad):
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        rows = lines(at_box)
+        assert set(rows) == {"a", "b", "c"}
+        good, failed = rows["a"], rows["b"]
+        assert good["schema"] == 1
+        assert (good["action"], good["profile"], good["state"]) == ("get", "sandbox", "done")
+        assert (good["path"], good["local"]) == (f"{three}/a", str(at_box.cwd.resolve() / "out" / "a"))
+        assert (good["size"], good["retries"], good["error"]) == (12, 0, None)
+        assert re.fullmatch("adler32:[0-9a-f]{8}", good["digest"])
+        assert good["etag"].startswith('"')
+        assert good["seconds"] >= 0
+        assert "No soup for you" in failed["error"]
+        assert (failed["state"], failed["exit_code"]) == ("failed", 4)
+        at_box("get", f"{three}/a", "out/", "--receipt", "again.jsonl", check=0)
+        again = lines(at_box, "again.jsonl")["a"]
+        assert (again["state"], again["why"], again["digest"]) == ("skipped", "equal", good["digest"])
+
+    def test_of_an_upload(self, at_box, place):
+        (at_box.cwd / "f").write_bytes(b"12345")
+        at_box("put", "f", f"/{place}/", "--receipt", "r.jsonl", check=0)
+        row = lines(at_box)["f"]
+        assert (row["action"], row["state"], row["path"]) == ("put", "done", f"{place}/f")
+        assert (row["local"], row["digest"]) == (str(at_box.cwd.resolve() / "f"), "adler32:02f80100")
+
+    def test_of_a_sync_that_deletes(self, at_box, three):
+        (at_box.cwd / "out").mkdir()
+        (at_box.cwd / "out" / "old").write_bytes(b"")
+        at_box("sync", "--delete", "--yes", f":{three}", "out", "--receipt", "r.jsonl", check=0)
+        assert {name: row["state"] for name, row in lines(at_box).items()} == {
+            "a": "done", "b": "done", "c": "done", "old": "deleted",
+        }  # fmt: skip
+
+    def test_a_dry_run_writes_none(self, at_box, three):
+        at_box("get", "-rn", three, "--receipt", "r.jsonl", check=0)
+        assert not (at_box.cwd / "r.jsonl").exists()
+
+    def test_they_come_as_files_end_and_a_kill_leaves_them(self, at_box, box, three):
+        hang = box.faults.add("door", "GET", f"/{three}/b", faults.NoAnswer())
+        process = at_box.start("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", "-j", "1", "-v")
+        assert hang.reached.wait(30)
+        while not (at_box.cwd / "out" / "sub" / "c").exists() and not (at_box.cwd / "out" / "a").exists():
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        hang.remove()
+        whole = (at_box.cwd / "r.jsonl").read_text().splitlines(keepends=True)
+        assert all(json.loads(line)["state"] == "done" and line.endswith("\n") for line in whole)
+
+    def test_after_half_a_line_a_new_one_begins(self, at_box, three):
+        (at_box.cwd / "r.jsonl").write_text('{"schema": 1, "pa')
+        at_box("get", f"{three}/a", "--receipt", "r.jsonl", check=0)
+        _, whole = (at_box.cwd / "r.jsonl").read_text().splitlines()
+        assert json.loads(whole)["state"] == "done"
+        at_box("verify", "r.jsonl", check=0)
+
+    def test_one_that_cannot_be_written_is_said_and_stops_nothing(self, at_box, three):
+        ended = at_box("get", f"{three}/a", "--receipt", "/dev/full")
+        assert ended.code == 11
+        assert "receipt is not complete: No space left" in ended.err
+        assert (at_box.cwd / "a").exists()
+        assert at_box("get", f"{three}/a", "--receipt", "no/such/place", check=11)
+
+
+class TestVerify:
+    @pytest.fixture
+    def got(self, at_box, three):
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=0)
+        return at_box.cwd / "out"
+
+    def test_all_right(self, at_box, got):
+        for more in ([], ["--remote"]):
+            ended = at_box("verify", "r.jsonl", *more, check=0)
+            assert ended.err.startswith("cta-data-direct: right 3 files (")
+
+    def test_content_that_changed_here(self, at_box, got):
+        (got / "a").write_bytes(b"CONTENT of a")
+        ended = at_box("verify", "r.jsonl", check=6)
+        assert re.search(r"failed \S*/out/a: the adler32 is [0-9a-f]{8} instead of", ended.err)
+        (got / "b").unlink()
+        (got / "sub" / "c").write_bytes(b"short")
+        ended = at_box("verify", "r.jsonl")
+        assert ended.code in (3, 7)
+        assert "5 bytes arrived instead of 16" in ended.err or "instead of 16" in ended.err
+        assert "it is not there any more" in ended.err
+
+    def test_content_that_changed_there(self, at_box, box, three, got):
+        box.files.put(f"/{three}/a", b"CONTENT of a")
+        box.files.remove(f"/{three}/b")
+        assert at_box("verify", "r.jsonl", check=0)
+        ended = at_box("verify", "--remote", "r.jsonl", check=6)
+        assert "the adler32 is" in ended.err
+        assert f"{three}/b" in ended.err
+        rows = [json.loads(line) for line in at_box("verify", "--remote", "--json", "r.jsonl").out.splitlines()]
+        assert sorted(row["state"] for row in rows) == ["done", "failed", "failed"]
+
+    def test_what_failed_then_is_not_right_now(self, at_box, three, bad):
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        assert "the run failed on it" in at_box("verify", "r.jsonl", check=6).err
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [("", "nothing of a receipt"), ("hello\n", "nothing of a receipt"), ('{"schema": 2}\n', "schema 2"),
+         ('{"schema": 1}\n', "no line of a receipt"), ('["x"]\n', "no line of a receipt")],
+    )  # fmt: skip
+    def test_what_is_no_receipt(self, at_box, text, words):
+        (at_box.cwd / "r").write_text(text)
+        ended = at_box("verify", "r", check=2)
+        assert words in ended.err
+
+    def test_no_such_receipt(self, at_box):
+        assert "No such file" in at_box("verify", "nothing", check=11).err
+
+
+class TestAgain:
+    def test_of_a_download(self, at_box, three, bad):
+        first = at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        command = re.search("to try again: (.*)", first.err)[1]
+        assert command == "cta-data-direct get --retry-failed r.jsonl --receipt r.jsonl"
+        (at_box.cwd / "out" / "a").unlink()
+        bad.remove()
+        again = at_box(*shlex.split(command)[1:], check=0)
+        assert again.err.startswith("cta-data-direct: done 2 files")
+        assert (at_box.cwd / "out" / "b").read_bytes() == b"content of b"
+        at_box("verify", "r.jsonl", check=0)
+        assert "nothing to do" in at_box(*shlex.split(command)[1:], check=0).err
+
+    def test_without_a_receipt_it_is_the_same_command(self, at_box, three, bad):
+        ended = at_box("get", "-r", f"{three}/", "with space", check=6)
+        assert f"to try again: cta-data-direct get -r {three}/ 'with space'\n" in ended.err
+
+    def test_a_collection_that_could_not_be_listed(self, at_box, box, three):
+        rule = box.faults.add("door", "PROPFIND", f"/{three}/sub/", faults.Status(403, "Forbidden"))
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        rule.remove()
+        at_box("get", "--retry-failed", "r.jsonl", check=0)
+        assert (at_box.cwd / "out" / "sub" / "c").read_bytes() == b"content of sub/c"
+
+    def test_never_through_a_link_that_came_meanwhile(self, at_box, box, three):
+        rule = box.faults.add("door", "GET", f"/{three}/sub/c", faults.Status(403, "Forbidden"))
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        rule.remove()
+        (at_box.cwd / "elsewhere").mkdir()
+        (at_box.cwd / "out" / "sub").rmdir()
+        (at_box.cwd / "out" / "sub").symlink_to(at_box.cwd / "elsewhere")
+        assert at_box("get", "--retry-failed", "r.jsonl", check=11)
+        assert list((at_box.cwd / "elsewhere").iterdir()) == []
+
+    def test_into_a_folder_that_is_a_link_of_ones_own(self, at_box, three, bad):
+        (at_box.cwd / "real").mkdir()
+        (at_box.cwd / "out").symlink_to("real")
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
+        bad.remove()
+        at_box("get", "--retry-failed", "r.jsonl", check=0)
+        assert (at_box.cwd / "real" / "b").exists()
+
+    def test_of_an_upload_that_failed(self, at_box, box, place):
+        for name in ("a", "b", "sub/c"):
+            (at_box.cwd / "d" / name).parent.mkdir(parents=True, exist_ok=True)
+            (at_box.cwd / "d" / name).write_bytes(name.encode())
+        rule = box.faults.add("pool", "PUT", f"/{place}/*", faults.Status(500, "Disk error"), times=None)
+        at_box("put", "-r", "d/", f"/{place}", "--receipt", "r.jsonl", "-j", "1")
+        rule.remove()
+        at_box("put", "--retry-failed", "r.jsonl", "--receipt", "r.jsonl", check=0)
+        box.files.remove(f"/{place}/a")
+        assert "done 1 file" in at_box("put", "--retry-failed", "r.jsonl", check=0).err
+        assert [n for n in box.files.tree(f"/{place}") if not n.endswith("/")] == [
+            f"/{place}/{name}" for name in ("a", "b", "sub/c")
+        ]
+
+    def test_the_other_direction_is_refused(self, at_box, three):
+        at_box("get", f"{three}/a", "--receipt", "r.jsonl", check=0)
+        assert "get --retry-failed" in at_box("put", "--retry-failed", "r.jsonl", check=2).err
+        assert "from the receipt" in at_box("get", "x", "--retry-failed", "r.jsonl", check=2).err
+
+
+class TestPipes:
+    def test_out(self, at_box, three):
+        assert at_box("get", f"{three}/a", f"{three}/b", "-", check=0).out == "content of acontent of b"
+        assert at_box("get", f"{three}/a", "-", "--json", check=2)
+
+    def test_a_wrong_byte_is_7(self, at_box, box, three):
+        rule = box.faults.add("pool", "GET", "*", faults.Flip(at=0))
+        ended = at_box("get", f"{three}/a", "-")
+        rule.remove()
+        assert ended.code == 7
+        assert "do not use it" in ended.err
+
+    def test_a_reader_that_has_enough(self, at_box, box, three):
+        box.files.put(f"/{three}/big", bytes(3_000_000))
+        process = at_box.start("get", f"{three}/big", "-")
+        process.stdout.buffer.read(10)
+        process.stdout.close()
+        assert process.wait(30) in (0, 141)
+        assert "fault" not in process.stderr.read()
+
+    def test_in(self, at_box, box, place):
+        at_box("put", "-", f"/{place}/name", stdin=b"from a pipe", check=0)
+        assert box.files.read(f"/{place}/name") == b"from a pipe"
+        assert "no name" in at_box("put", "-", f"/{place}/", stdin=b"x", check=2).err
+
+    def test_without_room_to_keep_it(self, at_box, place):
+        ended = at_box("put", "-", f"/{place}/name", stdin=b"x", env={"TMPDIR": "/proc"})
+        assert ended.code in (0, 11)  # Python may know another place
+
+    def test_lists(self, at_box, box, three):
+        listed = at_box("list", "-r", three, "--include", "*", check=0).out
+        files = "".join(line + "\n" for line in listed.splitlines() if not line.endswith("/"))
+        at_box("get", "--files-from", "-", "out", stdin=files.encode(), check=0)
+        assert (at_box.cwd / "out" / three / "sub" / "c").exists()
+        nul = at_box("list", "-r0", three, "--exclude", "sub", check=0).out
+        assert sorted(nul.split("\0")) == ["", f"{three}/a", f"{three}/b"]
+        at_box("get", "-0", "--files-from", "-", "out0", stdin=nul.encode(), check=0)
+        (at_box.cwd / "list").write_text("a\n\nsub/c\n")
+        at_box("get", "--files-from", "list", three, "based", check=0)
+        assert sorted(p.name for p in (at_box.cwd / "based").rglob("*")) == ["a", "c", "sub"]
+        assert "cannot be read" in at_box("get", "--files-from", "nothing", "out", check=2).err
+
+    def test_nothing_matched_is_9(self, at_box, three):
+        assert at_box("get", f"{three}/*.nothing", "out", check=9)
+        assert at_box("list", f"{three}/*.nothing", check=9)
+        assert at_box("list", f"{three}/?", check=0).out == f"{three}/a\n{three}/b\n"

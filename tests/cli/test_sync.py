@@ -1,0 +1,146 @@
+"""sync from outside: its two sides, its question, its words and exit codes."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def run1(box, place):
+    """A directory of the storage with two files."""
+    box.files.put(f"/{place}/run1/a", b"1", mtime=1e9)
+    box.files.put(f"/{place}/run1/sub/b", b"22", mtime=1e9)
+    return f"{place}/run1"
+
+
+def local(at_box):
+    return sorted(str(p.relative_to(at_box.cwd)) for p in at_box.cwd.rglob("*") if p.is_file())
+
+
+class TestSides:
+    @pytest.mark.parametrize("form", [":{0}", ":/{0}", "sandbox:{0}", "{1}/{0}", "home:{2}/run1"], ids="abcde")
+    def test_forms_of_the_side_on_the_storage(self, at_box, box, run1, form):
+        source = form.format(run1, box.door, run1.split("/")[-2])
+        (at_box.cwd.parent / "token").touch(mode=0o600)
+        (at_box.cwd.parent / "token").write_text(box.token())  # other tokens are not for a profile that was named
+        at_box.env["BEARER_TOKEN"] = ""
+        token = ["--token-file", at_box.cwd.parent / "token"]
+        ended = at_box("sync", source, "out", *token, check=0)
+        assert ended.err.startswith("cta-data-direct: done 2 files")
+        assert local(at_box) == ["out/a", "out/sub/b"]
+        (at_box.cwd / "out" / "c").write_bytes(b"3")
+        at_box("sync", "out", source, *token, check=0)
+        assert box.files.read(f"/{run1}/c") == b"3"
+
+    def test_a_local_name_may_have_a_colon(self, at_box, run1):
+        at_box("sync", f":{run1}", "./with:colon", check=0)
+        assert local(at_box) == ["with:colon/a", "with:colon/sub/b"]
+
+    @pytest.mark.parametrize(
+        ("sides", "words"),
+        [
+            (("here", "there"), "both sides are local"),
+            ((":lst", "home:x"), "both sides are on a storage"),
+            (("nosuch:lst", "x"), "nosuch"),
+            (("https://localhost:1/lst", "x"), "not the door"),
+        ],
+    )
+    def test_what_cannot_be_meant(self, at_box, sides, words):
+        ended = at_box("sync", *sides, check=2)
+        assert words in ended.err
+        assert ended.err.count("\n") == 1
+
+    def test_two_profiles(self, at_box):
+        assert "two profiles" in at_box("-P", "other", "sync", "sandbox:lst", "x", check=2).err
+
+    def test_files_are_not_synced(self, at_box, run1):
+        (at_box.cwd / "f").write_bytes(b"1")
+        assert "get fetches it" in at_box("sync", f":{run1}/a", "x", check=2).err
+        assert "put sends it" in at_box("sync", "f", f":{run1}", check=2).err
+        assert at_box("sync", f":{run1}/nothing", "x", check=3)
+        assert at_box("sync", "nothing", f":{run1}", check=3)
+
+
+class TestDelete:
+    @pytest.fixture
+    def extra(self, at_box, run1):
+        (at_box.cwd / "out" / "more").mkdir(parents=True)
+        for name in ("extra", "more/extra"):
+            (at_box.cwd / "out" / name).write_bytes(b"x")
+        return at_box.cwd / "out"
+
+    def test_nobody_is_here_to_answer(self, at_box, run1, extra):
+        ended = at_box("sync", "--delete", f":{run1}", "out", check=2)
+        assert "--yes" in ended.err
+        assert local(at_box) == ["out/extra", "out/more/extra"]
+
+    def test_yes(self, at_box, run1, extra):
+        ended = at_box("sync", "--delete", "--yes", f":{run1}", "out", check=0)
+        assert "; deleted 3 names" in ended.err
+        assert local(at_box) == ["out/a", "out/sub/b"]
+
+    @pytest.mark.parametrize(("answer", "left"), [("y\n", 2), ("n\n", 4), ("\n", 4)])
+    def test_a_person_is_asked(self, at_box, run1, extra, answer, left):
+        terminal = at_box.terminal("sync", "--delete", f":{run1}", "out")
+        terminal.expect(r"delete 3 names\? \[y/N\] ")
+        assert "out/more/extra" in terminal.text
+        terminal.send(answer)
+        assert terminal.end() == 0
+        assert len(local(at_box)) == left
+        assert ("nothing was deleted" in terminal.text) == (left == 4)
+
+    def test_ctrl_c_is_an_answer(self, at_box, run1, extra):
+        terminal = at_box.terminal("sync", "--delete", f":{run1}", "out")
+        terminal.expect(r"\[y/N\] ")
+        terminal.send("\x03")
+        assert terminal.end(10) == 130
+        assert len(local(at_box)) == 4
+
+    def test_the_limit(self, at_box, run1, extra):
+        ended = at_box("sync", "--delete", "--yes", "--max-delete", "2", f":{run1}", "out")
+        assert ended.code == 6
+        assert "3 names would be deleted, more than 2" in ended.err
+        assert "--max-delete 3" in ended.err
+        assert len(local(at_box)) == 4
+
+    def test_a_directory_that_lists_as_empty(self, at_box, box, run1, extra):
+        box.files.mkdir(f"/{run1}/more")
+        ended = at_box("sync", "--delete", "--yes", f":{run1}", "out", check=0)
+        assert "1 directory listed as empty" in ended.err
+        assert "out/more/extra" in local(at_box)
+        at_box("sync", "--delete", "--yes", "--delete-empty", f":{run1}", "out", check=0)
+        assert "out/more/extra" not in local(at_box)
+
+
+class TestDryRun:
+    def test_it_says_what_is_then_done(self, at_box, box, run1):
+        (at_box.cwd / "out").mkdir()
+        (at_box.cwd / "out" / "extra").write_bytes(b"x")
+        at_box("get", f"{run1}/a", "out/", check=0)
+        words = ["sync", "--delete", "-n", f":{run1}", "out"]
+        dry = at_box(*words, check=0)
+        assert dry.out.splitlines() == [f"get {run1}/sub/b -> out/sub/b (2 B)", "delete out/extra"]
+        assert dry.err == ("cta-data-direct: dry run: 1 file to move (2 B); 1 file to skip, equal; 1 name to delete\n")
+        assert local(at_box) == ["out/a", "out/extra"]
+        rows = [json.loads(line) for line in at_box(*words, "--json", check=0).out.splitlines()]
+        assert sorted((row["state"], row["path"]) for row in rows) == [
+            ("deleted", f"{run1}/extra"), ("done", f"{run1}/sub/b"), ("skipped", f"{run1}/a"),
+        ]  # fmt: skip
+        real = at_box("sync", "--delete", "--yes", "--json", f":{run1}", "out", check=0)
+        drop = ("seconds", "verified", "digest", "etag")
+        clean = [[{k: v for k, v in row.items() if k not in drop} for row in some] for some in (
+            rows, map(json.loads, real.out.splitlines()),
+        )]  # fmt: skip
+        assert sorted(clean[0], key=str) == sorted(clean[1], key=str)
+
+    def test_of_put(self, at_box, box, place):
+        (at_box.cwd / "dir").mkdir()
+        (at_box.cwd / "dir" / "f").write_bytes(b"12345")
+        dry = at_box("put", "-r", "--dry-run", "dir", f"/{place}", check=0)
+        assert dry.out == f"put dir/f -> {place}/dir/f (5 B)\n"
+        assert not box.files.exists(f"/{place}")
+        assert "nothing to do" in at_box("put", "-rn", "dir", f"/{place}", "--exclude", "f", check=0).err
+
+
+def test_size_only_and_checksum_exclude_each_other(at_box):
+    assert "exclude each other" in at_box("sync", ":lst", "x", "--size-only", "--checksum", check=2).err
