@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -21,6 +22,17 @@ from ctadata.tokens.places import Places
 
 NAME = "telescope"
 PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _short_home(monkeypatch):
+    """So short that the socket lies beside the accounts: what runs for them is told by its arguments.
+
+    (The environment of oidc-agent nobody may read but root.)
+    """
+    with tempfile.TemporaryDirectory(prefix="ctadata-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_STATE_HOME", folder)
+        yield
 
 
 @pytest.fixture(params=["keycloak", "provider"])
