@@ -41,6 +41,7 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
         state = read_state(places)
         withdraw(state.published if state else "", token)
         forget(places, profile)
+        places.agent_state.unlink(missing_ok=True)
     return " and ".join(words for words in (told, _lives_on(token)) if words)
 
 

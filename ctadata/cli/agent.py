@@ -49,7 +49,7 @@ def start_agent(
     common = options.begin(ctx)
     if foreground and one_shot:
         raise UsageError("--foreground and --one-shot exclude each other")
-    profile = common.resolve(options.source(via)).profile
+    profile = common.who_logs_in(via)
     if one_shot:
         token = with_secret(profile, secret, lambda given: control.get_token(profile, secret=given, show=show))
         data(token.reveal())
@@ -100,7 +100,7 @@ def agent_status(ctx: typer.Context, json: options.Json = False, via: options.Vi
     from ctadata.agent import control
 
     common = options.begin(ctx)
-    status = control.status(common.resolve(options.source(via)).profile)
+    status = control.status(common.who_logs_in(via))
     if json:
         data_json(status.as_json())
     elif not common.quiet:
@@ -144,7 +144,7 @@ def get_token(
     """
     from ctadata.agent import control
 
-    profile = options.begin(ctx).resolve(options.source(via)).profile
+    profile = options.begin(ctx).who_logs_in(via)
     seen = show_where_seen()
     token = with_secret(
         profile,

@@ -23,7 +23,7 @@ def env(ctx: typer.Context) -> None:
     from ctadata.agent import control
 
     common = options.begin(ctx)
-    profile, seen = common.resolve().profile, show_where_seen()
+    profile, seen = common.who_logs_in(), show_where_seen()
     with_secret(profile, None, lambda given: control.get_token(profile, secret=given, show=seen))
     status = control.status(profile)
     data(f"export BEARER_TOKEN_FILE={shlex.quote(str(status.token_file))}")

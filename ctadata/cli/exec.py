@@ -28,6 +28,6 @@ def exec_(
     from ctadata.agent import control
     from ctadata.agent.companion import run
 
-    profile, seen = options.begin(ctx).resolve().profile, show_where_seen()
+    profile, seen = options.begin(ctx).who_logs_in(), show_where_seen()
     with_secret(profile, None, lambda given: control.get_token(profile, secret=given, show=seen))
     raise typer.Exit(run(profile, command))

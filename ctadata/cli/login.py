@@ -35,12 +35,13 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     from ctadata.agent import control
     from ctadata.tokens.sources import Sources
 
-    profile, seen = resolved.profile, show_where_seen()
+    seen = show_where_seen()
     try:
-        Sources(profile, explicit=token_file, only_profile=resolved.explicit).bearer()
+        Sources(resolved.profile, explicit=token_file, only_profile=resolved.explicit).bearer()
     except LoginNeeded:
         if seen is None or token_file is not None:
             raise
+        profile = control.remembered(resolved.profile)
         with_secret(profile, None, lambda given: control.start(profile, secret=given, show=seen))
 
 

@@ -29,7 +29,7 @@ def logout(
     from ctadata.agent.logout import logout as end
 
     common = options.begin(ctx)
-    profile = common.resolve(options.source(via)).profile
+    profile = common.who_logs_in(via)
     rest = end(profile, revoke=not local)
     if not common.quiet:
         say(f"logged out at {profile.name}{f'; {rest}' if rest else ''}")

@@ -17,6 +17,7 @@ from ctadata.config.builtin import DEVELOPMENT
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
+    from ctadata.config.profile import Profile as ProfileOf
     from ctadata.config.resolve import Resolved
     from ctadata.session import Session
 
@@ -37,6 +38,12 @@ class Common:
         from ctadata.config.resolve import resolve
 
         return resolve(self.profile, overrides=overrides or {})
+
+    def who_logs_in(self, via: str | None = None) -> ProfileOf:
+        """The profile for the commands of the agent: `via` says who keeps the login, else the last agent does."""
+        from ctadata.agent.control import remembered
+
+        return self.resolve({"token_source": via}).profile if via else remembered(self.resolve().profile)
 
     @contextlib.contextmanager
     def session(self, stop: threading.Event, token_file: Path | None, jobs: str | None = None) -> Iterator[Session]:
@@ -60,11 +67,6 @@ def begin(ctx: typer.Context) -> Common:
     verbose = 2 if os.environ.get("CTADATA_DEBUG", "0") not in ("", "0") else common.verbose
     start_log(verbose, quiet=common.quiet)
     return common
-
-
-def source(via: str | None) -> dict[str, str]:
-    """What --via says, as a key of the profile."""
-    return {"token_source": via} if via else {}
 
 
 def _common(ctx: typer.Context) -> Common:

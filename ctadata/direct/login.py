@@ -21,7 +21,7 @@ def login(*, secret: str | None = None) -> Status:
     from ctadata.agent import control
     from ctadata.config.resolve import resolve
 
-    return control.start(resolve(None).profile, secret=secret, show=_show)
+    return control.start(control.remembered(resolve(None).profile), secret=secret, show=_show)
 
 
 def agent_status() -> Status:
@@ -32,7 +32,7 @@ def agent_status() -> Status:
     from ctadata.agent import control
     from ctadata.config.resolve import resolve
 
-    return control.status(resolve(None).profile)
+    return control.status(control.remembered(resolve(None).profile))
 
 
 def _show(login: DeviceLogin) -> None:

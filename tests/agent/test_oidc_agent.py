@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from threading import Event, Timer
@@ -28,6 +29,17 @@ from ctadata.tokens.places import Places
 pytestmark = pytest.mark.full("oidc-agent")
 
 TOKEN = f"{CONNECT}/token"
+
+
+@pytest.fixture(autouse=True)
+def _short_home(monkeypatch):
+    """So short that the socket lies beside the accounts: what runs for them is told by its arguments.
+
+    (The environment of oidc-agent nobody may read but root.)
+    """
+    with tempfile.TemporaryDirectory(prefix="ctadata-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_STATE_HOME", folder)
+        yield
 
 
 @pytest.fixture
@@ -57,9 +69,8 @@ def processes(name="oidc-agent", of=None):
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "comm").read_text().strip() == name and str(of).encode() in (
-                process / "environ"
-            ).read_bytes():
+            words = (process / "cmdline").read_text(errors="replace")
+            if (process / "comm").read_text().strip() == name and str(of) in words:
                 found[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
@@ -176,6 +187,17 @@ class TestOurOwn:
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(ConfigError, match="oidc-agent is not installed"):
             obtain(profile, places, good=never, show=lambda login: None)
+
+
+def test_via_is_remembered_until_the_logout(profile, profile_at, box, shown):
+    plain = profile_at(box)
+    assert control.remembered(plain) == plain
+    control.start(profile, show=shown.append)
+    assert control.remembered(plain) == profile
+    control.stop(profile)
+    assert control.start(control.remembered(plain), show=None).storage == "oidc-agent"
+    logout(profile)
+    assert control.remembered(plain) == plain
 
 
 class TestSecrets:
