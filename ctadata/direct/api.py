@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypedDict
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Self, TypedDict
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AccessError, ConfigError, CtadataError, PartialFailure
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Silent
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.transfer.report import Outcome, Summary
+    from ctadata.transfer.report import Outcome, Reporter, Summary
+
+    Progress = AbstractContextManager[Reporter]
 
 PathText = str | os.PathLike[str]
 
@@ -86,24 +89,26 @@ def list_dir(path: PathText, recursive: bool = False, n_threads: int | None = No
         return [Listed.of(entry) for entry in session.list(os.fspath(path), recursive=recursive, threads=n_threads)]
 
 
-def fetch_and_save_file(path: PathText, save_to_fn: PathText | None = None) -> int:
+def fetch_and_save_file(path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None) -> int:
     """Download one file and verify it; gives its size in bytes.
 
     save_to_fn: the local file, or a directory to put it in; None: its own name, here. An equal file that is
     there already is not fetched again; one that differs is replaced once the new one is verified.
     Raises NotFound, UsageError (a directory), IntegrityError, LocalError and what `list_dir` raises.
     """
-    return fetch_and_save_file_or_dir(path, save_to_fn=save_to_fn)
+    return fetch_and_save_file_or_dir(path, save_to_fn=save_to_fn, progress=progress)
 
 
-def fetch_and_save_file_or_dir(path: PathText, recursive: bool = False, *, save_to_fn: PathText | None = None) -> int:
+def fetch_and_save_file_or_dir(
+    path: PathText, recursive: bool = False, *, save_to_fn: PathText | None = None, progress: Progress | None = None
+) -> int:
     """Download a file, or with `recursive` a directory with all it holds, to here; gives the bytes of all files.
 
     `a/b` becomes `./b/...`; `a/b/`, with a slash, its contents here. Every file is tried; PartialFailure tells
     then which failed, and with `.done` the number of bytes of each that did not.
+    progress: who is told meanwhile, as `ctadata.progress.choice.shown()` gives; None: nobody.
     """
-    collected = _Collected()
-    with _session() as session:
+    with _session() as session, _told(progress) as collected:
         local = None if save_to_fn is None else os.fspath(save_to_fn)
         summary = session.get([os.fspath(path)], local, recursive=recursive, reporter=collected)
     sizes = [outcome.size for outcome in collected.outcomes]
@@ -111,35 +116,43 @@ def fetch_and_save_file_or_dir(path: PathText, recursive: bool = False, *, save_
     return sum(sizes)
 
 
-def upload_file(local_fn: PathText, path: PathText, *, no_clobber: bool = False) -> Upload:
+def upload_file(
+    local_fn: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
+) -> Upload:
     """Upload one file and verify it.
 
     path: the file's new name, below your home unless it is absolute; a directory where it ends in `/` or is one.
     no_clobber: a file that is there and differs stays as it is.
     Raises NotFound (the local file), Forbidden, StorageFull, IntegrityError and what `list_dir` raises.
     """
-    collected = _Collected()
-    with _session() as session:
+    with _session() as session, _told(progress) as collected:
         rules = Rules(no_clobber=no_clobber)
         summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
     _raise_failures(summary, collected.uploads, one=True)
     return collected.uploads[0]
 
 
-def upload_dir(local_dir: PathText, path: PathText, *, no_clobber: bool = False) -> list[Upload]:
+def upload_dir(
+    local_dir: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
+) -> list[Upload]:
     """Upload the contents of a local directory into the directory `path`, which is made where it is missing.
 
     Gives what `upload_file` gives, for each file. Every file is tried; PartialFailure tells then which failed.
     """
-    collected = _Collected()
     contents = os.path.join(os.fspath(local_dir), "")  # noqa: PTH118  (the slash at the end says: the contents)
     if not Path(contents).is_dir():
         raise NotADirectoryError(f"not a directory: {local_dir}")
-    with _session() as session:
+    with _session() as session, _told(progress) as collected:
         rules = Rules(no_clobber=no_clobber)
         summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
     _raise_failures(summary, collected.uploads, one=False)
     return collected.uploads
+
+
+@contextmanager
+def _told(progress: Progress | None) -> Iterator[_Collected]:
+    with nullcontext(Silent()) if progress is None else progress as reporter:
+        yield _Collected(reporter)
 
 
 def _raise_failures(summary: Summary, done: list[int] | list[Upload], *, one: bool) -> None:
@@ -152,18 +165,16 @@ def _raise_failures(summary: Summary, done: list[int] | list[Upload], *, one: bo
 class _Collected:
     """The reporter that keeps what was done, for the return value."""
 
-    def __init__(self) -> None:
+    def __init__(self, inner: Reporter) -> None:
         self.outcomes: list[Outcome] = []
+        self.planned = inner.planned
+        self.moved = inner.moved
+        self._inner = inner
         self._lock = threading.Lock()
-
-    def planned(self, files: int, size: int) -> None:
-        """Nothing."""
-
-    def moved(self, name: str, size: int) -> None:
-        """Nothing."""
 
     def ended(self, outcome: Outcome) -> None:
         """Keep it, unless it failed or could not be copied at all."""
+        self._inner.ended(outcome)
         if outcome.state in _STATUS:
             with self._lock:
                 self.outcomes.append(outcome)

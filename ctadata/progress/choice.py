@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -21,6 +23,15 @@ def choose(
 
         return TerminalReporter(stream, verbose, env)
     return PlainReporter(stream, verbose)
+
+
+def shown() -> contextlib.AbstractContextManager[Reporter]:
+    """The reporter for Python code that asks for one: a bar in a notebook, else what a command shows on stderr."""
+    from ctadata.progress.notebook import NotebookReporter, is_notebook
+
+    if is_notebook():
+        return NotebookReporter()
+    return choose(sys.stderr, quiet=False, verbose=False, env=os.environ)
 
 
 def paused(reporter: Reporter) -> contextlib.AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 """`from ctadata import direct`, as notebooks and scripts use it."""
 
+import contextlib
 import inspect
 import os
 import subprocess
@@ -14,6 +15,7 @@ from ctadata import direct
 from ctadata.direct import api
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, UsageError
 from ctadata.sandbox import Sandbox, faults
+from ctadata.transfer.report import Outcome, Silent
 
 HOME = "lst/users/ada"
 
@@ -179,3 +181,19 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert os.listdir(tmp_path) == []
+
+
+def test_whoever_is_given_as_progress_is_told_and_nobody_else(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+
+    class Progress(Silent):
+        def planned(self, files: int, size: int) -> None:
+            told.append(f"planned {files} {size}")
+
+        def ended(self, outcome: Outcome) -> None:
+            told.append(f"{outcome.state} {outcome.remote.name}")
+
+    direct.fetch_and_save_file("lst/d/sub/f", progress=contextlib.nullcontext(Progress()))
+    direct.upload_file("f", "up/", progress=contextlib.nullcontext(Progress()))
+    assert told == ["planned 1 10", "done f", "planned 1 10", "done f"]
+    assert capfd.readouterr() == ("", "")
