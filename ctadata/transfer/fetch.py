@@ -26,6 +26,10 @@ from ctadata.transfer.run import TRIES, Run
 
 log = logging.getLogger(__name__)
 
+GATHERED = 1 << 20
+"""Bytes that are gathered before they are written, and for how long at most, in seconds."""
+GATHERED_FOR = 0.25
+
 STATES = {Step.SKIP: (State.SKIPPED, "equal"), Step.KEEP: (State.KEPT, "it differs, and is kept")}
 
 JOURNAL_FROM = 4 * journal.BLOCK
@@ -97,6 +101,7 @@ class _Incoming:
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM
         self.voided = threading.Event()
         self._broken_help = 0
+        self._begun = False  # the door has answered: others need not ask it
         self._etag: str | None = None
         self._reading: Reading | None = None
         self._lock = threading.Lock()
@@ -135,7 +140,7 @@ class _Incoming:
 
     def help(self) -> bool:
         """Be one more stream; whatever breaks is left to the worker whose file it is."""
-        if self.alone or self.voided.is_set() or not self.pieces.received or self._broken_help >= TRIES:
+        if self.alone or self.voided.is_set() or not self._begun or self._broken_help >= TRIES:
             return False
         try:
             return self._stream()
@@ -154,7 +159,10 @@ class _Incoming:
         whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size or 0)
         try:
             while True:
-                reading.send(sink, lease.at, None if whole else lease.asked)
+                try:
+                    reading.send(sink, lease.at, None if whole else lease.asked)
+                finally:
+                    sink.flush()
                 if self.entry.size is None:
                     self.pieces.end_at(lease)
                 if not self.pieces.extend(lease):
@@ -185,7 +193,7 @@ class _Incoming:
         self.run.reporter.moved(str(self.entry.path), -self.pieces.void())
         self.part.void(journal.version_of(self.entry))
         self._close()
-        self._etag = None
+        self._etag, self._begun = None, False
         self.voided.clear()
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
@@ -195,6 +203,7 @@ class _Incoming:
         beyond = self.entry.size is not None and (delivery.stop or 0) > lease.asked
         if delivery.start != lease.at or beyond:
             raise _NoRanges
+        self._begun = True
         etag = (delivery.etag or "").removeprefix("W/")
         if etag and self._etag and etag != self._etag:
             raise IntegrityError("the file changed while it was read")
@@ -217,32 +226,48 @@ class _Incoming:
 
 
 class _LeaseSink:
-    """Takes the bytes of one stream into the part, at the place of its lease."""
+    """Takes the bytes of one stream into the part, at the place of its lease; libcurl's small blocks are gathered."""
 
     def __init__(self, incoming: _Incoming, lease: Lease) -> None:
         self.incoming = incoming
         self.lease = lease
         self.name = str(incoming.entry.path)
         self.noted = lease.at
+        self.gathered: list[bytes] = []
+        self.waiting = 0
+        self.due = 0.0
 
     def begin(self, delivery: Delivery) -> None:
         """The answer begins; it is checked before its bytes are taken."""
         self.incoming.begin(delivery, self.lease)
+        self.due = time.monotonic() + GATHERED_FOR
 
     def write(self, block: bytes) -> None:
         """The next bytes; Enough where others fetch the rest, IntegrityError at the first one too many."""
+        self.gathered.append(block)
+        self.waiting += len(block)
+        size = self.incoming.entry.size
+        if size is not None and self.lease.at + self.waiting > size:
+            raise IntegrityError(f"more bytes arrive than the {size} of the file")
+        if self.waiting >= GATHERED or time.monotonic() >= self.due:
+            self.flush()
+            if self.incoming.voided.is_set() or (self.lease.at >= self.lease.stop != size and size is not None):
+                raise Enough
+
+    def flush(self) -> None:
+        """Put into the part what has been gathered, as far as it is still of this lease."""
+        if not self.gathered:
+            return
+        block, self.gathered, self.waiting = b"".join(self.gathered), [], 0
+        self.due = time.monotonic() + GATHERED_FOR
         incoming, lease = self.incoming, self.lease
         if incoming.voided.is_set():
-            raise Enough
+            return
         if incoming.entry.size is None:
             lease.stop += len(block)
-        elif lease.at + len(block) > incoming.entry.size:
-            raise IntegrityError(f"more bytes arrive than the {incoming.entry.size} of the file")
         before = lease.at
-        more = incoming.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
+        incoming.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
         incoming.run.reporter.moved(self.name, lease.at - before)
-        if lease.at - self.noted >= journal.BLOCK:
+        if lease.at - self.noted >= journal.BLOCK - GATHERED:
             self.noted = lease.at
             incoming.part.note(lease.piece)
-        if not more and lease.stop != incoming.entry.size and incoming.entry.size is not None:
-            raise Enough
