@@ -11,7 +11,6 @@ from ctadata.progress import choice, notebook
 from ctadata.progress.plain import PlainReporter
 from ctadata.transfer.report import Outcome, State
 
-pytest.importorskip("ipywidgets")
 FILE = RemotePath(("lst", "f"))
 
 

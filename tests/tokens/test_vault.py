@@ -21,7 +21,8 @@ BACKENDS = Path(__file__).with_name("backends")
 @pytest.fixture
 def keyring(monkeypatch):
     """The folder of a keyring that this process and the agent share."""
-    library = pytest.importorskip("keyring")
+    import keyring as library
+
     monkeypatch.syspath_prepend(str(BACKENDS))
     monkeypatch.setenv("PYTHONPATH", str(BACKENDS), prepend=os.pathsep)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "locked_box.LockedBox")
