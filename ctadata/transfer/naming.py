@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def check_local(sources: Iterable[str], *, recursive: bool) -> None:
         if path.is_dir():
             if not recursive:
                 raise UsageError("it is a directory", hint="-r uploads it with all it holds", path=printable(source))
-        elif not os.path.lexists(path):
+        elif not path.exists():
             raise NotFound("no such local file", path=printable(source))
 
 

@@ -66,6 +66,17 @@ def test_nothing_is_overwritten_without_the_right_to_move(box: Sandbox, session:
     assert temporaries(box) == []
 
 
+def test_what_may_not_be_replaced_is_sent_once_and_not_for_each_file(
+    box: Sandbox, session: Session, local: Path
+) -> None:
+    for name in "abc":
+        box.files.put(f"{HOME}/up/{name}", b"theirs")
+    refuse(box, "MOVE")
+    assert len(session.put([f"{local}/"], "up", recursive=True, jobs=1).failed) == 3
+    assert sum(seen.method == "MOVE" for seen in box.seen) == 1
+    assert sum(seen.method == "PUT" and seen.server == "door" for seen in box.seen) == 1
+
+
 def test_a_name_that_is_taken_meanwhile_stays(box: Sandbox, session: Session, local: Path) -> None:
     refuse(box, "MOVE")
     session.put([str(local / "a")], "first")
