@@ -1,0 +1,1 @@
+"""The benchmark: this client and others, at the same work, at the same server, in one run."""
