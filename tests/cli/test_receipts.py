@@ -190,7 +190,7 @@ class TestAgain:
         for name in ("a", "b", "sub/c"):
             (at_box.cwd / "d" / name).parent.mkdir(parents=True, exist_ok=True)
             (at_box.cwd / "d" / name).write_bytes(name.encode())
-        rule = box.faults.add("pool", "PUT", f"/{place}/*", faults.Status(500, "Disk error"), times=None)
+        rule = box.faults.add("door", "PUT", f"/{place}/*", faults.Status(403, "Forbidden"))
         at_box("put", "-r", "d/", f"/{place}", "--receipt", "r.jsonl", "-j", "1")
         rule.remove()
         at_box("put", "--retry-failed", "r.jsonl", "--receipt", "r.jsonl", check=0)
