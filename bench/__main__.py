@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ user = "bench"
 def main() -> int:
     """Parse the options, run, print; 1 where a peer was not there or our command failed, 2 where there is no server."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that server and files are tidied away
     scratch = Path(tempfile.mkdtemp(prefix="ctadata-bench-", dir=options.memory))
     disk = Path(tempfile.mkdtemp(prefix="ctadata-bench-", dir=options.disk))
     scratch.chmod(0o755)  # the server's processes, somebody else's where root starts them, look into it

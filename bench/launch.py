@@ -23,13 +23,12 @@ def main(report: str, patience: str, stdout: str, *command: str) -> None:
     child = os.fork()
     if child == 0:
         os.dup2(out, 1)
-        os.setsid()
         try:
             os.execvp(command[0], command)  # noqa: S606  (without a shell is meant)
         finally:
             os._exit(127)
     os.close(write)
-    signal.signal(signal.SIGALRM, lambda *_: os.killpg(child, signal.SIGKILL))
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
     signal.alarm(int(patience))
     first, lines = _count(read) if stdout == "-" else (-1.0, 0)
     _, status, _ = os.wait4(child, 0)
