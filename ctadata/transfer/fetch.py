@@ -65,7 +65,17 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
         raise
     state, why = STATES.get(step, (State.DONE, ""))
     seconds = time.monotonic() - began
-    return Outcome(state, entry.path, local, incoming.pieces.received, seconds, verified=incoming.verified, why=why)
+    return Outcome(
+        state,
+        entry.path,
+        local,
+        incoming.pieces.received,
+        seconds,
+        verified=incoming.verified,
+        why=why,
+        digest=incoming.digest,
+        retries=incoming.tries - 1,
+    )
 
 
 def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, found: os.stat_result | None) -> Step:
@@ -100,6 +110,7 @@ class _Incoming:
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM
         self.voided = threading.Event()
+        self.tries = 0
         self._broken_help = 0
         self._begun = False  # the door has answered: others need not ask it
         self._etag: str | None = None
@@ -121,7 +132,13 @@ class _Incoming:
     def _persist(self) -> None:
         self.run.persist(self._once, progress=lambda: self.pieces.received)
 
+    @property
+    def digest(self) -> str:
+        """Of the whole file, where it was computed on the way, as `adler32:5ae07809`."""
+        return f"adler32:{self.pieces.adler32:08x}" if self.hashing else ""
+
     def _once(self) -> None:
+        self.tries += 1
         if self.pieces.received and not self._is_provable():
             self._void()
         try:

@@ -4,6 +4,7 @@ Each fault is tried once (the run recovers) and for ever (the run fails in words
 """
 
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,21 @@ def test_a_download_survives_a_fault_that_passes(box: Sandbox, session: Session,
     assert (summary.failed, summary.done, rule.hits) == ([], 1, 1)
     assert (tmp_path / "f").read_bytes() == NEW
     assert no_leftovers(tmp_path)
+
+
+def test_an_outcome_tells_the_digest_and_how_often_it_was_tried_again(
+    box: Sandbox, session: Session, tmp_path: Path
+) -> None:
+    box.files.put("/lst/f", NEW)
+    box.faults.add("pool", "GET", "*", faults.Flip(at=5), times=2)
+    told: list[Outcome] = []
+
+    class Keeping(Silent):
+        def ended(self, outcome: Outcome) -> None:
+            told.append(outcome)
+
+    session.get(["lst/f"], str(tmp_path / "f"), reporter=Keeping())
+    assert (told[0].digest, told[0].retries) == (f"adler32:{zlib.adler32(NEW):08x}", 2)
 
 
 @pytest.mark.parametrize("name", DOWN)
