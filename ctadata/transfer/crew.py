@@ -39,6 +39,13 @@ class Crew(Generic[T]):
             thread = threading.Thread(target=self._work, args=(do,), name=f"transfer-{i}", daemon=True)
             self._threads.append(thread)
             thread.start()
+        try:
+            self._hand_out(tasks)
+        except BaseException:
+            self.end()
+            raise
+
+    def _hand_out(self, tasks: Iterable[T]) -> None:
         for task in tasks:
             self._count(+1)
             if not self._put(task):

@@ -34,13 +34,12 @@ def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
         yield 1
         raise RuntimeError("no more")
 
-    before, stop = threading.active_count(), threading.Event()
-    crew: Crew[int] = Crew(stop)
+    before = threading.active_count()
+    crew: Crew[int] = Crew(threading.Event())
     with pytest.raises(RuntimeError, match="no more"):
         try:
             crew.work_off(tasks(), lambda task: None, threads=3)
         finally:
-            stop.set()
             crew.join()
     assert threading.active_count() == before
 
