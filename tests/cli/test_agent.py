@@ -187,8 +187,9 @@ def test_a_profile_without_issuer(cli, tmp_path):
 def test_the_agents_interpreter_starts_in_any_directory(cli, fresh, tmp_path):
     fresh()
     (cli.cwd / "json.py").write_text("raise SystemExit('the directory one stands in is no library')")
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "ctadata", "start-agent"],
-        cwd=cli.cwd, env=cli.environment(None), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    for command in ("start-agent", "stop-agent"):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "ctadata", command],
+            cwd=cli.cwd, env=cli.environment(None), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
