@@ -190,6 +190,11 @@ def test_the_agents_interpreter_starts_in_any_directory(cli, fresh, tmp_path):
     for command in ("start-agent", "stop-agent"):
         done = subprocess.run(
             [sys.executable, "-P", "-m", "ctadata", command],
-            cwd=cli.cwd, env=cli.environment(None), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            cwd=cli.cwd,
+            env=cli.environment(None),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
         assert done.returncode == 0, done.stderr
