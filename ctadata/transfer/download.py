@@ -13,10 +13,10 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, local_name
 from ctadata.stores.base import Store
-from ctadata.transfer.fetch import STATES, fetch_file
+from ctadata.transfer.fetch import fetch_file
 from ctadata.transfer.filters import Filters
 from ctadata.transfer.landing import Folder
-from ctadata.transfer.plan import NEWER, digest_in, is_newer, plan_download
+from ctadata.transfer.plan import NEWER, STATES, digest_in, is_newer, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.standing import find_folder

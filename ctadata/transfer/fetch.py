@@ -20,7 +20,7 @@ from ctadata.transfer import journal, verify
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.part import Part
 from ctadata.transfer.pieces import Lease, Pieces
-from ctadata.transfer.plan import Step, plan_download
+from ctadata.transfer.plan import STATES, Step, plan_download
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import TRIES, Run
 
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 GATHERED = 1 << 20
 """Bytes that are gathered before they are written, and for how long at most, in seconds."""
 GATHERED_FOR = 0.25
-
-STATES = {Step.SKIP: (State.SKIPPED, "equal"), Step.KEEP: (State.KEPT, "it differs, and is kept")}
 
 JOURNAL_FROM = 4 * journal.BLOCK
 """Bytes from which a part keeps a journal; a smaller file is fetched again."""

@@ -34,7 +34,7 @@ SUFFIX = ".part"
 KEPT_FOR = 7 * 86400.0
 """Seconds that a part with a journal waits for a run that takes it up."""
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -57,7 +57,7 @@ class Folder:
         path = base
         with local_words(path):
             path.mkdir(parents=True, exist_ok=True)
-            fd = os.open(path, _FOLDER_FLAGS & ~os.O_NOFOLLOW)
+            fd = os.open(path, _FOLDER_FLAGS)
         try:
             for part in parts:
                 path = path / local_name(part)
@@ -172,14 +172,27 @@ class Folder:
 
 def _step(fd: int, part: str, path: Path) -> int:
     """Open the directory `part` of the open directory `fd`, made where it is missing, never through a link."""
+    with local_words(path), contextlib.suppress(FileExistsError):
+        os.mkdir(part, dir_fd=fd)
+    below = open_directory(fd, part, path)
+    if below is None:
+        raise LocalError("local: it was removed meanwhile", path=printable(str(path)))
+    return below
+
+
+def open_directory(fd: int | None, name: str, path: Path) -> int | None:
+    """Open the directory `name`, below the open directory `fd` never through a link; None where nothing is there.
+
+    path: for words.  Raises LocalError: a link or a file in the way, no permission.
+    """
     with local_words(path):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(part, dir_fd=fd)
         try:
-            return os.open(part, _FOLDER_FLAGS, dir_fd=fd)
+            return os.open(name, _FOLDER_FLAGS if fd is None else _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=fd)
+        except FileNotFoundError:
+            return None
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
-            found = os.stat(part, dir_fd=fd, follow_symlinks=False)
-    what = "a link, and files are not written through links" if stat.S_ISLNK(found.st_mode) else "not a directory"
+            is_link = stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=fd is None).st_mode)
+    what = "a link, and files are not written through links" if is_link else "not a directory"
     raise LocalError(f"local: it is {what}", path=printable(str(path)))

@@ -19,6 +19,7 @@ from ctadata.errors import LocalError
 from ctadata.paths import printable
 from ctadata.stores.base import Features
 from ctadata.transfer.filters import Filters
+from ctadata.transfer.report import State
 from ctadata.transfer.verify import digest_of
 
 NEWER = "newer there"
@@ -32,6 +33,10 @@ class Step(StrEnum):
     REPLACE = "replace"
     SKIP = "skip"
     KEEP = "keep"
+
+
+STATES = {Step.SKIP: (State.SKIPPED, "equal"), Step.KEEP: (State.KEPT, "it differs, and is kept")}
+"""What a file ends with, and why, where the plan moves nothing."""
 
 
 class Compare(StrEnum):

@@ -33,8 +33,7 @@ from ctadata.errors import (
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Written
 from ctadata.transfer import temporaries, verify
-from ctadata.transfer.fetch import STATES
-from ctadata.transfer.plan import NEWER, Step, digest_in, is_newer, plan_upload
+from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, plan_upload
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
 

@@ -7,18 +7,13 @@ relative to an open directory, with `O_NOFOLLOW`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ctadata.errors import LocalError
 from ctadata.paths import local_name, printable
-from ctadata.transfer.landing import Folder
+from ctadata.transfer.landing import Folder, open_directory
 from ctadata.transfer.part import local_words
-
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def find_folder(base: Path, parts: Sequence[str] = ()) -> Folder | None:
@@ -26,32 +21,17 @@ def find_folder(base: Path, parts: Sequence[str] = ()) -> Folder | None:
 
     Raises LocalError: a name that no local file can bear, a link or a file in the way, no permission.
     """
-    path, fd = base, _step(None, str(base), base)
+    path, fd = base, open_directory(None, str(base), base)
     for part in parts:
         if fd is None:
             return None
         path = path / printable(part)
         try:
-            below = _step(fd, local_name(part), path)
+            below = open_directory(fd, local_name(part), path)
         finally:
             os.close(fd)
         fd = below
     return None if fd is None else Folder(path, fd)
-
-
-def _step(fd: int | None, name: str, path: Path) -> int | None:
-    """Open the directory `name`, below the open directory `fd` never through a link; None where nothing is there."""
-    with local_words(path):
-        try:
-            return os.open(name, _FLAGS if fd is None else _FLAGS | os.O_NOFOLLOW, dir_fd=fd)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise
-            is_link = stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=fd is None).st_mode)
-    what = "a link, and files are not written through links" if is_link else "not a directory"
-    raise LocalError(f"local: it is {what}", path=printable(str(path)))
 
 
 def names_in(folder: Folder) -> Iterator[tuple[str, bool]]:
