@@ -98,7 +98,9 @@ class Renewal:
         try:
             return self.issuer(secret).refresh(refresh_token)
         except LoginNeeded as error:
-            raise LoginNeeded(error.what, hint=login_hint(self.profile)) from None
+            # logins that one browser approved may share a session at Keycloak: the end of one ends the other
+            hint = f"{login_hint(self.profile)}; another login of yours, or its logout, may have ended this one"
+            raise LoginNeeded(error.what, hint=hint) from None
         except CtadataError:
             self._issuer = None  # its endpoints may have moved
             raise

@@ -148,7 +148,7 @@ def test_an_issuer_that_does_not_rotate(profile_at, shown):
 def test_the_login_is_over(renewal, profile, places, box, token):
     box.revoke_sessions()
     before = load_login(places, profile)
-    with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox"):
+    with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox; another login of yours"):
         renewal.renew(token)
     assert load_login(places, profile) == before  # nothing is deleted
     assert load_token(places, profile) == token
