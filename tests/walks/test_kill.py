@@ -37,25 +37,33 @@ def test_of_get(place: Place, tree: Path, tmp_path: Path, rng: random.Random, ki
     place.run("put", "-r", f"{tree}/", "data")
     whole = files_below(tree)
     words = ["get", "-r", "home:data/", tmp_path / "back"]
-    longest, killed = duration(place, [*words[:-1], tmp_path / "first"]), 0
-    for _ in range(kills):
-        killed += kill_at_random(place, words, rng, longest)
-        if (tmp_path / "back").exists():
-            seen = visible(files_below(tmp_path / "back"))
+    longest, killed, turns = duration(place, [*words[:-1], tmp_path / "first"]), 0, 0
+    while killed < kills and turns < 5 * kills:
+        hit = kill_at_random(place, words, rng, longest)
+        killed, turns = killed + hit, turns + 1
+        if words[-1].exists():
+            seen = visible(files_below(words[-1]))
             assert {name: whole[name] for name in seen} == seen
+        if not hit:  # it was through: the next one begins anew
+            assert files_below(words[-1]) == whole
+            words[-1] = tmp_path / f"back{turns}"
     place.run(*words)
     assert killed
-    assert files_below(tmp_path / "back") == whole
+    assert files_below(words[-1]) == whole
 
 
 def test_of_put(place: Place, tree: Path, tmp_path: Path, rng: random.Random, kills: int) -> None:
     whole = files_below(tree)
     longest, killed = duration(place, ["put", "-r", f"{tree}/", "first"]), 0
-    words = ["put", "-r", f"{tree}/", "data"]
-    for _ in range(kills):
-        killed += kill_at_random(place, words, rng, longest)
-        seen = visible(place.stored(f"{place.home}/data"))
-        assert {name: whole[name] for name in seen} == seen
+    words, turns = ["put", "-r", f"{tree}/", "data"], 0
+    while killed < kills and turns < 5 * kills:
+        hit = kill_at_random(place, words, rng, longest)
+        killed, turns = killed + hit, turns + 1
+        stored = place.stored(f"{place.home}/{words[-1]}")
+        assert {name: whole[name] for name in visible(stored)} == visible(stored)
+        if not hit:  # it was through: the next one begins anew
+            assert stored == whole
+            words[-1] = f"data{turns}"
     place.run(*words)
     assert killed
-    assert place.stored(f"{place.home}/data") == whole
+    assert place.stored(f"{place.home}/{words[-1]}") == whole
