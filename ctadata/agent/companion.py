@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 from types import FrameType
 
@@ -29,15 +29,21 @@ def run(profile: Profile, command: Sequence[str], env: Mapping[str, str] = os.en
     """
     places = Places.of(profile.name)
     told = {name: value for name, value in env.items() if name != "BEARER_TOKEN"}  # it would beat the file
+    with forwarded_signals() as forward_to:
+        process = _start(command, {**told, "BEARER_TOKEN_FILE": str(places.token)})
+        forward_to(process)
+        with process, _kept_fresh(profile, places, load_token(places, profile)):
+            code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
-        process = subprocess.Popen(command, env={**told, "BEARER_TOKEN_FILE": str(places.token)})
+        return subprocess.Popen(command, env=env)
     except FileNotFoundError:
         raise NotFound("there is no such program", path=command[0]) from None
     except OSError as error:
         raise LocalError((error.strerror or "it cannot be run").lower(), path=command[0]) from None
-    with process, _forwarding(process), _kept_fresh(profile, places, load_token(places, profile)):
-        code = process.wait()
-    return code if code >= 0 else 128 - code
 
 
 @contextlib.contextmanager
@@ -66,16 +72,28 @@ def _say_nothing(beat: Beat) -> None:
 
 
 @contextlib.contextmanager
-def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Signals that ask us to end go to the program; Ctrl-C reaches it by itself, from the terminal."""
+def forwarded_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Signals that ask us to end go to the program, once it is named; Ctrl-C reaches it by itself, from the terminal.
+
+    They are caught before the program starts: what comes in between waits for it.
+    """
+    programs: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if number in FORWARDED:
+        if number in FORWARDED and programs:
+            programs[0].send_signal(number)
+        elif number in FORWARDED:
+            early.append(number)
+
+    def forward_to(process: subprocess.Popen[bytes]) -> None:
+        programs.append(process)
+        for number in early:
             process.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in (*FORWARDED, signal.SIGINT)}
     try:
-        yield
+        yield forward_to
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
