@@ -39,6 +39,8 @@ def stopping() -> Iterator[threading.Event]:
             over.set()
             signal.pthread_kill(waiter.ident or 0, signal.SIGTERM)
             waiter.join()
+            for number in SIGNALS if got else ():  # the second may come while we leave
+                signal.signal(number, lambda number, _: _end_now(number))
     if got:
         say("stopped")
         raise typer.Exit(128 + got[0])

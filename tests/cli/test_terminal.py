@@ -65,7 +65,7 @@ class TestCtrlC:
         terminal.send("\x03")
         terminal.expect("stopping")
         terminal.send("\x03")
-        assert terminal.end() == 130
+        assert terminal.end() in (130, -signal.SIGINT)  # the same in a shell; the latter while Python takes itself down
         assert "\x1b[?25l" not in terminal.raw.rpartition("\x1b[?25h")[2]
         stall.remove()
 
