@@ -20,6 +20,10 @@ from ctadata.config.resolve import Resolved
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, UsageError
 from ctadata.http.client import Client
+from ctadata.namespace.filters import Filters, is_pattern
+from ctadata.namespace.globs import matching
+from ctadata.namespace.listing import children, listing
+from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
 from ctadata.stores.home import find_home
@@ -28,9 +32,7 @@ from ctadata.tokens.person import home_user
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import naming
 from ctadata.transfer.audit import audit
-from ctadata.transfer.download import WALKERS, Landing, Refused, Wanted, children, download, listing
-from ctadata.transfer.filters import Filters, is_pattern
-from ctadata.transfer.globs import matching
+from ctadata.transfer.download import Landing, Refused, Wanted, download
 from ctadata.transfer.pipes import pour_all, send_spooled, spooled
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record

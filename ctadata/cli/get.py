@@ -62,7 +62,7 @@ def get(
     here already and equal are skipped: the same command again goes on where
     the last one ended. What goes into a pipe is checked at its end.
     """
-    from ctadata.transfer.filters import Filters
+    from ctadata.namespace.filters import Filters
     from ctadata.transfer.plan import Rules
 
     common = options.begin(ctx)

@@ -45,7 +45,7 @@ def list_(
     Each line is a full path that the other commands understand as it is;
     directories end in a slash. Times are UTC.
     """
-    from ctadata.transfer.filters import Filters
+    from ctadata.namespace.filters import Filters
 
     common = options.begin(ctx)
     if login:

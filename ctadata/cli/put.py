@@ -58,7 +58,7 @@ def put(
     where the last one ended. What differs is replaced, once the new file is
     whole and verified. What comes out of a pipe is kept in TMPDIR until its end.
     """
-    from ctadata.transfer.filters import Filters
+    from ctadata.namespace.filters import Filters
     from ctadata.transfer.plan import Rules
 
     common = options.begin(ctx)

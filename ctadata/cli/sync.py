@@ -72,8 +72,8 @@ def sync(
     Nothing is deleted at DST without --delete, and then only at the end, where
     nothing has failed.
     """
+    from ctadata.namespace.filters import Filters
     from ctadata.progress.choice import paused
-    from ctadata.transfer.filters import Filters
     from ctadata.transfer.plan import Rules
     from ctadata.transfer.sync import Deletion
 

@@ -11,19 +11,14 @@ from typing import Protocol
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, UsageError
+from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name
-from ctadata.stores.base import Store
 from ctadata.transfer.fetch import fetch_file
-from ctadata.transfer.filters import Filters
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import NEWER, STATES, digest_in, is_newer, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.standing import find_folder
-from ctadata.transfer.walk import Node, walk
-
-WALKERS = 4
-"""Collections listed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,35 +186,3 @@ def _with_version(outcome: Outcome, entry: Entry) -> Outcome:
     if outcome.state is not State.SKIPPED and digest.partition(":")[0] not in outcome.verified.split(", "):
         digest = ""  # nobody has compared it
     return dataclasses.replace(outcome, etag=outcome.etag or entry.etag, digest=outcome.digest or digest)
-
-
-def children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
-    """The entries directly below a collection that are meant, our temporaries left out."""
-    for entry in store.list(path):
-        inside = (entry.path.name,)
-        if not entry.path.is_temporary and (
-            filters.takes_directory(inside) if entry.is_directory else filters.takes(inside)
-        ):
-            yield entry
-
-
-def listing(
-    store: Store,
-    path: RemotePath,
-    *,
-    threads: int = WALKERS,
-    filters: Filters = Filters(),  # noqa: B008  (frozen)
-) -> Iterator[Entry]:
-    """Every entry below a collection that is meant, our temporaries left out; raises what the store raises."""
-
-    def expand(node: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
-        for entry in store.list(node):
-            inside = entry.path.relative_to(path)
-            if entry.path.is_temporary:
-                continue
-            if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
-                yield entry
-            if entry.is_directory and filters.enters(inside):
-                yield Node(entry.path)
-
-    return walk([path], expand, threads=threads)

@@ -16,9 +16,9 @@ from pathlib import Path
 from ctadata.checksums import strongest
 from ctadata.entries import Entry
 from ctadata.errors import LocalError
+from ctadata.namespace.filters import Filters
 from ctadata.paths import printable
 from ctadata.stores.base import Features
-from ctadata.transfer.filters import Filters
 from ctadata.transfer.report import State
 from ctadata.transfer.verify import digest_of
 

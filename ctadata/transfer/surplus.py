@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
+from ctadata.namespace.filters import Filters
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer.download import Landing, entries_of
-from ctadata.transfer.filters import Filters
 from ctadata.transfer.run import Run
 from ctadata.transfer.standing import find_folder, names_in
 from ctadata.transfer.upload import Departure

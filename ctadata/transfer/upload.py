@@ -13,14 +13,14 @@ from typing import Protocol
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound
+from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer import temporaries
-from ctadata.transfer.download import WALKERS, Refused
+from ctadata.transfer.download import Refused
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_file
-from ctadata.transfer.walk import Node, walk
 
 
 @dataclass(frozen=True, slots=True)

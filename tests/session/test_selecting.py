@@ -7,10 +7,10 @@ import pytest
 from session.conftest import OpenSession
 
 from ctadata.errors import IntegrityError, NotFound, NothingMatched, UsageError
+from ctadata.namespace.filters import Filters
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.transfer import run as transfer_run
-from ctadata.transfer.filters import Filters
 from ctadata.transfer.plan import Rules
 
 HOME = "/lst/users/ada"

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transfer.trees import Content, Recorder, remote_names, shape
 
+from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.download import Landing, download
-from ctadata.transfer.filters import Filters
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Outcome, Summary
 from ctadata.transfer.run import Run

@@ -8,10 +8,10 @@ import pytest
 from transfer.trees import Content, Recorder, remote_names, shape
 
 from ctadata.errors import Forbidden, UsageError
+from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.download import Landing
-from ctadata.transfer.filters import Filters
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run

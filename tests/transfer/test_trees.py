@@ -11,11 +11,12 @@ from transfer.trees import remote_names, shape
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, IntegrityError, LocalError, LoginNeeded, Stopped
+from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
 from ctadata.stores.memory import MemoryReading, MemoryStore
 from ctadata.transfer import temporaries
-from ctadata.transfer.download import Landing, download, listing
+from ctadata.transfer.download import Landing, download
 from ctadata.transfer.report import Summary
 from ctadata.transfer.upload import Departure, upload
 

@@ -3,9 +3,9 @@
 import pytest
 from transfer.trees import Content
 
+from ctadata.namespace.globs import glob
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.globs import glob
 
 FILES = ["run_1/a.h5", "run_1/b.txt", "run_1/log/a.h5", "run_2/a.h5", "run_2/.ctadata-x", "other/a.h5", "a.h5"]
 

@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 WAITING = 1000
 
+WALKERS = 4
+"""Collections listed at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node(Generic[N]):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctadata.transfer import walk as walking
-from ctadata.transfer.walk import Node, walk
+from ctadata.namespace import walk as walking
+from ctadata.namespace.walk import Node, walk
 
 Tree = dict[str, "Tree"]
 trees = st.recursive(st.just({}), lambda t: st.dictionaries(st.sampled_from("abcde"), t, max_size=4), max_leaves=40)

@@ -3,7 +3,7 @@
 import pytest
 
 from ctadata.errors import UsageError
-from ctadata.transfer.filters import Filters, is_pattern
+from ctadata.namespace.filters import Filters, is_pattern
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Remote paths with patterns in them: `run_*/*.h5`, expanded by listing the collections on the way.
 
-Names match as in `ctadata.transfer.filters`; `**` at the end stands for all files below.
+Names match as in `ctadata.namespace.filters`; `**` at the end stands for all files below.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from fnmatch import fnmatchcase
 
 from ctadata.entries import Entry
 from ctadata.errors import NotFound, UsageError
+from ctadata.namespace.filters import is_pattern
+from ctadata.namespace.walk import Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.transfer.filters import is_pattern
-from ctadata.transfer.walk import Node, walk
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""Listing a collection, or all that lies below one; the temporaries of uploads are never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ctadata.entries import Entry
+from ctadata.namespace.filters import Filters
+from ctadata.namespace.walk import WALKERS, Node, walk
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
+
+
+def children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
+    """The entries directly below a collection that are meant, our temporaries left out."""
+    for entry in store.list(path):
+        inside = (entry.path.name,)
+        if not entry.path.is_temporary and (
+            filters.takes_directory(inside) if entry.is_directory else filters.takes(inside)
+        ):
+            yield entry
+
+
+def listing(
+    store: Store,
+    path: RemotePath,
+    *,
+    threads: int = WALKERS,
+    filters: Filters = Filters(),  # noqa: B008  (frozen)
+) -> Iterator[Entry]:
+    """Every entry below a collection that is meant, our temporaries left out; raises what the store raises."""
+
+    def expand(node: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
+        for entry in store.list(node):
+            inside = entry.path.relative_to(path)
+            if entry.path.is_temporary:
+                continue
+            if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
+                yield entry
+            if entry.is_directory and filters.enters(inside):
+                yield Node(entry.path)
+
+    return walk([path], expand, threads=threads)
