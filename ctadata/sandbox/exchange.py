@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import ssl
@@ -22,11 +23,13 @@ from ctadata.sandbox.faults import (
     LateChecksum,
     Long,
     LostAnswer,
+    Meanwhile,
     NoAnswer,
     Redirect,
     Rule,
     Status,
     WrongDigest,
+    WrongRange,
     first,
     shaped,
 )
@@ -212,6 +215,7 @@ class Exchange:
             head = b""
         for block in blocks:
             self._send(head + block if head else block)
+            self.spy.count(self.wire.server, len(block))
             head = b""
         if head:
             self._send(head)
@@ -225,6 +229,8 @@ class Exchange:
             headers = [pair for pair in headers if pair[0] != "Digest"]
         if self.fault(WrongDigest):
             headers = [(name, wrong(value) if name == "Digest" else value) for name, value in headers]
+        if (other := self.fault(WrongRange)) is not None:
+            headers = [(name, moved(value, other.by) if name == "Content-Range" else value) for name, value in headers]
         bare = () if self.request.method == "HEAD" else blocks
         if self._upload:
             return headers, bare
@@ -256,6 +262,8 @@ class Exchange:
             match rule.fault:
                 case Delay(late=False):
                     rule.hold()
+                case Meanwhile(after=None):
+                    rule.act()
                 case NoAnswer():
                     rule.reached.set()
                     self.never_answer()
@@ -299,6 +307,12 @@ class Exchange:
 def announced(headers: Headers) -> int | None:
     """The Content-Length among headers that are about to be sent."""
     return next((int(value) for name, value in headers if name == "Content-Length"), None)
+
+
+def moved(content_range: str, by: int) -> str:
+    """A Content-Range whose bytes lie `by` further on."""
+    first, last, total = (int(number) for number in re.findall(r"\d+", content_range))
+    return f"bytes {first + by}-{last + by}/{total}"
 
 
 def wrong(digest: str) -> str:

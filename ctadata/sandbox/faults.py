@@ -100,6 +100,26 @@ class Stall:
 
 
 @dataclass(frozen=True)
+class Meanwhile:
+    """`do` is called meanwhile: before the server sees the request, or after that many bytes of the body."""
+
+    do: Callable[[], object]
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class WholeFile:
+    """A Range is not looked at: 200 and the whole file."""
+
+
+@dataclass(frozen=True)
+class WrongRange:
+    """Content-Range names bytes that lie `by` further on than those that come."""
+
+    by: int = 1
+
+
+@dataclass(frozen=True)
 class WrongDigest:
     """The Digest header names a wrong value."""
 
@@ -142,8 +162,8 @@ class RefuseOffline:
 
 
 Fault = (
-    Status | Redirect | Delay | NoAnswer | LostAnswer | Cut | Short | Long | Flip | Stall
-    | WrongDigest | LateChecksum | EmptyListing | Full | Prealloc | WrongIssuer | RefuseOffline
+    Status | Redirect | Delay | NoAnswer | LostAnswer | Cut | Short | Long | Flip | Stall | Meanwhile | WholeFile
+    | WrongRange | WrongDigest | LateChecksum | EmptyListing | Full | Prealloc | WrongIssuer | RefuseOffline
 )  # fmt: skip
 Kind = TypeVar("Kind")
 
@@ -189,6 +209,12 @@ class Rule:
             self.fault.until.wait()
         else:
             self.released.wait(self.fault.seconds if isinstance(self.fault, Delay) else None)
+
+    def act(self) -> None:
+        """Have happen what a Meanwhile says."""
+        self.reached.set()
+        if isinstance(self.fault, Meanwhile):
+            self.fault.do()
 
 
 class Faults:
@@ -266,7 +292,9 @@ def shaped(blocks: Iterable[bytes], rules: Iterable[Rule], length: int = 0) -> I
             case Flip(at):
                 flowing = _flip(flowing, at, rule)
             case Stall(after):
-                flowing = _stall(flowing, after, rule)
+                flowing = _at(flowing, after, rule.hold)
+            case Meanwhile(after=int(after)):
+                flowing = _at(flowing, after, rule.act)
             case _:
                 pass
     return flowing
@@ -313,10 +341,10 @@ def _flip(blocks: Iterator[bytes], at: int, rule: Rule) -> Iterator[bytes]:
             yield block
 
 
-def _stall(blocks: Iterator[bytes], after: int, rule: Rule) -> Iterator[bytes]:
-    held = False
+def _at(blocks: Iterator[bytes], after: int, act: Callable[[], object]) -> Iterator[bytes]:
+    acted = False
     for offset, block in _split(blocks, after):
-        if offset >= after and not held:
-            held = True
-            rule.hold()
+        if offset >= after and not acted:
+            acted = True
+            act()
         yield block

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ctadata.sandbox.checksums import chosen
 from ctadata.sandbox.exchange import Exchange, Headers
+from ctadata.sandbox.faults import WholeFile
 from ctadata.sandbox.listener import Limits
 from ctadata.sandbox.movers import Mover, Movers
 from ctadata.sandbox.namespace import Namespace, Node, read_range
@@ -148,7 +149,7 @@ def _unsupported(_: Exchange) -> None:
 def asked_ranges(exchange: Exchange, size: int) -> list[Range]:
     """The byte ranges asked for, clipped to the file; none means the whole file. Refused 416 where none fits."""
     header = exchange.request.header("Range")
-    if header is None or not header.startswith("bytes="):
+    if header is None or not header.startswith("bytes=") or exchange.fault(WholeFile) is not None:
         return []
     ranges = [found for spec in header[6:].split(",") if (found := _range(spec.strip(), size)) is not None]
     if not ranges and exchange.request.header("If-Range") is None:

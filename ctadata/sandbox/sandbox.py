@@ -170,6 +170,10 @@ class Sandbox:
         """Every request so far, in order."""
         return self._spy.all()
 
+    def served(self, server: str = "pool") -> int:
+        """Bytes of bodies that a server has sent, as far as its kernel took them; `pool` is both pools."""
+        return self._spy.served(server)
+
     def forget_seen(self) -> None:
         """Start the record anew."""
         self._spy.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,6 +38,7 @@ class Spy:
 
     def __init__(self) -> None:
         self._records: list[Seen] = []
+        self._served: Counter[str] = Counter()
         self._grown = threading.Condition()
 
     def record(self, seen: Seen) -> None:
@@ -45,15 +47,26 @@ class Spy:
             self._records.append(seen)
             self._grown.notify_all()
 
+    def count(self, server: str, size: int) -> None:
+        """Bytes of an answer's body were handed to the network."""
+        with self._grown:
+            self._served[server] += size
+
+    def served(self, server: str) -> int:
+        """Bytes of bodies sent by a server, or by all whose names only differ in a number at their end."""
+        with self._grown:
+            return sum(size for name, size in self._served.items() if server in (name, name.rstrip("0123456789")))
+
     def all(self) -> list[Seen]:
         """A copy of everything seen so far."""
         with self._grown:
             return list(self._records)
 
     def clear(self) -> None:
-        """Forget everything seen so far."""
+        """Forget everything seen and counted so far."""
         with self._grown:
             self._records.clear()
+            self._served.clear()
 
     def wait_for(self, predicate: Callable[[Seen], bool], timeout: float) -> Seen:
         """The first record, past or to come, that satisfies `predicate`; TimeoutError after `timeout` seconds."""

@@ -15,13 +15,16 @@ from ctadata.sandbox.faults import (
     LateChecksum,
     Long,
     LostAnswer,
+    Meanwhile,
     NoAnswer,
     Prealloc,
     Redirect,
     Short,
     Stall,
     Status,
+    WholeFile,
     WrongDigest,
+    WrongRange,
 )
 
 PATH = "/lst/users/ada/file.dat"
@@ -108,6 +111,45 @@ def test_all_faults_off(box, call):
     box.faults.add("*", "*", "*", Status(503, "Oh"))
     box.faults.clear()
     assert call.door("HEAD", PATH).status == 200
+
+
+# ---- something else happens
+
+
+def test_something_happens_before_the_server_sees_the_request(box, call):
+    box.faults.add("door", "HEAD", PATH, Meanwhile(lambda: box.files.put(PATH, b"other")), times=1)
+    assert call.door("HEAD", PATH)["Content-Length"] == "5"
+
+
+def test_something_happens_in_the_middle_of_a_body(box, call):
+    wire, happened = [], []
+    fault = Meanwhile(lambda: happened.append(wire[0].recv(100)), after=1000)
+    ticket = call.ticket(PATH)
+    box.faults.add("pool", "GET", PATH, fault)
+    near, far = socket.socketpair()
+    with near, far, http.client.HTTPResponse(call.head("GET", ticket)) as response:
+        wire.append(far)
+        response.begin()
+        assert response.read(1000) == CONTENT[:1000]
+        assert happened == []
+        near.sendall(b"now")
+        assert response.read() == CONTENT[1000:]
+    assert happened == [b"now"]
+
+
+# ---- ranges
+
+
+def test_a_range_that_is_not_looked_at(box, call):
+    box.faults.add("pool", "GET", PATH, WholeFile())
+    reply = call.bare("GET", call.ticket(PATH), headers={"Range": "bytes=5-9"})
+    assert (reply.status, reply["Content-Range"], reply.body) == (200, None, CONTENT)
+
+
+def test_another_range_than_the_one_that_comes(box, call):
+    box.faults.add("pool", "GET", PATH, WrongRange(by=3))
+    reply = call.bare("GET", call.ticket(PATH), headers={"Range": "bytes=5-9"})
+    assert (reply.status, reply["Content-Range"], reply.body) == (206, f"bytes 8-12/{SIZE}", CONTENT[5:10])
 
 
 # ---- instead of an answer
@@ -398,3 +440,12 @@ def test_a_wrong_and_a_late_digest_of_an_upload(box, call):
     assert upload(call)["Digest"] != f"adler32={zlib.adler32(CONTENT):08x}"
     box.faults.add("pool", "PUT", PATH, LateChecksum(), times=1)
     assert upload(call)["Digest"] is None
+
+
+def test_the_bytes_that_were_sent_are_counted_also_of_a_body_that_was_cut(box, call):
+    download(call, Cut(after=1000), times=1)
+    assert box.served() == 1000
+    call.bare("GET", call.ticket(PATH))
+    assert box.served() == box.served("pool1") + box.served("pool2") == 1000 + SIZE
+    box.forget_seen()
+    assert box.served() == 0
