@@ -5,6 +5,7 @@
     CtadataError                     1   anything else
     ├── UsageError                   2   the command or call cannot be understood
     │   └── ConfigError              2   a profile, a file of settings, a value in the environment
+    ├── Unsupported                  2   the place cannot do this, whoever asks
     ├── NotFound                     3   no such file or collection
     ├── AccessError                  4   the server will not, for who we are
     │   ├── LoginNeeded              4   no token, or none that is accepted: log in
@@ -72,6 +73,12 @@ class UsageError(CtadataError):
 
 class ConfigError(UsageError):
     """A profile, a file of settings or a value in the environment is wrong or missing."""
+
+
+class Unsupported(CtadataError):
+    """The place cannot do this, whoever asks: a kind of store that lacks it, or a server that says so (405, 501)."""
+
+    exit_code = 2
 
 
 class NotFound(CtadataError):

@@ -26,6 +26,7 @@ from ctadata.errors import (
     StorageFull,
     TimedOut,
     Unreachable,
+    Unsupported,
     Untrusted,
 )
 from ctadata.http.message import Origin, Response
@@ -50,7 +51,7 @@ _NOT_FOUND = Meaning(NotFound, "there is no such file or directory")
 _NO_PARENT = Meaning(NotFound, "the directory above does not exist, or a directory has this name")
 _TAKEN = Meaning(AlreadyExists, "the name is taken")
 _MISUNDERSTOOD = Meaning(CtadataError, "the server did not take the request")
-_UNSUPPORTED = Meaning(CtadataError, "the server does not support this")
+_UNSUPPORTED = Meaning(Unsupported, "the server does not support this")
 _NOT_FOLLOWED = Meaning(ServerTrouble, "the server redirected where nothing can be followed")
 _TROUBLE = Meaning(ServerTrouble, "the server failed", _LATER)
 _BUSY = Meaning(Busy, "the server is busy", _LATER)

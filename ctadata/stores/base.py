@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ctadata.entries import Entry, none_known
+from ctadata.errors import UsageError
 from ctadata.paths import RemotePath
 
 
@@ -26,6 +27,7 @@ class Features:
 
     atomic_put:      its own upload appears whole or not at all, and `new=True` is honoured.
     moves:           `move` works, so an upload can go to a temporary name first.
+    moves_trees:     `move_tree` works.
     keeps_mtime:     an upload's mtime may be kept; the entry tells whether it was.
     digests:         algorithms it may tell of a file while transferring it; empty where it knows none.
     lists_checksums: listings carry checksums.
@@ -34,6 +36,7 @@ class Features:
 
     atomic_put: bool = False
     moves: bool = True
+    moves_trees: bool = False
     keeps_mtime: bool = False
     digests: tuple[str, ...] = ()
     lists_checksums: bool = False
@@ -165,8 +168,34 @@ class Store(Protocol):
     def delete(self, path: RemotePath) -> None:
         """Delete a file or an empty collection; NotFound where there is none, UsageError where it is not empty."""
 
+    def delete_tree(self, path: RemotePath) -> None:
+        """Delete a collection with all that lies below it, or a file; NotFound, UsageError for the root.
+
+        PartialFailure where the server says what it kept. After any error part of the tree may be gone.
+        """
+
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists where the target is taken and `replace` is False."""
 
+    def move_tree(self, source: RemotePath, target: RemotePath) -> None:
+        """Rename a collection with all that lies below it, in one go; it only gets a name that is free.
+
+        AlreadyExists where the target is taken, NotFound where one of the two collections is missing, UsageError for
+        a file, the root, or a target inside the collection itself; Unsupported where `features.moves_trees` is False.
+        """
+
     def close(self) -> None:
         """Let go of its connections."""
+
+
+def refuse_root(path: RemotePath) -> None:
+    """UsageError for the root, which no verb takes away."""
+    if not path.parts:
+        raise UsageError("the root of a store stays where it is", path="/")
+
+
+def refuse_inside(source: RemotePath, target: RemotePath) -> None:
+    """UsageError where a collection, or the root, is to be moved to itself or below itself."""
+    refuse_root(source)
+    if target.parts[: len(source.parts)] == source.parts:
+        raise UsageError("a directory cannot be moved into itself", path=str(source))

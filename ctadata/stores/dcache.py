@@ -17,6 +17,7 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
     """
     features = Features(
         atomic_put=atomic_put,
+        moves_trees=True,
         keeps_mtime=True,
         digests=("adler32", "md5", "sha", "sha-256", "sha-512"),
         lists_checksums=True,

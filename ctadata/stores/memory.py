@@ -14,7 +14,7 @@ from ctadata.checksums import STRONGEST_FIRST, hasher
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, IntegrityError, Interrupted, NotFound, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written
+from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written, refuse_inside, refuse_root
 
 BLOCK = 1 << 16
 """Bytes that go to a sink, or are asked of a source, at a time."""
@@ -40,7 +40,9 @@ _Node = _File | _Folder
 class MemoryStore:
     """A store whose files live as long as it does; each file is replaced as a whole."""
 
-    features = Features(atomic_put=True, keeps_mtime=True, digests=STRONGEST_FIRST, lists_checksums=True)
+    features = Features(
+        atomic_put=True, moves_trees=True, keeps_mtime=True, digests=STRONGEST_FIRST, lists_checksums=True
+    )
 
     def __init__(self) -> None:
         """Start with an empty root."""
@@ -108,6 +110,13 @@ class MemoryStore:
                 raise UsageError("the directory is not empty", path=str(path))
             self._folder(path.parent).children.pop(path.name)
 
+    def delete_tree(self, path: RemotePath) -> None:
+        """Delete a collection with all that lies below it, or a file; NotFound, UsageError for the root."""
+        refuse_root(path)
+        with self._lock:
+            self._find(path)
+            self._folder(path.parent).children.pop(path.name)
+
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists (the target is taken, a collection is never replaced), NotFound."""
         if source == target:
@@ -118,6 +127,18 @@ class MemoryStore:
             if isinstance(node, _Folder):
                 raise UsageError("a directory: only files are moved", path=str(source))
             if isinstance(old, _Folder) or (old and not replace):
+                raise AlreadyExists("the name is taken", path=str(target))
+            self._folder(source.parent).children.pop(source.name)
+            folder.children[target.name] = node
+
+    def move_tree(self, source: RemotePath, target: RemotePath) -> None:
+        """Rename a collection with all that lies below it; AlreadyExists, NotFound, UsageError (file, root, inside)."""
+        refuse_inside(source, target)
+        with self._lock:
+            node, folder = self._find(source), self._folder(target.parent)
+            if isinstance(node, _File):
+                raise UsageError("a file, not a directory", path=str(source))
+            if target.name in folder.children:
                 raise AlreadyExists("the name is taken", path=str(target))
             self._folder(source.parent).children.pop(source.name)
             folder.children[target.name] = node

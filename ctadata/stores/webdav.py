@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 
 from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
-from ctadata.errors import AlreadyExists, CtadataError, NotFound, ServerTrouble, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, UsageError
 from ctadata.http.client import Client
 from ctadata.http.failures import meaning_of
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written
+from ctadata.stores.base import Features, Source, Written, refuse_inside, refuse_root
 from ctadata.stores.handover import handed_over
 from ctadata.stores.multistatus import Multistatus
 from ctadata.stores.reading import WebDAVReading, about
+from ctadata.stores.refused import refused
 
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
 _PROPFIND = (
@@ -201,6 +202,22 @@ class WebDAVStore:
                 raise UsageError("the directory is not empty")
             self._client.send("DELETE", self._url(path, slash=entry.is_directory))
 
+    def delete_tree(self, path: RemotePath) -> None:
+        """Delete a collection with all that lies below it, in one DELETE, or a file; NotFound, UsageError (the root).
+
+        dCache deletes one by one, and stops at the first that it may not (dcache.md 1.7); others say what they kept.
+        """
+        refuse_root(path)
+        with about(path):
+            slash = self.info(path).is_directory
+            try:
+                response = self._client.send("DELETE", self._url(path, slash=slash))
+            except CtadataError as error:
+                if slash and error.status not in (401, 404, 405, 429, 501):
+                    error.hint = "; ".join(filter(None, (error.hint, "some of what lay below may be gone, look first")))
+                raise
+            self._check_all_done(response, path)
+
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists where the target is taken, a collection also with `replace`, NotFound.
 
@@ -220,6 +237,34 @@ class WebDAVStore:
                 raise
             if "%" in headers["Destination"]:
                 self._check_name(target)
+
+    def move_tree(self, source: RemotePath, target: RemotePath) -> None:
+        """Rename a collection; AlreadyExists where the target is taken, NotFound, UsageError (file, root, inside it).
+
+        Both names end in a slash, which nginx wants. Servers that replace whatever they are told are never asked to.
+        """
+        refuse_inside(source, target)
+        with about(source):
+            if not self.info(source).is_directory:
+                raise _a_file()
+            if self._look(target):
+                raise AlreadyExists("the name is taken", path=str(target))
+            headers = {"Destination": self._url(target, slash=True), "Overwrite": "F"}
+            try:
+                response = self._client.send("MOVE", self._url(source, slash=True), headers=headers)
+            except (AlreadyExists, NotFound) as error:
+                error.path = str(source if error.status == 404 else target)
+                raise
+            self._check_all_done(response, source)
+            if "%" in headers["Destination"]:
+                self._check_name(target)
+
+    def _check_all_done(self, response: Response, path: RemotePath) -> None:
+        """PartialFailure where a 207 says that something below `path` was kept (RFC 4918 sections 9.6.1, 9.9.3)."""
+        if response.status == 207:
+            failures = refused(response, path, root=self._root)
+            if failures or self._look(path):
+                raise PartialFailure(failures or [_refusal(500)], [])
 
     def _check_name(self, target: RemotePath) -> None:
         if self._look(target) is None:

@@ -21,6 +21,7 @@ from ctadata.errors import (
     StorageFull,
     TimedOut,
     Unreachable,
+    Unsupported,
     Untrusted,
 )
 from ctadata.http import failures
@@ -66,7 +67,7 @@ def test_every_other_status_counts_as_the_first_of_its_hundred():
         ("GET", 423, Busy),
         ("GET", 429, Busy),
         ("GET", 500, ServerTrouble),
-        ("GET", 501, CtadataError),
+        ("GET", 501, Unsupported),
         ("GET", 503, Busy),
         ("GET", 507, StorageFull),
         ("GET", 600, ServerTrouble),
@@ -81,7 +82,7 @@ def test_every_other_status_counts_as_the_first_of_its_hundred():
         ("MOVE", 409, NotFound),
         ("MOVE", 412, AlreadyExists),
         ("DELETE", 409, CtadataError),
-        ("PROPFIND", 405, CtadataError),
+        ("PROPFIND", 405, Unsupported),
     ],
 )
 def test_the_meaning_of_a_status(method, status, kind):

@@ -25,6 +25,7 @@ from ctadata.errors import (
     Interrupted,
     LocalError,
     NotFound,
+    Unsupported,
     UsageError,
 )
 from ctadata.paths import RemotePath
@@ -408,6 +409,44 @@ class StoreSuite:
             store.delete(RemotePath())
         assert store.info(folder).is_directory
 
+    # --- deleting trees
+
+    def test_a_tree_is_deleted_with_all_it_holds(self, store, folder):
+        for path in (folder / "sub" / "a", folder / "sub" / "deeper" / "b c", folder / "sub" / "deeper" / "e" / "ü"):
+            store.mkdir(path.parent)
+            put(store, path)
+        put(store, folder / "subway")
+        store.delete_tree(folder / "sub")
+        assert names(store, folder) == {"subway"}
+        with pytest.raises(NotFound):
+            store.info(folder / "sub" / "deeper")
+
+    def test_a_tree_of_an_odd_name_is_deleted_and_its_neighbours_stay(self, store, folder):
+        for name in ("a b%41", "a b", "aA", "ü?#"):
+            store.mkdir(folder / name)
+            put(store, folder / name / "c")
+        store.delete_tree(folder / "a b%41")
+        assert names(store, folder) == {"a b", "aA", "ü?#"}
+        store.delete_tree(folder / "ü?#")
+        assert names(store, folder) == {"a b", "aA"}
+
+    def test_a_tree_may_be_empty_or_a_file(self, store, folder):
+        store.mkdir(folder / "sub")
+        put(store, folder / "a")
+        store.delete_tree(folder / "sub")
+        store.delete_tree(folder / "a")
+        assert names(store, folder) == set()
+
+    def test_a_tree_that_is_not_there_is_not_found(self, store, folder):
+        with pytest.raises(NotFound) as caught:
+            store.delete_tree(folder / "missing")
+        assert caught.value.path == str(folder / "missing")
+
+    def test_the_root_is_no_tree_to_delete(self, store, folder):
+        with pytest.raises(UsageError):
+            store.delete_tree(RemotePath())
+        assert store.info(folder).is_directory
+
     # --- moving
 
     def test_a_file_is_moved_to_a_new_name(self, store, folder):
@@ -464,6 +503,62 @@ class StoreSuite:
         with pytest.raises((UsageError, AlreadyExists)):
             store.move(folder / "a", folder / "a", replace=replace)
         assert get(store, folder / "a") == b"kept"
+
+    # --- moving trees
+
+    @pytest.fixture
+    def tree(self, store: Store, folder: RemotePath) -> RemotePath:
+        """A collection `sub` with a file and a collection in it; skips where the store moves no trees."""
+        store.mkdir(folder / "sub" / "deeper")
+        put(store, folder / "sub" / "deeper" / "a", b"moved")
+        if not store.features.moves_trees:
+            with pytest.raises(Unsupported):
+                store.move_tree(folder / "sub", folder / "other")
+            assert names(store, folder) == {"sub"}
+            pytest.skip("this store says that it moves no trees")
+        return folder / "sub"
+
+    @pytest.mark.parametrize("name", ["other", "sub2", "o th+er%41"])
+    def test_a_tree_is_moved_with_all_it_holds(self, store, folder, tree, name):
+        store.mkdir(folder / "into")
+        target = folder / "into" / name
+        store.move_tree(tree, target)
+        assert names(store, folder) == {"into"}
+        assert names(store, target) == {"deeper"}
+        assert get(store, target / "deeper" / "a") == b"moved"
+
+    def test_a_tree_gets_only_a_name_that_is_free(self, store, folder, tree):
+        put(store, folder / "file", b"kept")
+        store.mkdir(folder / "empty")
+        for target in (folder / "file", folder / "empty"):
+            with pytest.raises(AlreadyExists) as caught:
+                store.move_tree(tree, target)
+            assert caught.value.path == str(target)
+        assert names(store, folder) == {"sub", "file", "empty"}
+        assert get(store, folder / "file") == b"kept"
+        assert names(store, folder / "empty") == set()
+
+    def test_a_tree_is_not_moved_into_itself(self, store, folder, tree):
+        for target in (tree, tree / "x", tree / "deeper" / "x"):
+            with pytest.raises(UsageError):
+                store.move_tree(tree, target)
+        assert get(store, tree / "deeper" / "a") == b"moved"
+
+    def test_a_tree_is_not_moved_from_or_to_where_nothing_is(self, store, folder, tree):
+        with pytest.raises(NotFound) as caught:
+            store.move_tree(folder / "missing", folder / "other")
+        assert caught.value.path == str(folder / "missing")
+        with pytest.raises(NotFound) as caught:
+            store.move_tree(tree, folder / "missing" / "other")
+        assert caught.value.path.startswith(str(folder / "missing"))
+        assert names(store, folder) == {"sub"}
+
+    def test_neither_a_file_nor_the_root_is_a_tree_to_move(self, store, folder, tree):
+        put(store, folder / "a", b"kept")
+        for source in (folder / "a", RemotePath()):
+            with pytest.raises(UsageError):
+                store.move_tree(source, folder / "other")
+        assert names(store, folder) == {"a", "sub"}
 
     # --- many at once
 

@@ -10,7 +10,17 @@ from stores.clients import opened
 from stores.odd_server import Answer, OddServer
 from stores.suite import Bytes, StoreSuite
 
-from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, ServerTrouble, UsageError
+from ctadata.errors import (
+    AlreadyExists,
+    Busy,
+    CtadataError,
+    Forbidden,
+    LoginNeeded,
+    NotFound,
+    PartialFailure,
+    ServerTrouble,
+    UsageError,
+)
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store, Written
 
@@ -185,6 +195,62 @@ def test_a_move_onto_a_directory_is_never_sent(server: OddServer, store: Store) 
         store.move(A, RemotePath(("b",)), replace=True)
     assert caught.value.path == "/b"
     assert sent(server) == ["PROPFIND /b"]
+
+
+KEPT = b"""<?xml version="1.0"?><x:multistatus xmlns:x="DAV:">
+<x:response><x:href>/a/</x:href><x:status>HTTP/1.1 424 Failed Dependency</x:status></x:response>
+<x:response><x:href>http://somewhere/a/b%20c</x:href><x:status>HTTP/1.1 423 Locked</x:status></x:response>
+<x:response><x:href>/a/d</x:href><x:propstat><x:status>HTTP/1.1 403 Forbidden</x:status></x:propstat></x:response>
+<x:response><x:href>/a/../e</x:href><x:status>HTTP/1.1 500 Trouble</x:status></x:response>
+<x:response><x:href>/a/gone</x:href><x:status>HTTP/1.1 204 No Content</x:status></x:response>
+</x:multistatus>"""
+
+
+@pytest.mark.parametrize("verb", ["delete", "move"])
+def test_what_was_kept_of_a_tree_is_said(server: OddServer, store: Store, verb: str) -> None:
+    """RFC 4918 sections 9.6.1 and 9.9.3: 207 is no success."""
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    server.answers["DELETE /a/"] = server.answers["MOVE /a/"] = [Answer(207, {}, KEPT)]
+    with pytest.raises(PartialFailure) as caught:
+        store.delete_tree(A) if verb == "delete" else store.move_tree(A, RemotePath(("b",)))
+    assert [(type(error), error.path, error.status) for error in caught.value.failures] == [
+        (Busy, "/a/b c", 423),
+        (Forbidden, "/a/d", 403),
+        (ServerTrouble, "/a", 500),
+        (CtadataError, "/a", 424),
+    ]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", KEPT[:120], b'<x:multistatus xmlns:x="DAV:"/>'])
+def test_a_207_that_names_nothing_is_believed_only_where_the_tree_is_gone(
+    server: OddServer, store: Store, body: bytes
+) -> None:
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY), multistatus("/a/", DIRECTORY), Answer(404)]
+    server.answers["DELETE /a/"] = [Answer(207, {}, body)]
+    with pytest.raises(PartialFailure):
+        store.delete_tree(A)
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY), Answer(404)]
+    store.delete_tree(A)
+
+
+def test_a_tree_that_could_not_be_deleted_may_be_gone_in_part(server: OddServer, store: Store) -> None:
+    """dCache stops at the first child that it may not delete (dcache.md 1.7)."""
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    server.answers["DELETE /a/"] = [Answer(500), Answer(403), Answer(401)]
+    for kind, said in ((ServerTrouble, True), (Forbidden, True), (LoginNeeded, False)):
+        with pytest.raises(kind) as caught:
+            store.delete_tree(A)
+        assert ("some of what lay below may be gone" in caught.value.hint) == said
+    assert sent(server).count("DELETE /a/") == 3
+
+
+def test_a_tree_is_never_moved_onto_anything(server: OddServer, store: Store) -> None:
+    """XRootD replaces whatever `Overwrite` says."""
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    server.answers["PROPFIND /b"] = [multistatus("/b", "")]
+    with pytest.raises(AlreadyExists):
+        store.move_tree(A, RemotePath(("b",)))
+    assert "MOVE" not in " ".join(sent(server))
 
 
 def test_a_move_to_an_odd_name_is_looked_for(server: OddServer, store: Store) -> None:
