@@ -9,6 +9,7 @@ import pytest
 from servers.apache import start_apache
 from servers.authority import Authority, authority
 from servers.keycloak import Keycloak, client_secret, start_keycloak
+from servers.moto import MotoS3, moto_server
 from servers.oidc_agent import OidcAgent, new_oidc_agent
 from servers.provider import Provider, start_provider
 from servers.real import USER, RealServer
@@ -65,6 +66,13 @@ def wsgidav(tmp_path_factory: pytest.TempPathFactory, servers_authority: Authori
         yield RealServer(
             state["url"], Path(state["ca"]), Path(state["data"]), issuer=box.issuer, client_id=box.client_id
         )
+
+
+@pytest.fixture(scope="session")
+def moto_s3() -> Iterator[MotoS3]:
+    """moto's S3; one for each worker, in its process."""
+    with moto_server() as server:
+        yield server
 
 
 @pytest.fixture
