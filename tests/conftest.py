@@ -22,8 +22,14 @@ loopback.install()
 pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 
 # Fixtures of what does not come from PyPI:
-REAL_PARTS = {"apache", "keycloak", "provider", "curl", "davix", "oidc_agent", "rclone", "second_user"}
-FOREIGN = ("BEARER_TOKEN", "CTADATA_", "SSL_CERT_", "XDG_")  # variables of whoever runs the suite: these prefixes
+REAL_PARTS = {"apache", "keycloak", "provider", "rgw", "curl", "davix", "oidc_agent", "rclone", "second_user"}
+FOREIGN = (
+    "AWS_",
+    "BEARER_TOKEN",
+    "CTADATA_",
+    "SSL_CERT_",
+    "XDG_",
+)  # variables of whoever runs the suite: these prefixes
 FOREIGN_NAMES = {
     *("ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
     *("CURL_CA_BUNDLE", "CURL_HOME", "OIDC_SOCK", "REQUESTS_CA_BUNDLE", "X509_CERT_DIR", "X509_USER_PROXY"),
@@ -73,10 +79,14 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture
-def count(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
-    """`count(small, long)`: how often to repeat; the long count with `--soak`."""
-    soak = request.config.option.soak
-    return lambda small, long: long if soak else small
+def count(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """`count(small, long, full=...)`: how often to repeat; the long count with `--soak`, `full` with `--full`."""
+    option = request.config.option
+
+    def times(small: int, long: int, full: int | None = None) -> int:
+        return long if option.soak else full if option.full and full is not None else small
+
+    return times
 
 
 # --- what needs more than PyPI is left out without --full, and the closing lines say so ---

@@ -11,7 +11,8 @@ import trustme
 
 @dataclass(frozen=True)
 class Authority:
-    """Two PEM files: the authority for clients, and key with chain for servers on `localhost` and `127.0.0.1`."""
+    """Two PEM files: the authority for clients, and key with chain for servers on `localhost` and `127.0.0.1`; also for
+    an object store on `s3.localhost` with its buckets below."""
 
     ca: Path
     server: Path
@@ -27,7 +28,6 @@ def authority(root: Path) -> Authority:
             folder.mkdir(mode=0o700)
             ca = trustme.CA()
             ca.cert_pem.write_to_path(str(made.ca))
-            ca.issue_cert("localhost", "127.0.0.1", "::1").private_key_and_cert_chain_pem.write_to_path(
-                str(made.server)
-            )
+            issued = ca.issue_cert("localhost", "127.0.0.1", "::1", "s3.localhost", "*.s3.localhost")
+            issued.private_key_and_cert_chain_pem.write_to_path(str(made.server))
     return made

@@ -13,6 +13,7 @@ from servers.moto import MotoS3, moto_server
 from servers.oidc_agent import OidcAgent, new_oidc_agent
 from servers.provider import Provider, start_provider
 from servers.real import USER, RealServer
+from servers.rgw import Rgw, start_rgw
 from servers.shared import shared
 from servers.wsgi import start_wsgidav
 
@@ -53,6 +54,13 @@ def apache(run_folder: Path, servers_authority: Authority, provider: Provider) -
         yield RealServer(
             state["url"], Path(state["ca"]), Path(state["data"]), issuer=provider.issuer, client_id=provider.client_id
         )
+
+
+@pytest.fixture(scope="session")
+def rgw(run_folder: Path, servers_authority: Authority) -> Iterator[Rgw]:
+    """Ceph's object gateway."""
+    with shared(run_folder, "rgw", lambda start: start_rgw(start, servers_authority)) as state:
+        yield Rgw(state["http"], state["https"], servers_authority.ca, Path(state["folder"]))
 
 
 @pytest.fixture(scope="session")
