@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from servers.real import RealServer
-from walks.places import Place, files_below, settings
+from walks.places import LONG_AGO, Place, files_below, fill_folder, settings
 
 from ctadata.sandbox import Sandbox
 
@@ -20,7 +20,12 @@ def sandbox_place(box: Sandbox, folder: Path) -> Place:
         files = [name for name in box.files.tree(path) if not name.endswith("/")]
         return {name.removeprefix(path).lstrip("/"): box.files.read(name) for name in files}
 
-    return Place("sandbox", settings(folder, box.profile_toml("sandbox")), "/lst/users/ada", stored)
+    def fill(path: str, files: dict[str, bytes]) -> None:
+        for name, content in files.items():
+            box.files.put(f"{path}/{name}", content, mtime=LONG_AGO)
+
+    env = settings(folder, box.profile_toml("sandbox"))
+    return Place("sandbox", env, "/lst/users/ada", stored, fill, box=box)
 
 
 def real_place(server: RealServer, folder: Path, name: str) -> Place:
@@ -32,7 +37,10 @@ def real_place(server: RealServer, folder: Path, name: str) -> Place:
     def stored(path: str) -> dict[str, bytes]:
         return files_below(server.data / path.lstrip("/"))
 
-    return Place(name, settings(folder, toml), f"/{home}", stored, server.approve)
+    def fill(path: str, files: dict[str, bytes]) -> None:
+        fill_folder(server.data / path.lstrip("/"), files)
+
+    return Place(name, settings(folder, toml), f"/{home}", stored, fill, server.approve)
 
 
 @pytest.fixture
@@ -44,20 +52,36 @@ def sandbox_box() -> Iterator[Sandbox]:
 @pytest.fixture(params=["sandbox", "wsgidav", pytest.param("apache", marks=pytest.mark.full("apache", "provider"))])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Each place in turn, with a person logged in; the agent is stopped at the end."""
+    place = place_of(request, tmp_path)
+    place.log_in()
+    yield place
+    place.run("stop-agent")
+
+
+def place_of(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     folder = tmp_path / "user"
     if request.param == "sandbox":
-        place = sandbox_place(request.getfixturevalue("sandbox_box"), folder)
-    else:
-        place = real_place(request.getfixturevalue(request.param), folder, request.param)
+        return sandbox_place(request.getfixturevalue("sandbox_box"), folder)
+    return real_place(request.getfixturevalue(request.param), folder, request.param)
+
+
+@pytest.fixture(params=["sandbox", pytest.param("wsgidav", marks=pytest.mark.full("matrix"))])
+def busy_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A place where many commands will run; with a token for the whole day where that can be had."""
+    place = place_of(request, tmp_path)
+    if place.box:
+        place.env["BEARER_TOKEN"] = place.box.token(lifetime=86400)
+        yield place
+        return
     place.log_in()
     yield place
     place.run("stop-agent")
 
 
 @pytest.fixture
-def kills(request: pytest.FixtureRequest, count: Callable[[int, int], int]) -> int:
+def kills(count: Callable[..., int]) -> int:
     """How often to kill."""
-    return count(10 if request.config.option.full else 4, 50)
+    return count(2, 200, full=25)
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+from ctadata.sandbox import Sandbox
 
 COMMAND = [sys.executable, "-m", "ctadata"]
 PATIENCE = 120.0  # seconds that any one command may take
@@ -20,15 +22,18 @@ class Place:
     env:    the environment of the commands: settings, and a state folder of its own.
     home:   the collection that relative uploads go to, from the root.
     stored: gives every file below a remote path, `name -> content`, without our client.
+    fill:   puts files under a remote path, `name -> content`, modified in 2020, without our client.
     approve: what a person does at a browser, given `verification_uri_complete`; None where it is done at once.
+    box:    the sandbox, where it is one.
     """
 
     name: str
     env: dict[str, str]
     home: str
     stored: Callable[[str], dict[str, bytes]]
+    fill: Callable[[str, dict[str, bytes]], None]
     approve: Callable[[str], object] | None = None
-    done: list[Sequence[str]] = field(default_factory=list)
+    box: Sandbox | None = None
 
     def start(self, *words: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Start a command; its output goes to pipes."""
@@ -70,6 +75,18 @@ def settings(folder: Path, toml: str) -> dict[str, str]:
         "XDG_STATE_HOME": str(folder / "state"),
         "HOME": str(folder),
     }
+
+
+LONG_AGO = 1_600_000_000.0
+"""When the files of `fill` were modified, in Unix seconds: before those of a test's tree."""
+
+
+def fill_folder(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files below a local folder, modified long ago."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        os.utime(folder / name, (LONG_AGO, LONG_AGO))
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
