@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ctadata.errors import AccessError, CtadataError, Stopped, UsageError
 from ctadata.http import failures, redirects
-from ctadata.http.credentials import Credentials
+from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.exchange import Exchange, Request, Upload
 from ctadata.http.handles import Handles
 from ctadata.http.message import Accept, Body, Origin, Response, dissect
@@ -22,6 +22,9 @@ from ctadata.http.retries import Retries, is_repeatable
 from ctadata.http.trust import Limits, choose_trust
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+EXPECTED_FROM = 1 << 20
+"""Bytes of a body above which curl by itself waits for `100 Continue`."""
 
 
 @dataclass(slots=True, repr=False)
@@ -37,6 +40,7 @@ class _Call:
     accept: Accept | None
     patient: bool
     follow: bool
+    sign: SigningKey | None
     door: Origin = field(init=False)
     renewed: str | None = None
     sent: bool = False
@@ -69,6 +73,7 @@ class Client:
         credentials: Credentials | None,
         ca: Path | None = None,
         http_pools: bool = False,
+        explain: Callable[[Response], CtadataError | None] = lambda response: None,  # noqa: ARG005
         limits: Limits = Limits(),  # noqa: B008  (frozen)
         retries: Retries = Retries(),  # noqa: B008
         stop: threading.Event | None = None,
@@ -81,11 +86,13 @@ class Client:
 
         trusted: who may be given the token.  ca: CA certificates, None for the system's (ConfigError where missing).
         http_pools: whether a redirect may lead from https to http.  stop: set, it ends every request within 1 s.
+        explain: reads a failed answer where the server has words of its own for it; None: the usual table does.
         clock, sleep, jitter: seconds that run, seconds to wait, a number in [0, 1); for tests.
         """
         self._trusted = frozenset(trusted)
         self._credentials = credentials
         self._http_pools = http_pools
+        self._explain = explain
         self._limits = limits
         self._retries = retries
         self._stop = stop or threading.Event()
@@ -106,6 +113,7 @@ class Client:
         pool_headers: Mapping[str, str] = NO_HEADERS,
         patient: bool = False,
         follow: bool = True,
+        sign: SigningKey | None = None,
     ) -> Response:
         """One request to its 2xx answer, redirects and repetitions included; any other answer is raised as its error.
 
@@ -114,10 +122,11 @@ class Client:
         accept:  takes the body of the answer; from then on nothing is repeated.
         patient: the server redirects uploads, so no byte of the body is sent before it has answered.
         follow:  False gives a redirect back as the answer.
+        sign:    signs the request to the door (S3); what it redirects to gets no signature.
         """
         streams = body is not None and not isinstance(body, bytes)
         upload = Upload(_InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
-        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow)
+        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow, sign)
         started = self._clock()
         attempt = 1
         while True:
@@ -164,7 +173,8 @@ class Client:
     def _judge(self, response: Response, call: _Call, origin: Origin, token: str | None) -> Response:
         if 200 <= response.status < 300 or (redirects.is_redirect(response) and not call.follow):
             return response
-        error = failures.of_response(response, secret=token, at=origin if response.hops else None)
+        error = self._explain(response)
+        error = error or failures.of_response(response, secret=token, at=origin if response.hops else None)
         if isinstance(error, AccessError) and response.hops and token is None:
             error.hint = f'the token was not sent there; if it may be, set token_origins = ["{origin}"] in the profile'
         raise error
@@ -197,18 +207,23 @@ class Client:
 
     def _request(self, call: _Call, hop: _Hop) -> Request:
         at_door = hop.origin == call.door
+        sign = None if hop.hops else call.sign
         expect = self._expectation(call, hop.origin) if at_door else None
         own = call.headers if at_door else redirects.carried(call.method, call.headers, call.pool_headers)
         lines = [_line(name, value) for name, value in own.items()]
         if hop.token:
             lines.append(_line("Authorization", f"Bearer {hop.token}"))
-        if call.upload:
-            # an empty one keeps curl from adding its own
+        if sign and sign.token:
+            lines.append(_line("x-amz-security-token", sign.token))
+        if call.upload and not (sign and expect is not None):
+            # an empty one keeps curl from adding its own, which it does not sign: proxies take it away
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
-        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, call.accept, hop.hops)
+        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, call.accept, hop.hops, sign)
 
     def _expectation(self, call: _Call, origin: Origin) -> float | None:
         if not call.streams or origin in self._no_expect:
+            return None
+        if call.sign and call.upload and call.upload.size <= EXPECTED_FROM:
             return None
         return self._limits.expect_patient if call.patient else self._limits.expect
 

@@ -13,7 +13,8 @@ _SECRETS = re.compile(
     r"""(?ix)
       (?P<key> (?: \b | (?<= %3F ) | (?<= %26 ) )
                (?: authz | access_token | refresh_token | id_token | subject_token | token | client_secret
-                 | device_code | code | assertion | password | dcache-http-uuid )
+                 | device_code | code | assertion | password | dcache-http-uuid
+                 | x-amz-credential | x-amz-signature | signature | awsaccesskeyid )
                (?: = | %3D ) ) [^&\s"'<>;,]+
     | (?P<scheme> \b(?: Bearer | Basic ) (?: \s | %20 | \+ )+ ) [^\s"'<>&;,]+
     | (?P<slashes> :// ) [^/@\s?\#]+ @

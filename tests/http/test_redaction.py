@@ -23,6 +23,8 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
         "authorization: bearer   5ecret, and more",
         "device_code=5ecret",
         "client_secret=5ecret",
+        "GET https://s3/b/a?X-Amz-Credential=5ecret%2F20261121&X-Amz-Signature=5ecret",
+        "x-amz-security-token=5ecret",
     ],
 )
 def test_a_secret_is_hidden(text):
