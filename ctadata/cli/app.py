@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from ctadata.cli.output import PROGRAM, data
 from ctadata.cli.put import notice, put
 from ctadata.cli.sandbox import sandbox
 from ctadata.cli.sync import sync
+from ctadata.cli.token import inspect_token
 from ctadata.cli.verify import verify
 
 if TYPE_CHECKING:
@@ -37,13 +38,25 @@ def command_line() -> TyperGroup:
         context_settings=_SETTINGS,
     )
     app.callback()(everywhere)
+    groups: dict[str, typer.Typer] = {}
     for name, function in _COMMANDS.items():
-        app.command(name, context_settings={**_SETTINGS, **_OWN_SETTINGS.get(name, {})})(function)
+        word, _, action = name.partition(" ")
+        if action and word not in groups:
+            groups[word] = typer.Typer(rich_markup_mode=None, context_settings=_SETTINGS, help=_GROUPS[word])
+            app.add_typer(groups[word], name=word)
+        settings = {**_SETTINGS, **_OWN_SETTINGS.get(name, {})}
+        (groups[word] if action else app).command(action or name, context_settings=settings)(function)
     group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
-    common = [parameter for parameter in group.params if parameter.name in _COMMON]
+    _give(group, [parameter for parameter in group.params if parameter.name in _COMMON])
+    return group
+
+
+def _give(group: TyperGroup, common: list[Any]) -> None:
+    """Let every command know the common options, also those of a group such as `token`."""
     for each in group.commands.values():
         each.params.extend(common)
-    return group
+        if hasattr(each, "commands"):
+            _give(each, common)  # type: ignore[arg-type]
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
@@ -56,6 +69,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "agent-status": agent_status,
     "stop-agent": stop_agent,
     "get-token": get_token,
+    "token inspect": inspect_token,
     "env": env,
     "exec": exec_,
     "agent-log": agent_log,
@@ -63,6 +77,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "config": config,
     "sandbox": sandbox,
 }
+_GROUPS = {"token": "Look at a token."}
+"""What a command of two words is about."""
+
 _OWN_SETTINGS: dict[str, dict[str, bool]] = {"exec": EXEC_SETTINGS}
 _COMMON = ("profile", "dev", "verbose", "quiet")
 
