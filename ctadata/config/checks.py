@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,38 @@ def origin(value: str, base: Path) -> str:  # noqa: ARG001
     return f"{url.scheme}://{url.netloc.lower()}"
 
 
-def _split(value: str) -> SplitResult:
+def endpoint(value: str, base: Path) -> str:  # noqa: ARG001
+    """An S3 server, https://host[:port]; http for any host where it says so: the secret key never travels."""
+    url = _split(value, clear=True)
+    if url.path not in ("", "/"):
+        raise ValueError(f"must be an origin such as https://host:9021; the path {url.path!r} belongs into root")
+    return f"{url.scheme}://{url.netloc.lower()}"
+
+
+def region(value: str, base: Path) -> str:  # noqa: ARG001
+    """The name of an S3 region, as it stands in a signature."""
+    if not re.fullmatch("[A-Za-z0-9_-]{1,64}", value):
+        raise ValueError(f"must be a region such as eu-central-1, not {value!r}")
+    return value
+
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def size(low: int, high: int) -> Callable[[str, Path], int]:
+    """Bytes, as `64MiB`, `64M` or a number, from `low` to `high`."""
+
+    def check(value: str, base: Path) -> int:  # noqa: ARG001
+        match = re.fullmatch("([0-9]{1,15}) *([kmg]?)(i?b)?", value.strip().lower())
+        found = int(match[1]) * _UNITS[match[2]] if match else 0
+        if not low <= found <= high:
+            raise ValueError(f"must be a size from {low >> 20}MiB to {high >> 20}MiB, not {value!r}")
+        return found
+
+    return check
+
+
+def _split(value: str, *, clear: bool = False) -> SplitResult:
     wrong = ValueError(f"must be an https address such as https://host:2880, not {_harmless(value)!r}")
     try:
         url = urlsplit(value)
@@ -80,7 +112,7 @@ def _split(value: str) -> SplitResult:
         raise wrong
     if "@" in url.netloc or "?" in value or "#" in value:
         raise ValueError("must be an address without user, password, query or fragment")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not clear and not _is_loopback(host):
         raise ValueError(f"must be https, so that nobody reads the token on its way, not {value!r}")
     return url
 

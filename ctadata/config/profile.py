@@ -10,12 +10,19 @@ from pathlib import Path
 class Profile:
     """One site: where its files are, who issues its tokens, and the rules of its homes.
 
-    What each field means and may hold is told once, in `ctadata.config.keys`. None: not known, not needed.
+    What each field means and may hold is told once, in `ctadata.config.keys`. None: not known, not needed; the door
+    is empty where `endpoint` says where the files are.
     """
 
     name: str
     door: str
     kind: str = "dcache"
+    endpoint: str | None = None
+    region: str | None = None
+    addressing: str = "auto"
+    anonymous: bool = False
+    credentials_file: Path | None = None
+    part_size: int | None = None
     root: str = "/"
     frontend: str | None = None
     issuer: str | None = None

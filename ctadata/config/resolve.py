@@ -135,12 +135,13 @@ def _from_file(key: Key, raw: object, name: str, path: Path) -> Value:
 
 
 def _profile(name: str, values: Mapping[str, Value], settings: Settings) -> Profile:
-    if values["door"].value is None:
+    needed = "endpoint" if values["kind"].value == "s3" else "door"
+    if values[needed].value is None:
         raise ConfigError(
-            f'[profiles.{name}]: door is missing, such as door = "https://host:2880"', path=str(settings.path)
+            f'[profiles.{name}]: {needed} is missing, such as {needed} = "https://host:2880"', path=str(settings.path)
         )
     typed: dict[str, Any] = {key: value.value for key, value in values.items()}
-    return Profile(name=name, **typed)
+    return Profile(name=name, **{**typed, "door": typed["door"] or ""})
 
 
 def _refuse_strangers(overrides: Mapping[str, str]) -> None:

@@ -40,9 +40,11 @@ class Origin:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine."""
+        """Whether it is this machine (RFC 6761 section 6.3)."""
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
         try:
-            return self.host == "localhost" or ipaddress.ip_address(self.host.strip("[]")).is_loopback
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False
 
