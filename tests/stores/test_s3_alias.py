@@ -1,0 +1,63 @@
+"""What an alias names, and where following it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctadata.errors import Untrusted, UsageError
+from ctadata.stores.s3_alias import MAX_HOPS, final_key, key_behind, location_of
+
+
+@pytest.mark.parametrize(
+    ("key", "location"),
+    [
+        ("sequence/3050", "/sequence/3050"),
+        ("sequence/ga4gh:SQ.a-b_c", "/sequence/ga4gh:SQ.a-b_c"),
+        ("a b/100%/q?#", "/a%20b/100%25/q%3F%23"),
+        ("日本", "/%E6%97%A5%E6%9C%AC"),
+        ("\udcff", "/%FF"),
+        ("/leading", "/%2Fleading"),
+    ],
+)
+def test_a_key_as_a_header_carries_it(key, location):
+    assert location_of(key) == location
+    assert location.isascii()
+    assert key_behind(location) == key
+
+
+def test_what_no_header_carries():
+    with pytest.raises(UsageError):
+        location_of("\ud800")
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://example.org/a", "https://other/a", "//other/a", "a", "", "/a?versionId=1", "/a#b", "javascript:alert(1)"],
+)
+def test_what_leads_out_of_the_bucket_is_refused(location):
+    with pytest.raises(Untrusted, match="out of its bucket"):
+        key_behind(location)
+
+
+def test_a_strange_location_is_told_without_steering_the_terminal():
+    with pytest.raises(Untrusted) as refused:
+        key_behind("\x1b[2J")
+    assert "\x1b" not in str(refused.value)
+
+
+def test_the_file_behind_a_chain():
+    aliases = {"a": "/b", "b": "/c"}
+    assert final_key("a", aliases.get) == "c"
+    assert final_key("c", aliases.get) == "c"
+
+
+@pytest.mark.parametrize("aliases", [{"a": "/a"}, {"a": "/b", "b": "/a"}, {"a": "/b", "b": "/c", "c": "/b"}])
+def test_a_circle(aliases):
+    with pytest.raises(Untrusted, match="circle"):
+        final_key("a", aliases.get)
+
+
+def test_a_chain_without_end():
+    with pytest.raises(Untrusted, match=f"more than {MAX_HOPS}"):
+        final_key("0", lambda key: f"/{int(key) + 1}")
+    assert final_key("0", lambda key: f"/{int(key) + 1}" if int(key) < MAX_HOPS else None) == str(MAX_HOPS)
