@@ -7,15 +7,16 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ctadata.errors import AccessError, CtadataError, Stopped, UsageError
+from ctadata.errors import AccessError, CtadataError, UsageError
 from ctadata.http import failures, redirects
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.exchange import Exchange, Request, Upload
+from ctadata.http.gates import REFUSALS, Gates, Turn
 from ctadata.http.handles import Handles
 from ctadata.http.message import Accept, Body, Origin, Response, dissect
 from ctadata.http.retries import Retries, is_repeatable
@@ -43,6 +44,7 @@ class _Call:
     sign: SigningKey | None
     door: Origin = field(init=False)
     renewed: str | None = None
+    waited: float = 0.0
     sent: bool = False
     begun: bool = False
 
@@ -76,6 +78,8 @@ class Client:
         explain: Callable[[Response], CtadataError | None] = lambda response: None,  # noqa: ARG005
         limits: Limits = Limits(),  # noqa: B008  (frozen)
         retries: Retries = Retries(),  # noqa: B008
+        jobs: int = 64,
+        pinned: bool = False,
         stop: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
@@ -87,6 +91,7 @@ class Client:
         trusted: who may be given the token.  ca: CA certificates, None for the system's (ConfigError where missing).
         http_pools: whether a redirect may lead from https to http.  stop: set, it ends every request within 1 s.
         explain: reads a failed answer where the server has words of its own for it; None: the usual table does.
+        jobs: requests to one server at a time; fewer while it is slow, busy or broken, unless they are `pinned`.
         clock, sleep, jitter: seconds that run, seconds to wait, a number in [0, 1); for tests.
         """
         self._trusted = frozenset(trusted)
@@ -100,6 +105,7 @@ class Client:
         self._sleep = sleep or self._stop.wait
         self._jitter = jitter
         self._handles = Handles(choose_trust(ca), user_agent)
+        self._gates = Gates(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)
         self._no_expect: set[Origin] = set()
 
     def send(
@@ -114,6 +120,7 @@ class Client:
         patient: bool = False,
         follow: bool = True,
         sign: SigningKey | None = None,
+        repeat: bool = True,
     ) -> Response:
         """One request to its 2xx answer, redirects and repetitions included; any other answer is raised as its error.
 
@@ -123,6 +130,7 @@ class Client:
         patient: the server redirects uploads, so no byte of the body is sent before it has answered.
         follow:  False gives a redirect back as the answer.
         sign:    signs the request to the door (S3); what it redirects to gets no signature.
+        repeat:  False sends it once, however it ends: somebody else may be asked instead.
         """
         streams = body is not None and not isinstance(body, bytes)
         upload = Upload(_InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
@@ -133,12 +141,16 @@ class Client:
             try:
                 return self._walk(call)
             except CtadataError as error:
-                if not is_repeatable(method, error, sent=call.sent, begun=call.begun):
+                if not repeat or not is_repeatable(method, error, sent=call.sent, begun=call.begun):
                     raise
-                pause = self._retries.pause(attempt, error, self._clock() - started, self._jitter())
+                elapsed = self._clock() - started - call.waited
+                pause = self._retries.pause(attempt, error, elapsed, self._jitter())
                 if pause is None:
                     raise
-            self._sleep(pause)
+                if error.status in REFUSALS and error.retry_after is not None:
+                    pause = 0.0  # what a busy server has named is waited for at its gate, by everybody
+            if pause:
+                self._sleep(pause)
             attempt += 1
 
     def close(self) -> None:
@@ -228,10 +240,23 @@ class Client:
         return self._limits.expect_patient if call.patient else self._limits.expect
 
     def _perform(self, call: _Call, request: Request) -> Response:
-        if self._stop.is_set():
-            raise Stopped("stopped")
-        if request.body:
-            request.body.rewind()
+        with self._turn(call, request.origin) as turn:
+            if request.body:
+                request.body.rewind()
+            request = replace(request, accept=turn.watched(request.accept))
+            response = self._run(call, request)
+            turn.end(response)
+        return response
+
+    def _turn(self, call: _Call, origin: Origin) -> Turn:
+        came = self._clock()
+        # an upload's answer comes when its body has gone, and says nothing about how quick the server is
+        kind = "" if call.streams else call.method
+        turn = self._gates.of(origin).enter(kind, self._stop, self._sleep, self._retries.within)
+        call.waited += self._clock() - came
+        return turn
+
+    def _run(self, call: _Call, request: Request) -> Response:
         exchange = Exchange(request, self._limits, self._stop, self._clock)
         handle = self._handles.lend()
         try:

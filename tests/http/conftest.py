@@ -309,7 +309,7 @@ def client(ca: Path, naps: list[float]) -> Iterator[Callable[..., Client]]:
             "trusted": [peer.origin for peer in trusted],
             "credentials": Login("secret-token") if trusted else None,
             "ca": ca,
-            "retries": Retries(attempts=1),
+            "retries": Retries(attempts=1, busy=1),
             "sleep": naps.append,
             "jitter": lambda: 0.0,
         }
