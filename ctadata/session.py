@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ctadata.config.profile import Profile
-from ctadata.config.resolve import Resolved
+from ctadata.config.resolve import COMMAND_LINE, Resolved
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, UsageError
 from ctadata.http.client import Client
@@ -71,7 +71,15 @@ class Session:
         profile, stop = resolved.profile, stop or threading.Event()
         tokens = Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env)
         trusted = trusted_origins(profile)
-        client = Client(trusted=trusted, credentials=tokens, ca=profile.ca, http_pools=profile.http_pools, stop=stop)
+        client = Client(
+            trusted=trusted,
+            credentials=tokens,
+            ca=profile.ca,
+            http_pools=profile.http_pools,
+            jobs=profile.jobs,
+            pinned=resolved.values["jobs"].origin == COMMAND_LINE,
+            stop=stop,
+        )
         return cls(profile, open_store(profile, client), tokens, stop)
 
     @property
