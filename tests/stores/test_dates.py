@@ -1,6 +1,11 @@
 """Dates as servers write them."""
 
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctadata.stores.dates import seconds
 
@@ -34,3 +39,13 @@ def test_fractions_are_kept() -> None:
 
 def test_a_date_that_does_not_exist_is_none() -> None:
     assert seconds("Sat, 31 Feb 2026 25:61:61 GMT") is None
+
+
+@given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)))
+def test_the_form_of_listings_is_read_as_the_library_reads_it(moment: datetime) -> None:
+    date = format_datetime(moment.replace(microsecond=0, tzinfo=UTC), usegmt=True)
+    assert (
+        seconds(date)
+        == parsedate_to_datetime(date).timestamp()
+        == moment.replace(microsecond=0, tzinfo=UTC).timestamp()
+    )
