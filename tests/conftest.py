@@ -26,7 +26,10 @@ REAL_PARTS = {"apache", "keycloak", "provider", "rgw", "curl", "davix", "oidc_ag
 FOREIGN = (
     "AWS_",
     "BEARER_TOKEN",
+    "CTACS_",
     "CTADATA_",
+    "CTADS_",
+    "JUPYTERHUB_",
     "SSL_CERT_",
     "XDG_",
 )  # variables of whoever runs the suite: these prefixes

@@ -11,6 +11,7 @@ from servers.authority import Authority, authority
 from servers.keycloak import Keycloak, client_secret, start_keycloak
 from servers.moto import MotoS3, moto_server
 from servers.oidc_agent import OidcAgent, new_oidc_agent
+from servers.platform import Platform
 from servers.provider import Provider, start_provider
 from servers.real import USER, RealServer
 from servers.rgw import Rgw, start_rgw
@@ -88,3 +89,29 @@ def oidc_agent(servers_authority: Authority) -> Iterator[OidcAgent]:
     """oidc-agent, with no accounts yet; it runs in the block of its `running()`."""
     with new_oidc_agent(servers_authority.ca) as agent:
         yield agent
+
+
+@pytest.fixture(scope="session")
+def _platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    platform = Platform(tmp_path_factory.mktemp("platform") / "here")
+    yield platform
+    platform.stop()
+
+
+@pytest.fixture
+def platform(_platform: Platform) -> Iterator[Platform]:
+    """The platform's services with an empty storage; nothing in the environment leads there."""
+    _platform.fresh()
+    yield _platform
+    _platform.release()
+
+
+@pytest.fixture
+def on_platform(platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Platform:
+    """The platform as a session on it has it: three variables are set, the working directory is empty."""
+    monkeypatch.setenv("CTADS_URL", platform.ds_url)
+    monkeypatch.setenv("CTACS_URL", platform.cs_url)
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", platform.token)
+    (tmp_path / "here").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "here")
+    return platform
