@@ -16,11 +16,13 @@ from pathlib import Path
 from bench.far import ceiling
 from bench.figures import Row
 from bench.peers import versions
+from bench.s3 import s3
 from bench.server import NotStarted, Server, apache
 from bench.setting import FULL, QUICK, Setting
 from bench.table import as_json, as_table
 from bench.work import OURS_FAILED, WORKS
 
+EVERYTHING = {**WORKS, "s3": (s3,)}
 _CONFIG = """default = "bench"
 [profiles.bench]
 kind = "webdav"
@@ -58,7 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the same rows on little work, within a minute")
     parser.add_argument("--json", action="store_true", help="one JSON object a row, as they come")
     parser.add_argument("--rounds", type=int, help=f"rounds of each row (default {FULL.rounds}, {QUICK.rounds} quick)")
-    parser.add_argument("--only", action="append", choices=list(WORKS), help="these pieces of work alone")
+    parser.add_argument("--only", action="append", choices=list(EVERYTHING), help="these pieces of work alone")
     parser.add_argument("--allow-missing", action="store_true", help="0 also where a peer is not installed")
     parser.add_argument("--memory", default="/dev/shm", help="a file system in memory (default /dev/shm)")  # noqa: S108
     parser.add_argument("--disk", default="/var/tmp", help="a file system on a disk (default /var/tmp)")  # noqa: S108
@@ -100,8 +102,8 @@ def _run(at: Setting, options: argparse.Namespace) -> list[Row]:
 
 
 def _rows(at: Setting, options: argparse.Namespace) -> Iterator[Row]:
-    for name in options.only or WORKS:
-        for work in WORKS[name]:
+    for name in options.only or EVERYTHING:
+        for work in EVERYTHING[name]:
             _say(f"{(work.__doc__ or name).rstrip('.')}")
             began = time.monotonic()
             yield from work(at)

@@ -148,6 +148,8 @@ def versions(setting: Setting) -> dict[str, str]:
         "rclone": version_of("rclone", "version"),
         "rclone, newest": version_of(newest, "version"),
         "aria2": version_of("aria2c", "--version"),
+        "boto3": version_of(python, "-c", package.format("boto3")),
+        "minio": version_of(python, "-c", package.format("minio")),
         "webdav4": version_of(python, "-c", package.format("webdav4")),
         "obstore": version_of(python, "-c", package.format("obstore")),
     }

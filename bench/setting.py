@@ -44,6 +44,7 @@ class Client:
     before:   done before, in no one's time.
     counted:  whether the lines of its output are counted, on their way to nobody.
     codes:    its exit codes that say that all went well.
+    found:    tells files and bytes of what it made, where that is no file here.
     """
 
     command: Sequence[str | Path]
@@ -53,6 +54,7 @@ class Client:
     environment: Mapping[str, str] = field(default_factory=dict)
     counted: bool = False
     codes: tuple[int, ...] = (0,)
+    found: Callable[[], tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Setting:
         self.say(f"  {name}")
         one = measure.run(client.command, self.folder, client.environment, counted=client.counted)
         got = (one.lines, 0) if client.counted else census(client.makes) if client.makes else client.expected
+        got = client.found() if client.found else got
         _remove(client.makes)
         if one.code not in client.codes:
             return Missing(f"it ended with {one.code}: {measure.words(self.folder)}")
