@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
-STRONGEST_FIRST = (*_HASHLIB, "adler32")
+STRONGEST_FIRST = (*_HASHLIB, "crc32", "adler32")
 """The algorithms we can compute, the strongest first."""
+
+PARTS = "md5-of-parts/"
+"""How the name of a digest begins that S3 gives to what came in parts; their size in bytes follows."""
 
 _MODULUS = 65521  # the largest prime below 2**16, RFC 1950 section 8.2
 
@@ -51,6 +54,56 @@ class Adler32:
         return f"{self.value:08x}"
 
 
+class Crc32:
+    """The checksum of zip and PNG, which S3 servers keep of many objects; 8 hexadecimal digits."""
+
+    algorithm = "crc32"
+
+    def __init__(self) -> None:
+        """Start with the checksum of nothing, 0."""
+        self.value = 0
+
+    def update(self, block: bytes) -> None:
+        """Take in the next bytes."""
+        self.value = zlib.crc32(block, self.value)
+
+    def hexdigest(self) -> str:
+        """The checksum so far."""
+        return f"{self.value:08x}"
+
+
+class PartsMd5:
+    """The MD5 of the MD5s of parts of one size, and their number: `<32 hexadecimal digits>-<number>`."""
+
+    def __init__(self, size: int) -> None:
+        """Of parts of `size` bytes, the last of which may be shorter."""
+        self.algorithm = f"{PARTS}{size}"
+        self._size = size
+        self._room = size
+        self._part = hashlib.md5(usedforsecurity=False)
+        self._parts: list[bytes] = []
+
+    def update(self, block: bytes) -> None:
+        """Take in the next bytes."""
+        view = memoryview(block)
+        while view:
+            if not self._room:
+                self._end()
+            self._part.update(view[: self._room])
+            taken = min(self._room, len(view))
+            self._room -= taken
+            view = view[taken:]
+
+    def hexdigest(self) -> str:
+        """The digest of all bytes; no more may follow."""
+        self._end()
+        return f"{hashlib.md5(b''.join(self._parts), usedforsecurity=False).hexdigest()}-{len(self._parts)}"
+
+    def _end(self) -> None:
+        self._parts.append(self._part.digest())
+        self._part, self._room = hashlib.md5(usedforsecurity=False), self._size
+
+
 class _Hashlib:
     def __init__(self, algorithm: str) -> None:
         self.algorithm = algorithm
@@ -64,8 +117,12 @@ class _Hashlib:
 
 
 def hasher(algorithm: str) -> Hasher:
-    """A new digest; KeyError for an algorithm that is not in `STRONGEST_FIRST`."""
-    return Adler32() if algorithm == "adler32" else _Hashlib(algorithm)
+    """A new digest; KeyError for an algorithm that is neither in `STRONGEST_FIRST` nor of `PARTS`."""
+    if algorithm.startswith(PARTS):
+        return PartsMd5(int(algorithm.removeprefix(PARTS)))
+    if algorithm in ("adler32", "crc32"):
+        return Adler32() if algorithm == "adler32" else Crc32()
+    return _Hashlib(algorithm)
 
 
 def adler32_combine(first: int, second: int, second_size: int) -> int:
@@ -112,4 +169,11 @@ def want_digest() -> str:
 
 def strongest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """The best (algorithm, digest) of those given that we can compute; None where there is none."""
-    return next(((name, digests[name]) for name in STRONGEST_FIRST if name in digests), None)
+    known = [name for name in STRONGEST_FIRST if name in digests]
+    # that of parts counts before the two that are not meant to withstand intent
+    known = sorted([*known, *(name for name in digests if name.startswith(PARTS))], key=_rank)
+    return (known[0], digests[known[0]]) if known else None
+
+
+def _rank(algorithm: str) -> float:
+    return STRONGEST_FIRST.index("md5") + 0.5 if algorithm.startswith(PARTS) else STRONGEST_FIRST.index(algorithm)

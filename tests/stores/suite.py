@@ -120,6 +120,8 @@ def names(store: Store, path: RemotePath) -> set[str]:
 def digest(content: bytes, algorithm: str) -> str:
     if algorithm == "adler32":
         return f"{zlib.adler32(content):08x}"
+    if algorithm == "crc32":
+        return f"{zlib.crc32(content):08x}"
     return hashlib.new(HASHLIB[algorithm], content).hexdigest()
 
 
