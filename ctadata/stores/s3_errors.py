@@ -1,0 +1,155 @@
+"""What an S3 server says of a failure, as our errors: the codes in its XML (Amazon S3 API reference, "Error responses").
+
+An answer to HEAD has no body, and so no code: whoever wants to know more asks again with GET.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from ctadata.errors import (
+    AccessError,
+    AlreadyExists,
+    Busy,
+    CtadataError,
+    Forbidden,
+    IntegrityError,
+    LoginNeeded,
+    NeedsStaging,
+    NotFound,
+    ServerTrouble,
+    StorageFull,
+    TimedOut,
+    Unsupported,
+    UsageError,
+)
+from ctadata.http.failures import Meaning, read_retry_after
+from ctadata.http.message import Response
+from ctadata.http.redaction import presentable
+
+RENEW = "get new ones, and: cta-data-direct credentials import"
+
+_EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW)
+_UNKNOWN_KEY = Meaning(LoginNeeded, "the server does not know this access key", "see: cta-data-direct credentials show")
+_FULL = Meaning(StorageFull, "the storage has no room: a quota is used up")
+_DENIED = Meaning(Forbidden, "not allowed", "ask whoever runs the bucket if this key should be")
+_READ_ONLY = Meaning(
+    Forbidden, "this key may not write here", "a read-only key cannot put, rename or delete; use that for writing"
+)
+_DAMAGED = Meaning(IntegrityError, "the server did not receive the bytes that were sent")
+_BUSY = Meaning(Busy, "the server is busy", "try again later")
+_UNSUPPORTED = Meaning(Unsupported, "this server does not support that")
+
+CODES: dict[str, Meaning] = {
+    "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "InvalidAccessKeyId": _UNKNOWN_KEY,
+    "SignatureDoesNotMatch": Meaning(
+        LoginNeeded, "the secret does not fit the access key", "see: cta-data-direct credentials show"
+    ),
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "InvalidToken": _EXPIRED,
+    "TokenRefreshRequired": _EXPIRED,
+    "QuotaExceeded": _FULL,
+    "QuotaExceededException": _FULL,
+    "XMinioStorageFull": _FULL,
+    "InsufficientCapacity": _FULL,
+    "NoSuchBucket": Meaning(NotFound, "there is no such bucket"),
+    "NoSuchKey": Meaning(NotFound, "there is no such file or directory"),
+    "NoSuchUpload": Meaning(NotFound, "there is no such upload any more"),
+    "NotImplemented": _UNSUPPORTED,
+    "MethodNotAllowed": _UNSUPPORTED,
+    "AccessControlListNotSupported": Meaning(Unsupported, "this bucket takes no ACLs", "a bucket policy does the same"),
+    "SlowDown": _BUSY,
+    "ServiceUnavailable": _BUSY,
+    "TooManyRequests": _BUSY,
+    "ConditionalRequestConflict": _BUSY,
+    "OperationAborted": _BUSY,
+    "InternalError": Meaning(ServerTrouble, "the server failed", "try again later"),
+    "RequestTimeout": Meaning(TimedOut, "the server waited too long for the request"),
+    "RequestTimeTooSkewed": Meaning(
+        AccessError, "the clocks differ by too much", "set the clock of this machine: signatures carry the time"
+    ),
+    "BadDigest": _DAMAGED,
+    "IncompleteBody": _DAMAGED,
+    "XAmzContentSHA256Mismatch": _DAMAGED,
+    "XAmzContentChecksumMismatch": _DAMAGED,
+    "BucketAlreadyExists": Meaning(AlreadyExists, "the name of the bucket is taken, by somebody else perhaps"),
+    "BucketAlreadyOwnedByYou": Meaning(AlreadyExists, "the bucket is there already"),
+    "BucketNotEmpty": Meaning(UsageError, "the bucket is not empty"),
+    "InvalidBucketName": Meaning(UsageError, "no bucket can have this name"),
+    "KeyTooLongError": Meaning(CtadataError, "the name is too long for the server"),
+    "EntityTooLarge": Meaning(CtadataError, "the file is too large for this server"),
+    "InvalidObjectState": Meaning(NeedsStaging, "the object is archived, and has to be restored first"),
+}
+"""Codes that say more than their status does."""
+
+_WRITES = ("PUT", "POST", "DELETE")
+_REGION_CODES = ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint")
+
+
+class WrongRegion(AccessError):
+    """The bucket is in another region than was signed for; `region` is None where the server does not say which."""
+
+    def __init__(self, what: str, *, region: str | None, status: int) -> None:
+        hint = "" if region else "name it: region in the profile"
+        super().__init__(what, hint=hint, status=status)
+        self.region = region
+
+
+def explain(response: Response) -> CtadataError | None:
+    """The error that a failed answer is; None where the status alone says what it comes to."""
+    told = _told(response.body)
+    code = told.get("Code", "")
+    region = response.headers.get("x-amz-bucket-region") or told.get("Region")
+    if _is_elsewhere(response, code, region):
+        return WrongRegion(
+            f"the bucket is in {'the region ' + presentable(region) if region else 'another region'}",
+            region=region,
+            status=response.status,
+        )
+    meaning = _READ_ONLY if code == "AccessDenied" and response.method in _WRITES else CODES.get(code)
+    if meaning is None and response.status == 403:
+        meaning = _DENIED
+    if meaning is None:
+        return None if not code else _plain(response, code, told)
+    return _error(meaning, response, code, told)
+
+
+def _is_elsewhere(response: Response, code: str, region: str | None) -> bool:
+    if response.status in (301, 307, 308) or code in _REGION_CODES[:2]:
+        return True
+    if code in _REGION_CODES[2:]:
+        return region is not None
+    return response.status == 400 and not code and region is not None  # the answer to HEAD
+
+
+def _plain(response: Response, code: str, told: dict[str, str]) -> CtadataError | None:
+    """What has no entry of its own: as the table of statuses has it, with the server's words."""
+    from ctadata.http.failures import meaning_of
+
+    return _error(meaning_of(response.method, response.status, response.reason), response, code, told)
+
+
+def _error(meaning: Meaning, response: Response, code: str, told: dict[str, str]) -> CtadataError:
+    said = " ".join(filter(None, (str(response.status), presentable(code), presentable(told.get("Message", "")))))
+    return meaning.error(
+        f"{meaning.words}: {said}",
+        hint=meaning.hint,
+        status=response.status,
+        retry_after=read_retry_after(response.headers.get("Retry-After")),
+    )
+
+
+def _told(body: bytes) -> dict[str, str]:
+    """The elements of an `<Error>`, by name; empty where there is none. Expat bounds what entities may add."""
+    root: Element | None = None
+    with contextlib.suppress(ParseError):
+        root = fromstring(body) if body.lstrip().startswith(b"<") else None  # noqa: S314
+    if root is None:
+        return {}
+    if not root.tag.endswith("Error"):
+        root = next((element for element in root.iter() if element.tag.endswith("Error")), root)
+    return {element.tag.rpartition("}")[2]: (element.text or "").strip() for element in root}
