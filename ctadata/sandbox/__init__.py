@@ -1,7 +1,8 @@
 """A miniature dCache in one process on loopback, to try the client without an account and to test against.
 
-One WebDAV door, two pools, a REST frontend (`GET /api/v1/user`) and an OpenID issuer, each on a port of its own, TLS
-everywhere with a certificate authority made on the spot. Uploaded bytes go to a temporary folder that `close` removes.
+One WebDAV door, two pools, a REST frontend (user, namespace, tape, quota, labels) and an OpenID issuer, each on a port
+of its own, TLS everywhere with a certificate authority made on the spot. Uploaded bytes go to a temporary folder that
+`close` removes.
 
     with Sandbox(approve=True) as box:
         box.door, box.pools, box.frontend, box.issuer     # "https://localhost:PORT", the issuer with its realm
@@ -14,6 +15,7 @@ everywhere with a certificate authority made on the spot. Uploaded bytes go to a
         box.served("pool")                                # bytes of bodies sent so far, also where they were cut
         box.files.put("/lst/a.txt", b"...", mtime=1e9); box.files.tree(); box.files.entry("/lst/a.txt").broken
         box.faults.add("pool", "GET", "/lst/a.txt", faults.Cut(after=1000), times=1)
+        box.tape.archive("/lst/a.txt"); box.tape.spoil("/lst/a.txt", "words"); box.tape.requests
         box.restart_door(); box.restart_pool(0)           # also stop_door, start_door, stop_pool, start_pool
 
 Everyone may read everything; users may write under their own home `/lst/users/<user>`, made at start for `user` and
@@ -32,6 +34,8 @@ Everyone may read everything; users may write under their own home `/lst/users/<
     http_pools=False        pools without TLS, known by their bare IP address
     options_style="dav"     or "cors": OPTIONS as of 12.0, an empty 200
     rate_limit=False        True: 429 as of 11.2 (4 ms apart, three 401); "retry-after": with that header
+    tape_delay=0.0          seconds until a file that lies on tape alone is on disk again; tape_drives at a time
+    quota=None              bytes that a home may hold
     clock=time.time         every expiry and every stored time comes from it
 
 Faults are in `ctadata.sandbox.faults`; `box.faults.add(server, method, path, fault, times=None, skip=0)` returns a

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ctadata.sandbox.downloads import get, head
 from ctadata.sandbox.exchange import Exchange
+from ctadata.sandbox.frontend import WELL_KNOWN, well_known
 from ctadata.sandbox.login import Login, LoginFailed, Logins
 from ctadata.sandbox.macaroons import Mint, iso
 from ctadata.sandbox.propfind import propfind
@@ -42,6 +43,11 @@ class Door:
     def answer(self, exchange: Exchange) -> None:
         """Answer one request."""
         path = exchange.request.path or "/"
+        if path == WELL_KNOWN and self._site.tape_origin:
+            well_known(exchange, self._site.tape_origin())
+            return
+        if self._site.tape:
+            self._site.tape.settle()
         visit = Visit(self._site, exchange, Login(""), path)
         try:
             if exchange.request.method == "OPTIONS" and self._options_style == "cors":

@@ -13,6 +13,9 @@ from ctadata.sandbox.pool import asked_ranges, ranged
 from ctadata.sandbox.receiving import Refused
 from ctadata.sandbox.visit import Denied, Visit, content_type
 
+PATIENCE = 180.0
+"""Seconds that the door waits for a file to come from tape, while its client hears nothing."""
+
 
 def head(visit: Visit) -> None:
     """HEAD: never redirected, ignores Range."""
@@ -33,6 +36,8 @@ def get(visit: Visit) -> None:
         _page(visit, node)
     elif node.broken or node.size is None or node.locality == "UNAVAILABLE":
         raise Denied(500, f"Internal problem: No online replica of {node.pnfsid}")
+    elif visit.site.tape and visit.site.tape.is_on_tape(node) and not visit.site.tape.wait(visit.path, PATIENCE):
+        raise Denied(500, "Internal problem: Request to [>PoolManager@local] timed out.")
     elif visit.site.redirect:
         _redirect(visit, node)
     else:

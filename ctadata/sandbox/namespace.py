@@ -43,6 +43,9 @@ class Node:
     content_type: str | None = None
     broken: bool = False
     locality: str | None = None
+    labels: list[str] = field(default_factory=list)
+    xattrs: dict[str, str] = field(default_factory=dict)
+    qos: str = "disk"
     pnfsid: str = field(default_factory=lambda: "0000" + uuid.uuid4().hex.upper())
 
     @property

@@ -27,6 +27,7 @@ from ctadata.sandbox.namespace import Namespace
 from ctadata.sandbox.permissions import Homes
 from ctadata.sandbox.pool import LIMITS, Pool
 from ctadata.sandbox.spy import Seen, Spy
+from ctadata.sandbox.tape import Tape
 from ctadata.sandbox.tls import make_authority
 from ctadata.sandbox.tokens import Signer
 from ctadata.sandbox.visit import Site
@@ -58,6 +59,9 @@ class Sandbox:
         http_pools: bool = False,
         options_style: Literal["dav", "cors"] = "dav",
         rate_limit: bool | Literal["retry-after"] = False,
+        tape_delay: float = 0.0,
+        tape_drives: int = 1000,
+        quota: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
@@ -89,10 +93,14 @@ class Sandbox:
         self._turns = itertools.cycle(range(len(self._pools)))
         mint = Mint("sandbox", clock)
         self._logins = Logins(Trust(self.issuer, self._signer.keys), mint, clock)
-        site = Site(self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite)
+        self.tape = Tape(self._namespace, clock, tape_delay, tape_drives)
+        site = Site(
+            self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite,
+            self.tape, lambda: self.frontend, quota,
+        )  # fmt: skip
         front: dict[str, Application] = {
             "door": Door(site, self._logins, mint, options_style),
-            "frontend": Frontend(self._logins, self._homes),
+            "frontend": Frontend(site, self._logins),
         }
         if rate_limit:
             front = {name: RateLimited(it, clock, rate_limit == "retry-after") for name, it in front.items()}

@@ -49,6 +49,7 @@ def _check(visit: Visit, old: Node | None) -> None:
     if if_none_match is not None and old and _matches(if_none_match, old):
         raise Denied(412)
     visit.need("UPLOAD")
+    _check_quota(visit)
     if old is None:
         return
     if not visit.site.overwrite:
@@ -56,6 +57,12 @@ def _check(visit: Visit, old: Node | None) -> None:
     if old.is_directory:
         raise Denied(405, reason="Resource exists as collection")
     visit.need("DELETE")
+
+
+def _check_quota(visit: Visit) -> None:
+    quota, coming = visit.site.quota, _expected_size(visit) or 0
+    if quota is not None and visit.site.used_by(visit.login.user) + coming > quota:
+        raise Denied(507, "Insufficient storage: SER_QUOTA_EXCEEDED")
 
 
 def _matches(header: str, node: Node) -> bool:

@@ -13,6 +13,7 @@ from ctadata.sandbox.login import Login
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Namespace, NamespaceError, Node
 from ctadata.sandbox.permissions import Homes
+from ctadata.sandbox.tape import Tape
 
 REASONS = {207: "Multi-status", 507: "Insufficient Storage"}
 
@@ -30,7 +31,11 @@ class Denied(Exception):
 
 @dataclass(frozen=True)
 class Site:
-    """What the door's methods work on. `start` hands a mover to a pool and returns the pool's origin."""
+    """What door and frontend work on.
+
+    start: hands a mover to a pool and returns the pool's origin.  tape_origin: whose address the door's
+    `.well-known` tells.  quota: bytes that a user may have; None for no quotas.
+    """
 
     namespace: Namespace
     homes: Homes
@@ -39,6 +44,17 @@ class Site:
     start: Callable[[Mover], str]
     redirect: bool = True
     overwrite: bool = True
+    tape: Tape | None = None
+    tape_origin: Callable[[], str] | None = None
+    quota: int | None = None
+
+    def used_by(self, user: str) -> int:
+        """Bytes of the files in a user's home."""
+        try:
+            home = self.namespace.find(self.homes.of(user)[0])
+        except NamespaceError:
+            return 0
+        return sum(node.size or 0 for _, node in self.namespace.walk(home))
 
 
 @dataclass(frozen=True)

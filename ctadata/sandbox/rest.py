@@ -1,0 +1,92 @@
+"""A request at the REST frontend: who asks, for what; and the frontend's way of saying no."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from ctadata.sandbox.exchange import Exchange
+from ctadata.sandbox.login import Login
+from ctadata.sandbox.namespace import NamespaceError, Node
+from ctadata.sandbox.visit import Site
+
+
+class Problem(Exception):
+    """An error of the frontend: `{"status", "title", "detail"}`."""
+
+    def __init__(self, status: int, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = f"HTTP {status} {HTTPStatus(status).phrase}" if detail is None else detail
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of a user; `path` is what follows the resource's own name, with a slash in front."""
+
+    site: Site
+    exchange: Exchange
+    login: Login
+    path: str = "/"
+
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return self.exchange.request.method
+
+    def wants(self, name: str) -> bool:
+        """Whether a flag of the query is set."""
+        return self.exchange.request.query.get(name, ["false"])[0].lower() == "true"
+
+    def number(self, name: str) -> int | None:
+        """A number of the query; None where it is not there. Problem 404, as a wrong parameter is there."""
+        value = self.exchange.request.query.get(name, [""])[0]
+        if not value:
+            return None
+        if not value.isdigit():
+            raise Problem(404)
+        return int(value)
+
+    def payload(self) -> dict[str, Any]:
+        """The body, a JSON object; Problem 400."""
+        try:
+            found = json.loads(self.exchange.body(8 << 20))
+        except ValueError as error:
+            raise Problem(400, f"Badly formed JSON object: {error}") from error
+        if not isinstance(found, dict):
+            raise Problem(400, "A JSONObject text must begin with '{'")
+        return found
+
+    def node(self, path: str | None = None) -> Node:
+        """What is at a path (else at the call's own); Problem 404."""
+        try:
+            return self.site.namespace.find(self.path if path is None else path)
+        except NamespaceError as error:
+            raise Problem(404) from error
+
+    def need(self, activity: str, path: str | None = None) -> None:
+        """Refuse (403) what the credential or the namespace does not allow."""
+        target = self.path if path is None else path
+        reading = activity in ("LIST", "READ_METADATA", "STAGE")
+        allowed = self.login.rights.allow(activity, target)
+        if not (allowed and (reading or self.site.homes.writable(self.login.user, target))):
+            raise Problem(403)
+
+    def reply(self, status: int, body: object = None, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer in JSON, or with nothing."""
+        data = b"" if body is None else json.dumps(body).encode()
+        kind = [("Content-Type", "application/json")] if data else []
+        self.exchange.reply(status, HTTPStatus(status).phrase, [*kind, *headers], data)
+
+    def success(self, status: int) -> None:
+        """Answer that something was done."""
+        self.reply(status, {"status": "success"})
+
+
+def tell_problem(exchange: Exchange, problem: Problem) -> None:
+    """Answer with an error."""
+    title = HTTPStatus(problem.status).phrase
+    body = {"status": str(problem.status), "title": title, "detail": problem.detail}
+    exchange.reply(problem.status, title, [("Content-Type", "application/json")], json.dumps(body).encode())

@@ -1,0 +1,179 @@
+"""`/api/v1/namespace`: what is at a path, page by page where it is a directory; and changes of it (FileResources)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from ctadata.sandbox.namespace import Exists, NamespaceError, Node
+from ctadata.sandbox.rest import Call, Problem
+
+QUALITIES = ("disk", "tape", "disk+tape", "volatile")
+_TYPES = {"adler32": "ADLER32", "md5": "MD5_TYPE", "sha": "SHA1", "sha-256": "SHA256", "sha-512": "SHA512"}
+
+
+def namespace(call: Call) -> None:
+    """Answer one request."""
+    methods = {"GET": _get, "POST": _post, "DELETE": _delete}
+    if call.method not in methods:
+        raise Problem(405)
+    methods[call.method](call)
+
+
+def _get(call: Call) -> None:
+    call.need("READ_METADATA")
+    node = call.node()
+    told = _told(call, node)
+    if call.wants("children") and node.children is not None:
+        call.need("LIST")
+        told["children"] = [{"fileName": name, **_told(call, child)} for name, child in _page(call, node)]
+    call.reply(200, told)
+
+
+def _page(call: Call, node: Node) -> list[tuple[str, Node]]:
+    first, limit = call.number("offset") or 0, call.number("limit")
+    children = call.site.namespace.children(node)
+    return children[first : None if limit is None else first + limit]
+
+
+def _told(call: Call, node: Node) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "fileMimeType": "application/vnd.dcache.folder" if node.is_directory else "application/octet-stream",
+        "fileType": "DIR" if node.is_directory else "REGULAR",
+        "pnfsId": node.pnfsid,
+        "nlink": 1,
+        "mtime": int(node.mtime * 1000),
+        "creationTime": int(node.created * 1000),
+    }
+    if node.is_directory:
+        told["size"] = 512
+    elif node.size is not None:
+        told["size"] = node.size
+    if call.wants("locality") and not node.is_directory:
+        told["fileLocality"] = node.file_locality
+    if call.wants("checksum") and not node.is_directory:
+        told["checksums"] = [{"type": _TYPES[name], "value": raw.hex()} for name, raw in node.checksums.items()]
+    if call.wants("labels"):
+        told["labels"] = sorted(node.labels)
+    if call.wants("xattr"):
+        told["extendedAttributes"] = dict(node.xattrs)
+    if call.wants("qos"):
+        told["currentQos"] = _quality(node)
+    return told
+
+
+def _quality(node: Node) -> str:
+    return {"NEARLINE": "tape", "ONLINE_AND_NEARLINE": "disk+tape"}.get(node.locality or "", node.qos)
+
+
+def _post(call: Call) -> None:
+    asked = call.payload()
+    action = _ACTIONS.get(str(asked.get("action")))
+    if action is None:
+        raise Problem(400, f"No such action {asked.get('action')}")
+    try:
+        action(call, asked)
+    except (KeyError, TypeError) as error:
+        raise Problem(400, f"JSONObject[{error}] not found.") from error
+    call.success(201)
+
+
+def _mkdir(call: Call, asked: dict[str, Any]) -> None:
+    call.need("MANAGE")
+    try:
+        call.site.namespace.mkdir(f"{call.path}/{asked['name']}")
+    except Exists as error:
+        raise Problem(400, "File exists") from error
+    except NamespaceError as error:
+        raise Problem(404) from error
+
+
+def _move(call: Call, asked: dict[str, Any]) -> None:
+    """A relative destination starts from the directory of the source; one that is there is replaced."""
+    destination = asked["destination"]
+    target = destination if destination.startswith("/") else f"{call.path.rpartition('/')[0]}/{destination}"
+    call.need("MANAGE")
+    call.need("MANAGE", target)
+    call.node()
+    with contextlib.suppress(NamespaceError):
+        call.site.namespace.remove(target)
+    try:
+        call.site.namespace.move(call.path, target)
+    except NamespaceError as error:
+        raise Problem(404) from error
+
+
+def _set_quality(call: Call, asked: dict[str, Any]) -> None:
+    call.need("UPDATE_METADATA")
+    node, target = call.node(), asked["target"]
+    if node.is_directory:
+        raise Problem(400, "Transition for directories not supported")
+    if target not in QUALITIES:
+        raise Problem(400, f"Unknown target QoS: {target}")
+    node.qos = target
+    node.locality = {"tape": "NEARLINE", "disk+tape": "ONLINE_AND_NEARLINE"}.get(target)
+
+
+def _set_label(call: Call, asked: dict[str, Any]) -> None:
+    call.need("UPDATE_METADATA")
+    node = call.node()
+    if asked["label"] not in node.labels:
+        node.labels.append(asked["label"])
+
+
+def _remove_label(call: Call, asked: dict[str, Any]) -> None:
+    call.need("UPDATE_METADATA")
+    node = call.node()
+    if asked["label"] not in node.labels:
+        raise Problem(409, "No such attribute")
+    node.labels.remove(asked["label"])
+
+
+def _set_attributes(call: Call, asked: dict[str, Any]) -> None:
+    call.need("UPDATE_METADATA")
+    node, attributes = call.node(), dict(asked["attributes"])
+    known, mode = set(attributes) & set(node.xattrs), asked.get("mode", "EITHER")
+    if mode == "CREATE" and known:
+        raise Problem(409, "Attribute already exist")
+    if mode == "MODIFY" and len(known) < len(attributes):
+        raise Problem(409, "No such attribute")
+    node.xattrs |= {str(name): str(value) for name, value in attributes.items()}
+
+
+def _remove_attributes(call: Call, asked: dict[str, Any]) -> None:
+    call.need("UPDATE_METADATA")
+    node, names = call.node(), asked["names"]
+    for name in [names] if isinstance(names, str) else names:
+        if name not in node.xattrs:
+            raise Problem(409, "No such attribute")
+        del node.xattrs[name]
+
+
+def _nothing(call: Call, asked: dict[str, Any]) -> None:  # noqa: ARG001
+    """`pin` and `unpin` are sent off, and nobody waits for what comes of them."""
+    call.need("UPDATE_METADATA")
+    call.node()
+
+
+_ACTIONS: dict[str, Callable[[Call, dict[str, Any]], None]] = {
+    "mkdir": _mkdir,
+    "mv": _move,
+    "qos": _set_quality,
+    "set-label": _set_label,
+    "rm-label": _remove_label,
+    "set-xattr": _set_attributes,
+    "rm-xattr": _remove_attributes,
+    "pin": _nothing,
+    "unpin": _nothing,
+}
+
+
+def _delete(call: Call) -> None:
+    """Not recursive: a directory with something in it stays."""
+    call.need("DELETE")
+    node = call.node()
+    if node.children:
+        raise Problem(400, f"Directory {call.path} is not empty")
+    call.site.namespace.remove(call.path)
+    call.success(200)
