@@ -1,10 +1,9 @@
-"""The workers of a run: so many tasks at a time; who has none left helps those whose work can be divided."""
+"""The workers of a run: so many tasks at a time; who finds none left helps those whose work can be divided."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
@@ -19,7 +18,7 @@ class Divisible(Protocol):
 
 
 class Crew(Generic[T]):
-    """Threads that work off tasks as they are found."""
+    """Threads that work off tasks as they are found: each takes the next one when it has done its last."""
 
     def __init__(self, stop: threading.Event) -> None:
         """No thread is started. `stop`: set by whoever wants the workers to end."""
@@ -27,47 +26,39 @@ class Crew(Generic[T]):
         self._ended = False
         self._fault: BaseException | None = None
         self._threads: list[threading.Thread] = []
-        self._waiting: queue.Queue[T | None] = queue.Queue()
+        self._tasks: Iterator[T] = iter(())
+        self._taking = threading.Lock()
         self._change = threading.Condition()
         self._unfinished = 0
         self._divisible: list[Divisible] = []
 
     def work_off(self, tasks: Iterable[T], do: Callable[[T], None], *, threads: int) -> None:
-        """Hand the tasks to `do`, so many at a time; `join` waits for the last ones."""
-        self._waiting = queue.Queue(2 * threads)
+        """Hand the tasks to `do`, so many at a time, until all are done, or the run has ended or was stopped.
+
+        `tasks` is read in the workers. What it raises, or `do`, ends the run and is raised here, once every worker
+        has ended.
+        """
+        self._tasks = iter(tasks)
         for i in range(threads):
             thread = threading.Thread(target=self._work, args=(do,), name=f"transfer-{i}", daemon=True)
             self._threads.append(thread)
             thread.start()
-        try:
-            self._hand_out(tasks)
-        except BaseException:
-            self.end()
-            raise
-
-    def _hand_out(self, tasks: Iterable[T]) -> None:
-        for task in tasks:
-            self._count(+1)
-            if not self._put(task):
-                return
-        for _ in self._threads:
-            self._put(None)
+        self.join()
+        if self._fault is not None:
+            raise self._fault
 
     def end(self) -> None:
         """No further task is begun."""
         self._ended = True
 
     def join(self) -> None:
-        """Wait for the workers; those without a task end at once where the run has ended or was stopped.
-
-        What `do` raised, if anything, is raised here.
-        """
+        """Wait for the workers; tasks that nobody has asked for are given up."""
         while any(thread.is_alive() for thread in self._threads):
             for thread in self._threads:
                 thread.join(0.2)  # in small steps: Ctrl-C must be heard
         self._threads.clear()
-        if self._fault is not None:
-            raise self._fault
+        if isinstance(self._tasks, Generator):
+            self._tasks.close()
 
     @contextmanager
     def divisible(self, work: Divisible) -> Iterator[None]:
@@ -81,42 +72,32 @@ class Crew(Generic[T]):
             with self._change:
                 self._divisible.remove(work)
 
-    def _count(self, tasks: int) -> None:
-        with self._change:
-            self._unfinished += tasks
-            self._change.notify_all()
-
     def _is_over(self) -> bool:
         return self._ended or self._stop.is_set()
 
-    def _put(self, task: T | None) -> bool:
-        """Wait for a place in the queue; False where the run ended meanwhile."""
-        while not self._is_over():
-            try:
-                self._waiting.put(task, timeout=0.2)
-            except queue.Full:
-                continue
-            return True
-        return False
-
     def _work(self, do: Callable[[T], None]) -> None:
-        while (task := self._take()) is not None:
-            try:
+        try:
+            while (task := self._take()) is not None:
                 do(task)
-            except BaseException as error:  # noqa: BLE001  (raised again by `join`)
-                self._fault, self._ended = error, True
-            self._count(-1)
+                self._done()
+        except BaseException as error:  # noqa: BLE001  (raised again by `work_off`)
+            self._fault, self._ended = error, True
         while not self._is_over() and self._help():
             pass
 
     def _take(self) -> T | None:
-        while not self._is_over():
-            try:
-                task = self._waiting.get(timeout=0.2)
-            except queue.Empty:
-                continue
+        with self._taking:
+            task = None if self._is_over() else next(self._tasks, None)
+            if task is not None:
+                with self._change:
+                    self._unfinished += 1
             return task
-        return None
+
+    def _done(self) -> None:
+        with self._change:
+            self._unfinished -= 1
+            if not self._unfinished:
+                self._change.notify_all()
 
     def _help(self) -> bool:
         """Help once, or wait for a chance to; False where all tasks have ended."""
@@ -126,5 +107,5 @@ class Crew(Generic[T]):
             return True
         with self._change:
             if self._unfinished and not self._is_over():
-                self._change.wait(0.2)
+                self._change.wait(0.2)  # what was not worth dividing may be when a stream breaks off
             return bool(self._unfinished)

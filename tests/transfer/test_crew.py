@@ -12,7 +12,6 @@ def test_every_task_is_done_once() -> None:
     done: list[int] = []
     crew: Crew[int] = Crew(threading.Event())
     crew.work_off(iter(range(1000)), done.append, threads=5)
-    crew.join()
     assert sorted(done) == list(range(1000))
 
 
@@ -23,10 +22,7 @@ def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
 
     crew: Crew[int] = Crew(threading.Event())
     with pytest.raises(RuntimeError, match="at three"):
-        try:
-            crew.work_off(iter(range(1000)), do, threads=3)
-        finally:
-            crew.join()
+        crew.work_off(iter(range(1000)), do, threads=3)
 
 
 def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
@@ -37,10 +33,7 @@ def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
     before = threading.active_count()
     crew: Crew[int] = Crew(threading.Event())
     with pytest.raises(RuntimeError, match="no more"):
-        try:
-            crew.work_off(tasks(), lambda task: None, threads=3)
-        finally:
-            crew.join()
+        crew.work_off(tasks(), lambda task: None, threads=3)
     assert threading.active_count() == before
 
 
@@ -53,8 +46,34 @@ def test_a_stop_ends_the_workers() -> None:
 
     crew: Crew[int] = Crew(stop)
     crew.work_off(iter(range(100_000)), do, threads=2)
-    crew.join()
     assert len(done) < 10
+
+
+def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
+    closed, done = threading.Event(), list[int]()
+    crew: Crew[int] = Crew(threading.Event())
+
+    def tasks() -> Iterator[int]:
+        try:
+            yield from range(100_000)
+        finally:
+            closed.set()
+
+    def do(task: int) -> None:
+        done.append(task)
+        crew.end()
+
+    crew.work_off(tasks(), do, threads=2)
+    assert closed.is_set()
+    assert len(done) < 10
+
+
+def test_a_crew_works_off_one_lot_after_the_other() -> None:
+    done: list[int] = []
+    crew: Crew[int] = Crew(threading.Event())
+    for lot in ([1, 2], [3], []):
+        crew.work_off(lot, done.append, threads=2)
+    assert sorted(done) == [1, 2, 3]
 
 
 def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
@@ -75,5 +94,4 @@ def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
             assert everybody.wait(20)
 
     crew.work_off(iter([1]), do, threads=4)
-    crew.join()
     assert len(helped) == 3
