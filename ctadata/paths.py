@@ -86,6 +86,11 @@ class RemotePath:
         except UnicodeEncodeError:
             raise UsageError("no URL can carry this name", path=printable(str(self))) from None
 
+    @property
+    def twice_encoded(self) -> str:
+        """`encoded`, once more: for the platform's download service, which decodes a path twice."""
+        return quote(self.encoded)
+
     def __str__(self) -> str:
         """From `/`, decoded, without a slash at the end."""
         return "/" + "/".join(self.parts)

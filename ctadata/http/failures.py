@@ -172,9 +172,16 @@ def _detail(response: Response, secret: str | None) -> str:
     text = response.body.decode("utf-8", "replace").strip()
     if "json" in kind:
         text = _problem(text)
-    elif not kind.startswith("text/plain") or text.startswith("<"):
+    elif not _is_plain(kind, text):
         return ""
     return presentable(text.splitlines()[0], secret=secret) if text else ""
+
+
+def _is_plain(kind: str, text: str) -> bool:
+    """Whether it is a text; Flask calls every text a page, so that is one which has no markup."""
+    if kind.startswith("text/html"):
+        return "<" not in text
+    return kind.startswith("text/plain") and not text.startswith("<")
 
 
 def _problem(text: str) -> str:

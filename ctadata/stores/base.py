@@ -31,6 +31,7 @@ class Features:
     keeps_mtime:     an upload's mtime may be kept; the entry tells whether it was.
     digests:         algorithms it may tell of a file while transferring it; empty where it knows none.
     lists_checksums: listings carry checksums.
+    divides:         several streams may read a large file at once; where not, it comes in one.
     redirects:       bytes come from elsewhere than the listing: uploads wait for the redirect before they send.
     """
 
@@ -40,6 +41,7 @@ class Features:
     keeps_mtime: bool = False
     digests: tuple[str, ...] = ()
     lists_checksums: bool = False
+    divides: bool = True
     redirects: bool = False
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ctadata.stores.base import Features
 from ctadata.stores.webdav import Dialect
 
-_CHECKSUMS = '<Checksums xmlns="http://www.dcache.org/2013/webdav"/>'
+CHECKSUMS = '<Checksums xmlns="http://www.dcache.org/2013/webdav"/>'
+"""The property with all digests of a file, in the form of the Digest header."""
 _LOCALITY = '<FileLocality xmlns="http://srm.lbl.gov/StorageResourceManager"/>'
 
 
@@ -23,4 +24,4 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
         lists_checksums=True,
         redirects=True,
     )
-    return Dialect(features, properties=_CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),))
+    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),))

@@ -179,12 +179,12 @@ class _Taking:
         """The headers have come; IntegrityError where they are about something else than was asked."""
         if _is_page(response):
             raise UsageError("a directory, not a file")
+        length = response.headers.get("Content-Length") or ""
+        said = int(length) if length.isascii() and length.isdigit() else None
         if response.status == 206 and self.stop is not None:
-            total = self._check_range(response.headers.get("Content-Range") or "", self.stop)
+            total = self._check_range(response.headers.get("Content-Range") or "", self.stop, said)
         elif response.status == 200:
-            length = response.headers.get("Content-Length") or ""
-            total = int(length) if length.isascii() and length.isdigit() else None
-            self._end = total
+            total = self._end = said
         else:
             raise ServerTrouble(f"no file in the answer: {response.status} {response.reason}")
         if response.status == 206:
@@ -193,13 +193,15 @@ class _Taking:
         self._sink.begin(self.delivery)
         return self._consume
 
-    def _check_range(self, said: str, stop: int) -> int | None:
+    def _check_range(self, said: str, stop: int, length: int | None) -> int | None:
         match = _CONTENT_RANGE.fullmatch(said)
         first, last, total = match.groups() if match else ("-1", "-1", "*")
         size = None if total == "*" else int(total)
         if int(first) != self.start or int(last) + 1 != min(stop, stop if size is None else size):
             raise IntegrityError(f"asked for the bytes {self.start}-{stop - 1}, and offered {said!r}")
         self._offset, self._end = self.start, int(last) + 1
+        if length not in (None, self._end - self._offset):  # a proxy on the way has rewritten the bytes
+            raise IntegrityError(f"{said} announced, and a body of {length} bytes")
         return size
 
     def _consume(self, block: bytes) -> None:

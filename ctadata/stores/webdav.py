@@ -21,10 +21,11 @@ from ctadata.stores.reading import WebDAVReading, about
 from ctadata.stores.refused import refused
 
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
-_PROPFIND = (
+PROPFIND = (
     '<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
     "<getlastmodified/><getetag/>{}</prop></propfind>"
 )
+"""The body that asks for the usual four properties, and for those put into the braces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class WebDAVStore:
             return consume
 
         headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8", **dict(self._dialect.headers)}
-        body = _PROPFIND.format(self._dialect.properties).encode()
+        body = PROPFIND.format(self._dialect.properties).encode()
         self._client.send("PROPFIND", url, headers=headers, body=body, accept=accept)
         listings[-1].close()
         return listings[-1]

@@ -44,9 +44,9 @@ def _plain(name: str) -> str:
     return name
 
 
-def _cta(name: str) -> str:
-    """As the CTA platform makes it; digits from 2 to 9 are lost too, and homes of that name exist already."""
+def platform_name(name: str) -> str:
+    """As the CTA platform makes a home's; digits from 2 to 9 are lost too, and homes of that name exist already."""
     return re.sub("[^0-1a-z]", "_", name.lower())
 
 
-_RULES = {"plain": _plain, "cta": _cta}
+_RULES = {"plain": _plain, "cta": platform_name}

@@ -106,7 +106,7 @@ class _Incoming:
         self.pieces = Pieces(entry.size or 0, part.here)
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
-        self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM
+        self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
         self.voided = threading.Event()
         self.tries = 0
         self._broken_help = 0

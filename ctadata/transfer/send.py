@@ -1,7 +1,8 @@
 """One file up: to a hidden temporary name, verified there, then moved to its own name.
 
 The old file stays until the move. Only a store whose own upload appears whole or not at all (`atomic_put`) is
-given the final name at once; and one that does not let this token move, where the name is new: nothing is overwritten.
+given the final name at once; one that cannot rename at all, where an upload that breaks off is sent anew; and one that
+does not let this token move, where the name is new: nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -180,7 +181,8 @@ class _Upload:
         """One try, from the first byte to the final name."""
         self.tries += 1
         self.source.rewind()
-        if self.run.store.features.atomic_put:
+        features = self.run.store.features
+        if features.atomic_put or not features.moves:
             return self._in_place(step)
         if step is Step.REPLACE and not self.rights.replace:
             raise self._may_not_replace()

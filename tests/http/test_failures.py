@@ -122,6 +122,12 @@ def test_no_html(body):
     assert error_of("GET", 404, "Not Found", body, "text/html").what.endswith("404 Not Found")
 
 
+def test_a_text_that_is_called_a_page_is_a_text():
+    assert error_of("GET", 400, "Bad Request", b"no such key", "text/html; charset=utf-8").what.endswith(
+        ", no such key"
+    )
+
+
 def test_the_words_of_a_json_problem():
     problem = b'{"status":"404","title":"Not Found","detail":"No such file /a"}'
     assert error_of("GET", 404, "Not Found", problem, "application/json").what.endswith(", No such file /a")

@@ -86,9 +86,18 @@ def test_a_range_that_the_end_of_the_file_cuts(server, store) -> None:
 
 def test_a_range_shorter_than_it_says(server, store) -> None:
     """XRootD promises a length, and closes early."""
-    server.answers["GET /a"] = [part(2, 6, 10, b"234")]
+    server.answers["GET /a"] = [Answer(206, {"Content-Range": "bytes 2-6/10"}, b"234", length=5)]
     with store.open(A) as reading, pytest.raises(Interrupted):
         reading.send(Basket(), 2, 7)
+
+
+def test_a_range_of_another_length_than_its_body_gives_no_byte(server, store) -> None:
+    """A proxy that rewrites bodies announces the new length."""
+    server.answers["GET /a"] = [part(2, 6, 10, b"234")]
+    basket = Basket()
+    with store.open(A) as reading, pytest.raises(IntegrityError, match="body of 3 bytes"):
+        reading.send(basket, 2, 7)
+    assert not basket.content
 
 
 def test_a_range_longer_than_it_says(server, store) -> None:
