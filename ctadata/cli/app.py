@@ -10,17 +10,27 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
 from ctadata.cli.agent_log import agent_log
+from ctadata.cli.cat import cat
+from ctadata.cli.checksum import checksum
 from ctadata.cli.config import config
+from ctadata.cli.du import du
 from ctadata.cli.env import env
 from ctadata.cli.exec import EXEC_SETTINGS, exec_
+from ctadata.cli.find import find
 from ctadata.cli.get import get
 from ctadata.cli.list import list_
 from ctadata.cli.logout import logout
+from ctadata.cli.mkdir import mkdir
+from ctadata.cli.mv import mv
 from ctadata.cli.output import PROGRAM, data
+from ctadata.cli.places import exists, get_home
 from ctadata.cli.put import notice, put
+from ctadata.cli.rm import rm, rmdir
 from ctadata.cli.sandbox import sandbox
+from ctadata.cli.stat import stat
 from ctadata.cli.sync import sync
 from ctadata.cli.token import inspect_token
+from ctadata.cli.tree import tree
 from ctadata.cli.verify import verify
 
 if TYPE_CHECKING:
@@ -62,10 +72,22 @@ def _give(group: TyperGroup, common: list[Any]) -> None:
 _COMMANDS: dict[str, Callable[..., None]] = {
     "start-agent": start_agent,
     "list": list_,
+    "stat": stat,
+    "exists": exists,
+    "tree": tree,
+    "du": du,
+    "find": find,
+    "checksum": checksum,
+    "get-home": get_home,
     "get": get,
+    "cat": cat,
     "put": put,
     "sync": sync,
     "verify": verify,
+    "mkdir": mkdir,
+    "mv": mv,
+    "rm": rm,
+    "rmdir": rmdir,
     "agent-status": agent_status,
     "stop-agent": stop_agent,
     "get-token": get_token,

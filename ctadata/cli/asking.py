@@ -19,8 +19,8 @@ def is_anybody_here() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def may_delete(names: Sequence[str], stop: threading.Event) -> bool:
-    """Show what is to be deleted and ask; Stopped where Ctrl-C is the answer."""
+def may_delete(names: Sequence[str], stop: threading.Event, what: str = "") -> bool:
+    """Show what is to be deleted and ask; Stopped where Ctrl-C is the answer. `what`: all of it, in words."""
     from ctadata.paths import printable
     from ctadata.progress import amounts
 
@@ -28,7 +28,7 @@ def may_delete(names: Sequence[str], stop: threading.Event) -> bool:
         say_raw(f"  {printable(name)}")
     if len(names) > SHOWN:
         say_raw(f"  and {len(names) - SHOWN} more")
-    print(f"delete {amounts.names(len(names))}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"delete {what or amounts.names(len(names))}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     while not select.select([sys.stdin], [], [], 0.2)[0]:
         if stop.is_set():
             raise Stopped("stopped")

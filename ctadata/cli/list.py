@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,9 @@ def list_(
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="From the root of the storage.", autocompletion=remote)
     ] = "/",
-    long: Annotated[bool, typer.Option("-l", "--long", help="Kind, size, time and locality as well.")] = False,
+    long: Annotated[
+        bool, typer.Option("-l", "--long", help="Kind, size, time, locality and checksum as well.")
+    ] = False,
     recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below.")] = False,
     include: selecting.Include = None,
     exclude: selecting.Exclude = None,
@@ -52,13 +55,32 @@ def list_(
         log_in_if_needed(common.resolve(), token_file)
     with stopping() as stop, common.session(stop, token_file) as session:
         filters = Filters.read(include or [], exclude or [])
+        columns = Columns(long=long, null=null, json=json, checksums=session.store.features.lists_checksums)
         for entry in session.list(path, recursive=recursive, filters=filters):
-            if null:
-                data_raw(short_line(entry) + "\0")
-            elif json:
-                data_json(as_json(entry))
-            else:
-                data(long_line(entry) if long else short_line(entry))
+            write_entry(entry, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is written of an entry: NUL after each path, one JSON object, or long lines; else the path.
+
+    checksums: the storage lists them, so long lines have a column for them.
+    """
+
+    long: bool
+    null: bool
+    json: bool
+    checksums: bool
+
+
+def write_entry(entry: Entry, columns: Columns) -> None:
+    """One entry on stdout."""
+    if columns.null:
+        data_raw(short_line(entry) + "\0")
+    elif columns.json:
+        data_json(as_json(entry))
+    else:
+        data(long_line(entry, checksums=columns.checksums) if columns.long else short_line(entry))
 
 
 def short_line(entry: Entry) -> str:
@@ -66,12 +88,17 @@ def short_line(entry: Entry) -> str:
     return "/".join(entry.path.parts) + ("/" if entry.is_directory else "")
 
 
-def long_line(entry: Entry) -> str:
-    """Kind, size (in words on a terminal, in bytes in a pipe), time, locality where it is known, path."""
+def long_line(entry: Entry, *, checksums: bool) -> str:
+    """Kind, size (in words on a terminal, in bytes in a pipe), time, path; before it locality and checksum.
+
+    checksums: the storage tells both, so that each line has them; of several checksums the shortest is shown.
+    """
     size = "-" if entry.size is None else amounts.size(entry.size) if stdout_is_terminal() else str(entry.size)
     kind = "d" if entry.is_directory else "-"
-    locality = f"{entry.locality:<8}  " if entry.locality else ""
-    return f"{kind}  {size:>12}  {rfc3339(entry.mtime) or '-':<20}  {locality}{short_line(entry)}"
+    locality = f"{entry.locality or '-':<8}  " if entry.locality or checksums else ""
+    shortest = min(entry.checksums.items(), key=lambda pair: (len(pair[1]), pair), default=None)
+    checksum = f"{':'.join(shortest) if shortest else '-':<16}  " if checksums else ""
+    return f"{kind}  {size:>12}  {rfc3339(entry.mtime) or '-':<20}  {locality}{checksum}{short_line(entry)}"
 
 
 def as_json(entry: Entry) -> dict[str, object]:

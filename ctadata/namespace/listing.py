@@ -27,8 +27,12 @@ def listing(
     *,
     threads: int = WALKERS,
     filters: Filters = Filters(),  # noqa: B008  (frozen)
+    depth: int | None = None,
 ) -> Iterator[Entry]:
-    """Every entry below a collection that is meant, our temporaries left out; raises what the store raises."""
+    """Every entry below a collection that is meant, our temporaries left out; raises what the store raises.
+
+    depth: levels below the collection that are listed; None: all.
+    """
 
     def expand(node: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
         for entry in store.list(node):
@@ -37,7 +41,7 @@ def listing(
                 continue
             if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
                 yield entry
-            if entry.is_directory and filters.enters(inside):
+            if entry.is_directory and filters.enters(inside) and (depth is None or len(inside) < depth):
                 yield Node(entry.path)
 
-    return walk([path], expand, threads=threads)
+    return walk([path] if depth != 0 else [], expand, threads=threads)

@@ -44,3 +44,8 @@ def files(count: int) -> str:
 def names(count: int) -> str:
     """`1 name`, `2 names`: files, links and directories together."""
     return f"{count} name" if count == 1 else f"{count} names"
+
+
+def directories(count: int) -> str:
+    """`1 directory`, `2 directories`."""
+    return f"{count} directory" if count == 1 else f"{count} directories"

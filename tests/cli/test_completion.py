@@ -64,7 +64,7 @@ def test_the_script_of_bash_is_one(cli, tmp_path):
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_commands_and_options(complete, shell):
-    assert complete("sta", shell) == ["start-agent"]
+    assert complete("star", shell) == ["start-agent"]
     assert "--profile" in complete("list --pro", shell)
 
 

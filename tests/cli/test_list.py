@@ -5,12 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+import zlib
 
 import pytest
 
 from ctadata.sandbox import faults
 
 MTIME = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+ADLER32 = f"adler32:{zlib.adler32(b'x' * 2048):08x}"
 
 
 @pytest.fixture
@@ -50,15 +52,16 @@ def test_home(at_box, tree):
 
 def test_columns_in_a_pipe(at_box, tree):
     lines = at_box("list", "-l", tree, check=0).out.splitlines()
-    assert lines[0].split() == ["-", "2048", "2023-11-14T22:13:20Z", "ONLINE", f"{tree}/a.fits"]
+    assert lines[0].split() == ["-", "2048", "2023-11-14T22:13:20Z", "ONLINE", ADLER32, f"{tree}/a.fits"]
     assert lines[1].split()[:2] == ["d", "-"]
-    assert lines[1].endswith(f" {tree}/sub/")
+    assert lines[1].split()[3:] == ["-", "-", f"{tree}/sub/"]
+    assert lines[0].index(tree) == lines[1].index(tree)
 
 
 def test_columns_on_a_terminal(at_box, tree):
     terminal = at_box.terminal("list", "-l", tree, columns=120)
     assert terminal.end() == 0
-    assert re.search(r"- +2\.0 KiB  2023-11-14T22:13:20Z  ONLINE +lst/", terminal.text)
+    assert re.search(rf"- +2\.0 KiB  2023-11-14T22:13:20Z  ONLINE +{ADLER32}  lst/", terminal.text)
 
 
 def test_json(at_box, tree):

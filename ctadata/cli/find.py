@@ -1,0 +1,83 @@
+"""`find`: which names fit."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options, visiting
+from ctadata.cli.list import Columns, write_entry
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.entries import Entry
+    from ctadata.namespace.criteria import Criteria
+
+
+def find(
+    ctx: typer.Context,
+    paths: visiting.Paths,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="GLOB", help="The name matches ('*.h5', or 'log/*.txt' from the top)."),
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="[+-]N[kMGT]", help="More than +N, less than -N, exactly N bytes; repeatable."),
+    ] = None,
+    newer: Annotated[
+        str | None, typer.Option("--newer", metavar="AGE|DATE", help="Changed since (7d, 12h, 30min, 2026-08-01).")
+    ] = None,
+    older: Annotated[str | None, typer.Option("--older", metavar="AGE|DATE", help="Not changed since.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="f|d", help="Files, or directories.")] = None,
+    long: Annotated[bool, typer.Option("-l", "--long", help="As list -l writes it.")] = False,
+    null: Annotated[bool, typer.Option("-0", "--null", help="Each path ends in NUL, not in a new line.")] = False,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Find files and directories below others.
+
+    \b
+      cta-data-direct find lst/run1 --name '*.h5' --size +1G
+      cta-data-direct find home: --older 1y --kind f
+      cta-data-direct find lst --newer 2026-08-01 -l
+      cta-data-direct find -0 home: --name '*.tmp' | xargs -0 cta-data-direct rm
+
+    All that is asked must fit; of several --name, one. Sizes count in 1024
+    (k, M, G, T). Dates are UTC. That nothing is found is no error.
+    """
+    from ctadata.namespace.find import find as search
+
+    criteria = _criteria(name or [], size or [], newer, older, kind)
+    with visiting.visiting(ctx, token_file) as visit:
+        columns = Columns(long=long, null=null, json=json, checksums=visit.session.store.features.lists_checksums)
+
+        def look(top: Entry) -> None:
+            for entry in search(visit.session.store, top, criteria):
+                write_entry(entry, columns)
+
+        visiting.each(visiting.named(visit.session, paths), look)
+
+
+def _criteria(names: list[str], sizes: list[str], newer: str | None, older: str | None, kind: str | None) -> Criteria:
+    from ctadata.entries import Kind
+    from ctadata.namespace.criteria import Criteria, read_moment, read_size
+    from ctadata.namespace.filters import Pattern
+
+    kinds = {None: None, "f": Kind.FILE, "file": Kind.FILE, "d": Kind.DIRECTORY, "directory": Kind.DIRECTORY}
+    if kind not in kinds:
+        raise UsageError(f"{kind!r} is no kind", hint="--kind f is files, --kind d directories")
+    now = time.time()
+    bounds = [read_size(size) for size in sizes]
+    return Criteria(
+        tuple(map(Pattern.read, names)),
+        kinds[kind],
+        (
+            max((least for least, _ in bounds if least is not None), default=None),
+            min((most for _, most in bounds if most is not None), default=None),
+        ),
+        None if newer is None else read_moment(newer, now),
+        None if older is None else read_moment(older, now),
+    )

@@ -1,0 +1,124 @@
+"""`rm` and `rmdir`: names that are no longer wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options, selecting, visiting
+from ctadata.cli.asking import is_anybody_here, may_delete
+from ctadata.cli.list import short_line
+from ctadata.cli.output import data, say
+from ctadata.errors import CtadataError, UsageError
+from ctadata.progress import amounts
+
+if TYPE_CHECKING:
+    from ctadata.cli.visiting import Visit
+    from ctadata.entries import Entry
+    from ctadata.namespace.usage import Usage
+
+THREADS = 4
+"""Names deleted at a time."""
+
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete directories without asking.")]
+
+
+def rm(
+    ctx: typer.Context,
+    paths: visiting.Paths,
+    recursive: selecting.Recursive = False,
+    yes: Yes = False,
+    dry_run: selecting.DryRun = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Delete files, and with -r directories.
+
+    \b
+      cta-data-direct rm home:plots/old.png
+      cta-data-direct rm 'home:plots/*.tmp'
+      cta-data-direct rm -r home:plots            shows how much it is, and asks
+      cta-data-direct rm -r --yes home:plots      in scripts
+
+    What is deleted is gone. The root of the storage and your home stay. If the
+    storage fails in the middle of a directory, part of it may be gone.
+    """
+    from ctadata.namespace.removal import outermost, remove
+
+    with visiting.visiting(ctx, token_file) as visit:
+        store = visit.session.store
+        found = list(visiting.named(visit.session, paths))
+        failed = [each for each in found if isinstance(each, CtadataError)]
+        doomed = outermost(each for each in found if not isinstance(each, CtadataError))
+        trees = [entry for entry in doomed if entry.is_directory]
+        visiting.refuse_home(visit.session, trees)
+        if trees and not recursive:
+            remove(store, trees[0])  # it says what to write
+        if trees and not (yes or dry_run or is_anybody_here()):
+            raise UsageError("-r asks first, and nobody is here to answer", hint="--yes deletes without asking")
+        if dry_run or (trees and not yes and not _confirmed(visit, doomed)):
+            _show(visit, doomed) if dry_run else say("nothing was deleted")
+            raise typer.Exit(0 if dry_run else 1)
+
+        def delete(entry: Entry) -> None:
+            remove(store, entry, recursive=recursive)
+            if visit.verbose:
+                say(f"deleted {short_line(entry)}")
+
+        things: list[Entry | CtadataError] = [*failed, *doomed]
+        visiting.each(things, delete, threads=THREADS)
+
+
+def _show(visit: Visit, doomed: Sequence[Entry]) -> None:
+    for entry, whole in zip(doomed, _counted(visit, doomed), strict=True):
+        data(f"delete {_line(entry, whole)}")
+
+
+def _confirmed(visit: Visit, doomed: Sequence[Entry]) -> bool:
+    counted = _counted(visit, doomed)
+    names = [_line(entry, whole) for entry, whole in zip(doomed, counted, strict=True)]
+    trees = sum(entry.is_directory for entry in doomed) + sum(whole.directories for whole in counted)
+    files = amounts.files(sum(whole.files for whole in counted))
+    size = amounts.size(sum(whole.size for whole in counted))
+    return may_delete(names, visit.stop, f"{files} in {amounts.directories(trees)}, {size}")
+
+
+def _counted(visit: Visit, doomed: Sequence[Entry]) -> list[Usage]:
+    from ctadata.namespace.usage import usage
+
+    return [usage(visit.session.store, entry)[-1] for entry in doomed]
+
+
+def _line(entry: Entry, whole: Usage) -> str:
+    """`lst/run1/ (12 files in 3 directories, 1.2 GiB)`, or `lst/a.h5 (1.2 GiB)`."""
+    size = amounts.size(whole.size)
+    if not entry.is_directory:
+        return f"{short_line(entry)} ({size})"
+    return f"{short_line(entry)} ({amounts.files(whole.files)} in {amounts.directories(whole.directories + 1)}, {size})"
+
+
+def rmdir(
+    ctx: typer.Context,
+    paths: visiting.Paths,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Delete empty directories.
+
+    \b
+      cta-data-direct rmdir home:plots/old
+
+    One that holds anything stays (exit code 2). dCache lists a directory that
+    it cannot read as empty: such a door is asked again before it is believed.
+    """
+    from ctadata.namespace.removal import remove_empty
+
+    with visiting.visiting(ctx, token_file) as visit:
+
+        def delete(entry: Entry) -> None:
+            visiting.refuse_home(visit.session, [entry])
+            remove_empty(visit.session.store, entry)
+            if visit.verbose:
+                say(f"deleted {short_line(entry)}")
+
+        visiting.each(visiting.named(visit.session, paths), delete)

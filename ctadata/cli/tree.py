@@ -1,0 +1,52 @@
+"""`tree`: a directory with all that lies below, drawn."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from ctadata.cli import options, visiting
+from ctadata.cli.output import data_raw
+
+if TYPE_CHECKING:
+    from ctadata.entries import Entry
+    from ctadata.namespace.drawing import Pen
+
+
+def tree(
+    ctx: typer.Context,
+    paths: visiting.Paths,
+    depth: visiting.Depth = None,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Draw what lies below directories.
+
+    \b
+      cta-data-direct tree lst/run1
+      cta-data-direct tree -L 2 home:        two levels
+
+    For programs, list -r and find write full paths.
+    """
+    from ctadata.namespace.drawing import draw
+
+    levels = visiting.depth_of(depth)
+    pen = _pen()
+    with visiting.visiting(ctx, token_file) as visit:
+
+        def show(entry: Entry) -> None:
+            for line in draw(visit.session.store, entry, depth=levels, pen=pen):
+                data_raw(line + "\n")
+
+        visiting.each(visiting.named(visit.session, paths), show)
+
+
+def _pen() -> Pen:
+    from ctadata.namespace.drawing import ASCII, Pen
+
+    try:
+        Pen().branch.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return ASCII
+    return Pen()

@@ -1,0 +1,70 @@
+"""A part of a file, given on as it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ctadata.entries import Entry
+from ctadata.errors import IntegrityError, Interrupted, Stopped, TimedOut, UsageError
+from ctadata.stores.base import Delivery, Enough, Store
+
+ATTEMPTS = 4
+"""How often a part is asked for that breaks off."""
+
+
+def pour_slice(store: Store, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
+    """Give the bytes from `start` up to `stop` (exclusive; None: the end) to `write`, in order.
+
+    What breaks off goes on where it broke, of the same version. UsageError (a collection), IntegrityError (the file
+    changed), what the store raises, and OSError of `write`.
+    """
+    if entry.is_directory:
+        raise UsageError("it is a directory", path=str(entry.path))
+    sink = _Slice(start, stop, write)
+    with store.open(entry.path) as reading:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                reading.send(sink, sink.offset, stop)
+            except (Interrupted, TimedOut):
+                if attempt == ATTEMPTS:
+                    raise
+            except Stopped:
+                if sink.broken is not None:
+                    raise sink.broken from None
+                raise
+            else:
+                return
+
+
+class _Slice:
+    """Takes what belongs to the part, wherever the store begins.
+
+    broken: the error of `write`, which ends the reading.
+    """
+
+    def __init__(self, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
+        self.offset = start
+        self.broken: OSError | None = None
+        self._stop = stop
+        self._write = write
+        self._skip = 0
+
+    def begin(self, delivery: Delivery) -> None:
+        """Bytes follow; IntegrityError where they begin too late."""
+        if delivery.start > self.offset:
+            raise IntegrityError(f"asked for the bytes from {self.offset} on, and offered those from {delivery.start}")
+        self._skip = self.offset - delivery.start
+
+    def write(self, block: bytes) -> None:
+        """The next bytes; Enough where the part is whole."""
+        passed = min(self._skip, len(block))
+        self._skip -= passed
+        wanted = block[passed : None if self._stop is None else passed + max(0, self._stop - self.offset)]
+        try:
+            self._write(wanted)
+        except OSError as error:
+            self.broken = error
+            raise Stopped("nobody takes it") from error
+        self.offset += len(wanted)
+        if self._stop is not None and self.offset >= self._stop:
+            raise Enough
