@@ -10,8 +10,10 @@ import functools
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from typing import ClassVar, TextIO
 
 PROGRAM = "cta-data-direct"
 SCHEMA = 1
@@ -19,13 +21,14 @@ SCHEMA = 1
 
 
 def prepare_stdout() -> None:
-    """Names go out as they are into a pipe, as escapes to a terminal that lacks their letters; each line at once."""
+    """Names go out as they are into a pipe, as escapes to a terminal that lacks their letters."""
     if sys.stdout is None:
         return
     if stdout_is_terminal():
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     else:
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)  # type: ignore[union-attr]
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=False)  # type: ignore[union-attr]
+        _Flow.current = _Flow(sys.stdout)
 
 
 @functools.cache
@@ -36,14 +39,65 @@ def stdout_is_terminal() -> bool:
 
 def data(line: str) -> None:
     """One line on stdout: harmless on a terminal, untouched in a pipe."""
-    from ctadata.paths import printable
+    if stdout_is_terminal():
+        from ctadata.paths import printable
 
-    print(printable(line) if stdout_is_terminal() else line)  # noqa: T201
+        line = printable(line)
+    data_raw(line + "\n")
 
 
 def data_raw(text: str) -> None:
     """Text on stdout as it is, for programs."""
-    print(text, end="")  # noqa: T201
+    if _Flow.current:
+        _Flow.current.write(text)
+    else:
+        print(text, end="")  # noqa: T201
+
+
+class _Flow:
+    """Rows into a pipe: one that comes after a pause at once, many together every `EVERY` seconds."""
+
+    EVERY = 0.1
+    current: ClassVar[_Flow | None] = None
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._waiting = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._due = 0.0
+
+    def write(self, text: str) -> None:
+        """Raises the OSError of whatever takes it."""
+        with self._lock:
+            self._stream.write(text)
+            if time.monotonic() >= self._due:
+                self._flush()
+            elif not self._waiting.is_set():
+                self._waiting.set()
+                self._thread = self._thread or self._start()
+
+    def flush(self) -> None:
+        """All that was written goes out; raises the same."""
+        with self._lock:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._waiting.clear()
+        self._stream.flush()
+        self._due = time.monotonic() + self.EVERY
+
+    def _start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._flush_later, name="ctadata-output", daemon=True)
+        thread.start()
+        return thread
+
+    def _flush_later(self) -> None:
+        while self._waiting.wait():
+            time.sleep(self.EVERY)
+            with self._lock, contextlib.suppress(OSError, ValueError):  # whoever writes next meets it too
+                if self._waiting.is_set():
+                    self._flush()
 
 
 def data_json(thing: Mapping[str, object]) -> None:
@@ -60,7 +114,10 @@ def say(text: str) -> None:
 
 
 def say_raw(text: str) -> None:
-    """Lines on stderr as they are; that nobody reads them stops nothing."""
+    """Lines on stderr as they are, after the rows before them; that nobody reads them stops nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        if _Flow.current:
+            _Flow.current.flush()
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 

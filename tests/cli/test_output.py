@@ -1,7 +1,13 @@
 """Small words of output."""
 
+import io
+import queue
+import threading
+import types
+
 import pytest
 
+from ctadata.cli import output
 from ctadata.cli.output import rfc3339
 
 
@@ -21,3 +27,65 @@ from ctadata.cli.output import rfc3339
 )
 def test_times(seconds, text):
     assert rfc3339(seconds) == text
+
+
+class Pipe(io.TextIOWrapper):
+    """A stdout that tells when something has come out of it."""
+
+    def __init__(self) -> None:
+        self.came = queue.Queue()
+        super().__init__(io.BytesIO(), write_through=False)
+
+    def flush(self) -> None:
+        super().flush()
+        self.came.put(self.buffer.getvalue().decode())
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The seconds that the flow sees; its pauses end when `clock.go` is set."""
+    clock = types.SimpleNamespace(now=100.0, go=threading.Event())
+    stand_in = types.SimpleNamespace(monotonic=lambda: clock.now, sleep=lambda _: clock.go.wait(10))
+    monkeypatch.setattr(output, "time", stand_in)
+    return clock
+
+
+def test_a_row_after_a_pause_goes_out_at_once(clock):
+    pipe = Pipe()
+    flow = output._Flow(pipe)
+    for number in range(3):
+        flow.write(f"{number}\n")
+        assert pipe.came.get_nowait().endswith(f"{number}\n")
+        clock.now += flow.EVERY
+
+
+def test_rows_that_come_together_go_out_together_though_no_other_row_follows(clock):
+    pipe = Pipe()
+    flow = output._Flow(pipe)
+    flow.write("first\n")
+    assert pipe.came.get_nowait() == "first\n"
+    for number in range(1000):
+        flow.write(f"{number}\n")
+    assert pipe.came.empty()
+    clock.go.set()
+    assert pipe.came.get(timeout=10).endswith("\n999\n")
+
+
+def test_words_on_stderr_come_after_the_rows_before_them(clock, monkeypatch, capsys):
+    pipe = Pipe()
+    monkeypatch.setattr(output._Flow, "current", output._Flow(pipe))
+    output.data_raw("first\n")
+    output.data_raw("second\n")
+    output.say_raw("words")
+    assert pipe.buffer.getvalue() == b"first\nsecond\n"
+    assert capsys.readouterr().err == "words\n"
+
+
+def test_who_writes_next_meets_that_nobody_reads(clock):
+    class Broken(Pipe):
+        def flush(self):
+            raise BrokenPipeError
+
+    flow = output._Flow(Broken())
+    with pytest.raises(BrokenPipeError):
+        flow.write("row\n")
