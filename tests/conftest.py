@@ -22,7 +22,18 @@ loopback.install()
 pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 
 # Fixtures of what does not come from PyPI:
-REAL_PARTS = {"apache", "keycloak", "provider", "rgw", "curl", "davix", "oidc_agent", "rclone", "second_user"}
+REAL_PARTS = {
+    "apache",
+    "jupyterhub",
+    "keycloak",
+    "provider",
+    "rgw",
+    "curl",
+    "davix",
+    "oidc_agent",
+    "rclone",
+    "second_user",
+}
 FOREIGN = (
     "AWS_",
     "BEARER_TOKEN",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from servers.apache import start_apache
 from servers.authority import Authority, authority
+from servers.jupyterhub import JupyterHub, start_jupyterhub
 from servers.keycloak import Keycloak, client_secret, start_keycloak
 from servers.moto import MotoS3, moto_server
 from servers.oidc_agent import OidcAgent, new_oidc_agent
@@ -89,6 +90,13 @@ def oidc_agent(servers_authority: Authority) -> Iterator[OidcAgent]:
     """oidc-agent, with no accounts yet; it runs in the block of its `running()`."""
     with new_oidc_agent(servers_authority.ca) as agent:
         yield agent
+
+
+@pytest.fixture(scope="session")
+def jupyterhub(run_folder: Path) -> Iterator[JupyterHub]:
+    """JupyterHub, with the platform's two services."""
+    with shared(run_folder, "jupyterhub", start_jupyterhub) as state:
+        yield JupyterHub(state["url"], state["key"])
 
 
 @pytest.fixture(scope="session")
