@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
@@ -26,9 +26,11 @@ from ctadata.namespace.listing import children, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
-from ctadata.stores.home import find_home
-from ctadata.stores.opening import open_store, trusted_origins
-from ctadata.tokens.person import home_user
+from ctadata.stores.frontend import Frontend
+from ctadata.stores.home import home_of
+from ctadata.stores.opening import open_frontend, open_store, open_tape, trusted_origins
+from ctadata.stores.tape import TapeLibrary
+from ctadata.tokens.hub import HubToken
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import naming
 from ctadata.transfer.audit import audit
@@ -38,6 +40,7 @@ from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run, Task
+from ctadata.transfer.staging import Staging
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload import Departure, upload
 
@@ -45,12 +48,25 @@ from ctadata.transfer.upload import Departure, upload
 class Session:
     """One user at one site; a context manager that lets go of the connections at its end."""
 
-    def __init__(self, profile: Profile, store: Store, tokens: Sources, stop: threading.Event) -> None:
-        """Use parts that exist; `open` makes them."""
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        tokens: Sources | HubToken,
+        stop: threading.Event,
+        home: Callable[[], RemotePath] | None = None,
+        client: Client | None = None,
+    ) -> None:
+        """Use parts that exist; `open` makes them.
+
+        home: finds it, where not the profile does.   client: for the interfaces beside the store, where it has any.
+        """
         self.profile = profile
         self.store = store
         self.tokens = tokens
         self._stop = stop
+        self._client = client
+        self._find_home = home
         self._known_home: RemotePath | None = None
 
     @classmethod
@@ -80,7 +96,7 @@ class Session:
             pinned=resolved.values["jobs"].origin == COMMAND_LINE,
             stop=stop,
         )
-        return cls(profile, open_store(profile, client), tokens, stop)
+        return cls(profile, open_store(profile, client), tokens, stop, client=client)
 
     @property
     def home(self) -> RemotePath:
@@ -89,22 +105,21 @@ class Session:
 
     def _home(self, *, make: bool) -> RemotePath:
         if self._known_home is None:
-            home = find_home(self.profile, self.store, self._home_user, self._ask, make=make)
+            found = self._find_home() if self._find_home else home_of(self.profile, self.store, self.tokens, make=make)
             if not make:
-                return home
-            self._known_home = home
+                return found
+            self._known_home = found
         return self._known_home
 
-    def _home_user(self) -> str:
-        return home_user(self.profile, self.tokens.token)
+    @property
+    def frontend(self) -> Frontend:
+        """The REST interface of the site; ConfigError where the profile names none."""
+        return open_frontend(self.profile, self._client)
 
-    def _ask(self, url: str) -> Any:
-        from ctadata.http.rest import Rest  # it takes longer to import than a listing takes
-
-        rest = Rest(trusted=trusted_origins(self.profile), ca=self.profile.ca)
-        answer = rest.get(url, token=self.tokens.bearer())
-        answer.raise_for_status()
-        return answer.json
+    @functools.cached_property
+    def tape(self) -> TapeLibrary:
+        """Who brings files from tape; its methods raise Unsupported where the site announces nobody."""
+        return open_tape(self.profile, self._client)
 
     def resolve(self, text: str, *, from_home: bool = False, make: bool = True) -> RemotePath:
         """The path that a person means; `from_home` says what a relative one starts from.
@@ -323,7 +338,10 @@ class Session:
     def _run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """A run by these rules, of as many jobs as the profile says where the call does not say it."""
         rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs)
-        return Run(self.store, rules, reporter or Silent(), self._stop)
+        run = Run(self.store, rules, reporter or Silent(), self._stop)
+        if rules.stage and not rules.dry_run:
+            run.staging = Staging(self.tape, self._stop.wait, run.fail, run.summary.remarks.append)
+        return run
 
     @property
     def source_of_token(self) -> str:

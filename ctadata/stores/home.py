@@ -9,6 +9,23 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, NotFound
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.opening import trusted_origins
+from ctadata.tokens.hub import HubToken
+from ctadata.tokens.person import home_user
+from ctadata.tokens.sources import Sources
+
+
+def home_of(profile: Profile, store: Store, tokens: Sources | HubToken, *, make: bool = True) -> RemotePath:
+    """The home collection of whoever the token is; errors as `find_home`."""
+
+    def ask(url: str) -> Any:
+        from ctadata.http.rest import Rest  # it takes longer to import than a listing takes
+
+        answer = Rest(trusted=trusted_origins(profile), ca=profile.ca).get(url, token=tokens.bearer())
+        answer.raise_for_status()
+        return answer.json
+
+    return find_home(profile, store, lambda: home_user(profile, tokens.token), ask, make=make)
 
 
 def find_home(
