@@ -54,6 +54,7 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
     try:
         incoming = _Incoming(run, entry, part)
         incoming.fetch()
+        entry = incoming.entry
         step = _publish(run, part, entry, folder, name, found)
     except IntegrityError:
         part.drop()
@@ -72,6 +73,7 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
         verified=incoming.verified,
         why=why,
         digest=incoming.digest,
+        etag=entry.etag,
         retries=incoming.tries - 1,
     )
 
@@ -109,6 +111,7 @@ class _Incoming:
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
         self.voided = threading.Event()
         self.tries = 0
+        self._doubted = False  # the bytes were not those of the entry
         self._broken_help = 0
         self._begun = False  # the door has answered: others need not ask it
         self._etag: str | None = None
@@ -137,6 +140,8 @@ class _Incoming:
 
     def _once(self) -> None:
         self.tries += 1
+        if self._doubted:
+            self._look_again()
         if self.pieces.received and not self._is_provable():
             self._void()
         try:
@@ -150,8 +155,18 @@ class _Incoming:
             self._void()
             self._once()
         except IntegrityError:
+            self._doubted = True
             self._void()
             raise
+
+    def _look_again(self) -> None:
+        """Take the file as it is now, where it is another version than the one that was listed; no byte is here."""
+        now = self.run.store.info(self.entry.path)
+        self._doubted = False
+        if journal.version_of(now) != journal.version_of(self.entry):
+            self.run.reporter.planned(0, (now.size or 0) - (self.entry.size or 0))
+            self.entry, self.pieces, self.digests = now, Pieces(now.size or 0), now.checksums
+            self.part.void(journal.version_of(now))
 
     def help(self) -> bool:
         """Be one more stream; whatever breaks is left to the worker whose file it is."""

@@ -94,7 +94,8 @@ class Folder:
     def _sweep(self, stem: str, has_journal: bool, now: float) -> None:
         fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _lock(fd, stem + SUFFIX, self.fd):
+                return
             found = os.fstat(fd)
             if has_journal and found.st_nlink == 1 and now - found.st_mtime < KEPT_FOR:
                 return
@@ -140,24 +141,22 @@ class Folder:
 
     def _claim(self, name: str) -> int | None:
         """Open and lock a part that may be there; None where it is not ours alone."""
-        while True:
-            try:
-                fd = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd)
-            except OSError as error:
-                if error.errno in (errno.ELOOP, errno.EACCES, errno.EISDIR):
-                    return None
-                raise
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(fd)
+        try:
+            fd = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EACCES, errno.EISDIR):
                 return None
-            found = os.fstat(fd)
-            if found.st_nlink == 1 and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
-                return fd
-            os.close(fd)
-            if found.st_nlink:
-                return None  # somebody else's, or linked to elsewhere
+            raise
+        found = os.fstat(fd)
+        ours = found.st_nlink == 1 and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+        held = _lock(fd, name, self.fd) if ours else False
+        if held:
+            return fd
+        os.close(fd)
+        if held is None and not found.st_size:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self.fd)
+        return None  # another run is at it, or it is somebody else's, or linked to elsewhere
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -168,6 +167,27 @@ class Folder:
     ) -> None:
         """Close it."""
         os.close(self.fd)
+
+
+def _lock(fd: int, name: str, directory: int) -> bool | None:
+    """Lock the open file; whether nobody else has it locked, and it still has this name; None where locks lie.
+
+    A run that publishes its part lets go of it under the final name. Where locks lie, a second one is to be had too.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        second = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        if not os.path.samestat(os.fstat(fd), os.fstat(second)):
+            return False
+        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(second)
+    return None
 
 
 def _step(fd: int, part: str, path: Path) -> int:

@@ -122,6 +122,38 @@ def test_two_runs_on_one_target_never_share_a_part(folder: Folder) -> None:
     kill(first)
 
 
+def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
+    lasting, own = folder.lasting_part("f", VERSION), folder.part()
+    assert lasting.diary is None
+    before = names(folder)
+    assert before == sorted([lasting.name, own.name])
+    folder.sweep()
+    assert names(folder) == before
+    lasting.drop()
+    own.drop()
+
+
+def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, flock = begin(folder), fcntl.flock
+
+    def late(fd: int, operation: int) -> None:
+        if not first.fd:
+            return flock(fd, operation)
+        first.publish("f", mtime=None, replace=None)  # between the other's open and its lock
+        first.fd = 0
+        return flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    second = folder.lasting_part("f", VERSION)
+    second.write(b"another version", 0)
+    second.drop()
+    assert (folder.path / "f").read_bytes().startswith(CONTENT[:100])
+    assert [name for name in names(folder) if name.endswith(landing.SUFFIX)] == []
+
+
 def test_a_part_that_another_host_may_be_at_is_left_alone(folder: Folder) -> None:
     kill(begin(folder))
     file = journal_file(folder)
