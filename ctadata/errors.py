@@ -183,7 +183,8 @@ class PartialFailure(CtadataError):
 
     failures: the errors, each with its path.
     done:     what the call would have returned for the files that succeeded.
-    The exit code is 6 where something was done, else that of the first failure: `code` says which.
+    The exit code is 6 where something was done, else that of the first failure; and 10 where nothing failed but files
+    on tape: `code` says which.
     """
 
     exit_code = 6
@@ -196,5 +197,7 @@ class PartialFailure(CtadataError):
 
     @property
     def code(self) -> int:
-        """The exit code of the run: 6, or the first failure's where nothing was done."""
+        """The exit code of the run: 6, or the first failure's where nothing was done, or 10 for tape alone."""
+        if self.failures and all(isinstance(failure, NeedsStaging) for failure in self.failures):
+            return NeedsStaging.exit_code
         return 6 if self.done or not self.failures else self.failures[0].exit_code

@@ -9,6 +9,8 @@ from ctadata.http.message import Origin, dissect
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache import dcache
+from ctadata.stores.frontend import Frontend
+from ctadata.stores.tape import TapeLibrary
 from ctadata.stores.webdav import Dialect, WebDAVStore
 
 
@@ -25,6 +27,26 @@ def open_store(profile: Profile, client: Client) -> Store:
             )
     door = str(_origin(profile.door, f"the door of the profile {profile.name}"))
     return WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
+
+
+def open_frontend(profile: Profile, client: Client | None) -> Frontend:
+    """The REST interface of a profile's site; ConfigError where it names none."""
+    if profile.frontend is None or client is None:
+        raise ConfigError(
+            f"the profile {profile.name} names no REST interface",
+            hint='if the site has one, set frontend = "https://host:3880" in the profile',
+        )
+    base = str(_origin(profile.frontend, f"the frontend of the profile {profile.name}"))
+    return Frontend(client, base, root=RemotePath.parse(profile.root))
+
+
+def open_tape(profile: Profile, client: Client | None) -> TapeLibrary:
+    """The tape interface of a profile's site, which its frontend or its door announces."""
+    if client is None:
+        raise ConfigError(f"the profile {profile.name} leads to no tape")
+    announced_at = [str(_origin(url, "where tape is announced")) for url in (profile.frontend, profile.door) if url]
+    frontend = Frontend(client, announced_at[0], root=RemotePath.parse(profile.root))
+    return TapeLibrary(frontend, announced_at, trusted_origins(profile))
 
 
 def trusted_origins(profile: Profile) -> frozenset[Origin]:

@@ -18,6 +18,7 @@ from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import NEWER, STATES, digest_in, is_newer, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
+from ctadata.transfer.staging import is_on_tape, refuse_tape
 from ctadata.transfer.standing import find_folder
 
 
@@ -154,7 +155,10 @@ def entries_of(run: Run, path: RemotePath) -> Iterator[Entry]:
 
 
 def _task(run: Run, landing: Landing) -> Task:
-    return Task(landing.entry.path, landing.local, functools.partial(_fetch, run, landing))
+    task = Task(landing.entry.path, landing.local, functools.partial(_fetch, run, landing))
+    if run.staging and is_on_tape(landing.entry) and not run.rules.dry_run:
+        task.on_tape = _foretell(run, landing).state is State.DONE
+    return task
 
 
 def _fetch(run: Run, landing: Landing) -> Outcome:
@@ -177,6 +181,8 @@ def _foretell(run: Run, landing: Landing) -> Outcome:
     if run.rules.update and found is not None and is_newer(found.st_mtime, entry.mtime):
         return Outcome(State.SKIPPED, entry.path, landing.local, entry.size or 0, why=NEWER)
     state, why = STATES.get(plan_download(entry, landing.local, found, run.rules), (State.DONE, ""))
+    if state is State.DONE and not run.staging:
+        refuse_tape(entry)
     return _with_version(Outcome(state, entry.path, landing.local, entry.size or 0, why=why), entry)
 
 

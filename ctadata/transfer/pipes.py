@@ -22,6 +22,7 @@ from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_open
+from ctadata.transfer.staging import is_on_tape, refuse_tape
 
 BLOCK = 1 << 20
 """Bytes read at a time from a pipe."""
@@ -39,7 +40,8 @@ def pour_all(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object
             raise Stopped("nobody takes it") from error
 
     for entry in entries:
-        run.execute([Task(entry.path, None, functools.partial(pour, run, entry, write_on))])
+        work = functools.partial(pour, run, entry, write_on)
+        run.execute([Task(entry.path, None, work, on_tape=bool(run.staging) and is_on_tape(entry))])
         if broken:
             raise broken[0]
         if run.summary.failed:
@@ -55,6 +57,8 @@ def pour(run: Run, entry: Entry, write: Callable[[bytes], object]) -> Outcome:
     began = time.monotonic()
     if entry.is_directory:
         raise UsageError("it is a directory", path=str(entry.path))
+    if not run.staging:
+        refuse_tape(entry)
     pouring = _Pouring(run, entry, write)
     if not run.rules.dry_run:
         run.reporter.planned(1, entry.size or 0)

@@ -59,6 +59,7 @@ class Rules:
     compare:      USUAL, as above; SIZE: the size alone; CHECKSUM: size and checksum of the listing, never the time,
                   and a file whose checksum is not known counts as different.
     update:       a file that is newer where it would be replaced stays.
+    stage:        files on tape are brought back, and waited for.
     """
 
     no_clobber: bool = False
@@ -68,6 +69,7 @@ class Rules:
     dry_run: bool = False
     compare: Compare = Compare.USUAL
     update: bool = False
+    stage: bool = False
 
 
 def plan_download(entry: Entry, local: Path, found: os.stat_result | None, rules: Rules) -> Step:

@@ -18,6 +18,7 @@ from ctadata.stores.base import Store
 from ctadata.transfer.crew import Crew
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
+from ctadata.transfer.staging import Staging
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -32,11 +33,12 @@ FIRST_PAUSE = 0.5
 
 @dataclass(slots=True)
 class Task:
-    """The work on one file; `work` gives its outcome or raises."""
+    """The work on one file; `work` gives its outcome or raises. `on_tape`: it waits for the file to be on disk."""
 
     remote: RemotePath
     local: Path | None
     work: Callable[[], Outcome]
+    on_tape: bool = False
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Run:
     """What the parts of one run share.
 
     stop: set by whoever wants the run to end; requests that wait notice within a second.
+    staging: brings files from tape; without it such a file is a failure (NeedsStaging).
     """
 
     store: Store
@@ -53,6 +56,7 @@ class Run:
     summary: Summary = field(default_factory=Summary)
     pause: Callable[[float], object] | None = None
     leftovers: list[RemotePath] = field(default_factory=list)
+    staging: Staging[Task] | None = None
     crew: Crew[Task] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,12 +119,15 @@ class Run:
         further file would fail the same way, and a door blocks clients that keep knocking.
         """
         try:
+            tasks = self.staging.feed(tasks) if self.staging else tasks
             self.crew.work_off(tasks, self._do, threads=self.rules.jobs)
         except BaseException:
             self.stop.set()
             raise
         finally:
             self.crew.join()
+            if self.staging:
+                self.staging.end()
             if self.leftovers:
                 self.tidy()
         return self.summary

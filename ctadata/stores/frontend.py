@@ -1,0 +1,218 @@
+"""dCache's REST interface, the frontend: pages of listings, quotas, quality of service, labels, extended attributes.
+
+Only the frontend that the profile names is asked (its key `frontend`): one that is learnt from a server would be
+given the token. It is asked over the same pool of connections as the door, with the same rules for the login,
+redirects and repetitions. Paths and answers: dCache, the User Guide, "The frontend service"; FileResources.java.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ctadata.entries import Entry, Kind
+from ctadata.errors import ServerTrouble, UsageError
+from ctadata.http.client import Client
+from ctadata.http.message import Consumer, Response
+from ctadata.paths import RemotePath
+from ctadata.stores.reading import about
+
+PAGE = 5000
+"""Entries asked for at a time."""
+LONGEST = 64 << 20
+"""Bytes of an answer at most."""
+
+_ALGORITHMS = {"ADLER32": "adler32", "MD5_TYPE": "md5", "SHA1": "sha", "SHA256": "sha-256", "SHA512": "sha-512"}
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a user or a group may store: bytes used and allowed (None: no limit) by retention policy.
+
+    dCache counts about once a day.
+    """
+
+    kind: str
+    id: int
+    used: Mapping[str, int]
+    limits: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What listings do not tell: the quality of service, labels, extended attributes, dCache's own id of the file."""
+
+    quality: str | None
+    labels: Sequence[str]
+    attributes: Mapping[str, str]
+    pnfsid: str | None
+
+
+class Frontend:
+    """The frontend at `base` (`https://host:port`); paths are those of the store, whose root is `root` there.
+
+    Methods raise the errors of the store: NotFound, Forbidden, LoginNeeded, TemporaryError; ServerTrouble where the
+    answer is none of dCache's.
+    """
+
+    def __init__(self, client: Client, base: str, *, root: RemotePath) -> None:
+        """No request is sent; the client is somebody else's."""
+        self._client = client
+        self._base = f"{base}/api/v1"
+        self._root = root
+
+    def user(self) -> Any:
+        """Who we are at the site: `username`, `homeDirectory`, `rootDirectory` and more."""
+        return self.ask("GET", "/user")
+
+    def list(self, path: RemotePath, *, page: int = PAGE) -> Iterator[Entry]:
+        """The entries directly below a collection, with checksums and localities, a page at a time.
+
+        A page costs a request, and memory only for itself. An entry that is made or deleted while the pages are read
+        may shift the others: one that then comes twice, or is missed, is the server's to avoid.
+        NotFound; UsageError for a file.
+        """
+        query = {"children": "true", "locality": "true", "checksum": "true", "limit": str(page)}
+        offset = 0
+        while True:
+            with about(path):
+                told = self.ask("GET", self._namespace(path), query={**query, "offset": str(offset)})
+                if told.get("fileType") != "DIR":
+                    raise UsageError("it is a file, not a directory", path=str(path))
+                children = told.get("children") or []
+            for child in children:
+                yield _entry(path, child)
+            if len(children) < page:
+                return
+            offset += page
+
+    def details(self, path: RemotePath) -> Details:
+        """Quality of service, labels and extended attributes of a file or collection."""
+        with about(path):
+            query = {"qos": "true", "labels": "true", "xattr": "true"}
+            told = self.ask("GET", self._namespace(path), query=query)
+        attributes = told.get("extendedAttributes") or {}
+        return Details(
+            told.get("currentQos"),
+            [str(label) for label in told.get("labels") or ()],
+            {str(name): str(value) for name, value in attributes.items()},
+            told.get("pnfsId"),
+        )
+
+    def set_quality(self, path: RemotePath, target: str) -> None:
+        """Ask for another quality of service, one of `qualities`; it is changed some time later."""
+        self._change(path, {"action": "qos", "target": target})
+
+    def qualities(self) -> list[str]:
+        """The qualities of service that files can have here."""
+        told = self.ask("GET", "/qos-management/qos/file")
+        return [str(name) for name in told.get("name") or ()]
+
+    def set_label(self, path: RemotePath, label: str, *, on: bool = True) -> None:
+        """Give a file a label, or take it away."""
+        self._change(path, {"action": "set-label" if on else "rm-label", "label": label})
+
+    def set_attributes(self, path: RemotePath, attributes: Mapping[str, str]) -> None:
+        """Set extended attributes; the others stay."""
+        self._change(path, {"action": "set-xattr", "attributes": dict(attributes)})
+
+    def remove_attributes(self, path: RemotePath, names: Sequence[str]) -> None:
+        """Take extended attributes away."""
+        self._change(path, {"action": "rm-xattr", "names": list(names)})
+
+    def quotas(self) -> list[Quota]:
+        """The user's quotas, and those of the groups that the user is in; none where the site has none."""
+        return [_quota(told) for kind in ("user", "group") for told in self._quotas_of(kind)]
+
+    def _quotas_of(self, kind: str) -> list[Any]:
+        try:
+            told = self.ask("GET", f"/quota/{kind}", query={"user": "true"})
+        except ServerTrouble as error:
+            if error.status in (404, 503):  # off here
+                return []
+            raise
+        return told if isinstance(told, list) else []
+
+    def _change(self, path: RemotePath, change: Mapping[str, Any]) -> None:
+        with about(path):
+            self.ask("POST", self._namespace(path), payload=change)
+
+    def _namespace(self, path: RemotePath) -> str:
+        return f"/namespace{self._root.below(path.parts).encoded}"
+
+    def native(self, path: RemotePath) -> str:
+        """A path as the frontend writes it in JSON."""
+        return str(self._root.below(path.parts))
+
+    def own(self, text: str) -> RemotePath:
+        """The path in the store that a path of the frontend means; ServerTrouble where it lies outside."""
+        try:
+            return RemotePath(RemotePath.parse(text).relative_to(self._root))
+        except (ValueError, UsageError) as error:
+            raise ServerTrouble(f"the server tells of a path outside of the root: {text}") from error
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """One request below `/api/v1`, or to a whole URL; gives the JSON of its answer, None where it has no body."""
+        url = target if "://" in target else self._base + target
+        url += f"?{urlencode(query, quote_via=quote)}" if query else ""
+        headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if payload is not None else {})
+        body = json.dumps(payload).encode() if payload is not None else None
+        gathered = bytearray()
+
+        def accept(_: Response) -> Consumer:
+            gathered.clear()
+            return take
+
+        def take(block: bytes) -> None:
+            gathered.extend(block)
+            if len(gathered) > LONGEST:
+                raise ServerTrouble("the answer is too long")
+
+        self._client.send(method, url, headers=headers, body=body, accept=accept)
+        if not gathered:
+            return None
+        try:
+            return json.loads(gathered)
+        except (ValueError, RecursionError):
+            raise ServerTrouble(
+                "the server answers no JSON", hint="is the key frontend of the profile right?"
+            ) from None
+
+
+def _entry(parent: RemotePath, told: Mapping[str, Any]) -> Entry:
+    size, mtime = told.get("size"), told.get("mtime")
+    directory = told.get("fileType") == "DIR"
+    return Entry(
+        parent / str(told.get("fileName")),
+        Kind.DIRECTORY if directory else Kind.FILE,
+        size=int(size) if size is not None and not directory else None,
+        mtime=mtime / 1000 if isinstance(mtime, int | float) else None,
+        checksums=dict(_checksum(each) for each in told.get("checksums") or ()),
+        locality=told.get("fileLocality"),
+    )
+
+
+def _checksum(told: Mapping[str, Any]) -> tuple[str, str]:
+    name, value = str(told.get("type")), str(told.get("value")).lower()
+    algorithm = _ALGORITHMS.get(name, name.lower())
+    return algorithm, value.zfill(8) if algorithm == "adler32" else value  # old entries may lack zeros in front
+
+
+def _quota(told: Mapping[str, Any]) -> Quota:
+    policies = ("replica", "custodial", "output")
+    return Quota(
+        str(told.get("type", "")).lower(),
+        int(told.get("id", -1)),
+        {policy: int(told.get(policy) or 0) for policy in policies},
+        {policy: told.get(f"{policy}Limit") for policy in policies},
+    )

@@ -1,0 +1,141 @@
+"""The tape behind a store: files are asked for in bulk, and come to disk some time later (WLCG Tape REST API, v1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, Untrusted
+from ctadata.http.message import Origin
+from ctadata.paths import RemotePath
+from ctadata.stores.frontend import Frontend
+
+WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
+MOST = 500
+"""Files of one request (dCache's bulk.limits.max.targets-per-flat-request)."""
+MOST_ASKED = 5000
+"""Paths whose locality is asked at once; dCache leaves out in silence what is beyond 10,000."""
+
+LOCALITIES = {"DISK": "ONLINE", "TAPE": "NEARLINE", "DISK_AND_TAPE": "ONLINE_AND_NEARLINE"}
+"""The words of the tape interface for what listings of dCache call otherwise."""
+
+_ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """How the recall of one file stands: SUBMITTED, STARTED, COMPLETED, FAILED, CANCELLED; and the server's words."""
+
+    path: RemotePath
+    state: str
+    error: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in _ENDED
+
+    @property
+    def online(self) -> bool:
+        """Whether the file can be read."""
+        return self.state == "COMPLETED"
+
+
+class TapeLibrary:
+    """The tape interface that a site announces at its frontend, or at its door."""
+
+    def __init__(self, frontend: Frontend, announced_at: Sequence[str], trusted: frozenset[Origin]) -> None:
+        """No request is sent.
+
+        announced_at: origins that may tell where the interface is.   trusted: who may be given the token.
+        """
+        self._frontend = frontend
+        self._announced_at = announced_at
+        self._trusted = trusted
+        self._known: str | None = None
+
+    @property
+    def base(self) -> str:
+        """The address of the interface; Unsupported where none is announced, Untrusted where it lies elsewhere."""
+        if self._known is None:
+            self._known = self._discover()
+        return self._known
+
+    def _discover(self) -> str:
+        for origin in self._announced_at:
+            try:
+                told = self._frontend.ask("GET", origin + WELL_KNOWN)
+            except (NotFound, ServerTrouble):
+                continue
+            for endpoint in told.get("endpoints") or () if isinstance(told, Mapping) else ():
+                if str(endpoint.get("version", "")).startswith("v1"):
+                    return self._checked(str(endpoint.get("uri")))
+        raise Unsupported("this site announces no tape interface", hint="ask the site how files come from tape")
+
+    def _checked(self, uri: str) -> str:
+        origin = Origin.of(uri)
+        if origin not in self._trusted:
+            raise Untrusted(
+                f"the tape interface is said to be at {origin}, which gets no token",
+                hint=f'if that is right, set frontend = "{origin}" in the profile',
+            )
+        return uri.rstrip("/")
+
+    def stage(self, paths: Sequence[RemotePath], *, lifetime: float | None = None) -> str:
+        """Ask for at most `MOST` files; gives the id of the request.
+
+        lifetime: seconds for which they are wanted on disk, None for what the site finds right.
+        """
+        life = {} if lifetime is None else {"diskLifetime": f"PT{max(1, round(lifetime))}S"}
+        files = [{"path": self._frontend.native(path), **life} for path in paths]
+        told = self._frontend.ask("POST", f"{self.base}/stage", payload={"files": files})
+        name = told.get("requestId") if isinstance(told, Mapping) else None
+        if not name:
+            raise ServerTrouble("the tape interface gives no id for the request")
+        return str(name)
+
+    def status(self, request: str) -> list[Recalled]:
+        """How the files of a request stand; NotFound."""
+        try:
+            told = self._frontend.ask("GET", self._of(request))
+        except NotFound as error:
+            raise NotFound("no such stage request", path=request, status=error.status) from error
+        return [self._recalled(each) for each in told.get("files") or ()]
+
+    def _of(self, request: str) -> str:
+        if not request.replace("-", "").replace("_", "").isalnum():
+            raise NotFound("no such stage request", path=request)
+        return f"{self.base}/stage/{request}"
+
+    def _recalled(self, told: Mapping[str, Any]) -> Recalled:
+        state = str(told.get("state") or "SUBMITTED").upper()
+        if told.get("error") and state not in _ENDED:
+            state = "FAILED"
+        return Recalled(self._frontend.own(str(told.get("path"))), state, str(told.get("error") or ""))
+
+    def release(self, request: str, paths: Sequence[RemotePath]) -> None:
+        """Nobody needs these files of a request on disk any more."""
+        self._of(request)
+        native = [self._frontend.native(path) for path in paths]
+        self._frontend.ask("POST", f"{self.base}/release/{request}", payload={"paths": native})
+
+    def cancel(self, request: str, paths: Sequence[RemotePath]) -> None:
+        """Nobody waits for these files of a request any more."""
+        native = [self._frontend.native(path) for path in paths]
+        self._frontend.ask("POST", f"{self._of(request)}/cancel", payload={"paths": native})
+
+    def localities(self, paths: Sequence[RemotePath]) -> Iterator[tuple[RemotePath, str | CtadataError]]:
+        """Where the bytes of files are: ONLINE, NEARLINE and so on, or why that is not known; in no certain order."""
+        for first in range(0, len(paths), MOST_ASKED):
+            native = [self._frontend.native(path) for path in paths[first : first + MOST_ASKED]]
+            for told in self._frontend.ask("POST", f"{self.base}/archiveinfo", payload={"paths": native}):
+                path = self._frontend.own(str(told.get("path")))
+                locality = str(told.get("locality") or "")
+                yield path, LOCALITIES.get(locality, locality) or _unknown(path, str(told.get("error") or ""))
+
+
+def _unknown(path: RemotePath, said: str) -> CtadataError:
+    if "no such file" in said.lower():
+        return NotFound("not found", path=str(path))
+    return CtadataError(said or "the server does not say where it is", path=str(path))
