@@ -23,6 +23,7 @@ from ctadata.transfer.pieces import Lease, Pieces
 from ctadata.transfer.plan import STATES, Step, plan_download
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import TRIES, Run
+from ctadata.transfer.staging import refuse_tape
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
     if step in STATES:
         state, why = STATES[step]
         return Outcome(state, entry.path, local, entry.size or 0, why=why)
+    if not run.staging:
+        refuse_tape(entry)
     lasting = (entry.size or 0) >= JOURNAL_FROM
     part = folder.lasting_part(name, journal.version_of(entry)) if lasting else folder.part()
     try:
