@@ -113,7 +113,9 @@ class WebDAVReading:
     def _ask_pool(self, pool: str, taking: _Taking) -> bool:
         try:
             # a redirect back to the door means: ask there again, and it is we who say what for
-            response = self._client.send("GET", pool, headers=self._headers(taking), accept=taking.accept, follow=False)
+            # and a pool that is gone is not waited for
+            headers = self._headers(taking)
+            response = self._client.send("GET", pool, headers=headers, accept=taking.accept, follow=False, repeat=False)
         except Stopped:
             raise
         except CtadataError:
@@ -150,7 +152,8 @@ class WebDAVReading:
         if pool is None:
             return
         with contextlib.suppress(CtadataError):
-            self._client.send("GET", pool, headers={"Range": "bytes=0-0", "Connection": "close"}, follow=False)
+            last = {"Range": "bytes=0-0", "Connection": "close"}
+            self._client.send("GET", pool, headers=last, follow=False, repeat=False)
 
     def __enter__(self) -> Self:
         """Itself."""
