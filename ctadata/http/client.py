@@ -75,6 +75,7 @@ class Client:
         credentials: Credentials | None,
         ca: Path | None = None,
         http_pools: bool = False,
+        follows: bool = True,
         explain: Callable[[Response], CtadataError | None] = lambda response: None,  # noqa: ARG005
         limits: Limits = Limits(),  # noqa: B008  (frozen)
         retries: Retries = Retries(),  # noqa: B008
@@ -90,6 +91,7 @@ class Client:
 
         trusted: who may be given the token.  ca: CA certificates, None for the system's (ConfigError where missing).
         http_pools: whether a redirect may lead from https to http.  stop: set, it ends every request within 1 s.
+        follows: False takes a redirect for a failure.
         explain: reads a failed answer where the server has words of its own for it; None: the usual table does.
         jobs: requests to one server at a time; fewer while it is slow, busy or broken, unless they are `pinned`.
         clock, sleep, jitter: seconds that run, seconds to wait, a number in [0, 1); for tests.
@@ -97,6 +99,7 @@ class Client:
         self._trusted = frozenset(trusted)
         self._credentials = credentials
         self._http_pools = http_pools
+        self._follows = follows
         self._explain = explain
         self._limits = limits
         self._retries = retries
@@ -167,7 +170,8 @@ class Client:
             if response.status == 401 and token and self._renew(call, token):
                 url, origin = call.url, call.door
                 continue
-            if not (call.follow and redirects.is_redirect(response)) and not redirects.is_expired(response):
+            follow = call.follow and self._follows and redirects.is_redirect(response)
+            if not follow and not redirects.is_expired(response):
                 return self._judge(response, call, origin, token)
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)

@@ -33,6 +33,8 @@ class Features:
     lists_checksums: listings carry checksums.
     divides:         several streams may read a large file at once; where not, it comes in one.
     redirects:       bytes come from elsewhere than the listing: uploads wait for the redirect before they send.
+    collections:     a collection is made before files go into it; where not, the files make it.
+    tags_content:    a tag that is the MD5 of a file proves it equal; one that is not proves nothing.
     """
 
     atomic_put: bool = False
@@ -43,6 +45,8 @@ class Features:
     lists_checksums: bool = False
     divides: bool = True
     redirects: bool = False
+    collections: bool = True
+    tags_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,15 @@ class Source(Protocol):
     def rewind(self) -> None:
         """Start again at the first byte: checksum and progress as well."""
 
+    def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`, read beside the upload: not for the checksum, nor for the progress."""
+
+    def part(self, start: int, stop: int) -> Source:
+        """The bytes from `start` up to `stop` as a source of their own; checksum and progress are those of the whole.
+
+        Several parts may be read at once; each byte is to be in one of them.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -107,10 +120,12 @@ class Written:
 
     digests: computed by the store over what it received; empty where it said none.
     etag:    of the new version, None where not said.
+    checked: the digest by which the store has itself compared what was sent with what arrived; empty for none.
     """
 
     digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
     etag: str | None = None
+    checked: str = ""
 
 
 class Reading(Protocol):

@@ -9,19 +9,34 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from ctadata.checksums import read_digests
 from ctadata.entries import NONE_KNOWN
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrouble, Stopped, UsageError
-from ctadata.http.client import Client
-from ctadata.http.message import Consumer, Origin, Response, dissect
+from ctadata.http.message import Accept, Consumer, Origin, Response, dissect
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
+
+
+class Sends(Protocol):
+    """Who sends a GET: a client, or who signs for it."""
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        accept: Accept | None = None,
+        follow: bool = True,
+        repeat: bool = True,
+    ) -> Response:
+        """One request to its 2xx answer; any other is raised as its error."""
 
 
 class WebDAVReading:
@@ -29,18 +44,26 @@ class WebDAVReading:
 
     def __init__(
         self,
-        client: Client,
+        client: Sends,
         url: str,
         path: RemotePath,
         size: Callable[[RemotePath], int | None],
         want_digest: str | None,
+        digests: Callable[[Response], Mapping[str, str]] | None = None,
+        explain: Callable[[CtadataError], CtadataError] = lambda error: error,
     ) -> None:
-        """Of the file at `url`. `size` asks for its bytes where nobody has said; `want_digest` is for the header."""
+        """Of the file at `url`. `size` asks for its bytes where nobody has said; `want_digest` is for the header.
+
+        explain: the error to raise for one that the server answers with.
+        digests: reads what an answer says of them, where that is not what was wanted by the header.
+        """
         self._client = client
         self._url = url
         self._path = path
         self._size = size
+        self._explain = explain
         self._want_digest = want_digest
+        self._digests = digests or self._in_header
         self._total: int | None = None
         self._etag: str | None = None
         self._pool: str | None = None
@@ -54,8 +77,10 @@ class WebDAVReading:
         with about(self._path):
             try:
                 return self._send(sink, start, stop)
-            except BaseException:
+            except BaseException as error:
                 self._pool = None  # its connection is gone, and whoever closes us need not wait for it
+                if isinstance(error, CtadataError) and (explained := self._explain(error)) is not error:
+                    raise explained from error
                 raise
 
     def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
@@ -142,9 +167,11 @@ class WebDAVReading:
             raise IntegrityError("the file changed while it was read: it has another version tag")
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag
+        return Delivery(start, total, self._digests(response), etag, stop)
+
+    def _in_header(self, response: Response) -> Mapping[str, str]:
         # XRootD sends digests of other files to those who did not ask
-        digests = read_digests(response.headers.get("Digest") or "") if self._want_digest else NONE_KNOWN
-        return Delivery(start, total, digests, etag, stop)
+        return read_digests(response.headers.get("Digest") or "") if self._want_digest else NONE_KNOWN
 
     def close(self) -> None:
         """End it at the pool too: a mover lives as long as a connection that has used it (dcache.md 1.4)."""

@@ -1,4 +1,4 @@
-"""What an S3 server says of a failure, as our errors: the codes in its XML (Amazon S3 API reference, "Error responses").
+"""What an S3 server says of a failure, as our errors: the codes in its XML (Amazon S3 API, "Error responses").
 
 An answer to HEAD has no body, and so no code: whoever wants to know more asks again with GET.
 """
@@ -24,11 +24,10 @@ from ctadata.errors import (
     Unsupported,
     UsageError,
 )
-from ctadata.http.failures import Meaning, read_retry_after
+from ctadata.http.failures import Meaning, meaning_of, read_retry_after
 from ctadata.http.message import Response
 from ctadata.http.redaction import presentable
-
-RENEW = "get new ones, and: cta-data-direct credentials import"
+from ctadata.tokens.access_keys import RENEW
 
 _EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW)
 _UNKNOWN_KEY = Meaning(LoginNeeded, "the server does not know this access key", "see: cta-data-direct credentials show")
@@ -101,7 +100,7 @@ class WrongRegion(AccessError):
 
 def explain(response: Response) -> CtadataError | None:
     """The error that a failed answer is; None where the status alone says what it comes to."""
-    told = _told(response.body)
+    told = told_in(response.body)
     code = told.get("Code", "")
     region = response.headers.get("x-amz-bucket-region") or told.get("Region")
     if _is_elsewhere(response, code, region):
@@ -110,12 +109,21 @@ def explain(response: Response) -> CtadataError | None:
             region=region,
             status=response.status,
         )
-    meaning = _READ_ONLY if code == "AccessDenied" and response.method in _WRITES else CODES.get(code)
-    if meaning is None and response.status == 403:
-        meaning = _DENIED
-    if meaning is None:
-        return None if not code else _plain(response, code, told)
-    return _error(meaning, response, code, told)
+    if not code and response.status != 403:
+        return None
+    wait = read_retry_after(response.headers.get("Retry-After"))
+    return of_code(code, told.get("Message", ""), response.status, response.method, retry_after=wait)
+
+
+def of_code(
+    code: str, message: str, status: int, method: str = "GET", *, retry_after: float | None = None
+) -> CtadataError:
+    """The error that a code is, with the server's words; what has no entry of its own is what its status says."""
+    meaning = CODES.get(code) or (_DENIED if status == 403 else meaning_of(method, status, ""))
+    if meaning is _DENIED and method in _WRITES:
+        meaning = _READ_ONLY
+    said = " ".join(filter(None, (str(status or ""), presentable(code), presentable(message))))
+    return meaning.error(f"{meaning.words}: {said}", hint=meaning.hint, status=status, retry_after=retry_after)
 
 
 def _is_elsewhere(response: Response, code: str, region: str | None) -> bool:
@@ -126,25 +134,11 @@ def _is_elsewhere(response: Response, code: str, region: str | None) -> bool:
     return response.status == 400 and not code and region is not None  # the answer to HEAD
 
 
-def _plain(response: Response, code: str, told: dict[str, str]) -> CtadataError | None:
-    """What has no entry of its own: as the table of statuses has it, with the server's words."""
-    from ctadata.http.failures import meaning_of
+def told_in(body: bytes) -> dict[str, str]:
+    """The elements of a small answer, by name, of an `<Error>` in it alone; empty where it is no XML.
 
-    return _error(meaning_of(response.method, response.status, response.reason), response, code, told)
-
-
-def _error(meaning: Meaning, response: Response, code: str, told: dict[str, str]) -> CtadataError:
-    said = " ".join(filter(None, (str(response.status), presentable(code), presentable(told.get("Message", "")))))
-    return meaning.error(
-        f"{meaning.words}: {said}",
-        hint=meaning.hint,
-        status=response.status,
-        retry_after=read_retry_after(response.headers.get("Retry-After")),
-    )
-
-
-def _told(body: bytes) -> dict[str, str]:
-    """The elements of an `<Error>`, by name; empty where there is none. Expat bounds what entities may add."""
+    Expat bounds what entities may add.
+    """
     root: Element | None = None
     with contextlib.suppress(ParseError):
         root = fromstring(body) if body.lstrip().startswith(b"<") else None  # noqa: S314

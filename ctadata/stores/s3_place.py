@@ -63,7 +63,7 @@ class Endpoint:
         return cls(origin, profile.region or _region_in(origin.host) or USUAL_REGION, profile.addressing)
 
     def url(self, name: Name, query: str = "", region: str | None = None) -> str:
-        """The address of an object or bucket; an Amazon host is that of the region. UsageError (no URL can carry it)."""
+        """The address of an object or bucket; Amazon has a host in each region. UsageError (no URL can carry it)."""
         host = self.origin.host
         if _AWS.fullmatch(host) and region and region != _region_in(host):
             host = f"s3.{region}.amazonaws.com"

@@ -47,6 +47,11 @@ class Places:
         return self.folder / "login.json"
 
     @property
+    def access_key(self) -> Path:
+        """The access key of an S3 profile."""
+        return self.folder / "access-key.json"
+
+    @property
     def login_lock(self) -> Path:
         """Held by whoever logs in or refreshes."""
         return self.folder / "login.lock"

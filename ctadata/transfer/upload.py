@@ -176,7 +176,8 @@ def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | Non
                 others.append(entry)
     except NotFound:
         meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
-        if (meant or here.files) and not run.rules.dry_run:
+        made_by_files = not run.store.features.collections and names
+        if (meant or here.files) and not made_by_files and not run.rules.dry_run:
             run.store.mkdir(departure.target)
     except Forbidden:
         if others is not None:

@@ -12,6 +12,7 @@ import random
 import threading
 import uuid
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -57,6 +58,12 @@ class Bytes:
 
     def rewind(self) -> None:
         self.offset = 0
+
+    def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        return iter([self.content[start:stop]])
+
+    def part(self, start: int, stop: int) -> Bytes:
+        return Bytes(self.content[start:stop])
 
 
 class Failing(Bytes):

@@ -1,0 +1,336 @@
+"""An S3 store: objects as files, and as directories what their keys have in common up to a slash.
+
+A directory is there as long as anything lies below it; an empty one is an object `name/` without bytes. A key and a
+directory may have one name: then the name means the object. Nothing is asked of a server that a key for one directory
+may not ask: no list of buckets, no head of a bucket, no location, no access lists.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ctadata.checksums import STRONGEST_FIRST
+from ctadata.entries import NONE_KNOWN, Entry, Kind
+from ctadata.errors import (
+    AlreadyExists,
+    CtadataError,
+    Forbidden,
+    NotFound,
+    Unsupported,
+    UsageError,
+)
+from ctadata.http.client import NO_HEADERS
+from ctadata.http.message import Accept, Response
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Features, Source, Written, refuse_root
+from ctadata.stores.dates import seconds
+from ctadata.stores.reading import WebDAVReading, about
+from ctadata.stores.s3_alias import REDIRECT
+from ctadata.stores.s3_connection import NOTHING, Connection
+from ctadata.stores.s3_deleting import delete_below
+from ctadata.stores.s3_digests import digests_in, tag_digest
+from ctadata.stores.s3_listing import entries_below, exists_below, others_below
+from ctadata.stores.s3_multipart import LARGEST_PIECE, fingerprint, part_size, upload_in_parts
+from ctadata.stores.s3_place import Name, name_of
+
+FEATURES = Features(
+    atomic_put=True,
+    digests=tuple(name for name in STRONGEST_FIRST if name not in ("sha-512", "adler32")),
+    collections=False,
+    tags_content=True,
+)
+
+
+class S3Store:
+    """The objects below `root`, `/bucket/prefix`, or of all buckets; paths begin with the bucket then."""
+
+    features = FEATURES
+
+    def __init__(self, connection: Connection, root: RemotePath, *, part: int | None = None) -> None:
+        """No request is sent; the connection is closed with the store. `part`: bytes of a part of a large upload."""
+        self.connection = connection
+        self.root = root
+        self._part = part
+
+    def name(self, path: RemotePath) -> Name:
+        """The bucket and key of a path; both empty above the buckets."""
+        return name_of(self.root, path)
+
+    # --- looking
+
+    def info(self, path: RemotePath) -> Entry:
+        """The entry of an object or directory; NotFound.
+
+        Where a key may read and not list, and the other way round, what it may is enough.
+        """
+        name = self.name(path)
+        with about(path):
+            if not path.parts:
+                return Entry(path, Kind.DIRECTORY)  # nobody asks after what the profile says
+            if not name.key:
+                exists_below(self.connection, name)
+                return Entry(path, Kind.DIRECTORY)
+            try:
+                return _entry(path, self._head(name))
+            except (NotFound, Forbidden) as error:
+                if self._is_directory(name, error):
+                    return Entry(path, Kind.DIRECTORY)
+                raise
+
+    def _head(self, name: Name) -> Response:
+        try:
+            return self.connection.send("HEAD", name, headers={"x-amz-checksum-mode": "ENABLED"})
+        except NotFound:
+            raise NotFound("there is no such file or directory", status=404) from None
+        except CtadataError as error:
+            if error.status in (400, 403):  # no body, and so no words; an answer to GET has some
+                self.connection.send("GET", name, headers={"Range": "bytes=0-0"})
+            raise
+
+    def _is_directory(self, name: Name, error: CtadataError) -> bool:
+        try:
+            return exists_below(self.connection, name)
+        except Forbidden:
+            if isinstance(error, NotFound):
+                return False
+            raise error from None
+
+    def list(self, path: RemotePath) -> Iterator[Entry]:
+        """The entries directly below a directory, as they arrive; NotFound, UsageError for a file.
+
+        Above the buckets: the buckets of whoever asks.
+        """
+        name = self.name(path)
+        with about(path):
+            if not name.bucket:
+                yield from self._buckets(path)
+                return
+            found = not path.parts
+            for entry in entries_below(self.connection, name, path):
+                found = True
+                if entry is not None:
+                    yield entry
+            if not found:
+                self._head(name)
+                raise UsageError("a file, not a directory")
+
+    def _buckets(self, path: RemotePath) -> Iterator[Entry]:
+        for bucket in self.connection.call("list_buckets").get("Buckets", ()):
+            created = bucket.get("CreationDate")
+            yield Entry(path / bucket["Name"], Kind.DIRECTORY, mtime=created and created.timestamp())
+
+    def digests(self, path: RemotePath) -> Mapping[str, str]:
+        """What the server knows of an object's digests; NotFound."""
+        with about(path):
+            name = self.name(path)
+            headers = self._head(name).headers
+            return digests_in(headers, whole=True) or self._of_parts(name, headers.get("ETag"))
+
+    def _of_parts(self, name: Name, etag: str | None) -> Mapping[str, str]:
+        """The digest of what came in parts, where the server tells of the first part how long it is."""
+        try:
+            first = self.connection.send("HEAD", name, query="partNumber=1").headers
+        except CtadataError:
+            return NONE_KNOWN
+        count, length = first.get("x-amz-mp-parts-count"), first.get("Content-Length")
+        known = count is not None and length is not None and length.isdecimal() and (etag or "").endswith(f'-{count}"')
+        return tag_digest(etag, int(length or 0)) if known else NONE_KNOWN
+
+    # --- reading
+
+    def open(self, path: RemotePath) -> WebDAVReading:
+        """An object, to be read; no request is sent before the first `send`."""
+        name = self.name(path)
+        getting = _Getting(self.connection, name)
+        url = self.connection.endpoint.url(name)
+        return WebDAVReading(getting, url, path, self._size, None, digests=_digests_of)
+
+    def _size(self, path: RemotePath) -> int | None:
+        entry = self.info(path)
+        if entry.is_directory:
+            raise UsageError("a directory, not a file", path=str(path))
+        return entry.size
+
+    # --- writing
+
+    def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
+        """Upload a file: it appears, or replaces the old one, when its last byte is there.
+
+        AlreadyExists (with `new` a file of that name, if the server looks; a directory may bear it too), Interrupted,
+        StorageFull, IntegrityError (the server got other bytes).
+        """
+        return self.write_object(path, source, new=new)
+
+    def write_object(
+        self, path: RemotePath, source: Source, *, new: bool = False, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Written:
+        """`write`, with headers for the object: its type, an alias."""
+        name = self.name(path)
+        if source.mtime is not None:
+            headers = {"x-amz-meta-mtime": f"{source.mtime:.9f}".rstrip("0").rstrip("."), **headers}  # as rclone does
+        with about(path):
+            if not name.key:
+                raise AlreadyExists("a directory has this name")
+            size = part_size(source.size, self._part)
+            if source.size > size:
+                return upload_in_parts(self.connection, name, source, size, headers, new=new)
+            return self._put(name, source, headers, new=new)
+
+    def _put(self, name: Name, source: Source, headers: Mapping[str, str], *, new: bool) -> Written:
+        md5, payload = fingerprint(self.connection, source)
+        said = {**headers, "Content-MD5": base64.b64encode(md5).decode()}
+        if new:
+            said["If-None-Match"] = "*"
+        send = functools.partial(self.connection.send, "PUT", name, body=source, payload=payload)
+        try:
+            response = send(headers=said)
+        except Unsupported:
+            if not new:
+                raise
+            self._refuse_taken(name)
+            said.pop("If-None-Match")
+            source.rewind()
+            response = send(headers=said)
+        etag = response.headers.get("ETag")
+        return Written(etag=etag, checked="md5" if (etag or "").strip('"') == md5.hex() else "")
+
+    def _refuse_taken(self, name: Name) -> None:
+        try:
+            self._head(name)
+        except NotFound:
+            return
+        raise AlreadyExists("the name is taken")
+
+    def mkdir(self, path: RemotePath) -> None:
+        """Make an empty directory, which those above it then are too; AlreadyExists where a file is in the way."""
+        name = self.name(path)
+        with about(path):
+            if not name.key:
+                if path.parts:
+                    exists_below(self.connection, name)
+                return
+            if exists_below(self.connection, name):
+                return
+            self._refuse_files_above(path)
+            self.connection.send("PUT", Name(name.bucket, name.prefix), body=b"", payload=NOTHING)
+
+    def _refuse_files_above(self, path: RemotePath) -> None:
+        for length in range(len(path.parts), 0, -1):
+            above = RemotePath(path.parts[:length])
+            if self.name(above).key and self._is_object(above):
+                raise AlreadyExists("a file has this name", path=str(above))
+
+    def _is_object(self, path: RemotePath) -> bool:
+        try:
+            self._head(self.name(path))
+        except (NotFound, Forbidden):  # what may not be looked at is not ours to make either
+            return False
+        return True
+
+    def delete(self, path: RemotePath) -> None:
+        """Delete an object or an empty directory; NotFound, UsageError where it is not empty."""
+        refuse_root(path)
+        name = self.name(path)
+        with about(path):
+            if not self.info(path).is_directory:
+                self.connection.send("DELETE", name)
+                return
+            if not name.key:
+                raise UsageError("a bucket is no directory", hint="remove-bucket takes it away")
+            if others_below(self.connection, name):
+                raise UsageError("the directory is not empty")
+            self.connection.send("DELETE", Name(name.bucket, name.prefix))
+
+    def delete_tree(self, path: RemotePath) -> None:
+        """Delete a directory with all that lies below it, or an object; NotFound, UsageError (the root, a bucket).
+
+        PartialFailure where the server kept some of it.
+        """
+        refuse_root(path)
+        name = self.name(path)
+        with about(path):
+            if not name.key:
+                raise UsageError("a bucket is no directory", hint="remove-bucket -r takes it away with all it holds")
+            if self.info(path).is_directory:
+                delete_below(self.connection, name, path)
+            else:
+                self.connection.send("DELETE", name)
+
+    def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
+        """Rename an object, by a copy at the server; AlreadyExists where the target is taken, NotFound.
+
+        What it carries goes along: its type, its metadata, what it is an alias of.
+        """
+        if source == target:
+            raise UsageError("a file cannot be moved onto itself", path=str(source))
+        with about(source):
+            if self.info(source).is_directory:
+                raise UsageError("a directory: only files are moved")
+            self._refuse_target(target, replace=replace)
+            self._copy(self.name(source), self.name(target))
+            self.connection.send("DELETE", self.name(source))
+
+    def _refuse_target(self, target: RemotePath, *, replace: bool) -> None:
+        try:
+            there = self.info(target)
+        except NotFound:
+            return
+        if there.is_directory or not replace:
+            raise AlreadyExists("the name is taken", path=str(target))
+
+    def _copy(self, source: Name, target: Name) -> None:
+        head = self._head(source).headers
+        if int(head.get("Content-Length") or 0) > LARGEST_PIECE:
+            raise Unsupported("S3 copies at most 5 GiB at once", hint="get it, and put it under the new name")
+        location = head.get(REDIRECT)
+        extra = {"WebsiteRedirectLocation": location} if location else {}
+        whence = {"Bucket": source.bucket, "Key": source.key}
+        asked = {"Bucket": target.bucket, "Key": target.key, "CopySource": whence, **extra}
+        self.connection.call("copy_object", **asked)
+
+    def move_tree(self, source: RemotePath, target: RemotePath) -> None:  # noqa: ARG002
+        """Unsupported: objects are renamed one by one."""
+        raise Unsupported("S3 has no directories to rename", path=str(source))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.connection.close()
+
+
+def _entry(path: RemotePath, response: Response) -> Entry:
+    headers = response.headers
+    length = headers.get("Content-Length") or ""
+    size = int(length) if length.isascii() and length.isdigit() else None
+    return Entry(path, Kind.FILE, size, seconds(headers.get("Last-Modified")), headers.get("ETag"))
+
+
+def _digests_of(response: Response) -> Mapping[str, str]:
+    return digests_in(response.headers, whole=response.status == 200)
+
+
+@dataclass(slots=True)
+class _Getting:
+    """GET of one object, as a reading asks for it."""
+
+    connection: Connection
+    name: Name
+    etag: str | None = None
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        accept: Accept | None = None,
+        follow: bool = True,
+        repeat: bool = True,
+    ) -> Response:
+        """One signed request; `url`, `follow` and `repeat` are settled by the connection."""
+        del url, follow, repeat
+        return self.connection.send(
+            method, self.name, headers={"x-amz-checksum-mode": "ENABLED", **headers}, accept=accept
+        )

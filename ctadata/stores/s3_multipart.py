@@ -1,0 +1,248 @@
+"""A large file to S3 in parts, several at a time; what an earlier run has left of it is gone on with.
+
+The object appears, whole, when the server puts the parts together. Where the upload ends without that, it is aborted,
+since parts cost room that no listing shows; only a connection that broke, or a kill, leaves them, and the next upload
+of the same file finds them (ListMultipartUploads, ListParts): parts whose MD5 is that of the file's bytes count. What
+does not fit and has not moved for a day is nobody's any more, and aborted.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from ctadata.errors import CtadataError, IntegrityError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
+from ctadata.stores.base import Source, Written
+from ctadata.stores.s3_connection import NOTHING, UNSIGNED, Connection
+from ctadata.stores.s3_digests import PART_SIZE
+from ctadata.stores.s3_errors import told_in
+from ctadata.stores.s3_place import Name
+
+USUAL = 32 << 20
+"""Bytes of a part where nobody has said; a file that is not larger goes in one piece."""
+
+LARGEST_PIECE = 5 << 30
+"""Bytes that S3 takes, or copies, in one request at most."""
+
+MANY = 200
+"""Parts above which they grow: a store with many small parts reads slowly, and 10 000 are the most there may be."""
+
+AT_ONCE = 4
+"""Parts on their way at a time."""
+
+TRIES = 4
+"""How often a part is sent."""
+
+ABANDONED = 86400.0
+"""Seconds after which an upload that has not moved is taken for dead."""
+
+
+def part_size(size: int, wished: int | None = None) -> int:
+    """Bytes of a part for a file of `size` bytes, whole MiB."""
+    needed = -(-size // MANY)
+    whole = -(-needed // (1 << 20)) << 20
+    return min(max(wished or USUAL, whole), LARGEST_PIECE)
+
+
+def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
+    """The MD5 of a source, which the server checks; and what its signature says of it: over http its SHA-256.
+
+    Interrupted where the source ends early.
+    """
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    for block in source.peek():
+        md5.update(block)
+        if not connection.is_protected:
+            sha256.update(block)
+        size += len(block)
+    if size != source.size:
+        raise Interrupted(f"{size} bytes came instead of {source.size}")
+    return md5.digest(), UNSIGNED if connection.is_protected else sha256.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A part that the server has."""
+
+    size: int
+    etag: str
+
+
+@dataclass(slots=True)
+class _Upload:
+    """One upload in parts, under way."""
+
+    connection: Connection
+    name: Name
+    id: str
+    kept: Mapping[int, _Kept]
+    md5s: dict[int, bytes] = field(default_factory=dict)
+    tags: dict[int, str] = field(default_factory=dict)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def take(self, number: int, part: Source) -> None:
+        """Bring one part there, unless it is."""
+        if self.ended.is_set():
+            return
+        md5, payload = fingerprint(self.connection, part)
+        self.md5s[number] = md5
+        kept = self.kept.get(number)
+        if kept and kept.size == part.size and kept.etag.strip('"') == md5.hex():
+            while part.read(1 << 20):  # for the checksum of the whole, and for the progress
+                pass
+            self.tags[number] = kept.etag
+        else:
+            self.tags[number] = self._send(number, part, md5, payload)
+
+    def _send(self, number: int, part: Source, md5: bytes, payload: str) -> str:
+        headers = {"Content-MD5": base64.b64encode(md5).decode()}
+        query = f"partNumber={number}&uploadId={quote(self.id, safe='')}"
+        for attempt in range(1, TRIES + 1):
+            try:
+                response = self.connection.send(
+                    "PUT", self.name, query=query, headers=headers, body=part, payload=payload
+                )
+            except (TemporaryError, TimedOut, IntegrityError):
+                if attempt == TRIES or self.ended.is_set():
+                    raise
+                part.rewind()
+            else:
+                break
+        etag = response.headers.get("ETag")
+        if not etag:
+            raise ServerTrouble(f"the server did not say that it has the part {number}")
+        return etag
+
+    def complete(self, *, new: bool) -> Written:
+        """Have the parts put together."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self.tags.items())]
+        asked: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
+        if new:
+            asked["IfNoneMatch"] = "*"
+        joined = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
+        expected = f'"{joined.hexdigest()}-{len(parts)}"'
+        try:
+            told = self.connection.call("complete_multipart_upload", **asked, MultipartUpload={"Parts": parts})
+            etag = told.get("ETag")
+        except (TemporaryError, TimedOut, NotFound):
+            etag = self._tag()
+            if etag != expected:  # else it has happened, and the answer was lost
+                raise
+        return Written(etag=etag, checked="md5 of parts" if etag == expected else "")
+
+    def _tag(self) -> str | None:
+        with contextlib.suppress(CtadataError):
+            return self.connection.send("HEAD", self.name).headers.get("ETag")
+        return None
+
+    def abort(self) -> None:
+        """Give the parts up; an upload that is gone is no error."""
+        with contextlib.suppress(NotFound):
+            asked = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
+            self.connection.call("abort_multipart_upload", **asked)
+
+
+def upload_in_parts(
+    connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str], *, new: bool
+) -> Written:
+    """Upload a source in parts of `size` bytes; the errors are those of a `Store.write`."""
+    upload = _found(connection, name, source, size) or _begun(connection, name, size, headers)
+    try:
+        _bring(upload, source, size)
+        return upload.complete(new=new)
+    except (TemporaryError, TimedOut):
+        raise  # the next try, or the next run, goes on with what is there
+    except BaseException:
+        connection.after_stop(upload.abort)
+        raise
+
+
+def _bring(upload: _Upload, source: Source, size: int) -> None:
+    ranges = [(start, min(start + size, source.size)) for start in range(0, source.size, size)]
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ctadata-part") as pool:
+        work = [pool.submit(upload.take, number, source.part(*each)) for number, each in enumerate(ranges, 1)]
+        try:
+            wait(work, return_when=FIRST_EXCEPTION)
+        finally:
+            upload.ended.set()
+            pool.shutdown(cancel_futures=True)
+    for each in work:
+        if each.done() and not each.cancelled():
+            each.result()
+
+
+def _begun(connection: Connection, name: Name, size: int, headers: Mapping[str, str]) -> _Upload:
+    said = {**headers, PART_SIZE: str(size)}
+    answer = connection.send("POST", name, query="uploads=", headers=said, body=b"", payload=NOTHING)
+    upload = told_in(answer.body).get("UploadId")
+    if not upload:
+        raise ServerTrouble("the server did not begin the upload in parts")
+    return _Upload(connection, name, upload, {})
+
+
+# What an earlier run has left
+
+
+def _found(connection: Connection, name: Name, source: Source, size: int) -> _Upload | None:
+    """An upload of this very file that was begun before; the abandoned ones are aborted. None where there is none."""
+    try:
+        for upload, moved in _uploads(connection, name):
+            if upload.kept and _fits(upload.kept, source, size):
+                return upload
+            if time.time() - moved > ABANDONED:
+                upload.abort()
+    except (TemporaryError, TimedOut):
+        raise
+    except CtadataError:  # a key that may not look, a server that cannot: then all of it is sent
+        return None
+    return None
+
+
+def _uploads(connection: Connection, name: Name) -> Iterator[tuple[_Upload, float]]:
+    """The uploads under way to this very name, and when each last moved, in seconds since 1970."""
+    told = connection.call("list_multipart_uploads", Bucket=name.bucket, Prefix=name.key)
+    for each in told.get("Uploads", ()):
+        if each["Key"] != name.key:
+            continue
+        kept: dict[int, _Kept] = {}
+        moved = each["Initiated"].timestamp()
+        for part in _parts(connection, name, each["UploadId"]):
+            kept[part["PartNumber"]] = _Kept(part["Size"], part["ETag"])
+            moved = max(moved, part["LastModified"].timestamp())
+        yield _Upload(connection, name, each["UploadId"], kept), moved
+
+
+def _parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:
+    asked = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
+    marker = 0
+    while True:
+        told = connection.call("list_parts", **asked, PartNumberMarker=marker)
+        yield from told.get("Parts", ())
+        if not told.get("IsTruncated") or told.get("NextPartNumberMarker", marker) <= marker:
+            return
+        marker = told["NextPartNumberMarker"]
+
+
+def _fits(kept: Mapping[int, _Kept], source: Source, size: int) -> bool:
+    """Whether the parts are of this size, and one of them of this file."""
+    count = -(-source.size // size)
+    if any(number > count or part.size != _length(number, source.size, size) for number, part in kept.items()):
+        return False
+    number, part = next(iter(kept.items()))
+    start = (number - 1) * size
+    md5 = hashlib.md5(usedforsecurity=False)
+    for block in source.peek(start, start + part.size):
+        md5.update(block)
+    return md5.hexdigest() == part.etag.strip('"')
+
+
+def _length(number: int, whole: int, size: int) -> int:
+    return min(size, whole - (number - 1) * size)
