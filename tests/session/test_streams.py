@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 from session.conftest import OpenSession
 
 from ctadata.errors import IntegrityError
+from ctadata.http.trust import Limits
+from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
+from ctadata.stores.base import Delivery
 from ctadata.transfer import fetch, journal, pieces
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.report import Silent
@@ -81,6 +85,49 @@ def test_a_stream_that_stalls_keeps_no_more_than_its_half(filled: Sandbox, sessi
 
     assert session.get(["lst/f"], str(tmp_path / "f"), reporter=Watching()).done == 1
     assert (tmp_path / "f").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_a_stream_that_stalls_for_good_is_given_up_and_its_piece_fetched_again(
+    filled: Sandbox, session: Session, tmp_path: Path, jobs: int
+) -> None:
+    """Within the stall limit, whatever the others do meanwhile; nothing that has come is fetched twice."""
+    session.store._client._limits = Limits(stall_seconds=0.5)  # type: ignore[attr-defined]
+    filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)
+    moved: list[int] = []
+
+    class Counting(Silent):
+        def moved(self, name: str, size: int) -> None:
+            moved.append(size)
+
+    began = time.monotonic()
+    summary = session.get(["lst/f"], str(tmp_path / "f"), jobs=jobs, reporter=Counting())
+    assert 0.5 < time.monotonic() - began < 5
+    assert ([str(e) for e in summary.errors], summary.done) == ([], 1)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert sum(size for size in moved if size > 0) <= SIZE + jobs * BLOCK
+
+
+def test_a_pool_that_is_gone_is_not_waited_for(
+    filled: Sandbox, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(session.store._client, "_sleep", naps.append)  # type: ignore[attr-defined]
+    got = bytearray()
+
+    class Into:
+        def begin(self, delivery: Delivery) -> None:
+            pass
+
+        def write(self, block: bytes) -> None:
+            got.extend(block)
+
+    with session.store.open(RemotePath.parse("lst/f")) as reading:
+        reading.send(Into(), 0, 1000)
+        filled.stop_pool(0)
+        reading.send(Into(), 1000, 2000)
+        filled.stop_pool(1)
+    assert (bytes(got), naps) == (CONTENT[:2000], [])
 
 
 def test_who_is_pinned_to_one_stream_asks_once_for_the_whole(filled: Sandbox, session: Session, tmp_path: Path) -> None:
