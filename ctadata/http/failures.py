@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import pycurl
@@ -31,16 +30,8 @@ from ctadata.errors import (
 )
 from ctadata.http.message import Origin, Response
 from ctadata.http.redaction import presentable
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a status or a curl error comes to: the error, its words, and what to do."""
-
-    error: type[CtadataError]
-    words: str
-    hint: str = ""
-
+from ctadata.http.sayings import Meaning as Meaning
+from ctadata.http.sayings import by_saying
 
 _LOG_IN = "log in again"
 _SCOPE = "the token may lack the scope for this, or have expired; ask whoever runs the storage if it should be allowed"
@@ -124,20 +115,10 @@ BY_METHOD: dict[tuple[str, int], Meaning] = {
 }
 """Where the method changes what a status means."""
 
-_BY_REASON = (  # dCache's pools say all in the reason phrase of a 400 (HttpPoolRequestHandler)
-    (" mismatch", Meaning(IntegrityError, "the server did not receive the bytes that were sent")),
-    ("no longer valid", Meaning(ServerTrouble, "the server's own redirect had expired", _LATER)),
-    (" UUID", Meaning(ServerTrouble, "the server does not know its own redirect", _LATER)),
-)
 
-
-def meaning_of(method: str, status: int, reason: str) -> Meaning:
-    """What a failed status comes to."""
-    if status == HTTPStatus.BAD_REQUEST:
-        for phrase, meaning in _BY_REASON:
-            if phrase in reason:
-                return meaning
-    known = BY_METHOD.get((method, status)) or STATUSES.get(status)
+def meaning_of(method: str, status: int, said: str) -> Meaning:
+    """What a failed status comes to; `said`: its reason, and what its body adds."""
+    known = by_saying(method, status, said) or BY_METHOD.get((method, status)) or STATUSES.get(status)
     return known or STATUSES.get(status // 100 * 100) or _TROUBLE
 
 
@@ -146,9 +127,9 @@ def of_response(response: Response, *, secret: str | None = None, at: Origin | N
 
     secret: the token that was sent, in case that the server repeats it.  at: the server, where it is to be named.
     """
-    meaning = meaning_of(response.method, response.status, response.reason)
-    said = f"{response.status} {presentable(response.reason, secret=secret) or _phrase(response.status)}"
     detail = _detail(response, secret)
+    meaning = meaning_of(response.method, response.status, f"{response.reason} {detail}")
+    said = f"{response.status} {presentable(response.reason, secret=secret) or _phrase(response.status)}"
     words = f"{meaning.words}: {said}" + (f", {detail}" if detail and detail not in said else "")
     if at is not None:
         words += f" (said {at})"

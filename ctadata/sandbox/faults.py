@@ -131,7 +131,8 @@ class LateChecksum:
 
 @dataclass(frozen=True)
 class EmptyListing:
-    """PROPFIND shows the directory without what is in it, and calls that a success (dcache.md 1.1)."""
+    """PROPFIND shows the directory without what is in it, and calls that a success (dcache.md 1.1); DELETE, which looks
+    in the same way, tries to delete it alone."""
 
 
 @dataclass(frozen=True)

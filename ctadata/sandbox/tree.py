@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+from ctadata.sandbox.faults import EmptyListing
 from ctadata.sandbox.namespace import Exists, IsDirectory, NamespaceError, NotFound
 from ctadata.sandbox.permissions import within
 from ctadata.sandbox.visit import Denied, Visit
@@ -22,11 +23,13 @@ def mkcol(visit: Visit) -> None:
 
 
 def delete(visit: Visit) -> None:
-    """204; a directory goes with everything in it."""
+    """204; a directory goes with everything in it, as far as the door can list it: what it cannot, it cannot delete."""
     if "#" in visit.exchange.request.target:
         raise Denied(400, reason="Fragment in request URL")
-    visit.node()
+    node = visit.node()
     visit.need("DELETE")
+    if node.children and visit.exchange.fault(EmptyListing):
+        raise Denied(500, f"Internal problem: Directory is not empty: {visit.path}")
     visit.site.namespace.remove(visit.path)
     visit.reply(204)
 

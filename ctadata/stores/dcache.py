@@ -24,4 +24,4 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
         lists_checksums=True,
         redirects=True,
     )
-    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),))
+    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),), hides=True)

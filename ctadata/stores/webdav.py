@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
-from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
 from ctadata.http.client import Client
 from ctadata.http.failures import meaning_of
 from ctadata.http.message import Consumer, Response
+from ctadata.http.sayings import in_state
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_inside, refuse_root
 from ctadata.stores.handover import handed_over
@@ -34,11 +36,13 @@ class Dialect:
 
     properties: XML of the properties that a listing asks for beside the usual four.
     headers:    sent with every PROPFIND.
+    hides:      a collection that cannot be listed looks empty, so that one listing is no proof.
     """
 
     features: Features = field(default_factory=Features)
     properties: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    hides: bool = False
 
 
 class WebDAVStore:
@@ -115,7 +119,17 @@ class WebDAVStore:
     def open(self, path: RemotePath) -> WebDAVReading:
         """A file, to be read; no request is sent before the first `send`."""
         wanted = want_digest() if self.features.digests else None
-        return WebDAVReading(self._client, self._url(path), path, self._size, wanted)
+        explain = functools.partial(self._explained, path)
+        return WebDAVReading(self._client, self._url(path), path, self._size, wanted, explain=explain)
+
+    def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
+        """The failure of a GET as the file's locality explains it."""
+        if not self._dialect.hides or not (isinstance(error, TimedOut) or error.status in (403, 500)):
+            return error
+        try:
+            return in_state(error, self.info(path).locality)
+        except CtadataError:
+            return error
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)
@@ -195,13 +209,18 @@ class WebDAVStore:
         """Delete a file or an empty collection; NotFound, UsageError where it is not empty.
 
         DELETE of a collection takes all that is in it along (RFC 4918 section 9.6.1), so we look first; a file
-        that somebody puts there in between is lost.
+        that somebody puts there in between is lost. Where one listing is no proof, we look twice: what may not be
+        listed, the server does not delete either (it looks itself), and a trouble that passes is not met twice.
         """
         with about(path):
             entry = self.info(path)
-            if entry.is_directory and (not path.parts or any(True for _ in self.list(path))):
+            looks = 2 if self._dialect.hides else 1
+            if entry.is_directory and (not path.parts or any(self._holds_any(path) for _ in range(looks))):
                 raise UsageError("the directory is not empty")
             self._client.send("DELETE", self._url(path, slash=entry.is_directory))
+
+    def _holds_any(self, path: RemotePath) -> bool:
+        return any(True for _ in self.list(path))
 
     def delete_tree(self, path: RemotePath) -> None:
         """Delete a collection with all that lies below it, in one DELETE, or a file; NotFound, UsageError (the root).

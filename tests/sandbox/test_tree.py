@@ -2,6 +2,8 @@
 
 import pytest
 
+from ctadata.sandbox import faults
+
 HOME = "/lst/users/ada"
 
 
@@ -30,6 +32,16 @@ def test_delete_of_a_directory_takes_all_in_it(box, call):
     assert call.door("DELETE", f"{HOME}/a").status == 204
     assert box.files.tree(HOME) == []
     assert [path.name for path in box.ca.parent.iterdir()] == ["ca.pem"]
+
+
+def test_delete_of_a_directory_that_cannot_be_listed_takes_nothing(box, call):
+    """The door's library lists it, sees nothing, and deletes the directory alone, which is not empty."""
+    box.files.put(f"{HOME}/a/b", b"x")
+    rule = box.faults.add("door", "DELETE", f"{HOME}/a", faults.EmptyListing())
+    reply = call.door("DELETE", f"{HOME}/a")
+    rule.remove()
+    assert (reply.status, reply.body[:41]) == (500, b"Internal problem: Directory is not empty:")
+    assert box.files.exists(f"{HOME}/a/b")
 
 
 def test_delete_with_a_fragment_is_refused(box, call):

@@ -10,12 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers and body; `length` is announced where it is not the body's own, None for chunks."""
+    """Status, headers and body; `length` is announced where it is not the body's own, None for chunks.
+
+    reason: the phrase after the status, None for the standard's.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Callable[[], Iterable[bytes]] = b""
     length: int | None = -1
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def _handler(server: OddServer) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             answer = server.next_answer(Asked(self.command, self.path, dict(self.headers.items()), body))
-            self.send_response_only(answer.status)
+            self.send_response_only(answer.status, answer.reason)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             if isinstance(answer.body, bytes):

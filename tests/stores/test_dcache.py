@@ -8,7 +8,7 @@ import pytest
 from stores.clients import Holder, opened
 from stores.suite import Bytes, StoreSuite
 
-from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, NotFound, StorageFull, TemporaryError
+from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, NotFound, StorageFull, TemporaryError, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.http.trust import Limits
@@ -96,6 +96,20 @@ def test_listings_tell_checksum_and_locality(own_box: Sandbox, store: Store) -> 
     assert (found.size, found.mtime, found.locality) == (7, 1e9, "NEARLINE")
     assert found.checksums == {"adler32": "0bcb02fc"}
     assert found == store.info(RemotePath(("lst", "a")))
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_directory_that_only_looks_empty_is_not_deleted(own_box: Sandbox, store: Store, unreadable: bool) -> None:
+    """A door that cannot list says that nothing is there (dcache.md 1.1): once, or for ever to this user."""
+    own_box.files.put("/d/kept", b"content")
+    times = None if unreadable else 1
+    for method in ("PROPFIND", "DELETE") if unreadable else ("PROPFIND",):
+        # the first PROPFIND is about the directory itself
+        own_box.faults.add("door", method, "/d/*", faults.EmptyListing(), times=times)
+    with pytest.raises(UsageError, match="not empty"):
+        store.delete(RemotePath(("d",)))
+    assert own_box.files.read("/d/kept") == b"content"
+    assert ("DELETE" in {seen.method for seen in own_box.seen}) == unreadable
 
 
 def test_a_file_whose_upload_goes_on_has_no_size(own_box: Sandbox, store: Store) -> None:
