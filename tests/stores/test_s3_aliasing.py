@@ -1,0 +1,201 @@
+"""Aliases are made, and found to be there; nothing else loses its name to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from servers.s3_stub import S3Stub, s3_stub
+from stores.s3_connections import Held, connected
+
+from ctadata.errors import AlreadyExists, Forbidden, NotFound, StorageFull, Unsupported, Untrusted, UsageError
+from ctadata.stores.s3_alias import REDIRECT
+from ctadata.stores.s3_aliasing import Aliasing, head_behind
+from ctadata.stores.s3_connection import Connection
+from ctadata.stores.s3_place import Name
+
+
+@dataclass
+class At:
+    """A bucket with a file `sequence/a`, seen through a stub that tells of each request."""
+
+    connection: Connection
+    bucket: str
+    client: Any
+    stub: S3Stub
+    aliasing: Aliasing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aliasing = Aliasing(self.connection)
+        self.put("sequence/a", b"ACGT")
+
+    def put(self, key: str, body: bytes = b"", location: str | None = None) -> None:
+        more = {} if location is None else {"WebsiteRedirectLocation": location}
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **more)
+
+    def make(self, alias: str, primary: str = "sequence/a", **more: bool) -> bool:
+        return self.aliasing.make(Name(self.bucket, alias), Name(self.bucket, primary), **more)
+
+    def location(self, key: str) -> str | None:
+        found = self.client.head_object(Bucket=self.bucket, Key=key)
+        assert found["ContentLength"] == 0
+        return found.get("WebsiteRedirectLocation")
+
+    def behind(self, key: str) -> str:
+        name, answer = head_behind(lambda name: self.connection.send("HEAD", name), Name(self.bucket, key))
+        assert answer.headers.get("Content-Length") == "4"
+        return name.key
+
+
+@pytest.fixture(params=["moto", pytest.param("ceph", marks=pytest.mark.full("rgw"))])
+def at(request: pytest.FixtureRequest, new_at: Callable[[str], At]) -> At:
+    return new_at(request.param)
+
+
+@pytest.fixture
+def new_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], At]]:
+    """An `At` of the server that is named."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def make(server: str) -> At:
+            if server == "moto":
+                moto = request.getfixturevalue("moto_s3")
+                key, region, url, client = Held(moto.key.id, moto.key.secret), moto.region, moto.url, moto.client()
+                bucket = moto.bucket()
+            else:
+                rgw = request.getfixturevalue("rgw")
+                keys = rgw.new_user()
+                key, region, url, client = Held(keys.access, keys.secret), "us-east-1", rgw.http, rgw.client(keys)
+                bucket = f"bucket-{keys.access.lower()}"
+                client.create_bucket(Bucket=bucket)
+            stub = stack.enter_context(s3_stub(url))
+            return At(stack.enter_context(connected(stub.url, key, region=region)), bucket, client, stub)
+
+        yield make
+
+
+@pytest.fixture
+def at_moto(new_at: Callable[[str], At]) -> At:
+    return new_at("moto")
+
+
+@pytest.mark.parametrize("name", ["sequence/b", "sequence/ga4gh:SQ.a_b-c", "100% +&=?#;ü 日本"])
+def test_made_once_and_found_the_next_time(at, name):
+    assert at.make(name)
+    assert at.location(name) == "/sequence/a"
+    puts = len(at.stub.requests("PUT"))
+    assert not at.make(name)
+    assert len(at.stub.requests("PUT")) == puts
+    assert at.behind(name) == "sequence/a"
+
+
+def test_a_primary_of_an_odd_name(at):
+    name = "100% +&=?#;ü 日本"
+    at.put(name, b"ACGT")
+    assert at.make("b", name)
+    assert at.location("b").isascii()
+    assert at.behind("b") == name
+    assert not at.make("b", name)
+
+
+def test_an_alias_of_an_alias_stands_for_the_file(at):
+    at.make("b")
+    at.make("c", "b")
+    assert at.location("c") == "/sequence/a"
+
+
+def test_a_file_never_becomes_one(at):
+    at.put("b", b"mine")
+    at.put("empty")
+    for name in ("b", "empty", "sequence/a"):
+        for replace in (False, True):
+            with pytest.raises((AlreadyExists, UsageError)):
+                at.make(name, replace=replace)
+    assert at.client.get_object(Bucket=at.bucket, Key="b")["Body"].read() == b"mine"
+    assert at.location("empty") is None
+
+
+def test_another_alias_only_when_told_to(at):
+    at.put("other", b"TTTT")
+    at.make("b", "other")
+    with pytest.raises(AlreadyExists, match="an alias of /other"):
+        at.make("b")
+    assert at.location("b") == "/other"
+    assert at.make("b", replace=True)
+    assert at.location("b") == "/sequence/a"
+
+
+def test_what_others_have_written_bare_is_the_same(at_moto):
+    at_moto.put("x y", b"ACGT")
+    at_moto.put("b", b"", "/x y")
+    assert not at_moto.make("b", "x y")
+
+
+def test_no_alias_leads_nowhere_or_to_itself(at_moto):
+    with pytest.raises(NotFound):
+        at_moto.make("b", "missing")
+    at_moto.put("dangling", b"", "/missing")
+    with pytest.raises(NotFound, match="an alias of missing, which does not exist"):
+        at_moto.make("b", "dangling")
+    with pytest.raises(UsageError, match="itself"):
+        at_moto.make("sequence/a")
+    with pytest.raises(UsageError, match="one bucket"):
+        at_moto.aliasing.make(Name("other", "b"), Name(at_moto.bucket, "sequence/a"))
+    at_moto.make("c")
+    with pytest.raises(UsageError, match="itself"):
+        at_moto.make("c", "c")
+    assert at_moto.location("c") == "/sequence/a"
+
+
+def test_circles_and_other_buckets_are_not_followed(at_moto):
+    at_moto.put("b", b"", "/c")
+    at_moto.put("c", b"", "/b")
+    at_moto.put("d", b"", "https://example.org/a")
+    with pytest.raises(Untrusted, match="circle"):
+        at_moto.make("x", "b")
+    with pytest.raises(Untrusted, match="out of its bucket"):
+        at_moto.behind("d")
+    assert not at_moto.stub.requests("PUT")
+
+
+def test_a_file_with_bytes_and_the_header_is_a_file(at_moto):
+    at_moto.put("b", b"ACGT", "/elsewhere")
+    assert at_moto.behind("b") == "b"
+
+
+def test_many_of_one_primary_look_at_it_once(at_moto):
+    for i in range(5):
+        at_moto.make(f"b{i}")
+    assert len(at_moto.stub.requests("HEAD", "/sequence/a")) == 1
+    assert len(at_moto.stub.requests("PUT")) == 5
+
+
+# --- servers without aliases
+
+
+def test_a_server_that_says_so(at_moto):
+    at_moto.stub.answer("PUT", "/new", 501, "NotImplemented")
+    with pytest.raises(Unsupported):
+        at_moto.make("new")
+
+
+def test_a_server_that_forgets_the_header_keeps_no_empty_file(at_moto):
+    at_moto.stub.answer("PUT", "/new", 200)
+    at_moto.stub.answer("HEAD", "/new", 404, times=1)
+    at_moto.stub.answer("HEAD", "/new", 200)  # an object without bytes, and without the header
+    with pytest.raises(Unsupported, match=REDIRECT):
+        at_moto.make("new")
+    assert at_moto.stub.requests("DELETE")[0].target == f"/{at_moto.bucket}/new"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("QuotaExceeded", StorageFull), ("AccessDenied", Forbidden)], ids=["full", "read-only"]
+)
+def test_what_a_server_refuses(at_moto, code, error):
+    at_moto.stub.answer("PUT", "/new", 403, code)
+    with pytest.raises(error):
+        at_moto.make("new")
