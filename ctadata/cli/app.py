@@ -25,10 +25,13 @@ from ctadata.cli.mv import mv
 from ctadata.cli.output import PROGRAM, data
 from ctadata.cli.places import exists, get_home
 from ctadata.cli.put import notice, put
+from ctadata.cli.qualities import label, qos, xattr
+from ctadata.cli.quota import quota
 from ctadata.cli.rm import rm, rmdir
 from ctadata.cli.sandbox import sandbox
 from ctadata.cli.stat import stat
 from ctadata.cli.sync import sync
+from ctadata.cli.tape import locality, release, stage, stage_status
 from ctadata.cli.token import inspect_token
 from ctadata.cli.tree import tree
 from ctadata.cli.verify import verify
@@ -88,6 +91,14 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "mv": mv,
     "rm": rm,
     "rmdir": rmdir,
+    "locality": locality,
+    "stage": stage,
+    "stage-status": stage_status,
+    "release": release,
+    "quota": quota,
+    "qos": qos,
+    "label": label,
+    "xattr": xattr,
     "agent-status": agent_status,
     "stop-agent": stop_agent,
     "get-token": get_token,

@@ -13,6 +13,7 @@ from ctadata.cli.account import Account
 from ctadata.cli.completion import remote
 from ctadata.cli.moving import move
 from ctadata.cli.options import Common
+from ctadata.cli.sites import located
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def get(
             show_default=False,
             help="What to get, from the root of the storage; the last of several is the local target.",
             autocompletion=remote,
+            callback=located,
         ),
     ] = None,
     recursive: selecting.Recursive = False,
@@ -38,6 +40,9 @@ def get(
     null: selecting.Null = False,
     dry_run: selecting.DryRun = False,
     no_clobber: options.NoClobber = False,
+    stage: Annotated[
+        bool, typer.Option("--stage", help="Ask for files on tape, and wait until they are on disk.")
+    ] = False,
     receipt: selecting.Receipt = None,
     retry_failed: selecting.RetryFailed = None,
     json: options.Json = False,
@@ -56,6 +61,7 @@ def get(
       cta-data-direct get 'lst/run_*/*.h5' out        all that match
       cta-data-direct get lst/x/a.fits - | wc -c      into a pipe
       cta-data-direct get --files-from list.txt out   to out/<path> for each line
+      cta-data-direct get -r --stage lst/old/run      files on tape as well
 
     With two or more arguments the last one is always local ('.' for here).
     A file appears under its name when it is whole and verified. Files that are
@@ -69,7 +75,8 @@ def get(
     named, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not named:
         raise selecting.missing("get PATH... [LOCAL]")
-    rules = Rules(no_clobber=no_clobber, filters=Filters.read(include or [], exclude or []), dry_run=dry_run)
+    filters = Filters.read(include or [], exclude or [])
+    rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run, stage=stage)
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
         if paths or files_from:

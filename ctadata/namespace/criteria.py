@@ -58,13 +58,21 @@ def read_size(text: str) -> tuple[int | None, int | None]:
     return (None if sign == "-" else size + (sign == "+"), None if sign == "+" else size - (sign == "-"))
 
 
+def read_span(text: str) -> int:
+    """Seconds of `90s`, `30min`, `12h`, `7d`, `2w` or `1y`; UsageError."""
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is no time span", hint="it looks like 30min, 12h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
 def read_moment(text: str, now: float) -> float:
     """The time that an age (`90s`, `30min`, `12h`, `7d`, `2w`, `1y`) or a date means, in seconds since 1970 UTC.
 
     A date is that of ISO 8601, with or without a time; without a zone it is UTC. UsageError.
     """
-    if match := _AGE.fullmatch(text):
-        return now - int(match[1]) * _SECONDS[match[2]]
+    if _AGE.fullmatch(text):
+        return now - read_span(text)
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

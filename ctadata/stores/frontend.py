@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import ServerTrouble, UsageError
+from ctadata.errors import CtadataError, ServerTrouble, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
@@ -106,7 +106,7 @@ class Frontend:
         """Ask for another quality of service, one of `qualities`; it is changed some time later."""
         self._change(path, {"action": "qos", "target": target})
 
-    def qualities(self) -> list[str]:
+    def qualities(self) -> Sequence[str]:
         """The qualities of service that files can have here."""
         told = self.ask("GET", "/qos-management/qos/file")
         return [str(name) for name in told.get("name") or ()]
@@ -123,14 +123,14 @@ class Frontend:
         """Take extended attributes away."""
         self._change(path, {"action": "rm-xattr", "names": list(names)})
 
-    def quotas(self) -> list[Quota]:
+    def quotas(self) -> Sequence[Quota]:
         """The user's quotas, and those of the groups that the user is in; none where the site has none."""
         return [_quota(told) for kind in ("user", "group") for told in self._quotas_of(kind)]
 
-    def _quotas_of(self, kind: str) -> list[Any]:
+    def _quotas_of(self, kind: str) -> Sequence[Any]:
         try:
-            told = self.ask("GET", f"/quota/{kind}", query={"user": "true"})
-        except ServerTrouble as error:
+            told = self.ask("GET", f"/quota/{kind}", query={"user": "true"}, repeat=False)
+        except CtadataError as error:
             if error.status in (404, 503):  # off here
                 return []
             raise
@@ -161,6 +161,7 @@ class Frontend:
         *,
         query: Mapping[str, str] | None = None,
         payload: Mapping[str, Any] | None = None,
+        repeat: bool = True,
     ) -> Any:
         """One request below `/api/v1`, or to a whole URL; gives the JSON of its answer, None where it has no body."""
         url = target if "://" in target else self._base + target
@@ -178,7 +179,7 @@ class Frontend:
             if len(gathered) > LONGEST:
                 raise ServerTrouble("the answer is too long")
 
-        self._client.send(method, url, headers=headers, body=body, accept=accept)
+        self._client.send(method, url, headers=headers, body=body, accept=accept, repeat=repeat)
         if not gathered:
             return None
         try:

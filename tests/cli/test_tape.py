@@ -1,0 +1,145 @@
+"""Files on tape: seen, asked for, waited for, and never fetched into a hanging request."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def archived(box, place):
+    """`place` with a, b and d/c on tape, and e on disk; gives the paths on tape."""
+    for name in ("a", "b", "d/c", "e"):
+        box.files.put(f"/{place}/{name}", name.encode())
+    names = [f"/{place}/{name}" for name in ("a", "b", "d/c")]
+    for name in names:
+        box.tape.archive(name)
+    box.tape.delay = 0.0
+    box.forget_seen()
+    yield names
+    box.tape.delay = 0.0
+
+
+def gets_at_the_door(box, place):
+    asked = [seen.target for seen in box.seen if (seen.server, seen.method) == ("door", "GET")]
+    return sorted(target for target in asked if place in target)
+
+
+class TestGet:
+    def test_without_stage_nothing_on_tape_is_asked_for(self, at_box, box, place, archived):
+        ended = at_box("get", "-r", place)
+        assert ended.code == 10
+        assert (at_box.cwd / place.rpartition("/")[2] / "e").read_bytes() == b"e"
+        for path in archived:
+            assert f"{path}: it is on tape, and not on disk (get --stage brings it back and waits for it)" in ended.err
+        assert gets_at_the_door(box, place) == [f"/{place}/e"]
+
+    def test_a_dry_run_says_so_too(self, at_box, box, place, archived):
+        assert at_box("get", "-n", f"{place}/a").code == 10
+
+    def test_into_a_pipe(self, at_box, box, place, archived):
+        assert at_box("get", f"{place}/a", "-").code == 10
+        assert gets_at_the_door(box, place) == []
+        assert at_box("get", "--stage", f"{place}/a", "-", check=0).out == "a"
+
+    def test_with_stage_they_are_asked_for_together_and_come(self, at_box, box, place, archived):
+        before = len(box.tape.requests)
+        ended = at_box("get", "-r", "--stage", place, "out", check=0)
+        found = [path.read_bytes() for path in (at_box.cwd / "out").rglob("*") if path.is_file()]
+        assert sorted(found) == [b"a", b"b", b"d/c", b"e"]
+        request = box.tape.requests[before:]
+        assert [sorted(each.files) for each in request] == [sorted(archived)]
+        assert f"3 files are on tape and asked for, as stage request {request[0].id}" in ended.err
+        assert box.files.entry(archived[0]).file_locality == "NEARLINE"  # not needed on disk any more
+
+    def test_what_is_here_already_is_not_brought_back(self, at_box, box, place, archived):
+        at_box("get", "-r", "--stage", place, "out", check=0)
+        before = len(box.tape.requests)
+        at_box("get", "-r", "--stage", place, "out", check=0)
+        assert len(box.tape.requests) == before
+
+    def test_one_that_cannot_be_read_fails_alone(self, at_box, box, place, archived):
+        box.tape.spoil(archived[1], "the robot has dropped it")
+        ended = at_box("get", "-r", "--stage", place, "out", check=10)
+        assert f"{archived[1]}: it does not come from tape: the robot has dropped it" in ended.err
+        assert len([path for path in (at_box.cwd / "out").rglob("*") if path.is_file()]) == 3
+
+    def test_a_tape_interface_elsewhere_gets_no_token(self, at_box, box, place, archived):
+        from ctadata.sandbox import faults
+
+        body = json.dumps({"endpoints": [{"uri": "https://127.0.0.1:1/api/v1/tape", "version": "v1"}]}).encode()
+        rule = box.faults.add("frontend", "GET", "/.well-known/wlcg-tape-rest-api", faults.Status(200, "OK", body))
+        ended = at_box("get", "--stage", f"{place}/a", check=4)
+        assert 'set frontend = "https://127.0.0.1:1" in the profile' in ended.err
+        rule.remove()
+
+
+class TestCommands:
+    def test_where_files_are(self, at_box, place, archived):
+        lines = at_box("locality", "-r", place, check=0).out.splitlines()
+        assert sorted(line.split() for line in lines) == sorted(
+            [["ONLINE", f"{place}/e"], *(["NEARLINE", path.lstrip("/")] for path in archived)]
+        )
+        told = json.loads(at_box("locality", "--json", f"{place}/a", check=0).out)
+        assert (told["path"], told["locality"]) == (f"{place}/a", "NEARLINE")
+
+    def test_ask_look_and_release(self, at_box, box, place, archived):
+        box.tape.delay = 1e6
+        request = at_box("stage", "-r", "--lifetime", "7d", place, check=0).out.strip()
+        ended = at_box("stage-status", request, check=10)
+        assert sorted(line.split()[0] for line in ended.out.splitlines()) == ["STARTED"] * 3
+        assert at_box("release", request, check=0).err == "cta-data-direct: 0 released, 3 cancelled\n"
+        assert at_box("stage-status", "--json", request, check=6).out.count('"CANCELLED"') == 3
+
+    def test_when_all_are_there(self, at_box, box, place, archived):
+        request = json.loads(at_box("stage", "--json", f"{place}/a", check=0).out)["request"]
+        assert at_box("stage-status", request, check=0).out == f"COMPLETED   {place}/a\n"
+        assert at_box("release", request, check=0).err == "cta-data-direct: 1 released, 0 cancelled\n"
+
+    def test_nothing_to_ask_for(self, at_box, box, place, archived):
+        before = len(box.tape.requests)
+        assert "nothing of it is on tape" in at_box("stage", f"{place}/e", check=0).err
+        assert len(box.tape.requests) == before
+
+    @pytest.mark.parametrize("request_id", ["no-such-request", "../../user"])
+    def test_no_such_request(self, at_box, request_id):
+        assert "no such stage request" in at_box("stage-status", request_id, check=3).err
+
+
+class TestKeptBesideTheBytes:
+    def test_quality_of_service(self, at_box, box, place, archived):
+        assert at_box("qos", f"{place}/e", check=0).out == "disk\n"
+        at_box("qos", f"{place}/e", "tape", check=0)
+        assert at_box("qos", f"{place}/e", check=0).out == "tape\n"
+        assert "there are disk, tape, disk+tape, volatile" in at_box("qos", f"{place}/e", "gold", check=2).err
+
+    def test_labels(self, at_box, place, archived):
+        at_box("label", "--add", "good", "--add", "new", f"{place}/e", check=0)
+        assert at_box("label", f"{place}/e", check=0).out == "good\nnew\n"
+        at_box("label", "--remove", "new", f"{place}/e", check=0)
+        assert json.loads(at_box("label", "--json", f"{place}/e", check=0).out)["labels"] == ["good"]
+
+    def test_extended_attributes(self, at_box, place, archived):
+        at_box("xattr", f"{place}/e", "run=7", "telescope=LST-1", check=0)
+        assert at_box("xattr", f"{place}/e", check=0).out == "run=7\ntelescope=LST-1\n"
+        at_box("xattr", "--remove", "run", f"{place}/e", check=0)
+        assert json.loads(at_box("xattr", "--json", f"{place}/e", check=0).out)["attributes"] == {"telescope": "LST-1"}
+        assert "NAME=VALUE" in at_box("xattr", f"{place}/e", "run", check=2).err
+
+    def test_no_such_file(self, at_box, place):
+        assert at_box("qos", f"{place}/none").code == 3
+
+    def test_quota_where_there_is_none(self, at_box):
+        assert "no quotas" in at_box("quota", check=0).err
+
+    def test_quota(self, at_box, box, place, archived):
+        from ctadata.sandbox import faults
+
+        body = json.dumps([{"id": 7, "type": "USER", "replica": 10, "replicaLimit": 100, "custodial": 0}]).encode()
+        box.faults.add("frontend", "GET", "/api/v1/quota/user", faults.Status(200, "OK", body), times=1)
+        assert at_box("quota", check=0).out == "user   7        replica    10 of 100\n"
+
+    def test_a_profile_without_a_frontend_says_what_to_set(self, cli):
+        ended = cli("quota", env={"CTADATA_DOOR": "https://localhost:1", "CTADATA_ISSUER": ""}, check=2)
+        assert 'set frontend = "https://host:3880"' in ended.err
