@@ -1,1 +1,82 @@
-"""Files on CTA storage."""
+"""Files on CTA storage: the functions of the JupyterHub platform; `ctadata.direct` goes straight to the storage.
+
+::
+
+    import ctadata
+
+    for path in ctadata.list_dir("cta/DL1"):
+        if path.endswith(".h5"):
+            print(ctadata.fetch_and_save_file(path), "bytes")
+    ctadata.upload_file("latest.txt", "results/")      # below your home: results/latest.txt
+
+On the platform nothing has to be set; elsewhere CTADS_URL and JUPYTERHUB_API_TOKEN are read at each call. Nothing is
+imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ctadata import api, direct
+    from ctadata.direct.login import start_agent_daemon
+    from ctadata.errors import PartialFailure
+    from ctadata.service.client import APIClient
+    from ctadata.service.functions import (
+        certificate_status,
+        fetch_and_save_file,
+        fetch_and_save_file_or_dir,
+        list_dir,
+        upload_certificate,
+        upload_dir,
+        upload_file,
+        upload_personal_certificate,
+        upload_shared_certificate,
+        webdav4_client,
+    )
+
+    __version__: str
+
+__all__ = [
+    "APIClient",
+    "PartialFailure",
+    "api",
+    "certificate_status",
+    "direct",
+    "fetch_and_save_file",
+    "fetch_and_save_file_or_dir",
+    "list_dir",
+    "start_agent_daemon",
+    "upload_certificate",
+    "upload_dir",
+    "upload_file",
+    "upload_personal_certificate",
+    "upload_shared_certificate",
+    "webdav4_client",
+]
+
+_ELSEWHERE = {
+    "APIClient": "ctadata.service.client",
+    "PartialFailure": "ctadata.errors",
+    "start_agent_daemon": "ctadata.direct.login",
+}
+_MODULES = {"api", "direct"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when they are first asked for (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ctadata")
+    if name not in __all__:
+        raise AttributeError(f"module 'ctadata' has no attribute {name!r}")
+    if name in _MODULES:
+        return import_module(f"ctadata.{name}")
+    return getattr(import_module(_ELSEWHERE.get(name, "ctadata.service.functions")), name)
+
+
+def __dir__() -> list[str]:
+    """What completion offers."""
+    return [*__all__, "__version__"]

@@ -18,19 +18,22 @@ import sys
 from ctadata.direct.api import (
     APIClient,
     Listed,
+    Listing,
     Upload,
     fetch_and_save_file,
     fetch_and_save_file_or_dir,
     list_dir,
     upload_dir,
     upload_file,
+    webdav4_client,
 )
-from ctadata.direct.login import agent_status, login
+from ctadata.direct.login import agent_status, login, start_agent_daemon
 from ctadata.errors import PartialFailure
 
 __all__ = [
     "APIClient",
     "Listed",
+    "Listing",
     "PartialFailure",
     "Upload",
     "agent_status",
@@ -39,8 +42,10 @@ __all__ = [
     "fetch_and_save_file_or_dir",
     "list_dir",
     "login",
+    "start_agent_daemon",
     "upload_dir",
     "upload_file",
+    "webdav4_client",
 ]
 
 direct = sys.modules[__name__]

@@ -5,34 +5,47 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ctadata.config.builtin import DEVELOPMENT
+
 if TYPE_CHECKING:
     from ctadata.agent.status import Status
+    from ctadata.config.profile import Profile
     from ctadata.tokens.device import DeviceLogin
 
 
-def login(*, secret: str | None = None) -> Status:
+def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
     """Log in where that is needed, and have the agent keep the login fresh; gives what `agent_status` does.
 
     Shows what to open in a browser, in the notebook or on stderr, and waits until you have approved it; interrupt it
     as anything else. The agent is a process of its own: this one is neither forked nor ended, and may end any time.
-    secret: the client's, where the site needs one and no file or variable has it.
+    secret: the client's, where the site needs one and no file or variable has it.   dev_instance: the development site.
     Raises LoginNeeded (denied, or too late), ConfigError, TemporaryError, LocalError (all of `ctadata.errors`).
     """
     from ctadata.agent import control
-    from ctadata.config.resolve import resolve
 
-    return control.start(control.remembered(resolve(None).profile), secret=secret, show=_show)
+    return control.start(_profile(dev_instance), secret=secret, show=_show)
 
 
-def agent_status() -> Status:
+def start_agent_daemon() -> Status:
+    """As `login`, which is the better name."""
+    return login()
+
+
+def agent_status(*, dev_instance: bool = False) -> Status:
     """How agent and login are: `running`, `user`, `expires_at`, `login_needed`, `last_error` and more.
 
     Never asks the network.
     """
     from ctadata.agent import control
+
+    return control.status(_profile(dev_instance))
+
+
+def _profile(dev_instance: bool) -> Profile:
+    from ctadata.agent import control
     from ctadata.config.resolve import resolve
 
-    return control.status(control.remembered(resolve(None).profile))
+    return control.remembered(resolve(DEVELOPMENT if dev_instance else None).profile)
 
 
 def _show(login: DeviceLogin) -> None:

@@ -151,7 +151,7 @@ def test_nothing_is_printed(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> 
 def test_the_module_is_found_under_its_own_name() -> None:
     assert direct.direct is direct
     assert direct.direct.upload_file is direct.upload_file
-    assert api.APIClient.list_dir is direct.list_dir
+    assert api.APIClient is direct.APIClient
 
 
 def test_signatures_are_real_and_documented() -> None:

@@ -1,0 +1,155 @@
+"""APIClient: the storage for one caller, as scripts written for 0.6 and 0.7 use it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctadata.config.builtin import DEVELOPMENT
+from ctadata.errors import ConfigError
+from ctadata.listed import Listed, Listing
+from ctadata.transfer.collecting import Progress, Upload, collecting, raise_failures
+from ctadata.transfer.plan import Rules
+
+if TYPE_CHECKING:
+    from webdav4.client import Client as WebDAV4Client
+
+    from ctadata.agent.status import Status
+    from ctadata.config.resolve import Resolved
+    from ctadata.session import Session
+
+PathText = str | os.PathLike[str]
+
+
+class APIClient:
+    """The storage for one caller.
+
+    dev_instance: the development site, as the profile `cscs-dev`; else `CTADATA_PROFILE` says.
+    secret: the client's, for a login; token: what is sent. Both may be assigned.
+    """
+
+    def __init__(self, dev_instance: bool = False) -> None:
+        """Nothing is read or asked."""
+        self.dev_instance = dev_instance
+        self._token: str | None = None
+        self._secret: str | None = None
+
+    @property
+    def token(self) -> str:
+        """The token that was assigned, else the agent's, as the commands find it; LoginNeeded."""
+        with self._session() as session:
+            return session.tokens.bearer() or ""
+
+    @token.setter
+    def token(self, token: str) -> None:
+        self._token = token
+
+    @property
+    def secret(self) -> str:
+        """The client's secret that was assigned; ConfigError where none was. It is never read back from disk."""
+        if self._secret is None:
+            raise ConfigError("no secret of the client was given", hint="most sites need none")
+        return self._secret
+
+    @secret.setter
+    def secret(self, secret: str) -> None:
+        self._secret = secret
+
+    def list_dir(self, path: PathText, recursive: bool = False, n_threads: int | None = None) -> Listing:
+        """The paths in a directory; with `recursive`, in all below it as well."""
+        with self._session() as session:
+            entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
+            return Listing(Listed.of(entry) for entry in entries)
+
+    def fetch_and_save_file(
+        self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None
+    ) -> int:
+        """Download one file; its size in bytes."""
+        return self.fetch_and_save_file_or_dir(path, save_to_fn=save_to_fn, progress=progress)
+
+    def fetch_and_save_file_or_dir(
+        self,
+        path: PathText,
+        recursive: bool = False,
+        *,
+        save_to_fn: PathText | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Download a file, or with `recursive` a directory; the bytes of all files."""
+        with self._session() as session, collecting(progress) as collected:
+            local = None if save_to_fn is None else os.fspath(save_to_fn)
+            summary = session.get([os.fspath(path)], local, recursive=recursive, reporter=collected)
+        raise_failures(summary, collected.sizes, one=not recursive)
+        return sum(collected.sizes)
+
+    def upload_file(
+        self, local_fn: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
+    ) -> Upload:
+        """Upload one file."""
+        with self._session() as session, collecting(progress) as collected:
+            rules = Rules(no_clobber=no_clobber)
+            summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
+        raise_failures(summary, collected.uploads, one=True)
+        return collected.uploads[0]
+
+    def upload_dir(
+        self, local_dir: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
+    ) -> list[Upload]:
+        """Upload the contents of a local directory."""
+        contents = os.path.join(os.fspath(local_dir), "")  # noqa: PTH118  (the slash at the end says: the contents)
+        if not Path(contents).is_dir():
+            raise NotADirectoryError(f"not a directory: {local_dir}")
+        with self._session() as session, collecting(progress) as collected:
+            rules = Rules(no_clobber=no_clobber)
+            summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
+        raise_failures(summary, collected.uploads, one=False)
+        return collected.uploads
+
+    def webdav4_client(self) -> WebDAV4Client:
+        """A client of the library webdav4 at the storage; the token is looked up at each request."""
+        from ctadata.http.dav4 import webdav4_client
+        from ctadata.paths import RemotePath
+        from ctadata.tokens.sources import Sources
+
+        resolved = self._resolved()
+        profile = resolved.profile
+        tokens = Sources(profile, only_profile=resolved.explicit, env=self._env())
+        root = RemotePath.parse(profile.root).encoded.rstrip("/")
+        return webdav4_client(profile.door + root, tokens.bearer, ca=profile.ca)
+
+    def start_agent_daemon(self) -> Status:
+        """Log in where that is needed, and have the agent keep the login fresh; `ctadata.direct.login` does it too."""
+        from ctadata.direct.login import login
+
+        return login(secret=self._secret, dev_instance=self.dev_instance)
+
+    init_agent = start_agent_daemon
+
+    def stop_agent(self) -> bool:
+        """End the agent; whether there was one."""
+        from ctadata.agent import control
+
+        return control.stop(self._resolved().profile)
+
+    request_stop_agent = stop_agent
+
+    def print_token(self) -> None:
+        """Print the token."""
+        print(self.token)  # noqa: T201
+
+    def _resolved(self) -> Resolved:
+        from ctadata.config.resolve import resolve
+
+        resolved = resolve(DEVELOPMENT if self.dev_instance else None)
+        return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
+
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, **({} if self._token is None else {"BEARER_TOKEN": self._token})}
+
+    def _session(self) -> Session:
+        from ctadata.session import Session
+
+        return Session.open(self._resolved(), stop=threading.Event(), env=self._env())

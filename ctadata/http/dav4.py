@@ -1,0 +1,84 @@
+"""A client of the library webdav4, ready to use: our CA certificates, our token, our rules about where it goes."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+from webdav4.client import Client
+
+from ctadata.errors import CtadataError, LoginNeeded, Untrusted, UsageError
+from ctadata.http.message import Origin
+from ctadata.http.trust import choose_trust
+
+Explain = Callable[[httpx.Response], CtadataError | None]
+"""The error that an answer is, in words of ours; None leaves it to webdav4."""
+
+_PATIENCE = httpx.Timeout(200.0, connect=15.0)  # a dCache door may take 180 s to answer
+
+
+def webdav4_client(
+    url: str,
+    token: Callable[[], str | None],
+    *,
+    ca: Path | None = None,
+    twice: bool = False,
+    explain: Explain = lambda _: None,
+) -> Client:
+    """A client whose root is `url`; its `uploadFile` is `upload_file`, as older notebooks say.
+
+    token: asked at every request, so that it is always fresh; it goes to the origin of `url` alone, and a redirect
+    elsewhere is followed without it, never from https to http.   ca: as in the profile.
+    twice: paths are encoded twice, for the platform's service.
+    """
+    home = Origin.of(url)
+
+    def authorize(request: httpx.Request) -> httpx.Request:
+        _refuse_dots(request.url)
+        if twice:
+            request.url = request.url.copy_with(raw_path=request.url.raw_path.replace(b"%", b"%25"))
+        secret = token() if Origin.of(str(request.url)) == home else None
+        if secret:
+            request.headers["Authorization"] = f"Bearer {secret}"
+        return request
+
+    def judge(response: httpx.Response) -> None:
+        error = explain(response)
+        if error is None and response.status_code == 401:
+            error = LoginNeeded("the server does not accept the login", hint="log in again", status=401)
+        if error is None and response.has_redirect_location:
+            error = _downgrade(response)
+        if error is not None:
+            raise error
+
+    client = Client(
+        url,
+        auth=authorize,
+        verify=_context(ca),
+        timeout=_PATIENCE,
+        event_hooks={"response": [judge]},
+        trust_env=not home.is_loopback,  # a proxy of the environment is not between us and ourselves
+    )
+    client.uploadFile = client.upload_file
+    return client
+
+
+def _refuse_dots(url: httpx.URL) -> None:
+    if ".." in url.path.split("/"):
+        raise UsageError("'..' cannot be a name in a remote path", path=url.path)
+
+
+def _downgrade(response: httpx.Response) -> Untrusted | None:
+    target = response.url.join(response.headers["Location"])
+    if response.url.scheme == "https" and target.scheme != "https":
+        return Untrusted(f"a redirect from https to unprotected http: to {target.host}")
+    return None
+
+
+def _context(ca: Path | None) -> ssl.SSLContext:
+    trust = choose_trust(ca)
+    return ssl.create_default_context(
+        cafile=str(trust.file) if trust.file else None, capath=str(trust.directory) if trust.directory else None
+    )

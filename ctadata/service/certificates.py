@@ -1,0 +1,125 @@
+"""The certificates that the download service opens the storage with: looked at, sent, and asked about.
+
+What is sent holds a private key: over https alone, never along a redirect, never logged.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ctadata.errors import CtadataError, Forbidden, LoginNeeded, NotFound, ServerTrouble, Untrusted, UsageError
+from ctadata.http.message import Origin
+from ctadata.http.redaction import presentable
+from ctadata.http.rest import Answer, Rest
+from ctadata.paths import RemotePath, printable
+from ctadata.service.opening import open_store
+from ctadata.service.pem import read_pem
+from ctadata.service.place import Place
+from ctadata.stores.service_words import KEYS, token_page
+
+USUAL_KEY = "cta"
+
+
+def allowed_keys() -> tuple[str, ...]:
+    """The names that a certificate may be kept under: CTACS_ALLOWED_CERT_KEYS, else all that are known."""
+    named = [key.strip() for key in os.environ.get("CTACS_ALLOWED_CERT_KEYS", "").split(",")]
+    return tuple(key for key in named if key) or ("cta", "lst", "arc")
+
+
+def usual_key() -> str:
+    """The first of CTACS_ALLOWED_CERT_KEYS, else `cta`."""
+    return allowed_keys()[0] if os.environ.get("CTACS_ALLOWED_CERT_KEYS") else USUAL_KEY
+
+
+def send_personal(place: Place, file: Path, key: str, user: str | None = None) -> dict[str, str]:
+    """Have the service keep a certificate of ours under a key; `message`, `validity` and `certificate_key`.
+
+    user: whose it is, where an admin sends it.
+    Raises OSError (the file), UsageError (the key, the certificate), LoginNeeded, Forbidden (refused).
+    """
+    if key not in allowed_keys():
+        raise UsageError(f"{printable(key)!r} is no key of a certificate", hint=f"one of {', '.join(allowed_keys())}")
+    payload = {"certificate": read_pem(file).text, "certificate_key": key, "user": user}
+    said = _post(place, "certificate", payload, hint=f"does the service know the key {key!r}?")
+    validity = said.get("validity")
+    if not isinstance(validity, str):  # a refusal comes as a list, with the status of a success
+        words = validity[0] if isinstance(validity, list) and validity else "it does not say why"
+        raise Forbidden(f"the service has not taken the certificate: {presentable(str(words))}", path=str(file))
+    return {"message": str(said.get("message", "")), "validity": validity, "certificate_key": key}
+
+
+def send_shared(place: Place, file: Path) -> dict[str, Any]:
+    """Have the service use a certificate for all who have none; for admins of the hub. Errors as `send_personal`."""
+    payload = {"certificate": read_pem(file).text}
+    said = _post(place, "main-certificate", payload, hint="")
+    if said.get("certificateUploaded") is not True:
+        raise Forbidden("the service does not say that it has taken the certificate", path=str(file))
+    return {"message": str(said.get("message", "")), "certificateUploaded": True}
+
+
+def status(place: Place) -> dict[str, Any]:
+    """What is known: `service` and `shared`, in the service's own words; `keys`, what each opens, in ours."""
+    words = {name: _words_of(place, path) for name, path in _HEALTH.items()}
+    return {**words, "keys": {key: _key_status(place, key) for key in KEYS}}
+
+
+_HEALTH = {"service": "health", "shared": "shared-certificate-status"}
+GOOD = "good: the storage opens with it"
+
+
+def _words_of(place: Place, path: str) -> str:
+    try:
+        answer = Rest().get(f"{place.certificateservice}/{path}")
+    except CtadataError as error:
+        return str(error)
+    text = answer.text.strip()
+    return presentable(text.splitlines()[0]) if text and "<" not in text else f"{answer.status} {answer.reason}"
+
+
+def _key_status(place: Place, key: str) -> str:
+    """Whether the download service can open something with it; `arc` opens all that has no key of its own."""
+    store = open_store(place)
+    try:
+        store.info(RemotePath(() if key == "arc" else (key,)))
+    except (LoginNeeded, Untrusted):
+        raise
+    except NotFound:
+        return GOOD
+    except CtadataError as error:
+        return error.what
+    finally:
+        store.close()
+    return GOOD
+
+
+def _post(place: Place, name: str, payload: dict[str, Any], *, hint: str) -> dict[str, Any]:
+    service = place.certificateservice
+    rest = Rest(trusted={Origin.of(service)})
+    answer = rest.post_json(f"{service}/{name}", payload, token=place.token(service).text)
+    _check(answer, service, hint)
+    if not isinstance(answer.json, dict):
+        raise ServerTrouble(f"the certificate service's answer is not understood: {answer.status} {answer.reason}")
+    return answer.json
+
+
+def _check(answer: Answer, service: str, hint: str) -> None:
+    """The error of an answer that is no success; a redirect is one: what was sent goes nowhere else."""
+    if 300 <= answer.status < 400:
+        raise LoginNeeded(
+            f"not logged in: {Origin.of(service)} redirects, and the certificate is not sent along",
+            hint=f"the token of JUPYTERHUB_API_TOKEN is no good there; {token_page(service)} gives new ones",
+            status=answer.status,
+        )
+    if answer.status == 401 and "access denied" in answer.text:
+        raise Forbidden("the shared certificate is for admins of the hub to change", status=401)
+    try:
+        answer.raise_for_status()
+    except CtadataError as error:
+        if answer.status == 400:
+            raise Forbidden(
+                f"the service has not taken the certificate: {presentable(answer.text.strip()[:300])}", status=400
+            ) from None
+        error.hint = hint or error.hint
+        raise

@@ -1,0 +1,81 @@
+"""The library webdav4 at the service's `/webdav`: where it may write, and what its refusals mean, in words of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from ctadata.errors import CtadataError, Forbidden
+from ctadata.http.message import Headers, Response
+from ctadata.paths import RemotePath, printable
+from ctadata.service.opening import open_store
+from ctadata.service.place import PathText, Place
+from ctadata.stores.service_words import not_logged_in
+
+if TYPE_CHECKING:
+    import httpx
+    from webdav4.client import Client
+
+_REDIRECTS = range(300, 400)
+
+
+def webdav4_client(place: Place) -> Client:
+    """A client of webdav4; the token is read at each request. LoginNeeded where there is none."""
+    from ctadata.http import dav4
+
+    place.token()
+    address = f"{place.downloadservice}/webdav"
+
+    def explain(response: httpx.Response) -> CtadataError | None:
+        if response.status_code in _REDIRECTS:
+            said = Headers(response.headers.items())
+            answer = Response(response.request.method, str(response.url), response.status_code, "", said)
+            return not_logged_in(answer, place.downloadservice)
+        if response.status_code == 403 and response.request.method in ("PUT", "MKCOL", "PROPPATCH"):
+            path = unquote(unquote(str(response.url).removeprefix(address))).strip("/")
+            return _not_below_home(place, path, response.reason_phrase)
+        return None
+
+    client = dav4.webdav4_client(address, lambda: place.token().text, twice=True, explain=explain)
+    _make_parents_first(client, place)
+    return client
+
+
+def _make_parents_first(client: Client, place: Place) -> None:
+    """Uploads make the directories above them, as the functions do; dCache's door would, others would not."""
+    plain = client.upload_file
+
+    def upload_file(
+        from_path: PathText,
+        to_path: str,
+        overwrite: bool = False,
+        chunk_size: int | None = None,
+        callback: Callable[[int], object] | None = None,
+    ) -> None:
+        """Upload a file from a local path to a remote one below your home; directories above it are made."""
+        target = RemotePath.parse(to_path)
+        store = open_store(place)
+        try:
+            if store.home.parts == target.parts[: len(store.home.parts)] and target != store.home:
+                store.mkdir(target.parent)
+        finally:
+            store.close()
+        plain(from_path, to_path, overwrite=overwrite, chunk_size=chunk_size, callback=callback)
+
+    client.upload_file = client.uploadFile = upload_file
+
+
+def _not_below_home(place: Place, path: str, said: str) -> Forbidden:
+    store = open_store(place)
+    try:
+        home = str(store.home).removeprefix("/")
+    except CtadataError as error:
+        return Forbidden(f"you may write below your home alone: {printable(said)}", hint=str(error), path=path)
+    finally:
+        store.close()
+    if path == home or path.startswith(f"{home}/"):
+        return Forbidden(f"not allowed: 403 {printable(said)}", path=path, status=403)
+    return Forbidden(
+        "you may write below your home alone", hint=f"write {home}/{path}", path=printable(path), status=403
+    )

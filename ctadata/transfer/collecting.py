@@ -1,0 +1,76 @@
+"""What was done, collected for the return value of a function."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypedDict
+
+from ctadata.errors import PartialFailure
+from ctadata.transfer.report import Outcome, Reporter, Silent, Summary
+
+Progress = AbstractContextManager[Reporter]
+"""Who is told meanwhile, inside its block."""
+
+_STATUS = {"done": "uploaded", "skipped": "unchanged", "kept": "kept"}
+
+
+class Upload(TypedDict):
+    """What an upload gives back.
+
+    path: where the file is, from the root, without a slash in front.
+    status: `uploaded`; `unchanged`, where an equal file was there; `kept`, where `no_clobber` kept another one.
+    total_written: bytes of the file.
+    """
+
+    path: str
+    status: str
+    total_written: int
+
+
+class Collected:
+    """A reporter that keeps what was done, and hands everything on to another."""
+
+    def __init__(self, inner: Reporter) -> None:
+        """Nothing has been done."""
+        self.outcomes: list[Outcome] = []
+        self.planned = inner.planned
+        self.moved = inner.moved
+        self._inner = inner
+        self._lock = threading.Lock()
+
+    def ended(self, outcome: Outcome) -> None:
+        """Keep it, unless it failed or could not be copied at all."""
+        self._inner.ended(outcome)
+        if outcome.state in _STATUS:
+            with self._lock:
+                self.outcomes.append(outcome)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each file."""
+        return [outcome.size for outcome in self.outcomes]
+
+    @property
+    def uploads(self) -> list[Upload]:
+        """What the upload functions give back."""
+        return [
+            Upload(path=str(o.remote).removeprefix("/"), status=_STATUS[o.state], total_written=o.size)
+            for o in self.outcomes
+        ]
+
+
+@contextmanager
+def collecting(progress: Progress | None) -> Iterator[Collected]:
+    """Collect what is done in the block; `progress` is told too."""
+    with nullcontext(Silent()) if progress is None else progress as reporter:
+        yield Collected(reporter)
+
+
+def raise_failures(summary: Summary, done: Sequence[int] | Sequence[Upload], *, one: bool) -> None:
+    """Raise the error of a call about `one` file, PartialFailure of a call about many; nothing where all went well."""
+    if one and summary.errors:
+        raise summary.errors[0]
+    if summary.errors:
+        raise PartialFailure(summary.errors, done)
