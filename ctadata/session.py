@@ -29,7 +29,10 @@ from ctadata.stores.base import Store
 from ctadata.stores.frontend import Frontend
 from ctadata.stores.home import home_of
 from ctadata.stores.opening import open_frontend, open_store, open_tape, trusted_origins
+from ctadata.stores.s3_opening import open_s3
+from ctadata.stores.s3_place import path_of_s3
 from ctadata.stores.tape import TapeLibrary
+from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import naming
@@ -52,7 +55,7 @@ class Session:
         self,
         profile: Profile,
         store: Store,
-        tokens: Sources | HubToken,
+        tokens: Sources | HubToken | AccessKeys,
         stop: threading.Event,
         home: Callable[[], RemotePath] | None = None,
         client: Client | None = None,
@@ -85,6 +88,11 @@ class Session:
         Raises ConfigError (the profile cannot be used).
         """
         profile, stop = resolved.profile, stop or threading.Event()
+        pinned = resolved.values["jobs"].origin == COMMAND_LINE
+        if profile.kind == "s3":
+            keys = AccessKeys(profile, explicit=token_file, env=env)
+            home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
+            return cls(profile, open_s3(profile, keys, stop=stop, pinned=pinned), keys, stop, home=lambda: home)
         tokens = Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env)
         trusted = trusted_origins(profile)
         client = Client(
@@ -93,7 +101,7 @@ class Session:
             ca=profile.ca,
             http_pools=profile.http_pools,
             jobs=profile.jobs,
-            pinned=resolved.values["jobs"].origin == COMMAND_LINE,
+            pinned=pinned,
             stop=stop,
         )
         return cls(profile, open_store(profile, client), tokens, stop, client=client)
@@ -126,6 +134,8 @@ class Session:
 
         make: the home is made where it is missing.
         """
+        if text.startswith("s3://"):
+            return path_of_s3(self.profile, text)
         spelling = Spelling.read(text)
         if spelling.anchor is Anchor.HOME or (spelling.anchor is Anchor.OPEN and from_home):
             return self._home(make=make).below(spelling.path.parts)

@@ -11,6 +11,7 @@ from ctadata.cli import options, selecting
 from ctadata.cli.completion import remote
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.output import data, data_json, data_raw, rfc3339, stdout_is_terminal
+from ctadata.cli.sites import located
 from ctadata.cli.stopping import stopping
 from ctadata.progress import amounts
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def list_(
     ctx: typer.Context,
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="From the root of the storage.", autocompletion=remote)
+        str,
+        typer.Argument(metavar="PATH", help="From the root of the storage.", autocompletion=remote, callback=located),
     ] = "/",
     long: Annotated[
         bool, typer.Option("-l", "--long", help="Kind, size, time, locality and checksum as well.")

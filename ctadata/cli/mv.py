@@ -10,6 +10,7 @@ from ctadata.cli import options, selecting, visiting
 from ctadata.cli.completion import remote
 from ctadata.cli.list import short_line
 from ctadata.cli.output import data, say
+from ctadata.cli.sites import located
 
 if TYPE_CHECKING:
     from ctadata.namespace.renaming import Renaming
@@ -24,6 +25,7 @@ def mv(
             show_default=False,
             help="From the root of the storage; the last one is the new name, or the directory to move into.",
             autocompletion=remote,
+            callback=located,
         ),
     ] = None,
     force: Annotated[

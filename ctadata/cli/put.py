@@ -12,6 +12,7 @@ from ctadata.cli.account import Account
 from ctadata.cli.completion import target
 from ctadata.cli.get import again
 from ctadata.cli.moving import move
+from ctadata.cli.sites import located_last
 from ctadata.config.builtin import BUILT_IN, DEFAULT
 from ctadata.errors import ConfigError, UsageError
 
@@ -25,6 +26,7 @@ def put(
             show_default=False,
             help="What to put; the last is where to, from your home on the storage.",
             autocompletion=target,
+            callback=located_last,
         ),
     ] = None,
     recursive: selecting.Recursive = False,

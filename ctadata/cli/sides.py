@@ -1,7 +1,8 @@
 """The two sides of a sync: which is on the storage, and where there.
 
-`profile:path`, `:path` (the profile in use), `home:path` (your home there) and a URL of the profile's door are on the
-storage; all else is local, also what has a slash before its first colon (`./a:b`). Paths start from the root.
+`profile:path`, `:path` (the profile in use), `home:path` (your home there), `s3://bucket/key` and a URL of the
+profile's door are on the storage; all else is local, also `a:b` where no profile is called `a`, and `./a:b` always.
+Paths start from the root.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ctadata.cli.options import Common
+from ctadata.cli.sites import choose, split
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,12 +37,12 @@ def remote_side(text: str) -> Remote | None:
     """What is on the storage; None for what is local."""
     if text.startswith(("https://", "http://")):
         return Remote(text, url=True)
-    before, colon, path = text.partition(":")
-    if not colon or "/" in before:
-        return None
-    if before == "home":
+    if text.startswith(("home:", "s3://")):
         return Remote(text)
-    return Remote(path, before or None)
+    if text.startswith(":"):
+        return Remote(text[1:])
+    profile, path = split(text)
+    return Remote(path, profile) if profile else None
 
 
 def sides(common: Common, source: str, target: str) -> tuple[Remote | None, Remote | None]:
@@ -51,10 +53,7 @@ def sides(common: Common, source: str, target: str) -> tuple[Remote | None, Remo
         raise UsageError("both sides are local", hint="the one on the storage is written :path or profile:path")
     if from_there and to_there:
         raise UsageError("both sides are on a storage, and one has to be local", hint="write ./name where it is local")
-    if there.profile is not None:
-        if common.profile not in (None, there.profile):
-            raise UsageError(f"two profiles are named, {common.profile} and {there.profile}")
-        common.profile = there.profile
+    choose(common, there.profile)
     return from_there, to_there
 
 

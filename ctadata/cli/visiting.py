@@ -15,6 +15,7 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.completion import remote
 from ctadata.cli.output import say
+from ctadata.cli.sites import located
 from ctadata.cli.stopping import stopping
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped, UsageError
 
@@ -31,6 +32,7 @@ Paths = Annotated[
         show_default=False,
         help="From the root of the storage; patterns in quotes.",
         autocompletion=remote,
+        callback=located,
     ),
 ]
 Depth = Annotated[

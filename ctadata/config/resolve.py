@@ -93,6 +93,12 @@ def resolve(
     )
 
 
+def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The names of all profiles; ConfigError where the file of settings cannot be read."""
+    named = Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None
+    return tuple(dict.fromkeys([*BUILT_IN, *load(named).profiles]))
+
+
 def _choose(name: str | None, env: Mapping[str, str], settings: Settings) -> Value:
     if name is not None:
         return Value(name, COMMAND_LINE)

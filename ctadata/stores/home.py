@@ -10,12 +10,15 @@ from ctadata.errors import ConfigError, NotFound
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.opening import trusted_origins
+from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
 from ctadata.tokens.person import home_user
 from ctadata.tokens.sources import Sources
 
 
-def home_of(profile: Profile, store: Store, tokens: Sources | HubToken, *, make: bool = True) -> RemotePath:
+def home_of(
+    profile: Profile, store: Store, tokens: Sources | HubToken | AccessKeys, *, make: bool = True
+) -> RemotePath:
     """The home collection of whoever the token is; errors as `find_home`."""
 
     def ask(url: str) -> Any:

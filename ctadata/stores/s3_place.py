@@ -91,3 +91,15 @@ def _quoted(text: str) -> str:
         return quote(text, safe="/~", errors="surrogateescape")
     except UnicodeEncodeError:
         raise UsageError("no URL can carry this name") from None
+
+
+def path_of_s3(profile: Profile, text: str) -> RemotePath:
+    """The path that `s3://bucket/key` means in a profile; UsageError where it leads out of it, or is none of S3."""
+    if profile.kind != "s3":
+        raise UsageError(
+            f"the profile {profile.name} is no S3 store", hint="name one that is: -P, or profile:bucket/key", path=text
+        )
+    try:
+        return RemotePath(RemotePath.parse(text.removeprefix("s3://")).relative_to(RemotePath.parse(profile.root)))
+    except ValueError:
+        raise UsageError(f"it lies outside the root of the profile {profile.name}", path=text) from None

@@ -65,6 +65,13 @@ class AccessKeys:
         """The place in use, in words; empty before the first request."""
         return self._found.origin if self._found else ""
 
+    @property
+    def token(self) -> None:
+        """No token says who somebody is."""
+
+    def bearer(self) -> None:
+        """No token goes along: requests are signed."""
+
     def found(self) -> Found:
         """The key in use; ConfigError, LocalError where a file that should have it cannot be used.
 
