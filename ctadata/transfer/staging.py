@@ -136,9 +136,9 @@ class Staging(Generic[H]):
             name = self.library.stage(paths, lifetime=self.lifetime)
         except CtadataError as error:
             if error.status == 413 and len(paths) > 1:  # the site takes fewer at a time
-                self.batch = max(1, len(paths) // 2)
-                for first in range(0, len(paths), self.batch):
-                    self._request(paths[first : first + self.batch])
+                self.batch = half = len(paths) // 2
+                self._request(paths[:half])
+                self._request(paths[half:])
                 return
             for path in paths:
                 self._give_up(path, type(error)(error.what, hint=error.hint, path=str(path), status=error.status))
