@@ -8,11 +8,12 @@ the tree. The roots are taken when no other node is left, one at a time, from wh
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from ctadata.stores.handover import Lane
 
 N = TypeVar("N")
 T = TypeVar("T")
@@ -30,15 +31,10 @@ class Node(Generic[N]):
     value: N
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    error: BaseException
-
-
 class _Walk(Generic[N, T]):
     """The state of one walk: nodes to expand, those in work, items that wait."""
 
-    def __init__(self, roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]]) -> None:
+    def __init__(self, roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]], threads: int) -> None:
         self.expand = expand
         self.roots = iter(roots)
         self.taking = threading.Lock()
@@ -46,18 +42,20 @@ class _Walk(Generic[N, T]):
         self.working = 0
         self.ended = False
         self.change = threading.Condition()
-        self.items: queue.Queue[T | _Failure | None] = queue.Queue(WAITING)
+        self.threads = threads
+        self.items: Lane[T] = Lane(threads, WAITING)
 
     def work(self) -> None:
         """Expand nodes until none is left and nobody can find more."""
+        wrong = None
         try:
             while (node := self._next() or self._root() or self._last()) is not None:
                 self._expand(node.value)
                 self._done()
         except BaseException as error:  # noqa: BLE001  (raised again where the items are taken)
-            self._offer(_Failure(error))
+            wrong = error
             self._end()
-        self._offer(None)
+        self.items.end(wrong)
 
     def _next(self) -> Node[N] | None:
         with self.change:
@@ -94,48 +92,32 @@ class _Walk(Generic[N, T]):
         for thing in self.expand(node):
             if isinstance(thing, Node):
                 found.append(thing.value)
-            elif not self._offer(thing):
+            elif not self.items.give((thing,)) or self.ended:
                 return
         with self.change:
             self.nodes.extend(reversed(found))
             self.change.notify_all()
-
-    def _offer(self, item: T | _Failure | None) -> bool:
-        while not self.ended:
-            try:
-                self.items.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-            return True
-        return False
 
     def _end(self) -> None:
         with self.change:
             self.ended = True
             self.change.notify_all()
 
-    def take(self, threads: int) -> Iterator[T]:
+    def take(self) -> Iterator[T]:
         """The items, while the threads work; an error of `expand` is raised here."""
-        crew = [threading.Thread(target=self.work, name=f"walk-{i}", daemon=True) for i in range(threads)]
+        crew = [threading.Thread(target=self.work, name=f"walk-{i}", daemon=True) for i in range(self.threads)]
         for thread in crew:
             thread.start()
         try:
-            left = threads
-            while left:
-                item = self.items.get()
-                if item is None:
-                    left -= 1
-                elif isinstance(item, _Failure):
-                    raise item.error
-                else:
-                    yield item
+            yield from self.items
         finally:
             self._end()
+            self.items.leave()
             for thread in crew:
                 thread.join()
 
 
 def walk(roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]], *, threads: int) -> Iterator[T]:
     """Every item below `roots`, in no certain order across nodes; raises what `expand` raises."""
-    state: _Walk[N, T] = _Walk(roots, expand)
-    return state.take(threads)
+    state: _Walk[N, T] = _Walk(roots, expand, threads)
+    return state.take()

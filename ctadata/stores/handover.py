@@ -1,65 +1,99 @@
-"""Items made in one thread and used in another, while they are made, with a bounded number in between."""
+"""Items made in some threads and used in another, while they are made, with a bounded number in between."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 AHEAD = 2000
-"""Items that may wait; more of them and the maker waits."""
+"""Items that may wait; more of them and the makers wait."""
 
 
-class _Abandoned(Exception):
-    """Nobody waits for the items any more."""
+class Lane(Generic[T]):
+    """Between makers, who `give` and then `end`, and one user, who iterates.
 
+    Adding to a deque and taking from it need no lock (each is one step of the interpreter); whoever has to wait says
+    so first and looks again, and is woken by whoever changes what it waits for. Most items meet nobody who waits.
+    """
 
-class _Lane(Generic[T]):
-    def __init__(self) -> None:
+    def __init__(self, makers: int = 1, ahead: int = AHEAD) -> None:
+        """So many makers will end; so many items may wait, give or take what comes at once."""
+        self._items: deque[T] = deque()
+        self._ahead = ahead
+        self._makers = makers
         self._changed = threading.Condition()
-        self._items: list[T] = []
-        self._ended = False
-        self._abandoned = False
+        self._user_waits = False
+        self._makers_wait = False
+        self._left = False
         self._error: BaseException | None = None
 
-    def give(self, items: Sequence[T]) -> None:
+    def give(self, items: Sequence[T]) -> bool:
+        """Hand over; waits while too many are there already. False where nobody will take any more."""
+        self._items.extend(items)
+        if self._user_waits:
+            self._wake()
+        if len(self._items) >= self._ahead:
+            self._wait_for_room()
+        return not self._left
+
+    def end(self, error: BaseException | None = None) -> None:
+        """A maker has ended; `error` is raised where the items are used, after those that came before."""
         with self._changed:
-            while len(self._items) >= AHEAD and not self._abandoned:
-                self._changed.wait()
-            if self._abandoned:
-                raise _Abandoned
-            self._items.extend(items)
+            self._makers -= 1
+            self._error = self._error or error
             self._changed.notify_all()
 
-    def take(self) -> list[T]:
-        """All that wait, at least one; empty at the end. Raises what ended the making."""
+    def leave(self) -> None:
+        """The user takes no more: `give` says so, and nobody waits for room."""
         with self._changed:
-            while not self._items and not self._ended:
-                self._changed.wait()
-            items, self._items = self._items, []
+            self._left = True
             self._changed.notify_all()
-        if not items and self._error is not None:
+
+    def __iter__(self) -> Iterator[T]:
+        """Each item, until all makers have ended; then raises what ended one of them."""
+        take = self._items.popleft
+        while True:
+            try:
+                item = take()
+            except IndexError:
+                if self._wait_for_items():
+                    continue
+                break
+            if self._makers_wait and len(self._items) <= self._ahead // 2:
+                self._wake()
+            yield item
+        if self._error is not None:
             raise self._error
-        return items
 
-    def abandon(self) -> None:
+    def _wake(self) -> None:
         with self._changed:
-            self._abandoned = True
+            self._user_waits = self._makers_wait = False
             self._changed.notify_all()
 
-    def run(self, make: Callable[[Callable[[Sequence[T]], None]], None]) -> None:
-        error: BaseException | None = None
-        try:
-            make(self.give)
-        except _Abandoned:
-            pass
-        except BaseException as raised:  # noqa: BLE001  (raised where the items are used)
-            error = raised
+    def _wait_for_items(self) -> bool:
+        """Whether there are some."""
         with self._changed:
-            self._error, self._ended = error, True
-            self._changed.notify_all()
+            self._user_waits = True
+            while not self._items and self._makers:
+                self._changed.wait()
+                self._user_waits = True
+            self._user_waits = False
+            return bool(self._items)
+
+    def _wait_for_room(self) -> None:
+        with self._changed:
+            self._makers_wait = True
+            while len(self._items) > self._ahead // 2 and not self._left:
+                self._changed.wait()
+                self._makers_wait = True
+
+
+class _Left(Exception):
+    """Nobody waits for the items any more."""
 
 
 def handed_over(make: Callable[[Callable[[Sequence[T]], None]], None]) -> Iterator[T]:
@@ -68,10 +102,24 @@ def handed_over(make: Callable[[Callable[[Sequence[T]], None]], None]) -> Iterat
     Raises what `make` raises, after the items that came before. Where the iterator is closed or dropped, the next
     `give` ends the making.
     """
-    lane: _Lane[T] = _Lane()
-    threading.Thread(target=lane.run, args=(make,), name="ctadata-listing", daemon=True).start()
+    lane: Lane[T] = Lane()
+    threading.Thread(target=_run, args=(make, lane), name="ctadata-listing", daemon=True).start()
     try:
-        while items := lane.take():
-            yield from items
+        yield from lane
     finally:
-        lane.abandon()
+        lane.leave()
+
+
+def _run(make: Callable[[Callable[[Sequence[T]], None]], None], lane: Lane[T]) -> None:
+    def give(items: Sequence[T]) -> None:
+        if not lane.give(items):
+            raise _Left
+
+    error: BaseException | None = None
+    try:
+        make(give)
+    except _Left:
+        pass
+    except BaseException as raised:  # noqa: BLE001  (raised where the items are used)
+        error = raised
+    lane.end(error)

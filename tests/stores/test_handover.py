@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ctadata.stores.handover import AHEAD, handed_over
+from ctadata.stores.handover import AHEAD, Lane, handed_over
 
 
 def test_items_come_in_order_and_then_end() -> None:
@@ -88,3 +90,35 @@ def test_a_user_who_leaves_ends_the_making(how: str) -> None:
     else:
         del items
     assert ended.wait(10)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(1, 8))
+def test_many_makers_and_little_room_lose_nothing_and_keep_the_order_of_each(batches: list[int], ahead: int) -> None:
+    lane: Lane[tuple[int, int]] = Lane(len(batches), ahead)
+
+    def make(maker: int, count: int) -> None:
+        for i in range(count):
+            assert lane.give([(maker, 2 * i), (maker, 2 * i + 1)])
+        lane.end()
+
+    crew = [threading.Thread(target=make, args=one) for one in enumerate(batches)]
+    for thread in crew:
+        thread.start()
+    got = list(lane)
+    for thread in crew:
+        thread.join(10)
+    for maker, count in enumerate(batches):
+        assert [i for one, i in got if one == maker] == list(range(2 * count))
+    assert len(got) == 2 * sum(batches)
+
+
+def test_makers_who_wait_for_room_hear_that_the_user_has_left() -> None:
+    lane: Lane[int] = Lane(2, 1)
+    said: list[bool] = []
+    crew = [threading.Thread(target=lambda: said.append(lane.give([1, 2, 3]))) for _ in range(2)]
+    for thread in crew:
+        thread.start()
+    lane.leave()
+    for thread in crew:
+        thread.join(10)
+    assert said == [False, False]
