@@ -21,6 +21,7 @@ from ctadata.checksums import Adler32, adler32_combine
 from ctadata.entries import Entry
 from ctadata.errors import (
     AlreadyExists,
+    Busy,
     CtadataError,
     Forbidden,
     IntegrityError,
@@ -278,7 +279,13 @@ class _Upload:
         return self._create(step)
 
     def _write(self, path: RemotePath, *, new: bool = False) -> None:
-        written = self.run.store.write(path, self.source, new=new)
+        try:
+            written = self.run.store.write(path, self.source, new=new)
+        except Busy as error:
+            if not self.source.offset:
+                raise
+            # before the first byte the HTTP client has waited and tried again; after it that is for us to do
+            raise ServerTrouble(error.what, hint=error.hint, status=error.status) from error
         self._verify(path, written)
         self.etag = written.etag
 
@@ -353,16 +360,18 @@ class _Upload:
         while True:
             try:
                 self.run.store.move(temporary, self.target, replace=step is Step.REPLACE)
-            except AlreadyExists:
+            except Forbidden as error:
+                raise _MoveRefused(error, step) from error
+            except (AlreadyExists, NotFound, TemporaryError, TimedOut) as error:
+                # libcurl by itself repeats a request that a kept connection did not answer: the second one finds the
+                # temporary gone, or the name taken, by the first
+                if self._moved_after_all(temporary):
+                    return step
+                if not isinstance(error, AlreadyExists):
+                    raise
                 if (step := self._look_again(step)) in STATES:
                     self.run.store.delete(temporary)
                     return step
-            except Forbidden as error:
-                raise _MoveRefused(error, step) from error
-            except (TemporaryError, TimedOut):
-                if not self._moved_after_all(temporary):
-                    raise
-                return step
             else:
                 return step
 
@@ -381,5 +390,7 @@ class _Upload:
             try:
                 self.run.store.info(temporary)
             except NotFound:
+                there, hasher = self.run.store.digests(self.target), self.source.hasher
+                verify.check_digest(hasher.algorithm, hasher.hexdigest(), there)
                 return self.run.store.info(self.target).size == self.source.size
         return False
