@@ -1,5 +1,6 @@
 """The places of the main job, and a tree to send there."""
 
+import contextlib
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -11,14 +12,19 @@ from servers.real import RealServer
 from walks.places import LONG_AGO, Place, files_below, fill_folder, settings
 
 from ctadata.sandbox import Sandbox
+from ctadata.sandbox.namespace import NotFound
 
 
 def sandbox_place(box: Sandbox, folder: Path) -> Place:
     def stored(path: str) -> dict[str, bytes]:
         if not box.files.exists(path):
             return {}
-        files = [name for name in box.files.tree(path) if not name.endswith("/")]
-        return {name.removeprefix(path).lstrip("/"): box.files.read(name) for name in files}
+        found = {}
+        for name in box.files.tree(path):
+            with contextlib.suppress(NotFound):  # the server may still be at what a killed command has asked for
+                if not name.endswith("/"):
+                    found[name.removeprefix(path).lstrip("/")] = box.files.read(name)
+        return found
 
     def fill(path: str, files: dict[str, bytes]) -> None:
         for name, content in files.items():

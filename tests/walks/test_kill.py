@@ -127,7 +127,7 @@ def check_synced(seen: dict[str, bytes], old: dict[str, bytes], new: dict[str, b
     """Each name has its old or its new content, and nothing was deleted before all was there."""
     for name, content in seen.items():
         assert content in (old.get(name), new.get(name)), name
-    if not set(old) <= set(seen):
+    if not set(old) - set(new) <= set(seen):
         assert new.items() <= seen.items()
 
 
