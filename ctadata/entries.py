@@ -34,6 +34,7 @@ class Entry:
     etag:      as sent, quotes included; equal etags mean equal content.
     checksums: algorithm (``adler32``, ``md5``, ``sha-256``) to lower-case hexadecimal digits.
     locality:  dCache's FileLocality: ONLINE, NEARLINE, ONLINE_AND_NEARLINE, NONE, UNAVAILABLE, LOST.
+    alias_of:  the key, in its S3 bucket, of the file that this name stands for; what else is told is of that file.
     """
 
     path: RemotePath
@@ -43,6 +44,7 @@ class Entry:
     etag: str | None = None
     checksums: Mapping[str, str] = field(default_factory=none_known, hash=False)
     locality: str | None = None
+    alias_of: str | None = None
 
     @property
     def is_directory(self) -> bool:

@@ -34,6 +34,7 @@ class Features:
     divides:         several streams may read a large file at once; where not, it comes in one.
     redirects:       bytes come from elsewhere than the listing: uploads wait for the redirect before they send.
     collections:     a collection is made before files go into it; where not, the files make it.
+    aliases:         an empty file in a listing may stand for another one: `info` tells.
     tags_content:    a tag that is the MD5 of a file proves it equal; one that is not proves nothing.
     """
 
@@ -47,6 +48,7 @@ class Features:
     redirects: bool = False
     collections: bool = True
     tags_content: bool = False
+    aliases: bool = False
 
 
 @dataclass(frozen=True, slots=True)

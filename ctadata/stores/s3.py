@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 from ctadata.checksums import STRONGEST_FIRST
 from ctadata.entries import NONE_KNOWN, Entry, Kind
@@ -23,24 +22,27 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.http.client import NO_HEADERS
-from ctadata.http.message import Accept, Response
+from ctadata.http.message import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_root
 from ctadata.stores.dates import seconds
 from ctadata.stores.reading import WebDAVReading, about
 from ctadata.stores.s3_alias import REDIRECT
+from ctadata.stores.s3_aliasing import head_behind
 from ctadata.stores.s3_connection import NOTHING, Connection
 from ctadata.stores.s3_deleting import delete_below
 from ctadata.stores.s3_digests import digests_in, tag_digest
 from ctadata.stores.s3_listing import entries_below, exists_below, others_below
 from ctadata.stores.s3_multipart import LARGEST_PIECE, fingerprint, part_size, upload_in_parts
 from ctadata.stores.s3_place import Name, name_of
+from ctadata.stores.s3_reading import CHECKSUMS, Getting
 
 FEATURES = Features(
     atomic_put=True,
     digests=tuple(name for name in STRONGEST_FIRST if name not in ("sha-512", "adler32")),
     collections=False,
     tags_content=True,
+    aliases=True,
 )
 
 
@@ -62,10 +64,21 @@ class S3Store:
     # --- looking
 
     def info(self, path: RemotePath) -> Entry:
-        """The entry of an object or directory; NotFound.
+        """The entry of an object or directory; NotFound. An alias has the size, time and tag of its file.
 
         Where a key may read and not list, and the other way round, what it may is enough.
         """
+        return self._look(path, self._behind)
+
+    def _behind(self, path: RemotePath, name: Name) -> Entry:
+        file, answer = head_behind(self._head, name)
+        return _entry(path, answer, alias_of=None if file == name else file.key)
+
+    def _bare(self, path: RemotePath) -> Entry:
+        """The entry of the name itself: no alias is followed."""
+        return self._look(path, lambda path, name: _entry(path, self._head(name)))
+
+    def _look(self, path: RemotePath, entry: Callable[[RemotePath, Name], Entry]) -> Entry:
         name = self.name(path)
         with about(path):
             if not path.parts:
@@ -74,7 +87,7 @@ class S3Store:
                 exists_below(self.connection, name)
                 return Entry(path, Kind.DIRECTORY)
             try:
-                return _entry(path, self._head(name))
+                return entry(path, name)
             except (NotFound, Forbidden) as error:
                 if self._is_directory(name, error):
                     return Entry(path, Kind.DIRECTORY)
@@ -82,7 +95,7 @@ class S3Store:
 
     def _head(self, name: Name) -> Response:
         try:
-            return self.connection.send("HEAD", name, headers={"x-amz-checksum-mode": "ENABLED"})
+            return self.connection.send("HEAD", name, headers=CHECKSUMS)
         except NotFound:
             raise NotFound("there is no such file or directory", status=404) from None
         except CtadataError as error:
@@ -125,8 +138,8 @@ class S3Store:
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """What the server knows of an object's digests; NotFound."""
         with about(path):
-            name = self.name(path)
-            headers = self._head(name).headers
+            name, answer = head_behind(self._head, self.name(path))
+            headers = answer.headers
             return digests_in(headers, whole=True) or self._of_parts(name, headers.get("ETag"))
 
     def _of_parts(self, name: Name, etag: str | None) -> Mapping[str, str]:
@@ -144,7 +157,7 @@ class S3Store:
     def open(self, path: RemotePath) -> WebDAVReading:
         """An object, to be read; no request is sent before the first `send`."""
         name = self.name(path)
-        getting = _Getting(self.connection, name)
+        getting = Getting(self.connection, name, self._head)
         url = self.connection.endpoint.url(name)
         return WebDAVReading(getting, url, path, self._size, None, digests=_digests_of)
 
@@ -235,7 +248,7 @@ class S3Store:
         refuse_root(path)
         name = self.name(path)
         with about(path):
-            if not self.info(path).is_directory:
+            if not self._bare(path).is_directory:
                 self.connection.send("DELETE", name)
                 return
             if not name.key:
@@ -254,7 +267,7 @@ class S3Store:
         with about(path):
             if not name.key:
                 raise UsageError("a bucket is no directory", hint="remove-bucket -r takes it away with all it holds")
-            if self.info(path).is_directory:
+            if self._bare(path).is_directory:
                 delete_below(self.connection, name, path)
             else:
                 self.connection.send("DELETE", name)
@@ -267,7 +280,7 @@ class S3Store:
         if source == target:
             raise UsageError("a file cannot be moved onto itself", path=str(source))
         with about(source):
-            if self.info(source).is_directory:
+            if self._bare(source).is_directory:
                 raise UsageError("a directory: only files are moved")
             self._refuse_target(target, replace=replace)
             self._copy(self.name(source), self.name(target))
@@ -275,7 +288,7 @@ class S3Store:
 
     def _refuse_target(self, target: RemotePath, *, replace: bool) -> None:
         try:
-            there = self.info(target)
+            there = self._bare(target)
         except NotFound:
             return
         if there.is_directory or not replace:
@@ -300,37 +313,13 @@ class S3Store:
         self.connection.close()
 
 
-def _entry(path: RemotePath, response: Response) -> Entry:
+def _entry(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
     headers = response.headers
     length = headers.get("Content-Length") or ""
     size = int(length) if length.isascii() and length.isdigit() else None
-    return Entry(path, Kind.FILE, size, seconds(headers.get("Last-Modified")), headers.get("ETag"))
+    modified, etag = seconds(headers.get("Last-Modified")), headers.get("ETag")
+    return Entry(path, Kind.FILE, size, modified, etag, alias_of=alias_of)
 
 
 def _digests_of(response: Response) -> Mapping[str, str]:
     return digests_in(response.headers, whole=response.status == 200)
-
-
-@dataclass(slots=True)
-class _Getting:
-    """GET of one object, as a reading asks for it."""
-
-    connection: Connection
-    name: Name
-    etag: str | None = None
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        accept: Accept | None = None,
-        follow: bool = True,
-        repeat: bool = True,
-    ) -> Response:
-        """One signed request; `url`, `follow` and `repeat` are settled by the connection."""
-        del url, follow, repeat
-        return self.connection.send(
-            method, self.name, headers={"x-amz-checksum-mode": "ENABLED", **headers}, accept=accept
-        )

@@ -1,0 +1,65 @@
+"""GET of an object, as a reading asks for it: of the file behind it where it is an alias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ctadata.errors import CtadataError, ServerTrouble
+from ctadata.http.message import Accept, Consumer, Response
+from ctadata.stores.s3_alias import MAX_HOPS
+from ctadata.stores.s3_aliasing import head_behind, location_in
+from ctadata.stores.s3_connection import Connection
+from ctadata.stores.s3_place import Name
+
+CHECKSUMS = {"x-amz-checksum-mode": "ENABLED"}
+"""Asks for the checksums that the server has stored."""
+
+
+class _IsAlias(Exception):
+    """The answer is about an alias, and none of its bytes are the file's."""
+
+
+@dataclass(slots=True)
+class Getting:
+    """GET of one object.
+
+    name: where the bytes are; of an alias that of its file, once one request has told.
+    head: asks about an object.
+    """
+
+    connection: Connection
+    name: Name
+    head: Callable[[Name], Response]
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        accept: Accept | None = None,
+        follow: bool = True,
+        repeat: bool = True,
+    ) -> Response:
+        """One signed request; `url`, `follow` and `repeat` are settled by the connection."""
+        del url, follow, repeat
+
+        def accepted(response: Response) -> Consumer | None:
+            if location_in(response.headers) is not None:
+                raise _IsAlias
+            return accept(response) if accept else None
+
+        for _ in range(MAX_HOPS):  # it may become one between two requests
+            try:
+                return self.connection.send(method, self.name, headers={**CHECKSUMS, **headers}, accept=accepted)
+            except _IsAlias:
+                self.name, _answer = head_behind(self.head, self.name)
+            except CtadataError as error:
+                if error.status != 416:
+                    raise
+                file, _answer = head_behind(self.head, self.name)  # an alias has no bytes, and so no range of them
+                if file == self.name:
+                    raise
+                self.name = file
+        raise ServerTrouble("the object changes between being a file and an alias")
