@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.checksums import STRONGEST_FIRST
 from ctadata.cli import options, visiting
 from ctadata.cli.output import data, data_json
 from ctadata.errors import IntegrityError, UsageError
@@ -22,7 +21,9 @@ def checksum(
     paths: visiting.Paths,
     algorithm: Annotated[
         str | None,
-        typer.Option("-a", "--algorithm", metavar="NAME", help=f"{', '.join(STRONGEST_FIRST)}; else the strongest."),
+        typer.Option(
+            "-a", "--algorithm", metavar="NAME", help="adler32, md5, sha, sha-256 or sha-512; else the strongest."
+        ),
     ] = None,
     local: Annotated[
         Path | None, typer.Option("--local", metavar="FILE", help="Compare with this file here; exit 7 if it differs.")
@@ -41,6 +42,8 @@ def checksum(
     seen from the digits: adler32 has 8, md5 32, sha 40, sha-256 64, sha-512
     128. dCache keeps adler32 of every file.
     """
+    from ctadata.checksums import STRONGEST_FIRST
+
     name = None if algorithm is None else algorithm.lower()
     if name not in (None, *STRONGEST_FIRST):
         raise UsageError(f"{algorithm!r} is no algorithm known here", hint=f"known are {', '.join(STRONGEST_FIRST)}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import options, visiting
 from ctadata.errors import AlreadyExists, Forbidden, NotFound
-from ctadata.paths import Anchor, RemotePath, Spelling
-from ctadata.stores.base import Store
+
+if TYPE_CHECKING:
+    from ctadata.paths import RemotePath
+    from ctadata.stores.base import Store
 
 
 def mkdir(
@@ -31,14 +33,22 @@ def mkdir(
     with visiting.visiting(ctx, token_file) as visit:
 
         def make(text: str) -> None:
+            path = visit.session.resolve(text)
             try:
-                _make(visit.session.store, visit.session.resolve(text), parents=parents)
-            except (Forbidden, NotFound) as error:
-                if Spelling.read(text).anchor is Anchor.OPEN:
+                _make(visit.session.store, path, parents=parents)
+            except Forbidden as error:
+                if not text.startswith(("/", "~", "home:")) and not _is_there(visit.session.store, _first(path)):
                     error.hint = f"paths start from the root; below your home it is home:{text}"
                 raise
 
         visiting.each(paths, make)
+
+
+def _first(path: RemotePath) -> RemotePath:
+    """The collection directly below the root that the path begins with."""
+    while path.parent.parts:
+        path = path.parent
+    return path
 
 
 def _make(store: Store, path: RemotePath, *, parents: bool) -> None:

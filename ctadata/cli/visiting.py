@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -63,6 +62,8 @@ def each(things: Iterable[T | CtadataError], work: Callable[[T], object], *, thr
     A thing that is an error has failed already. typer.Exit with 6 where some were done and some failed, else with the
     code of the first failure. A login that is missing, and a stop, end it all.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     failures: list[CtadataError] = []
     done = 0
     with contextlib.ExitStack() as stack:

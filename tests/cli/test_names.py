@@ -1,0 +1,420 @@
+"""The commands about names and small things: stat, tree, du, find, mkdir, mv, rm, rmdir, cat, checksum, get-home,
+exists; in this process where that shows the same."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ctadata.cli import main, output
+from ctadata.sandbox import faults
+
+HOME = "lst/users/ada"
+MTIME = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+CONTENT = bytes(range(256)) * 8
+ADLER32 = f"{zlib.adler32(CONTENT):08x}"
+
+
+class Ended:
+    """What a command has left behind."""
+
+    def __init__(self, code: int, out: bytes, err: str) -> None:
+        self.code = code
+        self.raw = out
+        self.err = err
+
+    @property
+    def out(self) -> str:
+        return self.raw.decode(errors="surrogateescape")
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+@pytest.fixture
+def run(box, tmp_path, monkeypatch) -> Callable[..., Ended]:
+    """`run("stat", "x")`: the command, in this process, with the sandbox as its site."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
+    for name, value in {"CTADATA_CONFIG": str(settings), "BEARER_TOKEN": box.token(lifetime=600)}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: object, check: int | None = 0) -> Ended:
+        out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            output.stdout_is_terminal.cache_clear()
+            code = main.run([str(argument) for argument in arguments])
+            out.flush()
+        output.stdout_is_terminal.cache_clear()
+        ended = Ended(code, out.buffer.getvalue(), err.getvalue())  # type: ignore[attr-defined]
+        assert check is None or ended.code == check, (ended.out, ended.err)
+        assert "Traceback" not in ended.err
+        return ended
+
+    return run
+
+
+@pytest.fixture
+def tree(box, place) -> str:
+    """A directory of this test's own: `a.fits`, `run1/b.h5`, `run1/log/c.txt`."""
+    box.files.put(f"/{place}/a.fits", CONTENT, mtime=MTIME)
+    box.files.put(f"/{place}/run1/b.h5", b"12345", mtime=MTIME - 86400 * 400)
+    box.files.put(f"/{place}/run1/log/c.txt", b"", mtime=MTIME)
+    return place
+
+
+def sent(box, method: str) -> list[str]:
+    return [seen.target for seen in box.seen if seen.method == method]
+
+
+class TestStat:
+    def test_all_that_is_known(self, run, box, tree):
+        box.files.entry(f"/{tree}/run1/b.h5").locality = "NEARLINE"
+        lines = run("stat", f"{tree}/a.fits", f"{tree}/run1/b.h5").lines
+        assert lines[:4] == [
+            f"{tree}/a.fits",
+            "  kind      file",
+            "  size      2048 (2.0 KiB)",
+            "  mtime     2023-11-14T22:13:20Z",
+        ]
+        assert lines[4].startswith('  etag      "0000')
+        assert lines[5:7] == [f"  adler32   {ADLER32}", "  locality  ONLINE"]
+        assert lines[-1] == "  locality  NEARLINE"
+
+    def test_a_directory_and_the_root(self, run, tree):
+        lines = run("stat", tree, "/").lines
+        assert lines[:2] == [f"{tree}/", "  kind      directory"]
+        assert "/" in lines
+
+    def test_json_of_matches(self, run, tree):
+        told = [json.loads(line) for line in run("stat", "--json", f"{tree}/*").lines]
+        assert {each["path"]: each["kind"] for each in told} == {
+            f"{tree}/a.fits": "file",
+            f"{tree}/run1": "directory",
+        }
+        assert told[0]["checksums"] == {"adler32": ADLER32}
+
+    def test_some_missing_is_partial(self, run, tree):
+        ended = run("stat", f"{tree}/a.fits", f"{tree}/nope", f"{tree}/no*", check=6)
+        assert ended.lines[0] == f"{tree}/a.fits"
+        assert [line.split(":")[1].strip() for line in ended.err.splitlines()] == [f"/{tree}/nope", f"{tree}/no*"]
+        assert run("stat", f"{tree}/nope", check=3).out == ""
+
+    def test_a_slash_means_a_directory(self, run, tree):
+        assert "not a directory" in run("stat", f"{tree}/a.fits/", check=2).err
+
+
+class TestTree:
+    def test_drawn(self, run, tree):
+        assert run("tree", tree).lines == [
+            f"{tree}/",
+            "├── a.fits",
+            "└── run1/",
+            "    ├── b.h5",
+            "    └── log/",
+            "        └── c.txt",
+        ]
+
+    def test_levels(self, run, tree):
+        assert run("tree", "-L", "1", tree).lines == [f"{tree}/", "├── a.fits", "└── run1/"]
+        for bad in ("-1", "x", "1.5", ""):
+            assert "no number of levels" in run("tree", "-L", bad, tree, check=2).err
+
+    def test_ascii_where_the_letters_are_missing(self, at_box, tree):
+        terminal = at_box.terminal("tree", tree, env={"PYTHONIOENCODING": "ascii"})
+        assert terminal.end() == 0
+        assert "`-- run1/" in terminal.text
+
+
+class TestDu:
+    def test_one_level_and_the_whole(self, run, tree):
+        assert [line.split() for line in run("du", tree).lines] == [["5", f"{tree}/run1/"], ["2053", f"{tree}/"]]
+
+    def test_levels_words_and_files(self, run, tree):
+        assert [line.split() for line in run("du", "-L", "0", "-H", tree, f"{tree}/a.fits").lines] == [
+            ["2.0", "KiB", f"{tree}/"],
+            ["2.0", "KiB", f"{tree}/a.fits"],
+        ]
+        assert len(run("du", "-L", "9", tree).lines) == 3
+
+    def test_json(self, run, tree):
+        (line,) = run("du", "--json", "-L", "0", tree).lines
+        assert json.loads(line) == {"schema": 1, "path": tree, "size": 2053, "files": 3, "directories": 2}
+
+    def test_what_has_no_size_yet_is_said(self, run, box, tree):
+        box.files.entry(f"/{tree}/a.fits").size = None
+        assert "1 file of unknown size" in run("du", tree).err
+
+
+class TestFind:
+    @pytest.mark.parametrize(
+        ("options", "names"),
+        [
+            (["--name", "*.h5"], ["run1/b.h5"]),
+            (["--size", "+1k"], ["a.fits"]),
+            (["--size", "+0", "--size", "-1k"], ["run1/b.h5"]),
+            (["--older", "1y", "--kind", "f", "--newer", "2023-01-01"], ["a.fits", "run1/log/c.txt"]),
+            (["--older", "2023-01-01"], ["run1/b.h5"]),
+            (["--kind", "d"], ["run1/", "run1/log/"]),
+            (["--newer", "1min", "--kind", "f"], []),
+        ],
+    )
+    def test_criteria(self, run, tree, options, names):
+        assert sorted(run("find", tree, *options).lines) == [f"{tree}/{name}" for name in names]
+
+    def test_how_it_is_written(self, run, tree):
+        assert run("find", "-0", tree, "--name", "*.h5").raw == f"{tree}/run1/b.h5\0".encode()
+        assert json.loads(run("find", "--json", tree, "--name", "*.h5").out)["size"] == 5
+        assert run("find", "-l", tree, "--name", "*.h5").out.split()[:2] == ["-", "5"]
+
+    @pytest.mark.parametrize(
+        "options", [["--size", "x"], ["--newer", "soon"], ["--older", "7m"], ["--kind", "l"], ["--name", ".."]]
+    )
+    def test_what_is_not_understood(self, run, tree, options):
+        ended = run("find", tree, *options, check=2)
+        assert ended.err.count("\n") == 1
+
+
+class TestMkdir:
+    def test_only_the_last_one(self, run, box, place):
+        run("mkdir", f"{place}", f"home:{place.rpartition('/')[2]}/sub")
+        assert box.files.exists(f"/{place}/sub")
+        assert "name is taken" in run("mkdir", place, check=8).err
+        assert "-p makes it" in run("mkdir", f"{place}/x/y", check=3).err
+
+    def test_with_those_above(self, run, box, place):
+        run("mkdir", "-p", f"{place}/x/y")
+        run("mkdir", "-p", f"{place}/x/y")
+        assert box.files.exists(f"/{place}/x/y")
+
+    def test_a_path_that_was_meant_to_be_at_home(self, run):
+        assert "home:plots" in run("mkdir", "plots", check=4).err
+
+
+class TestMv:
+    def test_names_directories_and_matches(self, run, box, tree):
+        run("mv", f"{tree}/a.fits", f"{tree}/z.fits")
+        run("mv", f"{tree}/z.fits", f"{tree}/run1/")
+        run("mv", f"{tree}/run1", f"{tree}/run2")
+        assert box.files.read(f"/{tree}/run2/z.fits") == CONTENT
+        run("mkdir", f"{tree}/all")
+        run("mv", f"{tree}/run2/*", f"{tree}/all")
+        assert box.files.exists(f"/{tree}/all/log/c.txt")
+        assert sorted(run("list", f"{tree}/run2").lines) == []
+
+    def test_nothing_is_replaced_unless_it_is_said(self, run, box, tree):
+        assert "name is taken" in run("mv", f"{tree}/a.fits", f"{tree}/run1/b.h5", check=8).err
+        assert box.files.read(f"/{tree}/run1/b.h5") == b"12345"
+        run("mv", "-f", f"{tree}/a.fits", f"{tree}/run1/b.h5")
+        assert box.files.read(f"/{tree}/run1/b.h5") == CONTENT
+
+    def test_a_directory_replaces_nothing(self, run, box, tree):
+        box.files.put(f"/{tree}/other/run1/kept", b"kept")
+        for target in ("a.fits", "other"):
+            run("mv", "-f", f"{tree}/run1", f"{tree}/{target}", check=8)
+        assert box.files.read(f"/{tree}/other/run1/kept") == b"kept"
+        assert box.files.exists(f"/{tree}/run1/b.h5")
+
+    def test_what_would_be_done(self, run, box, tree):
+        assert run("mv", "-n", f"{tree}/a.fits", f"{tree}/run1/").lines == [f"{tree}/a.fits -> {tree}/run1/a.fits"]
+        assert box.files.exists(f"/{tree}/a.fits")
+
+    def test_home_stays(self, run, tree):
+        assert "stays" in run("mv", "home:", f"{tree}/x", check=2).err
+
+    def test_a_missing_target(self, run, tree):
+        assert "mv SRC... DST" in run("mv", tree, check=2).err
+        assert run("mv", f"{tree}/a.fits", f"{tree}/run1", f"{tree}/nope", check=3).err.count("\n") == 1
+
+
+class TestRm:
+    def test_files_and_matches(self, run, box, tree):
+        ended = run("rm", "-v", f"{tree}/a.fits", f"{tree}/run1/*.h5", f"{tree}/nope", check=6)
+        assert "deleted" in ended.err
+        assert box.files.tree(f"/{tree}") == [f"/{tree}/run1/", f"/{tree}/run1/log/", f"/{tree}/run1/log/c.txt"]
+
+    def test_directories_only_with_r_and_a_yes(self, run, box, tree):
+        assert "rm -r" in run("rm", f"{tree}/a.fits", f"{tree}/run1", check=2).err
+        assert "--yes" in run("rm", "-r", f"{tree}/run1", check=2).err
+        assert box.files.exists(f"/{tree}/a.fits")
+        run("rm", "-r", "--yes", f"{tree}/run1", f"{tree}/run1/log")
+        assert box.files.tree(f"/{tree}") == [f"/{tree}/a.fits"]
+
+    def test_what_would_be_done(self, run, box, tree):
+        assert run("rm", "-r", "-n", f"{tree}/run1", f"{tree}/a.fits").lines == [
+            f"delete {tree}/run1/ (2 files in 2 directories, 5 B)",
+            f"delete {tree}/a.fits (2.0 KiB)",
+        ]
+        assert box.files.exists(f"/{tree}/run1/b.h5")
+
+    @pytest.mark.parametrize("path", ["/", "home:", "~/", "lst", HOME, "lst/users/*"])
+    def test_root_and_home_stay(self, run, box, tree, path):
+        assert "stays" in run("rm", "-r", "--yes", path, check=2).err
+        assert box.files.exists(f"/{tree}/a.fits")
+
+    def test_a_terminal_is_asked_with_the_count(self, at_box, box, tree):
+        for answer, code in (("n", 1), ("y", 0)):
+            terminal = at_box.terminal("rm", "-r", f"{tree}/run1", columns=200)
+            terminal.expect(
+                r"run1/ \(2 files in 2 directories, 5 B\)\n.*delete 2 files in 2 directories, 5 B\? \[y/N\]"
+            )
+            terminal.send(f"{answer}\n")
+            assert terminal.end() == code
+            assert box.files.exists(f"/{tree}/run1") == (answer == "n")
+
+    def test_what_the_door_refuses_is_said(self, run, box):
+        box.files.put("/lst/elsewhere/a", b"kept")
+        ended = run("rm", "-r", "--yes", "lst/elsewhere", check=4)
+        assert "look first" in ended.err
+        assert box.files.exists("/lst/elsewhere/a")
+
+
+class TestRmdir:
+    def test_empty_ones_alone(self, run, box, tree):
+        run("mkdir", f"{tree}/empty")
+        ended = run("rmdir", f"{tree}/empty", f"{tree}/run1", f"{tree}/a.fits", check=6)
+        assert "not empty" in ended.err
+        assert "rm deletes files" in ended.err
+        assert not box.files.exists(f"/{tree}/empty")
+        assert box.files.exists(f"/{tree}/run1/b.h5")
+
+    def test_one_that_only_looks_empty(self, run, box, tree):
+        rule = box.faults.add("door", "PROPFIND", f"/{tree}/run1/*", faults.EmptyListing(), times=1)
+        assert "not empty" in run("rmdir", f"{tree}/run1", check=2).err
+        rule.remove()
+        assert box.files.exists(f"/{tree}/run1/b.h5")
+
+    def test_home_stays(self, run):
+        assert "stays" in run("rmdir", "home:", check=2).err
+
+
+class TestCat:
+    def test_whole_files_in_order(self, run, tree):
+        assert run("cat", f"{tree}/a.fits", f"{tree}/run1/b.h5").raw == CONTENT + b"12345"
+
+    @pytest.mark.parametrize(
+        ("text", "part"),
+        [
+            ("0-0", CONTENT[:1]),
+            ("10-19", CONTENT[10:20]),
+            ("2040-", CONTENT[2040:]),
+            ("-8", CONTENT[-8:]),
+            ("-9999", CONTENT),
+            ("2040-9999", CONTENT[2040:]),
+        ],
+    )
+    def test_parts(self, run, tree, text, part):
+        assert run("cat", "--range", text, f"{tree}/a.fits").raw == part
+
+    @pytest.mark.parametrize("text", ["-", "", "5-4", "a-b", "0-1,5-6", "2048-", "1"])
+    def test_what_is_no_part(self, run, tree, text):
+        assert run("cat", "--range", text, f"{tree}/a.fits", check=2).raw == b""
+
+    def test_a_part_of_nothing(self, run, tree):
+        assert run("cat", "--range", "0-9", f"{tree}/run1/log/c.txt").raw == b""
+
+    def test_a_part_that_breaks_off_goes_on(self, run, box, tree):
+        box.faults.add("pool", "GET", f"/{tree}/a.fits", faults.Cut(after=100), times=1)
+        assert run("cat", "--range", "5-1999", f"{tree}/a.fits").raw == CONTENT[5:2000]
+
+    def test_a_whole_file_that_is_not_right(self, run, box, tree):
+        box.faults.add("pool", "GET", f"/{tree}/a.fits", faults.Flip(at=7))
+        assert "do not use it" in run("cat", f"{tree}/a.fits", check=7).err
+
+    def test_a_directory(self, run, tree):
+        for options in ([], ["--range", "0-1"]):
+            assert "directory" in run("cat", *options, tree, check=2).err
+
+    @pytest.mark.parametrize("options", ["", "--range 1-"])
+    def test_a_reader_that_goes_away_ends_it_quietly(self, at_box, box, place, options):
+        box.files.put(f"/{place}/large", b"x" * 3_000_000)
+        line = (
+            f"{shlex.quote(sys.executable)} -m ctadata cat {options} {place}/large | head -c 4; echo ${{PIPESTATUS[0]}}"
+        )
+        done = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, env=at_box.environment(None), timeout=60
+        )
+        assert (done.stdout, done.stderr) == ("xxxx0\n", "")
+
+
+class TestChecksum:
+    def test_without_reading(self, run, box, tree):
+        before = len(sent(box, "GET"))
+        assert run("checksum", f"{tree}/a.fits", f"{tree}/run1/b.h5").lines == [
+            f"{ADLER32}  {tree}/a.fits",
+            f"02f80100  {tree}/run1/b.h5",
+        ]
+        assert len(sent(box, "GET")) == before
+
+    def test_json_and_algorithm(self, run, tree):
+        told = json.loads(run("checksum", "--json", "-a", "ADLER32", f"{tree}/a.fits").out)
+        assert told == {"schema": 1, "path": f"{tree}/a.fits", "algorithm": "adler32", "digest": ADLER32}
+
+    def test_one_that_is_not_known(self, run, tree):
+        assert "it knows: adler32" in run("checksum", "-a", "md5", f"{tree}/a.fits", check=2).err
+        assert "known are" in run("checksum", "-a", "crc", f"{tree}/a.fits", check=2).err
+        assert "directory" in run("checksum", f"{tree}/run1", check=2).err
+
+    def test_compared_with_a_file_here(self, run, tree, tmp_path: Path):
+        here = tmp_path / "a"
+        here.write_bytes(CONTENT)
+        assert run("checksum", "--local", here, f"{tree}/a.fits").lines == [f"{ADLER32}  {tree}/a.fits"]
+        here.write_bytes(CONTENT[:-1] + b"x")
+        ended = run("checksum", "--local", here, f"{tree}/a.fits", check=7)
+        assert ended.out == ""
+        assert "differs" in ended.err
+        assert run("checksum", "--local", tmp_path / "nope", f"{tree}/a.fits", check=None).code in (3, 11)
+        assert "one file" in run("checksum", "--local", here, f"{tree}/a.fits", f"{tree}/run1/b.h5", check=2).err
+
+
+class TestPlaces:
+    def test_home(self, run, box):
+        assert run("get-home").lines == [f"{HOME}/"]
+        assert json.loads(run("get-home", "--json").out)["path"] == HOME
+
+    def test_exists(self, run, tree):
+        for there in (tree, f"{tree}/", f"{tree}/a.fits", f"{tree}/*.fits"):
+            assert run("exists", there).out == ""
+        for missing in (f"{tree}/nope", f"{tree}/a.fits/", f"{tree}/*.png"):
+            ended = run("exists", tree, missing, check=3)
+            assert (ended.out, ended.err) == ("", "")
+        assert f"{tree}/nope does not exist" in run("exists", "-v", f"{tree}/nope", check=3).err
+
+    def test_that_it_is_not_known_has_another_code(self, run, box, tree):
+        rule = box.faults.add("door", "PROPFIND", f"/{tree}/secret", faults.Status(403, "Forbidden"))
+        run("exists", f"{tree}/secret", check=4)
+        rule.remove()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["stat", "tree", "du", "find", "mkdir", "mv", "rm", "rmdir", "cat", "checksum", "get-home", "exists"],
+)
+def test_help_teaches_by_example(run, command):
+    out = run(command, "--help").out
+    assert out.count(f"cta-data-direct {command}") >= 1
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["stat", "tree", "du", "find", "mkdir", "rm", "rmdir", "cat", "checksum", "exists"])
+def test_a_path_has_to_be_named(run, command):
+    ended = run(command, check=2)
+    assert re.fullmatch(rf"cta-data-direct: {command}: an argument is missing.*\n", ended.err)
+
+
+def test_no_login_ends_it_all(run, tree, monkeypatch):
+    monkeypatch.setenv("BEARER_TOKEN", "")
+    ended = run("stat", f"{tree}/a.fits", f"{tree}/run1", check=4)
+    assert ended.err.count("start-agent") == 1
