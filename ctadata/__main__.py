@@ -1,4 +1,4 @@
-"""`python -m ctadata` and the command `cta-data-direct`."""
+"""`python -m ctadata` and the commands `cta-data-direct`, `cta-data` and `ctadata`, told apart by their names."""
 
 from __future__ import annotations
 

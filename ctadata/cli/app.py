@@ -11,6 +11,7 @@ from ctadata.cli import options
 from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
 from ctadata.cli.agent_log import agent_log
 from ctadata.cli.cat import cat
+from ctadata.cli.certificates import certificate_status, upload_personal_certificate, upload_shared_certificate
 from ctadata.cli.checksum import checksum
 from ctadata.cli.config import config
 from ctadata.cli.du import du
@@ -22,8 +23,9 @@ from ctadata.cli.list import list_
 from ctadata.cli.logout import logout
 from ctadata.cli.mkdir import mkdir
 from ctadata.cli.mv import mv
-from ctadata.cli.output import PROGRAM, data
+from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM, data
 from ctadata.cli.places import exists, get_home
+from ctadata.cli.platform import GREETING, WORDS
 from ctadata.cli.put import notice, put
 from ctadata.cli.qualities import label, qos, xattr
 from ctadata.cli.quota import quota
@@ -50,15 +52,17 @@ def command_line() -> TyperGroup:
         pretty_exceptions_enable=False,
         context_settings=_SETTINGS,
     )
-    app.callback()(everywhere)
+    at_platform = PROGRAM == PLATFORM
+    app.callback(help=GREETING if at_platform else None)(everywhere)
     groups: dict[str, typer.Typer] = {}
-    for name, function in _COMMANDS.items():
+    for name, function in (_PLATFORM_COMMANDS if at_platform else _COMMANDS).items():
         word, _, action = name.partition(" ")
         if action and word not in groups:
             groups[word] = typer.Typer(rich_markup_mode=None, context_settings=_SETTINGS, help=_GROUPS[word])
             app.add_typer(groups[word], name=word)
         settings = {**_SETTINGS, **_OWN_SETTINGS.get(name, {})}
-        (groups[word] if action else app).command(action or name, context_settings=settings)(function)
+        words = (at_platform and WORDS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
+        (groups[word] if action else app).command(action or name, context_settings=settings, help=words)(function)
     group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
     _give(group, [parameter for parameter in group.params if parameter.name in _COMMON])
     return group
@@ -110,6 +114,20 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "config": config,
     "sandbox": sandbox,
 }
+_PLATFORM_COMMANDS: dict[str, Callable[..., None]] = {
+    **{name: function for name, function in _COMMANDS.items() if name in options.AT_PLATFORM},
+    "upload-personal-certificate": upload_personal_certificate,
+    "upload-shared-certificate": upload_shared_certificate,
+    "certificate-status": certificate_status,
+    "start-agent": start_agent,
+    "agent-status": agent_status,
+    "stop-agent": stop_agent,
+    "print-token": get_token,
+    "get-token": get_token,
+    "logout": logout,
+}
+"""What `cta-data` has, whose names scripts know: the platform's, and those of the agent."""
+
 _GROUPS = {"token": "Look at a token."}
 """What a command of two words is about."""
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ctadata.cli.options import Common
+from ctadata.cli.options import common_of
+from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM
 
 if TYPE_CHECKING:
     from ctadata.session import Session
 
-COMPLETION = "_CTA_DATA_DIRECT_COMPLETE"
+COMPLETION = {DIRECT: "_CTA_DATA_DIRECT_COMPLETE", PLATFORM: "_CTA_DATA_COMPLETE"}[PROGRAM]
 PATIENCE = 2.0
 """Seconds that somebody who pressed TAB is let wait."""
 MOST = 500
@@ -62,7 +63,7 @@ def _session(ctx: typer.Context) -> Iterator[Session]:
     timer = threading.Timer(PATIENCE, stop.set)
     timer.daemon = True
     timer.start()
-    common = ctx.find_root().ensure_object(Common)
+    common = common_of(ctx)
     try:
         with common.session(stop, ctx.params.get("token_file")) as session:
             yield session

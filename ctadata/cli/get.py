@@ -88,6 +88,10 @@ def get(
         work = lambda session, reporter: session.get_to_pipe(  # noqa: E731
             named, sys.stdout.buffer.write, rules=rules, reporter=reporter
         )
+    elif common.platform and recursive and local is None and files_from is None:
+        from ctadata.service.moving import get_along
+
+        work = lambda session, reporter: get_along(session, named[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
         listed = None if files_from is None else selecting.names_in(files_from, null=null)
         work = lambda session, reporter: session.get(  # noqa: E731

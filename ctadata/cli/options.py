@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli.output import say
+from ctadata.cli.output import PLATFORM, PROGRAM, say
 from ctadata.config.builtin import DEVELOPMENT
 from ctadata.errors import UsageError
 
@@ -27,15 +27,25 @@ class Common:
     """What was said before or after the command.
 
     profile: None where nobody named one.   verbose: how often -v.
+    platform: whether this command goes through the platform's services, which know no profiles.
     """
 
     profile: str | None = None
     verbose: int = 0
     quiet: bool = False
+    platform: bool = False
+
+    @property
+    def site(self) -> str:
+        """What receipts call the place; ConfigError."""
+        return PLATFORM_SITE if self.platform else self.resolve().profile.name
 
     def resolve(self, overrides: Mapping[str, str] | None = None) -> Resolved:
-        """The profile to use; ConfigError."""
+        """The profile to use; ConfigError, UsageError where the platform's services are meant."""
         from ctadata.config.resolve import resolve
+
+        if self.platform:
+            raise UsageError("the download service knows no login of its own", hint="cta-data-direct logs in")
 
         return resolve(self.profile, overrides=overrides or {})
 
@@ -48,35 +58,51 @@ class Common:
     @contextlib.contextmanager
     def session(self, stop: threading.Event, token_file: Path | None, jobs: str | None = None) -> Iterator[Session]:
         """The session of a command; with -v it tells at its end whose token was used."""
-        from ctadata.session import Session
-
-        overrides = {} if jobs is None else {"jobs": jobs}
-        with Session.open(self.resolve(overrides), token_file=token_file, stop=stop) as session:
+        with self._open(stop, token_file, {} if jobs is None else {"jobs": jobs}) as session:
             try:
                 yield session
             finally:
                 if self.verbose and session.source_of_token:
                     say(f"profile {session.profile.name}, token from {session.source_of_token}")
 
+    def _open(self, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str]) -> Session:
+        if self.platform:
+            from ctadata.cli.platform import open_platform
+
+            return open_platform(self.profile, stop, token_file, overrides)
+        from ctadata.session import Session
+
+        return Session.open(self.resolve(overrides), token_file=token_file, stop=stop)
+
+
+PLATFORM_SITE = "platform"
+AT_PLATFORM = {
+    *("list", "stat", "exists", "tree", "du", "find", "checksum", "get-home", "get", "cat", "put", "sync", "verify"),
+    *("mkdir", "upload-personal-certificate", "upload-shared-certificate", "certificate-status"),
+}
+"""What `cta-data` does through the platform's services; all else is as in `cta-data-direct`."""
+
 
 def begin(ctx: typer.Context) -> Common:
     """What the user said of profile and words; the log is set up for it."""
     from ctadata.cli.log import start_log
 
-    common = _common(ctx)
+    common = common_of(ctx)
     verbose = 2 if os.environ.get("CTADATA_DEBUG", "0") not in ("", "0") else common.verbose
     start_log(verbose, quiet=common.quiet)
     return common
 
 
-def _common(ctx: typer.Context) -> Common:
+def common_of(ctx: typer.Context) -> Common:
+    """What was said so far, and where the command of this context goes."""
     common = ctx.find_root().ensure_object(Common)
     assert isinstance(common, Common)
+    common.platform = PROGRAM == PLATFORM and ctx.info_name in AT_PLATFORM
     return common
 
 
 def _take_profile(ctx: typer.Context, value: str | None) -> None:
-    common = _common(ctx)
+    common = common_of(ctx)
     if value is None:
         return
     if common.profile not in (None, value):
@@ -90,11 +116,11 @@ def _take_dev(ctx: typer.Context, value: bool) -> None:
 
 
 def _take_verbose(ctx: typer.Context, value: int) -> None:
-    _common(ctx).verbose += value
+    common_of(ctx).verbose += value
 
 
 def _take_quiet(ctx: typer.Context, value: bool) -> None:
-    common = _common(ctx)
+    common = common_of(ctx)
     common.quiet = common.quiet or value
 
 

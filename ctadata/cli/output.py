@@ -15,7 +15,9 @@ import time
 from collections.abc import Mapping
 from typing import ClassVar, TextIO
 
-PROGRAM = "cta-data-direct"
+DIRECT, PLATFORM = "cta-data-direct", "cta-data"
+PROGRAM = PLATFORM if os.path.basename(sys.argv[0]) in (PLATFORM, "ctadata") else DIRECT  # noqa: PTH119
+"""What we are called as: the one program goes straight to the storage, the other through the platform's services."""
 SCHEMA = 1
 """Version of the objects that `--json` writes; grows when one changes its meaning."""
 

@@ -61,7 +61,7 @@ def put(
     whole and verified. What comes out of a pipe is kept in TMPDIR until its end.
     """
     from ctadata.namespace.filters import Filters
-    from ctadata.transfer.plan import Rules
+    from ctadata.transfer.plan import Compare, Rules
 
     common = options.begin(ctx)
     *sources, path = local or [""]
@@ -72,6 +72,7 @@ def put(
         follow_links=follow_links,
         filters=Filters.read(include or [], exclude or []),
         dry_run=dry_run,
+        compare=Compare.CHECKSUM if common.platform else Compare.USUAL,  # the service lists none: all is replaced
     )
     if retry_failed:
         if local or files_from:

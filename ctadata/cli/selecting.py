@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from ctadata.cli.options import Common
+from ctadata.cli.output import PROGRAM
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ def records_of(common: Common, receipt: Path) -> list[Record]:
 
     records = read_receipt(receipt)
     profiles = {record.profile for record in records}
-    if common.profile is None and len(profiles) == 1 and profiles != {common.resolve().profile.name}:
+    if common.profile is None and len(profiles) == 1 and profiles != {common.site} and not common.platform:
         [common.profile] = profiles
-    if profiles != {common.resolve().profile.name}:
+    if profiles != {common.site}:
         raise UsageError(f"it is a receipt of the profile {' and '.join(sorted(profiles))}", path=str(receipt))
     return records
 
@@ -83,4 +84,4 @@ def records_of(common: Common, receipt: Path) -> list[Record]:
 def missing(usage: str) -> UsageError:
     """What is said where an argument is missing."""
     verb = usage.partition(" ")[0]
-    return UsageError(f"{verb}: an argument is missing, as in: {usage}", hint=f"see cta-data-direct {verb} --help")
+    return UsageError(f"{verb}: an argument is missing, as in: {usage}", hint=f"see {PROGRAM} {verb} --help")

@@ -28,11 +28,29 @@ TOKENS = (
     Variable("CTADATA_CLIENT_SECRET", "the client's secret, where it has one", secret=True),
     Variable("BEARER_TOKEN", "a token to use instead of the agent's", secret=True),
     Variable("BEARER_TOKEN_FILE", "a file with such a token"),
+    Variable("AWS_ACCESS_KEY_ID", "for s3: an access key, where the profile has none"),
+    Variable("AWS_SECRET_ACCESS_KEY", "its secret", secret=True),
+    Variable("AWS_SESSION_TOKEN", "the session token of a temporary one", secret=True),
+    Variable("AWS_CREDENTIAL_EXPIRATION", "when that ends"),
+    Variable("AWS_PROFILE", "the section of ~/.aws to take an access key from"),
+    Variable("AWS_CONFIG_FILE", "a file in place of ~/.aws/config"),
+    Variable("AWS_SHARED_CREDENTIALS_FILE", "a file in place of ~/.aws/credentials"),
     Variable("OIDC_SOCK", "where an oidc-agent listens that may have the account ctadata-<profile>"),
+)
+
+PLATFORM = (
+    Variable("CTADS_URL", "the platform's download service, for cta-data and the functions of ctadata"),
+    Variable("CTACS_URL", "the platform's certificate service"),
+    Variable("CTACS_ALLOWED_CERT_KEYS", "the names that certificates may be kept under; cta,lst,arc"),
+    Variable("JUPYTERHUB_API_TOKEN", "a token of the platform's hub", secret=True),
+    Variable("JUPYTERHUB_USER", "whose token it is; without it the hub is asked"),
+    Variable("JUPYTERHUB_PUBLIC_HUB_URL", "the hub of this session: its token goes to no other that nobody named"),
+    Variable("JUPYTERHUB_HOST", "the same, of older hubs"),
 )
 
 SYSTEM = (
     Variable("_CTA_DATA_DIRECT_COMPLETE", "set by the shells' scripts of completion"),
+    Variable("_CTA_DATA_COMPLETE", "the same for cta-data"),
     Variable("SSL_CERT_FILE", "a PEM file with the CA certificates to trust"),
     Variable("SSL_CERT_DIR", "a directory of such certificates, with hashed names"),
     Variable("X509_CERT_DIR", "a grid's directory of CA certificates, trusted beside the system's"),
@@ -45,4 +63,4 @@ SYSTEM = (
     Variable("TERM", "dumb for plain lines in place of progress bars"),
 )
 
-VARIABLES = (*CHOICE, *KEYED, *TOKENS, *SYSTEM)
+VARIABLES = (*CHOICE, *KEYED, *TOKENS, *PLATFORM, *SYSTEM)

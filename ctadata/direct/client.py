@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ctadata.agent.status import Status
     from ctadata.config.resolve import Resolved
     from ctadata.session import Session
+    from ctadata.tokens.sources import Sources
 
 PathText = str | os.PathLike[str]
 
@@ -40,8 +41,7 @@ class APIClient:
     @property
     def token(self) -> str:
         """The token that was assigned, else the agent's, as the commands find it; LoginNeeded."""
-        with self._session() as session:
-            return session.tokens.bearer() or ""
+        return self._sources().bearer() or ""
 
     @token.setter
     def token(self, token: str) -> None:
@@ -112,13 +112,10 @@ class APIClient:
         """A client of the library webdav4 at the storage; the token is looked up at each request."""
         from ctadata.http.dav4 import webdav4_client
         from ctadata.paths import RemotePath
-        from ctadata.tokens.sources import Sources
 
-        resolved = self._resolved()
-        profile = resolved.profile
-        tokens = Sources(profile, only_profile=resolved.explicit, env=self._env())
+        profile = self._resolved().profile
         root = RemotePath.parse(profile.root).encoded.rstrip("/")
-        return webdav4_client(profile.door + root, tokens.bearer, ca=profile.ca)
+        return webdav4_client(profile.door + root, self._sources().bearer, ca=profile.ca)
 
     def start_agent_daemon(self) -> Status:
         """Log in where that is needed, and have the agent keep the login fresh; `ctadata.direct.login` does it too."""
@@ -145,6 +142,12 @@ class APIClient:
 
         resolved = resolve(DEVELOPMENT if self.dev_instance else None)
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
+
+    def _sources(self) -> Sources:
+        from ctadata.tokens.sources import Sources
+
+        resolved = self._resolved()
+        return Sources(resolved.profile, only_profile=resolved.explicit, env=self._env())
 
     def _env(self) -> dict[str, str]:
         return {**os.environ, **({} if self._token is None else {"BEARER_TOKEN": self._token})}

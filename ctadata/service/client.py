@@ -129,6 +129,8 @@ class APIClient:
         from ctadata.service.moving import REPLACING
 
         contents = os.path.join(os.fspath(local_dir), "")  # noqa: PTH118  (the slash at the end says: the contents)
+        if not os.path.lexists(local_dir):
+            raise FileExistsError(f"no such directory: {os.fspath(local_dir)}")  # what scripts of 0.6 catch
         if not Path(contents).is_dir():
             raise NotADirectoryError(f"not a directory: {os.fspath(local_dir)}")
         with self._session() as session, collecting(progress) as collected:

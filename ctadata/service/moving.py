@@ -15,9 +15,10 @@ def get_along(
 ) -> Summary:
     """Download a directory with its whole path: `a/b` becomes `./a/b/...`; a file, or the root, comes to here.
 
-    NotFound, and what `Session.get` raises.
+    source: a path, or a pattern where no such path exists. NotFound, and what `Session.get` raises.
     """
-    entry = session.info(source)
-    if entry.is_directory and entry.path.parts:
-        return session.get([], None, recursive=True, listed=[str(entry.path)], rules=rules, reporter=reporter)
+    entries = session.find(source)
+    if all(entry.is_directory and entry.path.parts for entry in entries):
+        names = [str(entry.path) for entry in entries]
+        return session.get([], None, recursive=True, listed=names, rules=rules, reporter=reporter)
     return session.get([source], None, recursive=True, rules=rules, reporter=reporter)
