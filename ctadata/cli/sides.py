@@ -50,11 +50,18 @@ def sides(common: Common, source: str, target: str) -> tuple[Remote | None, Remo
     from_there, to_there = remote_side(source), remote_side(target)
     there = from_there or to_there
     if there is None:
-        raise UsageError("both sides are local", hint="the one on the storage is written :path or profile:path")
+        raise UsageError("both sides are local", hint=_how_to_mean(source, target))
     if from_there and to_there:
         raise UsageError("both sides are on a storage, and one has to be local", hint="write ./name where it is local")
     choose(common, there.profile)
     return from_there, to_there
+
+
+def _how_to_mean(*texts: str) -> str:
+    """How the side on the storage is written, and which name in front of a colon is that of no profile."""
+    unknown = [before for before, colon, _ in (text.partition(":") for text in texts) if colon and "/" not in before]
+    strangers = "".join(f"; there is no profile {name}" for name in unknown)
+    return f"the one on the storage is written :path or profile:path{strangers}"
 
 
 def _of_url(url: str, profile: Profile) -> RemotePath:

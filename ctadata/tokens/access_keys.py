@@ -25,6 +25,7 @@ from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret
 
 JOS = Path(".credentials") / "jos-credentials.json"
+_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
 RENEW = "copy new ones, and: cta-data-direct credentials import"
 
 
@@ -113,7 +114,7 @@ class AccessKeys:
             if text := read_discovered(jos):
                 yield Found(read_access_key(text), str(jos))
         if self._env.get("AWS_ACCESS_KEY_ID") and self._env.get("AWS_SECRET_ACCESS_KEY"):
-            wanted = {name: value for name, value in self._env.items() if name.startswith("AWS_")}
+            wanted = {name: self._env.get(name) or "" for name in _VARIABLES}
             yield Found(read_access_key(json.dumps(wanted)), "AWS_ACCESS_KEY_ID in the environment")
         if (self._home / ".aws").is_dir() and (key := _of_aws(self._env, self._home)):
             yield Found(key, str(self._home / ".aws"))
