@@ -19,5 +19,5 @@ def start_wsgidav(start: Start, made: Authority, issuer: str, issuer_ca: Path) -
     data.mkdir()
     ca.write_bytes(made.ca.read_bytes() + issuer_ca.read_bytes())
     keys = discovery(issuer, issuer_ca)["jwks_uri"]
-    said = start.launch(sys.executable, SCRIPT, made.server, data, issuer, keys, ca, AUDIENCE, "{ready}")
+    said = start.launch(sys.executable, "-P", SCRIPT, made.server, data, issuer, keys, ca, AUDIENCE, "{ready}")
     return {**said, "data": str(data), "ca": str(ca)}
