@@ -99,6 +99,12 @@ KEYS = (
     ),
     Key("root", Shape.TEXT, "put before every path; / for nothing", checks.root),
     Key("frontend", Shape.TEXT, "dCache's REST interface: https://host:port", checks.origin),
+    Key(
+        "listing",
+        Shape.TEXT,
+        "where dCache's listings come from: door, or frontend (in pages, for collections of very many files)",
+        checks.one_of("door", "frontend"),
+    ),
     Key("issuer", Shape.TEXT, "who issues the tokens: the address of an OpenID provider", checks.address),
     Key("client_id", Shape.TEXT, "the name of this program at the issuer"),
     Key("client_secret_file", Shape.TEXT, "a file with its secret, where it has one", checks.place),

@@ -25,6 +25,7 @@ class Profile:
     part_size: int | None = None
     root: str = "/"
     frontend: str | None = None
+    listing: str = "door"
     issuer: str | None = None
     client_id: str | None = None
     client_secret_file: Path | None = None

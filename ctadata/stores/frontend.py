@@ -197,10 +197,19 @@ def _entry(parent: RemotePath, told: Mapping[str, Any]) -> Entry:
         parent / str(told.get("fileName")),
         Kind.DIRECTORY if directory else Kind.FILE,
         size=int(size) if size is not None and not directory else None,
-        mtime=mtime / 1000 if isinstance(mtime, int | float) else None,
+        mtime=float(mtime // 1000) if isinstance(mtime, int) else None,  # as the door tells it
+        etag=_etag(told.get("pnfsId"), mtime) if not directory else None,
         checksums=dict(_checksum(each) for each in told.get("checksums") or ()),
         locality=told.get("fileLocality"),
     )
+
+
+def _etag(pnfsid: object, mtime: object) -> str | None:
+    """The tag that the door gives the file: its id, and Java's hash of a Date (milton, DefaultHttp11ResponseHandler.generateEtag)."""
+    if not (isinstance(pnfsid, str) and isinstance(mtime, int)):
+        return None
+    folded = (mtime ^ (mtime >> 32)) & 0xFFFFFFFF
+    return f'"{pnfsid}_{folded - (1 << 32) if folded >> 31 else folded}"'
 
 
 def _checksum(told: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache import dcache
 from ctadata.stores.frontend import Frontend
+from ctadata.stores.paged import PagedStore
 from ctadata.stores.tape import TapeLibrary
 from ctadata.stores.webdav import Dialect, WebDAVStore
 
@@ -26,7 +27,8 @@ def open_store(profile: Profile, client: Client) -> Store:
                 f"the profile {profile.name} has the kind {profile.kind!r}", hint='kind is "dcache" or "webdav"'
             )
     door = str(_origin(profile.door, f"the door of the profile {profile.name}"))
-    return WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
+    store = WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
+    return PagedStore(store, open_frontend(profile, client)) if profile.listing == "frontend" else store
 
 
 def open_frontend(profile: Profile, client: Client | None) -> Frontend:

@@ -1,0 +1,205 @@
+"""dCache's REST interface: a store that lists in pages passes the suite, and what is asked is what was meant."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from stores.clients import Holder
+from stores.suite import StoreSuite
+
+from ctadata.config.profile import Profile
+from ctadata.errors import ConfigError, Forbidden, NotFound, ServerTrouble, UsageError
+from ctadata.http.client import Client
+from ctadata.http.message import Origin
+from ctadata.paths import RemotePath
+from ctadata.sandbox import Sandbox, faults
+from ctadata.stores.base import Store
+from ctadata.stores.frontend import Frontend
+from ctadata.stores.opening import open_store, trusted_origins
+
+HOME = RemotePath(("lst", "users", "ada"))
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    with Sandbox(write_anywhere=True) as box:
+        yield box
+
+
+@pytest.fixture(scope="module")
+def client(box: Sandbox) -> Iterator[Client]:
+    trusted = [Origin.of(box.door), Origin.of(box.frontend)]
+    client = Client(trusted=trusted, credentials=Holder(box.token(lifetime=3600)), ca=box.ca)
+    yield client
+    client.close()
+
+
+def profile_of(box: Sandbox, **keys: str) -> Profile:
+    return replace(Profile("box", box.door), frontend=box.frontend, ca=box.ca, **keys)
+
+
+class TestPages(StoreSuite):
+    """Listings from the frontend, all else from the door."""
+
+    impossible_names = frozenset({"nl\nx"})  # a pool repeats the name in a header
+
+    @pytest.fixture
+    def store(self, box: Sandbox, client: Client) -> Store:
+        return open_store(profile_of(box, listing="frontend"), client)
+
+
+@pytest.fixture
+def frontend(box: Sandbox, client: Client) -> Frontend:
+    return Frontend(client, box.frontend, root=RemotePath())
+
+
+def test_a_page_is_a_request(box: Sandbox, frontend: Frontend) -> None:
+    for i in range(25):
+        box.files.put(f"/pages/{i:02}", b"x")
+    box.forget_seen()
+    names = [entry.path.name for entry in frontend.list(RemotePath(("pages",)), page=10)]
+    assert names == [f"{i:02}" for i in range(25)]
+    assert [parse_qs(urlsplit(seen.target).query)["offset"] for seen in box.seen] == [["0"], ["10"], ["20"]]
+
+
+def test_a_page_tells_checksums_and_localities(box: Sandbox, frontend: Frontend) -> None:
+    box.files.put("/told/a", b"content", mtime=1e9)
+    box.files.entry("/told/a").locality = "NEARLINE"
+    (entry,) = frontend.list(RemotePath(("told",)))
+    assert (entry.size, entry.mtime, entry.locality) == (7, 1e9, "NEARLINE")
+    assert entry.checksums == {"adler32": "0bcb02fc"}
+
+
+def test_the_root_of_the_profile_stands_before_every_path(box: Sandbox, client: Client) -> None:
+    box.files.put("/below/d/a", b"x")
+    frontend = Frontend(client, box.frontend, root=RemotePath(("below",)))
+    assert [str(entry.path) for entry in frontend.list(RemotePath(("d",)))] == ["/d/a"]
+    assert frontend.native(RemotePath(("d", "a"))) == "/below/d/a"
+    assert frontend.own("/below/d/a") == RemotePath(("d", "a"))
+    with pytest.raises(ServerTrouble):
+        frontend.own("/elsewhere/a")
+
+
+def test_errors_are_those_of_a_store(box: Sandbox, frontend: Frontend) -> None:
+    box.files.put("/file", b"x")
+    with pytest.raises(NotFound) as caught:
+        list(frontend.list(RemotePath(("nowhere",))))
+    assert caught.value.path == "/nowhere"
+    with pytest.raises(UsageError):
+        list(frontend.list(RemotePath(("file",))))
+
+
+def test_what_is_no_json_is_said(box: Sandbox, frontend: Frontend) -> None:
+    box.faults.add("frontend", "GET", "/api/v1/user", faults.Status(200, "OK", b"<html>"), times=1)
+    with pytest.raises(ServerTrouble, match="no JSON"):
+        frontend.user()
+
+
+def test_who_may_not_change_it_is_told(box: Sandbox) -> None:
+    with Sandbox() as strict:
+        strict.files.put("/lst/shared/a", b"x")
+        trusted = [Origin.of(strict.frontend)]
+        client = Client(trusted=trusted, credentials=Holder(strict.token()), ca=strict.ca)
+        with pytest.raises(Forbidden):
+            Frontend(client, strict.frontend, root=RemotePath()).set_label(RemotePath(("lst", "shared", "a")), "l")
+        client.close()
+
+
+def test_a_frontend_that_is_not_named_is_not_asked(box: Sandbox, client: Client) -> None:
+    with pytest.raises(ConfigError, match="no REST interface"):
+        open_store(replace(Profile("box", box.door), listing="frontend"), client)
+    assert Origin.of(box.frontend) not in trusted_origins(Profile("box", box.door))
+
+
+def test_a_sync_by_checksum_costs_a_request_for_each_page(box: Sandbox, tmp_path: Path) -> None:
+    """10,000 files that are equal: two pages, and a third that is empty."""
+    from ctadata.config.resolve import resolve
+    from ctadata.session import Session
+    from ctadata.transfer.plan import Compare, Rules
+
+    files = 10_000
+    node = box.files.put("/many/seed", b"content")
+    children = box.files.entry("/many").children
+    children.clear()
+    for i in range(files):
+        children[f"{i:05}"] = node
+    target = tmp_path / "many"
+    target.mkdir()
+    for i in range(files):
+        (target / f"{i:05}").write_bytes(b"content")
+    config, token = tmp_path / "config.toml", tmp_path / "token"
+    config.write_text(box.profile_toml() + 'listing = "frontend"\n')
+    token.touch(mode=0o600)
+    token.write_text(box.token())
+    box.forget_seen()
+    env = {"CTADATA_CONFIG": str(config)}
+    with Session.open(resolve("sandbox", env=env), token_file=token, env=env) as session:
+        rules = Rules(compare=Compare.CHECKSUM)
+        summary = session.sync_down(RemotePath(("many",)), str(target), rules=rules)
+    assert (summary.skipped, summary.done, summary.failed) == (files, 0, [])
+    listings = [seen for seen in box.seen if seen.server == "frontend"]
+    assert len(listings) == 3
+    assert len([seen for seen in box.seen if seen.server == "door"]) == 1  # what is synced: a collection
+
+
+class _Millions(BaseHTTPRequestHandler):
+    """A frontend with a collection of so many entries that only pages of it are ever made."""
+
+    protocol_version = "HTTP/1.1"
+    files = 0
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        first, limit = int(query["offset"][0]), int(query["limit"][0])
+        children = [
+            {"fileName": f"{i:09}", "fileType": "REGULAR", "size": i, "mtime": 10**12, "fileLocality": "ONLINE",
+             "checksums": [{"type": "ADLER32", "value": "0bcb02fc"}]}
+            for i in range(first, min(first + limit, self.files))
+        ]  # fmt: skip
+        body = json.dumps({"fileType": "DIR", "children": children}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+LISTING = """
+import resource, sys
+from ctadata.http.client import Client
+from ctadata.paths import RemotePath
+from ctadata.stores.frontend import Frontend
+client = Client(trusted=[], credentials=None)
+seen, first = 0, 0
+for entry in Frontend(client, sys.argv[1], root=RemotePath()).list(RemotePath(("d",))):
+    seen += 1
+    if seen == 5000:
+        first = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+client.close()
+print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - first)
+"""
+
+
+def test_memory_does_not_grow_with_the_collection(count) -> None:
+    handler = type("Handler", (_Millions,), {"files": count(30_000, 1_000_000)})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = subprocess.run(
+            [sys.executable, "-c", LISTING, url], capture_output=True, text=True, timeout=300, check=True
+        )
+        server.shutdown()
+    seen, grown = map(int, done.stdout.split())
+    assert seen == handler.files
+    assert grown < 10_000  # KiB beyond the first page
