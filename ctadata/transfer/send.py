@@ -35,6 +35,7 @@ from ctadata.errors import (
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Written
 from ctadata.transfer import temporaries, verify
+from ctadata.transfer.aliases import standing, why_kept
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, plan_upload
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
@@ -71,7 +72,10 @@ def send_open(
     began = time.monotonic()
     if there is not None and there.is_directory:
         raise AlreadyExists("it is a collection on the storage", path=str(target))
+    there = standing(run.store, there)
     step, upload = _decide(run, fd, found, there), None
+    if step is Step.REPLACE and there is not None and there.alias_of is not None:
+        return Outcome(State.KEPT, target, local, found.st_size, why=why_kept(there), etag=there.etag)
     if step in (Step.CREATE, Step.REPLACE) and not run.rules.dry_run:
         run.reporter.planned(1, found.st_size)
         upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found))

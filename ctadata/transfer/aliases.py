@@ -1,0 +1,30 @@
+"""Aliases among the files that are moved: a listing shows them as empty, and the store tells what they stand for."""
+
+from __future__ import annotations
+
+import contextlib
+
+from ctadata.entries import Entry
+from ctadata.errors import NotFound, Untrusted
+from ctadata.paths import printable
+from ctadata.stores.base import Store
+
+
+def behind(store: Store, entry: Entry) -> Entry:
+    """The entry with what its bytes are: of an alias those of its file. NotFound, Untrusted (it leads nowhere good)."""
+    if not store.features.aliases or entry.size != 0 or entry.alias_of is not None:
+        return entry
+    return store.info(entry.path)
+
+
+def standing(store: Store, entry: Entry | None) -> Entry | None:
+    """The same for a name that is to be replaced, which may stand for nothing."""
+    if entry is not None:
+        with contextlib.suppress(NotFound, Untrusted):
+            return behind(store, entry)
+    return entry
+
+
+def why_kept(entry: Entry) -> str:
+    """Why no file replaces an alias: its other names would go on telling of another one."""
+    return f"it differs, and is an alias of {printable(entry.alias_of or '')}: put that, or rm the alias first"

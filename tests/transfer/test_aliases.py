@@ -1,0 +1,96 @@
+"""Aliases on their way down and up, at an S3 server: the file arrives, and the alias stays one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stores.s3_connections import Held, opened_s3
+from transfer.trees import Recorder
+
+from ctadata.paths import RemotePath
+from ctadata.stores.s3 import S3Store
+from ctadata.transfer.download import Landing, download
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Summary
+from ctadata.transfer.run import Run
+from ctadata.transfer.upload import Departure, upload
+
+ROOT = RemotePath()
+
+
+@pytest.fixture
+def store(moto_s3) -> Iterator[S3Store]:
+    """A bucket with a file, two aliases of it and an empty file."""
+    bucket, client = moto_s3.bucket(), moto_s3.client()
+    client.put_object(Bucket=bucket, Key="a", Body=b"ACGT")
+    client.put_object(Bucket=bucket, Key="sub/b", WebsiteRedirectLocation="/a")
+    client.put_object(Bucket=bucket, Key="sub/c", WebsiteRedirectLocation="/sub/b")
+    client.put_object(Bucket=bucket, Key="empty")
+    with opened_s3(
+        moto_s3.url, Held(moto_s3.key.id, moto_s3.key.secret), root=f"/{bucket}", region=moto_s3.region
+    ) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: S3Store) -> Callable[..., Run]:
+    def make(**rules: bool) -> Run:
+        return Run(store, Rules(jobs=3, **rules), Recorder(), threading.Event(), pause=lambda seconds: None)
+
+    return make
+
+
+@pytest.fixture
+def down(run, store, tmp_path) -> Callable[..., Summary]:
+    return lambda **rules: download(run(**rules), [Landing(store.info(ROOT), tmp_path / "down")])
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+WHOLE = {"a": b"ACGT", "sub/b": b"ACGT", "sub/c": b"ACGT", "empty": b""}
+
+
+def test_every_name_arrives_with_its_bytes_and_is_there_the_next_time(down, tmp_path):
+    assert (down().done, files(tmp_path / "down")) == (4, WHOLE)
+    again = down()
+    assert (again.done, again.skipped) == (0, 4)
+    assert down(dry_run=True).done == 0
+
+
+def test_a_dry_run_knows_the_sizes(down):
+    foreseen = down(dry_run=True)
+    assert (foreseen.done, foreseen.size) == (4, 12)
+
+
+def test_an_alias_that_leads_nowhere_good_is_one_failure(down, store, moto_s3, tmp_path):
+    client, bucket = moto_s3.client(), store.root.parts[0]
+    client.put_object(Bucket=bucket, Key="bad", WebsiteRedirectLocation="http://example.org/a")
+    client.put_object(Bucket=bucket, Key="dangling", WebsiteRedirectLocation="/missing")
+    summary = down()
+    assert sorted(outcome.error.path for outcome in summary.failed) == ["/bad", "/dangling"]
+    assert files(tmp_path / "down") == WHOLE
+
+
+def test_sent_back_as_it_came_changes_nothing(down, run, store, tmp_path):
+    down()
+    summary = upload(run(), [Departure(ROOT, tmp_path / "down")])
+    assert (summary.done, summary.skipped, summary.exit_code) == (0, 4, 0)
+    assert store.info(RemotePath(("sub", "b"))).alias_of == "a"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_file_that_differs_does_not_take_an_aliass_place(down, run, store, tmp_path, dry_run):
+    down()
+    (tmp_path / "down" / "sub" / "b").write_bytes(b"TTTTTT")
+    (tmp_path / "down" / "empty").write_bytes(b"now it has some")
+    summary = upload(run(dry_run=dry_run), [Departure(ROOT, tmp_path / "down")])
+    assert [str(outcome.remote) for outcome in summary.kept] == ["/sub/b"]
+    assert "an alias of a" in summary.kept[0].why
+    assert summary.exit_code == 8
+    assert store.info(RemotePath(("sub", "b"))).alias_of == "a"
+    assert store.info(RemotePath(("empty",))).size == (0 if dry_run else 15)
