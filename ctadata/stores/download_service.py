@@ -178,7 +178,7 @@ class DownloadService:
             return self._home
 
     def _base(self) -> RemotePath:
-        refusals = []
+        refusals, advice = [], ""
         for base in BASES:
             users = RemotePath((base, "users"))
             try:
@@ -187,9 +187,10 @@ class DownloadService:
                 raise
             except (NotFound, Forbidden) as error:
                 refusals.append(f"{users}: {error.what}")
+                advice = advice or error.hint
             else:
                 return users
-        raise Forbidden("you have no home to upload to", hint="; ".join(refusals))
+        raise Forbidden(f"you have no home to upload to: {'; '.join(refusals)}", hint=advice)
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:  # noqa: ARG002  (it cannot tell)
         """Upload a file below the home, in place; Forbidden elsewhere, AlreadyExists for a collection's name.
