@@ -67,9 +67,12 @@ _MODULES = {"api", "direct"}
 def __getattr__(name: str) -> Any:
     """The public names, imported when they are first asked for (PEP 562)."""
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("ctadata")
+        try:
+            return version("ctadata")
+        except PackageNotFoundError:  # a checkout that nobody has installed
+            return "unknown"
     if name not in __all__:
         raise AttributeError(f"module 'ctadata' has no attribute {name!r}")
     if name in _MODULES:
