@@ -205,7 +205,7 @@ def _entry(parent: RemotePath, told: Mapping[str, Any]) -> Entry:
 
 
 def _etag(pnfsid: object, mtime: object) -> str | None:
-    """The tag that the door gives the file: its id, and Java's hash of a Date (milton, DefaultHttp11ResponseHandler.generateEtag)."""
+    """The tag that the door gives the file: its id, and Java's hash of a Date (milton, DefaultETagGenerator)."""
     if not (isinstance(pnfsid, str) and isinstance(mtime, int)):
         return None
     folded = (mtime ^ (mtime >> 32)) & 0xFFFFFFFF
