@@ -15,6 +15,7 @@ from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name
 from ctadata.transfer.aliases import behind
 from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.folders import Folders
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import NEWER, STATES, digest_in, is_newer, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
@@ -73,13 +74,14 @@ class Surplus(Protocol):
 
 def download(run: Run, landings: Iterable[Landing | Wanted | Refused], surplus: Surplus | None = None) -> Summary:
     """Download files and trees; gives the summary, in which each failure has its place."""
-    return run.execute(walk(landings, functools.partial(_expand, run, surplus), threads=WALKERS))
+    with Folders() as folders:
+        return run.execute(walk(landings, functools.partial(_expand, run, folders, surplus), threads=WALKERS))
 
 
 Found = Iterator[Node[Landing | Wanted | Refused] | Task]
 
 
-def _expand(run: Run, surplus: Surplus | None, node: Landing | Wanted | Refused) -> Found:
+def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing | Wanted | Refused) -> Found:
     """The tasks of one file or collection; a collection that cannot be listed or made is one failure."""
     run.check_stop()
     if isinstance(node, Refused):
@@ -94,9 +96,9 @@ def _expand(run: Run, surplus: Surplus | None, node: Landing | Wanted | Refused)
         landing = _look_up(run, node) if isinstance(node, Wanted) else node
         _make_ready(run, landing)
         if landing.entry.is_directory:
-            yield from _children(run, surplus, landing)
+            yield from _children(run, folders, surplus, landing)
         elif run.rules.filters.takes(landing.inside):
-            yield _task(run, landing)
+            yield _task(run, folders, landing)
     except CtadataError as error:
         error.path = error.path or str(remote)
         run.fail(error, remote, local)
@@ -122,7 +124,7 @@ def _make_ready(run: Run, landing: Landing) -> None:
                 folder.sweep()
 
 
-def _children(run: Run, surplus: Surplus | None, landing: Landing) -> Found:
+def _children(run: Run, folders: Folders, surplus: Surplus | None, landing: Landing) -> Found:
     filters, names = run.rules.filters, set[str]()
     for entry in entries_of(run, landing.entry.path):
         name = entry.path.name
@@ -133,7 +135,7 @@ def _children(run: Run, surplus: Surplus | None, landing: Landing) -> Found:
         inside = (*landing.inside, name)
         if not entry.is_directory:
             if filters.takes(inside):
-                yield _task(run, Landing(entry, landing.base, landing.parts, name, inside))
+                yield _task(run, folders, Landing(entry, landing.base, landing.parts, name, inside))
         elif filters.enters(inside):
             yield Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside))
     if surplus:
@@ -155,20 +157,20 @@ def entries_of(run: Run, path: RemotePath) -> Iterator[Entry]:
     run.summary.add_empty()
 
 
-def _task(run: Run, landing: Landing) -> Task:
-    task = Task(landing.entry.path, landing.local, functools.partial(_fetch, run, landing))
+def _task(run: Run, folders: Folders, landing: Landing) -> Task:
+    task = Task(landing.entry.path, landing.local, functools.partial(_fetch, run, folders, landing))
     if run.staging and is_on_tape(landing.entry) and not run.rules.dry_run:
         task.on_tape = _foretell(run, landing).state is State.DONE
     return task
 
 
-def _fetch(run: Run, landing: Landing) -> Outcome:
+def _fetch(run: Run, folders: Folders, landing: Landing) -> Outcome:
     landing = dataclasses.replace(landing, entry=behind(run.store, landing.entry))
     if run.rules.dry_run or run.rules.update:
         outcome = _foretell(run, landing)
         if run.rules.dry_run or outcome.state is State.SKIPPED:
             return outcome
-    with Folder.open(landing.base, landing.parts) as folder:
+    with folders.borrow(landing.base, landing.parts) as folder:
         return _with_version(fetch_file(run, landing.entry, folder, local_name(landing.name)), landing.entry)
 
 
