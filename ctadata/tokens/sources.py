@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 AHEAD = 60.0
 """Seconds before its end from which a token is looked for anew; less for tokens that live for minutes."""
 
+EVERY = 1.0
+"""Seconds between two looks at the file of the token in use: small files take a thousand requests a second. A token
+that a server refuses is looked for at once."""
+
 
 class Sources:
     """Who we are to the profile's trusted origins; safe to share between threads.
@@ -56,6 +60,7 @@ class Sources:
         self._token: Token | None = None
         self._source: Source | None = None
         self._stamp: Stamp | None = None
+        self._looked = -math.inf
 
     @property
     def origin(self) -> str:
@@ -93,10 +98,15 @@ class Sources:
                 return None
 
     def _is_current(self) -> bool:
-        """Whether the token in use has life left, and its file is as it was."""
-        if self._token is None or self._source is None or self._source.stamp() != self._stamp:
+        """Whether the token in use has life left, and its file is as it was, a second ago at least."""
+        if self._token is None or self._source is None:
             return False
-        return self._token.life_left(self._now()) > min(AHEAD, (self._token.lifetime or math.inf) / 5)
+        now = self._now()
+        if not 0 <= now - self._looked < EVERY:
+            self._looked = now
+            if self._source.stamp() != self._stamp:
+                return False
+        return self._token.life_left(now) > min(AHEAD, (self._token.lifetime or math.inf) / 5)
 
     def _find(self, refused: str | None) -> str | None:
         """Look through the sources, in order, and take the first token that will do."""
