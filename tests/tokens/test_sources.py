@@ -264,26 +264,28 @@ class TestReadingAgain:
         place.put("agent", good("new"))
         assert sources.bearer() == good("new")
 
-    def test_the_file_is_looked_at_once_a_second(self, place, good, clock, monkeypatch):
-        place.put("agent", good("old"))
+    def test_the_file_is_looked_at_once_a_second(self, place, good, clock):
+        old, new, newer = (good(which) for which in ("old", "new", "newer"))
+        place.put("agent", old)
         sources = place.sources()
-        assert [sources.bearer() for _ in range(3)] == [good("old")] * 3
-        place.put("agent", good("new"))
-        assert sources.bearer() == good("old")
-        assert sources.renew(good("old")) == good("new")  # refused, it is looked for at once
-        assert sources.bearer() == good("new")
-        place.put("agent", good("newer"))
-        assert sources.bearer() == good("new")
+        assert [sources.bearer() for _ in range(3)] == [old] * 3
+        place.put("agent", new)
+        assert sources.bearer() == old
+        assert sources.renew(old) == new  # refused, it is looked for at once
+        assert sources.bearer() == new
+        place.put("agent", newer)
+        assert sources.bearer() == new
         clock.time += 1
-        assert sources.bearer() == good("newer")
+        assert sources.bearer() == newer
 
     def test_a_clock_that_is_set_back_does_not_keep_a_token(self, place, good, clock):
-        place.put("agent", good("old"))
+        old, new = good("old"), good("new")
+        place.put("agent", old)
         sources = place.sources()
-        assert [sources.bearer() for _ in range(2)] == [good("old")] * 2
-        place.put("agent", good("new"))
+        assert [sources.bearer() for _ in range(2)] == [old] * 2
+        place.put("agent", new)
         clock.time -= 500
-        assert sources.bearer() == good("new")
+        assert sources.bearer() == new
 
     def test_an_unchanged_file_is_not_read(self, place, good, monkeypatch):
         place.put("agent", good())
