@@ -24,6 +24,9 @@ class Listed(str):
     kind:  `file` or `directory`.
     size:  bytes; None for directories and files that are still being uploaded.
     mtime: in UTC; None where the storage does not say.
+    etag:  the version tag, quotes included; None where there is none.
+    checksums: algorithm to lower-case hexadecimal digits; empty where the storage lists none.
+    locality: where dCache has the bytes: ONLINE, NEARLINE (on tape alone) and so on; None elsewhere.
     raw_href: the path as the server writes it, percent-encoded.
 
     The texts that the platform's service tells are there as in a dictionary, with `[...]`, `get` and `keys`: `href`
@@ -33,10 +36,13 @@ class Listed(str):
     kind: str
     size: int | None
     mtime: datetime | None
+    etag: str | None
+    checksums: Mapping[str, str]
+    locality: str | None
     raw_href: str
     _told: dict[str, str]
 
-    __slots__ = ("_told", "kind", "mtime", "raw_href", "size")
+    __slots__ = ("_told", "checksums", "etag", "kind", "locality", "mtime", "raw_href", "size")
 
     @classmethod
     def of(cls, entry: Entry, told: Mapping[str, str] = NOTHING_TOLD) -> Self:
@@ -46,6 +52,7 @@ class Listed(str):
         listed.kind = str(entry.kind)
         listed.size = entry.size if entry.kind is Kind.FILE else None
         listed.mtime = None if entry.mtime is None else datetime.fromtimestamp(entry.mtime, UTC)
+        listed.etag, listed.checksums, listed.locality = entry.etag, entry.checksums, entry.locality
         listed.raw_href = told.get("href", entry.path.encoded.removeprefix("/") + "/" * entry.is_directory)
         listed._told = {**_texts(entry), **told, "href": str(listed), "type": listed.kind}
         return listed

@@ -9,11 +9,9 @@ import typer
 
 from ctadata.cli import options, visiting
 from ctadata.cli.list import Columns, write_entry
-from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
-    from ctadata.namespace.criteria import Criteria
 
 
 def find(
@@ -48,9 +46,10 @@ def find(
     All that is asked must fit; of several --name, one. Sizes count in 1024
     (k, M, G, T). Dates are UTC. That nothing is found is no error.
     """
+    from ctadata.namespace.criteria import Criteria
     from ctadata.namespace.find import find as search
 
-    criteria = _criteria(name or [], size or [], newer, older, kind)
+    criteria = Criteria.read(names=name or [], sizes=size or [], newer=newer, older=older, kind=kind, now=time.time())
     with visiting.visiting(ctx, token_file) as visit:
         columns = Columns(long=long, null=null, json=json, checksums=visit.session.store.features.lists_checksums)
 
@@ -59,25 +58,3 @@ def find(
                 write_entry(entry, columns)
 
         visiting.each(visiting.named(visit.session, paths), look)
-
-
-def _criteria(names: list[str], sizes: list[str], newer: str | None, older: str | None, kind: str | None) -> Criteria:
-    from ctadata.entries import Kind
-    from ctadata.namespace.criteria import Criteria, read_moment, read_size
-    from ctadata.namespace.filters import Pattern
-
-    kinds = {None: None, "f": Kind.FILE, "file": Kind.FILE, "d": Kind.DIRECTORY, "directory": Kind.DIRECTORY}
-    if kind not in kinds:
-        raise UsageError(f"{kind!r} is no kind", hint="--kind f is files, --kind d directories")
-    now = time.time()
-    bounds = [read_size(size) for size in sizes]
-    return Criteria(
-        tuple(map(Pattern.read, names)),
-        kinds[kind],
-        (
-            max((least for least, _ in bounds if least is not None), default=None),
-            min((most for _, most in bounds if most is not None), default=None),
-        ),
-        None if newer is None else read_moment(newer, now),
-        None if older is None else read_moment(older, now),
-    )

@@ -16,7 +16,7 @@ from ctadata.cli.completion import remote
 from ctadata.cli.output import say
 from ctadata.cli.sites import located
 from ctadata.cli.stopping import stopping
-from ctadata.errors import ConfigError, CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped, UsageError
+from ctadata.errors import CtadataError, LoginNeeded, PartialFailure, Stopped, UsageError
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
@@ -111,15 +111,10 @@ def named(session: Session, texts: Iterable[str]) -> Iterator[Entry | CtadataErr
 
 
 def refuse_home(session: Session, doomed: Sequence[Entry]) -> None:
-    """UsageError where the root, the home, or what the home lies in is among those that are to go away."""
-    from ctadata.namespace.removal import refuse_home
+    """UsageError where what is to go away is the root, the home, or what the home lies in."""
+    from ctadata.namespace import removal
 
-    home = None
-    if any(entry.is_directory for entry in doomed):
-        with contextlib.suppress(ConfigError, NotFound):  # no home is known
-            home = session.resolve("home:", make=False)
-    for entry in doomed:
-        refuse_home(entry.path, home)
+    removal.refuse_home(doomed, lambda: session.resolve("home:", make=False))
 
 
 def depth_of(text: str | None) -> int | None:

@@ -8,6 +8,7 @@
         if path.endswith(".h5"):
             print(direct.fetch_and_save_file(path), "bytes")
     direct.upload_file("latest.txt", "results/")       # below your home: results/latest.txt
+    direct.find("home:", name="*.tmp", older="7d")     # also stat, tree, du, cat, checksum, mkdir, mv, rm, ...
 
 Log in once with ``direct.login()``, or ``cta-data-direct start-agent``. ``CTADATA_PROFILE`` chooses the site. Nothing
 is read or asked before a function is called, and nothing is printed, but by ``login``.
@@ -28,6 +29,20 @@ from ctadata.direct.api import (
     webdav4_client,
 )
 from ctadata.direct.login import agent_status, login, start_agent_daemon
+from ctadata.direct.names import (
+    cat,
+    checksum,
+    du,
+    exists,
+    find,
+    get_home,
+    mkdir,
+    mv,
+    rm,
+    rmdir,
+    stat,
+    tree,
+)
 from ctadata.errors import PartialFailure
 
 __all__ = [
@@ -37,12 +52,24 @@ __all__ = [
     "PartialFailure",
     "Upload",
     "agent_status",
+    "cat",
+    "checksum",
     "direct",
+    "du",
+    "exists",
     "fetch_and_save_file",
     "fetch_and_save_file_or_dir",
+    "find",
+    "get_home",
     "list_dir",
     "login",
+    "mkdir",
+    "mv",
+    "rm",
+    "rmdir",
     "start_agent_daemon",
+    "stat",
+    "tree",
     "upload_dir",
     "upload_file",
     "webdav4_client",

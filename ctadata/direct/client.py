@@ -60,7 +60,7 @@ class APIClient:
 
     def list_dir(self, path: PathText, recursive: bool = False, n_threads: int | None = None) -> Listing:
         """The paths in a directory; with `recursive`, in all below it as well."""
-        with self._session() as session:
+        with self.session() as session:
             entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
             return Listing(Listed.of(entry) for entry in entries)
 
@@ -79,7 +79,7 @@ class APIClient:
         progress: Progress | None = None,
     ) -> int:
         """Download a file, or with `recursive` a directory; the bytes of all files."""
-        with self._session() as session, collecting(progress) as collected:
+        with self.session() as session, collecting(progress) as collected:
             local = None if save_to_fn is None else os.fspath(save_to_fn)
             summary = session.get([os.fspath(path)], local, recursive=recursive, reporter=collected)
         raise_failures(summary, collected.sizes, one=not recursive)
@@ -89,7 +89,7 @@ class APIClient:
         self, local_fn: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
     ) -> Upload:
         """Upload one file."""
-        with self._session() as session, collecting(progress) as collected:
+        with self.session() as session, collecting(progress) as collected:
             rules = Rules(no_clobber=no_clobber)
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
@@ -102,7 +102,7 @@ class APIClient:
         contents = os.path.join(os.fspath(local_dir), "")  # noqa: PTH118  (the slash at the end says: the contents)
         if not Path(contents).is_dir():
             raise NotADirectoryError(f"not a directory: {local_dir}")
-        with self._session() as session, collecting(progress) as collected:
+        with self.session() as session, collecting(progress) as collected:
             rules = Rules(no_clobber=no_clobber)
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)
@@ -152,7 +152,8 @@ class APIClient:
     def _env(self) -> dict[str, str]:
         return {**os.environ, **({} if self._token is None else {"BEARER_TOKEN": self._token})}
 
-    def _session(self) -> Session:
+    def session(self) -> Session:
+        """A session of its own: what the commands work with, a context manager."""
         from ctadata.session import Session
 
         return Session.open(self._resolved(), stop=threading.Event(), env=self._env())

@@ -13,6 +13,7 @@ from ctadata.namespace.filters import Pattern
 
 _SIZE = re.compile(r"([+-]?)([0-9]{1,18})(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
 _AGE = re.compile(r"([0-9]{1,6}) ?(s|min|h|d|w|y)")
+_KINDS = {"f": Kind.FILE, "file": Kind.FILE, "d": Kind.DIRECTORY, "directory": Kind.DIRECTORY}
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
 
@@ -30,6 +31,35 @@ class Criteria:
     sizes: tuple[int | None, int | None] = (None, None)
     after: float | None = None
     before: float | None = None
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        names: Sequence[str] = (),
+        sizes: Sequence[str] = (),
+        newer: str | None = None,
+        older: str | None = None,
+        kind: str | None = None,
+        now: float,
+    ) -> Criteria:
+        """Read them as a person writes them; all of several sizes hold. UsageError.
+
+        kind: `f`, `file`, `d` or `directory`.   now: seconds since 1970 UTC, from which ages are counted.
+        """
+        if kind is not None and kind not in _KINDS:
+            raise UsageError(f"{kind!r} is no kind", hint="f is files, d is directories")
+        bounds = [read_size(size) for size in sizes]
+        return cls(
+            tuple(map(Pattern.read, names)),
+            None if kind is None else _KINDS[kind],
+            (
+                max((least for least, _ in bounds if least is not None), default=None),
+                min((most for _, most in bounds if most is not None), default=None),
+            ),
+            None if newer is None else read_moment(newer, now),
+            None if older is None else read_moment(older, now),
+        )
 
     def fit(self, entry: Entry, inside: Sequence[str]) -> bool:
         """Whether the entry is what is looked for; `inside`: its names from the top of the search."""

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 
 from ctadata.entries import Entry
-from ctadata.errors import UsageError
+from ctadata.errors import ConfigError, NotFound, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
 
-def refuse_home(path: RemotePath, home: RemotePath | None) -> None:
-    """UsageError for the root, for the home, and for every collection that the home lies in. home: None: not known."""
-    if not path.parts or (home is not None and home.parts[: len(path.parts)] == path.parts):
-        what = "it is the root of the storage" if not path.parts else "it is your home, or your home lies in it"
-        raise UsageError(f"{what}, and stays", hint="name what lies in it", path=str(path))
+def refuse_home(doomed: Sequence[Entry], home: Callable[[], RemotePath]) -> None:
+    """UsageError where the root, the home, or a collection that the home lies in is among those that are to go away.
+
+    home: gives it; ConfigError and NotFound of it mean that none is known.
+    """
+    trees = [entry.path for entry in doomed if entry.is_directory]
+    known = None
+    if trees and all(path.parts for path in trees):
+        with contextlib.suppress(ConfigError, NotFound):
+            known = home()
+    for path in trees:
+        if not path.parts or (known is not None and known.parts[: len(path.parts)] == path.parts):
+            what = "it is your home, or your home lies in it" if path.parts else "it is the root of the storage"
+            raise UsageError(f"{what}, and stays", hint="name what lies in it", path=str(path))
 
 
 def outermost(entries: Iterable[Entry]) -> list[Entry]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
+from ctadata.errors import NotFound, Unsupported, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
@@ -58,8 +58,6 @@ def rename(store: Store, renaming: Renaming, *, replace: bool = False) -> None:
         return
     if not store.features.moves_trees:
         raise Unsupported("this storage cannot rename directories", path=str(entry.path))
-    if _look(store, target):
-        raise AlreadyExists("the name is taken, and a directory replaces nothing", path=str(target))
     store.move_tree(entry.path, target)
 
 

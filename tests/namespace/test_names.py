@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
+from ctadata.errors import AlreadyExists, ConfigError, NotFound, Unsupported, UsageError
 from ctadata.namespace.criteria import Criteria, read_moment, read_size
 from ctadata.namespace.digests import known_digest, known_digests
 from ctadata.namespace.drawing import ASCII, draw
@@ -272,17 +272,26 @@ class TestRenaming:
 class TestRemoval:
     @pytest.mark.parametrize("path", ["", "lst", "lst/users", "lst/users/ada"])
     def test_root_home_and_what_it_lies_in_stay(self, path):
-        with pytest.raises(UsageError, match="stays"):
-            refuse_home(at(path), at("lst/users/ada"))
+        doomed = [Entry(at("lst/x"), Kind.DIRECTORY), Entry(at(path), Kind.DIRECTORY)]
+        with pytest.raises(UsageError, match="stays") as caught:
+            refuse_home(doomed, lambda: at("lst/users/ada"))
+        assert caught.value.path == str(at(path))
 
     @pytest.mark.parametrize("path", ["lst/users/ada/x", "lst/users/adam", "lst/run1", "ls"])
     def test_other_names_may_go(self, path):
-        refuse_home(at(path), at("lst/users/ada"))
-        refuse_home(at(path), None)
+        refuse_home([Entry(at(path), Kind.DIRECTORY)], lambda: at("lst/users/ada"))
 
-    def test_the_root_stays_where_no_home_is_known(self):
+    @pytest.mark.parametrize("error", [ConfigError("no home"), NotFound("no home")])
+    def test_the_root_stays_where_no_home_is_known(self, error):
+        def home() -> RemotePath:
+            raise error
+
+        refuse_home([Entry(at("lst"), Kind.DIRECTORY)], home)
         with pytest.raises(UsageError, match="root"):
-            refuse_home(RemotePath(), None)
+            refuse_home([Entry(RemotePath(), Kind.DIRECTORY)], home)
+
+    def test_for_files_nobody_asks_where_home_is(self):
+        refuse_home([Entry(at("lst/a"), Kind.FILE)], lambda: pytest.fail("asked"))
 
     def test_directories_only_where_it_is_said(self, store, top):
         with pytest.raises(UsageError, match="directory"):

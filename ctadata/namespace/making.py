@@ -1,0 +1,29 @@
+"""Making collections."""
+
+from __future__ import annotations
+
+from ctadata.errors import AlreadyExists, NotFound
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
+
+
+def make(store: Store, path: RemotePath, *, parents: bool = False) -> None:
+    """Make a collection; with `parents` those above it as well, and one that exists is no error.
+
+    AlreadyExists (the name is taken), NotFound (there is no collection above).
+    """
+    if not parents:
+        if is_there(store, path):
+            raise AlreadyExists("the name is taken", path=str(path))
+        if path.parent.parts and not is_there(store, path.parent):
+            raise NotFound("there is no such directory", hint="-p makes it", path=str(path.parent))
+    store.mkdir(path)
+
+
+def is_there(store: Store, path: RemotePath) -> bool:
+    """Whether anything has this name; raises what the store raises, but for NotFound."""
+    try:
+        store.info(path)
+    except NotFound:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""The functions about names, as notebooks and scripts use them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ctadata import direct
+from ctadata.errors import AlreadyExists, IntegrityError, NotFound, PartialFailure, Unsupported, UsageError
+from ctadata.sandbox import Sandbox, faults
+
+HOME = "lst/users/ada"
+D = f"{HOME}/d"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Sandbox]:
+    with Sandbox() as box:
+        yield box
+
+
+@pytest.fixture
+def box(site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox with a fresh `d`: `a.h5`, `run1/b.h5`, `run1/log/c.txt`; profile and token are in the environment."""
+    config, token = tmp_path / "config.toml", tmp_path / "token"
+    config.write_text(site.profile_toml("sandbox"))
+    token.touch(mode=0o600)
+    token.write_text(site.token())
+    monkeypatch.setenv("CTADATA_CONFIG", str(config))
+    monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
+    monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+    if site.files.exists(f"/{D}"):
+        direct.rm(D, recursive=True)
+    site.files.put(f"/{D}/a.h5", b"12345", mtime=1e9)
+    site.files.put(f"/{D}/run1/b.h5", b"x" * 10)
+    site.files.put(f"/{D}/run1/log/c.txt", b"")
+    return site
+
+
+def test_all_about_a_file(box: Sandbox) -> None:
+    told = direct.stat(f"{D}/a.h5")
+    assert (told, told.kind, told.size) == (f"{D}/a.h5", "file", 5)
+    assert told.mtime == datetime.fromtimestamp(1e9, UTC)
+    assert (told.checksums, told.locality) == ({"adler32": "02f80100"}, "ONLINE")
+    assert (told.etag or "").startswith('"0000')
+    assert direct.stat(D) == f"{D}/"
+    with pytest.raises(NotFound):
+        direct.stat(f"{D}/nope")
+
+
+def test_what_exists(box: Sandbox) -> None:
+    assert direct.exists(f"{D}/a.h5")
+    assert direct.exists(f"{D}/*.h5")
+    assert not direct.exists(f"{D}/nope")
+    assert not direct.exists(f"{D}/*.png")
+
+
+def test_found_are_paths_that_the_next_call_takes(box: Sandbox) -> None:
+    found = direct.find(D, name="*.h5", size="-6")
+    assert (found, found[0].size) == ([f"{D}/a.h5"], 5)
+    assert set(direct.find(D, kind="directory")) == {f"{D}/run1/", f"{D}/run1/log/"}
+    assert direct.find(D, kind="file", older=datetime(2002, 1, 1, tzinfo=UTC)) == [f"{D}/a.h5"]
+    assert direct.find(D, name=["a*", "c*"], newer="1d") == [f"{D}/run1/log/c.txt"]
+    assert direct.cat(direct.find(f"{D}/run*", size="10")[0]) == b"x" * 10
+
+
+def test_drawn_and_counted(box: Sandbox) -> None:
+    assert direct.tree(D, 1).splitlines() == [f"{D}/", "├── a.h5", "└── run1/"]
+    assert direct.du(D) == {f"{D}/": 15}
+    assert list(direct.du(D, None).items()) == [(f"{D}/run1/", 10), (f"{D}/run1/log/", 0), (f"{D}/", 15)]
+
+
+def test_directories_are_made(box: Sandbox) -> None:
+    with pytest.raises(NotFound):
+        direct.mkdir(f"{D}/x/y")
+    direct.mkdir(f"{D}/x/y", parents=True)
+    with pytest.raises(AlreadyExists):
+        direct.mkdir(f"{D}/x")
+    direct.rmdir(f"{D}/x/y")
+    with pytest.raises(UsageError):
+        direct.rmdir(D)
+    assert direct.exists(f"{D}/x")
+
+
+def test_names_are_moved(box: Sandbox) -> None:
+    assert direct.mv(f"{D}/a.h5", f"{D}/z.h5") == [f"{D}/z.h5"]
+    with pytest.raises(AlreadyExists):
+        direct.mv(f"{D}/z.h5", f"{D}/run1/b.h5")
+    direct.mv(f"{D}/z.h5", f"{D}/run1/b.h5", replace=True)
+    assert box.files.read(f"/{D}/run1/b.h5") == b"12345"
+    direct.mkdir(f"{D}/all")
+    box.files.put(f"/{D}/all/log/kept", b"")
+    with pytest.raises(PartialFailure) as caught:
+        direct.mv([f"{D}/run1/b.h5", f"{D}/run1/log"], f"{D}/all/")
+    assert caught.value.done == [f"{D}/all/b.h5"]
+    assert [failure.path for failure in caught.value.failures] == [f"/{D}/all/log"]
+    with pytest.raises(UsageError, match="stays"):
+        direct.mv("home:", f"{D}/x")
+
+
+def test_names_are_deleted(box: Sandbox) -> None:
+    with pytest.raises(UsageError, match="directory"):
+        direct.rm(f"{D}/run1")
+    assert direct.rm([f"{D}/*.h5", f"{D}/run1/log", f"{D}/run1"], recursive=True) == [f"{D}/a.h5", f"{D}/run1/"]
+    assert direct.list_dir(D) == []
+    for path in ("/", "home:", "lst"):
+        with pytest.raises(UsageError, match="stays"):
+            direct.rm(path, recursive=True)
+    with pytest.raises(UsageError, match="stays"):
+        direct.rmdir("home:")
+
+
+def test_bytes_are_verified(box: Sandbox) -> None:
+    assert direct.cat(f"{D}/a.h5") == b"12345"
+    assert direct.cat(f"{D}/a.h5", 1, 3) == b"23"
+    assert direct.cat(f"{D}/a.h5", 3) == b"45"
+    rule = box.faults.add("pool", "GET", f"/{D}/a.h5", faults.Flip(at=2))
+    with pytest.raises(IntegrityError):
+        direct.cat(f"{D}/a.h5")
+    rule.remove()
+
+
+def test_the_storages_checksum(box: Sandbox) -> None:
+    assert direct.checksum(f"{D}/a.h5") == ("adler32", "02f80100")
+    with pytest.raises(Unsupported):
+        direct.checksum(f"{D}/a.h5", "md5")
+
+
+def test_home(box: Sandbox) -> None:
+    assert direct.get_home() == f"{HOME}/"
+
+
+def test_every_function_is_documented_and_exported() -> None:
+    from ctadata.direct import names
+
+    functions = {
+        name for name, each in inspect.getmembers(names, inspect.isfunction) if each.__module__ == names.__name__
+    }
+    public = {name for name in functions if not name.startswith("_")}
+    assert public <= set(direct.__all__)
+    assert all(inspect.getdoc(getattr(direct, name)) for name in public)
+    assert all("dev_instance" in inspect.signature(getattr(direct, name)).parameters for name in public)
