@@ -27,6 +27,9 @@ READ_TIMEOUT = 30.0
 LONGEST = 8 * 1024 * 1024
 """Bytes of an answer at most; a longer one is refused."""
 
+Raw = requests.Response
+"""The library's own answer."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
@@ -87,6 +90,31 @@ class Rest:
     def post_json(self, url: str, payload: Any, token: str | None = None) -> Answer:
         """POST a JSON document; the token only to trusted origins (else Untrusted)."""
         return self._send("POST", url, data=json.dumps(payload), content_type="application/json", token=token)
+
+    def response(self, url: str, token: str, *, stream: bool = False) -> Raw:
+        """GET for scripts that work with the library's own answer, whatever its status; the token as in `get`.
+
+        stream: the body is left to the caller, who closes the answer.
+        """
+        origin, target = dissect(url)
+        self._check(origin, token)
+        headers = {**self._headers, "Accept": "*/*", "Content-Type": "application/json"}
+        headers["Authorization"] = f"Bearer {token}"
+        proxies = {} if origin.is_loopback else get_environ_proxies(url)
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                return session.get(
+                    f"{origin}{target}",
+                    headers=headers,
+                    timeout=self._timeouts,
+                    verify=self._verify,
+                    allow_redirects=False,
+                    proxies=proxies,
+                    stream=stream,
+                )
+        except requests.RequestException as error:
+            raise _error_of(error, origin) from None  # its traceback would hold the request
 
     def _send(
         self,
