@@ -39,8 +39,8 @@ class Seen:
 
     @property
     def path(self) -> str:
-        """From the service on: `fetch/lst/a`."""
-        return self.target.partition("?")[0].split("/", 3)[-1]
+        """From the service on: `downloadservice/fetch/lst/a`."""
+        return self.target.partition("?")[0].split("/", 2)[-1]
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Platform:
 
     def _changed(self, answer: Response) -> Response:
         answer.headers["Access-Control-Allow-Origin"] = "*"
-        path = request.environ["REQUEST_URI"].partition("?")[0].split("/", 3)[-1]
+        path = request.environ["REQUEST_URI"].partition("?")[0].split("/", 2)[-1]
         for at, (method, wanted, change) in enumerate(self.state.after):
             if method == request.method and wanted == path:
                 del self.state.after[at]
@@ -140,7 +140,7 @@ class Platform:
         return self.state.requests
 
     def seen(self, part: str = "") -> list[str]:
-        """`GET fetch/lst/a` of every request whose path begins with `part`."""
+        """`GET downloadservice/fetch/lst/a` of every request whose path begins with `part`."""
         return [f"{one.method} {one.path}" for one in list(self.requests) if one.path.startswith(part)]
 
     def put(self, path: str, content: bytes = b"content") -> bytes:
@@ -160,7 +160,7 @@ class Platform:
         return sorted(f"{one.relative_to(top)}{'/' if one.is_dir() else ''}" for one in top.rglob("*"))
 
     def instead(self, method: str, path: str, handling: Handling, times: int = 1) -> None:
-        """The next requests for `path` (`fetch/lst/a`, as sent) are handled by this, before who it is is asked."""
+        """The next requests for `path` (`downloadservice/fetch/lst/a`, as sent) are handled by this, before who it is is asked."""
         self.state.instead += [(method, path, handling)] * times
 
     def after(self, method: str, path: str, change: Change, times: int = 1) -> None:

@@ -1,0 +1,73 @@
+"""The commands as they are installed, in the environment and the directory of the test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ctadata.http.retries import Retries
+from ctadata.transfer import run as runs
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is repeated is repeated at once, and as often as ever."""
+    pause = Retries.pause
+    monkeypatch.setattr(Retries, "pause", lambda *given: None if pause(*given) is None else 0.0)
+    monkeypatch.setattr(runs, "FIRST_PAUSE", 0.0)
+
+
+@pytest.fixture
+def run() -> Run:
+    """`run("cta-data", "list", "lst", check=0)`: the installed program, from the test's own directory."""
+
+    def program(name: str, *arguments: object, check: int | None = None) -> Ended:
+        argv = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        ended = Ended(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in ended.err
+        assert check is None or ended.code == check, ended
+        return ended
+
+    return program
+
+
+@pytest.fixture
+def python() -> Run:
+    """`python(code)`: a Python of its own, with the environment as the test has set it."""
+
+    def program(code: str, **environment: str) -> Ended:
+        argv = [sys.executable, "-c", code]
+        env = {**os.environ, **environment}
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=env)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return program
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Callable[[], list[str]]:
+    """`here()`: the files in the working directory of the test and below, but for parts of unfinished downloads."""
+
+    def files() -> list[str]:
+        found = (file.relative_to(tmp_path / "here") for file in (tmp_path / "here").rglob("*"))
+        return sorted(str(file) for file in found if not file.name.startswith(".") and not file.is_dir())
+
+    (tmp_path / "here").mkdir(exist_ok=True)
+    return files

@@ -1,0 +1,107 @@
+"""What the commands of older clients got wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from servers.platform import Platform
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("cta-data", "cta-data-direct", "ctadata")
+
+
+def test_an_installed_package_has_the_commands(tmp_path):
+    """Of the wheel that a user installs, and not only of this checkout."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = [name for name in packed.namelist() if name.endswith("entry_points.txt")]
+        scripts = packed.read(name).decode()
+    assert [command for command in COMMANDS if f"\n{command} = " not in scripts] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_starts(command):
+    (script,) = entry_points(group="console_scripts", name=command)
+    assert callable(script.load())
+
+
+def test_a_directory_without_the_letter_for_it_is_an_error_and_nothing_goes_up(on_platform: Platform, run):
+    Path("tree").mkdir()
+    Path("tree/f").write_text("x")
+    ended = run("cta-data", "put", "tree", "there")
+    assert ended.code == 2
+    assert "-r" in ended.err
+    assert on_platform.tree(on_platform.home) == []
+
+
+def test_failures_have_a_line_on_stderr_and_a_code_and_nothing_on_stdout(on_platform: Platform, run):
+    ended = run("cta-data", "get", "lst/missing")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.count("\n") == 1
+    assert "lst/missing" in ended.err
+
+
+def test_without_a_token_the_code_is_that_of_a_missing_login(on_platform: Platform, run, monkeypatch):
+    monkeypatch.delenv("JUPYTERHUB_API_TOKEN")
+    ended = run("cta-data", "list", "lst")
+    assert (ended.code, ended.out) == (4, "")
+    assert "JUPYTERHUB_API_TOKEN" in ended.err
+
+
+def test_a_listing_is_of_names_and_with_json_of_objects(on_platform: Platform, run):
+    on_platform.put("lst/d/a b", b"123")
+    listed = run("cta-data", "list", "lst/d", check=0)
+    assert "{" not in listed.out
+    assert "a b" in listed.out
+    assert "INFO" not in listed.err
+    rows = [json.loads(line) for line in run("cta-data", "list", "--json", "lst/d", check=0).out.splitlines()]
+    assert any("a b" in str(row) and "3" in str(row) for row in rows)
+
+
+def test_it_tells_its_version_and_where_the_help_is(run):
+    assert run("cta-data", "--version", check=0).out.strip()[-1].isdigit() or "dev" in run("cta-data", "--version").out
+    said = run("cta-data", "--help", check=0).out
+    for command in ("list", "get", "put", "upload-personal-certificate", "upload-shared-certificate"):
+        assert command in said
+
+
+def test_a_tree_that_failed_in_part_is_told_with_a_code_of_its_own(on_platform: Platform, here: Callable, run):
+    from servers.platform_door import says
+
+    for name in ("good", "bad"):
+        on_platform.put(f"lst/d/{name}", b"x" * 100)
+    on_platform.door.fault("GET", "lst/d/bad", *[says("403 Forbidden")] * 20)
+    ended = run("cta-data", "get", "-r", "lst/d")
+    assert ended.code == 6
+    assert "lst/d/bad" in ended.err
+    assert here() == ["lst/d/good"]
+
+
+@pytest.mark.parametrize("arguments", [("--dev", "list", "lst"), ("-d", "get", "lst/f")])
+def test_the_development_site_is_refused_in_words_on_the_service(on_platform: Platform, run, arguments):
+    ended = run("cta-data", *arguments)
+    assert ended.code == 2
+    assert "cta-data-direct" in ended.err
+    assert on_platform.requests == []
+
+
+def test_without_a_login_the_token_is_not_printed_and_that_is_an_error(on_platform: Platform, run):
+    ended = run("cta-data", "print-token")
+    assert (ended.code, ended.out) == (4, "")
+    assert "start-agent" in ended.err
+
+
+def test_stopping_no_agent_is_no_harm_for_the_next(run):
+    """In 0.7 a file that nobody took away ended the next agent at once."""
+    for _ in range(2):
+        assert run("cta-data", "stop-agent").code == 0
+    assert list(Path.home().rglob("*stop*")) == []

@@ -1,0 +1,200 @@
+"""Every name that scripts of 0.6, and what of 0.7 they can keep, use: it is there, and does what it did."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+from servers.platform import Platform
+
+import ctadata
+import ctadata.api
+
+FUNCTIONS = {
+    "list_dir": ["path"],
+    "fetch_and_save_file": ["path", "save_to_fn"],
+    "fetch_and_save_file_or_dir": ["path", "recursive"],
+    "upload_file": ["local_fn", "path"],
+    "upload_dir": ["local_dir", "path"],
+    "upload_personal_certificate": ["certificate_file_path", "certificate_key", "user"],
+    "upload_shared_certificate": ["certificate_file_path"],
+    "webdav4_client": [],
+}
+KEYWORDS = ["token", "downloadservice", "certificateservice", "chunk_size"]
+DIRECT = {
+    "list_dir": ["path", "recursive", "n_threads"],
+    "fetch_and_save_file": ["path", "save_to_fn"],
+    "fetch_and_save_file_or_dir": ["path", "recursive"],
+    "upload_file": ["local_fn", "path"],
+    "upload_dir": ["local_dir", "path"],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_takes_what_it_took(name):
+    parameters = inspect.signature(getattr(ctadata, name)).parameters
+    assert list(parameters)[: len(FUNCTIONS[name])] == FUNCTIONS[name]
+    for keyword in KEYWORDS:
+        assert parameters[keyword].default is None, keyword
+    assert inspect.getdoc(getattr(ctadata, name))
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_a_function_of_the_direct_module_takes_what_it_took(name):
+    parameters = inspect.signature(getattr(ctadata.direct, name)).parameters
+    assert list(parameters)[: len(DIRECT[name])] == DIRECT[name]
+    assert "dev_instance" in parameters
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ctadata.__version__", "ctadata.APIClient", "ctadata.api", "ctadata.direct", "ctadata.start_agent_daemon"),
+        *("ctadata.upload_certificate", "ctadata.api.APIClient", "ctadata.api.api_client"),
+        *("ctadata.api.StorageException", "ctadata.api.CertificateError", "ctadata.util.urljoin_multipart"),
+        *("ctadata.APIClient.downloadservice", "ctadata.APIClient.certificateservice", "ctadata.APIClient.token"),
+        *("ctadata.APIClient.construct_endpoint_url", "ctadata.APIClient.get_endpoint"),
+        *(f"ctadata.APIClient.{name}" for name in FUNCTIONS),
+        *("ctadata.direct.direct", "ctadata.direct.api", "ctadata.direct.APIClient", "ctadata.direct.webdav4_client"),
+        *("ctadata.direct.api.DirectApiError", "ctadata.direct.api.StorageException", "ctadata.direct.api.TokenError"),
+        *("ctadata.direct.api.ClientSecretNotFound", "ctadata.direct.api.EnvironmentError"),
+        *("ctadata.direct.api.APIClient.start_agent_daemon", "ctadata.direct.api.APIClient.init_agent"),
+        *("ctadata.direct.api.APIClient.secret", "ctadata.direct.api.APIClient.token"),
+    ],
+)
+def test_a_name_that_scripts_import_is_there(name):
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        module, _, owner = module.rpartition(".")
+        found = getattr(importlib.import_module(module), owner)
+    assert inspect.getattr_static(found, attribute, None) or getattr(found, attribute)
+
+
+@pytest.mark.parametrize("of", [ctadata, ctadata.api], ids=["package", "api"])
+def test_addresses_and_token_assigned_to_the_class_count(platform: Platform, monkeypatch, tmp_path, of):
+    monkeypatch.chdir(tmp_path)
+    platform.put("lst/f", b"12")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "another one")
+    for name, value in {
+        "downloadservice": platform.ds_url,
+        "certificateservice": platform.cs_url,
+        "token": platform.token,
+    }.items():
+        monkeypatch.setattr(of.APIClient, name, value)
+    assert "lst/f" in ctadata.list_dir("lst")
+    assert of.APIClient().list_dir("lst")[0]["href"].strip("/") == "lst"
+    Path("proxy.pem").write_bytes(platform.papers.certificate())
+    assert ctadata.upload_personal_certificate("proxy.pem", "lst")["message"]
+
+
+def test_keywords_come_before_the_class_and_that_before_the_environment(on_platform: Platform, monkeypatch):
+    one, other = (on_platform.hub.issue(name) for name in ("one", "other"))
+    on_platform.certificates.shared_users |= {"one", "other"}
+    ctadata.list_dir("lst")
+    monkeypatch.setattr(ctadata.APIClient, "token", one)
+    ctadata.list_dir("lst")
+    ctadata.list_dir("lst", token=other)
+    used = [seen.headers["Authorization"].removeprefix("Bearer ") for seen in on_platform.requests]
+    assert list(dict.fromkeys(used)) == [on_platform.token, one, other]
+
+
+def test_the_addresses_may_be_keywords(platform: Platform, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    platform.put("lst/f", b"12")
+    where = {"downloadservice": platform.ds_url, "certificateservice": platform.cs_url, "token": platform.token}
+    assert ctadata.fetch_and_save_file("lst/f", chunk_size=100_000, **where) == 2
+    asked = [seen.target for seen in platform.requests if "/fetch/" in seen.target]
+    assert asked[0].endswith("?chunk_size=100000")
+    Path("proxy.pem").write_bytes(platform.papers.certificate())
+    assert ctadata.upload_certificate("proxy.pem", **where)
+    client = ctadata.webdav4_client(**where)
+    assert client.exists("/lst/f")
+    client.http.close()
+
+
+def test_the_entries_of_a_listing_are_paths_and_answer_as_dictionaries(on_platform: Platform):
+    on_platform.put("lst/d/a b.h5", b"123")
+    on_platform.put("lst/d/sub/f", b"1")
+    listed = ctadata.list_dir("lst/d")
+    itself, entries = listed[0], {str(entry).rstrip("/"): entry for entry in listed[1:]}
+    assert (itself.rstrip("/"), itself["type"]) == ("lst/d", "directory")
+    file, folder = entries["lst/d/a b.h5"], entries["lst/d/sub"]
+    assert isinstance(file, str)
+    assert (file["href"], file["type"], int(file["size"])) == ("lst/d/a b.h5", "file", 3)
+    assert (folder["href"], folder["type"]) == (str(folder), "directory")
+    assert file.raw_href == "lst/d/a%20b.h5"
+    assert file.split("/")[-1] == "a b.h5"
+    assert "a b" in file
+    assert {"href", "type", "size"} <= set(file.keys())
+    assert file.get("size") == file["size"]
+    assert folder.get("size") is None
+    assert file.get("nothing", 7) == 7
+    with pytest.raises(KeyError):
+        file["nothing"]
+    json.dumps(listed)
+
+
+def test_paths_listed_can_be_handed_back(on_platform: Platform, here):
+    on_platform.put("lst/d/a b%41", b"123")
+    for form in (lambda entry: entry, lambda entry: entry["href"], str):
+        assert [str(path) for path in ctadata.list_dir(form(ctadata.list_dir("lst/d")[0]))][1:] == ["lst/d/a b%41"]
+        assert ctadata.fetch_and_save_file(form(ctadata.list_dir("lst/d")[1])) == 3
+    assert here() == ["a b%41"]
+
+
+def test_uploads_answer_with_what_they_did(on_platform: Platform):
+    Path("f").write_text("x")
+    for upload in (ctadata.upload_file, ctadata.APIClient().upload_file):
+        said = upload("f", "there/")
+        assert said == {"path": f"{on_platform.home}/there/f", "status": "uploaded", "total_written": 1}
+
+
+def test_the_old_exceptions_catch_what_goes_wrong(on_platform: Platform):
+    with pytest.raises(ctadata.api.StorageException):
+        ctadata.list_dir("lst/missing")
+    Path("empty").write_text("")
+    with pytest.raises(ctadata.api.CertificateError):
+        ctadata.upload_personal_certificate("empty", "lst")
+
+
+def test_endpoints_of_the_client_are_as_they_were(on_platform: Platform):
+    on_platform.put("lst/f", b"content")
+    client = ctadata.APIClient()
+    url = client.construct_endpoint_url(client.downloadservice, "list", "lst")
+    assert url == f"{on_platform.ds_url}list/lst"
+    answer = client.get_endpoint("fetch", "lst/f")
+    assert (answer.status_code, answer.content) == (200, b"content")
+    assert client.token == on_platform.token
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (("http://h/a/", "b", "c"), "http://h/a/b/c"),
+        (("http://h/a", "/b/", "c/"), "http://h/a/b/c/"),
+        (("http://h/a/",), "http://h/a/"),
+    ],
+)
+def test_parts_of_addresses_are_joined_as_before(parts):
+    from ctadata.util import urljoin_multipart
+
+    assert urljoin_multipart(*parts[0]).rstrip("/") == parts[1].rstrip("/")
+
+
+def test_the_development_site_is_refused_in_words_on_the_service(on_platform: Platform):
+    with pytest.raises((ctadata.api.StorageException, TypeError), match=r"ctadata\.direct"):
+        ctadata.list_dir("lst", dev_instance=True)
+    assert on_platform.requests == []
+
+
+def test_with_a_login_of_the_agent_alone_the_error_names_the_other_command(on_platform: Platform, monkeypatch, run):
+    monkeypatch.delenv("JUPYTERHUB_API_TOKEN")
+    monkeypatch.setenv("BEARER_TOKEN", "some-token-of-an-agent")
+    ended = run("cta-data", "list", "lst")
+    assert ended.code == 4
+    assert "cta-data-direct" in ended.err
