@@ -35,6 +35,7 @@ Everyone may read everything; users may write under their own home `/lst/users/<
     options_style="dav"     or "cors": OPTIONS as of 12.0, an empty 200
     rate_limit=False        True: 429 as of 11.2 (4 ms apart, three 401); "retry-after": with that header
     tape_delay=0.0          seconds until a file that lies on tape alone is on disk again; tape_drives at a time
+    marker_interval=5.0     seconds between the performance markers of a COPY (box.trust(other): to and from another)
     quota=None              bytes that a home may hold
     clock=time.time         every expiry and every stored time comes from it
 

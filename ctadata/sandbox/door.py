@@ -11,6 +11,7 @@ from ctadata.sandbox.frontend import WELL_KNOWN, well_known
 from ctadata.sandbox.login import Login, LoginFailed, Logins
 from ctadata.sandbox.macaroons import Mint, iso
 from ctadata.sandbox.propfind import propfind
+from ctadata.sandbox.thirdparty import copy
 from ctadata.sandbox.tree import delete, mkcol, move
 from ctadata.sandbox.uploads import put
 from ctadata.sandbox.visit import Denied, Site, Visit, problem_text, reason
@@ -23,6 +24,7 @@ METHODS: dict[str, Callable[[Visit], None]] = {
     "MKCOL": mkcol,
     "DELETE": delete,
     "MOVE": move,
+    "COPY": copy,
 }
 ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, MOVE, COPY, POST"
 MACAROON_REQUEST = "application/macaroon-request"

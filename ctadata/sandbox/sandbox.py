@@ -62,6 +62,7 @@ class Sandbox:
         tape_delay: float = 0.0,
         tape_drives: int = 1000,
         quota: int | None = None,
+        marker_interval: float = 5.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
@@ -94,9 +95,9 @@ class Sandbox:
         mint = Mint("sandbox", clock)
         self._logins = Logins(Trust(self.issuer, self._signer.keys), mint, clock)
         self.tape = Tape(self._namespace, clock, tape_delay, tape_drives)
-        site = Site(
+        self._site = site = Site(
             self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite,
-            self.tape, lambda: self.frontend, quota,
+            self.tape, lambda: self.frontend, quota, [self.ca], marker_interval,
         )  # fmt: skip
         front: dict[str, Application] = {
             "door": Door(site, self._logins, mint, options_style),
@@ -142,6 +143,10 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def trust(self, other: Sandbox) -> None:
+        """Files are copied from and to another sandbox from now on."""
+        self._site.peers.append(other.ca)
 
     def stop_door(self) -> None:
         """The door goes away: its port refuses connections."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
+from pathlib import Path
 
 from ctadata.sandbox.exchange import Exchange, Headers
 from ctadata.sandbox.login import Login
@@ -34,7 +35,8 @@ class Site:
     """What door and frontend work on.
 
     start: hands a mover to a pool and returns the pool's origin.  tape_origin: whose address the door's
-    `.well-known` tells.  quota: bytes that a user may have; None for no quotas.
+    `.well-known` tells.  quota: bytes that a user may have; None for no quotas.  peers: CA certificates of other sites
+    that files are copied from and to.  marker_interval: seconds between two performance markers.
     """
 
     namespace: Namespace
@@ -47,6 +49,8 @@ class Site:
     tape: Tape | None = None
     tape_origin: Callable[[], str] | None = None
     quota: int | None = None
+    peers: list[Path] = field(default_factory=list)
+    marker_interval: float = 5.0
 
     def used_by(self, user: str) -> int:
         """Bytes of the files in a user's home."""
