@@ -10,6 +10,8 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
 from ctadata.cli.agent_log import agent_log
+from ctadata.cli.alias import alias
+from ctadata.cli.buckets import buckets, make_bucket, remove_bucket
 from ctadata.cli.cat import cat
 from ctadata.cli.certificates import certificate_status, upload_personal_certificate, upload_shared_certificate
 from ctadata.cli.checksum import checksum
@@ -95,6 +97,10 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "mv": mv,
     "rm": rm,
     "rmdir": rmdir,
+    "buckets": buckets,
+    "make-bucket": make_bucket,
+    "remove-bucket": remove_bucket,
+    "alias": alias,
     "locality": locality,
     "stage": stage,
     "stage-status": stage_status,
