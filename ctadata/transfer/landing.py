@@ -70,13 +70,12 @@ class Folder:
         return cls(path, fd)
 
     def look(self, name: str) -> os.stat_result | None:
-        """What stands under `name` (a link's target counts); None where nothing does."""
-        try:
-            return os.stat(name, dir_fd=self.fd)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise LocalError(f"local: {error.strerror}", path=printable(str(self.path / name))) from error
+        """What stands under `name` (a link's target counts, unless it leads nowhere); None where nothing does."""
+        with local_words(self.path / name):
+            for follow in (True, False):
+                with contextlib.suppress(FileNotFoundError):
+                    return os.stat(name, dir_fd=self.fd, follow_symlinks=follow)
+        return None
 
     def sweep(self, now: float | None = None) -> None:
         """Remove what dead runs have left: parts without a journal, or with one that nobody took up for a week."""

@@ -72,12 +72,15 @@ class Rules:
     stage: bool = False
 
 
+_OTHERS = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link that leads nowhere"}
+
+
 def plan_download(entry: Entry, local: Path, found: os.stat_result | None, rules: Rules) -> Step:
     """Decide on the download of `entry` to `local`, where `found` stands; LocalError where no file can stand there."""
     if found is None:
         return Step.CREATE
     if not stat.S_ISREG(found.st_mode):
-        what = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        what = _OTHERS.get(stat.S_IFMT(found.st_mode), "not a regular file")
         raise LocalError(f"local: it is {what} already", path=printable(str(local)))
     if _equal(entry, local, found, rules, same_age=_same_version(entry, found)):
         return Step.SKIP

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transfer.trees import Content, Recorder, remote_names, shape
 
@@ -23,17 +23,32 @@ from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload import Departure, upload
 
 TOP = RemotePath(("top",))
-NAMES = st.sampled_from(["a", "b.h5", "c d", "é"])
+NAMES = st.sampled_from(["a", "b.h5", "c d", "é", "100% #1?;&.h5", "-r", "~", "x\\y", "line\nfeed"])
 FILE = st.tuples(st.sampled_from([b"", b"1", b"2", b"two"]), st.sampled_from([1e9, 1e9 + 0.5, 1.1e9]))
 TREE = st.recursive(
     st.dictionaries(NAMES, FILE, max_size=3),
     lambda below: st.dictionaries(NAMES, FILE | below, max_size=3),
     max_leaves=8,
 )
+
+
+class Link(str):
+    """A symbolic link to this place."""
+
+
+PIPE = "a named pipe"
+OWN_NAMES = NAMES | st.just("\udcff")  # not UTF-8
+OTHERS = st.sampled_from([Link("a"), Link("."), Link(".."), Link("nowhere"), Link("../b.h5"), PIPE])
+LOCAL_TREE = st.recursive(
+    st.dictionaries(OWN_NAMES, FILE | OTHERS, max_size=3),
+    lambda below: st.dictionaries(OWN_NAMES, FILE | OTHERS | below, max_size=3),
+    max_leaves=8,
+)
 PATTERNS = st.lists(st.sampled_from(["*.h5", "a", "a/", "/a", "**/é", "c d/*"]), max_size=1)
 RULES = st.builds(
     Rules,
     no_clobber=st.booleans(),
+    follow_links=st.booleans(),
     filters=st.builds(Filters.read, PATTERNS, PATTERNS),
     compare=st.sampled_from(Compare),
     update=st.booleans(),
@@ -61,6 +76,10 @@ def fill_folder(path: Path, tree: dict) -> None:
     for name, what in tree.items():
         if isinstance(what, dict):
             fill_folder(path / name, what)
+        elif isinstance(what, Link):
+            (path / name).symlink_to(what)
+        elif what is PIPE:
+            os.mkfifo(path / name)
         else:
             (path / name).write_bytes(what[0])
             os.utime(path / name, (what[1], what[1]))
@@ -109,9 +128,14 @@ WAYS: dict[str, Callable[[Run, Path, Deletion | None], Summary]] = {
 }
 
 
+IN_THE_WAY = {"a": (b"1", 1e9), "d": {"a": (b"1", 1e9)}}
+
+
 @pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=60)
-@given(remote=TREE, local=TREE, rules=RULES, deletion=DELETIONS)
+@example(remote=IN_THE_WAY, local={"a": Link("nowhere"), "d": Link(".")}, rules=Rules(), deletion=None)
+@example(remote=IN_THE_WAY, local={"a": PIPE, "d": (b"2", 1e9)}, rules=Rules(), deletion=None)
+@given(remote=TREE, local=LOCAL_TREE, rules=RULES, deletion=DELETIONS)
 def test_it_tells_what_is_then_done(
     way: str, remote: dict, local: dict, rules: Rules, deletion: Deletion | None
 ) -> None:
