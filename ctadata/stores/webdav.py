@@ -272,8 +272,9 @@ class WebDAVStore:
             headers = {"Destination": self._url(target, slash=True), "Overwrite": "F"}
             try:
                 response = self._client.send("MOVE", self._url(source, slash=True), headers=headers)
-            except (AlreadyExists, NotFound) as error:
-                error.path = str(source if error.status == 404 else target)
+            except CtadataError as error:
+                if self._look(target.parent) is not Kind.DIRECTORY:  # 409, Apache's 500
+                    raise NotFound("the directory above does not exist", path=str(target)) from error
                 raise
             self._check_all_done(response, source)
             if "%" in headers["Destination"]:
