@@ -45,6 +45,7 @@ class APIClient:
 
     @token.setter
     def token(self, token: str) -> None:
+        """Send this one."""
         self._token = token
 
     @property
@@ -56,6 +57,7 @@ class APIClient:
 
     @secret.setter
     def secret(self, secret: str) -> None:
+        """Use this one for logins."""
         self._secret = secret
 
     def list_dir(self, path: PathText, recursive: bool = False, n_threads: int | None = None) -> Listing:

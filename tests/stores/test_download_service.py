@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
+from flask import Response, redirect
 from servers.platform import Platform
+from servers.platform_door import longer, says, shorter
 from stores.clients import IMPATIENT, Holder
-from stores.suite import Basket, StoreSuite, digest, names, put
+from stores.suite import Basket, Bytes, StoreSuite, digest, get, names, put
 
+from ctadata.errors import (
+    CtadataError,
+    Forbidden,
+    IntegrityError,
+    LocalError,
+    LoginNeeded,
+    NotFound,
+    ServerTrouble,
+    Unsupported,
+    Untrusted,
+)
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
+from ctadata.stores import service_reading
+from ctadata.stores.base import Enough
 from ctadata.stores.download_service import DownloadService
 
+LST = RemotePath(("lst",))
 HOME = RemotePath(("lst", "users", "volodymyr_savchenko_epfl_ch"))
+OUTSIDE = ("/tmp/x", "../x", "lst/d/../x", "lst/d/%2e%2e/x", "lst/other", "lst/d/a/b", "lst/d/a%2Fb", "lst/d/a%00", "")
 
 
 def opened(platform: Platform, token: str | None = None, **more) -> DownloadService:
@@ -75,3 +94,228 @@ class TestDownloadService(StoreSuite):
         assert basket.content == content
         assert (delivery.start, delivery.total) == (0, size)
         assert store.digests(folder / "a") == {"adler32": digest(content, "adler32")}
+
+
+# --- what it asks, and how odd answers are understood
+
+
+def test_names_are_encoded_twice_and_the_query_holds_no_token(platform: Platform, store: DownloadService) -> None:
+    platform.put("lst/d/a b#1+(x.txt")
+    assert get(store, RemotePath.parse("lst/d/a b#1+(x.txt")) == b"content"
+    assert {one.target.rpartition("/")[2] for one in platform.requests} == {"a%2520b%25231%252B%2528x.txt"}
+    assert not any(platform.token in one.target for one in platform.requests)
+    assert {one.headers["Authorization"] for one in platform.requests} == {f"Bearer {platform.token}"}
+
+
+def test_a_whole_file_is_fetched_and_a_range_comes_through_webdav(platform: Platform, store: DownloadService) -> None:
+    platform.put("lst/f", b"0123456789")
+    assert get(store, LST / "f") == b"0123456789"
+    assert platform.seen() == ["PROPFIND downloadservice/webdav/lst/f", "GET downloadservice/fetch/lst/f"]
+    assert get(store, LST / "f", 2, 5) == b"234"
+    assert platform.seen()[2:] == ["PROPFIND downloadservice/webdav/lst/f", "GET downloadservice/webdav/lst/f"]
+
+
+def test_ranges_come_in_pieces_that_are_one_delivery(
+    platform: Platform, store: DownloadService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_reading, "PIECE", 3)
+    platform.put("lst/f", b"0123456789")
+    assert get(store, LST / "f", 1, None) == b"123456789"
+    ranges = [one.headers["Range"] for one in platform.requests if one.method == "GET"]
+    assert ranges == ["bytes=1-3", "bytes=4-6", "bytes=7-9"]
+
+
+def test_a_sink_that_has_enough_ends_the_pieces(
+    platform: Platform, store: DownloadService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sated(Basket):
+        def write(self, block: bytes) -> None:
+            super().write(block)
+            raise Enough
+
+    monkeypatch.setattr(service_reading, "PIECE", 3)
+    platform.put("lst/f", b"0123456789")
+    for start in (0, 1):
+        with store.open(LST / "f") as reading:
+            reading.send(Sated(), start)
+    assert sum(one.method == "GET" for one in platform.requests) == 2
+
+
+@pytest.mark.parametrize("change", [shorter(3), longer(3), says("200 OK")], ids=["shorter", "longer", "page"])
+def test_what_is_not_the_file_is_refused_and_comes_by_ranges_then(platform: Platform, store, change) -> None:
+    platform.put("lst/f", b"0123456789")
+    platform.door.fault("GET", "lst/f", change)
+    with pytest.raises(IntegrityError, match="error page"):
+        get(store, LST / "f")
+    assert get(store, LST / "f") == b"0123456789"
+    assert platform.seen()[-1] == "GET downloadservice/webdav/lst/f"
+
+
+def test_an_error_page_of_the_storage_is_told_as_the_error_it_is(platform: Platform, store: DownloadService) -> None:
+    platform.put("lst/f", b"0123456789")
+    platform.door.fault("GET", "lst/f", says("403 Forbidden"), says("403 Forbidden"))
+    with pytest.raises(Forbidden) as caught:
+        get(store, LST / "f")
+    assert caught.value.path == "/lst/f"
+
+
+def test_a_file_that_webdav_rewrites_is_fetched_whole(platform: Platform, store: DownloadService) -> None:
+    content = platform.put("lst/f", b"x" * 100 + b"<D:href>/pnfs/cta.cscs.ch/a</D:href>" + b"y" * 100)
+    basket = Basket()
+    with store.open(LST / "f") as reading:
+        assert reading.send(basket, 50).start == 0
+    assert basket.content == content
+    assert [delivery.start for delivery in basket.begun] == [0]
+
+
+def test_a_name_with_two_dots_is_read_and_written_through_webdav(platform: Platform, store: DownloadService) -> None:
+    path = store.home / "a..b"
+    for content in (b"dots", b""):
+        store.mkdir(store.home)
+        put(store, path, content)
+        assert platform.read(f"{platform.home}/a..b") == content
+        assert get(store, path) == content
+    assert {one.method for one in platform.requests if "a..b" in one.target} <= {"PUT", "PROPFIND", "GET"}
+
+
+def test_the_digest_of_the_storage_is_asked_through_webdav(platform: Platform, store: DownloadService) -> None:
+    platform.put("lst/f", b"Wikipedia")
+    assert store.digests(LST / "f") == {}
+    platform.door.digests = True
+    assert store.digests(LST / "f") == {"adler32": "11e60398"}
+    platform.door.digests = False
+    before = len(platform.requests)
+    assert store.digests(LST / "f") == {}
+    assert len(platform.requests) - before == 5  # it has told others: this one may come late
+
+
+def test_uploads_are_chunked_and_counted(platform: Platform, store: DownloadService) -> None:
+    put(store, store.home / "new", b"x" * 100)
+    sent = platform.requests[-1]
+    assert (sent.headers["Transfer-Encoding"], sent.headers.get("Content-Length")) == ("chunked", None)
+    put(store, store.home / "new", b"yy")  # 204, and no word
+    assert platform.read(f"{platform.home}/new") == b"yy"
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ({"path": "{home}/f", "total_written": 6}, IntegrityError),
+        ({"path": "lst/users/somebody/f", "total_written": 7}, CtadataError),
+        ({"path": "{home}/f"}, ServerTrouble),
+        ([], ServerTrouble),
+        (None, ServerTrouble),
+    ],
+)
+def test_an_answer_that_does_not_say_that_all_is_there(platform: Platform, store, said, error) -> None:
+    if isinstance(said, dict):
+        said = {
+            key: value.format(home=platform.home) if isinstance(value, str) else value for key, value in said.items()
+        }
+    platform.after("POST", "downloadservice/upload/f", lambda _: Response(json.dumps(said)))
+    with pytest.raises(error) as caught:
+        put(store, store.home / "f")
+    assert type(caught.value) is error
+
+
+def test_nothing_is_sent_that_would_not_land_below_the_home(platform: Platform, store: DownloadService) -> None:
+    for path in (LST / "f", HOME, HOME.parent / "other" / "f"):
+        for write in (put, lambda store, path: store.mkdir(path)):
+            if path == HOME and write is not put:
+                continue
+            with pytest.raises(Forbidden, match=str(HOME)):
+                write(store, path)
+    assert not [one for one in platform.requests if one.method in ("POST", "PUT", "MKCOL")]
+
+
+def test_the_home_is_in_the_first_base_that_may_be_listed(platform: Platform) -> None:
+    (platform.files / "lst" / "users").rmdir()
+    with closing(opened(platform)) as store:
+        assert store.home == RemotePath(("cta", "users", HOME.name))
+    (platform.files / "cta" / "users").rmdir()
+    with closing(opened(platform)) as store, pytest.raises(Forbidden, match="no home"):
+        _ = store.home
+
+
+def test_what_it_cannot_do_is_said(platform: Platform, store: DownloadService) -> None:
+    platform.put("lst/f")
+    for ask in (
+        lambda: store.delete(LST / "f"),
+        lambda: store.delete_tree(LST),
+        lambda: store.move(LST / "f", LST / "g", replace=True),
+        lambda: store.move_tree(LST, RemotePath(("cta",))),
+    ):
+        with pytest.raises(Unsupported, match="the download service cannot"):
+            ask()
+    assert not [one for one in platform.requests if one.method in ("DELETE", "MOVE")]
+
+
+def test_a_token_that_is_none_is_no_login(platform: Platform) -> None:
+    with closing(opened(platform, "bad")) as store:
+        for ask in (lambda: store.info(LST), lambda: get(store, LST / "f"), lambda: store.version(LST)):
+            with pytest.raises(LoginNeeded, match="/hub/token"):
+                ask()
+    assert not [one for one in platform.requests if "/hub/" in one.target]
+
+
+def test_a_redirect_elsewhere_is_not_followed(platform: Platform, store: DownloadService) -> None:
+    platform.instead("GET", "downloadservice/list/lst", lambda: redirect("http://localhost:1/services/x"))
+    with pytest.raises(Untrusted, match="localhost:1"):
+        store.info(LST)
+
+
+def test_a_token_for_other_services_is_told_so(platform: Platform) -> None:
+    with closing(opened(platform, platform.hub.issue("somebody", services=()))) as store, pytest.raises(Forbidden) as e:
+        store.info(LST)
+    assert "scopes are insufficient" in str(e.value)
+    assert "the token is not for this service" in e.value.hint
+
+
+def test_a_certificate_that_is_missing_is_named_with_the_command_that_helps(platform: Platform) -> None:
+    with closing(opened(platform, platform.hub.issue("somebody"))) as store:
+        for path, key in ((LST, "lst"), (RemotePath(), "arc"), (RemotePath(("xyz",)), "arc")):
+            with pytest.raises(Forbidden, match=f"of yours for {key}: You do not have any certificate") as caught:
+                store.info(path)
+            assert caught.value.hint == f"cta-data upload-personal-certificate FILE {key}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ([], NotFound),
+        ("<html>", ServerTrouble),
+        ({}, ServerTrouble),
+        ([1], ServerTrouble),
+        ([{"href": "lst/d/f"}], ServerTrouble),
+        *(([{"href": "lst/d/"}, {"href": href}], Untrusted) for href in OUTSIDE),
+    ],
+)
+def test_listings_that_are_none_or_lead_elsewhere(platform: Platform, store, answer, error) -> None:
+    body = answer if isinstance(answer, str) else json.dumps(answer)
+    platform.instead("GET", "downloadservice/list/lst/d", lambda: Response(body, content_type="application/json"))
+    with pytest.raises(error) as caught:
+        list(store.list(RemotePath(("lst", "d"))))
+    assert caught.value.path == "/lst/d"
+
+
+def test_where_webdav_is_no_help_the_listing_says_the_size(platform: Platform, store: DownloadService) -> None:
+    platform.put("lst/f", b"0123456789")
+    platform.instead("PROPFIND", "downloadservice/webdav/lst/f", lambda: Response(status=405))
+    assert get(store, LST / "f") == b"0123456789"
+    assert platform.seen()[1:] == ["GET downloadservice/list/lst/f", "GET downloadservice/fetch/lst/f"]
+
+
+def test_the_service_may_be_told_how_much_to_read_at_a_time(platform: Platform) -> None:
+    platform.put("lst/f")
+    with closing(opened(platform, chunk_size=1000)) as store:
+        get(store, LST / "f")
+        put(store, store.home / "f")
+    queries = {
+        one.target.partition("?")[2] for one in platform.requests if "/fetch/" in one.path or "/upload/" in one.path
+    }
+    assert queries == {"chunk_size=1000"}
+
+
+def test_a_source_that_fails_is_no_short_upload(platform: Platform, store: DownloadService) -> None:
+    with pytest.raises(LocalError, match="ended before"):
+        store.write(store.home / "f", Bytes(b"x" * 10, size=11))
