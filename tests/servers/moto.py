@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import urllib.request
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 REGION = "eu-central-1"
-ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+PART = 64 << 10
+"""Bytes that a part has to have here; S3 wants 5 MiB."""
+
+ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,13 @@ class MotoS3:
     key: Key
     region: str = REGION
 
+    @functools.cache  # noqa: B019  (there is one server in a worker, and making a client takes a tenth of a second)
     def client(self, key: Key | None = None, service: str = "s3", region: str = REGION) -> Any:
         """boto3's client, to prepare and to look; `key` instead of the one who may do everything."""
-        import boto3
         from botocore.config import Config
 
         key = key or self.key
-        return boto3.client(
+        return _boto3().client(
             service,
             endpoint_url=self.url,
             region_name=region,
@@ -86,11 +90,21 @@ class MotoS3:
             return str(json.load(answer)["PREVIOUS_INITIAL_NO_AUTH_ACTION_COUNT"])
 
 
+@functools.cache
+def _boto3() -> Any:
+    """One session: it reads what it knows of a service once."""
+    import boto3
+
+    return boto3.Session()
+
+
 @contextmanager
 def moto_server() -> Iterator[MotoS3]:
     """The server on a port of its own; it checks no signatures until it is told to."""
+    from moto.s3 import models
     from moto.server import ThreadedMotoServer
 
+    models.S3_UPLOAD_PART_MIN_SIZE = PART
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

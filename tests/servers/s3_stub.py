@@ -62,6 +62,11 @@ class S3Stub:
         self.faults.append(Fault(method, part, status, **{"body": body, **more}))
         return self.faults[-1]
 
+    def forget(self) -> None:
+        """Begin anew: no request has been seen, and none is answered."""
+        self.asked.clear()
+        self.faults.clear()
+
     def requests(self, method: str, part: str = "") -> list[Asked]:
         """Those of this method, with this in the target."""
         return [asked for asked in self.asked if asked.method == method and part in asked.target]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
+from servers.s3_stub import S3Stub
 from stores.clients import IMPATIENT
 
 from ctadata.config.profile import Profile
@@ -30,11 +34,18 @@ class Held:
 
 @contextmanager
 def opened_s3(
-    url: str, key: Held, *, root: str = "/", ca: Path | None = None, region: str = "us-east-1", **settings: object
+    url: str,
+    key: Held,
+    *,
+    root: str = "/",
+    ca: Path | None = None,
+    region: str = "us-east-1",
+    stop: threading.Event | None = None,
+    **settings: object,
 ) -> Iterator[S3Store]:
     """A store that is closed at the end."""
     profile = Profile(name="test", door="", kind="s3", endpoint=url, root=root, ca=ca, region=region, **settings)
-    store = open_s3(profile, key, retries=IMPATIENT)
+    store = open_s3(profile, key, stop=stop, retries=IMPATIENT)
     try:
         yield store
     finally:
@@ -46,3 +57,33 @@ def connected(url: str, key: Held, *, region: str = "us-east-1") -> Iterator[Con
     """The connection of such a store."""
     with opened_s3(url, key, region=region) as store:
         yield store.connection
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server, behind a stub that tells of each request of ours.
+
+    store:  ours, from above the buckets.   client: boto3's, which goes past the stub.
+    direct: the server's own origin.
+    """
+
+    store: S3Store
+    client: Any
+    stub: S3Stub
+    direct: str
+
+    def name(self) -> str:
+        """A name that no bucket has."""
+        return f"bucket-{uuid4().hex[:12]}"
+
+    def bucket(self) -> str:
+        """A new bucket."""
+        name, region = self.name(), self.client.meta.region_name
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        self.client.create_bucket(Bucket=name, **place)
+        return name
+
+    def put(self, bucket: str, key: str, body: bytes = b"", location: str | None = None) -> None:
+        """An object, made by boto3; with a location an alias."""
+        more = {} if location is None else {"WebsiteRedirectLocation": location}
+        self.client.put_object(Bucket=bucket, Key=key, Body=body, **more)

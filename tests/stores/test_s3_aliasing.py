@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from servers.s3_stub import S3Stub, s3_stub
-from stores.s3_connections import Held, connected
+from stores.s3_connections import Served
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, StorageFull, Unsupported, Untrusted, UsageError
 from ctadata.stores.s3_alias import REDIRECT
 from ctadata.stores.s3_aliasing import Aliasing, head_behind
-from ctadata.stores.s3_connection import Connection
 from ctadata.stores.s3_place import Name
 
 
 @dataclass
 class At:
-    """A bucket with a file `sequence/a`, seen through a stub that tells of each request."""
+    """A bucket with a file `sequence/a`."""
 
-    connection: Connection
+    served: Served
     bucket: str
-    client: Any
-    stub: S3Stub
     aliasing: Aliasing = field(init=False)
 
     def __post_init__(self) -> None:
+        self.client, self.stub, self.connection = self.served.client, self.served.stub, self.served.store.connection
         self.aliasing = Aliasing(self.connection)
         self.put("sequence/a", b"ACGT")
 
     def put(self, key: str, body: bytes = b"", location: str | None = None) -> None:
-        more = {} if location is None else {"WebsiteRedirectLocation": location}
-        self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **more)
+        self.served.put(self.bucket, key, body, location)
 
     def make(self, alias: str, primary: str = "sequence/a", **more: bool) -> bool:
         return self.aliasing.make(Name(self.bucket, alias), Name(self.bucket, primary), **more)
@@ -49,38 +43,14 @@ class At:
         return name.key
 
 
-@pytest.fixture(params=["moto", pytest.param("ceph", marks=pytest.mark.full("rgw"))])
-def at(request: pytest.FixtureRequest, new_at: Callable[[str], At]) -> At:
-    return new_at(request.param)
+@pytest.fixture
+def at(s3: Served) -> At:
+    return At(s3, s3.bucket())
 
 
 @pytest.fixture
-def new_at(request: pytest.FixtureRequest) -> Iterator[Callable[[str], At]]:
-    """An `At` of the server that is named."""
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-
-        def make(server: str) -> At:
-            if server == "moto":
-                moto = request.getfixturevalue("moto_s3")
-                key, region, url, client = Held(moto.key.id, moto.key.secret), moto.region, moto.url, moto.client()
-                bucket = moto.bucket()
-            else:
-                rgw = request.getfixturevalue("rgw")
-                keys = rgw.new_user()
-                key, region, url, client = Held(keys.access, keys.secret), "us-east-1", rgw.http, rgw.client(keys)
-                bucket = f"bucket-{keys.access.lower()}"
-                client.create_bucket(Bucket=bucket)
-            stub = stack.enter_context(s3_stub(url))
-            return At(stack.enter_context(connected(stub.url, key, region=region)), bucket, client, stub)
-
-        yield make
-
-
-@pytest.fixture
-def at_moto(new_at: Callable[[str], At]) -> At:
-    return new_at("moto")
+def at_moto(at_moto: Served) -> At:
+    return At(at_moto, at_moto.bucket())
 
 
 @pytest.mark.parametrize("name", ["sequence/b", "sequence/ga4gh:SQ.a_b-c", "100% +&=?#;ü 日本"])

@@ -6,41 +6,31 @@ import json
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from servers.s3_stub import s3_stub
-from stores.s3_connections import Held, connected
+from servers.s3_stub import S3Stub
+from stores.s3_connections import Held, Served, connected
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, PartialFailure, Unsupported, UsageError
 from ctadata.stores.s3_connection import Connection
 from ctadata.stores.s3_hosting import PUBLIC, buckets, make_bucket, public_read, remove_bucket
 
 
-@dataclass(frozen=True)
+@dataclass
 class At:
     """A server: a connection of ours, and boto3's client for the same key."""
 
-    connection: Connection
-    client: Any
-    url: str
+    served: Served
+
+    def __post_init__(self) -> None:
+        self.connection, self.client = self.served.store.connection, self.served.client
+        self.url = self.served.direct
 
 
-@pytest.fixture(params=["moto", pytest.param("ceph", marks=pytest.mark.full("rgw"))])
-def at(request: pytest.FixtureRequest) -> Iterator[At]:
-    if request.param == "moto":
-        moto = request.getfixturevalue("moto_s3")
-        url, region = moto.url, moto.region
-        key, client = Held(moto.key.id, moto.key.secret), moto.client()
-    else:
-        rgw = request.getfixturevalue("rgw")
-        keys = rgw.new_user()
-        url, region = rgw.http, "us-east-1"
-        key, client = Held(keys.access, keys.secret), rgw.client(keys)
-    with connected(url, key, region=region) as connection:
-        yield At(connection, client, url)
+@pytest.fixture
+def at(s3: Served) -> At:
+    return At(s3)
 
 
 @pytest.fixture
@@ -142,12 +132,8 @@ def test_a_policy_of_one_statement_is_added_to():
 
 
 @pytest.fixture
-def stubbed(moto_s3) -> Iterator[tuple[Any, Connection]]:
-    with (
-        s3_stub(moto_s3.url) as stub,
-        connected(stub.url, Held(moto_s3.key.id, moto_s3.key.secret), region=moto_s3.region) as connection,
-    ):
-        yield stub, connection
+def stubbed(at_moto: Served) -> tuple[S3Stub, Connection]:
+    return at_moto.stub, at_moto.store.connection
 
 
 def test_a_server_that_blocks_what_is_public(stubbed, bucket):

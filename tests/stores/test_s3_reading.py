@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from servers.s3_stub import S3Stub, s3_stub
-from stores.s3_connections import Held, opened_s3
+from stores.s3_connections import Served
 from stores.suite import get, names, put, read
 
 from ctadata.errors import AlreadyExists, IntegrityError, NotFound, Untrusted
@@ -19,37 +16,26 @@ FILE, ALIAS = RemotePath(("sequence", "a")), RemotePath(("sequence", "b"))
 CONTENT = b"ACGTACGTTT"
 
 
-@dataclass(frozen=True)
+@dataclass
 class At:
-    """A bucket with the file and an alias of it, seen through a stub."""
+    """A bucket with the file and an alias of it, as the root of a store."""
 
-    store: S3Store
-    bucket: str
-    client: Any
-    stub: S3Stub
+    served: Served
+
+    def __post_init__(self) -> None:
+        self.bucket, self.client, self.stub = self.served.bucket(), self.served.client, self.served.stub
+        self.store = S3Store(self.served.store.connection, RemotePath((self.bucket,)))
+        self.served.put(self.bucket, "sequence/a", CONTENT)
+        self.alias("sequence/b", "/sequence/a")
 
     def alias(self, key: str, location: str) -> RemotePath:
-        self.client.put_object(Bucket=self.bucket, Key=key, WebsiteRedirectLocation=location)
+        self.served.put(self.bucket, key, b"", location)
         return RemotePath.parse(key)
 
 
-@pytest.fixture(params=["moto", pytest.param("ceph", marks=pytest.mark.full("rgw"))])
-def at(request: pytest.FixtureRequest) -> Iterator[At]:
-    if request.param == "moto":
-        moto = request.getfixturevalue("moto_s3")
-        key, region, url, client = Held(moto.key.id, moto.key.secret), moto.region, moto.url, moto.client()
-        bucket = moto.bucket()
-    else:
-        rgw = request.getfixturevalue("rgw")
-        keys = rgw.new_user()
-        key, region, url, client = Held(keys.access, keys.secret), "us-east-1", rgw.http, rgw.client(keys)
-        bucket = f"bucket-{keys.access.lower()}"
-        client.create_bucket(Bucket=bucket)
-    client.put_object(Bucket=bucket, Key="sequence/a", Body=CONTENT)
-    with s3_stub(url) as stub, opened_s3(stub.url, key, root=f"/{bucket}", region=region) as store:
-        at = At(store, bucket, client, stub)
-        at.alias("sequence/b", "/sequence/a")
-        yield at
+@pytest.fixture
+def at(s3: Served) -> At:
+    return At(s3)
 
 
 def test_the_entry_of_an_alias_is_that_of_its_file(at):
