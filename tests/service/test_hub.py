@@ -38,7 +38,7 @@ def test_a_token_of_the_hub_reads_and_writes(hub_platform: Platform, jupyterhub:
 
 def test_the_home_is_that_of_the_user_whose_token_it_is(hub_platform: Platform, jupyterhub: JupyterHub):
     user = f"User.{uuid4().hex[:8]}@epfl.ch"
-    hub_platform.certificates.shared_users.add(user.lower())
+    hub_platform.certificates.shared_users |= {user, user.lower()}  # as the hub writes it
     Path("f").write_text("content")
     said = ctadata.upload_file("f", "f", token=jupyterhub.issue(user))
     assert said["path"] == f"lst/users/{fragment(user)}/f"
