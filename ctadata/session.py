@@ -42,7 +42,7 @@ from ctadata.transfer.pipes import pour_all, send_spooled, spooled
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Reporter, Silent, Summary
-from ctadata.transfer.run import Run, Task
+from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload import Departure, upload
@@ -280,7 +280,8 @@ class Session:
             raise UsageError("it is a directory, and a pipe has no name", hint="write one", path=printable(target))
         with spooled(pipe, self._stop) as (fd, found):
             run = self._run(rules, reporter, 1)
-            return run.execute([Task(path, None, functools.partial(send_spooled, run, fd, found, path))])
+            work = functools.partial(send_spooled, run, fd, found, path)
+            return run.execute([run.task(path, None, found.st_size, work)])
 
     def sync_down(
         self,

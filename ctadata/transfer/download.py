@@ -158,7 +158,8 @@ def entries_of(run: Run, path: RemotePath) -> Iterator[Entry]:
 
 
 def _task(run: Run, folders: Folders, landing: Landing) -> Task:
-    task = Task(landing.entry.path, landing.local, functools.partial(_fetch, run, folders, landing))
+    work = functools.partial(_fetch, run, folders, landing)
+    task = run.task(landing.entry.path, landing.local, landing.entry.size or 0, work)
     if run.staging and is_on_tape(landing.entry) and not run.rules.dry_run:
         task.on_tape = _foretell(run, landing).state is State.DONE
     return task

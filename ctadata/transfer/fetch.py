@@ -123,7 +123,8 @@ class _Incoming:
 
     def fetch(self) -> None:
         """Fetch and check all of it; raises what the store raises, and IntegrityError."""
-        self.run.reporter.planned(1, (self.entry.size or 0) - self.pieces.received)
+        if self.pieces.received:
+            self.run.reporter.planned(0, -self.pieces.received)
         try:
             if self.alone:
                 self._persist()
@@ -187,10 +188,10 @@ class _Incoming:
         lease = self.pieces.take(alone=self.alone)
         if lease is None:
             return False
-        reading = self._open()
         sink = _LeaseSink(self, lease)
         whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size or 0)
         try:
+            reading = self._open()
             while True:
                 try:
                     reading.send(sink, lease.at, None if whole else lease.asked)
@@ -266,6 +267,7 @@ class _LeaseSink:
         self.lease = lease
         self.name = str(incoming.entry.path)
         self.noted = lease.at
+        self.portion = incoming.run.rules.portion(GATHERED)
         self.gathered: list[bytes] = []
         self.waiting = 0
         self.due = 0.0
@@ -282,7 +284,7 @@ class _LeaseSink:
         size = self.incoming.entry.size
         if size is not None and self.lease.at + self.waiting > size:
             raise IntegrityError(f"more bytes arrive than the {size} of the file")
-        if self.waiting >= GATHERED or time.monotonic() >= self.due:
+        if self.waiting >= self.portion or time.monotonic() >= self.due:
             self.flush()
             if self.incoming.voided.is_set() or (self.lease.at >= self.lease.stop != size and size is not None):
                 raise Enough

@@ -60,6 +60,7 @@ class Rules:
                   and a file whose checksum is not known counts as different.
     update:       a file that is newer where it would be replaced stays.
     stage:        files on tape are brought back, and waited for.
+    rate:         bytes a second, of all files together; None: as many as there are.
     """
 
     no_clobber: bool = False
@@ -70,6 +71,11 @@ class Rules:
     compare: Compare = Compare.USUAL
     update: bool = False
     stage: bool = False
+    rate: float | None = None
+
+    def portion(self, most: int) -> int:
+        """Bytes to move at a time: `most`, or fewer where pauses would become long: those of an eighth of a second."""
+        return most if self.rate is None else min(most, max(1024, int(self.rate / 8)))
 
 
 _OTHERS = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link that leads nowhere"}

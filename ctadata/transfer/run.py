@@ -15,6 +15,7 @@ from typing import TypeVar
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, LoginNeeded, Stopped, TimedOut
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
+from ctadata.transfer.allowance import Allowance, Braked
 from ctadata.transfer.crew import Crew
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
@@ -33,11 +34,16 @@ FIRST_PAUSE = 0.5
 
 @dataclass(slots=True)
 class Task:
-    """The work on one file; `work` gives its outcome or raises. `on_tape`: it waits for the file to be on disk."""
+    """The work on one file; `work` gives its outcome or raises.
+
+    size:    bytes of it that the reporter was told of as planned.
+    on_tape: it waits for the file to be on disk.
+    """
 
     remote: RemotePath
     local: Path | None
     work: Callable[[], Outcome]
+    size: int = 0
     on_tape: bool = False
 
 
@@ -62,6 +68,13 @@ class Run:
     def __post_init__(self) -> None:
         """Workers end when the run is stopped."""
         self.crew = Crew(self.stop)
+        if self.rules.rate is not None:
+            self.reporter = Braked(self.reporter, Allowance(self.rules.rate, sleep=self.stop.wait))
+
+    def task(self, remote: RemotePath, local: Path | None, size: int, work: Callable[[], Outcome]) -> Task:
+        """A task on a file of that size, as soon as it is found: the totals are to be true early."""
+        self.reporter.planned(1, size)
+        return Task(remote, local, work, size)
 
     def end(self, outcome: Outcome) -> None:
         """Count an outcome and tell of it."""
@@ -149,4 +162,6 @@ class Run:
             log.debug("unexpected", exc_info=error)
             wrong = CtadataError(f"unexpected {type(error).__name__}: {error}", hint="this is a fault of ctadata")
             outcome = Outcome(State.FAILED, task.remote, task.local, error=wrong)
+        if task.size and outcome.state is not State.DONE:
+            self.reporter.planned(0, -task.size)
         self.end(outcome)

@@ -77,7 +77,6 @@ def send_open(
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
         return Outcome(State.KEPT, target, local, found.st_size, why=why_kept(there), etag=there.etag)
     if step in (Step.CREATE, Step.REPLACE) and not run.rules.dry_run:
-        run.reporter.planned(1, found.st_size)
         upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found))
         step = run.persist(functools.partial(upload.once, step), after=AGAIN)
     state, why = _ENDS.get(step, (State.DONE, ""))
@@ -148,6 +147,7 @@ class FileSource:
 
     def read(self, limit: int) -> bytes:
         """The next bytes; IntegrityError instead of the last ones where the file has changed meanwhile."""
+        limit = self.run.rules.portion(limit)
         block = os.pread(self.fd, min(limit, self.size - self.offset), self.offset)
         self.offset += len(block)
         if self.offset == self.size or not block:
@@ -203,6 +203,7 @@ class FilePart:
 
     def read(self, limit: int) -> bytes:
         """The next bytes; LocalError where the file has changed."""
+        limit = self.whole.run.rules.portion(limit)
         block = os.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
         self.offset += len(block)
         if self.offset == self.size or not block:

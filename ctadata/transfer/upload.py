@@ -73,10 +73,19 @@ def _expand(
         return
     for local, name in here.files:
         target = departure.target / name
-        yield Task(target, local, functools.partial(send_file, run, rights, local, target, there.get(name)))
+        work = functools.partial(send_file, run, rights, local, target, there.get(name))
+        yield run.task(target, local, _size(local), work)
     for local, name in here.folders:
         below = Departure(departure.target / name, local, above=above, inside=(*departure.inside, name))
         yield from _descend(run, below, there.get(name))
+
+
+def _size(local: Path) -> int:
+    """Bytes, as the plan goes; whatever is wrong with the file is told of when it is its turn."""
+    try:
+        return os.stat(local).st_size  # noqa: PTH116
+    except OSError:
+        return 0
 
 
 def _descend(run: Run, departure: Departure, there: Entry | None) -> Iterator[Node[Departure | Refused]]:
