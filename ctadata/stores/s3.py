@@ -8,7 +8,6 @@ may not ask: no list of buckets, no head of a bucket, no location, no access lis
 from __future__ import annotations
 
 import base64
-import functools
 from collections.abc import Callable, Iterator, Mapping
 
 from ctadata.checksums import STRONGEST_FIRST
@@ -197,16 +196,15 @@ class S3Store:
         said = {**headers, "Content-MD5": base64.b64encode(md5).decode()}
         if new:
             said["If-None-Match"] = "*"
-        send = functools.partial(self.connection.send, "PUT", name, body=source, payload=payload)
         try:
-            response = send(headers=said)
+            response = self.connection.upload(name, source, headers=said, payload=payload)
         except Unsupported:
             if not new:
                 raise
             self._refuse_taken(name)
             said.pop("If-None-Match")
             source.rewind()
-            response = send(headers=said)
+            response = self.connection.upload(name, source, headers=said, payload=payload)
         etag = response.headers.get("ETag")
         return Written(etag=etag, checked="md5" if (etag or "").strip('"') == md5.hex() else "")
 

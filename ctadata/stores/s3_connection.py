@@ -9,16 +9,29 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import os
+import random
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from ctadata.errors import ConfigError, CtadataError, LoginNeeded, ServerTrouble, UsageError
+from ctadata.errors import (
+    ConfigError,
+    CtadataError,
+    IntegrityError,
+    LoginNeeded,
+    ServerTrouble,
+    TemporaryError,
+    TimedOut,
+    UsageError,
+)
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.credentials import SigningKey
 from ctadata.http.message import Accept, Body, Consumer, Response, dissect
+from ctadata.http.retries import Retries
+from ctadata.stores.base import Source
 from ctadata.stores.s3_errors import WrongRegion, of_code
 from ctadata.stores.s3_place import Endpoint, Name
 from ctadata.tokens.access_keys import RENEW
@@ -46,7 +59,12 @@ class Connection:
     """Requests to one server, from any number of threads."""
 
     def __init__(
-        self, client: Client, endpoint: Endpoint, keys: AccessKeys, stop: threading.Event | None = None
+        self,
+        client: Client,
+        endpoint: Endpoint,
+        keys: AccessKeys,
+        stop: threading.Event | None = None,
+        retries: Retries = Retries(),  # noqa: B008  (frozen)
     ) -> None:
         """No request is sent; the client is closed with `close`. `stop` is the one that ends the client's requests."""
         self.client = client
@@ -56,6 +74,7 @@ class Connection:
         self._lock = threading.Lock()
         self._api: Any = None
         self._stop = stop or threading.Event()
+        self._retries = retries
         self._afterwards: list[Callable[[], object]] = []
 
     @property
@@ -87,6 +106,24 @@ class Connection:
             return self.client.send(method, url, headers=said, body=body, accept=accept, sign=key)
 
         return self.in_region(name.bucket, ask, rewind=getattr(body, "rewind", None))
+
+    def upload(
+        self, name: Name, source: Source, *, query: str = "", headers: Mapping[str, str], payload: str
+    ) -> Response:
+        """PUT a source, from its beginning, and again where that broke off or the server was busy.
+
+        The client by itself repeats nothing of which bytes have gone. Errors as `send`.
+        """
+        attempt = 1
+        while True:
+            try:
+                return self.send("PUT", name, query=query, headers=headers, body=source, payload=payload)
+            except (TemporaryError, TimedOut, IntegrityError) as error:
+                pause = self._retries.pause(attempt, error, 0.0, random.random())  # noqa: S311  (jitter)
+                if pause is None or self._stop.wait(pause):
+                    raise
+            source.rewind()
+            attempt += 1
 
     def region_of(self, bucket: str) -> str:
         """The region that requests to a bucket are signed for."""
@@ -227,16 +264,15 @@ class _Raw:
         return [self._content]
 
 
+_making = threading.Lock()
+
+
 def _boto3_client(endpoint: Endpoint) -> Any:
     try:
-        import botocore.session
         from botocore import UNSIGNED as NO_SIGNATURE
         from botocore.config import Config
     except ImportError:
         raise ConfigError("S3 needs the library boto3", hint="pip install 'ctadata[s3]'") from None
-    nothing = {"profile": (None, None, None, None)}
-    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-    session = botocore.session.Session(session_vars={**nothing, **files})
     config = Config(
         signature_version=NO_SIGNATURE,
         s3={"addressing_style": "path"},
@@ -246,4 +282,17 @@ def _boto3_client(endpoint: Endpoint) -> Any:
         ignore_configured_endpoint_urls=True,
         parameter_validation=False,
     )
-    return session.create_client("s3", region_name=endpoint.region, endpoint_url=str(endpoint.origin), config=config)
+    with _making:
+        return _boto3_session().create_client(
+            "s3", region_name=endpoint.region, endpoint_url=str(endpoint.origin), config=config
+        )
+
+
+@functools.cache
+def _boto3_session() -> Any:
+    """What boto3 knows of S3, read once; nothing of the user's own configuration."""
+    import botocore.session
+
+    nothing = {"profile": (None, None, None, None)}
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    return botocore.session.Session(session_vars={**nothing, **files})

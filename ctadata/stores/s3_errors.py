@@ -36,6 +36,7 @@ _DENIED = Meaning(Forbidden, "not allowed", "ask whoever runs the bucket if this
 _READ_ONLY = Meaning(
     Forbidden, "this key may not write here", "a read-only key cannot put, rename or delete; use that for writing"
 )
+_TAKEN = Meaning(AlreadyExists, "the name is taken")
 _DAMAGED = Meaning(IntegrityError, "the server did not receive the bytes that were sent")
 _BUSY = Meaning(Busy, "the server is busy", "try again later")
 _UNSUPPORTED = Meaning(Unsupported, "this server does not support that")
@@ -119,9 +120,9 @@ def of_code(
     code: str, message: str, status: int, method: str = "GET", *, retry_after: float | None = None
 ) -> CtadataError:
     """The error that a code is, with the server's words; what has no entry of its own is what its status says."""
-    meaning = CODES.get(code) or (_DENIED if status == 403 else meaning_of(method, status, ""))
-    if meaning is _DENIED and method in _WRITES:
-        meaning = _READ_ONLY
+    meaning = CODES.get(code) or (_DENIED if status == 403 else meaning_of("", status, ""))
+    if method in _WRITES and (meaning is _DENIED or status == 412):
+        meaning = _READ_ONLY if meaning is _DENIED else _TAKEN
     said = " ".join(filter(None, (str(status or ""), presentable(code), presentable(message))))
     return meaning.error(f"{meaning.words}: {said}", hint=meaning.hint, status=status, retry_after=retry_after)
 

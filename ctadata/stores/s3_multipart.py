@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ctadata.errors import CtadataError, IntegrityError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
+from ctadata.errors import CtadataError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3_connection import NOTHING, UNSIGNED, Connection
 from ctadata.stores.s3_digests import PART_SIZE
@@ -38,18 +38,15 @@ MANY = 200
 AT_ONCE = 4
 """Parts on their way at a time."""
 
-TRIES = 4
-"""How often a part is sent."""
-
 ABANDONED = 86400.0
 """Seconds after which an upload that has not moved is taken for dead."""
 
 
 def part_size(size: int, wished: int | None = None) -> int:
-    """Bytes of a part for a file of `size` bytes, whole MiB."""
-    needed = -(-size // MANY)
-    whole = -(-needed // (1 << 20)) << 20
-    return min(max(wished or USUAL, whole), LARGEST_PIECE)
+    """Bytes of a part for a file of `size` bytes; those that have grown are whole MiB."""
+    least = wished or USUAL
+    needed = -(-size // (MANY << 20)) << 20
+    return min(least if least * MANY >= size else needed, LARGEST_PIECE)
 
 
 def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
@@ -105,17 +102,7 @@ class _Upload:
     def _send(self, number: int, part: Source, md5: bytes, payload: str) -> str:
         headers = {"Content-MD5": base64.b64encode(md5).decode()}
         query = f"partNumber={number}&uploadId={quote(self.id, safe='')}"
-        for attempt in range(1, TRIES + 1):
-            try:
-                response = self.connection.send(
-                    "PUT", self.name, query=query, headers=headers, body=part, payload=payload
-                )
-            except (TemporaryError, TimedOut, IntegrityError):
-                if attempt == TRIES or self.ended.is_set():
-                    raise
-                part.rewind()
-            else:
-                break
+        response = self.connection.upload(self.name, part, query=query, headers=headers, payload=payload)
         etag = response.headers.get("ETag")
         if not etag:
             raise ServerTrouble(f"the server did not say that it has the part {number}")

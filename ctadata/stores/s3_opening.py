@@ -47,5 +47,5 @@ def open_s3(
         limits=limits,
         retries=retries,
     )
-    connection = Connection(client, endpoint, keys, stop)
+    connection = Connection(client, endpoint, keys, stop, retries)
     return S3Store(connection, RemotePath.parse(profile.root), part=profile.part_size)

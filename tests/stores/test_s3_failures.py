@@ -1,0 +1,240 @@
+"""What an S3 server may say, and what a store does about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from servers.moto import MotoS3
+from servers.s3_stub import S3Stub, error, s3_stub
+from stores.s3_connections import Held, opened_s3
+from stores.suite import Bytes, get, names, put
+
+from ctadata.errors import (
+    AccessError,
+    AlreadyExists,
+    Busy,
+    CtadataError,
+    Forbidden,
+    IntegrityError,
+    LoginNeeded,
+    NeedsStaging,
+    NotFound,
+    PartialFailure,
+    ServerTrouble,
+    StorageFull,
+    TimedOut,
+    Unsupported,
+)
+from ctadata.paths import RemotePath
+from ctadata.stores.s3 import S3Store
+
+A = RemotePath(("a",))
+KEY = Held("AKIAEXAMPLE", "a secret", "a session token")
+
+
+@pytest.fixture
+def stub(moto_s3: MotoS3) -> Iterator[S3Stub]:
+    with s3_stub(moto_s3.url) as stub:
+        yield stub
+
+
+@pytest.fixture
+def store(moto_s3: MotoS3, stub: S3Stub) -> Iterator[S3Store]:
+    with opened_s3(stub.url, KEY, root=f"/{moto_s3.bucket()}", region=moto_s3.region) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (403, "AccessDenied", Forbidden),
+        (403, "QuotaExceeded", StorageFull),
+        (403, "InvalidAccessKeyId", LoginNeeded),
+        (403, "SignatureDoesNotMatch", LoginNeeded),
+        (403, "RequestTimeTooSkewed", AccessError),
+        (403, "InvalidObjectState", NeedsStaging),
+        (403, "SomethingElse", Forbidden),
+        (400, "ExpiredToken", LoginNeeded),
+        (400, "InvalidToken", LoginNeeded),
+        (400, "InvalidArgument", LoginNeeded),  # Ceph, of a session token that it cannot read
+        (400, "BadDigest", IntegrityError),
+        (400, "RequestTimeout", TimedOut),
+        (404, "NoSuchBucket", NotFound),
+        (409, "SomethingElse", CtadataError),
+        (501, "NotImplemented", Unsupported),
+        (503, "SlowDown", Busy),
+        (500, "InternalError", ServerTrouble),
+    ],
+)
+def test_a_refused_upload_is_told_in_words_and_leaves_nothing(store, stub, status, code, kind) -> None:
+    stub.answer("PUT", "/a", status, code)
+    with pytest.raises(CtadataError) as caught:
+        put(store, A, b"x")
+    assert type(caught.value) is kind
+    assert caught.value.path == "/a"
+    assert code in caught.value.what
+    stub.faults.clear()
+    assert names(store, RemotePath()) == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "ExpiredToken"), (400, "InvalidToken"), (403, "InvalidAccessKeyId")]
+)
+def test_credentials_that_are_over_are_never_tried_again(store, stub, status, code) -> None:
+    for method in ("GET", "PUT"):
+        stub.answer(method, "", status, code)
+    for ask in (lambda: put(store, A), lambda: get(store, A), lambda: list(store.list(RemotePath()))):
+        stub.asked.clear()
+        with pytest.raises(LoginNeeded, match="credentials"):
+            ask()
+        assert len(stub.asked) == 1
+
+
+def test_the_answer_to_head_has_no_words_so_get_is_asked(store, stub) -> None:
+    put(store, A)
+    stub.answer("HEAD", "/a", 400)
+    stub.answer("GET", "/a", 400, "ExpiredToken")
+    with pytest.raises(LoginNeeded, match="expired"):
+        store.info(A)
+
+
+def test_a_busy_server_is_asked_again(store, stub) -> None:
+    stub.answer("PUT", "/a", 503, "SlowDown", times=2)
+    put(store, A, b"x")
+    stub.answer("GET", "list-type", 503, "SlowDown", times=1)
+    assert names(store, RemotePath()) == {"a"}
+    assert len(stub.requests("PUT", "/a")) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (301, error("PermanentRedirect"), {"x-amz-bucket-region": "ap-southeast-2"}),
+        (307, error("TemporaryRedirect"), {"x-amz-bucket-region": "ap-southeast-2", "Location": "https://elsewhere/"}),
+        (400, error("AuthorizationHeaderMalformed", more="<Region>ap-southeast-2</Region>"), {}),
+    ],
+)
+def test_a_bucket_of_another_region_is_asked_there(store, stub, status, body, headers) -> None:
+    for method in ("PUT", "GET"):
+        stub.answer(method, "", status, body=body, headers=headers, times=1)
+    put(store, A, b"x")
+    first, second, *_ = stub.requests("PUT")
+    assert "/eu-central-1/s3/" in first.headers["authorization"]
+    assert "/ap-southeast-2/s3/" in second.headers["authorization"]
+    stub.faults.clear()
+    assert names(store, RemotePath()) == {"a"}
+    assert all("/ap-southeast-2/s3/" in asked.headers["authorization"] for asked in stub.asked[1:])
+
+
+def test_the_answer_to_head_names_the_region_too(store, stub) -> None:
+    put(store, A, b"x")
+    stub.answer("HEAD", "/a", 400, headers={"x-amz-bucket-region": "ap-southeast-2"}, times=1)
+    assert store.info(A).size == 1
+
+
+def test_a_region_that_nobody_names_is_told(store, stub) -> None:
+    stub.answer("PUT", "/a", 301, "PermanentRedirect")
+    with pytest.raises(AccessError, match="another region") as caught:
+        put(store, A)
+    assert "region in the profile" in caught.value.hint
+
+
+def test_a_redirect_is_not_followed_and_gets_no_signature(store, stub, moto_s3) -> None:
+    with s3_stub(moto_s3.url) as elsewhere:
+        stub.answer("GET", "/a", 307, headers={"Location": f"{elsewhere.url}/bucket/a"})
+        with pytest.raises(CtadataError):
+            get(store, A)
+        assert elsewhere.asked == []
+
+
+def test_every_request_is_signed_with_its_token_and_the_secret_never_goes_along(store, stub) -> None:
+    put(store, A, b"x")
+    put(store, RemotePath(("sub", "b")), b"x")
+    get(store, A)
+    store.info(A)
+    list(store.list(RemotePath()))
+    store.delete_tree(RemotePath(("sub",)))
+    assert {asked.method for asked in stub.asked} >= {"PUT", "GET", "HEAD", "POST"}
+    for asked in stub.asked:
+        assert asked.headers["x-amz-security-token"] == "a session token"
+        assert "x-amz-security-token" in asked.headers["authorization"]
+        assert "a secret" not in str(asked)
+        assert not any(name.startswith("x-amz-acl") for name in asked.headers)
+
+
+def test_over_http_the_body_itself_is_signed(store, stub) -> None:
+    put(store, A, b"abc")
+    (asked,) = stub.requests("PUT")
+    assert asked.headers["x-amz-content-sha256"].startswith("ba7816bf")
+    assert asked.headers["content-md5"] == "kAFQmDzST7DWlj99KOF/cg=="
+
+
+def test_nothing_is_asked_that_a_key_for_one_directory_may_not_ask(store, stub) -> None:
+    put(store, RemotePath(("d", "a")), b"x")
+    list(store.list(RemotePath(("d",))))
+    store.info(RemotePath(("d",)))
+    get(store, RemotePath(("d", "a")))
+    store.delete(RemotePath(("d", "a")))
+    bucket = store.name(A).bucket
+    for asked in stub.asked:
+        path = asked.target.partition("?")[0]
+        assert path.startswith(f"/{bucket}")
+        assert path != f"/{bucket}" or "prefix=d%2F" in asked.target
+        assert "location" not in asked.target
+        assert "acl" not in asked.target
+
+
+def test_where_many_cannot_be_deleted_at_once_they_are_one_by_one(store, stub) -> None:
+    for number in range(5):
+        put(store, RemotePath(("d", str(number))))
+    stub.answer("POST", "delete", 403, "AccessDenied")
+    store.delete_tree(RemotePath(("d",)))
+    assert names(store, RemotePath()) == set()
+    assert len(stub.requests("POST", "delete")) == 1
+    assert len(stub.requests("DELETE")) == 5
+
+
+def test_what_stays_of_a_tree_is_named(store, stub) -> None:
+    for name in ("1", "2"):
+        put(store, RemotePath(("d", name)))
+    stub.answer("POST", "delete", 501, "NotImplemented")
+    stub.answer("DELETE", "/d/2", 403, "AccessDenied")
+    with pytest.raises(PartialFailure) as caught:
+        store.delete_tree(RemotePath(("d",)))
+    assert [failure.path for failure in caught.value.failures] == ["/d/2"]
+    assert len(caught.value.done) == 1
+
+
+def test_an_upload_only_where_nothing_is_also_at_servers_that_do_not_know_the_condition(store, stub) -> None:
+    stub.answer("PUT", "/a", 501, "NotImplemented", times=1)
+    store.write(A, Bytes(b"first"), new=True)
+    stub.answer("PUT", "/a", 501, "NotImplemented", times=1)
+    with pytest.raises(AlreadyExists):
+        store.write(A, Bytes(b"second"), new=True)
+    assert get(store, A) == b"first"
+
+
+def test_a_tag_that_is_no_md5_proves_nothing(store, stub) -> None:
+    stub.answer("PUT", "/a", 200, headers={"ETag": '"0123456789abcdef0123456789abcdef"'}, passed_on=True)
+    assert store.write(A, Bytes(b"x")).checked == ""
+
+
+def test_an_object_encrypted_with_a_key_of_the_server_has_a_tag_that_is_no_digest(store, stub) -> None:
+    headers = {"ETag": '"0123456789abcdef0123456789abcdef"', "x-amz-server-side-encryption": "aws:kms"}
+    stub.answer("GET", "/a", 200, body=b"x", headers=headers)
+    from stores.suite import Basket
+
+    with store.open(A) as reading:
+        assert reading.send(Basket()).digests == {}
+
+
+def test_an_endless_listing_of_hostile_keys_stays_below_the_directory(store, stub) -> None:
+    body = (
+        b"<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType><Contents><Key>%2F..%2Fx</Key>"
+        b"<Size>1</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents><Contents><Key>..</Key><Size>1</Size>"
+        b"<LastModified>2026-01-01T00:00:00Z</LastModified></Contents><Contents><Key>good</Key><Size>1</Size>"
+        b"<LastModified>2026-01-01T00:00:00Z</LastModified></Contents></ListBucketResult>"
+    )
+    stub.answer("GET", "list-type", 200, body=body)
+    assert names(store, RemotePath()) == {"good"}

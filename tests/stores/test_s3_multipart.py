@@ -1,0 +1,214 @@
+"""Large files in parts: several at a time, gone on with after a break, given up where the upload fails."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+from collections.abc import Iterator
+
+import pytest
+from servers.moto import MotoS3
+from servers.s3_stub import S3Stub, s3_stub
+from stores.s3_connections import Held, opened_s3
+from stores.suite import Bytes, get
+
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, IntegrityError, LocalError, ServerTrouble, Stopped
+from ctadata.paths import RemotePath
+from ctadata.stores import s3_multipart
+from ctadata.stores.s3 import S3Store
+from ctadata.stores.s3_multipart import LARGEST_PIECE, part_size
+
+MIB = 1 << 20
+PART = 64 << 10
+A = RemotePath(("a",))
+CONTENT = random.Random(1).randbytes(PART * 5 // 2)
+PARTS = [CONTENT[start : start + PART] for start in (0, PART, 2 * PART)]
+TAG = hashlib.md5(b"".join(hashlib.md5(part).digest() for part in PARTS)).hexdigest() + "-3"
+
+
+@pytest.fixture(scope="module")
+def server(moto_s3: MotoS3) -> Iterator[S3Stub]:
+    with s3_stub(moto_s3.url) as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(server: S3Stub) -> Iterator[S3Stub]:
+    yield server
+    server.faults.clear()
+    server.asked.clear()
+
+
+@pytest.fixture
+def root(moto_s3: MotoS3) -> str:
+    return f"/{moto_s3.bucket()}"
+
+
+@pytest.fixture
+def store(moto_s3: MotoS3, stub: S3Stub, root: str) -> Iterator[S3Store]:
+    with opened_s3(stub.url, Held("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART) as store:
+        yield store
+
+
+def under_way(moto_s3: MotoS3, root: str) -> list[str]:
+    told = moto_s3.client().list_multipart_uploads(Bucket=root[1:])
+    return [upload["UploadId"] for upload in told.get("Uploads", ())]
+
+
+def begun(moto_s3: MotoS3, root: str, parts: dict[int, bytes]) -> str:
+    """An upload that a killed run has left."""
+    client = moto_s3.client()
+    upload = client.create_multipart_upload(Bucket=root[1:], Key="a")["UploadId"]
+    for number, content in parts.items():
+        client.upload_part(Bucket=root[1:], Key="a", UploadId=upload, PartNumber=number, Body=content)
+    return upload
+
+
+def sent(stub: S3Stub) -> list[int]:
+    return sorted(int(asked.target.partition("partNumber=")[2].partition("&")[0]) for asked in stub.requests("PUT"))
+
+
+def test_a_large_file_there_and_back(store, stub, moto_s3, root) -> None:
+    written = store.write(A, Bytes(CONTENT, mtime=1e9))
+    assert (written.etag, written.checked) == (f'"{TAG}"', "md5 of parts")
+    assert sent(stub) == [1, 2, 3]
+    assert get(store, A) == CONTENT
+    assert store.digests(A) == {f"md5-of-parts/{PART}": TAG}
+    assert moto_s3.client().head_object(Bucket=root[1:], Key="a")["Metadata"]["mtime"] == "1000000000"
+    assert under_way(moto_s3, root) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "wished", "found"),
+    [
+        (0, None, 32 * MIB),
+        (1 << 30, None, 32 * MIB),
+        (40 << 30, None, 205 * MIB),
+        (5 << 40, None, LARGEST_PIECE),
+        (1 << 30, 5 * MIB, 6 * MIB),
+        (100 * MIB, 5 * MIB, 5 * MIB),
+        (1 << 30, 200 * MIB, 200 * MIB),
+    ],
+)
+def test_parts_grow_with_the_file(size, wished, found) -> None:
+    assert part_size(size, wished) == found
+    assert -(-size // found) <= 10_000
+
+
+def test_a_part_that_fails_is_sent_again(store, stub) -> None:
+    stub.answer("PUT", "partNumber=2", 500, "InternalError", times=2)
+    store.write(A, Bytes(CONTENT))
+    assert sent(stub) == [1, 2, 2, 2, 3]
+    assert get(store, A) == CONTENT
+
+
+def test_what_a_killed_run_has_left_is_gone_on_with(store, stub, moto_s3, root) -> None:
+    begun(moto_s3, root, {1: PARTS[0], 3: PARTS[2]})
+    written = store.write(A, Bytes(CONTENT))
+    assert written.checked == "md5 of parts"
+    assert sent(stub) == [2]
+    assert get(store, A) == CONTENT
+    assert under_way(moto_s3, root) == []
+
+
+def test_a_part_of_another_file_is_not_believed(store, stub, moto_s3, root) -> None:
+    begun(moto_s3, root, {1: PARTS[0], 2: PARTS[0]})
+    store.write(A, Bytes(CONTENT))
+    assert sent(stub) == [2, 3]
+    assert get(store, A) == CONTENT
+
+
+def test_the_upload_of_another_file_is_left_alone(store, stub, moto_s3, root) -> None:
+    other = begun(moto_s3, root, {1: PARTS[1]})
+    store.write(A, Bytes(CONTENT))
+    assert sent(stub) == [1, 2, 3]
+    assert under_way(moto_s3, root) == [other]
+
+
+def test_one_that_has_not_moved_for_a_day_is_given_up(store, moto_s3, root, monkeypatch) -> None:
+    begun(moto_s3, root, {1: PARTS[1]})
+    monkeypatch.setattr(s3_multipart, "ABANDONED", -1.0)
+    store.write(A, Bytes(CONTENT))
+    assert under_way(moto_s3, root) == []
+
+
+def test_a_key_that_may_not_look_for_uploads_sends_all(store, stub) -> None:
+    stub.answer("GET", "uploads", 403, "AccessDenied")
+    store.write(A, Bytes(CONTENT))
+    assert sent(stub) == [1, 2, 3]
+
+
+def test_a_connection_that_breaks_leaves_the_parts_for_the_next_try(store, stub, moto_s3, root) -> None:
+    stub.answer("PUT", "partNumber=3", 500, "InternalError")
+    with pytest.raises(ServerTrouble):
+        store.write(A, Bytes(CONTENT))
+    assert len(under_way(moto_s3, root)) == 1
+    stub.faults.clear()
+    stub.asked.clear()
+    store.write(A, Bytes(CONTENT))
+    assert 3 in sent(stub)
+    assert len(sent(stub)) < 3
+    assert get(store, A) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"), [(403, "AccessDenied", Forbidden), (400, "BadDigest", IntegrityError)]
+)
+def test_a_refusal_leaves_nothing_behind(store, stub, moto_s3, root, status, code, kind) -> None:
+    stub.answer("PUT", "partNumber=2", status, code)
+    with pytest.raises(kind):
+        store.write(A, Bytes(CONTENT))
+    assert under_way(moto_s3, root) == []
+
+
+def test_a_source_that_fails_leaves_nothing_behind(store, moto_s3, root) -> None:
+    class Broken(Bytes):
+        def part(self, start: int, stop: int) -> Bytes:
+            part = super().part(start, stop)
+            part.read = self.fail if start else part.read
+            return part
+
+        def fail(self, limit: int) -> bytes:
+            raise LocalError("the disk is gone")
+
+    with pytest.raises(LocalError, match="the disk is gone"):
+        store.write(A, Broken(CONTENT))
+    assert under_way(moto_s3, root) == []
+
+
+def test_a_stop_ends_it_and_the_parts_go_when_the_store_is_closed(stub, moto_s3, root) -> None:
+    stop = threading.Event()
+
+    class Stopping(Bytes):
+        def part(self, start: int, stop_: int) -> Bytes:
+            stop.set()
+            return super().part(start, stop_)
+
+    with opened_s3(
+        stub.url, Held("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART, stop=stop
+    ) as store:
+        with pytest.raises(Stopped):
+            store.write(A, Stopping(CONTENT))
+        assert len(under_way(moto_s3, root)) == 1
+    assert under_way(moto_s3, root) == []
+
+
+def test_only_where_nothing_is(store, moto_s3, root) -> None:
+    store.write(A, Bytes(b"first"))
+    with pytest.raises(AlreadyExists):
+        store.write(A, Bytes(CONTENT), new=True)
+    assert get(store, A) == b"first"
+    assert under_way(moto_s3, root) == []
+
+
+def test_an_end_whose_answer_was_lost_has_happened(store, stub) -> None:
+    stub.answer("POST", "uploadId", 500, "InternalError", passed_on=True, times=1)
+    assert store.write(A, Bytes(CONTENT)).checked == "md5 of parts"
+    assert get(store, A) == CONTENT
+
+
+def test_a_failure_inside_a_200_is_one(store, stub) -> None:
+    stub.answer("POST", "uploadId", 200, "InternalError", times=1)
+    with pytest.raises(CtadataError, match="InternalError"):
+        store.write(A, Bytes(CONTENT))
