@@ -3,10 +3,11 @@
 Names that a server sends are followed one directory at a time with `O_NOFOLLOW`, relative to an open directory,
 so that neither `..` nor a link that lies on the disk already leads out of the folder the user named.
 
-A part is `.ctadata-<random>.part` beside its target, or, for a large file, `.ctadata-<hash of the name>.part` with a
-journal beside it, from which a later run goes on. Its writer holds a lock on it as long as it lives; a part without
-a journal whose lock is free was left by a dead run and is removed (`sweep`). A crash can leave a part, never a half
-file under a final name.
+A part has no name at all before it is published, where the file system can do that (`O_TMPFILE`, open(2)): nobody
+meets it, and it goes with its process. Else it is `.ctadata-<random>.part` beside its target. That of a large file is
+`.ctadata-<hash of the name>.part`, with a journal beside it from which a later run goes on. The writer holds a lock on
+a part with a name as long as it lives; one without a journal whose lock is free was left by a dead run and is removed
+(`sweep`). A crash can leave a part, never a half file under a final name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
 import stat
 import time
 from collections.abc import Sequence
@@ -28,9 +28,8 @@ from typing import Any, Self
 from ctadata.errors import LocalError
 from ctadata.paths import MARK, local_name, printable
 from ctadata.transfer import journal
-from ctadata.transfer.part import Part, local_words
+from ctadata.transfer.part import SUFFIX, Part, hidden_name, local_words, name_file
 
-SUFFIX = ".part"
 KEPT_FOR = 7 * 86400.0
 """Seconds that a part with a journal waits for a run that takes it up."""
 
@@ -43,10 +42,12 @@ class Folder:
     """An open local directory that files are put into.
 
     path: for words only; the work is done through the open descriptor `fd`.
+    nameless: whether a file can be made there without a name and be given one later; None: not yet found out.
     """
 
     path: Path
     fd: int
+    nameless: bool | None = None
 
     @classmethod
     def open(cls, base: Path, parts: Sequence[str] = ()) -> Folder:
@@ -105,16 +106,39 @@ class Folder:
             os.close(fd)
 
     def part(self) -> Part:
-        """A new part, locked and empty."""
+        """A new part, empty, that nobody else can reach."""
+        if self.nameless is None:
+            self.nameless = self._has_nameless()
         with local_words(self.path):
-            while True:
-                name = f"{MARK}{secrets.token_hex(8)}{SUFFIX}"
-                fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
-                with contextlib.suppress(OSError):  # a file system without locks: its parts are never swept
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(fd).st_nlink:
-                    return Part(self.path, self.fd, name, fd)
-                os.close(fd)  # swept by another run in the moment before our lock
+            return Part(self.path, self.fd, "", self._nameless()) if self.nameless else self._hidden()
+
+    def _has_nameless(self) -> bool:
+        """Try it: NFS has no such files, and without /proc they cannot be named."""
+        try:
+            fd, name = self._nameless(), hidden_name()
+        except OSError:
+            return False
+        try:
+            name_file(fd, self.fd, name)
+            os.unlink(name, dir_fd=self.fd)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def _nameless(self) -> int:
+        return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666, dir_fd=self.fd)
+
+    def _hidden(self) -> Part:
+        while True:
+            name = hidden_name()
+            fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
+            with contextlib.suppress(OSError):  # a file system without locks: its parts are never swept
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_nlink:
+                return Part(self.path, self.fd, name, fd)
+            os.close(fd)  # swept by another run in the moment before our lock
 
     def lasting_part(self, target: str, version: dict[str, Any]) -> Part:
         """The part of the file `target` that an earlier run may have begun, with its journal.

@@ -1,10 +1,12 @@
-"""A part: a file on its way, hidden beside its target, until it is published whole or left for a later run."""
+"""A part: a file on its way, nameless or hidden, until it is published whole or left for a later run."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
-from ctadata.paths import printable
+from ctadata.paths import MARK, printable
 from ctadata.transfer import journal
 from ctadata.transfer.pieces import Piece
 
 FSYNC_FROM = 1 << 20
 """Files from this size on (bytes) are flushed to disk before they get their name; smaller ones are cheap to fetch."""
+
+SUFFIX = ".part"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -37,6 +41,7 @@ class Part:
     """A file on its way: complete and verified it is published, otherwise dropped.
 
     path, directory: the folder it lies in, in words and as an open descriptor.
+    name:  its hidden name; empty where it has none.
     here:  the pieces that an earlier run has left in it.
     diary: its journal, where it has one.
     """
@@ -73,18 +78,31 @@ class Part:
             if replace is None:
                 self._link(name)
             else:
+                self._hide()
                 os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         os.close(self.fd)
         if self.diary:
             self.diary.close(keep=False)
 
+    def _hide(self) -> None:
+        """Give it a hidden name, where it has none: only what has a name can take another's place."""
+        if not self.name:
+            name = hidden_name()
+            with contextlib.suppress(OSError):
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            name_file(self.fd, self.directory, name)
+            self.name = name
+
     def _link(self, name: str) -> None:
         try:
+            if not self.name:
+                name_file(self.fd, self.directory, name)
+                return
             os.link(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory, follow_symlinks=False)
         except FileExistsError:
             raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            if not self.name or error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 raise
             # a file system without hard links: as near to it as it allows
             if _exists(name, self.directory):
@@ -109,7 +127,7 @@ class Part:
     def leave(self) -> None:
         """Let go of it; a later run goes on from it where it has a journal, else it is removed."""
         keep = self.diary is not None
-        if not keep:
+        if self.name and not keep:
             with contextlib.suppress(OSError):
                 os.unlink(self.name, dir_fd=self.directory)
         if self.diary:
@@ -119,12 +137,23 @@ class Part:
 
     def drop(self) -> None:
         """Remove it."""
-        with contextlib.suppress(OSError):
-            os.unlink(self.name, dir_fd=self.directory)
+        if self.name:
+            with contextlib.suppress(OSError):
+                os.unlink(self.name, dir_fd=self.directory)
         if self.diary:
             self.diary.close(keep=False)
         with contextlib.suppress(OSError):
             os.close(self.fd)
+
+
+def hidden_name() -> str:
+    """A name for a part that nobody else has."""
+    return f"{MARK}{secrets.token_hex(8)}{SUFFIX}"
+
+
+def name_file(fd: int, directory: int, name: str) -> None:
+    """Give an open file without a name its first one, in an open directory; OSError (linkat(2), of O_TMPFILE)."""
+    os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
 
 
 def _exists(name: str, directory: int) -> bool:

@@ -124,6 +124,7 @@ def test_two_runs_on_one_target_never_share_a_part(folder: Folder) -> None:
 
 def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
+    folder.nameless = False
     lasting, own = folder.lasting_part("f", VERSION), folder.part()
     assert lasting.diary is None
     before = names(folder)

@@ -11,6 +11,14 @@ from ctadata.errors import AlreadyExists, LocalError
 from ctadata.transfer.landing import Folder
 
 
+@pytest.fixture(params=["nameless", "hidden"], autouse=True)
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Parts without a name until they are published, as most file systems can; and such as NFS needs."""
+    if request.param == "hidden":
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY | os.O_WRONLY)  # what a kernel that has none makes of it
+    return request.param
+
+
 def names(path: Path) -> list[str]:
     return sorted(p.name for p in path.iterdir())
 
@@ -41,6 +49,63 @@ def test_until_it_is_published_the_old_file_stands(tmp_path: Path) -> None:
         part.drop()
     assert (tmp_path / "f").read_text() == "old"
     assert names(tmp_path) == ["f"]
+
+
+def test_nothing_is_seen_of_a_nameless_part_and_nothing_stays_of_it(tmp_path: Path, how: str) -> None:
+    with Folder.open(tmp_path) as folder:
+        part = folder.part()
+        part.write(b"content", 0)
+        assert len(names(tmp_path)) == (how == "hidden")
+        os.close(part.fd)  # as when the process is killed
+        assert len(names(tmp_path)) == (how == "hidden")
+        folder.sweep()
+    assert names(tmp_path) == []
+
+
+def test_a_part_that_replaces_is_locked_before_it_can_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f").write_text("old")
+    with Folder.open(tmp_path) as folder, Folder.open(tmp_path) as other:
+        part = folder.part()
+        part.write(b"new", 0)
+        rename, met = os.rename, []
+
+        def renaming(old: str, new: str, **where: int) -> None:
+            met.extend(name for name in names(tmp_path) if name != "f")
+            other.sweep()
+            rename(old, new, **where)
+
+        monkeypatch.setattr(os, "rename", renaming)
+        part.publish("f", mtime=None, replace=folder.look("f"))
+    assert met == [part.name]
+    assert (tmp_path / "f").read_text() == "new"
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_link_that_is_planted_under_a_new_name_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("untouched")
+    with Folder.open(tmp_path) as folder:
+        part = folder.part()
+        part.write(b"ours", 0)
+        (tmp_path / "f").symlink_to("victim")
+        with pytest.raises(AlreadyExists):
+            part.publish("f", mtime=None, replace=None)
+        part.drop()
+    assert (tmp_path / "victim").read_text() == "untouched"
+    assert names(tmp_path) == ["f", "victim"]
+
+
+def test_a_folder_that_is_removed_meanwhile_is_said_in_words(tmp_path: Path) -> None:
+    with Folder.open(tmp_path, ("a",)) as folder:
+        part = folder.part()
+        part.drop()
+        (tmp_path / "a").rmdir()
+        with pytest.raises(LocalError, match="local: "):
+            part = folder.part()  # a nameless one can be made there still, and not be named
+            try:
+                part.publish("f", mtime=None, replace=None)
+            finally:
+                part.leave()
+    assert names(tmp_path) == []
 
 
 def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
@@ -112,7 +177,7 @@ def test_a_file_in_the_way_of_a_directory_is_said_in_words(tmp_path: Path) -> No
         Folder.open(tmp_path, ("a", "b"))
 
 
-def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path) -> None:
+def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how: str) -> None:
     dead, living = tmp_path / ".ctadata-dead.part", tmp_path / ".ctadata-living.part"
     dead.write_text("left behind")
     (tmp_path / "theirs.part").write_text("not ours")
@@ -121,7 +186,8 @@ def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path) -> N
         with Folder.open(tmp_path) as folder:
             ours = folder.part()
             folder.sweep()
-            assert names(tmp_path) == sorted([".ctadata-living.part", ours.name, "theirs.part"])
+            assert (how == "hidden") == bool(ours.name)
+            assert names(tmp_path) == sorted([".ctadata-living.part", *[ours.name] * (how == "hidden"), "theirs.part"])
             ours.drop()
 
 
