@@ -23,6 +23,7 @@ from ctadata.stores.reading import WebDAVReading, about
 from ctadata.stores.refused import refused
 
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
+_LOOKS = (5.0,) * 12 + (30.0,) * 58  # seconds between looks at a tree that the server goes on deleting: half an hour
 PROPFIND = (
     '<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
     "<getlastmodified/><getetag/>{}</prop></propfind>"
@@ -217,7 +218,8 @@ class WebDAVStore:
             looks = 2 if self._dialect.hides else 1
             if entry.is_directory and (not path.parts or any(self._holds_any(path) for _ in range(looks))):
                 raise UsageError("the directory is not empty")
-            self._client.send("DELETE", self._url(path, slash=entry.is_directory))
+            response = self._client.send("DELETE", self._url(path, slash=entry.is_directory))
+            self._check_all_done(response, path)
 
     def _holds_any(self, path: RemotePath) -> bool:
         return any(True for _ in self.list(path))
@@ -226,17 +228,26 @@ class WebDAVStore:
         """Delete a collection with all that lies below it, in one DELETE, or a file; NotFound, UsageError (the root).
 
         dCache deletes one by one, and stops at the first that it may not (dcache.md 1.7); others say what they kept.
+        A large tree takes longer than a request is waited for; the server goes on, and we look when it is done.
         """
         refuse_root(path)
         with about(path):
-            slash = self.info(path).is_directory
+            tree = self.info(path).is_directory
             try:
-                response = self._client.send("DELETE", self._url(path, slash=slash))
+                self._check_all_done(self._client.send("DELETE", self._url(path, slash=tree)), path)
             except CtadataError as error:
-                if slash and error.status not in (401, 404, 405, 429, 501):
+                if (isinstance(error, TimedOut) or error.status == 504) and self._goes_at_last(path):
+                    return
+                if tree and error.status not in (401, 404, 405, 429, 501):
                     error.hint = "; ".join(filter(None, (error.hint, "some of what lay below may be gone, look first")))
                 raise
-            self._check_all_done(response, path)
+
+    def _goes_at_last(self, path: RemotePath) -> bool:
+        for pause in _LOOKS:
+            self._wait(pause)
+            if self._look(path) is None:
+                return True
+        return False
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists where the target is taken, a collection also with `replace`, NotFound.

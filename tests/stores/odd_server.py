@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Answer:
     """Status, headers and body; `length` is announced where it is not the body's own, None for chunks.
 
-    reason: the phrase after the status, None for the standard's.
+    reason: the phrase after the status, None for the standard's.   until: nothing is answered before it is set.
     """
 
     status: int = 200
@@ -20,6 +20,7 @@ class Answer:
     body: bytes | Callable[[], Iterable[bytes]] = b""
     length: int | None = -1
     reason: str | None = None
+    until: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def _handler(server: OddServer) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             answer = server.next_answer(Asked(self.command, self.path, dict(self.headers.items()), body))
+            if answer.until:
+                answer.until.wait(10)
             self.send_response_only(answer.status, answer.reason)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -21,8 +22,11 @@ from ctadata.errors import (
     ServerTrouble,
     UsageError,
 )
+from ctadata.http.client import Client
+from ctadata.http.trust import Limits
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store, Written
+from ctadata.stores.webdav import Dialect, WebDAVStore
 
 A = RemotePath(("a",))
 DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"
@@ -242,6 +246,52 @@ def test_a_tree_that_could_not_be_deleted_may_be_gone_in_part(server: OddServer,
             store.delete_tree(A)
         assert ("some of what lay below may be gone" in caught.value.hint) == said
     assert sent(server).count("DELETE /a/") == 3
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def patient(server: OddServer, waits: list[float]) -> Iterator[WebDAVStore]:
+    """The store, which gives up a request soon, and writes down how long it would have waited in between."""
+    client = Client(trusted=[], credentials=None, limits=Limits(first_byte=0.2))
+    store = WebDAVStore(client, server.url, root=RemotePath(), dialect=Dialect(), wait=waits.append)
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_tree_that_takes_long_is_looked_for_until_it_is_gone(
+    server: OddServer, patient: WebDAVStore, waits: list[float], silent: bool
+) -> None:
+    """The server goes on when nobody waits for its answer; a proxy before it gives up with 504."""
+    there, over = multistatus("/a/", DIRECTORY), threading.Event()
+    server.answers["PROPFIND /a"] = [there, there, there, Answer(404)]
+    server.answers["DELETE /a/"] = [Answer(204, until=over) if silent else Answer(504)]
+    patient.delete_tree(A)
+    over.set()
+    assert waits == [5.0] * 3
+
+
+def test_a_tree_that_stays_is_not_waited_for_for_ever(
+    server: OddServer, patient: WebDAVStore, waits: list[float]
+) -> None:
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    server.answers["DELETE /a/"] = [Answer(504)]
+    with pytest.raises(ServerTrouble) as caught:
+        patient.delete_tree(A)
+    assert "look first" in caught.value.hint
+    assert sum(waits) == 1800
+    assert sent(server).count("DELETE /a/") == 1
+
+
+def test_a_directory_that_was_kept_after_all_is_not_deleted(server: OddServer, store: Store) -> None:
+    server.answers["PROPFIND /a"] = server.answers["PROPFIND /a/"] = [multistatus("/a/", DIRECTORY)]
+    server.answers["DELETE /a/"] = [Answer(207, {}, KEPT)]
+    with pytest.raises(PartialFailure):
+        store.delete(A)
 
 
 def test_a_tree_is_never_moved_onto_anything(server: OddServer, store: Store) -> None:
