@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
@@ -17,11 +18,11 @@ from ctadata.transfer.aliases import behind
 from ctadata.transfer.fetch import fetch_file
 from ctadata.transfer.folders import Folders
 from ctadata.transfer.landing import Folder
-from ctadata.transfer.plan import NEWER, STATES, digest_in, is_newer, plan_download
+from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
-from ctadata.transfer.standing import find_folder
+from ctadata.transfer.standing import check_spelling, find_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,17 @@ def _make_ready(run: Run, landing: Landing) -> None:
     folder = Folder.open(landing.base, landing.parts) if make else find_folder(landing.base, landing.parts)
     if folder is not None:
         with folder:
+            if landing.entry.is_directory and landing.parts:
+                _check_spelling(landing)
             if not rules.dry_run:
                 folder.sweep()
+
+
+def _check_spelling(landing: Landing) -> None:
+    above = find_folder(landing.base, landing.parts[:-1])
+    if above is not None:
+        with above:
+            check_spelling(above, landing.parts[-1])
 
 
 def _children(run: Run, folders: Folders, surplus: Surplus | None, landing: Landing) -> Found:
@@ -178,14 +188,14 @@ def _fetch(run: Run, folders: Folders, landing: Landing) -> Outcome:
 def _foretell(run: Run, landing: Landing) -> Outcome:
     """What a download would end with; nothing is made or changed."""
     entry, name = landing.entry, local_name(landing.name)
-    found = None
-    folder = find_folder(landing.base, landing.parts)
-    if folder is not None:
-        with folder:
-            found = folder.look(name)
-    if run.rules.update and found is not None and is_newer(found.st_mtime, entry.mtime):
-        return Outcome(State.SKIPPED, entry.path, landing.local, entry.size or 0, why=NEWER)
-    state, why = STATES.get(plan_download(entry, landing.local, found, run.rules), (State.DONE, ""))
+    with find_folder(landing.base, landing.parts) or contextlib.nullcontext() as folder:
+        found = folder.look(name) if folder else None
+        if run.rules.update and found is not None and is_newer(found.st_mtime, entry.mtime):
+            return Outcome(State.SKIPPED, entry.path, landing.local, entry.size or 0, why=NEWER)
+        step = plan_download(entry, landing.local, found, run.rules)
+        if folder and step is Step.REPLACE:
+            check_spelling(folder, name)
+    state, why = STATES.get(step, (State.DONE, ""))
     if state is State.DONE and not run.staging:
         refuse_tape(entry)
     return _with_version(Outcome(state, entry.path, landing.local, entry.size or 0, why=why), entry)

@@ -24,6 +24,7 @@ from ctadata.transfer.plan import STATES, Step, plan_download
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import TRIES, Run
 from ctadata.transfer.staging import refuse_tape
+from ctadata.transfer.standing import check_spelling
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
     if step in STATES:
         state, why = STATES[step]
         return Outcome(state, entry.path, local, entry.size or 0, why=why)
+    if step is Step.REPLACE:
+        check_spelling(folder, name)
     if not run.staging:
         refuse_tape(entry)
     lasting = (entry.size or 0) >= JOURNAL_FROM
@@ -92,6 +95,8 @@ def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, foun
             if step in STATES:
                 part.drop()
                 return step
+            if step is Step.REPLACE:
+                check_spelling(folder, name)
         else:
             return Step.CREATE
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ctadata.errors import AlreadyExists
 from ctadata.paths import local_name, printable
 from ctadata.transfer.landing import Folder, open_directory
 from ctadata.transfer.part import local_words
@@ -32,6 +34,28 @@ def find_folder(base: Path, parts: Sequence[str] = ()) -> Folder | None:
             os.close(fd)
         fd = below
     return None if fd is None else Folder(path, fd)
+
+
+def check_spelling(folder: Folder, name: str) -> None:
+    """AlreadyExists where another name stands there that the file system takes for this one.
+
+    `A` and `a` are one name to the usual file systems of macOS and Windows; é has two spellings that are never told
+    apart here, because some file systems change one into the other.
+    """
+    with local_words(folder.path / printable(name)), contextlib.suppress(FileNotFoundError):
+        found, swapped = (os.stat(each, dir_fd=folder.fd, follow_symlinks=False) for each in (name, name.swapcase()))
+        if name != name.swapcase() and os.path.samestat(found, swapped):
+            names = [each for each, _ in names_in(folder)]
+            others = [each for each in names if each.casefold() == name.casefold()]
+            if others and _composed(name) not in map(_composed, names):
+                raise AlreadyExists(
+                    f"local: {printable(others[0])} stands there, and this file system takes it for the same name",
+                    path=printable(str(folder.path / name)),
+                )
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def names_in(folder: Folder) -> Iterator[tuple[str, bool]]:

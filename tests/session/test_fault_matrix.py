@@ -148,7 +148,7 @@ def nothing(trial: Trial, ever: bool) -> None:
 
 
 def two_cases(trial: Trial, ever: bool) -> None:
-    """There is a file whose name differs from the other one's in case only."""
+    """There is a file whose name differs in case only; for file systems that confuse it see test_fault_matrix_case."""
     trial.place(trial.up, "F", b"the large F")
 
 
