@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.platform import Platform
 
 from ctadata.config.resolve import resolve
 from ctadata.errors import LoginNeeded
@@ -33,8 +34,10 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+def env(tmp_path: Path, platform: Platform) -> Iterator[dict[str, str]]:
     """A user at a sandbox that has what the pages speak of; a new virtual environment finds the libraries of ours."""
+    platform.put("lst/run1/events.h5", b"events")
+    platform.put("lst/run1/log/a.txt", b"log")
     with Sandbox(approve=True) as box:
         box.files.put("/lst/run1/events.h5", b"events")
         box.files.put("/lst/run1/log/a.txt", b"log")
@@ -43,6 +46,7 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
         (here / "analysis").mkdir(parents=True)
         (here / "analysis" / "a.py").write_text("pass\n")
         (here / "results.txt").write_text("results\n")
+        (here / "user.pem").write_bytes(platform.papers.certificate())
         env = {
             **os.environ,
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
@@ -51,6 +55,9 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
             "CTADATA_CONFIG": str(tmp_path / "config.toml"),
             "CTADATA_PROFILE": "sandbox",
             "DOOR": box.door,
+            "CTADS_URL": platform.ds_url,
+            "CTACS_URL": platform.cs_url,
+            "JUPYTERHUB_API_TOKEN": platform.token,
             "CURL_CA_BUNDLE": str(box.ca),
             "RCLONE_CA_CERT": str(box.ca),
             "RCLONE_CONFIG": os.devnull,
