@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterable, Iterator
 
 from ctadata.errors import Unsupported, UsageError
@@ -9,6 +11,7 @@ from ctadata.paths import RemotePath, printable
 from ctadata.session import Session
 from ctadata.stores import s3_hosting
 from ctadata.stores.s3 import S3Store
+from ctadata.stores.s3_alias import REDIRECT
 from ctadata.stores.s3_aliasing import Aliasing
 from ctadata.stores.s3_hosting import Bucket
 from ctadata.transfer.aliasing import make_aliases
@@ -16,6 +19,9 @@ from ctadata.transfer.download import Refused
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run
+
+_TYPE = re.compile(r"[!#$&^_.+A-Za-z0-9-]{1,127}/[!#$&^_.+A-Za-z0-9-]{1,127}(;[ -~]{1,200})?")  # RFC 6838, 9110
+_ADDRESS = re.compile(r"(/|https?://)[!-~]{0,2000}")
 
 
 class Hosting:
@@ -43,6 +49,16 @@ class Hosting:
     def remove_bucket(self, bucket: str, *, recursive: bool = False) -> None:
         """Remove a bucket; see `s3_hosting.remove_bucket`."""
         s3_hosting.remove_bucket(self._connection, bucket_name(bucket), recursive=recursive)
+
+    def describe(self, rules: Rules, *, content_type: str | None = None, redirect_to: str | None = None) -> Rules:
+        """Let uploads of the session carry this; gives the rules by which equal files that do not are sent again.
+
+        content_type: what a browser takes them for.   redirect_to: where a website sends those who ask for them.
+        UsageError where it cannot be sent.
+        """
+        description = _headers(content_type, redirect_to)
+        store = self._session.store = self._store.described(description)
+        return dataclasses.replace(rules, as_described=store.is_described)
 
     def alias(
         self,
@@ -72,6 +88,18 @@ class Hosting:
         except UsageError as error:
             error.path = error.path or printable(alias)
             return Refused(error, RemotePath())
+
+
+def _headers(content_type: str | None, redirect_to: str | None) -> dict[str, str]:
+    if content_type is not None and not _TYPE.fullmatch(content_type):
+        raise UsageError(f"{printable(content_type)!r} is no media type", hint="as in text/plain; charset=utf-8")
+    if redirect_to is not None and not _ADDRESS.fullmatch(redirect_to):
+        raise UsageError(
+            f"nobody can be redirected to {printable(redirect_to)!r}",
+            hint="write /path/in/the/bucket or https://..., percent-encoded",
+        )
+    said = {"Content-Type": content_type, REDIRECT: redirect_to}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def bucket_name(text: str) -> str:

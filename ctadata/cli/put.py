@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import options, selecting
-from ctadata.cli.account import Account
 from ctadata.cli.completion import target
+from ctadata.cli.conduct import Conduct, Selection
 from ctadata.cli.get import again
+from ctadata.cli.grouping import grouped
 from ctadata.cli.moving import move
 from ctadata.cli.sites import located_last
 from ctadata.config.builtin import BUILT_IN, DEFAULT
 from ctadata.errors import ConfigError, UsageError
 
+if TYPE_CHECKING:
+    from ctadata.session import Session
+    from ctadata.transfer.plan import Rules
 
+
+@grouped
 def put(
     ctx: typer.Context,
     local: Annotated[
@@ -31,18 +39,19 @@ def put(
     ] = None,
     recursive: selecting.Recursive = False,
     follow_links: selecting.FollowLinks = False,
-    include: selecting.Include = None,
-    exclude: selecting.Exclude = None,
+    selection: Selection = Selection(),  # noqa: B008  (frozen)
     files_from: selecting.FilesFrom = None,
     null: selecting.Null = False,
-    dry_run: selecting.DryRun = False,
     no_clobber: options.NoClobber = False,
-    receipt: selecting.Receipt = None,
     retry_failed: selecting.RetryFailed = None,
-    json: options.Json = False,
-    jobs: options.Jobs = None,
-    token_file: options.TokenFile = None,
-    login: options.Login = False,
+    content_type: Annotated[
+        str | None, typer.Option("--content-type", metavar="TYPE", help="What the files are, for S3: text/plain.")
+    ] = None,
+    redirect_to: Annotated[
+        str | None,
+        typer.Option("--redirect-to", metavar="WHERE", help="Where a website of S3 sends those who ask for the file."),
+    ] = None,
+    conduct: Conduct = Conduct(),  # noqa: B008
 ) -> None:
     """Put files, verified.
 
@@ -60,36 +69,48 @@ def put(
     where the last one ended. What differs is replaced, once the new file is
     whole and verified. What comes out of a pipe is kept in TMPDIR until its end.
     """
-    from ctadata.namespace.filters import Filters
-    from ctadata.transfer.plan import Compare, Rules
+    from ctadata.transfer.plan import Compare
 
     common = options.begin(ctx)
     *sources, path = local or [""]
     if retry_failed is None and (not path or (not sources and files_from is None)):
         raise selecting.missing("put LOCAL... PATH")
-    rules = Rules(
-        no_clobber=no_clobber,
-        follow_links=follow_links,
-        filters=Filters.read(include or [], exclude or []),
-        dry_run=dry_run,
-        compare=Compare.CHECKSUM if common.platform else Compare.USUAL,  # the service lists none: all is replaced
-    )
+    rules = selection.rules(no_clobber=no_clobber, follow_links=follow_links)
+    if common.platform:
+        rules = dataclasses.replace(rules, compare=Compare.CHECKSUM)  # the service lists none: all is replaced
+    if redirect_to is not None:
+        _check_redirecting(sources, one=not (recursive or files_from is not None))
+
+    def described(session: Session) -> Rules:
+        if content_type is None and redirect_to is None:
+            return rules
+        from ctadata.hosting import Hosting
+
+        return Hosting(session).describe(rules, content_type=content_type, redirect_to=redirect_to)
+
     if retry_failed:
-        if local or files_from:
+        if local or files_from or content_type or redirect_to:
             raise UsageError("--retry-failed takes its paths from the receipt")
         work = again(common, "put", retry_failed, rules)
     elif sources == ["-"] and files_from is None:
         work = lambda session, reporter: session.put_from_pipe(  # noqa: E731
-            sys.stdin.fileno(), path, rules=rules, reporter=reporter
+            sys.stdin.fileno(), path, rules=described(session), reporter=reporter
         )
     else:
         if files_from is not None and len(sources) > 1:
             raise UsageError("with --files-from, say at most the directory that its paths start from, and where to")
         listed = None if files_from is None else selecting.names_in(files_from, null=null)
         work = lambda session, reporter: session.put(  # noqa: E731
-            sources, path, recursive=recursive, listed=listed, rules=rules, reporter=reporter
+            sources, path, recursive=recursive, listed=listed, rules=described(session), reporter=reporter
         )
-    move(common, work, Account("put", json, dry_run, receipt), token_file=token_file, jobs=jobs, login=login)
+    move(common, work, conduct.account("put", rules), conduct)
+
+
+def _check_redirecting(sources: list[str], *, one: bool) -> None:
+    if not one or len(sources) > 1:
+        raise UsageError("--redirect-to is for one file")
+    if sources and Path(sources[0]).is_file() and not Path(sources[0]).stat().st_size:
+        raise UsageError("an empty file that redirects is an alias", hint="as in: alias FILE ALIAS")
 
 
 def notice(ctx: typer.Context) -> str:

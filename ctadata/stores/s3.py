@@ -50,15 +50,36 @@ class S3Store:
 
     features = FEATURES
 
-    def __init__(self, connection: Connection, root: RemotePath, *, part: int | None = None) -> None:
-        """No request is sent; the connection is closed with the store. `part`: bytes of a part of a large upload."""
+    def __init__(
+        self,
+        connection: Connection,
+        root: RemotePath,
+        *,
+        part: int | None = None,
+        description: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
+        """No request is sent; the connection is closed with the store.
+
+        part: bytes of a part of a large upload.   description: headers that each upload carries: its type, an alias.
+        """
         self.connection = connection
+        self._description = description
         self.root = root
         self._part = part
 
     def name(self, path: RemotePath) -> Name:
         """The bucket and key of a path; both empty above the buckets."""
         return name_of(self.root, path)
+
+    def described(self, description: Mapping[str, str]) -> S3Store:
+        """The same store, over the same connection, with uploads that carry this description."""
+        return S3Store(self.connection, self.root, part=self._part, description=description)
+
+    def is_described(self, path: RemotePath) -> bool:
+        """Whether an object carries the description that uploads do; NotFound."""
+        with about(path):
+            said = self._head(self.name(path)).headers
+            return all(said.get(header) == value for header, value in self._description.items())
 
     # --- looking
 
@@ -174,13 +195,7 @@ class S3Store:
         AlreadyExists (with `new` a file of that name, if the server looks; a directory may bear it too), Interrupted,
         StorageFull, IntegrityError (the server got other bytes).
         """
-        return self.write_object(path, source, new=new)
-
-    def write_object(
-        self, path: RemotePath, source: Source, *, new: bool = False, headers: Mapping[str, str] = NO_HEADERS
-    ) -> Written:
-        """`write`, with headers for the object: its type, an alias."""
-        name = self.name(path)
+        name, headers = self.name(path), self._description
         if source.mtime is not None:
             headers = {"x-amz-meta-mtime": f"{source.mtime:.9f}".rstrip("0").rstrip("."), **headers}  # as rclone does
         with about(path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +18,7 @@ from ctadata.checksums import strongest
 from ctadata.entries import Entry
 from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
-from ctadata.paths import printable
+from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Features
 from ctadata.transfer.report import State
 from ctadata.transfer.verify import digest_of
@@ -59,6 +60,8 @@ class Rules:
     compare:      USUAL, as above; SIZE: the size alone; CHECKSUM: size and checksum of the listing, never the time,
                   and a file whose checksum is not known counts as different.
     update:       a file that is newer where it would be replaced stays.
+    as_described: for uploads: whether what is there is also what they say beside its bytes, as its type; None: they
+                  say nothing.
     stage:        files on tape are brought back, and waited for.
     rate:         bytes a second, of all files together; None: as many as there are.
     """
@@ -70,6 +73,7 @@ class Rules:
     dry_run: bool = False
     compare: Compare = Compare.USUAL
     update: bool = False
+    as_described: Callable[[RemotePath], bool] | None = None
     stage: bool = False
     rate: float | None = None
 

@@ -93,7 +93,10 @@ def _decide(run: Run, fd: int, found: os.stat_result, there: Entry | None) -> St
     """What the plan says; None where `update` leaves alone what is newer there."""
     if run.rules.update and there is not None and is_newer(there.mtime, found.st_mtime):
         return None
-    return plan_upload(fd, found, there, run.store.features, run.rules)
+    step, as_described = plan_upload(fd, found, there, run.store.features, run.rules), run.rules.as_described
+    if step is Step.SKIP and there is not None and as_described is not None and not as_described(there.path):
+        return Step.KEEP if run.rules.no_clobber else Step.REPLACE
+    return step
 
 
 @contextlib.contextmanager
