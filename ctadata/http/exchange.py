@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pycurl
@@ -102,6 +103,7 @@ class Exchange:
         code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
             code, message = self._run(handle)
+            self._heed()
         finally:
             self.sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
             self._report(curl, code, self._clock() - started)
@@ -143,7 +145,8 @@ class Exchange:
         request, option = self.request, curl.setopt
         option(pycurl.URL, request.url)
         option(pycurl.HTTPHEADER, request.lines)
-        option(pycurl.HEADERFUNCTION, self._on_header)
+        # for a call of ours libcurl has to wait until no other thread runs Python, and a list that appends is quick
+        option(pycurl.HEADERFUNCTION, self._lines.append if request.body is None else self._on_header)
         option(pycurl.WRITEFUNCTION, self._on_body)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.origin.is_loopback:
@@ -173,26 +176,35 @@ class Exchange:
 
     def _on_header(self, line: bytes) -> int | None:
         try:
-            if self._response is not None:
-                return None  # trailers
-            if line.rstrip(b"\r\n"):
-                self._lines.append(line)
+            self._lines.append(line)
+            if line.strip(b"\r\n"):
                 return None
-            self._headers_complete()
+            self._heed()
         except BaseException as error:  # noqa: BLE001
             return self._keep(error)
         # given a 417 curl would send the same again, without end, since the Expect line is ours
         self._enough = self._response is not None and self._response.status == 417
         return _ABORT if self._enough else None
 
-    def _headers_complete(self) -> None:
-        status, reason = _read_status(self._lines[0])
-        headers, self._lines = Headers.parse(b"".join(self._lines[1:])), []
+    def _heed(self) -> None:
+        """Read the heads that have come whole, up to that of the answer; what follows it are trailers."""
+        while self._response is None:
+            end = next((i for i, line in enumerate(self._lines) if not line.strip(b"\r\n")), None)
+            if end is None:
+                return
+            head = self._lines[:end]
+            del self._lines[: end + 1]
+            self._headers_complete(head)
+        self._lines.clear()
+
+    def _headers_complete(self, head: list[bytes]) -> None:
+        status, reason = _read_status(head[0])
+        headers = Headers.parse(b"".join(head[1:]))
         if status < 200:
             self._continued = status == 100
             return
         request = self.request
-        response = Response(request.method, request.url, status, presentable(reason), headers, b"", request.hops)
+        response = Response(request.method, request.url, status, reason, headers, b"", request.hops)
         self._response = response
         self._mark, self._marked = self._clock(), 0
         if status < 300 and request.accept is not None:
@@ -201,6 +213,8 @@ class Exchange:
 
     def _on_body(self, block: bytes) -> int | None:
         try:
+            if self._response is None:
+                self._heed()
             self._consume(block)
         except BaseException as error:  # noqa: BLE001
             return self._keep(error)
@@ -251,6 +265,7 @@ class Exchange:
 
     def _bear_silence(self, curl: Any, now: float) -> None:
         """TimedOut where too little moved for too long; curl's own limit cannot tell waiting from stalling."""
+        self._heed()
         limits, answered = self._limits, self._response is not None
         moved = curl.getinfo(pycurl.SIZE_DOWNLOAD_T if answered else pycurl.SIZE_UPLOAD_T)
         size = self.request.body.size if self.request.body else 0
@@ -272,8 +287,9 @@ def _sign(curl: Any, key: SigningKey) -> None:
     curl.setopt(pycurl.PASSWORD, key.secret)
 
 
+@lru_cache(maxsize=64)
 def _read_status(line: bytes) -> tuple[int, str]:
-    """Status and reason of a status line; curl has checked its form."""
+    """Status, and reason fit to be shown, of a status line; curl has checked its form."""
     _, _, rest = line.decode("latin-1").strip().partition(" ")
     status, _, reason = rest.strip().partition(" ")
-    return int(status[:3]), reason
+    return int(status[:3]), presentable(reason)

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
@@ -53,6 +54,14 @@ class Origin:
         return f"{self.scheme}://{self.host}:{self.port}"
 
 
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def dissect(url: str) -> tuple[Origin, str]:
     """A URL as its origin and its path with query; the fragment is dropped. Untrusted where it is not plain http(s)."""
     match = _URL.fullmatch(url)
@@ -87,15 +96,22 @@ class Headers:
         """From names and values."""
         self._fields: dict[str, tuple[str, str]] = {}
         for name, value in fields:
-            key = name.lower()
-            before = self._fields.get(key)
-            self._fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
+            self._add(name, value)
+
+    def _add(self, name: str, value: str) -> None:
+        key = name.lower()
+        before = self._fields.get(key)
+        self._fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
 
     @classmethod
     def parse(cls, block: bytes) -> Headers:
         """From lines as they come over the wire; latin-1, which keeps every byte."""
-        pairs = (line.partition(":") for line in block.decode("latin-1").split("\r\n"))
-        return cls((name.strip(), value.strip()) for name, colon, value in pairs if colon)
+        headers = cls()
+        for line in block.decode("latin-1").split("\r\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                headers._add(name.strip(), value.strip())
+        return headers
 
     def get(self, name: str) -> str | None:
         """The value, None where there is none."""

@@ -16,7 +16,7 @@ from typing import Protocol, Self
 from ctadata.checksums import read_digests
 from ctadata.entries import NONE_KNOWN
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrouble, Stopped, UsageError
-from ctadata.http.message import Accept, Consumer, Origin, Response, dissect
+from ctadata.http.message import Accept, Consumer, Origin, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 
@@ -259,7 +259,7 @@ class _Taking:
 def _is_page(response: Response) -> bool:
     """Whether the answer is a directory's page for people: at an address with a slash, or with dCache's metalink."""
     headers = response.headers
-    if dissect(response.url)[1].partition("?")[0].endswith("/"):
+    if response.url.partition("?")[0].endswith("/"):
         return True
     html = (headers.get("Content-Type") or "").startswith("text/html") and headers.get("Content-Length") is None
     return html and "metalink" in (headers.get("Link") or "")
