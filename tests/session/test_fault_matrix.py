@@ -12,6 +12,9 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -495,3 +498,28 @@ def test_each_cell_of_the_table_says_something() -> None:
             cell = cell_of(row, column)
             assert isinstance(cell, Cell) or len(cell.split()) > 4, (row, column)
     assert {(row, column) for row, column, _ in QUICK if isinstance(cell_of(row, column), str)} == set()
+
+
+IN_ITS_OWN_SPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+FULL = """
+set -e
+mount -t tmpfs -o size=1m none "$1"; cd "$1"
+printf old > f; dd if=/dev/zero of=filler bs=1024 count=900 status=none
+set +e
+"$2" -m ctadata get "$3" f; code=$?
+ls -A; cat f; exit $code
+"""
+
+
+@pytest.mark.full("matrix")
+@pytest.mark.usefixtures("settings")
+def test_a_file_system_that_is_really_full(box: Sandbox, tmp_path: Path) -> None:
+    if not shutil.which("unshare") or subprocess.run([*IN_ITS_OWN_SPACE, "true"], check=False).returncode:
+        pytest.skip("nobody but root may mount here")
+    (tmp_path / "small").mkdir()
+    there = f"/lst/users/ada/{next(NUMBERS)}/f"
+    box.files.put(there, content(SMALL))
+    argv = [*IN_ITS_OWN_SPACE, FULL, "sh", str(tmp_path / "small"), sys.executable, there]
+    done = subprocess.run(argv, capture_output=True, timeout=60, check=False, text=True)
+    assert (done.returncode, done.stdout) == (11, "f\nfiller\nold"), done.stderr
+    assert "local: No space left on device" in done.stderr

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from walks.places import COMMAND, PATIENCE
 
 from ctadata.sandbox import Sandbox, faults
 
-LARGE = 72 << 20
-"""Bytes of a file that is divided, and has a journal."""
+JOURNALLED, DIVIDED = 20 << 20, 72 << 20
+"""Bytes of files that have a journal; that several streams fetch."""
 
 LYING = """
 import fcntl, sys
@@ -27,11 +28,17 @@ main()
 @pytest.mark.parametrize("command", [COMMAND, [sys.executable, "-c", LYING]], ids=["with locks", "where locks lie"])
 @pytest.mark.parametrize("changing", [pytest.param(False, marks=pytest.mark.full("matrix")), True])
 def test_two_downloads_to_one_name(
-    sandbox_box: Sandbox, tmp_path: Path, command: list[str], changing: bool, rng: random.Random
+    sandbox_box: Sandbox,
+    tmp_path: Path,
+    command: list[str],
+    changing: bool,
+    rng: random.Random,
+    count: Callable[..., int],
 ) -> None:
     """Both ask the door at the same moment; the file may change when the second one is about to be answered."""
+    size = count(JOURNALLED, DIVIDED, full=DIVIDED)
     place = sandbox_place(sandbox_box, tmp_path / "user")
-    versions = [rng.randbytes(LARGE), rng.randbytes(LARGE)]
+    versions = [rng.randbytes(size), rng.randbytes(size)]
     path, target = f"{place.home}/large", tmp_path / "back" / "large"
     sandbox_box.files.put(path, versions[0], mtime=1e9)
     meeting = threading.Barrier(2, timeout=PATIENCE)
