@@ -1,0 +1,133 @@
+"""Buckets, types and aliases of an S3 store, as commands; in this process where that shows the same."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import uuid
+from dataclasses import dataclass
+
+import pytest
+
+from ctadata.cli import main, output
+
+
+@dataclass(frozen=True)
+class Ended:
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """`run("list", "x", check=0)`: the command, in this process."""
+
+    def run(*arguments, check=0, stdin=b""):
+        out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            output.stdout_is_terminal.cache_clear()
+            code = main.run([str(argument) for argument in arguments])
+            out.flush()
+        output.stdout_is_terminal.cache_clear()
+        assert (code, "Traceback" in err.getvalue()) == (check, False), err.getvalue()
+        return Ended(out.buffer.getvalue().decode(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def at_s3(run, s3_site, monkeypatch):
+    """The same, with moto as its site."""
+    for variable, value in s3_site.items():
+        monkeypatch.setenv(variable, value)
+    return run
+
+
+@pytest.fixture
+def s3_site(moto_s3, tmp_path):
+    """The variables that lead to moto."""
+    settings = tmp_path / "s3.toml"
+    settings.write_text(
+        f'default = "store"\n[profiles.store]\nkind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\n'
+    )
+    keys = {"AWS_ACCESS_KEY_ID": moto_s3.key.id, "AWS_SECRET_ACCESS_KEY": moto_s3.key.secret}
+    return {"CTADATA_CONFIG": str(settings), **keys}
+
+
+@pytest.fixture
+def name() -> str:
+    return f"bucket-{uuid.uuid4().hex[:10]}"
+
+
+def test_a_bucket_from_its_making_to_its_end(at_s3, moto_s3, name):
+    at_s3("make-bucket", name, check=0)
+    assert "there already" in at_s3("make-bucket", name, check=8).err
+    at_s3("make-bucket", "--website", "--public-read", f"s3://{name}/", check=0)
+    assert moto_s3.client().get_bucket_website(Bucket=name)["IndexDocument"]
+    assert name in at_s3("buckets", check=0).out.splitlines()
+    rows = [json.loads(line) for line in at_s3("buckets", "--json", check=0).out.splitlines()]
+    assert next(row["created"] for row in rows if row["bucket"] == name).endswith("Z")
+    moto_s3.client().put_object(Bucket=name, Key="a/b", Body=b"x")
+    assert "not empty" in at_s3("remove-bucket", name, check=2).err
+    assert "--yes" in at_s3("remove-bucket", "-r", name, check=2).err
+    at_s3("remove-bucket", "-r", "--yes", name, check=0)
+    assert at_s3("remove-bucket", name, check=3).err.startswith(f"cta-data-direct: s3://{name}: ")
+
+
+def test_asked_first_on_a_terminal(cli, s3_site, moto_s3, name):
+    moto_s3.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": moto_s3.region})
+    terminal = cli.terminal("remove-bucket", "-r", name, env=s3_site)
+    terminal.expect(f"s3://{name}/ with all it holds\n.*1 bucket")
+    terminal.send("n\n")
+    assert terminal.end() == 1
+    assert moto_s3.client().head_bucket(Bucket=name)
+
+
+def test_types_and_redirects(at_s3, moto_s3, name, tmp_path):
+    client = moto_s3.client()
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": moto_s3.region})
+    (tmp_path / "seq").write_bytes(b"ACGT")
+    (tmp_path / "empty").touch()
+    put = ("put", tmp_path / "seq", f"s3://{name}/sequence/a")
+    at_s3(*put, "--content-type", "text/plain", check=0)
+    assert client.head_object(Bucket=name, Key="sequence/a")["ContentType"] == "text/plain"
+    assert "skipped 1 file" in at_s3(*put, "--content-type", "text/plain", check=0).err
+    at_s3(*put, "--content-type", "text/x-other", "--redirect-to", "/elsewhere", check=0)
+    found = client.head_object(Bucket=name, Key="sequence/a")
+    assert (found["ContentType"], found["WebsiteRedirectLocation"]) == ("text/x-other", "/elsewhere")
+    for wrong in ("plain", "text/plain\r\nx-amz-acl: public-read"):
+        assert "no media type" in at_s3(*put, "--content-type", wrong, check=2).err
+    assert "redirected" in at_s3(*put, "--redirect-to", "a b", check=2).err
+    assert "alias" in at_s3("put", tmp_path / "empty", f"s3://{name}/e", "--redirect-to", "/sequence/a", check=2).err
+
+
+def test_aliases_one_by_one_and_by_a_list(at_s3, moto_s3, name):
+    client = moto_s3.client()
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": moto_s3.region})
+    for key in ("a", "b"):
+        client.put_object(Bucket=name, Key=key, Body=key.encode() * 3)
+    root = f"s3://{name}"
+    assert "2 files" in at_s3("alias", f"{root}/a", f"{root}/x", f"{root}/y z", check=0).err
+    assert at_s3("cat", f"{root}/y z", check=0).out == "aaa"
+    assert "--replace" in at_s3("alias", f"{root}/b", f"{root}/x", check=8).err
+    at_s3("alias", "--replace", f"{root}/b", f"{root}/x", check=0)
+    assert at_s3("cat", f"{root}/x", check=0).out == "bbb"
+    lines = [f"{name}/a\t{name}/y z\t{name}/one", f"{name}/b\t{name}/two", f"{name}/gone\t{name}/three", ""]
+    ended = at_s3("alias", "--from", "-", "--json", stdin="\n".join(lines).encode(), check=6)
+    states = {row["path"].rpartition("/")[2]: row["state"] for row in map(json.loads, ended.out.splitlines())}
+    assert states == {"y z": "skipped", "one": "done", "two": "done", "three": "failed"}
+    assert client.head_object(Bucket=name, Key="two")["WebsiteRedirectLocation"] == "/b"
+    assert "line 1" in at_s3("alias", "--from", "-", stdin=b"no tab\n", check=2).err
+
+
+def test_other_stores_have_no_buckets(run, box, tmp_path, monkeypatch):
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
+    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
+    monkeypatch.setenv("BEARER_TOKEN", box.token(lifetime=600))
+    for command in (["buckets"], ["alias", "a", "b"], ["put", "--content-type", "text/plain", settings, "a"]):
+        assert "no S3 store" in run(*command, check=2).err
