@@ -11,7 +11,7 @@ from ctadata.cli import options, selecting, visiting
 from ctadata.cli.asking import is_anybody_here, may_delete
 from ctadata.cli.list import short_line
 from ctadata.cli.output import data, say
-from ctadata.errors import CtadataError, UsageError
+from ctadata.errors import CtadataError, NotFound, NothingMatched, UsageError
 from ctadata.progress import amounts
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def rm(
     paths: visiting.Paths,
     recursive: selecting.Recursive = False,
     yes: Yes = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="A name that is missing is no failure.")] = False,
     dry_run: selecting.DryRun = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -49,7 +50,7 @@ def rm(
     with visiting.visiting(ctx, token_file) as visit:
         store = visit.session.store
         found = list(visiting.named(visit.session, paths))
-        failed = [each for each in found if isinstance(each, CtadataError)]
+        failed = [each for each in found if isinstance(each, CtadataError) and not (force and _is_missing(each))]
         doomed = outermost(each for each in found if not isinstance(each, CtadataError))
         trees = [entry for entry in doomed if entry.is_directory]
         visiting.refuse_home(visit.session, trees)
@@ -68,6 +69,10 @@ def rm(
 
         things: list[Entry | CtadataError] = [*failed, *doomed]
         visiting.each(things, delete, threads=THREADS)
+
+
+def _is_missing(error: CtadataError) -> bool:
+    return isinstance(error, NotFound | NothingMatched)
 
 
 def _show(visit: Visit, doomed: Sequence[Entry]) -> None:

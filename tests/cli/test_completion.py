@@ -75,6 +75,12 @@ def test_remote_paths(complete, box, place, shell):
     assert complete(f"get {place}/o", shell) == [f"{place}/one", f"{place}/other/"]
 
 
+@pytest.mark.parametrize("line", ["rm -r", "mv x"])
+def test_of_every_path_of_the_commands_about_names(complete, box, place, line):
+    box.files.put(f"/{place}/one", b"")
+    assert complete(f"{line} {place}/o") == [f"{place}/one"]
+
+
 def test_a_lone_directory_is_shown_with_what_is_in_it(complete, box, place):
     box.files.put(f"/{place}/run/a", b"")
     box.files.put(f"/{place}/run/b/c", b"")

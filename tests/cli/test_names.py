@@ -245,6 +245,12 @@ class TestRm:
         assert "deleted" in ended.err
         assert box.files.tree(f"/{tree}") == [f"/{tree}/run1/", f"/{tree}/run1/log/", f"/{tree}/run1/log/c.txt"]
 
+    def test_missing_names_may_be_passed_over(self, run, box, tree):
+        assert run("rm", "-f", f"{tree}/nope", f"{tree}/*.png").err == ""
+        run("rm", "-f", f"{tree}/nope", f"{tree}/a.fits")
+        assert not box.files.exists(f"/{tree}/a.fits")
+        assert "directory" in run("rm", "-f", f"{tree}/run1", check=2).err
+
     def test_directories_only_with_r_and_a_yes(self, run, box, tree):
         assert "rm -r" in run("rm", f"{tree}/a.fits", f"{tree}/run1", check=2).err
         assert "--yes" in run("rm", "-r", f"{tree}/run1", check=2).err

@@ -33,13 +33,18 @@ class Holder:
 
 @contextmanager
 def opened(
-    kind: str, door: str, ca: Path | None, token: str, *, root: str = "/", limits: Limits = USUAL
+    kind: str,
+    door: str,
+    ca: Path | None,
+    token: str,
+    *,
+    root: str = "/",
+    limits: Limits = USUAL,
+    retries: Retries = IMPATIENT,
 ) -> Iterator[Store]:
     """A store that is closed at the end."""
     profile = Profile(name="test", door=door, kind=kind, root=root, ca=ca)
-    client = Client(
-        trusted=trusted_origins(profile), credentials=Holder(token), ca=ca, limits=limits, retries=IMPATIENT
-    )
+    client = Client(trusted=trusted_origins(profile), credentials=Holder(token), ca=ca, limits=limits, retries=retries)
     store = open_store(profile, client)
     try:
         yield store

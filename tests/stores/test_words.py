@@ -29,6 +29,7 @@ from ctadata.errors import (
     Unreachable,
     UsageError,
 )
+from ctadata.http.retries import Retries
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
@@ -227,7 +228,7 @@ def server() -> Iterator[OddServer]:
 
 @pytest.fixture(scope="module")
 def store(server: OddServer) -> Iterator[Store]:
-    with opened("dcache", server.url, None, "token") as store:
+    with opened("dcache", server.url, None, "token", retries=Retries(attempts=1)) as store:
         yield store
 
 
@@ -294,7 +295,7 @@ def test_a_server_that_hangs_up() -> None:
         with opened("dcache", url, None, "token") as store, pytest.raises(Unreachable) as caught:
             store.open(A).send(Basket())
         over.set()
-        with socket.create_connection(listener.getsockname()):
-            thread.join(10)
+        socket.create_connection(listener.getsockname()).close()
+        thread.join(10)
     assert caught.value.exit_code == 5
     assert "closed before an answer" in caught.value.what
