@@ -26,12 +26,11 @@ from ctadata.namespace.listing import children, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
-from ctadata.stores.frontend import Frontend
 from ctadata.stores.home import home_of
-from ctadata.stores.opening import open_frontend, open_store, open_tape, trusted_origins
+from ctadata.stores.opening import open_store, trusted_origins
 from ctadata.stores.s3_opening import open_s3
 from ctadata.stores.s3_place import path_of_s3
-from ctadata.stores.tape import TapeLibrary
+from ctadata.stores.site import Site
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
 from ctadata.tokens.sources import Sources
@@ -58,17 +57,17 @@ class Session:
         tokens: Sources | HubToken | AccessKeys,
         stop: threading.Event,
         home: Callable[[], RemotePath] | None = None,
-        client: Client | None = None,
+        site: Site | None = None,
     ) -> None:
         """Use parts that exist; `open` makes them.
 
-        home: finds it, where not the profile does.   client: for the interfaces beside the store, where it has any.
+        home: finds it, where not the profile does.   site: the interfaces beside the store.
         """
         self.profile = profile
         self.store = store
         self.tokens = tokens
         self._stop = stop
-        self._client = client
+        self.site = site or Site(profile, None)
         self._find_home = home
         self._known_home: RemotePath | None = None
 
@@ -104,7 +103,7 @@ class Session:
             pinned=pinned,
             stop=stop,
         )
-        return cls(profile, open_store(profile, client), tokens, stop, client=client)
+        return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client))
 
     @property
     def home(self) -> RemotePath:
@@ -118,16 +117,6 @@ class Session:
                 return found
             self._known_home = found
         return self._known_home
-
-    @property
-    def frontend(self) -> Frontend:
-        """The REST interface of the site; ConfigError where the profile names none."""
-        return open_frontend(self.profile, self._client)
-
-    @functools.cached_property
-    def tape(self) -> TapeLibrary:
-        """Who brings files from tape; its methods raise Unsupported where the site announces nobody."""
-        return open_tape(self.profile, self._client)
 
     def resolve(self, text: str, *, from_home: bool = False, make: bool = True) -> RemotePath:
         """The path that a person means; `from_home` says what a relative one starts from.
@@ -216,7 +205,7 @@ class Session:
         else:
             base = self.resolve(sources[0]) if sources else RemotePath()
             landings = naming.listed_landings(base, listed, local, recursive=recursive)
-        return download(self._run(rules, reporter, jobs), landings)
+        return download(self.run(rules, reporter, jobs), landings)
 
     def put(
         self,
@@ -245,7 +234,7 @@ class Session:
             departures = naming.departures(local, path, into=into or (not only_trees and self._is_collection(path)))
         else:
             departures = naming.listed_departures(local[0] if local else "", listed, path)
-        return upload(self._run(rules, reporter, jobs), departures)
+        return upload(self.run(rules, reporter, jobs), departures)
 
     def get_to_pipe(
         self,
@@ -260,7 +249,7 @@ class Session:
         UsageError (a collection), NotFound, NothingMatched; OSError of `write`.
         """
         entries = [entry for source in sources for entry in self.find(source)]
-        run = self._run(rules, reporter, 1)
+        run = self.run(rules, reporter, 1)
         return pour_all(run, entries, write)
 
     def put_from_pipe(
@@ -279,7 +268,7 @@ class Session:
         if target.endswith("/") or not path.parts or self._is_collection(path):
             raise UsageError("it is a directory, and a pipe has no name", hint="write one", path=printable(target))
         with spooled(pipe, self._stop) as (fd, found):
-            run = self._run(rules, reporter, 1)
+            run = self.run(rules, reporter, 1)
             work = functools.partial(send_spooled, run, fd, found, path)
             return run.execute([run.task(path, None, found.st_size, work)])
 
@@ -296,7 +285,7 @@ class Session:
         entry = self.store.info(source)
         if not entry.is_directory:
             raise UsageError("it is a file, and directories are synced", hint="get fetches it", path=str(source))
-        run = self._run(rules, reporter)
+        run = self.run(rules, reporter)
         return sync_down(run, Landing(entry, Path(local)), deletion)
 
     def sync_up(
@@ -312,7 +301,7 @@ class Session:
         naming.check_local([local], recursive=True)
         if not Path(local).is_dir():
             raise UsageError("it is a file, and directories are synced", hint="put sends it", path=printable(local))
-        return sync_up(self._run(rules, reporter), Departure(target, Path(local)), deletion)
+        return sync_up(self.run(rules, reporter), Departure(target, Path(local)), deletion)
 
     def retry(
         self,
@@ -324,9 +313,9 @@ class Session:
     ) -> Summary:
         """Do again what a receipt says has failed, or is missing; `action` is that of the receipt."""
         if action == "get":
-            run = self._run(rules, reporter)
+            run = self.run(rules, reporter)
             return download(run, naming.landings_again(records))
-        return upload(self._run(rules, reporter), naming.departures_again(records))
+        return upload(self.run(rules, reporter), naming.departures_again(records))
 
     def verify(
         self,
@@ -336,7 +325,7 @@ class Session:
         reporter: Reporter | None = None,
     ) -> Summary:
         """Check the files of a receipt, here or on the storage."""
-        return audit(self._run(None, reporter), records, remote=remote)
+        return audit(self.run(None, reporter), records, remote=remote)
 
     def _is_collection(self, path: RemotePath) -> bool:
         try:
@@ -346,12 +335,12 @@ class Session:
         except Forbidden:  # dCache tells a token that may only create of files, and not of collections
             return True
 
-    def _run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
+    def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """A run by these rules, of as many jobs as the profile says where the call does not say it."""
         rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs)
         run = Run(self.store, rules, reporter or Silent(), self._stop)
         if rules.stage and not rules.dry_run:
-            run.staging = Staging(self.tape, self._stop.wait, run.fail, run.summary.remarks.append)
+            run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.summary.remarks.append)
         return run
 
     @property

@@ -16,6 +16,8 @@ from ctadata.cli.cat import cat
 from ctadata.cli.certificates import certificate_status, upload_personal_certificate, upload_shared_certificate
 from ctadata.cli.checksum import checksum
 from ctadata.cli.config import config
+from ctadata.cli.copy import copy
+from ctadata.cli.credentials import forget_credentials, import_credentials, show_credentials
 from ctadata.cli.du import du
 from ctadata.cli.env import env
 from ctadata.cli.exec import EXEC_SETTINGS, exec_
@@ -33,6 +35,7 @@ from ctadata.cli.qualities import label, qos, xattr
 from ctadata.cli.quota import quota
 from ctadata.cli.rm import rm, rmdir
 from ctadata.cli.sandbox import sandbox
+from ctadata.cli.share import share
 from ctadata.cli.stat import stat
 from ctadata.cli.sync import sync
 from ctadata.cli.tape import locality, release, stage, stage_status
@@ -92,11 +95,13 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "cat": cat,
     "put": put,
     "sync": sync,
+    "copy": copy,
     "verify": verify,
     "mkdir": mkdir,
     "mv": mv,
     "rm": rm,
     "rmdir": rmdir,
+    "share": share,
     "buckets": buckets,
     "make-bucket": make_bucket,
     "remove-bucket": remove_bucket,
@@ -117,6 +122,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "exec": exec_,
     "agent-log": agent_log,
     "logout": logout,
+    "credentials import": import_credentials,
+    "credentials show": show_credentials,
+    "credentials forget": forget_credentials,
     "config": config,
     "sandbox": sandbox,
 }
@@ -134,7 +142,7 @@ _PLATFORM_COMMANDS: dict[str, Callable[..., None]] = {
 }
 """What `cta-data` has, whose names scripts know: the platform's, and those of the agent."""
 
-_GROUPS = {"token": "Look at a token."}
+_GROUPS = {"token": "Look at a token.", "credentials": "The access key of an S3 profile."}
 """What a command of two words is about."""
 
 _OWN_SETTINGS: dict[str, dict[str, bool]] = {"exec": EXEC_SETTINGS}

@@ -36,7 +36,7 @@ def qos(
     The change takes its time; locality tells where the bytes are by now.
     """
     with visiting.visiting(ctx, token_file) as visit:
-        frontend, where = visit.session.frontend, visit.session.resolve(path)
+        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
         if target is None:
             quality = frontend.details(where).quality
             data_json({"path": str(where), "qos": quality}) if json else data(quality or "unknown")
@@ -62,7 +62,7 @@ def label(
       cta-data-direct label --add good --remove raw home:run1.h5
     """
     with visiting.visiting(ctx, token_file) as visit:
-        frontend, where = visit.session.frontend, visit.session.resolve(path)
+        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
         for each in add or ():
             frontend.set_label(where, each)
         for each in remove or ():
@@ -96,7 +96,7 @@ def xattr(
     """
     wanted = dict(_assignment(text) for text in assignments or ())
     with visiting.visiting(ctx, token_file) as visit:
-        frontend, where = visit.session.frontend, visit.session.resolve(path)
+        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
         if wanted:
             frontend.set_attributes(where, wanted)
         if remove:

@@ -25,7 +25,7 @@ def quota(ctx: typer.Context, json: options.Json = False, token_file: options.To
     so. It takes a profile that names the site's REST interface (frontend).
     """
     with visiting.visiting(ctx, token_file) as visit:
-        quotas = visit.session.frontend.quotas()
+        quotas = visit.session.site.frontend.quotas()
         for each in quotas:
             for policy, used in each.used.items():
                 if used or each.limits[policy] is not None:

@@ -81,7 +81,7 @@ def stage(
             say(str(error))
         for first in range(0, len(wanted), MOST):
             batch = [entry.path for entry in wanted[first : first + MOST]]
-            request = visit.session.tape.stage(batch, lifetime=seconds)
+            request = visit.session.site.tape.stage(batch, lifetime=seconds)
             if json:
                 data_json({"request": request, "files": len(batch)})
             else:
@@ -108,7 +108,7 @@ def stage_status(
     and 6 where some failed.
     """
     with visiting.visiting(ctx, token_file) as visit:
-        recalls = visit.session.tape.status(request)
+        recalls = visit.session.site.tape.status(request)
         for recall in recalls:
             path = "/".join(recall.path.parts)
             if json:
@@ -138,7 +138,7 @@ def release(
     The files stay where they are on tape.
     """
     with visiting.visiting(ctx, token_file) as visit:
-        tape = visit.session.tape
+        tape = visit.session.site.tape
         recalls = tape.status(request)
         coming = [recall.path for recall in recalls if not recall.ended]
         there = [recall.path for recall in recalls if recall.online]

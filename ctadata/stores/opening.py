@@ -11,7 +11,6 @@ from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache import dcache
 from ctadata.stores.frontend import Frontend
 from ctadata.stores.paged import PagedStore
-from ctadata.stores.tape import TapeLibrary
 from ctadata.stores.webdav import Dialect, WebDAVStore
 
 
@@ -26,7 +25,7 @@ def open_store(profile: Profile, client: Client) -> Store:
             raise ConfigError(
                 f"the profile {profile.name} has the kind {profile.kind!r}", hint='kind is "dcache" or "webdav"'
             )
-    door = str(_origin(profile.door, f"the door of the profile {profile.name}"))
+    door = origin_of(profile.door, f"the door of the profile {profile.name}")
     store = WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
     return PagedStore(store, open_frontend(profile, client)) if profile.listing == "frontend" else store
 
@@ -38,17 +37,8 @@ def open_frontend(profile: Profile, client: Client | None) -> Frontend:
             f"the profile {profile.name} names no REST interface",
             hint='if the site has one, set frontend = "https://host:3880" in the profile',
         )
-    base = str(_origin(profile.frontend, f"the frontend of the profile {profile.name}"))
+    base = origin_of(profile.frontend, f"the frontend of the profile {profile.name}")
     return Frontend(client, base, root=RemotePath.parse(profile.root))
-
-
-def open_tape(profile: Profile, client: Client | None) -> TapeLibrary:
-    """The tape interface of a profile's site, which its frontend or its door announces."""
-    if client is None:
-        raise ConfigError(f"the profile {profile.name} leads to no tape")
-    announced_at = [str(_origin(url, "where tape is announced")) for url in (profile.frontend, profile.door) if url]
-    frontend = Frontend(client, announced_at[0], root=RemotePath.parse(profile.root))
-    return TapeLibrary(frontend, announced_at, trusted_origins(profile))
 
 
 def trusted_origins(profile: Profile) -> frozenset[Origin]:
@@ -58,6 +48,11 @@ def trusted_origins(profile: Profile) -> frozenset[Origin]:
     return frozenset(
         origins | {_origin(url, f"token_origins of the profile {profile.name}") for url in profile.token_origins}
     )
+
+
+def origin_of(url: str, what: str) -> str:
+    """`https://host:port` of an address that is nothing more; ConfigError, in which `what` names it."""
+    return str(_origin(url, what))
 
 
 def _origin(url: str, what: str) -> Origin:

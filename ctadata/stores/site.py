@@ -1,0 +1,52 @@
+"""The interfaces that a site has beside its store: the REST frontend, the tape library, the door itself."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from ctadata.config.profile import Profile
+from ctadata.errors import Unsupported
+from ctadata.http.client import Client
+from ctadata.paths import RemotePath
+from ctadata.stores.door import Door
+from ctadata.stores.frontend import Frontend
+from ctadata.stores.opening import open_frontend, origin_of, trusted_origins
+from ctadata.stores.tape import TapeLibrary
+
+
+class Site:
+    """What a profile leads to; each interface is opened when it is wanted."""
+
+    def __init__(self, profile: Profile, client: Client | None) -> None:
+        """No request is sent. client: None where the store is none that a client asks (S3, the download service)."""
+        self._profile = profile
+        self._client = client
+
+    @cached_property
+    def frontend(self) -> Frontend:
+        """The REST interface; ConfigError where the profile names none."""
+        return open_frontend(self._profile, self._client)
+
+    @cached_property
+    def tape(self) -> TapeLibrary:
+        """Who brings files from tape; its methods raise Unsupported where the site announces nobody."""
+        profile, client = self._profile, self._asked
+        announced_at = [origin_of(url, "where tape is announced") for url in (profile.frontend, profile.door) if url]
+        frontend = Frontend(client, announced_at[0], root=self._root)
+        return TapeLibrary(frontend, announced_at, trusted_origins(profile))
+
+    @cached_property
+    def door(self) -> Door:
+        """Who makes macaroons, and copies with other servers; ConfigError (door), Unsupported."""
+        door = origin_of(self._profile.door, f"the door of the profile {self._profile.name}")
+        return Door(self._asked, door, root=self._root)
+
+    @property
+    def _asked(self) -> Client:
+        if self._client is None:
+            raise Unsupported(f"the profile {self._profile.name} leads to no WebDAV door")
+        return self._client
+
+    @property
+    def _root(self) -> RemotePath:
+        return RemotePath.parse(self._profile.root)

@@ -1,0 +1,179 @@
+"""Copies between two sandboxes: the bytes do not pass through here, and our token stays with its own site."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ctadata.sandbox import Sandbox, faults
+from ctadata.tokens.places import Places
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def boxes():
+    with (
+        Sandbox(write_anywhere=True, marker_interval=0.05) as a,
+        Sandbox(write_anywhere=True, marker_interval=0.05) as b,
+    ):
+        a.trust(b)
+        b.trust(a)
+        yield a, b
+
+
+@pytest.fixture
+def sites(cli, boxes):
+    """Profiles a and b, each with a token of its own where its agent would have put it."""
+    tokens = [box.token(user="ada") for box in boxes]
+    for name, box, token in zip("ab", boxes, tokens, strict=True):
+        box.forget_seen()
+        with (cli.cwd / "config.toml").open("a") as config:
+            config.write(box.profile_toml(name))
+        place = Places.of(name).token
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.touch(mode=0o600)
+        place.write_text(token)
+    cli.env["CTADATA_CONFIG"] = str(cli.cwd / "config.toml")
+    return *boxes, tokens
+
+
+def through_here(*boxes):
+    """Bytes of files that this machine's commands took in or sent."""
+    ours = [seen for box in boxes for seen in box.seen if "dCache" not in (seen.header("User-Agent") or "")]
+    return sum(
+        (seen.answer_bytes or 0) if seen.method == "GET" else seen.body_bytes for seen in ours if "pool" in seen.server
+    )
+
+
+@pytest.mark.parametrize("way", [[], ["--push"]], ids=["pull", "push"])
+class TestAFile:
+    def test_goes_from_site_to_site(self, cli, sites, place, way):
+        a, b, tokens = sites
+        a.files.put(f"/{place}/f", os.urandom(MIB))
+        ended = cli("copy", *way, f"a:{place}/f", f"b:{place}/g", check=0)
+        assert b.files.read(f"/{place}/g") == a.files.read(f"/{place}/f")
+        assert "done 1 file (1.0 MiB" in ended.err
+        assert through_here(a, b) == 0
+        assert b.files.tree(f"/{place}") == [f"/{place}/g"]
+        other_sides = {tokens[0]: b, tokens[1]: a}
+        assert not any(token in str(seen.headers) for token, box in other_sides.items() for seen in box.seen)
+
+    def test_a_second_time_nothing_moves(self, cli, sites, place, way):
+        a, *_ = sites
+        a.files.put(f"/{place}/f", b"content")
+        cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=0)
+        assert "skipped 1 file, equal already" in cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=0).err
+
+    def test_a_failure_in_the_last_line_is_one(self, cli, sites, place, way):
+        a, b, *_ = sites
+        a.files.put(f"/{place}/f", b"new content")
+        b.files.put(f"/{place}/f", b"old")
+        if way:
+            rule = b.faults.add("door", "PUT", f"/{place}/*", faults.Status(507, "Full"))
+        else:
+            rule = a.faults.add("door", "GET", f"/{place}/f", faults.Status(404, "Gone"))
+        ended = cli("copy", *way, f"a:{place}/f", f"b:{place}/f")
+        rule.remove()
+        assert ended.code == (11 if way else 3)
+        assert "the copy failed: rejected" in ended.err
+        assert b.files.read(f"/{place}/f") == b"old"
+        assert b.files.tree(f"/{place}") == [f"/{place}/f"]
+
+
+def test_a_transfer_that_breaks_off_is_begun_anew(cli, sites, place):
+    a, b, *_ = sites
+    a.files.put(f"/{place}/f", b"x" * MIB)
+    a.faults.add("pool", "GET", f"/{place}/f", faults.Cut(after=1000), times=1)
+    cli("copy", f"a:{place}/f", f"b:{place}/f", check=0)
+    assert b.files.read(f"/{place}/f") == b"x" * MIB
+
+
+def test_what_arrives_wrong_gets_no_name(cli, sites, place):
+    """The site says that all is well, and its checksum is another one."""
+    a, b, *_ = sites
+    a.files.put(f"/{place}/f", b"content")
+    a.files.entry(f"/{place}/f").checksums["adler32"] = b"\0\0\0\1"
+    rule = a.faults.add("pool", "GET", f"/{place}/f", faults.LateChecksum())
+    ended = cli("copy", f"a:{place}/f", f"b:{place}/f", check=7)
+    rule.remove()
+    assert "instead of" in ended.err
+    assert not b.files.exists(f"/{place}/f")
+
+
+def test_a_tree_lands_as_put_would_put_it(cli, sites, place):
+    a, b, *_ = sites
+    for name in ("run/1", "run/d/2", "run/d/e/3"):
+        a.files.put(f"/{place}/{name}", name.encode())
+    cli("copy", "-r", f"a:{place}/run", f"b:{place}", check=0)
+    cli("copy", "-r", f"a:{place}/run/", f"b:{place}/contents", check=0)
+    assert b.files.tree(f"/{place}/run") == [f"/{place}/run/{name}" for name in ("1", "d/", "d/2", "d/e/", "d/e/3")]
+    assert b.files.read(f"/{place}/contents/d/e/3") == b"run/d/e/3"
+    assert through_here(a, b) == 0
+
+
+def test_a_directory_without_r(cli, sites, place):
+    a, *_ = sites
+    a.files.put(f"/{place}/run/1", b"x")
+    assert "-r copies it" in cli("copy", f"a:{place}/run", f"b:{place}", check=2).err
+
+
+def test_through_this_machine(cli, sites, place):
+    a, b, *_ = sites
+    a.files.put(f"/{place}/f", os.urandom(MIB))
+    cli("copy", "--through", f"a:{place}/f", f"b:{place}/", check=0)
+    assert b.files.read(f"/{place}/f") == a.files.read(f"/{place}/f")
+    assert through_here(a, b) >= 2 * MIB
+
+
+def test_without_macaroons_the_token_is_sent_only_where_that_is_said(cli, sites, place):
+    a, b, tokens = sites
+    a.files.put(f"/{place}/f", b"content")
+    rule = a.faults.add("door", "POST", f"/{place}/f", faults.Status(501, "Not Implemented"))
+    ended = cli("copy", f"a:{place}/f", f"b:{place}/f")
+    assert "--send-token" in ended.err
+    assert not any(tokens[0] in str(seen.headers) for seen in b.seen)
+    cli("copy", "--send-token", f"a:{place}/f", f"b:{place}/f", check=0)
+    assert any(tokens[0] in str(seen.headers) for seen in b.seen)
+    rule.remove()
+
+
+def test_a_door_that_copies_nothing(cli, sites, place):
+    a, b, *_ = sites
+    a.files.put(f"/{place}/f", b"content")
+    rule = b.faults.add("door", "COPY", f"/{place}/*", faults.Status(501, "Not Implemented"))
+    ended = cli("copy", f"a:{place}/f", f"b:{place}/f", check=2)
+    rule.remove()
+    assert "copies nothing from others" in ended.err
+
+
+def test_ctrl_c_cancels_it(cli, sites, place):
+    import signal
+
+    a, b, *_ = sites
+    a.files.put(f"/{place}/f", b"x" * (2 * MIB))
+    stall = a.faults.add("pool", "GET", f"/{place}/f", faults.Stall(after=MIB))
+    process = cli.start("copy", f"a:{place}/f", f"b:{place}/f")
+    assert stall.reached.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    stall.release()
+    stall.remove()
+    b.wait_for(lambda seen: seen.method == "DELETE" and place in seen.target, timeout=30)
+    assert not b.files.exists(f"/{place}/f")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["./local", "b:x"], "a copy is between two sites"),
+        (["--push", "--through", "a:x", "b:x"], "exclude each other"),
+        (["a:lst", "a:lst/below"], "-r copies it"),
+        (["-r", "a:lst", "a:lst/below"], "copied onto itself"),
+    ],
+)
+def test_what_makes_no_sense(cli, sites, arguments, words):
+    ended = cli("copy", *arguments, check=2)
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
