@@ -52,7 +52,8 @@ class Listed(str):
         listed.kind = str(entry.kind)
         listed.size = entry.size if entry.kind is Kind.FILE else None
         listed.mtime = None if entry.mtime is None else datetime.fromtimestamp(entry.mtime, UTC)
-        listed.etag, listed.checksums, listed.locality = entry.etag, entry.checksums, entry.locality
+        listed.etag, listed.locality = entry.etag, entry.locality
+        listed.checksums = dict(entry.checksums)  # which can be sent to another process
         listed.raw_href = told.get("href", entry.path.encoded.removeprefix("/") + "/" * entry.is_directory)
         listed._told = {**_texts(entry), **told, "href": str(listed), "type": listed.kind}
         return listed

@@ -8,6 +8,7 @@ length. A file that comes wrong one way comes the other way from then on.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, MutableMapping
 from types import TracebackType
 from typing import Self
@@ -85,11 +86,12 @@ class ServiceReading:
             if self._dotted or self._ranged.get(self._path):
                 raise
             self._ranged[self._path] = False
+            sink.begin(_whole(wanted))  # who wants no other beginning says so before the file is asked for
             return self._fetch(sink, wanted)
 
     def _fetch(self, sink: Sink, wanted: Delivery) -> Delivery:
         """The whole file from its beginning; what else comes than it is told by the storage, where that has words."""
-        taking = _Taking(sink, Delivery(0, wanted.total, wanted.digests, wanted.etag, wanted.total))
+        taking = _Taking(sink, _whole(wanted))
         try:
             self._wire.ask("GET", "fetch", self._path, accept=taking.accept)
             taking.end()
@@ -124,6 +126,10 @@ class ServiceReading:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def _whole(wanted: Delivery) -> Delivery:
+    return dataclasses.replace(wanted, start=0, stop=wanted.total)
 
 
 class _Taking:
