@@ -8,7 +8,7 @@ may not ask: no list of buckets, no head of a bucket, no location, no access lis
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ctadata.checksums import STRONGEST_FIRST
 from ctadata.entries import NONE_KNOWN, Entry, Kind
@@ -26,15 +26,17 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_root
 from ctadata.stores.dates import seconds
 from ctadata.stores.reading import WebDAVReading, about
-from ctadata.stores.s3_alias import REDIRECT
 from ctadata.stores.s3_aliasing import head_behind
 from ctadata.stores.s3_connection import NOTHING, Connection
+from ctadata.stores.s3_copying import copy_object
 from ctadata.stores.s3_deleting import delete_below
 from ctadata.stores.s3_digests import digests_in, tag_digest
 from ctadata.stores.s3_listing import entries_below, exists_below, others_below
-from ctadata.stores.s3_multipart import LARGEST_PIECE, fingerprint, part_size, upload_in_parts
+from ctadata.stores.s3_multipart import fingerprint, part_size, upload_in_parts
 from ctadata.stores.s3_place import Name, name_of
+from ctadata.stores.s3_presigned import presigned
 from ctadata.stores.s3_reading import CHECKSUMS, Getting
+from ctadata.stores.sharing import Link
 
 FEATURES = Features(
     atomic_put=True,
@@ -296,8 +298,9 @@ class S3Store:
             if self._bare(source).is_directory:
                 raise UsageError("a directory: only files are moved")
             self._refuse_target(target, replace=replace)
-            self._copy(self.name(source), self.name(target))
-            self.connection.send("DELETE", self.name(source))
+            name = self.name(source)
+            copy_object(self.connection, name, self.name(target), self._head(name).headers)
+            self.connection.send("DELETE", name)
 
     def _refuse_target(self, target: RemotePath, *, replace: bool) -> None:
         try:
@@ -307,19 +310,20 @@ class S3Store:
         if there.is_directory or not replace:
             raise AlreadyExists("the name is taken", path=str(target))
 
-    def _copy(self, source: Name, target: Name) -> None:
-        head = self._head(source).headers
-        if int(head.get("Content-Length") or 0) > LARGEST_PIECE:
-            raise Unsupported("S3 copies at most 5 GiB at once", hint="get it, and put it under the new name")
-        location = head.get(REDIRECT)
-        extra = {"WebsiteRedirectLocation": location} if location else {}
-        whence = {"Bucket": source.bucket, "Key": source.key}
-        asked = {"Bucket": target.bucket, "Key": target.key, "CopySource": whence, **extra}
-        self.connection.call("copy_object", **asked)
-
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:  # noqa: ARG002
         """Unsupported: objects are renamed one by one."""
         raise Unsupported("S3 has no directories to rename", path=str(source))
+
+    def share(
+        self, path: RemotePath, *, lifetime: float, activities: Sequence[str] = (), addresses: Sequence[str] = ()
+    ) -> Link:
+        """A presigned URL of an object; NotFound (to download what is not there), UsageError, Unsupported."""
+        name = self.name(path)
+        with about(path):
+            if not name.key or ("upload" not in activities and self.info(path).is_directory):
+                raise Unsupported("a presigned URL opens one file, and this is a directory")
+            asked = (self.connection, name)
+            return presigned(*asked, lifetime=lifetime, activities=activities, addresses=addresses)
 
     def close(self) -> None:
         """Close the connections."""

@@ -111,7 +111,7 @@ class AccessKeys:
     def _unnamed(self) -> Iterator[Found]:
         jos = self._home / JOS
         with contextlib.suppress(ConfigError):
-            if text := read_discovered(jos):
+            if text := read_discovered(jos, follow=True):
                 yield Found(read_access_key(text), str(jos))
         if self._env.get("AWS_ACCESS_KEY_ID") and self._env.get("AWS_SECRET_ACCESS_KEY"):
             wanted = {name: self._env.get(name) or "" for name in _VARIABLES}
@@ -147,12 +147,12 @@ def _of_aws(env: Mapping[str, str], home: Path) -> AccessKey | None:
             None,
         ),
     }
-    session = botocore.session.Session(profile=env.get("AWS_PROFILE"), session_vars=files)
-    resolver = session.get_component("credential_provider")
-    for elsewhere in ("env", "container-role", "iam-role"):  # ours, and requests to addresses of clouds
-        with contextlib.suppress(botocore.exceptions.UnknownCredentialError):
-            resolver.remove(elsewhere)
     try:
+        session = botocore.session.Session(profile=env.get("AWS_PROFILE"), session_vars=files)
+        resolver = session.get_component("credential_provider")
+        for elsewhere in ("env", "container-role", "iam-role"):  # ours, and requests to addresses of clouds
+            with contextlib.suppress(botocore.exceptions.UnknownCredentialError):
+                resolver.remove(elsewhere)
         found = session.get_credentials()
         frozen = found.get_frozen_credentials() if found else None
     except Exception as error:  # noqa: BLE001  (each way has errors of its own, and their words are the library's)

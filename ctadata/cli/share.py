@@ -1,0 +1,86 @@
+"""`share`: a link that opens a file to whoever has it, for a while."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ctadata.cli import options, visiting
+from ctadata.cli.completion import remote
+from ctadata.cli.credentials import seconds_in
+from ctadata.cli.output import data, data_json, rfc3339, say, say_raw
+from ctadata.cli.sites import located
+from ctadata.errors import Unsupported
+
+
+def share(
+    ctx: typer.Context,
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            show_default=False,
+            help="From the root of the storage.",
+            autocompletion=remote,
+            callback=located,
+        ),
+    ],
+    lifetime: Annotated[
+        str, typer.Option("--lifetime", metavar="TIME", help="How long it opens: 90s, 15m, 3h, 7d.")
+    ] = "1h",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="WHAT", help="What may be done: download, list, upload, delete; repeatable."),
+    ] = None,
+    address: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="NETWORK", help="Where it opens, as 192.0.2.0/24; repeatable."),
+    ] = None,
+    qr: Annotated[bool, typer.Option("--qr", help="A QR code of it as well.")] = False,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Make a link that opens a file to whoever has it, for a while.
+
+    \b
+      cta-data-direct share home:plot.png                  for an hour
+      cta-data-direct share --lifetime 7d --qr home:a.h5   a week, to a phone
+      curl -O "$(cta-data-direct share home:a.h5)"
+
+    Nobody needs a login for it, so give it only to those who are meant. At an
+    S3 store it is a presigned URL: one object, to download or to upload, as
+    long as the access key itself is good.
+    """
+    from ctadata.stores.sharing import Shares
+
+    life = seconds_in(lifetime)
+    with visiting.visiting(ctx, token_file) as visit:
+        store = visit.session.store
+        if not isinstance(store, Shares):
+            raise Unsupported(f"the profile {visit.session.profile.name} makes no links", path=path)
+        link = store.share(visit.session.resolve(path), lifetime=life, activities=allow or (), addresses=address or ())
+    until = rfc3339(link.expires)
+    if json:
+        data_json({"url": link.url, "expires": until})
+        return
+    data(link.url)
+    say(f"opens until {until}, for whoever has it")
+    if qr:
+        say_raw("\n" + _drawn(link.url, colours=sys.stderr.isatty()))
+
+
+def _drawn(url: str, *, colours: bool) -> str:
+    """A QR code in lines of block characters; for a terminal, dark on light whatever its colours."""
+    import io
+
+    import segno
+
+    drawn = io.StringIO()
+    code = segno.make(url, error="l", micro=False)
+    if colours:
+        code.terminal(drawn, compact=True)
+    else:
+        code.save(drawn, kind="txt")
+    return drawn.getvalue()

@@ -1,0 +1,45 @@
+"""Presigned URLs: one request to one object, good for a while without any key (Signature Version 4 in the query)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
+from ctadata.stores.s3_connection import Connection
+from ctadata.stores.s3_place import Name
+from ctadata.stores.sharing import Link
+
+LONGEST = 7 * 86400
+"""Seconds, Amazon's rule; a temporary access key ends its links with itself."""
+
+_METHODS = {"download": "GET", "upload": "PUT"}
+
+
+def presigned(
+    connection: Connection, name: Name, *, lifetime: float, activities: Sequence[str], addresses: Sequence[str]
+) -> Link:
+    """A link to an object; UsageError (too long), Unsupported (more than one request), LoginNeeded (no key)."""
+    if addresses:
+        raise Unsupported("a presigned URL opens from everywhere")
+    wanted = tuple(dict.fromkeys(activities)) or ("download",)
+    if len(wanted) > 1 or wanted[0] not in _METHODS:
+        raise Unsupported("a presigned URL is for one thing: download, or upload")
+    if not 1 <= lifetime <= LONGEST:
+        raise UsageError("a presigned URL lives 7 days at most")
+    return Link(_signed(connection, name, _METHODS[wanted[0]], int(lifetime)), time.time() + int(lifetime))
+
+
+def _signed(connection: Connection, name: Name, method: str, lifetime: int) -> str:
+    key = connection.signing_key(name.bucket)
+    if key is None:
+        raise LoginNeeded("a link takes an access key to sign it", hint="see: cta-data-direct credentials show")
+    try:
+        from botocore.auth import S3SigV4QueryAuth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+    except ImportError:
+        raise ConfigError("S3 needs the library boto3", hint="pip install 'ctadata[s3]'") from None
+    request = AWSRequest(method, connection.endpoint.url(name, region=connection.region_of(name.bucket)))
+    S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", key.region, expires=lifetime).add_auth(request)
+    return str(request.url)
