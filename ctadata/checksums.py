@@ -167,6 +167,33 @@ def want_digest() -> str:
     return ", ".join(["adler32", *rest])
 
 
+_TAG = re.compile(r'"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?')
+_PARTS_IN_USE = (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)  # MiB
+
+
+def tag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str]:
+    """The digest that a tag of S3 is: `md5`, or with the size of the parts that of the parts; empty where it is none.
+
+    The tag of what came in one piece is its MD5; of what came in parts, the MD5 of their MD5s and their number.
+    """
+    match = _TAG.fullmatch(etag or "")
+    if match is None or (match[2] and not part_size):
+        return {}
+    return {f"{PARTS}{part_size}": f"{match[1]}-{match[2]}"} if match[2] else {"md5": match[1]}
+
+
+def tag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
+    """Digests that the tag of a file of `size` bytes may be; that one is right proves it equal, none proves nothing."""
+    match = _TAG.fullmatch(etag or "")
+    if match is None or match[2] is None:
+        return list(tag_digest(etag).items())
+    count = max(1, int(match[2]))
+    even = -(-size // count)
+    sizes = {-(-even // (1 << 20)) << 20, *(number << 20 for number in _PARTS_IN_USE)}
+    fitting = sorted(each for each in sizes if each and -(-size // each) == count)
+    return [found for each in fitting for found in tag_digest(etag, each).items()]
+
+
 def strongest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """The best (algorithm, digest) of those given that we can compute; None where there is none."""
     known = [name for name in STRONGEST_FIRST if name in digests]

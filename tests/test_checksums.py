@@ -14,6 +14,7 @@ from ctadata.checksums import (
     hasher,
     read_digests,
     strongest,
+    tag_digests,
     want_digest,
 )
 
@@ -153,3 +154,12 @@ def test_the_digest_that_s3_gives_to_what_came_in_parts(blocks: list[bytes], siz
     assert work.hexdigest() == f"{hashlib.md5(joined).hexdigest()}-{len(parts)}"
     assert strongest({"crc32c": "1"}) is None
     assert strongest({}) is None
+
+
+def test_what_a_tag_of_s3_may_be() -> None:
+    mib = 1 << 20
+    assert tag_digests(f'"{EMPTY_MD5}"', 10) == [("md5", EMPTY_MD5)]
+    assert tag_digests(None, 10) == tag_digests('W/"x"', 10) == tag_digests('"5ae07809"', 10) == []
+    parts = tag_digests(f'"{EMPTY_MD5}-3"', 40 * mib)
+    assert parts == [(f"md5-of-parts/{size * mib}", f"{EMPTY_MD5}-3") for size in (14, 15, 16)]
+    assert tag_digests(f'"{EMPTY_MD5}-0"', 0) == []

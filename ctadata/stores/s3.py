@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ctadata.checksums import STRONGEST_FIRST
+from ctadata.checksums import STRONGEST_FIRST, tag_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import (
     AlreadyExists,
@@ -30,7 +30,7 @@ from ctadata.stores.s3_aliasing import head_behind
 from ctadata.stores.s3_connection import NOTHING, Connection
 from ctadata.stores.s3_copying import copy_object
 from ctadata.stores.s3_deleting import delete_below
-from ctadata.stores.s3_digests import digests_in, tag_digest
+from ctadata.stores.s3_digests import digests_in
 from ctadata.stores.s3_listing import entries_below, exists_below, others_below
 from ctadata.stores.s3_multipart import fingerprint, part_size, upload_in_parts
 from ctadata.stores.s3_place import Name, name_of

@@ -11,25 +11,14 @@ import binascii
 import re
 from collections.abc import Mapping
 
-from ctadata.checksums import PARTS
+from ctadata.checksums import tag_digest
 from ctadata.http.message import Headers
 
 PART_SIZE = "x-amz-meta-ctadata-part-size"
 """Where an upload of ours in parts keeps their size, which the check of its tag needs."""
 
-_TAG = re.compile(r'"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?')
 _STORED = {"x-amz-checksum-sha256": "sha-256", "x-amz-checksum-sha1": "sha", "x-amz-checksum-crc32": "crc32"}
 _SIZES = {"sha-256": 32, "sha": 20, "crc32": 4}
-
-
-def tag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str]:
-    """The digest that a tag is: `md5`, or with the size of the parts that of the parts; empty where it may be none."""
-    match = _TAG.fullmatch(etag or "")
-    if match is None:
-        return {}
-    if match[2] is None:
-        return {"md5": match[1]}
-    return {f"{PARTS}{part_size}": f"{match[1]}-{match[2]}"} if part_size else {}
 
 
 def digests_in(headers: Headers, *, whole: bool) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ctadata.checksums import strongest
+from ctadata.checksums import strongest, tag_digests
 from ctadata.entries import Entry
 from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
@@ -130,12 +130,15 @@ def _not_older(entry: Entry, found: os.stat_result) -> bool:
 
 
 def same_content(entry: Entry, local: Path | int, size: int) -> bool:
-    """Whether the local file has the size and a checksum of the entry; False where the entry has no checksum."""
-    known = strongest(entry.checksums)
-    if entry.size != size or known is None:
+    """Whether the local file has the size and a checksum of the entry; False where the entry has no checksum.
+
+    Where it has none, its tag may prove the same: those of S3 are MD5s.
+    """
+    if entry.size != size:
         return False
-    algorithm, digest = known
-    return digest_of(local, algorithm) == digest
+    known = strongest(entry.checksums)
+    candidates = [known] if known else tag_digests(entry.etag, size)
+    return any(digest_of(local, algorithm) == digest for algorithm, digest in candidates)
 
 
 def digest_in(entry: Entry) -> str:

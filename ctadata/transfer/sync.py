@@ -62,7 +62,8 @@ def sync_up(run: Run, departure: Departure, deletion: Deletion | None = None) ->
 
 
 def _check_comparable(run: Run) -> None:
-    if run.rules.compare is Compare.CHECKSUM and not run.store.features.lists_checksums:
+    features = run.store.features
+    if run.rules.compare is Compare.CHECKSUM and not (features.lists_checksums or features.tags_content):
         raise UsageError("this storage tells no checksums in its listings", hint="leave --checksum out")
 
 

@@ -94,3 +94,17 @@ def test_no_clobber_keeps_what_differs_and_still_skips_what_is_equal(local: Path
 def test_a_directory_in_the_way_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="directory"):
         plan_download(entry(), tmp_path, tmp_path.stat(), Rules())
+
+
+def test_a_tag_that_is_the_md5_proves_a_file_equal(tmp_path):
+    local = tmp_path / "a"
+    local.write_bytes(b"abc")
+    found = local.stat()
+    for etag, step in (
+        ('"900150983cd24fb0d6963f7d28e17f72"', Step.SKIP),
+        ('"00000000000000000000000000000000"', Step.REPLACE),
+        (None, Step.REPLACE),
+    ):
+        entry = Entry(RemotePath(("a",)), Kind.FILE, 3, found.st_mtime - 100, etag)
+        assert plan_upload(local, found, entry, Features(), Rules()) is step
+        assert plan_download(entry, local, found, Rules()) is step

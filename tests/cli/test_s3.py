@@ -1,0 +1,182 @@
+"""The commands at an S3 store."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from servers.moto import MotoS3
+
+from ctadata.cli import credentials
+from ctadata.cli.main import run
+
+PASTED = """export AWS_ACCESS_KEY_ID="AKIAPASTED"
+export AWS_SECRET_ACCESS_KEY="5ecret/5ecret"
+export AWS_SESSION_TOKEN="t0ken"
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Here:
+    """The command in this process, in a directory of its own."""
+
+    cwd: Path
+    env: pytest.MonkeyPatch
+    captured: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str, check: int, stdin: str = "") -> Ended:
+        self.env.setattr(sys, "stdin", io.StringIO(stdin))
+        code = run(arguments)
+        ended = Ended(code, *self.captured.readouterr())
+        assert code == check, ended
+        return ended
+
+
+@pytest.fixture(scope="module")
+def bucket(moto_s3: MotoS3) -> str:
+    return moto_s3.bucket()
+
+
+@pytest.fixture
+def at_s3(moto_s3, bucket, tmp_path, monkeypatch, capsys) -> Here:
+    """The command, with two profiles at one S3 server; the key is in the environment."""
+    settings = tmp_path / "settings.toml"
+    place = f'kind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\n'
+    settings.write_text(f'[profiles.store]\n{place}\n[profiles.mine]\n{place}root = "/{bucket}/mine"\n')
+    monkeypatch.setenv("CTADATA_CONFIG", str(settings))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto_s3.key.id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto_s3.key.secret)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return Here(tmp_path / "here", monkeypatch, capsys)
+
+
+def test_every_form_of_a_path(at_s3, bucket):
+    (at_s3.cwd / "a b.txt").write_text("hello")
+    assert "done 1 file" in at_s3("put", "a b.txt", f"store:{bucket}/forms/x/", check=0).err
+    for arguments in (
+        ("-P", "store", "list", f"/{bucket}/forms/x"),
+        ("-P", "store", "list", f"{bucket}/forms/x/"),
+        ("-P", "store", "list", f"s3://{bucket}/forms/x/"),
+        ("list", f"store:{bucket}/forms/x"),
+        ("list", f"store:/{bucket}/forms/x"),
+    ):
+        assert at_s3(*arguments, check=0).out == f"{bucket}/forms/x/a b.txt\n"
+    at_s3("get", f"store:{bucket}/forms/x/a b.txt", "copy", check=0)
+    assert (at_s3.cwd / "copy").read_text() == "hello"
+    at_s3("sync", f"store:{bucket}/forms", "synced", check=0)
+    assert (at_s3.cwd / "synced" / "x" / "a b.txt").read_text() == "hello"
+
+
+def test_a_profile_may_be_one_directory(at_s3, bucket):
+    (at_s3.cwd / "a").write_text("1")
+    at_s3("-P", "mine", "put", "a", "run/", check=0)
+    assert at_s3("list", "-r", "mine:", check=0).out.split() == ["run/", "run/a"]
+    assert at_s3("-P", "mine", "list", f"s3://{bucket}/mine/run", check=0).out == "run/a\n"
+    assert "outside the root" in at_s3("-P", "mine", "list", f"s3://{bucket}/other", check=2).err
+
+
+def test_a_name_before_a_colon_is_a_profile_only_where_there_is_one(at_s3, bucket):
+    (at_s3.cwd / "x:y").write_text("1")
+    at_s3("put", "x:y", f"store:{bucket}/colons/", check=0)
+    at_s3("-P", "store", "get", f"{bucket}/colons/x:y", "./mine:copy", check=0)
+    assert (at_s3.cwd / "mine:copy").exists()
+    assert "two profiles" in at_s3("-P", "mine", "list", "store:x", check=2).err
+    assert "is no S3 store" in at_s3("-P", "cscs", "list", "s3://bucket/x", check=2).err
+
+
+def test_a_tree_there_and_back_makes_no_marks_but_for_empty_directories(at_s3, moto_s3, bucket):
+    (at_s3.cwd / "run" / "sub").mkdir(parents=True)
+    (at_s3.cwd / "run" / "empty").mkdir()
+    (at_s3.cwd / "run" / "sub" / "a").write_text("1")
+    at_s3("put", "-r", "run", f"store:{bucket}/tree/", check=0)
+    told = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="tree/")
+    assert [item["Key"] for item in told["Contents"]] == ["tree/run/empty/", "tree/run/sub/a"]
+    at_s3("get", "-r", f"store:{bucket}/tree/run", "back", check=0)
+    assert (at_s3.cwd / "back" / "run" / "empty").is_dir()
+    again = at_s3("put", "-r", "run", f"store:{bucket}/tree/", check=0)
+    assert "skipped 1 file, equal already" in again.err
+
+
+def test_the_receipt_says_what_was_checked(at_s3, bucket):
+    (at_s3.cwd / "a").write_text("1")
+    up = json.loads(at_s3("put", "--json", "a", f"store:{bucket}/receipts/a", check=0).out)
+    down = json.loads(at_s3("get", "--json", f"store:{bucket}/receipts/a", "b", check=0).out)
+    assert (up["verified"], down["verified"]) == ("size, md5", "size, md5")
+
+
+class TestCredentials:
+    def test_pasted_shown_and_forgotten(self, at_s3):
+        kept = at_s3("-P", "store", "credentials", "import", "--lifetime", "8h", stdin=PASTED, check=0)
+        assert "AKIAPASTED, good for 8:00 h more" in kept.err
+        shown = at_s3("-P", "store", "credentials", "show", check=0)
+        assert shown.out.startswith("temporary access key AKIAPASTED from credentials import, good for ")
+        told = json.loads(at_s3("-P", "store", "credentials", "show", "--json", check=0).out)
+        assert (told["access_key_id"], told["temporary"]) == ("AKIAPASTED", True)
+        assert "forgotten" in at_s3("-P", "store", "credentials", "forget", check=0).err
+        assert "in the environment" in at_s3("-P", "store", "credentials", "show", check=0).out
+        everything = kept.err + shown.out + shown.err
+        assert "5ecret" not in everything
+        assert "t0ken" not in everything
+
+    def test_what_was_not_pasted_whole(self, at_s3):
+        ended = at_s3("-P", "store", "credentials", "import", stdin="AWS_SECRET_ACCESS_KEY=5ecret", check=2)
+        assert ended.err.count("\n") == 1
+        assert "5ecret" not in ended.err
+
+    def test_those_of_another_kind_of_profile(self, at_s3):
+        assert "no S3 store" in at_s3("-P", "cscs", "credentials", "show", check=2).err
+
+    @pytest.mark.parametrize(
+        ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("3h", 10800), ("7d", 604800)]
+    )
+    def test_a_time(self, text, seconds):
+        assert credentials.seconds_in(text) == seconds
+
+    @pytest.mark.parametrize("text", ["", "h", "-1h", "1.5h", "0s", "1w", "٣h"])
+    def test_no_time(self, text):
+        with pytest.raises(Exception, match="is no time"):
+            credentials.seconds_in(text)
+
+
+class TestShare:
+    def test_a_link_opens_the_file_without_a_key(self, at_s3, bucket):
+        (at_s3.cwd / "a").write_text("shared")
+        at_s3("put", "a", f"store:{bucket}/share/ä b#", check=0)
+        shared = at_s3("share", "--lifetime", "3h", f"store:{bucket}/share/ä b#", check=0)
+        with urllib.request.urlopen(shared.out.strip()) as answer:
+            assert answer.read() == b"shared"
+        assert "X-Amz-Expires=10800" in shared.out
+        assert "opens until" in shared.err
+        coded = at_s3("share", "--qr", f"store:{bucket}/share/ä b#", check=0)
+        assert coded.err.count("\n") > 20
+        told = json.loads(at_s3("share", "--json", f"store:{bucket}/share/ä b#", check=0).out)
+        assert told["url"].startswith("http://127.0.0.1")
+        assert told["expires"].endswith("Z")
+
+    @pytest.mark.parametrize(
+        ("more", "words", "code"),
+        [
+            (["--lifetime", "8d"], "7 days at most", 2),
+            (["--allow", "delete"], "one thing: download, or upload", 2),
+            (["--from", "192.0.2.0/24"], "opens from everywhere", 2),
+        ],
+    )
+    def test_what_a_link_cannot_do(self, at_s3, bucket, more, words, code):
+        assert words in at_s3("share", *more, "--allow", "upload", f"store:{bucket}/share/x", check=code).err
+
+    def test_only_what_is_there_is_shared_for_download(self, at_s3, bucket):
+        at_s3("share", f"store:{bucket}/share/nothing", check=3)
+        assert "directory" in at_s3("share", f"store:{bucket}", check=2).err
