@@ -131,8 +131,7 @@ class LateChecksum:
 
 @dataclass(frozen=True)
 class EmptyListing:
-    """PROPFIND shows the directory without what is in it, and calls that a success (dcache.md 1.1); DELETE, which looks
-    in the same way, tries to delete it alone."""
+    """PROPFIND calls the directory empty, a success (dcache.md 1.1); DELETE sees it so, and cannot delete it alone."""
 
 
 @dataclass(frozen=True)
