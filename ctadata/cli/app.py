@@ -18,6 +18,7 @@ from ctadata.cli.checksum import checksum
 from ctadata.cli.config import config
 from ctadata.cli.copy import copy
 from ctadata.cli.credentials import forget_credentials, import_credentials, show_credentials
+from ctadata.cli.doctor import doctor
 from ctadata.cli.du import du
 from ctadata.cli.env import env
 from ctadata.cli.exec import EXEC_SETTINGS, exec_
@@ -126,6 +127,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "credentials show": show_credentials,
     "credentials forget": forget_credentials,
     "config": config,
+    "doctor": doctor,
     "sandbox": sandbox,
 }
 _PLATFORM_COMMANDS: dict[str, Callable[..., None]] = {

@@ -11,6 +11,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.door import Door
 from ctadata.stores.frontend import Frontend
 from ctadata.stores.opening import open_frontend, origin_of, trusted_origins
+from ctadata.stores.probing import Probe
 from ctadata.stores.tape import TapeLibrary
 
 
@@ -40,6 +41,11 @@ class Site:
         """Who makes macaroons, and copies with other servers; ConfigError (door), Unsupported."""
         door = origin_of(self._profile.door, f"the door of the profile {self._profile.name}")
         return Door(self._asked, door, root=self._root)
+
+    @property
+    def probe(self) -> Probe:
+        """Who asks the door how it behaves."""
+        return Probe(self._asked)
 
     @property
     def _asked(self) -> Client:

@@ -1,0 +1,213 @@
+"""What works and what does not, from here to the storage: one finding after the other, each with what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ctadata.entries import Entry
+from ctadata.errors import CtadataError, LoginNeeded, NotFound, Stopped
+from ctadata.namespace.walk import Node, walk
+from ctadata.paths import RemotePath
+from ctadata.session import Session
+from ctadata.stores.probing import certificate_of
+from ctadata.tokens.sources import Sources
+from ctadata.transfer import temporaries
+
+SKEW = 60.0
+"""Seconds by which two clocks may differ: logins live for minutes."""
+SOON = 14 * 86400.0
+"""Seconds before its end from which a certificate is worth a warning."""
+SLOW = 5.0
+"""Seconds after which a door takes long to say where a file is."""
+LOOKED_AT = 200
+"""Entries that are looked at in search of a file to read."""
+
+
+class Verdict(StrEnum):
+    """How it stands."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what was seen, and what to do about it."""
+
+    what: str
+    verdict: Verdict
+    words: str
+    advice: str = ""
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def diagnose(session: Session, *, path: RemotePath | None = None, write: bool = False) -> Iterator[Finding]:
+    """Look at everything that a transfer needs; the findings come as they are made.
+
+    path:  a file to read, or a collection to look for one in; None: the home, else the root.
+    write: an upload is tried as well: a small file of a name of our own, in the home, which is deleted again.
+    """
+    examination = _Examination(session, path)
+    checks: dict[str, Check] = {
+        "door": examination.door,
+        "token": examination.token,
+        "listing": examination.listing,
+        "home": examination.home,
+        "frontend": examination.frontend,
+        "download": examination.download,
+    }
+    if write:
+        checks["upload"] = examination.upload
+    for what, check in checks.items():
+        try:
+            yield from check()
+        except Stopped:
+            raise
+        except CtadataError as error:
+            yield Finding(what, Verdict.FAIL, str(error).removesuffix(f" ({error.hint})"), error.hint)
+            if what == "door" or isinstance(error, LoginNeeded):
+                return  # whatever follows would fail the same way
+
+
+class _Examination:
+    def __init__(self, session: Session, path: RemotePath | None) -> None:
+        self.session = session
+        self.profile = session.profile
+        self.path = path
+        self._home: RemotePath | None = None
+
+    def door(self) -> Iterator[Finding]:
+        certificate = certificate_of(self.profile.door, self.profile.ca)
+        if certificate is None:
+            yield Finding("tls", Verdict.WARN, "the door is asked without TLS", "use its https address")
+        else:
+            days = (certificate.ends - time.time()) / 86400
+            words = f"{certificate.protocol}, a certificate of {certificate.issuer}, good for {days:.0f} days"
+            late = days * 86400 < SOON
+            yield Finding("tls", Verdict.WARN if late else Verdict.OK, words, "tell the site" if late else "")
+        try:
+            server, ahead = self.session.site.probe.look(self.session.site.door.url(RemotePath()))
+        except LoginNeeded:  # what there is to say of the token comes next
+            return
+        yield Finding("door", Verdict.OK, f"{self.profile.door} answers: {server}")
+        if ahead is not None:
+            yield _clock(ahead)
+
+    def token(self) -> Iterator[Finding]:
+        tokens = self.session.tokens
+        token = tokens.token if isinstance(tokens, Sources) else None
+        if token is None:
+            yield Finding("token", Verdict.OK, "none is needed by this profile")
+            return
+        left = token.life_left(time.time())
+        words = f"from {self.session.source_of_token}; {token}; "
+        words += "it does not say when it ends" if left > 1e9 else f"good for {left / 60:.0f} minutes"
+        audience = token.claim("aud")
+        yield Finding("token", Verdict.OK, words)
+        if audience is not None and self.profile.audience and self.profile.audience not in _list(audience):
+            advice = f"log in again: the profile asks for the audience {self.profile.audience}"
+            yield Finding("audience", Verdict.WARN, f"the token is for {', '.join(_list(audience))}", advice)
+        scopes = [scope for scope in str(token.claim("scope") or "").split() if scope.startswith("storage.")]
+        if scopes:
+            yield Finding("scopes", Verdict.OK, f"it is limited to {', '.join(scopes)}")
+
+    def listing(self) -> Iterator[Finding]:
+        began = time.monotonic()
+        entry = self.session.store.info(self.path or RemotePath())
+        words = f"{entry.path} is there, after {time.monotonic() - began:.1f} s"
+        yield Finding("listing", Verdict.OK, words)
+
+    def home(self) -> Iterator[Finding]:
+        try:
+            self._home = self.session.resolve("home:", make=False)
+            self.session.store.info(self._home)
+        except NotFound:
+            yield Finding("home", Verdict.WARN, f"{self._home or 'it'} does not exist yet", "the first put makes it")
+            self._home = None
+        except CtadataError as error:
+            yield Finding("home", Verdict.WARN, error.what, error.hint)
+        else:
+            yield Finding("home", Verdict.OK, str(self._home))
+
+    def frontend(self) -> Iterator[Finding]:
+        if self.profile.frontend is None:
+            advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
+            yield Finding("frontend", Verdict.WARN, "the profile names no REST interface: no quotas, no tape", advice)
+            return
+        user = self.session.site.frontend.user() or {}
+        yield Finding("frontend", Verdict.OK, f"{self.profile.frontend} knows you as {user.get('username', 'nobody')}")
+        try:
+            yield Finding("tape", Verdict.OK, f"announced at {self.session.site.tape.base}")
+        except CtadataError as error:
+            yield Finding("tape", Verdict.WARN, error.what, error.hint)
+
+    def download(self) -> Iterator[Finding]:
+        entry = self._a_file()
+        if entry is None:
+            yield Finding("download", Verdict.WARN, "no file was found to try it with", "name one: doctor PATH")
+            return
+        route = self.session.site.probe.read(self.session.site.door.url(entry.path))
+        way = f"comes from {route.elsewhere}" if route.elsewhere else "is sent by the door itself"
+        slow = route.seconds > SLOW
+        words = f"{entry.path} {way}, after {route.seconds:.1f} s"
+        yield Finding("download", Verdict.WARN if slow else Verdict.OK, words, "the door is slow" if slow else "")
+        if route.elsewhere and route.elsewhere.startswith("http:"):
+            advice = "nobody on the way may be trusted with what you read; checksums are compared all the same"
+            yield Finding("pool", Verdict.WARN, "the pool is asked without TLS", advice)
+        known = sorted({*entry.checksums, *route.digests, *self.session.store.digests(entry.path)})
+        if known:
+            yield Finding("checksums", Verdict.OK, f"the storage keeps {', '.join(known)}")
+        else:
+            yield Finding("checksums", Verdict.WARN, "the storage keeps none: only sizes can be compared")
+
+    def _a_file(self) -> Entry | None:
+        start = self.path or self._home or RemotePath()
+        entry = self.session.store.info(start)
+        if not entry.is_directory:
+            return entry
+
+        def expand(path: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
+            for found in self.session.store.list(path):
+                if found.is_directory:
+                    yield Node(found.path)
+                yield found
+
+        for number, found in enumerate(walk([start], expand, threads=1)):
+            if not found.is_directory and found.size and found.locality in (None, "ONLINE", "ONLINE_AND_NEARLINE"):
+                return found
+            if number > LOOKED_AT:
+                break
+        return None
+
+    def upload(self) -> Iterator[Finding]:
+        if self._home is None:
+            yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in")
+            return
+        store, path = self.session.store, self._home / temporaries.new_name()
+        try:
+            route = self.session.site.probe.write(self.session.site.door.url(path))
+            way = f"goes to {route.elsewhere}" if route.elsewhere else "is taken by the door itself"
+            expected = store.features.redirects and route.elsewhere is None
+            advice = "every byte passes the door: is something between here and it that swallows Expect?"
+            verdict = Verdict.WARN if expected else Verdict.OK
+            yield Finding("upload", verdict, f"{way}, after {route.seconds:.1f} s", advice if expected else "")
+        finally:
+            store.delete(path)
+        yield Finding("delete", Verdict.OK, "what was uploaded could be deleted again")
+
+
+def _clock(ahead: float) -> Finding:
+    if abs(ahead) < SKEW:
+        return Finding("clock", Verdict.OK, f"the two clocks agree within {max(1, round(abs(ahead)))} s")
+    words = f"the clock of the door is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+    return Finding("clock", Verdict.WARN, words, "set this machine's clock: logins live for minutes")
+
+
+def _list(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -1,0 +1,116 @@
+"""What `doctor` finds: where all is well, and where one thing after the other is not."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from ctadata.sandbox import Sandbox, faults
+
+
+def found(ended):
+    """The findings, by what they are about."""
+    return {line["what"]: line for line in map(json.loads, ended.out.splitlines())}
+
+
+@pytest.fixture
+def doctor(at_box):
+    return lambda *arguments, **more: at_box("doctor", "--json", *arguments, **more)
+
+
+class TestWhereAllIsWell:
+    def test_every_line_is_ok(self, at_box, box, place):
+        box.files.put(f"/{place}/a", b"content")
+        lines = at_box("doctor", "--write", f"{place}/a", check=0).out.splitlines()
+        verdicts = {line.split()[1]: line.split()[0] for line in lines if not line.startswith(" ")}
+        assert verdicts == dict.fromkeys(
+            ("tls", "door", "clock", "token", "listing", "home", "frontend", "tape", "download", "checksums", "upload",
+             "delete"), "ok",
+        )  # fmt: skip
+        text = "\n".join(lines)
+        assert re.search(rf"a comes from https://localhost:{box.pools[0].rpartition(':')[2][:2]}", text)
+        assert "goes to https://localhost:" in text
+        assert "the storage keeps adler32" in text
+
+    def test_nothing_is_left_behind(self, doctor, box):
+        before = box.files.tree("/lst/users/ada")
+        doctor("--write", check=0)
+        assert box.files.tree("/lst/users/ada") == before
+
+    def test_without_write_nothing_is_written(self, doctor, box):
+        box.forget_seen()
+        doctor(check=0)
+        assert {seen.method for seen in box.seen} <= {"OPTIONS", "PROPFIND", "GET", "HEAD"}
+
+    def test_a_bundle_holds_no_secret(self, at_box, box, place):
+        box.files.put(f"/{place}/a", b"content")
+        at_box("doctor", "--bundle", "report.txt", f"{place}/a", check=0)
+        report = (at_box.cwd / "report.txt").read_text()
+        assert "Python 3" in report
+        assert f'door = "{box.door}"' in report
+        assert "download" in report
+        assert "eyJ" not in report
+        assert "dcache-http-uuid=" not in report.replace("dcache-http-uuid=***", "")
+
+
+class TestWhereItIsNot:
+    def test_nobody_answers(self, cli):
+        ended = cli("doctor", "--json", env={"CTADATA_DOOR": "https://localhost:1"}, check=1)
+        (door,) = found(ended).values()
+        assert (door["what"], door["verdict"]) == ("door", "fail")
+        assert "no connection" in door["words"]
+
+    def test_a_certificate_that_nobody_here_trusts(self, doctor, box):
+        door = found(doctor(env={"CTADATA_CA": "/etc/ssl/certs"}, check=1))["door"]
+        assert "not trusted" in door["words"]
+
+    def test_a_clock_that_is_wrong(self, doctor, box):
+        late = [("Date", "Sat, 01 Jan 2000 00:00:00 GMT")]
+        box.faults.add("door", "OPTIONS", "/", faults.Status(200, "OK", b"", late), times=1)
+        clock = found(doctor(check=0))["clock"]
+        assert clock["verdict"] == "warn"
+        assert "behind this machine's" in clock["words"]
+
+    def test_no_token(self, doctor, at_box):
+        at_box.env.pop("BEARER_TOKEN")
+        told = found(doctor(check=1))
+        assert told["token"]["verdict"] == "fail"
+        assert "start-agent" in told["token"]["advice"]
+        assert "listing" not in told
+
+    def test_a_token_that_the_door_refuses(self, doctor, box):
+        rule = box.faults.add("door", "PROPFIND", "/*", faults.Status(401, "login failed"))
+        told = found(doctor(check=1))
+        rule.remove()
+        assert told["listing"]["verdict"] == "fail"
+
+    def test_a_door_that_carries_the_bytes_itself(self, cli):
+        with Sandbox(redirect=False) as box:
+            box.files.put("/lst/users/ada/a", b"content")
+            config = cli.cwd / "config.toml"
+            config.write_text(box.profile_toml("sandbox"))
+            env = {"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox", "BEARER_TOKEN": box.token()}
+            told = found(cli("doctor", "--json", "--write", env=env, check=0))
+        assert "is sent by the door itself" in told["download"]["words"]
+        assert (told["upload"]["verdict"], told["upload"]["advice"][:10]) == ("warn", "every byte")
+
+    def test_no_frontend(self, doctor, at_box, box):
+        lines = box.profile_toml("sandbox").splitlines()
+        config = at_box.cwd / "config.toml"
+        config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
+        told = found(doctor(env={"CTADATA_CONFIG": str(config)}, check=0))
+        assert told["frontend"]["verdict"] == "warn"
+        assert 'frontend = "https://host:3880"' in told["frontend"]["advice"]
+
+    def test_no_such_file(self, doctor, place):
+        assert found(doctor(f"{place}/none", check=1))["listing"]["verdict"] == "fail"
+
+    def test_a_pool_that_is_down(self, doctor, box, place):
+        box.files.put(f"/{place}/a", b"content")
+        rule = box.faults.add("pool", "GET", f"/{place}/a", faults.Status(500, "Pool is down"))
+        told = found(doctor(f"{place}/a", check=1))
+        rule.remove()
+        assert told["download"]["verdict"] == "fail"
+        assert "Pool is down" in told["download"]["words"]
