@@ -10,6 +10,7 @@ import typer
 from ctadata.cli import options, selecting
 from ctadata.cli.account import Account
 from ctadata.cli.completion import remote
+from ctadata.cli.conduct import Conduct
 from ctadata.cli.moving import move
 from ctadata.cli.sites import located
 from ctadata.errors import UsageError
@@ -66,7 +67,7 @@ def alias(
         pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "")
         return Hosting(session).alias(pairs, replace=replace, reporter=reporter)
 
-    move(common, work, Account("alias", json), token_file=token_file, jobs=jobs)
+    move(common, work, Account("alias", json), Conduct(jobs=jobs, token_file=token_file))
 
 
 def _listed(manifest: str) -> Iterator[tuple[str, str]]:

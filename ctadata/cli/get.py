@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, selecting
-from ctadata.cli.account import Account
 from ctadata.cli.completion import remote
+from ctadata.cli.conduct import Conduct, Selection
+from ctadata.cli.grouping import grouped
 from ctadata.cli.moving import move
 from ctadata.cli.options import Common
 from ctadata.cli.sites import located
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ctadata.transfer.plan import Rules
 
 
+@grouped
 def get(
     ctx: typer.Context,
     paths: Annotated[
@@ -34,21 +36,15 @@ def get(
         ),
     ] = None,
     recursive: selecting.Recursive = False,
-    include: selecting.Include = None,
-    exclude: selecting.Exclude = None,
+    selection: Selection = Selection(),  # noqa: B008  (frozen)
     files_from: selecting.FilesFrom = None,
     null: selecting.Null = False,
-    dry_run: selecting.DryRun = False,
     no_clobber: options.NoClobber = False,
     stage: Annotated[
         bool, typer.Option("--stage", help="Ask for files on tape, and wait until they are on disk.")
     ] = False,
-    receipt: selecting.Receipt = None,
     retry_failed: selecting.RetryFailed = None,
-    json: options.Json = False,
-    jobs: options.Jobs = None,
-    token_file: options.TokenFile = None,
-    login: options.Login = False,
+    conduct: Conduct = Conduct(),  # noqa: B008
 ) -> None:
     """Get files, verified.
 
@@ -68,22 +64,18 @@ def get(
     here already and equal are skipped: the same command again goes on where
     the last one ended. What goes into a pipe is checked at its end.
     """
-    from ctadata.namespace.filters import Filters
-    from ctadata.transfer.plan import Rules
-
     common = options.begin(ctx)
     named, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not named:
         raise selecting.missing("get PATH... [LOCAL]")
-    filters = Filters.read(include or [], exclude or [])
-    rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run, stage=stage)
+    rules = selection.rules(no_clobber=no_clobber, stage=stage)
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
         if paths or files_from:
             raise UsageError("--retry-failed takes its paths from the receipt")
         work = again(common, "get", retry_failed, rules)
     elif local == "-":
-        if json or recursive or files_from:
+        if conduct.json or recursive or files_from:
             raise UsageError("files that go to standard output take no -r, no --json and no --files-from")
         work = lambda session, reporter: session.get_to_pipe(  # noqa: E731
             named, sys.stdout.buffer.write, rules=rules, reporter=reporter
@@ -97,7 +89,7 @@ def get(
         work = lambda session, reporter: session.get(  # noqa: E731
             named, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
-    move(common, work, Account("get", json, dry_run, receipt, bases), token_file=token_file, jobs=jobs, login=login)
+    move(common, work, conduct.account("get", rules, bases), conduct)
 
 
 def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None]:

@@ -6,12 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from ctadata.cli.account import Account
+from ctadata.cli.conduct import Conduct
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
 from ctadata.cli.output import say, say_raw, stdout_is_terminal
@@ -28,20 +28,15 @@ WORTH_A_RATE = 1 << 20
 """Bytes below which a rate says nothing."""
 
 
-def move(
-    common: Common, work: Work, account: Account, *, token_file: Path | None, jobs: str | None, login: bool = False
-) -> None:
-    """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0.
-
-    login: whether a person logs in first, where there is no token.
-    """
+def move(common: Common, work: Work, account: Account, conduct: Conduct) -> None:
+    """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0."""
     from ctadata.progress.choice import choose
 
-    if login:
-        log_in_if_needed(common.resolve(), token_file)
+    if conduct.login:
+        log_in_if_needed(common.resolve(), conduct.token_file)
     began = time.monotonic()
     verbose = bool(common.verbose)
-    with stopping() as stop, common.session(stop, token_file, jobs) as session:
+    with stopping() as stop, common.session(stop, conduct.token_file, conduct.jobs) as session:
         # a dry run, and lines of JSON, are for reading: no bars go over them
         quiet = common.quiet or account.dry_run or (account.json and stdout_is_terminal())
         with (

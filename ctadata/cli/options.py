@@ -182,7 +182,10 @@ TokenFile = Annotated[
     Path | None,
     typer.Option("--token-file", metavar="FILE", help="A file with the token to use, before all others."),
 ]
-Jobs = Annotated[str | None, typer.Option("-j", "--jobs", metavar="N", help="Files moved at a time, 1 to 64.")]
+Jobs = Annotated[
+    str | None,
+    typer.Option("-j", "--jobs", metavar="N", help="So many at a time, 1 to 64, whatever the servers answer."),
+]
 Via = Annotated[
     str | None,
     typer.Option("--via", metavar="NAME", help="Who keeps the login: agent (our own), or oidc-agent."),

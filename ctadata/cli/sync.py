@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, selecting
-from ctadata.cli.account import Account
 from ctadata.cli.asking import is_anybody_here, may_delete
+from ctadata.cli.conduct import Conduct, Selection
+from ctadata.cli.grouping import grouped
 from ctadata.cli.moving import move
 from ctadata.cli.sides import sides
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.transfer.plan import Compare
     from ctadata.transfer.report import Reporter, Summary
     from ctadata.transfer.surplus import Extra
 
@@ -31,13 +31,9 @@ DeleteEmpty = Annotated[
     bool,
     typer.Option("--delete-empty", help="Believe a directory of the storage that lists as empty, and delete by it."),
 ]
-Update = Annotated[bool, typer.Option("-u", "--update", help="Leave alone what is newer at DST.")]
-SizeOnly = Annotated[bool, typer.Option("--size-only", help="Files of the same size are equal.")]
-Checksum = Annotated[
-    bool, typer.Option("--checksum", help="Files are equal by size and checksum alone, whatever their times.")
-]
 
 
+@grouped
 def sync(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SRC", help="The directory as it is to be.")],
@@ -46,18 +42,9 @@ def sync(
     yes: Yes = False,
     max_delete: MaxDelete = 100,
     delete_empty: DeleteEmpty = False,
-    update: Update = False,
-    size_only: SizeOnly = False,
-    checksum: Checksum = False,
     follow_links: selecting.FollowLinks = False,
-    include: selecting.Include = None,
-    exclude: selecting.Exclude = None,
-    dry_run: selecting.DryRun = False,
-    receipt: selecting.Receipt = None,
-    json: options.Json = False,
-    jobs: options.Jobs = None,
-    token_file: options.TokenFile = None,
-    login: options.Login = False,
+    selection: Selection = Selection(),  # noqa: B008  (frozen)
+    conduct: Conduct = Conduct(),  # noqa: B008
 ) -> None:
     """Make a directory like another one.
 
@@ -72,22 +59,14 @@ def sync(
     Nothing is deleted at DST without --delete, and then only at the end, where
     nothing has failed.
     """
-    from ctadata.namespace.filters import Filters
     from ctadata.progress.choice import paused
-    from ctadata.transfer.plan import Rules
     from ctadata.transfer.sync import Deletion
 
     common = options.begin(ctx)
     source_there, target_there = sides(common, source, target)
-    if delete and not (yes or dry_run or is_anybody_here()):
+    rules = selection.rules(follow_links=follow_links)
+    if delete and not (yes or rules.dry_run or is_anybody_here()):
         raise UsageError("--delete asks first, and nobody is here to answer", hint="--yes deletes without asking")
-    rules = Rules(
-        follow_links=follow_links,
-        filters=Filters.read(include or [], exclude or []),
-        dry_run=dry_run,
-        compare=_compare(size_only, checksum),
-        update=update,
-    )
 
     def work(session: Session, reporter: Reporter) -> Summary:
         def confirm(extras: Sequence[Extra], stop: threading.Event) -> bool:
@@ -99,16 +78,7 @@ def sync(
             path = source_there.resolve(session, make=False)
             return session.sync_down(path, target, deletion=deletion, rules=rules, reporter=reporter)
         assert target_there
-        path = target_there.resolve(session, make=not dry_run)
+        path = target_there.resolve(session, make=not rules.dry_run)
         return session.sync_up(source, path, deletion=deletion, rules=rules, reporter=reporter)
 
-    account = Account("get" if source_there else "put", json, dry_run, receipt, [Path(target)])
-    move(common, work, account, token_file=token_file, jobs=jobs, login=login)
-
-
-def _compare(size_only: bool, checksum: bool) -> Compare:
-    from ctadata.transfer.plan import Compare
-
-    if size_only and checksum:
-        raise UsageError("--size-only and --checksum exclude each other")
-    return Compare.SIZE if size_only else Compare.CHECKSUM if checksum else Compare.USUAL
+    move(common, work, conduct.account("get" if source_there else "put", rules, [Path(target)]), conduct)

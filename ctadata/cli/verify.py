@@ -9,6 +9,7 @@ import typer
 
 from ctadata.cli import options, selecting
 from ctadata.cli.account import Account
+from ctadata.cli.conduct import Conduct
 from ctadata.cli.moving import move
 
 
@@ -37,6 +38,5 @@ def verify(
         common,
         lambda session, reporter: session.verify(records, remote=remote, reporter=reporter),
         Account("verify", json),
-        token_file=token_file,
-        jobs=jobs,
+        Conduct(jobs=jobs, token_file=token_file),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 
+_SIZE = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:(?P<unit>[KMGT])(?:i?B)?|B)?(?:/s)?", re.IGNORECASE)
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -17,6 +19,20 @@ def size(count: float) -> str:
         if value < 999.95:
             break
     return f"{value:.1f} {unit}"
+
+
+def read_size(text: str) -> float:
+    """Bytes from `500K`, `10M`, `1.5 GiB`: K, M, G and T count in 1024 (as in curl and rclone); at least 1 KiB.
+
+    Raises ValueError with words for the user.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no number of bytes")
+    value = float(match["number"]) * 1024.0 ** " KMGT".index((match["unit"] or " ").upper())
+    if value < 1024:
+        raise ValueError(f"{text!r} is less than 1K")
+    return value
 
 
 def rate(per_second: float) -> str:
