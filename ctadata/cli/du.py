@@ -42,11 +42,12 @@ def du(
     with visiting.visiting(ctx, token_file) as visit:
 
         def count(entry: Entry) -> None:
-            parts = usage(visit.session.store, entry, depth=levels)
-            for part in parts:
-                _show(part, directory=entry.is_directory, words=words, json=json)
-            if unsized := parts[-1].unsized:
-                say(f"{entry.path}: {amounts.files(unsized)} of unknown size, counted as empty")
+            with visiting.partly(entry) as failed:
+                parts = usage(visit.session.store, entry, depth=levels, failed=failed)
+                for part in parts:
+                    _show(part, directory=entry.is_directory, words=words, json=json)
+                if unsized := parts[-1].unsized:
+                    say(f"{entry.path}: {amounts.files(unsized)} of unknown size, counted as empty")
 
         visiting.each(visiting.named(visit.session, paths), count)
 

@@ -54,7 +54,8 @@ def find(
         columns = Columns(long=long, null=null, json=json, checksums=visit.session.store.features.lists_checksums)
 
         def look(top: Entry) -> None:
-            for entry in search(visit.session.store, top, criteria):
-                write_entry(entry, columns)
+            with visiting.partly(top) as failed:
+                for entry in search(visit.session.store, top, criteria, failed=failed):
+                    write_entry(entry, columns)
 
         visiting.each(visiting.named(visit.session, paths), look)

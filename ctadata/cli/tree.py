@@ -36,8 +36,9 @@ def tree(
     with visiting.visiting(ctx, token_file) as visit:
 
         def show(entry: Entry) -> None:
-            for line in draw(visit.session.store, entry, depth=levels, pen=pen):
-                data_raw(line + "\n")
+            with visiting.partly(entry) as failed:
+                for line in draw(visit.session.store, entry, depth=levels, pen=pen, failed=failed):
+                    data_raw(line + "\n")
 
         visiting.each(visiting.named(visit.session, paths), show)
 

@@ -68,27 +68,37 @@ def each(things: Iterable[T | CtadataError], work: Callable[[T], object], *, thr
     done = 0
     with contextlib.ExitStack() as stack:
         apply = map if threads == 1 else stack.enter_context(ThreadPoolExecutor(threads)).map
-        for failed in apply(lambda thing: _tried(work, thing), things):
+        for failed, succeeded in apply(lambda thing: _tried(work, thing), things):
             for error in failed:
                 say(str(error))
             failures += failed
-            done += not failed
+            done += succeeded
     if failures:
         raise typer.Exit(PartialFailure(failures, [None] * done).code)
 
 
-def _tried(work: Callable[[T], object], thing: T | CtadataError) -> list[CtadataError]:
+def _tried(work: Callable[[T], object], thing: T | CtadataError) -> tuple[list[CtadataError], bool]:
+    """What failed, and whether anything was done."""
     if isinstance(thing, CtadataError):
-        return [thing]
+        return [thing], False
     try:
         work(thing)
     except (Stopped, LoginNeeded):
         raise
     except PartialFailure as error:
-        return error.failures
+        return error.failures, bool(error.done)
     except CtadataError as error:
-        return [error]
-    return []
+        return [error], False
+    return [], True
+
+
+@contextlib.contextmanager
+def partly(thing: object) -> Iterator[Callable[[CtadataError], object]]:
+    """Gives who is to be told of failures in the middle of a work that goes on; PartialFailure at its end."""
+    failures: list[CtadataError] = []
+    yield failures.append
+    if failures:
+        raise PartialFailure(failures, [thing])
 
 
 def entries(session: Session, text: str) -> list[Entry]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.namespace.listing import listing
+from ctadata.namespace.listing import Failed, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
@@ -34,14 +34,15 @@ def draw(
     depth: int | None = None,
     pen: Pen = Pen(),
     threads: int = WALKERS,
+    failed: Failed | None = None,
 ) -> Iterator[str]:
     """The lines of a tree, names in order, safe for a terminal; raises what the store raises.
 
-    depth: levels drawn; what lies deeper is not listed. None: all.
+    depth: levels drawn; what lies deeper is not listed. None: all.   failed: as in `listing`.
     """
     children: defaultdict[RemotePath, list[Entry]] = defaultdict(list)
     if top.is_directory:
-        for entry in listing(store, top.path, threads=threads, depth=depth):
+        for entry in listing(store, top.path, threads=threads, depth=depth, failed=failed):
             children[entry.path.parent].append(entry)
     yield printable("/".join(top.path.parts)) + "/" * top.is_directory
     waiting = _last_first(children, top.path, "")

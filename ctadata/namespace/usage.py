@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.namespace.listing import listing
+from ctadata.namespace.listing import Failed, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
@@ -33,17 +33,19 @@ class Usage:
         self.size += entry.size or 0
 
 
-def usage(store: Store, top: Entry, *, depth: int | None = 0, threads: int = WALKERS) -> list[Usage]:
+def usage(
+    store: Store, top: Entry, *, depth: int | None = 0, threads: int = WALKERS, failed: Failed | None = None
+) -> list[Usage]:
     """The usage of each collection down to `depth` levels below the top (None: all), by path, and of the top last.
 
-    A file is its own usage. Raises what the store raises.
+    A file is its own usage. Raises what the store raises.   failed: as in `listing`.
     """
     whole = Usage(top.path)
     if not top.is_directory:
         whole.add(top)
         return [whole]
     below: dict[tuple[str, ...], Usage] = {}
-    for entry in listing(store, top.path, threads=threads):
+    for entry in listing(store, top.path, threads=threads, failed=failed):
         whole.add(entry)
         inside = entry.path.relative_to(top.path)
         for level in range(1, len(inside) if depth is None else min(depth + 1, len(inside))):

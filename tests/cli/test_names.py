@@ -404,6 +404,19 @@ class TestPlaces:
         rule.remove()
 
 
+@pytest.mark.parametrize(("command", "shown"), [("find", "b.h5"), ("tree", "b.h5"), ("du", "2053")])
+def test_one_directory_that_may_not_be_read_does_not_hide_the_others(run, box, tree, command, shown):
+    rule = box.faults.add("door", "PROPFIND", f"/{tree}/run1/log/*", faults.Status(403, "Forbidden"))
+    ended = run(command, tree, check=6)
+    assert shown in ended.out
+    assert ended.err.count("\n") == 1
+    assert f"/{tree}/run1/log: not allowed" in ended.err
+    rule.remove()
+    rule = box.faults.add("door", "PROPFIND", f"/{tree}/*", faults.Status(403, "Forbidden"))
+    assert run(command, tree, check=4).err.count("\n") == 1
+    rule.remove()
+
+
 @pytest.mark.parametrize(
     "command",
     ["stat", "tree", "du", "find", "mkdir", "mv", "rm", "rmdir", "cat", "checksum", "get-home", "exists"],
