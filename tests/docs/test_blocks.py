@@ -1,6 +1,7 @@
 """Every code block of README and guides is executed, as it stands, at a sandbox."""
 
 import configparser
+import contextlib
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers.moto import MotoS3
 from servers.platform import Platform
 
 from ctadata.config.resolve import resolve
@@ -34,18 +36,29 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def env(tmp_path: Path, platform: Platform) -> Iterator[dict[str, str]]:
+def store(moto_s3: MotoS3) -> str:
+    """The profile of an S3 store with the bucket `my-bucket`."""
+    with contextlib.suppress(moto_s3.client().exceptions.BucketAlreadyOwnedByYou):
+        moto_s3.client().create_bucket(
+            Bucket="my-bucket", CreateBucketConfiguration={"LocationConstraint": moto_s3.region}
+        )
+    return f'\n[profiles.store]\nkind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\n'
+
+
+@pytest.fixture
+def env(tmp_path: Path, platform: Platform, store: str) -> Iterator[dict[str, str]]:
     """A user at a sandbox that has what the pages speak of; a new virtual environment finds the libraries of ours."""
     platform.put("lst/run1/events.h5", b"events")
     platform.put("lst/run1/log/a.txt", b"log")
     with Sandbox(approve=True) as box:
         box.files.put("/lst/run1/events.h5", b"events")
         box.files.put("/lst/run1/log/a.txt", b"log")
-        (tmp_path / "config.toml").write_text(box.profile_toml("sandbox"))
+        (tmp_path / "config.toml").write_text(box.profile_toml("sandbox") + store)
         here = tmp_path / "here"
         (here / "analysis").mkdir(parents=True)
         (here / "analysis" / "a.py").write_text("pass\n")
         (here / "results.txt").write_text("results\n")
+        (here / "copied.txt").write_text('export AWS_ACCESS_KEY_ID="A"\nexport AWS_SECRET_ACCESS_KEY="B"\n')
         (here / "user.pem").write_bytes(platform.papers.certificate())
         env = {
             **os.environ,
