@@ -86,8 +86,8 @@ KEYS = (
     Key(
         "addressing",
         Shape.TEXT,
-        "for s3: whether the bucket stands in the path or in the host (virtual); auto knows a few",
-        checks.one_of("auto", "path", "virtual"),
+        "for s3: path, virtual (the bucket in the host) or website (the endpoint is a bucket's); auto knows a few",
+        checks.one_of("auto", "path", "virtual", "website"),
     ),
     Key("anonymous", Shape.FLAG, "for s3: whether to ask without credentials, of public buckets"),
     Key("credentials_file", Shape.TEXT, "for s3: a file with the access key, before all other places", checks.place),

@@ -15,6 +15,7 @@ from ctadata.stores.s3_connection import AccessKeys, Connection
 from ctadata.stores.s3_errors import explain
 from ctadata.stores.s3_multipart import AT_ONCE
 from ctadata.stores.s3_place import Endpoint
+from ctadata.stores.s3_website import WebsiteStore
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def open_s3(
     pinned: bool = False,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     retries: Retries = Retries(),  # noqa: B008
-) -> S3Store:
+) -> S3Store | WebsiteStore:
     """The store of a profile, over connections of its own; no request is sent. ConfigError.
 
     pinned: the jobs of the profile are the user's own word.
@@ -47,5 +48,7 @@ def open_s3(
         limits=limits,
         retries=retries,
     )
+    if profile.addressing == "website":
+        return WebsiteStore(client, endpoint.origin, RemotePath.parse(profile.root))
     connection = Connection(client, endpoint, keys, stop, retries)
     return S3Store(connection, RemotePath.parse(profile.root), part=profile.part_size)
