@@ -12,7 +12,6 @@ from ctadata.cli.completion import remote
 from ctadata.cli.credentials import seconds_in
 from ctadata.cli.output import data, data_json, rfc3339, say, say_raw
 from ctadata.cli.sites import located
-from ctadata.errors import Unsupported
 
 
 def share(
@@ -28,17 +27,19 @@ def share(
         ),
     ],
     lifetime: Annotated[
-        str, typer.Option("--lifetime", metavar="TIME", help="How long it opens: 90s, 15m, 3h, 7d.")
+        str, typer.Option("--expires", metavar="TIME", help="How long it opens: 90s, 15m, 3h, 7d.")
     ] = "1h",
     allow: Annotated[
         list[str] | None,
-        typer.Option("--allow", metavar="WHAT", help="What may be done: download, list, upload, delete; repeatable."),
+        typer.Option("--activity", metavar="LIST", help="What may be done: download,list,upload,delete; else reading."),
     ] = None,
     address: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="NETWORK", help="Where it opens, as 192.0.2.0/24; repeatable."),
+        typer.Option("--ip", metavar="NETWORK", help="Where it opens, as 192.0.2.0/24; repeatable."),
     ] = None,
-    qr: Annotated[bool, typer.Option("--qr", help="A QR code of it as well.")] = False,
+    qr: Annotated[
+        bool | None, typer.Option("--qr/--no-qr", help="A QR code of it as well; on a terminal always.")
+    ] = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -46,28 +47,30 @@ def share(
 
     \b
       cta-data-direct share home:plot.png                  for an hour
-      cta-data-direct share --lifetime 7d --qr home:a.h5   a week, to a phone
-      curl -O "$(cta-data-direct share home:a.h5)"
+      cta-data-direct share --expires 7d home:run1/        a week, a directory
+      cta-data-direct share --activity upload home:inbox/  to be filled
+      curl -OL "$(cta-data-direct share home:a.h5)"
 
-    Nobody needs a login for it, so give it only to those who are meant. At an
-    S3 store it is a presigned URL: one object, to download or to upload, as
-    long as the access key itself is good.
+    Nobody needs a login for it, so give it only to those who are meant. At
+    dCache it is a macaroon, of seven days at most: token inspect explains it.
+    At an S3 store it is a presigned URL: one object, to download or to
+    upload, as long as the access key itself is good.
     """
     from ctadata.stores.sharing import Shares
 
     life = seconds_in(lifetime)
     with visiting.visiting(ctx, token_file) as visit:
-        store = visit.session.store
-        if not isinstance(store, Shares):
-            raise Unsupported(f"the profile {visit.session.profile.name} makes no links", path=path)
-        link = store.share(visit.session.resolve(path), lifetime=life, activities=allow or (), addresses=address or ())
+        store, where = visit.session.store, visit.session.resolve(path)
+        sharer = store if isinstance(store, Shares) else visit.session.site.door
+        activities = [name.strip().lower() for names in allow or () for name in names.split(",")]
+        link = sharer.share(where, lifetime=life, activities=activities, addresses=address or ())
     until = rfc3339(link.expires)
     if json:
-        data_json({"url": link.url, "expires": until})
+        data_json({"url": link.url, "expires": until, "macaroon": link.secret})
         return
     data(link.url)
     say(f"opens until {until}, for whoever has it")
-    if qr:
+    if qr or (qr is None and sys.stderr.isatty()):
         say_raw("\n" + _drawn(link.url, colours=sys.stderr.isatty()))
 
 

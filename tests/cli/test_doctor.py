@@ -100,7 +100,7 @@ class TestWhereItIsNot:
         lines = box.profile_toml("sandbox").splitlines()
         config = at_box.cwd / "config.toml"
         config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
-        told = found(doctor("-P", "sandbox", env={"CTADATA_CONFIG": str(config)}, check=0))
+        told = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
         assert told["frontend"]["verdict"] == "warn"
         assert 'frontend = "https://host:3880"' in told["frontend"]["advice"]
 

@@ -155,7 +155,7 @@ class TestShare:
     def test_a_link_opens_the_file_without_a_key(self, at_s3, bucket):
         (at_s3.cwd / "a").write_text("shared")
         at_s3("put", "a", f"store:{bucket}/share/ä b#", check=0)
-        shared = at_s3("share", "--lifetime", "3h", f"store:{bucket}/share/ä b#", check=0)
+        shared = at_s3("share", "--expires", "3h", f"store:{bucket}/share/ä b#", check=0)
         with urllib.request.urlopen(shared.out.strip()) as answer:
             assert answer.read() == b"shared"
         assert "X-Amz-Expires=10800" in shared.out
@@ -170,12 +170,12 @@ class TestShare:
         ("more", "words", "code"),
         [
             (["--lifetime", "8d"], "7 days at most", 2),
-            (["--allow", "delete"], "one thing: download, or upload", 2),
-            (["--from", "192.0.2.0/24"], "opens from everywhere", 2),
+            (["--activity", "delete"], "one thing: download, or upload", 2),
+            (["--ip", "192.0.2.0/24"], "opens from everywhere", 2),
         ],
     )
     def test_what_a_link_cannot_do(self, at_s3, bucket, more, words, code):
-        assert words in at_s3("share", *more, "--allow", "upload", f"store:{bucket}/share/x", check=code).err
+        assert words in at_s3("share", *more, "--activity", "upload", f"store:{bucket}/share/x", check=code).err
 
     def test_only_what_is_there_is_shared_for_download(self, at_s3, bucket):
         at_s3("share", f"store:{bucket}/share/nothing", check=3)

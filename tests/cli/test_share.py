@@ -1,0 +1,80 @@
+"""Links to files and directories of dCache: what they open, for how long, from where."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+
+import pytest
+
+
+@pytest.fixture
+def fetch(box):
+    """Open a URL as any program does; gives its bytes."""
+    context = ssl.create_default_context(cafile=str(box.ca))
+
+    def get(url):
+        with urllib.request.urlopen(url, context=context) as answer:
+            return answer.read()
+
+    return get
+
+
+def test_a_link_opens_the_file_to_whoever_has_it(at_box, box, place, fetch):
+    box.files.put(f"/{place}/a b", b"content")
+    ended = at_box("share", f"{place}/a b", check=0)
+    assert fetch(ended.out.strip()) == b"content"
+    assert "for whoever has it" in ended.err
+    assert ended.out.strip() not in ended.err
+
+
+def test_and_no_other_file(at_box, box, place, fetch):
+    box.files.put(f"/{place}/a", b"content")
+    box.files.put(f"/{place}/b", b"other")
+    link = at_box("share", f"{place}/a", check=0).out.strip()
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        fetch(link.replace("/a?", "/b?"))
+
+
+def test_what_is_asked_for_is_in_it(at_box, box, place):
+    told = json.loads(
+        at_box(
+            "share", "--json", "--expires", "2h", "--activity", "download,list", "--ip", "127.0.0.0/8", place, check=0
+        ).out
+    )
+    inspected = at_box("token", "inspect", "--json", "-", stdin=told["macaroon"].encode(), check=0)
+    caveats = json.loads(inspected.out)["caveats"]
+    assert caveats[:3] == [f"path:/{place}", "activity:DOWNLOAD,LIST", "ip:127.0.0.0/8"]
+    words = at_box("token", "inspect", "-", stdin=told["macaroon"].encode(), check=0).out
+    assert "download, list" in words
+    assert "119 minutes from now" in words or "2 hours from now" in words
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--expires", "8d"], "no link lives longer than 7 days"),
+        (["--activity", "dance"], "'dance' is no activity"),
+        (["--expires", "soon"], "soon"),
+    ],
+)
+def test_what_is_refused(at_box, place, options, words):
+    ended = at_box("share", *options, place, check=2)
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_door_without_macaroons(at_box, box, place):
+    from ctadata.sandbox import faults
+
+    rule = box.faults.add("door", "POST", f"/{place}", faults.Status(501, "Not Implemented"))
+    assert "no macaroon is given" in at_box("share", place, check=2).err
+    rule.remove()
+
+
+def test_on_a_terminal_there_is_a_code_to_photograph(at_box, box, place):
+    terminal = at_box.terminal("share", place, columns=200, rows=100)
+    assert terminal.end() == 0
+    assert "▀" in terminal.text or "█" in terminal.text
