@@ -98,7 +98,8 @@ def test_only_what_a_key_for_one_bucket_may_is_asked(rgw: Rgw, tmp_path: Path) -
         me.write("d/a", b"a")
         for words in (
             ["put", "-r", "d", "/"], ["list", "-r"], ["stat", "d/a"], ["exists", "d/a"], ["du", "d"], ["find", "d"],
-            ["get", "d/a", "b"], ["mv", "d/a", "d/b"], ["checksum", "d/b"], ["sync", ":d", "e"], ["rm", "-r", "--yes", "d"],
+            ["get", "d/a", "b"],
+            ["mv", "d/a", "d/b"], ["checksum", "d/b"], ["sync", ":d", "e"], ["rm", "-r", "--yes", "d"],
         ):  # fmt: skip
             me.run(*words, env=env)
         allowed = (f"/{bucket}/", f"/{bucket}?list-type=2", f"/{bucket}?delete")
