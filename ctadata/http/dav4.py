@@ -36,7 +36,6 @@ def webdav4_client(
     home = Origin.of(url)
 
     def authorize(request: httpx.Request) -> httpx.Request:
-        _refuse_dots(request.url)
         if twice:
             request.url = request.url.copy_with(raw_path=request.url.raw_path.replace(b"%", b"%25"))
         secret = token() if Origin.of(str(request.url)) == home else None
@@ -61,13 +60,21 @@ def webdav4_client(
         event_hooks={"response": [judge]},
         trust_env=not home.is_loopback,  # a proxy of the environment is not between us and ourselves
     )
+    _refuse_dots(client)
     client.uploadFile = client.upload_file
     return client
 
 
-def _refuse_dots(url: httpx.URL) -> None:
-    if ".." in url.path.split("/"):
-        raise UsageError("'..' cannot be a name in a remote path", path=url.path)
+def _refuse_dots(client: Client) -> None:
+    """UsageError for `..` in a path, which httpx would take away together with the name before it."""
+    join = client.join_url
+
+    def join_url(path: str, add_trailing_slash: bool = False) -> httpx.URL:
+        if ".." in path.split("/"):
+            raise UsageError("'..' cannot be a name in a remote path", path=path)
+        return join(path, add_trailing_slash=add_trailing_slash)
+
+    client.join_url = join_url
 
 
 def _downgrade(response: httpx.Response) -> Untrusted | None:
