@@ -320,10 +320,10 @@ class S3Store:
         """A presigned URL of an object; NotFound (to download what is not there), UsageError, Unsupported."""
         name = self.name(path)
         with about(path):
+            link = presigned(self.connection, name, lifetime=lifetime, activities=activities, addresses=addresses)
             if not name.key or ("upload" not in activities and self.info(path).is_directory):
                 raise Unsupported("a presigned URL opens one file, and this is a directory")
-            asked = (self.connection, name)
-            return presigned(*asked, lifetime=lifetime, activities=activities, addresses=addresses)
+            return link
 
     def close(self) -> None:
         """Close the connections."""
