@@ -15,7 +15,7 @@ def make(store: Store, path: RemotePath, *, parents: bool = False) -> None:
     if not parents:
         if is_there(store, path):
             raise AlreadyExists("the name is taken", path=str(path))
-        if path.parent.parts and not is_there(store, path.parent):
+        if store.features.collections and path.parent.parts and not is_there(store, path.parent):
             raise NotFound("there is no such directory", hint="-p makes it", path=str(path.parent))
     store.mkdir(path)
 

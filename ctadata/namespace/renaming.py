@@ -27,10 +27,12 @@ def renamings(store: Store, sources: Sequence[Entry], target: RemotePath, *, int
     UsageError (two of one name, several to one name), NotFound (no such collection).
     """
     there = _look(store, target)
+    into = into or len(sources) > 1
     if there is None or not there.is_directory:
-        if into or len(sources) > 1:
+        if not into:
+            return [Renaming(sources[0], target)]
+        if there is not None or store.features.collections:  # elsewhere a collection is there with its first file
             _refuse(target, there)
-        return [Renaming(sources[0], target)]
     for name, count in Counter(entry.path.name for entry in sources).items():
         if count > 1:
             raise UsageError("two of them would get this name", path=str(target / name))

@@ -12,6 +12,7 @@ from ctadata.namespace.drawing import ASCII, draw
 from ctadata.namespace.filters import Pattern
 from ctadata.namespace.find import find
 from ctadata.namespace.listing import listing
+from ctadata.namespace.making import make
 from ctadata.namespace.removal import outermost, refuse_home, remove, remove_empty
 from ctadata.namespace.renaming import rename, renamings
 from ctadata.namespace.usage import usage
@@ -261,6 +262,15 @@ class TestRenaming:
         store.write(at("t/run2/a.h5"), Content(b"other"))
         with pytest.raises(UsageError, match="two of them"):
             self.move(store, ["t/a.h5", "t/run2/a.h5"], "t/run1")
+
+    def test_where_collections_come_with_their_files(self, store, monkeypatch):
+        monkeypatch.setattr(store, "features", Features(collections=False))
+        [renaming] = renamings(store, self.entries(store, "t/a.h5"), at("t/new"), into=True)
+        assert renaming.target == at("t/new/a.h5")
+        make(store, at("x/y"))
+        monkeypatch.undo()
+        with pytest.raises(NotFound):
+            make(store, at("z/y"))
 
     @pytest.mark.parametrize("source", ["t/a.h5", "t/run1"])
     def test_a_storage_that_cannot(self, store, monkeypatch, source):
