@@ -72,7 +72,8 @@ def _refuse_dots(client: Client) -> None:
     def join_url(path: str, add_trailing_slash: bool = False) -> httpx.URL:
         if ".." in path.split("/"):
             raise UsageError("'..' cannot be a name in a remote path", path=path)
-        return join(path, add_trailing_slash=add_trailing_slash)
+        joined: httpx.URL = join(path, add_trailing_slash=add_trailing_slash)
+        return joined
 
     client.join_url = join_url
 
