@@ -106,7 +106,7 @@ def test_from_the_pasted_credentials_to_the_verified_files(
     assert client.head_object(Bucket=dataset.bucket, Key=f"datasets/{HANDLE}/large")["ETag"].endswith('-3"')
 
     # a link that carries it too
-    link = me.run("share", "--lifetime", "3h", f"{s3}a.csv").out.strip()
+    link = me.run("share", "--expires", "3h", f"{s3}a.csv").out.strip()
     assert "X-Amz-Security-Token=" in link
     context = ssl.create_default_context(cafile=str(rgw.ca))
     with urllib.request.urlopen(link, context=context) as answer:
