@@ -1,5 +1,6 @@
 """get and put from outside: where things go is told elsewhere; here: words, streams and exit codes."""
 
+import os
 import re
 
 import pytest
@@ -49,6 +50,38 @@ def test_equal_files_are_skipped_and_said_so(at_box, box, place):
     at_box("get", f"{place}/a", check=0)
     again = at_box("get", f"{place}/a", check=0)
     assert again.err == "cta-data-direct: skipped 1 file, equal already\n"
+
+
+def test_what_counts_as_equal_can_be_said_of_get_and_put_too(at_box, box, place):
+    box.files.put(f"/{place}/a", b"there")
+    (at_box.cwd / "a").write_bytes(b"here!")
+    os.utime(at_box.cwd / "a", (4e9, 4e9))
+    assert "to skip, equal" in at_box("get", "-n", "--size-only", f"{place}/a", check=0).err
+    assert "to skip, newer there" in at_box("get", "-n", "--update", f"{place}/a", check=0).err
+    assert "to skip, equal" in at_box("put", "-n", "--size-only", "a", f"/{place}/a", check=0).err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("get", "x", "--limit-rate", "fast"),
+        ("put", "x", "y", "--limit-rate", "10"),
+        ("sync", ":x", "here", "--size-only", "--checksum"),
+    ],
+)
+def test_what_cannot_be_said_is_told_in_a_line(at_box, arguments):
+    ended = at_box(*arguments)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert arguments[3] in ended.err
+
+
+def test_a_rate_is_kept_and_shown(at_box, box, place):
+    box.files.put(f"/{place}/a", bytes(1_500_000))
+    ended = at_box("get", "--limit-rate", "1M", f"{place}/a", check=0)
+    seconds = 1_500_000 / 2**20 - 0.25  # a quarter of a second may be saved up
+    rate = re.search(r"([\d.]+) (KiB|MiB)/s", ended.err)
+    assert rate, ended.err
+    assert float(rate[1]) * (1024 if rate[2] == "MiB" else 1) <= 1_500_000 / 1024 / seconds
 
 
 def test_a_directory_without_r_moves_nothing(at_box, box, place):

@@ -32,3 +32,27 @@ def test_duration(seconds, words):
 def test_one_file_is_not_files():
     assert amounts.files(1) == "1 file"
     assert amounts.files(0) == "0 files"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("1024", 1024),
+        ("500K", 500 * 1024),
+        ("10M", 10 * 1024**2),
+        ("10m", 10 * 1024**2),
+        ("10MiB", 10 * 1024**2),
+        ("10 MB/s", 10 * 1024**2),
+        ("1.5G", 1.5 * 1024**3),
+        ("2T", 2 * 1024**4),
+        ("2048B", 2048),
+    ],
+)
+def test_bytes_as_people_write_them(text, count):
+    assert amounts.read_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "M", "10X", "-1M", "1e9", "10 M M", "nan", "٣M", "0", "1023", "10M\n1", "9" * 99])
+def test_what_is_no_number_of_bytes(text):
+    with pytest.raises(ValueError, match=r"no number of bytes|less than 1K"):
+        amounts.read_size(text)

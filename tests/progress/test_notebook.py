@@ -68,6 +68,17 @@ def test_skipped_files_alone_fill_the_bar(clock: Clock) -> None:
     assert reporter.bar.value == 1.0
 
 
+def test_the_bar_is_about_the_bytes_that_are_to_move(clock: Clock) -> None:
+    with notebook.NotebookReporter(lambda widget: None, clock) as reporter:
+        reporter.planned(10, 10_000)
+        reporter.planned(0, -8_000)
+        for _ in range(8):
+            reporter.ended(Outcome(State.SKIPPED, FILE, why="equal", size=1_000))
+        reporter.moved("/f", 1_000)
+    assert reporter.bar.value == 0.5
+    assert reporter.label.value.startswith("8 of 10 files")
+
+
 @pytest.mark.parametrize(("kernel", "widgets", "bar"), [(True, True, True), (True, False, False), (False, True, False)])
 def test_it_is_chosen_in_a_kernel_that_has_widgets(
     monkeypatch: pytest.MonkeyPatch, kernel: bool, widgets: bool, bar: bool

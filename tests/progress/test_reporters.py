@@ -8,12 +8,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ctadata.errors import NotFound
 from ctadata.paths import RemotePath
 from ctadata.progress.choice import choose
 from ctadata.progress.plain import PlainReporter
-from ctadata.progress.terminal import TerminalReporter
+from ctadata.progress.tally import Tally
+from ctadata.progress.terminal import TerminalReporter, draw
 from ctadata.progress.words import outcome_line
 from ctadata.transfer.report import Outcome, Silent, State
 
@@ -54,6 +56,18 @@ class TestPlain:
         lines = out.getvalue().splitlines()
         assert len(lines) == 2
         assert lines[0] == "0 of 2 files, 1.0 MiB of 4.0 MiB, 102.4 KiB/s, 30 s left"
+
+    def test_what_turns_out_equal_leaves_the_time_that_is_left(self):
+        """Ten files are known from the walk; nine are equal, which takes no time."""
+        out, now = io.StringIO(), [0.0]
+        with PlainReporter(out, clock=lambda: now[0]) as reporter:
+            reporter.planned(10, 10 * MIB)
+            for i in range(9):
+                reporter.planned(0, -MIB)
+                reporter.ended(outcome(State.SKIPPED, f"lst/{i}", why="equal", size=MIB))
+            now[0] += 10
+            reporter.moved("/lst/9", MIB // 2)
+        assert out.getvalue() == "9 of 10 files, 512.0 KiB of 1.0 MiB, 51.2 KiB/s, 10 s left\n"
 
     def test_a_line_for_each_file_only_where_asked(self):
         quiet, loud = io.StringIO(), io.StringIO()
@@ -118,6 +132,23 @@ class TestTerminal:
         assert "lst/f\\x1b0" in plain(text)
         assert "lst/f\\x1b6" not in plain(text)
         assert "and 2 more" in plain(text)
+
+    def test_the_total_is_that_of_all_files_found(self, monkeypatch):
+        """Those that are equal already count as files, and not as bytes; the bar and what is left are of the rest."""
+        clock = [100.0]
+        tally = Tally(lambda: clock[0])
+        for _ in range(1000):
+            tally.planned(1, MIB)
+        for i in range(990):
+            tally.planned(0, -MIB)
+            tally.ended(outcome(State.SKIPPED, f"lst/{i}", why="equal", size=MIB))
+        tally.moved("/lst/x", 5 * MIB)
+        clock[0] += 5
+        with io.StringIO() as out:
+            Console(file=out, width=100, force_terminal=False).print(draw(tally.standing()))
+            line = out.getvalue().splitlines()[0]
+        assert line.startswith("990 of 1000 files  5.0 MiB of 10.0 MiB")
+        assert line.rstrip().endswith("1.0 MiB/s  5 s left")
 
     def test_leaves_an_empty_screen_and_a_cursor(self, monkeypatch):
         text = self.draw({}, monkeypatch)
