@@ -169,7 +169,7 @@ class TestShare:
     @pytest.mark.parametrize(
         ("more", "words", "code"),
         [
-            (["--lifetime", "8d"], "7 days at most", 2),
+            (["--expires", "8d"], "7 days at most", 2),
             (["--activity", "delete"], "one thing: download, or upload", 2),
             (["--ip", "192.0.2.0/24"], "opens from everywhere", 2),
         ],
