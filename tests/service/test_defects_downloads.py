@@ -132,12 +132,15 @@ def test_the_root_is_a_directory_whatever_its_entry_says(on_platform, here, path
 
 @pytest.mark.parametrize("href", ["/tmp/elsewhere", "../x", "lst/d/../../x", "lst/d/%2e%2e/%2e%2e/x", "lst/other/x"])
 def test_no_name_of_the_service_leads_out_of_the_directory_asked_for(on_platform, tmp_path, here, href):
-    on_platform.put("lst/d/good", b"good")
+    for name in ("lst/d/good", "tmp/elsewhere", "lst/other/x", "lst/x", "x"):
+        on_platform.put(name, b"good")
     rows = [{"href": "lst/d/", "type": "directory"}, {"href": href, "type": "file", "size": "4"}]
     rows = [{"url": "", "mtime": "Sat, 21 Nov 2026 02:30:31 GMT", **row} for row in rows]
     for asked in ("downloadservice/list/lst/d", "downloadservice/list/lst/d/"):
         on_platform.after("GET", asked, lambda _: jsonify(rows), times=ALWAYS)
     before = set(tmp_path.rglob("*"))
+    with pytest.raises(StorageException, match="refused"):
+        ctadata.list_dir("lst/d")
     with pytest.raises(StorageException):
         ctadata.fetch_and_save_file_or_dir("lst/d", recursive=True)
     assert [name for name in here() if not name.startswith("lst/d/")] == []
@@ -179,3 +182,4 @@ def test_ranges_in_which_the_service_has_rewritten_bytes_are_noticed(on_platform
     on_platform.door.fault("GET", RUN, dying(45_000))
     assert ctadata.fetch_and_save_file(RUN) == len(content)
     assert Path("run.h5").read_bytes() == content
+    assert "GET downloadservice/webdav/lst/run.h5" in on_platform.seen()
