@@ -131,7 +131,13 @@ KEYS = (
     Key("ca", Shape.TEXT, "CA certificates to trust: a PEM file or a directory", checks.certificates),
     Key("http_pools", Shape.FLAG, "whether a redirect may lead from https to http, without the token"),
     Key("atomic_put", Shape.FLAG, "whether an upload appears whole or not at all, without a temporary name"),
-    Key("jobs", Shape.COUNT, "files moved at a time, 1 to 64", checks.count(1, 64)),
+    Key(
+        "engine",
+        Shape.TEXT,
+        "what moves the bytes of files: curl (our own), or davix (its tools, at doors that redirect)",
+        checks.one_of("curl", "davix"),
+    ),
+    Key("jobs", Shape.COUNT, "files at a time, and requests to one server, at most: 1 to 64", checks.count(1, 64)),
     Key("notice", Shape.TEXT, "what to tell a user before an upload"),
 )
 

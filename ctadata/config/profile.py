@@ -42,5 +42,6 @@ class Profile:
     ca: Path | None = None
     http_pools: bool = False
     atomic_put: bool = False
+    engine: str = "curl"
     jobs: int = 8
     notice: str = ""

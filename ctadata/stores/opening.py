@@ -9,6 +9,7 @@ from ctadata.http.message import Origin, dissect
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache import dcache
+from ctadata.stores.door import Door
 from ctadata.stores.frontend import Frontend
 from ctadata.stores.paged import PagedStore
 from ctadata.stores.webdav import Dialect, WebDAVStore
@@ -27,6 +28,10 @@ def open_store(profile: Profile, client: Client) -> Store:
             )
     door = origin_of(profile.door, f"the door of the profile {profile.name}")
     store = WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
+    if profile.engine == "davix":
+        from ctadata.stores.davix import DavixStore
+
+        return DavixStore(store, client, Door(client, door, root=RemotePath.parse(profile.root)), profile.ca)
     return PagedStore(store, open_frontend(profile, client)) if profile.listing == "frontend" else store
 
 

@@ -156,6 +156,7 @@ class TestPrecedence:
             "CTADATA_CA": str(tmp_path / "ca.pem"),
             "CTADATA_HTTP_POOLS": "yes",
             "CTADATA_ATOMIC_PUT": "1",
+            "CTADATA_ENGINE": "davix",
             "CTADATA_JOBS": "64",
             "CTADATA_NOTICE": "mind the gap",
         }
@@ -188,6 +189,7 @@ class TestPrecedence:
             ca=tmp_path / "ca.pem",
             http_pools=True,
             atomic_put=True,
+            engine="davix",
             jobs=64,
             notice="mind the gap",
         )
