@@ -160,11 +160,11 @@ class Platform:
         return sorted(f"{one.relative_to(top)}{'/' if one.is_dir() else ''}" for one in top.rglob("*"))
 
     def instead(self, method: str, path: str, handling: Handling, times: int = 1) -> None:
-        """The next requests for `path` (`downloadservice/fetch/lst/a`, as sent) are handled by this, before who it is is asked."""
+        """The next requests for `path`, as sent, are handled by this before anybody asks whose token it is."""
         self.state.instead += [(method, path, handling)] * times
 
     def after(self, method: str, path: str, change: Change, times: int = 1) -> None:
-        """The service's next answers to `path` are changed."""
+        """The next answers to `path` (`downloadservice/list/lst`, as sent) are changed."""
         self.state.after += [(method, path, change)] * times
 
     def silence(self) -> Response | None:

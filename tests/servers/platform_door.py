@@ -7,6 +7,7 @@ collapsed, what is percent-encoded stays so. As dCache's door does, it shows a d
 from __future__ import annotations
 
 import io
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -73,6 +74,18 @@ def dying(after: int) -> Change:
 
     def pieces(content: bytes) -> Iterator[bytes]:
         yield content[:after]
+        raise Died
+
+    return lambda answer: Answer(answer.status, answer.headers, pieces(answer.read()))
+
+
+def stuck(after: int, reached: threading.Event, released: threading.Event) -> Change:
+    """After so many bytes of the body nothing follows; `reached` says so, and `released` ends it."""
+
+    def pieces(content: bytes) -> Iterator[bytes]:
+        yield content[:after]
+        reached.set()
+        released.wait(60)
         raise Died
 
     return lambda answer: Answer(answer.status, answer.headers, pieces(answer.read()))

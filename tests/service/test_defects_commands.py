@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from servers.platform import Platform
+from servers.platform_door import says, stuck
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("cta-data", "cta-data-direct", "ctadata")
@@ -75,8 +78,6 @@ def test_it_tells_its_version_and_where_the_help_is(run):
 
 
 def test_a_tree_that_failed_in_part_is_told_with_a_code_of_its_own(on_platform: Platform, here: Callable, run):
-    from servers.platform_door import says
-
     for name in ("good", "bad"):
         on_platform.put(f"lst/d/{name}", b"x" * 100)
     on_platform.door.fault("GET", "lst/d/bad", *[says("403 Forbidden")] * 20)
@@ -84,6 +85,21 @@ def test_a_tree_that_failed_in_part_is_told_with_a_code_of_its_own(on_platform: 
     assert ended.code == 6
     assert "lst/d/bad" in ended.err
     assert here() == ["lst/d/good"]
+
+
+def test_an_interrupt_in_mid_download_leaves_the_former_copy(on_platform: Platform):
+    reached = threading.Event()
+    on_platform.put("lst/run.h5", b"x" * 1_000_000)
+    on_platform.door.fault("GET", "lst/run.h5", stuck(500_000, reached, on_platform.state.released))
+    Path("run.h5").write_bytes(b"the former copy")
+    argv = [str(Path(sys.executable).with_name("cta-data")), "get", "lst/run.h5"]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+    assert Path("run.h5").read_bytes() == b"the former copy"
 
 
 @pytest.mark.parametrize("arguments", [("--dev", "list", "lst"), ("-d", "get", "lst/f")])

@@ -15,7 +15,7 @@ from servers.platform import Platform
 from servers.platform_door import altered, dying, shorter
 
 import ctadata
-from ctadata.errors import IntegrityError, PartialFailure
+from ctadata.errors import IntegrityError, PartialFailure, TemporaryError
 from ctadata.transfer import run
 
 SIZE = 3_000_000
@@ -44,6 +44,19 @@ def test_a_download_that_is_cut_goes_on_where_it_broke(on_platform: Platform, co
     [asked] = ranges(on_platform)
     assert 0 < int(asked.removeprefix("bytes=").partition("-")[0]) <= 2_000_000
     assert sum("/fetch/" in one.path for one in on_platform.requests) == 1
+
+
+def test_a_large_file_goes_on_in_the_next_call(on_platform: Platform) -> None:
+    content = on_platform.put("lst/large", random.Random(2).randbytes(20 << 20))
+    on_platform.door.fault("GET", "lst/large", dying(12 << 20), *[dying(0)] * 5)
+    with pytest.raises(TemporaryError):
+        ctadata.fetch_and_save_file("lst/large")
+    assert not Path("large").exists()
+    on_platform.door.faults.clear()
+    before = len(on_platform.requests)
+    assert ctadata.fetch_and_save_file("lst/large") == len(content)
+    assert Path("large").read_bytes() == content
+    assert not [one for one in on_platform.requests[before:] if "/fetch/" in one.path]
 
 
 def test_a_body_that_ends_early_without_a_word_is_repaired_by_ranges(on_platform: Platform, content: bytes) -> None:
