@@ -22,7 +22,7 @@ from ctadata.transfer.pipes import pour
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run
-from ctadata.transfer.send import FileSource
+from ctadata.transfer.source import FileSource
 
 PROOF_LIFE = 6 * 3600.0
 """Seconds that a macaroon for one copy lives: the copy may wait for its turn, and is long where the file is."""

@@ -11,13 +11,10 @@ import contextlib
 import dataclasses
 import functools
 import os
-import stat
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from ctadata.checksums import Adler32, adler32_combine
 from ctadata.entries import Entry
 from ctadata.errors import (
     AlreadyExists,
@@ -25,20 +22,20 @@ from ctadata.errors import (
     CtadataError,
     Forbidden,
     IntegrityError,
-    LocalError,
     NotFound,
     ServerTrouble,
     Stopped,
     TemporaryError,
     TimedOut,
 )
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath
 from ctadata.stores.base import Written
 from ctadata.transfer import temporaries, verify
 from ctadata.transfer.aliases import standing, why_kept
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, plan_upload
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
+from ctadata.transfer.source import FileSource, open_file
 
 AGAIN = (*BROKEN_OFF, ServerTrouble)
 """An upload to a temporary name can always be tried anew; the HTTP client repeats no upload that a server refused."""
@@ -97,143 +94,6 @@ def _decide(run: Run, fd: int, found: os.stat_result, there: Entry | None) -> St
     if step is Step.SKIP and there is not None and as_described is not None and not as_described(there.path):
         return Step.KEEP if run.rules.no_clobber else Step.REPLACE
     return step
-
-
-@contextlib.contextmanager
-def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
-    """Open a regular file, to be read; LocalError."""
-    try:
-        # a pipe would block for ever in open; it is told apart after it
-        fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise LocalError(f"local: {error.strerror}", path=printable(str(local))) from error
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise LocalError("local: not a regular file", path=printable(str(local)))
-        yield fd, found
-    finally:
-        os.close(fd)
-
-
-@dataclass(slots=True)
-class FileSource:
-    """A local file as the body of an upload; notices when it changes while it is read."""
-
-    run: Run
-    name: str
-    fd: int
-    found: os.stat_result
-    offset: int = 0
-    hasher: Adler32 = field(default_factory=Adler32)
-    parts: list[FilePart] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """Bytes, as when it was opened."""
-        return self.found.st_size
-
-    @property
-    def adler32(self) -> str:
-        """Of all the bytes, once they have been read: in one go, or in parts."""
-        if not self.parts:
-            return self.hasher.hexdigest()
-        value = Adler32().value
-        for part in sorted(self.parts, key=lambda part: part.start):
-            value = adler32_combine(value, part.hasher.value, part.size)
-        return f"{value:08x}"
-
-    @property
-    def mtime(self) -> float | None:
-        """Seconds since 1970, as when it was opened."""
-        return self.found.st_mtime
-
-    def read(self, limit: int) -> bytes:
-        """The next bytes; IntegrityError instead of the last ones where the file has changed meanwhile."""
-        limit = self.run.rules.portion(limit)
-        block = os.pread(self.fd, min(limit, self.size - self.offset), self.offset)
-        self.offset += len(block)
-        if self.offset == self.size or not block:
-            self.check_unchanged()
-        self.hasher.update(block)
-        self.run.reporter.moved(self.name, len(block))
-        return block
-
-    def rewind(self) -> None:
-        """Start again at the first byte."""
-        for part in self.parts:
-            part.rewind()
-        if self.offset:
-            self.run.reporter.moved(self.name, -self.offset)
-        self.offset, self.hasher, self.parts = 0, Adler32(), []
-
-    def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Its bytes, beside the upload."""
-        return _blocks(self.fd, start, self.size if stop is None else stop)
-
-    def part(self, start: int, stop: int) -> FilePart:
-        """A range as a source of its own."""
-        part = FilePart(self, start, stop)
-        self.parts.append(part)
-        return part
-
-    def check_unchanged(self) -> None:
-        """LocalError where the file is not what it was when it was opened."""
-        now = os.fstat(self.fd)
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.found.st_mtime_ns):
-            raise LocalError("local: the file changed while it was read")
-
-
-@dataclass(slots=True)
-class FilePart:
-    """The bytes of a file from `start` up to `stop`, as the body of an upload."""
-
-    whole: FileSource
-    start: int
-    stop: int
-    offset: int = 0
-    hasher: Adler32 = field(default_factory=Adler32)
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.stop - self.start
-
-    @property
-    def mtime(self) -> float | None:
-        """That of the whole."""
-        return self.whole.mtime
-
-    def read(self, limit: int) -> bytes:
-        """The next bytes; LocalError where the file has changed."""
-        limit = self.whole.run.rules.portion(limit)
-        block = os.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
-        self.offset += len(block)
-        if self.offset == self.size or not block:
-            self.whole.check_unchanged()
-        self.hasher.update(block)
-        self.whole.run.reporter.moved(self.whole.name, len(block))
-        return block
-
-    def rewind(self) -> None:
-        """Start again at the first byte."""
-        if self.offset:
-            self.whole.run.reporter.moved(self.whole.name, -self.offset)
-        self.offset, self.hasher = 0, Adler32()
-
-    def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Its bytes, beside the upload."""
-        return _blocks(self.whole.fd, self.start + start, self.stop if stop is None else self.start + stop)
-
-    def part(self, start: int, stop: int) -> FilePart:
-        """A part of the part."""
-        return self.whole.part(self.start + start, self.start + stop)
-
-
-def _blocks(fd: int, start: int, stop: int) -> Iterator[bytes]:
-    while start < stop and (block := os.pread(fd, min(verify.BLOCK, stop - start), start)):
-        yield block
-        start += len(block)
 
 
 class _MoveRefused(Exception):
