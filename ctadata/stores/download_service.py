@@ -48,6 +48,9 @@ from ctadata.tokens.person import platform_name
 BASES = ("lst", "cta")
 """Where homes may be; the service takes the first whose `users` it may list."""
 
+BROKEN = "what is there now may be broken: send it again"
+"""What to know of an upload that failed: it was in place."""
+
 LONGEST = 256 << 20
 """Bytes of a listing at most."""
 
@@ -205,10 +208,10 @@ class DownloadService:
                     self._wire.ask("PUT", "webdav", path, body=body, headers=CHUNKED)
                     return Written()
                 response = self._wire.ask("POST", "upload", below, body=body, headers=CHUNKED)
+                if response.status != 204:
+                    check_receipt(response, path, source.size)
             except CtadataError as error:
                 self._why_not(path, error)
-            if response.status != 204:
-                check_receipt(response, path, source.size)
         return Written()
 
     def _below_home(self, path: RemotePath) -> RemotePath:
@@ -226,6 +229,8 @@ class DownloadService:
             raise AlreadyExists("a directory has this name", status=error.status) from error
         if error.status == 409:
             raise NotFound("the directory above does not exist", status=409) from error
+        if error.retryable:
+            error.hint = BROKEN
         raise error
 
     def mkdir(self, path: RemotePath) -> None:

@@ -216,6 +216,7 @@ def test_an_answer_that_does_not_say_that_all_is_there(platform: Platform, store
     with pytest.raises(error) as caught:
         put(store, store.home / "f")
     assert type(caught.value) is error
+    assert ("may be broken" in caught.value.hint) == caught.value.retryable
 
 
 def test_nothing_is_sent_that_would_not_land_below_the_home(platform: Platform, store: DownloadService) -> None:
