@@ -76,8 +76,10 @@ def test_a_token_that_is_renewed_in_mid_run_loses_nothing(
     box.faults.add("door", "GET", "/lst/d/7", faults.Status(401, "login failed"), times=1)
 
     class Renewing(Silent):
+        first = threading.Lock()
+
         def ended(self, outcome: Outcome) -> None:
-            if not changed.is_set():
+            if self.first.acquire(blocking=False):
                 fresh = tmp_path / "fresh"
                 fresh.touch(mode=0o600)
                 fresh.write_text(box.token(jti="new"))
