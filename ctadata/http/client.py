@@ -27,6 +27,10 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 EXPECTED_FROM = 1 << 20
 """Bytes of a body above which curl by itself waits for `100 Continue`."""
 
+AT_ONCE = 1 << 16
+"""Bytes of a body that no server is asked about first which is not known to redirect: sockets take so much whatever
+the other end does, and to send it again where it was refused costs less than to ask each time."""
+
 
 @dataclass(slots=True, repr=False)
 class _Call:
@@ -239,7 +243,7 @@ class Client:
     def _expectation(self, call: _Call, origin: Origin) -> float | None:
         if not call.streams or origin in self._no_expect:
             return None
-        if call.sign and call.upload and call.upload.size <= EXPECTED_FROM:
+        if not call.patient and call.upload and call.upload.size <= (EXPECTED_FROM if call.sign else AT_ONCE):
             return None
         return self._limits.expect_patient if call.patient else self._limits.expect
 

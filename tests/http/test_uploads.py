@@ -15,6 +15,7 @@ from ctadata.errors import (
     TimedOut,
     Unreachable,
 )
+from ctadata.http.client import AT_ONCE
 from ctadata.http.retries import Retries
 from ctadata.http.trust import Limits
 
@@ -57,6 +58,23 @@ def test_an_upload(serve, client, content):
     assert {"Expect", "Content-Length", "X-OC-Mtime", "Authorization"} <= set(request.names)
     assert {"content-type", "transfer-encoding"}.isdisjoint(request.headers)
     assert body.rewinds == 0
+
+
+@pytest.mark.parametrize(("size", "asked"), [(AT_ONCE, False), (AT_ONCE + 1, True)])
+def test_who_is_not_known_to_redirect_is_asked_about_large_bodies_alone(serve, client, content, size, asked):
+    peer = serve(polite)
+    client(peer).send("PUT", peer.url, body=content(bytes(size)))
+    assert ("expect" in peer.requests[0].headers) is asked
+    assert len(peer.requests[0].body) == size
+
+
+@pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
+def test_a_small_body_that_was_sent_at_once_follows_a_redirect(serve, client, content, status):
+    pool = serve(polite)
+    door, body = serve(a_door(lambda: f"{pool.url}/b", status)), content(bytes(AT_ONCE))
+    assert client(door).send("PUT", f"{door.url}/a", body=body).status == 201
+    assert pool.requests[0].body == bytes(AT_ONCE)
+    assert body.rewinds <= 1
 
 
 @pytest.mark.parametrize("script", [polite, plain])
@@ -405,7 +423,7 @@ class Odd(Exception):
 @pytest.mark.parametrize("error", [Odd(), OSError(5, "Input/output error"), KeyboardInterrupt()])
 def test_what_the_body_raises_comes_out_as_it_is(serve, client, error):
     class Broken:
-        size = 1000
+        size = len(DATA)
 
         def read(self, limit):
             raise error
