@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ctadata import direct
-from ctadata.errors import CtadataError, PartialFailure, Untrusted
+from ctadata.errors import CtadataError, LoginNeeded, PartialFailure, Untrusted
 from ctadata.sandbox import Sandbox, faults
 
 HOSTILE = ["lst; touch pwned", "$(touch pwned)", "`touch pwned`", "it's", 'say "hi"', "a&b", "a b", "a|b>c", "-rf"]
@@ -152,3 +152,38 @@ def test_the_storages_own_webdav_client_lists_with_the_agents_token(box: Sandbox
     client = direct.webdav4_client()
     assert [entry["name"].strip("/") for entry in client.ls("/lst/d")] == ["lst/d/f"]
     client.http.close()
+
+
+def test_token_and_secret_can_be_assigned_and_no_file_of_theirs_is_touched(box: Sandbox, monkeypatch):
+    """In 0.6 an assigned secret emptied the file of the one before."""
+    box.files.put("/lst/f", b"12")
+    former = Path.home() / ".secret"
+    former.write_text("the one before\n")
+    client = direct.api.APIClient()
+    client.secret = "a new one"
+    assert client.secret == "a new one"
+    assert former.read_text() == "the one before\n"
+    client.token, good = "one that nobody knows", os.environ["BEARER_TOKEN"]
+    with pytest.raises(direct.api.TokenError):
+        client.list_dir("lst")
+    client.token = good
+    monkeypatch.delenv("BEARER_TOKEN")
+    assert client.fetch_and_save_file("lst/f") == 2
+    assert not (Path.home() / ".cta_token").exists()
+
+
+def test_the_development_site_is_another_one_with_a_login_of_its_own(box: Sandbox, refusals, monkeypatch):
+    """In 0.6 and 0.7 an account was found by a part of its name, so that the two could be mixed up."""
+    monkeypatch.delenv("CTADATA_PROFILE")
+    with pytest.raises(LoginNeeded, match="cscs-dev"):
+        direct.list_dir("lst", dev_instance=True)
+    client = direct.APIClient(dev_instance=True)
+    client.token = "opaque-token"
+    monkeypatch.setenv("BEARER_TOKEN", "opaque-token")
+    assert refusals() == []
+    for one, host in ((client, "dcache-dev.ctaodc.ch"), (direct.APIClient(), "dcache.cta.cscs.ch")):
+        with pytest.raises(CtadataError, match=host):
+            one.list_dir("lst")
+        said = refusals()
+        assert said
+        assert all(host in line for line in said)

@@ -180,3 +180,11 @@ def test_it_can_be_imported_from_a_checkout_and_without_an_environment(tmp_path:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "unknown\n"
     assert os.listdir(tmp_path) == []
+
+
+def test_the_token_of_one_hub_is_not_sent_to_the_usual_services_of_another(on_platform, monkeypatch, refusals):
+    monkeypatch.delenv("CTADS_URL")
+    monkeypatch.setenv("JUPYTERHUB_PUBLIC_HUB_URL", "https://hub.elsewhere.example/hub/")
+    with pytest.raises(LoginNeeded, match="CTADS_URL"):
+        ctadata.list_dir("lst")
+    assert refusals() == []
