@@ -17,8 +17,7 @@ from ctadata.stores.s3_hosting import Bucket
 from ctadata.transfer.aliasing import make_aliases
 from ctadata.transfer.download import Refused
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Reporter, Silent, Summary
-from ctadata.transfer.run import Run
+from ctadata.transfer.report import Reporter, Summary
 
 _TYPE = re.compile(r"[!#$&^_.+A-Za-z0-9-]{1,127}/[!#$&^_.+A-Za-z0-9-]{1,127}(;[ -~]{1,200})?")  # RFC 6838, 9110
 _ADDRESS = re.compile(r"(/|https?://)[!-~]{0,2000}")
@@ -77,9 +76,7 @@ class Hosting:
         def make(alias: RemotePath, file: RemotePath) -> bool:
             return aliasing.make(self._store.name(alias), self._store.name(file), replace=replace)
 
-        session = self._session
-        run = Run(self._store, Rules(jobs=session.profile.jobs), reporter or Silent(), session.stop)
-        return make_aliases(run, make, map(self._resolved, pairs))
+        return make_aliases(self._session.run(None, reporter), make, map(self._resolved, pairs))
 
     def _resolved(self, pair: tuple[str, str]) -> tuple[RemotePath, RemotePath] | Refused:
         alias, file = pair

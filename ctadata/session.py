@@ -348,11 +348,6 @@ class Session:
         """Where the token in use comes from, in words; empty before the first request."""
         return self.tokens.origin
 
-    @property
-    def stop(self) -> threading.Event:
-        """Set, it ends what goes on."""
-        return self._stop
-
     def close(self) -> None:
         """Let go of the connections."""
         self.store.close()

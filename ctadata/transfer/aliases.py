@@ -8,6 +8,10 @@ from ctadata.entries import Entry
 from ctadata.errors import NotFound, Untrusted
 from ctadata.paths import printable
 from ctadata.stores.base import Store
+from ctadata.transfer.report import Outcome, State, Summary
+
+BECAME_FILES = "aliases became files of their own, one for each name"
+"""What a run says once where its target cannot keep what it has read through an alias."""
 
 
 def behind(store: Store, entry: Entry) -> Entry:
@@ -23,6 +27,13 @@ def standing(store: Store, entry: Entry | None) -> Entry | None:
         with contextlib.suppress(NotFound, Untrusted):
             return behind(store, entry)
     return entry
+
+
+def note(summary: Summary, entry: Entry, outcome: Outcome) -> Outcome:
+    """The outcome, after it was said that what was an alias is none where it has gone."""
+    if entry.alias_of is not None and outcome.state is State.DONE and BECAME_FILES not in summary.remarks:
+        summary.remarks.append(BECAME_FILES)
+    return outcome
 
 
 def why_kept(entry: Entry) -> str:

@@ -19,6 +19,7 @@ from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.transfer import temporaries
+from ctadata.transfer.aliases import behind, note, standing, why_kept
 from ctadata.transfer.plan import STATES, Step
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import BROKEN_OFF, Run, Task
@@ -107,10 +108,14 @@ def _task(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Task
 
 
 def _cross(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Outcome:
-    began, entry = time.monotonic(), crossing.entry
+    began, entry = time.monotonic(), behind(ends.origin, crossing.entry)
+    crossing = Crossing(entry, crossing.target)
     if there is not None and there.is_directory:
         raise AlreadyExists("it is a collection there", path=str(crossing.target))
+    there = standing(run.store, there)
     step, verified, digest = _decide(run, entry, there), "", ""
+    if step is Step.REPLACE and there is not None and there.alias_of is not None:
+        return Outcome(State.KEPT, crossing.target, None, entry.size or 0, why=why_kept(there), etag=there.etag)
     if step not in STATES:
         refuse_tape(entry)
         if not run.rules.dry_run:
@@ -118,7 +123,9 @@ def _cross(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Out
             verified, digest = run.persist(work, after=AGAIN)
     state, why = STATES.get(step, (State.DONE, ""))
     seconds = time.monotonic() - began
-    return Outcome(state, crossing.target, None, entry.size or 0, seconds, verified=verified, why=why, digest=digest)
+    size = entry.size or 0
+    outcome = Outcome(state, crossing.target, None, size, seconds, verified=verified, why=why, digest=digest)
+    return note(run.summary, entry, outcome)
 
 
 def _decide(run: Run, entry: Entry, there: Entry | None) -> Step:

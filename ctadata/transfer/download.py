@@ -14,7 +14,7 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name
-from ctadata.transfer.aliases import behind
+from ctadata.transfer.aliases import behind, note
 from ctadata.transfer.fetch import fetch_file
 from ctadata.transfer.folders import Folders
 from ctadata.transfer.landing import Folder
@@ -182,7 +182,8 @@ def _fetch(run: Run, folders: Folders, landing: Landing) -> Outcome:
         if run.rules.dry_run or outcome.state is State.SKIPPED:
             return outcome
     with folders.borrow(landing.base, landing.parts) as folder:
-        return _with_version(fetch_file(run, landing.entry, folder, local_name(landing.name)), landing.entry)
+        outcome = fetch_file(run, landing.entry, folder, local_name(landing.name))
+    return note(run.summary, landing.entry, _with_version(outcome, landing.entry))
 
 
 def _foretell(run: Run, landing: Landing) -> Outcome:

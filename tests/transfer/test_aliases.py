@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 from stores.s3_connections import Held, opened_s3
+from stores.suite import Bytes, get
 from transfer.trees import Recorder
 
 from ctadata.paths import RemotePath
+from ctadata.stores.memory import MemoryStore
 from ctadata.stores.s3 import S3Store
+from ctadata.transfer.aliases import BECAME_FILES
+from ctadata.transfer.crossing import Crossing, Ends, copy
 from ctadata.transfer.download import Landing, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
@@ -56,9 +60,11 @@ WHOLE = {"a": b"ACGT", "sub/b": b"ACGT", "sub/c": b"ACGT", "empty": b""}
 
 
 def test_every_name_arrives_with_its_bytes_and_is_there_the_next_time(down, tmp_path):
-    assert (down().done, files(tmp_path / "down")) == (4, WHOLE)
+    summary = down()
+    assert (summary.done, summary.remarks) == (4, [BECAME_FILES])
+    assert files(tmp_path / "down") == WHOLE
     again = down()
-    assert (again.done, again.skipped) == (0, 4)
+    assert (again.done, again.skipped, again.remarks) == (0, 4, [])
     assert down(dry_run=True).done == 0
 
 
@@ -94,3 +100,29 @@ def test_a_file_that_differs_does_not_take_an_aliass_place(down, run, store, tmp
     assert summary.exit_code == 8
     assert store.info(RemotePath(("sub", "b"))).alias_of == "a"
     assert store.info(RemotePath(("empty",))).size == (0 if dry_run else 15)
+
+
+def crossed(origin, run: Run) -> Summary:
+    """What a copy through this machine does."""
+
+    def move(entry, to, moved):
+        run.store.write(to, Bytes(get(origin, entry.path)))
+
+    return copy(run, Ends(origin, move), [Crossing(origin.info(ROOT), ROOT)])
+
+
+def test_a_copy_to_another_store_has_the_files_and_says_so(store):
+    there = MemoryStore()
+    summary = crossed(store, Run(there, Rules(), Recorder(), threading.Event(), pause=lambda seconds: None))
+    assert (summary.done, summary.remarks) == (4, [BECAME_FILES])
+    assert {name: get(there, RemotePath.parse(name)) for name in WHOLE} == WHOLE
+
+
+def test_a_copy_does_not_take_an_aliass_place(store, run):
+    here = MemoryStore()
+    for name, content in {"a": b"ACGT", "sub/b": b"TTTTTT"}.items():
+        here.mkdir(RemotePath.parse(name).parent)
+        here.write(RemotePath.parse(name), Bytes(content))
+    summary = crossed(here, run())
+    assert [str(outcome.remote) for outcome in summary.kept] == ["/sub/b"]
+    assert store.info(RemotePath(("sub", "b"))).alias_of == "a"
