@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from ctadata.checksums import PARTS
 from ctadata.errors import CtadataError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3_connection import NOTHING, UNSIGNED, Connection
@@ -75,11 +76,12 @@ class _Kept:
 
 @dataclass(slots=True)
 class _Upload:
-    """One upload in parts, under way."""
+    """One upload in parts of `size` bytes, under way."""
 
     connection: Connection
     name: Name
     id: str
+    size: int
     kept: Mapping[int, _Kept]
     md5s: dict[int, bytes] = field(default_factory=dict)
     tags: dict[int, str] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class _Upload:
             etag = self._tag()
             if etag != expected:  # else it has happened, and the answer was lost
                 raise
-        return Written(etag=etag, checked="md5 of parts" if etag == expected else "")
+        return Written(etag=etag, checked=f"{PARTS}{self.size}" if etag == expected else "")
 
     def _tag(self) -> str | None:
         with contextlib.suppress(CtadataError):
@@ -172,7 +174,7 @@ def _begun(connection: Connection, name: Name, size: int, headers: Mapping[str, 
     upload = told_in(answer.body).get("UploadId")
     if not upload:
         raise ServerTrouble("the server did not begin the upload in parts")
-    return _Upload(connection, name, upload, {})
+    return _Upload(connection, name, upload, size, {})
 
 
 # What an earlier run has left
@@ -181,7 +183,7 @@ def _begun(connection: Connection, name: Name, size: int, headers: Mapping[str, 
 def _found(connection: Connection, name: Name, source: Source, size: int) -> _Upload | None:
     """An upload of this very file that was begun before; the abandoned ones are aborted. None where there is none."""
     try:
-        for upload, moved in _uploads(connection, name):
+        for upload, moved in _uploads(connection, name, size):
             if upload.kept and _fits(upload.kept, source, size):
                 return upload
             if time.time() - moved > ABANDONED:
@@ -193,7 +195,7 @@ def _found(connection: Connection, name: Name, source: Source, size: int) -> _Up
     return None
 
 
-def _uploads(connection: Connection, name: Name) -> Iterator[tuple[_Upload, float]]:
+def _uploads(connection: Connection, name: Name, size: int) -> Iterator[tuple[_Upload, float]]:
     """The uploads under way to this very name, and when each last moved, in seconds since 1970."""
     told = connection.call("list_multipart_uploads", Bucket=name.bucket, Prefix=name.key)
     for each in told.get("Uploads", ()):
@@ -204,7 +206,7 @@ def _uploads(connection: Connection, name: Name) -> Iterator[tuple[_Upload, floa
         for part in _parts(connection, name, each["UploadId"]):
             kept[part["PartNumber"]] = _Kept(part["Size"], part["ETag"])
             moved = max(moved, part["LastModified"].timestamp())
-        yield _Upload(connection, name, each["UploadId"], kept), moved
+        yield _Upload(connection, name, each["UploadId"], size, kept), moved
 
 
 def _parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:
