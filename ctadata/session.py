@@ -35,11 +35,9 @@ from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import naming
-from ctadata.transfer.audit import audit
 from ctadata.transfer.download import Landing, Refused, Wanted, download
 from ctadata.transfer.pipes import pour_all, send_spooled, spooled
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
@@ -302,30 +300,6 @@ class Session:
         if not Path(local).is_dir():
             raise UsageError("it is a file, and directories are synced", hint="put sends it", path=printable(local))
         return sync_up(self.run(rules, reporter), Departure(target, Path(local)), deletion)
-
-    def retry(
-        self,
-        action: str,
-        records: Sequence[Record],
-        *,
-        rules: Rules | None = None,
-        reporter: Reporter | None = None,
-    ) -> Summary:
-        """Do again what a receipt says has failed, or is missing; `action` is that of the receipt."""
-        if action == "get":
-            run = self.run(rules, reporter)
-            return download(run, naming.landings_again(records))
-        return upload(self.run(rules, reporter), naming.departures_again(records))
-
-    def verify(
-        self,
-        records: Sequence[Record],
-        *,
-        remote: bool = False,
-        reporter: Reporter | None = None,
-    ) -> Summary:
-        """Check the files of a receipt, here or on the storage."""
-        return audit(self.run(None, reporter), records, remote=remote)
 
     def _is_collection(self, path: RemotePath) -> bool:
         try:

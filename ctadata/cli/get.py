@@ -103,7 +103,8 @@ def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None
 
 def again(common: Common, action: str, receipt: Path, rules: Rules) -> Work:
     """The work of `--retry-failed`; UsageError (no receipt, or one of the other direction)."""
+    from ctadata.transfer.again import do_again
     from ctadata.transfer.receipt import unfinished
 
     records = list(unfinished(selecting.records_of(common, receipt), action))
-    return lambda session, reporter: session.retry(action, records, rules=rules, reporter=reporter)
+    return lambda session, reporter: do_again(session.run(rules, reporter), action, records)

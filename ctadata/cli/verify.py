@@ -32,11 +32,13 @@ def verify(
     then counts as wrong; the exit code is 7 where content differs, 3 where
     files are missing, 6 where some are right and some wrong.
     """
+    from ctadata.transfer.audit import audit
+
     common = options.begin(ctx)
     records = selecting.records_of(common, receipt)
     move(
         common,
-        lambda session, reporter: session.verify(records, remote=remote, reporter=reporter),
+        lambda session, reporter: audit(session.run(None, reporter), records, remote=remote),
         Account("verify", json),
         Conduct(jobs=jobs, token_file=token_file),
     )

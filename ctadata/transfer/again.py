@@ -1,0 +1,19 @@
+"""Doing again what a receipt says has failed, or is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ctadata.transfer import naming
+from ctadata.transfer.download import download
+from ctadata.transfer.receipt import Record
+from ctadata.transfer.report import Summary
+from ctadata.transfer.run import Run
+from ctadata.transfer.upload import upload
+
+
+def do_again(run: Run, action: str, records: Sequence[Record]) -> Summary:
+    """Move the files of these records, `get` or `put` as the receipt says; gives the summary."""
+    if action == "get":
+        return download(run, naming.landings_again(records))
+    return upload(run, naming.departures_again(records))
