@@ -56,6 +56,29 @@ class State:
     released: threading.Event = field(default_factory=threading.Event)
 
 
+def arranged(state: State) -> Response | None:
+    """Note the request; what the test wants to happen in place of an answer."""
+    body = request.get_data() if request.is_json and "/certificateservice/" in request.path else b""
+    seen = Seen(request.method, request.environ["REQUEST_URI"], dict(request.headers), body)
+    state.requests.append(seen)
+    for at, (method, path, handling) in enumerate(state.instead):
+        if (method, path) == (seen.method, seen.path):
+            del state.instead[at]
+            return handling()
+    return None
+
+
+def changed(state: State, answer: Response) -> Response:
+    """The answer as the test wants it."""
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    seen = Seen(request.method, request.environ["REQUEST_URI"], {})
+    for at, (method, path, change) in enumerate(state.after):
+        if (method, path) == (seen.method, seen.path):
+            del state.after[at]
+            return change(answer)
+    return answer
+
+
 class Platform:
     """The services, listening on `url`; `fresh()` begins anew with an empty storage."""
 
@@ -91,31 +114,12 @@ class Platform:
         app.register_blueprint(platform_hub.pages(state.hub))
         app.register_blueprint(platform_downloads.service(state.hub, state.door, state.certificates))
         app.register_blueprint(platform_certificates.service(state.hub, state.certificates))
-        app.before_request(self._arranged)
-        app.after_request(self._changed)
+        app.before_request(lambda: arranged(state))
+        app.after_request(lambda answer: changed(state, answer))
         return app
 
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         return self.app(environ, start)
-
-    def _arranged(self) -> Response | None:
-        body = request.get_data() if request.is_json and "/certificateservice/" in request.path else b""
-        seen = Seen(request.method, request.environ["REQUEST_URI"], dict(request.headers), body)
-        self.state.requests.append(seen)
-        for at, (method, path, handling) in enumerate(self.state.instead):
-            if method == seen.method and seen.path == path:
-                del self.state.instead[at]
-                return handling()
-        return None
-
-    def _changed(self, answer: Response) -> Response:
-        answer.headers["Access-Control-Allow-Origin"] = "*"
-        path = request.environ["REQUEST_URI"].partition("?")[0].split("/", 2)[-1]
-        for at, (method, wanted, change) in enumerate(self.state.after):
-            if method == request.method and wanted == path:
-                del self.state.after[at]
-                return change(answer)
-        return answer
 
     @property
     def hub(self) -> Hub:
