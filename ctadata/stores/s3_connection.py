@@ -107,22 +107,35 @@ class Connection:
 
         return self.in_region(name.bucket, ask, rewind=getattr(body, "rewind", None))
 
+    def gather(self, method: str, name: Name, *, query: str = "") -> bytes:
+        """The body of the answer to one signed request; errors as `send`, ServerTrouble where it is too long."""
+        gathered = bytearray()
+
+        def accept(response: Response) -> Consumer:  # noqa: ARG001
+            return lambda block: _gather(gathered, block)
+
+        self._repeated(lambda: self.send(method, name, query=query, accept=accept), gathered.clear)
+        return bytes(gathered)
+
     def upload(
         self, name: Name, source: Source, *, query: str = "", headers: Mapping[str, str], payload: str
     ) -> Response:
-        """PUT a source, from its beginning, and again where that broke off or the server was busy.
+        """PUT a source, from its beginning, and again where that broke off or the server was busy; errors as `send`."""
+        return self._repeated(
+            lambda: self.send("PUT", name, query=query, headers=headers, body=source, payload=payload), source.rewind
+        )
 
-        The client by itself repeats nothing of which bytes have gone. Errors as `send`.
-        """
+    def _repeated(self, ask: Callable[[], T], rewind: Callable[[], object]) -> T:
+        """`ask`, and again where bytes have gone or come already, of which the client by itself repeats nothing."""
         attempt = 1
         while True:
             try:
-                return self.send("PUT", name, query=query, headers=headers, body=source, payload=payload)
+                return ask()
             except (TemporaryError, TimedOut, IntegrityError) as error:
                 pause = self._retries.pause(attempt, error, 0.0, random.random())  # noqa: S311  (jitter)
                 if pause is None or self._stop.wait(pause):
                     raise
-            source.rewind()
+            rewind()
             attempt += 1
 
     def region_of(self, bucket: str) -> str:

@@ -127,14 +127,21 @@ def test_the_configuration_of_aws_changes_nothing(moto_s3: MotoS3, monkeypatch, 
 
 
 def test_without_the_library_it_is_said_how_to_get_it(moto_s3: MotoS3, monkeypatch) -> None:
+    url, bucket = moto_s3.url, moto_s3.bucket()
     for name in ("botocore", "botocore.config", "botocore.auth"):
         monkeypatch.setitem(sys.modules, name, None)
-    with opened_s3(moto_s3.url, Held("A", "s"), root="/bucket") as store:
-        with pytest.raises(ConfigError, match="boto3") as caught:
-            list(store.list(RemotePath()))
-        assert "ctadata[s3]" in caught.value.hint
-        with pytest.raises(ConfigError, match="boto3"):
-            store.share(A, lifetime=60, activities=["upload"])
+    with opened_s3(url, Held("A", "s"), region=moto_s3.region) as store:
+        path = RemotePath((bucket, "a"))
+        put(store, path, b"x")
+        assert names(store, path.parent) == {"a"}  # files alone do without
+        for ask in (
+            lambda: list(store.list(RemotePath())),
+            lambda: store.move(path, path.parent / "b", replace=False),
+            lambda: store.share(path, lifetime=60),
+        ):
+            with pytest.raises(ConfigError, match="boto3") as caught:
+                ask()
+            assert "ctadata[s3]" in caught.value.hint
 
 
 class TestLinks:
