@@ -63,7 +63,8 @@ class Common:
                 yield session
             finally:
                 if self.verbose and session.source_of_token:
-                    say(f"profile {session.profile.name}, token from {session.source_of_token}")
+                    what = "access key" if session.profile.kind == "s3" else "token"
+                    say(f"profile {session.profile.name}, {what} from {session.source_of_token}")
 
     def _open(self, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str]) -> Session:
         if self.platform:
