@@ -21,7 +21,10 @@ from ctadata.errors import LoginNeeded
 from ctadata.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-REAL = {"dcache.md": ("curl",), "other-programs.md": ("curl", "rclone", "gfal")}  # pages whose programs do not come from PyPI
+REAL = {
+    "dcache.md": ("curl",),
+    "other-programs.md": ("curl", "rclone", "gfal"),
+}  # pages whose programs do not come from PyPI
 PAGES = [
     pytest.param(page, id=page.name, marks=pytest.mark.full(*REAL[page.name]) if page.name in REAL else ())
     for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]

@@ -115,8 +115,8 @@ def test_a_proxy_of_the_environment_is_used_for_the_rest(serve, rest, monkeypatc
     spy = serve(script)
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
     with pytest.raises(Unreachable):
-        rest().get("https://issuer.localhost/")
-    assert spy.requests[0].line.startswith("CONNECT issuer.localhost:443 ")
+        rest().get("https://issuer.example/")
+    assert spy.requests[0].line.startswith("CONNECT issuer.example:443 ")
 
 
 @pytest.mark.parametrize("url", ["http://issuer.example/", "http://192.0.2.1/", "file:///etc/passwd", "https://a@b/"])
