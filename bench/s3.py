@@ -16,7 +16,7 @@ from typing import Any
 from bench import trees
 from bench.figures import Row, Target, missing
 from bench.peers import LOOPS, THREADS
-from bench.setting import Client, Missing, Setting, version_of
+from bench.setting import Client, Missing, Result, Setting, version_of
 from bench.work import SMALL, against, mb
 
 BUCKET = "bench"
@@ -161,6 +161,12 @@ def s3(at: Setting) -> Iterator[Row]:
         yield from _large(server)
 
 
+def _rows(work: str, results: Mapping[str, Result], targets: Mapping[str, Target | None]) -> Iterator[Row]:
+    """Wall clock, most of which is the server's here; and the client's own CPU, which is not."""
+    yield from against(work, results, targets)
+    yield from against(f"{work}: CPU", results, targets, figure=lambda took: took.cpu)
+
+
 def _small(server: Ceph) -> Iterator[Row]:
     at, count = server.at, server.at.sizes.small // 5
     local, out, listing = at.folder / "s3-small", at.out, at.folder / "s3-small.names"
@@ -173,7 +179,7 @@ def _small(server: Ceph) -> Iterator[Row]:
         **server.loops("get", "small/", listing, out, makes=out, expected=expected),
         **server.rclones("copy", f":s3:{BUCKET}/small", out, makes=out, expected=expected),
     }
-    yield from against(f"get {what}", at.rounds(clients), SMALL_TARGETS)
+    yield from _rows(f"get {what}", at.rounds(clients), SMALL_TARGETS)
     how: dict[str, Any] = {
         "before": lambda: server.clear("up/"),
         "found": lambda: server.census("up/"),
@@ -184,7 +190,7 @@ def _small(server: Ceph) -> Iterator[Row]:
         **server.loops("put", "up/", listing, local, **how),
         **server.rclones("copy", local, f":s3:{BUCKET}/up", **how),
     }
-    yield from against(f"put {what}", at.rounds(clients), SMALL_TARGETS)
+    yield from _rows(f"put {what}", at.rounds(clients), SMALL_TARGETS)
     server.clear("up/")
     shutil.rmtree(local)
 
@@ -200,7 +206,7 @@ def _listing(server: Ceph) -> Iterator[Row]:
         **server.loops("list", "crowd/", nothing, nothing, **how),
         **server.rclones("lsf", f":s3:{BUCKET}/crowd", **how),
     }
-    yield from against(f"list {count:,} objects, S3", at.rounds(clients), SMALL_TARGETS)
+    yield from _rows(f"list {count:,} objects, S3", at.rounds(clients), SMALL_TARGETS)
     server.clear("crowd/")
 
 
@@ -215,7 +221,7 @@ def _large(server: Ceph) -> Iterator[Row]:
         **server.loops("get1", "large", none, out, makes=out, expected=expected),
         **server.rclones("copyto", f":s3:{BUCKET}/large", out, makes=out, expected=expected),
     }
-    yield from against(f"get {what}", at.rounds(clients), LARGE_TARGETS)
+    yield from _rows(f"get {what}", at.rounds(clients), LARGE_TARGETS)
     how: dict[str, Any] = {
         "before": lambda: server.clear("up"),
         "found": lambda: server.census("up"),
@@ -226,5 +232,5 @@ def _large(server: Ceph) -> Iterator[Row]:
         **server.loops("put1", "up", none, local, **how),
         **server.rclones("copyto", local, f":s3:{BUCKET}/up", **how),
     }
-    yield from against(f"put {what}", at.rounds(clients), LARGE_TARGETS)
+    yield from _rows(f"put {what}", at.rounds(clients), LARGE_TARGETS)
     local.unlink()
