@@ -16,11 +16,9 @@ class Files:
     def put(self, path: str, content: bytes = b"", mtime: float | None = None) -> Node:
         """Write a file whole, with its adler32, replacing what is there; `mtime` in Unix seconds."""
         self._namespace.make_parents(path)
-        node = self._namespace.create(path)
         incoming = self._namespace.writing(["adler32"])
         incoming.write(content)
-        incoming.commit(node, mtime)
-        return node
+        return self._namespace.put(path, incoming, mtime)
 
     def plant(self, directory: str, name: str, content: bytes = b"") -> Node:
         """A file of a name as only a hostile server has: with slashes, `..`, anything; listed, not to be fetched."""

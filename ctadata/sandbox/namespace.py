@@ -144,6 +144,13 @@ class Namespace:
             now = self._clock()
             return siblings.setdefault(name, Node(mtime=now, created=now, content_type=content_type))
 
+    def put(self, path: str, incoming: Incoming, mtime: float | None = None) -> Node:
+        """A file with its bytes, in one go: nobody sees it without; IsDirectory, NotFound."""
+        with self._lock:
+            node = self.create(path)
+            incoming.commit(node, mtime)
+            return node
+
     def disguise(self, path: str, name: str) -> None:
         """Give what is at `path` any name whatever in its directory, even one no path leads to; NotFound."""
         with self._lock:
