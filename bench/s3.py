@@ -168,7 +168,7 @@ def _rows(work: str, results: Mapping[str, Result], targets: Mapping[str, Target
 
 
 def _small(server: Ceph) -> Iterator[Row]:
-    at, count = server.at, server.at.sizes.small // 5
+    at, count = server.at, server.at.sizes.small
     local, out, listing = at.folder / "s3-small", at.out, at.folder / "s3-small.names"
     trees.make_tree(local, at.sizes.folders, count, SMALL)
     listing.write_text("".join(f"{name}\n" for name in trees.names(local)))
