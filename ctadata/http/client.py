@@ -168,8 +168,10 @@ class Client:
         """From the door, along redirects, to the final answer."""
         url, origin = call.url, call.door
         hops: tuple[str, ...] = ()
+        shown: str | None = None
         while len(hops) <= redirects.MAX_HOPS:
             token = self._token(call, origin)
+            shown = token or shown
             response = self._exchange(call, _Hop(url, origin, hops, token))
             if response.status == 401 and token and self._renew(call, token):
                 url, origin = call.url, call.door
@@ -179,6 +181,8 @@ class Client:
                 return self._judge(response, call, origin, token)
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)
+            if not self._may_have_token(call, origin):
+                redirects.refuse_with_token(url, origin, shown)
         raise redirects.too_many(hops)
 
     def _next(self, response: Response, call: _Call, origin: Origin) -> tuple[str, Origin]:
@@ -202,11 +206,13 @@ class Client:
     # The login
 
     def _token(self, call: _Call, origin: Origin) -> str | None:
-        if self._credentials is None or origin not in self._trusted:
-            return None
-        if origin.scheme != "https" and not (origin.is_loopback and call.door.scheme == "http"):
+        if self._credentials is None or not self._may_have_token(call, origin):
             return None
         return call.renewed or self._credentials.bearer()
+
+    def _may_have_token(self, call: _Call, origin: Origin) -> bool:
+        local = origin.is_loopback and call.door.scheme == "http"
+        return origin in self._trusted and (origin.scheme == "https" or local)
 
     def _renew(self, call: _Call, refused: str) -> bool:
         """Once for each request: a dCache door shuts out who is refused three times within 20 s."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from ctadata.errors import ServerTrouble, Untrusted
 from ctadata.http.message import Origin, Response, resolve
@@ -48,6 +49,15 @@ def next_url(response: Response, *, http_pools: bool) -> str:
             hint="if files may go over the net in clear, set http_pools = true in the profile; the token never does",
         )
     return url
+
+
+def refuse_with_token(url: str, target: Origin, token: str | None) -> None:
+    """Untrusted where a redirect to `target` would carry our token along in its address, as XRootD's do."""
+    if token and (token in url or token in unquote(url)):
+        raise Untrusted(
+            f"a redirect that hands our token to {target}, in the address",
+            hint=f'if that server may have the token, set token_origins = ["{target}"] in the profile',
+        )
 
 
 def carried(method: str, headers: Mapping[str, str], pool_headers: Mapping[str, str]) -> dict[str, str]:

@@ -114,7 +114,29 @@ def test_the_token_does_not_go_over_http_to_another_machine(login):
 def _call(door):
     from ctadata.http.client import _Call
 
-    return _Call("GET", f"{door}/", {}, {}, None, False, None, False, True)
+    return _Call("GET", f"{door}/", {}, {}, None, False, None, False, True, None)
+
+
+# --- the token in the address, as XRootD puts it there ---
+
+
+@pytest.mark.parametrize("written", ["secret-token", "secret%2Dtoken", "Bearer%20secret-token"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PROPFIND"])
+def test_a_redirect_with_the_token_in_its_address_is_refused(answering, client, content, method, written):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a?authz={written}", "307 Temporary Redirect"))
+    body = content(b"ours") if method == "PUT" else None
+    with pytest.raises(Untrusted, match="hands our token to") as refused:
+        client(door).send(method, f"{door.url}/a", body=body)
+    assert f'token_origins = ["{pool.origin}"]' in refused.value.hint
+    assert "secret" not in f"{refused.value} {refused.value.hint}"
+    assert pool.connections == 0
+
+
+def test_a_redirect_with_the_token_in_its_address_to_a_trusted_origin(answering, client):
+    pool = answering(ok)
+    door = answering(to(f"{pool.url}/a?authz=Bearer%20secret-token"))
+    assert client(door, pool).send("GET", f"{door.url}/a").body == b"hello"
 
 
 # --- what a Location may be ---
