@@ -59,7 +59,7 @@ def command_line() -> TyperGroup:
         context_settings=_SETTINGS,
     )
     at_platform = PROGRAM == PLATFORM
-    app.callback(help=GREETING if at_platform else None)(everywhere)
+    app.callback(help=GREETING if at_platform else everywhere.__doc__)(everywhere)
     groups: dict[str, typer.Typer] = {}
     for name, function in (_PLATFORM_COMMANDS if at_platform else _COMMANDS).items():
         word, _, action = name.partition(" ")

@@ -42,7 +42,7 @@ def copy(
     json: options.Json = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Copy files between two sites, without passing them through this machine.
+    """Copy files from one site to another, past this machine.
 
     \b
       cta-data-direct copy cscs:lst/run1/a.h5 mine:lst/run1/

@@ -18,6 +18,9 @@ from ctadata.cli.completion import COMPLETION
 from ctadata.cli.output import PROGRAM, drop_stdout, prepare_stdout, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
+FEW = 10
+"""Commands of which a line can tell."""
+
 USAGE = typer.BadParameter.__mro__[2]
 """The root of typer's errors about a command line (its name differs between versions of typer)."""
 
@@ -81,7 +84,8 @@ def _usage_words(error: Any) -> str:
         return f"no such option {error.option_name}; did you mean {' or '.join(sorted(error.possibilities))}?"
     text = str(error.format_message())
     if text == "Missing command.":
-        return f"a command is missing: {', '.join(error.ctx.command.commands)}"
+        names = list(error.ctx.command.commands)
+        return f"a command is missing: {', '.join(names)}" if len(names) < FEW else "a command is missing"
     if text.startswith("Missing argument"):
         return f"an argument is missing, as in: {' '.join(error.ctx.command.collect_usage_pieces(error.ctx))}"
     return (text[:1].lower() + text[1:]).rstrip(".").replace(". Did you", "; did you")

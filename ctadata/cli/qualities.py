@@ -26,7 +26,7 @@ def qos(
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell the quality of service of a file, or ask for another one.
+    """Tell or change the quality of service of a file.
 
     \b
       cta-data-direct qos home:run1.h5               disk

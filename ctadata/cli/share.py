@@ -43,7 +43,7 @@ def share(
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Make a link that opens a file to whoever has it, for a while.
+    """Make a link that opens a file to others, for a while.
 
     \b
       cta-data-direct share home:plot.png                  for an hour

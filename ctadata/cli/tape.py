@@ -29,7 +29,7 @@ def locality(
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell where the bytes of files are: on disk, on tape, on both.
+    """Tell where the bytes of files are: on disk, or on tape.
 
     \b
       cta-data-direct locality lst/run1/events.h5
@@ -130,7 +130,7 @@ def release(
     request: Request,
     token_file: options.TokenFile = None,
 ) -> None:
-    """End a stage request: nobody waits for its files, or needs them on disk, any more.
+    """End a stage request: its files are needed no more.
 
     \b
       cta-data-direct release REQUEST

@@ -7,6 +7,7 @@ Answered at once with 202; then performance markers while the transfer runs, and
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import threading
 import time
@@ -100,7 +101,7 @@ def _remove(visit: Visit) -> None:
 
 
 def _answer(visit: Visit, job: _Job, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
-    thread = threading.Thread(target=job.run, args=(work,), daemon=True, name="tpc")
+    thread = threading.Thread(target=job.run, args=(work, clean_up), daemon=True, name="tpc")
     thread.start()
     exchange = visit.exchange
     exchange.keep = False
@@ -108,10 +109,8 @@ def _answer(visit: Visit, job: _Job, work: Callable[[], None], clean_up: Callabl
     try:
         exchange.stream(202, "Accepted", [*visit.usual(), *kind], _chunks(_told(visit.site, job)))
     finally:
-        job.cancelled.set()
+        job.cancel()
         thread.join()
-        if job.problem is not None:
-            clean_up()
 
 
 def _told(site: Site, job: _Job) -> Iterator[str]:
@@ -144,9 +143,18 @@ class _Job:
     problem: str | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    connection: http.client.HTTPConnection | None = None
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Do the work; whatever goes wrong is the problem."""
+    def cancel(self) -> None:
+        """Nobody waits for it any more; a read that hangs ends."""
+        self.cancelled.set()
+        wire = self.connection.sock if self.connection is not None else None
+        if not self.ended.is_set() and wire is not None:
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+
+    def run(self, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
+        """Do the work; whatever goes wrong is the problem, and is cleaned up before it is told."""
         try:
             work()
         except _Cancelled:
@@ -154,6 +162,8 @@ class _Job:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.problem = str(error) or type(error).__name__
         finally:
+            if self.problem is not None:
+                clean_up()
             self.ended.set()
 
     def marker(self) -> str:
@@ -248,6 +258,7 @@ class _Reply:
             self._connection = http.client.HTTPSConnection(host, parts.port, context=context, timeout=60)
         else:
             self._connection = http.client.HTTPConnection(host, parts.port, timeout=60)
+        self._job.connection = self._connection
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         self._connection.request(method, target, body, headers)
         return self._connection.getresponse()

@@ -92,7 +92,7 @@ class TestLogout:
 
 class TestLog:
     def test_what_the_agent_did(self, cli, fresh):
-        fresh(token_lifetime=3)
+        fresh()
         assert "no agent of sandbox has written anything yet" in cli("agent-log", check=0).err
         cli("start-agent", check=0)
         assert re.fullmatch(r"\S+ \S+ INFO the agent begins, process \d+\n", cli("agent-log", "-n", "1", check=0).out)

@@ -230,13 +230,13 @@ def test_no_proxy_stands_between_us_and_this_machine(answering, client, monkeypa
 
 def test_a_proxy_of_the_environment_is_used_for_the_rest(serve, client, monkeypatch):
     def proxy(wire):
-        assert wire.request().line == "CONNECT door.localhost:443 HTTP/1.1"
+        assert wire.request().line == "CONNECT door.localhost.:443 HTTP/1.1"
         wire.answer("403 not through here")
 
     spy = serve(proxy)
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
     with pytest.raises(Unreachable, match="403"):
-        client().send("GET", "https://door.localhost/")
+        client().send("GET", "https://door.localhost./")
     assert spy.requests[0].token is None
 
 
@@ -251,9 +251,7 @@ def pump(source, target):
 def test_through_a_proxy_it_is_the_servers_answer_that_counts(
     answering, serve, client, login, authority, tls_context, monkeypatch
 ):
-    peer = answering(
-        lambda wire, request: wire.answer("206 Partial", b"hello"), tls_context(authority, "door.localhost")
-    )
+    peer = answering(lambda wire, request: wire.answer("206 Partial", b"hello"), tls_context(authority, "door.localhost"))
 
     def proxy(wire):
         wire.request()
@@ -266,7 +264,7 @@ def test_through_a_proxy_it_is_the_servers_answer_that_counts(
 
     spy = serve(proxy)
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
-    url = peer.url.replace("localhost", "door.localhost")
+    url = peer.url.replace("localhost", "door.localhost.")
     seen = []
     response = client(trusted=[Origin.of(url)], credentials=login("secret-token")).send("GET", url, accept=seen.append)
     assert (response.status, response.body, len(seen)) == (206, b"hello", 1)

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from ctadata.errors import IntegrityError, LoginNeeded, ServerTrouble, Stopped, StorageFull
+from ctadata.errors import IntegrityError, LoginNeeded, Stopped, StorageFull
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.http.rest import Rest
@@ -198,6 +198,6 @@ def test_who_we_are_by_rest(box):
 
 def test_a_pool_that_cannot_reserve_the_space(box, sender, content):
     box.faults.add("pool", "PUT", f"{HOME}/a", faults.Prealloc())
-    with pytest.raises(ServerTrouble, match="500 Failed to preallocate space"):
+    with pytest.raises(StorageFull, match="500 Failed to preallocate space"):
         sender(retries=Retries()).send("PUT", f"{box.door}{HOME}/a", body=content(b"xy"), patient=True)
     assert len(at_pools(box)) == 1

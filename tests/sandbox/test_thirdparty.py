@@ -143,7 +143,6 @@ def test_who_goes_away_cancels_it(make_box, make_caller):
     wire = call.head("COPY", f"{box.door}{HOME}/b", {**call.bearer, **headers})
     assert stall.reached.wait(10)
     wire.close()
-    stall.release()
     box.close()  # waits for its threads
     assert not box.files.exists(f"{HOME}/b")
 

@@ -15,6 +15,8 @@ from ctadata.sandbox import Sandbox, faults
 JWT = re.compile(r"eyJ[\w-]{20,}\.[\w-]+\.[\w-]+")
 MEANT = {"token", "login.json"}  # the access token, and the login: refresh token and client secret
 
+NOTHING = (lambda path: {}, lambda path, files: None)  # what is stored is not looked at here
+
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
@@ -26,7 +28,13 @@ def box() -> Iterator[Sandbox]:
 def place(box: Sandbox, tmp_path: Path) -> Place:
     folder = tmp_path / "user"
     secret = folder / "client-secret"
-    place = Place("sandbox", settings(folder, box.profile_toml("sandbox")), "/lst/users/ada", lambda path: {})
+    place = Place(
+        "sandbox",
+        settings(folder, box.profile_toml("sandbox")),
+        "/lst/users/ada",
+        lambda path: {},
+        lambda path, files: None,
+    )
     secret.touch(mode=0o600)
     secret.write_text(box.client_secret)
     place.env["CTADATA_CLIENT_SECRET_FILE"] = str(secret)
@@ -111,7 +119,13 @@ MODES = {"https pools": {}, "http pools": {"http_pools": True}, "proxied": {"red
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 def test_no_pool_ever_sees_the_token(mode: dict[str, bool], tmp_path: Path) -> None:
     with Sandbox(approve=True, **mode) as box:
-        place = Place("sandbox", settings(tmp_path / "user", box.profile_toml("sandbox")), "", lambda path: {})
+        place = Place(
+            "sandbox",
+            settings(tmp_path / "user", box.profile_toml("sandbox")),
+            "",
+            lambda path: {},
+            lambda path, files: None,
+        )
         place.env["CTADATA_HTTP_POOLS"] = "true"
         place.log_in()
         (tmp_path / "tree").mkdir()
@@ -129,7 +143,13 @@ def test_no_pool_ever_sees_the_token(mode: dict[str, bool], tmp_path: Path) -> N
 
 def test_http_pools_are_refused_unless_the_profile_allows_them(tmp_path: Path) -> None:
     with Sandbox(approve=True, http_pools=True) as box:
-        place = Place("sandbox", settings(tmp_path / "user", box.profile_toml("sandbox")), "", lambda path: {})
+        place = Place(
+            "sandbox",
+            settings(tmp_path / "user", box.profile_toml("sandbox")),
+            "",
+            lambda path: {},
+            lambda path, files: None,
+        )
         place.env["CTADATA_HTTP_POOLS"] = "false"
         place.log_in()
         box.files.put("/lst/f", b"x")
