@@ -31,3 +31,21 @@ def davix() -> Path:
 def rclone() -> str:
     """The rclone program."""
     return _program("rclone", "rclone")
+
+
+@pytest.fixture(scope="session")
+def aria2() -> str:
+    """The aria2c program."""
+    return _program("aria2c", "aria2")
+
+
+@pytest.fixture(scope="session")
+def gfal() -> Path:
+    """The folder with gfal-copy, gfal-stat, gfal-ls."""
+    return Path(_program("gfal-copy", "gfal2-util-scripts")).parent
+
+
+@pytest.fixture(scope="session")
+def litmus() -> str:
+    """The litmus program."""
+    return _program("litmus", "litmus")
