@@ -181,8 +181,7 @@ class Client:
                 return self._judge(response, call, origin, token)
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)
-            if not self._may_have_token(call, origin):
-                redirects.refuse_with_token(url, origin, shown)
+            url = redirects.without_token(url, origin, shown, trusted=self._may_have_token(call, origin))
         raise redirects.too_many(hops)
 
     def _next(self, response: Response, call: _Call, origin: Origin) -> tuple[str, Origin]:

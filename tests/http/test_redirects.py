@@ -135,8 +135,10 @@ def test_a_redirect_with_the_token_in_its_address_is_refused(answering, client, 
 
 def test_a_redirect_with_the_token_in_its_address_to_a_trusted_origin(answering, client):
     pool = answering(ok)
-    door = answering(to(f"{pool.url}/a?authz=Bearer%20secret-token"))
+    door = answering(to(f"{pool.url}/a?x=1&authz=Bearer%20secret-token"))
     assert client(door, pool).send("GET", f"{door.url}/a").body == b"hello"
+    (asked,) = pool.requests
+    assert (asked.target, asked.token) == ("/a?x=1", "Bearer secret-token")  # in the header, where no log has it
 
 
 # --- what a Location may be ---
