@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,16 @@ from servers.authority import Authority, authority
 from servers.jupyterhub import JupyterHub, start_jupyterhub
 from servers.keycloak import Keycloak, client_secret, start_keycloak
 from servers.moto import MotoS3, moto_server
+from servers.nginx import start_nginx
 from servers.oidc_agent import OidcAgent, new_oidc_agent
 from servers.platform import Platform
 from servers.provider import Provider, start_provider
-from servers.real import USER, RealServer
+from servers.rclone import start_rclone
+from servers.real import USER, PlainDoor, RealServer
 from servers.rgw import Rgw, start_rgw
-from servers.shared import shared
+from servers.shared import Start, State, shared
 from servers.wsgi import start_wsgidav
+from servers.xrootd import start_xrootd
 
 from ctadata.sandbox import Sandbox
 
@@ -56,6 +60,41 @@ def apache(run_folder: Path, servers_authority: Authority, provider: Provider) -
         yield RealServer(
             state["url"], Path(state["ca"]), Path(state["data"]), issuer=provider.issuer, client_id=provider.client_id
         )
+
+
+@contextmanager
+def _plain(root: Path, name: str, start: Callable[[Start], State]) -> Iterator[PlainDoor]:
+    with shared(root, name, start) as state:
+        pools = tuple(f"127.0.0.1:{port}" for port in state.get("pools", "").split())
+        yield PlainDoor(state["url"], Path(state["ca"]), Path(state["data"]), state["token"], pools)
+
+
+@pytest.fixture(scope="session")
+def xrootd(run_folder: Path, servers_authority: Authority) -> Iterator[PlainDoor]:
+    """XRootD: a manager that redirects to two data servers, with the token in the address."""
+    with _plain(run_folder, "xrootd", lambda start: start_xrootd(start, servers_authority, "cluster")) as door:
+        yield door
+
+
+@pytest.fixture(scope="session")
+def xrootd_downgrade(run_folder: Path, servers_authority: Authority) -> Iterator[PlainDoor]:
+    """XRootD as a door over https that redirects to http, with the token in the address."""
+    with _plain(run_folder, "downgrade", lambda start: start_xrootd(start, servers_authority, "downgrade")) as door:
+        yield door
+
+
+@pytest.fixture(scope="session")
+def nginx(run_folder: Path, servers_authority: Authority) -> Iterator[PlainDoor]:
+    """nginx with its WebDAV modules."""
+    with _plain(run_folder, "nginx", lambda start: start_nginx(start, servers_authority)) as door:
+        yield door
+
+
+@pytest.fixture(scope="session")
+def rclone_webdav(run_folder: Path, servers_authority: Authority) -> Iterator[PlainDoor]:
+    """`rclone serve webdav`."""
+    with _plain(run_folder, "rclone", lambda start: start_rclone(start, servers_authority)) as door:
+        yield door
 
 
 @pytest.fixture(scope="session")

@@ -58,3 +58,23 @@ class RealServer:
     def login(self, scope: str = SCOPE, user: str = USER) -> dict[str, str]:
         """The token answer of a whole device login, none of it with the code under test."""
         return device_login(self.issuer, self.ca, self.client_id, scope, self.audience, user)
+
+
+@dataclass(frozen=True)
+class PlainDoor:
+    """A door without an issuer of its own: up and running, with a token for the whole run.
+
+    url, ca, data: as of a `RealServer`.  pools: `host:port` of each server that the door redirects to.
+    """
+
+    url: str
+    ca: Path
+    data: Path
+    token: str
+    pools: tuple[str, ...] = ()
+
+    def profile_toml(self, name: str, *, trusting: bool = True) -> str:
+        """This server as the section of a profile file; its pools are given the token, where `trusting`."""
+        origins = [f"https://{pool}" for pool in self.pools] if trusting else []
+        keys = {"kind": "webdav", "door": self.url, "ca": str(self.ca), "root": "/", "token_origins": origins}
+        return "\n".join([f"[profiles.{name}]", *(f"{key} = {json.dumps(keys[key])}" for key in keys), ""])
