@@ -11,6 +11,7 @@ import sysconfig
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers.moto import MotoS3
@@ -19,14 +20,19 @@ from servers.platform import Platform
 from ctadata.config.resolve import resolve
 from ctadata.errors import LoginNeeded
 from ctadata.sandbox import Sandbox
+from ctadata.tokens.places import Places
 
 ROOT = Path(__file__).parents[2]
 REAL = {
     "dcache.md": ("curl",),
     "other-programs.md": ("curl", "rclone", "gfal"),
+    "third-party.md": ("jq",),
 }  # pages whose programs do not come from PyPI
+QUICK = ("README.md",)  # every run of the suite tries these, a full one all
 PAGES = [
-    pytest.param(page, id=page.name, marks=pytest.mark.full(*REAL[page.name]) if page.name in REAL else ())
+    pytest.param(
+        page, id=page.name, marks=() if page.name in QUICK else pytest.mark.full(*REAL.get(page.name, ["guides"]))
+    )
     for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 ]
 PATIENCE = 120.0
@@ -48,15 +54,32 @@ def store(moto_s3: MotoS3) -> str:
     return f'\n[profiles.store]\nkind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\n'
 
 
+@contextlib.contextmanager
+def _another(request: pytest.FixtureRequest, box: Sandbox, folder: Path) -> Iterator[dict[str, Any]]:
+    """For the page about two sites a second one, with the agent's token for each."""
+    if "third-party" not in request.node.name:
+        yield {}
+        return
+    with Sandbox(approve=True) as other:
+        box.trust(other)
+        other.trust(box)
+        for name, site in (("sandbox", box), ("other", other)):
+            place = Places.of(name, folder / "state" / "ctadata").token
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.touch(mode=0o600)
+            place.write_text(site.token(user="ada"))
+        yield {"profile": other.profile_toml("other"), "env": {"OTHER_DOOR": other.door}}
+
+
 @pytest.fixture
-def env(tmp_path: Path, platform: Platform, store: str) -> Iterator[dict[str, str]]:
+def env(tmp_path: Path, platform: Platform, store: str, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """A user at a sandbox that has what the pages speak of; a new virtual environment finds the libraries of ours."""
     platform.put("lst/run1/events.h5", b"events")
     platform.put("lst/run1/log/a.txt", b"log")
-    with Sandbox(approve=True) as box:
+    with Sandbox(approve=True) as box, _another(request, box, tmp_path) as other:
         box.files.put("/lst/run1/events.h5", b"events")
         box.files.put("/lst/run1/log/a.txt", b"log")
-        (tmp_path / "config.toml").write_text(box.profile_toml("sandbox") + store)
+        (tmp_path / "config.toml").write_text(box.profile_toml("sandbox") + store + other.get("profile", ""))
         here = tmp_path / "here"
         (here / "analysis").mkdir(parents=True)
         (here / "analysis" / "a.py").write_text("pass\n")
@@ -83,6 +106,7 @@ def env(tmp_path: Path, platform: Platform, store: str) -> Iterator[dict[str, st
             "PIP_NO_DEPS": "1",
             "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this one the wrong way round: it switches the isolation off
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            **other.get("env", {}),
         }
         yield env
         subprocess.run([sys.executable, "-m", "ctadata", "stop-agent"], env=env, capture_output=True, timeout=PATIENCE)
