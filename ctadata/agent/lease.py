@@ -134,6 +134,12 @@ def _take(places: Places, mine: Lease, now: float) -> Lease | None:
     found = read_lease(places)
     if found is not None and found.lives(now) and not found.is_local:
         return found
+    if found is None:  # nothing is set aside that somebody may have made meanwhile
+        if _put(places, mine):
+            return None
+        found = read_lease(places)
+        if found is not None:
+            return None if found.is_local else found
     aside = _set_aside(places)
     if aside is not None and aside != found:  # somebody was faster
         _put(places, aside)

@@ -90,6 +90,7 @@ def test_a_transfer_that_breaks_off_is_begun_anew(cli, sites, place):
     assert b.files.read(f"/{place}/f") == b"x" * MIB
 
 
+@pytest.mark.full("matrix")  # it is tried four times
 def test_what_arrives_wrong_gets_no_name(cli, sites, place):
     """The site says that all is well, and its checksum is another one."""
     a, b, *_ = sites

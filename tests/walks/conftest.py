@@ -55,7 +55,13 @@ def sandbox_box() -> Iterator[Sandbox]:
         yield box
 
 
-@pytest.fixture(params=["sandbox", "wsgidav", pytest.param("apache", marks=pytest.mark.full("apache", "provider"))])
+ELSEWHERE = [
+    pytest.param("wsgidav", marks=pytest.mark.full("wsgidav")),
+    pytest.param("apache", marks=pytest.mark.full("apache", "provider")),
+]
+
+
+@pytest.fixture(params=["sandbox", *ELSEWHERE])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Each place in turn, with a person logged in; the agent is stopped at the end."""
     place = place_of(request, tmp_path)
