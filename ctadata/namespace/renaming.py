@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.errors import NotFound, Unsupported, UsageError
+from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
@@ -56,6 +56,8 @@ def rename(store: Store, renaming: Renaming, *, replace: bool = False) -> None:
     if not entry.is_directory:
         if not store.features.moves:
             raise Unsupported("this storage cannot rename files", hint="get it, put it, rm it", path=str(entry.path))
+        if not replace and _look(store, target):  # XRootD replaces whatever it is told
+            raise AlreadyExists("the name is taken", path=str(target))
         store.move(entry.path, target, replace=replace)
         return
     if not store.features.moves_trees:

@@ -14,7 +14,7 @@ from servers.keycloak import Keycloak, client_secret, start_keycloak
 from servers.moto import MotoS3, moto_server
 from servers.nginx import start_nginx
 from servers.oidc_agent import OidcAgent, new_oidc_agent
-from servers.platform import Platform
+from servers.platform_site import Platform
 from servers.provider import Provider, start_provider
 from servers.rclone import start_rclone
 from servers.real import USER, PlainDoor, RealServer
@@ -66,7 +66,9 @@ def apache(run_folder: Path, servers_authority: Authority, provider: Provider) -
 def _plain(root: Path, name: str, start: Callable[[Start], State]) -> Iterator[PlainDoor]:
     with shared(root, name, start) as state:
         pools = tuple(f"127.0.0.1:{port}" for port in state.get("pools", "").split())
-        yield PlainDoor(state["url"], Path(state["ca"]), Path(state["data"]), state["token"], pools)
+        yield PlainDoor(
+            state["url"], Path(state["ca"]), Path(state["data"]), state["token"], pools, state.get("issuer", "")
+        )
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,7 @@ class PlainDoor:
     """A door without an issuer of its own: up and running, with a token for the whole run.
 
     url, ca, data: as of a `RealServer`.  pools: `host:port` of each server that the door redirects to.
+    issuer: whose token it is, where that can be read in it.
     """
 
     url: str
@@ -72,9 +73,11 @@ class PlainDoor:
     data: Path
     token: str
     pools: tuple[str, ...] = ()
+    issuer: str = ""
 
     def profile_toml(self, name: str, *, trusting: bool = True) -> str:
         """This server as the section of a profile file; its pools are given the token, where `trusting`."""
         origins = [f"https://{pool}" for pool in self.pools] if trusting else []
         keys = {"kind": "webdav", "door": self.url, "ca": str(self.ca), "root": "/", "token_origins": origins}
+        keys |= {"accept_issuers": [self.issuer]} if self.issuer else {}
         return "\n".join([f"[profiles.{name}]", *(f"{key} = {json.dumps(keys[key])}" for key in keys), ""])

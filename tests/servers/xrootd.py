@@ -56,7 +56,7 @@ def start_xrootd(start: Start, made: Authority, kind: str) -> State:
     _certificates(folder, made)
     token = _trusted_token(folder)
     said = start.launch(sys.executable, "-I", HERE / "xrootd_nodes.py", kind, folder, "{ready}")
-    return {**said, "data": str(folder / "data"), "ca": str(folder / "ca.crt"), "token": token}
+    return {**said, "data": str(folder / "data"), "ca": str(folder / "ca.crt"), "token": token, "issuer": ISSUER}
 
 
 def _certificates(folder: Path, made: Authority) -> None:

@@ -1,0 +1,268 @@
+"""What our client does at each server, measured: the table of docs/reference/servers.md is what comes out here.
+
+`CTADATA_WRITE_MATRIX=1 bin/test --full tests/servers/test_matrix.py` writes the page; without it a page that says
+anything else than what was measured is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "servers.md"
+WRITE = bool(os.environ.pop("CTADATA_WRITE_MATRIX", ""))
+SERVERS = {
+    "Apache": "apache",
+    "XRootD": "xrootd",
+    "nginx": "nginx",
+    "rclone": "rclone_webdav",
+    "wsgidav": "wsgidav",
+}
+START = "<!-- measured -->\n"
+NEVER = ("UnicodeDecodeError", "Traceback", "AssertionError")
+
+
+class Cannot(Exception):
+    """A command that failed: its exit code, and the first line that it said, without what changes from run to run."""
+
+    def __init__(self, code: int, said: str, folder: str) -> None:
+        line = next(line for line in said.splitlines()[::-1] if line.startswith("cta-data-direct: "))
+        line = line.removeprefix("cta-data-direct: ").partition(" (")[0].replace(f"/{folder}/", "")
+        super().__init__(f"cannot: {re.sub(r'https?://[^ ]+', 'a server', line)} ({code})".replace("|", "\\|"))
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One server, and a folder of this test's own at it (`there`) and here."""
+
+    env: dict[str, str]
+    here: Path
+    there: str
+    data: Path
+
+    def run(self, *words: str) -> str:
+        """What the command prints; Cannot where it fails. `@x` is the path of `x` in the folder at the server."""
+        argv = [re.sub(r"@", f"/{self.there}/", word, count=1) for word in words]
+        command = [sys.executable, "-m", "ctadata", *argv]
+        ran = subprocess.run(command, env=self.env, cwd=self.here, capture_output=True, text=True, timeout=60)
+        assert not any(word in ran.stderr for word in NEVER), ran.stderr
+        assert self.env["BEARER_TOKEN"] not in ran.stderr + ran.stdout
+        if ran.returncode:
+            raise Cannot(ran.returncode, ran.stderr, self.there)
+        return ran.stdout
+
+    def states(self, *words: str) -> set[str]:
+        """What became of the files, from the receipt."""
+        return {json.loads(line)["state"] for line in self.run(*words, "--json").splitlines()}
+
+    def stored(self, name: str) -> bytes | None:
+        """What lies on the server's disk."""
+        path = self.data / self.there / name
+        return path.read_bytes() if path.is_file() else None
+
+    def refused(self, *words: str) -> bool:
+        try:
+            self.run(*words)
+        except Cannot:
+            return True
+        return False
+
+
+def up(at: Visit) -> bool:
+    at.run("put", "-r", "tree", "@")
+    return (at.stored("tree/a.txt"), at.stored("tree/sub/b.txt")) == (b"first", b"second")
+
+
+def down(at: Visit) -> bool:
+    at.run("get", "-r", "@tree", "down")
+    return (at.here / "down/tree/a.txt").read_bytes() == b"first"
+
+
+def listed(at: Visit) -> bool:
+    return set(at.run("list", "-r", "@tree").splitlines()) >= {f"{at.there}/tree/a.txt", f"{at.there}/tree/sub/b.txt"}
+
+
+def digest(at: Visit) -> bool:
+    return "06570229" in at.run("checksum", "@tree/a.txt")
+
+
+def kept(at: Visit) -> bool:
+    (at.here / "other").write_text("other")
+    at.refused("put", "--no-clobber", "other", "@tree/a.txt")
+    return at.stored("tree/a.txt") == b"first"
+
+
+def replaced(at: Visit) -> bool:
+    at.run("put", "other", "@replaced")
+    (at.here / "other").write_text("another")
+    at.run("put", "other", "@replaced")
+    return at.stored("replaced") == b"another"
+
+
+def renamed(at: Visit) -> bool:
+    at.run("mv", "@replaced", "@renamed")
+    return at.stored("renamed") == b"another" and at.stored("replaced") is None
+
+
+def renamed_onto(at: Visit) -> bool:
+    return at.refused("mv", "@renamed", "@tree/a.txt") and at.stored("tree/a.txt") == b"first"
+
+
+def directory_renamed(at: Visit) -> bool:
+    at.run("mkdir", "-p", "@made/deeper")
+    at.run("mv", "@made", "@moved")
+    return (at.data / at.there / "moved/deeper").is_dir()
+
+
+def emptied(at: Visit) -> bool:
+    return at.refused("rmdir", "@tree") and at.stored("tree/sub/b.txt") == b"second"
+
+
+def empty_removed(at: Visit) -> bool:
+    at.run("mkdir", "@none")
+    at.run("rmdir", "@none")
+    return not (at.data / at.there / "none").exists()
+
+
+def synced(at: Visit) -> bool:
+    at.run("sync", "tree", ":@synced")
+    return at.stored("synced/sub/b.txt") == b"second" and at.states("sync", "tree", ":@synced") <= {"skipped"}
+
+
+def synced_down(at: Visit) -> bool:
+    at.run("sync", ":@tree", "back")
+    return (at.here / "back/sub/b.txt").read_bytes() == b"second"
+
+
+def odd_name(at: Visit) -> bool:
+    at.run("put", "tree/a.txt", "@50% of #1?.txt")
+    return at.stored("50% of #1?.txt") == b"first"
+
+
+def dot_file(at: Visit) -> bool:
+    at.run("put", "tree/a.txt", "@tree/.hidden")
+    return ".hidden" in at.run("list", "@tree")
+
+
+def removed(at: Visit) -> bool:
+    at.run("rm", "@renamed")
+    return at.stored("renamed") is None
+
+
+def tree_removed(at: Visit) -> bool:
+    at.run("rm", "-r", "--yes", "@synced")
+    return not (at.data / at.there / "synced").exists()
+
+
+VERBS: dict[str, tuple[Callable[[Visit], bool], str]] = {
+    "`put -r`": (up, "other bytes"),
+    "`put -r` again moves nothing": (lambda at: at.states("put", "-r", "tree", "@") == {"skipped"}, "moved again"),
+    "`list -r`": (listed, "files are missing"),
+    "`get -r`": (down, "other bytes"),
+    "`get -r` again moves nothing": (lambda at: at.states("get", "-r", "@tree", "down") == {"skipped"}, "moved again"),
+    "`stat`": (lambda at: "5" in at.run("stat", "@tree/a.txt"), "another size"),
+    "`cat --range`": (lambda at: at.run("cat", "--range", "1-3", "@tree/a.txt") == "irs", "other bytes"),
+    "`checksum`": (digest, "another checksum"),
+    "`find`": (lambda at: "b.txt" in at.run("find", "@tree", "--name", "b*"), "not found"),
+    "`du`": (lambda at: "11" in at.run("du", "@tree"), "another sum"),
+    "`tree`": (lambda at: "b.txt" in at.run("tree", "@tree"), "not shown"),
+    "`put --no-clobber` keeps what differs": (kept, "the file was replaced"),
+    "`put` replaces": (replaced, "the old content stays"),
+    "`mv` of a file": (renamed, "not renamed"),
+    "`mv` onto a taken name is refused": (renamed_onto, "the file was replaced"),
+    "`mkdir` and `mv` of a directory": (directory_renamed, "not renamed"),
+    "`rmdir` keeps what is not empty": (emptied, "all was deleted"),
+    "`rmdir` of an empty one": (empty_removed, "still there"),
+    "`sync` up, and again": (synced, "moved again"),
+    "`sync` down": (synced_down, "other bytes"),
+    "a name with `%`, `#` and `?`": (odd_name, "stored under another name"),
+    "a name that begins with a dot": (dot_file, "not listed"),
+    "`rm`": (removed, "still there"),
+    "`rm -r`": (tree_removed, "still there"),
+    "`share`": (lambda at: "authz" in at.run("share", "@tree"), "no link"),
+    "`quota`": (lambda at: bool(at.run("quota")), "nothing told"),
+    "`locality`": (lambda at: bool(at.run("locality", "@tree/a.txt")), "nothing told"),
+}
+
+
+def measured(at: Visit) -> dict[str, str]:
+    """Verb -> `ok`, `cannot: words (exit code)` or `trap: words`."""
+    rows = {}
+    for verb, (does, trap) in VERBS.items():
+        try:
+            rows[verb] = "ok" if does(at) else f"trap: {trap}"
+        except Cannot as cannot:
+            rows[verb] = str(cannot)
+    return rows
+
+
+@pytest.fixture(params=SERVERS)
+def visit(request: pytest.FixtureRequest, tmp_path: Path) -> Visit:
+    door = request.getfixturevalue(SERVERS[request.param])
+    token = door.token if hasattr(door, "token") else door.login()["access_token"]
+    (tmp_path / "config.toml").write_text(door.profile_toml("here"))
+    here = tmp_path / "here"
+    (here / "tree/sub").mkdir(parents=True)
+    (here / "tree/a.txt").write_text("first")
+    (here / "tree/sub/b.txt").write_text("second")
+    env = {**os.environ, "CTADATA_CONFIG": str(tmp_path / "config.toml"), "CTADATA_PROFILE": "here"}
+    at = Visit({**env, "BEARER_TOKEN": token}, here, f"matrix-{uuid4().hex[:8]}", door.data)
+    at.run("mkdir", "@")
+    return at
+
+
+@pytest.mark.full("matrix")
+@pytest.mark.parametrize("visit", SERVERS, indirect=True)
+def test_what_is_measured_is_what_the_page_says(visit: Visit, request: pytest.FixtureRequest) -> None:
+    server = request.node.callspec.params["visit"]
+    rows = measured(visit)
+    if WRITE:
+        write(server, rows)
+    assert rows == {verb: told.get(server) for verb, told in table().items()}
+
+
+def table() -> dict[str, dict[str, str]]:
+    """The page's table: verb -> server -> what it says."""
+    _, _, text = PAGE.read_text().partition(START) if PAGE.exists() else ("", "", "")
+    notes = dict(re.findall(r"^\[(\d+)\] (.*)$", text, re.MULTILINE))
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines() if line.startswith("| ")]
+    found = {verb: dict(zip(rows[0][1:], cells, strict=True)) for verb, *cells in rows[1:] if not verb.startswith("--")}
+    return {
+        verb: {
+            server: re.sub(r"(cannot|trap) \[(\d+)\]", lambda match: notes[match[2]], cell)
+            for server, cell in cells.items()
+        }
+        for verb, cells in found.items()
+    }
+
+
+def write(server: str, rows: dict[str, str]) -> None:
+    """Put one server's column into the page; run this without workers."""
+    told = table()
+    columns = {
+        verb: {name: told.get(verb, {}).get(name, "") for name in SERVERS} | {server: rows[verb]} for verb in VERBS
+    }
+    notes: list[str] = []
+
+    def cell(text: str) -> str:
+        if text in ("ok", ""):
+            return text
+        if text not in notes:
+            notes.append(text)
+        return f"{text.partition(':')[0]} [{notes.index(text) + 1}]"
+
+    lines = ["| | " + " | ".join(SERVERS) + " |", "| -- |" + " -- |" * len(SERVERS)]
+    lines += [f"| {verb} | " + " | ".join(cell(text) for text in columns[verb].values()) + " |" for verb in VERBS]
+    told_below = [f"[{number}] {text}\n" for number, text in enumerate(notes, 1)]
+    head, _, _ = PAGE.read_text().partition(START)
+    PAGE.write_text(head + START + "\n" + "\n".join(lines) + "\n\n" + "\n".join(told_below))
