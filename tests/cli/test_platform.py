@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers.platform import Platform
+from servers.platform_site import Platform
 
 from ctadata.cli import options
 

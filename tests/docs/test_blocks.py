@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from servers.moto import MotoS3
-from servers.platform import Platform
+from servers.platform_site import Platform
 
 from ctadata.config.resolve import resolve
 from ctadata.errors import LoginNeeded

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
-from servers.platform import Platform
+from servers.platform_site import Platform
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "platform.ipynb"
 CHANGES = {"execution_count", "metadata", "id"}

@@ -251,7 +251,8 @@ def pump(source, target):
 def test_through_a_proxy_it_is_the_servers_answer_that_counts(
     answering, serve, client, login, authority, tls_context, monkeypatch
 ):
-    peer = answering(lambda wire, request: wire.answer("206 Partial", b"hello"), tls_context(authority, "door.localhost"))
+    tls = tls_context(authority, "door.localhost")
+    peer = answering(lambda wire, request: wire.answer("206 Partial", b"hello"), tls)
 
     def proxy(wire):
         wire.request()

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
-from servers.platform import Platform
 from servers.platform_door import dying, says, shorter
+from servers.platform_site import Platform
 
 Ask = Callable[..., requests.Response]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from flask import jsonify, redirect
-from servers.platform import Platform
+from servers.platform_site import Platform
 
 import ctadata
 from ctadata.api import CertificateError

@@ -13,8 +13,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from servers.platform import Platform
 from servers.platform_door import says, stuck
+from servers.platform_site import Platform
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("cta-data", "cta-data-direct", "ctadata")

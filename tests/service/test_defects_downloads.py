@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from flask import jsonify
-from servers.platform import Platform
 from servers.platform_door import Change, altered, dying, longer, says, shorter
+from servers.platform_site import Platform
 
 import ctadata
 from ctadata.api import StorageException

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask import Response, redirect
-from servers.platform import Platform
+from servers.platform_site import Platform
 from webdav4.client import ClientError
 
 import ctadata

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from flask import Response
-from servers.platform import Platform
 from servers.platform_door import says
+from servers.platform_site import Platform
 
 import ctadata
 from ctadata.api import StorageException

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from servers.platform import Platform
+from servers.platform_site import Platform
 
 import ctadata
 from ctadata.errors import CtadataError

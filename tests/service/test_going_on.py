@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from flask import Response
-from servers.platform import Platform
 from servers.platform_door import altered, dying, shorter
+from servers.platform_site import Platform
 
 import ctadata
 from ctadata.errors import IntegrityError, PartialFailure, TemporaryError

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 from servers.jupyterhub import JupyterHub
-from servers.platform import USER, Platform
 from servers.platform_certificates import fragment
+from servers.platform_site import USER, Platform
 
 import ctadata
 from ctadata.api import StorageException

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from servers.platform import Platform
+from servers.platform_site import Platform
 
 import ctadata
 import ctadata.api

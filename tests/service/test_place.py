@@ -1,7 +1,7 @@
 """Which services are meant, and whose token goes there."""
 
 import pytest
-from servers.platform import Platform
+from servers.platform_site import Platform
 
 from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.service.place import CERTIFICATES, DOWNLOADS, Place

@@ -10,8 +10,8 @@ from contextlib import closing
 
 import pytest
 from flask import Response, redirect
-from servers.platform import Platform
 from servers.platform_door import longer, says, shorter
+from servers.platform_site import Platform
 from stores.clients import IMPATIENT, Holder
 from stores.suite import Basket, Bytes, StoreSuite, digest, get, names, put
 
