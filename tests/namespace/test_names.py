@@ -341,3 +341,22 @@ class TestDigests:
         assert caught.value.hint == "it knows: adler32"
         with pytest.raises(UsageError, match="directory"):
             known_digest(store, store.info(at("t")))
+
+
+class Replacing(MemoryStore):
+    """A store that replaces whatever it is told, as XRootD does."""
+
+    def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:  # noqa: ARG002
+        super().move(source, target, replace=True)
+
+
+def test_a_taken_name_is_kept_where_the_server_would_replace_it():
+    store = Replacing()
+    store.write(at("a"), Content(b"new"))
+    store.write(at("b"), Content(b"old!"))
+    (renaming,) = renamings(store, [store.info(at("a"))], at("b"))
+    with pytest.raises(AlreadyExists):
+        rename(store, renaming)
+    assert store.info(at("b")).size == 4
+    rename(store, renaming, replace=True)
+    assert store.info(at("b")).size == 3
