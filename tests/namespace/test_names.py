@@ -346,7 +346,7 @@ class TestDigests:
 class Replacing(MemoryStore):
     """A store that replaces whatever it is told, as XRootD does."""
 
-    def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:  # noqa: ARG002
+    def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         super().move(source, target, replace=True)
 
 
