@@ -16,7 +16,7 @@ from peers.bearer import with_bearer
 from ctadata.sandbox import Sandbox
 
 AS_DCACHE = {
-    "basic": {"mkcol_with_body"},  # Milton reads no body of a MKCOL
+    "basic": {"mkcol_with_body"},  # as the sandbox does it; not looked up at a dCache
     # no copies within: an absolute Destination is a copy to another server, which wants a token of its own
     "copymove": {"copy_simple", "copy_overwrite", "copy_coll", "copy_shallow", "move_coll"},
     "http": set(),
