@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,7 +23,8 @@ from ctadata.entries import Entry
 from ctadata.errors import ConfigError, Interrupted, LocalError, TemporaryError, Unsupported, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Response
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import presentable, redacted
+from ctadata.http.redirects import is_redirect, next_url
 from ctadata.http.trust import choose_trust
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink, Source, Written
@@ -33,20 +35,27 @@ from ctadata.stores.webdav import WebDAVStore
 BLOCK = 1 << 20
 """Bytes handed on at a time."""
 
+_TICKET = re.compile(r"\bdcache-http-uuid=[^&]*")  # good for one file, once
 _FOREIGN = ("BEARER_TOKEN", "X509_", "DAVIX_")  # what could make a tool log in by itself
 
 
 class DavixStore:
     """All as `store` does it, but for the bytes of files, which davix-get and davix-put move."""
 
-    def __init__(self, store: WebDAVStore, client: Client, door: Door, ca: Path | None) -> None:
-        """The store is closed with this one. ConfigError where davix is not installed."""
+    def __init__(
+        self, store: WebDAVStore, client: Client, door: Door, ca: Path | None, *, http_pools: bool = False
+    ) -> None:
+        """The store is closed with this one. ConfigError where davix is not installed.
+
+        http_pools: whether a redirect may lead from https to http.
+        """
         self.features = replace(store.features, divides=False)
         self._store = store
         self._client = client
         self._door = door
         self._tools = {name: _tool(name) for name in ("davix-get", "davix-put")}
         self._environment = _environment(ca)
+        self._http_pools = http_pools
 
     def open(self, path: RemotePath) -> DavixReading:
         """A file, to be read; no request is sent before the first `send`."""
@@ -56,7 +65,7 @@ class DavixStore:
         """Where the bytes of a file are; Unsupported where the door would send them itself."""
         asked = {"Want-Digest": want_digest()}
         answer = self._client.send("GET", self._door.url(path), headers=asked, accept=_refuse, follow=False)
-        return _location(answer)
+        return self._location(answer)
 
     def start(self, tool: str, *words: str, **more: object) -> subprocess.Popen[bytes]:
         """Start one of davix's tools."""
@@ -85,9 +94,21 @@ class DavixStore:
         if source.mtime is not None:
             headers["X-OC-Mtime"] = str(int(source.mtime))
         body = _Unsent(source.size)
-        return _location(
-            self._client.send("PUT", self._door.url(path), headers=headers, body=body, patient=True, follow=False)
-        )
+        answer = self._client.send("PUT", self._door.url(path), headers=headers, body=body, patient=True, follow=False)
+        return self._location(answer)
+
+    def _location(self, answer: Response) -> str:
+        """The pool's address; Unsupported where there is none, or one that holds a login, which `ps` would show."""
+        if not is_redirect(answer):
+            raise _does_not_redirect()
+        url = next_url(answer, http_pools=self._http_pools)
+        plain = _TICKET.sub("", url)
+        if redacted(plain) != plain:
+            raise Unsupported(
+                "the address that the door names holds a login, and davix's tools would show it among their arguments",
+                hint='take engine = "davix" out of the profile',
+            )
+        return url
 
     # ---- the rest is the store's
 
@@ -198,15 +219,6 @@ def _does_not_redirect() -> Unsupported:
         "this door moves the bytes itself, and davix's tools would need the token for it",
         hint='take engine = "davix" out of the profile',
     )
-
-
-def _location(answer: Response) -> str:
-    location = answer.headers.get("Location")
-    if not 300 <= answer.status < 400 or location is None:
-        raise _does_not_redirect()
-    from ctadata.http.message import resolve
-
-    return resolve(answer.url, location)
 
 
 def _pour(output: IO[bytes], sink: Sink) -> int:

@@ -31,7 +31,8 @@ def open_store(profile: Profile, client: Client) -> Store:
     if profile.engine == "davix":
         from ctadata.stores.davix import DavixStore
 
-        return DavixStore(store, client, Door(client, door, root=RemotePath.parse(profile.root)), profile.ca)
+        asked = Door(client, door, root=RemotePath.parse(profile.root))
+        return DavixStore(store, client, asked, profile.ca, http_pools=profile.http_pools)
     return PagedStore(store, open_frontend(profile, client)) if profile.listing == "frontend" else store
 
 
