@@ -215,11 +215,8 @@ def visit(request: pytest.FixtureRequest, tmp_path: Path) -> Visit:
     (here / "tree/sub").mkdir(parents=True)
     (here / "tree/a.txt").write_text("first")
     (here / "tree/sub/b.txt").write_text("second")
-    for file in (
-        "a.txt",
-        "sub/b.txt",
-    ):  # servers count whole seconds: a file of this second could seem newer than its copy
-        os.utime(here / "tree" / file, (1_600_000_000, 1_600_000_000))
+    for file in (here / "tree").rglob("*.txt"):  # servers count whole seconds: one of this second could seem newer there
+        os.utime(file, (1_600_000_000, 1_600_000_000))
     env = {**os.environ, "CTADATA_CONFIG": str(tmp_path / "config.toml"), "CTADATA_PROFILE": "here"}
     at = Visit({**env, "BEARER_TOKEN": token}, here, f"matrix-{uuid4().hex[:8]}", door.data)
     at.run("mkdir", "@")
