@@ -215,7 +215,7 @@ def visit(request: pytest.FixtureRequest, tmp_path: Path) -> Visit:
     (here / "tree/sub").mkdir(parents=True)
     (here / "tree/a.txt").write_text("first")
     (here / "tree/sub/b.txt").write_text("second")
-    for file in (here / "tree").rglob("*.txt"):  # servers count whole seconds: one of this second could seem newer there
+    for file in (here / "tree").rglob("*.txt"):  # servers count whole seconds, and one of this second could seem newer
         os.utime(file, (1_600_000_000, 1_600_000_000))
     env = {**os.environ, "CTADATA_CONFIG": str(tmp_path / "config.toml"), "CTADATA_PROFILE": "here"}
     at = Visit({**env, "BEARER_TOKEN": token}, here, f"matrix-{uuid4().hex[:8]}", door.data)
