@@ -49,7 +49,7 @@ class Way:
 def copy_between(
     origin: Session,
     target: Session,
-    source: RemotePath,
+    entry: Entry,
     to: RemotePath,
     *,
     way: Way,
@@ -59,9 +59,8 @@ def copy_between(
 ) -> Summary:
     """Copy a file to `to`, or the contents of a collection into it; what happens to single files is in the summary.
 
-    NotFound where there is no source. Rules: filters, no_clobber, dry_run.
+    entry: of the store of `origin`.   rules: filters, no_clobber and dry_run count.
     """
-    entry = origin.store.info(source)
     run = target.run(rules, reporter, jobs)
     return copy(run, Ends(origin.store, _mover(origin, target, way, run)), [Crossing(entry, to)])
 

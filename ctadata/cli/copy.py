@@ -94,7 +94,7 @@ class _Work:
         contents = self.source.text.endswith("/")
         to = where(target, self.target.text, source, directory=entry.is_directory, contents=contents)
         check_sides(origin, target, source, to)
-        return copy_between(origin, target, source, to, way=self._way, rules=self._rules, reporter=reporter)
+        return copy_between(origin, target, entry, to, way=self._way, rules=self._rules, reporter=reporter)
 
 
 def _run(common: options.Common, work: _Work, account: Account, jobs: str | None) -> None:

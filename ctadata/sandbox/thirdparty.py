@@ -37,7 +37,7 @@ def copy(visit: Visit) -> None:
     if urlsplit(remote).scheme not in ("http", "https") or not urlsplit(remote).hostname:
         raise Denied(501)
     _check_credential(visit)
-    job = _Job(visit.site, remote, _headers(visit), _authorities(visit))
+    job = _Job(visit.site, remote, _headers(visit), list(visit.site.peers))
     if source is not None:
         node = _create(visit)
         _answer(visit, job, lambda: job.pull(node), lambda: _remove(visit))
@@ -57,10 +57,6 @@ def _check_credential(visit: Visit) -> None:
 def _headers(visit: Visit) -> dict[str, str]:
     asked = visit.exchange.request.headers
     return {name[len(_PREFIX) :]: value for name, value in asked if name.lower().startswith(_PREFIX)}
-
-
-def _authorities(visit: Visit) -> list[Path]:
-    return list(visit.site.peers)
 
 
 def _existing(visit: Visit) -> Node:

@@ -38,10 +38,14 @@ class Mover(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Where one entry goes: a file to `target`, a collection's contents into it."""
+    """Where one entry goes: a file to `target`, a collection's contents into it.
+
+    inside: the names from the top of the tree, which filters are about.
+    """
 
     entry: Entry
     target: RemotePath
+    inside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ def _expand(run: Run, ends: Ends, crossing: Crossing) -> Iterator[Node[Crossing]
     try:
         if not crossing.entry.is_directory:
             there = _look(run, crossing.target)
-            run.store.mkdir(crossing.target.parent)
+            if not run.rules.dry_run:
+                run.store.mkdir(crossing.target.parent)
             yield _task(run, ends, crossing, there)
             return
         if not run.rules.dry_run:
@@ -84,10 +89,10 @@ def _children(run: Run, ends: Ends, crossing: Crossing) -> Iterator[Node[Crossin
     there = _listed(run, crossing.target)
     base = crossing.entry.path
     for entry in ends.origin.list(base):
-        inside = (entry.path.name,)
+        inside = (*crossing.inside, entry.path.name)
         if entry.path.is_temporary:
             continue
-        below = Crossing(entry, crossing.target / entry.path.name)
+        below = Crossing(entry, crossing.target / entry.path.name, inside)
         if entry.is_directory:
             if run.rules.filters.enters(inside):
                 yield Node(below)

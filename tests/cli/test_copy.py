@@ -178,3 +178,20 @@ def test_what_makes_no_sense(cli, sites, arguments, words):
     ended = cli("copy", *arguments, check=2)
     assert words in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_a_dry_run_changes_nothing(cli, sites, place):
+    a, b, *_ = sites
+    a.files.put(f"/{place}/run/1", b"x")
+    cli("copy", "-n", "-r", f"a:{place}/run", f"b:{place}/x", check=0)
+    cli("copy", "-n", f"a:{place}/run/1", f"b:{place}/y/1", check=0)
+    assert not b.files.exists(f"/{place}")
+
+
+def test_a_filter_is_about_the_path_from_the_top_of_the_tree(cli, sites, place):
+    a, b, *_ = sites
+    for name in ("log/1", "d/log/2"):
+        a.files.put(f"/{place}/run/{name}", b"x")
+    cli("copy", "-r", "--exclude", "/d/log", f"a:{place}/run", f"b:{place}", check=0)
+    assert b.files.exists(f"/{place}/run/log/1")
+    assert not b.files.exists(f"/{place}/run/d/log")
