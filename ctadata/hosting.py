@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from ctadata.errors import Unsupported, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.session import Session
-from ctadata.stores import s3_hosting
-from ctadata.stores.s3 import S3Store
-from ctadata.stores.s3_alias import REDIRECT
-from ctadata.stores.s3_aliasing import Aliasing
-from ctadata.stores.s3_hosting import Bucket
+from ctadata.stores.s3 import hosting
+from ctadata.stores.s3.alias import REDIRECT
+from ctadata.stores.s3.aliasing import Aliasing
+from ctadata.stores.s3.hosting import Bucket
+from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliasing import make_aliases
 from ctadata.transfer.download import Refused
 from ctadata.transfer.plan import Rules
@@ -39,15 +39,15 @@ class Hosting:
 
     def buckets(self) -> Iterator[Bucket]:
         """The buckets of whoever asks, by name; Forbidden."""
-        return s3_hosting.buckets(self._connection)
+        return hosting.buckets(self._connection)
 
     def make_bucket(self, bucket: str, *, website: bool = False, public: bool = False) -> None:
-        """Make a bucket, by `name` or `s3://name`; see `s3_hosting.make_bucket`."""
-        s3_hosting.make_bucket(self._connection, bucket_name(bucket), website=website, public=public)
+        """Make a bucket, by `name` or `s3://name`; see `hosting.make_bucket`."""
+        hosting.make_bucket(self._connection, bucket_name(bucket), website=website, public=public)
 
     def remove_bucket(self, bucket: str, *, recursive: bool = False) -> None:
-        """Remove a bucket; see `s3_hosting.remove_bucket`."""
-        s3_hosting.remove_bucket(self._connection, bucket_name(bucket), recursive=recursive)
+        """Remove a bucket; see `hosting.remove_bucket`."""
+        hosting.remove_bucket(self._connection, bucket_name(bucket), recursive=recursive)
 
     def describe(self, rules: Rules, *, content_type: str | None = None, redirect_to: str | None = None) -> Rules:
         """Let uploads of the session carry this; gives the rules by which equal files that do not are sent again.

@@ -28,8 +28,8 @@ from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
 from ctadata.stores.home import home_of
 from ctadata.stores.opening import open_store, trusted_origins
-from ctadata.stores.s3_opening import open_s3
-from ctadata.stores.s3_place import path_of_s3
+from ctadata.stores.s3.opening import open_s3
+from ctadata.stores.s3.place import path_of_s3
 from ctadata.stores.site import Site
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken

@@ -17,7 +17,7 @@ from ctadata.paths import RemotePath, printable
 from ctadata.service.opening import open_store
 from ctadata.service.pem import read_pem
 from ctadata.service.place import Place
-from ctadata.stores.service_words import KEYS, token_page
+from ctadata.stores.download_service.words import KEYS, token_page
 
 USUAL_KEY = "cta"
 

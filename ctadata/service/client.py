@@ -87,7 +87,7 @@ class APIClient:
 
     def list_dir(self, path: PathText = "/") -> Listing:
         """The directory itself, then what lies in it; of a file, the file."""
-        from ctadata.stores.download_service import DownloadService
+        from ctadata.stores.download_service.store import DownloadService
 
         with self._session() as session:
             store = session.store

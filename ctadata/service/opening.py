@@ -9,7 +9,7 @@ from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.service.place import Place
 from ctadata.session import Session
-from ctadata.stores.download_service import DownloadService
+from ctadata.stores.download_service.store import DownloadService
 
 NAME = "platform"
 """How the service is called where a profile's name stands: in receipts."""

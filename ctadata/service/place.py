@@ -11,7 +11,7 @@ from pathlib import Path
 from ctadata.config.checks import address
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, UsageError
 from ctadata.http.message import Origin
-from ctadata.stores.service_words import token_page
+from ctadata.stores.download_service.words import token_page
 from ctadata.tokens.hub import HubToken
 
 PathText = str | os.PathLike[str]

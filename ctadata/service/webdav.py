@@ -11,7 +11,7 @@ from ctadata.http.message import Headers, Response
 from ctadata.paths import RemotePath, printable
 from ctadata.service.opening import open_store
 from ctadata.service.place import PathText, Place
-from ctadata.stores.service_words import not_logged_in
+from ctadata.stores.download_service.words import not_logged_in
 
 if TYPE_CHECKING:
     import httpx

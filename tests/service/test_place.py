@@ -5,7 +5,7 @@ from servers.platform_site import Platform
 
 from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.service.place import CERTIFICATES, DOWNLOADS, Place
-from ctadata.stores.service_words import token_page
+from ctadata.stores.download_service.words import token_page
 
 
 def test_what_is_given_counts_before_the_environment_and_that_before_the_platform() -> None:

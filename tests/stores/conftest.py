@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from servers.moto import MotoS3
 from servers.s3_stub import s3_stub
-from stores.s3_connections import Held, Served, opened_s3
+from stores.s3.connections import Held, Served, opened_s3
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ from ctadata.errors import (
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
-from ctadata.stores import service_reading
 from ctadata.stores.base import Enough
-from ctadata.stores.download_service import DownloadService
+from ctadata.stores.download_service import reading as service_reading
+from ctadata.stores.download_service.store import DownloadService
 
 LST = RemotePath(("lst",))
 HOME = RemotePath(("lst", "users", "volodymyr_savchenko_epfl_ch"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from servers.rgw import Rgw
 from servers.s3_stub import s3_stub
-from stores.s3_connections import Held, opened_s3
+from stores.s3.connections import Held, opened_s3
 from stores.suite import get
 from walks.s3_user import Person
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from servers.rgw import Keys, Rgw
-from stores.s3_connections import Held, opened_s3
-from stores.s3_suite import S3Suite
+from stores.s3.connections import Held, opened_s3
+from stores.s3.suite import S3Suite
 
-from ctadata.stores.s3 import S3Store
+from ctadata.stores.s3.store import S3Store
 
 WAYS = ["http", "https", "virtual"]
 

@@ -19,8 +19,8 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written
 from ctadata.stores.dates import seconds
 from ctadata.stores.reading import WebDAVReading, about
-from ctadata.stores.s3_alias import MAX_HOPS
-from ctadata.stores.s3_digests import digests_in
+from ctadata.stores.s3.alias import MAX_HOPS
+from ctadata.stores.s3.digests import digests_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
 from ctadata.http.message import Headers, Response
 from ctadata.paths import printable
-from ctadata.stores.s3_alias import REDIRECT, final_key, location_of
-from ctadata.stores.s3_connection import NOTHING, Connection
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.alias import REDIRECT, final_key, location_of
+from ctadata.stores.s3.connection import NOTHING, Connection
+from ctadata.stores.s3.place import Name
 
 KEPT = 1000
 """Primary names that are remembered, so that each is looked at once however many aliases it gets."""

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.place import Name
 from ctadata.stores.sharing import Link
 
 LONGEST = 7 * 86400

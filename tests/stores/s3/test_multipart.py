@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import pytest
 from servers.moto import MotoS3
 from servers.s3_stub import S3Stub, s3_stub
-from stores.s3_connections import Held, opened_s3
+from stores.s3.connections import Held, opened_s3
 from stores.suite import Bytes, get
 
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, IntegrityError, LocalError, ServerTrouble, Stopped
 from ctadata.paths import RemotePath
-from ctadata.stores import s3_multipart
-from ctadata.stores.s3 import S3Store
-from ctadata.stores.s3_multipart import LARGEST_PIECE, part_size
+from ctadata.stores.s3 import multipart
+from ctadata.stores.s3.multipart import LARGEST_PIECE, part_size
+from ctadata.stores.s3.store import S3Store
 
 MIB = 1 << 20
 PART = 64 << 10
@@ -128,7 +128,7 @@ def test_the_upload_of_another_file_is_left_alone(store, stub, moto_s3, root) ->
 
 def test_one_that_has_not_moved_for_a_day_is_given_up(store, moto_s3, root, monkeypatch) -> None:
     begun(moto_s3, root, {1: PARTS[1]})
-    monkeypatch.setattr(s3_multipart, "ABANDONED", -1.0)
+    monkeypatch.setattr(multipart, "ABANDONED", -1.0)
     store.write(A, Bytes(CONTENT))
     assert under_way(moto_s3, root) == []
 

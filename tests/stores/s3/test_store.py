@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from servers.moto import MotoS3
-from stores.s3_connections import Held, opened_s3
-from stores.s3_suite import S3Suite
+from stores.s3.connections import Held, opened_s3
+from stores.s3.suite import S3Suite
 from stores.suite import Basket, Bytes, get, put
 
 from ctadata.errors import CtadataError, Forbidden, LoginNeeded, NotFound
 from ctadata.paths import RemotePath
-from ctadata.stores.s3 import S3Store
+from ctadata.stores.s3.store import S3Store
 
 
 def held(key) -> Held:

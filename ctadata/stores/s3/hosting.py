@@ -26,10 +26,10 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.paths import printable
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_deleting import delete_keys
-from ctadata.stores.s3_listing import PAGE, keys_below
-from ctadata.stores.s3_place import USUAL_REGION, Name
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.deleting import delete_keys
+from ctadata.stores.s3.listing import PAGE, keys_below
+from ctadata.stores.s3.place import USUAL_REGION, Name
 
 PUBLIC = "PublicRead"
 """The name of our statement in a bucket's policy; letters and digits alone may stand there."""

@@ -7,15 +7,15 @@ import sys
 
 import pytest
 from servers.moto import MotoS3
-from stores.s3_connections import Held, opened_s3
+from stores.s3.connections import Held, opened_s3
 from stores.suite import get, names, put
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
 from ctadata.http.credentials import SigningKey
 from ctadata.paths import RemotePath
-from ctadata.stores.s3_opening import open_s3
-from ctadata.stores.s3_place import Endpoint, Name, name_of, path_of_s3
+from ctadata.stores.s3.opening import open_s3
+from ctadata.stores.s3.place import Endpoint, Name, name_of, path_of_s3
 
 PROFILE = Profile(name="site", door="", kind="s3", endpoint="https://s3.example")
 A = RemotePath(("a",))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ctadata.errors import Unsupported
 from ctadata.http.message import Headers
-from ctadata.stores.s3_alias import REDIRECT
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_multipart import LARGEST_PIECE
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.alias import REDIRECT
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.multipart import LARGEST_PIECE
+from ctadata.stores.s3.place import Name
 
 
 def copy_object(connection: Connection, source: Name, target: Name, head: Headers) -> None:

@@ -10,12 +10,12 @@ from ctadata.http.client import Client
 from ctadata.http.retries import Retries
 from ctadata.http.trust import Limits
 from ctadata.paths import RemotePath
-from ctadata.stores.s3 import S3Store
-from ctadata.stores.s3_connection import AccessKeys, Connection
-from ctadata.stores.s3_errors import explain
-from ctadata.stores.s3_multipart import AT_ONCE
-from ctadata.stores.s3_place import Endpoint
-from ctadata.stores.s3_website import WebsiteStore
+from ctadata.stores.s3.connection import AccessKeys, Connection
+from ctadata.stores.s3.errors import explain
+from ctadata.stores.s3.multipart import AT_ONCE
+from ctadata.stores.s3.place import Endpoint
+from ctadata.stores.s3.store import S3Store
+from ctadata.stores.s3.website import WebsiteStore
 
 log = logging.getLogger(__name__)
 

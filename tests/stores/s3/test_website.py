@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from servers.rgw import Rgw
-from stores.s3_connections import Held, opened_s3
+from stores.s3.connections import Held, opened_s3
 from stores.suite import Bytes, get
 
 from ctadata.errors import AccessError, NotFound, Unsupported, Untrusted
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.s3_hosting import make_bucket
+from ctadata.stores.s3.hosting import make_bucket
 
 CONTENT = b"ACGTACGTTT"
 FILE, ALIAS = RemotePath(("sequence", "a")), RemotePath(("sequence", "ga4gh:SQ.b"))

@@ -26,16 +26,16 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_root
 from ctadata.stores.dates import seconds
 from ctadata.stores.reading import WebDAVReading, about
-from ctadata.stores.s3_aliasing import head_behind
-from ctadata.stores.s3_connection import NOTHING, Connection
-from ctadata.stores.s3_copying import copy_object
-from ctadata.stores.s3_deleting import delete_below
-from ctadata.stores.s3_digests import digests_in
-from ctadata.stores.s3_listing import entries_below, exists_below, others_below
-from ctadata.stores.s3_multipart import fingerprint, part_size, upload_in_parts
-from ctadata.stores.s3_place import Name, name_of
-from ctadata.stores.s3_presigned import presigned
-from ctadata.stores.s3_reading import CHECKSUMS, Getting
+from ctadata.stores.s3.aliasing import head_behind
+from ctadata.stores.s3.connection import NOTHING, Connection
+from ctadata.stores.s3.copying import copy_object
+from ctadata.stores.s3.deleting import delete_below
+from ctadata.stores.s3.digests import digests_in
+from ctadata.stores.s3.listing import entries_below, exists_below, others_below
+from ctadata.stores.s3.multipart import fingerprint, part_size, upload_in_parts
+from ctadata.stores.s3.place import Name, name_of
+from ctadata.stores.s3.presigned import presigned
+from ctadata.stores.s3.reading import CHECKSUMS, Getting
 from ctadata.stores.sharing import Link
 
 FEATURES = Features(

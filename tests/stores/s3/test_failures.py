@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from servers.moto import MotoS3
 from servers.s3_stub import S3Stub, error, s3_stub
-from stores.s3_connections import Held, opened_s3
+from stores.s3.connections import Held, opened_s3
 from stores.suite import Bytes, get, names, put
 
 from ctadata.errors import (
@@ -27,7 +27,7 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.paths import RemotePath
-from ctadata.stores.s3 import S3Store
+from ctadata.stores.s3.store import S3Store
 
 A = RemotePath(("a",))
 KEY = Held("AKIAEXAMPLE", "a secret", "a session token")

@@ -32,8 +32,8 @@ from ctadata.http.credentials import SigningKey
 from ctadata.http.message import Accept, Body, Consumer, Response, dissect
 from ctadata.http.retries import Retries
 from ctadata.stores.base import Source
-from ctadata.stores.s3_errors import WrongRegion, of_code
-from ctadata.stores.s3_place import Endpoint, Name
+from ctadata.stores.s3.errors import WrongRegion, of_code
+from ctadata.stores.s3.place import Endpoint, Name
 from ctadata.tokens.access_keys import RENEW
 
 UNSIGNED = "UNSIGNED-PAYLOAD"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from stores.s3_connections import Served
+from stores.s3.connections import Served
 from stores.suite import get, names, put, read
 
 from ctadata.errors import AlreadyExists, IntegrityError, NotFound, Untrusted
 from ctadata.paths import RemotePath
-from ctadata.stores.s3 import S3Store
+from ctadata.stores.s3.store import S3Store
 
 FILE, ALIAS = RemotePath(("sequence", "a")), RemotePath(("sequence", "b"))
 CONTENT = b"ACGTACGTTT"

@@ -9,7 +9,7 @@ from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.message import Accept, Response, dissect
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source
-from ctadata.stores.service_words import clearer, not_logged_in
+from ctadata.stores.download_service.words import clearer, not_logged_in
 
 CHUNKED = {"Transfer-Encoding": "chunked"}
 """For uploads: the service takes a body with a length that is cut for a whole one."""

@@ -22,10 +22,10 @@ from urllib.parse import quote
 from ctadata.checksums import PARTS
 from ctadata.errors import CtadataError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
 from ctadata.stores.base import Source, Written
-from ctadata.stores.s3_connection import NOTHING, UNSIGNED, Connection
-from ctadata.stores.s3_digests import PART_SIZE
-from ctadata.stores.s3_errors import told_in
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
+from ctadata.stores.s3.digests import PART_SIZE
+from ctadata.stores.s3.errors import told_in
+from ctadata.stores.s3.place import Name
 
 USUAL = 32 << 20
 """Bytes of a part where nobody has said; a file that is not larger goes in one piece."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from stores.s3_connections import Served
+from stores.s3.connections import Served
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, StorageFull, Unsupported, Untrusted, UsageError
-from ctadata.stores.s3_alias import REDIRECT
-from ctadata.stores.s3_aliasing import Aliasing, head_behind
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.alias import REDIRECT
+from ctadata.stores.s3.aliasing import Aliasing, head_behind
+from ctadata.stores.s3.place import Name
 
 
 @dataclass

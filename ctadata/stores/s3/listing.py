@@ -17,8 +17,8 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.dates import seconds
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.place import Name
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped
 from ctadata.paths import RemotePath, printable
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_listing import PAGE, keys_below
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.listing import PAGE, keys_below
+from ctadata.stores.s3.place import Name
 
 
 def delete_below(connection: Connection, name: Name, path: RemotePath) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctadata.errors import Untrusted, UsageError
-from ctadata.stores.s3_alias import MAX_HOPS, final_key, key_behind, location_of
+from ctadata.stores.s3.alias import MAX_HOPS, final_key, key_behind, location_of
 
 
 @pytest.mark.parametrize(

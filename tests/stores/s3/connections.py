@@ -15,9 +15,9 @@ from stores.clients import IMPATIENT
 
 from ctadata.config.profile import Profile
 from ctadata.http.credentials import SigningKey
-from ctadata.stores.s3 import S3Store
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_opening import open_s3
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.opening import open_s3
+from ctadata.stores.s3.store import S3Store
 
 
 @dataclass(frozen=True)

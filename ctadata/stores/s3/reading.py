@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.http.message import Accept, Consumer, Response
-from ctadata.stores.s3_alias import MAX_HOPS
-from ctadata.stores.s3_aliasing import head_behind, location_in
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_place import Name
+from ctadata.stores.s3.alias import MAX_HOPS
+from ctadata.stores.s3.aliasing import head_behind, location_in
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.place import Name
 
 CHECKSUMS = {"x-amz-checksum-mode": "ENABLED"}
 """Asks for the checksums that the server has stored."""

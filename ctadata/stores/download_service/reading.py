@@ -18,8 +18,8 @@ from ctadata.errors import IntegrityError, ServerTrouble, UsageError
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
+from ctadata.stores.download_service.wire import Wire
 from ctadata.stores.reading import WebDAVReading, about
-from ctadata.stores.service_wire import Wire
 
 PIECE = 32 << 20
 """Bytes of a range that is asked for at a time."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pytest
 from servers.s3_stub import S3Stub
-from stores.s3_connections import Held, Served, connected
+from stores.s3.connections import Held, Served, connected
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, PartialFailure, Unsupported, UsageError
-from ctadata.stores.s3_connection import Connection
-from ctadata.stores.s3_hosting import PUBLIC, buckets, make_bucket, public_read, remove_bucket
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.hosting import PUBLIC, buckets, make_bucket, public_read, remove_bucket
 
 
 @dataclass
