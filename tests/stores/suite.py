@@ -525,14 +525,9 @@ class StoreSuite:
 
     @pytest.fixture
     def tree(self, store: Store, folder: RemotePath) -> RemotePath:
-        """A collection `sub` with a file and a collection in it; skips where the store moves no trees."""
+        """A collection `sub` with a file and a collection in it."""
         store.mkdir(folder / "sub" / "deeper")
         put(store, folder / "sub" / "deeper" / "a", b"moved")
-        if not store.features.moves_trees:
-            with pytest.raises(Unsupported):
-                store.move_tree(folder / "sub", folder / "other")
-            assert names(store, folder) == {"sub"}
-            pytest.skip("this store says that it moves no trees")
         return folder / "sub"
 
     @pytest.mark.parametrize("name", ["other", "sub2", "o th+er%41"])
@@ -577,6 +572,9 @@ class StoreSuite:
                 store.move_tree(source, folder / "other")
         assert names(store, folder) == {"a", "sub"}
 
+    def test_a_store_says_whether_it_moves_trees(self, store, tree):
+        assert store.features.moves_trees
+
     # --- many at once
 
     def test_many_threads_at_once(self, store, folder):
@@ -594,3 +592,18 @@ class StoreSuite:
         assert {entry.path.name: entry.size for entry in store.list(folder)} == {
             f"{number}": len(content) for number, content in enumerate(contents)
         }
+
+
+class StoreSuiteWithoutTreeMoves(StoreSuite):
+    """The contract of a store that moves no trees."""
+
+    test_a_tree_is_moved_with_all_it_holds = test_a_tree_gets_only_a_name_that_is_free = None
+    test_a_tree_is_not_moved_into_itself = test_a_tree_is_not_moved_from_or_to_where_nothing_is = None
+    test_neither_a_file_nor_the_root_is_a_tree_to_move = None
+
+    def test_a_store_says_whether_it_moves_trees(self, store, folder, tree):
+        assert not store.features.moves_trees
+        with pytest.raises(Unsupported):
+            store.move_tree(tree, folder / "other")
+        assert names(store, folder) == {"sub"}
+        assert get(store, tree / "deeper" / "a") == b"moved"

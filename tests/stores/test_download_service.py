@@ -13,7 +13,7 @@ from flask import Response, redirect
 from servers.platform_door import longer, says, shorter
 from servers.platform_site import Platform
 from stores.clients import IMPATIENT, Holder
-from stores.suite import Basket, Bytes, StoreSuite, digest, get, names, put
+from stores.suite import Basket, Bytes, StoreSuiteWithoutTreeMoves, digest, get, names, put
 
 from ctadata.errors import (
     CtadataError,
@@ -51,7 +51,7 @@ def store(platform: Platform) -> Iterator[DownloadService]:
     store.close()
 
 
-class TestDownloadService(StoreSuite):
+class TestDownloadService(StoreSuiteWithoutTreeMoves):
     """The stand-in, with wsgidav behind that knows digests as dCache does."""
 
     looks_before_it_writes = False

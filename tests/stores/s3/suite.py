@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from stores.suite import StoreSuite, get, put
+from stores.suite import StoreSuiteWithoutTreeMoves, get, put
 
 from ctadata.entries import Kind
 
 
-class S3Suite(StoreSuite):
+class S3Suite(StoreSuiteWithoutTreeMoves):
     """The contract as S3 can keep it."""
 
     def test_a_directory_is_not_replaced_by_a_file(self, store, folder):
