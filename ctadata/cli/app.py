@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy as copy_of
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,13 +71,22 @@ def command_line() -> TyperGroup:
         words = (at_platform and WORDS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
         (groups[word] if action else app).command(action or name, context_settings=settings, help=words)(function)
     group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
-    _give(group, [parameter for parameter in group.params if parameter.name in _COMMON])
+    _give(group, [_seldom_shown(parameter) for parameter in group.params if parameter.name in _COMMON])
     return group
+
+
+def _seldom_shown(parameter: Any) -> Any:
+    parameter = copy_of(parameter)
+    parameter.hidden = parameter.name in _SELDOM
+    return parameter
 
 
 def _give(group: TyperGroup, common: list[Any]) -> None:
     """Let every command know the common options, also those of a group such as `token`."""
     for each in group.commands.values():
+        for argument in each.params:
+            if argument.param_type_name == "argument":  # typer 0.29 would show its Python type: `PATH <list[str]>`
+                argument.display_type_rich = lambda ctx: None  # type: ignore[attr-defined]  # noqa: ARG005
         each.params.extend(common)
         if hasattr(each, "commands"):
             _give(each, common)  # type: ignore[arg-type]
@@ -148,7 +158,9 @@ _GROUPS = {"token": "Look at a token.", "credentials": "The access key of an S3 
 """What a command of two words is about."""
 
 _OWN_SETTINGS: dict[str, dict[str, bool]] = {"exec": EXEC_SETTINGS}
-_COMMON = ("profile", "dev", "verbose", "quiet")
+_SELDOM = ("no_input", "no_color")
+"""Common options that only the help of all commands shows."""
+_COMMON = ("profile", "dev", "verbose", "quiet", *_SELDOM)
 
 
 def _version(value: bool) -> None:
@@ -165,6 +177,8 @@ def everywhere(
     dev: options.Dev = False,  # noqa: ARG001
     verbose: options.Verbose = 0,  # noqa: ARG001
     quiet: options.Quiet = False,  # noqa: ARG001
+    no_input: options.NoInput = False,  # noqa: ARG001
+    no_color: options.NoColor = False,  # noqa: ARG001
     version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
     ] = False,

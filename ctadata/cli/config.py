@@ -91,15 +91,17 @@ def explain_keys() -> Iterator[str]:
     from ctadata.config.keys import KEYS
     from ctadata.config.variables import VARIABLES
 
-    yield "Keys of a profile, in the file of settings under [profiles.NAME]; each also as CTADATA_<KEY>:"
+    by_key = {key.variable for key in KEYS}
+    others = [variable for variable in VARIABLES if variable.name not in by_key]
+    width = max(len(variable.name) for variable in others) + 2
+    yield "Keys of a profile, in the file of settings under [profiles.NAME]; each also as CTADATA_<KEY>, where"
+    yield "several values have commas between:"
     for key in KEYS:
-        yield f"  {key.name:<26}{key.meaning}"
+        yield f"  {key.name:<{width}}{key.meaning}"
     yield ""
     yield "Environment:"
-    by_key = {key.variable for key in KEYS}
-    for variable in VARIABLES:
-        if variable.name not in by_key:
-            yield f"  {variable.name:<26}{variable.meaning}"
+    for variable in others:
+        yield f"  {variable.name:<{width}}{variable.meaning}"
 
 
 def _plain(value: object) -> object:

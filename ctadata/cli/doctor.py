@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,6 +83,9 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
     """Versions, settings without secrets, findings."""
+    import platform
+    from importlib.metadata import version
+
     from ctadata.cli.config import as_toml
     from ctadata.http.redaction import redacted
 

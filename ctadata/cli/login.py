@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from ctadata.cli.asking import is_anybody_here
 from ctadata.cli.output import say, say_raw
 from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.progress import amounts
@@ -78,7 +79,7 @@ def read_secret(secret: str | None, client: str | None) -> str | None:
     if secret != "-":  # noqa: S105
         say("warning: a secret on the command line shows in ps; -s - asks for it instead")
         return secret
-    return _prompt(client) if sys.stdin.isatty() else sys.stdin.readline().strip() or None
+    return _prompt(client) if is_anybody_here() else sys.stdin.readline().strip() or None
 
 
 def _prompt(client: str | None) -> str:
@@ -90,4 +91,4 @@ def _prompt(client: str | None) -> str:
 def _asks_for_secret(error: ConfigError) -> bool:
     """Whether the issuer refused us for want of a secret (RFC 6749 section 5.2), and somebody is here to give it."""
     refused = "invalid_client" in error.what or "unauthorized_client" in error.what
-    return refused and sys.stdin.isatty() and sys.stderr.isatty()
+    return refused and is_anybody_here()

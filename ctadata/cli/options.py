@@ -125,6 +125,16 @@ def _take_quiet(ctx: typer.Context, value: bool) -> None:
     common.quiet = common.quiet or value
 
 
+def _take_no_input(value: bool) -> None:
+    if value:
+        os.environ["CTADATA_NO_INPUT"] = "1"
+
+
+def _take_no_color(value: bool) -> None:
+    if value:
+        os.environ["CTADATA_NO_COLOR"] = "1"
+
+
 def _complete_profile(incomplete: str) -> list[str]:
     """The profiles whose name begins so."""
     from ctadata.config.resolve import resolve
@@ -176,6 +186,26 @@ Verbose = Annotated[
 Quiet = Annotated[
     bool,
     typer.Option("-q", "--quiet", help="Errors only.", callback=_take_quiet, expose_value=False),
+]
+NoInput = Annotated[
+    bool,
+    typer.Option(
+        "--no-input",
+        help="Ask nothing; what would be asked fails.",
+        callback=_take_no_input,
+        expose_value=False,
+        is_eager=True,
+    ),
+]
+NoColor = Annotated[
+    bool,
+    typer.Option(
+        "--no-color",
+        help="No colours.",
+        callback=_take_no_color,
+        expose_value=False,
+        is_eager=True,
+    ),
 ]
 
 # Parameters that several commands have.

@@ -20,6 +20,8 @@ CHOICE = (
     Variable("CTADATA_PROFILE", "the profile to use"),
     Variable("CTADATA_CONFIG", "the file of settings"),
     Variable("CTADATA_DEBUG", "1 for every step on stderr, as -v -v does"),
+    Variable("CTADATA_NO_INPUT", "anything for no questions: what would be asked fails, as with --no-input"),
+    Variable("CTADATA_NO_COLOR", "anything for no colours, as with --no-color"),
 )
 
 KEYED = tuple(Variable(key.variable, key.meaning) for key in KEYS)
@@ -58,7 +60,7 @@ SYSTEM = (
     Variable("ALL_PROXY", "the same, also all_proxy"),
     Variable("NO_PROXY", "hosts to go to directly, also no_proxy"),
     Variable("XDG_RUNTIME_DIR", "where tokens of the WLCG convention are looked for, as bt_u<uid>"),
-    Variable("NO_COLOR", "anything for no colours"),
+    Variable("NO_COLOR", "the same, for all programs that know it"),
     Variable("FORCE_COLOR", "anything for colours, whatever the terminal says of itself"),
     Variable("TERM", "dumb for plain lines in place of progress bars"),
 )

@@ -6,7 +6,6 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
@@ -52,14 +51,6 @@ class Origin:
     def __str__(self) -> str:
         """As it stands in a URL, with the port always."""
         return f"{self.scheme}://{self.host}:{self.port}"
-
-
-@lru_cache(maxsize=256)
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def dissect(url: str) -> tuple[Origin, str]:

@@ -41,8 +41,12 @@ def next_url(response: Response, *, http_pools: bool) -> str:
     if not location or changes_method:
         words = f"a redirect that cannot be followed: {response.status} {response.reason}"
         raise ServerTrouble(words, status=response.status)
-    url = resolve(response.url, location)
-    before, after = Origin.of(response.url), Origin.of(url)
+    before = Origin.of(response.url)
+    try:
+        url = resolve(response.url, location)
+    except Untrusted as error:
+        raise Untrusted(f"a redirect that must not be followed: {before} sends us on, and {error.what}") from error
+    after = Origin.of(url)
     if before.scheme == "https" and after.scheme == "http" and not http_pools:
         raise Untrusted(
             f"a redirect from https to unprotected http: {before} sends us to {after}",

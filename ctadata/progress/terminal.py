@@ -33,7 +33,7 @@ class TerminalReporter:
     """Draws on `stream`, a terminal; between two pictures, telling it something costs next to nothing.
 
     verbose: a line above the bar for each file that ended.
-    env:     where NO_COLOR is looked for.
+    env:     where NO_COLOR and CTADATA_NO_COLOR are looked for.
     """
 
     stream: TextIO
@@ -44,7 +44,8 @@ class TerminalReporter:
 
     def __post_init__(self) -> None:
         """Nothing is drawn before the block is entered."""
-        console = Console(file=self.stream, no_color=bool(self.env.get("NO_COLOR")), highlight=False)
+        no_color = any(self.env.get(name) for name in ("NO_COLOR", "CTADATA_NO_COLOR"))
+        console = Console(file=self.stream, no_color=no_color, highlight=False)
         self.live = Live(
             get_renderable=lambda: draw(self.tally.standing()),
             console=console,

@@ -197,7 +197,7 @@ def _multipart(node: Node, ranges: list[Range], size: int) -> Iterator[bytes]:
 
 def disposition(kind: str, name: str) -> str:
     """Content-Disposition as the pool writes it: plain, quoted, or RFC 2231 for long and non-ASCII names."""
-    if len(name) > 78 or not name.isascii():
+    if len(name) > 78 or not (name.isascii() and name.isprintable()):  # a line break would end the header
         return f"{kind};filename*=UTF-8''{quote(name, safe='', errors='surrogateescape')}"
     if any(character in '()<>@,;:\\"/[]?=' for character in name):
         escaped = name.replace("\\", "\\\\").replace('"', '\\"')

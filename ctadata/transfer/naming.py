@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ctadata.entries import Entry
-from ctadata.errors import NotFound, UsageError
+from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.transfer.download import Landing, Refused, Wanted
 from ctadata.transfer.receipt import Record
@@ -29,12 +29,17 @@ def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Lan
 
 
 def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool) -> list[Landing]:
-    """Where entries go, each with what was written for it; UsageError (no `recursive`, two for one name)."""
+    """Where entries go, each with what was written for it.
+
+    UsageError (no `recursive`, two for one name); LocalError where several are to go into a file.
+    """
     into = len(sources) > 1 or (local is not None and local.endswith("/"))
     found = []
+    if into and local is not None:
+        _refuse_file(Path(local))
     for source, entry in sources:
         if entry.is_directory and not recursive:
-            raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=printable(source))
+            raise _a_directory(source or "/", "downloads")
         there = None if local is None else Path(local)
         found.append(land(entry, there, into=into, contents=source.endswith("/")))
     _refuse_twins([str(landing.local) for landing in found])
@@ -69,7 +74,7 @@ def check_local(sources: Iterable[str], *, recursive: bool) -> None:
         path = Path(source)
         if path.is_dir():
             if not recursive:
-                raise UsageError("it is a directory", hint="-r uploads it with all it holds", path=printable(source))
+                raise _a_directory(source, "uploads")
         elif not path.exists():
             raise NotFound("no such local file", path=printable(source))
 
@@ -128,6 +133,16 @@ def departures_again(records: Iterable[Record]) -> Iterator[Departure]:
         files = tuple((local, path.name) for path, local in pairs if not local.is_dir())
         if files:
             yield Departure(collection, files=files)
+
+
+def _a_directory(source: str, verb: str) -> UsageError:
+    hint = f"-r, in Python recursive=True, {verb} it with all it holds"
+    return UsageError("it is a directory", hint=hint, path=printable(source))
+
+
+def _refuse_file(local: Path) -> None:
+    if local.exists() and not local.is_dir():
+        raise LocalError("local: it is not a directory", path=printable(str(local)))
 
 
 def _is_contents(source: str) -> bool:

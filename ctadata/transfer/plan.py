@@ -83,6 +83,7 @@ class Rules:
 
 
 _OTHERS = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link that leads nowhere"}
+"""What may stand where a file is to go."""
 
 
 def plan_download(entry: Entry, local: Path, found: os.stat_result | None, rules: Rules) -> Step:
@@ -90,8 +91,8 @@ def plan_download(entry: Entry, local: Path, found: os.stat_result | None, rules
     if found is None:
         return Step.CREATE
     if not stat.S_ISREG(found.st_mode):
-        what = _OTHERS.get(stat.S_IFMT(found.st_mode), "not a regular file")
-        raise LocalError(f"local: it is {what} already", path=printable(str(local)))
+        what = _OTHERS.get(stat.S_IFMT(found.st_mode), "something that is no file")
+        raise LocalError(f"local: {what} stands in the way", path=printable(str(local)))
     if _equal(entry, local, found, rules, same_age=_same_version(entry, found)):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE

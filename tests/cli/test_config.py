@@ -56,6 +56,8 @@ def test_all_keys_are_explained(cli):
     for key in KEYS:
         assert f"  {key.name} " in out
         assert key.meaning in out
+    lines = [line for line in out.splitlines() if line.startswith("  ")]
+    assert len({line.index(line.split(maxsplit=1)[1], len(line.split()[0]) + 2) for line in lines}) == 1, "one column"
     assert "  NO_COLOR " in out
 
 

@@ -280,6 +280,13 @@ class TestRm:
             assert terminal.end() == code
             assert box.files.exists(f"/{tree}/run1") == (answer == "n")
 
+    def test_a_terminal_is_not_asked_where_nobody_wants_that(self, at_box, box, tree):
+        for options, env in ((["--no-input"], {}), ([], {"CTADATA_NO_INPUT": "1"})):
+            terminal = at_box.terminal("rm", *options, "-r", f"{tree}/run1", env=env)
+            terminal.expect("nobody is here to answer")
+            assert terminal.end() == 2
+        assert box.files.exists(f"/{tree}/run1")
+
     def test_what_the_door_refuses_is_said(self, run, box):
         box.files.put("/lst/elsewhere/a", b"kept")
         ended = run("rm", "-r", "--yes", "lst/elsewhere", check=4)

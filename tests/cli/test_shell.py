@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from ctadata.cli.app import command_line
+
 COMMANDS = ["start-agent", "list", "get", "put", "agent-status", "stop-agent", "get-token", "config", "sandbox"]
 
 
@@ -28,6 +30,15 @@ class TestHelp:
             assert option in options
         assert max(map(len, out.splitlines())) <= 80
         assert "..." not in cli("--help").out.partition("Commands:")[2], "a summary is cut short"
+
+    def test_of_any_command_names_arguments_without_types(self):
+        everything = list(command_line().commands.items())
+        for name, command in everything:
+            everything += getattr(command, "commands", {}).items()
+            out = command.get_help(command.make_context(name, [], resilient_parsing=True))
+            assert "<" not in out.partition("\nArguments:")[2].partition("\nOptions:")[0], out
+            assert "--no-color" not in out, "said once, in the help of all commands"
+        assert len(everything) > 40
 
     def test_of_put_carries_the_notice(self, cli, tmp_path):
         assert "can be read by all CTAO members" in " ".join(cli("put", "--help").out.split())
@@ -92,6 +103,11 @@ class TestPlaceOfCommonOptions:
     )
     def test_before_or_after_the_command(self, cli, arguments):
         assert "[profiles.cscs-dev]" in cli(*arguments, check=0).out
+
+    @pytest.mark.parametrize("option", ["--no-color", "--no-input"])
+    def test_those_that_the_help_of_commands_leaves_out(self, cli, option):
+        assert option in cli("--help").out
+        assert cli(option, "config", check=0).out == cli("config", option, check=0).out
 
     def test_the_same_twice_is_no_contradiction(self, cli):
         assert "[profiles.cscs-dev]" in cli("-d", "config", "-P", "cscs-dev", check=0).out

@@ -151,7 +151,7 @@ def test_a_redirect_out_of_http_is_refused(answering, client, content, tmp_path,
     target.write_text("mine")
     door = answering(to(f"{scheme}://{target}", "307 Temporary Redirect"))
     body = content(b"theirs") if method == "PUT" else None
-    with pytest.raises(Untrusted):
+    with pytest.raises(Untrusted, match=f"{door.url} sends us on, and '{scheme}:.* is not an address"):
         client(door, limits=Limits(expect=0.01)).send(method, f"{door.url}/a", body=body)
     assert target.read_text() == "mine"
 

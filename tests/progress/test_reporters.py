@@ -155,10 +155,11 @@ class TestTerminal:
         assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
         assert text.rstrip().endswith("\x1b[2K")
 
-    def test_colours_go_with_no_color(self, monkeypatch):
+    @pytest.mark.parametrize("variable", ["NO_COLOR", "CTADATA_NO_COLOR"])
+    def test_colours_go_with_no_color(self, monkeypatch, variable):
         colour = re.compile(r"\x1b\[[0-9;]*3[0-9]")
-        assert colour.search(self.draw({}, monkeypatch))
-        assert not colour.search(self.draw({"NO_COLOR": "1"}, monkeypatch))
+        assert colour.search(self.draw({variable: ""}, monkeypatch))
+        assert not colour.search(self.draw({variable: "1"}, monkeypatch))
 
     def test_verbose_writes_a_line_for_each_file(self, monkeypatch):
         ended = [outcome(name="lst/done\x07", size=5)]

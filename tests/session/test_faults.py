@@ -129,5 +129,7 @@ def test_a_link_that_leads_nowhere_is_not_replaced(box: Sandbox, session: Sessio
     box.files.put("/lst/f", NEW)
     (tmp_path / "f").symlink_to("nowhere")
     summary = session.get(["lst/f"], str(tmp_path / "f"))
-    assert [str(error) for error in summary.errors] == [f"{tmp_path}/f: local: it is a link that leads nowhere already"]
+    assert [str(error) for error in summary.errors] == [
+        f"{tmp_path}/f: local: a link that leads nowhere stands in the way"
+    ]
     assert [path.name for path in tmp_path.iterdir() if path.is_symlink()] == ["f"]

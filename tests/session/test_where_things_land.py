@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from session.conftest import OpenSession
 
-from ctadata.errors import ConfigError, NotFound, UsageError
+from ctadata.errors import ConfigError, LocalError, NotFound, UsageError
 from ctadata.sandbox import Sandbox
 from ctadata.session import Session
 
@@ -66,6 +66,15 @@ def test_get_of_a_file_into_a_directory_that_exists(filled: Sandbox, session: Se
     (here / "out").mkdir()
     session.get(["lst/file"], "out")
     assert local_tree(here) == ["out/", "out/file"]
+
+
+def test_several_files_do_not_go_into_a_file(filled: Sandbox, session: Session, here: Path) -> None:
+    (here / "out").write_text("old")
+    for sources, local in ((["lst/file", "lst/dir/f"], "out"), (["lst/file"], "out/")):
+        with pytest.raises(LocalError, match=r"^out/?: local: it is not a directory$"):
+            session.get(sources, local)
+    assert (here / "out").read_text() == "old"
+    assert not [seen for seen in filled.seen if seen.method == "GET"]
 
 
 @pytest.fixture
