@@ -20,6 +20,7 @@ from ctadata.errors import LocalError, UsageError
 MARK = ".ctadata-"
 """How the names of our own temporaries begin, local and remote; listings hide such names."""
 
+_PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # what needs no encoding, so most names
 _DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # what Windows takes for a device in every directory
 
 
@@ -81,6 +82,9 @@ class RemotePath:
 
         UsageError for half a surrogate pair, which no bytes stand for.
         """
+        text = "/".join(self.parts)
+        if _PLAIN.fullmatch(text):
+            return "/" + text
         try:
             return "/" + "/".join(quote(part, safe="", errors="surrogateescape") for part in self.parts)
         except UnicodeEncodeError:

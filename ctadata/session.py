@@ -28,7 +28,6 @@ from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
 from ctadata.stores.home import home_of
 from ctadata.stores.opening import open_store, trusted_origins
-from ctadata.stores.s3.opening import open_s3
 from ctadata.stores.s3.place import path_of_s3
 from ctadata.stores.site import Site
 from ctadata.tokens.access_keys import AccessKeys
@@ -87,6 +86,8 @@ class Session:
         profile, stop = resolved.profile, stop or threading.Event()
         pinned = resolved.values["jobs"].origin == COMMAND_LINE
         if profile.kind == "s3":
+            from ctadata.stores.s3.opening import open_s3  # it brings more modules along than all the others do
+
             keys = AccessKeys(profile, explicit=token_file, env=env)
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
             return cls(profile, open_s3(profile, keys, stop=stop, pinned=pinned), keys, stop, home=lambda: home)

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -243,7 +243,7 @@ class Client:
         if call.upload and not (sign and expect is not None):
             # an empty one keeps curl from adding its own, which it does not sign: proxies take it away
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
-        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, call.accept, hop.hops, sign)
+        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, hop.hops, sign)
 
     def _expectation(self, call: _Call, origin: Origin) -> float | None:
         if not call.streams or origin in self._no_expect:
@@ -256,8 +256,7 @@ class Client:
         with self._turn(call, request.origin) as turn:
             if request.body:
                 request.body.rewind()
-            request = replace(request, accept=turn.watched(request.accept))
-            response = self._run(call, request)
+            response = self._run(call, request, turn.watched(call.accept))
             turn.end(response)
         return response
 
@@ -269,8 +268,8 @@ class Client:
         call.waited += self._clock() - came
         return turn
 
-    def _run(self, call: _Call, request: Request) -> Response:
-        exchange = Exchange(request, self._limits, self._stop, self._clock)
+    def _run(self, call: _Call, request: Request, accept: Accept | None) -> Response:
+        exchange = Exchange(request, accept, self._limits, self._stop, self._clock)
         handle = self._handles.lend()
         try:
             return exchange.perform(handle)

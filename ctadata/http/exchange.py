@@ -22,6 +22,7 @@ from ctadata.http.trust import Limits
 log = logging.getLogger("ctadata.http")
 
 _ABORT = -1  # no callback's good answer
+_BLANK = (b"\r\n", b"\n")  # what ends a head
 
 
 class Upload:
@@ -63,7 +64,6 @@ class Request:
     lines: list[str]
     body: Upload | None = None
     expect: float | None = None
-    accept: Accept | None = None
     hops: tuple[str, ...] = ()
     sign: SigningKey | None = None
 
@@ -76,9 +76,17 @@ class Exchange:
     silent:   whether the body had to be sent without `100 Continue` or a refusal having come.
     """
 
-    def __init__(self, request: Request, limits: Limits, stop: threading.Event, clock: Callable[[], float]) -> None:
-        """Prepare; nothing is sent."""
+    def __init__(
+        self,
+        request: Request,
+        accept: Accept | None,
+        limits: Limits,
+        stop: threading.Event,
+        clock: Callable[[], float],
+    ) -> None:
+        """Prepare; nothing is sent.  accept: takes the body of a 2xx answer."""
         self.request = request
+        self._accept = accept
         self.sent = False
         self.accepted = False
         self.silent = False
@@ -189,7 +197,7 @@ class Exchange:
     def _heed(self) -> None:
         """Read the heads that have come whole, up to that of the answer; what follows it are trailers."""
         while self._response is None:
-            end = next((i for i, line in enumerate(self._lines) if not line.strip(b"\r\n")), None)
+            end = min((self._lines.index(blank) for blank in _BLANK if blank in self._lines), default=None)
             if end is None:
                 return
             head = self._lines[:end]
@@ -207,9 +215,9 @@ class Exchange:
         response = Response(request.method, request.url, status, reason, headers, b"", request.hops)
         self._response = response
         self._mark, self._marked = self._clock(), 0
-        if status < 300 and request.accept is not None:
+        if status < 300 and self._accept is not None:
             self.accepted = True
-            self._consume = request.accept(response) or self._collect
+            self._consume = self._accept(response) or self._collect
 
     def _on_body(self, block: bytes) -> int | None:
         try:

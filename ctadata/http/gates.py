@@ -93,7 +93,8 @@ class Gate:
         self._pace = pace
         self._clock = clock
         self._spread = spread
-        self._room = threading.Condition()
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
 
     def enter(self, kind: str, stop: threading.Event, sleep: Callable[[float], object], patience: float) -> Turn:
         """Wait for a turn. Stopped; Busy where the server wants to be left alone for more than `patience` seconds."""
@@ -107,7 +108,7 @@ class Gate:
             self.leave()  # it has refused somebody else meanwhile: wait anew
 
     def _begin(self, stop: threading.Event, patience: float) -> tuple[float, int]:
-        with self._room:
+        with self._lock:
             while not self._pace.has_room and not stop.is_set():
                 self._room.wait(_LOOK)
             if stop.is_set():
@@ -123,26 +124,26 @@ class Gate:
 
     def leave(self) -> None:
         """One less is in flight."""
-        with self._room:
+        with self._lock:
             self._pace.end(self._clock())
             self._room.notify()
 
     def answered(self, began: float, kind: str) -> None:
         """What was sent at `began` is being answered; perhaps one more may come."""
-        with self._room:
+        with self._lock:
             self._pace.answered(began, self._clock(), kind)
             if self._pace.has_room:
                 self._room.notify()
 
     def refused(self, began: float, seconds: float | None, *, counts: bool) -> None:
         """The server is busy, as `Pace.refused` takes it; None where it has named no time."""
-        with self._room:
+        with self._lock:
             closed = 0.0 if seconds is None else seconds + self._spread()
             self._pace.refused(began, self._clock(), closed, counts=counts)
 
     def broke(self, began: float) -> None:
         """What was sent at `began` was not answered in full."""
-        with self._room:
+        with self._lock:
             self._pace.broke(began, self._clock())
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote, urljoin
 
@@ -41,16 +42,19 @@ class Origin:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine (RFC 6761 section 6.3)."""
-        if self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        try:
-            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
 
     def __str__(self) -> str:
         """As it stands in a URL, with the port always."""
         return f"{self.scheme}://{self.host}:{self.port}"
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def dissect(url: str) -> tuple[Origin, str]:
@@ -87,22 +91,15 @@ class Headers:
         """From names and values."""
         self._fields: dict[str, tuple[str, str]] = {}
         for name, value in fields:
-            self._add(name, value)
-
-    def _add(self, name: str, value: str) -> None:
-        key = name.lower()
-        before = self._fields.get(key)
-        self._fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
+            key = name.lower()
+            before = self._fields.get(key)
+            self._fields[key] = (before[0], f"{before[1]}, {value}") if before else (name, value)
 
     @classmethod
     def parse(cls, block: bytes) -> Headers:
         """From lines as they come over the wire; latin-1, which keeps every byte."""
-        headers = cls()
-        for line in block.decode("latin-1").split("\r\n"):
-            name, colon, value = line.partition(":")
-            if colon:
-                headers._add(name.strip(), value.strip())
-        return headers
+        lines = [line.partition(":") for line in block.decode("latin-1").split("\r\n")]
+        return cls([(name.strip(), value.strip()) for name, colon, value in lines if colon])
 
     def get(self, name: str) -> str | None:
         """The value, None where there is none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -265,11 +265,21 @@ def _is_page(response: Response) -> bool:
     return html and "metalink" in (headers.get("Link") or "")
 
 
-@contextlib.contextmanager
-def about(path: RemotePath) -> Iterator[None]:
+class about:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)
     """Errors that pass here, and are about no path yet, are about this one."""
-    try:
-        yield
-    except CtadataError as error:
-        error.path = error.path or str(path)
-        raise
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: RemotePath) -> None:
+        """Nothing happens yet."""
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say which path it was."""
+        if isinstance(error, CtadataError):
+            error.path = error.path or str(self._path)

@@ -61,8 +61,8 @@ class WebDAVStore:
         """No request is sent; the client is closed with the store. `wait` waits for seconds."""
         self.features = dialect.features
         self._client = client
-        self._door = door
         self._root = root
+        self._top = door + (root.encoded if root.parts else "")
         self._dialect = dialect
         self._wait = wait
 
@@ -314,7 +314,7 @@ class WebDAVStore:
             return None
 
     def _url(self, path: RemotePath, *, slash: bool = False) -> str:
-        url = self._door + self._root.below(path.parts).encoded
+        url = self._top + (path.encoded if path.parts or not self._root.parts else "")
         return url + "/" if slash and not url.endswith("/") else url
 
 

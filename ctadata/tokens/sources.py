@@ -61,6 +61,7 @@ class Sources:
         self._source: Source | None = None
         self._stamp: Stamp | None = None
         self._looked = -math.inf
+        self._until = -math.inf
 
     @property
     def origin(self) -> str:
@@ -106,7 +107,7 @@ class Sources:
             self._looked = now
             if self._source.stamp() != self._stamp:
                 return False
-        return self._token.life_left(now) > min(AHEAD, (self._token.lifetime or math.inf) / 5)
+        return now < self._until
 
     def _find(self, refused: str | None) -> str | None:
         """Look through the sources, in order, and take the first token that will do."""
@@ -119,6 +120,7 @@ class Sources:
                 self._pass_over(source, passed[source.kind])
             elif token is not None and token.reveal() != refused:
                 self._token, self._source, self._stamp = token, source, stamp
+                self._until = _good_until(token)
                 return token.reveal()
         if refused is None and not passed and self._profile.issuer is None:
             return None
@@ -160,6 +162,12 @@ class Sources:
         if text not in self._told and source.kind == "outside":
             self._warn(f"{text}; passed over")
         self._told.add(text)
+
+
+def _good_until(token: Token) -> float:
+    """The moment from which another is looked for."""
+    ahead = min(AHEAD, (token.lifetime or math.inf) / 5)
+    return math.inf if token.expires_at is None else token.expires_at - ahead
 
 
 def _person(token: Token) -> tuple[str, str] | None:

@@ -28,7 +28,8 @@ class Crew(Generic[T]):
         self._threads: list[threading.Thread] = []
         self._tasks: Iterator[T] = iter(())
         self._taking = threading.Lock()
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
+        self._change = threading.Condition(self._lock)
         self._unfinished = 0
         self._divisible: list[Divisible] = []
 
@@ -63,13 +64,13 @@ class Crew(Generic[T]):
     @contextmanager
     def divisible(self, work: Divisible) -> Iterator[None]:
         """While this lasts, whoever has no task may help with `work`."""
-        with self._change:
+        with self._lock:
             self._divisible.append(work)
             self._change.notify_all()
         try:
             yield
         finally:
-            with self._change:
+            with self._lock:
                 self._divisible.remove(work)
 
     def _is_over(self) -> bool:
@@ -89,23 +90,23 @@ class Crew(Generic[T]):
         with self._taking:
             task = None if self._is_over() else next(self._tasks, None)
             if task is not None:
-                with self._change:
+                with self._lock:
                     self._unfinished += 1
             return task
 
     def _done(self) -> None:
-        with self._change:
+        with self._lock:
             self._unfinished -= 1
             if not self._unfinished:
                 self._change.notify_all()
 
     def _help(self) -> bool:
         """Help once, or wait for a chance to; False where all tasks have ended."""
-        with self._change:
+        with self._lock:
             candidates = list(self._divisible)
         if any(work.help() for work in candidates):
             return True
-        with self._change:
+        with self._lock:
             if self._unfinished and not self._is_over():
                 self._change.wait(0.2)  # what was not worth dividing may be when a stream breaks off
             return bool(self._unfinished)

@@ -176,14 +176,16 @@ def _task(run: Run, folders: Folders, landing: Landing) -> Task:
 
 
 def _fetch(run: Run, folders: Folders, landing: Landing) -> Outcome:
-    landing = dataclasses.replace(landing, entry=behind(run.store, landing.entry))
+    entry = behind(run.store, landing.entry)
+    if entry is not landing.entry:
+        landing = dataclasses.replace(landing, entry=entry)
     if run.rules.dry_run or run.rules.update:
         outcome = _foretell(run, landing)
         if run.rules.dry_run or outcome.state is State.SKIPPED:
             return outcome
     with folders.borrow(landing.base, landing.parts) as folder:
-        outcome = fetch_file(run, landing.entry, folder, local_name(landing.name))
-    return note(run.summary, landing.entry, _with_version(outcome, landing.entry))
+        outcome = fetch_file(run, entry, folder, local_name(landing.name))
+    return note(run.summary, entry, _with_version(outcome, entry))
 
 
 def _foretell(run: Run, landing: Landing) -> Outcome:
@@ -204,7 +206,13 @@ def _foretell(run: Run, landing: Landing) -> Outcome:
 
 def _with_version(outcome: Outcome, entry: Entry) -> Outcome:
     """The outcome with what the listing knows of the version, where nothing better is known."""
-    digest = digest_in(entry)
-    if outcome.state is not State.SKIPPED and digest.partition(":")[0] not in outcome.verified.split(", "):
-        digest = ""  # nobody has compared it
-    return dataclasses.replace(outcome, etag=outcome.etag or entry.etag, digest=outcome.digest or digest)
+    etag, digest = outcome.etag or entry.etag, outcome.digest or digest_in(entry)
+    if not outcome.digest and outcome.state is not State.SKIPPED and not _was_compared(outcome, digest):
+        digest = ""
+    if (etag, digest) == (outcome.etag, outcome.digest):
+        return outcome
+    return dataclasses.replace(outcome, etag=etag, digest=digest)
+
+
+def _was_compared(outcome: Outcome, digest: str) -> bool:
+    return digest.partition(":")[0] in outcome.verified.split(", ")

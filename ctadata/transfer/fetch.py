@@ -117,7 +117,7 @@ class _Incoming:
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
-        self.voided = threading.Event()
+        self.voided = False  # what the streams bring is not wanted
         self.tries = 0
         self._doubted = False  # the bytes were not those of the entry
         self._broken_help = 0
@@ -179,7 +179,7 @@ class _Incoming:
 
     def help(self) -> bool:
         """Be one more stream; whatever breaks is left to the worker whose file it is."""
-        if self.alone or self.voided.is_set() or not self._begun or self._broken_help >= TRIES:
+        if self.alone or self.voided or not self._begun or self._broken_help >= TRIES:
             return False
         try:
             return self._stream()
@@ -228,12 +228,12 @@ class _Incoming:
 
     def _void(self) -> None:
         """Start anew, once the streams that are under way have noticed."""
-        self.voided.set()
+        self.voided = True
         self.run.reporter.moved(str(self.entry.path), -self.pieces.void())
         self.part.void(journal.version_of(self.entry))
         self._close()
         self._etag, self._begun = None, False
-        self.voided.clear()
+        self.voided = False
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
         """What a stream is told before its first byte; IntegrityError where it is not the file we are fetching."""
@@ -291,7 +291,7 @@ class _LeaseSink:
             raise IntegrityError(f"more bytes arrive than the {size} of the file")
         if self.waiting >= self.portion or time.monotonic() >= self.due:
             self.flush()
-            if self.incoming.voided.is_set() or (self.lease.at >= self.lease.stop != size and size is not None):
+            if self.incoming.voided or (self.lease.at >= self.lease.stop != size and size is not None):
                 raise Enough
 
     def flush(self) -> None:
@@ -301,7 +301,7 @@ class _LeaseSink:
         block, self.gathered, self.waiting = b"".join(self.gathered), [], 0
         self.due = time.monotonic() + GATHERED_FOR
         incoming, lease = self.incoming, self.lease
-        if incoming.voided.is_set():
+        if incoming.voided:
             return
         if incoming.entry.size is None:
             lease.stop += len(block)

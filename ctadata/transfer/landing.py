@@ -72,11 +72,15 @@ class Folder:
 
     def look(self, name: str) -> os.stat_result | None:
         """What stands under `name` (a link's target counts, unless it leads nowhere); None where nothing does."""
-        with local_words(self.path / name):
-            for follow in (True, False):
+        with local_words(self.path, name):
+            try:
+                found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+            if stat.S_ISLNK(found.st_mode):
                 with contextlib.suppress(FileNotFoundError):
-                    return os.stat(name, dir_fd=self.fd, follow_symlinks=follow)
-        return None
+                    return os.stat(name, dir_fd=self.fd)
+            return found
 
     def sweep(self, now: float | None = None) -> None:
         """Remove what dead runs have left: parts without a journal, or with one that nobody took up for a week."""

@@ -8,9 +8,9 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
@@ -26,14 +26,30 @@ SUFFIX = ".part"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-@contextlib.contextmanager
-def local_words(path: Path | str) -> Iterator[None]:
-    """Turn the operating system's errors on `path` into ours: StorageFull or LocalError, in its own words."""
-    try:
-        yield
-    except OSError as error:
-        kind = StorageFull if error.errno in _FULL else LocalError
-        raise kind(f"local: {error.strerror or error}", path=printable(str(path))) from error
+class local_words:  # noqa: N801  (reads as a verb, as those of contextlib do)
+    """Turn the operating system's errors on `path`, or on `name` in it, into ours, in its own words.
+
+    StorageFull or LocalError. A class, because a generator takes longer than most of what it would surround.
+    """
+
+    __slots__ = ("_name", "_path")
+
+    def __init__(self, path: Path | str, name: str = "") -> None:
+        """Nothing happens yet."""
+        self._path = path
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Raise ours for the system's."""
+        if isinstance(error, OSError):
+            ours = StorageFull if error.errno in _FULL else LocalError
+            where = printable(str(Path(self._path, self._name)))
+            raise ours(f"local: {error.strerror or error}", path=where) from error
 
 
 @dataclass(slots=True)
@@ -68,7 +84,7 @@ class Part:
         replace: what the plan saw under `name`, whose permissions are kept; None where the plan saw nothing, and
         then AlreadyExists is raised when something stands there by now.
         """
-        with local_words(self.path / name):
+        with local_words(self.path, name):
             if replace is not None and stat.S_ISREG(replace.st_mode):
                 os.fchmod(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
             if mtime is not None:

@@ -50,7 +50,10 @@ class Lease:
 
 
 class Pieces:
-    """The state of one file of `size` bytes; any number of threads."""
+    """The state of one file of `size` bytes; any number of threads.
+
+    received: bytes that are here.
+    """
 
     def __init__(self, size: int, here: Iterable[Piece] = ()) -> None:
         """Some pieces may be here already; they do not overlap."""
@@ -58,7 +61,9 @@ class Pieces:
         self._here = sorted(here, key=lambda piece: piece.start)
         self._leases: list[Lease] = []
         self._todo: list[tuple[int, int]] = []
-        self._change = threading.Condition()
+        self._lock = threading.Lock()
+        self._change = threading.Condition(self._lock)
+        self.received = sum(piece.stop - piece.start for piece in self._here)
         at = 0
         for piece in self._here:
             if at < piece.start:
@@ -69,7 +74,7 @@ class Pieces:
 
     def take(self, *, alone: bool) -> Lease | None:
         """A range to fetch; None where nothing is left that is worth dividing. `alone`: nobody else takes part."""
-        with self._change:
+        with self._lock:
             span = self._todo.pop(0) if self._todo else self._share()
             if span is None:
                 return None
@@ -98,23 +103,24 @@ class Pieces:
 
         write: puts bytes at an offset, before they count as here.
         """
-        with self._change:
+        with self._lock:
             block = block[: lease.stop - lease.at]
         write(block, lease.at)
         adler32 = zlib.adler32(block, lease.adler32) if hashing else 1
-        with self._change:
+        with self._lock:
             lease.at, lease.adler32 = lease.at + len(block), adler32
+            self.received += len(block)
             return lease.at < lease.stop
 
     def extend(self, lease: Lease) -> bool:
         """Whether more of the lease is to be asked for; then `asked` says up to where."""
-        with self._change:
+        with self._lock:
             lease.asked = min(lease.stop, lease.at + ASKED)
             return lease.at < lease.stop
 
     def give_back(self, lease: Lease) -> None:
         """The stream has ended: what it got is here, what it did not is for others."""
-        with self._change:
+        with self._lock:
             self._leases.remove(lease)
             if lease.at > lease.start or not self.size:
                 self._here.append(lease.piece)
@@ -124,40 +130,34 @@ class Pieces:
 
     def end_at(self, lease: Lease) -> None:
         """The file, whose size nobody knew, has ended where the lease is."""
-        with self._change:
+        with self._lock:
             self.size = lease.stop = lease.at
 
     def void(self) -> int:
         """Forget everything, once all streams have ended; gives the bytes that were here."""
-        with self._change:
+        with self._lock:
             while self._leases:
                 self._change.wait()
-            lost = sum(piece.stop - piece.start for piece in self._here)
+            lost, self.received = self.received, 0
             self._here, self._todo = [], [(0, self.size)]
             return lost
 
     def wait(self, seconds: float) -> None:
         """Until a stream has ended; at most so long."""
-        with self._change:
+        with self._lock:
             if self._leases and not self._todo:
                 self._change.wait(seconds)
 
     @property
-    def received(self) -> int:
-        """Bytes that are here."""
-        with self._change:
-            return sum(p.stop - p.start for p in self._here) + sum(lease.at - lease.start for lease in self._leases)
-
-    @property
     def is_complete(self) -> bool:
         """Whether all bytes are here, and no stream is at work."""
-        with self._change:
+        with self._lock:
             return not self._todo and not self._leases
 
     @property
     def here(self) -> list[Piece]:
         """The pieces of streams that have ended, in order."""
-        with self._change:
+        with self._lock:
             return sorted(self._here, key=lambda piece: piece.start)
 
     @property

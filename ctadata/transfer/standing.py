@@ -42,7 +42,7 @@ def check_spelling(folder: Folder, name: str) -> None:
     `A` and `a` are one name to the usual file systems of macOS and Windows; é has two spellings that are never told
     apart here, because some file systems change one into the other.
     """
-    with local_words(folder.path / printable(name)), contextlib.suppress(FileNotFoundError):
+    with local_words(folder.path, name), contextlib.suppress(FileNotFoundError):
         found, swapped = (os.stat(each, dir_fd=folder.fd, follow_symlinks=False) for each in (name, name.swapcase()))
         if name != name.swapcase() and os.path.samestat(found, swapped):
             names = [each for each, _ in names_in(folder)]
@@ -70,7 +70,7 @@ def remove(base: Path, parts: Sequence[str], name: str, *, directory: bool) -> N
     folder = find_folder(base, parts)
     if folder is None:
         return
-    with folder, local_words(folder.path / printable(name)), contextlib.suppress(FileNotFoundError):
+    with folder, local_words(folder.path, name), contextlib.suppress(FileNotFoundError):
         if directory:
             os.rmdir(name, dir_fd=folder.fd)
         else:
