@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 from webdav4.client import Client
@@ -60,20 +61,25 @@ def webdav4_client(
         event_hooks={"response": [judge]},
         trust_env=not home.is_loopback,  # a proxy of the environment is not between us and ourselves
     )
-    _refuse_dots(client)
+    _spell_names_out(client)
     client.uploadFile = client.upload_file
     return client
 
 
-def _refuse_dots(client: Client) -> None:
-    """UsageError for `..` in a path, which httpx would take away together with the name before it."""
-    join = client.join_url
+def _spell_names_out(client: Client) -> None:
+    """A path is names: `#`, `?` and `%41` in one are no part of a URL, and `..` is a UsageError.
+
+    httpx takes the first two for the end of the path, the third for a letter, and `..` away with the name before it.
+    """
 
     def join_url(path: str, add_trailing_slash: bool = False) -> httpx.URL:
-        if ".." in path.split("/"):
+        names = [name for name in path.split("/") if name]
+        if ".." in names:
             raise UsageError("'..' cannot be a name in a remote path", path=path)
-        joined: httpx.URL = join(path, add_trailing_slash=add_trailing_slash)
-        return joined
+        root = client.base_url.raw_path.decode("ascii").rstrip("/")
+        spelt = "/".join([root, *(quote(name, safe="") for name in names)]) + "/" * add_trailing_slash
+        url: httpx.URL = client.base_url.copy_with(raw_path=(spelt or "/").encode("ascii"))
+        return url
 
     client.join_url = join_url
 

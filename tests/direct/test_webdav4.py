@@ -60,6 +60,18 @@ def test_it_lists_and_moves_files_along_redirects_that_get_no_token(box: Sandbox
     assert not [seen for seen in at_pools if seen.header("Authorization")]
 
 
+@pytest.mark.parametrize("name", ["a#b", "k?v", "x%20y", "50%", "%2e%2e", "u+v", "p(q", "é", "日本", "a;b=c&d", "~x"])
+def test_a_name_is_that_name_and_no_part_of_an_address(box: Sandbox, client: Client, name: str) -> None:
+    box.files.put(f"/lst/odd/{name}", name.encode())
+    assert client.ls("lst/odd", detail=False) == [f"lst/odd/{name}"]
+    assert client.content_length(f"lst/odd/{name}") == len(name.encode())
+    client.download_file(f"/lst/odd/{name}", "here.txt")
+    assert Path("here.txt").read_text() == name
+    client.uploadFile("here.txt", f"lst/users/ada/{name}")
+    client.move(f"lst/users/ada/{name}", f"lst/users/ada/new {name}")
+    assert box.files.read(f"/lst/users/ada/new {name}") == name.encode()
+
+
 def test_the_token_is_looked_up_at_each_request(box: Sandbox, client: Client, tmp_path: Path) -> None:
     client.ls("lst/d")
     (tmp_path / "token").write_text("nonsense")
