@@ -71,14 +71,19 @@ def command_line() -> TyperGroup:
         words = (at_platform and WORDS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
         (groups[word] if action else app).command(action or name, context_settings=settings, help=words)(function)
     group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
-    _give(group, [_seldom_shown(parameter) for parameter in group.params if parameter.name in _COMMON])
+    _give(group, [_hidden(each) if each.name in _SELDOM else each for each in group.params if each.name in _COMMON])
+    if at_platform:
+        for name in options.AT_PLATFORM:
+            params = group.commands[name].params
+            params[:] = [_hidden(each) if each.name in _NOT_AT_PLATFORM else each for each in params]
     return group
 
 
-def _seldom_shown(parameter: Any) -> Any:
-    parameter = copy_of(parameter)
-    parameter.hidden = parameter.name in _SELDOM
-    return parameter
+def _hidden(option: Any) -> Any:
+    """The option, in no help and no completion; others have the same object."""
+    option = copy_of(option)
+    option.hidden = True
+    return option
 
 
 def _give(group: TyperGroup, common: list[Any]) -> None:
@@ -154,6 +159,12 @@ _PLATFORM_COMMANDS: dict[str, Callable[..., None]] = {
 }
 """What `cta-data` has, whose names scripts know: the platform's, and those of the agent."""
 
+
+def at_storage_alone() -> set[str]:
+    """The commands that we have under our other name alone."""
+    return set(_COMMANDS) - set(_PLATFORM_COMMANDS) if PROGRAM == PLATFORM else set()
+
+
 _GROUPS = {"token": "Look at a token.", "credentials": "The access key of an S3 profile."}
 """What a command of two words is about."""
 
@@ -161,6 +172,8 @@ _OWN_SETTINGS: dict[str, dict[str, bool]] = {"exec": EXEC_SETTINGS}
 _SELDOM = ("no_input", "no_color")
 """Common options that only the help of all commands shows."""
 _COMMON = ("profile", "dev", "verbose", "quiet", *_SELDOM)
+_NOT_AT_PLATFORM = ("profile", "dev", "login", "stage", "content_type", "redirect_to")
+"""What the platform's services refuse."""
 
 
 def _version(value: bool) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
-from ctadata.cli.app import command_line
+from ctadata.cli.app import at_storage_alone, command_line
 from ctadata.cli.completion import COMPLETION
-from ctadata.cli.output import PROGRAM, drop_stdout, prepare_stdout, say
+from ctadata.cli.output import DIRECT, PROGRAM, drop_stdout, prepare_stdout, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
 FEW = 10
@@ -87,7 +87,10 @@ def _usage_words(error: Any) -> str:
         names = list(error.ctx.command.commands)
         return f"a command is missing: {', '.join(names)}" if len(names) < FEW else "a command is missing"
     if text.startswith("Missing argument"):
-        return f"an argument is missing, as in: {' '.join(error.ctx.command.collect_usage_pieces(error.ctx))}"
+        wanted = [piece.strip("{}") for piece in error.ctx.command.collect_usage_pieces(error.ctx)]
+        return f"an argument is missing, as in: {' '.join([error.ctx.info_name, *wanted]).replace(' [OPTIONS]', '')}"
+    if text.startswith("No such command") and (name := text.split("'")[1]) in at_storage_alone():
+        return f"no such command {name!r}, but {DIRECT} has it"
     return (text[:1].lower() + text[1:]).rstrip(".").replace(". Did you", "; did you")
 
 

@@ -58,6 +58,28 @@ What is there is replaced, in place: the service can neither rename nor delete.
 An upload that breaks off leaves a broken file there, and is sent again; after
 an error put it once more. sync sends only what is not there and equal yet.
 """,
+    "sync": """Make a directory like another one.
+
+\b
+  cta-data sync :lst/run1 run1             the storage's, to here
+  cta-data sync -n --delete :lst/run1 run1 what would be done
+  cta-data sync run1 home:run1             here, to your home there
+
+The contents of SRC become those of DST. The side on the storage is written
+:path, from the root, or home:path, which is your home. Nothing is deleted at
+DST without --delete, and then only at the end, where nothing has failed; on
+the storage the service deletes nothing.
+""",
+    "find": """Find files and directories below others.
+
+\b
+  cta-data find lst/run1 --name '*.h5' --size +1G
+  cta-data find home: --older 1y --kind f
+  cta-data find lst --newer 2026-08-01 -l
+
+All that is asked must fit; of several --name, one. Sizes count in 1024 (k,
+M, G, T). Dates are UTC. That nothing is found is no error.
+""",
 }
 """Where the platform's clients have always done otherwise than the direct ones."""
 

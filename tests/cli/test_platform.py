@@ -154,6 +154,43 @@ def test_what_makes_no_sense_there_is_refused_in_a_line(on_platform: Platform, c
     assert said.err.count("\n") == 1
 
 
+def test_what_the_platform_refuses_is_in_no_help(cta_data) -> None:
+    with called("cta-data-direct") as direct:
+        assert all(
+            f" {option} " in direct("get", "--help").out for option in ("--stage", "--login", "--profile", "--dev")
+        )
+    for command in options.AT_PLATFORM:
+        said = cta_data(command, "--help").out
+        refused = (
+            "--stage",
+            "--login",
+            "--profile",
+            "--dev",
+            "--content-type",
+            "--redirect-to",
+            "cscs:",
+            "cta-data rm",
+        )
+        assert [words for words in refused if words in said] == [], command
+    assert "--dev" in cta_data("start-agent", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("rm", "lst/f"), "no such command 'rm', but cta-data-direct has it (see"),
+        (("xyzzy",), "no such command 'xyzzy' (see"),
+        (("upload-personal-certificate",), "as in: upload-personal-certificate FILE KEY (see"),
+        (("verify",), "as in: verify RECEIPT (see"),
+    ],
+)
+def test_a_command_line_that_is_none_is_told_what_to_do(cta_data, arguments, words) -> None:
+    said = cta_data(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert words in said.err
+    assert said.err.count("\n") == 1
+
+
 def test_the_token_may_be_in_a_file(on_platform: Platform, cta_data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JUPYTERHUB_API_TOKEN")
     Path("token").write_text(f"{on_platform.token}\n")

@@ -272,6 +272,15 @@ def test_a_token_for_other_services_is_told_so(platform: Platform) -> None:
     assert "the token is not for this service" in e.value.hint
 
 
+def test_where_the_service_itself_may_not_have_certificates_nobody_is_told_to_send_one(
+    platform: Platform, store
+) -> None:
+    said = "Error while retrieving certificate: Access denied, service-token scopes are invalid."
+    platform.instead("GET", "downloadservice/list/lst", lambda: Response(said, 400))
+    with pytest.raises(Forbidden, match=r"scopes are invalid.*whoever runs the platform"):
+        store.info(LST)
+
+
 def test_a_certificate_that_is_missing_is_named_with_the_command_that_helps(platform: Platform) -> None:
     with closing(opened(platform, platform.hub.issue("somebody"))) as store:
         for path, key in ((LST, "lst"), (RemotePath(), "arc"), (RemotePath(("xyz",)), "arc")):

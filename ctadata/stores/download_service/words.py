@@ -12,6 +12,8 @@ from ctadata.paths import RemotePath, printable
 KEYS = ("lst", "cta", "arc")
 """The names of certificates; the service opens a path with the one of its first name, all others with `arc`."""
 
+_ASK = "whoever runs the platform can say whether it should be allowed"
+_LOGIN_PAGES = ("/hub/api/oauth2/", "/hub/login", "/hub/oauth_login")
 _NO_CERTIFICATE = re.compile("Error while retrieving certificate: *(.*)")
 
 
@@ -29,9 +31,10 @@ def clearer(error: CtadataError, path: RemotePath, address: str) -> CtadataError
     """The error with what the service means by it, and what to do; the same one where there is nothing to add."""
     if error.status == 400 and (found := _NO_CERTIFICATE.search(error.what)):
         key = key_of(path)
+        mine = "scopes are invalid" not in found[1]  # which would be the service's own token
         return Forbidden(
             f"the service has no good certificate of yours for {key}: {found[1]}",
-            hint=f"cta-data upload-personal-certificate FILE {key}",
+            hint=f"cta-data upload-personal-certificate FILE {key}" if mine else _ASK,
             path=error.path,
             status=400,
         )
@@ -40,20 +43,21 @@ def clearer(error: CtadataError, path: RemotePath, address: str) -> CtadataError
     elif isinstance(error, Forbidden) and "scopes are insufficient" in error.what:
         error.hint = f"the token is not for this service; {token_page(address)} gives others"
     elif isinstance(error, Forbidden):
-        error.hint = "whoever runs the platform can say whether it should be allowed"
+        error.hint = _ASK
     return error
 
 
 def not_logged_in(response: Response, address: str) -> CtadataError:
     """What a redirect means, which is never followed: to the hub's login page, else nothing good."""
     target = resolve(response.url, response.headers.get("Location") or "/")
-    if "/hub/" in target and Origin.of(target) == Origin.of(response.url):
+    if any(page in target for page in _LOGIN_PAGES) and Origin.of(target) == Origin.of(response.url):
         return LoginNeeded(
             "not logged in: the service redirects to the login page",
             hint=f"the token of JUPYTERHUB_API_TOKEN is no good there; {token_page(address)} gives new ones",
             status=response.status,
         )
-    return Untrusted(f"the service redirects to {Origin.of(target)}, and is not followed", status=response.status)
+    words = f"the service redirects to {Origin.of(target)}, and is not followed"
+    return Untrusted(words, hint=f"is {address} the address of the service?", status=response.status)
 
 
 def check_receipt(response: Response, path: RemotePath, size: int) -> None:
