@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ctadata.direct.client import APIClient, PathText
 from ctadata.errors import AccessError, ConfigError, CtadataError
 from ctadata.listed import Listed, Listing
-from ctadata.transfer.collecting import Progress, Upload
+from ctadata.progress.choice import Progress
+from ctadata.transfer.collecting import Upload
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -64,6 +65,7 @@ def fetch_and_save_file(
 
     save_to_fn: the local file, or a directory to put it in; None: its own name, here. An equal file that is
     there already is not fetched again; one that differs is replaced once the new one is verified.
+    progress: True for a bar, in a notebook as a widget; else a reporter of `ctadata.progress`. The same for others.
     Raises NotFound, UsageError (a directory), IntegrityError, LocalError and what `list_dir` raises.
     """
     return APIClient(dev_instance).fetch_and_save_file(path, save_to_fn, progress=progress)
@@ -81,7 +83,6 @@ def fetch_and_save_file_or_dir(
 
     `a/b` becomes `./b/...`; `a/b/`, with a slash, its contents here. Every file is tried; PartialFailure tells
     then which failed, and with `.done` the number of bytes of each that did not.
-    progress: who is told meanwhile, as `ctadata.progress.choice.shown()` gives; None: nobody.
     """
     client = APIClient(dev_instance)
     return client.fetch_and_save_file_or_dir(path, recursive, save_to_fn=save_to_fn, progress=progress)

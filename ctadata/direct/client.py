@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ctadata.config.builtin import DEVELOPMENT
 from ctadata.errors import ConfigError
 from ctadata.listed import Listed, Listing
-from ctadata.transfer.collecting import Progress, Upload, collecting, raise_failures
+from ctadata.progress.choice import Progress, told
+from ctadata.transfer.collecting import Upload, collecting, raise_failures
 from ctadata.transfer.plan import Rules
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class APIClient:
         progress: Progress | None = None,
     ) -> int:
         """Download a file, or with `recursive` a directory; the bytes of all files."""
-        with self.session() as session, collecting(progress) as collected:
+        with self.session() as session, collecting(told(progress)) as collected:
             local = None if save_to_fn is None else os.fspath(save_to_fn)
             summary = session.get([os.fspath(path)], local, recursive=recursive, reporter=collected)
         raise_failures(summary, collected.sizes, one=not recursive)
@@ -91,7 +92,7 @@ class APIClient:
         self, local_fn: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
     ) -> Upload:
         """Upload one file."""
-        with self.session() as session, collecting(progress) as collected:
+        with self.session() as session, collecting(told(progress)) as collected:
             rules = Rules(no_clobber=no_clobber)
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
@@ -104,7 +105,7 @@ class APIClient:
         contents = os.path.join(os.fspath(local_dir), "")  # noqa: PTH118  (the slash at the end says: the contents)
         if not Path(contents).is_dir():
             raise NotADirectoryError(f"not a directory: {local_dir}")
-        with self.session() as session, collecting(progress) as collected:
+        with self.session() as session, collecting(told(progress)) as collected:
             rules = Rules(no_clobber=no_clobber)
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
 from ctadata.progress.plain import PlainReporter
 from ctadata.transfer.report import Reporter, Silent, Telling
 
+Progress = AbstractContextManager[Reporter] | bool
+"""Who is told while a function works: a reporter inside its block, or True for what `shown` gives."""
 
-def choose(
-    stream: TextIO, *, quiet: bool, verbose: bool, env: Mapping[str, str]
-) -> contextlib.AbstractContextManager[Reporter]:
+
+def choose(stream: TextIO, *, quiet: bool, verbose: bool, env: Mapping[str, str]) -> AbstractContextManager[Reporter]:
     """The reporter for a run that is told of on `stream`; it draws inside its `with` block only."""
     if quiet:
-        return contextlib.nullcontext(Silent())
+        return nullcontext(Silent())
     if stream.isatty() and env.get("TERM", "dumb") not in ("dumb", "unknown"):
         from ctadata.progress.terminal import TerminalReporter
 
@@ -25,7 +26,7 @@ def choose(
     return PlainReporter(stream, verbose)
 
 
-def shown() -> contextlib.AbstractContextManager[Reporter]:
+def shown() -> AbstractContextManager[Reporter]:
     """The reporter for Python code that asks for one: a bar in a notebook, else what a command shows on stderr."""
     from ctadata.progress.notebook import NotebookReporter, is_notebook
 
@@ -34,9 +35,16 @@ def shown() -> contextlib.AbstractContextManager[Reporter]:
     return choose(sys.stderr, quiet=False, verbose=False, env=os.environ)
 
 
-def paused(reporter: Reporter) -> contextlib.AbstractContextManager[None]:
+def told(progress: Progress | None) -> AbstractContextManager[Reporter]:
+    """The reporter that a function was asked to tell; None and False: nobody."""
+    if isinstance(progress, bool):
+        progress = shown() if progress else None
+    return progress or nullcontext(Silent())
+
+
+def paused(reporter: Reporter) -> AbstractContextManager[None]:
     """A block in which no bars are drawn, because somebody is asked."""
     from ctadata.progress.terminal import TerminalReporter
 
     inner = reporter.inner if isinstance(reporter, Telling) else reporter
-    return inner.paused() if isinstance(inner, TerminalReporter) else contextlib.nullcontext()
+    return inner.paused() if isinstance(inner, TerminalReporter) else nullcontext()

@@ -12,8 +12,9 @@ from urllib.parse import quote
 from ctadata.errors import UsageError
 from ctadata.http.message import Origin
 from ctadata.listed import Listed, Listing
+from ctadata.progress.choice import Progress, told
 from ctadata.service.place import PathText, Place
-from ctadata.transfer.collecting import Progress, Upload, collecting, raise_failures
+from ctadata.transfer.collecting import Upload, collecting, raise_failures
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -85,22 +86,24 @@ class APIClient:
             raise UsageError(f"chunk_size is a number of bytes, not {self.chunk_size}")
         return open_session(self.place, chunk_size=self.chunk_size, stop=threading.Event())
 
-    def list_dir(self, path: PathText = "/") -> Listing:
-        """The directory itself, then what lies in it; of a file, the file."""
+    def list_dir(self, path: PathText = "/", recursive: bool = False, n_threads: int | None = None) -> Listing:
+        """The directory itself, then what lies in it, with `recursive` in all below it as well; of a file, the file."""
         from ctadata.stores.download_service.store import DownloadService
 
         with self._session() as session:
             store = session.store
             assert isinstance(store, DownloadService)
-            rows = store.rows(session.resolve(os.fspath(path)))
-        return Listing(Listed.of(row.entry, row.told) for row in rows)
+            itself, *below = (Listed.of(row.entry, row.told) for row in store.rows(session.resolve(os.fspath(path))))
+            if recursive and below:
+                below = [Listed.of(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
+        return Listing([itself, *below])
 
     def fetch_and_save_file(
         self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None
     ) -> int:
         """Download one file, verified; its bytes."""
         local = None if save_to_fn is None else os.fspath(save_to_fn)
-        with self._session() as session, collecting(progress) as collected:
+        with self._session() as session, collecting(told(progress)) as collected:
             summary = session.get([os.fspath(path)], local, reporter=collected)
         raise_failures(summary, collected.sizes, one=True)
         return sum(collected.sizes)
@@ -113,7 +116,7 @@ class APIClient:
 
         if not recursive:
             return self.fetch_and_save_file(path, progress=progress)
-        with self._session() as session, collecting(progress) as collected:
+        with self._session() as session, collecting(told(progress)) as collected:
             summary = get_along(session, os.fspath(path), reporter=collected)
         raise_failures(summary, collected.sizes, one=False)
         return sum(collected.sizes)
@@ -122,7 +125,7 @@ class APIClient:
         """Upload one file below the home; what is there is replaced."""
         from ctadata.service.moving import REPLACING
 
-        with self._session() as session, collecting(progress) as collected:
+        with self._session() as session, collecting(told(progress)) as collected:
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=REPLACING, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
         return collected.uploads[0]
@@ -136,7 +139,7 @@ class APIClient:
             raise FileExistsError(f"no such directory: {os.fspath(local_dir)}")  # what scripts of 0.6 catch
         if not Path(contents).is_dir():
             raise NotADirectoryError(f"not a directory: {os.fspath(local_dir)}")
-        with self._session() as session, collecting(progress) as collected:
+        with self._session() as session, collecting(told(progress)) as collected:
             summary = session.put([contents], os.fspath(path), recursive=True, rules=REPLACING, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)
         return collected.uploads

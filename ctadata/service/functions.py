@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctadata.listed import Listing
+from ctadata.progress.choice import Progress
 from ctadata.service.client import APIClient
 from ctadata.service.place import PathText, refuse_development
-from ctadata.transfer.collecting import Progress, Upload
+from ctadata.transfer.collecting import Upload
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def list_dir(
     path: PathText = "/",
+    recursive: bool = False,
+    n_threads: int | None = None,
     *,
     token: str | None = None,
     downloadservice: str | None = None,
@@ -22,16 +25,17 @@ def list_dir(
     chunk_size: int | None = None,
     dev_instance: bool = False,
 ) -> Listing:
-    """The directory itself, then the paths in it; a file's listing is the file.
+    """The directory itself, then the paths in it, with `recursive` in all below it as well; of a file, the file.
 
     path: from the root of the storage; `home:x` is below your home. What is listed is text, a path that the other
     functions take, and knows `kind`, `size` and `mtime`; in a notebook the list is a table.
+    n_threads: directories listed at a time, None for a few.
     token, downloadservice, certificateservice: instead of JUPYTERHUB_API_TOKEN, CTADS_URL, CTACS_URL as they are at
     the call. chunk_size: bytes that the service reads at a time. The same for every function here.
     Raises NotFound, LoginNeeded, Forbidden, TemporaryError (all of `ctadata.errors`).
     """
     refuse_development(dev_instance)
-    return _client(token, downloadservice, certificateservice, chunk_size).list_dir(path)
+    return _client(token, downloadservice, certificateservice, chunk_size).list_dir(path, recursive, n_threads)
 
 
 def fetch_and_save_file(
@@ -49,7 +53,7 @@ def fetch_and_save_file(
 
     save_to_fn: the local file, or a directory to put it in; None: its own name, here. An equal file that is there
     already is not fetched again; one that differs is replaced once the new one is verified.
-    progress: who is told meanwhile, as `ctadata.progress.choice.shown()` gives; None: nobody.
+    progress: True for a bar, in a notebook as a widget; else a reporter of `ctadata.progress`. The same for others.
     Raises NotFound, UsageError (a directory), IntegrityError, LocalError and what `list_dir` raises.
     """
     refuse_development(dev_instance)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypedDict
 
 from ctadata.errors import PartialFailure
-from ctadata.transfer.report import Outcome, Reporter, Silent, Summary
-
-Progress = AbstractContextManager[Reporter]
-"""Who is told meanwhile, inside its block."""
+from ctadata.transfer.report import Outcome, Reporter, Summary
 
 _STATUS = {"done": "uploaded", "skipped": "unchanged", "kept": "kept"}
 
@@ -62,9 +59,9 @@ class Collected:
 
 
 @contextmanager
-def collecting(progress: Progress | None) -> Iterator[Collected]:
-    """Collect what is done in the block; `progress` is told too."""
-    with nullcontext(Silent()) if progress is None else progress as reporter:
+def collecting(telling: AbstractContextManager[Reporter]) -> Iterator[Collected]:
+    """Collect what is done in the block; who is told of it anyway, is told too."""
+    with telling as reporter:
         yield Collected(reporter)
 
 

@@ -110,7 +110,7 @@ def _look_up(run: Run, wanted: Wanted) -> Landing:
     if not entry.is_directory:
         return Landing(entry, wanted.base, wanted.parts, wanted.name, (entry.path.name,))
     if not wanted.recursive:
-        raise UsageError("it is a directory", hint="recursive (-r) downloads all it holds", path=str(wanted.path))
+        raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=str(wanted.path))
     return Landing(entry, wanted.base, (*wanted.parts, wanted.name) if wanted.name else wanted.parts)
 
 

@@ -195,5 +195,6 @@ def test_whoever_is_given_as_progress_is_told_and_nobody_else(box: Sandbox, capf
 
     direct.fetch_and_save_file("lst/d/sub/f", progress=contextlib.nullcontext(Progress()))
     direct.upload_file("f", "up/", progress=contextlib.nullcontext(Progress()))
+    direct.fetch_and_save_file("lst/d/sub/f", "again", progress=False)
     assert told == ["planned 1 10", "done f", "planned 1 10", "done f"]
     assert capfd.readouterr() == ("", "")

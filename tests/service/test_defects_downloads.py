@@ -92,8 +92,9 @@ def test_an_empty_file_is_an_empty_file_and_a_page_in_its_place_an_error(on_plat
 
 
 def test_a_directory_asked_for_as_a_file_is_one_clear_error(on_platform, here):
-    with pytest.raises(StorageException, match="director"):
-        ctadata.fetch_and_save_file("lst/users")
+    for path, named in (("lst/users", "lst/users"), ("", "/")):
+        with pytest.raises(StorageException, match=f"^{named}: it is a directory"):
+            ctadata.fetch_and_save_file(path)
     assert here() == []
 
 
@@ -168,6 +169,18 @@ def test_a_file_of_an_odd_name_is_that_file_and_no_other(on_platform, name):
         assert ctadata.fetch_and_save_file(path) == len(f"in {name}".encode())
         assert Path(name).read_text() == f"in {name}"
         Path(name).unlink()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_webdav_client_takes_such_names_too(on_platform, name):
+    on_platform.put(f"lst/odd/{name}", name.encode())
+    client = ctadata.webdav4_client()
+    with client.http:
+        assert client.ls("/lst/odd", detail=False) == [f"lst/odd/{name}"]
+        client.download_file(f"lst/odd/{name}", "here")
+        assert Path("here").read_text() == name
+        client.upload_file("here", f"{on_platform.home}/{name}")
+    assert on_platform.read(f"{on_platform.home}/{name}") == name.encode()
 
 
 def test_two_dots_as_a_name_are_never_sent(on_platform):

@@ -144,6 +144,16 @@ def test_a_redirect_to_the_login_page_is_not_followed_and_means_not_logged_in(on
     assert [seen.path for seen in on_platform.requests] == ["downloadservice/list/lst"]
 
 
+def test_a_redirect_to_another_page_of_the_hub_means_that_the_address_is_wrong(on_platform: Platform):
+    """As a hub answers where nothing is: CTADS_URL is its own address."""
+    on_platform.instead("GET", "downloadservice/list/lst", lambda: redirect("/hub/services/downloadservice/list/lst"))
+    with pytest.raises(
+        StorageException, match=f"is {on_platform.ds_url.rstrip('/')} the address of the service"
+    ) as caught:
+        ctadata.list_dir("lst")
+    assert not isinstance(caught.value, LoginNeeded)
+
+
 def test_a_redirect_to_another_host_is_not_followed_with_the_token(on_platform: Platform, refusals):
     on_platform.put("lst/f")
     away = lambda: redirect("http://elsewhere.example/x", 307)  # noqa: E731

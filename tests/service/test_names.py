@@ -139,6 +139,19 @@ def test_the_entries_of_a_listing_are_paths_and_answer_as_dictionaries(on_platfo
     json.dumps(listed)
 
 
+def test_a_recursive_listing_has_the_directory_first_and_all_below_it(on_platform: Platform):
+    for name in ("f", "a b%41/sub/g", "a b%41/h"):
+        on_platform.put(f"lst/d/{name}", b"123")
+    listed = ctadata.list_dir("lst/d", recursive=True, n_threads=2)
+    assert listed[0] == "lst/d/"
+    expected = ["a b%41/", "a b%41/h", "a b%41/sub/", "a b%41/sub/g", "f"]
+    assert sorted(listed[1:]) == [f"lst/d/{name}" for name in expected]
+    assert [(path["href"], path["type"], path["size"]) for path in listed if path.endswith("/g")] == [
+        ("lst/d/a b%41/sub/g", "file", "3")
+    ]
+    assert ctadata.list_dir("lst/d/f", recursive=True) == ["lst/d/f"]
+
+
 def test_paths_listed_can_be_handed_back(on_platform: Platform, here):
     on_platform.put("lst/d/a b%41", b"123")
     for form in (lambda entry: entry, lambda entry: entry["href"], str):
