@@ -5,6 +5,7 @@ like one's.
 """
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,15 +27,19 @@ def as_it_stands(name: str, folder: int | None) -> str:
 
 @pytest.fixture
 def without_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_at_a_time = threading.RLock()  # to look a name up and then to use it is one step to a file system
+
     def once(real: Callable[..., object]) -> Callable[..., object]:
         def call(name: str, *rest: object, dir_fd: int | None = None, **options: object) -> object:
-            return real(as_it_stands(name, dir_fd), *rest, dir_fd=dir_fd, **options)
+            with one_at_a_time:
+                return real(as_it_stands(name, dir_fd), *rest, dir_fd=dir_fd, **options)
 
         return call
 
     def twice(real: Callable[..., object]) -> Callable[..., object]:
         def call(source: str, target: str, *, dst_dir_fd: int | None = None, **options: object) -> object:
-            return real(source, as_it_stands(target, dst_dir_fd), dst_dir_fd=dst_dir_fd, **options)
+            with one_at_a_time:
+                return real(source, as_it_stands(target, dst_dir_fd), dst_dir_fd=dst_dir_fd, **options)
 
         return call
 
