@@ -14,6 +14,7 @@
     ├── TemporaryError               5   may work when tried again
     │   ├── Unreachable              5   no connection: refused, reset, no such host
     │   ├── Interrupted              5   the connection ended in mid-body
+    │   ├── Changed                  5   the file became another one while it was read
     │   ├── Busy                     5   429 or 503; `retry_after` says when
     │   └── ServerTrouble            5   other 5xx
     ├── TimedOut                   124   silence past the limit (may work when tried again)
@@ -118,6 +119,15 @@ class Unreachable(TemporaryError):
 
 class Interrupted(TemporaryError):
     """The connection ended in the middle of a body."""
+
+
+class Changed(TemporaryError):
+    """The file became another one while it was read."""
+
+    def __init__(self, what: str = "", *, hint: str = "once nobody writes to it, try again", path: str = "") -> None:
+        """`what`: what has shown it."""
+        about = f": {what}" if what else ""
+        super().__init__(f"the file changed while it was read{about}", hint=hint, path=path)
 
 
 class Busy(TemporaryError):

@@ -36,7 +36,8 @@ def test_the_picture_shows_the_exit_codes() -> None:
 
 def test_trying_again_can_help_where_the_server_or_the_line_was_at_fault() -> None:
     assert {cls.__name__ for cls in EVERY if cls.retryable} == {
-        *("TemporaryError", "Unreachable", "Interrupted", "Busy", "ServerTrouble", "TimedOut", "IntegrityError"),
+        *("TemporaryError", "Unreachable", "Interrupted", "Changed", "Busy", "ServerTrouble"),
+        *("TimedOut", "IntegrityError"),
     }
 
 

@@ -137,7 +137,7 @@ class Reading(Protocol):
         """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
 
         Several threads may read ranges at once. The sink ends it early with Enough.
-        Raises NotFound, Interrupted (short body), IntegrityError (another range than asked).
+        Raises NotFound, Interrupted (short body), Changed, IntegrityError (another range than asked).
         """
 
     def close(self) -> None:

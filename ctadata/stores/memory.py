@@ -12,7 +12,7 @@ from typing import Self
 
 from ctadata.checksums import STRONGEST_FIRST, hasher
 from ctadata.entries import Entry, Kind
-from ctadata.errors import AlreadyExists, IntegrityError, Interrupted, NotFound, UsageError
+from ctadata.errors import AlreadyExists, Changed, IntegrityError, Interrupted, NotFound, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written, refuse_inside, refuse_root
 
@@ -182,10 +182,10 @@ class MemoryReading:
         self._etag: str | None = None
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
-        """Send the bytes from `start` up to `stop`; NotFound, IntegrityError (changed, or shorter than `start`)."""
+        """Send the bytes from `start` up to `stop`; NotFound, Changed, IntegrityError (shorter than `start`)."""
         content, digests, etag = self._store.content(self._path)
         if self._etag not in (None, etag):
-            raise IntegrityError("the file changed while it was read", path=str(self._path))
+            raise Changed(path=str(self._path))
         if start > len(content):
             raise IntegrityError(f"the file has only {len(content)} bytes", path=str(self._path))
         self._etag = etag

@@ -15,7 +15,7 @@ from typing import Protocol, Self
 
 from ctadata.checksums import read_digests
 from ctadata.entries import NONE_KNOWN
-from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrouble, Stopped, UsageError
+from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, ServerTrouble, Stopped, UsageError
 from ctadata.http.message import Accept, Consumer, Origin, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
@@ -71,8 +71,8 @@ class WebDAVReading:
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
 
-        Raises NotFound, UsageError (a directory), Interrupted (short body), IntegrityError (another range than
-        asked, changed since the last read, shorter than `start`).
+        Raises NotFound, UsageError (a directory), Interrupted (short body), Changed (since the last read),
+        IntegrityError (another range than asked, shorter than `start`).
         """
         with about(self._path):
             try:
@@ -158,13 +158,13 @@ class WebDAVReading:
         return {**headers, "Want-Digest": self._want_digest} if self._want_digest else headers
 
     def describe(self, response: Response, start: int, stop: int | None, total: int | None) -> Delivery:
-        """What the headers of an answer say; IntegrityError where it is another version than the last one."""
+        """What the headers of an answer say; Changed where it is another version than the last one."""
         etag = response.headers.get("ETag")
         if None not in (total, self._total) and total != self._total:
-            raise IntegrityError(f"the file changed while it was read: {self._total} bytes, now {total}")
+            raise Changed(f"{self._total} bytes, now {total}")
         # Apache's tag of a fresh file is weak, and the same one without W/ a second later
         if etag and self._etag and etag.removeprefix("W/") != self._etag.removeprefix("W/"):
-            raise IntegrityError("the file changed while it was read: it has another version tag")
+            raise Changed("it has another version tag")
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag
         return Delivery(start, total, self._digests(response), etag, stop)

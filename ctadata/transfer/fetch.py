@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from ctadata.checksums import strongest
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, IntegrityError
+from ctadata.errors import AlreadyExists, Changed, CtadataError, IntegrityError, Interrupted
 from ctadata.stores.base import Delivery, Enough, Reading
 from ctadata.transfer import journal, verify
 from ctadata.transfer.landing import Folder
@@ -22,7 +22,7 @@ from ctadata.transfer.part import Part
 from ctadata.transfer.pieces import Lease, Pieces
 from ctadata.transfer.plan import STATES, Step, plan_download
 from ctadata.transfer.report import Outcome, State
-from ctadata.transfer.run import TRIES, Run
+from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
 from ctadata.transfer.staging import refuse_tape
 from ctadata.transfer.standing import check_spelling
 
@@ -42,7 +42,7 @@ DIVIDED_FROM = 64 << 20
 def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
     """Download `entry` as `name` into `folder`, if the plan says so.
 
-    Raises what the store raises, IntegrityError, LocalError, StorageFull; then the old file, if any, is untouched.
+    Raises what the store raises, IntegrityError, Changed, LocalError, StorageFull; the old file, if any, is untouched.
     """
     began = time.monotonic()
     local = folder.path / name
@@ -62,7 +62,7 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
         incoming.fetch()
         entry = incoming.entry
         step = _publish(run, part, entry, folder, name, found)
-    except IntegrityError:
+    except (IntegrityError, Changed):
         part.drop()
         raise
     except BaseException:
@@ -117,9 +117,8 @@ class _Incoming:
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
-        self.voided = False  # what the streams bring is not wanted
         self.tries = 0
-        self._doubted = False  # the bytes were not those of the entry
+        self._doubted = False  # the last try broke off
         self._broken_help = 0
         self._begun = False  # the door has answered: others need not ask it
         self._etag: str | None = None
@@ -127,7 +126,7 @@ class _Incoming:
         self._lock = threading.Lock()
 
     def fetch(self) -> None:
-        """Fetch and check all of it; raises what the store raises, and IntegrityError."""
+        """Fetch and check all of it; raises what the store raises, IntegrityError and Changed."""
         if self.pieces.received:
             self.run.reporter.planned(0, -self.pieces.received)
         try:
@@ -140,7 +139,12 @@ class _Incoming:
             self._close()
 
     def _persist(self) -> None:
-        self.run.persist(self._once, progress=lambda: self.pieces.received)
+        try:
+            self.run.persist(self._once, progress=lambda: self.pieces.received)
+        except (IntegrityError, Interrupted) as error:
+            if self._has_changed():
+                raise Changed from error
+            raise
 
     @property
     def digest(self) -> str:
@@ -163,23 +167,34 @@ class _Incoming:
             self.alone = True
             self._void()
             self._once()
-        except IntegrityError:
+        except BROKEN_OFF as error:
             self._doubted = True
-            self._void()
+            if isinstance(error, IntegrityError | Changed):
+                self._void()
             raise
 
     def _look_again(self) -> None:
-        """Take the file as it is now, where it is another version than the one that was listed; no byte is here."""
-        now = self.run.store.info(self.entry.path)
+        """Start anew with the file as it is now, where it is another version than the one that was listed."""
+        now = self._newer()
         self._doubted = False
-        if journal.version_of(now) != journal.version_of(self.entry):
+        if now is not None:
             self.run.reporter.planned(0, (now.size or 0) - (self.entry.size or 0))
-            self.entry, self.pieces, self.digests = now, Pieces(now.size or 0), now.checksums
-            self.part.void(journal.version_of(now))
+            self._void(now)
+
+    def _has_changed(self) -> bool:
+        try:
+            return self._newer() is not None
+        except CtadataError:
+            return False
+
+    def _newer(self) -> Entry | None:
+        """The file as it is now, where it is another version; raises what the store raises."""
+        now = self.run.store.info(self.entry.path)
+        return now if journal.is_another(now, self.entry) else None
 
     def help(self) -> bool:
         """Be one more stream; whatever breaks is left to the worker whose file it is."""
-        if self.alone or self.voided or not self._begun or self._broken_help >= TRIES:
+        if self.alone or not self._begun or self._broken_help >= TRIES:
             return False
         try:
             return self._stream()
@@ -190,10 +205,11 @@ class _Incoming:
 
     def _stream(self) -> bool:
         """Fetch one lease; False where there is none to be had."""
-        lease = self.pieces.take(alone=self.alone)
+        pieces = self.pieces
+        lease = pieces.take(alone=self.alone)
         if lease is None:
             return False
-        sink = _LeaseSink(self, lease)
+        sink = _LeaseSink(self, pieces, lease)
         whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size or 0)
         try:
             reading = self._open()
@@ -203,11 +219,11 @@ class _Incoming:
                 finally:
                     sink.flush()
                 if self.entry.size is None:
-                    self.pieces.end_at(lease)
-                if not self.pieces.extend(lease):
+                    pieces.end_at(lease)
+                if not pieces.extend(lease):
                     return True
         finally:
-            self.pieces.give_back(lease)
+            pieces.give_back(lease)
             if lease.at > lease.start:
                 self.part.note(lease.piece)
 
@@ -226,17 +242,18 @@ class _Incoming:
         """Whether bytes of two reads can be proved to be of one version: by a digest at the end, or by their tags."""
         return bool(self.digests) or bool(self._etag) or bool(self.part.here)
 
-    def _void(self) -> None:
-        """Start anew, once the streams that are under way have noticed."""
-        self.voided = True
+    def _void(self, now: Entry | None = None) -> None:
+        """Start anew, with the file as it is `now`, once the streams that are under way have noticed."""
         self.run.reporter.moved(str(self.entry.path), -self.pieces.void())
+        if now is not None:
+            self.entry, self.digests = now, now.checksums
         self.part.void(journal.version_of(self.entry))
         self._close()
         self._etag, self._begun = None, False
-        self.voided = False
+        self.pieces = Pieces(self.entry.size or 0)
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
-        """What a stream is told before its first byte; IntegrityError where it is not the file we are fetching."""
+        """What a stream is told before its first byte; IntegrityError, Changed: it is not the file we are fetching."""
         if delivery.total is not None:
             verify.check_size(delivery.total, self.entry.size)
         beyond = self.entry.size is not None and (delivery.stop or 0) > lease.asked
@@ -245,7 +262,7 @@ class _Incoming:
         self._begun = True
         etag = (delivery.etag or "").removeprefix("W/")
         if etag and self._etag and etag != self._etag:
-            raise IntegrityError("the file changed while it was read")
+            raise Changed()
         self._etag = etag or self._etag
         if delivery.digests:
             self.digests = {**self.entry.checksums, **delivery.digests}
@@ -267,8 +284,9 @@ class _Incoming:
 class _LeaseSink:
     """Takes the bytes of one stream into the part, at the place of its lease; libcurl's small blocks are gathered."""
 
-    def __init__(self, incoming: _Incoming, lease: Lease) -> None:
+    def __init__(self, incoming: _Incoming, pieces: Pieces, lease: Lease) -> None:
         self.incoming = incoming
+        self.pieces = pieces
         self.lease = lease
         self.name = str(incoming.entry.path)
         self.noted = lease.at
@@ -291,7 +309,7 @@ class _LeaseSink:
             raise IntegrityError(f"more bytes arrive than the {size} of the file")
         if self.waiting >= self.portion or time.monotonic() >= self.due:
             self.flush()
-            if self.incoming.voided or (self.lease.at >= self.lease.stop != size and size is not None):
+            if self.pieces.is_void or (self.lease.at >= self.lease.stop != size and size is not None):
                 raise Enough
 
     def flush(self) -> None:
@@ -301,12 +319,12 @@ class _LeaseSink:
         block, self.gathered, self.waiting = b"".join(self.gathered), [], 0
         self.due = time.monotonic() + GATHERED_FOR
         incoming, lease = self.incoming, self.lease
-        if incoming.voided:
+        if self.pieces.is_void:
             return
         if incoming.entry.size is None:
             lease.stop += len(block)
         before = lease.at
-        incoming.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
+        self.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
         incoming.run.reporter.moved(self.name, lease.at - before)
         if lease.at - self.noted >= journal.BLOCK - GATHERED:
             self.noted = lease.at

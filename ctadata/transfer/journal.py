@@ -39,6 +39,16 @@ def version_of(entry: Entry) -> dict[str, Any]:
     }
 
 
+def is_another(now: Entry, before: Entry) -> bool:
+    """Whether a file has become another version, as far as both entries tell: the tag is believed before the time."""
+    if now.size != before.size or any(now.checksums.get(name, was) != was for name, was in before.checksums.items()):
+        return True
+    tags = [(entry.etag or "").removeprefix("W/") for entry in (now, before)]
+    if all(tags):
+        return tags[0] != tags[1]
+    return now.mtime is not None and before.mtime is not None and abs(now.mtime - before.mtime) > 1
+
+
 @dataclass(slots=True)
 class Journal:
     """An open journal; `note` may be called by several threads."""

@@ -58,6 +58,7 @@ class Pieces:
     def __init__(self, size: int, here: Iterable[Piece] = ()) -> None:
         """Some pieces may be here already; they do not overlap."""
         self.size = size
+        self.is_void = False
         self._here = sorted(here, key=lambda piece: piece.start)
         self._leases: list[Lease] = []
         self._todo: list[tuple[int, int]] = []
@@ -75,7 +76,7 @@ class Pieces:
     def take(self, *, alone: bool) -> Lease | None:
         """A range to fetch; None where nothing is left that is worth dividing. `alone`: nobody else takes part."""
         with self._lock:
-            span = self._todo.pop(0) if self._todo else self._share()
+            span = None if self.is_void else self._todo.pop(0) if self._todo else self._share()
             if span is None:
                 return None
             start, stop = span
@@ -134,12 +135,16 @@ class Pieces:
             self.size = lease.stop = lease.at
 
     def void(self) -> int:
-        """Forget everything, once all streams have ended; gives the bytes that were here."""
+        """No byte of it counts any more, for ever; waits until all streams have ended, and gives how many there were.
+
+        A stream of a file that starts anew holds a lease of other Pieces: none can mistake one for the other.
+        """
         with self._lock:
+            self.is_void = True
             while self._leases:
                 self._change.wait()
             lost, self.received = self.received, 0
-            self._here, self._todo = [], [(0, self.size)]
+            self._here, self._todo = [], []
             return lost
 
     def wait(self, seconds: float) -> None:
@@ -152,7 +157,7 @@ class Pieces:
     def is_complete(self) -> bool:
         """Whether all bytes are here, and no stream is at work."""
         with self._lock:
-            return not self._todo and not self._leases
+            return not (self._todo or self._leases or self.is_void)
 
     @property
     def here(self) -> list[Piece]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from ctadata.errors import CtadataError, IntegrityError, Interrupted, LoginNeeded, Stopped, TimedOut
+from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, LoginNeeded, Stopped, TimedOut
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
@@ -24,7 +24,7 @@ from ctadata.transfer.staging import Staging
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-BROKEN_OFF = (Interrupted, IntegrityError, TimedOut)
+BROKEN_OFF = (Interrupted, IntegrityError, Changed, TimedOut)
 """What the engine tries again. Failures before the first byte were tried again by the HTTP client already."""
 
 TRIES = 4

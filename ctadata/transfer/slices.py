@@ -15,8 +15,8 @@ ATTEMPTS = 4
 def pour_slice(store: Store, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
     """Give the bytes from `start` up to `stop` (exclusive; None: the end) to `write`, in order.
 
-    What breaks off goes on where it broke, of the same version. UsageError (a collection), IntegrityError (the file
-    changed), what the store raises, and OSError of `write`.
+    What breaks off goes on where it broke, of the same version. UsageError (a collection), Changed, what
+    the store raises, and OSError of `write`.
     """
     if entry.is_directory:
         raise UsageError("it is a directory", path=str(entry.path))

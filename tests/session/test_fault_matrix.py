@@ -333,8 +333,9 @@ TABLE: dict[str, Mapping[str, Cell | str]] = {
     },
     "changed while it is read": {
         "get": harmless(source_changes("pool", "GET", at=300_000)),
-        # whether the last word is that of the connection or of a door without the replica is chance
-        "get divided": passing(source_changes("pool", "GET", at=300_000), Ends(5, "to try again", KEPT)),
+        "get divided": passing(
+            source_changes("pool", "GET", at=300_000), Ends(5, "the file changed while it was read")
+        ),
         "put": lasting(source_changes("door", "PUT"), Ends(11, "the file changed while it was read")),
     },
     "name taken meanwhile": {

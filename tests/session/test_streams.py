@@ -1,5 +1,6 @@
 """Large files: several streams from one door request, and runs that go on where others ended."""
 
+import itertools
 import random
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from session.conftest import OpenSession
 
-from ctadata.errors import IntegrityError
+from ctadata.errors import Changed, IntegrityError
 from ctadata.http.trust import Limits
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
@@ -29,6 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens at a hundredth of its size, and at once."""
     monkeypatch.setattr(fetch, "DIVIDED_FROM", 500_000)
     monkeypatch.setattr(fetch, "JOURNAL_FROM", 4 * BLOCK)
+    monkeypatch.setattr(fetch, "GATHERED", BLOCK // 2)
     monkeypatch.setattr(journal, "BLOCK", BLOCK)
     monkeypatch.setattr(pieces, "SMALLEST", 50_000)
     monkeypatch.setattr(pieces, "ASKED", 200_000)
@@ -200,3 +202,28 @@ def test_a_file_that_changed_between_two_runs_starts_over(
     assert open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 1
     assert (tmp_path / "f").read_bytes() == other
     assert gets(filled, "pool")[-1] is None
+
+
+def test_a_file_that_changed_when_its_stream_broke_off_starts_over_at_once(
+    filled: Sandbox, session: Session, tmp_path: Path
+) -> None:
+    other = bytes(reversed(CONTENT))
+    change = faults.Meanwhile(lambda: filled.files.put("/lst/f", other), after=200_000)
+    filled.faults.add("pool", "GET", "/lst/f", change, times=1)
+    filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
+    assert session.get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 1
+    assert (tmp_path / "f").read_bytes() == other
+    assert gets(filled, "pool") == [None, None]  # nothing of it was fetched to go with bytes of another version
+
+
+def test_of_a_file_that_changes_each_time_that_is_said(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+    seeds = itertools.count(4)
+
+    def change() -> None:
+        filled.files.put("/lst/f", random.Random(next(seeds)).randbytes(SIZE))
+
+    filled.faults.add("pool", "GET", "/lst/f", faults.Meanwhile(change, after=100_000))
+    filled.faults.add("pool", "GET", "/lst/f", faults.Flip(at=1))
+    [error] = session.get(["lst/f"], str(tmp_path / "f"), jobs=1).errors
+    assert (type(error), error.exit_code) == (Changed, 5)
+    assert list(tmp_path.glob(".ctadata-*")) == []

@@ -3,7 +3,7 @@
 import pytest
 from stores.suite import Basket, Bytes, StoreSuite, put, read
 
-from ctadata.errors import IntegrityError, Interrupted, NotFound
+from ctadata.errors import Changed, Interrupted, NotFound
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 
@@ -36,5 +36,5 @@ def test_another_version_of_the_same_size_is_noticed(store: MemoryStore) -> None
     with store.open(path) as reading:
         assert read(reading, 5, 9) == b"size"
         put(store, path, b"SAME SIZE")
-        with pytest.raises(IntegrityError):
+        with pytest.raises(Changed):
             reading.send(Basket(), 0, 4)

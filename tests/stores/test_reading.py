@@ -9,7 +9,7 @@ from stores.clients import opened
 from stores.odd_server import Answer, OddServer
 from stores.suite import Basket, read
 
-from ctadata.errors import CtadataError, IntegrityError, Interrupted, NotFound, ServerTrouble, UsageError
+from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, NotFound, ServerTrouble, UsageError
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
@@ -159,7 +159,7 @@ def test_a_file_that_changed_its_size(server, store) -> None:
     server.answers["GET /a"] = [part(0, 1, 10), part(2, 3, 11), part(2, 3, 10)]
     with store.open(A) as reading:
         read(reading, 0, 2)
-        with pytest.raises(IntegrityError, match="changed while it was read"):
+        with pytest.raises(Changed, match="changed while it was read"):
             reading.send(Basket(), 2, 4)
         assert read(reading, 2, 4) == b"23"
 
@@ -173,7 +173,7 @@ def test_a_file_that_changed_its_tag(server, store) -> None:
     ]
     with store.open(A) as reading:
         assert [read(reading, i, i + 2) for i in (0, 2, 4)] == [b"01", b"23", b"45"]
-        with pytest.raises(IntegrityError, match="changed while it was read"):
+        with pytest.raises(Changed, match="changed while it was read"):
             reading.send(Basket(), 6, 8)
 
 

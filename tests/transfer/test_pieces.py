@@ -1,6 +1,7 @@
 """One file, several streams: every byte exactly once, and the adler32 of the whole."""
 
 import random
+import threading
 import zlib
 
 import pytest
@@ -83,15 +84,31 @@ def test_little_is_not_divided() -> None:
     assert pieces.take(alone=False) is None
 
 
-def test_forgetting_starts_anew() -> None:
+def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
     pieces = Pieces(100)
     lease = pieces.take(alone=True)
     assert lease
     pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
     pieces.give_back(lease)
     assert pieces.void() == 60
+    assert pieces.take(alone=True) is None
     assert pieces.received == 0
     assert not pieces.is_complete
+
+
+def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
+    pieces, lost = Pieces(100), list[int]()
+    lease = pieces.take(alone=True)
+    assert lease
+    starting = threading.Thread(target=lambda: lost.append(pieces.void()))
+    starting.start()
+    while not pieces.is_void:
+        pass
+    pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
+    assert lost == []
+    pieces.give_back(lease)
+    starting.join(10)
+    assert lost == [60]
 
 
 def test_an_empty_file_is_complete_once_it_was_asked_for() -> None:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from ctadata.entries import Entry
-from ctadata.errors import IntegrityError, ServerTrouble, UsageError
+from ctadata.errors import Changed, IntegrityError, ServerTrouble, UsageError
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
@@ -49,8 +49,8 @@ class ServiceReading:
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
 
-        NotFound, Forbidden, UsageError (a directory), Interrupted (cut), IntegrityError (not as many bytes as the
-        storage says, changed since the last read, shorter than `start`).
+        NotFound, Forbidden, UsageError (a directory), Interrupted (cut), Changed (since the last read),
+        IntegrityError (not as many bytes as the storage says, shorter than `start`).
         """
         with about(self._path):
             now = self._look()
@@ -67,12 +67,12 @@ class ServiceReading:
             return self._send(sink, delivery)
 
     def _look(self) -> Entry:
-        """The version that is there; IntegrityError where it is another one than before."""
+        """The version that is there; Changed where it is another one than before."""
         now, before = self._now(self._path), self._version
         if now.is_directory:
             raise UsageError("a directory, not a file")
         if before and (now.size, now.etag or now.mtime) != (before.size, before.etag or before.mtime):
-            raise IntegrityError("the file changed while it was read")
+            raise Changed()
         self._version = now
         return now
 
