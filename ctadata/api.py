@@ -1,4 +1,4 @@
-"""The names that scripts written for 0.6 import from here; `ctadata` and `ctadata.errors` have better ones.
+"""The names that scripts written for 0.6 and 0.7 import from here; `ctadata` and `ctadata.errors` have better ones.
 
 Each exception is the root of ours, so that `except StorageException` catches all that the functions raise; `except
 NotFound` of `ctadata.errors`, and its siblings, tell more.
@@ -6,10 +6,27 @@ NotFound` of `ctadata.errors`, and its siblings, tell more.
 
 from __future__ import annotations
 
+from ctadata.direct.api import (
+    ClientSecretNotFound,
+    DirectApiError,
+    EnvironmentError,
+    TokenError,
+    TokenExpiredError,
+)
 from ctadata.errors import CtadataError
 from ctadata.service.client import APIClient
 
-__all__ = ["APIClient", "CertificateError", "StorageException", "api_client"]
+__all__ = [
+    "APIClient",
+    "CertificateError",
+    "ClientSecretNotFound",
+    "DirectApiError",
+    "EnvironmentError",
+    "StorageException",
+    "TokenError",
+    "TokenExpiredError",
+    "api_client",
+]
 
 StorageException = CtadataError
 """Use `ctadata.errors.CtadataError`, or what it is the root of."""

@@ -13,7 +13,7 @@ from ctadata.errors import UsageError
 from ctadata.http.message import Origin
 from ctadata.listed import Listed, Listing
 from ctadata.progress.choice import Progress, told
-from ctadata.service.place import PathText, Place
+from ctadata.service.place import PathText, Place, refuse_development
 from ctadata.transfer.collecting import Upload, collecting, raise_failures
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class APIClient:
         downloadservice: str | None = None,
         certificateservice: str | None = None,
         chunk_size: int | None = None,
+        dev_instance: bool = False,
     ) -> None:
-        """Nothing is asked. None: the class's value, else the environment's."""
+        """Nothing is asked. None: the class's value, else the environment's. UsageError for a `dev_instance`."""
+        refuse_development(dev_instance)
         given = {
             "token": token,
             "downloadservice": downloadservice,

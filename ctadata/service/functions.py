@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ctadata.listed import Listing
 from ctadata.progress.choice import Progress
 from ctadata.service.client import APIClient
-from ctadata.service.place import PathText, refuse_development
+from ctadata.service.place import PathText
 from ctadata.transfer.collecting import Upload
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ def list_dir(
     the call. chunk_size: bytes that the service reads at a time. The same for every function here.
     Raises NotFound, LoginNeeded, Forbidden, TemporaryError (all of `ctadata.errors`).
     """
-    refuse_development(dev_instance)
-    return _client(token, downloadservice, certificateservice, chunk_size).list_dir(path, recursive, n_threads)
+    return _client(token, downloadservice, certificateservice, chunk_size, dev_instance).list_dir(
+        path, recursive, n_threads
+    )
 
 
 def fetch_and_save_file(
@@ -56,8 +57,7 @@ def fetch_and_save_file(
     progress: True for a bar, in a notebook as a widget; else a reporter of `ctadata.progress`. The same for others.
     Raises NotFound, UsageError (a directory), IntegrityError, LocalError and what `list_dir` raises.
     """
-    refuse_development(dev_instance)
-    client = _client(token, downloadservice, certificateservice, chunk_size)
+    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.fetch_and_save_file(path, save_to_fn, progress=progress)
 
 
@@ -77,8 +77,7 @@ def fetch_and_save_file_or_dir(
     The directory `a/b` becomes `./a/b/...`. Every file is tried; PartialFailure tells then which failed, and with
     `.done` the number of bytes of each that did not.
     """
-    refuse_development(dev_instance)
-    client = _client(token, downloadservice, certificateservice, chunk_size)
+    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.fetch_and_save_file_or_dir(path, recursive, progress=progress)
 
 
@@ -99,8 +98,7 @@ def upload_file(
     in place: an upload that breaks off leaves a broken file, and is sent again.
     Raises NotFound (the local file), Forbidden, IntegrityError and what `list_dir` raises.
     """
-    refuse_development(dev_instance)
-    client = _client(token, downloadservice, certificateservice, chunk_size)
+    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.upload_file(local_fn, path, progress=progress)
 
 
@@ -119,8 +117,7 @@ def upload_dir(
 
     Gives what `upload_file` gives, for each file. Every file is tried; PartialFailure tells then which failed.
     """
-    refuse_development(dev_instance)
-    client = _client(token, downloadservice, certificateservice, chunk_size)
+    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.upload_dir(local_dir, path, progress=progress)
 
 
@@ -141,8 +138,7 @@ def upload_personal_certificate(
     days at most.   certificate_key: `cta`, `lst` or `arc`, what it opens.   user: whose it is, for admins.
     Raises FileNotFoundError, UsageError (it is not as it has to be), Forbidden (the service refuses it), LoginNeeded.
     """
-    refuse_development(dev_instance)
-    client = _client(token, downloadservice, certificateservice, chunk_size)
+    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.upload_personal_certificate(certificate_file_path, certificate_key, user)
 
 
@@ -162,8 +158,7 @@ def upload_certificate(
     """
     from ctadata.service.certificates import usual_key
 
-    refuse_development(dev_instance)
-    client = _client(token, downloadservice, certificateservice, chunk_size)
+    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.upload_personal_certificate(certificate_file_path, certificate_key or usual_key())
 
 
@@ -180,8 +175,7 @@ def upload_shared_certificate(
 
     Raises what `upload_personal_certificate` raises.
     """
-    refuse_development(dev_instance)
-    client = _client(token, downloadservice, certificateservice, chunk_size)
+    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.upload_shared_certificate(certificate_file_path)
 
 
@@ -194,8 +188,7 @@ def certificate_status(
     dev_instance: bool = False,
 ) -> dict[str, Any]:
     """What is known of the certificates: `service` and `shared` in the service's words, `keys`: what each opens."""
-    refuse_development(dev_instance)
-    return _client(token, downloadservice, certificateservice, chunk_size).certificate_status()
+    return _client(token, downloadservice, certificateservice, chunk_size, dev_instance).certificate_status()
 
 
 def webdav4_client(
@@ -210,13 +203,20 @@ def webdav4_client(
 
     Its paths start from the root of the storage, and it may write below your home alone.
     """
-    refuse_development(dev_instance)
-    return _client(token, downloadservice, certificateservice, chunk_size).webdav4_client()
+    return _client(token, downloadservice, certificateservice, chunk_size, dev_instance).webdav4_client()
 
 
 def _client(
-    token: str | None, downloadservice: str | None, certificateservice: str | None, chunk_size: int | None
+    token: str | None,
+    downloadservice: str | None,
+    certificateservice: str | None,
+    chunk_size: int | None,
+    dev_instance: bool,
 ) -> APIClient:
     return APIClient(
-        token=token, downloadservice=downloadservice, certificateservice=certificateservice, chunk_size=chunk_size
+        token=token,
+        downloadservice=downloadservice,
+        certificateservice=certificateservice,
+        chunk_size=chunk_size,
+        dev_instance=dev_instance,
     )

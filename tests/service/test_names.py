@@ -54,6 +54,8 @@ def test_a_function_of_the_direct_module_takes_what_it_took(name):
     [
         *("ctadata.__version__", "ctadata.APIClient", "ctadata.api", "ctadata.direct", "ctadata.start_agent_daemon"),
         *("ctadata.upload_certificate", "ctadata.api.APIClient", "ctadata.api.api_client"),
+        *("ctadata.api.DirectApiError", "ctadata.api.TokenError", "ctadata.api.TokenExpiredError"),
+        *("ctadata.api.ClientSecretNotFound", "ctadata.api.EnvironmentError", "ctadata.direct.api.TokenExpiredError"),
         *("ctadata.api.StorageException", "ctadata.api.CertificateError", "ctadata.util.urljoin_multipart"),
         *("ctadata.APIClient.downloadservice", "ctadata.APIClient.certificateservice", "ctadata.APIClient.token"),
         *("ctadata.APIClient.construct_endpoint_url", "ctadata.APIClient.get_endpoint"),
@@ -200,8 +202,9 @@ def test_parts_of_addresses_are_joined_as_before(parts):
 
 
 def test_the_development_site_is_refused_in_words_on_the_service(on_platform: Platform):
-    with pytest.raises((ctadata.api.StorageException, TypeError), match=r"ctadata\.direct"):
-        ctadata.list_dir("lst", dev_instance=True)
+    for refused in (lambda: ctadata.list_dir("lst", dev_instance=True), lambda: ctadata.APIClient(dev_instance=True)):
+        with pytest.raises(ctadata.api.StorageException, match=r"ctadata\.direct"):
+            refused()
     assert on_platform.requests == []
 
 
