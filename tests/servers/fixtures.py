@@ -137,7 +137,7 @@ def oidc_agent(servers_authority: Authority) -> Iterator[OidcAgent]:
 def jupyterhub(run_folder: Path) -> Iterator[JupyterHub]:
     """JupyterHub, with the platform's two services."""
     with shared(run_folder, "jupyterhub", start_jupyterhub) as state:
-        yield JupyterHub(state["url"], state["key"])
+        yield JupyterHub(state["url"], state["key"], Path(state["homes"]))
 
 
 @pytest.fixture(scope="session")

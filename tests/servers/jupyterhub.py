@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,14 @@ PATIENCE = 120.0  # seconds to come up: it makes its database first
 
 @dataclass(frozen=True)
 class JupyterHub:
-    """The hub, up and running: `url` is its origin, `key` the token of a service that makes users and tokens."""
+    """The hub, up and running: `url` is its origin, `key` the token of a service that makes users, tokens and sessions.
+
+    homes: where users have their homes.
+    """
 
     url: str
     key: str
+    homes: Path
 
     @property
     def api(self) -> str:
@@ -38,6 +45,16 @@ class JupyterHub:
         for token in self._ask("GET", f"users/{quote(user)}/tokens")["api_tokens"]:
             self._ask("DELETE", f"users/{quote(user)}/tokens/{token['id']}")
 
+    @contextmanager
+    def session(self, user: str) -> Iterator[dict[str, str]]:
+        """A session of this user, started by the hub: the environment that it has."""
+        self._ask("POST", f"users/{quote(user)}", may_be=409)
+        self._ask("POST", f"users/{quote(user)}/server")
+        try:
+            yield json.loads((self.homes / user / "environment.json").read_text())
+        finally:
+            self._ask("DELETE", f"users/{quote(user)}/server")
+
     def _ask(self, method: str, path: str, may_be: int = 0, **more: Any) -> Any:
         with requests.Session() as session:
             session.trust_env = False
@@ -49,11 +66,11 @@ class JupyterHub:
 
 
 def start_jupyterhub(start: Start) -> State:
-    """Bring the hub up; returns its `url` and `key`. Raises NotStarted where it is not installed."""
+    """Bring the hub up; returns its `url`, `key` and `homes`. Raises NotStarted where it is not installed."""
     if not PYTHON.exists():
         raise NotStarted("JupyterHub needs: .ci/jupyterhub")
     port, key = free_port(), secrets.token_hex(16)
-    said = {"url": f"http://127.0.0.1:{port}", "key": key}
+    said = {"url": f"http://127.0.0.1:{port}", "key": key, "homes": f"{start.folder}/homes"}
     settings = [f"--chdir={start.folder}", f"HUB_FOLDER={start.folder}", f"HUB_PORT={port}", f"HUB_TOKEN={key}"]
     command = ["env", *settings, PYTHON, "-m", "jupyterhub", "--config", HERE / "jupyterhub_config.py"]
 

@@ -1,6 +1,8 @@
 """The hub's settings for the tests: its API and pages alone, users by name, and the platform's two services."""
 
 import os
+import sys
+from pathlib import Path
 
 from jupyterhub.proxy import Proxy
 from traitlets import Dict
@@ -10,7 +12,7 @@ SERVICES = ("downloadservice", "certificateservice")
 
 
 class NoProxy(Proxy):
-    """Nobody starts a server of their own here, so no route leads anywhere."""
+    """Nobody looks at a session with a browser here, so no route leads anywhere."""
 
     routes = Dict()
 
@@ -32,6 +34,9 @@ c.JupyterHub.db_url = f"sqlite:///{FOLDER}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = f"{FOLDER}/cookie_secret"
 c.JupyterHub.authenticator_class = "dummy"
 c.JupyterHub.spawner_class = "simple"
+c.SimpleLocalProcessSpawner.home_dir_template = f"{FOLDER}/homes/{{username}}"
+c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("jupyterhub_session.py"))]
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 60}  # seconds; who starts a session is answered when it is up
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {"administrator"}
 
@@ -50,6 +55,7 @@ c.JupyterHub.services = [
 ]
 access = [f"access:services!service={name}" for name in SERVICES]
 c.JupyterHub.load_roles = [
-    {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "tokens"]},
+    {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "tokens"]},
     {"name": "user", "scopes": ["self", *access]},
+    {"name": "server", "scopes": ["users:activity!user", "access:servers!server", *access]},
 ]

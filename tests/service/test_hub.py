@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -42,6 +44,23 @@ def test_the_home_is_that_of_the_user_whose_token_it_is(hub_platform: Platform, 
     Path("f").write_text("content")
     said = ctadata.upload_file("f", "f", token=jupyterhub.issue(user))
     assert said["path"] == f"lst/users/{fragment(user)}/f"
+
+
+def test_in_a_session_that_the_hub_starts_nobody_sets_a_token_or_a_name(hub_platform: Platform, jupyterhub: JupyterHub):
+    """The addresses are the platform's usual ones there, and the stand-in's here."""
+    user = f"User.{uuid4().hex[:8]}@epfl.ch".lower()
+    hub_platform.certificates.shared_users.add(user)
+    hub_platform.put("lst/d/f", b"content")
+    addresses = {"CTADS_URL": hub_platform.ds_url, "CTACS_URL": hub_platform.cs_url}
+    code = "import ctadata; print(ctadata.list_dir('lst/d')[1]); print(ctadata.upload_file('f', 'new/')['path'])"
+    with jupyterhub.session(user) as session:
+        assert "CTADS_URL" not in session
+        for argv in (["cta-data", "get", "lst/d/f"], ["python", "-c", code]):
+            program = [str(Path(sys.executable).with_name(argv[0])), *argv[1:]]
+            done = subprocess.run(program, env={**session, **addresses}, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["lst/d/f", f"lst/users/{fragment(user)}/new/f"]
+    assert hub_platform.read(f"lst/users/{fragment(user)}/new/f") == b"content"
 
 
 def test_a_token_for_other_things_is_refused_and_explained(hub_platform: Platform, jupyterhub: JupyterHub):
