@@ -196,6 +196,8 @@ def tag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
 
 def strongest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """The best (algorithm, digest) of those given that we can compute; None where there is none."""
+    if not digests:
+        return None
     known = [name for name in STRONGEST_FIRST if name in digests]
     # that of parts counts before the two that are not meant to withstand intent
     known = sorted([*known, *(name for name in digests if name.startswith(PARTS))], key=_rank)

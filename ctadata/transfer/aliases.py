@@ -16,9 +16,12 @@ BECAME_FILES = "aliases became files of their own, one for each name"
 
 def behind(store: Store, entry: Entry) -> Entry:
     """The entry with what its bytes are: of an alias those of its file. NotFound, Untrusted (it leads nowhere good)."""
-    if not store.features.aliases or entry.size != 0 or entry.alias_of is not None:
-        return entry
-    return store.info(entry.path)
+    return store.info(entry.path) if may_be_alias(store, entry) else entry
+
+
+def may_be_alias(store: Store, entry: Entry) -> bool:
+    """Whether the store has to be asked what the entry stands for."""
+    return store.features.aliases and entry.size == 0 and entry.alias_of is None
 
 
 def standing(store: Store, entry: Entry | None) -> Entry | None:

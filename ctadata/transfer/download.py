@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, UsageError
+from ctadata.errors import CtadataError, LocalError, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name
-from ctadata.transfer.aliases import behind, note
+from ctadata.transfer.aliases import behind, may_be_alias, note
 from ctadata.transfer.fetch import fetch_file
 from ctadata.transfer.folders import Folders
 from ctadata.transfer.landing import Folder
-from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, plan_download
+from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
@@ -95,11 +95,11 @@ def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing |
     )
     try:
         landing = _look_up(run, node) if isinstance(node, Wanted) else node
-        _make_ready(run, landing)
-        if landing.entry.is_directory:
-            yield from _children(run, folders, surplus, landing)
-        elif run.rules.filters.takes(landing.inside):
-            yield _task(run, folders, landing)
+        with _make_ready(run, landing) or contextlib.nullcontext() as folder:
+            if landing.entry.is_directory:
+                yield from _children(run, folders, surplus, landing, folder)
+            elif run.rules.filters.takes(landing.inside):
+                yield _task(run, folders, landing)
     except CtadataError as error:
         error.path = error.path or str(remote)
         run.fail(error, remote, local)
@@ -114,17 +114,24 @@ def _look_up(run: Run, wanted: Wanted) -> Landing:
     return Landing(entry, wanted.base, (*wanted.parts, wanted.name) if wanted.name else wanted.parts)
 
 
-def _make_ready(run: Run, landing: Landing) -> None:
-    """Make a collection's folder, where it is meant for itself, and clear the folder of what dead runs have left."""
+def _make_ready(run: Run, landing: Landing) -> Folder | None:
+    """Make a collection's folder, where it is meant for itself, and clear the folder of what dead runs have left.
+
+    Gives the open folder, None where there is none.
+    """
     rules = run.rules
     make = landing.entry.is_directory and not rules.dry_run and rules.filters.takes_directory(landing.inside)
     folder = Folder.open(landing.base, landing.parts) if make else find_folder(landing.base, landing.parts)
     if folder is not None:
-        with folder:
+        try:
             if landing.entry.is_directory and landing.parts:
                 _check_spelling(landing)
             if not rules.dry_run:
                 folder.sweep()
+        except BaseException:
+            folder.close()
+            raise
+    return folder
 
 
 def _check_spelling(landing: Landing) -> None:
@@ -134,8 +141,10 @@ def _check_spelling(landing: Landing) -> None:
             check_spelling(above, landing.parts[-1])
 
 
-def _children(run: Run, folders: Folders, surplus: Surplus | None, landing: Landing) -> Found:
+def _children(run: Run, folders: Folders, surplus: Surplus | None, landing: Landing, folder: Folder | None) -> Found:
     filters, names = run.rules.filters, set[str]()
+    if folder and folder.is_empty:
+        folder = None
     for entry in entries_of(run, landing.entry.path):
         name = entry.path.name
         if entry.path.is_temporary:
@@ -144,12 +153,32 @@ def _children(run: Run, folders: Folders, surplus: Surplus | None, landing: Land
             names.add(name)
         inside = (*landing.inside, name)
         if not entry.is_directory:
-            if filters.takes(inside):
+            if filters.takes(inside) and not (folder and _is_settled(run, folder, entry)):
                 yield _task(run, folders, Landing(entry, landing.base, landing.parts, name, inside))
         elif filters.enters(inside):
             yield Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside))
     if surplus:
         surplus.compare(landing, names)
+
+
+def _is_settled(run: Run, folder: Folder, entry: Entry) -> bool:
+    """Whether a look at what stands there is enough to skip the file; then it has been told of.
+
+    Most files of a tree that is fetched again are such, and a task for each would take as long as listing them.
+    """
+    name = entry.path.name
+    if run.rules.update or may_be_alias(run.store, entry):
+        return False
+    with contextlib.suppress(LocalError):
+        found = folder.look(local_name(name))
+        if found is not None and looks_equal(entry, found, run.rules):
+            state, why = STATES[Step.SKIP]
+            run.reporter.planned(1, 0)
+            digest = digest_in(entry)
+            local = folder.path / name
+            run.end(Outcome(state, entry.path, local, entry.size or 0, why=why, digest=digest, etag=entry.etag))
+            return True
+    return False
 
 
 def entries_of(run: Run, path: RemotePath) -> Iterator[Entry]:

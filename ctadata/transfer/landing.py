@@ -82,6 +82,12 @@ class Folder:
                     return os.stat(name, dir_fd=self.fd)
             return found
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no name stands in it."""
+        with local_words(self.path), os.scandir(self.fd) as entries:
+            return next(entries, None) is None
+
     def sweep(self, now: float | None = None) -> None:
         """Remove what dead runs have left: parts without a journal, or with one that nobody took up for a week."""
         with os.scandir(self.fd) as entries:
@@ -193,6 +199,10 @@ class Folder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
         os.close(self.fd)
 
 

@@ -110,6 +110,13 @@ def plan_upload(
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
 
+def looks_equal(entry: Entry, found: os.stat_result, rules: Rules) -> bool:
+    """Whether a download is skipped for `found`, as far as that can be said without reading it."""
+    if not stat.S_ISREG(found.st_mode) or rules.compare is Compare.CHECKSUM:
+        return False
+    return entry.size == found.st_size if rules.compare is Compare.SIZE else _same_version(entry, found)
+
+
 def _equal(entry: Entry, local: Path | int, found: os.stat_result, rules: Rules, *, same_age: bool) -> bool:
     if rules.compare is Compare.SIZE:
         return entry.size == found.st_size
