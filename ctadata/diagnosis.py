@@ -172,11 +172,11 @@ class _Examination:
         if not entry.is_directory:
             return entry
 
-        def expand(path: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
+        def expand(path: RemotePath, give: Callable[[Node[RemotePath] | Entry], object]) -> None:
             for found in self.session.store.list(path):
                 if found.is_directory:
-                    yield Node(found.path)
-                yield found
+                    give(Node(found.path))
+                give(found)
 
         for number, found in enumerate(walk([start], expand, threads=1)):
             if not found.is_directory and found.size and found.locality in (None, "ONLINE", "ONLINE_AND_NEARLINE"):

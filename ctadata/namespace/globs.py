@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -17,6 +17,7 @@ from ctadata.namespace.filters import is_pattern
 from ctadata.namespace.walk import Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.handover import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +46,34 @@ def glob(store: Store, pattern: RemotePath, *, threads: int) -> list[Entry]:
     return sorted({entry.path: entry for entry in found}.values(), key=lambda entry: entry.path)
 
 
-def _expand(store: Store, quest: _Quest) -> Iterator[Node[_Quest] | Entry]:
-    try:
-        yield from _in_collection(store, quest.base, quest.names)
-    except NotFound:
-        return
-    except UsageError:  # a file where the pattern wants a collection
-        return
+_Give = Callable[[Node[_Quest] | Entry], object]
 
 
-def _in_collection(store: Store, base: RemotePath, names: Sequence[str]) -> Iterator[Node[_Quest] | Entry]:
+def _expand(store: Store, quest: _Quest, give: _Give) -> None:
+    with contextlib.suppress(NotFound, UsageError):  # a file where the pattern wants a collection
+        _in_collection(store, quest.base, quest.names, give)
+
+
+def _in_collection(store: Store, base: RemotePath, names: Sequence[str], give: _Give) -> None:
     name, rest = names[0], tuple(names[1:])
     if not is_pattern(name):
-        yield Node(_Quest(base / name, rest)) if rest else store.info(base / name)
+        give(Node(_Quest(base / name, rest)) if rest else store.info(base / name))
         return
     if name == "**" and rest:
-        yield Node(_Quest(base, rest))
-    for entry in store.list(base):
+        give(Node(_Quest(base, rest)))
+
+    def take(entry: Entry) -> None:
         if entry.path.is_temporary:
-            continue
+            return
         if name == "**":
             if entry.is_directory:
-                yield Node(_Quest(entry.path, tuple(names)))
+                give(Node(_Quest(entry.path, tuple(names))))
             elif not rest:
-                yield entry
+                give(entry)
         elif fnmatchcase(entry.path.name, name):
             if not rest:
-                yield entry
+                give(entry)
             elif entry.is_directory:
-                yield Node(_Quest(entry.path, rest))
+                give(Node(_Quest(entry.path, rest)))
+
+    each(store.list(base), take)

@@ -10,6 +10,7 @@ from ctadata.namespace.filters import Filters
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.handover import each
 
 Failed = Callable[[CtadataError], object]
 """Who is told of what could not be listed; called by several threads."""
@@ -40,16 +41,18 @@ def listing(
     failed: is told of collections further down that may not be read, or are gone; without it they end the listing.
     """
 
-    def expand(node: RemotePath) -> Iterator[Node[RemotePath] | Entry]:
+    def expand(node: RemotePath, give: Callable[[Node[RemotePath] | Entry], object]) -> None:
+        def take(entry: Entry) -> None:
+            if entry.path.is_temporary:
+                return
+            inside = entry.path.relative_to(path)
+            if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
+                give(entry)
+            if entry.is_directory and filters.enters(inside) and (depth is None or len(inside) < depth):
+                give(Node(entry.path))
+
         try:
-            for entry in store.list(node):
-                inside = entry.path.relative_to(path)
-                if entry.path.is_temporary:
-                    continue
-                if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
-                    yield entry
-                if entry.is_directory and filters.enters(inside) and (depth is None or len(inside) < depth):
-                    yield Node(entry.path)
+            each(store.list(node), take)
         except (Forbidden, NotFound) as error:
             if failed is None or node == path:
                 raise

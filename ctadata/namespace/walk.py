@@ -1,13 +1,15 @@
 """Walking a tree with several threads, overlapped with what is done about its files.
 
 One walker serves the recursive listing, the download and the upload of a tree: `expand` says of a node (a
-directory) what lies in it: further nodes, which are walked too, and items, which come out of the iterator. The
+directory) what lies in it, by giving it: further nodes, which are walked too, and items, which come out of the
+iterator. It is stopped where nobody takes them any more, by an exception out of `give` that it lets pass. The
 newest node is expanded first, so that few wait; at most `WAITING` items wait, so that memory does not grow with
 the tree. The roots are taken when no other node is left, one at a time, from whatever gives them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from ctadata.stores.handover import Lane
 N = TypeVar("N")
 T = TypeVar("T")
 
-WAITING = 1000
+WAITING = 3000
 
 WALKERS = 4
 """Collections listed at a time."""
@@ -26,15 +28,23 @@ WALKERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Node(Generic[N]):
-    """Says of what `expand` yields that it is to be walked too."""
+    """Says of what `expand` gives that it is to be walked too."""
 
     value: N
+
+
+class _Over(Exception):
+    """Nobody takes items any more."""
+
+
+Expand = Callable[[N, Callable[[Node[N] | T], object]], None]
+"""Gives what lies in a node to the function that it is called with."""
 
 
 class _Walk(Generic[N, T]):
     """The state of one walk: nodes to expand, those in work, items that wait."""
 
-    def __init__(self, roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]], threads: int) -> None:
+    def __init__(self, roots: Iterable[N], expand: Expand[N, T], threads: int) -> None:
         self.expand = expand
         self.roots = iter(roots)
         self.taking = threading.Lock()
@@ -89,11 +99,15 @@ class _Walk(Generic[N, T]):
 
     def _expand(self, node: N) -> None:
         found: list[N] = []
-        for thing in self.expand(node):
+
+        def take(thing: Node[N] | T) -> None:
             if isinstance(thing, Node):
                 found.append(thing.value)
             elif not self.items.give((thing,)) or self.ended:
-                return
+                raise _Over
+
+        with contextlib.suppress(_Over):
+            self.expand(node, take)
         with self.change:
             self.nodes.extend(reversed(found))
             self.change.notify_all()
@@ -117,7 +131,7 @@ class _Walk(Generic[N, T]):
                 thread.join()
 
 
-def walk(roots: Iterable[N], expand: Callable[[N], Iterable[Node[N] | T]], *, threads: int) -> Iterator[T]:
+def walk(roots: Iterable[N], expand: Expand[N, T], *, threads: int) -> Iterator[T]:
     """Every item below `roots`, in no certain order across nodes; raises what `expand` raises."""
     state: _Walk[N, T] = _Walk(roots, expand, threads)
     return state.take()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.handover import each
 from ctadata.transfer import temporaries
 from ctadata.transfer.aliases import behind, note, standing, why_kept
 from ctadata.transfer.plan import STATES, Step
@@ -61,18 +62,21 @@ def copy(run: Run, ends: Ends, crossings: Iterable[Crossing]) -> Summary:
     return run.execute(walk(crossings, functools.partial(_expand, run, ends), threads=WALKERS))
 
 
-def _expand(run: Run, ends: Ends, crossing: Crossing) -> Iterator[Node[Crossing] | Task]:
+_Give = Callable[[Node[Crossing] | Task], object]
+
+
+def _expand(run: Run, ends: Ends, crossing: Crossing, give: _Give) -> None:
     run.check_stop()
     try:
         if not crossing.entry.is_directory:
             there = _look(run, crossing.target)
             if not run.rules.dry_run:
                 run.store.mkdir(crossing.target.parent)
-            yield _task(run, ends, crossing, there)
+            give(_task(run, ends, crossing, there))
             return
         if not run.rules.dry_run:
             run.store.mkdir(crossing.target)
-        yield from _children(run, ends, crossing)
+        _children(run, ends, crossing, give)
     except CtadataError as error:
         error.path = error.path or str(crossing.target)
         run.fail(error, crossing.target)
@@ -85,19 +89,22 @@ def _look(run: Run, path: RemotePath) -> Entry | None:
         return None
 
 
-def _children(run: Run, ends: Ends, crossing: Crossing) -> Iterator[Node[Crossing] | Task]:
+def _children(run: Run, ends: Ends, crossing: Crossing, give: _Give) -> None:
     there = _listed(run, crossing.target)
     base = crossing.entry.path
-    for entry in ends.origin.list(base):
+
+    def take(entry: Entry) -> None:
         inside = (*crossing.inside, entry.path.name)
         if entry.path.is_temporary:
-            continue
+            return
         below = Crossing(entry, crossing.target / entry.path.name, inside)
         if entry.is_directory:
             if run.rules.filters.enters(inside):
-                yield Node(below)
+                give(Node(below))
         elif run.rules.filters.takes(inside):
-            yield _task(run, ends, below, there.get(entry.path.name))
+            give(_task(run, ends, below, there.get(entry.path.name)))
+
+    each(ends.origin.list(base), take)
 
 
 def _listed(run: Run, path: RemotePath) -> dict[str, Entry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, LocalError, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name
+from ctadata.stores.handover import each
 from ctadata.transfer.aliases import behind, may_be_alias, note
 from ctadata.transfer.fetch import fetch_file
 from ctadata.transfer.folders import Folders
@@ -79,10 +80,10 @@ def download(run: Run, landings: Iterable[Landing | Wanted | Refused], surplus: 
         return run.execute(walk(landings, functools.partial(_expand, run, folders, surplus), threads=WALKERS))
 
 
-Found = Iterator[Node[Landing | Wanted | Refused] | Task]
+_Give = Callable[[Node[Landing | Wanted | Refused] | Task], object]
 
 
-def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing | Wanted | Refused) -> Found:
+def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing | Wanted | Refused, give: _Give) -> None:
     """The tasks of one file or collection; a collection that cannot be listed or made is one failure."""
     run.check_stop()
     if isinstance(node, Refused):
@@ -97,9 +98,9 @@ def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing |
         landing = _look_up(run, node) if isinstance(node, Wanted) else node
         with _make_ready(run, landing) or contextlib.nullcontext() as folder:
             if landing.entry.is_directory:
-                yield from _children(run, folders, surplus, landing, folder)
+                _children(run, folders, surplus, landing, folder, give)
             elif run.rules.filters.takes(landing.inside):
-                yield _task(run, folders, landing)
+                give(_task(run, folders, landing))
     except CtadataError as error:
         error.path = error.path or str(remote)
         run.fail(error, remote, local)
@@ -141,22 +142,27 @@ def _check_spelling(landing: Landing) -> None:
             check_spelling(above, landing.parts[-1])
 
 
-def _children(run: Run, folders: Folders, surplus: Surplus | None, landing: Landing, folder: Folder | None) -> Found:
+def _children(
+    run: Run, folders: Folders, surplus: Surplus | None, landing: Landing, folder: Folder | None, give: _Give
+) -> None:
     filters, names = run.rules.filters, set[str]()
     if folder and folder.is_empty:
         folder = None
-    for entry in entries_of(run, landing.entry.path):
+
+    def take(entry: Entry) -> None:
         name = entry.path.name
         if entry.path.is_temporary:
-            continue
+            return
         if surplus:
             names.add(name)
         inside = (*landing.inside, name)
         if not entry.is_directory:
             if filters.takes(inside) and not (folder and _is_settled(run, folder, entry)):
-                yield _task(run, folders, Landing(entry, landing.base, landing.parts, name, inside))
+                give(_task(run, folders, Landing(entry, landing.base, landing.parts, name, inside)))
         elif filters.enters(inside):
-            yield Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside))
+            give(Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside)))
+
+    each_of(run, landing.entry.path, take)
     if surplus:
         surplus.compare(landing, names)
 
@@ -181,16 +187,20 @@ def _is_settled(run: Run, folder: Folder, entry: Entry) -> bool:
     return False
 
 
-def entries_of(run: Run, path: RemotePath) -> Iterator[Entry]:
-    """The entries of a collection; one that lists as empty is asked once more, and counted.
+def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None:
+    """Hand the entries of a collection to `take`; one that lists as empty is asked once more, and counted.
 
     A dCache door lists a collection that may not be read, or whose listing fails inside, as an empty one.
     """
+    empty = True
+
+    def seen(entry: Entry) -> None:
+        nonlocal empty
+        empty = False
+        take(entry)
+
     for _ in range(2):
-        empty = True
-        for entry in run.store.list(path):
-            empty = False
-            yield entry
+        each(run.store.list(path), seen)
         if not empty:
             return
     run.summary.add_empty()

@@ -16,7 +16,7 @@ from typing import Protocol
 from ctadata.entries import Entry
 from ctadata.namespace.filters import Filters
 from ctadata.paths import MARK, RemotePath
-from ctadata.transfer.download import Landing, entries_of
+from ctadata.transfer.download import Landing, each_of
 from ctadata.transfer.run import Run
 from ctadata.transfer.standing import find_folder, names_in
 from ctadata.transfer.upload import Departure
@@ -106,7 +106,8 @@ class RemoteSurplus:
 
     def below(self, extra: Extra) -> list[Extra] | None:
         """What lies in a collection; None where its listing is not to be trusted."""
-        entries = [_remote(entry, extra.inside) for entry in entries_of(self.run, extra.remote)]
+        entries: list[Extra] = []
+        each_of(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
         return entries if entries or self.trust_empty else None
 
 

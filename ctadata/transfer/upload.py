@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -54,9 +54,10 @@ def upload(run: Run, departures: Iterable[Departure | Refused], surplus: Surplus
     return run.execute(walk(departures, expand, threads=WALKERS))
 
 
-def _expand(
-    run: Run, surplus: Surplus | None, rights: Rights, departure: Departure | Refused
-) -> Iterator[Node[Departure | Refused] | Task]:
+_Give = Callable[[Node[Departure | Refused] | Task], object]
+
+
+def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Departure | Refused, give: _Give) -> None:
     run.check_stop()
     if isinstance(departure, Refused):
         run.fail(departure.error, departure.base)
@@ -74,10 +75,10 @@ def _expand(
     for local, name in here.files:
         target = departure.target / name
         work = functools.partial(send_file, run, rights, local, target, there.get(name))
-        yield run.task(target, local, _size(local), work)
+        give(run.task(target, local, _size(local), work))
     for local, name in here.folders:
         below = Departure(departure.target / name, local, above=above, inside=(*departure.inside, name))
-        yield from _descend(run, below, there.get(name))
+        _descend(run, below, there.get(name), give)
 
 
 def _size(local: Path) -> int:
@@ -88,9 +89,9 @@ def _size(local: Path) -> int:
         return 0
 
 
-def _descend(run: Run, departure: Departure, there: Entry | None) -> Iterator[Node[Departure | Refused]]:
+def _descend(run: Run, departure: Departure, there: Entry | None, give: _Give) -> None:
     if there is None or there.is_directory:
-        yield Node(departure)
+        give(Node(departure))
         return
     path = departure.target
     run.fail(AlreadyExists("it is a file on the storage, and a directory here", path=str(path)), path, departure.tree)

@@ -8,10 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata.namespace import walk as walking
-from ctadata.namespace.walk import Node, walk
+from ctadata.namespace.walk import Node
 
 Tree = dict[str, "Tree"]
 trees = st.recursive(st.just({}), lambda t: st.dictionaries(st.sampled_from("abcde"), t, max_size=4), max_leaves=40)
+
+
+def walk(roots, expand, *, threads):
+    """The walk, of an `expand` that yields what it gives."""
+
+    def giving(node, give) -> None:
+        for thing in expand(node):
+            give(thing)
+
+    return walking.walk(roots, giving, threads=threads)
 
 
 def paths(tree: Tree, base: str = "") -> Iterator[str]:

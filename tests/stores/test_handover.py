@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctadata.stores.handover import AHEAD, Lane, handed_over
+from ctadata.stores.handover import AHEAD, Lane, each, handed_over
 
 
 def test_items_come_in_order_and_then_end() -> None:
@@ -90,6 +90,39 @@ def test_a_user_who_leaves_ends_the_making(how: str) -> None:
     else:
         del items
     assert ended.wait(10)
+
+
+def test_each_is_made_in_the_thread_that_takes() -> None:
+    taken: list[tuple[int, int]] = []
+
+    def make(give) -> None:
+        give([1, 2])
+        give([3])
+
+    each(handed_over(make), lambda item: taken.append((item, threading.get_ident())))
+    each(iter([4]), lambda item: taken.append((item, threading.get_ident())))
+    assert taken == [(item, threading.get_ident()) for item in (1, 2, 3, 4)]
+
+
+def test_what_the_taker_or_the_maker_of_each_raises_comes_out_and_ends_the_making() -> None:
+    made: list[int] = []
+
+    def make(give) -> None:
+        for i in range(10):
+            made.append(i)
+            give([i])
+            if i == 5:
+                raise KeyError("broken")
+
+    def take(item: int) -> None:
+        if item == 2:
+            raise IndexError("enough")
+
+    with pytest.raises(IndexError, match="enough"):
+        each(handed_over(make), take)
+    assert made == [0, 1, 2]
+    with pytest.raises(KeyError, match="broken"):
+        each(handed_over(make), lambda item: None)
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(1, 8))

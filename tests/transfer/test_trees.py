@@ -1,6 +1,7 @@
 """Trees up and down again: the same files, nothing left behind, and a rerun with nothing to do."""
 
 import contextlib
+import dataclasses
 import os
 import socket
 from pathlib import Path
@@ -49,6 +50,20 @@ def test_a_rerun_has_nothing_to_do(run: MakeRun, store: MemoryStore, tree: Path,
     assert again.skipped == 4
     assert (again := down(run, store, tmp_path / "out")).done == 0
     assert again.skipped == 4
+
+
+def test_files_that_are_there_cost_no_task_and_are_told_of_as_by_one(
+    run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(run, tree)
+    down(run, store, tmp_path / "out")
+    by_tasks, by_looks = run(update=True), run()  # with --update each file is a task
+    download(by_tasks, [Landing(store.info(HOME), tmp_path / "out")])
+    monkeypatch.setattr(by_looks.crew, "work_off", lambda tasks, do, threads: list(map(pytest.fail, tasks)))
+    download(by_looks, [Landing(store.info(HOME), tmp_path / "out")])
+    told = [sorted(each.reporter.outcomes, key=lambda o: o.remote) for each in (by_tasks, by_looks)]  # type: ignore[attr-defined]
+    assert [dataclasses.replace(outcome, seconds=0) for outcome in told[0]] == told[1]
+    assert [outcome.why for outcome in told[1]] == ["equal"] * 4
 
 
 def test_changed_files_are_replaced_and_no_clobber_keeps_them(
