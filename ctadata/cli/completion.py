@@ -10,8 +10,8 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, ClassVar
 
 import typer
 
@@ -26,6 +26,35 @@ PATIENCE = 2.0
 """Seconds that somebody who pressed TAB is let wait."""
 MOST = 500
 """Names offered at most."""
+
+
+class _Word:
+    """The word at the cursor. begun: what bash keeps of it, whatever we offer for the rest."""
+
+    begun: ClassVar[str] = ""
+
+
+def rejoin(env: MutableMapping[str, str]) -> None:
+    """Put words together again that bash has taken apart at `:` and `=` (its COMP_WORDBREAKS): `home:x` comes as three.
+
+    A lone `:` right after the command begins a word, as in `sync :lst/run1 run1`.
+    """
+    words, cursor = env.get("COMP_WORDS", "").split("\n"), int(env.get("COMP_CWORD") or 0)
+    joined: list[str] = []
+    begun = 0
+    glue = False
+    for word in words[: cursor + 1]:
+        is_break = bool(word) and set(word) <= set(":=")
+        if (glue and word) or (is_break and len(joined) > 2):
+            joined[-1] += word
+            begun = len(joined[-1]) - (0 if is_break else len(word))
+        else:
+            begun = 0
+            joined.append(word)
+        glue = is_break
+    if begun and not joined[-1].startswith("-"):
+        _Word.begun, joined[-1] = joined[-1][:begun].replace("\\", ""), joined[-1][begun:]
+    env.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(len(joined) - 1))
 
 
 def remote(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -47,6 +76,7 @@ def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
     import logging
 
     logging.disable(logging.CRITICAL)
+    incomplete = _Word.begun + incomplete
     found: list[str] = []
     with contextlib.suppress(Exception), _session(ctx) as session:
         above = re.match(r"(.*/|home:)?", incomplete, re.DOTALL)
@@ -54,7 +84,7 @@ def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
         found.extend(name for name in _below(session, base, start) if name.startswith(incomplete))
         if len(found) == 1 and found[0].endswith("/"):
             found.extend(_below(session, found[0], start))
-    return [_for_shell(name) for name in found]
+    return [_for_shell(name[len(_Word.begun) :]) for name in found]
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from ctadata.cli.app import at_storage_alone, command_line
-from ctadata.cli.completion import COMPLETION
+from ctadata.cli.completion import COMPLETION, rejoin
 from ctadata.cli.output import DIRECT, PROGRAM, drop_stdout, prepare_stdout, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
@@ -29,6 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; gives the exit code."""
     prepare_stdout()
     if os.environ.get(COMPLETION):
+        rejoin(os.environ)
         command_line().main(prog_name=PROGRAM, complete_var=COMPLETION)
     code = _guarded(arguments)
     try:

@@ -53,6 +53,8 @@ PLATFORM = (
 SYSTEM = (
     Variable("_CTA_DATA_DIRECT_COMPLETE", "set by the shells' scripts of completion"),
     Variable("_CTA_DATA_COMPLETE", "the same for cta-data"),
+    Variable("COMP_WORDS", "the words of the line that bash completes"),
+    Variable("COMP_CWORD", "which of them the cursor is in"),
     Variable("SSL_CERT_FILE", "a PEM file with the CA certificates to trust"),
     Variable("SSL_CERT_DIR", "a directory of such certificates, with hashed names"),
     Variable("X509_CERT_DIR", "a grid's directory of CA certificates, trusted beside the system's"),

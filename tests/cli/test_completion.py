@@ -1,5 +1,6 @@
 """Completion: scripts for four shells, names of the storage, and never a word, a login or a long wait."""
 
+import re
 import subprocess
 import time
 
@@ -31,7 +32,7 @@ def complete(at_box):
 def asked(line, shell):
     line = f"cta-data-direct {line}"
     if shell == "bash":
-        words = line.split(" ")
+        words = re.findall("[:=]+|[^:= ]+| (?= |$)", line)  # as it is taken apart by COMP_WORDBREAKS
         return {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
     last = line.rpartition(" ")[2]
     return {
@@ -101,6 +102,17 @@ def test_from_the_root_and_from_home(complete, box, place):
     assert complete(f"list home:{name}/", "fish") == [f"home:{name}/x"]
 
 
+def test_bash_takes_words_apart_at_colons(complete, box, place):
+    name = place.rpartition("/")[2]
+    for each in ("w1", "w2", "d=3:0/x"):
+        box.files.put(f"/{place}/{each}", b"")
+    assert complete(f"list home:{name}/w", "bash") == [f"{name}/w1", f"{name}/w2"]
+    assert f"{name}/" in complete("list home:", "bash")
+    assert complete(f"get home:x home:{name}/w1", "bash") == [f"{name}/w1"]
+    assert complete(f"list {place}/d=3:", "bash") == ["0/", "0/x"]
+    assert complete(f"list --include=q {place}/d", "bash") == [f"{place}/d=3:0/", f"{place}/d=3:0/x"]
+
+
 def test_the_target_of_put_starts_from_home(complete, box, place):
     name = place.rpartition("/")[2]
     box.files.put(f"/{place}/x", b"")
@@ -117,6 +129,7 @@ def test_names_that_a_shell_would_take_apart(complete, box, place):
 def test_profiles(complete):
     assert complete("-P cscs", "bash") == ["cscs", "cscs-dev"]
     assert complete("config --profile s", "bash") == ["sandbox"]
+    assert complete("config --profile=s", "bash") == ["sandbox"]
 
 
 def test_the_profile_on_the_line_counts(complete, box, place):
