@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ctadata.agent.standby import Standby
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
 from ctadata.entries import Entry
@@ -42,6 +43,14 @@ from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload import Departure, upload
+
+
+def sources_of(
+    resolved: Resolved, stop: threading.Event, *, token_file: Path | None = None, env: Mapping[str, str] = os.environ
+) -> Sources:
+    """Where the tokens of a session come from; the agent's own is renewed where it has ended."""
+    profile, standby = resolved.profile, Standby(resolved.profile, stop)
+    return Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env, standby=standby)
 
 
 class Session:
@@ -91,7 +100,7 @@ class Session:
             keys = AccessKeys(profile, explicit=token_file, env=env)
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
             return cls(profile, open_s3(profile, keys, stop=stop, pinned=pinned), keys, stop, home=lambda: home)
-        tokens = Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env)
+        tokens = sources_of(resolved, stop, token_file=token_file, env=env)
         trusted = trusted_origins(profile)
         client = Client(
             trusted=trusted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import signal
 import time
@@ -18,6 +19,7 @@ from ctadata.agent.machine import process_started, this_host
 from ctadata.agent.presence import State, is_claimed, read_state
 from ctadata.agent.publication import standard_place
 from ctadata.agent.spawn import spawn
+from ctadata.agent.standby import Standby
 from ctadata.agent.status import Status, describe
 from ctadata.agent.ways import VIA_OIDC_AGENT
 from ctadata.config.profile import Profile
@@ -26,7 +28,9 @@ from ctadata.tokens.device import Show
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token, same_issuer
 
-STOP_PATIENCE = 60.0
+log = logging.getLogger(__name__)
+
+STOP_PATIENCE = 120.0
 """Seconds that an agent may take to end: it never breaks a refresh off, whose answer may hold the next login."""
 
 MIN_LIFE = 60.0
@@ -132,7 +136,11 @@ def get_token(
     def good(token: Token) -> bool:
         return token.life_left(now()) > min(min_life, (token.lifetime or 2 * min_life) / 2)
 
-    return obtain(profile, Places.of(profile.name), good=good, secret=secret, show=show, stop=stop, now=now)
+    token = obtain(profile, Places.of(profile.name), good=good, secret=secret, show=show, stop=stop, now=now)
+    warning = Standby(profile, Event(), now).warning(token)
+    if warning:
+        log.warning("%s", warning)
+    return token
 
 
 def stop_agent(places: Places) -> bool:

@@ -70,8 +70,11 @@ def leased(places: Places, *, stop: Event | None = None, now: Callable[[], float
 
     Waits for a command of another machine; TemporaryError where an agent runs there. Stopped, LocalError, StorageFull.
     """
-    if _is_our_agents(read_lease(places), now()):
-        yield  # it is this machine's already, and stays the agent's
+    found = read_lease(places)
+    if found is not None and found.is_local and found.lasting and found.lives(now()):
+        # it is this machine's already, and stays the agent's; a slow refresh must not outlive it
+        write_private(places.lease, _written(dataclasses.replace(found, until=now() + LIFE)))
+        yield
         return
     _take_turn(places, stop or Event(), now)
     try:
@@ -111,10 +114,6 @@ def foreign_agent(places: Places, now: float) -> Lease | None:
 def read_lease(places: Places) -> Lease | None:
     """The lease as it stands; None where there is none that can be read. LocalError where its file is not safe."""
     return _read(places.lease)
-
-
-def _is_our_agents(found: Lease | None, now: float) -> bool:
-    return found is not None and found.is_local and found.lasting and found.lives(now)
 
 
 def _take_turn(places: Places, stop: Event, now: Callable[[], float]) -> None:

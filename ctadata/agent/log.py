@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
+from io import TextIOWrapper
 from pathlib import Path
 
 from ctadata.http.redaction import redacted
-from ctadata.tokens.files import read_private
+from ctadata.tokens.files import local_error, read_private
 from ctadata.tokens.places import Places
 
 LARGEST = 256 * 1024
@@ -16,7 +18,7 @@ LARGEST = 256 * 1024
 
 def begin_log(log: logging.Logger, path: Path) -> None:
     """Write a logger's records to the file, too."""
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LARGEST, backupCount=1)
+    handler = _Private(path, maxBytes=LARGEST, backupCount=1)
     handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -27,6 +29,16 @@ def last_lines(places: Places, count: int) -> list[str]:
     older = places.agent_log.with_name(places.agent_log.name + ".1")
     texts = [read_private(path) or "" for path in (older, places.agent_log)]
     return "".join(texts).splitlines()[-count:]
+
+
+class _Private(logging.handlers.RotatingFileHandler):
+    def _open(self) -> TextIOWrapper:
+        """The file, 0600 whatever the umask."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return open(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")  # noqa: PTH123
+        except OSError as error:
+            raise local_error(error, Path(self.baseFilename)) from None
 
 
 class _Redacted(logging.Formatter):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
-from ctadata.agent.pace import pause_after, refresh_at
+from ctadata.agent.pace import pause_after, refresh_at, unexpired
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped
 from ctadata.tokens.token import Token
 
@@ -61,14 +61,15 @@ def keep_fresh(
         if not failures:
             margin = token.life_left(now())
         try:
-            token = _unexpired(renew(token, stop), now())
+            token = unexpired(renew(token, stop), now())
         except Stopped:
             return None
         except (LoginNeeded, ConfigError) as ended:
             log.error("the agent ends: %s", ended)  # noqa: TRY400  (a traceback says nothing more)
             tell(Beat(token, None, ended))
             return ended
-        except CtadataError as trouble:
+        except Exception as raised:  # noqa: BLE001
+            trouble = _known(raised)
             failures, error = failures + 1, trouble
             due = now() + pause_after(failures, trouble.retry_after, jitter(), margin)
             log.warning("failure %d in a row: %s; next try in %.0f s", failures, trouble, due - now())
@@ -78,11 +79,12 @@ def keep_fresh(
             log.info("renewed: %.0f s to live, next in %.0f s", token.life_left(now()), due - now())
 
 
-def _unexpired(token: Token, now: float) -> Token:
-    """The token, unless the issuer says that it is over already: asking again at once would go on for ever."""
-    if token.life_left(now) <= 0:
-        raise CtadataError("the issuer gave a token that has expired already", hint="is one of the clocks wrong?")
-    return token
+def _known(raised: Exception) -> CtadataError:
+    """What was raised; a fault of our own is logged, and passes as well: an agent that has died renews nothing."""
+    if isinstance(raised, CtadataError):
+        return raised
+    log.error("unexpected", exc_info=raised)
+    return CtadataError(f"unexpected {type(raised).__name__}", hint="this is a fault of ctadata: agent-log shows it")
 
 
 def _passed(due: float, stop: Event, now: Callable[[], float], wait: Callable[[float], object]) -> bool:

@@ -82,6 +82,11 @@ class Account:
         return (self._home.accounts / self.name).exists()
 
     @property
+    def is_known(self) -> bool:
+        """Whether any oidc-agent has it: our own, or the user's that runs."""
+        return self.exists or self._users() is not None
+
+    @property
     def file(self) -> Path:
         """The account on disk."""
         return self._home.accounts / self.name

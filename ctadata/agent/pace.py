@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctadata.errors import TemporaryError
 from ctadata.tokens.token import Token
 
 ASSUMED_LIFE = 300.0
@@ -36,3 +37,12 @@ def pause_after(failures: int, retry_after: float | None, jitter: float, margin:
     longest = min(max(margin, LEAST_LONGEST_PAUSE), LONGEST_PAUSE)
     pause = min(FIRST_PAUSE * 2.0 ** min(failures - 1, 20), longest) * (0.5 + jitter / 2)
     return max(pause, min(retry_after or 0.0, LONGEST_PAUSE))
+
+
+def unexpired(token: Token, now: float) -> Token:
+    """The token, unless the issuer says that it is over already (TemporaryError): it is worse than the one before it,
+    and asking again at once would go on for ever.
+    """
+    if token.life_left(now) <= 0:
+        raise TemporaryError("the issuer gave a token that has expired already", hint="is one of the clocks wrong?")
+    return token

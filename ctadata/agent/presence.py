@@ -21,6 +21,7 @@ from ctadata.errors import CtadataError
 from ctadata.tokens.files import read_private, write_private
 from ctadata.tokens.locks import exclusive, is_locked, open_lock, try_lock
 from ctadata.tokens.places import Places
+from ctadata.tokens.token import Token
 
 CLAIM_TRIES = 20
 """How often the lock is tried for: who looks whether an agent runs holds it for an instant."""
@@ -57,6 +58,11 @@ class State:
     boot: str = ""
     via: str = "agent"
     published: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether these are its last words: only a person can help."""
+        return self.next_refresh is None and bool(self.last_error)
 
 
 class Presence:
@@ -123,6 +129,11 @@ def claim(places: Places) -> Presence | None:
 def is_claimed(places: Places) -> bool:
     """Whether an agent of the profile lives, here or on another host that shares the home."""
     return is_locked(places.agent_lock) or foreign_agent(places, time.time()) is not None
+
+
+def has_spoken_since(state: State, token: Token | None) -> bool:
+    """Whether an agent said this after the token came; else there has been a login since."""
+    return token is None or token.received is None or token.received <= state.updated
 
 
 def read_state(places: Places) -> State | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 
 from ctadata.agent.lease import leased
-from ctadata.agent.pace import refresh_at
+from ctadata.agent.pace import refresh_at, unexpired
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
 from ctadata.http.rest import Rest
@@ -24,7 +24,7 @@ from ctadata.tokens.answers import Grant
 from ctadata.tokens.device import Show, begin_device_login, wait_for_login
 from ctadata.tokens.files import read_discovered
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.kept import KEYRING, Login, load_login, load_token, save_login, save_token
+from ctadata.tokens.kept import KEYRING, Login, load_login, load_token, room_for_login, save_token
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret, Token
@@ -67,11 +67,11 @@ class Renewal:
         if login is None or login.refresh_token is None:
             raise LoginNeeded("there is no login that could be renewed", hint=login_hint(self.profile))
         secret, keep = choose_secret(self.profile, login)
-        grant = self._unsaved or self._ask(login.refresh_token, secret)
-        self._unsaved = grant
-        keep_grant(self.profile, self.places, grant, secret if keep else None, before=login)
-        self._unsaved = None
-        return grant.token
+        with room_for_login(self.places, self.profile.login_store) as save:
+            grant = self._unsaved or self._ask(login.refresh_token, secret)
+            self._unsaved = grant
+            save(self._login(grant, secret if keep else None, login))
+        return self._publish(grant)
 
     def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
         """Let a person approve; the login lock is the caller's. `given`: the client's secret, where it was.
@@ -82,11 +82,28 @@ class Renewal:
             vault.probe()
         secret, keep = chosen_secret(self.profile, load_login(self.places, self.profile), given)
         issuer = self.issuer(secret)
-        login = begin_device_login(issuer)
-        show(login)
-        grant = wait_for_login(issuer, login, stop=stop)
-        keep_grant(self.profile, self.places, grant, secret if keep else None, before=None)
-        return grant.token
+        with room_for_login(self.places, self.profile.login_store) as save:
+            login = begin_device_login(issuer)
+            show(login)
+            grant = wait_for_login(issuer, login, stop=stop)
+            save(self._login(grant, secret if keep else None))
+        return self._publish(grant)
+
+    def _login(self, grant: Grant, secret: Secret | None, before: Login | None = None) -> Login:
+        """What renews the token from now on; a refresh token that is not sent stays the old one."""
+        refresh_token = grant.refresh_token or (before.refresh_token if before else None)
+        return Login(str(self.profile.issuer), str(self.profile.client_id), refresh_token, secret)
+
+    def _publish(self, grant: Grant) -> Token:
+        """Put the token on disk, after what renews it; one that finds no room is published when tried again."""
+        self._unsaved = None
+        token = unexpired(grant.token, self.now())
+        try:
+            save_token(self.places, self.profile, token)
+        except CtadataError:
+            self._unsaved = grant
+            raise
+        return token
 
     def issuer(self, secret: Secret | None) -> Issuer:
         """The profile's issuer, asked once what it offers. ConfigError, retryable errors."""
@@ -109,14 +126,6 @@ class Renewal:
 def is_newer(found: Token, known: Token, now: float) -> bool:
     """Whether another process has just brought a token that needs no refresh yet."""
     return found.reveal() != known.reveal() and refresh_at(found, now, 0) > now + 1
-
-
-def keep_grant(profile: Profile, places: Places, grant: Grant, secret: Secret | None, before: Login | None) -> None:
-    """Put a grant on disk: first what renews it, then the token. A refresh token that is not sent stays the old one."""
-    refresh_token = grant.refresh_token or (before.refresh_token if before else None)
-    login = Login(str(profile.issuer), str(profile.client_id), refresh_token, secret)
-    save_login(places, login, profile.login_store)
-    save_token(places, profile, grant.token)
 
 
 def kept_secret(profile: Profile, login: Login) -> tuple[Secret | None, bool]:

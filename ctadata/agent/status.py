@@ -9,14 +9,17 @@ from pathlib import Path
 
 from ctadata.agent.machine import this_host
 from ctadata.agent.oidc_agent import Account
-from ctadata.agent.presence import State, is_claimed, read_state
-from ctadata.agent.ways import VIA_OIDC_AGENT
+from ctadata.agent.presence import State, has_spoken_since, is_claimed, read_state
+from ctadata.agent.ways import VIA_OIDC_AGENT, is_renewable
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
-from ctadata.tokens.kept import KEYRING, load_login, load_token
+from ctadata.tokens.kept import KEYRING, load_token
 from ctadata.tokens.person import user_name
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
+
+SILENT = 120.0
+"""Seconds after a refresh was due until an agent must have told of it: issuers are slow, and machines sleep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def describe(profile: Profile, places: Places) -> Status:
     running = is_claimed(places)
     token, renewable, state, trouble = _on_disk(profile, places)
     speaks = state if running else None
+    trouble = trouble or (_silence(speaks, time.time()) if speaks else "")
     storage, place = _storage(profile, places)
     return Status(
         profile=profile.name,
@@ -95,7 +99,7 @@ def describe(profile: Profile, places: Places) -> Status:
         storage=storage,
         login_place=place,
         login_needed=_login_needed(token, renewable, state),
-        last_error=trouble or (state.last_error if state and not _is_past(state, token) else ""),
+        last_error=trouble or (state.last_error if state and has_spoken_since(state, token) else ""),
     )
 
 
@@ -105,12 +109,9 @@ def _on_disk(profile: Profile, places: Places) -> tuple[Token | None, bool, Stat
     try:
         state = read_state(places)
         token = load_token(places, profile)
-        if profile.token_source == VIA_OIDC_AGENT:
-            return token, Account(profile, places).exists or state is not None, state, ""
-        login = load_login(places, profile)
+        return token, is_renewable(profile, places), state, ""
     except CtadataError as error:
         return token, False, state, str(error)
-    return token, login is not None and login.refresh_token is not None, state, ""
 
 
 def _storage(profile: Profile, places: Places) -> tuple[str, str]:
@@ -124,14 +125,15 @@ def _storage(profile: Profile, places: Places) -> tuple[str, str]:
 
 
 def _login_needed(token: Token | None, renewable: bool, state: State | None) -> bool:
-    if state is not None and state.login_needed and not _is_past(state, token):
+    if state is not None and state.login_needed and has_spoken_since(state, token):
         return True
     return not renewable and (token is None or token.life_left(time.time()) <= 0)
 
 
-def _is_past(state: State, token: Token | None) -> bool:
-    """Whether there was a login after the agent's last words."""
-    return token is not None and token.received is not None and token.received > state.updated
+def _silence(state: State, now: float) -> str:
+    """That a running agent has not said what came of its last refresh; empty where it has."""
+    late = 0.0 if state.next_refresh is None else now - state.next_refresh
+    return f"the agent has written nothing for {late / 60:.0f} min; is the disk full?" if late > SILENT else ""
 
 
 def _rfc3339(moment: float | None) -> str | None:

@@ -13,10 +13,15 @@ from ctadata.agent.renewal import ChooseSecret, Renewal
 from ctadata.config.profile import Profile
 from ctadata.http.rest import Rest
 from ctadata.tokens.device import Show
+from ctadata.tokens.kept import load_login
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
 
 VIA_OIDC_AGENT = "oidc-agent"
+
+TIMEOUTS = (10.0, 45.0)
+"""Seconds to connect to an issuer, and of its silence: a refresh that is given up while the issuer still works on it
+ends a login that rotates. Two such requests are over before a lease is (`lease.LIFE`)."""
 
 
 class Way(Protocol):
@@ -32,11 +37,19 @@ class Way(Protocol):
         """A token that a person approves; the lock is the caller's."""
 
 
+def is_renewable(profile: Profile, places: Places) -> bool:
+    """Whether something on this machine could renew the token, with no person's help. LocalError, ConfigError."""
+    if profile.token_source == VIA_OIDC_AGENT:
+        return Account(profile, places).is_known
+    login = load_login(places, profile)
+    return login is not None and login.refresh_token is not None
+
+
 @contextlib.contextmanager
 def open_way(profile: Profile, places: Places, now: Callable[[], float] = time.time) -> Iterator[Way]:
     """The way of the profile (`token_source`); what it has started ends with the block."""
     if profile.token_source != VIA_OIDC_AGENT:
-        yield Renewal(profile, places, Rest(ca=profile.ca), now)
+        yield Renewal(profile, places, Rest(ca=profile.ca, timeouts=TIMEOUTS), now)
         return
     account = Account(profile, places, now)
     try:

@@ -20,7 +20,8 @@ def exec_(
     """Run a program that finds a fresh token.
 
     \b
-      cta-data-direct exec -- gfal-copy https://door.example:2880/lst/a.h5 a.h5
+      cta-data-direct exec -- python analysis.py
+      cta-data-direct exec -- sh -c 'wc -c <"$BEARER_TOKEN_FILE"'
 
     BEARER_TOKEN_FILE names a file whose token is renewed for as long as the
     program runs, with an agent or without one. The exit code is the program's.

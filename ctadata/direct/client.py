@@ -147,10 +147,9 @@ class APIClient:
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
 
     def _sources(self) -> Sources:
-        from ctadata.tokens.sources import Sources
+        from ctadata.session import sources_of
 
-        resolved = self._resolved()
-        return Sources(resolved.profile, only_profile=resolved.explicit, env=self._env())
+        return sources_of(self._resolved(), threading.Event(), env=self._env())
 
     def _env(self) -> dict[str, str]:
         return {**os.environ, **({} if self._token is None else {"BEARER_TOKEN": self._token})}

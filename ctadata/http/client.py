@@ -207,7 +207,11 @@ class Client:
     def _token(self, call: _Call, origin: Origin) -> str | None:
         if self._credentials is None or not self._may_have_token(call, origin):
             return None
-        return call.renewed or self._credentials.bearer()
+        came = self._clock()
+        try:
+            return call.renewed or self._credentials.bearer()
+        finally:
+            call.waited += self._clock() - came  # for an issuer that was away
 
     def _may_have_token(self, call: _Call, origin: Origin) -> bool:
         local = origin.is_loopback and call.door.scheme == "http"

@@ -8,6 +8,8 @@ import os
 import stat
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
 from ctadata.errors import CtadataError, LocalError, StorageFull
@@ -55,20 +57,44 @@ def write_private(path: Path, text: str) -> None:
 
     A symlink of that name is replaced, not followed. StorageFull, LocalError; the old content then stays.
     """
-    try:
+    with room_for(path, 0) as write:
+        write(text)
+
+
+@contextlib.contextmanager
+def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
+    """Room on the disk for a file before anybody knows what will be in it; gives what writes it, as `write_private`.
+
+    StorageFull, LocalError: then and there; what fits into the room is written also where the disk is full by then.
+    """
+    with _local_errors(path):
         fd, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # O_EXCL, 0600 whatever the umask
+    with os.fdopen(fd, "wb", buffering=0) as file:
+
+        def write(text: str) -> None:
+            with _local_errors(path):
+                _fill(file, text.encode())
+                Path(temporary).replace(path)
+                _sync_directory(path.parent)
+
         try:
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_directory(path.parent)
-    except OSError as error:
-        raise local_error(error, path) from None
+            if size:
+                with _local_errors(path):
+                    _fill(file, bytes(size))
+            yield write
+        finally:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink(missing_ok=True)
+
+
+def _fill(file: FileIO, content: bytes) -> None:
+    """Make this the whole content, on the disk itself."""
+    file.seek(0)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+    file.truncate()
+    os.fsync(file.fileno())
 
 
 def read_private(path: Path) -> str | None:
@@ -89,6 +115,14 @@ def read_discovered(path: Path, *, follow: bool = False) -> str | None:
     return _read(path, forbidden=0o022, owners=(os.geteuid(), 0), follow=follow)
 
 
+@contextlib.contextmanager
+def _local_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise local_error(error, path) from None
+
+
 def local_error(error: OSError, path: Path) -> CtadataError:
     """What the file system said, as one of our errors."""
     kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
@@ -96,6 +130,16 @@ def local_error(error: OSError, path: Path) -> CtadataError:
 
 
 def _read(path: Path, *, forbidden: int, owners: tuple[int, ...], follow: bool) -> str | None:
+    for last in (False, True):
+        try:
+            return _read_once(path, forbidden, owners, follow=follow)
+        except OSError as error:
+            if last or error.errno != errno.ESTALE:  # NFS: another machine has just replaced it
+                raise local_error(error, path) from None
+    return None
+
+
+def _read_once(path: Path, forbidden: int, owners: tuple[int, ...], *, follow: bool) -> str | None:
     fd = _open_regular(path, follow=follow)
     if fd is None:
         return None
@@ -118,7 +162,7 @@ def _open_regular(path: Path, *, follow: bool) -> int | None:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise LocalError("a token file must not be a symlink", path=str(path)) from None
-        raise local_error(error, path) from None
+        raise
 
 
 def _refuse_meddled(found: os.stat_result, path: Path, forbidden: int, owners: tuple[int, ...]) -> None:

@@ -6,20 +6,25 @@ only to the issuer that gave it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ctadata.config.profile import Profile
 from ctadata.tokens import vault
-from ctadata.tokens.files import local_error, read_private, write_private
+from ctadata.tokens.files import local_error, read_private, room_for, write_private
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret, Token, same_issuer, seconds
 
 KEYRING = "keyring"
 """The `login_store` that is the system's keyring."""
+
+ROOM = 32 * 1024
+"""Bytes on the disk for a login to come; refresh tokens of several KiB exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +59,36 @@ def save_login(places: Places, login: Login, store: str = "file") -> None:
 
     store: the profile's `login_store`; a login that a file has of old is removed once the keyring has the new one.
     """
+    with room_for_login(places, store) as save:
+        save(login)
+
+
+@contextlib.contextmanager
+def room_for_login(places: Places, store: str = "file") -> Iterator[Callable[[Login], None]]:
+    """Room for a login before it is asked for: on a full disk a refresh token that rotates would be lost.
+
+    Gives what keeps it, as `save_login`. StorageFull, LocalError, ConfigError (no keyring).
+    """
+    if store == KEYRING:
+        yield lambda login: _save_in_keyring(places, login)
+        return
+    with room_for(places.login, ROOM) as write:
+        yield lambda login: write(_written(login))
+
+
+def _save_in_keyring(places: Places, login: Login) -> None:
+    vault.save(_key(places), _written(login))
+    places.login.unlink(missing_ok=True)
+
+
+def _written(login: Login) -> str:
     content = {
         "issuer": login.issuer,
         "client_id": login.client_id,
         "refresh_token": login.refresh_token and login.refresh_token.reveal(),
         "client_secret": login.client_secret and login.client_secret.reveal(),
     }
-    if store != KEYRING:
-        write_private(places.login, json.dumps(content))
-        return
-    vault.save(_key(places), json.dumps(content))
-    places.login.unlink(missing_ok=True)
+    return json.dumps(content)
 
 
 def forget(places: Places, profile: Profile) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-from ctadata.errors import Stopped
+from ctadata.errors import LocalError, Stopped
 from ctadata.tokens.files import local_error
 
 LOOK_AGAIN = 0.05
@@ -39,11 +39,14 @@ def open_lock(path: Path) -> int:
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock if nobody has it; whether we have it now."""
+    """Take the lock if nobody has it; whether we have it now. LocalError where the file system has no locks."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # some mounts of Lustre and NFS: without a lock two refreshes could end the login
+        words = f"no lock can be had where the login is kept: {(error.strerror or 'refused').lower()}"
+        raise LocalError(words, hint="set XDG_STATE_HOME to a directory on another disk") from None
     return True
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
@@ -24,6 +25,19 @@ AHEAD = 60.0
 EVERY = 1.0
 """Seconds between two looks at the file of the token in use: small files take a thousand requests a second. A token
 that a server refuses is looked for at once."""
+
+
+class Standby(Protocol):
+    """Who helps where the profile's own token has ended, or is about to."""
+
+    def bring(self, refused: str | None, *, patient: bool) -> bool:
+        """Have a valid token on disk, another than the refused one; False where nothing could renew it.
+
+        patient: trouble that passes is waited for.   LoginNeeded, ConfigError, TemporaryError, Stopped, LocalError.
+        """
+
+    def warning(self, token: Token) -> str:
+        """What to tell the user though this token is good; empty where nothing is."""
 
 
 class Sources:
@@ -42,6 +56,7 @@ class Sources:
         temporary: Path = Path("/tmp"),  # noqa: S108  (the convention names it)
         warn: Callable[[str], None] = log.warning,
         now: Callable[[], float] = time.time,
+        standby: Standby | None = None,
     ) -> None:
         """Nothing is read before the first token is asked for.
 
@@ -50,11 +65,13 @@ class Sources:
         temporary: where the convention's shared files lie.
         warn: is told once of each token that is passed over, and why.
         now:  the local clock, seconds since 1970.
+        standby: renews the profile's own token where no other is found.
         """
         self._profile = profile
         self._sources = discover(profile, explicit=explicit, only_profile=only_profile, env=env, temporary=temporary)
         self._warn = warn
         self._now = now
+        self._standby = standby
         self._lock = threading.Lock()
         self._told: set[str] = set()
         self._token: Token | None = None
@@ -77,13 +94,14 @@ class Sources:
     def bearer(self) -> str | None:
         """The text for the Authorization header; None where the profile has no login and no token was found.
 
-        LoginNeeded where no source has a token that may be sent and has not expired.
+        LoginNeeded where no source has a token that may be sent and has not expired, and none can be renewed;
+        TemporaryError where the issuer is away, but a run that has begun waits for it. Stopped.
         """
         with self._lock:
             if self._is_current():
                 assert self._token is not None
                 return self._token.reveal()
-            return self._find(refused=None)
+            return self._find_or_renew(refused=None)
 
     def renew(self, refused: str) -> str | None:
         """Another token than the one that the server has refused; None where there is none.
@@ -93,8 +111,9 @@ class Sources:
         with self._lock:
             if self._token is not None and self._token.reveal() != refused:
                 return self._token.reveal()
+            endless = self._token is not None and self._token.expires_at is None  # a refusal is how it says its end
             try:
-                return self._find(refused)
+                return self._find_or_renew(refused) if endless else self._find(refused)
             except LoginNeeded:
                 return None
 
@@ -109,6 +128,15 @@ class Sources:
                 return False
         return now < self._until
 
+    def _find_or_renew(self, refused: str | None) -> str | None:
+        try:
+            return self._find(refused)
+        except LoginNeeded:
+            explicit = self._sources[0].kind == "explicit"
+            if explicit or not self._standby or not self._standby.bring(refused, patient=self._token is not None):
+                raise
+        return self._find(refused)
+
     def _find(self, refused: str | None) -> str | None:
         """Look through the sources, in order, and take the first token that will do."""
         passed: dict[str, str] = {}
@@ -121,6 +149,7 @@ class Sources:
             elif token is not None and token.reveal() != refused:
                 self._token, self._source, self._stamp = token, source, stamp
                 self._until = _good_until(token)
+                self._warn_of_its_end(token)
                 return token.reveal()
         if refused is None and not passed and self._profile.issuer is None:
             return None
@@ -154,6 +183,15 @@ class Sources:
         if self._token is not None and _person(token) != _person(self._token):
             return "the token is another user's than the one this run began with"
         return ""
+
+    def _warn_of_its_end(self, token: Token) -> None:
+        """Say once what will be missed when the profile's own token ends."""
+        if self._standby is None or self._source is None or self._source.kind != "agent":
+            return
+        words = self._standby.warning(token)
+        if words and words not in self._told:
+            self._warn(words)
+            self._told.add(words)
 
     def _pass_over(self, source: Source, text: str) -> None:
         """Say so once, but of the agent's only where no other token is found: then the error does."""

@@ -179,6 +179,14 @@ class TestForOneRefresh:
                 pass
             assert read_lease(places).lasting
 
+    def test_the_agents_lasts_through_a_slow_refresh(self, places, on):
+        with on("a"):
+            begin(places, now() - LIFE + 5)
+            before = read_lease(places)
+            with leased(places):
+                assert read_lease(places).until > now() + LIFE - 30
+                assert read_lease(places).pid == before.pid
+
     def test_where_an_agent_runs_elsewhere_nothing_is_refreshed_here(self, places, on):
         with on("a"):
             begin(places, now())

@@ -107,6 +107,15 @@ def test_trouble_that_passes(clock, trouble):
     assert {beat.token.reveal() for beat in life.beats[:5]} == {"t1"}  # the valid one stays published
 
 
+def test_a_fault_of_our_own_passes_too(clock, caplog):
+    """An agent that has died renews nothing."""
+    life = Life(clock, answers=[ValueError("x")])
+    assert life.run(600) is None
+    assert life.asked_after()[:3] == [200.0, 0.5, 200.0]
+    assert "unexpected ValueError" in str(life.beats[1].error)
+    assert "Traceback" in caplog.text
+
+
 def test_an_outage_of_hours(clock):
     """Asks no more than about once a minute, and is without a token for no longer than the outage."""
     life = Life(clock)

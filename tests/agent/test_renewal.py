@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import resource
 import subprocess
 import sys
+import tempfile
+import time
 from threading import Event
 
 import pytest
 
+from ctadata.agent import lease
 from ctadata.agent.login import obtain
 from ctadata.agent.renewal import Renewal, chosen_secret
-from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, Stopped, Unreachable
+from ctadata.errors import (
+    ConfigError,
+    CtadataError,
+    LocalError,
+    LoginNeeded,
+    Stopped,
+    StorageFull,
+    TemporaryError,
+    Unreachable,
+)
 from ctadata.http.rest import Rest
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
-from ctadata.tokens.kept import Login, load_login, load_token, save_login
+from ctadata.tokens.kept import ROOM, Login, load_login, load_token, save_login
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret, Token
@@ -116,23 +130,71 @@ def test_the_login_is_kept_before_the_token(renewal, profile, places, box, token
     assert len(refreshes(box)) == 1
 
 
-def test_a_full_disk_loses_no_rotated_login(renewal, profile, places, box, token):
-    """Even the login cannot be written: it stays in memory until it can."""
+@pytest.fixture
+def full_disk():
+    """`with full_disk():` no file can be written."""
+
+    @contextlib.contextmanager
+    def full():
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return full
+
+
+@pytest.mark.parametrize("agent", [True, False])
+def test_on_a_full_disk_the_issuer_is_not_even_asked(renewal, profile, places, box, token, full_disk, agent):
+    """What it would rotate could not be kept."""
+    if agent:
+        lease.begin(places, time.time())
     before = load_login(places, profile)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
-    try:
+    with full_disk():
         for _ in range(2):
             with pytest.raises(LocalError):
                 renewal.renew(token)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refreshes(box) == []
     assert load_login(places, profile) == before
+    assert load_token(places, profile) == token
+    assert renewal.renew(token) == load_token(places, profile) != token
+
+
+def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, places, box, token, monkeypatch):
+    """The disk is full by the time when it comes: it goes where room was kept, and the token waits for some."""
+    before, ask = load_login(places, profile), Renewal._ask
+
+    def granted(self, refresh_token, secret):
+        (kept,) = places.folder.glob(".new-*")
+        assert kept.stat().st_blocks * 512 >= ROOM
+        grant = ask(self, refresh_token, secret)
+        monkeypatch.setattr(tempfile, "mkstemp", refuse)
+        return grant
+
+    def refuse(**options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Renewal, "_ask", granted)
+    with monkeypatch.context() as patch, pytest.raises(StorageFull):
+        patch.setattr(tempfile, "mkstemp", tempfile.mkstemp)  # put back at the end
+        renewal.renew(token)
+    assert load_login(places, profile).refresh_token != before.refresh_token
     assert load_token(places, profile) == token
     renewed = renewal.renew(token)
     assert len(refreshes(box)) == 1  # the grant in memory, not a second question
-    assert load_login(places, profile).refresh_token != before.refresh_token
-    assert load_token(places, profile) == renewed
+    assert load_token(places, profile) == renewed != token
+
+
+def test_a_token_that_is_over_is_not_published(renewal, profile, places, box, token):
+    """But what renews it is kept: it may be the only one that is good for anything."""
+    body = b'{"access_token": "over", "expires_in": 0, "refresh_token": "r"}'
+    box.faults.add("issuer", "POST", TOKEN, faults.Status(200, "OK", body))
+    with pytest.raises(TemporaryError, match="expired already"):
+        renewal.renew(token)
+    assert load_token(places, profile) == token
+    assert load_login(places, profile).refresh_token == Secret("r")
 
 
 def test_an_issuer_that_does_not_rotate(profile_at, shown):

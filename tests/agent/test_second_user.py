@@ -18,6 +18,7 @@ from ctadata.agent import control
 from ctadata.agent.publication import standard_place
 from ctadata.agent.renewal import secret_in_file
 from ctadata.errors import LocalError
+from ctadata.sandbox import Sandbox
 from ctadata.tokens import oidc_agent
 from ctadata.tokens.discovery import discover
 from ctadata.tokens.kept import load_login
@@ -148,6 +149,13 @@ def in_common(common, monkeypatch):
     return common
 
 
+@pytest.fixture
+def longer():
+    """A sandbox whose tokens live longer than an oidc-agent takes to start."""
+    with Sandbox(approve=True, interval=1, token_lifetime=24) as box:
+        yield box
+
+
 def test_they_are_somebody_else(second_user, common):
     second_user.write(common / "file", "hello")
     owner = (common / "file").stat().st_uid
@@ -167,12 +175,12 @@ class TestReading:
         assert control.status(profile).running
 
     def test_nothing_of_an_oidc_agent_of_ours(
-        self, second_user, oidc_agent, carelessly, in_common, box, profile_at, shown, until
+        self, second_user, oidc_agent, carelessly, in_common, longer, profile_at, shown, until
     ):
-        profile = profile_at(box, token_source="oidc-agent")
+        profile = profile_at(longer, token_source="oidc-agent")
         control.start(profile, show=shown.append)
         told = Places.of(profile.name).oidc / "socket"
-        until(told.exists)  # from the first renewal on
+        until(told.exists, timeout=60)  # from the first renewal on
         assert second_user.can_read(in_common) == []
         with pytest.raises(AssertionError, match="PermissionError"):
             second_user.run(PYTHON, "-I", "-c", CONNECT, told.read_text())

@@ -115,6 +115,13 @@ class TestForeground:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 
+    def test_its_files_are_private_whatever_the_umask(self, cli, fresh):
+        fresh()
+        cli("start-agent", "--one-shot", check=0)
+        begun(cli.start("start-agent", "--foreground", umask=0))
+        assert {path.stat().st_mode & 0o777 for path in folder().iterdir()} == {0o600}
+        assert (folder() / "agent.log").exists()
+
     def test_a_login_that_is_over_ends_it_with_4(self, cli, fresh):
         box = fresh(token_lifetime=3)
         cli("start-agent", "-q", check=0)
@@ -195,6 +202,118 @@ class TestLoginOfATransfer:
         for words in (["get", "--login", "lst/a"], ["get", "lst/a"], ["put", "--login", "settings.toml", "x"]):
             assert "log in: cta-data-direct start-agent -P sandbox" in cli(*words, check=4).err
         assert box.seen == []
+
+
+class TestATokenThatHasEnded:
+    """Of a command that has no other."""
+
+    @pytest.fixture
+    def ended(self, cli):
+        """`ended()`: somebody has logged in, and the token ended an hour ago."""
+
+        def make():
+            cli("start-agent", "--one-shot", check=0)
+            about = json.loads((folder() / "token.json").read_text())
+            (folder() / "token.json").write_text(json.dumps(about | {"received": about["received"] - 3600}))
+
+        return make
+
+    def test_is_renewed_with_nobody_asked(self, cli, fresh, ended):
+        fresh()
+        ended()
+        assert cli("list", check=0).err == ""
+        assert "not running" in cli("agent-status", check=0).out
+
+    def test_where_the_issuer_is_away_nobody_is_sent_to_log_in(self, cli, fresh, ended):
+        box = fresh()
+        ended()
+        box.faults.add("issuer", "POST", f"{CONNECT}/token", faults.Status(503, "Gone fishing"))
+        assert cli("list", check=5).err == (
+            "cta-data-direct: /: the token has ended, and no new one comes: "
+            "the issuer failed to refresh the token: 503 Gone fishing\n"
+        )
+
+    def test_where_the_login_is_over_the_reason_is_said(self, cli, fresh, ended):
+        box = fresh()
+        ended()
+        box.revoke_sessions()
+        for command in ("list", "get-token", "env"):
+            assert "Token is not active" in cli(command, check=4).err
+
+    def test_in_the_middle_of_a_run(self, cli, fresh):
+        """The issuer is away when it ends: the run waits, says so, and loses nothing."""
+        box = fresh(token_lifetime=2)
+        for name in "abc":
+            box.files.put(f"/lst/{name}", name.encode())
+        cli("start-agent", "--one-shot", check=0)
+        hold = box.faults.add("pool", "GET", "*", faults.Delay(), times=1)
+        process = cli.start("get", "-j", "1", "-r", "lst", "here")
+        assert hold.reached.wait(30)
+        away = box.faults.add("issuer", "POST", f"{CONNECT}/token", faults.Status(503, "Gone fishing"))
+        until(_is_over)
+        hold.release()
+        while "the next one is waited for" not in (line := process.stderr.readline()):
+            assert line
+        away.remove()
+        assert process.wait(60) == 0
+        assert {path.name for path in (cli.cwd / "here" / "lst").iterdir()} == {*"abc", "users"}
+
+    def test_what_is_to_come_is_said_while_it_is_good(self, cli, fresh):
+        fresh()
+        cli("start-agent", check=0)
+        cli("stop-agent", check=0)
+        last = {"next_refresh": None, "login_needed": True, "last_error": "the login is over", "updated": time.time()}
+        state = json.loads((folder() / "agent.json").read_text())
+        (folder() / "agent.json").write_text(json.dumps(state | last))
+        words = "warning: the agent has ended: the login is over; its last token is good for another 5 min\n"
+        for command in ("list", "get-token", "env"):
+            assert words in cli(command, check=0).err
+        assert cli("list", "-q", check=0).err == ""
+        cli("agent-status", check=4)
+
+
+def _is_over():
+    about = json.loads((folder() / "token.json").read_text())
+    return time.time() > about["received"] + about["expires_in"]
+
+
+IN_ITS_OWN_SPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+FULL = """
+mount -t tmpfs -o size=100k none "$1"; place=$1; python=$2
+export XDG_STATE_HOME=$place
+direct() { "$python" -m ctadata "$@" >>"$place.said" 2>&1; echo "$1 $?"; }
+direct start-agent --one-shot
+before=$(cat "$place"/ctadata/tokens/sandbox/token)
+dd if=/dev/zero of="$place/filler" bs=512 2>/dev/null
+direct get-token --min-life 1e9
+direct start-agent
+direct start-agent --foreground
+direct agent-status
+[ "$before" = "$(cat "$place"/ctadata/tokens/sandbox/token)" ] && echo the same token
+rm "$place/filler"
+direct start-agent
+direct stop-agent
+"""
+
+
+@pytest.mark.full("full disk")
+def test_a_disk_that_is_really_full(cli, fresh, tmp_path):
+    """Nothing is lost: neither the token nor, where the issuer rotates, the login."""
+    if subprocess.run([*IN_ITS_OWN_SPACE, "mount -t tmpfs none /mnt"], check=False, capture_output=True).returncode:
+        pytest.skip("nobody but root may mount here")
+    box = fresh()
+    (tmp_path / "disk").mkdir()
+    done = subprocess.run(
+        [*IN_ITS_OWN_SPACE, FULL, "sh", str(tmp_path / "disk"), sys.executable],
+        env=cli.environment(None), cwd=cli.cwd, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    said = (tmp_path / "disk.said").read_text()
+    assert done.stdout.splitlines() == [
+        "start-agent 0", "get-token 0", "start-agent 11", "start-agent 11", "agent-status 0",
+        "the same token", "start-agent 0", "stop-agent 0",
+    ], done.stderr + said  # fmt: skip
+    assert said.count("no space left on device") >= 2
+    assert sum(seen.target.endswith("/auth/device") for seen in box.seen) == 1
 
 
 class TestEnv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import stat
@@ -13,7 +14,7 @@ import pytest
 
 from ctadata.errors import ConfigError, CtadataError, LocalError
 from ctadata.tokens import files
-from ctadata.tokens.files import private_directory, read_discovered, read_private, sweep, write_private
+from ctadata.tokens.files import private_directory, read_discovered, read_private, room_for, sweep, write_private
 from ctadata.tokens.places import Places
 
 
@@ -61,6 +62,40 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", lambda self, target: steps.append("replace") or replace(self, target))
     write_private(tmp_path / "token", "secret")
     assert steps == ["fsync", "replace", "fsync"]
+
+
+def test_room_is_taken_before_the_content_is_known(tmp_path):
+    target = tmp_path / "login"
+    with room_for(target, 8192) as write:
+        (kept,) = tmp_path.iterdir()
+        assert (mode(kept), kept.stat().st_size) == (0o600, 8192)
+        write("secret")
+    assert (read_private(target), list(tmp_path.iterdir())) == ("secret", [target])
+
+
+def test_room_that_was_not_needed_is_given_back(tmp_path):
+    with pytest.raises(ZeroDivisionError), room_for(tmp_path / "login", 8192):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_file_that_another_machine_replaces_meanwhile(tmp_path, monkeypatch, times):
+    """NFS says ESTALE; the next look finds the new one."""
+    write_private(tmp_path / "token", "secret")
+    stale, read = [OSError(errno.ESTALE, "Stale file handle")] * times, os.read
+
+    def look(fd, size):
+        if stale:
+            raise stale.pop()
+        return read(fd, size)
+
+    monkeypatch.setattr(os, "read", look)
+    if times == 1:
+        assert read_private(tmp_path / "token") == "secret"
+    else:
+        with pytest.raises(LocalError, match="stale file handle"):
+            read_private(tmp_path / "token")
 
 
 def test_a_reader_sees_the_old_or_the_new_and_nothing_else(tmp_path):

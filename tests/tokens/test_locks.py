@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import subprocess
 import sys
 import threading
@@ -84,3 +86,15 @@ def test_a_lock_that_is_a_symlink_is_refused(tmp_path):
     with pytest.raises(LocalError), exclusive(tmp_path / "lock"):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_system_that_knows_none(tmp_path, monkeypatch):
+    """Some mounts of Lustre and NFS."""
+
+    def refuse(fd, how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    words = r"no lock can be had.*function not implemented.*XDG_STATE_HOME"
+    with pytest.raises(LocalError, match=words), exclusive(tmp_path / "lock"):
+        pytest.fail("it is not held")
