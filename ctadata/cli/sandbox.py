@@ -15,16 +15,24 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.output import data, say_raw
 from ctadata.cli.stopping import SIGNALS, signals_blocked
-from ctadata.errors import CtadataError, LocalError
+from ctadata.errors import AlreadyExists, CtadataError, LocalError
 
 if TYPE_CHECKING:
     from ctadata.sandbox import Sandbox
+
+_MARK = "# the settings of a sandbox, which end with it"
+
+
+def _is_name(user: str) -> str:
+    if "/" in user or user in ("", ".", "..") or not user.isprintable():
+        raise typer.BadParameter(f"{user!r} is no user name")
+    return user
 
 
 def sandbox(
     ctx: typer.Context,
     approve: Annotated[bool, typer.Option("--approve", help="Every login is approved at once.")] = False,
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Who logs in.")] = "ada",
+    user: Annotated[str, typer.Option("--user", metavar="NAME", callback=_is_name, help="Who logs in.")] = "ada",
     token_lifetime: Annotated[
         int, typer.Option("--token-lifetime", metavar="SECONDS", min=1, help="How long a token lives.")
     ] = 300,
@@ -84,20 +92,30 @@ def _running(*, approve: bool, user: str, token_lifetime: int) -> Iterator[Sandb
 
 @contextlib.contextmanager
 def _written(settings: str, named: Path | None) -> Iterator[Path]:
-    """The settings in a file, whole from its first moment, as long as the block lasts."""
+    """The settings in a file, whole from its first moment, as long as the block lasts; AlreadyExists."""
     with tempfile.TemporaryDirectory(prefix="ctadata-") as folder:
         path = named or Path(folder) / "config.toml"
-        part = path.with_name(f".{path.name}.part")
+        settings = f"{_MARK}\n{settings}"
         try:
-            part.write_text(settings, encoding="utf-8")
-            part.chmod(0o600)
-            part.replace(path)
+            _refuse_others(path)
+            with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
+                part.write(settings)
+            Path(part.name).replace(path)
         except OSError as error:
             raise LocalError(f"local: {error.strerror}", path=str(path)) from None
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if path.read_text() == settings:
+                    path.unlink()
+
+
+def _refuse_others(path: Path) -> None:
+    """A sandbox that was killed has left its file, and the next one takes it; nobody's settings are overwritten."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        if not file.readline().startswith(_MARK.encode()):
+            raise AlreadyExists("it is there already, and no sandbox wrote it", hint="name another", path=str(path))
 
 
 def _welcome(path: Path, *, approve: bool) -> str:

@@ -50,6 +50,41 @@ def test_settings_that_cannot_be_written(cli):
     assert ended.err == "cta-data-direct: /nowhere/x.toml: local: No such file or directory\n"
 
 
+def test_settings_that_no_sandbox_wrote_stay(cli):
+    mine = cli.cwd / "config.toml"
+    mine.write_text('[profiles.mine]\ndoor = "https://d"\n')
+    ended = cli("sandbox", "--write-config", mine)
+    assert (ended.code, ended.out) == (8, "")
+    assert ended.err == f"cta-data-direct: {mine}: it is there already, and no sandbox wrote it (name another)\n"
+    assert mine.read_text() == '[profiles.mine]\ndoor = "https://d"\n'
+
+
+def test_settings_of_a_sandbox_that_was_killed_are_taken_over(cli):
+    settings = cli.cwd / "sandbox.toml"
+    for end in (signal.SIGKILL, signal.SIGTERM):
+        process = cli.start("sandbox", "--write-config", settings)
+        assert process.stdout.readline() == "[profiles.sandbox]\n"
+        process.send_signal(end)
+        process.wait(30)
+        assert settings.exists() == (end == signal.SIGKILL)
+    assert [path.name for path in cli.cwd.iterdir()] == []
+
+
+def test_settings_that_were_changed_meanwhile_stay(cli):
+    settings = cli.cwd / "sandbox.toml"
+    process = cli.start("sandbox", "--write-config", settings)
+    process.stdout.readline()
+    settings.write_text("mine now")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert settings.read_text() == "mine now"
+
+
+@pytest.mark.parametrize("user", ["", "..", "a/b", "a\nb"])
+def test_what_is_no_user_name(cli, user):
+    assert "is no user name" in cli("sandbox", "--user", user, check=2).err
+
+
 @pytest.mark.parametrize("missing", ["trustme", "joserfc"])
 def test_without_the_extra_it_says_what_to_install(cli, missing):
     code = (
