@@ -135,6 +135,17 @@ def _is_collection(session: Session, path: RemotePath) -> bool:
 
 def check_sides(origin: Session, target: Session, source: RemotePath, to: RemotePath) -> None:
     """UsageError where a file would be copied onto itself, or a collection into itself."""
-    same = (origin.profile.door, origin.profile.root) == (target.profile.door, target.profile.root)
-    if same and to.parts[: len(source.parts)] == source.parts:
+    if _server(origin) != _server(target):
+        return
+    whence, where_to = _from_the_top(origin, source), _from_the_top(target, to)
+    if where_to[: len(whence)] == whence:
         raise UsageError("it would be copied onto itself", path=str(source))
+
+
+def _server(session: Session) -> str:
+    return session.profile.endpoint or session.profile.door
+
+
+def _from_the_top(session: Session, path: RemotePath) -> tuple[str, ...]:
+    """The names on the way from the server's own root, which profiles of one server may see from different places."""
+    return RemotePath.parse(session.profile.root).below(path.parts).parts

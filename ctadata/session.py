@@ -317,7 +317,7 @@ class Session:
         except NotFound:
             return False
         except Forbidden:  # dCache tells a token that may only create of files, and not of collections
-            return True
+            return self.store.features.collections
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """A run by these rules, of as many jobs as the profile says where the call does not say it."""

@@ -12,7 +12,7 @@ from ctadata.cli.account import Account
 from ctadata.cli.completion import remote
 from ctadata.cli.conduct import Conduct
 from ctadata.cli.moving import move
-from ctadata.cli.sites import located
+from ctadata.cli.sites import located, split
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,17 +64,25 @@ def alias(
     def work(session: Session, reporter: Reporter) -> Summary:
         from ctadata.hosting import Hosting
 
-        pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "")
+        pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "", session.profile.name)
         return Hosting(session).alias(pairs, replace=replace, reporter=reporter)
 
     move(common, work, Account("alias", json), Conduct(jobs=jobs, token_file=token_file))
 
 
-def _listed(manifest: str) -> Iterator[tuple[str, str]]:
-    """The pairs `(alias, file)` of a list; UsageError for a line that has no alias."""
+def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:
+    """The pairs `(alias, file)` of a list; UsageError for a line that has no alias, or names another profile."""
     for number, line in enumerate(selecting.names_in(manifest, null=False), 1):
         file, *names = line.split("\t")
         if not file or not names or "" in names:
             raise UsageError(f"line {number} of the list is no file and its aliases with tabs between", path=manifest)
-        for name in names:
-            yield name, file
+        there, *here = (_path_at(profile, text) for text in (file, *names))
+        for name in here:
+            yield name, there
+
+
+def _path_at(profile: str, text: str) -> str:
+    named, path = split(text)
+    if named not in (None, profile):
+        raise UsageError(f"it is of the profile {named}, and {profile} is in use", path=text)
+    return path

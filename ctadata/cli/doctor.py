@@ -11,12 +11,13 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.completion import remote
 from ctadata.cli.output import data, data_json, say
+from ctadata.cli.sites import located
 from ctadata.cli.stopping import stopping
 from ctadata.errors import LocalError
 
 if TYPE_CHECKING:
     from ctadata.config.resolve import Resolved
-    from ctadata.diagnosis import Finding
+    from ctadata.diagnosis.finding import Finding
 
 
 def doctor(
@@ -24,7 +25,11 @@ def doctor(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="PATH", show_default=False, help="A file to read; else one is looked for.", autocompletion=remote
+            metavar="PATH",
+            show_default=False,
+            help="A file to read; else one is looked for.",
+            autocompletion=remote,
+            callback=located,
         ),
     ] = None,
     write: Annotated[
@@ -45,9 +50,11 @@ def doctor(
       cta-data-direct doctor --bundle report.txt      to send to the site
 
     TLS, clock, token, listing, home, REST interface, where bytes come from
-    and go to, checksums. The exit code is 1 where something fails.
+    and go to, checksums; of an S3 store the access key. The exit code is 1
+    where something fails.
     """
-    from ctadata.diagnosis import Verdict, diagnose
+    from ctadata.diagnosis.diagnose import diagnose
+    from ctadata.diagnosis.finding import Verdict
 
     common = options.begin(ctx)
     resolved = common.resolve()

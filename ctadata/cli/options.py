@@ -50,10 +50,19 @@ class Common:
         return resolve(self.profile, overrides=overrides or {})
 
     def who_logs_in(self, via: str | None = None) -> ProfileOf:
-        """The profile for the commands of the agent: `via` says who keeps the login, else the last agent does."""
+        """The profile for the commands of the agent: `via` says who keeps the login, else the last agent does.
+
+        UsageError where nobody logs in.
+        """
         from ctadata.agent.control import remembered
 
-        return self.resolve({"token_source": via}).profile if via else remembered(self.resolve().profile)
+        profile = self.resolve({"token_source": via} if via else None).profile
+        if profile.kind == "s3":
+            raise UsageError(
+                f"the profile {profile.name} is an S3 store: it takes an access key, and no login",
+                hint=f"cta-data-direct -P {profile.name} credentials import",
+            )
+        return profile if via else remembered(profile)
 
     @contextlib.contextmanager
     def session(self, stop: threading.Event, token_file: Path | None, jobs: str | None = None) -> Iterator[Session]:

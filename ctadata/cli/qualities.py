@@ -7,19 +7,13 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import options, visiting
-from ctadata.cli.completion import remote
 from ctadata.cli.output import data, data_json
 from ctadata.errors import UsageError
-
-Path = Annotated[
-    str,
-    typer.Argument(metavar="PATH", show_default=False, help="From the root of the storage.", autocompletion=remote),
-]
 
 
 def qos(
     ctx: typer.Context,
-    path: Path,
+    path: visiting.OnePath,
     target: Annotated[
         str | None, typer.Argument(metavar="[TARGET]", show_default=False, help="What it shall be; see the examples.")
     ] = None,
@@ -49,7 +43,7 @@ def qos(
 
 def label(
     ctx: typer.Context,
-    path: Path,
+    path: visiting.OnePath,
     add: Annotated[list[str] | None, typer.Option("--add", metavar="LABEL", help="Give it this label.")] = None,
     remove: Annotated[list[str] | None, typer.Option("--remove", metavar="LABEL", help="Take it away.")] = None,
     json: options.Json = False,
@@ -79,7 +73,7 @@ def label(
 
 def xattr(
     ctx: typer.Context,
-    path: Path,
+    path: visiting.OnePath,
     assignments: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", show_default=False, help="What to set.")
     ] = None,

@@ -8,24 +8,13 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import options, visiting
-from ctadata.cli.completion import remote
 from ctadata.cli.credentials import seconds_in
 from ctadata.cli.output import data, data_json, rfc3339, say, say_raw
-from ctadata.cli.sites import located
 
 
 def share(
     ctx: typer.Context,
-    path: Annotated[
-        str,
-        typer.Argument(
-            metavar="PATH",
-            show_default=False,
-            help="From the root of the storage.",
-            autocompletion=remote,
-            callback=located,
-        ),
-    ],
+    path: visiting.OnePath,
     lifetime: Annotated[
         str, typer.Option("--expires", metavar="TIME", help="How long it opens: 90s, 15m, 3h, 7d.")
     ] = "1h",

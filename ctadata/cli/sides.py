@@ -1,8 +1,8 @@
 """The two sides of a sync: which is on the storage, and where there.
 
 `profile:path`, `:path` (the profile in use), `home:path` (your home there), `s3://bucket/key` and a URL of the
-profile's door are on the storage; all else is local, also `a:b` where no profile is called `a`, and `./a:b` always.
-Paths start from the root.
+profile's door or endpoint are on the storage; all else is local, also `a:b` where no profile is called `a`, and
+`./a:b` always. Paths start from the root.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Remote:
     url: bool = False
 
     def resolve(self, session: Session, *, make: bool) -> RemotePath:
-        """The path; UsageError (no URL of this door). make: the home is made where it is missing."""
+        """The path; UsageError (no URL of this server). make: the home is made where it is missing."""
         return _of_url(self.text, session.profile) if self.url else session.resolve(self.text, make=make)
 
 
@@ -69,8 +69,9 @@ def _of_url(url: str, profile: Profile) -> RemotePath:
     from ctadata.paths import RemotePath
 
     origin, path = dissect(url)
-    if origin != dissect(profile.door)[0]:
-        raise UsageError(f"this is not the door of the profile {profile.name}", hint="-P names another", path=url)
+    if origin != dissect(profile.endpoint or profile.door)[0]:
+        what = "endpoint" if profile.endpoint else "door"
+        raise UsageError(f"this is not the {what} of the profile {profile.name}", hint="-P names another", path=url)
     if "?" in path or "#" in url:
         raise UsageError("a URL of a file has neither ? nor #", path=url)
     try:

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OnePath = Annotated[
+    str,
+    typer.Argument(
+        metavar="PATH",
+        show_default=False,
+        help="From the root of the storage.",
+        autocompletion=remote,
+        callback=located,
+    ),
+]
 Paths = Annotated[
     list[str],
     typer.Argument(

@@ -36,9 +36,9 @@ def open_store(profile: Profile, client: Client) -> Store:
     return PagedStore(store, open_frontend(profile, client)) if profile.listing == "frontend" else store
 
 
-def open_frontend(profile: Profile, client: Client | None) -> Frontend:
+def open_frontend(profile: Profile, client: Client) -> Frontend:
     """The REST interface of a profile's site; ConfigError where it names none."""
-    if profile.frontend is None or client is None:
+    if profile.frontend is None:
         raise ConfigError(
             f"the profile {profile.name} names no REST interface",
             hint='if the site has one, set frontend = "https://host:3880" in the profile',

@@ -25,8 +25,8 @@ class Site:
 
     @cached_property
     def frontend(self) -> Frontend:
-        """The REST interface; ConfigError where the profile names none."""
-        return open_frontend(self._profile, self._client)
+        """The REST interface; ConfigError where the profile names none, Unsupported where it cannot have one."""
+        return open_frontend(self._profile, self._asked)
 
     @cached_property
     def tape(self) -> TapeLibrary:
@@ -50,7 +50,7 @@ class Site:
     @property
     def _asked(self) -> Client:
         if self._client is None:
-            raise Unsupported(f"the profile {self._profile.name} leads to no WebDAV door")
+            raise Unsupported(f"the profile {self._profile.name} leads to no WebDAV door, which alone can do that")
         return self._client
 
     @property

@@ -6,6 +6,8 @@ JSON comes as `{"token", "secret"}` (JASMIN's jos-credentials.json) or with the 
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,11 +17,14 @@ from datetime import UTC, datetime
 from ctadata.errors import ConfigError
 from ctadata.tokens.token import Secret
 
-_LINE = re.compile(r"""(?i)\s*(?:export\s+|set\s+|\$env:\s*)?"?([a-z_]+)\s*=\s*(.*?)\s*;?\s*""")
+_BETWEEN = re.compile(r"""(?i)[;&\r\n]+|\s+(?=(?:export|set)\s|\$env:|"?aws_[a-z_]+=)""")
+"""What stands between two of them: a line's end, or a blank before the next one where they come on one line."""
+_LINE = re.compile(r"""(?i)\s*(?:export\s+|set\s+|\$env:\s*)?"?([a-z_]+)\s*=\s*(.*?)\s*""")
 _ID = ("accesskeyid", "accesskey", "token")
 _SECRET = ("secretaccesskey", "secretkey", "secret")
 _TOKEN = ("sessiontoken", "securitytoken")
 _EXPIRY = ("credentialexpiration", "expiration", "expiry", "expires")
+_TEMPORARY = "ASIA"  # IAM user guide, "IAM identifiers": unique ID prefixes
 _VISIBLE = re.compile(r"[!-~]{1,16384}")
 
 
@@ -47,19 +52,31 @@ def read_access_key(text: str) -> AccessKey:
             hint="AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=... are looked for",
         )
     token, expiry = _first(found, _TOKEN), _first(found, _EXPIRY)
+    if token is None and ident.startswith(_TEMPORARY):
+        raise ConfigError("a temporary access key without its session token in what was given", hint="copy all of it")
     return AccessKey(ident, Secret(secret), Secret(token) if token else None, _moment(expiry))
 
 
 def _fields(text: str) -> Iterator[tuple[str, str]]:
     """Names, in small letters without `aws` and `_`, and values; of JSON those of objects within as well."""
+    text = _decoded(text)
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
-        for line in text.splitlines():
+        for line in _BETWEEN.split(text):
             if match := _LINE.fullmatch(line):
                 yield _plain(match[1]), _unquoted(match[2])
         return
     yield from _members(told)
+
+
+def _decoded(text: str) -> str:
+    """Without the mark that Windows puts first; what PowerShell writes into a file comes in UTF-16."""
+    with contextlib.suppress(UnicodeEncodeError):
+        raw = text.encode(errors="surrogateescape")
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return raw.decode("utf-16", errors="replace")
+    return text.removeprefix("\ufeff")
 
 
 def _members(told: object) -> Iterator[tuple[str, str]]:
@@ -76,6 +93,8 @@ def _plain(name: str) -> str:
 
 def _unquoted(value: str) -> str:
     """Without quotes around it: cmd would take those for part of the value, and some people leave half of them."""
+    if value[:1] in ('"', "'") and value[-1:] != value[:1]:
+        return f"{value} ..."  # it goes on in another line: not a value
     return value.strip().strip("\"'")
 
 

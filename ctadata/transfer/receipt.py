@@ -57,7 +57,7 @@ class Voucher:
 
     def _absolute(self, local: Path) -> str:
         for base in self.bases:
-            if local.is_relative_to(base):
+            if local != base and local.is_relative_to(base):
                 return os.path.join(os.path.realpath(base), local.relative_to(base))  # noqa: PTH118
         return os.path.abspath(local)  # noqa: PTH100  (a link in it stays one)
 

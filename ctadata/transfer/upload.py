@@ -22,6 +22,9 @@ from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_file
 
+FEW = 8
+"""Files that are looked at one by one, where nothing in their collection has to be cleared: it may hold a million."""
+
 
 @dataclass(frozen=True, slots=True)
 class Departure:
@@ -175,6 +178,8 @@ def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | Non
     others: takes the entries of other names, our temporaries left out.
     """
     names = {name for _, name in (*here.files, *here.folders)}
+    if departure.tree is None and len(names) <= FEW and not run.store.features.collections:
+        return _look_one_by_one(run, departure.target, names)
     found: dict[str, Entry] = {}
     try:
         for entry in run.store.list(departure.target):
@@ -185,15 +190,23 @@ def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | Non
             elif others is not None and entry.path.name not in here.names:
                 others.append(entry)
     except NotFound:
-        meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
-        made_by_files = not run.store.features.collections and names
-        if (meant or here.files) and not made_by_files and not run.rules.dry_run:
-            run.store.mkdir(departure.target)
+        _make(run, departure, here)
     except Forbidden:
         if others is not None:
             raise
+        if not _may_be_there(run, departure.target, names):
+            _make(run, departure, here)
+            return found
         return _look_one_by_one(run, departure.target, names)
     return found
+
+
+def _make(run: Run, departure: Departure, here: _Here) -> None:
+    """Make a collection that is missing, unless files make it by themselves."""
+    meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
+    made_by_files = not run.store.features.collections and (here.files or here.folders)
+    if (meant or here.files) and not made_by_files and not run.rules.dry_run:
+        run.store.mkdir(departure.target)
 
 
 def _clear(run: Run, entry: Entry) -> None:
@@ -202,19 +215,21 @@ def _clear(run: Run, entry: Entry) -> None:
             run.store.delete(entry.path)
 
 
-def _look_one_by_one(run: Run, collection: RemotePath, names: set[str]) -> Mapping[str, Entry]:
-    """The same for a token that may not list, as WLCG's storage.create: dCache then tells of files, not of collections.
-
-    What it does not tell of is taken for new, and as such never overwritten.
-    """
-    found: dict[str, Entry] = {}
+def _may_be_there(run: Run, collection: RemotePath, names: set[str]) -> bool:
+    """Whether a collection that may not be listed may exist, as far as a token of WLCG's storage.create is told."""
+    if not run.store.features.collections:
+        return bool(names)  # then its files make it, or else an empty one has to be
     try:
-        with contextlib.suppress(Forbidden):
+        with contextlib.suppress(Forbidden):  # dCache tells such a token of files, not of collections
             run.store.info(collection)
     except NotFound:
-        if not run.rules.dry_run:
-            run.store.mkdir(collection)
-        return found
+        return False
+    return True
+
+
+def _look_one_by_one(run: Run, collection: RemotePath, names: set[str]) -> Mapping[str, Entry]:
+    """The entries of these names; what may not be looked at is taken for new, and as such never overwritten."""
+    found: dict[str, Entry] = {}
     for name in names:
         with contextlib.suppress(NotFound, Forbidden):
             found[name] = run.store.info(collection / name)

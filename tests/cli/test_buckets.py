@@ -121,6 +121,9 @@ def test_aliases_one_by_one_and_by_a_list(at_s3, moto_s3, name):
     states = {row["path"].rpartition("/")[2]: row["state"] for row in map(json.loads, ended.out.splitlines())}
     assert states == {"y z": "skipped", "one": "done", "two": "done", "three": "failed"}
     assert client.head_object(Bucket=name, Key="two")["WebsiteRedirectLocation"] == "/b"
+    named = f"store:{name}/a\tstore:{name}/three\n".encode()
+    at_s3("alias", "--from", "-", stdin=named, check=0)
+    assert "the profile cscs" in at_s3("alias", "--from", "-", stdin=b"cscs:a/b\ta/c\n", check=2).err
     assert "line 1" in at_s3("alias", "--from", "-", stdin=b"no tab\n", check=2).err
 
 

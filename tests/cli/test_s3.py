@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from servers.moto import MotoS3
+from servers.s3_stub import s3_stub
 
 from ctadata.cli import credentials
 from ctadata.cli.main import run
@@ -115,6 +116,108 @@ def test_the_receipt_says_what_was_checked(at_s3, bucket):
     up = json.loads(at_s3("put", "--json", "a", f"store:{bucket}/receipts/a", check=0).out)
     down = json.loads(at_s3("get", "--json", f"store:{bucket}/receipts/a", "b", check=0).out)
     assert (up["verified"], down["verified"]) == ("size, md5", "size, md5")
+    assert (up["local"], down["local"]) == (str(at_s3.cwd / "a"), str(at_s3.cwd / "b"))
+
+
+class TestAStubBefore:
+    """What is asked of the server, and what it may refuse."""
+
+    @pytest.fixture
+    def stub(self, moto_s3, at_s3, monkeypatch):
+        with s3_stub(moto_s3.url) as stub:
+            monkeypatch.setenv("CTADATA_ENDPOINT", stub.url)
+            yield stub
+
+    def test_a_key_that_may_write_and_not_look_puts_under_the_name_that_was_said(self, at_s3, stub, moto_s3, bucket):
+        for method, part in (("GET", "list-type"), ("HEAD", "/drop"), ("GET", "/drop")):
+            stub.answer(method, part, 403, "AccessDenied")
+        (at_s3.cwd / "a").write_text("1")
+        (at_s3.cwd / "tree" / "empty").mkdir(parents=True)
+        (at_s3.cwd / "tree" / "b").write_text("2")
+        at_s3("-P", "store", "put", "a", f"{bucket}/drop/x", check=0)
+        at_s3("-P", "store", "put", "-r", "tree", f"{bucket}/drop/", check=0)
+        told = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="drop/")
+        assert [item["Key"] for item in told["Contents"]] == ["drop/tree/b", "drop/tree/empty/", "drop/x"]
+        assert all("if-none-match" in asked.headers for asked in stub.requests("PUT") if "empty" not in asked.target)
+        (at_s3.cwd / "a").write_text("another")
+        at_s3("-P", "store", "put", "a", f"{bucket}/drop/x", check=4)
+        assert moto_s3.client().get_object(Bucket=bucket, Key="drop/x")["Body"].read() == b"1"
+
+    def test_one_file_into_a_crowded_directory_lists_none_of_it(self, at_s3, stub, moto_s3, bucket):
+        for name in ("1", "2"):
+            moto_s3.client().put_object(Bucket=bucket, Key=f"crowd/{name}", Body=b"x")
+        (at_s3.cwd / "3").write_text("3")
+        at_s3("-P", "store", "put", "3", f"{bucket}/crowd/", check=0)
+        assert not [asked for asked in stub.requests("GET", "list-type") if "max-keys=1000" in asked.target]
+        assert "skipped 1 file" in at_s3("-P", "store", "put", "3", f"{bucket}/crowd/", check=0).err
+
+    def test_two_stores_may_have_a_bucket_of_one_name(self, at_s3, stub, moto_s3, bucket):
+        moto_s3.client().put_object(Bucket=bucket, Key="same/a", Body=b"x")
+        settings = at_s3.cwd.parent / "settings.toml"
+        at_s3.env.delenv("CTADATA_ENDPOINT")
+        with settings.open("a") as more:
+            more.write(f'[profiles.other]\nkind = "s3"\nendpoint = "{stub.url}"\nregion = "{moto_s3.region}"\n')
+        there = (f"store:{bucket}/same/a", f"other:{bucket}/same/a")
+        assert "equal already" in at_s3("copy", "--through", *there, check=0).err
+        same = ("-r", f"store:{bucket}/mine", "mine:below/")
+        moto_s3.client().put_object(Bucket=bucket, Key="mine/a", Body=b"x")
+        assert "onto itself" in at_s3("copy", "--through", *same, check=2).err
+
+
+def test_a_url_of_the_endpoint_is_a_place_there(at_s3, moto_s3, bucket):
+    moto_s3.client().put_object(Bucket=bucket, Key="by url/a", Body=b"x")
+    at_s3("-P", "store", "sync", f"{moto_s3.url}/{bucket}/by%20url", "by-url", check=0)
+    assert (at_s3.cwd / "by-url" / "a").read_text() == "x"
+    elsewhere = at_s3("-P", "store", "sync", f"https://elsewhere.example/{bucket}/x", "by-url", check=2)
+    assert "not the endpoint of the profile store" in elsewhere.err
+
+
+@pytest.mark.parametrize("command", [["start-agent"], ["agent-status"], ["env"], ["exec", "true"], ["logout"]])
+def test_nobody_logs_in_to_an_s3_store(at_s3, command):
+    assert "credentials import" in at_s3("-P", "store", *command, check=2).err
+
+
+def test_what_only_a_door_has_is_told_in_words(at_s3, bucket):
+    for command in (["quota"], ["qos", f"store:{bucket}/x"]):
+        assert "no WebDAV door" in at_s3("-P", "store", *command, check=2).err
+
+
+class TestDoctor:
+    """What works and what does not."""
+
+    def found(self, ended):
+        return {row["what"]: (row["verdict"], row["words"]) for row in map(json.loads, ended.out.splitlines())}
+
+    def test_all_of_it(self, at_s3, moto_s3, bucket):
+        moto_s3.client().put_object(Bucket=bucket, Key="doctor/a", Body=b"x")
+        found = self.found(at_s3("doctor", "--json", "--write", f"store:{bucket}/doctor", check=0))
+        assert {what: verdict for what, (verdict, _) in found.items()} == {
+            "tls": "warn", "key": "ok", "listing": "ok", "download": "ok", "checksums": "ok", "upload": "ok",
+            "delete": "ok",
+        }  # fmt: skip
+        assert "AWS_ACCESS_KEY_ID in the environment" in found["key"][1]
+        told = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="doctor/")
+        assert [item["Key"] for item in told["Contents"]] == ["doctor/a"]
+
+    def test_the_profile_says_where(self, at_s3, moto_s3, bucket):
+        moto_s3.client().put_object(Bucket=bucket, Key="mine/doctor", Body=b"x")
+        assert self.found(at_s3("-P", "mine", "doctor", "--json", check=0))["download"][0] == "ok"
+
+    def test_no_bucket_is_guessed(self, at_s3):
+        assert self.found(at_s3("-P", "store", "doctor", "--json", check=0))["bucket"][0] == "warn"
+
+    def test_what_does_not_work(self, at_s3):
+        at_s3.env.delenv("AWS_ACCESS_KEY_ID")
+        found = self.found(at_s3("doctor", "--json", "store:no-such-bucket-here", check=1))
+        assert found["key"][0] == "warn"
+        assert found["listing"][0] == "fail"
+        assert "there is no such bucket" in found["listing"][1]
+
+    def test_an_expired_key_ends_it(self, at_s3, monkeypatch):
+        monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z")
+        found = self.found(at_s3("doctor", "--json", "store:some-bucket", check=1))
+        assert list(found) == ["tls", "key"]
+        assert "have expired" in found["key"][1]
 
 
 class TestCredentials:
@@ -165,6 +268,12 @@ class TestShare:
         told = json.loads(at_s3("share", "--json", f"store:{bucket}/share/ä b#", check=0).out)
         assert told["url"].startswith("http://127.0.0.1")
         assert told["expires"].endswith("Z")
+
+    def test_the_link_to_an_alias_opens_its_file(self, at_s3, moto_s3, bucket):
+        moto_s3.client().put_object(Bucket=bucket, Key="share/file", Body=b"bytes")
+        moto_s3.client().put_object(Bucket=bucket, Key="share/alias", WebsiteRedirectLocation="/share/file")
+        with urllib.request.urlopen(at_s3("share", f"store:{bucket}/share/alias", check=0).out.strip()) as answer:
+            assert answer.read() == b"bytes"
 
     @pytest.mark.parametrize(
         ("more", "words", "code"),

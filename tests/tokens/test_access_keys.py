@@ -30,6 +30,11 @@ FULL = AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN))
         f'$Env:AWS_ACCESS_KEY_ID="AKIA1"\n$Env:AWS_SECRET_ACCESS_KEY="{SECRET}"\n$Env:AWS_SESSION_TOKEN="{TOKEN}"',
         f"  AWS_ACCESS_KEY_ID='AKIA1';\n\n# a remark\nAWS_SECRET_ACCESS_KEY={SECRET}\nAWS_SESSION_TOKEN={TOKEN}",
         f"[default]\naws_access_key_id = AKIA1\naws_secret_access_key = {SECRET}\naws_session_token = {TOKEN}\n",
+        f"export AWS_ACCESS_KEY_ID=AKIA1; export AWS_SECRET_ACCESS_KEY={SECRET} AWS_SESSION_TOKEN={TOKEN}",
+        f'set "AWS_ACCESS_KEY_ID=AKIA1" && set "AWS_SECRET_ACCESS_KEY={SECRET}" && set "AWS_SESSION_TOKEN={TOKEN}"',
+        f"\ufeffSET AWS_ACCESS_KEY_ID=AKIA1\r\nSET AWS_SECRET_ACCESS_KEY={SECRET}\r\nSET AWS_SESSION_TOKEN={TOKEN}\r\n",
+        f"AWS_ACCESS_KEY_ID=AKIA1\r\nAWS_SECRET_ACCESS_KEY={SECRET}\r\nAWS_SESSION_TOKEN={TOKEN}\r\n"
+        .encode("utf-16").decode(errors="surrogateescape"),
         json.dumps({"AccessKeyId": "AKIA1", "SecretAccessKey": SECRET, "SessionToken": TOKEN}),
         json.dumps({"credentials": {"aws_access_key_id": "AKIA1", "aws_secret_access_key": SECRET,
                                     "aws_session_token": TOKEN}}),
@@ -55,7 +60,9 @@ def test_when_they_end(expiry) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "hello", "{}", "[]", '{"token": ', f"AWS_SECRET_ACCESS_KEY={SECRET}", "AWS_ACCESS_KEY_ID=AKIA1",
-     f"AWS_ACCESS_KEY_ID=AKIA1\nAWS_SECRET_ACCESS_KEY={SECRET[:5]} {SECRET[5:]}"],
+     f"AWS_ACCESS_KEY_ID=AKIA1\nAWS_SECRET_ACCESS_KEY={SECRET[:5]} {SECRET[5:]}",
+     f'AWS_ACCESS_KEY_ID=AKIA1\nAWS_SECRET_ACCESS_KEY="{SECRET[:5]}\n{SECRET[5:]}"',
+     f"AWS_ACCESS_KEY_ID=ASIA1\nAWS_SECRET_ACCESS_KEY={SECRET}\nAWS_SESSION_TOKEN=\n"],
 )  # fmt: skip
 def test_half_of_it_is_refused_without_being_shown(text) -> None:
     with pytest.raises(ConfigError) as caught:

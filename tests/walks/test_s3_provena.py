@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import ssl
 import urllib.request
@@ -160,3 +161,34 @@ def test_a_token_that_was_cut_while_copying(rgw: Rgw, me: Person, dataset: Datas
     other = Keys(dataset.session.access, dataset.session.secret, "cut!")
     me.run("credentials", "import", stdin=pasted(other, 'export {}="{}"'))
     assert "credentials import" in me.run("list", dataset.place, code=4).err
+
+
+def test_a_stricter_site_lists_the_data_set_alone(rgw: Rgw, me: Person, dataset: Dataset, tree: Path) -> None:
+    """There 403 is the answer for every name that does not exist, and for all that lies above."""
+    name = f"guest-{uuid.uuid4().hex[:10]}"
+    guest, who = rgw.new_user(name=name), {"AWS": [f"arn:aws:iam:::user/{name}"]}
+    reach = f"datasets/{HANDLE}/"
+    allowed = [
+        {
+            "Effect": "Allow", "Principal": who, "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            "Resource": [f"arn:aws:s3:::{dataset.bucket}/{reach}*"],
+        },
+        {
+            "Effect": "Allow", "Principal": who, "Action": ["s3:ListBucket"],
+            "Resource": [f"arn:aws:s3:::{dataset.bucket}"], "Condition": {"StringLike": {"s3:prefix": [f"{reach}*"]}},
+        },
+    ]  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": allowed})
+    rgw.client(dataset.owner).put_bucket_policy(Bucket=dataset.bucket, Policy=policy)
+    me.run("credentials", "import", stdin=pasted(guest, 'export {}="{}"'))
+    me.run("list", f"/{dataset.bucket}", code=4)
+    me.run("exists", f"{dataset.place}new.csv", code=3)
+    me.run("put", me.write("a.csv", b"1,2\n"), f"{dataset.place}new.csv")
+    assert me.run("cat", f"{dataset.place}new.csv").out == "1,2\n"
+    me.run("put", "-r", tree, dataset.place)
+    me.run("get", "-r", f"{dataset.place}night 1/", "back")
+    assert files_below(me.home / "back") == files_below(tree)
+    me.run("rm", "-r", "--yes", f"{dataset.place}night 1")
+    assert me.run("list", dataset.place).lines == [
+        f"{dataset.bucket}/{reach}metadata.json", f"{dataset.bucket}/{reach}new.csv"
+    ]  # fmt: skip

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
 from ctadata.http.message import Headers, Response
 from ctadata.paths import printable
 from ctadata.stores.s3.alias import REDIRECT, final_key, location_of
 from ctadata.stores.s3.connection import NOTHING, Connection
+from ctadata.stores.s3.looking import head
 from ctadata.stores.s3.place import Name
 
 KEPT = 1000
@@ -21,7 +21,7 @@ def location_in(headers: Headers) -> str | None:
     return headers.get(REDIRECT) if headers.get("Content-Length") == "0" else None
 
 
-def head_behind(head: Callable[[Name], Response], name: Name) -> tuple[Name, Response]:
+def head_behind(connection: Connection, name: Name) -> tuple[Name, Response]:
     """The name of the file behind `name`, itself where it is no alias, and the answer to its HEAD.
 
     NotFound, also where an alias leads nowhere; Untrusted where aliases lead out of the bucket, or in a circle.
@@ -30,7 +30,7 @@ def head_behind(head: Callable[[Name], Response], name: Name) -> tuple[Name, Res
 
     def look(key: str) -> str | None:
         try:
-            answers[key] = head(Name(name.bucket, key))
+            answers[key] = head(connection, Name(name.bucket, key))
         except NotFound as error:
             if key == name.key:
                 raise
@@ -65,7 +65,7 @@ class Aliasing:
         if alias in (file, primary):
             raise UsageError("an alias of itself")
         try:
-            there = self._head(alias)
+            there = head(self._connection, alias)
         except NotFound:
             self._write(alias, file, new=True)
             return True
@@ -79,7 +79,7 @@ class Aliasing:
         with self._lock:
             known = self._files.get(primary)
         if known is None:
-            known, _ = head_behind(self._head, primary)
+            known, _ = head_behind(self._connection, primary)
             with self._lock:
                 if len(self._files) >= KEPT:
                     self._files.clear()
@@ -94,14 +94,11 @@ class Aliasing:
 
     def _prove(self, alias: Name, *, new: bool) -> None:
         """Whether the server keeps what makes an alias: looked at once, because some take it and forget it."""
-        if location_in(self._head(alias).headers) is None:
+        if location_in(head(self._connection, alias).headers) is None:
             if new:
                 self._connection.send("DELETE", alias)
             raise Unsupported("this server forgets what makes an object an alias: the header " + REDIRECT)
         self._proved = True
-
-    def _head(self, name: Name) -> Response:
-        return self._connection.send("HEAD", name)
 
 
 def _refuse(there: Response, *, replace: bool) -> None:

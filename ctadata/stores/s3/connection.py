@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 from ctadata.errors import (
     ConfigError,
     CtadataError,
+    Forbidden,
     IntegrityError,
     LoginNeeded,
     ServerTrouble,
@@ -157,6 +158,10 @@ class Connection:
             if rewind:
                 rewind()
             return ask()
+        except Forbidden as error:
+            if self.signing_key(bucket) is None:
+                raise _without_a_key(error) from error
+            raise
         except CtadataError as error:
             # Ceph's word for a session token that it cannot read
             if error.status == 400 and "InvalidArgument" in error.what and self._has_token(bucket):
@@ -226,6 +231,15 @@ class Connection:
         self.client.close()
 
 
+def _without_a_key(error: Forbidden) -> Forbidden:
+    said = error.what.partition(": ")[2] or error.what
+    return Forbidden(
+        f"nobody may do that without an access key: {said}",
+        hint="where keys are looked for: cta-data-direct credentials show --help",
+        status=error.status,
+    )
+
+
 def _unquoted(text: str) -> str:
     from urllib.parse import unquote
 
@@ -285,7 +299,7 @@ def _boto3_client(endpoint: Endpoint) -> Any:
         from botocore import UNSIGNED as NO_SIGNATURE
         from botocore.config import Config
     except ImportError:
-        raise ConfigError("S3 needs the library boto3", hint="pip install 'ctadata[s3]'") from None
+        raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
     config = Config(
         signature_version=NO_SIGNATURE,
         s3={"addressing_style": "path"},

@@ -6,6 +6,7 @@ An answer to HEAD has no body, and so no code: whoever wants to know more asks a
 from __future__ import annotations
 
 import contextlib
+import re
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from ctadata.errors import (
@@ -56,7 +57,7 @@ CODES: dict[str, Meaning] = {
     "QuotaExceededException": _FULL,
     "XMinioStorageFull": _FULL,
     "InsufficientCapacity": _FULL,
-    "NoSuchBucket": Meaning(NotFound, "there is no such bucket"),
+    "NoSuchBucket": Meaning(NotFound, "there is no such bucket", "make-bucket makes one, buckets lists yours"),
     "NoSuchKey": Meaning(NotFound, "there is no such file or directory"),
     "NoSuchUpload": Meaning(NotFound, "there is no such upload any more"),
     "NotImplemented": _UNSUPPORTED,
@@ -79,7 +80,9 @@ CODES: dict[str, Meaning] = {
     "BucketAlreadyExists": Meaning(AlreadyExists, "the name of the bucket is taken, by somebody else perhaps"),
     "BucketAlreadyOwnedByYou": Meaning(AlreadyExists, "the bucket is there already"),
     "BucketNotEmpty": Meaning(UsageError, "the bucket is not empty"),
-    "InvalidBucketName": Meaning(UsageError, "no bucket can have this name"),
+    "InvalidBucketName": Meaning(
+        UsageError, "no bucket can have this name", "it has 3 to 63 lower-case letters, digits, - and ."
+    ),
     "KeyTooLongError": Meaning(CtadataError, "the name is too long for the server"),
     "EntityTooLarge": Meaning(CtadataError, "the file is too large for this server"),
     "InvalidObjectState": Meaning(NeedsStaging, "the object is archived, and has to be restored first"),
@@ -103,10 +106,10 @@ def explain(response: Response) -> CtadataError | None:
     """The error that a failed answer is; None where the status alone says what it comes to."""
     told = told_in(response.body)
     code = told.get("Code", "")
-    region = response.headers.get("x-amz-bucket-region") or told.get("Region")
+    region = _region(response.headers.get("x-amz-bucket-region") or told.get("Region"))
     if _is_elsewhere(response, code, region):
         return WrongRegion(
-            f"the bucket is in {'the region ' + presentable(region) if region else 'another region'}",
+            f"the bucket is in {f'the region {region}' if region else 'another region'}",
             region=region,
             status=response.status,
         )
@@ -125,6 +128,11 @@ def of_code(
         meaning = _READ_ONLY if meaning is _DENIED else _TAKEN
     said = " ".join(filter(None, (str(status or ""), presentable(code), presentable(message))))
     return meaning.error(f"{meaning.words}: {said}", hint=meaning.hint, status=status, retry_after=retry_after)
+
+
+def _region(text: str | None) -> str | None:
+    """A region as a server says it; what cannot be one is not believed: hosts and signatures are made of it."""
+    return text if text and re.fullmatch("[A-Za-z0-9-]{1,64}", text) else None
 
 
 def _is_elsewhere(response: Response, code: str, region: str | None) -> bool:

@@ -206,7 +206,7 @@ def _pages(connection: Connection, bucket: str, verb: str, markers: tuple[str, s
 def _about(bucket: str) -> Iterator[None]:
     try:
         if not _NAME.fullmatch(bucket):
-            raise UsageError("no bucket can have this name", hint="it has lower-case letters, digits, - and .")
+            raise UsageError("no bucket can have this name", hint="it has 3 to 63 lower-case letters, digits, - and .")
         yield
     except CtadataError as error:
         error.path = error.path or f"s3://{printable(bucket)}"

@@ -54,6 +54,8 @@ def pages(connection: Connection, bucket: str, prefix: str, *, delimiter: str = 
         yield page
         if page.token is None:
             return
+        if asked.get("continuation-token") == page.token:
+            raise ServerTrouble("the listing does not go on: its next page is the same")
         asked["continuation-token"] = page.token
 
 
@@ -93,6 +95,12 @@ def exists_below(connection: Connection, name: Name) -> bool:
     """Whether there is anything at or below the prefix; a bucket always is, NotFound where there is none."""
     page = next(pages(connection, name.bucket, name.prefix, most=1))
     return not name.key or bool(page.items)
+
+
+def is_listed(connection: Connection, name: Name) -> bool:
+    """Whether an object of this very name is there, for a key that may list and not look; Forbidden."""
+    page = next(pages(connection, name.bucket, name.key, most=1))  # it sorts before all that it begins
+    return any(item.key == name.key for item in page.items)
 
 
 def others_below(connection: Connection, name: Name) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ctadata.checksums import PARTS
-from ctadata.errors import CtadataError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
+from ctadata.errors import ConfigError, CtadataError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
 from ctadata.stores.s3.digests import PART_SIZE
@@ -188,7 +188,7 @@ def _found(connection: Connection, name: Name, source: Source, size: int) -> _Up
                 return upload
             if time.time() - moved > ABANDONED:
                 upload.abort()
-    except (TemporaryError, TimedOut):
+    except (TemporaryError, TimedOut, ConfigError):  # without boto3 the parts could not be put together
         raise
     except CtadataError:  # a key that may not look, a server that cannot: then all of it is sent
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
 from ctadata.stores.s3.connection import Connection
@@ -16,10 +17,16 @@ LONGEST = 7 * 86400
 _METHODS = {"download": "GET", "upload": "PUT"}
 
 
-def presigned(
-    connection: Connection, name: Name, *, lifetime: float, activities: Sequence[str], addresses: Sequence[str]
-) -> Link:
-    """A link to an object; UsageError (too long), Unsupported (more than one request), LoginNeeded (no key)."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The one request that a link is for, and the seconds that it is good."""
+
+    method: str
+    lifetime: int
+
+
+def wished(*, lifetime: float, activities: Sequence[str], addresses: Sequence[str]) -> Wish:
+    """What is asked of a link; UsageError (too long), Unsupported (more than one request)."""
     if addresses:
         raise Unsupported("a presigned URL opens from everywhere")
     wanted = tuple(dict.fromkeys(activities)) or ("download",)
@@ -27,10 +34,15 @@ def presigned(
         raise Unsupported("a presigned URL is for one thing: download, or upload")
     if not 1 <= lifetime <= LONGEST:
         raise UsageError("a presigned URL lives 7 days at most")
-    return Link(_signed(connection, name, _METHODS[wanted[0]], int(lifetime)), time.time() + int(lifetime))
+    return Wish(_METHODS[wanted[0]], int(lifetime))
 
 
-def _signed(connection: Connection, name: Name, method: str, lifetime: int) -> str:
+def presigned(connection: Connection, name: Name, wish: Wish) -> Link:
+    """A link to an object; LoginNeeded (no key)."""
+    return Link(_signed(connection, name, wish), time.time() + wish.lifetime)
+
+
+def _signed(connection: Connection, name: Name, wish: Wish) -> str:
     key = connection.signing_key(name.bucket)
     if key is None:
         raise LoginNeeded("a link takes an access key to sign it", hint="see: cta-data-direct credentials show")
@@ -39,7 +51,9 @@ def _signed(connection: Connection, name: Name, method: str, lifetime: int) -> s
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
     except ImportError:
-        raise ConfigError("S3 needs the library boto3", hint="pip install 'ctadata[s3]'") from None
-    request = AWSRequest(method, connection.endpoint.url(name, region=connection.region_of(name.bucket)))
-    S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", key.region, expires=lifetime).add_auth(request)
+        raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
+    request = AWSRequest(wish.method, connection.endpoint.url(name, region=connection.region_of(name.bucket)))
+    S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", key.region, expires=wish.lifetime).add_auth(
+        request
+    )
     return str(request.url)

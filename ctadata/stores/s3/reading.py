@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctadata.errors import CtadataError, ServerTrouble
@@ -10,10 +10,8 @@ from ctadata.http.message import Accept, Consumer, Response
 from ctadata.stores.s3.alias import MAX_HOPS
 from ctadata.stores.s3.aliasing import head_behind, location_in
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.looking import CHECKSUMS
 from ctadata.stores.s3.place import Name
-
-CHECKSUMS = {"x-amz-checksum-mode": "ENABLED"}
-"""Asks for the checksums that the server has stored."""
 
 
 class _IsAlias(Exception):
@@ -25,12 +23,10 @@ class Getting:
     """GET of one object.
 
     name: where the bytes are; of an alias that of its file, once one request has told.
-    head: asks about an object.
     """
 
     connection: Connection
     name: Name
-    head: Callable[[Name], Response]
 
     def send(
         self,
@@ -54,11 +50,13 @@ class Getting:
             try:
                 return self.connection.send(method, self.name, headers={**CHECKSUMS, **headers}, accept=accepted)
             except _IsAlias:
-                self.name, _answer = head_behind(self.head, self.name)
+                self.name, _answer = head_behind(self.connection, self.name)
             except CtadataError as error:
                 if error.status != 416:
                     raise
-                file, _answer = head_behind(self.head, self.name)  # an alias has no bytes, and so no range of them
+                file, _answer = head_behind(
+                    self.connection, self.name
+                )  # an alias has no bytes, and so no range of them
                 if file == self.name:
                     raise
                 self.name = file

@@ -8,6 +8,7 @@ may not ask: no list of buckets, no head of a bucket, no location, no access lis
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ctadata.checksums import STRONGEST_FIRST, tag_digest
@@ -32,10 +33,11 @@ from ctadata.stores.s3.copying import copy_object
 from ctadata.stores.s3.deleting import delete_below
 from ctadata.stores.s3.digests import digests_in
 from ctadata.stores.s3.listing import entries_below, exists_below, others_below
+from ctadata.stores.s3.looking import head
 from ctadata.stores.s3.multipart import fingerprint, part_size, upload_in_parts
 from ctadata.stores.s3.place import Name, name_of
-from ctadata.stores.s3.presigned import presigned
-from ctadata.stores.s3.reading import CHECKSUMS, Getting
+from ctadata.stores.s3.presigned import presigned, wished
+from ctadata.stores.s3.reading import Getting
 from ctadata.stores.sharing import Link
 
 FEATURES = Features(
@@ -80,7 +82,7 @@ class S3Store:
     def is_described(self, path: RemotePath) -> bool:
         """Whether an object carries the description that uploads do; NotFound."""
         with about(path):
-            said = self._head(self.name(path)).headers
+            said = head(self.connection, self.name(path)).headers
             return all(said.get(header) == value for header, value in self._description.items())
 
     # --- looking
@@ -93,12 +95,12 @@ class S3Store:
         return self._look(path, self._behind)
 
     def _behind(self, path: RemotePath, name: Name) -> Entry:
-        file, answer = head_behind(self._head, name)
+        file, answer = head_behind(self.connection, name)
         return _entry(path, answer, alias_of=None if file == name else file.key)
 
     def _bare(self, path: RemotePath) -> Entry:
         """The entry of the name itself: no alias is followed."""
-        return self._look(path, lambda path, name: _entry(path, self._head(name)))
+        return self._look(path, lambda path, name: _entry(path, head(self.connection, name)))
 
     def _look(self, path: RemotePath, entry: Callable[[RemotePath, Name], Entry]) -> Entry:
         name = self.name(path)
@@ -114,16 +116,6 @@ class S3Store:
                 if self._is_directory(name, error):
                     return Entry(path, Kind.DIRECTORY)
                 raise
-
-    def _head(self, name: Name) -> Response:
-        try:
-            return self.connection.send("HEAD", name, headers=CHECKSUMS)
-        except NotFound:
-            raise NotFound("there is no such file or directory", status=404) from None
-        except CtadataError as error:
-            if error.status in (400, 403):  # no body, and so no words; an answer to GET has some
-                self.connection.send("GET", name, headers={"Range": "bytes=0-0"})
-            raise
 
     def _is_directory(self, name: Name, error: CtadataError) -> bool:
         try:
@@ -149,7 +141,7 @@ class S3Store:
                 if entry is not None:
                     yield entry
             if not found:
-                self._head(name)
+                head(self.connection, name)
                 raise UsageError("a file, not a directory")
 
     def _buckets(self, path: RemotePath) -> Iterator[Entry]:
@@ -160,7 +152,7 @@ class S3Store:
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """What the server knows of an object's digests; NotFound."""
         with about(path):
-            name, answer = head_behind(self._head, self.name(path))
+            name, answer = head_behind(self.connection, self.name(path))
             headers = answer.headers
             return digests_in(headers, whole=True) or self._of_parts(name, headers.get("ETag"))
 
@@ -179,7 +171,7 @@ class S3Store:
     def open(self, path: RemotePath) -> WebDAVReading:
         """An object, to be read; no request is sent before the first `send`."""
         name = self.name(path)
-        getting = Getting(self.connection, name, self._head)
+        getting = Getting(self.connection, name)
         url = self.connection.endpoint.url(name)
         return WebDAVReading(getting, url, path, self._size, None, digests=_digests_of)
 
@@ -227,7 +219,7 @@ class S3Store:
 
     def _refuse_taken(self, name: Name) -> None:
         try:
-            self._head(name)
+            head(self.connection, name)
         except NotFound:
             return
         raise AlreadyExists("the name is taken")
@@ -240,8 +232,9 @@ class S3Store:
                 if path.parts:
                     exists_below(self.connection, name)
                 return
-            if exists_below(self.connection, name):
-                return
+            with contextlib.suppress(Forbidden):  # whoever may not look may write the mark all the same
+                if exists_below(self.connection, name):
+                    return
             self._refuse_files_above(path)
             self.connection.send("PUT", Name(name.bucket, name.prefix), body=b"", payload=NOTHING)
 
@@ -253,7 +246,7 @@ class S3Store:
 
     def _is_object(self, path: RemotePath) -> bool:
         try:
-            self._head(self.name(path))
+            head(self.connection, self.name(path))
         except (NotFound, Forbidden):  # what may not be looked at is not ours to make either
             return False
         return True
@@ -299,7 +292,7 @@ class S3Store:
                 raise UsageError("a directory: only files are moved")
             self._refuse_target(target, replace=replace)
             name = self.name(source)
-            copy_object(self.connection, name, self.name(target), self._head(name).headers)
+            copy_object(self.connection, name, self.name(target), head(self.connection, name).headers)
             self.connection.send("DELETE", name)
 
     def _refuse_target(self, target: RemotePath, *, replace: bool) -> None:
@@ -317,13 +310,16 @@ class S3Store:
     def share(
         self, path: RemotePath, *, lifetime: float, activities: Sequence[str] = (), addresses: Sequence[str] = ()
     ) -> Link:
-        """A presigned URL of an object; NotFound (to download what is not there), UsageError, Unsupported."""
+        """A presigned URL of an object, for an alias of its file; NotFound (to download), UsageError, Unsupported."""
         name = self.name(path)
         with about(path):
-            link = presigned(self.connection, name, lifetime=lifetime, activities=activities, addresses=addresses)
-            if not name.key or ("upload" not in activities and self.info(path).is_directory):
+            wish = wished(lifetime=lifetime, activities=activities, addresses=addresses)
+            there = self.info(path) if wish.method == "GET" else None
+            if not name.key or (there and there.is_directory):
                 raise Unsupported("a presigned URL opens one file, and this is a directory")
-            return link
+            if there and there.alias_of is not None:
+                name = Name(name.bucket, there.alias_of)
+            return presigned(self.connection, name, wish)
 
     def close(self) -> None:
         """Close the connections."""

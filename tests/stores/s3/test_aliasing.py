@@ -38,7 +38,7 @@ class At:
         return found.get("WebsiteRedirectLocation")
 
     def behind(self, key: str) -> str:
-        name, answer = head_behind(lambda name: self.connection.send("HEAD", name), Name(self.bucket, key))
+        name, answer = head_behind(self.connection, Name(self.bucket, key))
         assert answer.headers.get("Content-Length") == "4"
         return name.key
 

@@ -99,6 +99,40 @@ def test_the_answer_to_head_has_no_words_so_get_is_asked(store, stub) -> None:
         store.info(A)
 
 
+def test_what_a_key_may_not_look_at_is_missing_where_a_list_says_so(store, stub) -> None:
+    """403 is S3's answer for what is not there to whoever may not list the whole bucket."""
+    for method in ("HEAD", "GET"):
+        stub.answer(method, "/a", 403, "AccessDenied")
+    with pytest.raises(NotFound):
+        store.info(A)
+    store.mkdir(RemotePath(("a", "sub")))
+    assert [entry.path.name for entry in store.list(A)] == ["sub"]
+    stub.faults.clear()
+    put(store, A, b"x")
+    for method, part in (("HEAD", "/b"), ("GET", "/b"), ("GET", "list-type")):
+        stub.answer(method, part, 403, "AccessDenied")
+    with pytest.raises(Forbidden):
+        store.info(RemotePath(("b",)))
+
+
+def test_a_file_that_is_listed_and_may_not_be_read_is_no_missing_one(store, stub) -> None:
+    put(store, A, b"x")
+    for method in ("HEAD", "GET"):
+        stub.answer(method, "/a", 403, "AccessDenied")
+    with pytest.raises(Forbidden):
+        store.info(A)
+
+
+def test_a_refusal_without_a_key_says_that_there_was_none(moto_s3, stub) -> None:
+    for method in ("GET", "PUT"):
+        stub.answer(method, "", 403, "AccessDenied")
+    with opened_s3(stub.url, Held(), root="/some-bucket") as store:
+        for ask in (lambda: put(store, A), lambda: list(store.list(RemotePath()))):
+            with pytest.raises(Forbidden, match="without an access key") as caught:
+                ask()
+            assert "credentials" in caught.value.hint
+
+
 def test_a_busy_server_is_asked_again(store, stub) -> None:
     stub.answer("PUT", "/a", 503, "SlowDown", times=2)
     put(store, A, b"x")
@@ -138,6 +172,14 @@ def test_a_region_that_nobody_names_is_told(store, stub) -> None:
     with pytest.raises(AccessError, match="another region") as caught:
         put(store, A)
     assert "region in the profile" in caught.value.hint
+
+
+@pytest.mark.parametrize("region", ["x/s3/aws4_request", "evil.example/#", "a:b", "a b", ""])
+def test_what_can_be_no_region_is_not_believed(store, stub, region) -> None:
+    stub.answer("PUT", "/a", 301, "PermanentRedirect", headers={"x-amz-bucket-region": region})
+    with pytest.raises(AccessError, match="another region"):
+        put(store, A)
+    assert len(stub.asked) == 1
 
 
 def test_a_redirect_is_not_followed_and_gets_no_signature(store, stub, moto_s3) -> None:
@@ -227,6 +269,17 @@ def test_an_object_encrypted_with_a_key_of_the_server_has_a_tag_that_is_no_diges
 
     with store.open(A) as reading:
         assert reading.send(Basket()).digests == {}
+
+
+def test_a_listing_that_goes_round_ends(store, stub) -> None:
+    body = (
+        b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+        b"<Contents><Key>a</Key></Contents></ListBucketResult>"
+    )
+    stub.answer("GET", "list-type", 200, body=body)
+    with pytest.raises(ServerTrouble, match="does not go on"):
+        list(store.list(RemotePath()))
+    assert len(stub.asked) == 2
 
 
 def test_an_endless_listing_of_hostile_keys_stays_below_the_directory(store, stub) -> None:

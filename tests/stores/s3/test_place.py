@@ -141,7 +141,7 @@ def test_without_the_library_it_is_said_how_to_get_it(moto_s3: MotoS3, monkeypat
         ):
             with pytest.raises(ConfigError, match="boto3") as caught:
                 ask()
-            assert "ctadata[s3]" in caught.value.hint
+            assert "boto3" in caught.value.hint
 
 
 class TestLinks:

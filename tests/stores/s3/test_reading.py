@@ -8,7 +8,7 @@ import pytest
 from stores.s3.connections import Served
 from stores.suite import get, names, put, read
 
-from ctadata.errors import AlreadyExists, IntegrityError, NotFound, Untrusted
+from ctadata.errors import AlreadyExists, Changed, NotFound, Untrusted
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
 
@@ -72,7 +72,7 @@ def test_an_alias_that_changes_while_it_is_read(at):
     with at.store.open(ALIAS) as reading:
         read(reading, 0, 2)
         at.client.put_object(Bucket=at.bucket, Key="sequence/a", Body=CONTENT[::-1])
-        with pytest.raises(IntegrityError, match="changed"):
+        with pytest.raises(Changed, match="changed"):
             read(reading, 2, 4)
 
 

@@ -1,96 +1,49 @@
-"""What works and what does not, from here to the storage: one finding after the other, each with what to do."""
+"""A WebDAV door, looked at, and the interfaces that a site has beside it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 
-from ctadata.entries import Entry
-from ctadata.errors import CtadataError, LoginNeeded, NotFound, Stopped
-from ctadata.namespace.walk import Node, walk
+from ctadata.diagnosis.finding import Check, Finding, Verdict, tls
+from ctadata.diagnosis.searching import a_file
+from ctadata.errors import CtadataError, LoginNeeded, NotFound
 from ctadata.paths import RemotePath
 from ctadata.session import Session
-from ctadata.stores.probing import certificate_of
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import temporaries
 
 SKEW = 60.0
 """Seconds by which two clocks may differ: logins live for minutes."""
-SOON = 14 * 86400.0
-"""Seconds before its end from which a certificate is worth a warning."""
 SLOW = 5.0
 """Seconds after which a door takes long to say where a file is."""
-LOOKED_AT = 200
-"""Entries that are looked at in search of a file to read."""
 
 
-class Verdict(StrEnum):
-    """How it stands."""
+class DoorExamination:
+    """The checks of a profile with a door."""
 
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at: what was seen, and what to do about it."""
-
-    what: str
-    verdict: Verdict
-    words: str
-    advice: str = ""
-
-
-Check = Callable[[], Iterator[Finding]]
-
-
-def diagnose(session: Session, *, path: RemotePath | None = None, write: bool = False) -> Iterator[Finding]:
-    """Look at everything that a transfer needs; the findings come as they are made.
-
-    path:  a file to read, or a collection to look for one in; None: the home, else the root.
-    write: an upload is tried as well: a small file of a name of our own, in the home, which is deleted again.
-    """
-    examination = _Examination(session, path)
-    checks: dict[str, Check] = {
-        "door": examination.door,
-        "token": examination.token,
-        "listing": examination.listing,
-        "home": examination.home,
-        "frontend": examination.frontend,
-        "download": examination.download,
-    }
-    if write:
-        checks["upload"] = examination.upload
-    for what, check in checks.items():
-        try:
-            yield from check()
-        except Stopped:
-            raise
-        except CtadataError as error:
-            yield Finding(what, Verdict.FAIL, str(error).removesuffix(f" ({error.hint})"), error.hint)
-            if what == "door" or isinstance(error, LoginNeeded):
-                return  # whatever follows would fail the same way
-
-
-class _Examination:
     def __init__(self, session: Session, path: RemotePath | None) -> None:
+        """Nothing is asked.   path: as `diagnose` has it."""
         self.session = session
         self.profile = session.profile
         self.path = path
         self._home: RemotePath | None = None
 
+    def checks(self, *, write: bool) -> Mapping[str, Check]:
+        """In order, by what they are about."""
+        checks: dict[str, Check] = {
+            "door": self.door,
+            "token": self.token,
+            "listing": self.listing,
+            "home": self.home,
+            "frontend": self.frontend,
+            "download": self.download,
+        }
+        return {**checks, "upload": self.upload} if write else checks
+
     def door(self) -> Iterator[Finding]:
-        certificate = certificate_of(self.profile.door, self.profile.ca)
-        if certificate is None:
-            yield Finding("tls", Verdict.WARN, "the door is asked without TLS", "use its https address")
-        else:
-            days = (certificate.ends - time.time()) / 86400
-            words = f"{certificate.protocol}, a certificate of {certificate.issuer}, good for {days:.0f} days"
-            late = days * 86400 < SOON
-            yield Finding("tls", Verdict.WARN if late else Verdict.OK, words, "tell the site" if late else "")
+        """How it is reached, what it is, and its clock."""
+        yield tls(self.profile.door, self.profile.ca)
         try:
             server, ahead = self.session.site.probe.look(self.session.site.door.url(RemotePath()))
         except LoginNeeded:  # what there is to say of the token comes next
@@ -100,6 +53,7 @@ class _Examination:
             yield _clock(ahead)
 
     def token(self) -> Iterator[Finding]:
+        """What says who somebody is; LoginNeeded."""
         tokens = self.session.tokens
         token = tokens.token if isinstance(tokens, Sources) else None
         if token is None:
@@ -118,12 +72,14 @@ class _Examination:
             yield Finding("scopes", Verdict.OK, f"it is limited to {', '.join(scopes)}")
 
     def listing(self) -> Iterator[Finding]:
+        """Whether it can be looked into; NotFound, Forbidden."""
         began = time.monotonic()
         entry = self.session.store.info(self.path or RemotePath())
         words = f"{entry.path} is there, after {time.monotonic() - began:.1f} s"
         yield Finding("listing", Verdict.OK, words)
 
     def home(self) -> Iterator[Finding]:
+        """Where it is."""
         try:
             self._home = self.session.resolve("home:", make=False)
             self.session.store.info(self._home)
@@ -136,6 +92,7 @@ class _Examination:
             yield Finding("home", Verdict.OK, str(self._home))
 
     def frontend(self) -> Iterator[Finding]:
+        """The REST interface, and the tape library."""
         if self.profile.frontend is None:
             advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
             yield Finding("frontend", Verdict.WARN, "the profile names no REST interface: no quotas, no tape", advice)
@@ -148,7 +105,8 @@ class _Examination:
             yield Finding("tape", Verdict.WARN, error.what, error.hint)
 
     def download(self) -> Iterator[Finding]:
-        entry = self._a_file()
+        """Where the first byte of a file comes from, and what can be compared in the end."""
+        entry = a_file(self.session.store, self.path or self._home or RemotePath())
         if entry is None:
             yield Finding("download", Verdict.WARN, "no file was found to try it with", "name one: doctor PATH")
             return
@@ -166,26 +124,8 @@ class _Examination:
         else:
             yield Finding("checksums", Verdict.WARN, "the storage keeps none: only sizes can be compared")
 
-    def _a_file(self) -> Entry | None:
-        start = self.path or self._home or RemotePath()
-        entry = self.session.store.info(start)
-        if not entry.is_directory:
-            return entry
-
-        def expand(path: RemotePath, give: Callable[[Node[RemotePath] | Entry], object]) -> None:
-            for found in self.session.store.list(path):
-                if found.is_directory:
-                    give(Node(found.path))
-                give(found)
-
-        for number, found in enumerate(walk([start], expand, threads=1)):
-            if not found.is_directory and found.size and found.locality in (None, "ONLINE", "ONLINE_AND_NEARLINE"):
-                return found
-            if number > LOOKED_AT:
-                break
-        return None
-
     def upload(self) -> Iterator[Finding]:
+        """Where a small file of a name of our own goes to; it is deleted again."""
         if self._home is None:
             yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in")
             return

@@ -1,0 +1,46 @@
+"""One thing that was looked at, and how it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ctadata.stores.probing import certificate_of
+
+SOON = 14 * 86400.0
+"""Seconds before its end from which a certificate is worth a warning."""
+
+
+class Verdict(StrEnum):
+    """How it stands."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what was seen, and what to do about it."""
+
+    what: str
+    verdict: Verdict
+    words: str
+    advice: str = ""
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def tls(url: str, ca: Path | None) -> Finding:
+    """How a server is reached; Unreachable, TimedOut, Untrusted, ConfigError (ca)."""
+    certificate = certificate_of(url, ca)
+    if certificate is None:
+        return Finding("tls", Verdict.WARN, "the server is asked without TLS", "use its https address")
+    days = (certificate.ends - time.time()) / 86400
+    words = f"{certificate.protocol}, a certificate of {certificate.issuer}, good for {days:.0f} days"
+    late = days * 86400 < SOON
+    return Finding("tls", Verdict.WARN if late else Verdict.OK, words, "tell the site" if late else "")
