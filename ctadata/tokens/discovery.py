@@ -89,13 +89,17 @@ def _from_environment(env: Mapping[str, str]) -> tuple[Source, ...]:
     if text:
         found.append(Source("BEARER_TOKEN", lambda: Token.read(text), None, "outside"))
     if named:
-        found.append(_file(Path(named), f"BEARER_TOKEN_FILE ({named})", follow=True))
+        found.append(_file(Path(named), f"BEARER_TOKEN_FILE ({named})", named=True))
     return tuple(found)
 
 
-def _file(path: Path, name: str, *, follow: bool = False) -> Source:
+def _file(path: Path, name: str, *, named: bool = False) -> Source:
+    """A file that may be there; a `named` one, which may be a link, is missed."""
+
     def read() -> Token | None:
-        text = read_discovered(path, follow=follow)
+        text = read_discovered(path, follow=named)
+        if text is None and named:
+            raise LocalError("there is no such file")
         return Token.read(text) if text and text.strip(SPACES) else None
 
     return Source(name, read, path, "outside")

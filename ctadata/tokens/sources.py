@@ -166,7 +166,7 @@ class Sources:
         except (ConfigError, LocalError) as error:
             if source.kind == "explicit":
                 raise
-            return None, str(error)
+            return None, str(error).removeprefix(f"{source.path}: ")
         return token, self._unfit(source, token) if token else ""
 
     def _unfit(self, source: Source, token: Token) -> str:

@@ -194,6 +194,14 @@ def test_a_squatters_file_is_passed_over(place, good, make_foreign, how, name):
     with pytest.raises(LoginNeeded):
         place.sources(only_profile=False).bearer()
     assert ORIGINS[name] in place.said[0]
+    assert place.said[0].count(path.name) <= (2 if how == "writable" else 1), "once, and once more in what to do"
+
+
+def test_a_file_that_the_user_named_is_missed(place, good):
+    place.env["BEARER_TOKEN_FILE"] = str(place.named)
+    place.put("runtime", good())
+    assert place.sources().bearer() == good()
+    assert place.said == [f"BEARER_TOKEN_FILE ({place.named}): there is no such file; passed over"]
 
 
 def test_a_link_that_the_user_named_is_followed(place, good):
