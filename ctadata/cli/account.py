@@ -30,6 +30,7 @@ class Account:
     dry_run: what would be done, in words on stdout where JSON is not wanted.
     receipt: the file that is added to.
     bases:   the local folders that things land in.
+    onward:  what to know of a run that was stopped.
     """
 
     action: str
@@ -37,6 +38,7 @@ class Account:
     dry_run: bool = False
     receipt: Path | None = None
     bases: Sequence[Path] = ()
+    onward: str = "the same command goes on where this one ends"
 
     @contextlib.contextmanager
     def kept(self, reporter: Reporter, profile: str, *, verbose: bool) -> Iterator[Reporter]:

@@ -12,7 +12,7 @@ import typer
 from ctadata.cli import options, selecting
 from ctadata.cli.account import Account
 from ctadata.cli.moving import tell
-from ctadata.cli.output import say, stdout_is_terminal
+from ctadata.cli.output import stdout_is_terminal
 from ctadata.cli.sides import Remote, remote_side
 from ctadata.cli.stopping import stopping
 from ctadata.errors import UsageError
@@ -112,9 +112,7 @@ def _run(common: options.Common, work: _Work, account: Account, jobs: str | None
             account.kept(reporter, target.profile.name, verbose=verbose) as kept,
         ):
             summary = work(origin, target, kept)
-        tell(summary, time.monotonic() - began, account, common)
-        if stop.is_set():
-            say("the same command goes on where this one ends")
+        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set())
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 

@@ -44,14 +44,12 @@ def move(common: Common, work: Work, account: Account, conduct: Conduct) -> None
             account.kept(reporter, session.profile.name, verbose=verbose) as kept,
         ):
             summary = work(session, kept)
-        tell(summary, time.monotonic() - began, account, common)
-        if stop.is_set():
-            say("the same command goes on where this one ends")
+        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set())
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
 
-def tell(summary: Summary, seconds: float, account: Account, common: Common) -> None:
+def tell(summary: Summary, seconds: float, account: Account, common: Common, *, stopped: bool) -> None:
     """The summary on stderr: the counts, what was left alone and why, each failure; if quiet, the failures alone."""
     from ctadata.progress.words import outcome_line
 
@@ -62,21 +60,22 @@ def tell(summary: Summary, seconds: float, account: Account, common: Common) -> 
         say_raw(outcome_line(outcome))
     for remark in summary.remarks:
         say(remark)
-    if common.quiet:
-        return
-    if summary.failed and not account.dry_run:
+    if summary.failed and not account.dry_run and not common.quiet:
         say(f"to try again: {account.again(common)}")
-    say("; ".join(foreseen(summary) if account.dry_run else counts(summary, seconds, account.action)))
+    words = foreseen(summary) if account.dry_run else counts(summary, seconds, account.action)
+    if not common.quiet and (words or not stopped):
+        say(("dry run: " if account.dry_run else "") + ("; ".join(words) or "nothing to do: no files there"))
+    if stopped:
+        say(account.onward)
 
 
 def foreseen(summary: Summary) -> list[str]:
-    """`dry run: 12 files to move (1.2 GiB); 3 files to skip, equal`."""
+    """`12 files to move (1.2 GiB); 3 files to skip, equal`."""
     words = [f"{amounts.files(summary.done)} to move ({amounts.size(summary.size)})"] if summary.done else []
     words += [f"{amounts.files(count)} to skip, {why}" for why, count in summary.skips.items()]
     if summary.deleted:
         words.append(f"{amounts.names(summary.deleted)} to delete")
-    words += left_alone(summary)
-    return ["dry run: " + words[0], *words[1:]] if words else ["dry run: nothing to do: no files there"]
+    return [*words, *left_alone(summary)]
 
 
 def counts(summary: Summary, seconds: float, action: str = "get") -> list[str]:
@@ -92,7 +91,7 @@ def counts(summary: Summary, seconds: float, action: str = "get") -> list[str]:
         words.append(f"skipped {amounts.files(count)}, {'equal already' if why == 'equal' else why}")
     if summary.deleted:
         words.append(f"deleted {amounts.names(summary.deleted)}")
-    return [*words, *left_alone(summary)] or ["nothing to do: no files there"]
+    return [*words, *left_alone(summary)]
 
 
 def left_alone(summary: Summary) -> list[str]:

@@ -103,7 +103,10 @@ def put(
         work = lambda session, reporter: session.put(  # noqa: E731
             sources, path, recursive=recursive, listed=listed, rules=described(session), reporter=reporter
         )
-    move(common, work, conduct.account("put", rules), conduct)
+    account = conduct.account("put", rules)
+    if common.platform:
+        account = dataclasses.replace(account, onward="the same command sends all of it; sync what is not there yet")
+    move(common, work, account, conduct)
 
 
 def _check_redirecting(sources: list[str], *, one: bool) -> None:

@@ -126,8 +126,10 @@ class _Upload:
         self.tries += 1
         self.source.rewind()
         features = self.run.store.features
-        if features.atomic_put or not features.moves:
+        if features.atomic_put:
             return self._in_place(step)
+        if not features.moves:
+            return self._exposed(step)
         if step is Step.REPLACE and not self.rights.replace:
             raise self._may_not_replace()
         if not self.rights.move:
@@ -201,6 +203,15 @@ class _Upload:
                 ) from error
             raise self._may_not_replace() from error
         return step
+
+    def _exposed(self, step: Step) -> Step:
+        """In place where a part of a file is seen; who stops that is told."""
+        try:
+            return self._in_place(step)
+        except Stopped:
+            if self.source.offset:
+                self.run.summary.remarks.append(f"{self.target} was being sent, and may be broken there")
+            raise
 
     def _in_place(self, step: Step) -> Step:
         while True:

@@ -55,6 +55,7 @@ class TestCtrlC:
         terminal.send("\x03")
         assert terminal.end() == 130
         assert "stopping; Ctrl-C again ends at once" in terminal.text
+        assert "nothing to do" not in terminal.text
         assert terminal.text.endswith("the same command goes on where this one ends\ncta-data-direct: stopped\n")
         assert list(at_box.cwd.iterdir()) == []
 

@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from flask import request
 from servers.platform_door import says, stuck
 from servers.platform_site import Platform
 
@@ -100,6 +101,29 @@ def test_an_interrupt_in_mid_download_leaves_the_former_copy(on_platform: Platfo
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in err
     assert Path("run.h5").read_bytes() == b"the former copy"
+
+
+def test_an_interrupt_in_mid_upload_says_that_the_file_there_may_be_broken(on_platform: Platform):
+    reached = threading.Event()
+
+    def stuck_upload() -> None:
+        request.stream.read(100_000)
+        reached.set()
+        on_platform.silence()
+
+    on_platform.instead("POST", "downloadservice/upload/up/run.h5", stuck_upload)
+    Path("run.h5").write_bytes(b"x" * 20_000_000)
+    argv = [str(Path(sys.executable).with_name("cta-data")), "put", "run.h5", "up/"]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert reached.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, b"")
+    assert err.decode().splitlines()[1:] == [
+        f"cta-data: /{on_platform.home}/up/run.h5 was being sent, and may be broken there",
+        "cta-data: the same command sends all of it; sync what is not there yet",
+        "cta-data: stopped",
+    ]
 
 
 @pytest.mark.parametrize("arguments", [("--dev", "list", "lst"), ("-d", "get", "lst/f")])
