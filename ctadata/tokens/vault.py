@@ -78,7 +78,7 @@ def _library() -> Any:
 
 
 def _words(error: Exception) -> str:
-    return presentable(f"{type(error).__name__} {error}".strip(), 200)
+    return presentable(f"{type(error).__name__} {error}".rstrip(". "), 200)
 
 
 _HINT = 'login_store = "file" keeps the login in a private file instead'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import resource
 import time
 from dataclasses import dataclass
 from threading import Event
@@ -345,7 +346,7 @@ def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypat
 
         def renew(known, stop=None):
             nonlocal over
-            rule, before = None, clock.time
+            rule, before, limits = None, clock.time, resource.getrlimit(resource.RLIMIT_FSIZE)
             if any(start <= clock.time < end for start, end in outages):
                 rule = box.faults.add("issuer", "*", "*", faults.Status(503, "Down"))
             elif rng.random() < 0.01 * len(FAULTS):
@@ -353,12 +354,15 @@ def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypat
             elif rng.random() < 0.01:
                 clock.time += STALL
                 since.append((before, clock.time))
+            elif rng.random() < 0.01:  # no file can be written
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
             try:
                 found = renewal.renew(known, stop)
             except CtadataError:
                 since.append((before, clock.time))
                 raise
             finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
                 if rule:
                     rule.remove()
             troubles.extend(since)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
 
 from ctadata import direct
 from ctadata.errors import LoginNeeded
@@ -54,22 +58,66 @@ def test_a_script(site, capfd) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_notebook(site, monkeypatch, capfd) -> None:
-    """IPython shows it; nothing goes to the streams."""
-    site()
-    displayed = []
-    display = types.ModuleType("IPython.display")
-    display.display, display.HTML = displayed.append, str
-    ipython = types.ModuleType("IPython")
-    ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())
-    monkeypatch.setitem(sys.modules, "IPython", ipython)
-    monkeypatch.setitem(sys.modules, "IPython.display", display)
-    assert direct.login().running
-    (shown,) = displayed
-    assert "approve the code <b>" in shown
-    assert "<svg" in shown
+@pytest.fixture
+def kernel() -> Iterator[Callable[[], Kernel]]:
+    """`kernel()`: one of Jupyter's, as a notebook has it."""
+    started: list[Kernel] = []
+
+    def start() -> Kernel:
+        started.append(Kernel(*start_new_kernel(kernel_name="python3", startup_timeout=120)))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.client.stop_channels()
+        each.manager.shutdown_kernel(now=True)
+
+
+@dataclass
+class Kernel:
+    """Runs a cell at a time: `begin`, then what comes of it, one message after the other, until it is idle again."""
+
+    manager: KernelManager
+    client: BlockingKernelClient
+
+    def begin(self, code: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        asked = self.client.execute(code)
+
+        def messages() -> Iterator[tuple[str, dict[str, Any]]]:
+            while True:
+                message = self.client.get_iopub_msg(timeout=60)
+                if message["parent_header"].get("msg_id") != asked:
+                    continue
+                if message["content"].get("execution_state") == "idle":
+                    return
+                yield message["msg_type"], message["content"]
+
+        return messages()
+
+    def run(self, code: str) -> str:
+        """What a cell prints."""
+        return "".join(told["text"] for kind, told in self.begin(code) if kind == "stream")
+
+
+def test_a_notebook(site, kernel) -> None:
+    """It shows the address as a link, the code and a picture; it can be interrupted, and tried again."""
+    box, notebook = site(approve=False, interval=1), kernel()
+    notebook.run("from ctadata import direct; import os")
+    login = notebook.begin("status = direct.login(); print(status.user)")
+    shown = next(told["data"]["text/html"] for kind, told in login if kind == "display_data")
+    assert f'<a href="{box.issuer}/device?user_code=' in shown
     assert 'target="_blank" rel="noopener"' in shown
-    assert capfd.readouterr() == ("", "")
+    assert "<svg" in shown
+    notebook.manager.interrupt_kernel()
+    assert [told["ename"] for kind, told in login if kind == "error"] == ["KeyboardInterrupt"]
+    assert notebook.run("print(direct.agent_status().running)") == "False\n"
+
+    login = notebook.begin("status = direct.login(); print(status.user)")
+    shown = next(told["data"]["text/html"] for kind, told in login if kind == "display_data")
+    box.approve(re.search("approve the code <b>(.*?)</b>", shown)[1], "grace")
+    assert [told["text"] for kind, told in login if kind == "stream"] == ["grace\n"]
+    assert notebook.run("print(status.pid != os.getpid(), direct.login() == status)") == "True True\n"
+    assert direct.agent_status().running  # the kernel's end is not the agent's
 
 
 def test_it_can_be_interrupted_and_tried_again(site) -> None:

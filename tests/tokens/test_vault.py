@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,3 +105,51 @@ def test_the_library_is_not_installed(profile, monkeypatch, box):
     with pytest.raises(ConfigError, match=r"pip install 'ctadata\[keyring\]'"):
         control.start(profile, show=lambda login: None)
     assert box.seen == []
+
+
+DESKTOP = """
+direct() { "$1" -m ctadata "$2"; echo "$2 $?"; }
+[ -z "$2" ] || { printf password | "$2" --unlock --components=secrets >/dev/null; }
+direct "$1" start-agent
+direct "$1" stop-agent
+direct "$1" start-agent
+"$1" -c 'import keyring; print(keyring.get_keyring(), len(keyring.get_password("ctadata", "'"$3"'") or ""))'
+direct "$1" logout
+"""
+
+
+@pytest.mark.full("gnome-keyring")
+class TestTheDesktopsOwn:
+    """GNOME's keyring, on a bus of its own."""
+
+    @pytest.fixture
+    def session(self, box, tmp_path):
+        """`session(daemon)`: the commands in a session of a desktop, where that program has unlocked the keyring."""
+        settings = tmp_path / "settings.toml"
+        settings.write_text(box.profile_toml("sandbox") + 'login_store = "keyring"\n')
+        env = {**os.environ, "CTADATA_CONFIG": str(settings), "CTADATA_PROFILE": "sandbox"}
+
+        def run(daemon):
+            argv = ["dbus-run-session", "--", "sh", "-c", DESKTOP, "sh", sys.executable, daemon]
+            argv.append(str(Places.of("sandbox").folder))
+            done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+            return done.stdout.splitlines(), done.stderr
+
+        return run
+
+    def test_unlocked(self, session, tmp_path):
+        daemon = tmp_path / "daemon"  # a copy has none of the capabilities that an unprivileged user may not exec
+        shutil.copy("/usr/bin/gnome-keyring-daemon", daemon)
+        (started, stopped, again, keyring, ended), said = session(str(daemon))
+        assert (started, stopped, again, ended) == ("start-agent 0", "stop-agent 0", "start-agent 0", "logout 0"), said
+        assert said.count("To log in") == 1
+        assert "SecretService" in keyring
+        assert int(keyring.split()[-1]) > 50
+        assert not Places.of("sandbox").login.exists()
+
+    def test_locked(self, session, box):
+        (started, *_), said = session("")
+        assert started in ("start-agent 2", "start-agent 11")
+        assert "cta-data-direct: the keyring" in said
+        assert not [seen for seen in box.seen if "device" in seen.target]
+        assert not Places.of("sandbox").login.exists()
