@@ -45,6 +45,7 @@ class CtadataError(Exception):
     path:  the remote or local name it happened to; empty where it is about none.
     status: the HTTP status it came with, 0 where there was none.
     retry_after: seconds that the server asked us to wait, None where it did not say.
+    retries: how often a transfer was begun again before it was given up.
     """
 
     exit_code: ClassVar[int] = 1
@@ -59,6 +60,7 @@ class CtadataError(Exception):
         self.path = path
         self.status = status
         self.retry_after = retry_after
+        self.retries = 0
 
     def __str__(self) -> str:
         """One line: path, what happened, what to do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
 from ctadata.transfer.standing import check_spelling, find_folder
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +207,12 @@ def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None
         if not empty:
             return
     run.summary.add_empty()
+    log.info("%s: lists as empty, twice", path)
 
 
 def _task(run: Run, folders: Folders, landing: Landing) -> Task:
     work = functools.partial(_fetch, run, folders, landing)
-    task = run.task(landing.entry.path, landing.local, landing.entry.size or 0, work)
+    task = run.task(landing.entry.path, landing.local, landing.entry.size or 0, work, landing.entry.etag)
     if run.staging and is_on_tape(landing.entry) and not run.rules.dry_run:
         task.on_tape = _foretell(run, landing).state is State.DONE
     return task

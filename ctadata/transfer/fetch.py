@@ -142,9 +142,11 @@ class _Incoming:
         try:
             self.run.persist(self._once, progress=lambda: self.pieces.received)
         except (IntegrityError, Interrupted) as error:
-            if self._has_changed():
-                raise Changed from error
-            raise
+            if not self._has_changed():
+                raise
+            changed = Changed()
+            changed.retries = error.retries
+            raise changed from error
 
     @property
     def digest(self) -> str:

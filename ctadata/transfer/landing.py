@@ -57,7 +57,8 @@ class Folder:
         """
         path = base
         with local_words(path):
-            path.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):  # what is there and no directory, the next line says
+                path.mkdir(parents=True)
             fd = os.open(path, _FOLDER_FLAGS)
         try:
             for part in parts:

@@ -20,7 +20,7 @@ from ctadata.stores.base import Delivery
 from ctadata.transfer import verify
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
-from ctadata.transfer.run import Run, Task
+from ctadata.transfer.run import Run
 from ctadata.transfer.send import Rights, send_open
 from ctadata.transfer.staging import is_on_tape, refuse_tape
 
@@ -41,7 +41,9 @@ def pour_all(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object
 
     for entry in entries:
         work = functools.partial(pour, run, entry, write_on)
-        run.execute([Task(entry.path, None, work, on_tape=bool(run.staging) and is_on_tape(entry))])
+        task = run.task(entry.path, None, entry.size or 0, work, entry.etag)
+        task.on_tape = bool(run.staging) and is_on_tape(entry)
+        run.execute([task])
         if broken:
             raise broken[0]
         if run.summary.failed:
@@ -61,10 +63,18 @@ def pour(run: Run, entry: Entry, write: Callable[[bytes], object]) -> Outcome:
         refuse_tape(entry)
     pouring = _Pouring(run, entry, write)
     if not run.rules.dry_run:
-        run.reporter.planned(1, entry.size or 0)
         run.persist(pouring.go_on, progress=lambda: pouring.offset, after=(Interrupted, TimedOut))
     seconds, size = time.monotonic() - began, entry.size or pouring.offset
-    return Outcome(State.DONE, entry.path, None, size, seconds, verified=pouring.verified, digest=pouring.digest)
+    return Outcome(
+        State.DONE,
+        entry.path,
+        None,
+        size,
+        seconds,
+        verified=pouring.verified,
+        digest=pouring.digest,
+        etag=entry.etag,
+    )
 
 
 class _Pouring:

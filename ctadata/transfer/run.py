@@ -37,6 +37,7 @@ class Task:
     """The work on one file; `work` gives its outcome or raises.
 
     size:    bytes of it that the reporter was told of as planned.
+    etag:    of the version on the storage that is to come; None where it is not known.
     on_tape: it waits for the file to be on disk.
     """
 
@@ -44,7 +45,21 @@ class Task:
     local: Path | None
     work: Callable[[], Outcome]
     size: int = 0
+    etag: str | None = None
     on_tape: bool = False
+
+    def failed(self, error: CtadataError, seconds: float) -> Outcome:
+        """Its end, where it came to nothing."""
+        return Outcome(
+            State.FAILED,
+            self.remote,
+            self.local,
+            self.size,
+            seconds,
+            error=error,
+            etag=self.etag,
+            retries=error.retries,
+        )
 
 
 @dataclass(slots=True)
@@ -71,10 +86,12 @@ class Run:
         if self.rules.rate is not None:
             self.reporter = Braked(self.reporter, Allowance(self.rules.rate, sleep=self.stop.wait))
 
-    def task(self, remote: RemotePath, local: Path | None, size: int, work: Callable[[], Outcome]) -> Task:
+    def task(
+        self, remote: RemotePath, local: Path | None, size: int, work: Callable[[], Outcome], etag: str | None = None
+    ) -> Task:
         """A task on a file of that size, as soon as it is found: the totals are to be true early."""
         self.reporter.planned(1, size)
-        return Task(remote, local, work, size)
+        return Task(remote, local, work, size, etag)
 
     def end(self, outcome: Outcome) -> None:
         """Count an outcome and tell of it."""
@@ -107,11 +124,14 @@ class Run:
         after: tuple[type[CtadataError], ...] = BROKEN_OFF,
     ) -> T:
         """Do `attempt`, again `after` such errors; `TRIES` times where `progress` (bytes kept so far) does not grow."""
-        turn, best = 1, 0
+        turn, best, retries = 1, 0, 0
         while True:
             try:
                 return attempt()
-            except after as error:
+            except CtadataError as error:
+                error.retries = retries
+                if not isinstance(error, after):
+                    raise
                 turn, best = (1, progress()) if progress() > best else (turn + 1, best)
                 if turn > TRIES or self.stop.is_set():
                     raise
@@ -119,6 +139,7 @@ class Run:
             seconds = FIRST_PAUSE * 2 ** (turn - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (jitter)
             (self.pause or self.stop.wait)(seconds)
             self.check_stop()
+            retries += 1
 
     def check_stop(self) -> None:
         """Stopped, where the run is to end."""
@@ -155,13 +176,13 @@ class Run:
             return
         except CtadataError as error:
             error.path = error.path or printable(str(task.remote))
-            outcome = Outcome(State.FAILED, task.remote, task.local, seconds=time.monotonic() - began, error=error)
+            outcome = task.failed(error, time.monotonic() - began)
             if isinstance(error, LoginNeeded):
                 self.crew.end()
         except Exception as error:
             log.debug("unexpected", exc_info=error)
             wrong = CtadataError(f"unexpected {type(error).__name__}: {error}", hint="this is a fault of ctadata")
-            outcome = Outcome(State.FAILED, task.remote, task.local, error=wrong)
+            outcome = task.failed(wrong, time.monotonic() - began)
         if task.size and outcome.state is not State.DONE:
             self.reporter.planned(0, -task.size)
         self.end(outcome)

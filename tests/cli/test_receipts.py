@@ -44,10 +44,24 @@ class TestLines:
         assert good["etag"].startswith('"')
         assert good["seconds"] >= 0
         assert "No soup for you" in failed["error"]
-        assert (failed["state"], failed["exit_code"]) == ("failed", 4)
+        assert (failed["state"], failed["exit_code"], failed["size"], failed["retries"]) == ("failed", 4, 12, 0)
+        assert failed["etag"].startswith('"')
         at_box("get", f"{three}/a", "out/", "--receipt", "again.jsonl", check=0)
         again = lines(at_box, "again.jsonl")["a"]
         assert (again["state"], again["why"], again["digest"]) == ("skipped", "equal", good["digest"])
+
+    def test_of_what_was_tried_in_vain(self, at_box, box, three):
+        rule = box.faults.add("pool", "GET", f"/{three}/b", faults.Flip())
+        at_box("get", f"{three}/b", "--receipt", "r.jsonl", check=7)
+        rule.remove()
+        row = lines(at_box)["b"]
+        assert (row["state"], row["size"], row["retries"], row["digest"]) == ("failed", 12, 3, "")
+
+    def test_of_what_went_into_a_pipe(self, at_box, three):
+        at_box("get", f"{three}/a", "-", "--receipt", "r.jsonl", check=0)
+        row = lines(at_box)["a"]
+        assert (row["state"], row["local"], row["size"], row["verified"]) == ("done", None, 12, "size, adler32")
+        assert row["etag"].startswith('"')
 
     def test_of_an_upload(self, at_box, place):
         (at_box.cwd / "f").write_bytes(b"12345")

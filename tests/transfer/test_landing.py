@@ -175,6 +175,8 @@ def test_a_file_in_the_way_of_a_directory_is_said_in_words(tmp_path: Path) -> No
     (tmp_path / "a").write_text("a file")
     with pytest.raises(LocalError, match="not a directory"):
         Folder.open(tmp_path, ("a", "b"))
+    with pytest.raises(LocalError, match="Not a directory"):
+        Folder.open(tmp_path / "a")
 
 
 def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how: str) -> None:

@@ -91,6 +91,12 @@ class Part:
     vouched: list[tuple[int, int]]
     beyond: list[tuple[int, int]]
 
+    def lost_since(self, before: Part | None) -> list[int]:
+        """Bytes that its run had fetched and not vouched for, in each place; `before` it lay what another had lost."""
+        old = before.beyond if before else []
+        fresh = [stop - start - overlap([(start, stop)], old) for start, stop in self.beyond]
+        return [size for size in fresh if size]
+
 
 def part_of(folder: Path, content: bytes) -> Part | None:
     """The part with a journal in a folder, compared with what is to come of it; None where there is none."""

@@ -49,9 +49,10 @@ def test_of_a_divided_get(killer: Killer, tmp_path: Path, rng: random.Random, ki
             assert overlap(asked(place), parts[-1].vouched) == 0
         part = part_of(target.parent, content)
         if part:
+            lost = part.lost_since(parts[-1] if parts else None)
             parts.append(part)
-            assert len(part.beyond) <= STREAMS
-            assert all(stop - start <= BLOCK for start, stop in part.beyond), part
+            assert len(lost) <= STREAMS, parts
+            assert sum(lost) <= STREAMS * BLOCK, parts
 
     begin()
     killer.measure(words)
