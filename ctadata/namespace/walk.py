@@ -120,15 +120,16 @@ class _Walk(Generic[N, T]):
     def take(self) -> Iterator[T]:
         """The items, while the threads work; an error of `expand` is raised here."""
         crew = [threading.Thread(target=self.work, name=f"walk-{i}", daemon=True) for i in range(self.threads)]
-        for thread in crew:
-            thread.start()
         try:
+            for thread in crew:
+                thread.start()
             yield from self.items
         finally:
             self._end()
             self.items.leave()
             for thread in crew:
-                thread.join()
+                if thread.is_alive():  # an interrupt may have kept it from being started
+                    thread.join()
 
 
 def walk(roots: Iterable[N], expand: Expand[N, T], *, threads: int) -> Iterator[T]:

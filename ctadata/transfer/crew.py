@@ -54,8 +54,9 @@ class Crew(Generic[T]):
 
     def join(self) -> None:
         """Wait for the workers; tasks that nobody has asked for are given up."""
-        while any(thread.is_alive() for thread in self._threads):
-            for thread in self._threads:
+        # one that an interrupt kept from being started cannot be waited for
+        while alive := [thread for thread in self._threads if thread.is_alive()]:
+            for thread in alive:
                 thread.join(0.2)  # in small steps: Ctrl-C must be heard
         self._threads.clear()
         if isinstance(self._tasks, Generator):

@@ -129,8 +129,9 @@ def test_without_a_token_the_error_says_what_is_missing(on_platform: Platform, m
 
 
 def test_a_token_that_is_no_good_is_said_to_be_so(on_platform: Platform):
-    with pytest.raises(LoginNeeded, match="token"):
+    with pytest.raises(LoginNeeded, match="token") as caught:
         ctadata.list_dir("lst", token="bad")
+    assert caught.value.status == 401  # asked so that the service does not send us to the login page
     assert not on_platform.seen("hub")
     assert not on_platform.seen("login")
 

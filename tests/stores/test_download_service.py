@@ -168,6 +168,19 @@ def test_a_file_that_webdav_rewrites_is_fetched_whole(platform: Platform, store:
     assert {delivery.start for delivery in basket.begun} == {0}
 
 
+@pytest.mark.parametrize("said", [(200, None), (206, "bytes 2-4/11")], ids=["the whole file", "of another file"])
+def test_a_range_that_is_another_one_than_asked_is_none(platform: Platform, store: DownloadService, said) -> None:
+    content = platform.put("lst/f", b"0123456789")
+    status, span = said
+    other = Response(content if span is None else b"xxx", status, {} if span is None else {"Content-Range": span})
+    platform.instead("GET", "downloadservice/webdav/lst/f", lambda: other)
+    basket = Basket()
+    with store.open(LST / "f") as reading:
+        reading.send(basket, 2, 5)
+    assert basket.content == content  # which /fetch has given
+    assert [delivery.start for delivery in basket.begun][-1] == 0
+
+
 def test_a_name_with_two_dots_is_read_and_written_through_webdav(platform: Platform, store: DownloadService) -> None:
     path = store.home / "a..b"
     for content in (b"dots", b""):

@@ -49,6 +49,32 @@ def test_a_stop_ends_the_workers() -> None:
     assert len(done) < 10
 
 
+def test_an_interrupt_while_the_workers_are_started_is_that_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, join, before, stop = (
+        threading.Thread.start,
+        threading.Thread.join,
+        threading.active_count(),
+        threading.Event(),
+    )
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name == "transfer-1":
+            raise KeyboardInterrupt
+        start(thread)
+
+    def waited_for(thread: threading.Thread, timeout: float | None = None) -> None:
+        stop.set()
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(threading.Thread, "join", waited_for)
+    crew: Crew[int] = Crew(stop)
+    with pytest.raises(KeyboardInterrupt):
+        crew.work_off(iter(range(1000)), lambda task: stop.wait() or None, threads=3)
+    crew.join()
+    assert threading.active_count() == before
+
+
 def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
     closed, done = threading.Event(), list[int]()
     crew: Crew[int] = Crew(threading.Event())
