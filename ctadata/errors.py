@@ -207,6 +207,10 @@ class PartialFailure(CtadataError):
         self.failures = list(failures)
         self.done = list(done)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What lets it come out of another process."""
+        return type(self), (self.failures, self.done)
+
     @property
     def code(self) -> int:
         """The exit code of the run: 6, or the first failure's where nothing was done, or 10 for tape alone."""

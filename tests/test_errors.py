@@ -1,6 +1,7 @@
 """The tree of errors: its exit codes, its words, and that its picture is true."""
 
 import inspect
+import pickle
 import re
 
 import pytest
@@ -51,6 +52,17 @@ def test_one_line_says_where_what_and_what_to_do() -> None:
 def test_what_an_error_carries() -> None:
     error = errors.Busy("busy", status=429, retry_after=2.5)
     assert (error.what, error.hint, error.path, error.status, error.retry_after) == ("busy", "", "", 429, 2.5)
+
+
+@pytest.mark.parametrize("cls", EVERY)
+def test_it_comes_out_of_another_process(cls: type[CtadataError]) -> None:
+    """One that cannot be pickled would leave a pool of processes waiting for ever."""
+    inner = NotFound("no such file", hint="look", path="/a", status=404)
+    error = cls([inner], [1]) if cls is PartialFailure else cls("what", hint="do", path="/a")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (cls, str(error))
+    assert {**vars(again), "failures": 0} == {**vars(error), "failures": 0}
+    assert list(map(str, getattr(again, "failures", []))) == list(map(str, getattr(error, "failures", [])))
 
 
 def test_a_path_set_later_is_said_too() -> None:
