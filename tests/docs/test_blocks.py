@@ -24,6 +24,7 @@ from ctadata.tokens.places import Places
 
 ROOT = Path(__file__).parents[2]
 REAL = {
+    "agent.md": ("systemd",),
     "dcache.md": ("curl",),
     "other-programs.md": ("curl", "rclone", "gfal"),
     "third-party.md": ("jq",),
@@ -118,7 +119,13 @@ def run(argv: list[str], text: str, env: dict[str, str], cwd: Path) -> None:
 
 
 def check_unit(text: str, env: dict[str, str], tmp_path: Path) -> None:
-    """A unit of systemd: it can be read, and what it starts is a command with options that exist."""
+    """A unit of systemd: systemd has nothing to say against it, and what it starts is a command with such options."""
+    path = tmp_path / "of-the-guide.service"
+    path.write_text(text.replace("%h/ctadata/bin", sysconfig.get_path("scripts")))
+    said = subprocess.run(
+        ["systemd-analyze", "--user", "verify", path], env=env, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
     unit.read_string(text)
