@@ -223,12 +223,15 @@ class TestSecrets:
         assert "--no-autoload" in said
         secrets = {home.password.read_text().strip(), token.reveal(), "client-secret-value"}
         assert not [secret[:4] for secret in secrets if secret in said]
-        assert len(home.password.read_text().strip()) >= 48
         assert f"--pw-file={home.password}" in said
         assert home.password.is_absolute()
         assert {path.stat().st_mode & 0o777 for path in places.oidc.rglob("*") if path.is_dir()} == {0o700}
         assert {path.stat().st_mode & 0o777 for path in places.oidc.rglob("*") if path.is_file()} == {0o600}
         assert not (places.oidc / "client.json").exists()
+
+    def test_no_account_is_encrypted_with_an_empty_password(self, profile, places, box, shown):
+        obtain(profile, places, good=never, show=shown.append)
+        assert len(Home(places.oidc).password.read_text().strip()) >= 48
 
 
 class TestTheUsersOwn:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 from servers.moto import MotoS3
 from servers.platform_site import Platform
@@ -75,7 +76,9 @@ def _another(request: pytest.FixtureRequest, box: Sandbox, folder: Path) -> Iter
 @pytest.fixture
 def env(tmp_path: Path, platform: Platform, store: str, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """A user at a sandbox that has what the pages speak of; a new virtual environment finds the libraries of ours."""
-    platform.put("lst/run1/events.h5", b"events")
+    with h5py.File(tmp_path / "events.h5", "w") as file:
+        file["events"] = [1, 2]
+    platform.put("lst/run1/events.h5", (tmp_path / "events.h5").read_bytes())
     platform.put("lst/run1/log/a.txt", b"log")
     with Sandbox(approve=True) as box, _another(request, box, tmp_path) as other:
         box.files.put("/lst/run1/events.h5", b"events")
@@ -86,6 +89,7 @@ def env(tmp_path: Path, platform: Platform, store: str, request: pytest.FixtureR
         (here / "analysis" / "a.py").write_text("pass\n")
         (here / "results.txt").write_text("results\n")
         (here / "copied.txt").write_text('export AWS_ACCESS_KEY_ID="A"\nexport AWS_SECRET_ACCESS_KEY="B"\n')
+        (here / "hub-token.txt").write_text(f"{platform.token}\n")
         (here / "user.pem").write_bytes(platform.papers.certificate())
         env = {
             **os.environ,

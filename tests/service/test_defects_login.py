@@ -175,6 +175,16 @@ def test_the_webdav_client_says_not_logged_in_too(on_platform: Platform):
     assert not on_platform.seen("login")
 
 
+def test_the_webdav_client_looks_up_the_token_at_each_request(on_platform: Platform, monkeypatch):
+    tokens = [on_platform.hub.issue(on_platform.user) for _ in range(2)]
+    client = ctadata.webdav4_client()
+    with client.http:
+        for token in tokens:
+            monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token)
+            client.ls("/")
+            assert on_platform.requests[-1].headers["Authorization"] == f"Bearer {token}"
+
+
 def test_a_token_without_the_services_scope_is_explained(on_platform: Platform):
     token = on_platform.hub.issue(on_platform.user, services=())
     with pytest.raises(StorageException, match=r"scopes are insufficient.*hub/token"):
