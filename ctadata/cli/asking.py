@@ -1,4 +1,4 @@
-"""Asking a person for a yes."""
+"""Asking a person: for a yes, for a text that nobody is to see."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from ctadata.cli.output import say_raw
+from ctadata.cli.output import say, say_raw
 from ctadata.errors import Stopped
 
 SHOWN = 10
 """Names shown at most."""
+END = b"\x04"
+"""Ctrl-D."""
 
 
 def is_anybody_here() -> bool:
@@ -20,6 +22,24 @@ def is_anybody_here() -> bool:
     if os.environ.get("CTADATA_NO_INPUT"):
         return False
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def pasted(invitation: str) -> str:
+    """All that is pasted up to Ctrl-D, shown nowhere; lines may be longer than the 4095 bytes a terminal else takes."""
+    import termios
+
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    quiet = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
+    came = b""
+    termios.tcsetattr(fd, termios.TCSADRAIN, quiet)
+    try:
+        say(invitation)
+        while END not in came and (block := os.read(fd, 1 << 16)):
+            came += block
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+    return came.partition(END)[0].decode(errors="surrogateescape")
 
 
 def may_delete(names: Sequence[str], stop: threading.Event, what: str = "") -> bool:

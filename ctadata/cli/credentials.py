@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options
+from ctadata.cli.asking import pasted
 from ctadata.cli.output import data, data_json, rfc3339, say
 from ctadata.errors import ConfigError, UsageError
 from ctadata.progress import amounts
@@ -43,9 +44,9 @@ def import_credentials(
 
     profile = _profile(ctx)
     life = None if lifetime is None else seconds_in(lifetime)
-    if sys.stdin.isatty():
-        say("paste the credentials, then Ctrl-D on a line of its own")
-    key = read_access_key(sys.stdin.read())
+    is_terminal = sys.stdin.isatty()
+    text = pasted("paste the credentials, which are not shown, then Ctrl-D") if is_terminal else sys.stdin.read()
+    key = read_access_key(text)
     if key.expires is None and life is not None:
         key = replace(key, expires=time.time() + life)
     if key.expires is not None and key.expires <= time.time():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from ctadata.cli import main, output
+from ctadata.tokens.places import Places
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,19 @@ def test_asked_first_on_a_terminal(cli, s3_site, moto_s3, name):
     terminal.send("n\n")
     assert terminal.end() == 1
     assert moto_s3.client().head_bucket(Bucket=name)
+
+
+def test_what_is_pasted_on_a_terminal_is_not_shown(cli, s3_site):
+    terminal = cli.terminal("credentials", "import", env=s3_site)
+    terminal.expect("paste the credentials")
+    token = "t0ken" * 1200  # more than a terminal takes in one line
+    terminal.send('export AWS_ACCESS_KEY_ID="AKIA1"\nexport AWS_SECRET_ACCESS_KEY="5ecret"\n')
+    terminal.send(f'export AWS_SESSION_TOKEN="{token}"\n\x04')
+    terminal.expect("kept for the profile store: the access key AKIA1")
+    assert terminal.end() == 0
+    assert "5ecret" not in terminal.text
+    assert "t0ken" not in terminal.text
+    assert token in Places.of("store").access_key.read_text()
 
 
 def test_types_and_redirects(at_s3, moto_s3, name, tmp_path):

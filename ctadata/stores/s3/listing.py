@@ -8,6 +8,7 @@ longer to import than a listing takes.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
@@ -24,6 +25,11 @@ log = logging.getLogger(__name__)
 
 PAGE = 1000
 """Keys in one answer, at most."""
+
+_CONTROL = re.compile(rb"&#x0*([01]?[0-9a-fA-F]);")
+_PRIVATE = 0xF0000
+_BACK = {_PRIVATE + number: number for number in range(0x20)}
+"""Ceph's continuation tokens are keys as they are; of control characters XML 1.0 has not even the references."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,7 @@ def pages(connection: Connection, bucket: str, prefix: str, *, delimiter: str = 
 
 def _read(body: bytes) -> Page:
     """An answer; keys come percent-encoded, where they are asked to, because XML cannot hold every character."""
-    try:
-        root = fromstring(body)  # noqa: S314  (bounded by `gather`; expat bounds what entities add)
-    except ParseError as error:
-        raise ServerTrouble(f"the listing is no XML: {error}") from None
+    root = _parsed(body)
     space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
 
     def said(element: Element, name: str) -> str:
@@ -73,8 +76,23 @@ def _read(body: bytes) -> Page:
     decode: Callable[[str], str] = unquote_plus if said(root, "EncodingType") == "url" else str
     items = [_item(contents, said, decode) for contents in root.iterfind(space + "Contents")]
     prefixes = [decode(said(each, "Prefix")) for each in root.iterfind(space + "CommonPrefixes")]
-    more = said(root, "IsTruncated") == "true" and said(root, "NextContinuationToken")
+    more = said(root, "IsTruncated") == "true" and said(root, "NextContinuationToken").translate(_BACK)
     return Page(items, prefixes, more or None)
+
+
+def _parsed(body: bytes) -> Element:
+    try:
+        try:
+            return fromstring(body)  # noqa: S314  (bounded by `gather`; expat bounds what entities add)
+        except ParseError:
+            return fromstring(_CONTROL.sub(_stand_in, body))  # noqa: S314
+    except ParseError as error:
+        raise ServerTrouble(f"the listing is no XML: {error}") from None
+
+
+def _stand_in(reference: re.Match[bytes]) -> bytes:
+    number = int(reference[1], 16)
+    return reference[0] if chr(number) in "\t\n\r" else b"&#x%x;" % (_PRIVATE + number)
 
 
 def _item(contents: Element, said: Callable[[Element, str], str], decode: Callable[[str], str]) -> Item:

@@ -64,6 +64,8 @@ class Endpoint:
 
     def url(self, name: Name, query: str = "", region: str | None = None) -> str:
         """The address of an object or bucket; Amazon has a host in each region. UsageError (no URL can carry it)."""
+        if not {".", ".."}.isdisjoint(name.key.split("/")):
+            raise UsageError("no URL can carry this name")  # libcurl would make another one of it
         host = self.origin.host
         if _AWS.fullmatch(host) and region and region != _region_in(host):
             host = f"s3.{region}.amazonaws.com"

@@ -248,6 +248,22 @@ def test_what_stays_of_a_tree_is_named(store, stub) -> None:
     assert len(caught.value.done) == 1
 
 
+def test_a_key_with_dots_is_never_taken_for_another_one(store, stub) -> None:
+    """A URL with `d/../a` in its path is one of `a`."""
+    put(store, A, b"x")
+    keys = b"<Contents><Key>d/../a</Key></Contents><Contents><Key>d/b</Key></Contents>"
+    body = b"<ListBucketResult>" + keys + b"</ListBucketResult>"
+    stub.answer("GET", "list-type", 200, body=body)
+    stub.answer("POST", "delete", 501, "NotImplemented")
+    stub.answer("HEAD", "/d", 404)
+    with pytest.raises(PartialFailure) as caught:
+        store.delete_tree(RemotePath(("d",)))
+    assert [failure.path for failure in caught.value.failures] == ["/d/../a"]
+    assert [asked.target.rpartition("/")[2] for asked in stub.requests("DELETE")] == ["b"]
+    stub.faults.clear()
+    assert get(store, A) == b"x"
+
+
 def test_an_upload_only_where_nothing_is_also_at_servers_that_do_not_know_the_condition(store, stub) -> None:
     stub.answer("PUT", "/a", 501, "NotImplemented", times=1)
     store.write(A, Bytes(b"first"), new=True)
@@ -269,6 +285,17 @@ def test_an_object_encrypted_with_a_key_of_the_server_has_a_tag_that_is_no_diges
 
     with store.open(A) as reading:
         assert reading.send(Basket()).digests == {}
+
+
+def test_a_page_that_ends_at_a_control_character_has_a_next_one(store, stub) -> None:
+    """As Ceph says it, in a reference that XML does not know."""
+    body = (
+        b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a&#x7;&#x9;&amp;</NextContinuationToken>"
+        b"<EncodingType>url</EncodingType><Contents><Key>a%07%09%26</Key></Contents></ListBucketResult>"
+    )
+    stub.answer("GET", "list-type", 200, body=body, times=1)
+    list(store.list(RemotePath()))
+    assert "continuation-token=a%07%09%26&" in f"{stub.asked[1].target}&"
 
 
 def test_a_listing_that_goes_round_ends(store, stub) -> None:
