@@ -84,10 +84,9 @@ def _setting(options: argparse.Namespace, server: Server, scratch: Path, disk: P
 
 
 def _run(at: Setting, options: argparse.Namespace) -> list[Row]:
-    known = versions(at)
-    if not options.json:
-        for line in _circumstances(at):
-            _say(line)
+    known, began = versions(at), time.monotonic()
+    for line in _circumstances(at):
+        _say(line)
     rows = []
     for row in _rows(at, options):
         rows.append(row)
@@ -98,6 +97,7 @@ def _run(at: Setting, options: argparse.Namespace) -> list[Row]:
     else:
         for name, version in known.items():
             _say(f"{name}: {version}")
+    _say(f"{(time.monotonic() - began) / 60:.0f} minutes")
     return rows
 
 

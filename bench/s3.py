@@ -73,7 +73,16 @@ class Ceph:
         python = self.at.peers_python
         if not _has(python, name):
             return Missing(f"{name} is not installed for {python}")
-        command = [python, LOOPS / f"s3_{name}.py", verb, BUCKET, prefix, listing, local, str(THREADS)]
+        command: list[str | Path] = [
+            python,
+            LOOPS / f"s3_{name}.py",
+            verb,
+            BUCKET,
+            prefix,
+            listing,
+            local,
+            str(THREADS),
+        ]
         return Client(command, environment=self.environment, **how)
 
     def loops(self, verb: str, prefix: str, listing: Path, local: Path, **how: Any) -> dict[str, Client | Missing]:
@@ -169,7 +178,7 @@ def _rows(work: str, results: Mapping[str, Result], targets: Mapping[str, Target
 
 
 def _small(server: Ceph) -> Iterator[Row]:
-    at, count = server.at, server.at.sizes.small
+    at, count = server.at, server.at.sizes.objects
     local, out, listing = at.folder / "s3-small", at.out, at.folder / "s3-small.names"
     trees.make_tree(local, at.sizes.folders, count, SMALL)
     listing.write_text("".join(f"{name}\n" for name in trees.names(local)))
@@ -197,7 +206,7 @@ def _small(server: Ceph) -> Iterator[Row]:
 
 
 def _listing(server: Ceph) -> Iterator[Row]:
-    at, count = server.at, server.at.sizes.small
+    at, count = server.at, server.at.sizes.objects
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda i: server.client.put_object(Bucket=BUCKET, Key=f"crowd/{i:07}", Body=b"x"), range(count)))
     nothing = at.folder / "none"

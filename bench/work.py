@@ -82,14 +82,15 @@ def large_file_far(at: Setting) -> Iterator[Row]:
             clients: dict[str, Client | Missing] = {
                 "ours": at.ours("get", "-q", "large.dat", at.out, port=port, makes=at.out, expected=expected),
                 "aria2": peers.aria2_get("large.dat", at.out, expected),
-                "curl": peers.curl_get("large.dat", at.out, expected),
             }
+            if distance == 20:  # at 100 ms one stream takes a minute, and says nothing new
+                clients["curl"] = peers.curl_get("large.dat", at.out, expected)
             for name, program in peers.rclones().items():
                 clients[name] = peers.rclone_get_one(program, "large.dat", at.out, expected)
             results = at.rounds(clients)
         target = Target(1.0) if distance == 20 else None
-        targets: dict[str, Target | None] = {name: target for name in clients if name not in ("ours", "curl")}
-        yield from against(f"get one file of {mb(size)} at {distance} ms", results, {**targets, "curl": None})
+        targets = {name: None if name == "curl" else target for name in clients if name != "ours"}
+        yield from against(f"get one file of {mb(size)} at {distance} ms", results, targets)
     (at.server.data / "large.dat").unlink()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ctadata.config.profile import Profile
 from ctadata.errors import Unsupported
@@ -11,8 +12,10 @@ from ctadata.paths import RemotePath
 from ctadata.stores.door import Door
 from ctadata.stores.frontend import Frontend
 from ctadata.stores.opening import open_frontend, origin_of, trusted_origins
-from ctadata.stores.probing import Probe
 from ctadata.stores.tape import TapeLibrary
+
+if TYPE_CHECKING:
+    from ctadata.stores.probing import Probe
 
 
 class Site:
@@ -45,6 +48,8 @@ class Site:
     @property
     def probe(self) -> Probe:
         """Who asks the door how it behaves."""
+        from ctadata.stores.probing import Probe  # it brings ssl along
+
         return Probe(self._asked)
 
     @property
