@@ -2,7 +2,7 @@
 
 The signals are blocked and awaited by a thread of their own (sigwait(3)), not handled: a handler runs in the main
 thread only, between two of its bytecodes, where it can neither take a lock nor interrupt a look-up of a name.
-Nothing that starts a process may run inside: it would inherit the blocked signals.
+A process that lives on must not be started inside: it would inherit the blocked signals, unless it resets them.
 """
 
 from __future__ import annotations

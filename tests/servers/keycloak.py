@@ -1,7 +1,8 @@
-"""Keycloak, the server that many institutes run: device logins through its own pages, in three realms.
+"""Keycloak, the server that many institutes run: device logins through its own pages, in four realms.
 
-`rotating`: a refresh token is good once ("Revoke Refresh Token", no reuse). `lasting`: it is good again and again.
-`idle`: a session ends after 4 s without use. What they have in common, `keycloak.json` says.
+`rotating`: a refresh token is good once ("Revoke Refresh Token", no reuse). `forgiving`: once more (reuse 1).
+`lasting`: it is good again and again. `idle`: a session ends after 4 s without use. What they have in common,
+`keycloak.json` says.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ HERE = Path(__file__).parent
 INSTALLED = HERE / "keycloak-server"
 REALMS = {
     "rotating": {"revokeRefreshToken": True, "refreshTokenMaxReuse": 0},
+    "forgiving": {"revokeRefreshToken": True, "refreshTokenMaxReuse": 1},
     "lasting": {"revokeRefreshToken": False},
     "idle": {"revokeRefreshToken": False, "ssoSessionIdleTimeout": 4},
 }
