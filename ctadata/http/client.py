@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -30,6 +31,8 @@ EXPECTED_FROM = 1 << 20
 AT_ONCE = 1 << 16
 """Bytes of a body that no server is asked about first which is not known to redirect: sockets take so much whatever
 the other end does, and to send it again where it was refused costs less than to ask each time."""
+
+_VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(slots=True, repr=False)
@@ -198,9 +201,18 @@ class Client:
             return response
         error = self._explain(response)
         error = error or failures.of_response(response, secret=token, at=origin if response.hops else None)
-        if isinstance(error, AccessError) and response.hops and token is None:
-            error.hint = f'the token was not sent there; if it may be, set token_origins = ["{origin}"] in the profile'
+        if isinstance(error, AccessError) and token is None and not call.sign:
+            error.hint = self._without_token(call, response, origin) or error.hint
         raise error
+
+    def _without_token(self, call: _Call, response: Response, origin: Origin) -> str:
+        """What to do about a refusal of a request that had no token with it; empty where that was as it should be."""
+        if self._credentials is None:
+            return ""
+        if self._may_have_token(call, origin):
+            return "no token was sent: the profile has no login, and none was given"
+        named = f'the token was not sent there; if it may be, set token_origins = ["{origin}"] in the profile'
+        return named if response.hops else ""
 
     # The login
 
@@ -299,8 +311,12 @@ class _InMemory:
         self._file.seek(0)
 
 
-def _line(name: str, value: str) -> str:
-    """One header line; UsageError, which does not show the value, where it would be more than one."""
-    if not value.isascii() or not value.isprintable() or not name.isascii() or ":" in name or not name.isprintable():
+def _line(name: str, value: str) -> str | bytes:
+    """One header line; UsageError, which does not show the value, where it would be more than one.
+
+    Bytes beyond ASCII go out as they are (`value` is latin-1): XRootD wants them so in a `Destination`.
+    """
+    if not _VALUE.fullmatch(value) or not name.isascii() or ":" in name or not name.isprintable():
         raise UsageError(f"the value of {name!r} cannot be sent as a header")
-    return f"{name}: {value}" if value else f"{name};"
+    line = f"{name}: {value}" if value else f"{name};"
+    return line if line.isascii() else line.encode("latin-1")

@@ -61,7 +61,7 @@ class Request:
     method: str
     origin: Origin
     url: str
-    lines: list[str]
+    lines: list[str | bytes]
     body: Upload | None = None
     expect: float | None = None
     hops: tuple[str, ...] = ()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from ctadata.errors import ServerTrouble, Untrusted
-from ctadata.http.message import Origin, Response, resolve
+from ctadata.http.message import Origin, Response, dissect, resolve
 from ctadata.http.redaction import redacted
 
 MAX_HOPS = 5
@@ -43,7 +43,7 @@ def next_url(response: Response, *, http_pools: bool) -> str:
         raise ServerTrouble(words, status=response.status)
     before = Origin.of(response.url)
     try:
-        url = resolve(response.url, location)
+        url = resolve(response.url, _encoded(response.url, location))
     except Untrusted as error:
         raise Untrusted(f"a redirect that must not be followed: {before} sends us on, and {error.what}") from error
     after = Origin.of(url)
@@ -53,6 +53,17 @@ def next_url(response: Response, *, http_pools: bool) -> str:
             hint="if files may go over the net in clear, set http_pools = true in the profile; the token never does",
         )
     return url
+
+
+def _encoded(asked: str, location: str) -> str:
+    """A `Location` as it is meant: XRootD puts the path that was asked for into it decoded, so `#` or `%41` mislead."""
+    path, _, _ = dissect(asked)[1].partition("?")
+    decoded = unquote_to_bytes(path).decode("latin-1")
+    if decoded == path:
+        return location
+    before, found, rest = location.partition(decoded)
+    is_origin = found and before.count("/") == 2 and "://" in before
+    return f"{before}{path}{rest}" if is_origin and rest[:1] in ("", "?") else location
 
 
 def without_token(url: str, target: Origin, token: str | None, *, trusted: bool) -> str:

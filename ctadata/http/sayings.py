@@ -46,6 +46,7 @@ _LATER = "try again later"
 _LATER_OR_TELL = "try again later; if it stays so, tell whoever runs the storage"
 _QUOTA = Meaning(StorageFull, "the quota is used up", "delete something, or ask whoever runs the storage for more")
 _NO_ROOM = Meaning(StorageFull, "the storage has no room")
+_NOT_EMPTY = Meaning(UsageError, "the directory is not empty")
 _SLOW = Meaning(ServerTrouble, "part of the storage did not answer in time", _LATER_OR_TELL)
 
 SAYINGS = (
@@ -66,7 +67,8 @@ SAYINGS = (
     ),
     Saying(401, "Multiple bearer ", Meaning(AccessError, "the server was given two different tokens")),
     Saying(500, "quota exceeded", _QUOTA),  # builds before its issue 7747
-    Saying(500, "Directory is not empty:", Meaning(UsageError, "the directory is not empty")),
+    Saying(500, "Directory is not empty:", _NOT_EMPTY),
+    Saying(500, "; directory not empty", _NOT_EMPTY, method="DELETE"),  # XRootD
     Saying(500, "preallocate", _NO_ROOM),
     Saying(500, "Out of space", _NO_ROOM),
     Saying(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctadata.stores.base import Features
+from ctadata.stores.habits import AS_WRITTEN
 from ctadata.stores.webdav import Dialect
 
 CHECKSUMS = '<Checksums xmlns="http://www.dcache.org/2013/webdav"/>'
@@ -24,4 +25,4 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
         lists_checksums=True,
         redirects=True,
     )
-    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),), hides=True)
+    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),), hides=True, habits=AS_WRITTEN)

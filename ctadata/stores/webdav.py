@@ -17,13 +17,14 @@ from ctadata.http.message import Consumer, Response
 from ctadata.http.sayings import in_state
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_inside, refuse_root
+from ctadata.stores.deletion import Deletion
+from ctadata.stores.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.handover import handed_over
 from ctadata.stores.multistatus import Multistatus
 from ctadata.stores.reading import WebDAVReading, about
 from ctadata.stores.refused import refused
 
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
-_LOOKS = (5.0,) * 12 + (30.0,) * 58  # seconds between looks at a tree that the server goes on deleting: half an hour
 PROPFIND = (
     '<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
     "<getlastmodified/><getetag/>{}</prop></propfind>"
@@ -38,12 +39,14 @@ class Dialect:
     properties: XML of the properties that a listing asks for beside the usual four.
     headers:    sent with every PROPFIND.
     hides:      a collection that cannot be listed looks empty, so that one listing is no proof.
+    habits:     how it takes names; None: what the server calls itself says it.
     """
 
     features: Features = field(default_factory=Features)
     properties: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     hides: bool = False
+    habits: Habits | None = None
 
 
 class WebDAVStore:
@@ -65,6 +68,7 @@ class WebDAVStore:
         self._top = door + (root.encoded if root.parts else "")
         self._dialect = dialect
         self._wait = wait
+        self._habits = dialect.habits
 
     def info(self, path: RemotePath) -> Entry:
         """The entry of one file or collection; NotFound."""
@@ -101,8 +105,8 @@ class WebDAVStore:
         def accept(response: Response) -> Consumer:
             if response.status != 207:
                 raise ServerTrouble(f"the server answers no WebDAV: {response.status} {response.reason}")
-            raw = (response.headers.get("Server") or "").startswith("XrootD")
-            listing = Multistatus(path, root=self._root, raw=raw)
+            self._habits = self._dialect.habits or habits_of(response.headers.get("Server"))
+            listing = Multistatus(path, root=self._root, raw=self._habits.raw)
             listings.append(listing)
 
             def consume(block: bytes) -> None:
@@ -151,6 +155,7 @@ class WebDAVStore:
         if "adler32" in self.features.digests:
             headers["Want-Digest"] = "adler32"
         with about(path):
+            self._check_kept(path)
             try:
                 response = self._client.send(
                     "PUT", self._url(path), headers=headers, body=source, patient=self.features.redirects
@@ -183,6 +188,7 @@ class WebDAVStore:
     def mkdir(self, path: RemotePath) -> None:
         """Make a collection, and those above it where need be; AlreadyExists where a file is in the way."""
         with about(path):
+            self._check_kept(path)
             try:
                 self._mkcol(path)
             except CtadataError as error:
@@ -218,56 +224,40 @@ class WebDAVStore:
             looks = 2 if self._dialect.hides else 1
             if entry.is_directory and (not path.parts or any(self._holds_any(path) for _ in range(looks))):
                 raise UsageError("the directory is not empty")
-            response = self._client.send("DELETE", self._url(path, slash=entry.is_directory))
-            self._check_all_done(response, path)
+            self._delete(path, entry.is_directory)
 
     def _holds_any(self, path: RemotePath) -> bool:
         return any(True for _ in self.list(path))
 
     def delete_tree(self, path: RemotePath) -> None:
-        """Delete a collection with all that lies below it, in one DELETE, or a file; NotFound, UsageError (the root).
-
-        dCache deletes one by one, and stops at the first that it may not (dcache.md 1.7); others say what they kept.
-        A large tree takes longer than a request is waited for; the server goes on, and we look when it is done.
-        """
+        """Delete a collection with all that lies below it, or a file; NotFound, UsageError (the root)."""
         refuse_root(path)
         with about(path):
-            tree = self.info(path).is_directory
-            try:
-                self._check_all_done(self._client.send("DELETE", self._url(path, slash=tree)), path)
-            except CtadataError as error:
-                if (isinstance(error, TimedOut) or error.status == 504) and self._goes_at_last(path):
-                    return
-                if tree and error.status not in (401, 404, 405, 429, 501):
-                    error.hint = "; ".join(filter(None, (error.hint, "some of what lay below may be gone, look first")))
-                raise
+            deletion = Deletion(self._delete, self._look, self.list, self._wait)
+            deletion.fell(path, tree=self.info(path).is_directory)
 
-    def _goes_at_last(self, path: RemotePath) -> bool:
-        for pause in _LOOKS:
-            self._wait(pause)
-            if self._look(path) is None:
-                return True
-        return False
+    def _delete(self, path: RemotePath, collection: bool) -> None:
+        self._check_all_done(self._client.send("DELETE", self._url(path, slash=collection)), path)
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         """Rename a file; AlreadyExists where the target is taken, a collection also with `replace`, NotFound.
 
-        XRootD replaces whatever `replace` says. A target whose name has to be encoded is looked for afterwards:
-        wsgidav cuts it at `;` and `?`, XRootD does not decode it. CtadataError where it did not get its name.
+        XRootD replaces whatever `replace` says. Unsupported for a name that this server is known to take for another;
+        where nothing is known of it, one that has to be encoded is looked for afterwards: CtadataError.
         """
         with about(source):
             if source == target:
                 raise UsageError("a file cannot be moved onto itself")
-            if replace and self._look(target) is Kind.DIRECTORY:  # the server would delete it with all that is in it
+            before = self._entry(target) if replace else None
+            if before is not None and before.is_directory:  # the server would delete it with all that is in it
                 raise AlreadyExists("a directory has this name", path=str(target))
-            headers = {"Destination": self._url(target), "Overwrite": "T" if replace else "F"}
+            headers = {"Destination": self._destination(target), "Overwrite": "T" if replace else "F"}
             try:
                 self._client.send("MOVE", self._url(source), headers=headers)
             except AlreadyExists as error:
                 error.path = str(target)
                 raise
-            if "%" in headers["Destination"]:
-                self._check_name(target)
+            self._check_name(target, before)
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
         """Rename a collection; AlreadyExists where the target is taken, NotFound, UsageError (file, root, inside it).
@@ -280,7 +270,7 @@ class WebDAVStore:
                 raise _a_file()
             if self._look(target):
                 raise AlreadyExists("the name is taken", path=str(target))
-            headers = {"Destination": self._url(target, slash=True), "Overwrite": "F"}
+            headers = {"Destination": self._destination(target, slash=True), "Overwrite": "F"}
             try:
                 response = self._client.send("MOVE", self._url(source, slash=True), headers=headers)
             except CtadataError as error:
@@ -288,8 +278,7 @@ class WebDAVStore:
                     raise NotFound("the directory above does not exist", path=str(target)) from error
                 raise
             self._check_all_done(response, source)
-            if "%" in headers["Destination"]:
-                self._check_name(target)
+            self._check_name(target, None)
 
     def _check_all_done(self, response: Response, path: RemotePath) -> None:
         """PartialFailure where a 207 says that something below `path` was kept (RFC 4918 sections 9.6.1, 9.9.3)."""
@@ -298,24 +287,46 @@ class WebDAVStore:
             if failures or self._look(path):
                 raise PartialFailure(failures or [_refusal(500)], [])
 
-    def _check_name(self, target: RemotePath) -> None:
-        if self._look(target) is None:
+    def _check_name(self, target: RemotePath, before: Entry | None) -> None:
+        """CtadataError where a name that has to be encoded stands for what it stood for before the move."""
+        if not (_is_plain(target) or self._habits_at(target).proven) and self._entry(target) == before:
             hint = "letters, digits and . _ - are understood everywhere"
             raise CtadataError("the server gave the file another name", hint=hint, path=str(target))
+
+    def _check_kept(self, path: RemotePath) -> None:
+        if any(letter in name for name in path.parts for letter in SUSPICIOUS):
+            self._habits_at(path).check(path)
+
+    def _destination(self, target: RemotePath, *, slash: bool = False) -> str:
+        return self._habits_at(target).destination(self._url(target, slash=slash), target)
+
+    def _habits_at(self, path: RemotePath) -> Habits:
+        """How this server takes names; asked for where it has not answered yet, and the name is one to ask about."""
+        if self._habits is None and not _is_plain(path):
+            self._look(path)
+        return self._habits or UNKNOWN
 
     def close(self) -> None:
         """Close the client's connections."""
         self._client.close()
 
     def _look(self, path: RemotePath) -> Kind | None:
+        entry = self._entry(path)
+        return None if entry is None else entry.kind
+
+    def _entry(self, path: RemotePath) -> Entry | None:
         try:
-            return self.info(path).kind
+            return self.info(path)
         except NotFound:
             return None
 
     def _url(self, path: RemotePath, *, slash: bool = False) -> str:
         url = self._top + (path.encoded if path.parts or not self._root.parts else "")
         return url + "/" if slash and not url.endswith("/") else url
+
+
+def _is_plain(path: RemotePath) -> bool:
+    return path.encoded == str(path)
 
 
 def _a_file() -> UsageError:

@@ -2,7 +2,7 @@
 
 The old file stays until the move. Only a store whose own upload appears whole or not at all (`atomic_put`) is
 given the final name at once; one that cannot rename at all, where an upload that breaks off is sent anew; and one that
-does not let this token move, where the name is new: nothing is overwritten.
+does not let this token move, or moves nothing to such a name, where the name is new: nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ctadata.errors import (
     Stopped,
     TemporaryError,
     TimedOut,
+    Unsupported,
 )
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Written
@@ -140,6 +141,10 @@ class _Upload:
             return self._move(temporary, step)
         except _MoveRefused as refusal:
             self._learn(temporary, refusal)
+        except Unsupported as error:  # to this name, or to none at all
+            self.run.discard(temporary)
+            if step is Step.REPLACE:
+                raise Unsupported(error.what, hint="rm what is there, and put anew", path=str(self.target)) from error
         except BaseException as error:
             self.run.discard(temporary)
             if isinstance(error, CtadataError):
@@ -202,6 +207,10 @@ class _Upload:
                     path=str(self.target),
                 ) from error
             raise self._may_not_replace() from error
+        except BaseException:
+            if self.source.offset:  # what there is of it is ours
+                self.run.discard(self.target)
+            raise
         return step
 
     def _exposed(self, step: Step) -> Step:

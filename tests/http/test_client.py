@@ -120,7 +120,7 @@ def test_what_a_consumer_raises_comes_out_as_it_is(answering, client, error):
 
 def test_a_header_cannot_smuggle_another(answering, client):
     peer = answering(ok)
-    for name, value in [("A", "b\r\nC: d"), ("A\r\nC", "d"), ("A:", "b"), ("A", "ü")]:
+    for name, value in [("A", "b\r\nC: d"), ("A\r\nC", "d"), ("A:", "b"), ("A", "日"), ("A", "b\x7f")]:
         with pytest.raises(UsageError):
             client(peer).send("GET", peer.url, headers={name: value})
     with pytest.raises(UsageError) as refused:

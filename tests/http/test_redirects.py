@@ -1,5 +1,7 @@
 """Where redirects lead, what goes along, and what never does."""
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
 
 from ctadata.errors import Forbidden, LoginNeeded, ServerTrouble, Unreachable, Untrusted
@@ -178,6 +180,24 @@ def test_a_raw_location_as_xrootd_sends_it(answering, client):
     door = answering(to(f"{pool.url}/gr\xc3\xbcn and blue?authz=Bearer%20x"))  # UTF-8, unescaped
     client(door).send("GET", f"{door.url}/x")
     assert pool.requests[0].target == "/gr%C3%BCn%20and%20blue?authz=Bearer%20x"
+
+
+@pytest.mark.parametrize("asked", ["/d/50%25", "/d/%2541", "/d/h%23sh", "/d/q%3Fm", "/d/a%20b%C3%BC/"])
+def test_a_location_that_repeats_the_path_decoded_means_that_path(answering, client, asked):
+    """As XRootD's manager sends it; taken as a URL, `#sh` and `?m` are no part of the path, and `%41` is `A`."""
+    pool = answering(ok)
+    decoded = unquote_to_bytes(asked).decode("latin-1")
+    door = answering(to(f"{pool.url}{decoded}?tried=x"))
+    client(door).send("GET", door.url + asked)
+    assert pool.requests[0].target == f"{asked}?tried=x"
+
+
+@pytest.mark.parametrize("location", ["/d/50%25?x=1", "/other/50%25", "/d/50%/deeper"])
+def test_any_other_location_is_a_url(answering, client, location):
+    pool = answering(ok)
+    door = answering(to(pool.url + location))
+    client(door).send("GET", f"{door.url}/d/50%25")
+    assert pool.requests[0].target == location
 
 
 @pytest.mark.parametrize("fields", [(), ("Location: ",)])

@@ -35,8 +35,9 @@ class Cannot(Exception):
     """A command that failed: its exit code, and the first line that it said, without what changes from run to run."""
 
     def __init__(self, code: int, said: str, folder: str) -> None:
-        line = next(line for line in said.splitlines()[::-1] if line.startswith("cta-data-direct: "))
-        line = line.removeprefix("cta-data-direct: ").partition(" (")[0].replace(f"/{folder}/", "")
+        told = [line for line in said.splitlines() if line.startswith(("failed ", "cta-data-direct: "))]
+        line = told[0].removeprefix("failed ").removeprefix("cta-data-direct: ")
+        line = line.partition(" (")[0].replace(f"/{folder}/", "")
         super().__init__(f"cannot: {re.sub(r'https?://[^ ]+', 'a server', line)} ({code})".replace("|", "\\|"))
         self.code = code
 
@@ -102,11 +103,11 @@ def kept(at: Visit) -> bool:
     return at.stored("tree/a.txt") == b"first"
 
 
-def replaced(at: Visit) -> bool:
-    at.run("put", "other", "@replaced")
-    (at.here / "other").write_text("another")
-    at.run("put", "other", "@replaced")
-    return at.stored("replaced") == b"another"
+def replaced(at: Visit, name: str = "replaced") -> bool:
+    at.run("put", "other", f"@{name}")
+    (at.here / "another").write_text("another")
+    at.run("put", "another", f"@{name}")
+    return at.stored(name) == b"another"
 
 
 def renamed(at: Visit) -> bool:
@@ -144,9 +145,11 @@ def synced_down(at: Visit) -> bool:
     return (at.here / "back/sub/b.txt").read_bytes() == b"second"
 
 
-def odd_name(at: Visit) -> bool:
-    at.run("put", "tree/a.txt", "@50% of #1?.txt")
-    return at.stored("50% of #1?.txt") == b"first"
+def odd_name(at: Visit, name: str) -> bool:
+    at.run("put", "tree/a.txt", f"@{name}")
+    at.run("mv", f"@{name}", f"@was-{len(name)}")
+    at.run("put", "tree/a.txt", f"@{name}")
+    return at.stored(name) == b"first" == at.stored(f"was-{len(name)}")
 
 
 def dot_file(at: Visit) -> bool:
@@ -185,7 +188,10 @@ VERBS: dict[str, tuple[Callable[[Visit], bool], str]] = {
     "`rmdir` of an empty one": (empty_removed, "still there"),
     "`sync` up, and again": (synced, "moved again"),
     "`sync` down": (synced_down, "other bytes"),
-    "a name with `%`, `#` and `?`": (odd_name, "stored under another name"),
+    "a name with blanks, or beyond ASCII": (lambda at: odd_name(at, "grün und blau"), "stored under another name"),
+    "a name with `%` and `#`": (lambda at: odd_name(at, "50% of #1.txt"), "stored under another name"),
+    "a name with `?` or `;`": (lambda at: odd_name(at, "why? so;"), "stored under another name"),
+    "`put` replaces it": (lambda at: replaced(at, "why? so;"), "the old content stays"),
     "a name that begins with a dot": (dot_file, "not listed"),
     "`rm`": (removed, "still there"),
     "`rm -r`": (tree_removed, "still there"),

@@ -14,7 +14,7 @@ from servers.real import PlainDoor
 from stores.clients import Holder
 from stores.suite import Bytes, get, put
 
-from ctadata.errors import CtadataError, Forbidden, Untrusted
+from ctadata.errors import Forbidden, PartialFailure, Unsupported, Untrusted
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
@@ -99,27 +99,33 @@ def test_no_word_of_the_command_shows_the_token(xrootd, tmp_path, name, verbose)
     assert not (tmp_path / "to").exists()
 
 
-def test_xrootd_stores_a_name_with_a_percent_sign_elsewhere_and_we_do_not_call_it_done(xrootd, tmp_path):
-    folder = f"d-{uuid4().hex}"
-    (tmp_path / "config.toml").write_text(xrootd.profile_toml("x"))
-    (tmp_path / "100%.txt").write_bytes(b"content")
-    env = os.environ | {
-        "CTADATA_CONFIG": str(tmp_path / "config.toml"),
-        "CTADATA_PROFILE": "x",
-        "BEARER_TOKEN": xrootd.token,
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "ctadata",
-        "put",
-        str(tmp_path / "100%.txt"),
-        f"/{folder}/100%.txt",
-    ]
-    ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-    assert ran.returncode
-    assert "100%.txt" in ran.stderr
-    assert "403" not in ran.stderr
+@pytest.mark.parametrize("odd", ["100%.txt", "%41.txt", "h#sh.txt", "a b", "ü", "x;y", 'say "hi"&<>'])
+def test_a_name_that_xrootds_manager_does_not_encode_is_the_files_own(xrootd, opened, name, odd):
+    store, target = opened(xrootd), name / odd
+    put(store, target, b"first")
+    assert (xrootd.data / name.name / odd).read_bytes() == b"first"
+    put(store, name / "temporary", b"moved")
+    store.move(name / "temporary", target, replace=True)
+    assert get(store, target) == b"moved"
+    assert [entry.path for entry in store.list(name)] == [target]
+    store.delete(target)
+    assert list((xrootd.data / name.name).iterdir()) == []
+
+
+def test_a_name_that_xrootd_takes_for_another_one_is_refused_before_that_is_lost(xrootd, opened, name):
+    """It ends a name at `?`."""
+    store = opened(xrootd)
+    put(store, name / "q", b"kept")
+    put(store, name / "source")
+    for ask in (
+        lambda: put(store, name / "q?m", b"other"),
+        lambda: store.mkdir(name / "q?m"),
+        lambda: store.move(name / "source", name / "q?m", replace=True),
+        lambda: store.move_tree(name, name.parent / "q?m"),
+    ):
+        with pytest.raises(Unsupported, match=r"keeps no name with \?"):
+            ask()
+    assert (xrootd.data / name.name / "q").read_bytes() == b"kept"
 
 
 def test_xrootd_replaces_whatever_a_move_says(xrootd, opened, name):
@@ -149,10 +155,20 @@ def test_nginx_never_lists_what_begins_with_a_dot(nginx, opened):
     assert store.info(folder / ".dot").size == 7
 
 
-def test_xrootd_deletes_no_collection_that_holds_anything(xrootd, opened, name):
-    store = opened(xrootd)
-    store.mkdir(name)
-    put(store, name / "a")
-    with pytest.raises(CtadataError, match="not empty"):
+def test_a_tree_goes_where_delete_takes_no_collection_that_holds_anything(xrootd, opened, name):
+    """And what a link leads to stays."""
+    store, kept = opened(xrootd), xrootd.data / f"{name.name}-kept"
+    kept.mkdir()
+    (kept / "a").write_bytes(b"kept")
+    for path in (name / "a", name / "d" / "b", name / "d" / "e" / "c", name / "f%" / "g"):
+        put(store, path)
+    link = xrootd.data / name.name / "link"
+    link.symlink_to(kept)
+    with pytest.raises(PartialFailure) as caught:
         store.delete_tree(name)
-    assert get(store, name / "a") == b"content"
+    assert [failure.path for failure in caught.value.failures] == [str(name / "link")]
+    assert [path.name for path in (xrootd.data / name.name).iterdir()] == ["link"]
+    assert (kept / "a").read_bytes() == b"kept"
+    link.unlink()
+    store.delete_tree(name)
+    assert not (xrootd.data / name.name).exists()

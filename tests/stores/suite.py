@@ -223,8 +223,8 @@ class StoreSuite:
 
     def test_odd_names_go_there_and_back(self, store, folder):
         odd = [name for name in ODD_NAMES if name not in self.impossible_names]
-        store.mkdir(folder / "a b%41" / "ü?#")
-        for below in (folder, folder / "a b%41" / "ü?#"):
+        store.mkdir(folder / "a b%41" / self.odd_directory)
+        for below in (folder, folder / "a b%41" / self.odd_directory):
             for name in odd:
                 put(store, below / name, name.encode())
             assert names(store, below) - {"a b%41"} == set(odd)
@@ -234,6 +234,7 @@ class StoreSuite:
 
     impossible_names: frozenset[str] = frozenset()
     """Names that this server cannot keep."""
+    odd_directory = "ü?#"
 
     # --- reading
 
@@ -440,12 +441,12 @@ class StoreSuite:
             store.info(folder / "sub" / "deeper")
 
     def test_a_tree_of_an_odd_name_is_deleted_and_its_neighbours_stay(self, store, folder):
-        for name in ("a b%41", "a b", "aA", "ü?#"):
+        for name in ("a b%41", "a b", "aA", self.odd_directory):
             store.mkdir(folder / name)
             put(store, folder / name / "c")
         store.delete_tree(folder / "a b%41")
-        assert names(store, folder) == {"a b", "aA", "ü?#"}
-        store.delete_tree(folder / "ü?#")
+        assert names(store, folder) == {"a b", "aA", self.odd_directory}
+        store.delete_tree(folder / self.odd_directory)
         assert names(store, folder) == {"a b", "aA"}
 
     def test_a_tree_may_be_empty_or_a_file(self, store, folder):
@@ -481,8 +482,9 @@ class StoreSuite:
                 continue
             put(store, folder / "temporary", name.encode())
             if name in self.impossible_targets:
-                with pytest.raises(CtadataError, match="another name"):
+                with pytest.raises(CtadataError, match="name"):
                     store.move(folder / "temporary", folder / name, replace=False)
+                store.delete(folder / "temporary")
             else:
                 store.move(folder / "temporary", folder / name, replace=False)
                 assert get(store, folder / name) == name.encode()

@@ -20,6 +20,7 @@ from ctadata.errors import (
     NotFound,
     PartialFailure,
     ServerTrouble,
+    Unsupported,
     UsageError,
 )
 from ctadata.http.client import Client
@@ -305,11 +306,30 @@ def test_a_tree_is_never_moved_onto_anything(server: OddServer, store: Store) ->
 
 def test_a_move_to_an_odd_name_is_looked_for(server: OddServer, store: Store) -> None:
     server.answers["MOVE /a"] = [Answer(201)]
-    server.answers["PROPFIND /b%3B"] = [multistatus("/b%3B", ""), Answer(404)]
-    store.move(A, RemotePath(("b;",)), replace=False)
+    server.answers["PROPFIND /b%25"] = [multistatus("/b%25", ""), multistatus("/b%25", ""), Answer(404)]
+    store.move(A, RemotePath(("b%",)), replace=False)
     with pytest.raises(CtadataError, match="another name") as caught:
-        store.move(A, RemotePath(("b;",)), replace=False)
-    assert (caught.value.path, caught.value.retryable) == ("/b;", False)
+        store.move(A, RemotePath(("b%",)), replace=False)
+    assert (caught.value.path, caught.value.retryable) == ("/b%", False)
+
+
+def test_what_stands_as_before_was_not_replaced(server: OddServer, store: Store) -> None:
+    server.answers["MOVE /a"] = [Answer(201)]
+    server.answers["PROPFIND /b%25"] = [multistatus("/b%25", "")]
+    with pytest.raises(CtadataError, match="another name"):
+        store.move(A, RemotePath(("b%",)), replace=True)
+
+
+@pytest.mark.parametrize("server_name", [None, "Cheroot/11.1.2"])
+def test_an_unknown_server_is_not_asked_for_a_name_that_it_may_cut(
+    server: OddServer, store: Store, server_name: str | None
+) -> None:
+    """Else `q;x` could take the place of `q`."""
+    said = {"Server": server_name} if server_name else {}
+    server.answers["PROPFIND /q%3Bx"] = [Answer(404, said)]
+    with pytest.raises(Unsupported, match="a name with ; for another one"):
+        store.move(A, RemotePath(("q;x",)), replace=True)
+    assert "MOVE" not in " ".join(sent(server))
 
 
 def test_no_digest_is_asked_of_a_server_that_knows_none(server: OddServer, store: Store) -> None:
