@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import options, visiting
 from ctadata.cli.credentials import seconds_in
 from ctadata.cli.output import data, data_json, rfc3339, say, say_raw
+from ctadata.errors import Forbidden
+
+if TYPE_CHECKING:
+    from ctadata.paths import RemotePath
+    from ctadata.stores.base import Store
 
 
 def share(
@@ -50,8 +56,10 @@ def share(
     life = seconds_in(lifetime)
     with visiting.visiting(ctx, token_file) as visit:
         store, where = visit.session.store, visit.session.resolve(path)
-        sharer = store if isinstance(store, Shares) else visit.session.site.door
         activities = [name.strip().lower() for names in allow or () for name in names.split(",")]
+        if set(activities) <= {"download", "list"}:
+            _check_there(store, where)
+        sharer = store if isinstance(store, Shares) else visit.session.site.door
         link = sharer.share(where, lifetime=life, activities=activities, addresses=address or ())
     until = rfc3339(link.expires)
     if json:
@@ -61,6 +69,12 @@ def share(
     say(f"opens until {until}, for whoever has it")
     if qr or (qr is None and sys.stderr.isatty()):
         say_raw("\n" + _drawn(link.url, colours=sys.stderr.isatty()))
+
+
+def _check_there(store: Store, path: RemotePath) -> None:
+    """NotFound for a link that would open nothing; who may not look at it may still share it."""
+    with contextlib.suppress(Forbidden):
+        store.info(path)
 
 
 def _drawn(url: str, *, colours: bool) -> str:

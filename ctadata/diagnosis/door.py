@@ -97,7 +97,7 @@ class DoorExamination:
             advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
             yield Finding("frontend", Verdict.WARN, "the profile names no REST interface: no quotas, no tape", advice)
             return
-        user = self.session.site.frontend.user() or {}
+        user = self.session.site.frontend.user()
         yield Finding("frontend", Verdict.OK, f"{self.profile.frontend} knows you as {user.get('username', 'nobody')}")
         try:
             yield Finding("tape", Verdict.OK, f"announced at {self.session.site.tape.base}")

@@ -11,7 +11,7 @@ from ctadata.stores.base import Store
 
 
 def known_digests(store: Store, entry: Entry) -> Mapping[str, str]:
-    """Those of the listing, else those that the store tells when asked; empty for a collection."""
+    """Those of the listing, else those that the store is known to keep; empty for a collection."""
     if entry.is_directory or entry.checksums or not store.features.digests:
         return entry.checksums
     return store.digests(entry.path)
@@ -24,7 +24,7 @@ def known_digest(store: Store, entry: Entry, algorithm: str | None = None) -> tu
     """
     if entry.is_directory:
         raise UsageError("it is a directory, and has no checksum", path=str(entry.path))
-    known = known_digests(store, entry)
+    known = entry.checksums or store.digests(entry.path)
     if algorithm is not None and algorithm in known:
         return algorithm, known[algorithm]
     best = strongest(known)

@@ -107,13 +107,23 @@ class Mint:
                 path = value if within(value, path) else path
             elif key == "before" and datetime.fromisoformat(value).timestamp() <= self._clock():
                 raise LoginFailed("macaroon login denied: expired")
-            elif key == "ip" and ipaddress.ip_address(peer) not in ipaddress.ip_network(value):
-                raise LoginFailed("macaroon login denied: wrong IP address")
+            elif key == "ip":
+                _check_address(peer, value)
         narrowed = tuple(
             Grant(grant.activities & activities, path if within(path, grant.path) else grant.path)
             for grant in rights.grants
         )
         return Rights(narrowed)
+
+
+def _check_address(peer: str, networks: str) -> None:
+    """What a caveat holds is looked at only now (ClientIPCaveatVerifier)."""
+    try:
+        known = [ipaddress.ip_network(network.strip(), strict=False) for network in networks.split(",")]
+    except ValueError as error:
+        raise LoginFailed(f"macaroon login denied: Invalid macaroon: Invalid subnets: [{networks}]") from error
+    if not any(ipaddress.ip_address(peer) in network for network in known):
+        raise LoginFailed("macaroon login denied: Invalid macaroon: Client fails to match IP caveat")
 
 
 def iso(moment: float) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ctadata.stores.base import Features
+from ctadata.stores.dialect import Dialect
 from ctadata.stores.habits import AS_WRITTEN
-from ctadata.stores.webdav import Dialect
 
 CHECKSUMS = '<Checksums xmlns="http://www.dcache.org/2013/webdav"/>'
 """The property with all digests of a file, in the form of the Digest header."""

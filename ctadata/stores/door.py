@@ -28,14 +28,9 @@ from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.http.redaction import presentable
 from ctadata.paths import RemotePath
+from ctadata.stores.macaroons import READING, Limits
 from ctadata.stores.reading import about
 from ctadata.stores.sharing import Link
-
-READING = ("download", "list", "read_metadata")
-ACTIVITIES = (*READING, "upload", "delete", "manage", "update_metadata", "stage")
-"""What a macaroon may be limited to; the first are those of a reader."""
-LONGEST = 7 * 86400
-"""Seconds that a macaroon may live (dCache, webdav.macaroons.max-lifetime)."""
 
 Progress = Callable[[int], None]
 """Is told how many bytes have gone by so far."""
@@ -70,26 +65,36 @@ class Door:
     # ---- macaroons
 
     def share(
-        self, path: RemotePath, *, lifetime: float, activities: Sequence[str] = (), addresses: Sequence[str] = ()
+        self,
+        path: RemotePath,
+        *,
+        lifetime: float,
+        activities: Sequence[str] = (),
+        addresses: Sequence[str] = (),
+        or_less: bool = False,
     ) -> Link:
         """A macaroon for `path`, and the link that it is in; dCache counts its life from now.
 
-        UsageError (an unknown activity, more than seven days), Unsupported (no macaroons here), Forbidden.
+        or_less: it may end with the login that makes it, where dCache lets none outlive that.
+        UsageError (an unknown activity, no network, more than seven days), Unsupported (no macaroons here), Forbidden,
+        Untrusted where it opens more than was asked for.
         """
-        unknown = [name for name in activities if name not in ACTIVITIES]
-        if unknown:
-            raise UsageError(f"{unknown[0]!r} is no activity", hint=f"there are {', '.join(ACTIVITIES)}")
-        if lifetime > LONGEST:
-            raise UsageError("no link lives longer than 7 days here", hint="--expires 7d")
-        wanted = ",".join(name.upper() for name in activities or READING)
-        caveats = [f"activity:{wanted}"] + [f"ip:{','.join(addresses)}"] * bool(addresses)
-        asked = {"caveats": caveats, "validity": f"PT{max(1, round(lifetime))}S"}
+        wanted = Limits.read(activities or READING, addresses, lifetime)
         with about(path):
-            told = self._request_macaroon(path, asked)
-        secret = str(told["macaroon"])
-        return Link(f"{self.url(path)}?authz={secret}", time.time() + lifetime, secret)
+            try:
+                secret = self._request_macaroon(path, wanted.caveats | wanted.validity)
+            except CtadataError as error:
+                if "cannot extend session" not in error.what:
+                    raise
+                if not or_less:
+                    raise UsageError(
+                        "no link outlives the login that makes it", hint="ask for less with --expires"
+                    ) from error
+                secret = self._request_macaroon(path, wanted.caveats)
+            ends = wanted.check(secret, time.time())
+        return Link(f"{self.url(path)}?authz={secret}", ends, secret)
 
-    def _request_macaroon(self, path: RemotePath, asked: dict[str, Any]) -> Any:
+    def _request_macaroon(self, path: RemotePath, asked: dict[str, Any]) -> str:
         kind = {"Content-Type": "application/macaroon-request", "Accept": "application/json"}
         taken = bytearray()
         try:
@@ -100,10 +105,10 @@ class Door:
             if error.status in (400, 405, 501):
                 raise Unsupported(f"no macaroon is given: {error.what}", status=error.status) from error
             raise
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             told = json.loads(taken)
             if isinstance(told, dict) and isinstance(told.get("macaroon"), str):
-                return told
+                return str(told["macaroon"])
         raise Unsupported("this server gives no macaroons")
 
     # ---- copies

@@ -7,6 +7,7 @@ redirects and repetitions. Paths and answers: dCache, the User Guide, "The front
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import CtadataError, ServerTrouble, UsageError
+from ctadata.errors import CtadataError, NotFound, ServerTrouble, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.reading import about
+from ctadata.stores.told import fields, number, rows, text, texts
 
 PAGE = 5000
 """Entries asked for at a time."""
@@ -64,9 +66,9 @@ class Frontend:
         self._base = f"{base}/api/v1"
         self._root = root
 
-    def user(self) -> Any:
+    def user(self) -> Mapping[str, Any]:
         """Who we are at the site: `username`, `homeDirectory`, `rootDirectory` and more."""
-        return self.ask("GET", "/user")
+        return fields(self.ask("GET", "/user"))
 
     def list(self, path: RemotePath, *, page: int = PAGE) -> Iterator[Entry]:
         """The entries directly below a collection, with checksums and localities, a page at a time.
@@ -75,32 +77,36 @@ class Frontend:
         may shift the others: one that then comes twice, or is missed, is the server's to avoid.
         NotFound; UsageError for a file.
         """
-        query = {"children": "true", "locality": "true", "checksum": "true", "limit": str(page)}
-        offset = 0
+        offset, before = 0, None
         while True:
-            with about(path):
-                told = self.ask("GET", self._namespace(path), query={**query, "offset": str(offset)})
-                if told.get("fileType") != "DIR":
-                    raise UsageError("it is a file, not a directory", path=str(path))
-                children = told.get("children") or []
-            for child in children:
-                yield _entry(path, child)
-            if len(children) < page:
+            entries = self._page(path, offset, page)
+            if entries and entries[0].path == before:
+                raise ServerTrouble("the server gives the same page again and again", path=str(path))
+            yield from entries
+            if len(entries) < page:
                 return
-            offset += page
+            offset, before = offset + page, entries[0].path
+
+    def _page(self, path: RemotePath, offset: int, limit: int) -> Sequence[Entry]:
+        query = {"children": "true", "locality": "true", "checksum": "true", "limit": str(limit)}
+        with about(path):
+            told = fields(self.ask("GET", self._namespace(path), query={**query, "offset": str(offset)}))
+            if told.get("fileType") != "DIR":
+                raise UsageError("it is a file, not a directory", path=str(path))
+            return [_entry(path, child) for child in rows(told.get("children"))]
 
     def details(self, path: RemotePath) -> Details:
         """Quality of service, labels and extended attributes of a file or collection."""
         with about(path):
             query = {"qos": "true", "labels": "true", "xattr": "true"}
-            told = self.ask("GET", self._namespace(path), query=query)
-        attributes = told.get("extendedAttributes") or {}
-        return Details(
-            told.get("currentQos"),
-            [str(label) for label in told.get("labels") or ()],
-            {str(name): str(value) for name, value in attributes.items()},
-            told.get("pnfsId"),
-        )
+            told = fields(self.ask("GET", self._namespace(path), query=query))
+            attributes = fields(told.get("extendedAttributes") or {})
+            return Details(
+                told.get("currentQos"),
+                texts(told.get("labels")),
+                {str(name): str(value) for name, value in attributes.items()},
+                told.get("pnfsId"),
+            )
 
     def set_quality(self, path: RemotePath, target: str) -> None:
         """Ask for another quality of service, one of `qualities`; it is changed some time later."""
@@ -108,33 +114,33 @@ class Frontend:
 
     def qualities(self) -> Sequence[str]:
         """The qualities of service that files can have here."""
-        told = self.ask("GET", "/qos-management/qos/file")
-        return [str(name) for name in told.get("name") or ()]
+        return texts(fields(self.ask("GET", "/qos-management/qos/file")).get("name"))
 
     def set_label(self, path: RemotePath, label: str, *, on: bool = True) -> None:
-        """Give a file a label, or take it away."""
-        self._change(path, {"action": "set-label" if on else "rm-label", "label": label})
+        """Give a file a label, or take it away; NotFound where it has none such."""
+        with contextlib.nullcontext() if on else _missing(f"it has no label {label!r}"):
+            self._change(path, {"action": "set-label" if on else "rm-label", "label": label})
 
     def set_attributes(self, path: RemotePath, attributes: Mapping[str, str]) -> None:
         """Set extended attributes; the others stay."""
         self._change(path, {"action": "set-xattr", "attributes": dict(attributes)})
 
     def remove_attributes(self, path: RemotePath, names: Sequence[str]) -> None:
-        """Take extended attributes away."""
-        self._change(path, {"action": "rm-xattr", "names": list(names)})
+        """Take extended attributes away; NotFound where one of them is not there."""
+        with _missing(f"it has no attribute {' or '.join(map(repr, names))}"):
+            self._change(path, {"action": "rm-xattr", "names": list(names)})
 
     def quotas(self) -> Sequence[Quota]:
         """The user's quotas, and those of the groups that the user is in; none where the site has none."""
         return [_quota(told) for kind in ("user", "group") for told in self._quotas_of(kind)]
 
-    def _quotas_of(self, kind: str) -> Sequence[Any]:
+    def _quotas_of(self, kind: str) -> Sequence[Mapping[str, Any]]:
         try:
-            told = self.ask("GET", f"/quota/{kind}", query={"user": "true"}, repeat=False)
+            return rows(self.ask("GET", f"/quota/{kind}", query={"user": "true"}, repeat=False))
         except CtadataError as error:
             if error.status in (404, 503):  # off here
                 return []
             raise
-        return told if isinstance(told, list) else []
 
     def _change(self, path: RemotePath, change: Mapping[str, Any]) -> None:
         with about(path):
@@ -190,18 +196,36 @@ class Frontend:
             ) from None
 
 
+@contextlib.contextmanager
+def _missing(words: str) -> Iterator[None]:
+    """Says so where the server reports a conflict (FileResources: 409, `No such attribute`)."""
+    try:
+        yield
+    except CtadataError as error:
+        if error.status != 409:
+            raise
+        raise NotFound(f"{words}: {error.what}", path=error.path, status=409) from error
+
+
 def _entry(parent: RemotePath, told: Mapping[str, Any]) -> Entry:
-    size, mtime = told.get("size"), told.get("mtime")
+    size, mtime = number(told.get("size")), number(told.get("mtime"))
     directory = told.get("fileType") == "DIR"
     return Entry(
-        parent / str(told.get("fileName")),
+        _child(parent, text(told.get("fileName"))),
         Kind.DIRECTORY if directory else Kind.FILE,
-        size=int(size) if size is not None and not directory else None,
-        mtime=float(mtime // 1000) if isinstance(mtime, int) else None,  # as the door tells it
+        size=size if not directory else None,
+        mtime=None if mtime is None else float(mtime // 1000),  # as the door tells it
         etag=_etag(told.get("pnfsId"), mtime) if not directory else None,
-        checksums=dict(_checksum(each) for each in told.get("checksums") or ()),
-        locality=told.get("fileLocality"),
+        checksums=dict(_checksum(each) for each in rows(told.get("checksums"))),
+        locality=None if told.get("fileLocality") is None else text(told["fileLocality"]),
     )
+
+
+def _child(parent: RemotePath, name: str) -> RemotePath:
+    try:
+        return parent / name
+    except UsageError as error:
+        raise ServerTrouble(f"the server tells of a name that is none: {error.what}", path=str(parent)) from error
 
 
 def _etag(pnfsid: object, mtime: object) -> str | None:
@@ -222,7 +246,7 @@ def _quota(told: Mapping[str, Any]) -> Quota:
     policies = ("replica", "custodial", "output")
     return Quota(
         str(told.get("type", "")).lower(),
-        int(told.get("id", -1)),
-        {policy: int(told.get(policy) or 0) for policy in policies},
-        {policy: told.get(f"{policy}Limit") for policy in policies},
+        -1 if told.get("id") is None else number(told["id"]) or 0,
+        {policy: number(told.get(policy)) or 0 for policy in policies},
+        {policy: number(told.get(f"{policy}Limit")) for policy in policies},
     )

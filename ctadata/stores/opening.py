@@ -9,10 +9,11 @@ from ctadata.http.message import Origin, dissect
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache import dcache
+from ctadata.stores.dialect import Dialect
 from ctadata.stores.door import Door
 from ctadata.stores.frontend import Frontend
 from ctadata.stores.paged import PagedStore
-from ctadata.stores.webdav import Dialect, WebDAVStore
+from ctadata.stores.webdav import WebDAVStore
 
 
 def open_store(profile: Profile, client: Client) -> Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, U
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.frontend import Frontend
+from ctadata.stores.told import fields, rows
 
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
 MOST = 500
@@ -20,6 +22,7 @@ MOST_ASKED = 5000
 LOCALITIES = {"DISK": "ONLINE", "TAPE": "NEARLINE", "DISK_AND_TAPE": "ONLINE_AND_NEARLINE"}
 """The words of the tape interface for what listings of dCache call otherwise."""
 
+_ID = re.compile("[A-Za-z0-9_-]{1,200}")
 _ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
 
@@ -68,7 +71,7 @@ class TapeLibrary:
                 told = self._frontend.ask("GET", origin + WELL_KNOWN)
             except (NotFound, ServerTrouble):
                 continue
-            for endpoint in told.get("endpoints") or () if isinstance(told, Mapping) else ():
+            for endpoint in rows(told.get("endpoints")) if isinstance(told, Mapping) else ():
                 if str(endpoint.get("version", "")).startswith("v1"):
                     return self._checked(str(endpoint.get("uri")))
         raise Unsupported("this site announces no tape interface", hint="ask the site how files come from tape")
@@ -91,9 +94,9 @@ class TapeLibrary:
         files = [{"path": self._frontend.native(path), **life} for path in paths]
         told = self._frontend.ask("POST", f"{self.base}/stage", payload={"files": files})
         name = told.get("requestId") if isinstance(told, Mapping) else None
-        if not name:
+        if not (isinstance(name, str) and _ID.fullmatch(name)):
             raise ServerTrouble("the tape interface gives no id for the request")
-        return str(name)
+        return name
 
     def status(self, request: str) -> list[Recalled]:
         """How the files of a request stand; NotFound."""
@@ -101,10 +104,10 @@ class TapeLibrary:
             told = self._frontend.ask("GET", self._of(request))
         except NotFound as error:
             raise NotFound("no such stage request", path=request, status=error.status) from error
-        return [self._recalled(each) for each in told.get("files") or ()]
+        return [self._recalled(each) for each in rows(fields(told).get("files"))]
 
     def _of(self, request: str) -> str:
-        if not request.replace("-", "").replace("_", "").isalnum():
+        if not _ID.fullmatch(request):
             raise NotFound("no such stage request", path=request)
         return f"{self.base}/stage/{request}"
 
@@ -129,7 +132,7 @@ class TapeLibrary:
         """Where the bytes of files are: ONLINE, NEARLINE and so on, or why that is not known; in no certain order."""
         for first in range(0, len(paths), MOST_ASKED):
             native = [self._frontend.native(path) for path in paths[first : first + MOST_ASKED]]
-            for told in self._frontend.ask("POST", f"{self.base}/archiveinfo", payload={"paths": native}):
+            for told in rows(self._frontend.ask("POST", f"{self.base}/archiveinfo", payload={"paths": native})):
                 path = self._frontend.own(str(told.get("path")))
                 locality = str(told.get("locality") or "")
                 yield path, LOCALITIES.get(locality, locality) or _unknown(path, str(told.get("error") or ""))

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
@@ -16,8 +15,9 @@ from ctadata.http.failures import meaning_of
 from ctadata.http.message import Consumer, Response
 from ctadata.http.sayings import in_state
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written, refuse_inside, refuse_root
+from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
 from ctadata.stores.deletion import Deletion
+from ctadata.stores.dialect import Dialect
 from ctadata.stores.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.handover import handed_over
 from ctadata.stores.multistatus import Multistatus
@@ -30,23 +30,6 @@ PROPFIND = (
     "<getlastmodified/><getetag/>{}</prop></propfind>"
 )
 """The body that asks for the usual four properties, and for those put into the braces."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """What is particular to a kind of server.
-
-    properties: XML of the properties that a listing asks for beside the usual four.
-    headers:    sent with every PROPFIND.
-    hides:      a collection that cannot be listed looks empty, so that one listing is no proof.
-    habits:     how it takes names; None: what the server calls itself says it.
-    """
-
-    features: Features = field(default_factory=Features)
-    properties: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    hides: bool = False
-    habits: Habits | None = None
 
 
 class WebDAVStore:
@@ -69,6 +52,7 @@ class WebDAVStore:
         self._dialect = dialect
         self._wait = wait
         self._habits = dialect.habits
+        self._mute = False  # has answered without a digest
 
     def info(self, path: RemotePath) -> Entry:
         """The entry of one file or collection; NotFound."""
@@ -170,16 +154,28 @@ class WebDAVStore:
         return Written(digests, response.headers.get("ETag"))
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
-        """What the server knows of a stored file's digests, asked again for a second and a half; NotFound."""
-        if not self.features.digests:
-            return NONE_KNOWN
+        """What the server knows of a stored file's digests, asked again for a second and a half; NotFound.
+
+        One that is not known to keep any is asked as long as it answers: XRootD computes them.
+        """
         with about(path):
+            if not self.features.digests:
+                return self._digests_if_told(path)
             for pause in _WAITS:
                 with contextlib.suppress(NotFound):
                     if digests := self._head(path):
                         return digests
                 self._wait(pause)
             return self._head(path)
+
+    def _digests_if_told(self, path: RemotePath) -> Mapping[str, str]:
+        if self._mute:
+            return NONE_KNOWN
+        digests: Mapping[str, str] = NONE_KNOWN
+        with contextlib.suppress(TimedOut):  # it would have to read a large file first
+            digests = self._head(path)
+        self._mute = not digests
+        return digests
 
     def _head(self, path: RemotePath) -> dict[str, str]:
         response = self._client.send("HEAD", self._url(path), headers={"Want-Digest": want_digest()})

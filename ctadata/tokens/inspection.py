@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ctadata.tokens.macaroon import Macaroon
+from ctadata.tokens.macaroon import Macaroon, moment
 from ctadata.tokens.token import Token, seconds
 
 Fact = tuple[str, str]
@@ -94,7 +94,7 @@ def _of_macaroon(macaroon: Macaroon, now: float) -> Iterator[Fact]:
     yield "kind", "macaroon (its signature was not checked: only its door can do that)"
     yield "door", macaroon.location or "not said"
     yield "identifier", macaroon.identifier
-    ends = [end for end in map(_iso, macaroon.limits("before")) if end is not None]
+    ends = [end for end in map(moment, macaroon.limits("before")) if end is not None]
     if not ends:
         yield "ends", "never, or it does not say when"
     for caveat in macaroon.caveats:
@@ -104,7 +104,7 @@ def _of_macaroon(macaroon: Macaroon, now: float) -> Iterator[Fact]:
 
 def _caveat(key: str, value: str, whole: str, now: float) -> str:
     if key == "before":
-        return _moment(_iso(value), now)
+        return _moment(moment(value), now)
     if key == "activity":
         return ", ".join(value.lower().replace("_", " ").split(","))
     return value if key in CAVEATS else whole
@@ -130,14 +130,6 @@ def _span(length: float) -> str:
         if length >= 2 * size:
             return f"{math.floor(length / size)} {unit}"
     return f"{math.floor(length)} seconds"
-
-
-def _iso(text: str) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _list(value: object) -> list[str]:

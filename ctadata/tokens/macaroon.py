@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 _KINDS_2 = {1: "location", 2: "identifier", 4: "vid", 6: "signature"}
 
@@ -40,6 +41,15 @@ class Macaroon:
         """What the caveats of one key say, such as `before`, in order; each narrows those in front of it."""
         pairs = [caveat.partition(":") for caveat in self.caveats]
         return [value.strip() for name, _, value in pairs if name.strip() == key]
+
+
+def moment(before: str) -> float | None:
+    """The end that a `before` caveat names, seconds since 1970; None where it cannot be read."""
+    try:
+        read = datetime.fromisoformat(before)
+    except ValueError:
+        return None
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
 def _fields_1(data: bytes) -> Iterator[tuple[str, str]]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import urllib.error
 import urllib.request
 
 import pytest
+
+from ctadata.sandbox import faults
+
+
+@pytest.fixture
+def place(box, place):
+    """A directory that is there."""
+    box.files.mkdir(f"/{place}")
+    return place
 
 
 @pytest.fixture
@@ -58,6 +68,8 @@ def test_what_is_asked_for_is_in_it(at_box, box, place):
         (["--expires", "8d"], "no link lives longer than 7 days"),
         (["--activity", "dance"], "'dance' is no activity"),
         (["--expires", "soon"], "soon"),
+        (["--ip", "banana"], "'banana' is no network"),
+        (["--ip", "192.0.2.0/24,", "--activity", "upload"], "'' is no network"),
     ],
 )
 def test_what_is_refused(at_box, place, options, words):
@@ -66,9 +78,58 @@ def test_what_is_refused(at_box, place, options, words):
     assert ended.err.count("\n") == 1
 
 
-def test_a_door_without_macaroons(at_box, box, place):
-    from ctadata.sandbox import faults
+def test_what_is_not_there_is_not_shared_for_reading(at_box, box, place):
+    box.forget_seen()
+    ended = at_box("share", f"{place}/none", check=3)
+    assert ended.out == ""
+    assert not any(seen.method == "POST" for seen in box.seen)
+    at_box("share", "--activity", "upload", f"{place}/none", check=0)
 
+
+def test_a_link_cannot_outlive_the_login(at_box, box, place):
+    rule = box.faults.add(
+        "door", "POST", f"/{place}", faults.Status(400, "Bad", b"Bad requested caveat: before: cannot extend session")
+    )
+    ended = at_box("share", "--expires", "7d", place, check=2)
+    rule.remove()
+    assert "no link outlives the login that makes it (ask for less with --expires)" in ended.err
+
+
+def packed(*caveats):
+    """A macaroon of libmacaroons' first format."""
+    fields = [("location", "x"), ("identifier", "x"), *(("cid", each) for each in caveats), ("signature", "x" * 32)]
+    packets = b"".join(f"{len(key) + len(value) + 6:04x}{key} {value}\n".encode() for key, value in fields)
+    return base64.urlsafe_b64encode(packets).decode().rstrip("=")
+
+
+READS, SOON = "activity:DOWNLOAD,LIST,READ_METADATA", "before:2000-01-01T00:00:00.123456789Z"
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        (packed(SOON), 4, "not limited as it was asked to be: activity"),
+        (packed("activity:DOWNLOAD,DELETE", SOON), 4, "not limited as it was asked to be: activity"),
+        (packed(READS), 4, "asked to be: ip, before"),
+        (packed(READS, "before:2999-01-01T00:00:00Z"), 4, "asked to be: ip, before"),
+        (packed(READS, SOON), 4, "not limited as it was asked to be: ip"),
+        ("no macaroon\x1b[31m", 5, "gives a macaroon that is none"),
+        (packed(READS, SOON) + "\r\nX: y", 5, "gives a macaroon that is none"),
+        (17, 2, "gives no macaroons"),
+    ],
+)
+def test_a_macaroon_that_opens_more_than_was_asked_for_is_not_handed_out(at_box, box, place, given, code, words):
+    rule = box.faults.add(
+        "door", "POST", f"/{place}", faults.Status(200, "OK", json.dumps({"macaroon": given}).encode())
+    )
+    ended = at_box("share", "--ip", "192.0.2.0/24", place, check=code)
+    rule.remove()
+    assert words in ended.err
+    assert ended.out == ""
+    assert "\x1b" not in ended.err
+
+
+def test_a_door_without_macaroons(at_box, box, place):
     rule = box.faults.add("door", "POST", f"/{place}", faults.Status(501, "Not Implemented"))
     assert "no macaroon is given" in at_box("share", place, check=2).err
     rule.remove()

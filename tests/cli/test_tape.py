@@ -119,12 +119,14 @@ class TestKeptBesideTheBytes:
         assert at_box("label", f"{place}/e", check=0).out == "good\nnew\n"
         at_box("label", "--remove", "new", f"{place}/e", check=0)
         assert json.loads(at_box("label", "--json", f"{place}/e", check=0).out)["labels"] == ["good"]
+        assert "it has no label 'new'" in at_box("label", "--remove", "new", f"{place}/e", check=3).err
 
     def test_extended_attributes(self, at_box, place, archived):
         at_box("xattr", f"{place}/e", "run=7", "telescope=LST-1", check=0)
         assert at_box("xattr", f"{place}/e", check=0).out == "run=7\ntelescope=LST-1\n"
         at_box("xattr", "--remove", "run", f"{place}/e", check=0)
         assert json.loads(at_box("xattr", "--json", f"{place}/e", check=0).out)["attributes"] == {"telescope": "LST-1"}
+        assert "it has no attribute 'run'" in at_box("xattr", "--remove", "run", f"{place}/e", check=3).err
         assert "NAME=VALUE" in at_box("xattr", f"{place}/e", "run", check=2).err
 
     def test_no_such_file(self, at_box, place):

@@ -76,10 +76,13 @@ def test_a_path_caveat_narrows_it(box, call):
 
 
 def test_addresses(call):
-    good = macaroon(call, HOME, caveats=["ip:127.0.0.0/8"])
-    bad = macaroon(call, HOME, caveats=["ip:192.0.2.0/24"])
-    assert use(call, good, "HEAD", HOME).status == 200
-    denied = use(call, bad, "HEAD", HOME)
+    for networks in ("127.0.0.0/8", "192.0.2.0/24, 127.0.0.1"):
+        assert use(call, macaroon(call, HOME, caveats=[f"ip:{networks}"]), "HEAD", HOME).status == 200
+
+
+@pytest.mark.parametrize("networks", ["192.0.2.0/24", "banana"])
+def test_addresses_that_are_not_the_clients(call, networks):
+    denied = use(call, macaroon(call, HOME, caveats=[f"ip:{networks}"]), "HEAD", HOME)
     assert (denied.status, denied.reason.partition(":")[0]) == (401, "macaroon login denied")
 
 

@@ -18,7 +18,8 @@ from ctadata.errors import Forbidden, PartialFailure, Unsupported, Untrusted
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
-from ctadata.stores.webdav import Dialect, WebDAVStore
+from ctadata.stores.dialect import Dialect
+from ctadata.stores.webdav import WebDAVStore
 
 
 @pytest.fixture

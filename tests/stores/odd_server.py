@@ -34,10 +34,11 @@ class Asked:
 
 
 class OddServer:
-    """`answers["GET /a"]` are given one after the other, the last one for ever; 404 where there is none."""
+    """`answers["GET /a"]` are given one after the other, the last one for ever; `otherwise` where there is none."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer]] = {}
+        self.otherwise = Answer(404)
         self.asked: list[Asked] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -49,7 +50,7 @@ class OddServer:
 
     def next_answer(self, asked: Asked) -> Answer:
         self.asked.append(asked)
-        waiting = self.answers.get(f"{asked.method} {asked.target}", [Answer(404)])
+        waiting = self.answers.get(f"{asked.method} {asked.target}", [self.otherwise])
         return waiting.pop(0) if len(waiting) > 1 else waiting[0]
 
     def __enter__(self) -> OddServer:
@@ -88,7 +89,7 @@ def _handler(server: OddServer) -> type[BaseHTTPRequestHandler]:
                 pass  # the client has had enough
             self.close_connection = True
 
-        do_GET = do_HEAD = do_PUT = do_PROPFIND = do_MKCOL = do_DELETE = do_MOVE = answer  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_PROPFIND = do_MKCOL = do_DELETE = do_MOVE = answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,10 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from stores.clients import Holder
+from stores.odd_server import Answer, OddServer
 from stores.suite import StoreSuite
 
 from ctadata.config.profile import Profile
-from ctadata.errors import ConfigError, Forbidden, NotFound, ServerTrouble, UsageError
+from ctadata.errors import ConfigError, Forbidden, NotFound, ServerTrouble, Unsupported, Untrusted, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
@@ -25,6 +27,7 @@ from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
 from ctadata.stores.frontend import Frontend
 from ctadata.stores.opening import open_store, trusted_origins
+from ctadata.stores.tape import TapeLibrary
 
 HOME = RemotePath(("lst", "users", "ada"))
 
@@ -102,6 +105,49 @@ def test_what_is_no_json_is_said(box: Sandbox, frontend: Frontend) -> None:
     box.faults.add("frontend", "GET", "/api/v1/user", faults.Status(200, "OK", b"<html>"), times=1)
     with pytest.raises(ServerTrouble, match="no JSON"):
         frontend.user()
+
+
+MEANT_OTHERWISE = [
+    *(b"null", b"[]", b'"x"', b"3", b"[3]", b'{"children": 3}', b'{"fileType": "DIR", "children": 3}'),
+    *(b'{"fileType": "DIR", "children": [3]}', b'{"fileType": "DIR", "children": [{}]}'),
+    *(b'{"fileType": "DIR", "children": [{"fileName": "%s"}]}' % name for name in (b"a/b", b"..", b"")),
+    b'{"fileType": "DIR", "children": [{"fileName": "a", "size": "big"}]}',
+    b'{"fileType": "DIR", "children": [{"fileName": "a", "mtime": true}]}',
+    b'{"fileType": "DIR", "children": [{"fileName": "a", "checksums": [3]}]}',
+    b'{"fileType": "DIR", "children": [{"fileName": "a", "fileLocality": 3}]}',
+    *(b'{"extendedAttributes": [3]}', b'{"labels": 3}', b'{"name": 3}', b'[{"id": "x"}]', b'[{"replica": "x"}]'),
+    *(b'{"files": 3}', b'{"files": [3]}', b'{"files": [{"path": "/../x"}]}', b'{"requestId": ["../x"]}'),
+    *(b'[{"path": 3}]', b'{"endpoints": [3]}', b'{"endpoints": [{"version": "v1", "uri": "file:///x"}]}'),
+]
+
+
+@pytest.mark.parametrize("answer", MEANT_OTHERWISE)
+def test_what_no_frontend_answers_is_the_servers_trouble(client: Client, answer: bytes) -> None:
+    """Whatever it is asked: no other error comes out."""
+    with OddServer() as server:
+        server.otherwise = Answer(200, {"Content-Type": "application/json"}, answer)
+        frontend = Frontend(client, server.url, root=RemotePath())
+        tape = TapeLibrary(frontend, [server.url], frozenset([Origin.of(server.url)]))
+        path = RemotePath(("d",))
+        asks: list[Callable[[], object]] = [
+            *(lambda: list(frontend.list(path)), lambda: frontend.details(path), frontend.qualities, frontend.quotas),
+            *(frontend.user, lambda: tape.base),
+        ]
+        tape._known = server.url
+        asks += [lambda: tape.status("x"), lambda: tape.stage([path]), lambda: list(tape.localities([path]))]
+        for ask in asks:
+            with contextlib.suppress(ServerTrouble, UsageError, Untrusted, Unsupported):
+                ask()
+
+
+def test_a_page_that_comes_again_and_again_ends_the_listing(client: Client) -> None:
+    with OddServer() as server:
+        children = [{"fileName": name, "fileType": "REGULAR"} for name in "ab"]
+        server.otherwise = Answer(200, {}, json.dumps({"fileType": "DIR", "children": children}).encode())
+        listing = Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)), page=2)
+        with pytest.raises(ServerTrouble, match="same page"):
+            list(listing)
+        assert len(server.asked) == 2
 
 
 def test_who_may_not_change_it_is_told(box: Sandbox) -> None:

@@ -27,7 +27,8 @@ from ctadata.http.client import Client
 from ctadata.http.trust import Limits
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store, Written
-from ctadata.stores.webdav import Dialect, WebDAVStore
+from ctadata.stores.dialect import Dialect
+from ctadata.stores.webdav import WebDAVStore
 
 A = RemotePath(("a",))
 DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"
@@ -332,6 +333,9 @@ def test_an_unknown_server_is_not_asked_for_a_name_that_it_may_cut(
     assert "MOVE" not in " ".join(sent(server))
 
 
-def test_no_digest_is_asked_of_a_server_that_knows_none(server: OddServer, store: Store) -> None:
+def test_a_server_that_tells_no_digest_is_asked_once(server: OddServer, store: Store) -> None:
+    server.answers["HEAD /a"] = [Answer(200, {"Digest": "adler32=00000001"}), Answer(200)]
+    assert store.digests(A) == {"adler32": "00000001"}
     assert store.digests(A) == {}
-    assert server.asked == []
+    assert store.digests(A) == {}
+    assert [asked.headers["Want-Digest"][:8] for asked in server.asked] == ["adler32,"] * 2

@@ -1,0 +1,25 @@
+"""What is particular to a kind of WebDAV server, as data that its store is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ctadata.stores.base import Features
+from ctadata.stores.habits import Habits
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What is particular to a kind of server.
+
+    properties: XML of the properties that a listing asks for beside the usual four.
+    headers:    sent with every PROPFIND.
+    hides:      a collection that cannot be listed looks empty, so that one listing is no proof.
+    habits:     how it takes names; None: what the server calls itself says it.
+    """
+
+    features: Features = field(default_factory=Features)
+    properties: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    hides: bool = False
+    habits: Habits | None = None
