@@ -112,7 +112,7 @@ def _run(common: options.Common, work: _Work, account: Account, jobs: str | None
             account.kept(reporter, target.profile.name, verbose=verbose) as kept,
         ):
             summary = work(origin, target, kept)
-        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set())
+        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 

@@ -44,7 +44,7 @@ def move(common: Common, work: Work, account: Account, conduct: Conduct) -> None
             account.kept(reporter, session.profile.name, verbose=verbose) as kept,
         ):
             summary = work(session, kept)
-        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set())
+        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from ctadata.diagnosis.door import DoorExamination
-from ctadata.diagnosis.finding import Check, Finding, Verdict
+from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict
 from ctadata.diagnosis.objects import ObjectsExamination
 from ctadata.errors import CtadataError, LoginNeeded, Stopped
 from ctadata.paths import RemotePath
@@ -34,6 +34,6 @@ def diagnose(session: Session, *, path: RemotePath | None = None, write: bool = 
         except Stopped:
             raise
         except CtadataError as error:
-            yield Finding(what, Verdict.FAIL, str(error).removesuffix(f" ({error.hint})"), error.hint)
+            yield Finding(what, Verdict.FAIL, str(error).removesuffix(f" ({error.hint})"), error.hint or TELL)
             if number == 0 or isinstance(error, LoginNeeded):
                 return  # whatever follows would fail the same way

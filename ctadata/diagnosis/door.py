@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from ctadata.diagnosis.finding import Check, Finding, Verdict, tls
+from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, tls
 from ctadata.diagnosis.searching import a_file
-from ctadata.errors import CtadataError, LoginNeeded, NotFound
+from ctadata.errors import CtadataError, LoginNeeded, NotFound, Unsupported, Untrusted
+from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.tokens.sources import Sources
+from ctadata.tokens.token import Token
 from ctadata.transfer import temporaries
 
 SKEW = 60.0
 """Seconds by which two clocks may differ: logins live for minutes."""
+SHORT = 60.0
+"""Seconds of life left from which a token is about to end."""
 SLOW = 5.0
 """Seconds after which a door takes long to say where a file is."""
 
@@ -61,9 +65,14 @@ class DoorExamination:
             return
         left = token.life_left(time.time())
         words = f"from {self.session.source_of_token}; {token}; "
-        words += "it does not say when it ends" if left > 1e9 else f"good for {left / 60:.0f} minutes"
+        lives = f"good for {left / 60:.0f} minutes" if left >= 120 else f"good for {left:.0f} s"
+        words += "it does not say when it ends" if left > 1e9 else lives
+        advice = "start-agent keeps it fresh" if left < SHORT else ""
+        yield Finding("token", Verdict.WARN if advice else Verdict.OK, words, advice)
+        yield from self._claims(token)
+
+    def _claims(self, token: Token) -> Iterator[Finding]:
         audience = token.claim("aud")
-        yield Finding("token", Verdict.OK, words)
         if audience is not None and self.profile.audience and self.profile.audience not in _list(audience):
             advice = f"log in again: the profile asks for the audience {self.profile.audience}"
             yield Finding("audience", Verdict.WARN, f"the token is for {', '.join(_list(audience))}", advice)
@@ -87,22 +96,34 @@ class DoorExamination:
             yield Finding("home", Verdict.WARN, f"{self._home or 'it'} does not exist yet", "the first put makes it")
             self._home = None
         except CtadataError as error:
-            yield Finding("home", Verdict.WARN, error.what, error.hint)
+            yield Finding("home", Verdict.WARN, error.what, error.hint or TELL)
         else:
             yield Finding("home", Verdict.OK, str(self._home))
 
     def frontend(self) -> Iterator[Finding]:
         """The REST interface, and the tape library."""
         if self.profile.frontend is None:
-            advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
-            yield Finding("frontend", Verdict.WARN, "the profile names no REST interface: no quotas, no tape", advice)
+            yield self._announced()
             return
         user = self.session.site.frontend.user()
         yield Finding("frontend", Verdict.OK, f"{self.profile.frontend} knows you as {user.get('username', 'nobody')}")
         try:
             yield Finding("tape", Verdict.OK, f"announced at {self.session.site.tape.base}")
         except CtadataError as error:
-            yield Finding("tape", Verdict.WARN, error.what, error.hint)
+            yield Finding("tape", Verdict.WARN, error.what, error.hint or TELL)
+
+    def _announced(self) -> Finding:
+        """What the door tells of a REST interface that the profile does not name, and that gets no token."""
+        words = "the profile names no REST interface: no quotas, no tape"
+        advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
+        try:
+            found = Origin.of(self.session.site.tape.base)
+            advice = f'the door announces one: set frontend = "{found}" in the profile'
+        except Untrusted as error:
+            words, advice = f"{words}; {error.what}", error.hint
+        except Unsupported:
+            pass
+        return Finding("frontend", Verdict.WARN, words, advice)
 
     def download(self) -> Iterator[Finding]:
         """Where the first byte of a file comes from, and what can be compared in the end."""
@@ -122,12 +143,13 @@ class DoorExamination:
         if known:
             yield Finding("checksums", Verdict.OK, f"the storage keeps {', '.join(known)}")
         else:
-            yield Finding("checksums", Verdict.WARN, "the storage keeps none: only sizes can be compared")
+            words = "the storage keeps none: only sizes can be compared"
+            yield Finding("checksums", Verdict.WARN, words, "nothing: it is so at servers that are no dCache")
 
     def upload(self) -> Iterator[Finding]:
         """Where a small file of a name of our own goes to; it is deleted again."""
         if self._home is None:
-            yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in")
+            yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in", "mkdir -p home: makes it")
             return
         store, path = self.session.store, self._home / temporaries.new_name()
         try:

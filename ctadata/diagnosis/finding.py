@@ -12,6 +12,8 @@ from ctadata.stores.probing import certificate_of
 
 SOON = 14 * 86400.0
 """Seconds before its end from which a certificate is worth a warning."""
+TELL = "-v -v shows every request; --bundle writes a report for whoever runs the storage"
+"""What to do where nothing better is known."""
 
 
 class Verdict(StrEnum):

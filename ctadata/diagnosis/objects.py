@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ctadata.diagnosis.finding import Check, Finding, Verdict, tls
+from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, tls
 from ctadata.diagnosis.searching import a_file
 from ctadata.errors import ConfigError
 from ctadata.paths import RemotePath
@@ -83,7 +83,7 @@ class ObjectsExamination:
         if known:
             yield Finding("checksums", Verdict.OK, f"the storage keeps {', '.join(known)}")
         else:
-            yield Finding("checksums", Verdict.WARN, "the storage keeps none: only sizes can be compared")
+            yield Finding("checksums", Verdict.WARN, "the storage keeps none: only sizes can be compared", TELL)
 
     def upload(self) -> Iterator[Finding]:
         """A small file of a name of our own, deleted again."""

@@ -129,7 +129,7 @@ def _cross(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Out
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
         return Outcome(State.KEPT, crossing.target, None, entry.size or 0, why=why_kept(there), etag=there.etag)
     if step not in STATES:
-        refuse_tape(entry)
+        refuse_tape(entry, hint="stage brings it back; copy anew when stage-status says that it is there")
         if not run.rules.dry_run:
             work = functools.partial(_once, run, ends, crossing, step)
             verified, digest = run.persist(work, after=AGAIN)

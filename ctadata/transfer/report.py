@@ -112,8 +112,10 @@ class Summary:
     skips:   how many were skipped, by the reason.
     empty:   collections that listed as empty, twice; a door lists those that may not be read in the same way.
     remarks: what else is to be told at the end, in sentences.
+    stopped: the run was ended before its end.
     """
 
+    stopped: bool = False
     done: int = 0
     size: int = 0
     deleted: int = 0

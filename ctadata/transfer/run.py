@@ -160,6 +160,7 @@ class Run:
             raise
         finally:
             self.crew.join()
+            self.summary.stopped = self.stop.is_set()
             if self.staging:
                 self.staging.end()
             if self.leftovers:

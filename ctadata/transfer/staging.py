@@ -73,12 +73,10 @@ def is_on_tape(entry: Entry) -> bool:
     return entry.locality == "NEARLINE"
 
 
-def refuse_tape(entry: Entry) -> None:
-    """NeedsStaging for a file on tape, which nothing asks for here."""
+def refuse_tape(entry: Entry, hint: str = "get --stage brings it back and waits for it") -> None:
+    """NeedsStaging for a file on tape, which nothing asks for here; hint: what does."""
     if is_on_tape(entry):
-        raise NeedsStaging(
-            "it is on tape, and not on disk", hint="get --stage brings it back and waits for it", path=str(entry.path)
-        )
+        raise NeedsStaging("it is on tape, and not on disk", hint=hint, path=str(entry.path))
 
 
 @dataclass(slots=True)

@@ -114,6 +114,16 @@ def test_a_tree_lands_as_put_would_put_it(cli, sites, place):
     assert through_here(a, b) == 0
 
 
+def test_what_is_on_tape_is_not_asked_of_the_door(cli, sites, place):
+    a, b, *_ = sites
+    a.files.put(f"/{place}/f", b"content")
+    a.tape.archive(f"/{place}/f")
+    a.forget_seen()
+    ended = cli("copy", f"a:{place}/f", f"b:{place}/f", check=10)
+    assert "stage brings it back" in ended.err
+    assert not any(seen.method in ("GET", "POST", "COPY") for box in (a, b) for seen in box.seen)
+
+
 def test_a_directory_without_r(cli, sites, place):
     a, *_ = sites
     a.files.put(f"/{place}/run/1", b"x")
@@ -158,7 +168,10 @@ def test_ctrl_c_cancels_it(cli, sites, place):
     process = cli.start("copy", f"a:{place}/f", f"b:{place}/f")
     assert stall.reached.wait(30)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "no file was done" in said
+    assert "the same command goes on" in said
     stall.release()
     stall.remove()
     b.wait_for(lambda seen: seen.method == "DELETE" and place in seen.target, timeout=30)

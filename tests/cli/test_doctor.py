@@ -11,8 +11,10 @@ from ctadata.sandbox import Sandbox, faults
 
 
 def found(ended):
-    """The findings, by what they are about."""
-    return {line["what"]: line for line in map(json.loads, ended.out.splitlines())}
+    """The findings, by what they are about; each that is not well says what to do."""
+    lines = [json.loads(line) for line in ended.out.splitlines()]
+    assert all((line["verdict"] == "ok") == (line["advice"] is None) for line in lines), ended.out
+    return {line["what"]: line for line in lines}
 
 
 @pytest.fixture
@@ -96,11 +98,32 @@ class TestWhereItIsNot:
         assert "is sent by the door itself" in told["download"]["words"]
         assert (told["upload"]["verdict"], told["upload"]["advice"][:10]) == ("warn", "every byte")
 
+    def test_a_token_of_another_issuer(self, doctor, box):
+        ended = doctor(env={"BEARER_TOKEN": box.token(issuer="https://elsewhere.example")}, check=1)
+        assert found(ended)["token"]["verdict"] == "fail"
+        assert "the token is from https://elsewhere.example, and accept_issuers of the profile" in ended.err
+
+    def test_a_token_that_is_about_to_end(self, doctor, box):
+        told = found(doctor(env={"BEARER_TOKEN": box.token(lifetime=50)}))
+        assert told["token"]["verdict"] == "warn"
+        assert "good for 4" in told["token"]["words"] or "good for 50 s" in told["token"]["words"]
+
+    def test_a_frontend_that_the_door_announces_is_shown_and_not_asked(self, doctor, at_box, box):
+        config = at_box.cwd / "config.toml"
+        lines = box.profile_toml("sandbox").splitlines()
+        config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
+        box.forget_seen()
+        told = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
+        assert told["frontend"]["advice"] == f'if that is right, set frontend = "{box.frontend}" in the profile'
+        assert not any(seen.server == "frontend" for seen in box.seen)
+
     def test_no_frontend(self, doctor, at_box, box):
         lines = box.profile_toml("sandbox").splitlines()
         config = at_box.cwd / "config.toml"
         config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
+        rule = box.faults.add("door", "GET", "/.well-known/*", faults.Status(404, "Not Found"))
         told = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
+        rule.remove()
         assert told["frontend"]["verdict"] == "warn"
         assert 'frontend = "https://host:3880"' in told["frontend"]["advice"]
 
