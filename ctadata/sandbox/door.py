@@ -55,7 +55,8 @@ class Door:
             if exchange.request.method == "OPTIONS" and self._options_style == "cors":
                 visit.reply(200)
             else:
-                self._visited(Visit(self._site, exchange, self._login(exchange), path))
+                login = self._login(exchange)
+                self._visited(Visit(self._site.as_seen_by(login.user), exchange, login, path))
         except LoginFailed as failed:
             self._challenge(visit, str(failed))
         except Denied as denied:

@@ -32,7 +32,8 @@ class Frontend:
             if exchange.request.path == WELL_KNOWN:
                 well_known(exchange, f"https://{exchange.request.header('Host')}")
             else:
-                _answer(Call(self._site, exchange, self._login(exchange)))
+                login = self._login(exchange)
+                _answer(Call(self._site.as_seen_by(login.user), exchange, login))
         except Problem as problem:
             tell_problem(exchange, problem)
 
@@ -78,7 +79,7 @@ def _user(call: Call) -> None:
             "gids": [2000],
             "username": login.user,
             "homeDirectory": call.site.homes.of(login.user)[0],
-            "rootDirectory": "/",
+            "rootDirectory": call.site.root,
             "email": [login.email] if login.email else [],
             "roles": [],
             "unassertedRoles": [],

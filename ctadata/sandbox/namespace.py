@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 import uuid
@@ -83,6 +84,12 @@ class Namespace:
         self._clock = clock
         self._lock = threading.RLock()
         self._root = self._directory()
+
+    def below(self, path: str) -> Namespace:
+        """The same nodes seen from a directory, which is the root of what is seen; NotFound."""
+        view = copy.copy(self)
+        view._root = self.find(path)
+        return view
 
     def _directory(self) -> Node:
         now = self._clock()

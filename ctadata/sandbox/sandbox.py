@@ -7,10 +7,10 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal
 
 from ctadata.sandbox.door import Door
@@ -63,6 +63,7 @@ class Sandbox:
         tape_drives: int = 1000,
         quota: int | None = None,
         marker_interval: float = 5.0,
+        roots: Mapping[str, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
@@ -77,7 +78,7 @@ class Sandbox:
         self.files = Files(self._namespace)
         self._homes = Homes(tuple(home), write_anywhere)
         for name in dict.fromkeys([user, *users]):
-            self.files.mkdir(self._homes.of(name)[0])
+            self.files.mkdir(roots.get(name, "") + self._homes.of(name)[0])
 
         self._listeners: list[Listener] = []
         self._signer = Signer(algorithm)
@@ -97,7 +98,7 @@ class Sandbox:
         self.tape = Tape(self._namespace, clock, tape_delay, tape_drives)
         self._site = site = Site(
             self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite,
-            self.tape, lambda: self.frontend, quota, [self.ca], marker_interval,
+            self.tape, lambda: self.frontend, quota, [self.ca], marker_interval, roots,
         )  # fmt: skip
         front: dict[str, Application] = {
             "door": Door(site, self._logins, mint, options_style),

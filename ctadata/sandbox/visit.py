@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http import HTTPStatus
 from pathlib import Path
@@ -37,6 +37,7 @@ class Site:
     start: hands a mover to a pool and returns the pool's origin.  tape_origin: whose address the door's
     `.well-known` tells.  quota: bytes that a user may have; None for no quotas.  peers: CA certificates of other sites
     that files are copied from and to.  marker_interval: seconds between two performance markers.
+    roots: the directory that is the root to a user, by name; it is `root` in the site as that user sees it.
     """
 
     namespace: Namespace
@@ -51,6 +52,15 @@ class Site:
     quota: int | None = None
     peers: list[Path] = field(default_factory=list)
     marker_interval: float = 5.0
+    roots: Mapping[str, str] = field(default_factory=dict)
+    root: str = "/"
+
+    def as_seen_by(self, user: str) -> Site:
+        """The site below the user's root, which every path starts from; no tape there. NotFound."""
+        root = self.roots.get(user)
+        if root is None:
+            return self
+        return replace(self, namespace=self.namespace.below(root), tape=None, root=root)
 
     def used_by(self, user: str) -> int:
         """Bytes of the files in a user's home."""

@@ -145,6 +145,8 @@ class _Upload:
             self.run.discard(temporary)
             if step is Step.REPLACE:
                 raise Unsupported(error.what, hint="rm what is there, and put anew", path=str(self.target)) from error
+            if error.status:
+                self._no_more_moves(error, "this server cannot rename files")
         except BaseException as error:
             self.run.discard(temporary)
             if isinstance(error, CtadataError):
@@ -177,16 +179,19 @@ class _Upload:
         if refusal.step is Step.REPLACE:
             self.rights.replace = False
             raise self._may_not_replace() from refusal.error
+        self._no_more_moves(refusal.error, "you may create files and not rename them")
+
+    def _no_more_moves(self, error: CtadataError, words: str) -> None:
         if self.rights.move:
             self.rights.move = self.rights.replace = False
+            self.rights.reason = error.what
             self.run.summary.remarks.append(
-                f"you may create files and not rename them ({refusal.error.what}): "
-                "new files got their names at once, those that exist stay"
+                f"{words} ({error.what}): new files got their names at once, those that exist stay"
             )
 
     def _may_not_replace(self) -> Forbidden:
         return Forbidden(
-            f"you may create files and not replace them: {self.rights.reason}",
+            f"files can be created, and not replaced: {self.rights.reason}",
             hint="use a new name, or a token that may modify",
             path=str(self.target),
         )

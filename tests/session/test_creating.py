@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from servers.real import RealServer
 from session.conftest import OpenSession
 
-from ctadata.errors import Forbidden
+from ctadata.config.resolve import resolve
+from ctadata.errors import Forbidden, Unsupported
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.transfer import run as transfer_run
@@ -116,8 +119,55 @@ def test_an_upload_under_its_own_name_that_broke_off_is_never_taken_for_done(
     box: Sandbox, session: Session, local: Path
 ) -> None:
     refuse(box, "MOVE", "DELETE")
-    session.put([str(local / "a")], "first")
-    box.faults.add("pool", "PUT", "*", faults.Cut(after=100))
-    summary = session.put([str(local / "b")], "new")
-    assert summary.done == 0
-    assert summary.exit_code != 0
+    box.faults.add("pool", "PUT", f"{HOME}/up/b", faults.Cut(after=100))
+    summary = session.put([f"{local}/"], "up", recursive=True, jobs=1)
+    assert (summary.done, [outcome.remote.name for outcome in summary.failed]) == (2, ["b"])
+    assert box.files.exists(f"{HOME}/up/b")  # it may not be deleted
+
+
+def test_what_broke_off_under_its_own_name_is_deleted_where_it_may_be(
+    box: Sandbox, session: Session, local: Path
+) -> None:
+    refuse(box, "MOVE")
+    box.faults.add("pool", "PUT", f"{HOME}/up/b", faults.Full(after=100))
+    summary = session.put([f"{local}/"], "up", recursive=True, jobs=1)
+    assert (summary.done, [outcome.remote.name for outcome in summary.failed]) == (2, ["b"])
+    assert box.files.tree(f"{HOME}/up") == [f"{HOME}/up/a", f"{HOME}/up/c"]
+
+
+def test_at_a_server_that_renames_nothing_new_files_get_their_names_at_once(
+    box: Sandbox, session: Session, local: Path
+) -> None:
+    box.files.put(f"{HOME}/up/b", b"theirs")
+    box.faults.add("door", "MOVE", "*", faults.Status(501, "Not Implemented"))
+    summary = session.put([f"{local}/"], "up", recursive=True, jobs=1)
+    assert (summary.done, [outcome.remote.name for outcome in summary.failed]) == (2, ["b"])
+    assert [remark for remark in summary.remarks if "this server cannot rename files" in remark]
+    assert box.files.read(f"{HOME}/up/b") == b"theirs"
+    assert temporaries(box) == []
+    assert sum(seen.method == "MOVE" for seen in box.seen) == 1
+
+
+@pytest.mark.parametrize("name", ["q;x", "q?x"])
+def test_a_name_that_a_move_would_cut_is_written_at_once_and_not_replaced(
+    wsgidav: RealServer, tmp_path: Path, name: str
+) -> None:
+    """At a server that does not say which one it is; `q` is another file."""
+    (tmp_path / "config.toml").write_text(wsgidav.profile_toml("here"))
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(wsgidav.login()["access_token"])
+    env = {**os.environ, "CTADATA_CONFIG": str(tmp_path / "config.toml")}
+    folder = wsgidav.data / uuid4().hex
+    folder.mkdir()
+    (folder / "q").write_bytes(b"kept")
+    source = tmp_path / "source"
+    with Session.open(resolve("here", env=env), token_file=token, env=env) as session:
+        source.write_bytes(b"first")
+        assert session.put([str(source)], f"/{folder.name}/{name}").done == 1
+        source.write_bytes(b"second")
+        (error,) = session.put([str(source)], f"/{folder.name}/{name}").errors
+    assert isinstance(error, Unsupported)
+    assert "rm what is there" in error.hint
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert found == {"q": b"kept", name: b"first"}
