@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ctadata.config.profile import Profile
-from ctadata.errors import ConfigError, NotFound
+from ctadata.errors import ConfigError, Forbidden, NotFound
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.opening import trusted_origins
@@ -68,6 +68,8 @@ def _exists(store: Store, path: RemotePath) -> bool:
         return store.info(path).is_directory
     except NotFound:
         return False
+    except Forbidden:  # dCache tells a token that may only create of no collection, not even that it is there
+        return True
 
 
 def _from_rest(profile: Profile, ask: Callable[[str], Any]) -> RemotePath:

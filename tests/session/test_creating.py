@@ -115,6 +115,14 @@ def test_a_token_that_may_only_create_puts_new_files_and_leaves_others(
     assert (again.skipped, again.failed) == (2, [])
 
 
+def test_a_token_that_may_only_create_finds_its_home(box: Sandbox, open_session: OpenSession, local: Path) -> None:
+    box.files.mkdir(HOME)
+    session = open_session(token=box.token(scope=f"openid storage.create:{HOME}", **{"wlcg.ver": "1.0"}))
+    assert session.put([str(local / "a")], "home:").done == 1
+    assert session.put([str(local / "b")], "home:new/").done == 1
+    assert [name for name in box.files.tree(HOME) if not name.endswith("/")] == [f"{HOME}/a", f"{HOME}/new/b"]
+
+
 def test_an_upload_under_its_own_name_that_broke_off_is_never_taken_for_done(
     box: Sandbox, session: Session, local: Path
 ) -> None:
