@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +16,25 @@ from ctadata.tokens.files import local_error
 LOOK_AGAIN = 0.05
 """Seconds between two looks at a lock that somebody else holds; flock itself cannot be told to give up."""
 
+SAY_AFTER = 60
+"""Looks after which somebody should know what is waited for: a person may need minutes to approve a login."""
+
+log = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
 def exclusive(path: Path, stop: Event | None = None) -> Iterator[None]:
     """Hold the lock file `path` alone, across processes, however long the wait; Stopped where `stop` is set first."""
     fd = open_lock(path)
     stop = stop or Event()
+    looks = 0
     try:
         while not try_lock(fd):
             if stop.wait(LOOK_AGAIN):
                 raise Stopped("stopped while another process is logging in")
+            looks += 1
+            if looks == SAY_AFTER:
+                log.warning("another process of yours is logging in; this one waits for it")
         yield
     finally:
         os.close(fd)

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from ctadata.errors import LocalError, Stopped
-from ctadata.tokens.locks import exclusive, is_locked
+from ctadata.tokens.locks import SAY_AFTER, exclusive, is_locked
 
 HOLDER = """
 import sys
@@ -45,6 +45,23 @@ def test_kill_9_frees_it(tmp_path, holder):
     assert not is_locked(tmp_path / "lock")
     with exclusive(tmp_path / "lock"):
         assert is_locked(tmp_path / "lock")
+
+
+def test_a_wait_is_said_once_it_is_long(tmp_path, holder, monkeypatch, caplog):
+    """Somebody may stand at the other terminal, with a code to approve."""
+    looks = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout=None):
+            looks.append(timeout)
+            if len(looks) == 2 * SAY_AFTER:
+                holder.kill()
+                holder.wait()
+            return False
+
+    with exclusive(tmp_path / "lock", Stop()):
+        assert sum(looks[:SAY_AFTER]) == pytest.approx(3)
+    assert caplog.messages == ["another process of yours is logging in; this one waits for it"]
 
 
 def test_a_wait_for_it_can_be_stopped(tmp_path, holder):
