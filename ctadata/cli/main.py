@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -88,7 +89,7 @@ def _usage_words(error: Any) -> str:
         names = list(error.ctx.command.commands)
         return f"a command is missing: {', '.join(names)}" if len(names) < FEW else "a command is missing"
     if text.startswith("Missing argument"):
-        wanted = [piece.strip("{}") for piece in error.ctx.command.collect_usage_pieces(error.ctx)]
+        wanted = [re.sub("[{}]", "", piece) for piece in error.ctx.command.collect_usage_pieces(error.ctx)]
         return f"an argument is missing, as in: {' '.join([error.ctx.info_name, *wanted]).replace(' [OPTIONS]', '')}"
     if text.startswith("No such command") and (name := text.split("'")[1]) in at_storage_alone():
         return f"no such command {name!r}, but {DIRECT} has it"

@@ -63,6 +63,7 @@ class TestUsageErrors:
             (["lits"], "no such command 'lits'; did you mean 'list'"),
             (["xyzzy"], "no such command 'xyzzy' (see cta-data-direct --help)"),
             (["get"], "get: an argument is missing, as in: "),
+            (["exec"], "exec: an argument is missing, as in: exec -- COMMAND... (see cta-data-direct exec --help)"),
             (["put", "a"], "put: an argument is missing, as in: "),
             (["list", "a", "b"], "list: got unexpected extra argument"),
             (["list", "--recursiv"], "list: no such option --recursiv; did you mean --recursive?"),
