@@ -150,6 +150,15 @@ def test_the_shared_certificate_is_an_admins(on_platform: Platform, papers):
     assert on_platform.certificates.shared == Path("proxy.pem").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "said", [{"message": "x"}, {"certificateUploaded": False}, {"certificateUploaded": ["too long", 400]}]
+)
+def test_a_refusal_of_the_shared_certificate_that_looks_like_success_is_raised(on_platform: Platform, papers, said):
+    on_platform.instead("POST", "certificateservice/main-certificate", lambda: jsonify(said))
+    with pytest.raises(CertificateError, match="does not say that it has taken"):
+        ctadata.upload_shared_certificate(papers(days=2))
+
+
 def test_one_may_upload_for_another_user(on_platform: Platform, papers):
     ctadata.upload_personal_certificate(papers(), "lst", "gitlab_ctao_somebody")
     assert on_platform.certificates.file("gitlab_ctao_somebody", "lst").exists()

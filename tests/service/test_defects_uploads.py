@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_an_upload_over_a_file_replaces_it_and_is_no_error(on_platform: Platform
         Path("latest.txt").write_text(text)
         assert ctadata.upload_file("latest.txt", "latest.txt")["total_written"] == len(text)
         assert on_platform.read(f"{on_platform.home}/latest.txt") == text.encode()
+
+
+def test_an_upload_of_the_same_length_and_an_older_time_replaces_too(on_platform: Platform):
+    Path("f").write_text("one")
+    ctadata.upload_file("f", "f")
+    Path("f").write_text("two")
+    os.utime("f", (1e9, 1e9))
+    assert ctadata.upload_file("f", "f")["status"] == "uploaded"
+    assert on_platform.read(f"{on_platform.home}/f") == b"two"
 
 
 @pytest.mark.parametrize("off", [-1, 1])

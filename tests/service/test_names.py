@@ -12,6 +12,7 @@ from servers.platform_site import Platform
 
 import ctadata
 import ctadata.api
+from ctadata.sandbox import Sandbox
 
 FUNCTIONS = {
     "list_dir": ["path"],
@@ -210,7 +211,13 @@ def test_the_development_site_is_refused_in_words_on_the_service(on_platform: Pl
 
 def test_with_a_login_of_the_agent_alone_the_error_names_the_other_command(on_platform: Platform, monkeypatch, run):
     monkeypatch.delenv("JUPYTERHUB_API_TOKEN")
-    monkeypatch.setenv("BEARER_TOKEN", "some-token-of-an-agent")
-    ended = run("cta-data", "list", "lst")
-    assert ended.code == 4
-    assert "cta-data-direct" in ended.err
+    monkeypatch.setenv("CTADATA_CONFIG", "config.toml")
+    monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
+    with Sandbox(approve=True) as box:
+        Path("config.toml").write_text(box.profile_toml("sandbox"))
+        assert "or log in straight at the storage: cta-data-direct" in run("cta-data", "list", "lst").err
+        run("cta-data-direct", "start-agent", check=0)
+        ended = run("cta-data", "list", "lst")
+        run("cta-data-direct", "stop-agent", check=0)
+    assert (ended.code, ended.out) == (4, "")
+    assert "(your login at the storage serves cta-data-direct and ctadata.direct, which need none)" in ended.err
