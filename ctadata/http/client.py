@@ -250,7 +250,9 @@ class Client:
         at_door = hop.origin == call.door
         sign = None if hop.hops else call.sign
         expect = self._expectation(call, hop.origin) if at_door else None
-        own = call.headers if at_door else redirects.carried(call.method, call.headers, call.pool_headers)
+        trusted = self._may_have_token(call, hop.origin)
+        along = redirects.carried(call.method, call.headers, call.pool_headers, trusted=trusted)
+        own = call.headers if at_door else along
         lines = [_line(name, value) for name, value in own.items()]
         if hop.token:
             lines.append(_line("Authorization", f"Bearer {hop.token}"))

@@ -62,8 +62,9 @@ def _encoded(asked: str, location: str) -> str:
     if decoded == path:
         return location
     before, found, rest = location.partition(decoded)
-    is_origin = found and before.count("/") == 2 and "://" in before
-    return f"{before}{path}{rest}" if is_origin and rest[:1] in ("", "?") else location
+    origin = before.rstrip("/")  # for a COPY it puts one slash more
+    is_origin = found and origin.count("/") == 2 and "://" in origin
+    return f"{origin}{path}{rest}" if is_origin and rest[:1] in ("", "?") else location
 
 
 def without_token(url: str, target: Origin, token: str | None, *, trusted: bool) -> str:
@@ -83,15 +84,22 @@ def without_token(url: str, target: Origin, token: str | None, *, trusted: bool)
     return f"{address}?{kept}" if kept else address
 
 
-def carried(method: str, headers: Mapping[str, str], pool_headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that go along to another origin: what a pool needs, and never anything about who we are."""
+def carried(
+    method: str, headers: Mapping[str, str], pool_headers: Mapping[str, str], *, trusted: bool = False
+) -> dict[str, str]:
+    """The headers that go along to another origin: what a pool needs, and nothing about who we are.
+
+    trusted: it may have our token, and so what a COPY hands it for the other side (`TransferHeaderAuthorization`).
+    """
     kept = _KEPT.get(method)
-    along = {name: value for name, value in headers.items() if _goes_along(name.lower(), kept)}
+    along = {name: value for name, value in headers.items() if _goes_along(name.lower(), kept, trusted=trusted)}
     return {**along, **pool_headers}
 
 
-def _goes_along(name: str, kept: frozenset[str] | None) -> bool:
-    return name in kept if kept is not None else "authorization" not in name and name not in ("cookie", "cookie2")
+def _goes_along(name: str, kept: frozenset[str] | None, *, trusted: bool) -> bool:
+    if kept is not None:
+        return name in kept
+    return (trusted or "authorization" not in name) and name not in ("authorization", "cookie", "cookie2")
 
 
 def too_many(hops: tuple[str, ...]) -> ServerTrouble:

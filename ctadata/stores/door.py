@@ -37,6 +37,9 @@ Progress = Callable[[int], None]
 
 _MOVED = re.compile(r"\s*Stripe Bytes Transferred:\s*([0-9]{1,18})\s*")
 _NO_COPIES = (404, 405, 501)
+_BEGUN = (201, 202)  # dCache says 202, XRootD 201: both before they know how it ends
+_REFUSED = re.compile(r"\b(?:rejected \w+:|failed with status code) ([0-9]{3})\b")
+"""`rejected PUT: 409 Conflict` of dCache, `Remote side failed with status code 403` of XRootD."""
 _FAILURES: dict[int, type[CtadataError]] = {
     401: Forbidden,
     403: Forbidden,
@@ -132,7 +135,7 @@ class Door:
         markers = _Markers(progress)
 
         def accept(response: Response) -> Consumer:
-            if response.status != 202:
+            if response.status not in _BEGUN:
                 raise Unsupported(f"this server copies nothing from others: {response.status} {response.reason}")
             return markers.feed
 
@@ -179,7 +182,7 @@ class _Markers:
 
 
 def _failure(words: str) -> CtadataError:
-    """What the server says of a copy that failed, such as `rejected PUT: 409 Conflict`."""
-    status = re.search(r"\brejected \w+: ([0-9]{3})\b", words)
+    """What the server says of a copy that failed."""
+    status = _REFUSED.search(words)
     kind = _FAILURES.get(int(status[1]), TemporaryError) if status else TemporaryError
     return kind(f"the copy failed: {words}")

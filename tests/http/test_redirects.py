@@ -42,6 +42,16 @@ def test_no_method_takes_it_along(answering, client, method):
     assert not any(word in name for name in pool.requests[0].headers for word in ("authorization", "cookie"))
 
 
+def test_what_a_copy_hands_the_other_side_goes_to_a_trusted_data_server(answering, client):
+    server = answering(lambda wire, request: wire.send(b"HTTP/1.1 204 No Content\r\n\r\n"))
+    door = answering(to(f"{server.url}/a", "307 Temporary Redirect"))
+    headers = {"TransferHeaderAuthorization": "Bearer x", "Authorization": "Bearer y", "Cookie": "a=b"}
+    client(door, server).send("COPY", f"{door.url}/a", headers=headers)
+    sent = server.requests[0].headers
+    assert (sent["transferheaderauthorization"], sent["authorization"]) == ("Bearer x", "Bearer secret-token")
+    assert "cookie" not in sent
+
+
 def test_the_same_port_under_another_name_is_somebody_else(answering, client):
     door = answering(
         lambda wire, request: wire.redirect("302 Found", elsewhere) if request.token else ok(wire, request)
@@ -182,12 +192,13 @@ def test_a_raw_location_as_xrootd_sends_it(answering, client):
     assert pool.requests[0].target == "/gr%C3%BCn%20and%20blue?authz=Bearer%20x"
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("asked", ["/d/50%25", "/d/%2541", "/d/h%23sh", "/d/q%3Fm", "/d/a%20b%C3%BC/"])
-def test_a_location_that_repeats_the_path_decoded_means_that_path(answering, client, asked):
+def test_a_location_that_repeats_the_path_decoded_means_that_path(answering, client, asked, slash):
     """As XRootD's manager sends it; taken as a URL, `#sh` and `?m` are no part of the path, and `%41` is `A`."""
     pool = answering(ok)
     decoded = unquote_to_bytes(asked).decode("latin-1")
-    door = answering(to(f"{pool.url}{decoded}?tried=x"))
+    door = answering(to(f"{pool.url}{slash}{decoded}?tried=x"))
     client(door).send("GET", door.url + asked)
     assert pool.requests[0].target == f"{asked}?tried=x"
 

@@ -14,11 +14,12 @@ from servers.real import PlainDoor
 from stores.clients import Holder
 from stores.suite import Bytes, get, put
 
-from ctadata.errors import Forbidden, PartialFailure, Unsupported, Untrusted
+from ctadata.errors import Forbidden, NotFound, PartialFailure, Unsupported, Untrusted
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.dialect import Dialect
+from ctadata.stores.door import Door
 from ctadata.stores.webdav import WebDAVStore
 
 
@@ -173,3 +174,29 @@ def test_a_tree_goes_where_delete_takes_no_collection_that_holds_anything(xrootd
     link.unlink()
     store.delete_tree(name)
     assert not (xrootd.data / name.name).exists()
+
+
+@pytest.fixture
+def door_of(xrootd, opened):
+    """What copies at XRootD: it fetches from itself, or sends there."""
+    return Door(opened(xrootd)._client, xrootd.url, root=RemotePath())
+
+
+@pytest.mark.parametrize("push", [False, True], ids=["pull", "push"])
+def test_xrootd_copies_from_another_server(xrootd, opened, door_of, name, push):
+    """It says 201 before it begins, and its manager redirects the COPY."""
+    store, moved = opened(xrootd), []
+    put(store, name / "source", b"content")
+    source, target = name / "source", name / ("copy" if push else "copy %")  # it does not send to such names itself
+    if push:
+        door_of.push(source, door_of.url(target), xrootd.token, moved.append)
+    else:
+        door_of.pull(target, door_of.url(source), xrootd.token, moved.append)
+    assert get(store, target) == b"content"
+
+
+def test_a_copy_that_fails_there_is_a_failure(xrootd, door_of, name):
+    with pytest.raises((NotFound, Forbidden), match="the copy failed: Remote side failed with status code 40"):
+        door_of.pull(name, f"{xrootd.url}/none", xrootd.token, lambda _: None)
+    with pytest.raises(Forbidden, match="status code 403"):
+        door_of.pull(name, f"{xrootd.url}/none", None, lambda _: None)
