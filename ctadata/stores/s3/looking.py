@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from ctadata.errors import CtadataError, Forbidden, NotFound, Unsupported
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, Unsupported
 from ctadata.http.message import Response
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.listing import is_listed
@@ -30,6 +30,15 @@ def head(connection: Connection, name: Name) -> Response:
         if error.status in (400, 403):
             _say_why(connection, name, error)
         raise
+
+
+def refuse_taken(connection: Connection, name: Name) -> None:
+    """AlreadyExists where there is an object; for servers that do not look themselves (If-None-Match)."""
+    try:
+        head(connection, name)
+    except NotFound:
+        return
+    raise AlreadyExists("the name is taken")
 
 
 def _say_why(connection: Connection, name: Name, error: CtadataError) -> NoReturn:

@@ -20,15 +20,28 @@ from typing import Any
 from urllib.parse import quote
 
 from ctadata.checksums import PARTS
-from ctadata.errors import ConfigError, CtadataError, Interrupted, NotFound, ServerTrouble, TemporaryError, TimedOut
+from ctadata.errors import (
+    ConfigError,
+    CtadataError,
+    Interrupted,
+    NotFound,
+    ServerTrouble,
+    TemporaryError,
+    TimedOut,
+    Unsupported,
+)
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
 from ctadata.stores.s3.digests import PART_SIZE
 from ctadata.stores.s3.errors import told_in
+from ctadata.stores.s3.looking import refuse_taken
 from ctadata.stores.s3.place import Name
 
 USUAL = 32 << 20
 """Bytes of a part where nobody has said; a file that is not larger goes in one piece."""
+
+MTIME = "x-amz-meta-mtime"
+"""Where an upload keeps the time of its file, as rclone does."""
 
 LARGEST_PIECE = 5 << 30
 """Bytes that S3 takes, or copies, in one request at most."""
@@ -38,6 +51,8 @@ MANY = 200
 
 AT_ONCE = 4
 """Parts on their way at a time."""
+
+COMPLETE = "complete_multipart_upload"
 
 ABANDONED = 86400.0
 """Seconds after which an upload that has not moved is taken for dead."""
@@ -113,19 +128,28 @@ class _Upload:
     def complete(self, *, new: bool) -> Written:
         """Have the parts put together."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self.tags.items())]
-        asked: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
-        if new:
-            asked["IfNoneMatch"] = "*"
         joined = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
         expected = f'"{joined.hexdigest()}-{len(parts)}"'
         try:
-            told = self.connection.call("complete_multipart_upload", **asked, MultipartUpload={"Parts": parts})
-            etag = told.get("ETag") or self._tag()  # Ceph's answer has an empty one
+            etag = self._complete(parts, new=new) or self._tag()  # Ceph's answer has an empty one
         except (TemporaryError, TimedOut, NotFound):
             etag = self._tag()
             if etag != expected:  # else it has happened, and the answer was lost
                 raise
         return Written(etag=etag, checked=f"{PARTS}{self.size}" if etag == expected else "")
+
+    def _complete(self, parts: list[dict[str, Any]], *, new: bool) -> str | None:
+        asked: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
+        condition = {"IfNoneMatch": "*"} if new else {}
+        try:
+            told = self.connection.call(COMPLETE, **asked, **condition, MultipartUpload={"Parts": parts})
+        except Unsupported:
+            if not new:
+                raise
+            refuse_taken(self.connection, self.name)
+            told = self.connection.call(COMPLETE, **asked, MultipartUpload={"Parts": parts})
+        tag = told.get("ETag")
+        return str(tag) if tag else None
 
     def _tag(self) -> str | None:
         with contextlib.suppress(CtadataError):
@@ -143,7 +167,8 @@ def upload_in_parts(
     connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str], *, new: bool
 ) -> Written:
     """Upload a source in parts of `size` bytes; the errors are those of a `Store.write`."""
-    upload = _found(connection, name, source, size) or _begun(connection, name, size, headers)
+    may_go_on = headers.keys() <= {MTIME}  # what the parts of an earlier run were said to be, no server tells
+    upload = (_found(connection, name, source, size) if may_go_on else None) or _begun(connection, name, size, headers)
     try:
         _bring(upload, source, size)
         return upload.complete(new=new)

@@ -33,8 +33,8 @@ from ctadata.stores.s3.copying import copy_object
 from ctadata.stores.s3.deleting import delete_below
 from ctadata.stores.s3.digests import digests_in
 from ctadata.stores.s3.listing import entries_below, exists_below, others_below
-from ctadata.stores.s3.looking import head
-from ctadata.stores.s3.multipart import fingerprint, part_size, upload_in_parts
+from ctadata.stores.s3.looking import head, refuse_taken
+from ctadata.stores.s3.multipart import MTIME, fingerprint, part_size, upload_in_parts
 from ctadata.stores.s3.place import Name, name_of
 from ctadata.stores.s3.presigned import presigned, wished
 from ctadata.stores.s3.reading import Getting
@@ -191,7 +191,7 @@ class S3Store:
         """
         name, headers = self.name(path), self._description
         if source.mtime is not None:
-            headers = {"x-amz-meta-mtime": f"{source.mtime:.9f}".rstrip("0").rstrip("."), **headers}  # as rclone does
+            headers = {MTIME: f"{source.mtime:.9f}".rstrip("0").rstrip("."), **headers}
         with about(path):
             if not name.key:
                 raise AlreadyExists("a directory has this name")
@@ -210,19 +210,12 @@ class S3Store:
         except Unsupported:
             if not new:
                 raise
-            self._refuse_taken(name)
+            refuse_taken(self.connection, name)
             said.pop("If-None-Match")
             source.rewind()
             response = self.connection.upload(name, source, headers=said, payload=payload)
         etag = response.headers.get("ETag")
         return Written(etag=etag, checked="md5" if (etag or "").strip('"') == md5.hex() else "")
-
-    def _refuse_taken(self, name: Name) -> None:
-        try:
-            head(self.connection, name)
-        except NotFound:
-            return
-        raise AlreadyExists("the name is taken")
 
     def mkdir(self, path: RemotePath) -> None:
         """Make an empty directory, which those above it then are too; AlreadyExists where a file is in the way."""

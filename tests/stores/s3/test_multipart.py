@@ -202,6 +202,23 @@ def test_only_where_nothing_is(store, moto_s3, root) -> None:
     assert under_way(moto_s3, root) == []
 
 
+def test_only_where_nothing_is_also_at_servers_that_do_not_know_the_condition(store, stub, moto_s3, root) -> None:
+    stub.answer("POST", "uploadId", 501, "NotImplemented", times=1)
+    store.write(A, Bytes(CONTENT), new=True)
+    stub.answer("POST", "uploadId", 501, "NotImplemented", times=1)
+    with pytest.raises(AlreadyExists):
+        store.write(A, Bytes(bytes(len(CONTENT))), new=True)
+    assert get(store, A) == CONTENT
+    assert under_way(moto_s3, root) == []
+
+
+def test_what_a_killed_run_has_left_was_said_to_be_of_another_type(store, stub, moto_s3, root) -> None:
+    begun(moto_s3, root, {1: PARTS[0]})
+    store.described({"Content-Type": "text/x"}).write(A, Bytes(CONTENT))
+    assert sent(stub) == [1, 2, 3]
+    assert moto_s3.client().head_object(Bucket=root[1:], Key="a")["ContentType"] == "text/x"
+
+
 def test_an_end_whose_answer_was_lost_has_happened(store, stub) -> None:
     stub.answer("POST", "uploadId", 500, "InternalError", passed_on=True, times=1)
     assert store.write(A, Bytes(CONTENT)).checked == f"md5-of-parts/{PART}"
