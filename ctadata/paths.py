@@ -33,8 +33,7 @@ class RemotePath:
     def __post_init__(self) -> None:
         """Refuse what no path may hold (UsageError)."""
         for part in self.parts:
-            if part in ("", ".", "..") or "/" in part or "\0" in part:
-                raise UsageError(f"{printable(part)!r} cannot be a name in a remote path")
+            _check_part(part)
 
     @classmethod
     def parse(cls, text: str) -> RemotePath:
@@ -60,11 +59,14 @@ class RemotePath:
     @property
     def is_temporary(self) -> bool:
         """Whether it is one of our own temporaries, which listings hide."""
-        return self.name.startswith(MARK)
+        return bool(self.parts) and self.parts[-1].startswith(MARK)
 
     def __truediv__(self, name: str) -> RemotePath:
         """The entry of that name below this collection."""
-        return RemotePath((*self.parts, name))
+        _check_part(name)
+        below = object.__new__(RemotePath)  # listings make millions, and what is above was looked at once
+        object.__setattr__(below, "parts", (*self.parts, name))
+        return below
 
     def below(self, parts: Iterable[str]) -> RemotePath:
         """The entry reached from here by these names."""
@@ -98,6 +100,11 @@ class RemotePath:
     def __str__(self) -> str:
         """From `/`, decoded, without a slash at the end."""
         return "/" + "/".join(self.parts)
+
+
+def _check_part(part: str) -> None:
+    if part in ("", ".", "..") or "/" in part or "\0" in part:
+        raise UsageError(f"{printable(part)!r} cannot be a name in a remote path")
 
 
 class Anchor(StrEnum):

@@ -83,7 +83,7 @@ class Filters:
 
     def takes(self, parts: Sequence[str]) -> bool:
         """Whether the file with these names from the top of the tree is meant."""
-        if any(pattern.covers(parts, directory=False) for pattern in self.exclude):
+        if self.exclude and any(pattern.covers(parts, directory=False) for pattern in self.exclude):
             return False
         return not self.include or any(pattern.covers(parts, directory=False) for pattern in self.include)
 

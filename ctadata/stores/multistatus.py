@@ -88,10 +88,11 @@ class Multistatus:
     def _name(self, href: str) -> str | None:
         """The name below the collection, empty for the collection itself, None for what lies elsewhere."""
         href = href.lstrip() if self._raw else href.strip()
-        if not self._raw and _NOT_A_URI.search(href):
+        known = len(self._spelt) if self._spelt and href.startswith(self._spelt) else 0
+        if not self._raw and _NOT_A_URI.search(href, known):
             self._raw = True
-        if self._spelt and href.startswith(self._spelt):
-            name = href[len(self._spelt) :]
+        if known:
+            name = href[known:]
         else:
             path = _ORIGIN.sub("", href, count=1)
             if self._is_asked(path):
@@ -117,7 +118,7 @@ class Multistatus:
 def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
     known = texts.get
     mtime, etag = seconds(known(MTIME, "").strip()), _etag(known(ETAG, "").strip())
-    if COLLECTION in texts or known(ISCOLLECTION, "").strip().upper() in ("1", "T", "TRUE"):
+    if COLLECTION in texts or (ISCOLLECTION in texts and texts[ISCOLLECTION].strip().upper() in ("1", "T", "TRUE")):
         return Entry(path, Kind.DIRECTORY, None, mtime, etag)
     size, sums = known(SIZE, "").strip(), known(CHECKSUMS)
     return Entry(
