@@ -299,8 +299,7 @@ direct stop-agent
 @pytest.mark.full("full disk")
 def test_a_disk_that_is_really_full(cli, fresh, tmp_path):
     """Nothing is lost: neither the token nor, where the issuer rotates, the login."""
-    if subprocess.run([*IN_ITS_OWN_SPACE, "mount -t tmpfs none /mnt"], check=False, capture_output=True).returncode:
-        pytest.skip("nobody but root may mount here")
+    subprocess.run([*IN_ITS_OWN_SPACE, "true"], check=True, timeout=60)
     box = fresh()
     (tmp_path / "disk").mkdir()
     done = subprocess.run(
