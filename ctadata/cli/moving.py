@@ -101,6 +101,6 @@ def left_alone(summary: Summary) -> list[str]:
         if outcomes:
             words.append(f"{what} {amounts.files(len(outcomes))}")
     if summary.empty:
-        these = "1 directory listed" if summary.empty == 1 else f"{summary.empty} directories listed"
-        words.append(f"{these} as empty (so do those that may not be read)")
+        they = "is empty, or may" if summary.empty == 1 else "are empty, or may"
+        words.append(f"{amounts.directories(summary.empty)} {they} not be read")
     return words
