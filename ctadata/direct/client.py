@@ -42,7 +42,7 @@ class APIClient:
     @property
     def token(self) -> str:
         """The token that was assigned, else the agent's, as the commands find it; LoginNeeded."""
-        return self._sources().bearer() or ""
+        return str(self._sources().bearer() or "")
 
     @token.setter
     def token(self, token: str) -> None:

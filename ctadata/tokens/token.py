@@ -21,6 +21,16 @@ SPACES = " \t\n\v\f\r"
 """What C's `isspace` strips, as WLCG Bearer Token Discovery asks."""
 
 
+class Revealed(str):
+    """The text of a secret, for where it is needed: no `repr` shows it, as of local variables under a traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Nothing of the text."""
+        return "<secret>"
+
+
 class Secret:
     """A text that shows itself only when asked: not in repr, str, format, `asdict`, logs, copies or pickles."""
 
@@ -31,7 +41,7 @@ class Secret:
 
     def reveal(self) -> str:
         """The text itself."""
-        return self._text
+        return Revealed(self._text)
 
     def __repr__(self) -> str:
         """Nothing of the text."""

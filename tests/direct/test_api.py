@@ -5,7 +5,8 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -198,3 +199,32 @@ def test_whoever_is_given_as_progress_is_told_and_nobody_else(box: Sandbox, capf
     direct.fetch_and_save_file("lst/d/sub/f", "again", progress=False)
     assert told == ["planned 1 10", "done f", "planned 1 10", "done f"]
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        (lambda: direct.list_dir("lst/none"), None),
+        (lambda: direct.fetch_and_save_file("lst/d/sub/f"), ("door", "GET", faults.Status(403, "Forbidden"))),
+        (lambda: direct.fetch_and_save_file("lst/d/sub/f"), ("door", "GET", faults.Redirect("file:///etc/passwd"))),
+        (lambda: direct.list_dir("lst/d"), ("door", "PROPFIND", faults.Status(401, "login failed"))),
+        (lambda: direct.upload_file("mine", "lst"), ("door", "PUT", faults.Status(507, "full"))),
+    ],
+    ids=["not found", "forbidden", "bad redirect", "401", "full"],
+)
+def test_no_traceback_shows_the_token_though_it_shows_local_variables(
+    box: Sandbox, call: Callable[[], object], fault: tuple[str, str, faults.Fault] | None
+) -> None:
+    Path("mine").write_text("x")
+    if fault:
+        box.faults.add(fault[0], fault[1], "*", fault[2])
+    with pytest.raises(CtadataError) as failed:
+        call()
+    told = list(traceback.TracebackException.from_exception(failed.value, capture_locals=True).format())
+    for error in getattr(failed.value, "failures", []):
+        told += traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    secret = Path(os.environ["BEARER_TOKEN_FILE"]).read_text()
+    assert secret not in "".join(told)
+    assert "self = " in "".join(told)
+    assert api.APIClient().token == secret
+    assert repr(api.APIClient().token) == repr(secret), "whoever asks for it may see it"
