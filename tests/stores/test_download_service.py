@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import uuid
@@ -31,6 +32,7 @@ from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Enough
 from ctadata.stores.download_service import reading as service_reading
+from ctadata.stores.download_service import store as service_store
 from ctadata.stores.download_service.store import DownloadService
 
 LST = RemotePath(("lst",))
@@ -319,6 +321,13 @@ def test_listings_that_are_none_or_lead_elsewhere(platform: Platform, store, ans
     with pytest.raises(error) as caught:
         list(store.list(RemotePath(("lst", "d"))))
     assert caught.value.path == "/lst/d"
+
+
+def test_a_listing_without_end_is_refused(platform: Platform, store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_store, "LONGEST", 100_000)
+    platform.instead("GET", "downloadservice/list/lst", lambda: Response(itertools.repeat(b" " * 10_000)))
+    with pytest.raises(ServerTrouble, match="no end"):
+        store.info(LST)
 
 
 def test_where_webdav_is_no_help_the_listing_says_the_size(platform: Platform, store: DownloadService) -> None:
