@@ -135,6 +135,9 @@ class _Incoming:
             else:
                 with self.run.crew.divisible(self):
                     self._persist()
+        except BaseException:
+            self.pieces.void()  # whoever helps is not to write any more into what is let go of
+            raise
         finally:
             self._close()
 
@@ -225,9 +228,9 @@ class _Incoming:
                 if not pieces.extend(lease):
                     return True
         finally:
-            pieces.give_back(lease)
             if lease.at > lease.start:
                 self.part.note(lease.piece)
+            pieces.give_back(lease)  # at last: once all are given back, the part may be let go of
 
     def _open(self) -> Reading:
         with self._lock:
