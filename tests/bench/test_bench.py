@@ -109,6 +109,15 @@ def test_a_client_that_did_not_do_the_work_is_out(tmp_path: Path) -> None:
     assert not made.exists()
 
 
+def test_the_time_of_a_client_that_does_a_share_is_that_of_the_whole(tmp_path: Path) -> None:
+    at = setting.Setting(None, tmp_path, tmp_path, setting.QUICK, Path(), Path(), lambda _: None)  # type: ignore[arg-type]
+    script = "import time\nwhile time.thread_time() < 0.1: pass"
+    took = at.rounds({"a tenth": setting.Client([sys.executable, "-c", script], share=0.1)}, 1)["a tenth"]
+    assert isinstance(took, list)
+    assert took[0].cpu >= 1.0
+    assert took[0].seconds >= 1.0
+
+
 def test_a_tree_has_what_was_asked_for(tmp_path: Path) -> None:
     trees.make_tree(tmp_path / "few", 5, 50, 100)
     trees.make_tree(tmp_path / "many", 120, 240, 0)
