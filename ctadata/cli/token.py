@@ -33,6 +33,7 @@ def inspect_token(
     It is read here and sent nowhere; its text is not shown. No signature is
     checked: what is said is what the token claims.
     """
+    from ctadata.paths import printable
     from ctadata.tokens.inspection import contents, inspect
 
     common = options.begin(ctx)
@@ -41,7 +42,7 @@ def inspect_token(
         data_json(contents(text))
         return
     for name, words in inspect(text, time.time()):
-        data(f"{name:<16}{words}")
+        data(printable(f"{name:<16}{words}"))  # whoever made the token chose the words
 
 
 def _read(file: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, tls
 from ctadata.diagnosis.searching import a_file
+from ctadata.entries import Entry
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, Unsupported, Untrusted
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
@@ -122,12 +123,13 @@ class DoorExamination:
         except Untrusted as error:
             words, advice = f"{words}; {error.what}", error.hint
         except Unsupported:
-            pass
+            if self.profile.kind != "dcache":
+                return Finding("frontend", Verdict.OK, "none, as at servers that are no dCache")
         return Finding("frontend", Verdict.WARN, words, advice)
 
     def download(self) -> Iterator[Finding]:
         """Where the first byte of a file comes from, and what can be compared in the end."""
-        entry = a_file(self.session.store, self.path or self._home or RemotePath())
+        entry = self._a_file()
         if entry is None:
             yield Finding("download", Verdict.WARN, "no file was found to try it with", "name one: doctor PATH")
             return
@@ -146,10 +148,16 @@ class DoorExamination:
             words = "the storage keeps none: only sizes can be compared"
             yield Finding("checksums", Verdict.WARN, words, "nothing: it is so at servers that are no dCache")
 
+    def _a_file(self) -> Entry | None:
+        """The one that was named, or one below; else one of the home, else any."""
+        starts = [self.path] if self.path is not None else [self._home, RemotePath()]
+        found = (a_file(self.session.store, start) for start in starts if start is not None)
+        return next((entry for entry in found if entry is not None), None)
+
     def upload(self) -> Iterator[Finding]:
         """Where a small file of a name of our own goes to; it is deleted again."""
         if self._home is None:
-            yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in", "mkdir -p home: makes it")
+            yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in", "see what is said of home")
             return
         store, path = self.session.store, self._home / temporaries.new_name()
         try:

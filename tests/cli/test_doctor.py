@@ -36,6 +36,10 @@ class TestWhereAllIsWell:
         assert "goes to https://localhost:" in text
         assert "the storage keeps adler32" in text
 
+    def test_where_the_home_has_no_file_another_one_is_read(self, doctor, box, place):
+        box.files.put(f"/lst/{place.rpartition('/')[2]}/a", b"content")
+        assert found(doctor(check=0))["download"]["verdict"] == "ok"
+
     def test_nothing_is_left_behind(self, doctor, box):
         before = box.files.tree("/lst/users/ada")
         doctor("--write", check=0)

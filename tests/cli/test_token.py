@@ -42,6 +42,13 @@ class TestInspect:
         assert terminal.end() == 0
         assert "\x1b[2J" not in terminal.raw
 
+    def test_words_that_the_token_chose_stay_on_their_line(self, cli):
+        claims = {"iss": "a\nexpires         never\r", "odd\x07": "\u202eb"}
+        payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        lines = cli("token", "inspect", "-", stdin=f"e30.{payload}.c2ln".encode(), check=0).out.splitlines()
+        assert sum(line.startswith("expires ") for line in lines) == 1
+        assert all(line.isprintable() for line in lines)
+
     def test_a_token_in_the_arguments_is_refused_unseen(self, cli, box):
         token = box.token(user="ada")
         ended = cli("token", "inspect", token, check=2)
