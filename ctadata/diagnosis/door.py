@@ -157,7 +157,8 @@ class DoorExamination:
     def upload(self) -> Iterator[Finding]:
         """Where a small file of a name of our own goes to; it is deleted again."""
         if self._home is None:
-            yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in", "see what is said of home")
+            advice = "see what is said of home"
+            yield Finding("upload", Verdict.WARN, "not tried: there is no home to try it in", advice)
             return
         store, path = self.session.store, self._home / temporaries.new_name()
         try:
