@@ -20,7 +20,10 @@ from ctadata.stores.handover import Lane
 N = TypeVar("N")
 T = TypeVar("T")
 
-WAITING = 3000
+WAITING = 20_000
+"""Items that may wait, some 10 MB of them. Where they are more, a server waits with its listing in the middle, and some
+end it then: so many that few directories of files that take long have more.
+"""
 
 WALKERS = 4
 """Collections listed at a time."""
