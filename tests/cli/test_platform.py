@@ -209,7 +209,7 @@ def test_certificates_are_told_of_and_files_that_are_none_in_a_line(on_platform:
 def test_completion_offers_what_is_there(on_platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     on_platform.put("lst/run1/f")
     monkeypatch.setenv("_CTA_DATA_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", "cta-data list lst/r")
+    monkeypatch.setenv("COMP_WORDS", "cta-data\nlist\nlst/r")  # as bash joins them
     monkeypatch.setenv("COMP_CWORD", "2")
     started = "import sys; sys.argv = ['cta-data']; from ctadata.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", started], capture_output=True, text=True, timeout=PATIENCE)
