@@ -324,7 +324,7 @@ class Session:
         rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs)
         run = Run(self.store, rules, reporter or Silent(), self._stop)
         if rules.stage and not rules.dry_run:
-            run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.summary.remarks.append)
+            run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.reporter.remarked)
         return run
 
     @property

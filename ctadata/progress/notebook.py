@@ -66,6 +66,11 @@ class NotebookReporter:
             self._failed += 1
         self._perhaps()
 
+    def remarked(self, words: str) -> None:
+        """A sentence, until there is something new."""
+        with self._lock:
+            self.label.value = words
+
     def _perhaps(self) -> None:
         if self._clock() >= self._due and self._lock.acquire(blocking=False):
             try:

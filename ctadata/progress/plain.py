@@ -10,6 +10,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TextIO
 
+from ctadata.paths import printable
 from ctadata.progress.tally import Tally
 from ctadata.progress.words import outcome_line, standing_line
 from ctadata.transfer.report import Outcome
@@ -52,6 +53,10 @@ class PlainReporter:
         if self.verbose:
             self._write(outcome_line(outcome))
         self._perhaps()
+
+    def remarked(self, words: str) -> None:
+        """A sentence."""
+        self._write(printable(words))
 
     def _perhaps(self) -> None:
         if self.clock() < self.due:

@@ -66,8 +66,15 @@ class TerminalReporter:
         """A file ended."""
         self.tally.ended(outcome)
         if self.verbose:
-            with contextlib.suppress(OSError, ValueError):  # a terminal that is gone must not stop a transfer
-                self.live.console.print(Text(outcome_line(outcome)), soft_wrap=True)
+            self._print(outcome_line(outcome))
+
+    def remarked(self, words: str) -> None:
+        """A sentence, above the bars."""
+        self._print(words)
+
+    def _print(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # a terminal that is gone must not stop a transfer
+            self.live.console.print(Text(printable(line)), soft_wrap=True)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

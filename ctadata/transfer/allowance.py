@@ -67,3 +67,7 @@ class Braked:
     def ended(self, outcome: Outcome) -> None:
         """One more has ended."""
         self._inner.ended(outcome)
+
+    def remarked(self, words: str) -> None:
+        """A sentence."""
+        self._inner.remarked(words)

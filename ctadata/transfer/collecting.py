@@ -34,6 +34,7 @@ class Collected:
         self.outcomes: list[Outcome] = []
         self.planned = inner.planned
         self.moved = inner.moved
+        self.remarked = inner.remarked
         self._inner = inner
         self._lock = threading.Lock()
 

@@ -67,6 +67,9 @@ class Reporter(Protocol):
     def ended(self, outcome: Outcome) -> None:
         """The work on one name ended."""
 
+    def remarked(self, words: str) -> None:
+        """A sentence that is worth knowing before the end."""
+
 
 class Silent:
     """The reporter who tells nobody."""
@@ -78,6 +81,9 @@ class Silent:
         """Nothing."""
 
     def ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def remarked(self, words: str) -> None:
         """Nothing."""
 
 
@@ -97,6 +103,10 @@ class Telling:
     def moved(self, name: str, size: int) -> None:
         """Bytes went by."""
         self.inner.moved(name, size)
+
+    def remarked(self, words: str) -> None:
+        """A sentence."""
+        self.inner.remarked(words)
 
     def ended(self, outcome: Outcome) -> None:
         """One more has ended."""

@@ -46,6 +46,12 @@ def test_line_of_an_ended_file(ended, line):
 
 
 class TestPlain:
+    def test_a_remark_is_told_at_once(self):
+        out = io.StringIO()
+        with PlainReporter(out) as reporter:
+            reporter.remarked("2 files are on tape\x1b")
+            assert out.getvalue() == "2 files are on tape\\x1b\n"
+
     def test_a_line_every_ten_seconds(self):
         out, now = io.StringIO(), [0.0]
         with PlainReporter(out, clock=lambda: now[0]) as reporter:
