@@ -34,7 +34,6 @@ class Collected:
         self.outcomes: list[Outcome] = []
         self.planned = inner.planned
         self.moved = inner.moved
-        self.remarked = inner.remarked
         self._inner = inner
         self._lock = threading.Lock()
 
@@ -44,6 +43,10 @@ class Collected:
         if outcome.state in _STATUS:
             with self._lock:
                 self.outcomes.append(outcome)
+
+    def remarked(self, words: str) -> None:
+        """Nothing to keep."""
+        self._inner.remarked(words)
 
     @property
     def sizes(self) -> list[int]:
