@@ -65,6 +65,7 @@ def get(
     the last one ended. What goes into a pipe is checked at its end.
     """
     common = options.begin(ctx)
+    selecting.check_said(*(paths or []))
     named, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not named:
         raise selecting.missing("get PATH... [LOCAL]")

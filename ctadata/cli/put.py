@@ -72,6 +72,7 @@ def put(
     from ctadata.transfer.plan import Compare
 
     common = options.begin(ctx)
+    selecting.check_said(*(local or []))
     *sources, path = local or [""]
     if retry_failed is None and (not path or (not sources and files_from is None)):
         raise selecting.missing("put LOCAL... PATH")

@@ -81,6 +81,12 @@ def records_of(common: Common, receipt: Path) -> list[Record]:
     return records
 
 
+def check_said(*paths: str) -> None:
+    """UsageError where a path is empty: the place where one is, or the root, is not meant by an unset variable."""
+    if "" in paths:
+        raise UsageError("a path is empty", hint="is a variable of the shell unset? . is here, / the root there")
+
+
 def missing(usage: str) -> UsageError:
     """What is said where an argument is missing."""
     verb = usage.partition(" ")[0]

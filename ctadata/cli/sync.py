@@ -63,6 +63,7 @@ def sync(
     from ctadata.transfer.sync import Deletion
 
     common = options.begin(ctx)
+    selecting.check_said(source, target)
     source_there, target_there = sides(common, source, target)
     rules = selection.rules(follow_links=follow_links)
     if delete and not (yes or rules.dry_run or is_anybody_here()):

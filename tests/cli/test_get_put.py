@@ -75,6 +75,23 @@ def test_what_cannot_be_said_is_told_in_a_line(at_box, arguments):
     assert arguments[3] in ended.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("get", "-r", "", "out"),
+        ("get", "x", ""),
+        ("put", "", "x"),
+        ("put", "x", ""),
+        ("sync", ":x", ""),
+        ("sync", "", ":"),
+    ],
+)
+def test_an_unset_variable_means_neither_here_nor_the_root(at_box, box, arguments):
+    before = len(box.seen)
+    assert "a path is empty" in at_box(*arguments, check=2).err
+    assert len(box.seen) == before
+
+
 def test_a_rate_is_kept_and_shown(at_box, box, place):
     box.files.put(f"/{place}/a", bytes(1_500_000))
     ended = at_box("get", "--limit-rate", "1M", f"{place}/a", check=0)

@@ -118,4 +118,4 @@ def test_a_stop_ends_the_pause(tmp_path: Path) -> None:
     run = Run(store, Rules(jobs=1, rate=1024), Stopping(), stop, pause=lambda seconds: None)
     began = time.monotonic()
     download(run, [Landing(store.info(TOP), tmp_path / "got")])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # and not the hours that so many bytes take
