@@ -15,7 +15,16 @@ from typing import Protocol, Self
 
 from ctadata.checksums import read_digests
 from ctadata.entries import NONE_KNOWN
-from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, ServerTrouble, Stopped, UsageError
+from ctadata.errors import (
+    Changed,
+    CtadataError,
+    IntegrityError,
+    Interrupted,
+    LoginNeeded,
+    ServerTrouble,
+    Stopped,
+    UsageError,
+)
 from ctadata.http.message import Accept, Consumer, Origin, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
@@ -266,7 +275,7 @@ def _is_page(response: Response) -> bool:
 
 
 class about:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)
-    """Errors that pass here, and are about no path yet, are about this one."""
+    """Errors that pass here, and are about no path yet, are about this one; but not that nobody is logged in."""
 
     __slots__ = ("_path",)
 
@@ -281,5 +290,6 @@ class about:  # noqa: N801  (reads as a preposition; a class, because a generato
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say which path it was."""
-        if isinstance(error, CtadataError):
+        unasked = isinstance(error, LoginNeeded) and not error.status
+        if isinstance(error, CtadataError) and not unasked:
             error.path = error.path or str(self._path)

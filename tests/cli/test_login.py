@@ -201,6 +201,8 @@ class TestLoginOfATransfer:
         box = fresh()
         for words in (["get", "--login", "lst/a"], ["get", "lst/a"], ["put", "--login", "settings.toml", "x"]):
             assert "log in: cta-data-direct start-agent -P sandbox" in cli(*words, check=4).err
+        line = "no token for the profile sandbox (log in: cta-data-direct start-agent -P sandbox)"
+        assert cli("list", check=4).err == f"cta-data-direct: {line}\n"
         assert box.seen == []
 
 
