@@ -183,7 +183,10 @@ def _once(run: Run, ends: Ends, crossing: Crossing, step: Step) -> tuple[str, st
 
 def _compare(run: Run, ends: Ends, entry: Entry, temporary: RemotePath) -> tuple[str, str]:
     """IntegrityError where size or digest differ; what could be compared, and the digest."""
-    arrived = run.store.info(temporary)
+    try:
+        arrived = run.store.info(temporary)
+    except NotFound as error:
+        raise IntegrityError("the server says that it has copied the file, and there is none") from error
     if entry.size is not None and arrived.size != entry.size:
         raise IntegrityError(f"{arrived.size} bytes arrived instead of {entry.size}")
     here = entry.checksums or ends.origin.digests(entry.path)

@@ -103,6 +103,29 @@ def test_what_arrives_wrong_gets_no_name(cli, sites, place):
     assert not b.files.exists(f"/{place}/f")
 
 
+@pytest.mark.full("matrix")  # each is tried four times
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        (b"success: Created\n", 7, "says that it has copied the file, and there is none"),
+        (b"", 5, "did not say how it ended"),
+        (b"success: Created\nfailure: no\n", 5, "the copy failed: no"),
+        (b"failure: \x1b[31mred\r\n", 5, "the copy failed: \\x1b[31mred"),
+        (b"x" * 100_000, 5, "the answer to the copy is none"),
+    ],
+)
+def test_what_a_server_says_of_a_copy_is_not_believed(cli, sites, place, body, code, words):
+    a, b, *_ = sites
+    a.files.put(f"/{place}/f", b"content")
+    b.files.put(f"/{place}/f", b"old")
+    rule = b.faults.add("door", "COPY", f"/{place}/*", faults.Status(202, "Accepted", body))
+    ended = cli("copy", f"a:{place}/f", f"b:{place}/f", check=code)
+    rule.remove()
+    assert words in ended.err
+    assert b.files.tree(f"/{place}") == [f"/{place}/f"]
+    assert b.files.read(f"/{place}/f") == b"old"
+
+
 def test_a_tree_lands_as_put_would_put_it(cli, sites, place):
     a, b, *_ = sites
     for name in ("run/1", "run/d/2", "run/d/e/3"):
