@@ -10,7 +10,7 @@ from threading import Event
 
 from ctadata.agent.presence import has_spoken_since, read_state
 from ctadata.config.profile import Profile
-from ctadata.errors import CtadataError, Stopped, TemporaryError
+from ctadata.errors import CtadataError, Stopped, StorageFull, TemporaryError
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
 
@@ -29,8 +29,8 @@ class Standby:
     def bring(self, refused: str | None, *, patient: bool) -> bool:
         """Have a valid token on disk, another than the refused one; False where nothing here could renew it.
 
-        patient: a run waits as long as its issuer is away, and says so once; else that is a TemporaryError.
-        LoginNeeded, ConfigError (only a person can help), Stopped, StorageFull, LocalError.
+        patient: a run waits as long as its issuer is away, or the disk is full, and says so once; else the one is a
+        TemporaryError, the other StorageFull. LoginNeeded, ConfigError (only a person can help), Stopped, LocalError.
         """
         from ctadata.agent import control, login, pace, ways  # needed once in the life of a token
 
@@ -47,7 +47,7 @@ class Standby:
             try:
                 login.obtain(profile, places, good=good, stop=self._stop, now=self._now)
             except CtadataError as error:
-                if not error.retryable:
+                if not error.retryable and not (patient and isinstance(error, StorageFull)):
                     raise
                 if not patient:
                     raise TemporaryError(f"the token has ended, and no new one comes: {error}") from None

@@ -16,7 +16,7 @@ import pytest
 
 from ctadata.agent import control, spawn
 from ctadata.agent.login import obtain
-from ctadata.agent.presence import claim, read_state
+from ctadata.agent.presence import State, claim, read_state
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
 from ctadata.sandbox import Sandbox, faults
@@ -322,6 +322,16 @@ class TestStatus:
         ended = until(lambda: (status := control.status(profile)).last_error and not status.running and status)
         assert "invalid_client: Gone" in ended.last_error
         assert not ended.login_needed
+
+    @pytest.mark.parametrize(("late", "words"), [(300, "nothing for 5 min; is the disk full?"), (60, "")])
+    def test_an_agent_that_falls_silent(self, profile, places, late, words):
+        """On a full disk it cannot say what is wrong."""
+        told = {"issuer": profile.issuer, "client_id": profile.client_id, "started": 1.0, "updated": 1.0}
+        told |= {"pid": os.getpid(), "host": os.uname().nodename, "process_started": None}
+        with claim(places) as presence:
+            presence.tell(State(**told, next_refresh=time.time() - late))
+            assert control.status(profile).last_error.endswith(words)
+            assert bool(control.status(profile).last_error) == bool(words)
 
     def test_files_that_others_can_reach_are_said(self, started, profile, places):
         control.stop(profile)

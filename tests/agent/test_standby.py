@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import tempfile
 import time
 from threading import Event
 
@@ -112,6 +114,21 @@ class TestInTheMiddleOfARun:
         assert running.bearer() == places.token.read_text() != old
         assert asked == [1, 2, 3]
         assert caplog.text.count("the next one is waited for: the issuer failed to refresh the token: 503") == 1
+
+    def test_it_waits_for_room_on_the_disk(self, running, places, monkeypatch, caplog):
+        full, make = [1, 2], tempfile.mkstemp
+
+        def refuse(**options):
+            if full:
+                raise OSError(errno.ENOSPC, f"No space left on device {full.pop()}")
+            return make(**options)
+
+        monkeypatch.setattr(tempfile, "mkstemp", refuse)
+        monkeypatch.setattr(pace, "pause_after", lambda *arguments: 0.0)
+        monkeypatch.setattr("ctadata.tokens.sources.EVERY", 0.0)
+        old = places.token.read_text()
+        assert running.bearer() == places.token.read_text() != old
+        assert caplog.text.count("the next one is waited for") == 1
 
     def test_it_can_be_stopped(self, box, running, monkeypatch):
         box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
