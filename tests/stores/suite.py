@@ -337,7 +337,7 @@ class StoreSuite:
         assert set(written.digests) <= set(store.features.digests)
         assert all(value == digest(content, name) for name, value in written.digests.items())
         kept = store.digests(folder / "a")
-        assert ("adler32" in kept) == ("adler32" in store.features.digests)
+        assert "adler32" in kept or "adler32" not in store.features.digests
         assert all(value == digest(content, name) for name, value in kept.items())
 
     def test_the_time_of_a_file_is_kept_where_the_store_says_so(self, store, folder):
