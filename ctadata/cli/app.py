@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from copy import copy as copy_of
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ctadata.cli import options
 from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
@@ -45,15 +47,13 @@ from ctadata.cli.token import inspect_token
 from ctadata.cli.tree import tree
 from ctadata.cli.verify import verify
 
-if TYPE_CHECKING:
-    from typer.core import TyperGroup
-
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 def command_line() -> TyperGroup:
     """Everything, ready to be invoked."""
     app = typer.Typer(
+        cls=_Sections,
         name=PROGRAM,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -62,7 +62,7 @@ def command_line() -> TyperGroup:
     at_platform = PROGRAM == PLATFORM
     app.callback(help=GREETING if at_platform else everywhere.__doc__)(everywhere)
     groups: dict[str, typer.Typer] = {}
-    for name, function in (_PLATFORM_COMMANDS if at_platform else _COMMANDS).items():
+    for name, function in itertools.chain.from_iterable(part.items() for part in _SECTIONS.values()):
         word, _, action = name.partition(" ")
         if action and word not in groups:
             groups[word] = typer.Typer(rich_markup_mode=None, context_settings=_SETTINGS, help=_GROUPS[word])
@@ -77,6 +77,20 @@ def command_line() -> TyperGroup:
             params = group.commands[name].params
             params[:] = [_hidden(each) if each.name in _NOT_AT_PLATFORM else each for each in params]
     return group
+
+
+class _Sections(TyperGroup):
+    """The commands under headings: they are too many for one list."""
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Each with the first line of its help."""
+        width = max(map(len, self.commands)) + 1
+        for heading, part in _SECTIONS.items():
+            names = dict.fromkeys(name.partition(" ")[0] for name in part)
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name.ljust(width), self.commands[name].get_short_help_str(formatter.width)) for name in names]
+                )
 
 
 def _hidden(option: Any) -> Any:
@@ -97,72 +111,96 @@ def _give(group: TyperGroup, common: list[Any]) -> None:
             _give(each, common)  # type: ignore[arg-type]
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "start-agent": start_agent,
-    "list": list_,
-    "stat": stat,
-    "exists": exists,
-    "tree": tree,
-    "du": du,
-    "find": find,
-    "checksum": checksum,
-    "get-home": get_home,
-    "get": get,
-    "cat": cat,
-    "put": put,
-    "sync": sync,
-    "copy": copy,
-    "verify": verify,
-    "mkdir": mkdir,
-    "mv": mv,
-    "rm": rm,
-    "rmdir": rmdir,
-    "share": share,
-    "buckets": buckets,
-    "make-bucket": make_bucket,
-    "remove-bucket": remove_bucket,
-    "alias": alias,
-    "locality": locality,
-    "stage": stage,
-    "stage-status": stage_status,
-    "release": release,
-    "quota": quota,
-    "qos": qos,
-    "label": label,
-    "xattr": xattr,
-    "agent-status": agent_status,
-    "stop-agent": stop_agent,
-    "get-token": get_token,
-    "token inspect": inspect_token,
-    "env": env,
-    "exec": exec_,
-    "agent-log": agent_log,
-    "logout": logout,
-    "credentials import": import_credentials,
-    "credentials show": show_credentials,
-    "credentials forget": forget_credentials,
-    "config": config,
-    "doctor": doctor,
-    "sandbox": sandbox,
+_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Log in": {
+        "start-agent": start_agent,
+        "agent-status": agent_status,
+        "stop-agent": stop_agent,
+        "logout": logout,
+        "agent-log": agent_log,
+    },
+    "Look": {
+        "list": list_,
+        "stat": stat,
+        "exists": exists,
+        "tree": tree,
+        "du": du,
+        "find": find,
+        "checksum": checksum,
+        "get-home": get_home,
+    },
+    "Move files": {
+        "get": get,
+        "cat": cat,
+        "put": put,
+        "sync": sync,
+        "copy": copy,
+        "verify": verify,
+    },
+    "Change what is there": {
+        "mkdir": mkdir,
+        "mv": mv,
+        "rm": rm,
+        "rmdir": rmdir,
+        "share": share,
+    },
+    "What dCache has beside files": {
+        "locality": locality,
+        "stage": stage,
+        "stage-status": stage_status,
+        "release": release,
+        "quota": quota,
+        "qos": qos,
+        "label": label,
+        "xattr": xattr,
+    },
+    "What S3 has beside files": {
+        "credentials import": import_credentials,
+        "credentials show": show_credentials,
+        "credentials forget": forget_credentials,
+        "buckets": buckets,
+        "make-bucket": make_bucket,
+        "remove-bucket": remove_bucket,
+        "alias": alias,
+    },
+    "For other programs": {
+        "get-token": get_token,
+        "token inspect": inspect_token,
+        "env": env,
+        "exec": exec_,
+    },
+    "Settings, troubles, trials": {
+        "config": config,
+        "doctor": doctor,
+        "sandbox": sandbox,
+    },
 }
-_PLATFORM_COMMANDS: dict[str, Callable[..., None]] = {
-    **{name: function for name, function in _COMMANDS.items() if name in options.AT_PLATFORM},
-    "upload-personal-certificate": upload_personal_certificate,
-    "upload-shared-certificate": upload_shared_certificate,
-    "certificate-status": certificate_status,
-    "start-agent": start_agent,
-    "agent-status": agent_status,
-    "stop-agent": stop_agent,
-    "print-token": get_token,
-    "get-token": get_token,
-    "logout": logout,
+"""What `cta-data-direct` has, under the headings of its help."""
+
+_PLATFORM_COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Files": {name: each for part in _COMMANDS.values() for name, each in part.items() if name in options.AT_PLATFORM},
+    "Certificates": {
+        "upload-personal-certificate": upload_personal_certificate,
+        "upload-shared-certificate": upload_shared_certificate,
+        "certificate-status": certificate_status,
+    },
+    "Log in for cta-data-direct": {
+        "start-agent": start_agent,
+        "agent-status": agent_status,
+        "stop-agent": stop_agent,
+        "print-token": get_token,
+        "get-token": get_token,
+        "logout": logout,
+    },
 }
 """What `cta-data` has, whose names scripts know: the platform's, and those of the agent."""
+
+_SECTIONS = _PLATFORM_COMMANDS if PROGRAM == PLATFORM else _COMMANDS
 
 
 def at_storage_alone() -> set[str]:
     """The commands that we have under our other name alone."""
-    return set(_COMMANDS) - set(_PLATFORM_COMMANDS) if PROGRAM == PLATFORM else set()
+    return set().union(*_COMMANDS.values()).difference(*_SECTIONS.values())
 
 
 _GROUPS = {"token": "Look at a token.", "credentials": "The access key of an S3 profile."}
