@@ -27,10 +27,10 @@ from ctadata.namespace.listing import children, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
+from ctadata.stores.dcache.site import Site
 from ctadata.stores.home import home_of
 from ctadata.stores.opening import open_store, trusted_origins
 from ctadata.stores.s3.place import path_of_s3
-from ctadata.stores.site import Site
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
 from ctadata.tokens.sources import Sources

@@ -11,7 +11,7 @@ from ctadata.cli.output import data, data_json, say, stdout_is_terminal
 from ctadata.progress import amounts
 
 if TYPE_CHECKING:
-    from ctadata.stores.frontend import Quota
+    from ctadata.stores.dcache.frontend import Quota
 
 
 def quota(ctx: typer.Context, json: options.Json = False, token_file: options.TokenFile = None) -> None:

@@ -16,7 +16,7 @@ from ctadata.errors import CtadataError, NeedsStaging, PartialFailure
 if TYPE_CHECKING:
     from ctadata.entries import Entry
     from ctadata.session import Session
-    from ctadata.stores.tape import Recalled
+    from ctadata.stores.dcache.tape import Recalled
 
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below directories.")]
 Request = Annotated[str, typer.Argument(metavar="REQUEST", show_default=False, help="What stage has printed.")]
@@ -72,7 +72,7 @@ def stage(
     What is on disk already is left out.
     """
     from ctadata.namespace.criteria import read_span
-    from ctadata.stores.tape import MOST
+    from ctadata.stores.dcache.tape import MOST
 
     seconds = None if lifetime is None else float(read_span(lifetime))
     with visiting.visiting(ctx, token_file) as visit:

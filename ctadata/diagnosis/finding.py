@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ctadata.stores.probing import certificate_of
+from ctadata.stores.webdav.probing import certificate_of
 
 SOON = 14 * 86400.0
 """Seconds before its end from which a certificate is worth a warning."""

@@ -14,7 +14,7 @@ from ctadata.errors import ConfigError
 from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.stores.base import Delivery, Enough
-from ctadata.stores.probing import PROBE
+from ctadata.stores.webdav.probing import PROBE
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.transfer import temporaries
 

@@ -8,12 +8,12 @@ from ctadata.http.client import Client
 from ctadata.http.message import Origin, dissect
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Store
-from ctadata.stores.dcache import dcache
-from ctadata.stores.dialect import Dialect
-from ctadata.stores.door import Door
-from ctadata.stores.frontend import Frontend
-from ctadata.stores.paged import PagedStore
-from ctadata.stores.webdav import WebDAVStore
+from ctadata.stores.dcache.dialect import dcache
+from ctadata.stores.dcache.door import Door
+from ctadata.stores.dcache.frontend import Frontend
+from ctadata.stores.dcache.paged import PagedStore
+from ctadata.stores.webdav.dialect import Dialect
+from ctadata.stores.webdav.store import WebDAVStore
 
 
 def open_store(profile: Profile, client: Client) -> Store:
@@ -30,7 +30,7 @@ def open_store(profile: Profile, client: Client) -> Store:
     door = origin_of(profile.door, f"the door of the profile {profile.name}")
     store = WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
     if profile.engine == "davix":
-        from ctadata.stores.davix import DavixStore
+        from ctadata.stores.dcache.davix import DavixStore
 
         asked = Door(client, door, root=RemotePath.parse(profile.root))
         return DavixStore(store, client, asked, profile.ca, http_pools=profile.http_pools)

@@ -18,9 +18,9 @@ from ctadata.errors import Forbidden, NotFound, PartialFailure, Unsupported, Unt
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
-from ctadata.stores.dialect import Dialect
-from ctadata.stores.door import Door
-from ctadata.stores.webdav import WebDAVStore
+from ctadata.stores.dcache.door import Door
+from ctadata.stores.webdav.dialect import Dialect
+from ctadata.stores.webdav.store import WebDAVStore
 
 
 @pytest.fixture

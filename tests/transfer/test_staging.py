@@ -8,7 +8,7 @@ import pytest
 
 from ctadata.errors import CtadataError, NeedsStaging, TemporaryError, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.tape import Recalled
+from ctadata.stores.dcache.tape import Recalled
 from ctadata.transfer.staging import FIRST_LOOK, Staging
 
 

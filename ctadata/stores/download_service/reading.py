@@ -19,7 +19,7 @@ from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 from ctadata.stores.download_service.wire import Wire
-from ctadata.stores.reading import WebDAVReading, about
+from ctadata.stores.webdav.reading import WebDAVReading, about
 
 PIECE = 32 << 20
 """Bytes of a range that is asked for at a time."""

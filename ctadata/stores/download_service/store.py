@@ -35,14 +35,14 @@ from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_inside, refuse_root
-from ctadata.stores.dcache import CHECKSUMS
+from ctadata.stores.dcache.dialect import CHECKSUMS
 from ctadata.stores.download_service.listing import Row, read_rows
 from ctadata.stores.download_service.reading import ServiceReading
 from ctadata.stores.download_service.wire import CHUNKED, Whole, Wire
 from ctadata.stores.download_service.words import check_receipt
-from ctadata.stores.multistatus import Multistatus
-from ctadata.stores.reading import about
-from ctadata.stores.webdav import PROPFIND
+from ctadata.stores.webdav.multistatus import Multistatus
+from ctadata.stores.webdav.reading import about
+from ctadata.stores.webdav.store import PROPFIND
 from ctadata.tokens.person import platform_name
 
 BASES = ("lst", "cta")

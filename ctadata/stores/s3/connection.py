@@ -165,7 +165,8 @@ class Connection:
         except CtadataError as error:
             # Ceph's word for a session token that it cannot read
             if error.status == 400 and "InvalidArgument" in error.what and self._has_token(bucket):
-                raise LoginNeeded(f"the session token is not accepted: {error.what}", hint=RENEW) from error
+                what = f"the session token is not accepted: {error.what}"
+                raise LoginNeeded(what, hint=RENEW, path=error.path, status=error.status) from error
             raise
 
     def _has_token(self, bucket: str) -> bool:

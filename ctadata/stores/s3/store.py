@@ -26,7 +26,6 @@ from ctadata.http.message import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_root
 from ctadata.stores.dates import seconds
-from ctadata.stores.reading import WebDAVReading, about
 from ctadata.stores.s3.aliasing import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection
 from ctadata.stores.s3.copying import copy_object
@@ -39,6 +38,7 @@ from ctadata.stores.s3.place import Name, name_of
 from ctadata.stores.s3.presigned import presigned, wished
 from ctadata.stores.s3.reading import Getting
 from ctadata.stores.sharing import Link
+from ctadata.stores.webdav.reading import WebDAVReading, about
 
 FEATURES = Features(
     atomic_put=True,

@@ -10,7 +10,7 @@ import pytest
 from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble
 from ctadata.paths import RemotePath
-from ctadata.stores.multistatus import Multistatus
+from ctadata.stores.webdav.multistatus import Multistatus
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -21,7 +21,7 @@ from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import ServerTrouble, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.dates import seconds
-from ctadata.stores.responses import (
+from ctadata.stores.webdav.responses import (
     CHECKSUMS,
     COLLECTION,
     ETAG,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from ctadata.entries import Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Reading, Source, Store, Written
-from ctadata.stores.frontend import Frontend
+from ctadata.stores.dcache.frontend import Frontend
 
 
 class PagedStore:

@@ -27,8 +27,8 @@ from ctadata.http.client import Client
 from ctadata.http.trust import Limits
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store, Written
-from ctadata.stores.dialect import Dialect
-from ctadata.stores.webdav import WebDAVStore
+from ctadata.stores.webdav.dialect import Dialect
+from ctadata.stores.webdav.store import WebDAVStore
 
 A = RemotePath(("a",))
 DIRECTORY = "<D:resourcetype><D:collection/></D:resourcetype>"

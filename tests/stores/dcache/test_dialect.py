@@ -15,8 +15,8 @@ from ctadata.http.trust import Limits
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
-from ctadata.stores.dcache import dcache
-from ctadata.stores.webdav import WebDAVStore
+from ctadata.stores.dcache.dialect import dcache
+from ctadata.stores.webdav.store import WebDAVStore
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["redirects", "proxied"])

@@ -9,13 +9,13 @@ from ctadata.config.profile import Profile
 from ctadata.errors import Unsupported
 from ctadata.http.client import Client
 from ctadata.paths import RemotePath
-from ctadata.stores.door import Door
-from ctadata.stores.frontend import Frontend
+from ctadata.stores.dcache.door import Door
+from ctadata.stores.dcache.frontend import Frontend
+from ctadata.stores.dcache.tape import TapeLibrary
 from ctadata.stores.opening import open_frontend, origin_of, trusted_origins
-from ctadata.stores.tape import TapeLibrary
 
 if TYPE_CHECKING:
-    from ctadata.stores.probing import Probe
+    from ctadata.stores.webdav.probing import Probe
 
 
 class Site:
@@ -48,7 +48,7 @@ class Site:
     @property
     def probe(self) -> Probe:
         """Who asks the door how it behaves."""
-        from ctadata.stores.probing import Probe  # it brings ssl along
+        from ctadata.stores.webdav.probing import Probe  # it brings ssl along
 
         return Probe(self._asked)
 

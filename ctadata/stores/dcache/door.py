@@ -28,9 +28,9 @@ from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.http.redaction import presentable
 from ctadata.paths import RemotePath
-from ctadata.stores.macaroons import READING, Limits
-from ctadata.stores.reading import about
+from ctadata.stores.dcache.macaroons import READING, Limits
 from ctadata.stores.sharing import Link
+from ctadata.stores.webdav.reading import about
 
 Progress = Callable[[int], None]
 """Is told how many bytes have gone by so far."""

@@ -10,8 +10,8 @@ from typing import Any
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, Untrusted
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
-from ctadata.stores.frontend import Frontend
-from ctadata.stores.told import fields, rows
+from ctadata.stores.dcache.frontend import Frontend
+from ctadata.stores.dcache.told import fields, rows
 
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
 MOST = 500

@@ -12,7 +12,7 @@ from functools import lru_cache
 from xml.parsers import expat
 
 from ctadata.errors import ServerTrouble
-from ctadata.stores.skeleton import END, PLAIN, Skeleton, Text, learn
+from ctadata.stores.webdav.skeleton import END, PLAIN, Skeleton, Text, learn
 
 _DAV = "DAV: "  # namespace, and the separator that expat puts before the local name
 _RESPONSE = (2, _DAV + "response")

@@ -25,9 +25,9 @@ from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
-from ctadata.stores.frontend import Frontend
+from ctadata.stores.dcache.frontend import Frontend
+from ctadata.stores.dcache.tape import TapeLibrary
 from ctadata.stores.opening import open_store, trusted_origins
-from ctadata.stores.tape import TapeLibrary
 
 HOME = RemotePath(("lst", "users", "ada"))
 
@@ -225,7 +225,7 @@ LISTING = """
 import resource, sys
 from ctadata.http.client import Client
 from ctadata.paths import RemotePath
-from ctadata.stores.frontend import Frontend
+from ctadata.stores.dcache.frontend import Frontend
 client = Client(trusted=[], credentials=None)
 seen, first = 0, 0
 for entry in Frontend(client, sys.argv[1], root=RemotePath()).list(RemotePath(("d",))):

@@ -16,13 +16,13 @@ from ctadata.http.message import Consumer, Response
 from ctadata.http.sayings import in_state
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
-from ctadata.stores.deletion import Deletion
-from ctadata.stores.dialect import Dialect
-from ctadata.stores.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.handover import handed_over
-from ctadata.stores.multistatus import Multistatus
-from ctadata.stores.reading import WebDAVReading, about
-from ctadata.stores.refused import refused
+from ctadata.stores.webdav.deletion import Deletion
+from ctadata.stores.webdav.dialect import Dialect
+from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
+from ctadata.stores.webdav.multistatus import Multistatus
+from ctadata.stores.webdav.reading import WebDAVReading, about
+from ctadata.stores.webdav.refused import refused
 
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
 PROPFIND = (

@@ -28,9 +28,9 @@ from ctadata.http.redirects import is_redirect, next_url
 from ctadata.http.trust import choose_trust
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink, Source, Written
-from ctadata.stores.door import Door
-from ctadata.stores.reading import WebDAVReading, about
-from ctadata.stores.webdav import WebDAVStore
+from ctadata.stores.dcache.door import Door
+from ctadata.stores.webdav.reading import WebDAVReading, about
+from ctadata.stores.webdav.store import WebDAVStore
 
 BLOCK = 1 << 20
 """Bytes handed on at a time."""

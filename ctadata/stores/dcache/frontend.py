@@ -19,8 +19,8 @@ from ctadata.errors import CtadataError, NotFound, ServerTrouble, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.reading import about
-from ctadata.stores.told import fields, number, rows, text, texts
+from ctadata.stores.dcache.told import fields, number, rows, text, texts
+from ctadata.stores.webdav.reading import about
 
 PAGE = 5000
 """Entries asked for at a time."""
