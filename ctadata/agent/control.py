@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import signal
@@ -21,7 +20,6 @@ from ctadata.agent.publication import standard_place
 from ctadata.agent.spawn import spawn
 from ctadata.agent.standby import Standby
 from ctadata.agent.status import Status, describe
-from ctadata.agent.ways import VIA_OIDC_AGENT
 from ctadata.config.profile import Profile
 from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
 from ctadata.tokens.device import Show
@@ -95,14 +93,6 @@ def run_here(
     if not in_charge:
         found = describe(profile, places)
         raise AlreadyExists(f"an agent runs already (process {found.pid} of {found.host})", hint="stop-agent ends it")
-
-
-def remembered(profile: Profile) -> Profile:
-    """The profile, with oidc-agent as its source where its last agent was started so (`--via`), until a logout."""
-    state = read_state(Places.of(profile.name))
-    if state is None or state.via != VIA_OIDC_AGENT:
-        return profile
-    return dataclasses.replace(profile, token_source=VIA_OIDC_AGENT)
 
 
 def stop(profile: Profile) -> bool:

@@ -32,9 +32,9 @@ class Standby:
         patient: a run waits as long as its issuer is away, or the disk is full, and says so once; else the one is a
         TemporaryError, the other StorageFull. LoginNeeded, ConfigError (only a person can help), Stopped, LocalError.
         """
-        from ctadata.agent import control, login, pace, ways  # needed once in the life of a token
+        from ctadata.agent import login, pace, ways  # needed once in the life of a token
 
-        profile = control.remembered(self._profile)
+        profile = ways.remembered(self._profile)
         places = Places.of(profile.name)
         if not ways.is_renewable(profile, places):
             return False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Protocol
 
 from ctadata.agent.oidc_agent import Account
+from ctadata.agent.presence import read_state
 from ctadata.agent.renewal import ChooseSecret, Renewal
 from ctadata.config.profile import Profile
 from ctadata.http.rest import Rest
@@ -35,6 +37,14 @@ class Way(Protocol):
 
     def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
         """A token that a person approves; the lock is the caller's."""
+
+
+def remembered(profile: Profile) -> Profile:
+    """The profile, with oidc-agent as its source where its last agent was started so (`--via`), until a logout."""
+    state = read_state(Places.of(profile.name))
+    if state is None or state.via != VIA_OIDC_AGENT:
+        return profile
+    return dataclasses.replace(profile, token_source=VIA_OIDC_AGENT)
 
 
 def is_renewable(profile: Profile, places: Places) -> bool:

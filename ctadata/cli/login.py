@@ -34,6 +34,7 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     It starts a process, so it must be called while no signals are blocked.
     """
     from ctadata.agent import control
+    from ctadata.agent.ways import remembered
     from ctadata.tokens.sources import Sources
 
     seen = show_where_seen()
@@ -42,7 +43,7 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     except LoginNeeded:
         if seen is None or token_file is not None:
             raise
-        profile = control.remembered(resolved.profile)
+        profile = remembered(resolved.profile)
         with_secret(profile, None, lambda given: control.start(profile, secret=given, show=seen))
 
 

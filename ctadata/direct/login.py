@@ -42,10 +42,10 @@ def agent_status(*, dev_instance: bool = False) -> Status:
 
 
 def _profile(dev_instance: bool) -> Profile:
-    from ctadata.agent import control
+    from ctadata.agent.ways import remembered
     from ctadata.config.resolve import resolve
 
-    return control.remembered(resolve(DEVELOPMENT if dev_instance else None).profile)
+    return remembered(resolve(DEVELOPMENT if dev_instance else None).profile)
 
 
 def _show(login: DeviceLogin) -> None:

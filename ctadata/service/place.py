@@ -93,10 +93,11 @@ def _checked(url: str, what: str) -> str:
 def _what_else(service: str) -> str:
     """What to do without a token: who has logged in at the storage can go there."""
     from ctadata.agent import control
+    from ctadata.agent.ways import remembered
     from ctadata.config.resolve import resolve
 
     try:
-        logged_in = not control.status(control.remembered(resolve(None).profile)).login_needed
+        logged_in = not control.status(remembered(resolve(None).profile)).login_needed
     except CtadataError:
         logged_in = False
     if logged_in:

@@ -19,6 +19,7 @@ from ctadata.agent.login import obtain
 from ctadata.agent.logout import logout
 from ctadata.agent.oidc_agent import Account
 from ctadata.agent.oidc_child import Child, Home, environment, generate
+from ctadata.agent.ways import remembered
 from ctadata.errors import ConfigError, LoginNeeded, Stopped, TemporaryError
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
@@ -191,13 +192,13 @@ class TestOurOwn:
 
 def test_via_is_remembered_until_the_logout(profile, profile_at, box, shown):
     plain = profile_at(box)
-    assert control.remembered(plain) == plain
+    assert remembered(plain) == plain
     control.start(profile, show=shown.append)
-    assert control.remembered(plain) == profile
+    assert remembered(plain) == profile
     control.stop(profile)
-    assert control.start(control.remembered(plain), show=None).storage == "oidc-agent"
+    assert control.start(remembered(plain), show=None).storage == "oidc-agent"
     logout(profile)
-    assert control.remembered(plain) == plain
+    assert remembered(plain) == plain
 
 
 class TestSecrets:
