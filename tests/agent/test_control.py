@@ -16,6 +16,7 @@ import pytest
 
 from ctadata.agent import control, spawn
 from ctadata.agent.login import obtain
+from ctadata.agent.machine import process_started
 from ctadata.agent.presence import State, claim, read_state
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
@@ -235,7 +236,8 @@ class TestStop:
             subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander,
             claim(places) as presence,
         ):
-            presence.tell(dataclasses.replace(read_state(places), pid=bystander.pid))
+            earlier = process_started(bystander.pid) - 1  # the kernel's ticks are long enough for both to begin in one
+            presence.tell(dataclasses.replace(read_state(places), pid=bystander.pid, process_started=earlier))
             with pytest.raises(TimedOut, match=str(bystander.pid)):
                 control.stop(profile)
             presence.tell(dataclasses.replace(read_state(places), pid=2**22 + 1))
