@@ -64,15 +64,17 @@ class Session:
         stop: threading.Event,
         home: Callable[[], RemotePath] | None = None,
         site: Site | None = None,
+        pinned: bool = False,
     ) -> None:
         """Use parts that exist; `open` makes them.
 
-        home: finds it, where not the profile does.   site: the interfaces beside the store.
+        home: finds it, where not the profile does.   site: the interfaces beside it.   pinned: as in `run`.
         """
         self.profile = profile
         self.store = store
         self.tokens = tokens
         self._stop = stop
+        self._pinned = pinned
         self.site = site or Site(profile, None)
         self._find_home = home
         self._known_home: RemotePath | None = None
@@ -99,7 +101,7 @@ class Session:
 
             keys = AccessKeys(profile, explicit=token_file, env=env)
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
-            return cls(profile, open_s3(profile, keys, stop=stop, pinned=pinned), keys, stop, home=lambda: home)
+            return cls(profile, open_s3(profile, keys, stop=stop, pinned=pinned), keys, stop, lambda: home, None, pinned)
         tokens = sources_of(resolved, stop, token_file=token_file, env=env)
         trusted = trusted_origins(profile)
         client = Client(
@@ -111,7 +113,7 @@ class Session:
             pinned=pinned,
             stop=stop,
         )
-        return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client))
+        return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client), pinned=pinned)
 
     @property
     def home(self) -> RemotePath:
@@ -320,8 +322,9 @@ class Session:
             return self.store.features.collections
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
-        """A run by these rules, of as many jobs as the profile says where the call does not say it."""
-        rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs)
+        """A run by these rules, of as many jobs as the profile says, or pinned to those of the call or the command."""
+        pinned = self._pinned or jobs is not None
+        rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs, pinned=pinned)
         run = Run(self.store, rules, reporter or Silent(), self._stop)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.reporter.remarked)

@@ -250,10 +250,8 @@ class Client:
         at_door = hop.origin == call.door
         sign = None if hop.hops else call.sign
         expect = self._expectation(call, hop.origin) if at_door else None
-        trusted = self._may_have_token(call, hop.origin)
-        along = redirects.carried(call.method, call.headers, call.pool_headers, trusted=trusted)
-        own = call.headers if at_door else along
-        lines = [_line(name, value) for name, value in own.items()]
+        headers = call.headers if at_door else self._carried(call, hop.origin)
+        lines = [_line(name, value) for name, value in headers.items()]
         if hop.token:
             lines.append(_line("Authorization", f"Bearer {hop.token}"))
         if sign and sign.token:
@@ -262,6 +260,10 @@ class Client:
             # an empty one keeps curl from adding its own, which it does not sign: proxies take it away
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
         return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, hop.hops, sign)
+
+    def _carried(self, call: _Call, origin: Origin) -> Mapping[str, str]:
+        trusted = self._may_have_token(call, origin)
+        return redirects.carried(call.method, call.headers, call.pool_headers, trusted=trusted)
 
     def _expectation(self, call: _Call, origin: Origin) -> float | None:
         if not call.streams or origin in self._no_expect:

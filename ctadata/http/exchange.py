@@ -25,6 +25,10 @@ _ABORT = -1  # no callback's good answer
 _BLANK = (b"\r\n", b"\n")  # what ends a head
 
 
+class _Enough(Exception):
+    """No more of the body is wanted."""
+
+
 class Upload:
     """A body on its way: knows whether any of it has been read, and then rewinds before it is sent anew."""
 
@@ -96,6 +100,7 @@ class Exchange:
         self._lines: list[bytes] = []
         self._continued = False
         self._response: Response | None = None
+        self._blocks: list[bytes] = []
         self._collected = bytearray()
         self._consume: Consumer = self._collect
         self._enough = False
@@ -111,7 +116,9 @@ class Exchange:
         code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
             code, message = self._run(handle)
-            self._heed()
+            self._take_in()
+        except _Enough:
+            pass
         finally:
             self.sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
             self._report(curl, code, self._clock() - started)
@@ -155,7 +162,7 @@ class Exchange:
         option(pycurl.HTTPHEADER, request.lines)
         # for a call of ours libcurl has to wait until no other thread runs Python, and a list that appends is quick
         option(pycurl.HEADERFUNCTION, self._lines.append if request.body is None else self._on_header)
-        option(pycurl.WRITEFUNCTION, self._on_body)
+        option(pycurl.WRITEFUNCTION, self._blocks.append)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.origin.is_loopback:
             option(pycurl.PROXY, "")  # a proxy of the environment is not between us and ourselves
@@ -219,19 +226,22 @@ class Exchange:
             self.accepted = True
             self._consume = self._accept(response) or self._collect
 
-    def _on_body(self, block: bytes) -> int | None:
-        try:
-            if self._response is None:
-                self._heed()
-            self._consume(block)
-        except BaseException as error:  # noqa: BLE001
-            return self._keep(error)
-        return _ABORT if self._enough else None
+    def _take_in(self) -> None:
+        """Hand on what has come: first the head, then the blocks of the body."""
+        if self._response is None:
+            self._heed()
+        if self._blocks:
+            blocks = self._blocks[:]
+            self._blocks.clear()
+            for block in blocks:
+                self._consume(block)
 
     def _collect(self, block: bytes) -> None:
         room = BODY_LIMIT - len(self._collected)
         self._collected += block[:room]
-        self._enough = len(block) > room
+        if len(block) > room:
+            self._enough = True
+            raise _Enough
 
     def _on_read(self, limit: int) -> bytes | int:
         body = self.request.body
@@ -263,7 +273,8 @@ class Exchange:
     # What we look after while it runs
 
     def _watch(self, curl: Any) -> None:
-        """Called at every step: the stop, and now and then whether anything moves."""
+        """Called at every step: what has come, the stop, and now and then whether anything moves."""
+        self._take_in()
         if self._stop.is_set():
             raise Stopped("stopped")
         now = self._clock()
@@ -273,7 +284,6 @@ class Exchange:
 
     def _bear_silence(self, curl: Any, now: float) -> None:
         """TimedOut where too little moved for too long; curl's own limit cannot tell waiting from stalling."""
-        self._heed()
         limits, answered = self._limits, self._response is not None
         moved = curl.getinfo(pycurl.SIZE_DOWNLOAD_T if answered else pycurl.SIZE_UPLOAD_T)
         size = self.request.body.size if self.request.body else 0

@@ -46,8 +46,9 @@ class Handle:
         self._multi.add_handle(self.curl)
         try:
             running = self._act(pycurl.SOCKET_TIMEOUT, 0)
-            while running and (running := self._step()):
+            while running:
                 watch()
+                running = self._step()
             _, _, failed = self._multi.info_read()
             return (failed[0][1], failed[0][2]) if failed else (pycurl.E_OK, "")
         finally:

@@ -211,14 +211,15 @@ def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None
 
 
 def _task(run: Run, folders: Folders, landing: Landing) -> Task:
-    work = functools.partial(_fetch, run, folders, landing)
-    task = run.task(landing.entry.path, landing.local, landing.entry.size or 0, work, landing.entry.etag)
+    local = landing.local
+    work = functools.partial(_fetch, run, folders, landing, local)
+    task = run.task(landing.entry.path, local, landing.entry.size or 0, work, landing.entry.etag)
     if run.staging and is_on_tape(landing.entry) and not run.rules.dry_run:
         task.on_tape = _foretell(run, landing).state is State.DONE
     return task
 
 
-def _fetch(run: Run, folders: Folders, landing: Landing) -> Outcome:
+def _fetch(run: Run, folders: Folders, landing: Landing, local: Path) -> Outcome:
     entry = behind(run.store, landing.entry)
     if entry is not landing.entry:
         landing = dataclasses.replace(landing, entry=entry)
@@ -227,7 +228,7 @@ def _fetch(run: Run, folders: Folders, landing: Landing) -> Outcome:
         if run.rules.dry_run or outcome.state is State.SKIPPED:
             return outcome
     with folders.borrow(landing.base, landing.parts) as folder:
-        outcome = fetch_file(run, entry, folder, local_name(landing.name))
+        outcome = fetch_file(run, entry, folder, local_name(landing.name), local)
     return note(run.summary, entry, _with_version(outcome, entry))
 
 

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from ctadata.checksums import strongest
 from ctadata.entries import Entry
@@ -39,13 +40,12 @@ DIVIDED_FROM = 64 << 20
 """Bytes from which a file is divided among idle workers."""
 
 
-def fetch_file(run: Run, entry: Entry, folder: Folder, name: str) -> Outcome:
-    """Download `entry` as `name` into `folder`, if the plan says so.
+def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -> Outcome:
+    """Download `entry` as `name` into `folder`, which makes it `local`, if the plan says so.
 
     Raises what the store raises, IntegrityError, Changed, LocalError, StorageFull; the old file, if any, is untouched.
     """
     began = time.monotonic()
-    local = folder.path / name
     found = folder.look(name)
     step = plan_download(entry, local, found, run.rules)
     if step in STATES:
@@ -264,7 +264,9 @@ class _Incoming:
         beyond = self.entry.size is not None and (delivery.stop or 0) > lease.asked
         if delivery.start != lease.at or beyond:
             raise _NoRanges
-        self._begun = True
+        if not self._begun:
+            self._begun = True
+            self.run.crew.rouse()
         etag = (delivery.etag or "").removeprefix("W/")
         if etag and self._etag and etag != self._etag:
             raise Changed()
@@ -295,8 +297,7 @@ class _LeaseSink:
         self.lease = lease
         self.name = str(incoming.entry.path)
         self.noted = lease.at
-        self.portion = incoming.run.rules.portion(GATHERED)
-        self.gathered: list[bytes] = []
+        self.gathered = bytearray(min(incoming.run.rules.portion(GATHERED), incoming.entry.size or GATHERED))
         self.waiting = 0
         self.due = 0.0
 
@@ -307,21 +308,27 @@ class _LeaseSink:
 
     def write(self, block: bytes) -> None:
         """The next bytes; Enough where others fetch the rest, IntegrityError at the first one too many."""
-        self.gathered.append(block)
-        self.waiting += len(block)
         size = self.incoming.entry.size
-        if size is not None and self.lease.at + self.waiting > size:
+        if size is not None and self.lease.at + self.waiting + len(block) > size:
             raise IntegrityError(f"more bytes arrive than the {size} of the file")
-        if self.waiting >= self.portion or time.monotonic() >= self.due:
+        rest: bytes | memoryview = block
+        while rest:
+            room = len(self.gathered) - self.waiting
+            taken, rest = (rest, b"") if len(rest) <= room else (memoryview(rest)[:room], memoryview(rest)[room:])
+            end = self.waiting + len(taken)
+            self.gathered[self.waiting : end] = taken
+            self.waiting = end
+            if end < len(self.gathered) and time.monotonic() < self.due:
+                return
             self.flush()
             if self.pieces.is_void or (self.lease.at >= self.lease.stop != size and size is not None):
                 raise Enough
 
     def flush(self) -> None:
         """Put into the part what has been gathered, as far as it is still of this lease."""
-        if not self.gathered:
+        if not self.waiting:
             return
-        block, self.gathered, self.waiting = b"".join(self.gathered), [], 0
+        block, self.waiting = memoryview(self.gathered)[: self.waiting], 0
         self.due = time.monotonic() + GATHERED_FOR
         incoming, lease = self.incoming, self.lease
         if self.pieces.is_void:

@@ -69,7 +69,7 @@ class Part:
     here: list[Piece] = field(default_factory=list)
     diary: journal.Journal | None = None
 
-    def write(self, block: bytes, offset: int) -> None:
+    def write(self, block: bytes | memoryview, offset: int) -> None:
         """Write the whole block at `offset`."""
         with local_words(self.path):
             view = memoryview(block)

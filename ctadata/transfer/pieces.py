@@ -18,7 +18,10 @@ SMALLEST = 8 << 20
 """Bytes below which a range is not divided between two streams."""
 
 ASKED = 64 << 20
-"""Bytes asked for at a time where others may take part: what has been asked for is not taken from a stream."""
+"""Bytes asked for at first where others may take part: what has been asked for is not taken from a stream.
+
+Later it is half of what is left, or as many: each request costs a stream the way there and back.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Pieces:
         stop, slowest.stop = slowest.stop, cut
         return cut, stop
 
-    def add(self, lease: Lease, block: bytes, write: Callable[[bytes, int], None], *, hashing: bool) -> bool:
+    def add(self, lease: Lease, block: memoryview, write: Callable[[memoryview, int], None], *, hashing: bool) -> bool:
         """Take in the next bytes of a lease, as far as they are still its own; False where it has all of them.
 
         write: puts bytes at an offset, before they count as here.
@@ -116,8 +119,8 @@ class Pieces:
     def extend(self, lease: Lease) -> bool:
         """Whether more of the lease is to be asked for; then `asked` says up to where."""
         with self._lock:
-            lease.asked = min(lease.stop, lease.at + ASKED)
-            return lease.at < lease.stop
+            lease.asked = min(lease.stop, lease.at + max(ASKED, (lease.stop - lease.at) // 2))
+            return lease.at < lease.stop and not self.is_void
 
     def give_back(self, lease: Lease) -> None:
         """The stream has ended: what it got is here, what it did not is for others."""

@@ -17,6 +17,7 @@ from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
 from ctadata.transfer.crew import Crew
+from ctadata.transfer.crowding import Crowding
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
 from ctadata.transfer.staging import Staging
@@ -154,7 +155,8 @@ class Run:
         """
         try:
             tasks = self.staging.feed(tasks) if self.staging else tasks
-            self.crew.work_off(tasks, self._do, threads=self.rules.jobs)
+            crowding = Crowding(self.rules.jobs, pinned=self.rules.pinned)
+            self.crew.work_off(tasks, self._do, threads=self.rules.jobs, crowding=crowding)
         except BaseException:
             self.stop.set()
             raise

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from ctadata.transfer import crew as module
 from ctadata.transfer.crew import Crew
+from ctadata.transfer.crowding import Crowding
 
 
 def test_every_task_is_done_once() -> None:
@@ -121,3 +123,86 @@ def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
 
     crew.work_off(iter([1]), do, threads=4)
     assert len(helped) == 3
+
+
+class Narrow(Crowding):
+    """Says that one worker is enough, until it is told otherwise."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.looks: list[int] = []
+        self.fewest, self.two = 1, threading.Event()
+
+    def look(self, passed: float, worked: float, done: int) -> None:
+        assert passed > 0
+        assert worked >= 0
+        self.looks.append(done)
+        self.width = self.fewest
+        if len(self.looks) > 1:
+            self.two.set()
+
+
+def test_workers_step_back_where_they_crowd_and_help_later() -> None:
+    crowding, before, after, helped = Narrow(4), set[str](), set[str](), set[str]()
+    everybody = threading.Event()
+
+    class Work:
+        def help(self) -> bool:
+            helped.add(threading.current_thread().name)
+            if len(helped) == 3:
+                everybody.set()
+            return not everybody.is_set()
+
+    crew: Crew[int] = Crew(threading.Event())
+
+    def do(task: int) -> None:
+        name = threading.current_thread().name
+        if task < 4:
+            before.add(name)
+            assert crowding.two.wait(20)
+            return
+        after.add(name)
+        if task == 99:
+            crowding.fewest = 4
+            with crew.divisible(Work()):
+                assert everybody.wait(20)
+
+    crew.work_off(iter(range(100)), do, threads=4, crowding=crowding)
+    assert before == {f"transfer-{i}" for i in range(4)}
+    assert after == {"transfer-0"}
+    assert helped == before - after
+    assert sum(crowding.looks) <= 100
+
+
+def test_workers_come_back_when_there_is_room_again() -> None:
+    together = threading.Barrier(3)
+
+    class Wide(Crowding):
+        def look(self, passed: float, worked: float, done: int) -> None:
+            self.width = 3
+
+    crowding = Wide(3)
+    crowding.width = 1
+    crew: Crew[int] = Crew(threading.Event())
+    crew.work_off(iter(range(3)), lambda task: together.wait(20), threads=3, crowding=crowding)
+
+
+def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 600.0)
+    refused, ready, helped = threading.Event(), threading.Event(), threading.Event()
+
+    class Work:
+        def help(self) -> bool:
+            (helped if ready.is_set() else refused).set()
+            return False
+
+    crew: Crew[int] = Crew(threading.Event())
+
+    def do(task: int) -> None:
+        with crew.divisible(Work()):
+            assert refused.wait(20)
+            ready.set()
+            crew.rouse()
+            assert helped.wait(20)
+
+    crew.work_off(iter([1]), do, threads=2)

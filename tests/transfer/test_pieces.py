@@ -69,6 +69,17 @@ def test_who_is_alone_asks_for_everything_at_once() -> None:
     assert (lease.start, lease.asked, lease.stop) == (0, 10_000, 10_000)
 
 
+def test_who_goes_on_asks_for_half_of_what_is_left() -> None:
+    pieces = Pieces(1000)
+    lease = pieces.take(alone=False)
+    assert lease
+    asked = []
+    while pieces.add(lease, bytes(lease.asked - lease.at), lambda block, offset: None, hashing=False):
+        assert pieces.extend(lease)
+        asked.append(lease.asked)
+    assert asked == [525, 762, 881, 940, 990, 1000]
+
+
 def test_a_second_stream_takes_half_of_what_was_not_asked_for_yet() -> None:
     pieces = Pieces(1000)
     first, second = pieces.take(alone=False), pieces.take(alone=False)
@@ -106,6 +117,7 @@ def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
         pass
     pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
     assert lost == []
+    assert not pieces.extend(lease)  # else its stream would ask again and again, and the file wait for it
     pieces.give_back(lease)
     starting.join(10)
     assert lost == [60]
