@@ -101,11 +101,11 @@ class Session:
 
             keys = AccessKeys(profile, explicit=token_file, env=env)
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
-            return cls(profile, open_s3(profile, keys, stop=stop, pinned=pinned), keys, stop, lambda: home, None, pinned)
+            store: Store = open_s3(profile, keys, stop=stop, pinned=pinned)
+            return cls(profile, store, keys, stop, home=lambda: home, pinned=pinned)
         tokens = sources_of(resolved, stop, token_file=token_file, env=env)
-        trusted = trusted_origins(profile)
         client = Client(
-            trusted=trusted,
+            trusted=trusted_origins(profile),
             credentials=tokens,
             ca=profile.ca,
             http_pools=profile.http_pools,
