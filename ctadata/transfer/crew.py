@@ -54,7 +54,7 @@ class Crew(Generic[T]):
         `tasks` is read in the workers. What it raises, or `do`, ends the run and is raised here, once every worker
         has ended. crowding: says how many of them take tasks; None: all.
         """
-        self._tasks = iter(tasks)
+        self._tasks, self._all_taken = iter(tasks), False
         self._crowding = crowding or Crowding(threads, pinned=True)
         for i in range(threads):
             thread = threading.Thread(target=self._work, args=(do, i), name=f"transfer-{i}", daemon=True)
@@ -143,7 +143,7 @@ class Crew(Generic[T]):
             self._worked += worked
             self._done += 1
             self._unfinished -= 1
-            if not self._unfinished:
+            if self._all_taken and not self._unfinished:  # who helps may go home; others would be woken in vain
                 self._change.notify_all()
 
     def _help(self) -> bool:

@@ -3,6 +3,8 @@
 Python runs one thread at a time. Workers on small files from a server close by have work for it all the time: more
 than two of them then wake each other in vain at each call of the system, and eight are slower by half than two. A
 large file is another matter: its bytes are worked on by libcurl, which needs no interpreter meanwhile.
+
+So where the processor is in demand, half as many are tried, and stay where they get as much done.
 """
 
 from __future__ import annotations
@@ -10,11 +12,18 @@ from __future__ import annotations
 FEWEST = 2
 """One works while the other waits for the server."""
 
-BUSY, IDLE = 0.8, 0.6
-"""Of the time that has passed: the processor time of all workers from which they crowd, and below which they do not."""
+BUSY, IDLE = 0.6, 0.3
+"""Of the time that has passed: the processor time of all workers from which they may crowd, and below which there is
+room for more."""
 
-SMALL = 0.002
+SMALL = 0.004
 """Seconds of processor time: a task that takes less is one for the interpreter."""
+
+AS_MUCH = 0.85
+"""Of the tasks a second that were done before: what fewer workers must get done."""
+
+REST, LONGEST_REST = 4, 64
+"""Looks until fewer are tried again, where they got less done; twice as many each time, at most so many."""
 
 
 class Crowding:
@@ -25,11 +34,18 @@ class Crowding:
         self.width = most
         self._most = most
         self._fewest = most if pinned else min(most, FEWEST)
+        self._before: tuple[int, float] | None = None  # the width that was left for trial, and its tasks a second
+        self._rest, self._next_rest = 0, REST
 
     def look(self, passed: float, worked: float, done: int) -> None:
         """In the time that has passed they have used so much of the processor, and done so many tasks."""
-        crowded = worked > BUSY * passed and worked < SMALL * done
-        if crowded:
-            self.width = max(self._fewest, self.width // 2)
+        rate, (before, self._before) = done / passed, (self._before, None)
+        self._rest = max(0, self._rest - 1)
+        if before and rate < AS_MUCH * before[1]:
+            self.width, self._rest = before[0], self._next_rest
+            self._next_rest = min(LONGEST_REST, 2 * self._next_rest)
         elif worked < IDLE * passed or worked >= SMALL * done:
             self.width = min(self._most, 2 * self.width)
+        elif worked > BUSY * passed and self.width > self._fewest and not self._rest:
+            self._before = (self.width, rate)
+            self.width = max(self._fewest, self.width // 2)

@@ -264,7 +264,7 @@ class _Incoming:
         beyond = self.entry.size is not None and (delivery.stop or 0) > lease.asked
         if delivery.start != lease.at or beyond:
             raise _NoRanges
-        if not self._begun:
+        if not self.alone and not self._begun:
             self._begun = True
             self.run.crew.rouse()
         etag = (delivery.etag or "").removeprefix("W/")

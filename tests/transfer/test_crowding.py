@@ -1,42 +1,63 @@
 """How many workers take tasks: few where the interpreter is what they wait for, all of them otherwise."""
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 
-from ctadata.transfer.crowding import FEWEST, Crowding
+from ctadata.transfer.crowding import FEWEST, LONGEST_REST, REST, Crowding
 
-SMALL_FILES = {"passed": 0.05, "worked": 0.05, "done": 200}  # the processor is busy, with a quarter of a ms for each
-FAR_AWAY = {"passed": 0.05, "worked": 0.005, "done": 20}
-LARGE_FILES = {"passed": 0.05, "worked": 0.10, "done": 3}
-UNDER_WAY = {"passed": 0.05, "worked": 0.0, "done": 0}
-AT_REST = {"passed": 0.05, "worked": 0.035, "done": 140}
+LOOK = 0.05
+Look = tuple[float, int]  # processor time, tasks done
+FAR_AWAY: Look = (0.005, 20)
+LARGE_FILES: Look = (0.10, 3)
+UNDER_WAY: Look = (0.0, 0)
+AT_REST: Look = (0.02, 80)
 
 
-def widths(crowding: Crowding, look: dict[str, float], times: int = 10) -> list[int]:
+def close_by(width: int) -> Look:
+    """Small files: the fewer there are, the less they wake each other."""
+    return 0.04, {8: 20, 4: 31, 2: 47}.get(width, 47)
+
+
+def not_far(width: int) -> Look:
+    """Small files, and a server that takes its time: each worker does so many."""
+    return 0.005 * width, 10 * width
+
+
+def widths(crowding: Crowding, look: Callable[[int], Look], times: int = 10) -> list[int]:
     found = []
     for _ in range(times):
-        crowding.look(**look)  # type: ignore[arg-type]
+        crowding.look(LOOK, *look(crowding.width))
         found.append(crowding.width)
     return found
 
 
 def test_small_files_from_close_by_leave_few() -> None:
-    assert widths(Crowding(8), SMALL_FILES, 4) == [4, 2, FEWEST, FEWEST]
+    assert widths(Crowding(8), close_by, 4) == [4, 2, FEWEST, FEWEST]
+
+
+def test_where_fewer_get_less_done_they_come_back_and_it_is_tried_again_ever_more_seldom() -> None:
+    found = widths(Crowding(8), not_far, 1000)
+    tried = [i for i, width in enumerate(found) if width == 4]
+    assert set(found) == {4, 8}
+    assert [later - earlier - 1 for earlier, later in pairwise(tried)][:6] == [REST, 8, 16, 32, LONGEST_REST, LONGEST_REST]
 
 
 @pytest.mark.parametrize("look", [FAR_AWAY, LARGE_FILES, UNDER_WAY])
-def test_who_waits_for_the_network_or_moves_many_bytes_is_many(look: dict[str, float]) -> None:
+def test_who_waits_for_the_network_or_moves_many_bytes_is_many(look: Look) -> None:
     crowding = Crowding(8)
-    assert set(widths(crowding, look)) == {8}
-    widths(crowding, SMALL_FILES)
-    assert widths(crowding, look, 3) == [4, 8, 8]
+    assert set(widths(crowding, lambda width: look)) == {8}
+    widths(crowding, close_by)
+    assert widths(crowding, lambda width: look, 3) == [4, 8, 8]
 
 
 def test_where_it_is_neither_nothing_changes() -> None:
     crowding = Crowding(8)
-    crowding.look(**SMALL_FILES)  # type: ignore[arg-type]
-    assert set(widths(crowding, AT_REST)) == {4}
+    widths(crowding, close_by, 1)
+    assert set(widths(crowding, lambda width: AT_REST)) == {4}
 
 
 def test_one_is_one_and_a_number_that_was_asked_for_stays() -> None:
-    assert set(widths(Crowding(1), SMALL_FILES)) == {1}
-    assert set(widths(Crowding(16, pinned=True), SMALL_FILES)) == {16}
+    assert set(widths(Crowding(1), close_by)) == {1}
+    assert set(widths(Crowding(16, pinned=True), close_by)) == {16}
