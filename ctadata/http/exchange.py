@@ -21,6 +21,13 @@ from ctadata.http.trust import Limits
 
 log = logging.getLogger("ctadata.http")
 
+GATHERED = 6
+"""Blocks of a body (of 16 KiB, libcurl's CURL_MAX_WRITE_SIZE) that are handed on together at most.
+
+For each block libcurl waits until no other thread runs Python, so it is only put by; and of memory that is freed, up to
+128 KiB stay with the process (M_TRIM_THRESHOLD, mallopt(3)), so that it need not be had anew.
+"""
+
 _ABORT = -1  # no callback's good answer
 _BLANK = (b"\r\n", b"\n")  # what ends a head
 
@@ -162,7 +169,7 @@ class Exchange:
         option(pycurl.HTTPHEADER, request.lines)
         # for a call of ours libcurl has to wait until no other thread runs Python, and a list that appends is quick
         option(pycurl.HEADERFUNCTION, self._lines.append if request.body is None else self._on_header)
-        option(pycurl.WRITEFUNCTION, self._blocks.append)
+        option(pycurl.WRITEFUNCTION, self._on_body)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.origin.is_loopback:
             option(pycurl.PROXY, "")  # a proxy of the environment is not between us and ourselves
@@ -225,6 +232,18 @@ class Exchange:
         if status < 300 and self._accept is not None:
             self.accepted = True
             self._consume = self._accept(response) or self._collect
+
+    def _on_body(self, block: bytes) -> int | None:
+        self._blocks.append(block)
+        if len(self._blocks) < GATHERED:
+            return None
+        try:
+            self._take_in()
+        except _Enough:
+            return _ABORT
+        except BaseException as error:  # noqa: BLE001
+            return self._keep(error)
+        return None
 
     def _take_in(self) -> None:
         """Hand on what has come: first the head, then the blocks of the body."""

@@ -41,7 +41,8 @@ def test_where_fewer_get_less_done_they_come_back_and_it_is_tried_again_ever_mor
     found = widths(Crowding(8), not_far, 1000)
     tried = [i for i, width in enumerate(found) if width == 4]
     assert set(found) == {4, 8}
-    assert [later - earlier - 1 for earlier, later in pairwise(tried)][:6] == [REST, 8, 16, 32, LONGEST_REST, LONGEST_REST]
+    between = [later - earlier - 1 for earlier, later in pairwise(tried)]
+    assert between[:6] == [REST, 8, 16, 32, LONGEST_REST, LONGEST_REST]
 
 
 @pytest.mark.parametrize("look", [FAR_AWAY, LARGE_FILES, UNDER_WAY])
