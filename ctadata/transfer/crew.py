@@ -74,8 +74,9 @@ class Crew(Generic[T]):
         # one that an interrupt kept from being started cannot be waited for
         while alive := next((thread for thread in self._threads if thread.is_alive()), None):
             alive.join(LOOK)
-            looked, passed = (now := time.monotonic()), now - looked
-            self._look(passed)
+            if (passed := time.monotonic() - looked) >= LOOK:
+                self._look(passed)
+                looked += passed
         self._threads.clear()
         if isinstance(self._tasks, Generator):
             self._tasks.close()

@@ -12,14 +12,14 @@ from __future__ import annotations
 FEWEST = 2
 """One works while the other waits for the server."""
 
-BUSY, IDLE = 0.6, 0.3
+BUSY, IDLE = 0.85, 0.3
 """Of the time that has passed: the processor time of all workers from which they may crowd, and below which there is
 room for more."""
 
 SMALL = 0.004
 """Seconds of processor time: a task that takes less is one for the interpreter."""
 
-AS_MUCH = 0.85
+AS_MUCH = 0.9
 """Of the tasks a second that were done before: what fewer workers must get done."""
 
 REST, LONGEST_REST = 4, 64

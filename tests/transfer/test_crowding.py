@@ -17,12 +17,12 @@ AT_REST: Look = (0.02, 80)
 
 def close_by(width: int) -> Look:
     """Small files: the fewer there are, the less they wake each other."""
-    return 0.04, {8: 20, 4: 31, 2: 47}.get(width, 47)
+    return 0.045, {8: 20, 4: 31, 2: 47}.get(width, 47)
 
 
 def not_far(width: int) -> Look:
     """Small files, and a server that takes its time: each worker does so many."""
-    return 0.005 * width, 10 * width
+    return 0.0055 * width, 10 * width
 
 
 def widths(crowding: Crowding, look: Callable[[int], Look], times: int = 10) -> list[int]:
