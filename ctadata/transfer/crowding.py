@@ -4,7 +4,7 @@ Python runs one thread at a time. Workers on small files from a server close by 
 than two of them then wake each other in vain at each call of the system, and eight are slower by half than two. A
 large file is another matter: its bytes are worked on by libcurl, which needs no interpreter meanwhile.
 
-So where the processor is in demand, half as many are tried, and stay where they get as much done.
+So where a whole processor is busy, half as many are tried, and stay where they get about as much done.
 """
 
 from __future__ import annotations
