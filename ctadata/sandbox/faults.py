@@ -86,8 +86,11 @@ class Long:
 
 @dataclass(frozen=True)
 class Flip:
-    """One bit of the byte at that offset changes on the way; the digests stay those of the sender's bytes (of a
-    download) or become those of the changed bytes (of an upload)."""
+    """The byte at that offset is one more on the way; the digests stay those of the sender's bytes (of a download) or
+    become those of the changed bytes (of an upload).
+
+    One more, and not one bit: bits that change in eight pieces of one length can leave the adler32 of the whole as it was.
+    """
 
     at: int = 0
 
@@ -336,7 +339,7 @@ def _flip(blocks: Iterator[bytes], at: int, rule: Rule) -> Iterator[bytes]:
     for offset, block in _split(blocks, at):
         if offset == at and block:
             rule.reached.set()
-            yield bytes([block[0] ^ 1]) + block[1:]
+            yield bytes([(block[0] + 1) % 256]) + block[1:]
         else:
             yield block
 
