@@ -89,7 +89,7 @@ class Flip:
     """The byte at that offset is one more on the way; the digests stay those of the sender's bytes (of a download) or
     become those of the changed bytes (of an upload).
 
-    One more, and not one bit: bits that change in eight pieces of one length can leave the adler32 of the whole as it was.
+    One more, and not one bit: bits that change in eight pieces of one length can leave the adler32 of the whole alone.
     """
 
     at: int = 0
