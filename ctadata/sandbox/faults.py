@@ -86,11 +86,8 @@ class Long:
 
 @dataclass(frozen=True)
 class Flip:
-    """The byte at that offset is one more on the way; the digests stay those of the sender's bytes (of a download) or
-    become those of the changed bytes (of an upload).
-
-    One more, and not one bit: bits that change in eight pieces of one length can leave the adler32 of the whole alone.
-    """
+    """The byte at that offset is one more (flipped bits of equal pieces can cancel out in adler32); the digests stay
+    those of the sender's bytes (of a download) or become those of the changed bytes (of an upload)."""
 
     at: int = 0
 
