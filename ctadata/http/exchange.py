@@ -250,8 +250,7 @@ class Exchange:
         if self._response is None:
             self._heed()
         if self._blocks:
-            blocks = self._blocks[:]
-            self._blocks.clear()
+            blocks, self._blocks = self._blocks, []
             for block in blocks:
                 self._consume(block)
 

@@ -98,12 +98,8 @@ class Headers:
     @classmethod
     def parse(cls, block: bytes) -> Headers:
         """From lines as they come over the wire; latin-1, which keeps every byte."""
-        fields = []
-        for line in block.decode("latin-1").split("\r\n"):
-            name, colon, value = line.partition(":")
-            if colon:
-                fields.append((name.strip(), value.strip()))
-        return cls(fields)
+        lines = [line.partition(":") for line in block.decode("latin-1").split("\r\n")]
+        return cls([(name.strip(), value.strip()) for name, colon, value in lines if colon])
 
     def get(self, name: str) -> str | None:
         """The value, None where there is none."""

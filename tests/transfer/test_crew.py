@@ -104,25 +104,30 @@ def test_a_crew_works_off_one_lot_after_the_other() -> None:
     assert sorted(done) == [1, 2, 3]
 
 
+class ForThree:
+    """Work that can be divided until three others have helped."""
+
+    def __init__(self) -> None:
+        self.helped: set[str] = set()
+        self.everybody = threading.Event()
+
+    def help(self) -> bool:
+        self.helped.add(threading.current_thread().name)
+        if len(self.helped) == 3:
+            self.everybody.set()
+        return not self.everybody.is_set()
+
+
 def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
-    helped: set[str] = set()
-    everybody = threading.Event()
-
-    class Work:
-        def help(self) -> bool:
-            helped.add(threading.current_thread().name)
-            if len(helped) == 3:
-                everybody.set()
-            return not everybody.is_set()
-
+    work = ForThree()
     crew: Crew[int] = Crew(threading.Event())
 
     def do(task: int) -> None:
-        with crew.divisible(Work()):
-            assert everybody.wait(20)
+        with crew.divisible(work):
+            assert work.everybody.wait(20)
 
     crew.work_off(iter([1]), do, threads=4)
-    assert len(helped) == 3
+    assert len(work.helped) == 3
 
 
 class Narrow(Crowding):
@@ -143,16 +148,7 @@ class Narrow(Crowding):
 
 
 def test_workers_step_back_where_they_crowd_and_help_later() -> None:
-    crowding, before, after, helped = Narrow(4), set[str](), set[str](), set[str]()
-    everybody = threading.Event()
-
-    class Work:
-        def help(self) -> bool:
-            helped.add(threading.current_thread().name)
-            if len(helped) == 3:
-                everybody.set()
-            return not everybody.is_set()
-
+    crowding, work, before, after = Narrow(4), ForThree(), set[str](), set[str]()
     crew: Crew[int] = Crew(threading.Event())
 
     def do(task: int) -> None:
@@ -164,13 +160,13 @@ def test_workers_step_back_where_they_crowd_and_help_later() -> None:
         after.add(name)
         if task == 99:
             crowding.fewest = 4
-            with crew.divisible(Work()):
-                assert everybody.wait(20)
+            with crew.divisible(work):
+                assert work.everybody.wait(20)
 
     crew.work_off(iter(range(100)), do, threads=4, crowding=crowding)
     assert before == {f"transfer-{i}" for i in range(4)}
     assert after == {"transfer-0"}
-    assert helped == before - after
+    assert work.helped == before - after
     assert sum(crowding.looks) <= 100
 
 
