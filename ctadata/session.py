@@ -64,17 +64,15 @@ class Session:
         stop: threading.Event,
         home: Callable[[], RemotePath] | None = None,
         site: Site | None = None,
-        pinned: bool = False,
     ) -> None:
         """Use parts that exist; `open` makes them.
 
-        home: finds it, where not the profile does.   site: the interfaces beside it.   pinned: as in `run`.
+        home: finds it, where not the profile does.   site: the interfaces beside it.
         """
         self.profile = profile
         self.store = store
         self.tokens = tokens
         self._stop = stop
-        self._pinned = pinned
         self.site = site or Site(profile, None)
         self._find_home = home
         self._known_home: RemotePath | None = None
@@ -102,7 +100,7 @@ class Session:
             keys = AccessKeys(profile, explicit=token_file, env=env)
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
             store: Store = open_s3(profile, keys, stop=stop, pinned=pinned)
-            return cls(profile, store, keys, stop, home=lambda: home, pinned=pinned)
+            return cls(profile, store, keys, stop, home=lambda: home)
         tokens = sources_of(resolved, stop, token_file=token_file, env=env)
         client = Client(
             trusted=trusted_origins(profile),
@@ -113,7 +111,7 @@ class Session:
             pinned=pinned,
             stop=stop,
         )
-        return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client), pinned=pinned)
+        return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client))
 
     @property
     def home(self) -> RemotePath:
@@ -322,9 +320,8 @@ class Session:
             return self.store.features.collections
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
-        """A run by these rules, of as many jobs as the profile says, or pinned to those of the call or the command."""
-        pinned = self._pinned or jobs is not None
-        rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs, pinned=pinned)
+        """A run by these rules, of so many jobs, else as many as the profile says."""
+        rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs)
         run = Run(self.store, rules, reporter or Silent(), self._stop)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.reporter.remarked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ctadata import fibers
 from ctadata.errors import AccessError, CtadataError, UsageError
 from ctadata.http import failures, redirects
 from ctadata.http.credentials import Credentials, SigningKey
@@ -112,7 +114,7 @@ class Client:
         self._retries = retries
         self._stop = stop or threading.Event()
         self._clock = clock
-        self._sleep = sleep or self._stop.wait
+        self._sleep = sleep or functools.partial(fibers.pause, self._stop)
         self._jitter = jitter
         self._handles = Handles(choose_trust(ca), user_agent)
         self._gates = Gates(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)

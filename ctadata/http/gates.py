@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from ctadata import fibers
 from ctadata.errors import Busy, Interrupted, Stopped, TimedOut, Unreachable
 from ctadata.http.failures import read_retry_after
 from ctadata.http.message import Accept, Consumer, Origin, Response
@@ -85,7 +86,7 @@ class Turn:
 
 
 class Gate:
-    """The requests to one server; any number of threads."""
+    """The requests to one server; any number of threads and fibers."""
 
     def __init__(self, name: str, pace: Pace, clock: Callable[[], float], spread: Callable[[], float]) -> None:
         """Of a server with this name, for words; `spread` gives seconds to wait beyond what the server has named."""
@@ -94,7 +95,7 @@ class Gate:
         self._clock = clock
         self._spread = spread
         self._lock = threading.Lock()
-        self._room = threading.Condition(self._lock)
+        self._room = fibers.Condition(self._lock)
 
     def enter(self, kind: str, stop: threading.Event, sleep: Callable[[float], object], patience: float) -> Turn:
         """Wait for a turn. Stopped; Busy where the server wants to be left alone for more than `patience` seconds."""

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
+from ctadata.fibers import Condition
+
 T = TypeVar("T")
 
 AHEAD = 2000
@@ -25,7 +27,7 @@ class Lane(Generic[T]):
         self._items: deque[T] = deque()
         self._ahead = ahead
         self._makers = makers
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._user_waits = False
         self._makers_wait = False
         self._left = False

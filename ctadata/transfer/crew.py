@@ -1,22 +1,33 @@
-"""The workers of a run: so many tasks at a time; who finds none left helps those whose work can be divided."""
+"""The workers of a run: so many tasks at a time; who finds none left helps those whose work can be divided.
+
+Small tasks are done by fibers in one thread, the others by threads: see `ctadata.fibers`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
-from ctadata.transfer.crowding import Crowding
+from ctadata.fibers import Condition, Fibers
+from ctadata.transfer.relief import Relief
 
 T = TypeVar("T")
+
+AHEAD = 128
+"""Tasks that wait for a worker at most; then the next ones are not looked for."""
 
 LOOK = 0.05
 """Seconds between two looks at how the workers get on; and Ctrl-C must be heard."""
 
 PATIENCE = 0.2
-"""Seconds that a worker without a task waits for word at most: a stop sends none."""
+"""Seconds that somebody waits for word at most: a stop sends none."""
 
 
 class Divisible(Protocol):
@@ -27,7 +38,7 @@ class Divisible(Protocol):
 
 
 class Crew(Generic[T]):
-    """Threads that work off tasks as they are found: each takes the next one when it has done its last."""
+    """Workers who do tasks as they are found: each takes the next one when it has done its last."""
 
     def __init__(self, stop: threading.Event) -> None:
         """No thread is started. `stop`: set by whoever wants the workers to end."""
@@ -35,34 +46,55 @@ class Crew(Generic[T]):
         self._ended = False
         self._fault: BaseException | None = None
         self._threads: list[threading.Thread] = []
-        self._tasks: Iterator[T] = iter(())
-        self._taking = threading.Lock()
-        self._lock = threading.Lock()
-        self._change = threading.Condition(self._lock)
-        self._crowding = Crowding(0)
-        self._unfinished = 0
+        self._gone: set[str] = set()
+        self._bell: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._tasks: Iterable[T] = ()
+        self._jobs = 0
+        self._small: deque[T] = deque()
+        self._large: deque[T] = deque()
+        self._all_found = False
+        self._running = 0
         self._done = 0
-        self._worked = 0.0
-        self._all_taken = False
         self._divisible: list[Divisible] = []
+        self._fibers = Fibers()
+        self._relief = Relief(0)
+        self._lock = threading.Lock()
+        self._for_fibers = Condition(self._lock)
+        self._for_threads = Condition(self._lock)
+        self._for_finder = Condition(self._lock)
 
     def work_off(
-        self, tasks: Iterable[T], do: Callable[[T], None], *, threads: int, crowding: Crowding | None = None
+        self,
+        tasks: Iterable[T],
+        do: Callable[[T], None],
+        *,
+        jobs: int,
+        is_small: Callable[[T], bool] = lambda task: False,  # noqa: ARG005
+        relief: Relief | None = None,
     ) -> None:
         """Hand the tasks to `do`, so many at a time, until all are done, or the run has ended or was stopped.
 
-        `tasks` is read in the workers. What it raises, or `do`, ends the run and is raised here, once every worker
-        has ended. crowding: says how many of them take tasks; None: all.
+        `tasks` is read in a thread of its own. What it raises, or `do`, ends the run and is raised here, once every
+        worker has ended.  relief: says how many threads take small tasks beside the fibers.
         """
-        self._tasks, self._all_taken = iter(tasks), False
-        self._crowding = crowding or Crowding(threads, pinned=True)
-        for i in range(threads):
-            thread = threading.Thread(target=self._work, args=(do, i), name=f"transfer-{i}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._tasks, self._jobs, self._all_found = tasks, jobs, False
+        self._relief, self._fibers = relief or Relief(jobs), Fibers()
+        self._start("tasks", self._lead, do, is_small)
         self.join()
         if self._fault is not None:
             raise self._fault
+
+    def _start(self, name: str, function: Callable[..., None], *given: object) -> None:
+        def live() -> None:
+            try:
+                function(*given)
+            finally:
+                self._gone.add(name)
+                self._bell.put(name)
+
+        thread = threading.Thread(target=live, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def end(self) -> None:
         """No further task is begun."""
@@ -70,14 +102,21 @@ class Crew(Generic[T]):
 
     def join(self) -> None:
         """Wait for the workers; tasks that nobody has asked for are given up."""
-        looked = time.monotonic()
-        # one that an interrupt kept from being started cannot be waited for
-        while alive := next((thread for thread in self._threads if thread.is_alive()), None):
-            alive.join(LOOK)
+        looked, stuck = time.monotonic(), 0.0
+        # neither threads nor events are waited for: of both CPython loses sight when Ctrl-C comes meanwhile (its issue
+        # 90882); the first thread has started all others when it ends, and one that could not be started has no number
+        while any(thread.ident and thread.name not in self._gone for thread in list(self._threads)):
+            with contextlib.suppress(queue.Empty):
+                self._bell.get(timeout=LOOK)
             if (passed := time.monotonic() - looked) >= LOOK:
-                self._look(passed)
-                looked += passed
+                used = self._fibers.waited + self._fibers.worked
+                self._look(passed, passed - (used - stuck))
+                looked, stuck = looked + passed, used
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
         self._threads.clear()
+        self._gone.clear()
         if isinstance(self._tasks, Generator):
             self._tasks.close()
 
@@ -86,7 +125,7 @@ class Crew(Generic[T]):
         """While this lasts, whoever has no task may help with `work`."""
         with self._lock:
             self._divisible.append(work)
-            self._change.notify_all()
+            self._for_threads.notify_all()
         try:
             yield
         finally:
@@ -96,56 +135,120 @@ class Crew(Generic[T]):
     def rouse(self) -> None:
         """Work that was not ready to be divided is now."""
         with self._lock:
-            self._change.notify_all()
+            self._for_threads.notify_all()
 
     def _is_over(self) -> bool:
         return self._ended or self._stop.is_set()
 
-    def _look(self, passed: float) -> None:
+    def _look(self, passed: float, stuck: float) -> None:
         with self._lock:
-            before = self._crowding.width
-            self._crowding.look(passed, self._worked, self._done)
-            self._worked, self._done = 0.0, 0
-            if self._crowding.width > before:
-                self._change.notify_all()
+            before = self._relief.threads
+            self._relief.look(passed, stuck, self._done)
+            self._done = 0
+            if self._relief.threads > before:
+                self._for_threads.notify_all()
+
+    # Tasks are found
+
+    def _lead(self, do: Callable[[T], None], is_small: Callable[[T], bool]) -> None:
+        """Start the others, then find tasks for them."""
+        try:
+            self._start("transfer-small", self._fibers.run, [functools.partial(self._work_small, do)] * self._jobs)
+            for i in range(self._jobs):
+                self._start(f"transfer-{i}", self._work, do, i)
+            for task in self._tasks:
+                if not self._put_down(task, small=is_small(task)):
+                    break
+        except BaseException as error:  # noqa: BLE001  (raised again by `work_off`)
+            self._fail(error)
+        with self._lock:
+            self._all_found = True
+            self._for_fibers.notify_all()
+            self._for_threads.notify_all()
+
+    def _put_down(self, task: T, *, small: bool) -> bool:
+        """Put a task where a worker finds it; False where none will."""
+        with self._lock:
+            (self._small if small else self._large).append(task)
+            self._call_one()
+            if len(self._small) + len(self._large) >= AHEAD:
+                while len(self._small) + len(self._large) > AHEAD // 2 and not self._is_over():
+                    self._for_finder.wait(PATIENCE)
+            return not self._is_over()
+
+    # and done
+
+    def _work_small(self, do: Callable[[T], None]) -> None:
+        """A fiber's life."""
+        self._do_all(do, self._take_small, self._for_fibers)
 
     def _work(self, do: Callable[[T], None], place: int) -> None:
-        try:
-            while (task := self._take(place)) is not None:
-                began = time.thread_time()
-                do(task)
-                self._count(time.thread_time() - began)
-        except BaseException as error:  # noqa: BLE001  (raised again by `work_off`)
-            self._fault, self._ended = error, True
+        """A thread's life."""
+        self._do_all(do, functools.partial(self._take, place), self._for_threads)
         while not self._is_over() and self._help():
             pass
 
-    def _take(self, place: int) -> T | None:
-        if place >= self._crowding.width:
-            self._step_back(place)
-        with self._taking:
-            task = None if self._is_over() else next(self._tasks, None)
-            with self._lock:
+    def _do_all(self, do: Callable[[T], None], take: Callable[[], T | None], change: Condition) -> None:
+        try:
+            while (task := self._next(take, change)) is not None:
+                try:
+                    do(task)
+                finally:
+                    self._finish()
+        except BaseException as error:  # noqa: BLE001  (raised again by `work_off`)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._fault, self._ended = error, True
+
+    def _next(self, take: Callable[[], T | None], change: Condition) -> T | None:
+        """The next task, once there is one and not too many are being done; None where no more will come."""
+        with self._lock:
+            while not self._is_over():
+                task = take() if self._running < self._jobs else None
                 if task is not None:
-                    self._unfinished += 1
-                else:
-                    self._all_taken = True
-                    self._change.notify_all()
-            return task
+                    self._running += 1
+                    self._taken()
+                    return task
+                if self._all_found and not self._small and not self._large:
+                    break
+                change.wait(PATIENCE)
+        return None
 
-    def _step_back(self, place: int) -> None:
-        """Wait until there is room for this worker; no longer than there are tasks, for then it helps."""
-        with self._lock:
-            while place >= self._crowding.width and not self._all_taken and not self._is_over():
-                self._change.wait(PATIENCE)
+    def _taken(self) -> None:
+        waiting = len(self._small) + len(self._large)
+        if waiting == AHEAD // 2:
+            self._for_finder.notify()
+        if waiting:
+            self._call_one()
+        elif self._all_found:
+            self._for_fibers.notify_all()
+            self._for_threads.notify_all()
 
-    def _count(self, worked: float) -> None:
+    def _call_one(self) -> None:
+        """Whoever could do the next task, if one more may be done."""
+        if self._running < self._jobs:
+            if self._large:
+                self._for_threads.notify()
+            elif self._small:
+                self._for_fibers.notify()
+
+    def _take_small(self) -> T | None:
+        """A large one takes longer, and goes first."""
+        return self._small.popleft() if self._small and not self._large else None
+
+    def _take(self, place: int) -> T | None:
+        if self._large:
+            return self._large.popleft()
+        return self._small.popleft() if self._small and place < self._relief.threads else None
+
+    def _finish(self) -> None:
         with self._lock:
-            self._worked += worked
             self._done += 1
-            self._unfinished -= 1
-            if self._all_taken and not self._unfinished:  # who helps may go home; others would be woken in vain
-                self._change.notify_all()
+            self._running -= 1
+            self._call_one()
+            if self._all_found and not self._running:  # who helps may go home
+                self._for_threads.notify_all()
 
     def _help(self) -> bool:
         """Help once, or wait for a chance to; False where all tasks have ended."""
@@ -154,6 +257,6 @@ class Crew(Generic[T]):
         if any(work.help() for work in candidates):
             return True
         with self._lock:
-            if self._unfinished and not self._is_over():
-                self._change.wait(PATIENCE)  # what was not worth dividing may be when a stream breaks off
-            return bool(self._unfinished)
+            if self._running and not self._is_over():
+                self._for_threads.wait(PATIENCE)  # what was not worth dividing may be when a stream breaks off
+            return bool(self._running)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ctadata.checksums import adler32_combine
+from ctadata.fibers import Condition
 
 SMALLEST = 8 << 20
 """Bytes below which a range is not divided between two streams."""
@@ -66,7 +67,7 @@ class Pieces:
         self._leases: list[Lease] = []
         self._todo: list[tuple[int, int]] = []
         self._lock = threading.Lock()
-        self._change = threading.Condition(self._lock)
+        self._change = Condition(self._lock)
         self.received = sum(piece.stop - piece.start for piece in self._here)
         at = 0
         for piece in self._here:

@@ -54,7 +54,7 @@ class Rules:
 
     no_clobber:   a file that is there and differs stays, and is told of.
     follow_links: for uploads: links to directories are followed too.
-    jobs:         files moved at a time, or fewer where they would only wait for each other, unless they are `pinned`.
+    jobs:         files moved at a time.
     filters:      what of a tree is meant.
     dry_run:      everything is decided and told, nothing is changed.
     compare:      USUAL, as above; SIZE: the size alone; CHECKSUM: size and checksum of the listing, never the time,
@@ -69,7 +69,6 @@ class Rules:
     no_clobber: bool = False
     follow_links: bool = False
     jobs: int = 8
-    pinned: bool = False
     filters: Filters = field(default_factory=Filters)
     dry_run: bool = False
     compare: Compare = Compare.USUAL

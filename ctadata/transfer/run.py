@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from ctadata import fibers
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, LoginNeeded, Stopped, TimedOut
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
 from ctadata.transfer.crew import Crew
-from ctadata.transfer.crowding import Crowding
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
 from ctadata.transfer.staging import Staging
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 BROKEN_OFF = (Interrupted, IntegrityError, Changed, TimedOut)
 """What the engine tries again. Failures before the first byte were tried again by the HTTP client already."""
+
+SMALL = 1 << 20
+"""Bytes below which the work on a file is more Python's than that of libraries and the system."""
 
 TRIES = 4
 FIRST_PAUSE = 0.5
@@ -138,7 +141,7 @@ class Run:
                     raise
                 log.info("%s: again", error)
             seconds = FIRST_PAUSE * 2 ** (turn - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (jitter)
-            (self.pause or self.stop.wait)(seconds)
+            self.pause(seconds) if self.pause else fibers.pause(self.stop, seconds)
             self.check_stop()
             retries += 1
 
@@ -155,8 +158,7 @@ class Run:
         """
         try:
             tasks = self.staging.feed(tasks) if self.staging else tasks
-            crowding = Crowding(self.rules.jobs, pinned=self.rules.pinned)
-            self.crew.work_off(tasks, self._do, threads=self.rules.jobs, crowding=crowding)
+            self.crew.work_off(tasks, self._do, jobs=self.rules.jobs, is_small=lambda task: task.size < SMALL)
         except BaseException:
             self.stop.set()
             raise

@@ -1,19 +1,21 @@
 """The workers: every task once, help for what can be divided, and no hang whatever goes wrong."""
 
+import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from ctadata import fibers
 from ctadata.transfer import crew as module
 from ctadata.transfer.crew import Crew
-from ctadata.transfer.crowding import Crowding
+from ctadata.transfer.relief import Relief
 
 
 def test_every_task_is_done_once() -> None:
     done: list[int] = []
     crew: Crew[int] = Crew(threading.Event())
-    crew.work_off(iter(range(1000)), done.append, threads=5)
+    crew.work_off(iter(range(1000)), done.append, jobs=5)
     assert sorted(done) == list(range(1000))
 
 
@@ -24,7 +26,7 @@ def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
 
     crew: Crew[int] = Crew(threading.Event())
     with pytest.raises(RuntimeError, match="at three"):
-        crew.work_off(iter(range(1000)), do, threads=3)
+        crew.work_off(iter(range(1000)), do, jobs=3)
 
 
 def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
@@ -35,7 +37,7 @@ def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
     before = threading.active_count()
     crew: Crew[int] = Crew(threading.Event())
     with pytest.raises(RuntimeError, match="no more"):
-        crew.work_off(tasks(), lambda task: None, threads=3)
+        crew.work_off(tasks(), lambda task: None, jobs=3)
     assert threading.active_count() == before
 
 
@@ -47,32 +49,48 @@ def test_a_stop_ends_the_workers() -> None:
         stop.set()
 
     crew: Crew[int] = Crew(stop)
-    crew.work_off(iter(range(100_000)), do, threads=2)
+    crew.work_off(iter(range(100_000)), do, jobs=2)
     assert len(done) < 10
 
 
-def test_an_interrupt_while_the_workers_are_started_is_that_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    start, join, before, stop = (
-        threading.Thread.start,
-        threading.Thread.join,
-        threading.active_count(),
-        threading.Event(),
-    )
+@pytest.mark.parametrize("name", ["tasks", "transfer-small", "transfer-1"])
+def test_what_keeps_one_from_being_started_comes_out_and_nobody_hangs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, before = threading.Thread.start, threading.active_count()
 
-    def interrupted(thread: threading.Thread) -> None:
-        if thread.name == "transfer-1":
-            raise KeyboardInterrupt
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
         start(thread)
 
-    def waited_for(thread: threading.Thread, timeout: float | None = None) -> None:
-        stop.set()
-        join(thread, timeout)
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    crew: Crew[int] = Crew(threading.Event())
+    with pytest.raises(RuntimeError, match="can't start"):
+        crew.work_off(iter(range(1000)), lambda task: None, jobs=3)
+    crew.join()
+    assert threading.active_count() == before
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
-    monkeypatch.setattr(threading.Thread, "join", waited_for)
+
+def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_waited_for_again() -> None:
+    stop, working, before = threading.Event(), threading.Event(), threading.active_count()
     crew: Crew[int] = Crew(stop)
+
+    def interrupt() -> None:
+        assert working.wait(20)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def do(task: int) -> None:
+        working.set()
+        stop.wait()
+
+    interrupting = threading.Thread(target=interrupt)
     with pytest.raises(KeyboardInterrupt):
-        crew.work_off(iter(range(1000)), lambda task: stop.wait() or None, threads=3)
+        interrupting.start()
+        crew.work_off(iter(range(1000)), do, jobs=3)
+    interrupting.join()
+    assert threading.active_count() >= before + 3
+    stop.set()
     crew.join()
     assert threading.active_count() == before
 
@@ -91,7 +109,7 @@ def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
         done.append(task)
         crew.end()
 
-    crew.work_off(tasks(), do, threads=2)
+    crew.work_off(tasks(), do, jobs=2)
     assert closed.is_set()
     assert len(done) < 10
 
@@ -100,8 +118,26 @@ def test_a_crew_works_off_one_lot_after_the_other() -> None:
     done: list[int] = []
     crew: Crew[int] = Crew(threading.Event())
     for lot in ([1, 2], [3], []):
-        crew.work_off(lot, done.append, threads=2)
+        crew.work_off(lot, done.append, jobs=2)
     assert sorted(done) == [1, 2, 3]
+
+
+class Meeting:
+    """Where so many come together before any goes on; knows how many were there at most."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.there, self.most, self.change = size, 0, 0, fibers.Condition()
+
+    def come(self) -> None:
+        with self.change:
+            self.there += 1
+            self.most = max(self.most, self.there)
+            self.change.notify_all()
+            while self.most < self.size:
+                assert self.change.wait(20)
+        fibers.sleep(0)
+        with self.change:
+            self.there -= 1
 
 
 class ForThree:
@@ -126,61 +162,75 @@ def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
         with crew.divisible(work):
             assert work.everybody.wait(20)
 
-    crew.work_off(iter([1]), do, threads=4)
+    crew.work_off(iter([1]), do, jobs=4)
     assert len(work.helped) == 3
 
 
-class Narrow(Crowding):
-    """Says that one worker is enough, until it is told otherwise."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.looks: list[int] = []
-        self.fewest, self.two = 1, threading.Event()
-
-    def look(self, passed: float, worked: float, done: int) -> None:
-        assert passed > 0
-        assert worked >= 0
-        self.looks.append(done)
-        self.width = self.fewest
-        if len(self.looks) > 1:
-            self.two.set()
-
-
-def test_workers_step_back_where_they_crowd_and_help_later() -> None:
-    crowding, work, before, after = Narrow(4), ForThree(), set[str](), set[str]()
-    crew: Crew[int] = Crew(threading.Event())
+def test_so_many_small_tasks_are_done_at_a_time_in_one_thread() -> None:
+    together, threads, crew = Meeting(3), set[str](), Crew[int](threading.Event())
 
     def do(task: int) -> None:
-        name = threading.current_thread().name
-        if task < 4:
-            before.add(name)
-            assert crowding.two.wait(20)
-            return
-        after.add(name)
-        if task == 99:
-            crowding.fewest = 4
-            with crew.divisible(work):
-                assert work.everybody.wait(20)
+        threads.add(threading.current_thread().name)
+        together.come()
 
-    crew.work_off(iter(range(100)), do, threads=4, crowding=crowding)
-    assert before == {f"transfer-{i}" for i in range(4)}
-    assert after == {"transfer-0"}
-    assert work.helped == before - after
-    assert sum(crowding.looks) <= 100
+    crew.work_off(iter(range(9)), do, jobs=3, is_small=lambda task: True)
+    assert threads == {"transfer-small"}
+    assert together.most == 3
 
 
-def test_workers_come_back_when_there_is_room_again() -> None:
-    together = threading.Barrier(3)
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_small_and_large_together_are_never_more_than_were_asked_for(jobs: int) -> None:
+    there, crew, done = Meeting(0), Crew[int](threading.Event()), list[int]()
 
-    class Wide(Crowding):
-        def look(self, passed: float, worked: float, done: int) -> None:
-            self.width = 3
+    def do(task: int) -> None:
+        there.come()
+        done.append(task)
 
-    crowding = Wide(3)
-    crowding.width = 1
+    crew.work_off(iter(range(300)), do, jobs=jobs, is_small=lambda task: task % 3 > 0)
+    assert sorted(done) == list(range(300))
+    assert there.most <= jobs
+
+
+def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
+    small, crew = threading.Event(), Crew[int](threading.Event())
+
+    def do(task: int) -> None:
+        if task:
+            small.set()
+        else:
+            assert small.wait(20)
+
+    crew.work_off(iter([0, 1]), do, jobs=2, is_small=bool)
+
+
+def test_threads_take_small_tasks_where_relief_says_so() -> None:
+    together = threading.Barrier(3)  # which holds up all fibers
+
+    class Stuck(Relief):
+        def look(self, passed: float, stuck: float, done: int) -> None:
+            assert 0 <= stuck <= passed
+            self.threads = 2
+
     crew: Crew[int] = Crew(threading.Event())
-    crew.work_off(iter(range(3)), lambda task: together.wait(20), threads=3, crowding=crowding)
+    crew.work_off(iter(range(3)), lambda task: together.wait(20), jobs=3, is_small=lambda task: True, relief=Stuck(3))
+
+
+def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
+    read, first, crew = list[int](), threading.Event(), Crew[int](threading.Event())
+
+    def tasks() -> Iterator[int]:
+        for i in range(10 * module.AHEAD):
+            read.append(i)
+            if i == module.AHEAD - 1:
+                first.set()
+            yield i
+
+    def do(task: int) -> None:
+        assert first.wait(20)
+        assert len(read) <= task + module.AHEAD + 4
+
+    crew.work_off(tasks(), do, jobs=2)
+    assert len(read) == 10 * module.AHEAD
 
 
 def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,4 +251,4 @@ def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: p
             crew.rouse()
             assert helped.wait(20)
 
-    crew.work_off(iter([1]), do, threads=2)
+    crew.work_off(iter([1]), do, jobs=2)

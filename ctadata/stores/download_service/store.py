@@ -13,10 +13,10 @@ What the service teaches (downloadservice 0.7.11; each has a test):
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
+from ctadata import fibers
 from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import (
@@ -73,7 +73,7 @@ class DownloadService:
         *,
         user: Callable[[], str],
         chunk_size: int | None = None,
-        wait: Callable[[float], object] = time.sleep,
+        wait: Callable[[float], object] = fibers.sleep,
     ) -> None:
         """No request is sent; the client is closed with the store.
 

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from ctadata import fibers
 from ctadata.errors import (
     ConfigError,
     CtadataError,
@@ -134,7 +135,7 @@ class Connection:
                 return ask()
             except (TemporaryError, TimedOut, IntegrityError) as error:
                 pause = self._retries.pause(attempt, error, 0.0, random.random())  # noqa: S311  (jitter)
-                if pause is None or self._stop.wait(pause):
+                if pause is None or fibers.pause(self._stop, pause):
                     raise
             rewind()
             attempt += 1

@@ -30,6 +30,7 @@ from ctadata.errors import (
     TimedOut,
     Unsupported,
 )
+from ctadata.fibers import elsewhere
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
 from ctadata.stores.s3.digests import PART_SIZE
@@ -170,7 +171,7 @@ def upload_in_parts(
     may_go_on = headers.keys() <= {MTIME}  # what the parts of an earlier run were said to be, no server tells
     upload = (_found(connection, name, source, size) if may_go_on else None) or _begun(connection, name, size, headers)
     try:
-        _bring(upload, source, size)
+        elsewhere(lambda: _bring(upload, source, size))
         return upload.complete(new=new)
     except (TemporaryError, TimedOut):
         raise  # the next try, or the next run, goes on with what is there

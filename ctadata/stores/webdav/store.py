@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ctadata import fibers
 from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
@@ -42,7 +42,7 @@ class WebDAVStore:
         *,
         root: RemotePath,
         dialect: Dialect,
-        wait: Callable[[float], object] = time.sleep,
+        wait: Callable[[float], object] = fibers.sleep,
     ) -> None:
         """No request is sent; the client is closed with the store. `wait` waits for seconds."""
         self.features = dialect.features

@@ -1,0 +1,205 @@
+"""Fibers take turns where they wait, for sockets, for each other and for threads; and hold nobody up."""
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ctadata import fibers
+from ctadata.fibers import Condition, Fibers
+
+PATIENCE = 20.0
+
+
+def together(*functions: Callable[[], object]) -> Fibers:
+    """Run them in fibers of this thread; what one raises comes out."""
+    these = Fibers()
+    these.run(functions)
+    return these
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    one, other = socket.socketpair()
+    with one, other:
+        yield one, other
+
+
+def received(end: socket.socket) -> bytes:
+    poller = fibers.poller() or select.poll()
+    poller.register(end.fileno(), select.POLLIN)
+    try:
+        assert poller.poll(PATIENCE * 1000) == [(end.fileno(), select.POLLIN)]
+        return end.recv(100)
+    finally:
+        poller.unregister(end.fileno())
+
+
+def test_one_waits_for_its_socket_and_the_others_go_on(pair: tuple[socket.socket, socket.socket]) -> None:
+    here, there = pair
+    heard: list[bytes] = []
+    together(lambda: heard.append(received(here)), lambda: there.send(b"hello"))
+    assert heard == [b"hello"]
+
+
+def test_each_hears_of_its_own_socket_alone() -> None:
+    with contextlib.ExitStack() as stack:
+        pairs = [socket.socketpair() for _ in range(3)]
+        for end in sum(pairs, ()):
+            stack.enter_context(end)
+        heard: dict[int, bytes] = {}
+
+        def listen(i: int) -> None:
+            heard[i] = received(pairs[i][0])
+            pairs[(i + 1) % 3][1].send(b"%d" % ((i + 1) % 3))
+
+        together(*(lambda i=i: listen(i) for i in range(3)), lambda: pairs[0][1].send(b"0"))
+    assert heard == {0: b"0", 1: b"1", 2: b"2"}
+
+
+def test_nothing_came_in_time(pair: tuple[socket.socket, socket.socket]) -> None:
+    found: list[object] = []
+
+    def wait() -> None:
+        poller = fibers.poller()
+        assert poller is not None
+        poller.register(pair[0].fileno(), select.POLLIN)
+        found.append(poller.poll(1))
+        poller.unregister(pair[0].fileno())
+        with pytest.raises(KeyError):
+            poller.unregister(pair[0].fileno())
+
+    these = together(wait)
+    assert found == [[]]
+    assert these.waited >= 0.001
+    assert these.worked > 0
+
+
+def test_a_condition_between_two_fibers() -> None:
+    change, turns = Condition(), list[str]()
+
+    def play(name: str) -> None:
+        for _ in range(3):
+            with change:
+                while turns and turns[-1] == name:
+                    assert change.wait(PATIENCE)
+                turns.append(name)
+                change.notify()
+
+    together(lambda: play("a"), lambda: play("b"))
+    assert "".join(turns) == "ababab"
+
+
+def test_a_condition_between_fibers_and_threads() -> None:
+    change, ready, there = Condition(), list[int](), list[int]()
+
+    def meet(i: int) -> None:
+        with change:
+            there.append(i)
+            change.notify_all()
+            while len(there) < 6:
+                assert change.wait(PATIENCE)
+            ready.append(i)
+
+    threads = [threading.Thread(target=meet, args=(i,), daemon=True) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    together(*(lambda i=i: meet(i) for i in range(3, 6)))
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(ready) == list(range(6))
+
+
+def test_a_thread_wakes_a_fiber_that_is_all_alone() -> None:
+    change, asked = Condition(), threading.Event()
+
+    def wake() -> None:
+        assert asked.wait(PATIENCE)
+        with change:  # held by the fiber until it waits
+            change.notify()
+
+    def wait() -> None:
+        with change:
+            asked.set()
+            assert change.wait(PATIENCE)
+
+    thread = threading.Thread(target=wake, daemon=True)
+    thread.start()
+    together(wait)
+    thread.join(PATIENCE)
+
+
+def test_a_condition_that_nobody_notifies_ends_in_time_and_is_not_notified_later() -> None:
+    change, found = Condition(), list[bool]()
+
+    def wait() -> None:
+        with change:
+            found.append(change.wait(0.001))
+            change.notify()
+            found.append(change.wait(0.001))
+
+    together(wait)
+    assert found == [False, False]
+
+
+def test_a_pause_ends_with_the_event_or_in_time() -> None:
+    event, found = threading.Event(), list[bool]()
+
+    def wait() -> None:
+        found.append(fibers.pause(event, 0.001))
+        found.append(fibers.pause(event, PATIENCE))
+
+    def let_go() -> None:
+        while not found:
+            fibers.sleep(0)
+        event.set()
+
+    began = time.monotonic()
+    together(wait, let_go)
+    assert found == [False, True]
+    assert time.monotonic() - began < PATIENCE
+
+
+def test_one_sleeps_and_the_others_go_on() -> None:
+    order: list[str] = []
+
+    def sleeper() -> None:
+        order.append("asleep")
+        fibers.sleep(0.01)
+        order.append("awake")
+
+    together(sleeper, lambda: order.append("other"))
+    assert order == ["asleep", "other", "awake"]
+
+
+def test_what_blocks_is_done_elsewhere() -> None:
+    event, found = threading.Event(), list[object]()
+
+    def block() -> None:
+        found.append(fibers.elsewhere(lambda: event.wait(PATIENCE)))
+        with pytest.raises(ZeroDivisionError):
+            fibers.elsewhere(lambda: 1 / 0)
+
+    together(block, event.set)
+    assert found == [True]
+
+
+def test_without_fibers_all_is_as_it_is_in_a_thread() -> None:
+    event = threading.Event()
+    assert fibers.poller() is None
+    assert not fibers.pause(event, 0)
+    fibers.sleep(0)
+    assert fibers.elsewhere(threading.current_thread) is threading.current_thread()
+    event.set()
+    assert fibers.pause(event, PATIENCE)
+    with (change := Condition()):
+        assert not change.wait(0.001)
+
+
+def test_when_they_have_ended_the_thread_has_none() -> None:
+    together(lambda: None)
+    assert fibers.poller() is None
