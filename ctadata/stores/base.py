@@ -36,6 +36,7 @@ class Features:
     collections:     a collection is made before files go into it; where not, the files make it.
     aliases:         an empty file in a listing may stand for another one: `info` tells.
     tags_content:    a tag that is the MD5 of a file proves it equal; one that is not proves nothing.
+    hashes_uploads:  an upload tells the digest of what it sent, so nobody else need compute one.
     """
 
     atomic_put: bool = False
@@ -49,6 +50,7 @@ class Features:
     collections: bool = True
     tags_content: bool = False
     aliases: bool = False
+    hashes_uploads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,13 @@ class Written:
     digests: computed by the store over what it received; empty where it said none.
     etag:    of the new version, None where not said.
     checked: the digest by which the store has itself compared what was sent with what arrived; empty for none.
+    sent:    a digest of what was sent, as `md5:5eb63bbb...`, where it was computed for the upload; else empty.
     """
 
     digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
     etag: str | None = None
     checked: str = ""
+    sent: str = ""
 
 
 class Reading(Protocol):

@@ -116,7 +116,9 @@ def _listed(run: Run, path: RemotePath) -> dict[str, Entry]:
 
 def _task(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Task:
     work = functools.partial(_cross, run, ends, crossing, there)
-    return run.task(crossing.target, None, crossing.entry.size or 0, work)
+    task = run.task(crossing.target, None, crossing.entry.size or 0, work)
+    task.is_small = False  # interfaces beside the store are asked as well, which know of no fibers
+    return task
 
 
 def _cross(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Outcome:

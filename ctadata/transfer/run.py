@@ -43,6 +43,7 @@ class Task:
     size:    bytes of it that the reporter was told of as planned.
     etag:    of the version on the storage that is to come; None where it is not known.
     on_tape: it waits for the file to be on disk.
+    is_small: most of it is waiting for servers, so that many of them share a thread.
     """
 
     remote: RemotePath
@@ -51,6 +52,7 @@ class Task:
     size: int = 0
     etag: str | None = None
     on_tape: bool = False
+    is_small: bool = False
 
     def failed(self, error: CtadataError, seconds: float) -> Outcome:
         """Its end, where it came to nothing."""
@@ -95,7 +97,7 @@ class Run:
     ) -> Task:
         """A task on a file of that size, as soon as it is found: the totals are to be true early."""
         self.reporter.planned(1, size)
-        return Task(remote, local, work, size, etag)
+        return Task(remote, local, work, size, etag, is_small=size < SMALL)
 
     def end(self, outcome: Outcome) -> None:
         """Count an outcome and tell of it."""
@@ -158,7 +160,7 @@ class Run:
         """
         try:
             tasks = self.staging.feed(tasks) if self.staging else tasks
-            self.crew.work_off(tasks, self._do, jobs=self.rules.jobs, is_small=lambda task: task.size < SMALL)
+            self.crew.work_off(tasks, self._do, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
         except BaseException:
             self.stop.set()
             raise

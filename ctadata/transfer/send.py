@@ -75,7 +75,8 @@ def send_open(
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
         return Outcome(State.KEPT, target, local, found.st_size, why=why_kept(there), etag=there.etag)
     if step in (Step.CREATE, Step.REPLACE) and not run.rules.dry_run:
-        upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found))
+        hashing = not run.store.features.hashes_uploads
+        upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found, hashing))
         step = run.persist(functools.partial(upload.once, step), after=AGAIN)
     state, why = _ENDS.get(step, (State.DONE, ""))
     outcome = Outcome(state, target, local, found.st_size, time.monotonic() - began, why=why)
@@ -113,12 +114,13 @@ class _Upload:
     target: RemotePath
     source: FileSource
     verified: str = ""
+    sent: str = ""
     etag: str | None = None
     tries: int = 0
 
     def vouch(self, outcome: Outcome) -> Outcome:
         """The outcome with what is known of the file that was sent."""
-        digest = f"adler32:{self.source.adler32}"
+        digest = self.sent or (f"adler32:{self.source.adler32}" if self.source.hashing else "")
         retries = max(0, self.tries - 1)
         return dataclasses.replace(outcome, verified=self.verified, digest=digest, etag=self.etag, retries=retries)
 
@@ -164,7 +166,7 @@ class _Upload:
             # before the first byte the HTTP client has waited and tried again; after it that is for us to do
             raise ServerTrouble(error.what, hint=error.hint, status=error.status) from error
         self._verify(path, written)
-        self.etag = written.etag
+        self.etag, self.sent = written.etag, written.sent
 
     def _learn(self, temporary: RemotePath, refusal: _MoveRefused) -> None:
         """A token that may create, and not move: told once; Forbidden where only a move would help."""

@@ -35,12 +35,16 @@ def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
 
 @dataclass(slots=True)
 class FileSource:
-    """A local file as the body of an upload; notices when it changes while it is read."""
+    """A local file as the body of an upload; notices when it changes while it is read.
+
+    hashing: whether the adler32 of what is read is computed.
+    """
 
     run: Run
     name: str
     fd: int
     found: os.stat_result
+    hashing: bool = True
     offset: int = 0
     hasher: Adler32 = field(default_factory=Adler32)
     parts: list[FilePart] = field(default_factory=list)
@@ -72,7 +76,8 @@ class FileSource:
         self.offset += len(block)
         if self.offset == self.size or not block:
             self.check_unchanged()
-        self.hasher.update(block)
+        if self.hashing:
+            self.hasher.update(block)
         self.run.reporter.moved(self.name, len(block))
         return block
 
@@ -128,7 +133,8 @@ class FilePart:
         self.offset += len(block)
         if self.offset == self.size or not block:
             self.whole.check_unchanged()
-        self.hasher.update(block)
+        if self.whole.hashing:
+            self.hasher.update(block)
         self.whole.run.reporter.moved(self.whole.name, len(block))
         return block
 

@@ -119,6 +119,24 @@ def test_the_receipt_says_what_was_checked(at_s3, bucket):
     assert (up["local"], down["local"]) == (str(at_s3.cwd / "a"), str(at_s3.cwd / "b"))
 
 
+def test_an_upload_in_one_piece_and_one_in_parts_are_verified_by_their_receipt_here_and_there(
+    at_s3, bucket, monkeypatch
+):
+    monkeypatch.setenv("CTADATA_PART_SIZE", "5MiB")
+    (at_s3.cwd / "run").mkdir()
+    (at_s3.cwd / "run" / "a").write_text("1")
+    (at_s3.cwd / "run" / "b").write_bytes(bytes(11 << 20))
+    at_s3("put", "-r", "--receipt", "receipt", "run/", f"store:{bucket}/sent", check=0)
+    digests = sorted(
+        json.loads(line)["digest"].split(":")[0] for line in (at_s3.cwd / "receipt").read_text().splitlines()
+    )
+    assert digests == ["md5", f"md5-of-parts/{5 << 20}"]
+    at_s3("-P", "store", "verify", "receipt", check=0)
+    at_s3("-P", "store", "verify", "--remote", "receipt", check=0)
+    (at_s3.cwd / "run" / "b").write_bytes(bytes(11 << 20)[:-1] + b"x")
+    assert "md5-of-parts" in at_s3("-P", "store", "verify", "receipt", check=6).err
+
+
 class TestAStubBefore:
     """What is asked of the server, and what it may refuse."""
 

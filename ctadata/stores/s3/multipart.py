@@ -111,7 +111,7 @@ class _Upload:
         self.md5s[number] = md5
         kept = self.kept.get(number)
         if kept and kept.size == part.size and kept.etag.strip('"') == md5.hex():
-            while part.read(1 << 20):  # for the checksum of the whole, and for the progress
+            while part.read(1 << 20):  # for the progress
                 pass
             self.tags[number] = kept.etag
         else:
@@ -130,14 +130,16 @@ class _Upload:
         """Have the parts put together."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self.tags.items())]
         joined = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
-        expected = f'"{joined.hexdigest()}-{len(parts)}"'
+        digest, algorithm = f"{joined.hexdigest()}-{len(parts)}", f"{PARTS}{self.size}"
+        expected = f'"{digest}"'
         try:
             etag = self._complete(parts, new=new) or self._tag()  # Ceph's answer has an empty one
         except (TemporaryError, TimedOut, NotFound):
             etag = self._tag()
             if etag != expected:  # else it has happened, and the answer was lost
                 raise
-        return Written(etag=etag, checked=f"{PARTS}{self.size}" if etag == expected else "")
+        checked = algorithm if etag == expected else ""
+        return Written(etag=etag, checked=checked, sent=f"{algorithm}:{digest}")
 
     def _complete(self, parts: list[dict[str, Any]], *, new: bool) -> str | None:
         asked: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}

@@ -46,6 +46,7 @@ FEATURES = Features(
     collections=False,
     tags_content=True,
     aliases=True,
+    hashes_uploads=True,
 )
 
 
@@ -215,7 +216,8 @@ class S3Store:
             source.rewind()
             response = self.connection.upload(name, source, headers=said, payload=payload)
         etag = response.headers.get("ETag")
-        return Written(etag=etag, checked="md5" if (etag or "").strip('"') == md5.hex() else "")
+        checked = "md5" if (etag or "").strip('"') == md5.hex() else ""
+        return Written(etag=etag, checked=checked, sent=f"md5:{md5.hex()}")
 
     def mkdir(self, path: RemotePath) -> None:
         """Make an empty directory, which those above it then are too; AlreadyExists where a file is in the way."""

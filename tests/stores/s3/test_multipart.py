@@ -72,6 +72,7 @@ def sent(stub: S3Stub) -> list[int]:
 def test_a_large_file_there_and_back(store, stub, moto_s3, root) -> None:
     written = store.write(A, Bytes(CONTENT, mtime=1e9))
     assert (written.etag, written.checked) == (f'"{TAG}"', f"md5-of-parts/{PART}")
+    assert written.sent == f"md5-of-parts/{PART}:{TAG}"
     assert sent(stub) == [1, 2, 3]
     assert get(store, A) == CONTENT
     assert store.digests(A) == {f"md5-of-parts/{PART}": TAG}
