@@ -117,3 +117,61 @@ def test_an_error_of_whoever_gives_the_roots_comes_out() -> None:
 
     with pytest.raises(RuntimeError, match="no more"):
         list(walk(roots(), lambda node: [node], threads=3))
+
+
+@pytest.mark.parametrize("from_roots", [True, False])
+def test_where_nothing_is_to_be_computed_as_many_as_are_allowed_walk_at_once(
+    monkeypatch: pytest.MonkeyPatch, from_roots: bool
+) -> None:
+    monkeypatch.setattr(walking.time, "process_time", lambda: 0.0)
+    together = threading.Barrier(3)
+
+    def expand(node: int) -> Iterator[Node[int] | int]:
+        if node < 0:
+            yield from map(Node, range(12))
+        else:
+            together.wait(20)
+            yield node
+
+    assert sorted(walk(range(12) if from_roots else [-1], expand, threads=3)) == list(range(12))
+
+
+class Work:
+    """A tree that ends when the first thread alone has walked for a while, or after very many nodes."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.together = threading.Barrier(3)
+
+    def expand(self, node: int) -> Iterator[Node[int] | int]:
+        self.names.append(threading.current_thread().name)
+        yield node
+        if (set(self.names[-200:]) != {"walk-0"} or len(self.names) < 200) and len(self.names) < 300_000:
+            yield Node(node + 1)
+            yield Node(-node)
+
+
+def test_where_python_is_busy_one_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking.time, "process_time", walking.time.monotonic)
+    work = Work()
+    list(walk([1], work.expand, threads=3))
+    assert set(work.names) == {"walk-0"}
+
+
+def test_those_that_walk_step_back_when_python_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, work, together = threading.Event(), Work(), threading.Barrier(3)
+    clock = walking.time.monotonic
+    monkeypatch.setattr(walking.time, "process_time", lambda: clock() if busy.is_set() else 0.0)
+
+    def expand(node: int) -> Iterator[Node[int] | int]:
+        if not busy.is_set():
+            if node:
+                together.wait(20)
+                busy.set()
+            else:
+                yield from map(Node, (1, 2, 3))
+        yield from work.expand(node or 1)
+
+    for _ in walk([0], expand, threads=3):
+        pass
+    assert set(work.names[-200:]) == {"walk-0"}
