@@ -146,12 +146,13 @@ class Work:
     def expand(self, node: int) -> Iterator[Node[int] | int]:
         self.names.append(threading.current_thread().name)
         yield node
-        if (set(self.names[-200:]) != {"walk-0"} or len(self.names) < 200) and len(self.names) < 300_000:
+        if (set(self.names[-200:]) != {"walk-0"} or len(self.names) < 5000) and len(self.names) < 300_000:
             yield Node(node + 1)
             yield Node(-node)
 
 
 def test_where_python_is_busy_one_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "LOOK", 0.001)
     monkeypatch.setattr(walking.time, "process_time", walking.time.monotonic)
     work = Work()
     list(walk([1], work.expand, threads=3))
