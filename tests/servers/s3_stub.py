@@ -7,6 +7,7 @@ another region, keys that have expired, a failure inside a 200. Signatures stay 
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -107,12 +108,14 @@ def error(code: str, message: str = "as it was told", more: str = "") -> bytes:
 
 
 @contextmanager
-def s3_stub(behind: str) -> Iterator[S3Stub]:
-    """The stub before the S3 server at the origin `behind`, which is http."""
+def s3_stub(behind: str, tls: ssl.SSLContext | None = None) -> Iterator[S3Stub]:
+    """The stub before the S3 server at the origin `behind`, which is http; with `tls` it speaks https itself."""
     stub = S3Stub(behind)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stub))
     server.daemon_threads = True
-    stub.url = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    stub.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -33,7 +33,6 @@ from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.credentials import SigningKey
 from ctadata.http.message import Accept, Body, Consumer, Response, dissect
 from ctadata.http.retries import Retries
-from ctadata.stores.base import Source
 from ctadata.stores.s3.errors import WrongRegion, of_code
 from ctadata.stores.s3.place import Endpoint, Name
 from ctadata.tokens.access_keys import RENEW
@@ -120,7 +119,7 @@ class Connection:
         return bytes(gathered)
 
     def upload(
-        self, name: Name, source: Source, *, query: str = "", headers: Mapping[str, str], payload: str
+        self, name: Name, source: Body, *, query: str = "", headers: Mapping[str, str], payload: str
     ) -> Response:
         """PUT a source, from its beginning, and again where that broke off or the server was busy; errors as `send`."""
         return self._repeated(

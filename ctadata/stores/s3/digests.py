@@ -23,11 +23,12 @@ _SIZES = {"sha-256": 32, "sha": 20, "crc32": 4}
 
 def digests_in(headers: Headers, *, whole: bool) -> dict[str, str]:
     """The digests that an answer about an object tells; of stored checksums only where it is about the whole."""
-    found = {} if _is_encrypted(headers) else tag_digest(headers.get("ETag"), _part_size(headers))
+    found = {} if is_encrypted(headers) else tag_digest(headers.get("ETag"), _part_size(headers))
     return {**found, **(_stored(headers) if whole else {})}
 
 
-def _is_encrypted(headers: Headers) -> bool:
+def is_encrypted(headers: Headers) -> bool:
+    """Whether the server keeps it encrypted with a key by which tags are no MD5 (SSE-KMS, SSE-C)."""
     by_key = (headers.get("x-amz-server-side-encryption") or "").startswith("aws:kms")
     return by_key or headers.get("x-amz-server-side-encryption-customer-algorithm") is not None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import threading
 import time
@@ -31,9 +32,10 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.fibers import elsewhere
+from ctadata.http.message import Body
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
-from ctadata.stores.s3.digests import PART_SIZE
+from ctadata.stores.s3.digests import PART_SIZE, is_encrypted
 from ctadata.stores.s3.errors import told_in
 from ctadata.stores.s3.looking import refuse_taken
 from ctadata.stores.s3.place import Name
@@ -91,22 +93,63 @@ class _Kept:
 
 
 @dataclass(slots=True)
+class _Hashed:
+    """A source whose MD5 is computed while it is sent."""
+
+    inner: Source
+    md5: hashlib._Hash = field(default_factory=functools.partial(hashlib.md5, usedforsecurity=False))
+
+    @property
+    def size(self) -> int:
+        return self.inner.size
+
+    def read(self, limit: int) -> bytes:
+        block = self.inner.read(limit)
+        self.md5.update(block)
+        return block
+
+    def rewind(self) -> None:
+        self.inner.rewind()
+        self.md5 = hashlib.md5(usedforsecurity=False)
+
+
+@dataclass(slots=True)
 class _Upload:
-    """One upload in parts of `size` bytes, under way."""
+    """One upload in parts of `size` bytes, under way.
+
+    tags_tell: the tag of a part is taken for its MD5, so that it can be computed while the part is sent.
+    """
 
     connection: Connection
     name: Name
     id: str
     size: int
     kept: Mapping[int, _Kept]
+    tags_tell: bool = False
     md5s: dict[int, bytes] = field(default_factory=dict)
     tags: dict[int, str] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def take(self, number: int, part: Source) -> None:
         """Bring one part there, unless it is."""
-        if self.ended.is_set():
-            return
+        if not self.ended.is_set() and not (self.tags_tell and self._compared_by_us(number, part)):
+            self._compared_by_server(number, part)
+
+    def _compared_by_us(self, number: int, part: Source) -> bool:
+        """Send a part, and compare its tag with its MD5.
+
+        False where they differ: other bytes have arrived, or the server's tags are no MD5, and it is to compare.
+        """
+        hashed = _Hashed(part)
+        tag = self._send(number, hashed, {}, UNSIGNED)
+        if tag.strip('"') != hashed.md5.hexdigest():
+            self.tags_tell = False
+            part.rewind()
+            return False
+        self.md5s[number], self.tags[number] = hashed.md5.digest(), tag
+        return True
+
+    def _compared_by_server(self, number: int, part: Source) -> None:
         md5, payload = fingerprint(self.connection, part)
         self.md5s[number] = md5
         kept = self.kept.get(number)
@@ -115,10 +158,10 @@ class _Upload:
                 pass
             self.tags[number] = kept.etag
         else:
-            self.tags[number] = self._send(number, part, md5, payload)
+            said = {"Content-MD5": base64.b64encode(md5).decode()}
+            self.tags[number] = self._send(number, part, said, payload)
 
-    def _send(self, number: int, part: Source, md5: bytes, payload: str) -> str:
-        headers = {"Content-MD5": base64.b64encode(md5).decode()}
+    def _send(self, number: int, part: Body, headers: Mapping[str, str], payload: str) -> str:
         query = f"partNumber={number}&uploadId={quote(self.id, safe='')}"
         response = self.connection.upload(self.name, part, query=query, headers=headers, payload=payload)
         etag = response.headers.get("ETag")
@@ -202,7 +245,8 @@ def _begun(connection: Connection, name: Name, size: int, headers: Mapping[str, 
     upload = told_in(answer.body).get("UploadId")
     if not upload:
         raise ServerTrouble("the server did not begin the upload in parts")
-    return _Upload(connection, name, upload, size, {})
+    # over http a part is signed for with its SHA-256, and so read before it is sent
+    return _Upload(connection, name, upload, size, {}, connection.is_protected and not is_encrypted(answer.headers))
 
 
 # What an earlier run has left

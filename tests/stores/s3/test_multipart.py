@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+import ssl
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 from servers.moto import MotoS3
 from servers.s3_stub import S3Stub, s3_stub
 from stores.s3.connections import Held, opened_s3
@@ -51,6 +54,17 @@ def store(moto_s3: MotoS3, stub: S3Stub, root: str) -> Iterator[S3Store]:
         yield store
 
 
+@pytest.fixture
+def over_tls(moto_s3: MotoS3, root: str, tmp_path: Path) -> Iterator[tuple[S3Store, S3Stub]]:
+    """A store at a stub that speaks TLS."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    more = {"root": root, "region": moto_s3.region, "part_size": PART, "ca": tmp_path / "ca.pem"}
+    with s3_stub(moto_s3.url, context) as stub, opened_s3(stub.url, Held("AKIA", "secret"), **more) as store:
+        yield store, stub
+
+
 def under_way(moto_s3: MotoS3, root: str) -> list[str]:
     told = moto_s3.client().list_multipart_uploads(Bucket=root[1:])
     return [upload["UploadId"] for upload in told.get("Uploads", ())]
@@ -78,6 +92,51 @@ def test_a_large_file_there_and_back(store, stub, moto_s3, root) -> None:
     assert store.digests(A) == {f"md5-of-parts/{PART}": TAG}
     assert moto_s3.client().head_object(Bucket=root[1:], Key="a")["Metadata"]["mtime"] == "1000000000"
     assert under_way(moto_s3, root) == []
+
+
+def compared_by_server(stub: S3Stub) -> list[bool]:
+    asked = sorted(stub.requests("PUT", "partNumber="), key=lambda asked: asked.target.partition("partNumber=")[2])
+    return ["content-md5" in one.headers for one in asked]
+
+
+def test_where_tls_protects_parts_they_are_read_once_and_their_tags_compared(over_tls) -> None:
+    store, stub = over_tls
+    written = store.write(A, Bytes(CONTENT))
+    assert (written.checked, written.sent) == (f"md5-of-parts/{PART}", f"md5-of-parts/{PART}:{TAG}")
+    assert compared_by_server(stub) == [False] * 3
+    assert get(store, A) == CONTENT
+
+
+def test_a_part_with_another_tag_is_sent_again_for_the_server_to_compare(over_tls, monkeypatch) -> None:
+    monkeypatch.setattr(multipart, "AT_ONCE", 1)
+    store, stub = over_tls
+    other = {"ETag": f'"{"0" * 32}"'}
+    stub.answer("PUT", "partNumber=2", 200, headers=other, times=1, passed_on=True)
+    assert store.write(A, Bytes(CONTENT)).checked == f"md5-of-parts/{PART}"
+    assert sent(stub) == [1, 2, 2, 3]
+    assert compared_by_server(stub) == [False, False, True, True]
+    assert get(store, A) == CONTENT
+
+
+def test_where_tags_are_no_md5_the_server_compares_all(over_tls) -> None:
+    store, stub = over_tls
+    real = stub.pass_on
+
+    def encrypting(asked):
+        status, headers, body = real(asked)
+        return status, [*headers, ("x-amz-server-side-encryption", "aws:kms")], body
+
+    stub.pass_on = encrypting
+    assert store.write(A, Bytes(CONTENT)).checked == f"md5-of-parts/{PART}"
+    assert compared_by_server(stub) == [True] * 3
+
+
+def test_a_part_that_breaks_off_over_tls_is_sent_again_and_hashed_anew(over_tls) -> None:
+    store, stub = over_tls
+    stub.answer("PUT", "partNumber=2", 500, "InternalError", times=2)
+    assert store.write(A, Bytes(CONTENT)).sent == f"md5-of-parts/{PART}:{TAG}"
+    assert sent(stub) == [1, 2, 2, 2, 3]
+    assert get(store, A) == CONTENT
 
 
 @pytest.mark.parametrize(
