@@ -216,7 +216,7 @@ def _listing(server: Ceph) -> Iterator[Row]:
         **server.loops("list", "crowd/", nothing, nothing, **how),
         **server.rclones("lsf", f":s3:{BUCKET}/crowd", **how),
     }
-    yield from _rows(f"list {count:,} objects, S3", at.rounds(clients), SMALL_TARGETS)
+    yield from _rows(f"list {count:,} objects, S3", at.rounds(clients), dict.fromkeys(SMALL_TARGETS))
     server.clear("crowd/")
 
 
