@@ -78,7 +78,7 @@ class Crew(Generic[T]):
         worker has ended.  relief: says how many threads take small tasks beside the fibers.
         """
         self._tasks, self._jobs, self._all_found = tasks, jobs, False
-        self._relief, self._fibers = relief or Relief(jobs), Fibers()
+        self._relief, self._fibers = relief or Relief(jobs - 1), Fibers()
         self._start("tasks", self._lead, do, is_small)
         self.join()
         if self._fault is not None:
@@ -153,7 +153,8 @@ class Crew(Generic[T]):
     def _lead(self, do: Callable[[T], None], is_small: Callable[[T], bool]) -> None:
         """Start the others, then find tasks for them."""
         try:
-            self._start("transfer-small", self._fibers.run, [functools.partial(self._work_small, do)] * self._jobs)
+            small = [functools.partial(self._work_small, do, i) for i in range(self._jobs)]
+            self._start("transfer-small", self._fibers.run, small)
             for i in range(self._jobs):
                 self._start(f"transfer-{i}", self._work, do, i)
             for task in self._tasks:
@@ -178,9 +179,9 @@ class Crew(Generic[T]):
 
     # and done
 
-    def _work_small(self, do: Callable[[T], None]) -> None:
+    def _work_small(self, do: Callable[[T], None], place: int) -> None:
         """A fiber's life."""
-        self._do_all(do, self._take_small, self._for_fibers)
+        self._do_all(do, functools.partial(self._take_small, place), self._for_fibers)
 
     def _work(self, do: Callable[[T], None], place: int) -> None:
         """A thread's life."""
@@ -230,14 +231,18 @@ class Crew(Generic[T]):
         if self._running < self._jobs:
             if self._large:
                 self._for_threads.notify()
+            elif self._small and self._relief.threads:  # not each may take it
+                self._for_fibers.notify_all()
+                self._for_threads.notify_all()
             elif self._small:
                 self._for_fibers.notify()
 
-    def _take_small(self) -> T | None:
-        """A large one takes longer, and goes first."""
-        return self._small.popleft() if self._small and not self._large else None
+    def _take_small(self, place: int) -> T | None:
+        """A task for the fiber at this place; a large one takes longer, and goes first."""
+        return self._small.popleft() if self._small and not self._large and place >= self._relief.threads else None
 
     def _take(self, place: int) -> T | None:
+        """A task for the thread at this place: of the first ones also small tasks, where they relieve the fibers."""
         if self._large:
             return self._large.popleft()
         return self._small.popleft() if self._small and place < self._relief.threads else None

@@ -215,6 +215,39 @@ def test_threads_take_small_tasks_where_relief_says_so() -> None:
     crew.work_off(iter(range(3)), lambda task: together.wait(20), jobs=3, is_small=lambda task: True, relief=Stuck(3))
 
 
+def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
+    names, crew, relieved = list[str](), Crew[int](threading.Event()), threading.Event()
+    inside = most = 0
+
+    class Relieved(Relief):
+        def look(self, passed: float, stuck: float, done: int) -> None:
+            self.threads = 2
+            relieved.set()
+
+    def tasks() -> Iterator[int]:
+        number = 0
+        while number < 300_000 and len(names) < 3000:
+            yield number
+            number += 1
+
+    def do(task: int) -> None:
+        nonlocal inside, most
+        late, name = relieved.is_set(), threading.current_thread().name
+        if late:
+            names.append(name)
+        if late and name == "transfer-small":
+            inside += 1
+            most = max(most, inside)
+            fibers.sleep(0)
+            inside -= 1
+        else:
+            fibers.sleep(0)
+
+    crew.work_off(tasks(), do, jobs=3, is_small=lambda task: True, relief=Relieved(2))
+    assert set(names) == {"transfer-small", "transfer-0", "transfer-1"}
+    assert most == 1
+
+
 def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
     read, first, crew = list[int](), threading.Event(), Crew[int](threading.Event())
 
