@@ -5,7 +5,8 @@ each other at every call of the system: two of them got a third less done than o
 (a greenlet) goes on until it waits itself, for a socket or for somebody, and what it calls need not know of it.
 
 What may run in a fiber waits with what is here: a `Condition`, `pause`, `sleep`, or the sockets of `poller`. A wait of
-another kind holds up all fibers of the thread: that of a disk, which is short; what is long goes `elsewhere`.
+another kind holds up all fibers of the thread: that of a disk, which is short; what is long goes `elsewhere`. A lock
+that is held during a wait is a `Lock` from here: who waits for one of another kind keeps its holder from going on.
 """
 
 from __future__ import annotations
@@ -192,6 +193,28 @@ class Condition(threading.Condition):
     def notify_all(self) -> None:
         """Wake all."""
         self.notify(sys.maxsize)
+
+
+class Lock:
+    """Held by one thread or fiber at a time, for a `with` block in which others go on."""
+
+    def __init__(self) -> None:
+        """Nobody holds it."""
+        self._free = Condition()
+        self._held = False
+
+    def __enter__(self) -> None:
+        """Wait until nobody holds it."""
+        with self._free:
+            while self._held:
+                self._free.wait()
+            self._held = True
+
+    def __exit__(self, *_: object) -> None:
+        """Let the next one have it."""
+        with self._free:
+            self._held = False
+            self._free.notify()
 
 
 def pause(event: threading.Event, seconds: float) -> bool:

@@ -146,6 +146,28 @@ def test_a_condition_that_nobody_notifies_ends_in_time_and_is_not_notified_later
     assert found == [False, False]
 
 
+def test_who_waits_for_a_lock_lets_its_holder_go_on() -> None:
+    lock, order, inside = fibers.Lock(), list[str](), threading.Event()
+
+    def hold(name: str) -> None:
+        with lock:
+            order.append(name)
+            inside.set()
+            fibers.sleep(0.001)
+            order.append(name)
+
+    def from_a_thread() -> None:
+        assert inside.wait(PATIENCE)
+        hold("c")
+
+    thread = threading.Thread(target=from_a_thread, daemon=True)
+    thread.start()
+    together(lambda: hold("a"), lambda: hold("b"))
+    thread.join(PATIENCE)
+    assert order[::2] == order[1::2]
+    assert sorted(order[::2]) == ["a", "b", "c"]
+
+
 def test_a_pause_ends_with_the_event_or_in_time() -> None:
     event, found = threading.Event(), list[bool]()
 

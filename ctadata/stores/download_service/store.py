@@ -12,7 +12,6 @@ What the service teaches (downloadservice 0.7.11; each has a test):
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
@@ -87,7 +86,7 @@ class DownloadService:
         self._ranged: dict[RemotePath, bool] = {}
         self._tells_digests = False
         self._home: RemotePath | None = None
-        self._lock = threading.Lock()
+        self._lock = fibers.Lock()
 
     # --- what is there
 

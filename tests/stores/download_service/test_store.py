@@ -27,6 +27,7 @@ from ctadata.errors import (
     Unsupported,
     Untrusted,
 )
+from ctadata.fibers import Fibers
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
@@ -351,3 +352,9 @@ def test_the_service_may_be_told_how_much_to_read_at_a_time(platform: Platform) 
 def test_a_source_that_fails_is_no_short_upload(platform: Platform, store: DownloadService) -> None:
     with pytest.raises(LocalError, match="ended before"):
         store.write(store.home / "f", Bytes(b"x" * 10, size=11))
+
+
+def test_fibers_that_all_want_the_home_do_not_wait_for_each_other_for_ever(store: DownloadService) -> None:
+    found: list[RemotePath] = []
+    Fibers().run([lambda: found.append(store.home)] * 3)
+    assert found == [HOME] * 3
