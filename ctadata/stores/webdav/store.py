@@ -297,9 +297,12 @@ class WebDAVStore:
         return self._habits_at(target).destination(self._url(target, slash=slash), target)
 
     def _habits_at(self, path: RemotePath) -> Habits:
-        """How this server takes names; asked for where it has not answered yet, and the name is one to ask about."""
+        """How this server takes names; asked for where it has not answered yet, and the name is one to ask about.
+
+        A listing tells, so the collection is looked at: what is to get the name is not there yet.
+        """
         if self._habits is None and not _is_plain(path):
-            self._look(path)
+            self._look(path.parent)
         return self._habits or UNKNOWN
 
     def close(self) -> None:

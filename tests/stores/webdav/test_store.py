@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 
@@ -296,6 +297,16 @@ def test_a_directory_that_was_kept_after_all_is_not_deleted(server: OddServer, s
         store.delete(A)
 
 
+def test_the_first_request_to_a_server_of_odd_habits_may_be_a_move(server: OddServer, store: Store) -> None:
+    """XRootD reads a `Destination` as it stands; what it is shows when the collection is looked at."""
+    told = multistatus("/d/", DIRECTORY)
+    server.answers["PROPFIND /d"] = [dataclasses.replace(told, headers={**told.headers, "Server": "XrootD/v5.5.3"})]
+    server.answers["MOVE /a"] = [Answer(201)]
+    store.move(A, RemotePath(("d", "x y")), replace=False)
+    (move,) = [asked.headers for asked in server.asked if asked.method == "MOVE"]
+    assert move["Destination"] == f"{server.url}/d/x y?"
+
+
 def test_a_tree_is_never_moved_onto_anything(server: OddServer, store: Store) -> None:
     """XRootD replaces whatever `Overwrite` says."""
     server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
@@ -307,7 +318,8 @@ def test_a_tree_is_never_moved_onto_anything(server: OddServer, store: Store) ->
 
 def test_a_move_to_an_odd_name_is_looked_for(server: OddServer, store: Store) -> None:
     server.answers["MOVE /a"] = [Answer(201)]
-    server.answers["PROPFIND /b%25"] = [multistatus("/b%25", ""), multistatus("/b%25", ""), Answer(404)]
+    server.answers["PROPFIND /"] = [multistatus("/", DIRECTORY)]
+    server.answers["PROPFIND /b%25"] = [multistatus("/b%25", ""), Answer(404)]
     store.move(A, RemotePath(("b%",)), replace=False)
     with pytest.raises(CtadataError, match="another name") as caught:
         store.move(A, RemotePath(("b%",)), replace=False)
