@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -321,7 +322,8 @@ class TestEnv:
     def test_a_shell_finds_the_token(self, cli, fresh):
         fresh()
         cli("start-agent", check=0)
-        command = f'eval "$({sys.executable} -m ctadata env)"; cat "$BEARER_TOKEN_FILE"; echo "<$BEARER_TOKEN>"'
+        python = shlex.quote(sys.executable)
+        command = f'eval "$({python} -m ctadata env)"; cat "$BEARER_TOKEN_FILE"; echo "<$BEARER_TOKEN>"'
         done = subprocess.run(
             ["sh", "-c", command],
             env=cli.environment({"BEARER_TOKEN": "old"}), cwd=cli.cwd, capture_output=True, text=True, timeout=60,
