@@ -110,7 +110,7 @@ def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Mov
         pour(reading, entry, spool.write)
         spool.flush()
         fd, sending = spool.fileno(), Run(run.store, run.rules, Silent(), run.stop)
-        run.store.write(to, FileSource(sending, str(to), fd, os.fstat(fd)))
+        run.store.write(to, FileSource(sending, str(to), fd, os.fstat(fd), hashing=False))
     moved(entry.size or 0)
 
 

@@ -174,8 +174,8 @@ class _Walk(Generic[N, T]):
 
     def take(self) -> Iterator[T]:
         """The items, while the threads work; an error of `expand` is raised here."""
-        names = [(f"walk-{i}", i) for i in range(self.threads)]
-        crew = [threading.Thread(target=self.work, args=(i,), name=name, daemon=True) for name, i in names]
+        places = range(self.threads)
+        crew = [threading.Thread(target=self.work, args=(i,), name=f"walk-{i}", daemon=True) for i in places]
         try:
             for thread in crew:
                 thread.start()

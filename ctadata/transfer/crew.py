@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
 from ctadata.fibers import Condition, Fibers
@@ -102,16 +101,16 @@ class Crew(Generic[T]):
 
     def join(self) -> None:
         """Wait for the workers; tasks that nobody has asked for are given up."""
-        looked, stuck = time.monotonic(), 0.0
+        looked, used = time.monotonic(), 0.0
         # neither threads nor events are waited for: of both CPython loses sight when Ctrl-C comes meanwhile (its issue
         # 90882); the first thread has started all others when it ends, and one that could not be started has no number
         while any(thread.ident and thread.name not in self._gone for thread in list(self._threads)):
             with contextlib.suppress(queue.Empty):
                 self._bell.get(timeout=LOOK)
             if (passed := time.monotonic() - looked) >= LOOK:
-                used = self._fibers.waited + self._fibers.worked
-                self._look(passed, passed - (used - stuck))
-                looked, stuck = looked + passed, used
+                before, used = used, self._fibers.waited + self._fibers.worked
+                self._look(passed, passed - (used - before))
+                looked += passed
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -120,7 +119,7 @@ class Crew(Generic[T]):
         if isinstance(self._tasks, Generator):
             self._tasks.close()
 
-    @contextmanager
+    @contextlib.contextmanager
     def divisible(self, work: Divisible) -> Iterator[None]:
         """While this lasts, whoever has no task may help with `work`."""
         with self._lock:
