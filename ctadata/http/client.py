@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ctadata import fibers
-from ctadata.errors import AccessError, CtadataError, UsageError
+from ctadata.errors import AccessError, CtadataError, Interrupted, UsageError
 from ctadata.http import failures, redirects
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.exchange import Exchange, Request, Upload
@@ -31,8 +31,8 @@ EXPECTED_FROM = 1 << 20
 """Bytes of a body above which curl by itself waits for `100 Continue`."""
 
 AT_ONCE = 1 << 16
-"""Bytes of a body that no server is asked about first which is not known to redirect: sockets take so much whatever
-the other end does, and to send it again where it was refused costs less than to ask each time."""
+"""Bytes of a body that no server is asked about first which is not known to redirect: sockets mostly take so much
+whatever the other end does, and to send it again where it was refused costs less than to ask each time."""
 
 _VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
@@ -118,7 +118,7 @@ class Client:
         self._jitter = jitter
         self._handles = Handles(choose_trust(ca), user_agent)
         self._gates = Gates(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)
-        self._no_expect: set[Origin] = set()
+        self._waits: dict[Origin, float | None] = {}  # for `100 Continue`, where a server has shown what it does
 
     def send(
         self,
@@ -184,6 +184,8 @@ class Client:
             follow = call.follow and self._follows and redirects.is_redirect(response)
             if not follow and not redirects.is_expired(response):
                 return self._judge(response, call, origin, token)
+            if call.streams:
+                self._waits[origin] = self._limits.expect_patient
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)
             url = redirects.without_token(url, origin, shown, trusted=self._may_have_token(call, origin))
@@ -246,7 +248,7 @@ class Client:
             response = self._perform(call, request)
             if response.status != 417 or request.expect is None:
                 return response
-            self._no_expect.add(request.origin)
+            self._waits[request.origin] = None
 
     def _request(self, call: _Call, hop: _Hop) -> Request:
         at_door = hop.origin == call.door
@@ -268,8 +270,10 @@ class Client:
         return redirects.carried(call.method, call.headers, call.pool_headers, trusted=trusted)
 
     def _expectation(self, call: _Call, origin: Origin) -> float | None:
-        if not call.streams or origin in self._no_expect:
+        if not call.streams:
             return None
+        if origin in self._waits:
+            return self._waits[origin]
         if not call.patient and call.upload and call.upload.size <= (EXPECTED_FROM if call.sign else AT_ONCE):
             return None
         return self._limits.expect_patient if call.patient else self._limits.expect
@@ -295,12 +299,17 @@ class Client:
         handle = self._handles.lend()
         try:
             return exchange.perform(handle)
+        except Interrupted:
+            if call.streams and request.expect is None and not call.sign:
+                # what it said may be lost with the connection (XRootD's redirects are): it is asked the next time
+                self._waits.setdefault(request.origin, self._limits.expect)
+            raise
         finally:
             self._handles.take_back(handle)
             call.sent = exchange.sent
             call.begun = exchange.accepted or (call.streams and request.body is not None and request.body.begun)
             if exchange.silent:
-                self._no_expect.add(request.origin)
+                self._waits[request.origin] = None
 
 
 class _InMemory:

@@ -77,6 +77,42 @@ def test_a_small_body_that_was_sent_at_once_follows_a_redirect(serve, client, co
     assert body.rewinds <= 1
 
 
+def test_who_has_redirected_an_upload_is_asked_about_the_smallest_and_waited_for(serve, client, content):
+    heard = []
+
+    def door_script(wire):
+        heard.append("expect" in wire.request(body=False).headers)
+        heard.append(wire.heard(0.2 if wire.number > 1 else 0.0))
+        wire.redirect("307 Temporary Redirect", f"{pool.url}/a")
+
+    pool, door = serve(polite), serve(door_script)
+    sender = client(door, limits=Limits(expect=0.01))
+    for _ in range(2):
+        assert sender.send("PUT", door.url, body=content(b"x")).status == 201
+    assert heard[0] is False
+    assert heard[2:] == [True, b""]
+    assert [request.body for request in pool.requests] == [b"x", b"x"]
+
+
+def test_who_has_ended_the_connection_in_a_small_body_is_asked_the_next_time(serve, client, content):
+    """XRootD's redirects are lost so: it closes while the body comes."""
+
+    def script(wire):
+        if "expect" not in wire.request(body=False).headers:
+            wire.read(1)
+            wire.reset()
+        else:
+            wire.send(CONTINUE)
+            wire.read(AT_ONCE)
+            wire.answer("201 Created")
+
+    peer = serve(script)
+    sender = client(peer)
+    with pytest.raises(Interrupted):
+        sender.send("PUT", peer.url, body=content(bytes(AT_ONCE)))
+    assert sender.send("PUT", peer.url, body=content(bytes(AT_ONCE))).status == 201
+
+
 @pytest.mark.parametrize("script", [polite, plain])
 def test_an_empty_file(serve, client, content, script):
     peer = serve(script)
