@@ -275,6 +275,7 @@ class _Incoming:
             self.digests = {**self.entry.checksums, **delivery.digests}
 
     def _check(self) -> None:
+        verify.check_size(os.fstat(self.part.fd).st_size, self.pieces.size)
         self.verified = "size" if self.entry.size is not None else ""
         known = self.digests or self.run.store.digests(self.entry.path)
         if "adler32" in known and self.hashing:

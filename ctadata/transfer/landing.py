@@ -165,6 +165,8 @@ class Folder:
             try:
                 here = journal.recall(self.fd, stem + journal.SUFFIX, fd, version)
                 if here is not None:
+                    if not here:
+                        os.ftruncate(fd, 0)  # bytes of another version, of which there may be more than of this one
                     diary = journal.Journal.begin(self.fd, stem + journal.SUFFIX, version, here)
                     return Part(self.path, self.fd, stem + SUFFIX, fd, here, diary)
             except BaseException:

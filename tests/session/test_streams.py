@@ -191,18 +191,32 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
     assert [p.name for p in tmp_path.iterdir() if ".ctadata-" in p.name] == []
 
 
+@pytest.mark.parametrize("size", [SIZE, 5 * BLOCK])
 def test_a_file_that_changed_between_two_runs_starts_over(
-    filled: Sandbox, open_session: OpenSession, tmp_path: Path
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path, size: int
 ) -> None:
+    """Also where it is now shorter than what is here of it."""
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
     filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
     assert open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 0
     filled.faults.clear()
-    other = bytes(reversed(CONTENT))
+    other = bytes(reversed(CONTENT[:size]))
     filled.files.put("/lst/f", other)
     assert open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 1
     assert (tmp_path / "f").read_bytes() == other
     assert gets(filled, "pool")[-1] is None
+
+
+def test_a_part_that_somebody_made_longer_is_not_published(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+    def lengthen() -> None:
+        [part] = tmp_path.glob(".ctadata-*.part")
+        with part.open("r+b") as file:
+            file.seek(SIZE)
+            file.write(b"more")
+
+    filled.faults.add("pool", "GET", "/lst/f", faults.Meanwhile(lengthen, after=100_000), times=1)
+    assert session.get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 1
+    assert (tmp_path / "f").read_bytes() == CONTENT
 
 
 def test_a_file_that_changed_when_its_stream_broke_off_starts_over_at_once(
