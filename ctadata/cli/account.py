@@ -31,6 +31,7 @@ class Account:
     receipt: the file that is added to.
     bases:   the local folders that things land in.
     onward:  what to know of a run that was stopped.
+    mend:    the command that has anew what `verify` finds wrong; empty where the other side is not the source.
     """
 
     action: str
@@ -39,6 +40,7 @@ class Account:
     receipt: Path | None = None
     bases: Sequence[Path] = ()
     onward: str = "the same command goes on where this one ends"
+    mend: Sequence[str] = ()
 
     @contextlib.contextmanager
     def kept(self, reporter: Reporter, profile: str, *, verbose: bool) -> Iterator[Reporter]:
@@ -55,12 +57,15 @@ class Account:
         book.check()
 
     def again(self, common: Common) -> str:
-        """The command that does again what failed."""
-        if self.receipt is None or self.action == "verify":
-            return shlex.join([PROGRAM, *sys.argv[1:]])
+        """The command that does again what failed, or mends what is wrong, in words."""
         profile = ["-P", common.profile] if common.profile else []
-        file = str(self.receipt)
-        return shlex.join([PROGRAM, *profile, self.action, "--retry-failed", file, "--receipt", file])
+        if self.mend:
+            return f"to have them anew: {shlex.join([PROGRAM, *profile, *self.mend])}"
+        words = [PROGRAM, *sys.argv[1:]]
+        if self.receipt is not None:
+            file = str(self.receipt)
+            words = [PROGRAM, *profile, self.action, "--retry-failed", file, "--receipt", file]
+        return f"to try again: {shlex.join(words)}"
 
 
 @dataclass(slots=True)

@@ -105,7 +105,9 @@ def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None
 def again(common: Common, action: str, receipt: Path, rules: Rules) -> Work:
     """The work of `--retry-failed`; UsageError (no receipt, or one of the other direction)."""
     from ctadata.transfer.again import do_again
+    from ctadata.transfer.plan import Compare
     from ctadata.transfer.receipt import unfinished
 
-    records = list(unfinished(selecting.records_of(common, receipt), action))
+    damaged = rules.compare is Compare.CHECKSUM
+    records = list(unfinished(selecting.records_of(common, receipt), action, damaged=damaged))
     return lambda session, reporter: do_again(session.run(rules, reporter), action, records)

@@ -16,6 +16,7 @@ from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
 from ctadata.cli.output import say, say_raw, stdout_is_terminal
 from ctadata.cli.stopping import stopping
+from ctadata.errors import UsageError
 from ctadata.progress import amounts
 
 if TYPE_CHECKING:
@@ -60,11 +61,12 @@ def tell(summary: Summary, seconds: float, account: Account, common: Common, *, 
         say_raw(outcome_line(outcome))
     for remark in summary.remarks:
         say(remark)
-    if summary.failed and not account.dry_run and not common.quiet:
-        say(f"to try again: {account.again(common)}")
+    mistaken = all(isinstance(error, UsageError) for error in summary.errors)
+    if summary.failed and not mistaken and not account.dry_run and not common.quiet:
+        say(account.again(common))
     words = foreseen(summary) if account.dry_run else counts(summary, seconds, account.action)
     if not common.quiet and (words or not stopped):
-        say(("dry run: " if account.dry_run else "") + ("; ".join(words) or "nothing to do: no files there"))
+        say(("dry run: " if account.dry_run else "") + ("; ".join(words) or "nothing to do: no files to move"))
     if stopped:
         say(account.onward)
 
@@ -82,11 +84,12 @@ def counts(summary: Summary, seconds: float, action: str = "get") -> list[str]:
     """`done 12 files (1.2 GiB in 41 s, 30.1 MiB/s); skipped 3 files, equal already; failed 2 files`."""
     words = []
     if summary.done:
-        speed = f", {amounts.rate(summary.size / seconds)}" if summary.size >= WORTH_A_RATE and seconds else ""
+        moved = summary.size - summary.resumed
+        before = f", {amounts.size(summary.resumed)} of it before," if summary.resumed else ""
+        speed = f", {amounts.rate(moved / seconds)}" if moved >= WORTH_A_RATE and seconds else ""
         what = "right" if action == "verify" else "done"
-        words.append(
-            f"{what} {amounts.files(summary.done)} ({amounts.size(summary.size)} in {amounts.duration(seconds)}{speed})"
-        )
+        size = f"{amounts.size(summary.size)}{before} in {amounts.duration(seconds)}{speed}"
+        words.append(f"{what} {amounts.files(summary.done)} ({size})")
     for why, count in summary.skips.items():
         words.append(f"skipped {amounts.files(count)}, {'equal already' if why == 'equal' else why}")
     if summary.deleted:

@@ -41,7 +41,11 @@ Receipt = Annotated[
 ]
 RetryFailed = Annotated[
     Path | None,
-    typer.Option("--retry-failed", metavar="RECEIPT", help="Do again what a receipt says has failed, or is missing."),
+    typer.Option(
+        "--retry-failed",
+        metavar="RECEIPT",
+        help="Do again what a receipt says has failed, or is missing; with --checksum, what is damaged too.",
+    ),
 ]
 
 

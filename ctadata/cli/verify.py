@@ -27,6 +27,8 @@ def verify(
       cta-data-direct get -r lst/run1 --receipt run1.jsonl
       cta-data-direct verify run1.jsonl            those here
       cta-data-direct verify --remote run1.jsonl   those on the storage
+      cta-data-direct get --retry-failed run1.jsonl --checksum
+                                                   what is wrong here, anew
 
     Sizes and checksums are compared with those of the transfer. What failed
     then counts as wrong; the exit code is 7 where content differs, 3 where
@@ -36,9 +38,11 @@ def verify(
 
     common = options.begin(ctx)
     records = selecting.records_of(common, receipt)
+    source = "put" if remote else "get"
+    again = [source, "--retry-failed", str(receipt), "--checksum"]
     move(
         common,
         lambda session, reporter: audit(session.run(None, reporter), records, remote=remote),
-        Account("verify", json),
+        Account("verify", json, mend=again if {record.action for record in records} == {source} else ()),
         Conduct(jobs=jobs, token_file=token_file),
     )

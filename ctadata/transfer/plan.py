@@ -23,7 +23,7 @@ from ctadata.stores.base import Features
 from ctadata.transfer.report import State
 from ctadata.transfer.verify import digest_of
 
-NEWER = "newer there"
+NEWER = "newer at the target"
 """Why a file is skipped that is newer where it would be replaced."""
 
 

@@ -127,16 +127,17 @@ def _read(line: str, where: str) -> Record | None:
         raise UsageError(f"this is no line of a receipt: {error}", path=where) from error
 
 
-def unfinished(records: Sequence[Record], action: str) -> Iterator[Record]:
+def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iterator[Record]:
     """What is to be tried again: what failed, and what may be missing by now; UsageError (the other direction).
 
     Of downloads that is what is not here any more; of uploads all that is still here, of which the plan says then
-    whether it is there.
+    whether it is there. damaged: what is here may be damaged, so the plan looks at all downloads too.
     """
     for record in records:
         if record.action != action:
             raise UsageError(f"it is the receipt of a {record.action}", hint=f"use {record.action} --retry-failed")
         here = record.local is not None and os.path.lexists(record.local)
         moved = record.state in (State.DONE, State.SKIPPED, State.KEPT)
-        if record.state is State.FAILED or (moved and here == (action == "put")):
+        doubtful = here if action == "put" else damaged or not here
+        if record.state is State.FAILED or (moved and doubtful):
             yield record

@@ -40,6 +40,7 @@ class Outcome:
     digest:  of the content, `adler32:5ae07809`; empty where it is not known.
     etag:    of the version on the storage, quotes included; None where it is not known.
     retries: how often it was begun again.
+    resumed: bytes of it that an earlier run had fetched.
     """
 
     state: State
@@ -53,6 +54,7 @@ class Outcome:
     digest: str = ""
     etag: str | None = None
     retries: int = 0
+    resumed: int = 0
 
 
 class Reporter(Protocol):
@@ -119,6 +121,7 @@ class Telling:
 class Summary:
     """The counts of a run, and each failure; constant memory but for failures, kept and passed names.
 
+    size, resumed: bytes of the files that were done, and how many of them an earlier run had fetched.
     skips:   how many were skipped, by the reason.
     empty:   collections that listed as empty, twice; a door lists those that may not be read in the same way.
     remarks: what else is to be told at the end, in sentences.
@@ -128,6 +131,7 @@ class Summary:
     stopped: bool = False
     done: int = 0
     size: int = 0
+    resumed: int = 0
     deleted: int = 0
     empty: int = 0
     skips: Counter[str] = field(default_factory=Counter)
@@ -149,6 +153,7 @@ class Summary:
                 case State.DONE:
                     self.done += 1
                     self.size += outcome.size
+                    self.resumed += outcome.resumed
                 case State.SKIPPED:
                     self.skips[outcome.why] += 1
                 case State.DELETED:

@@ -94,7 +94,7 @@ def _depth(extra: Extra) -> int:
 
 def _check(extras: Sequence[Extra], deletion: Deletion) -> None:
     if len(extras) > deletion.limit:
-        raise CtadataError(
+        raise UsageError(
             f"{len(extras)} names would be deleted, more than {deletion.limit}: nothing was deleted",
             hint=f"look at them with --dry-run, allow them with --max-delete {len(extras)}",
         )

@@ -57,7 +57,7 @@ def test_what_counts_as_equal_can_be_said_of_get_and_put_too(at_box, box, place)
     (at_box.cwd / "a").write_bytes(b"here!")
     os.utime(at_box.cwd / "a", (4e9, 4e9))
     assert "to skip, equal" in at_box("get", "-n", "--size-only", f"{place}/a", check=0).err
-    assert "to skip, newer there" in at_box("get", "-n", "--update", f"{place}/a", check=0).err
+    assert "to skip, newer at the target" in at_box("get", "-n", "--update", f"{place}/a", check=0).err
     assert "to skip, equal" in at_box("put", "-n", "--size-only", "a", f"/{place}/a", check=0).err
 
 
@@ -170,7 +170,7 @@ class TestFailures:
     def test_nothing_to_do_is_0(self, at_box, place):
         (at_box.cwd / "dir").mkdir()
         ended = at_box("put", "-r", "dir/", f"/{place}/", check=0)
-        assert ended.err == "cta-data-direct: nothing to do: no files there\n"
+        assert ended.err == "cta-data-direct: nothing to do: no files to move\n"
 
 
 def test_verbose_tells_of_each_file(at_box, box, place):

@@ -1,13 +1,16 @@
 """Receipts from outside: what they say, what is verified by them, what is tried again; and the end of a run."""
 
 import json
+import os
 import re
 import shlex
 import signal
 
 import pytest
 
+from ctadata.cli.moving import counts
 from ctadata.sandbox import faults
+from ctadata.transfer.report import Summary
 
 
 @pytest.fixture
@@ -158,6 +161,37 @@ class TestVerify:
         assert "No such file" in at_box("verify", "nothing", check=11).err
 
 
+class TestMending:
+    def test_what_is_damaged_here_is_fetched_anew(self, at_box, three):
+        """Though size and time are those of before."""
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=0)
+        damaged = at_box.cwd / "out" / "b"
+        before = damaged.stat()
+        damaged.write_bytes(b"CONTENT of b")
+        os.utime(damaged, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert "nothing to do" in at_box("get", "--retry-failed", "r.jsonl", check=0).err
+        command = re.search("to have them anew: (.*)", at_box("verify", "r.jsonl", check=6).err)[1]
+        assert "done 1 file" in at_box(*shlex.split(command)[1:], check=0).err
+        assert damaged.read_bytes() == b"content of b"
+        at_box("verify", "r.jsonl", check=0)
+
+    def test_what_is_damaged_there_is_sent_anew(self, at_box, box):
+        (at_box.cwd / "in").mkdir()
+        (at_box.cwd / "in" / "a").write_bytes(b"content of a")
+        (at_box.cwd / "in" / "b").write_bytes(b"content of b")
+        at_box("put", "-r", "in", "home:", "--receipt", "r.jsonl", check=0)
+        there = "/" + json.loads((at_box.cwd / "r.jsonl").read_text().splitlines()[0])["path"].rpartition("/")[0]
+        box.files.put(f"{there}/a", b"CONTENT of a")
+        command = re.search("to have them anew: (.*)", at_box("verify", "--remote", "r.jsonl", check=6).err)[1]
+        assert "done 1 file" in at_box(*shlex.split(command)[1:], check=0).err
+        at_box("verify", "--remote", "r.jsonl", check=0)
+
+    def test_a_source_that_changed_is_nobodys_to_mend(self, at_box, three):
+        at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=0)
+        at_box("rm", f"{three}/b", check=0)
+        assert "anew" not in at_box("verify", "--remote", "r.jsonl", check=6).err
+
+
 class TestAgain:
     def test_of_a_download(self, at_box, three, bad):
         first = at_box("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", check=6)
@@ -266,3 +300,8 @@ class TestPipes:
         assert at_box("get", f"{three}/*.nothing", "out", check=9)
         assert at_box("list", f"{three}/*.nothing", check=9)
         assert at_box("list", f"{three}/?", check=0).out == f"{three}/a\n{three}/b\n"
+
+
+def test_the_end_of_a_run_counts_what_an_earlier_one_had_fetched_apart():
+    summary = Summary(done=1, size=3 << 20, resumed=1 << 20)
+    assert counts(summary, 2.0) == ["done 1 file (3.0 MiB, 1.0 MiB of it before, in 2 s, 1.0 MiB/s)"]

@@ -101,6 +101,7 @@ class TestDelete:
         assert ended.code == 6
         assert "3 names would be deleted, more than 2" in ended.err
         assert "--max-delete 3" in ended.err
+        assert "to try again" not in ended.err  # the same command would do the same
         assert len(local(at_box)) == 4
 
     def test_a_directory_that_lists_as_empty(self, at_box, box, run1, extra):

@@ -188,6 +188,7 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
     assert summary.done == 1
     assert (tmp_path / "f").read_bytes() == CONTENT
     assert SIZE - left <= received <= SIZE - left + jobs * BLOCK
+    assert summary.resumed == SIZE - received
     assert [p.name for p in tmp_path.iterdir() if ".ctadata-" in p.name] == []
 
 
@@ -202,7 +203,8 @@ def test_a_file_that_changed_between_two_runs_starts_over(
     filled.faults.clear()
     other = bytes(reversed(CONTENT[:size]))
     filled.files.put("/lst/f", other)
-    assert open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 1
+    summary = open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1)
+    assert (summary.done, summary.size, summary.resumed) == (1, size, 0)
     assert (tmp_path / "f").read_bytes() == other
     assert gets(filled, "pool")[-1] is None
 
