@@ -10,9 +10,11 @@ import base64
 import binascii
 import hashlib
 import re
-import zlib
 from collections.abc import Mapping
 from typing import Protocol
+
+from zlib_ng.zlib_ng import adler32 as adler32
+from zlib_ng.zlib_ng import crc32
 
 _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 STRONGEST_FIRST = (*_HASHLIB, "crc32", "adler32")
@@ -47,7 +49,7 @@ class Adler32:
 
     def update(self, block: bytes) -> None:
         """Take in the next bytes."""
-        self.value = zlib.adler32(block, self.value)
+        self.value = adler32(block, self.value)
 
     def hexdigest(self) -> str:
         """The checksum so far."""
@@ -65,7 +67,7 @@ class Crc32:
 
     def update(self, block: bytes) -> None:
         """Take in the next bytes."""
-        self.value = zlib.crc32(block, self.value)
+        self.value = crc32(block, self.value)
 
     def hexdigest(self) -> str:
         """The checksum so far."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ctadata.checksums import adler32
 from ctadata.entries import Entry
 from ctadata.transfer import temporaries
 from ctadata.transfer.pieces import Piece
@@ -130,5 +130,5 @@ def _apart(lines: list[str], size: int) -> Iterator[Piece]:
 def _adler32(fd: int, piece: Piece) -> int:
     value, at = 1, piece.start
     while at < piece.stop and (block := os.pread(fd, min(BLOCK, piece.stop - at), at)):
-        value, at = zlib.adler32(block, value), at + len(block)
+        value, at = adler32(block, value), at + len(block)
     return value

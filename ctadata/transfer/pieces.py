@@ -8,11 +8,10 @@ combined, so that the whole is verified without a second read.
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ctadata.checksums import adler32_combine
+from ctadata.checksums import adler32, adler32_combine
 from ctadata.fibers import Condition
 
 SMALLEST = 8 << 20
@@ -111,9 +110,9 @@ class Pieces:
         with self._lock:
             block = block[: lease.stop - lease.at]
         write(block, lease.at)
-        adler32 = zlib.adler32(block, lease.adler32) if hashing else 1
+        value = adler32(block, lease.adler32) if hashing else 1
         with self._lock:
-            lease.at, lease.adler32 = lease.at + len(block), adler32
+            lease.at, lease.adler32 = lease.at + len(block), value
             self.received += len(block)
             return lease.at < lease.stop
 
