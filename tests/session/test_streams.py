@@ -19,7 +19,7 @@ from ctadata.stores.base import Delivery
 from ctadata.transfer import fetch, journal, pieces
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.part import Part
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import Outcome, Silent
 
 SIZE = 2_000_000
 CONTENT = random.Random(3).randbytes(SIZE)
@@ -74,20 +74,28 @@ def test_several_streams_read_from_one_door_request(
     assert len({s.target for s in filled.seen if s.method == "GET" and s.server.startswith("pool")}) == 1
 
 
-def test_a_stream_that_stalls_keeps_no_more_than_its_half(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+def test_a_stream_that_stalls_keeps_little_of_what_it_asked_for(
+    filled: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the others take of its request ends it early; a mover that ended with it is asked for again."""
+    monkeypatch.setattr(pieces, "ASKED", SIZE // 2)
     gate = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=50_000), times=1)
+    retries: list[int] = []
 
     class Watching(Silent):
         received = 0
 
         def moved(self, name: str, size: int) -> None:
             self.received += size
-            if self.received > SIZE - 150_000:
+            if self.received >= SIZE - 4 * pieces.SMALLEST:  # less than that is left to it
                 gate.release()
+
+        def ended(self, outcome: Outcome) -> None:
+            retries.append(outcome.retries)
 
     assert session.get(["lst/f"], str(tmp_path / "f"), reporter=Watching()).done == 1
     assert (tmp_path / "f").read_bytes() == CONTENT
+    assert retries == [0]  # it was released, not given up
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
