@@ -17,7 +17,7 @@ from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name
 from ctadata.stores.handover import each
 from ctadata.transfer.aliases import behind, may_be_alias, note
-from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.fetch import fetch_file, is_lasting
 from ctadata.transfer.folders import Folders
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
@@ -103,6 +103,8 @@ def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing |
             if landing.entry.is_directory:
                 _children(run, folders, surplus, landing, folder, give)
             elif run.rules.filters.takes(landing.inside):
+                if folder and _is_in_one_go(run, landing.entry):
+                    folder.abandon(landing.name)
                 give(_task(run, folders, landing))
     except CtadataError as error:
         error.path = error.path or str(remote)
@@ -160,8 +162,12 @@ def _children(
             names.add(name)
         inside = (*landing.inside, name)
         if not entry.is_directory:
-            if filters.takes(inside) and not (folder and _is_settled(run, folder, entry)):
-                give(_task(run, folders, Landing(entry, landing.base, landing.parts, name, inside)))
+            if filters.takes(inside):
+                settled = folder and _is_settled(run, folder, entry)
+                if folder and (settled or _is_in_one_go(run, entry)):
+                    folder.abandon(name)
+                if not settled:
+                    give(_task(run, folders, Landing(entry, landing.base, landing.parts, name, inside)))
         elif filters.enters(inside):
             give(Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside)))
 
@@ -188,6 +194,11 @@ def _is_settled(run: Run, folder: Folder, entry: Entry) -> bool:
             run.end(Outcome(state, entry.path, local, entry.size or 0, why=why, digest=digest, etag=entry.etag))
             return True
     return False
+
+
+def _is_in_one_go(run: Run, entry: Entry) -> bool:
+    """Whether a file is fetched without regard to what an earlier run has begun of it."""
+    return not is_lasting(entry) and not may_be_alias(run.store, entry)
 
 
 def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None:

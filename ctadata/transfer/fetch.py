@@ -55,8 +55,7 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         check_spelling(folder, name)
     if not run.staging:
         refuse_tape(entry)
-    lasting = (entry.size or 0) >= JOURNAL_FROM
-    part = folder.lasting_part(name, journal.version_of(entry)) if lasting else folder.part()
+    part = folder.lasting_part(name, journal.version_of(entry)) if is_lasting(entry) else folder.part()
     try:
         incoming = _Incoming(run, entry, part)
         incoming.fetch()
@@ -69,13 +68,12 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         part.leave()
         raise
     state, why = STATES.get(step, (State.DONE, ""))
-    seconds = time.monotonic() - began
     return Outcome(
         state,
         entry.path,
         local,
         incoming.pieces.received,
-        seconds,
+        time.monotonic() - began,
         verified=incoming.verified,
         why=why,
         digest=incoming.digest,
@@ -100,6 +98,11 @@ def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, foun
                 check_spelling(folder, name)
         else:
             return Step.CREATE
+
+
+def is_lasting(entry: Entry) -> bool:
+    """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
+    return (entry.size or 0) >= JOURNAL_FROM
 
 
 class _NoRanges(Exception):

@@ -16,11 +16,12 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import math
 import os
 import stat
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,11 +44,13 @@ class Folder:
 
     path: for words only; the work is done through the open descriptor `fd`.
     nameless: whether a file can be made there without a name and be given one later; None: not yet found out.
+    begun: hidden names, without their ends, of the parts that wait for a run, as of the last `sweep`.
     """
 
     path: Path
     fd: int
     nameless: bool | None = None
+    begun: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, base: Path, parts: Sequence[str] = ()) -> Folder:
@@ -100,21 +103,29 @@ class Folder:
                     if stem + SUFFIX not in names:
                         os.unlink(name, dir_fd=self.fd)
                 else:
-                    self._sweep(stem, stem + journal.SUFFIX in names, time.time() if now is None else now)
+                    has_journal = stem + journal.SUFFIX in names
+                    self._sweep(stem, has_journal=has_journal, now=time.time() if now is None else now)
 
-    def _sweep(self, stem: str, has_journal: bool, now: float) -> None:
+    def _sweep(self, stem: str, *, has_journal: bool, now: float) -> None:
         fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
         try:
             if not _lock(fd, stem + SUFFIX, self.fd):
                 return
             found = os.fstat(fd)
             if has_journal and found.st_nlink == 1 and now - found.st_mtime < KEPT_FOR:
+                self.begun.add(stem)
                 return
             os.unlink(stem + SUFFIX, dir_fd=self.fd)
             if has_journal:
                 os.unlink(stem + journal.SUFFIX, dir_fd=self.fd)
         finally:
             os.close(fd)
+
+    def abandon(self, target: str) -> None:
+        """Remove what an earlier run has begun of the file `target`: it is here, or will be fetched in one go."""
+        if self.begun and (stem := _stem(target)) in self.begun:
+            with contextlib.suppress(OSError):
+                self._sweep(stem, has_journal=True, now=math.inf)
 
     def part(self) -> Part:
         """A new part, empty, that nobody else can reach."""
@@ -157,7 +168,7 @@ class Folder:
         Where another run is at it, or locks cannot be had, a part of one's own without a journal: two runs on one
         target may fetch twice, and never mix.
         """
-        stem = MARK + hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+        stem = _stem(target)
         with local_words(self.path):
             fd = self._claim(stem + SUFFIX)
             if fd is None:
@@ -207,6 +218,11 @@ class Folder:
     def close(self) -> None:
         """Let go of it."""
         os.close(self.fd)
+
+
+def _stem(target: str) -> str:
+    """The hidden name, without its end, of the part of a file that several runs may fetch."""
+    return MARK + hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
 
 
 def _lock(fd: int, name: str, directory: int) -> bool | None:

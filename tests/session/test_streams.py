@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from ctadata.stores.base import Delivery
 from ctadata.transfer import fetch, journal, pieces
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.part import Part
+from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Outcome, Silent
 
 SIZE = 2_000_000
@@ -205,16 +207,55 @@ def test_a_file_that_changed_between_two_runs_starts_over(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, size: int
 ) -> None:
     """Also where it is now shorter than what is here of it."""
-    filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
-    filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
-    assert open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 0
-    filled.faults.clear()
+    _begin(filled, open_session, tmp_path)
     other = bytes(reversed(CONTENT[:size]))
     filled.files.put("/lst/f", other)
     summary = open_session().get(["lst/f"], str(tmp_path / "f"), jobs=1)
     assert (summary.done, summary.size, summary.resumed) == (1, size, 0)
     assert (tmp_path / "f").read_bytes() == other
     assert gets(filled, "pool")[-1] is None
+
+
+def _begin(box: Sandbox, open_session: OpenSession, out: Path) -> None:
+    """A run that ends in the middle of /lst/f."""
+    box.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
+    box.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
+    assert open_session().get(["lst/f"], str(out / "f"), jobs=1).done == 0
+    box.faults.clear()
+    assert len(list(out.glob(".ctadata-*"))) == 2
+
+
+@pytest.mark.parametrize("source", ["lst/", "lst/f"])
+def test_what_was_begun_of_a_file_that_is_small_by_now_goes(
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path, source: str
+) -> None:
+    out = tmp_path / "out"
+    _begin(filled, open_session, out)
+    filled.files.put("/lst/f", b"small")
+    target = out if source.endswith("/") else out / "f"
+    assert open_session().get([source], str(target), recursive=True).done == 1
+    assert list(out.glob(".ctadata-*")) == []
+
+
+def test_what_was_begun_of_a_file_that_is_here_by_now_goes(
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    _begin(filled, open_session, out)
+    (out / "f").write_bytes(CONTENT)
+    rules = Rules(compare=Compare.SIZE)
+    assert open_session().get(["lst/"], str(out), recursive=True, rules=replace(rules, dry_run=True)).skipped == 1
+    assert len(list(out.glob(".ctadata-*"))) == 2
+    assert open_session().get(["lst/"], str(out), recursive=True, rules=rules).skipped == 1
+    assert list(out.glob(".ctadata-*")) == []
+
+
+def test_what_was_begun_of_another_file_stays(filled: Sandbox, open_session: OpenSession, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _begin(filled, open_session, out)
+    filled.files.put("/lst/other/g", b"small")
+    assert open_session().get(["lst/other/"], str(out), recursive=True).done == 1
+    assert len(list(out.glob(".ctadata-*"))) == 2
 
 
 def test_a_part_that_somebody_made_longer_is_not_published(filled: Sandbox, session: Session, tmp_path: Path) -> None:
