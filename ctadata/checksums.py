@@ -13,8 +13,11 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from zlib_ng.zlib_ng import adler32 as adler32
-from zlib_ng.zlib_ng import crc32
+try:  # many times zlib's speed
+    from zlib_ng.zlib_ng import adler32 as adler32
+    from zlib_ng.zlib_ng import crc32
+except ImportError:  # a checkout that is imported without being installed
+    from zlib import adler32, crc32
 
 _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 STRONGEST_FIRST = (*_HASHLIB, "crc32", "adler32")
