@@ -33,7 +33,8 @@ from ctadata.tokens.access_keys import RENEW
 _EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW)
 _UNKNOWN_KEY = Meaning(LoginNeeded, "the server does not know this access key", "see: cta-data-direct credentials show")
 _FULL = Meaning(StorageFull, "the storage has no room: a quota is used up")
-_DENIED = Meaning(Forbidden, "not allowed", "ask whoever runs the bucket if this key should be")
+# some gateways say no more than this of a key that they do not know, and of a wrong secret
+_DENIED = Meaning(Forbidden, "not allowed", "are key and secret right? if so, ask whoever runs the bucket")
 _READ_ONLY = Meaning(
     Forbidden, "this key may not write here", "a read-only key cannot put, rename or delete; use that for writing"
 )
