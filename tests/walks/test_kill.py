@@ -3,6 +3,7 @@
 Nothing is left at the end: no parts and journals here, no temporaries on the storage.
 """
 
+import hashlib
 import random
 import re
 import shutil
@@ -66,6 +67,30 @@ def test_of_a_divided_get(killer: Killer, tmp_path: Path, rng: random.Random, ki
         twice = killer.served - whole_runs * LARGE
         assert twice <= killer.killed * STREAMS * (BLOCK + IN_FLIGHT)
         print(f"sent twice: {twice / killer.killed / 2**20:.1f} MiB for each kill, {STREAMS} streams")
+
+
+def test_of_a_get_of_what_changes_after_each_kill(
+    killer: Killer, tmp_path: Path, rng: random.Random, kills: int
+) -> None:
+    """It may be shorter by then than what is here of it, or so small that nothing lasts of it."""
+    place, target, versions = killer.place, tmp_path / "back" / "f", set[str]()
+    words = ["get", "home:f", target]
+
+    def change() -> None:
+        content = rng.randbytes(rng.choice((0, LARGE // 4, LARGE // 2)) + rng.randrange(LARGE // 4))
+        versions.add(hashlib.sha256(content).hexdigest())
+        place.fill(place.home, {"f": content})
+
+    def look() -> None:
+        assert not target.exists() or hashlib.sha256(target.read_bytes()).hexdigest() in versions
+        change()
+
+    change()
+    killer.measure(words)
+    target.unlink()
+    killer.repeat(words, kills, look, target.unlink)
+    [content] = place.stored(place.home).values()
+    assert files_below(target.parent) == {"f": content}
 
 
 def asked(place: Place) -> list[tuple[int, int]]:
