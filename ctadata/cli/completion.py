@@ -68,6 +68,11 @@ def target(ctx: typer.Context, incomplete: str) -> list[str]:
     return _offer(ctx, incomplete, "home:") if given else []
 
 
+def side(ctx: typer.Context, incomplete: str) -> list[str]:
+    """A side of `sync` on the storage, from its root or from home; a local one is no matter of ours."""
+    return _offer(ctx, incomplete, "/") if (_Word.begun + incomplete).startswith((":", "home:")) else []
+
+
 def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
     """The paths that begin so, as spelled so far; of a lone directory what lies in it as well.
 
@@ -79,7 +84,7 @@ def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
     incomplete = _Word.begun + incomplete
     found: list[str] = []
     with contextlib.suppress(Exception), _session(ctx) as session:
-        above = re.match(r"(.*/|home:)?", incomplete, re.DOTALL)
+        above = re.match(r"(.*/|home:|:)?", incomplete, re.DOTALL)
         base = (above[0] if above else "") or ""
         found.extend(name for name in _below(session, base, start) if name.startswith(incomplete))
         if len(found) == 1 and found[0].endswith("/"):
@@ -104,8 +109,9 @@ def _session(ctx: typer.Context) -> Iterator[Session]:
 def _below(session: Session, base: str, start: str) -> Iterator[str]:
     from ctadata.paths import printable
 
-    anchored = base.startswith(("/", "~/", "home:"))
-    for entry in itertools.islice(session.list(base if anchored else start + base), MOST):
+    place = base.removeprefix(":")
+    anchored = place.startswith(("/", "~/", "home:"))
+    for entry in itertools.islice(session.list(place if anchored else start + place), MOST):
         name = base + entry.path.name + ("/" if entry.is_directory else "")
         if printable(name) == name:
             yield name

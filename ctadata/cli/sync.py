@@ -11,6 +11,7 @@ import typer
 
 from ctadata.cli import options, selecting
 from ctadata.cli.asking import is_anybody_here, may_delete
+from ctadata.cli.completion import side
 from ctadata.cli.conduct import Conduct, Selection
 from ctadata.cli.grouping import grouped
 from ctadata.cli.moving import move
@@ -36,8 +37,10 @@ DeleteEmpty = Annotated[
 @grouped
 def sync(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The directory as it is to be.")],
-    target: Annotated[str, typer.Argument(metavar="DST", help="The directory that is made like it.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The directory as it is to be.", autocompletion=side)],
+    target: Annotated[
+        str, typer.Argument(metavar="DST", help="The directory that is made like it.", autocompletion=side)
+    ],
     delete: Delete = False,
     yes: Yes = False,
     max_delete: MaxDelete = 100,

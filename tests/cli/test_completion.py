@@ -120,6 +120,17 @@ def test_the_target_of_put_starts_from_home(complete, box, place):
     assert complete(f"put local {name}/") == [f"{name}/x"]
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_sides_of_sync(complete, box, place, shell):
+    box.files.put(f"/{place}/run1/a", b"")
+    assert complete(f"sync :{place}/ru", shell)[0].endswith(f"{place}/run1/")
+    if shell != "bash":  # it does not tell `run1 :x` from `run1:x`
+        assert complete(f"sync run1 :{place}/ru", shell)[0].endswith(f"{place}/run1/")
+    box.files.put("/lst/users/ada/side-of-sync/a", b"")
+    assert complete("sync run1 home:side-of", shell)[0].endswith("side-of-sync/")
+    assert complete("sync run", shell) == []
+
+
 def test_names_that_a_shell_would_take_apart(complete, box, place):
     box.files.put(f"/{place}/with space $(id)", b"")
     box.files.put(f"/{place}/with\ncontrol", b"")
