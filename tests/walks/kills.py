@@ -99,8 +99,11 @@ class Part:
 
 
 def part_of(folder: Path, content: bytes) -> Part | None:
-    """The part with a journal in a folder, compared with what is to come of it; None where there is none."""
-    journals = list(folder.glob(".ctadata-*.journal"))
+    """The part with a journal in a folder, compared with what is to come of it; None where there is none.
+
+    Either may stand alone: a part that was just made, the journal of one that was just given its final name.
+    """
+    journals = [journal for journal in folder.glob(".ctadata-*.journal") if journal.with_suffix(".part").exists()]
     if not journals:
         return None
     [journal] = journals
