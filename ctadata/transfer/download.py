@@ -103,7 +103,7 @@ def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing |
             if landing.entry.is_directory:
                 _children(run, folders, surplus, landing, folder, give)
             elif run.rules.filters.takes(landing.inside):
-                if folder and _is_in_one_go(run, landing.entry):
+                if folder and folder.has_begun(landing.name) and _is_in_one_go(run, landing.entry):
                     folder.abandon(landing.name)
                 give(_task(run, folders, landing))
     except CtadataError as error:
@@ -164,7 +164,7 @@ def _children(
         if not entry.is_directory:
             if filters.takes(inside):
                 settled = folder and _is_settled(run, folder, entry)
-                if folder and (settled or _is_in_one_go(run, entry)):
+                if folder and folder.has_begun(name) and (settled or _is_in_one_go(run, entry)):
                     folder.abandon(name)
                 if not settled:
                     give(_task(run, folders, Landing(entry, landing.base, landing.parts, name, inside)))

@@ -49,6 +49,8 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
     found = folder.look(name)
     step = plan_download(entry, local, found, run.rules)
     if step in STATES:
+        if step is Step.SKIP:
+            folder.abandon(name)
         state, why = STATES[step]
         return Outcome(state, entry.path, local, entry.size or 0, why=why)
     if step is Step.REPLACE:

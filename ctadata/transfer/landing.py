@@ -121,11 +121,14 @@ class Folder:
         finally:
             os.close(fd)
 
+    def has_begun(self, target: str) -> bool:
+        """Whether the last `sweep` has seen what an earlier run has begun of the file `target`."""
+        return bool(self.begun) and _stem(target) in self.begun
+
     def abandon(self, target: str) -> None:
-        """Remove what an earlier run has begun of the file `target`: it is here, or will be fetched in one go."""
-        if self.begun and (stem := _stem(target)) in self.begun:
-            with contextlib.suppress(OSError):
-                self._sweep(stem, has_journal=True, now=math.inf)
+        """Remove what an earlier run has begun of the file `target`, if anything: nobody will go on with it."""
+        with contextlib.suppress(OSError):
+            self._sweep(_stem(target), has_journal=True, now=math.inf)
 
     def part(self) -> Part:
         """A new part, empty, that nobody else can reach."""

@@ -237,13 +237,15 @@ def test_what_was_begun_of_a_file_that_is_small_by_now_goes(
     assert list(out.glob(".ctadata-*")) == []
 
 
+@pytest.mark.parametrize("compare", [Compare.SIZE, Compare.CHECKSUM])
 def test_what_was_begun_of_a_file_that_is_here_by_now_goes(
-    filled: Sandbox, open_session: OpenSession, tmp_path: Path
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path, compare: Compare
 ) -> None:
+    """Whether a look at it tells that, or its checksum."""
     out = tmp_path / "out"
     _begin(filled, open_session, out)
     (out / "f").write_bytes(CONTENT)
-    rules = Rules(compare=Compare.SIZE)
+    rules = Rules(compare=compare)
     assert open_session().get(["lst/"], str(out), recursive=True, rules=replace(rules, dry_run=True)).skipped == 1
     assert len(list(out.glob(".ctadata-*"))) == 2
     assert open_session().get(["lst/"], str(out), recursive=True, rules=rules).skipped == 1
