@@ -17,8 +17,9 @@ from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name
 from ctadata.stores.handover import each
 from ctadata.transfer.aliases import behind, may_be_alias, note
-from ctadata.transfer.fetch import fetch_file, is_lasting
+from ctadata.transfer.fetch import fetch_file
 from ctadata.transfer.folders import Folders
+from ctadata.transfer.journal import is_lasting
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
 from ctadata.transfer.report import Outcome, State, Summary

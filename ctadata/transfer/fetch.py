@@ -33,9 +33,6 @@ GATHERED = 1 << 20
 """Bytes that are gathered before they are written, and for how long at most, in seconds."""
 GATHERED_FOR = 0.25
 
-JOURNAL_FROM = 4 * journal.BLOCK
-"""Bytes from which a part keeps a journal; a smaller file is fetched again."""
-
 DIVIDED_FROM = 64 << 20
 """Bytes from which a file is divided among idle workers."""
 
@@ -57,7 +54,7 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         check_spelling(folder, name)
     if not run.staging:
         refuse_tape(entry)
-    part = folder.lasting_part(name, journal.version_of(entry)) if is_lasting(entry) else folder.part()
+    part = folder.lasting_part(name, journal.version_of(entry)) if journal.is_lasting(entry) else folder.part()
     try:
         incoming = _Incoming(run, entry, part)
         incoming.fetch()
@@ -100,11 +97,6 @@ def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, foun
                 check_spelling(folder, name)
         else:
             return Step.CREATE
-
-
-def is_lasting(entry: Entry) -> bool:
-    """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
-    return (entry.size or 0) >= JOURNAL_FROM
 
 
 class _NoRanges(Exception):

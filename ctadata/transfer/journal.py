@@ -24,8 +24,16 @@ SUFFIX = ".journal"
 BLOCK = 4 << 20
 """Bytes of a stream after which its piece is noted anew: what a kill can cost at most, for each stream."""
 
+LASTING = 4 * BLOCK
+"""Bytes from which a part keeps a journal; a smaller file is fetched again."""
+
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _LARGEST = 1 << 24  # bytes of a journal that are read; one of a file of 100 TB is smaller
+
+
+def is_lasting(entry: Entry) -> bool:
+    """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
+    return (entry.size or 0) >= LASTING
 
 
 def version_of(entry: Entry) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def quicken(monkeypatch: pytest.MonkeyPatch, trial: Trial, *, stalls: bool) -> N
     monkeypatch.setattr("ctadata.session.Client", functools.partial(Client, **options))
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(fetch, "DIVIDED_FROM", 1 << 20)
-    monkeypatch.setattr(fetch, "JOURNAL_FROM", 1 << 20)
+    monkeypatch.setattr(journal, "LASTING", 1 << 20)
     monkeypatch.setattr(fetch, "GATHERED", 1 << 16)
     monkeypatch.setattr(journal, "BLOCK", 1 << 18)
     monkeypatch.setattr(pieces, "SMALLEST", 1 << 17)

@@ -32,7 +32,7 @@ BLOCK = 20_000
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens at a hundredth of its size, and at once."""
     monkeypatch.setattr(fetch, "DIVIDED_FROM", 500_000)
-    monkeypatch.setattr(fetch, "JOURNAL_FROM", 4 * BLOCK)
+    monkeypatch.setattr(journal, "LASTING", 4 * BLOCK)
     monkeypatch.setattr(fetch, "GATHERED", BLOCK // 2)
     monkeypatch.setattr(journal, "BLOCK", BLOCK)
     monkeypatch.setattr(pieces, "SMALLEST", 50_000)
