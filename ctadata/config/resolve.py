@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ctadata.config import jasmin
 from ctadata.config.builtin import BUILT_IN, DEFAULT
 from ctadata.config.file import Settings, load, near
 from ctadata.config.keys import BY_NAME, KEYS, Key
@@ -65,6 +66,7 @@ def resolve(
 ) -> Resolved:
     """Put one profile together: `overrides` beat `env`, that beats the file, that beats what is built in.
 
+    The endpoint of an S3 store may stand in JASMIN's file of credentials, where nothing else says one.
     name: the profile; without it the environment, then the file, then `cscs` says.
     config_file: the file of settings; without it `CTADATA_CONFIG` says, else the platform's usual place.
     Raises ConfigError with the file, the variable or the key that is wrong.
@@ -82,6 +84,8 @@ def resolve(
     _refuse_strangers(overrides)
     _question_strangers(env)
     values = {key.name: next(_layers(key, profile_name, overrides, env, settings)) for key in KEYS}
+    if values["kind"].value == "s3" and values["endpoint"].value is None and (url := jasmin.store_url(Path.home())):
+        values["endpoint"] = Value(url, str(Path.home() / jasmin.CREDENTIALS))
     return Resolved(
         profile=_profile(profile_name, values, settings),
         values=values,

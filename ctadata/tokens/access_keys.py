@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctadata.config.jasmin import CREDENTIALS
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.http.credentials import SigningKey
@@ -24,7 +25,6 @@ from ctadata.tokens.pasted import AccessKey, read_access_key
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret
 
-JOS = Path(".credentials") / "jos-credentials.json"
 _VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
 RENEW = "copy new ones, and: cta-data-direct credentials import"
 
@@ -109,7 +109,7 @@ class AccessKeys:
         yield Found(None, "nobody: no access key was found")
 
     def _unnamed(self) -> Iterator[Found]:
-        jos = self._home / JOS
+        jos = self._home / CREDENTIALS
         with contextlib.suppress(ConfigError):
             if text := read_discovered(jos, follow=True):
                 yield Found(read_access_key(text), str(jos))

@@ -355,3 +355,41 @@ class TestOtherMistakes:
         with caplog.at_level(logging.WARNING, "ctadata"):
             resolve(env={"CTADATA_DOR": "https://d", "CTADATA_SOMETHING_ELSE": "1", "DOR": "1"})
         assert caplog.messages == ["CTADATA_DOR in the environment means nothing; did you mean CTADATA_DOOR?"]
+
+
+@pytest.fixture
+def jos(monkeypatch, tmp_path):
+    """Writes JASMIN's file of credentials into a home."""
+
+    def put(text):
+        folder = tmp_path / ".credentials"
+        folder.mkdir(exist_ok=True)
+        (folder / "jos-credentials.json").write_text(text)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return put
+
+
+def test_the_store_of_an_s3_profile_may_stand_beside_its_key(jos, write):
+    file = write('[profiles.a]\nkind = "s3"\n[profiles.b]\nkind = "s3"\nendpoint = "https://b.example"\n')
+    jos('{"token": "a", "secret": "b", "store_url": "http://store.example:80/"}')
+    resolved = resolve("a", env={}, config_file=file)
+    assert resolved.profile.endpoint == "http://store.example:80"
+    assert resolved.values["endpoint"].origin.endswith(".credentials/jos-credentials.json")
+    assert resolve("b", env={}, config_file=file).profile.endpoint == "https://b.example"
+    assert resolve("cscs", env={}, config_file=file).profile.endpoint is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"token": "a", "secret": "b"}', "\0", '{"store_url": null'])
+def test_a_file_that_names_no_store_is_none(jos, write, text):
+    jos(text)
+    file = write('[profiles.a]\nkind = "s3"\n')
+    assert "endpoint is missing" in refused(name="a", config_file=file)
+
+
+@pytest.mark.parametrize("url", ['"ftp://a"', '"a.example"', '"https://a/b"', "7", "null", '"https://user:pw@a"'])
+def test_a_store_that_is_no_address_is_told(jos, write, url):
+    jos(f'{{"store_url": {url}}}')
+    line = refused(name="a", config_file=write('[profiles.a]\nkind = "s3"\n'))
+    assert "jos-credentials.json: store_url: " in line
+    assert "pw" not in line

@@ -11,9 +11,9 @@ from servers.s3_stub import s3_stub
 from walks.s3_user import Person
 
 
-def credentials(me: Person, keys: Keys) -> None:
-    """`~/.credentials/jos-credentials.json`, as the portal gives it."""
-    told = {"token": keys.access, "secret": keys.secret, "store_url": "http://my-os-tenancy-o.s3.jc.rl.ac.uk"}
+def credentials(me: Person, keys: Keys, store: str = "http://my-os-tenancy-o.s3.jc.rl.ac.uk") -> None:
+    """`~/.credentials/jos-credentials.json`, as the portal gives it, and the store that its own client looks for."""
+    told = {"token": keys.access, "secret": keys.secret, "store_url": store}
     me.write(".credentials/jos-credentials.json", json.dumps(told).encode()).chmod(0o600)
 
 
@@ -49,6 +49,17 @@ def test_the_whole_sequence_of_its_script(rgw: Rgw, tmp_path: Path) -> None:
     assert "not empty" in me.run("remove-bucket", bucket, code=2).err
     me.run("remove-bucket", "-r", "--yes", bucket)
     assert me.run("buckets").lines == []
+
+
+def test_the_store_that_its_file_names(rgw: Rgw, tmp_path: Path) -> None:
+    keys, bucket = rgw.new_user(), f"test-{uuid.uuid4().hex[:10]}"
+    me = Person(tmp_path / "me")
+    credentials(me, keys, f"{rgw.http}/")
+    me.settle('[profiles.jasmin]\nkind = "s3"\naddressing = "path"\n')
+    me.run("make-bucket", bucket)
+    me.run("put", me.write("a", b"content"), f"/{bucket}/a")
+    assert me.run("cat", f"s3://{bucket}/a").out == "content"
+    assert "jos-credentials.json" in next(line for line in me.run("config").lines if line.startswith("endpoint"))
 
 
 def test_a_shared_bucket_that_is_not_listed_is_named(rgw: Rgw, tmp_path: Path) -> None:
