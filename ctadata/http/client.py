@@ -184,7 +184,7 @@ class Client:
             follow = call.follow and self._follows and redirects.is_redirect(response)
             if not follow and not redirects.is_expired(response):
                 return self._judge(response, call, origin, token)
-            if call.streams:
+            if follow and call.streams:
                 self._waits[origin] = self._limits.expect_patient
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)

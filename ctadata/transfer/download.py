@@ -104,8 +104,8 @@ def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing |
             if landing.entry.is_directory:
                 _children(run, folders, surplus, landing, folder, give)
             elif run.rules.filters.takes(landing.inside):
-                if folder and folder.has_begun(landing.name) and _is_in_one_go(run, landing.entry):
-                    folder.abandon(landing.name)
+                if folder:
+                    _tidy(run, folder, landing.entry, landing.name, settled=False)
                 give(_task(run, folders, landing))
     except CtadataError as error:
         error.path = error.path or str(remote)
@@ -164,9 +164,9 @@ def _children(
         inside = (*landing.inside, name)
         if not entry.is_directory:
             if filters.takes(inside):
-                settled = folder and _is_settled(run, folder, entry)
-                if folder and folder.has_begun(name) and (settled or _is_in_one_go(run, entry)):
-                    folder.abandon(name)
+                settled = folder is not None and _is_settled(run, folder, entry)
+                if folder:
+                    _tidy(run, folder, entry, name, settled=settled)
                 if not settled:
                     give(_task(run, folders, Landing(entry, landing.base, landing.parts, name, inside)))
         elif filters.enters(inside):
@@ -197,9 +197,10 @@ def _is_settled(run: Run, folder: Folder, entry: Entry) -> bool:
     return False
 
 
-def _is_in_one_go(run: Run, entry: Entry) -> bool:
-    """Whether a file is fetched without regard to what an earlier run has begun of it."""
-    return not is_lasting(entry) and not may_be_alias(run.store, entry)
+def _tidy(run: Run, folder: Folder, entry: Entry, name: str, *, settled: bool) -> None:
+    """Remove what an earlier run has begun of a file that needs it no more: it is here, or is fetched in one go."""
+    if folder.has_begun(name) and (settled or not (is_lasting(entry) or may_be_alias(run.store, entry))):
+        folder.abandon(name)
 
 
 def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None:

@@ -78,7 +78,7 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         digest=incoming.digest,
         etag=entry.etag,
         retries=incoming.tries - 1,
-        resumed=incoming.resumed,
+        resumed=incoming.pieces.resumed,
     )
 
 
@@ -112,7 +112,6 @@ class _Incoming:
         self.part = part
         self.verified = ""
         self.pieces = Pieces(entry.size or 0, part.here)
-        self.resumed = self.pieces.received
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
@@ -126,8 +125,8 @@ class _Incoming:
 
     def fetch(self) -> None:
         """Fetch and check all of it; raises what the store raises, IntegrityError and Changed."""
-        if self.resumed:
-            self.run.reporter.planned(0, -self.resumed)
+        if self.pieces.resumed:
+            self.run.reporter.planned(0, -self.pieces.resumed)
         try:
             if self.alone:
                 self._persist()
@@ -254,7 +253,6 @@ class _Incoming:
         self.part.void(journal.version_of(self.entry))
         self._close()
         self._etag, self._begun = None, False
-        self.resumed = 0
         self.pieces = Pieces(self.entry.size or 0)
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:

@@ -55,7 +55,7 @@ class Lease:
 class Pieces:
     """The state of one file of `size` bytes; any number of threads.
 
-    received: bytes that are here.
+    received: bytes that are here.   resumed: those that were here already.
     """
 
     def __init__(self, size: int, here: Iterable[Piece] = ()) -> None:
@@ -67,7 +67,7 @@ class Pieces:
         self._todo: list[tuple[int, int]] = []
         self._lock = threading.Lock()
         self._change = Condition(self._lock)
-        self.received = sum(piece.stop - piece.start for piece in self._here)
+        self.received = self.resumed = sum(piece.stop - piece.start for piece in self._here)
         at = 0
         for piece in self._here:
             if at < piece.start:
