@@ -39,7 +39,8 @@ def rejoin(env: MutableMapping[str, str]) -> None:
 
     A lone `:` right after the command begins a word, as in `sync :lst/run1 run1`.
     """
-    words, cursor = env.get("COMP_WORDS", "").split("\n"), int(env.get("COMP_CWORD") or 0)
+    words = env.get("COMP_WORDS", "").split("\n")
+    cursor = _cursor(env.get("COMP_CWORD", ""), len(words) - 1)
     joined: list[str] = []
     begun = 0
     glue = False
@@ -55,6 +56,11 @@ def rejoin(env: MutableMapping[str, str]) -> None:
     if begun and not joined[-1].startswith("-"):
         _Word.begun, joined[-1] = joined[-1][:begun].replace("\\", ""), joined[-1][begun:]
     env.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(len(joined) - 1))
+
+
+def _cursor(told: str, last: int) -> int:
+    """The word that the cursor is in; the last one where the shell does not say."""
+    return min(int(told), last) if re.fullmatch("[0-9]{1,9}", told) else last
 
 
 def remote(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -89,7 +95,8 @@ def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
         found.extend(name for name in _below(session, base, start) if name.startswith(incomplete))
         if len(found) == 1 and found[0].endswith("/"):
             found.extend(_below(session, found[0], start))
-    return [_for_shell(name[len(_Word.begun) :]) for name in found]
+    written = (_for_shell(name[len(_Word.begun) :]) for name in found if not name.startswith("-"))
+    return [word for word in written if word is not None]
 
 
 @contextlib.contextmanager
@@ -117,8 +124,17 @@ def _below(session: Session, base: str, start: str) -> Iterator[str]:
             yield name
 
 
-def _for_shell(name: str) -> str:
-    """bash puts what it is given into the line as it stands; the others quote by themselves."""
-    if not os.environ.get(COMPLETION, "").endswith("bash"):
-        return name
-    return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", name)
+def _for_shell(name: str) -> str | None:
+    """The name as this shell may be given it, so that it evaluates nothing in it; None where there is no such way.
+
+    bash puts what it is given into the line as it stands, and so does PowerShell; fish quotes by itself. The script of
+    zsh evaluates it between double quotes, where typer escapes `$` and backticks, and loses quotes.
+    """
+    shell = os.environ.get(COMPLETION, "").rpartition("_")[2]
+    if shell == "zsh":
+        return None if re.search(r"""["'\\]|  """, name) else name
+    if shell == "bash":
+        return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", name)
+    if shell in ("powershell", "pwsh") and not re.fullmatch(r"[\w+=:./~-]*", name):
+        return None if re.search("['\u2018-\u201b]|:::", name) else f"'{name}'"
+    return name

@@ -30,8 +30,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; gives the exit code."""
     prepare_stdout()
     if os.environ.get(COMPLETION):
-        rejoin(os.environ)
-        command_line().main(prog_name=PROGRAM, complete_var=COMPLETION)
+        return _complete()
     code = _guarded(arguments)
     try:
         if sys.stdout is not None:
@@ -39,6 +38,16 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _stdout_broke(error, code)
     return code
+
+
+def _complete() -> int:
+    """Answer a shell that completes a line; without a word, whatever the shell has said."""
+    try:
+        rejoin(os.environ)
+        command_line().main(prog_name=PROGRAM, complete_var=COMPLETION)
+    except (Exception, KeyboardInterrupt):  # noqa: BLE001  (words would stand in the user's line)
+        return 1
+    return 0
 
 
 def _guarded(arguments: Sequence[str]) -> int:

@@ -37,7 +37,7 @@ class Ended:
 class Terminal:
     """A process on a terminal of its own; `expect` waits for what it shows."""
 
-    def __init__(self, arguments, env, cwd, rows=24, columns=80):
+    def __init__(self, arguments, env, cwd, rows=24, columns=80, command=COMMAND):
         self.fd, slave = os.openpty()
         import fcntl
         import struct
@@ -45,7 +45,7 @@ class Terminal:
 
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", OWN_TERMINAL, *COMMAND, *arguments],
+            [sys.executable, "-c", OWN_TERMINAL, *command, *arguments],
             stdin=slave, stdout=slave, stderr=slave, env=env, cwd=cwd, start_new_session=True,
         )  # fmt: skip
         os.close(slave)

@@ -1,12 +1,15 @@
 """Completion: scripts for four shells, names of the storage, and never a word, a login or a long wait."""
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import time
 
 import pytest
 
-from ctadata.cli.completion import PATIENCE
+from ctadata.cli.completion import PATIENCE, rejoin
 from ctadata.sandbox import faults
 
 VARIABLE = "_CTA_DATA_DIRECT_COMPLETE"
@@ -145,6 +148,89 @@ def test_profiles(complete):
 
 def test_the_profile_on_the_line_counts(complete, box, place):
     assert complete("-P cscs list ls") == []
+
+
+@pytest.mark.parametrize("cursor", ["", "-5", "1e3", "9" * 5000, "7"])
+def test_a_cursor_that_is_nowhere_is_in_the_last_word(cursor):
+    env = {"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": cursor}
+    rejoin(env)
+    assert env == {"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": "1"}
+
+
+def test_a_cursor_that_is_no_number(complete):
+    assert complete("", "bash", env={"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": "x"}) == ["start-agent"]
+
+
+EVIL = [
+    "plain",
+    "$(touch pwned)",
+    "a`touch pwned`",
+    r"a\$(touch pwned)",
+    r"a\`touch pwned`",
+    "';touch pwned;'",
+    '";touch pwned;"',
+    '"$(touch pwned)',
+    "a))'; touch pwned; : '((",
+    "b${x:-$(touch pwned)}",
+    "=(touch pwned)",
+    "<(touch pwned) >pwned",
+    "x & touch pwned |",
+    "%F{red}!!~root*?[a]{b,c}#",
+    "é x",
+]
+UNQUOTED_BY_ZSH = re.compile(r"""["'\\]""")
+
+
+@pytest.fixture
+def run_in_shell(at_box, tmp_path):
+    """`run_in_shell(shell, typed)`: the arguments that the command gets of a line that was typed at a real shell."""
+    tools, home, got = tmp_path / "tools", tmp_path / "shell", tmp_path / "got"
+    tools.mkdir()
+    home.mkdir()
+    command = tools / "cta-data-direct"
+    command.write_text(
+        f"""#!/bin/sh
+        [ -n "${VARIABLE}" ] && exec "{sys.executable}" -m ctadata "$@"
+        for each; do printf '%s\\0' "$each"; done >"{got}"
+        echo "g""ot it"
+        """
+    )
+    command.chmod(0o755)
+    terminals = {}
+
+    def start(shell):
+        script = at_box("--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}).out
+        start = {"zsh": "autoload -Uz compinit; compinit -u -D", "bash": "bind 'set enable-bracketed-paste off'"}
+        (home / ".zshrc").write_text(f"{start.get(shell, '')}\n{script}\n")
+        options = {"zsh": ["-i"], "bash": ["--rcfile", f"{home}/.zshrc", "-i"], "fish": ["--no-config", "-C"]}
+        more = [f"source {home}/.zshrc"] if shell == "fish" else []
+        env = {"ZDOTDIR": str(home), "HOME": str(home), "PATH": f"{tools}:{os.environ['PATH']}"}
+        return at_box.terminal(*options[shell], *more, env=env, columns=500, command=[shutil.which(shell)])
+
+    def run(shell, typed):
+        terminal = terminals[shell] if shell in terminals else terminals.setdefault(shell, start(shell))
+        terminal.raw = ""
+        terminal.send(f"cta-data-direct {typed}\r")
+        terminal.expect("got it")
+        return [os.fsdecode(each) for each in got.read_bytes().split(b"\0")[:-1]]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [each if each == "bash" else pytest.param(each, marks=pytest.mark.full(each)) for each in ("bash", "zsh", "fish")],
+)
+def test_no_shell_evaluates_what_a_server_lists(run_in_shell, at_box, box, place, shell, count):
+    for number, name in enumerate(EVIL[: count(5, len(EVIL), full=len(EVIL))]):
+        box.files.put(f"/{place}/{number}/{name}", b"")
+        folder, tries = f"{place}/{number}/", 5
+        offered = shell != "zsh" or not UNQUOTED_BY_ZSH.search(name)
+        wanted = ["stat", folder + name if offered else folder]
+        while (got := run_in_shell(shell, f"stat {folder}\t")) != wanted and got == ["stat", folder] and tries:
+            tries -= 1  # a busy machine may offer nothing in time
+        assert got == wanted
+        assert not (at_box.cwd / "pwned").exists()
 
 
 class TestSilence:
