@@ -20,7 +20,7 @@ from ctadata.http import failures, redirects
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.exchange import Exchange, Request, Upload
 from ctadata.http.gates import REFUSALS, Gates, Turn
-from ctadata.http.handles import Handles
+from ctadata.http.handles import Handles, Route
 from ctadata.http.message import Accept, Body, Origin, Response, dissect
 from ctadata.http.retries import Retries, is_repeatable
 from ctadata.http.trust import Limits, choose_trust
@@ -51,6 +51,7 @@ class _Call:
     patient: bool
     follow: bool
     sign: SigningKey | None
+    route: Route = Route()  # noqa: RUF009  (frozen)
     door: Origin = field(init=False)
     renewed: str | None = None
     waited: float = 0.0
@@ -110,7 +111,7 @@ class Client:
         self._http_pools = http_pools
         self._follows = follows
         self._explain = explain
-        self._limits = limits
+        self.limits = limits
         self._retries = retries
         self._stop = stop or threading.Event()
         self._clock = clock
@@ -133,6 +134,7 @@ class Client:
         follow: bool = True,
         sign: SigningKey | None = None,
         repeat: bool = True,
+        route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
         """One request to its 2xx answer, redirects and repetitions included; any other answer is raised as its error.
 
@@ -143,10 +145,11 @@ class Client:
         follow:  False gives a redirect back as the answer.
         sign:    signs the request to the door (S3); what it redirects to gets no signature.
         repeat:  False sends it once, however it ends: somebody else may be asked instead.
+        route:   connections of one's own, and who watches.
         """
         streams = body is not None and not isinstance(body, bytes)
         upload = Upload(_InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
-        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow, sign)
+        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow, sign, route)
         started = self._clock()
         attempt = 1
         while True:
@@ -164,6 +167,10 @@ class Client:
             if pause:
                 self._sleep(pause)
             attempt += 1
+
+    def branch(self) -> Handles:
+        """Connections of one's own, for the `route` of requests; closed by the caller."""
+        return self._handles.branch()
 
     def close(self) -> None:
         """Close the connections."""
@@ -185,7 +192,7 @@ class Client:
             if not follow and not redirects.is_expired(response):
                 return self._judge(response, call, origin, token)
             if follow and call.streams:
-                self._waits[origin] = self._limits.expect_patient
+                self._waits[origin] = self.limits.expect_patient
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)
             url = redirects.without_token(url, origin, shown, trusted=self._may_have_token(call, origin))
@@ -263,7 +270,8 @@ class Client:
         if call.upload and not (sign and expect is not None):
             # an empty one keeps curl from adding its own, which it does not sign: proxies take it away
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
-        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, hop.hops, sign)
+        fresh = call.route.fresh
+        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, hop.hops, sign, fresh)
 
     def _carried(self, call: _Call, origin: Origin) -> Mapping[str, str]:
         trusted = self._may_have_token(call, origin)
@@ -276,9 +284,11 @@ class Client:
             return self._waits[origin]
         if not call.patient and call.upload and call.upload.size <= (EXPECTED_FROM if call.sign else AT_ONCE):
             return None
-        return self._limits.expect_patient if call.patient else self._limits.expect
+        return self.limits.expect_patient if call.patient else self.limits.expect
 
     def _perform(self, call: _Call, request: Request) -> Response:
+        if request.fresh:
+            return self._run(call, request, call.accept)
         with self._turn(call, request.origin) as turn:
             if request.body:
                 request.body.rewind()
@@ -295,17 +305,18 @@ class Client:
         return turn
 
     def _run(self, call: _Call, request: Request, accept: Accept | None) -> Response:
-        exchange = Exchange(request, accept, self._limits, self._stop, self._clock)
-        handle = self._handles.lend()
+        exchange = Exchange(request, accept, self.limits, self._stop, self._clock, call.route.watch)
+        handles = call.route.own if call.route.own and (request.hops or not call.follow) else self._handles
+        handle = handles.lend()
         try:
             return exchange.perform(handle)
         except Interrupted:
             if call.streams and request.expect is None and not call.sign:
                 # what it said may be lost with the connection (XRootD's redirects are): it is asked the next time
-                self._waits.setdefault(request.origin, self._limits.expect)
+                self._waits.setdefault(request.origin, self.limits.expect)
             raise
         finally:
-            self._handles.take_back(handle)
+            handles.take_back(handle)
             call.sent = exchange.sent
             call.begun = exchange.accepted or (call.streams and request.body is not None and request.body.begun)
             if exchange.silent:

@@ -15,7 +15,7 @@ from ctadata.errors import Stopped, TimedOut
 from ctadata.http import failures
 from ctadata.http.credentials import SigningKey
 from ctadata.http.handle import TICK, Handle
-from ctadata.http.message import BODY_LIMIT, Accept, Body, Consumer, Headers, Origin, Response
+from ctadata.http.message import BODY_LIMIT, Accept, Body, Consumer, Headers, Origin, Response, Watch
 from ctadata.http.redaction import presentable, redacted
 from ctadata.http.trust import Limits
 
@@ -67,6 +67,7 @@ class Request:
     expect: seconds to wait for `100 Continue`; None for sending the body at once.
     hops:   the URLs that redirected here.
     sign:   what signs it.
+    fresh:  whether a new connection is made for it.
     """
 
     method: str
@@ -77,6 +78,7 @@ class Request:
     expect: float | None = None
     hops: tuple[str, ...] = ()
     sign: SigningKey | None = None
+    fresh: bool = False
 
 
 class Exchange:
@@ -94,8 +96,12 @@ class Exchange:
         limits: Limits,
         stop: threading.Event,
         clock: Callable[[], float],
+        watch: Watch | None = None,
     ) -> None:
-        """Prepare; nothing is sent.  accept: takes the body of a 2xx answer."""
+        """Prepare; nothing is sent.
+
+        accept: takes the body of a 2xx answer.  watch: hears how long the server has been silent, and may end it.
+        """
         self.request = request
         self._accept = accept
         self.sent = False
@@ -115,6 +121,9 @@ class Exchange:
         self._mark = clock()
         self._marked = 0
         self._next_look = self._mark + TICK
+        self._on_look = watch
+        self._heard: tuple[bool, int] = (False, 0)
+        self._heard_at = self._mark
 
     def perform(self, handle: Handle) -> Response:
         """Send and receive; the answer, whatever its status. Raises what curl reports and what callbacks raise."""
@@ -171,6 +180,8 @@ class Exchange:
         option(pycurl.HEADERFUNCTION, self._lines.append if request.body is None else self._on_header)
         option(pycurl.WRITEFUNCTION, self._on_body)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
+        if request.fresh:
+            option(pycurl.FRESH_CONNECT, 1)
         if request.origin.is_loopback:
             option(pycurl.PROXY, "")  # a proxy of the environment is not between us and ourselves
         if request.method == "HEAD":
@@ -304,6 +315,10 @@ class Exchange:
         """TimedOut where too little moved for too long; curl's own limit cannot tell waiting from stalling."""
         limits, answered = self._limits, self._response is not None
         moved = curl.getinfo(pycurl.SIZE_DOWNLOAD_T if answered else pycurl.SIZE_UPLOAD_T)
+        if self._on_look is not None:
+            if self._heard != (answered, moved):
+                self._heard, self._heard_at = (answered, moved), now
+            self._on_look(now - self._heard_at)
         size = self.request.body.size if self.request.body else 0
         enough = limits.stall_seconds * limits.stall_bytes_per_second
         if moved - self._marked >= enough or (not answered and moved == size > self._marked):

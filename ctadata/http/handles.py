@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pycurl
 
 from ctadata.http.handle import Handle
+from ctadata.http.message import Watch
 from ctadata.http.trust import Trust
 
 CLOSING = 1.0
@@ -19,6 +22,20 @@ BLOCK = 512 * 1024
 """Bytes that curl receives or sends at a time at most."""
 
 _SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS has no name in pycurl
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which connections a request takes beyond its door, and who watches over it.
+
+    own:   carry what a redirect leads to, and a request that follows none; None: those of the client.
+    fresh: it goes at once, over a new connection, whatever the server's gate says: a short question after others.
+    watch: hears a few times a second how long the server has been silent.
+    """
+
+    own: Handles | None = None
+    fresh: bool = False
+    watch: Watch | None = None
 
 
 class Handles:
@@ -36,6 +53,13 @@ class Handles:
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._options = _common_options(trust, user_agent)
         self._closed = False
+
+    def branch(self) -> Handles:
+        """Handles with connections of their own, and the same look-ups and TLS sessions; closed by the caller."""
+        branch = copy.copy(self)
+        branch._idle = deque()
+        branch._closed = False
+        return branch
 
     def lend(self) -> Handle:
         """A handle with nothing set but what is common to all requests; to be given back."""

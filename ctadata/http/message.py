@@ -155,6 +155,12 @@ class Body(Protocol):
 Consumer = Callable[[bytes], None]
 """Takes the next block of a body."""
 
+Watch = Callable[[float], None]
+"""Called a few times a second while an answer is waited for, with the seconds for which no byte of it has come.
+
+What it raises ends the exchange and comes out of `Client.send`.
+"""
+
 Accept = Callable[[Response], Consumer | None]
 """Called when the headers of the final 2xx answer are complete: who takes the body, or None to have it collected.
 

@@ -1,8 +1,9 @@
-"""Pieces: which bytes of a file are here, which are on the way, which are still to be asked for.
+"""Pieces: which bytes of a file are here, which are being fetched, and which nobody has asked for yet.
 
-One file may be fetched by several streams. Each holds a lease on a range; a stream without one takes what nobody has,
-else the second half of what the slowest still has to do. Each piece knows the adler32 of its bytes, and adler32 can be
-combined, so that the whole is verified without a second read.
+Several streams may fetch one file. Each leases a range, asks for it in one request and reads it to its end: a range
+that was asked for is never taken from a stream, because a connection that is broken off ends the transfer of all
+(dCache). An idle stream takes the next range that nobody has asked for. Each piece knows the adler32 of its bytes, and
+adler32 can be combined, so that the whole is verified without a second read.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from ctadata.checksums import adler32, adler32_combine
 from ctadata.fibers import Condition
 
 SMALLEST = 8 << 20
-"""Bytes below which a range is not divided between two streams."""
+LARGEST = 128 << 20
+"""Bytes of a range, where several streams take part: what is left, divided by twice the number of streams.
 
-ASKED = 64 << 20
-"""Bytes asked for at first where others may take part: what has been asked for is not taken from a stream.
-
-Later it is half of what is left, or as many: each request costs a stream the way there and back.
+So ranges are large while there is much to do: at 100 MB/s the largest takes a second, and its request a round trip.
+They are small at the end, when the others wait for the last stream as long as one of the smallest takes.
 """
+
+GRID = 4 << 20
+"""Ranges end at multiples of this, as the blocks of a journal do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,11 @@ class Piece:
 
 @dataclass(slots=True)
 class Lease:
-    """A range that one stream fetches: bytes up to `at` are here; `stop` may come nearer, when another stream helps.
-
-    asked: the end of the request that is on the way.
-    """
+    """A range that one stream fetches: bytes up to `at` are here; `stop` is None if the file's end is not known."""
 
     start: int
     at: int
-    stop: int
-    asked: int
+    stop: int | None
     adler32: int = 1
 
     @property
@@ -51,20 +50,27 @@ class Lease:
         """What is here of it."""
         return Piece(self.start, self.at, self.adler32)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it is here."""
+        return self.at == self.stop
+
 
 class Pieces:
-    """The state of one file of `size` bytes; any number of threads.
+    """The state of one file; any number of threads.
 
+    size:     bytes; None as long as nobody knows.
     received: bytes that are here.   resumed: those that were here already.
     """
 
-    def __init__(self, size: int, here: Iterable[Piece] = ()) -> None:
-        """Some pieces may be here already; they do not overlap."""
+    def __init__(self, size: int | None, here: Iterable[Piece] = (), *, streams: int = 1) -> None:
+        """Some pieces may be here already; they do not overlap. `streams` may take part at most."""
         self.size = size
         self.is_void = False
+        self._streams = streams
         self._here = sorted(here, key=lambda piece: piece.start)
         self._leases: list[Lease] = []
-        self._todo: list[tuple[int, int]] = []
+        self._todo: list[tuple[int, int | None]] = []
         self._lock = threading.Lock()
         self._change = Condition(self._lock)
         self.received = self.resumed = sum(piece.stop - piece.start for piece in self._here)
@@ -73,69 +79,58 @@ class Pieces:
             if at < piece.start:
                 self._todo.append((at, piece.start))
             at = piece.stop
-        if at < size or not size:
+        if size is None or at < size or not size:
             self._todo.append((at, size))
 
     def take(self, *, alone: bool) -> Lease | None:
-        """A range to fetch; None where nothing is left that is worth dividing. `alone`: nobody else takes part."""
+        """The next range to fetch; None if all are taken. `alone`: nobody else takes part, and it is all of a gap."""
         with self._lock:
-            span = None if self.is_void else self._todo.pop(0) if self._todo else self._share()
-            if span is None:
+            if self.is_void or not self._todo:
                 return None
-            start, stop = span
-            lease = Lease(start, start, stop, stop if alone else min(stop, start + ASKED))
+            start, stop = self._todo.pop(0)
+            end = stop if alone or stop is None else self._end_of_range(start, stop)
+            if end != stop:
+                self._todo.insert(0, (end or start, stop))
+            lease = Lease(start, start, end)
             self._leases.append(lease)
             return lease
 
-    def _share(self) -> tuple[int, int] | None:
-        """The second half of what the slowest stream has to do, preferably of what it has not asked for yet."""
-        slowest = max(self._leases, key=lambda lease: lease.stop - lease.at, default=None)
-        if slowest is None:
-            return None
-        middle = slowest.at + (slowest.stop - slowest.at) // 2
-        if slowest.stop - slowest.asked >= SMALLEST:
-            cut = max(middle, slowest.asked)
-        elif slowest.stop - slowest.at >= 4 * SMALLEST:
-            cut = middle
-        else:
-            return None
-        stop, slowest.stop = slowest.stop, cut
-        return cut, stop
+    def _end_of_range(self, start: int, stop: int) -> int:
+        left = stop - start + sum(end - begin for begin, end in self._todo if end is not None)
+        size = min(LARGEST, max(SMALLEST, left // (2 * self._streams)))
+        end = (start + size) // GRID * GRID
+        return end if start < end < stop else stop
 
-    def add(self, lease: Lease, block: memoryview, write: Callable[[memoryview, int], None], *, hashing: bool) -> bool:
-        """Take in the next bytes of a lease, as far as they are still its own; False where it has all of them.
-
-        write: puts bytes at an offset, before they count as here.
-        """
-        with self._lock:
-            block = block[: lease.stop - lease.at]
+    def add(self, lease: Lease, block: memoryview, write: Callable[[memoryview, int], None], *, hashing: bool) -> None:
+        """Take in the next bytes of a lease.  write: puts bytes at an offset, before they count as here."""
         write(block, lease.at)
         value = adler32(block, lease.adler32) if hashing else 1
         with self._lock:
             lease.at, lease.adler32 = lease.at + len(block), value
             self.received += len(block)
-            return lease.at < lease.stop
 
-    def extend(self, lease: Lease) -> bool:
-        """Whether more of the lease is to be asked for; then `asked` says up to where."""
-        with self._lock:
-            lease.asked = min(lease.stop, lease.at + max(ASKED, (lease.stop - lease.at) // 2))
-            return lease.at < lease.stop and not self.is_void
+    def give_back(self, lease: Lease, *, ended: bool) -> None:
+        """The stream is over: what it got is here, what it did not is for others.
 
-    def give_back(self, lease: Lease) -> None:
-        """The stream has ended: what it got is here, what it did not is for others."""
+        ended: with the end of what it had asked for, which may be no byte at all.
+        """
         with self._lock:
             self._leases.remove(lease)
-            if lease.at > lease.start or not self.size:
+            if lease.at > lease.start or ended:
                 self._here.append(lease.piece)
-            if lease.at < lease.stop:
+            if not lease.is_done or not (ended or lease.at > lease.start):
                 self._todo.append((lease.at, lease.stop))
+                self._todo.sort(key=lambda gap: gap[0])
             self._change.notify_all()
 
     def end_at(self, lease: Lease) -> None:
         """The file, whose size nobody knew, has ended where the lease is."""
         with self._lock:
             self.size = lease.stop = lease.at
+
+    def condemn(self) -> None:
+        """No byte of it counts any more: its streams take no further range, and end when they notice."""
+        self.is_void = True
 
     def void(self) -> int:
         """No byte of it counts any more, for ever; waits until all streams have ended, and gives how many there were.

@@ -31,6 +31,9 @@ BROKEN_OFF = (Interrupted, IntegrityError, Changed, TimedOut)
 SMALL = 1 << 20
 """Bytes below which the work on a file is more Python's than that of libraries and the system."""
 
+MORE = 1 << 16
+"""Bytes that a try has to bring, so that the next one counts as the first: a server that gives some at a time ends."""
+
 TRIES = 4
 FIRST_PAUSE = 0.5
 """Seconds before the second try; each further pause is twice as long, give or take a half."""
@@ -129,7 +132,7 @@ class Run:
         progress: Callable[[], int] = lambda: 0,
         after: tuple[type[CtadataError], ...] = BROKEN_OFF,
     ) -> T:
-        """Do `attempt`, again `after` such errors; `TRIES` times where `progress` (bytes kept so far) does not grow."""
+        """Do `attempt`, again `after` such errors; at most `TRIES` times while `progress` (bytes kept) hardly grows."""
         turn, best, retries = 1, 0, 0
         while True:
             try:
@@ -138,7 +141,7 @@ class Run:
                 error.retries = retries
                 if not isinstance(error, after):
                     raise
-                turn, best = (1, progress()) if progress() > best else (turn + 1, best)
+                turn, best = (1, progress()) if progress() >= best + MORE else (turn + 1, best)
                 if turn > TRIES or self.stop.is_set():
                     raise
                 log.info("%s: again", error)

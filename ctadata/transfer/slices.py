@@ -7,9 +7,10 @@ from collections.abc import Callable
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, Stopped, TimedOut, UsageError
 from ctadata.stores.base import Delivery, Enough, Store
+from ctadata.transfer.run import MORE
 
 ATTEMPTS = 4
-"""How often a part is asked for that breaks off."""
+"""How often a part that breaks off is asked for and brings no more than before."""
 
 
 def pour_slice(store: Store, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
@@ -22,12 +23,15 @@ def pour_slice(store: Store, entry: Entry, start: int, stop: int | None, write: 
         raise UsageError("it is a directory", path=str(entry.path))
     sink = _Slice(start, stop, write)
     with store.open(entry.path) as reading:
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt, reached = 1, start
+        while True:
             try:
                 reading.send(sink, sink.offset, stop)
             except (Interrupted, TimedOut):
-                if attempt == ATTEMPTS:
+                attempt = 1 if sink.offset >= reached + MORE else attempt + 1
+                if attempt > ATTEMPTS:
                     raise
+                reached = max(reached, sink.offset)
             except Stopped:
                 if sink.broken is not None:
                     raise sink.broken from None
@@ -48,15 +52,17 @@ class _Slice:
         self._stop = stop
         self._write = write
         self._skip = 0
+        self._ends = False  # the answer ends where the part does, and the connection can be used again
 
     def begin(self, delivery: Delivery) -> None:
         """Bytes follow; IntegrityError where they begin too late."""
+        self._ends = delivery.stop is not None and self._stop is not None and delivery.stop <= self._stop
         if delivery.start > self.offset:
             raise IntegrityError(f"asked for the bytes from {self.offset} on, and offered those from {delivery.start}")
         self._skip = self.offset - delivery.start
 
     def write(self, block: bytes) -> None:
-        """The next bytes; Enough where the part is whole."""
+        """The next bytes; Enough where the part is whole and more follows."""
         passed = min(self._skip, len(block))
         self._skip -= passed
         wanted = block[passed : None if self._stop is None else passed + max(0, self._stop - self.offset)]
@@ -66,5 +72,5 @@ class _Slice:
             self.broken = error
             raise Stopped("nobody takes it") from error
         self.offset += len(wanted)
-        if self._stop is not None and self.offset >= self._stop:
+        if self._stop is not None and self.offset >= self._stop and not self._ends:
             raise Enough

@@ -17,11 +17,11 @@ from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.stores.base import Delivery
-from ctadata.transfer import fetch, journal, pieces
+from ctadata.transfer import fetch, journal, pieces, streams
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.part import Part
 from ctadata.transfer.plan import Compare, Rules
-from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.report import Silent
 
 SIZE = 2_000_000
 CONTENT = random.Random(3).randbytes(SIZE)
@@ -31,12 +31,12 @@ BLOCK = 20_000
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens at a hundredth of its size, and at once."""
-    monkeypatch.setattr(fetch, "DIVIDED_FROM", 500_000)
+    monkeypatch.setattr(streams, "DIVIDED_FROM", 500_000)
     monkeypatch.setattr(journal, "LASTING", 4 * BLOCK)
-    monkeypatch.setattr(fetch, "GATHERED", BLOCK // 2)
+    monkeypatch.setattr(streams, "GATHERED", BLOCK // 2)
     monkeypatch.setattr(journal, "BLOCK", BLOCK)
     monkeypatch.setattr(pieces, "SMALLEST", 50_000)
-    monkeypatch.setattr(pieces, "ASKED", 200_000)
+    monkeypatch.setattr(pieces, "GRID", BLOCK)
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
 
 
@@ -56,9 +56,8 @@ def bytes_served(box: Sandbox) -> int:
 
 @pytest.mark.parametrize("jobs", [2, 8])
 def test_several_streams_read_from_one_door_request(
-    filled: Sandbox, session: Session, tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch
+    filled: Sandbox, session: Session, tmp_path: Path, jobs: int
 ) -> None:
-    monkeypatch.setattr(pieces, "SMALLEST", 100_000)  # no stream takes what another has asked for: see the next test
     gate = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)  # so that others join
     helped = threading.Event()
 
@@ -76,36 +75,12 @@ def test_several_streams_read_from_one_door_request(
     assert len({s.target for s in filled.seen if s.method == "GET" and s.server.startswith("pool")}) == 1
 
 
-def test_a_stream_that_stalls_keeps_little_of_what_it_asked_for(
-    filled: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the others take of its request ends it early; a mover that ended with it is asked for again."""
-    monkeypatch.setattr(pieces, "ASKED", SIZE // 2)
-    gate = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=50_000), times=1)
-    retries: list[int] = []
-
-    class Watching(Silent):
-        received = 0
-
-        def moved(self, name: str, size: int) -> None:
-            self.received += size
-            if self.received >= SIZE - 4 * pieces.SMALLEST:  # less than that is left to it
-                gate.release()
-
-        def ended(self, outcome: Outcome) -> None:
-            retries.append(outcome.retries)
-
-    assert session.get(["lst/f"], str(tmp_path / "f"), reporter=Watching()).done == 1
-    assert (tmp_path / "f").read_bytes() == CONTENT
-    assert retries == [0]  # it was released, not given up
-
-
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_a_stream_that_stalls_for_good_is_given_up_and_its_piece_fetched_again(
     filled: Sandbox, session: Session, tmp_path: Path, jobs: int
 ) -> None:
     """Within the stall limit, whatever the others do meanwhile; nothing that has come is fetched twice."""
-    session.store._client._limits = Limits(stall_seconds=0.5)  # type: ignore[attr-defined]
+    session.store._client.limits = Limits(stall_seconds=0.5)  # type: ignore[attr-defined]
     filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)
     moved: list[int] = []
 
@@ -301,16 +276,16 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     filled: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of its descriptor may be another file's by then."""
-    session.store._client._limits = Limits(stall_seconds=0.5)  # type: ignore[attr-defined]
+    session.store._client.limits = Limits(stall_seconds=0.5)  # type: ignore[attr-defined]
     helping = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1, skip=1)
     meeting = faults.Meanwhile(lambda: helping.reached.wait(60), after=50_000)
     filled.faults.add("pool", "GET", "/lst/f", meeting, times=1)
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=60_000), times=1)
     filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
-    files, left = list[fetch._Incoming](), list[int]()
+    files, left = list[streams.Incoming](), list[int]()
     leave = Part.leave
 
-    class Incoming(fetch._Incoming):
+    class Incoming(streams.Incoming):
         def fetch(self) -> None:
             files.append(self)
             super().fetch()
@@ -319,7 +294,7 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
         left.append(len(files[0].pieces._leases))
         leave(part)
 
-    monkeypatch.setattr(fetch, "_Incoming", Incoming)
+    monkeypatch.setattr(fetch, "Incoming", Incoming)
     monkeypatch.setattr(Part, "leave", leaving)
     [error] = session.get(["lst/f"], str(tmp_path / "f"), jobs=2).errors
     assert (type(error), helping.hits, left) == (Forbidden, 1, [0])

@@ -15,7 +15,8 @@ from ctadata.transfer.pieces import Lease, Piece, Pieces
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SMALLEST", 10)
-    monkeypatch.setattr(module, "ASKED", 50)
+    monkeypatch.setattr(module, "LARGEST", 100)
+    monkeypatch.setattr(module, "GRID", 5)
 
 
 class Disk:
@@ -44,20 +45,19 @@ def test_whatever_the_streams_do_every_byte_comes_once(
     content = rng.randbytes(size)
     cuts = sorted({mark for mark in marks if mark < size})
     here = [piece_of(content, a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
-    pieces, disk = Pieces(size, here), Disk(content, here)
+    pieces, disk = Pieces(size, here, streams=streams), Disk(content, here)
     at_work: list[Lease] = []
     while not pieces.is_complete:
         if len(at_work) < streams and (lease := pieces.take(alone=streams == 1)):
+            assert lease.stop is not None and lease.stop - lease.start <= (size if streams == 1 else 100)
             at_work.append(lease)
             continue
         lease = rng.choice(at_work)
-        block = content[lease.at : min(lease.at + rng.randrange(1, 40), max(lease.asked, lease.stop))]
-        more = lease.at < lease.stop and pieces.add(lease, block, disk.write, hashing=True)
-        if not more or rng.random() < 0.1 or lease.at >= lease.asked:
-            if more and rng.random() < 0.7 and pieces.extend(lease):
-                continue
+        block = content[lease.at : min(lease.at + rng.randrange(1, 40), lease.stop)]
+        pieces.add(lease, block, disk.write, hashing=True)
+        if lease.is_done or rng.random() < 0.1:
             at_work.remove(lease)
-            pieces.give_back(lease)  # done, or broken off
+            pieces.give_back(lease, ended=lease.is_done)  # done, or broken off
     assert bytes(disk.bytes) == content
     assert pieces.adler32 == zlib.adler32(content)
     assert pieces.received == size
@@ -66,33 +66,37 @@ def test_whatever_the_streams_do_every_byte_comes_once(
 def test_who_is_alone_asks_for_everything_at_once() -> None:
     lease = Pieces(10_000).take(alone=True)
     assert lease
-    assert (lease.start, lease.asked, lease.stop) == (0, 10_000, 10_000)
+    assert (lease.start, lease.stop) == (0, 10_000)
 
 
-def test_who_goes_on_asks_for_half_of_what_is_left() -> None:
-    pieces = Pieces(1000)
-    lease = pieces.take(alone=False)
+def ranges(pieces: Pieces) -> list[tuple[int, int | None]]:
+    return [(lease.start, lease.stop) for lease in iter(lambda: pieces.take(alone=False), None)]
+
+
+def test_ranges_are_large_while_there_is_much_to_do_and_small_at_the_end() -> None:
+    taken = ranges(Pieces(1003, streams=2))
+    sizes = [stop - start for start, stop in taken]
+    assert taken[0] == (0, 100)
+    assert [start for start, _ in taken] == [0, *(stop for _, stop in taken[:-1])]
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)
+    assert sizes[-3:] == [10, 10, 8]
+
+
+def test_ranges_end_where_blocks_do_whatever_was_here_already() -> None:
+    taken = ranges(Pieces(200, [Piece(0, 13, 1), Piece(100, 121, 1)], streams=4))
+    assert all(stop % 5 == 0 for _, stop in taken)
+    assert (taken[0][0], next(start for start, _ in taken if start > 100)) == (13, 121)
+
+
+def test_a_file_of_unknown_size_is_one_range_without_an_end() -> None:
+    pieces = Pieces(None)
+    lease = pieces.take(alone=True)
     assert lease
-    asked = []
-    while pieces.add(lease, bytes(lease.asked - lease.at), lambda block, offset: None, hashing=False):
-        assert pieces.extend(lease)
-        asked.append(lease.asked)
-    assert asked == [525, 762, 881, 940, 990, 1000]
-
-
-def test_a_second_stream_takes_half_of_what_was_not_asked_for_yet() -> None:
-    pieces = Pieces(1000)
-    first, second = pieces.take(alone=False), pieces.take(alone=False)
-    assert first
-    assert second
-    assert (first.start, first.asked, first.stop) == (0, 50, 500)
-    assert (second.start, second.asked, second.stop) == (500, 550, 1000)
-
-
-def test_little_is_not_divided() -> None:
-    pieces = Pieces(39)
-    assert pieces.take(alone=False)
-    assert pieces.take(alone=False) is None
+    assert (lease.stop, lease.is_done, pieces.is_complete) == (None, False, False)
+    pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
+    pieces.end_at(lease)
+    pieces.give_back(lease, ended=True)
+    assert (pieces.size, pieces.is_complete) == (60, True)
 
 
 def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
@@ -100,7 +104,7 @@ def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
     lease = pieces.take(alone=True)
     assert lease
     pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
-    pieces.give_back(lease)
+    pieces.give_back(lease, ended=False)
     assert pieces.void() == 60
     assert pieces.take(alone=True) is None
     assert pieces.received == 0
@@ -117,8 +121,7 @@ def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
         pass
     pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
     assert lost == []
-    assert not pieces.extend(lease)  # else its stream would ask again and again, and the file wait for it
-    pieces.give_back(lease)
+    pieces.give_back(lease, ended=False)
     starting.join(10)
     assert lost == [60]
 
@@ -128,6 +131,10 @@ def test_an_empty_file_is_complete_once_it_was_asked_for() -> None:
     assert not pieces.is_complete
     lease = pieces.take(alone=True)
     assert lease
-    pieces.give_back(lease)
+    pieces.give_back(lease, ended=False)
+    assert not pieces.is_complete
+    lease = pieces.take(alone=True)
+    assert lease
+    pieces.give_back(lease, ended=True)
     assert pieces.is_complete
     assert pieces.adler32 == 1

@@ -31,6 +31,7 @@ from ctadata.errors import (
 )
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.credentials import SigningKey
+from ctadata.http.handles import Route
 from ctadata.http.message import Accept, Body, Consumer, Response, dissect
 from ctadata.http.retries import Retries
 from ctadata.stores.s3.errors import WrongRegion, of_code
@@ -93,6 +94,7 @@ class Connection:
         body: bytes | Body | None = None,
         payload: str = UNSIGNED,
         accept: Accept | None = None,
+        route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
         """One signed request to its 2xx answer, in the bucket's own region; any other answer is raised as its error.
 
@@ -104,7 +106,7 @@ class Connection:
             key = self._keys.current(self.region_of(name.bucket))
             url = self.endpoint.url(name, query, self._regions.get(name.bucket))
             said = {**headers, "x-amz-content-sha256": NOTHING if body is None else payload} if key else headers
-            return self.client.send(method, url, headers=said, body=body, accept=accept, sign=key)
+            return self.client.send(method, url, headers=said, body=body, accept=accept, sign=key, route=route)
 
         return self.in_region(name.bucket, ask, rewind=getattr(body, "rewind", None))
 

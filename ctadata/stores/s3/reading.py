@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctadata.errors import CtadataError, ServerTrouble
+from ctadata.http.handles import Route
 from ctadata.http.message import Accept, Consumer, Response
 from ctadata.stores.s3.alias import MAX_HOPS
 from ctadata.stores.s3.aliasing import head_behind, location_in
@@ -37,6 +38,7 @@ class Getting:
         accept: Accept | None = None,
         follow: bool = True,
         repeat: bool = True,
+        route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
         """One signed request; `url`, `follow` and `repeat` are settled by the connection."""
         del url, follow, repeat
@@ -48,7 +50,8 @@ class Getting:
 
         for _ in range(MAX_HOPS):  # it may become one between two requests
             try:
-                return self.connection.send(method, self.name, headers={**CHECKSUMS, **headers}, accept=accepted)
+                said = {**CHECKSUMS, **headers}
+                return self.connection.send(method, self.name, headers=said, accept=accepted, route=route)
             except _IsAlias:
                 self.name, _answer = head_behind(self.connection, self.name)
             except CtadataError as error:

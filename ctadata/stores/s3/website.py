@@ -13,6 +13,7 @@ from typing import NoReturn
 from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble, Unsupported, Untrusted
 from ctadata.http.client import Client
+from ctadata.http.handles import Route
 from ctadata.http.message import Accept, Origin, Response, resolve
 from ctadata.http.redaction import redacted
 from ctadata.paths import RemotePath
@@ -39,12 +40,13 @@ class Asking:
         accept: Accept | None = None,
         follow: bool = True,
         repeat: bool = True,
+        route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
         """One request to the file itself; Untrusted where redirects lead elsewhere, or round in a circle."""
         del follow, repeat
         seen = [url]
         while True:
-            response = self.client.send(method, seen[-1], headers=headers, accept=accept, follow=False)
+            response = self.client.send(method, seen[-1], headers=headers, accept=accept, follow=False, route=route)
             if response.status < 300:
                 return response
             seen.append(self._next(response, seen))

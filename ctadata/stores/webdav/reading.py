@@ -1,14 +1,12 @@
 """One version of one file at a WebDAV server, open for reading.
 
-Every answer is checked: what was asked for is what must come, and the file may not change in between. Where the door
-redirects, the address of the first answer serves the later ranges without asking the door again (dCache keeps one
-mover for them); a read of the whole file uses such an address up.
+Every answer is checked: the bytes that were asked for must come, and the file may not change in between. If the door
+redirects, all ranges are asked for at the `Mover` of the first one, without the door; a read of the whole file has a
+mover to itself and uses it up. One range at a time asks the door, and the others wait for its mover.
 """
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,15 +19,18 @@ from ctadata.errors import (
     IntegrityError,
     Interrupted,
     LoginNeeded,
-    ServerTrouble,
-    Stopped,
-    UsageError,
 )
-from ctadata.http.message import Accept, Consumer, Origin, Response
+from ctadata.fibers import Condition
+from ctadata.http.client import Client
+from ctadata.http.handles import Handles, Route
+from ctadata.http.message import Accept, Origin, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
+from ctadata.stores.webdav.answer import Answer
+from ctadata.stores.webdav.mover import Mover
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
+DOORS = 4
+"""How often one read asks for a mover; what breaks later is for the caller."""
 
 
 class Sends(Protocol):
@@ -44,6 +45,7 @@ class Sends(Protocol):
         accept: Accept | None = None,
         follow: bool = True,
         repeat: bool = True,
+        route: Route = ...,
     ) -> Response:
         """One request to its 2xx answer; any other is raised as its error."""
 
@@ -60,8 +62,11 @@ class WebDAVReading:
         want_digest: str | None,
         digests: Callable[[Response], Mapping[str, str]] | None = None,
         explain: Callable[[CtadataError], CtadataError] = lambda error: error,
+        movers: Client | None = None,
     ) -> None:
         """Of the file at `url`. `size` asks for its bytes where nobody has said; `want_digest` is for the header.
+
+        movers: asks again where the door has redirected to; None: each read asks at `url`.
 
         explain: the error to raise for one that the server answers with.
         digests: reads what an answer says of them, where that is not what was wanted by the header.
@@ -75,7 +80,12 @@ class WebDAVReading:
         self._digests = digests or self._in_header
         self._total: int | None = None
         self._etag: str | None = None
-        self._pool: str | None = None
+        self._movers = movers
+        self._made: list[Mover] = []  # those that several reads share, the current one last
+        self._is_direct = False  # the server sends ranges itself
+        self._is_asking = False  # a range is at the door, and the answer may name a mover
+        self._change = Condition()
+        self.is_closed = False
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
@@ -86,21 +96,26 @@ class WebDAVReading:
         with about(self._path):
             try:
                 return self._send(sink, start, stop)
-            except BaseException as error:
-                self._pool = None  # its connection is gone, and whoever closes us need not wait for it
-                if isinstance(error, CtadataError) and (explained := self._explain(error)) is not error:
+            except CtadataError as error:
+                if (explained := self._explain(error)) is not error:
                     raise explained from error
                 raise
 
     def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
+        self.check_open()
         if start == 0 and stop is None:
-            return self._ask(_Taking(self, sink, 0, None))
+            return self._ask(Answer(self, sink, 0, None))
         stop = self._clip(start, stop)
         if stop is None:  # a file without a known size: all of it, from the beginning
-            return self._ask(_Taking(self, sink, 0, None))
+            return self._ask(Answer(self, sink, 0, None))
         if start >= stop:
             return self._nothing(sink, start)
         return self._range(sink, start, stop)
+
+    def check_open(self) -> None:
+        """Interrupted if it is closed."""
+        if self.is_closed:
+            raise Interrupted("the file was closed while it was read")
 
     def _clip(self, start: int, stop: int | None) -> int | None:
         """Where the range ends; open ranges are answered wrongly by XRootD and by some dCaches (its issue 7971)."""
@@ -116,12 +131,12 @@ class WebDAVReading:
         return delivery
 
     def _range(self, sink: Sink, start: int, stop: int) -> Delivery:
-        taking = _Taking(self, sink, start, stop)
+        answer = Answer(self, sink, start, stop)
         try:
-            return self._ask(taking)
+            return self._ask(answer)
         except CtadataError as error:
             # a range that starts at the end: 416, which a dCache door that carries the bytes itself puts as 500
-            if error.status not in (416, 500) or taking.delivery:
+            if error.status not in (416, 500) or answer.delivery:
                 raise
             self._total = self._size(self._path)
             if self._total is None or start < self._total:
@@ -129,41 +144,82 @@ class WebDAVReading:
         self._clip(start, stop)
         return self._nothing(sink, start)
 
-    def _ask(self, taking: _Taking) -> Delivery:
-        """At the pool that answered before, for a range; at the door where there is none or it no longer will."""
-        pool, self._pool = self._pool, self._pool if taking.stop is not None else None
+    def _ask(self, answer: Answer) -> Delivery:
         try:
-            if not (pool and taking.stop is not None and self._ask_pool(pool, taking)):
-                self._client.send("GET", self._url, headers=self._headers(taking), accept=taking.accept)
+            if answer.stop is None or self._movers is None:
+                self._ask_door(answer, None)
+            else:
+                self._ask_for_range(answer)
         except Enough:
-            return taking.begun()
-        return taking.end()
-
-    def remember(self, url: str) -> None:
-        """The address that has answered a range serves the next ones, where the door has redirected to it."""
-        if Origin.of(url) != Origin.of(self._url):
-            self._pool = url
-
-    def _ask_pool(self, pool: str, taking: _Taking) -> bool:
-        try:
-            # a redirect back to the door means: ask there again, and it is we who say what for
-            # and a pool that is gone is not waited for
-            headers = self._headers(taking)
-            response = self._client.send("GET", pool, headers=headers, accept=taking.accept, follow=False, repeat=False)
-        except Stopped:
+            answer.broke_off()
+            return answer.begun()
+        except Interrupted:
+            answer.was_cut()
             raise
-        except CtadataError:
-            if taking.delivery:
-                raise
-            response = None
-        if response is not None and response.status < 300:
-            return True
-        if self._pool == pool:
-            self._pool = None
-        return False
+        except BaseException:
+            answer.broke_off()
+            raise
+        finally:
+            answer.let_go()
+        return answer.end()
 
-    def _headers(self, taking: _Taking) -> dict[str, str]:
-        headers = {"Range": f"bytes={taking.start}-{taking.stop - 1}"} if taking.stop is not None else {}
+    def _ask_for_range(self, answer: Answer) -> None:
+        """Ask the mover, or the door, whose answer names the next mover for all who wait."""
+        for _ in range(DOORS):
+            answer.mover = self._wait_for_mover()
+            if answer.mover is None:
+                break
+            if answer.mover.read(self._headers(answer), answer.accept, answer.look):
+                return
+        try:
+            self._ask_door(answer, self._movers.branch() if self._movers else None)
+        finally:
+            self._let_others_ask()
+
+    def _ask_door(self, answer: Answer, own: Handles | None) -> None:
+        answer.mover, answer.own = None, own
+        headers, route = self._headers(answer), Route(own, watch=answer.look)
+        self._client.send("GET", self._url, headers=headers, accept=answer.accept, route=route)
+
+    def _wait_for_mover(self) -> Mover | None:
+        """The mover to read from; None if the caller is to ask the door."""
+        with self._change:
+            while not self._is_direct:
+                if self._made and self._made[-1].is_usable:
+                    return self._made[-1]
+                if not self._is_asking:
+                    self._is_asking = True
+                    break
+                self._change.wait()
+            return None
+
+    def _let_others_ask(self) -> None:
+        with self._change:
+            self._is_asking = False
+            self._change.notify_all()
+
+    def remember(self, response: Response, answer: Answer) -> None:
+        """Where a range has come from, the next ones come from too."""
+        if answer.mover is not None or self._movers is None:
+            return
+        if not self._is_elsewhere(response):
+            self._is_direct = True
+        elif answer.own is not None:
+            answer.mover = Mover(self._movers, response.url, answer.own)
+            self._made.append(answer.mover)
+        self._let_others_ask()
+
+    def mover_of(self, response: Response) -> Mover | None:
+        """The mover of a read of the whole file, which shares it with none; None if the server sends it itself."""
+        if self._movers is None or not self._is_elsewhere(response):
+            return None
+        return Mover(self._movers, response.url, self._movers.branch())
+
+    def _is_elsewhere(self, response: Response) -> bool:
+        return Origin.of(response.url) != Origin.of(self._url)
+
+    def _headers(self, answer: Answer) -> dict[str, str]:
+        headers = {"Range": f"bytes={answer.start}-{answer.stop - 1}"} if answer.stop is not None else {}
         return {**headers, "Want-Digest": self._want_digest} if self._want_digest else headers
 
     def describe(self, response: Response, start: int, stop: int | None, total: int | None) -> Delivery:
@@ -183,13 +239,10 @@ class WebDAVReading:
         return read_digests(response.headers.get("Digest") or "") if self._want_digest else NONE_KNOWN
 
     def close(self) -> None:
-        """End it at the pool too: a mover lives as long as a connection that has used it (dcache.md 1.4)."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        with contextlib.suppress(CtadataError):
-            last = {"Range": "bytes=0-0", "Connection": "close"}
-            self._client.send("GET", pool, headers=last, follow=False, repeat=False)
+        """End the movers, by closing their connections; reads that are under way end as Interrupted, and later ones."""
+        self.is_closed = True
+        for mover in self._made:
+            mover.close()
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -200,78 +253,6 @@ class WebDAVReading:
     ) -> None:
         """Close it."""
         self.close()
-
-
-class _Taking:
-    """One answer on its way into a sink: checked at its head, counted to its end."""
-
-    def __init__(self, reading: WebDAVReading, sink: Sink, start: int, stop: int | None) -> None:
-        self.start = start
-        self.stop = stop
-        self.delivery: Delivery | None = None
-        self._reading = reading
-        self._sink = sink
-        self._offset = 0
-        self._end: int | None = None  # of the answer, exclusive; None where it does not say
-
-    def accept(self, response: Response) -> Consumer:
-        """The headers have come; IntegrityError where they are about something else than was asked."""
-        if _is_page(response):
-            raise UsageError("a directory, not a file")
-        length = response.headers.get("Content-Length") or ""
-        said = int(length) if length.isascii() and length.isdigit() else None
-        if response.status == 206 and self.stop is not None:
-            total = self._check_range(response.headers.get("Content-Range") or "", self.stop, said)
-        elif response.status == 200:
-            total = self._end = said
-        else:
-            raise ServerTrouble(f"no file in the answer: {response.status} {response.reason}")
-        if response.status == 206:
-            self._reading.remember(response.url)
-        self.delivery = self._reading.describe(response, self._offset, self._end, total)
-        self._sink.begin(self.delivery)
-        return self._consume
-
-    def _check_range(self, said: str, stop: int, length: int | None) -> int | None:
-        match = _CONTENT_RANGE.fullmatch(said)
-        first, last, total = match.groups() if match else ("-1", "-1", "*")
-        size = None if total == "*" else int(total)
-        if int(first) != self.start or int(last) + 1 != min(stop, stop if size is None else size):
-            raise IntegrityError(f"asked for the bytes {self.start}-{stop - 1}, and offered {said!r}")
-        self._offset, self._end = self.start, int(last) + 1
-        if length not in (None, self._end - self._offset):  # a proxy on the way has rewritten the bytes
-            raise IntegrityError(f"{said} announced, and a body of {length} bytes")
-        return size
-
-    def _consume(self, block: bytes) -> None:
-        if self._end is not None and self._offset + len(block) > self._end:
-            raise IntegrityError(f"more bytes come than the {self._end} that were announced")
-        wanted = block if self.stop is None else block[: max(0, self.stop - self._offset)]
-        self._offset += len(block)
-        if wanted:
-            self._sink.write(wanted)
-
-    def begun(self) -> Delivery:
-        """What the headers said."""
-        if self.delivery is None:
-            raise ServerTrouble("the server redirected where nothing can be followed")
-        return self.delivery
-
-    def end(self) -> Delivery:
-        """The body has ended; Interrupted where it is short."""
-        delivery = self.begun()
-        if self._end is not None and self._offset != self._end:
-            raise Interrupted(f"the body ended at byte {self._offset} instead of {self._end}")
-        return delivery
-
-
-def _is_page(response: Response) -> bool:
-    """Whether the answer is a directory's page for people: at an address with a slash, or with dCache's metalink."""
-    headers = response.headers
-    if response.url.partition("?")[0].endswith("/"):
-        return True
-    html = (headers.get("Content-Type") or "").startswith("text/html") and headers.get("Content-Length") is None
-    return html and "metalink" in (headers.get("Link") or "")
 
 
 class about:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)

@@ -109,7 +109,8 @@ class WebDAVStore:
         """A file, to be read; no request is sent before the first `send`."""
         wanted = want_digest() if self.features.digests else None
         explain = functools.partial(self._explained, path)
-        return WebDAVReading(self._client, self._url(path), path, self._size, wanted, explain=explain)
+        url = self._url(path)
+        return WebDAVReading(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
 
     def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
         """The failure of a GET as the file's locality explains it."""

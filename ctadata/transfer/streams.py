@@ -1,0 +1,294 @@
+"""The streams that fetch one file into its part, and the check of the whole.
+
+All of them read from one door request. What one of them meets, as a connection that breaks off, ends all: the rest is
+asked for at the door again, and what is here stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+
+from ctadata.checksums import strongest
+from ctadata.entries import Entry
+from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
+from ctadata.stores.base import Delivery, Enough, Reading
+from ctadata.transfer import journal, verify
+from ctadata.transfer.part import Part
+from ctadata.transfer.pieces import Lease, Pieces
+from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
+
+log = logging.getLogger(__name__)
+
+GATHERED = 1 << 20
+"""Bytes that are gathered before they are written, and for how long at most, in seconds."""
+GATHERED_FOR = 0.25
+
+DIVIDED_FROM = 64 << 20
+"""Bytes from which a file is divided among idle workers."""
+
+
+class _NoRanges(Exception):
+    """The server answers a range with the whole file."""
+
+
+class Incoming:
+    """One file on its way into its part: any number of streams, then the check of the whole."""
+
+    def __init__(self, run: Run, entry: Entry, part: Part) -> None:
+        """Nothing is asked for yet; `part` may hold what an earlier run has fetched."""
+        self.run = run
+        self.entry = entry
+        self.part = part
+        self.verified = ""
+        self.pieces = Pieces(entry.size, part.here, streams=run.rules.jobs)
+        self.digests: Mapping[str, str] = entry.checksums
+        self.hashing = bool(run.store.features.digests or entry.checksums)
+        self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
+        self.tries = 0
+        self._has_ranges = True
+        self._doubted = False  # the last try broke off
+        self._broken_help = 0
+        self._begun = False  # the door has answered: others need not ask it
+        self._etag: str | None = None
+        self._reading: Reading | None = None
+        self._lock = threading.Lock()
+
+    def fetch(self) -> None:
+        """Fetch and check all of it; raises what the store raises, IntegrityError and Changed."""
+        if self.pieces.resumed:
+            self.run.reporter.planned(0, -self.pieces.resumed)
+        try:
+            if self.alone:
+                self._persist()
+            else:
+                with self.run.crew.divisible(self):
+                    self._persist()
+        except BaseException:
+            self._end_streams()  # whoever helps is not to write any more into what is let go of
+            raise
+        finally:
+            self._close()
+
+    def _persist(self) -> None:
+        try:
+            self.run.persist(self._once, progress=self._progress)
+        except (IntegrityError, Interrupted) as error:
+            if not self._has_changed():
+                raise
+            changed = Changed()
+            changed.retries = error.retries
+            raise changed from error
+
+    def _progress(self) -> int:
+        """Bytes that the next try goes on from."""
+        return self.pieces.received if self._has_ranges else 0
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole file, if it was computed on the way, as `adler32:5ae07809`."""
+        return f"adler32:{self.pieces.adler32:08x}" if self.hashing else ""
+
+    def _once(self) -> None:
+        self.tries += 1
+        if self._doubted:
+            self._look_again()
+        if self.pieces.received and not (self._has_ranges and self._is_provable()):
+            self._void()
+        try:
+            try:
+                self._fetch_rest()
+            except _NoRanges:
+                self._has_ranges, self.alone = False, True
+                self._void()
+                self._fetch_rest()
+            self._check()
+        except BROKEN_OFF as error:
+            self._doubted = True
+            if isinstance(error, IntegrityError | Changed):
+                self._void()
+            raise
+
+    def _fetch_rest(self) -> None:
+        while not self.pieces.is_complete:
+            self.run.check_stop()
+            if not self._stream():
+                self.pieces.wait(0.2)
+
+    def _look_again(self) -> None:
+        """Start anew with the file as it is now, where it is another version than the one that was listed."""
+        now = self._newer()
+        self._doubted = False
+        if now is not None:
+            self.run.reporter.planned(0, (now.size or 0) - (self.entry.size or 0))
+            self._void(now)
+
+    def _has_changed(self) -> bool:
+        try:
+            return self._newer() is not None
+        except CtadataError:
+            return False
+
+    def _newer(self) -> Entry | None:
+        """The file as it is now, where it is another version; raises what the store raises."""
+        now = self.run.store.info(self.entry.path)
+        return now if journal.is_another(now, self.entry) else None
+
+    def help(self) -> bool:
+        """Be one more stream; whatever breaks is left to the worker whose file it is."""
+        if self.alone or not self._begun or self._broken_help >= TRIES:
+            return False
+        try:
+            helped = self._stream()
+        except Exception as error:  # noqa: BLE001  (the owner meets it too, and raises it)
+            log.info("%s: a stream that helped broke off: %s", self.entry.path, error)
+            self._broken_help += 1
+            return False
+        if helped:
+            self._broken_help = 0
+        return helped
+
+    def _stream(self) -> bool:
+        """Fetch one range; False where there is none to be had."""
+        pieces = self.pieces
+        lease = pieces.take(alone=self.alone)
+        if lease is None:
+            return False
+        sink = _Sink(self, pieces, lease)
+        whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size)
+        ended = False
+        try:
+            reading = self._open(pieces)
+            try:
+                reading.send(sink, lease.start, None if whole else lease.stop)
+            finally:
+                sink.flush()
+            if lease.stop is None:
+                pieces.end_at(lease)
+            if not lease.is_done and not pieces.is_void:
+                raise Interrupted(f"the body ended at byte {lease.at} instead of {lease.stop}")
+            ended = True
+        finally:
+            if lease.at > lease.start:
+                self.part.note(lease.piece)
+            pieces.give_back(lease, ended=ended)  # at last: once all are given back, the part may be let go of
+        return True
+
+    def _open(self, pieces: Pieces) -> Reading:
+        with self._lock:
+            if pieces.is_void:
+                raise Interrupted("the file is begun anew")
+            if self._reading is None:
+                self._reading = self.run.store.open(self.entry.path)
+            return self._reading
+
+    def _close(self) -> None:
+        with self._lock:
+            reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.close()
+
+    def _end_streams(self) -> int:
+        """End all streams, also those to which nothing comes; gives how many bytes no longer count."""
+        self.pieces.condemn()
+        self._close()
+        return self.pieces.void()
+
+    def _is_provable(self) -> bool:
+        """Whether bytes of two reads can be proved to be of one version: by a digest at the end, or by their tags."""
+        return bool(self.digests) or bool(self._etag) or bool(self.part.here)
+
+    def _void(self, now: Entry | None = None) -> None:
+        """Start anew, with the file as it is `now`, once the streams that are under way have noticed."""
+        self.run.reporter.moved(str(self.entry.path), -self._end_streams())
+        if now is not None:
+            self.entry, self.digests = now, now.checksums
+        self.part.void(journal.version_of(self.entry))
+        self._etag, self._begun = None, False
+        self.pieces = Pieces(self.entry.size, streams=self.run.rules.jobs)
+
+    def begin(self, delivery: Delivery, lease: Lease) -> None:
+        """What a stream is told before its first byte; IntegrityError, Changed: it is not the file we are fetching."""
+        if delivery.total is not None:
+            verify.check_size(delivery.total, self.entry.size)
+        beyond = lease.stop is not None and (delivery.stop or 0) > lease.stop
+        if delivery.start != lease.at or beyond:
+            raise _NoRanges
+        if not self.alone and not self._begun:
+            self._begun = True
+            self.run.crew.rouse()
+        etag = (delivery.etag or "").removeprefix("W/")
+        if etag and self._etag and etag != self._etag:
+            raise Changed()
+        self._etag = etag or self._etag
+        if delivery.digests:
+            self.digests = {**self.entry.checksums, **delivery.digests}
+
+    def _check(self) -> None:
+        verify.check_size(os.fstat(self.part.fd).st_size, self.pieces.size)
+        self.verified = "size" if self.entry.size is not None else ""
+        known = self.digests or self.run.store.digests(self.entry.path)
+        if "adler32" in known and self.hashing:
+            computed, algorithm = f"{self.pieces.adler32:08x}", "adler32"
+        elif best := strongest(known):
+            algorithm = best[0]
+            computed = verify.digest_of(self.part.fd, algorithm)
+        else:
+            return
+        verify.check_digest(algorithm, computed, known)
+        self.verified += f", {algorithm}"
+
+
+class _Sink:
+    """Takes the bytes of one stream into the part, at the place of its lease; libcurl's small blocks are gathered."""
+
+    def __init__(self, incoming: Incoming, pieces: Pieces, lease: Lease) -> None:
+        self.incoming = incoming
+        self.pieces = pieces
+        self.lease = lease
+        self.name = str(incoming.entry.path)
+        self.noted = lease.at
+        self.gathered = bytearray(min(incoming.run.rules.portion(GATHERED), incoming.entry.size or GATHERED))
+        self.waiting = 0
+        self.due = 0.0
+
+    def begin(self, delivery: Delivery) -> None:
+        """The answer begins; it is checked before its bytes are taken."""
+        self.incoming.begin(delivery, self.lease)
+        self.due = time.monotonic() + GATHERED_FOR
+
+    def write(self, block: bytes) -> None:
+        """The next bytes; Enough if they count no more, IntegrityError at the first one too many."""
+        stop = self.lease.stop
+        if stop is not None and self.lease.at + self.waiting + len(block) > stop:
+            raise IntegrityError(f"more bytes arrive than the {stop} of the file")
+        rest: bytes | memoryview = block
+        while rest:
+            room = len(self.gathered) - self.waiting
+            taken, rest = (rest, b"") if len(rest) <= room else (memoryview(rest)[:room], memoryview(rest)[room:])
+            end = self.waiting + len(taken)
+            self.gathered[self.waiting : end] = taken
+            self.waiting = end
+            if end < len(self.gathered) and time.monotonic() < self.due:
+                return
+            self.flush()
+            if self.pieces.is_void:
+                raise Enough
+
+    def flush(self) -> None:
+        """Put into the part what has been gathered."""
+        if not self.waiting:
+            return
+        block, self.waiting = memoryview(self.gathered)[: self.waiting], 0
+        self.due = time.monotonic() + GATHERED_FOR
+        incoming, lease = self.incoming, self.lease
+        if self.pieces.is_void:
+            return
+        self.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
+        incoming.run.reporter.moved(self.name, len(block))
+        if lease.at - self.noted >= journal.BLOCK - GATHERED:
+            self.noted = lease.at
+            incoming.part.note(lease.piece)
