@@ -20,6 +20,10 @@ from ctadata.errors import LocalError, UsageError
 MARK = ".ctadata-"
 """How the names of our own temporaries begin, local and remote; listings hide such names."""
 
+LONGEST = 4096
+"""Characters of a path, or of another value that a person writes, at most: what Linux takes."""
+
+_SHOWN = 200  # characters of a wrong value that are shown
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # what needs no encoding, so most names
 _DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # what Windows takes for a device in every directory
 
@@ -161,6 +165,11 @@ def local_name(name: str, *, windows: bool = os.name == "nt") -> str:
     if bad:
         raise LocalError("no local file can bear this name", path=printable(name))
     return name
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that is too long for a message."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def printable(text: str) -> str:

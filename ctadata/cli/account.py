@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -56,16 +57,25 @@ class Account:
             book.close()
         book.check()
 
-    def again(self, common: Common) -> str:
+    def again(self, common: Common, failed: Sequence[Outcome]) -> str:
         """The command that does again what failed, or mends what is wrong, in words."""
         profile = ["-P", common.profile] if common.profile else []
         if self.mend:
-            return f"to have them anew: {shlex.join([PROGRAM, *profile, *self.mend])}"
+            return f"to have them anew: {shlex.join([PROGRAM, *profile, *self.mend, *_elsewhere(failed)])}"
         words = [PROGRAM, *sys.argv[1:]]
         if self.receipt is not None:
             file = str(self.receipt)
-            words = [PROGRAM, *profile, self.action, "--retry-failed", file, "--receipt", file]
+            retry = [self.action, "--retry-failed", file, *_elsewhere(failed), "--receipt", file]
+            words = [PROGRAM, *profile, *retry]
         return f"to try again: {shlex.join(words)}"
+
+
+def _elsewhere(failed: Sequence[Outcome]) -> list[str]:
+    """The directory of files that do not lie below the current one, which a receipt by itself must not reach."""
+    here = Path.cwd()
+    folders = {os.path.realpath(outcome.local.parent) for outcome in failed if outcome.local is not None}
+    outside = [folder for folder in folders if not Path(folder).is_relative_to(here)]
+    return [os.path.commonpath(outside), *(["."] if len(outside) < len(folders) else [])] if outside else []
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,9 +73,9 @@ def get(
     rules = selection.rules(no_clobber=no_clobber, stage=stage)
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
-        if paths or files_from:
+        if files_from:
             raise UsageError("--retry-failed takes its paths from the receipt")
-        work = again(common, "get", retry_failed, rules)
+        work = again(common, "get", retry_failed, rules, paths or [])
     elif local == "-":
         if conduct.json or recursive or files_from:
             raise UsageError("files that go to standard output take no -r, no --json and no --files-from")
@@ -102,12 +103,22 @@ def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None
     return paths[:-1], paths[-1] if paths else None
 
 
-def again(common: Common, action: str, receipt: Path, rules: Rules) -> Work:
-    """The work of `--retry-failed`; UsageError (no receipt, or one of the other direction)."""
+def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Sequence[str]) -> Work:
+    """The work of `--retry-failed`; UsageError (no receipt, one of the other direction, or no such directory).
+
+    folders: the local directories that the receipt's files may lie in; none means the current one.
+    """
     from ctadata.transfer.again import do_again
     from ctadata.transfer.plan import Compare
     from ctadata.transfer.receipt import unfinished
 
     damaged = rules.compare is Compare.CHECKSUM
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise UsageError(
+                "--retry-failed takes its files from the receipt, and directories here that they may lie in",
+                path=folder,
+            )
+    allowed = [Path(folder) for folder in folders or ["."]]
     records = list(unfinished(selecting.records_of(common, receipt), action, damaged=damaged))
-    return lambda session, reporter: do_again(session.run(rules, reporter), action, records)
+    return lambda session, reporter: do_again(session.run(rules, reporter), action, records, allowed)

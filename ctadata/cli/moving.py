@@ -63,7 +63,7 @@ def tell(summary: Summary, seconds: float, account: Account, common: Common, *, 
         say(remark)
     mistaken = all(isinstance(error, UsageError) for error in summary.errors)
     if summary.failed and not mistaken and not account.dry_run and not common.quiet:
-        say(account.again(common))
+        say(account.again(common, summary.failed))
     words = foreseen(summary) if account.dry_run else counts(summary, seconds, account.action)
     if not common.quiet and (words or not stopped):
         say(("dry run: " if account.dry_run else "") + ("; ".join(words) or "nothing to do: no files to move"))

@@ -90,9 +90,9 @@ def put(
         return Hosting(session).describe(rules, content_type=content_type, redirect_to=redirect_to)
 
     if retry_failed:
-        if local or files_from or content_type or redirect_to:
+        if files_from or content_type or redirect_to:
             raise UsageError("--retry-failed takes its paths from the receipt")
-        work = again(common, "put", retry_failed, rules)
+        work = again(common, "put", retry_failed, rules, local or [])
     elif sources == ["-"] and files_from is None:
         work = lambda session, reporter: session.put_from_pipe(  # noqa: E731
             sys.stdin.fileno(), path, rules=described(session), reporter=reporter

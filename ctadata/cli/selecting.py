@@ -44,7 +44,8 @@ RetryFailed = Annotated[
     typer.Option(
         "--retry-failed",
         metavar="RECEIPT",
-        help="Do again what a receipt says has failed, or is missing; with --checksum, what is damaged too.",
+        help="Do again what a receipt says has failed, or is missing; with --checksum, what is damaged too. Its files "
+        "lie below this directory, or below those given in place of paths.",
     ),
 ]
 

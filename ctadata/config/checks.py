@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import string
 from collections.abc import Callable
@@ -37,9 +38,10 @@ def count(low: int, high: int) -> Callable[[str, Path], int]:
     """A whole number from `low` to `high`."""
 
     def check(value: str, base: Path) -> int:  # noqa: ARG001
-        if not value.strip().isdecimal() or not low <= int(value) <= high:
+        number = int(value) if re.fullmatch(r"\s*[0-9]{1,15}\s*", value) else None
+        if number is None or not low <= number <= high:
             raise ValueError(f"must be a whole number from {low} to {high}, not {value!r}")
-        return int(value)
+        return number
 
     return check
 
@@ -130,13 +132,16 @@ def _is_loopback(host: str) -> bool:
 
 def place(value: str, base: Path) -> Path:
     """A local path, made absolute; `~` is the local home."""
-    return base / Path(text(value, base)).expanduser()
+    try:
+        return base / Path(text(value, base)).expanduser()
+    except RuntimeError:  # pathlib's word for a home that is not known
+        raise ValueError(f"nobody knows the home directory in {value!r}") from None
 
 
 def certificates(value: str, base: Path) -> Path:
     """A local file or directory that exists."""
     found = place(value, base)
-    if not found.exists():
+    if not os.path.exists(found):  # noqa: PTH110  (pathlib raises where the name is too long)
         raise ValueError(f"there is no {found}")
     return found
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -24,9 +23,14 @@ from pathlib import Path
 
 from ctadata.config.keys import BY_NAME
 from ctadata.errors import ConfigError
+from ctadata.paths import shortened
+from ctadata.permissions import refuse_foreign
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Profile names become file names of the agent."""
+
+LARGEST = 1 << 20
+"""Bytes that a file of settings may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,46 +53,50 @@ def standard_place() -> Path:
 def load(named: Path | None) -> Settings:
     """Read the file; one that nobody named need not exist. ConfigError names the file, the table and the key."""
     path = named if named is not None else standard_place()
+    shown = shortened(str(path))
     try:
-        text = _read(path)
+        text = read_checked(path, named=named is not None, hint=f"name it: CTADATA_CONFIG={path}")
     except FileNotFoundError:
         if named is None:
             return Settings(path)
-        raise ConfigError("there is no such file of settings", path=str(path)) from None
+        raise ConfigError("there is no such file of settings", path=shown) from None
     except OSError as error:
-        raise ConfigError(f"the settings cannot be read: {error.strerror}", path=str(path)) from None
+        raise ConfigError(f"the settings cannot be read: {error.strerror}", path=shown) from None
     except UnicodeDecodeError:
-        raise ConfigError("the settings are not UTF-8 text", path=str(path)) from None
+        raise ConfigError("the settings are not UTF-8 text", path=shown) from None
     return _settings(path, _parse(path, text))
 
 
-def _read(path: Path) -> str:
+def read_checked(path: Path, *, named: bool, hint: str) -> str:
+    """The text of a file that may say where the token goes; OSError, UnicodeDecodeError, ConfigError.
+
+    named, hint: see `refuse_foreign`.
+    """
     with path.open("rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        # the door in it decides where the token is sent
-        if os.name == "posix" and stat.S_ISREG(mode) and mode & stat.S_IWOTH:
-            raise ConfigError(
-                "everybody on this machine may change these settings, and with them where your token goes",
-                hint=f"chmod o-w {path}",
-                path=str(path),
-            )
-        return file.read().decode()
+        refuse_foreign(os.fstat(file.fileno()), path, what="these settings", named=named, hint=hint)
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ConfigError(f"a file of settings has at most {LARGEST >> 20} MiB", path=str(path))
+    return content.decode()
 
 
 def _parse(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"this is not TOML: {error}", path=str(path)) from None
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(str(error))
+        raise ConfigError(f"this is not TOML: {said}", path=str(path)) from None
 
 
 def _settings(path: Path, document: Mapping[str, object]) -> Settings:
     for key in document:
         if key not in ("default", "profiles"):
-            raise ConfigError(f"unknown key {key!r}{near(key, ('default', 'profiles'))}", path=str(path))
+            raise ConfigError(f"unknown key {shortened(key)!r}{near(key, ('default', 'profiles'))}", path=str(path))
     default, profiles = document.get("default"), document.get("profiles", {})
     if default is not None and not isinstance(default, str):
-        raise ConfigError(f"default: must be the name of a profile in quotes, not {default!r}", path=str(path))
+        raise ConfigError(
+            f"default: must be the name of a profile in quotes, not {shortened(repr(default))}", path=str(path)
+        )
     if not isinstance(profiles, dict):
         raise ConfigError("profiles: must be tables, such as [profiles.mine]", path=str(path))
     for name, table in profiles.items():
@@ -98,12 +106,14 @@ def _settings(path: Path, document: Mapping[str, object]) -> Settings:
 
 def _check_table(path: Path, name: str, table: object) -> None:
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"profile {name!r}: a name holds letters, digits, '.', '_' and '-' only", path=str(path))
+        raise ConfigError(
+            f"profile {shortened(name)!r}: a name holds letters, digits, '.', '_' and '-' only", path=str(path)
+        )
     if not isinstance(table, dict):
         raise ConfigError(f"profiles.{name}: must be a table [profiles.{name}]", path=str(path))
     for key in table:
         if key not in BY_NAME:
-            raise ConfigError(f"[profiles.{name}]: unknown key {key!r}{near(key, BY_NAME)}", path=str(path))
+            raise ConfigError(f"[profiles.{name}]: unknown key {shortened(key)!r}{near(key, BY_NAME)}", path=str(path))
 
 
 def near(word: str, known: Collection[str], prefix: str = "") -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ctadata.config import checks
+from ctadata.config.file import read_checked
 from ctadata.errors import ConfigError
 
 CREDENTIALS = Path(".credentials") / "jos-credentials.json"
@@ -15,13 +16,13 @@ CREDENTIALS = Path(".credentials") / "jos-credentials.json"
 def store_url(home: Path) -> str | None:
     """The store that the file names, as an endpoint; None where there is no such file, or no word of one in it.
 
-    ConfigError where it is no address.
+    ConfigError where it is no address, or others can have written the file.
     """
     path = home / CREDENTIALS
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(read_checked(path, named=False, hint="set endpoint in the profile"))
         url = told["store_url"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     try:
         return checks.endpoint(str(url), path.parent)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ctadata.config import checks
+from ctadata.paths import LONGEST
 
 Check = Callable[[str, Path], object]
 """Turns one text into a value, relative paths starting from the given directory; ValueError says what is wrong."""
@@ -45,27 +46,43 @@ class Key:
 
     def read(self, raw: object, base: Path) -> object:
         """The value of what stands in a TOML file; ValueError says what is wrong. An empty text is None."""
+        for text in raw if isinstance(raw, list) else [raw]:
+            _refuse_long(text)
         match self.shape, raw:
             case (Shape.FLAG, bool()):
                 return raw
             case (Shape.COUNT, int()) if not isinstance(raw, bool):
-                return self.check(str(raw), base)
+                return self.check(_shown(raw), base)
             case (Shape.TEXT, str()):
                 return self.check(raw, base) if raw else None
             case (Shape.LIST, str()):
                 return (self.check(raw, base),)
             case (Shape.LIST, list()) if all(isinstance(item, str) for item in raw):
                 return tuple(self.check(item, base) for item in raw)
-        raise ValueError(f"must be {self.shape}, not {raw!r}")
+        raise ValueError(f"must be {self.shape}, not {_shown(raw)}")
 
     def read_text(self, text: str, base: Path) -> object:
         """The value of what stands in the environment or on the command line; lists are separated by commas."""
+        if self.shape is not Shape.LIST:
+            _refuse_long(text)
         match self.shape:
             case Shape.FLAG:
                 return checks.flag(text)
             case Shape.LIST:
-                return tuple(self.check(item.strip(), base) for item in text.split(",") if item.strip())
+                return self.read([item.strip() for item in text.split(",") if item.strip()], base)
         return self.check(text, base)
+
+
+def _shown(raw: object) -> str:
+    try:
+        return repr(raw)
+    except ValueError:  # Python writes no numbers of more than 4300 digits
+        return "a number without end"
+
+
+def _refuse_long(value: object) -> None:
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise ValueError(f"must have {LONGEST} characters at most, not {len(value)}")
 
 
 KEYS = (

@@ -18,6 +18,7 @@ from ctadata.config.keys import BY_NAME, KEYS, Key
 from ctadata.config.profile import Profile
 from ctadata.config.variables import VARIABLES
 from ctadata.errors import ConfigError
+from ctadata.paths import shortened
 
 COMMAND_LINE = "command line"
 BUILTIN = "built in"
@@ -71,14 +72,13 @@ def resolve(
     config_file: the file of settings; without it `CTADATA_CONFIG` says, else the platform's usual place.
     Raises ConfigError with the file, the variable or the key that is wrong.
     """
-    named = config_file or (Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None)
-    settings = load(named)
+    settings = load(config_file or _named(env))
     known = tuple(dict.fromkeys([*BUILT_IN, *settings.profiles]))
     chosen = _choose(name, env, settings)
     profile_name = str(chosen.value)
     if profile_name not in known:
         raise ConfigError(
-            f"there is no profile {profile_name!r}{near(profile_name, known)}",
+            f"there is no profile {shortened(profile_name)!r}{near(profile_name, known)}",
             hint=f"known: {', '.join(known)}; chosen by: {chosen.origin}",
         )
     _refuse_strangers(overrides)
@@ -99,8 +99,15 @@ def resolve(
 
 def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The names of all profiles; ConfigError where the file of settings cannot be read."""
-    named = Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None
-    return tuple(dict.fromkeys([*BUILT_IN, *load(named).profiles]))
+    return tuple(dict.fromkeys([*BUILT_IN, *load(_named(env)).profiles]))
+
+
+def _named(env: Mapping[str, str]) -> Path | None:
+    """The file of settings that the environment names."""
+    try:
+        return Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None
+    except RuntimeError:  # pathlib's word for a home that is not known
+        raise ConfigError("nobody knows this home directory", path=f"CTADATA_CONFIG={env['CTADATA_CONFIG']}") from None
 
 
 def _choose(name: str | None, env: Mapping[str, str], settings: Settings) -> Value:
@@ -133,14 +140,14 @@ def _from_text(key: Key, text: str, origin: str) -> Value:
     try:
         return Value(key.read_text(text, Path.cwd()), origin)
     except ValueError as error:
-        raise ConfigError(f"{key.name}: {error}", path=origin) from None
+        raise ConfigError(f"{key.name}: {shortened(str(error))}", path=origin) from None
 
 
 def _from_file(key: Key, raw: object, name: str, path: Path) -> Value:
     try:
         value = key.read(raw, path.absolute().parent)
     except ValueError as error:
-        raise ConfigError(f"[profiles.{name}] {key.name}: {error}", path=str(path)) from None
+        raise ConfigError(f"[profiles.{name}] {key.name}: {shortened(str(error))}", path=str(path)) from None
     return Value(_DEFAULTS.get(key.name) if value is None else value, str(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ctadata.transfer import naming
 from ctadata.transfer.download import download
@@ -12,8 +13,11 @@ from ctadata.transfer.run import Run
 from ctadata.transfer.upload import upload
 
 
-def do_again(run: Run, action: str, records: Sequence[Record]) -> Summary:
-    """Move the files of these records, `get` or `put` as the receipt says; gives the summary."""
+def do_again(run: Run, action: str, records: Sequence[Record], folders: Sequence[Path]) -> Summary:
+    """Move the files of these records, `get` or `put` as the receipt says; gives the summary.
+
+    folders: the local directories that they may lie in; a record of any other place is a failure.
+    """
     if action == "get":
-        return download(run, naming.landings_again(records))
-    return upload(run, naming.departures_again(records))
+        return download(run, naming.landings_again(records, folders))
+    return upload(run, naming.departures_again(records, folders))

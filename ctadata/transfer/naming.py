@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -116,23 +118,47 @@ def _below_here(name: str) -> tuple[str, ...] | UsageError:
     return _below(name)
 
 
-def landings_again(records: Iterable[Record]) -> Iterator[Wanted]:
-    """Where the files of a receipt go, from the root of this machine, and never through links that it did not know."""
+def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterator[Wanted | Refused]:
+    """Where the files of a receipt go, from the root of this machine, and never through links that it did not know.
+
+    folders: the directories that they may lie in.
+    """
     for record in records:
-        if record.local is not None:
-            *above, name = record.local.parts[1:] or ("",)
+        if record.local is None:
+            continue
+        local = record.local.absolute()
+        if ".." in local.parts or not _lies_in(local.parent, folders):
+            yield _outside(record.path, local)
+        else:
+            *above, name = local.parts[1:]
             yield Wanted(record.path, Path("/"), tuple(above), name, recursive=True)
 
 
-def departures_again(records: Iterable[Record]) -> Iterator[Departure]:
-    """What goes up again of a receipt; files of one collection that follow each other go together."""
-    with_local = ((record.path, record.local) for record in records if record.local is not None)
-    for collection, group in itertools.groupby(with_local, key=lambda pair: pair[0].parent):
+def departures_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterator[Departure | Refused]:
+    """What goes up again of a receipt; files of one collection that follow each other go together.
+
+    folders: the directories that they may lie in, links followed.
+    """
+    with_local = [(record.path, record.local) for record in records if record.local is not None]
+    yield from (_outside(path, local) for path, local in with_local if not _lies_in(local, folders))
+    inside = (pair for pair in with_local if _lies_in(pair[1], folders))
+    for collection, group in itertools.groupby(inside, key=lambda pair: pair[0].parent):
         pairs = list(group)
         yield from (Departure(path, local) for path, local in pairs if local.is_dir())
         files = tuple((local, path.name) for path, local in pairs if not local.is_dir())
         if files:
             yield Departure(collection, files=files)
+
+
+def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
+    found = Path(os.path.realpath(local))
+    return any(found.is_relative_to(os.path.realpath(folder)) for folder in folders)
+
+
+def _outside(path: RemotePath, local: Path) -> Refused:
+    hint = f"to allow it, name its directory after the receipt: {shlex.quote(printable(str(local.parent)))}"
+    error = UsageError("the receipt names a file outside of the directory", hint=hint, path=printable(str(local)))
+    return Refused(error, path)
 
 
 def _a_directory(source: str, verb: str) -> UsageError:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ctadata.errors import UsageError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import LONGEST, RemotePath, printable, shortened
+from ctadata.permissions import refuse_foreign
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State
 
@@ -91,9 +92,12 @@ class Record:
 
 
 def read_receipt(file: Path) -> list[Record]:
-    """The last line about each file, in the order of the first ones; UsageError (no receipt), LocalError."""
+    """The last line about each file, in the order of the first ones; UsageError (no receipt, or one that everybody can
+    write), LocalError.
+    """
     found: dict[tuple[RemotePath, Path | None], Record] = {}
     with local_words(file), file.open(encoding="utf-8", errors="replace") as lines:
+        refuse_foreign(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
         for number, line in enumerate(lines, 1):
             record = _read(line, f"{printable(str(file))}:{number}")
             if record is not None:
@@ -107,24 +111,39 @@ def _read(line: str, where: str) -> Record | None:
     """One line; None for what a kill has left of one; UsageError for lines that no version of ours wrote."""
     try:
         fields: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     try:
         if fields["schema"] != SCHEMA:
-            raise UsageError(f"a receipt of schema {fields['schema']}, and only {SCHEMA} is known", path=where)
+            raise UsageError(
+                f"a receipt of schema {shortened(str(fields['schema']))}, and only {SCHEMA} is known", path=where
+            )
         return Record(
             action=str(fields["action"]),
             profile=str(fields["profile"]),
             state=State(fields["state"]),
-            path=RemotePath.parse(fields["path"]),
-            local=None if fields["local"] is None else Path(fields["local"]),
-            size=int(fields["size"]),
+            path=RemotePath.parse(_name(fields["path"])),
+            local=None if fields["local"] is None else Path(_name(fields["local"])),
+            size=_size(fields["size"]),
             digest=str(fields["digest"]),
-            etag=fields["etag"],
+            etag=None if fields["etag"] is None else str(fields["etag"]),
             error=str(fields["error"] or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"this is no line of a receipt: {error}", path=where) from error
+        raise UsageError(f"this is no line of a receipt: {shortened(str(error))}", path=where) from error
+
+
+def _name(value: str) -> str:
+    """A path that a file system can have; ValueError."""
+    if "\0" in value or len(os.fsencode(value)) > LONGEST:
+        raise ValueError("a path that no file has")
+    return value
+
+
+def _size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("a size that no file has")
+    return value
 
 
 def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iterator[Record]:

@@ -305,3 +305,69 @@ class TestPipes:
 def test_the_end_of_a_run_counts_what_an_earlier_one_had_fetched_apart():
     summary = Summary(done=1, size=3 << 20, resumed=1 << 20)
     assert counts(summary, 2.0) == ["done 1 file (3.0 MiB, 1.0 MiB of it before, in 2 s, 1.0 MiB/s)"]
+
+
+class TestConfinement:
+    """A receipt may come from anybody: what it names outside of the directories given is not touched."""
+
+    def retry(self, at_box, action, rows, *folders, check=None):
+        common = {"schema": 1, "action": action, "profile": "sandbox", "state": "failed", "size": 1, "digest": ""}
+        lines = [json.dumps({**common, "etag": None, "error": "x", **row}) + "\n" for row in rows]
+        (at_box.cwd / "r.jsonl").write_text("".join(lines))
+        (at_box.cwd / "r.jsonl").chmod(0o644)
+        return at_box(action, "--retry-failed", "r.jsonl", *folders, check=check)
+
+    def test_nothing_outside_goes_up(self, at_box, box, place, tmp_path):
+        secret = tmp_path / "id_test"
+        secret.write_bytes(b"secret")
+        (at_box.cwd / "own").write_bytes(b"own")
+        (at_box.cwd / "link").symlink_to(secret)
+        outside = [str(secret), str(at_box.cwd / "link"), f"{at_box.cwd}/../id_test", "../id_test", str(tmp_path)]
+        rows = [{"path": f"{place}/{number}", "local": local} for number, local in enumerate(outside)]
+        ended = self.retry(at_box, "put", [{"path": f"{place}/own", "local": str(at_box.cwd / "own")}, *rows], check=6)
+        assert box.files.read(f"/{place}/own") == b"own"
+        assert ended.err.count("outside of the directory") == len(outside)
+        assert str(secret) in ended.err
+        assert not any(box.files.exists(f"/{place}/{number}") for number in range(len(outside)))
+
+    def test_what_a_directory_on_the_command_line_holds_does(self, at_box, box, place, tmp_path):
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "a").write_bytes(b"a")
+        rows = [{"path": f"{place}/a", "local": str(tmp_path / "data" / "a")}]
+        ended = self.retry(at_box, "put", rows, check=2)
+        assert f"name its directory after the receipt: {tmp_path}/data" in ended.err
+        self.retry(at_box, "put", rows, str(tmp_path / "data"), check=0)
+        assert box.files.read(f"/{place}/a") == b"a"
+        (at_box.cwd / "b").write_bytes(b"b")
+        here = [{"path": f"{place}/b", "local": str(at_box.cwd / "b")}]
+        self.retry(at_box, "put", here, str(tmp_path / "data"), check=2)
+
+    def test_nothing_outside_comes_down(self, at_box, three, tmp_path):
+        (at_box.cwd / "away").symlink_to(tmp_path)
+        outside = [str(tmp_path / "a"), f"{at_box.cwd}/../a", f"{at_box.cwd}/away/a", "../a", f"{at_box.cwd}"]
+        rows = [{"path": f"{three}/a", "local": local} for local in outside]
+        ended = self.retry(at_box, "get", [{"path": f"{three}/b", "local": str(at_box.cwd / "new/b")}, *rows], check=6)
+        assert (at_box.cwd / "new" / "b").read_bytes() == b"content of b"
+        assert ended.err.count("outside of the directory") == len(outside)
+        assert not (tmp_path / "a").exists()
+        self.retry(at_box, "get", rows[:1], str(tmp_path), check=0)
+        assert (tmp_path / "a").read_bytes() == b"content of a"
+
+    def test_a_file_is_no_directory(self, at_box, three):
+        (at_box.cwd / "file").write_bytes(b"")
+        ended = self.retry(at_box, "get", [{"path": f"{three}/a", "local": "a"}], "file", check=2)
+        assert "directories here" in ended.err
+
+    def test_the_words_for_the_next_try_name_it(self, at_box, three, bad, tmp_path):
+        ended = at_box("get", "-r", f"{three}/", str(tmp_path / "far"), "--receipt", "r.jsonl", check=6)
+        command = re.search("to try again: cta-data-direct (.*)", ended.err)[1]
+        bad.remove()
+        at_box(*shlex.split(command), check=0)
+        assert (tmp_path / "far" / "b").exists()
+        assert at_box("get", "--retry-failed", "r.jsonl", check=0)
+
+    def test_one_that_everybody_can_write_is_refused(self, at_box, three):
+        self.retry(at_box, "get", [{"path": f"{three}/a", "local": "a"}], check=0)
+        (at_box.cwd / "r.jsonl").chmod(0o666)
+        for command in (["get", "--retry-failed"], ["verify"]):
+            assert "chmod o-w r.jsonl" in at_box(*command, "r.jsonl", check=2).err

@@ -119,6 +119,7 @@ class TestPrecedence:
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
         (tmp_path / "ctadata").mkdir()
         (tmp_path / "ctadata" / "config.toml").write_text("[profiles.cscs]\njobs = 3\n")
+        (tmp_path / "ctadata" / "config.toml").chmod(0o600)
         assert resolve(env={}).profile.jobs == 3
 
     def test_without_a_file_all_is_well(self):
@@ -330,6 +331,50 @@ class TestMistakesInTheFile:
         line = refused(config_file=path)
         assert "everybody on this machine may change these settings" in line
         assert f"chmod o-w {path}" in line
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f'{key.name} = "{LONG}"' for key in KEYS),
+        *(f'{key.name} = ["{LONG}"]' for key in KEYS),
+        *(f"{key.name} = {'9' * 4000}" for key in KEYS),
+        *(f"{key.name} = 0x{'9' * 5000}" for key in KEYS),
+        *(f"{key.name} = [0x{'9' * 5000}]" for key in KEYS),
+        f"jobs = {'9' * 5000}",
+        f"{LONG} = 1",
+        f"[profiles.{LONG}]",
+        f"jobs = {'[' * 5000}{']' * 5000}",
+        f"{'a.' * 5000}b = 1",
+        'client_secret_file = "~nobody-of-that-name/x"',
+        f'ca = "{"x" * 4000}"',
+        "home = [1e400, nan]",
+        'notice = "\\u0000"',
+        "jobs = 1979-05-27T07:32:00Z",
+    ],
+)
+def test_a_value_beyond_all_measure_is_one_line(write, line):
+    said = refused(config_file=write(f"[profiles.cscs]\n{line}\n"))
+    assert "[profiles" in said or "TOML" in said or "profile" in said or "key" in said
+    assert len(said) < 1000
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key.name != "door"], ids=lambda key: key.name)
+def test_so_it_is_in_the_environment(key):
+    for value in (LONG, "9" * 5000, "\udcff", "~nobody-of-that-name/x" if "file" in key.name else LONG):
+        assert len(refused(env={key.variable: value})) < 1000
+
+
+@pytest.mark.parametrize("path", [f"/{LONG}", "/x" * 3000, "~nobody-of-that-name/x", "\udcff"])
+def test_a_name_of_settings_that_is_none(path):
+    assert len(refused(env={"CTADATA_CONFIG": path})) < 1000
+
+
+def test_a_file_of_settings_without_end():
+    assert "at most" in refused(env={"CTADATA_CONFIG": "/dev/zero"})
 
 
 class TestOtherMistakes:

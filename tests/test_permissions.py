@@ -1,0 +1,112 @@
+"""Settings that others can have written: refused, or only where they were named."""
+
+import logging
+import os
+import stat
+
+import pytest
+
+from ctadata.config.resolve import profile_names, resolve
+from ctadata.errors import ConfigError
+from ctadata.permissions import refuse_foreign
+from ctadata.transfer.receipt import read_receipt
+
+SETTINGS = '[profiles.cscs]\ndoor = "https://elsewhere.example.org:2880"\n'
+
+
+@pytest.fixture
+def usual(tmp_path, monkeypatch):
+    """The file of settings at its usual place."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "ctadata" / "config.toml"
+    path.parent.mkdir(mode=0o755)
+    path.write_text(SETTINGS)
+    path.chmod(0o644)
+    return path
+
+
+def door(**env):
+    return resolve(env=env).profile.door
+
+
+def refused(**env):
+    with pytest.raises(ConfigError) as caught:
+        resolve(env=env)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def with_owner(path, uid):
+    return os.stat_result([*path.stat()[:4], uid, *path.stat()[5:]])
+
+
+def test_those_that_nobody_else_can_write_count(usual):
+    assert door() == door(CTADATA_CONFIG=str(usual)) == "https://elsewhere.example.org:2880"
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_those_that_the_world_can_write_never_do(usual, named):
+    env = {"CTADATA_CONFIG": str(usual)} if named else {}
+    usual.chmod(0o646)
+    assert f"chmod o-w {usual}" in refused(**env)
+    usual.chmod(0o644)
+    usual.parent.chmod(0o757)
+    assert f"chmod o-w {usual.parent}" in refused(**env)
+    with pytest.raises(ConfigError):
+        profile_names(env)
+    usual.parent.chmod(0o1757)
+    assert door(**env)
+
+
+def test_nor_does_a_link_into_such_a_directory(usual, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    usual.rename(shared / "settings")
+    usual.symlink_to(shared / "settings")
+    assert door()
+    shared.chmod(0o777)
+    assert f"chmod o-w {shared}" in refused()
+
+
+def test_those_that_a_group_can_write_count_where_they_are_named(usual, caplog):
+    caplog.set_level(logging.INFO, "ctadata")
+    usual.chmod(0o664)
+    assert f"chmod g-w {usual}, or name it: CTADATA_CONFIG={usual}" in refused()
+    usual.parent.chmod(stat.S_ISGID | 0o775)
+    assert door(CTADATA_CONFIG=str(usual)) == "https://elsewhere.example.org:2880"
+    [record] = caplog.records
+    assert "may change it" in record.getMessage()
+    assert str(usual) in record.getMessage()
+
+
+def test_so_do_those_of_another_user(usual, caplog):
+    caplog.set_level(logging.INFO, "ctadata")
+    found = with_owner(usual, os.geteuid() + 1)
+    with pytest.raises(ConfigError, match=f"uid {os.geteuid() + 1}"):
+        refuse_foreign(found, usual, what="these settings", named=False)
+    refuse_foreign(found, usual, what="these settings", named=True)
+    assert "another user" in caplog.text
+    refuse_foreign(with_owner(usual, 0), usual, what="these settings", named=False)
+
+
+def test_pipes_and_devices_are_the_users_own():
+    assert door(CTADATA_CONFIG=os.devnull)
+
+
+def test_receipts_are_held_to_the_same(tmp_path):
+    receipt = tmp_path / "r.jsonl"
+    receipt.write_text("")
+    receipt.chmod(0o666)
+    with pytest.raises(ConfigError, match="chmod o-w"):
+        read_receipt(receipt)
+
+
+def test_the_store_of_jasmins_file_too(tmp_path, monkeypatch):
+    path = tmp_path / ".credentials" / "jos-credentials.json"
+    path.parent.mkdir(mode=0o755)
+    path.write_text('{"store_url": "https://store.example.org"}')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path.chmod(0o666)
+    assert "chmod o-w" in refused(CTADATA_KIND="s3")
+    path.chmod(0o600)
+    assert resolve(env={"CTADATA_KIND": "s3"}).profile.endpoint == "https://store.example.org"
