@@ -12,6 +12,7 @@ of its own, TLS everywhere with a certificate authority made on the spot. Upload
         box.token(user="ada", lifetime=300, scope="openid", issuer=None, aud=...)   # a JWT without any flow
         box.approve(user_code); box.deny(user_code)       # somebody clicks; box.revoke_sessions() ends every login
         box.seen; box.wait_for(lambda seen: seen.server == "pool1" and seen.method == "PUT", timeout=5)
+        box.journal.asked(path)                           # ranges asked of the pools; asked_twice, broken_off, failed
         box.served("pool")                                # bytes of bodies sent so far, also where they were cut
         box.files.put("/lst/a.txt", b"...", mtime=1e9); box.files.tree(); box.files.entry("/lst/a.txt").broken
         box.faults.add("pool", "GET", "/lst/a.txt", faults.Cut(after=1000), times=1)
@@ -37,6 +38,7 @@ Everyone may read everything; users may write under their own home `/lst/users/<
     tape_delay=0.0          seconds until a file that lies on tape alone is on disk again; tape_drives at a time
     marker_interval=5.0     seconds between the performance markers of a COPY (box.trust(other): to and from another)
     quota=None              bytes that a home may hold
+    movers_fail=False       True: a connection that breaks off fails its mover for all of its UUID, as at 11.2.5
     clock=time.time         every expiry and every stored time comes from it
 
 Faults are in `ctadata.sandbox.faults`; `box.faults.add(server, method, path, fault, times=None, skip=0)` returns a

@@ -39,7 +39,7 @@ class Door:
         self._mint = mint
         self._options_style = options_style
 
-    def disconnected(self, connection: int) -> None:
+    def disconnected(self, connection: int, broken: bool) -> None:
         """Nothing hangs on a connection to the door."""
 
     def answer(self, exchange: Exchange) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import html
+import unicodedata
+from collections.abc import Iterator
 from email.utils import formatdate
 from urllib.parse import quote
 
 from ctadata.sandbox.checksums import chosen, wanted
+from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Node, read_range
-from ctadata.sandbox.pool import asked_ranges, ranged
+from ctadata.sandbox.pool import asked_ranges, is_readable, ranged
 from ctadata.sandbox.receiving import Refused
 from ctadata.sandbox.visit import Denied, Visit, content_type
 
+BARE_IN_PATH = "/-_.!~*'():@&=+$,;"
+"""What Java's URI leaves as it is in a path, beside letters and digits."""
 PATIENCE = 180.0
 """Seconds that the door waits for a file to come from tape, while its client hears nothing."""
 
@@ -38,7 +43,7 @@ def get(visit: Visit) -> None:
         raise Denied(500, f"Internal problem: No online replica of {node.pnfsid}")
     elif visit.site.tape and visit.site.tape.is_on_tape(node) and not visit.site.tape.wait(visit.path, PATIENCE):
         raise Denied(500, "Internal problem: Request to [>PoolManager@local] timed out.")
-    elif visit.site.redirect:
+    elif visit.redirects:
         _redirect(visit, node)
     else:
         _proxied(visit, node)
@@ -54,9 +59,12 @@ def _redirect(visit: Visit, node: Node) -> None:
 
 
 def pool_url(visit: Visit, mover: Mover) -> str:
-    """Start a mover and tell where its pool answers: path, UUID, and the way back to the door."""
+    """Start a mover and tell where its pool answers: path, UUID, and the way back to the door.
+
+    The path is written by Java's `URI.toASCIIString`, which turns it into its Unicode normal form NFC.
+    """
     origin = visit.site.start(mover)
-    path = quote(visit.path, errors="surrogateescape")
+    path = quote(unicodedata.normalize("NFC", visit.path), safe=BARE_IN_PATH, errors="surrogateescape")
     reference = quote(visit.site.url(), safe="")
     return f"{origin}{path}?dcache-http-uuid={mover.uuid}&dcache-http-ref={reference}"
 
@@ -80,6 +88,9 @@ def _proxied(visit: Visit, node: Node) -> None:
     except Refused as refused:
         raise Denied(500, f"Internal problem: {refused.reason}") from refused
     about = [*_about(visit, node), ("Content-Disposition", "attachment")]
+    if not reaches_pool(visit.path) or not is_readable(visit.path):
+        headers = [*about, ("Content-Length", str(node.size or 0))]
+        visit.exchange.stream(200, "OK", headers, _nothing())
     if ranges:
         length, extra, blocks = ranged(node, ranges)
         about = [pair for pair in about if pair[0] != extra[0]]
@@ -88,6 +99,17 @@ def _proxied(visit: Visit, node: Node) -> None:
         size = node.size or 0
         blocks = read_range(node, 0, size)
         visit.exchange.stream(200, "OK", [*about, ("Content-Length", str(size))], blocks)
+
+
+def reaches_pool(path: str) -> bool:
+    """Whether the door, which goes to the pool by the `Location` that it would give, finds the file there."""
+    return unicodedata.normalize("NFC", path) == path
+
+
+def _nothing() -> Iterator[bytes]:
+    """No byte of a body: the pool refused the door when the head was sent already."""
+    yield b""
+    raise Hangup
 
 
 def _page(visit: Visit, node: Node) -> None:

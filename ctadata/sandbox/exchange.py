@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BufferedReader
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import parse_qs, unquote
 
+from ctadata.sandbox.body_faults import shaped
 from ctadata.sandbox.faults import (
     Cut,
     Delay,
@@ -26,13 +27,11 @@ from ctadata.sandbox.faults import (
     Meanwhile,
     NoAnswer,
     Redirect,
-    Rule,
     Status,
     WrongDigest,
     WrongRange,
-    first,
-    shaped,
 )
+from ctadata.sandbox.rules import Rule, first
 from ctadata.sandbox.spy import Seen, Spy
 
 Headers = Sequence[tuple[str, str]]
@@ -140,7 +139,7 @@ class Exchange:
 
     def blocks(self) -> Iterator[bytes]:
         """The body as it arrives, through the faults. Raises Hangup where it ends too early."""
-        for block in shaped(self._incoming, self.rules if self._upload else ()):
+        for block in shaped(self._incoming, self.rules if self._upload else (), self.fall_silent):
             self.body_bytes += len(block)
             yield block
 
@@ -239,7 +238,7 @@ class Exchange:
             self.keep = self.keep and long.announced
             total = str(length + long.by if long.announced else length)
             headers = [(name, total if name == "Content-Length" else value) for name, value in headers]
-        return headers, shaped(bare, self.rules, length)
+        return headers, shaped(bare, self.rules, self.fall_silent, length)
 
     def _record(self, status: int | None, headers: Headers = ()) -> None:
         self.answered = True
@@ -287,9 +286,13 @@ class Exchange:
         if not self.answered:
             self._record(None)
 
-    def never_answer(self) -> None:
+    def never_answer(self) -> NoReturn:
         """Read on without a word until the client goes away; raises Hangup then."""
         self._record(None)
+        self.fall_silent()
+
+    def fall_silent(self) -> NoReturn:
+        """Say nothing more and keep the connection open until the client goes away; raises Hangup then."""
         while self.wire.reader.read1(BLOCK):
             pass
         raise Hangup

@@ -1,15 +1,14 @@
 """Faults: what can go wrong at a server, switched on by tests for a server, a method and a path.
 
-A fault is a frozen description. `Faults.add` makes it a rule and returns its handle; a rule applies for ever or a
-number of times. Byte offsets count the bytes of one body: of the request for PUT and POST, of the answer else.
+A fault is a frozen description. `box.faults.add` makes it a rule and returns its handle (`rules.py`). Byte offsets
+count the bytes of one body: of the request for PUT and POST, of the answer else.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
 class Hangup(Exception):
@@ -100,6 +99,26 @@ class Stall:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """The connection falls silent after that many bytes of the answer, and stays open until the client closes it; the
+    other connections go on. `times=1` makes one connection silent."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class FailedMover:
+    """The pool fails the mover after that many bytes of the answer: every connection of its UUID falls silent."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """The door carries the bytes of a GET or a PUT itself, and redirects to no pool."""
+
+
+@dataclass(frozen=True)
 class Meanwhile:
     """`do` is called meanwhile: before the server sees the request, or after that many bytes of the body."""
 
@@ -162,189 +181,7 @@ class RefuseOffline:
 
 
 Fault = (
-    Status | Redirect | Delay | NoAnswer | LostAnswer | Cut | Short | Long | Flip | Stall | Meanwhile | WholeFile
-    | WrongRange | WrongDigest | LateChecksum | EmptyListing | Full | Prealloc | WrongIssuer | RefuseOffline
+    Status | Redirect | Delay | NoAnswer | LostAnswer | Cut | Short | Long | Flip | Stall | Silence | FailedMover
+    | Proxied | Meanwhile | WholeFile | WrongRange | WrongDigest | LateChecksum | EmptyListing | Full | Prealloc
+    | WrongIssuer | RefuseOffline
 )  # fmt: skip
-Kind = TypeVar("Kind")
-
-
-@dataclass
-class Rule:
-    """A fault switched on: the handle that tests keep. `reached` is set when it first takes effect."""
-
-    server: str
-    method: str
-    path: str
-    fault: Fault
-    left: int | None
-    skip: int
-    forget: Callable[[Rule], None]
-    hits: int = 0
-    reached: threading.Event = field(default_factory=threading.Event)
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def applies(self, server: str, method: str, path: str) -> bool:
-        """Whether a request is meant: `pool` is any pool, `*` is anything, a path may end in `*`."""
-        return (
-            self.server in ("*", server, server.rstrip("0123456789"))
-            and self.method in ("*", method)
-            and (path == self.path or (self.path.endswith("*") and path.startswith(self.path[:-1])))
-        )
-
-    def release(self) -> None:
-        """Let go of whoever is held by a Delay or a Stall."""
-        self.released.set()
-        if isinstance(self.fault, Delay) and self.fault.until is not None:
-            self.fault.until.set()
-
-    def remove(self) -> None:
-        """Switch the fault off and let go of whoever it holds."""
-        self.forget(self)
-        self.release()
-
-    def hold(self) -> None:
-        """Wait as a Delay or a Stall says."""
-        self.reached.set()
-        if isinstance(self.fault, Delay) and self.fault.until is not None:
-            self.fault.until.wait()
-        else:
-            self.released.wait(self.fault.seconds if isinstance(self.fault, Delay) else None)
-
-    def act(self) -> None:
-        """Have happen what a Meanwhile says."""
-        self.reached.set()
-        if isinstance(self.fault, Meanwhile):
-            self.fault.do()
-
-
-class Faults:
-    """The rules of one sandbox."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._rules: list[Rule] = []
-        self._all: list[Rule] = []
-
-    def add(
-        self, server: str, method: str, path: str, fault: Fault, *, times: int | None = None, skip: int = 0
-    ) -> Rule:
-        """Switch a fault on for requests to `server` (door, pool, pool1, pool2, issuer, frontend or *).
-
-        `path` is the decoded path, without query; a `*` at its end stands for any rest. The method HANDSHAKE
-        (path "") means the TLS handshake. It applies `times` times (None: for ever), after the first `skip`
-        matching requests.
-        """
-        rule = Rule(server, method, path, fault, times, skip, self._forget)
-        with self._lock:
-            self._rules.append(rule)
-            self._all.append(rule)
-        return rule
-
-    def _forget(self, rule: Rule) -> None:
-        with self._lock:
-            if rule in self._rules:
-                self._rules.remove(rule)
-
-    def take(self, server: str, method: str, path: str) -> list[Rule]:
-        """The rules that apply to one request, counted as used."""
-        with self._lock:
-            return [rule for rule in list(self._rules) if rule.applies(server, method, path) and self._use(rule)]
-
-    def _use(self, rule: Rule) -> bool:
-        if rule.skip:
-            rule.skip -= 1
-            return False
-        rule.hits += 1
-        if rule.left is not None:
-            rule.left -= 1
-            if not rule.left:
-                self._rules.remove(rule)
-        return True
-
-    def clear(self) -> None:
-        """Switch all faults off and let go of whoever is held."""
-        with self._lock:
-            held, self._rules, self._all = self._all, [], []
-        for rule in held:
-            rule.release()
-
-
-def first(rules: Iterable[Rule], kind: type[Kind]) -> Kind | None:
-    """The first fault of a kind among the rules of a request."""
-    for rule in rules:
-        if isinstance(rule.fault, kind):
-            rule.reached.set()
-            return rule.fault
-    return None
-
-
-def shaped(blocks: Iterable[bytes], rules: Iterable[Rule], length: int = 0) -> Iterator[bytes]:
-    """A body of `length` bytes on its way through the faults that change, cut or hold it. Raises Hangup."""
-    flowing = iter(blocks)
-    for rule in rules:
-        match rule.fault:
-            case Cut(after, reset):
-                flowing = _cut(flowing, after, reset, rule)
-            case Short(by):
-                flowing = _cut(flowing, max(0, length - by), False, rule)
-            case Long(by):
-                flowing = _longer(flowing, by, rule)
-            case Flip(at):
-                flowing = _flip(flowing, at, rule)
-            case Stall(after):
-                flowing = _at(flowing, after, rule.hold)
-            case Meanwhile(after=int(after)):
-                flowing = _at(flowing, after, rule.act)
-            case _:
-                pass
-    return flowing
-
-
-def _split(blocks: Iterator[bytes], at: int) -> Iterator[tuple[int, bytes]]:
-    """Blocks with their offsets, one of which begins at `at` where the body is that long."""
-    offset = 0
-    for block in blocks:
-        inside = at - offset
-        if 0 < inside < len(block):
-            yield offset, block[:inside]
-            yield at, block[inside:]
-        else:
-            yield offset, block
-        offset += len(block)
-
-
-def _cut(blocks: Iterator[bytes], after: int, reset: bool, rule: Rule) -> Iterator[bytes]:
-    passed = 0
-    if after:
-        for offset, block in _split(blocks, after):
-            passed = offset + len(block)
-            yield block
-            if passed >= after:
-                break
-    if passed >= after:
-        rule.reached.set()
-        raise Hangup(reset)
-
-
-def _longer(blocks: Iterator[bytes], by: int, rule: Rule) -> Iterator[bytes]:
-    yield from blocks
-    rule.reached.set()
-    yield b"\0" * by
-
-
-def _flip(blocks: Iterator[bytes], at: int, rule: Rule) -> Iterator[bytes]:
-    for offset, block in _split(blocks, at):
-        if offset == at and block:
-            rule.reached.set()
-            yield bytes([(block[0] + 1) % 256]) + block[1:]
-        else:
-            yield block
-
-
-def _at(blocks: Iterator[bytes], after: int, act: Callable[[], object]) -> Iterator[bytes]:
-    acted = False
-    for offset, block in _split(blocks, after):
-        if offset >= after and not acted:
-            acted = True
-            act()
-        yield block

@@ -23,7 +23,7 @@ class Frontend:
         self._site = site
         self._logins = logins
 
-    def disconnected(self, connection: int) -> None:
+    def disconnected(self, connection: int, broken: bool) -> None:
         """Nothing hangs on a connection."""
 
     def answer(self, exchange: Exchange) -> None:

@@ -64,7 +64,7 @@ class Issuer:
         self.flow = DeviceFlow(clock, policy.device_lifetime, 5 if policy.interval is None else policy.interval)
         self.sessions = Sessions(clock, policy.rotate)
 
-    def disconnected(self, connection: int) -> None:
+    def disconnected(self, connection: int, broken: bool) -> None:
         """Nothing hangs on a connection."""
 
     def answer(self, exchange: Exchange) -> None:

@@ -48,9 +48,9 @@ class RateLimited:
         self._failures: dict[str, _Failures] = {}
         self._blocked_until: dict[str, float] = {}
 
-    def disconnected(self, connection: int) -> None:
+    def disconnected(self, connection: int, broken: bool) -> None:
         """Passed on."""
-        self._inner.disconnected(connection)
+        self._inner.disconnected(connection, broken)
 
     def answer(self, exchange: Exchange) -> None:
         """Answer 429, or let the server answer and count its 401."""

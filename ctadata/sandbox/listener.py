@@ -6,6 +6,7 @@ The TLS handshake happens in the connection's own thread, so that a slow client 
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import socket
 import ssl
@@ -18,9 +19,11 @@ from io import BufferedReader
 from typing import Protocol, cast
 
 from ctadata.sandbox.exchange import Exchange, Request, Wire
-from ctadata.sandbox.faults import Cut, Delay, Faults, Hangup, NoAnswer
+from ctadata.sandbox.faults import Cut, Delay, Hangup, NoAnswer
+from ctadata.sandbox.rules import Faults
 from ctadata.sandbox.spy import Spy
 
+TCP_CLOSE = 7
 _numbers = itertools.count(1)
 
 
@@ -30,8 +33,8 @@ class Application(Protocol):
     def answer(self, exchange: Exchange) -> None:
         """Answer one request. Hangup ends the connection."""
 
-    def disconnected(self, connection: int) -> None:
-        """A connection has ended."""
+    def disconnected(self, connection: int, broken: bool) -> None:
+        """A connection has ended, well or in the middle (`broken`)."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class _Connection(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.number = next(_numbers)
         listener = self.server.listener
-        self.reset = False
+        self.reset = self.broken = False
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if listener.context is not None:
             self.request = listener.context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
@@ -93,8 +96,9 @@ class _Connection(BaseHTTPRequestHandler):
             super().handle()
         except Hangup as hangup:
             self.reset = hangup.reset
+            self.broken = True
         except OSError:
-            pass  # the client went away, or the sandbox is stopping: nobody is left to tell
+            self.broken = True  # the client went away, or the sandbox is stopping: nobody is left to tell
 
     def _handshake(self) -> None:
         listener = self.server.listener
@@ -151,12 +155,13 @@ class _Connection(BaseHTTPRequestHandler):
         exchange.reply(431, "Request Header Fields Too Large")
 
     def finish(self) -> None:
+        self.broken = self.broken or was_reset(self.connection)
         with contextlib.suppress(OSError):
             super().finish()
         with contextlib.suppress(OSError, ValueError):
             self._part()
         self.connection.close()
-        self.server.listener.closed(self.number)
+        self.server.listener.closed(self.number, self.broken)
 
     def _part(self) -> None:
         """Say goodbye (TLS close_notify), or make closing a TCP reset."""
@@ -243,12 +248,23 @@ class Listener:
             if self.stopping.is_set():
                 _shut(connection)
 
-    def closed(self, number: int) -> None:
-        """A connection has ended."""
-        self.application.disconnected(number)
+    def closed(self, number: int, broken: bool) -> None:
+        """A connection has ended, well or in the middle."""
+        self.application.disconnected(number, broken)
         with self._changed:
             self._open.pop(number, None)
             self._changed.notify_all()
+
+
+def was_reset(connection: socket.socket) -> bool:
+    """Whether the other side reset a connection, as it does that closes it with bytes of ours unread.
+
+    A reset that comes after a proper end (EPIPE) is none. TLS reads the error away, and only the state is left.
+    """
+    error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error or not hasattr(socket, "TCP_INFO"):
+        return error == errno.ECONNRESET
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE
 
 
 def _shut(connection: socket.socket) -> None:

@@ -1,16 +1,20 @@
 """Movers: what a pool has been asked to send or to take, each behind a UUID that is its only credential.
 
-dcache.md 1.3 and 1.4: one file, 300 s to the first request; a full GET or a PUT uses it up; ranges may share it from
-several connections and it ends with the last of them.
+One mover serves one file. It waits 300 s for its first request. A full GET, a PUT, or a range with `Connection: close`
+uses it up; other ranges may share it from several connections, and it ends with the last of these connections.
+
+A connection that breaks off in the middle of a body fails the mover for all (dCache, `exceptionCaught` and
+`releaseAllFiles`): its other connections fall silent and stay open, and new requests for the UUID go back to the door.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ctadata.sandbox.journal import Asked, BrokenOff, Journal
 from ctadata.sandbox.namespace import Node
 
 CONNECT_LIMIT = 300.0
@@ -29,7 +33,11 @@ class Upload:
 
 @dataclass
 class Mover:
-    """One transfer at a pool. `path` is the door's request path, decoded; `upload` is None for a download."""
+    """One transfer at a pool. `path` is the door's request path, decoded; `upload` is None for a download.
+
+    `users` are the connections that have used it, `under_way` those on which its bytes are under way. `ended_by` is
+    the connection that used it up, and 0 where it failed.
+    """
 
     path: str
     url: str
@@ -40,17 +48,28 @@ class Mover:
     disposition: str = "attachment"
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     users: set[int] = field(default_factory=set)
+    under_way: set[int] = field(default_factory=set)
     used: bool = False
+    ended_by: int | None = None
+
+    def is_over_for(self, connection: int) -> bool:
+        """Whether a connection gets no more bytes of it."""
+        return self.ended_by not in (None, connection)
 
 
 class Movers:
     """The movers of one pool."""
 
-    def __init__(self, clock: Callable[[], float], timed_out: Callable[[Mover], None]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], timed_out: Callable[[Mover], None], journal: Journal, fail: bool
+    ) -> None:
         self._clock = clock
         self._timed_out = timed_out
+        self._journal = journal
+        self._fails = fail
         self._lock = threading.Lock()
         self._movers: dict[str, Mover] = {}
+        self._sent_last: dict[int, Mover] = {}
 
     def start(self, mover: Mover) -> None:
         """Let the pool know a mover."""
@@ -71,18 +90,56 @@ class Movers:
         with self._lock:
             mover.users.add(connection)
 
-    def end(self, mover: Mover) -> bool:
-        """A mover has done its work; False where it was over already."""
+    def begin(self, mover: Mover, connection: int, ranges: Sequence[tuple[int, int]]) -> None:
+        """Bytes of a mover are under way on a connection from now on."""
         with self._lock:
-            return self._movers.pop(mover.uuid, None) is not None
+            mover.under_way.add(connection)
+            self._sent_last[connection] = mover
+        for first, last in ranges:
+            self._journal.add(Asked(mover.path, mover.uuid, connection, first, last))
 
-    def disconnected(self, connection: int) -> None:
-        """A connection has ended, and with it the downloads that nobody else reads."""
+    def finish(self, mover: Mover, connection: int) -> None:
+        """The last of the bytes that a connection asked for were handed to the network."""
         with self._lock:
-            for mover in [m for m in self._movers.values() if connection in m.users]:
+            mover.under_way.discard(connection)
+
+    def end(self, mover: Mover, connection: int) -> None:
+        """A connection has used a mover up."""
+        with self._lock:
+            self._movers.pop(mover.uuid, None)
+            if mover.ended_by is None:
+                mover.ended_by = connection
+
+    def fail(self, mover: Mover) -> None:
+        """A mover fails: nobody gets another byte of it."""
+        with self._lock:
+            self._movers.pop(mover.uuid, None)
+            mover.ended_by = 0
+        self._journal.fail(mover.uuid)
+
+    def disconnected(self, connection: int, broken: bool) -> None:
+        """A connection has ended, well or in the middle (`broken`).
+
+        The downloads that nobody else reads end with it; where it broke off, all downloads it has used fail.
+        """
+        with self._lock:
+            current = self._sent_last.pop(connection, None)
+            siblings = (
+                frozenset(current.under_way - {connection})
+                if current is not None and current.ended_by != 0
+                else frozenset()
+            )
+            used = [m for m in self._movers.values() if connection in m.users and m.upload is None]
+            for mover in used:
                 mover.users.discard(connection)
-                if not mover.users and mover.upload is None:
+                if not mover.users and not (broken and self._fails):
                     del self._movers[mover.uuid]
+            if current is not None:
+                current.under_way.discard(connection)
+        if broken and current is not None:
+            self._journal.add(BrokenOff(current.path, current.uuid, connection, siblings))
+        for mover in used if broken and self._fails else ():
+            self.fail(mover)
 
     def expire(self) -> None:
         """End the movers to which nobody came in time."""

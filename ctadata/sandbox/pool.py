@@ -6,6 +6,7 @@ All its errors have an empty body; the message is the reason phrase.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,7 +14,8 @@ from urllib.parse import quote
 
 from ctadata.sandbox.checksums import chosen
 from ctadata.sandbox.exchange import Exchange, Headers
-from ctadata.sandbox.faults import WholeFile
+from ctadata.sandbox.faults import FailedMover, Hangup, WholeFile
+from ctadata.sandbox.journal import Journal
 from ctadata.sandbox.listener import Limits
 from ctadata.sandbox.movers import Mover, Movers
 from ctadata.sandbox.namespace import Namespace, Node, read_range
@@ -34,18 +36,20 @@ class _Bounce(Exception):
 class Pool:
     """One pool; `server` is its Server header."""
 
-    def __init__(self, namespace: Namespace, clock: Callable[[], float], server: str) -> None:
+    def __init__(
+        self, namespace: Namespace, clock: Callable[[], float], server: str, journal: Journal, movers_fail: bool
+    ) -> None:
         self._namespace = namespace
         self._server: Headers = [("Server", server)]
-        self.movers = Movers(clock, self._timed_out)
+        self.movers = Movers(clock, self._timed_out, journal, movers_fail)
 
     def _timed_out(self, mover: Mover) -> None:
         if mover.upload is not None:
             abandoned(mover.node, mover.upload, self._namespace)
 
-    def disconnected(self, connection: int) -> None:
-        """Downloads end with their last connection."""
-        self.movers.disconnected(connection)
+    def disconnected(self, connection: int, broken: bool) -> None:
+        """Downloads end with their last connection, and fail with one that breaks off."""
+        self.movers.disconnected(connection, broken)
 
     def answer(self, exchange: Exchange) -> None:
         """Answer GET, HEAD or PUT for a UUID."""
@@ -71,6 +75,8 @@ class Pool:
         if PurePosixPath(request.path) != PurePosixPath(mover.path):
             raise Refused(400, "The file you specified does not match the UUID you specified!")
         self.movers.join(mover, exchange.wire.number)
+        if mover.upload is None and not is_readable(PurePosixPath(mover.path).name):
+            raise Hangup
         return mover
 
     # ---- downloads
@@ -98,25 +104,37 @@ class Pool:
         size = mover.node.size or 0
         ranges = asked_ranges(exchange, size)
         if not ranges:
-            blocks = self._ending(mover, read_range(mover.node, 0, size))
+            blocks = self._sent(exchange, mover, [(0, size - 1)], read_range(mover.node, 0, size), last=True)
             exchange.stream(200, "OK", self._whole(exchange, mover), blocks)
             return
         length, extra, blocks = ranged(mover.node, ranges)
         headers = [*self._about(exchange, mover), ("Content-Length", str(length)), extra]
-        if len(ranges) == 1 and (exchange.request.header("Connection") or "").lower() == "close":
-            blocks = self._ending(mover, blocks)
-        exchange.stream(206, "Partial Content", headers, blocks)
+        last = len(ranges) == 1 and (exchange.request.header("Connection") or "").lower() == "close"
+        exchange.stream(206, "Partial Content", headers, self._sent(exchange, mover, ranges, blocks, last))
 
-    def _ending(self, mover: Mover, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """The blocks; before the last goes out the mover ends, so that who has all the bytes finds it over."""
-        held = b""
-        for block in blocks:
-            if held:
-                yield held
-            held = block
-        self.movers.end(mover)
-        if held:
-            yield held
+    def _sent(
+        self, exchange: Exchange, mover: Mover, ranges: list[Range], blocks: Iterator[bytes], last: bool
+    ) -> Iterator[bytes]:
+        """The blocks while the mover lives, silence afterwards.
+
+        A mover that is used up (`last`) ends before the last block goes out: who has all the bytes finds it over.
+        """
+        connection, sent = exchange.wire.number, 0
+        failing = exchange.fault(FailedMover)
+        self.movers.begin(mover, connection, ranges)
+        for block, is_last in with_last(blocks):
+            if failing is not None and sent + len(block) > failing.after:
+                yield block[: failing.after - sent]
+                self.movers.fail(mover)
+            if mover.is_over_for(connection):
+                exchange.fall_silent()
+            if is_last and last:
+                self.movers.end(mover, connection)
+            yield block
+            sent += len(block)
+        if last:
+            self.movers.end(mover, connection)
+        self.movers.finish(mover, connection)
 
     # ---- uploads
 
@@ -127,7 +145,7 @@ class Pool:
         mover = self._open(exchange)
         if mover.upload is None:
             raise Refused(405, "Resource is not open for writing")
-        self.movers.end(mover)
+        self.movers.end(mover, exchange.wire.number)
         exchange.send_continue()
         upload = with_request(mover.upload, exchange)
         digests = receive(exchange, self._namespace, mover.node, upload)
@@ -140,6 +158,22 @@ class Pool:
             *([("X-OC-MTime", "accepted")] if upload.mtime is not None else []),
         ]
         exchange.reply(201, "Created", headers, f"{mover.node.size} bytes uploaded\r\n\r\n".encode())
+
+
+def with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each block, and whether it is the last one."""
+    held: bytes | None = None
+    for block in blocks:
+        if held is not None:
+            yield held, False
+        held = block
+    if held is not None:
+        yield held, True
+
+
+def is_readable(name: str) -> bool:
+    """Whether a pool can send a file of that name: a control character makes its Content-Disposition invalid."""
+    return all(unicodedata.category(character) != "Cc" for character in name)
 
 
 def _unsupported(_: Exchange) -> None:

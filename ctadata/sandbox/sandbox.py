@@ -14,10 +14,10 @@ from types import MappingProxyType, TracebackType
 from typing import Literal
 
 from ctadata.sandbox.door import Door
-from ctadata.sandbox.faults import Faults
 from ctadata.sandbox.files import Files
 from ctadata.sandbox.frontend import Frontend
 from ctadata.sandbox.issuer import REALM, Client, Issuer, Policy
+from ctadata.sandbox.journal import Journal
 from ctadata.sandbox.limiter import RateLimited
 from ctadata.sandbox.listener import DEFAULT_LIMITS, Application, Limits, Listener
 from ctadata.sandbox.login import Logins, Trust
@@ -26,6 +26,7 @@ from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Namespace
 from ctadata.sandbox.permissions import Homes
 from ctadata.sandbox.pool import LIMITS, Pool
+from ctadata.sandbox.rules import Faults
 from ctadata.sandbox.spy import Seen, Spy
 from ctadata.sandbox.tape import Tape
 from ctadata.sandbox.tls import make_authority
@@ -64,6 +65,7 @@ class Sandbox:
         quota: int | None = None,
         marker_interval: float = 5.0,
         roots: Mapping[str, str] = MappingProxyType({}),
+        movers_fail: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
@@ -71,6 +73,7 @@ class Sandbox:
         self.client_secret = f"sandbox-{secrets.token_urlsafe(12)}+&="  # shows who forgets to encode it
         self.faults = Faults()
         self._spy = Spy()
+        self.journal = Journal()
         self._folder = Path(tempfile.mkdtemp(prefix="ctadata-sandbox-"))
         self._authority = make_authority(self._folder)
         self.ca = self._authority.bundle
@@ -86,7 +89,7 @@ class Sandbox:
         clients = [Client(PUBLIC_CLIENT), Client(CONFIDENTIAL_CLIENT, self.client_secret)]
         self._issuer = Issuer(lambda: self.issuer, clients, policy, self._signer, clock)
         self.issuer = self._listen("issuer", self._issuer, tls=True).origin + REALM
-        self._pools = [Pool(self._namespace, clock, SERVER) for _ in range(2)]
+        self._pools = [Pool(self._namespace, clock, SERVER, self.journal, movers_fail) for _ in range(2)]
         self._pool_listeners = [
             self._listen(f"pool{number}", pool, tls=not http_pools, limits=LIMITS)
             for number, pool in enumerate(self._pools, 1)
@@ -189,8 +192,9 @@ class Sandbox:
         return self._spy.served(server)
 
     def forget_seen(self) -> None:
-        """Start the record anew."""
+        """Start the record and the pools' journal anew."""
         self._spy.clear()
+        self.journal.clear()
 
     def wait_for(self, predicate: Callable[[Seen], bool], timeout: float = 5.0) -> Seen:
         """The first request, past or to come, that satisfies `predicate`; TimeoutError after seconds."""

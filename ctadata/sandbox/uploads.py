@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctadata.sandbox.checksums import chosen
-from ctadata.sandbox.downloads import pool_url
+from ctadata.sandbox.downloads import pool_url, reaches_pool
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover, Upload
 from ctadata.sandbox.namespace import IsDirectory, NamespaceError, Node, NotFound
@@ -27,7 +27,7 @@ def put(visit: Visit) -> None:
         mtime=_mtime(visit),
     )
     patient = visit.header("Expect") == "100-continue" and not exchange.body_arrived()
-    if patient and visit.site.redirect:
+    if patient and visit.redirects:
         mover = Mover(visit.path, visit.url, node, visit.site.clock(), upload=upload)
         exchange.keep = False
         visit.reply(307, [("Location", pool_url(visit, mover))])
@@ -97,6 +97,9 @@ def _mtime(visit: Visit) -> float | None:
 def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
     exchange = visit.exchange
     exchange.send_continue()
+    if not reaches_pool(visit.path):
+        _clean_up(visit, node)
+        raise Denied(400)
     try:
         digests = receive(exchange, visit.site.namespace, node, upload)
     except (Hangup, OSError):

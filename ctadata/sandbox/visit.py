@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from ctadata.sandbox.exchange import Exchange, Headers
+from ctadata.sandbox.faults import Proxied
 from ctadata.sandbox.login import Login
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Namespace, NamespaceError, Node
@@ -89,6 +90,11 @@ class Visit:
     def url(self) -> str:
         """The door's URL of what was asked for, without query."""
         return self.site.url() + self.exchange.request.raw_path
+
+    @property
+    def redirects(self) -> bool:
+        """Whether the door sends this request to a pool, rather than carrying the bytes itself."""
+        return self.site.redirect and self.exchange.fault(Proxied) is None
 
     def header(self, name: str) -> str | None:
         """The first value of a request header; None when it was not sent."""

@@ -1,0 +1,174 @@
+"""The life of a mover that several connections share: it fails for all when one of them breaks off (11.2.5)."""
+
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+import pytest
+
+from ctadata.sandbox.faults import Cut, FailedMover, Silence
+
+PATH = "/lst/data/large.dat"
+MIB = 1 << 20
+SIZE = 48 * MIB
+HALF = SIZE // 2
+GONE = (307, "Request is no longer valid")
+
+
+@pytest.fixture
+def box(make_box):
+    return make_box(movers_fail=True)
+
+
+@pytest.fixture(autouse=True)
+def large(box):
+    box.files.put(PATH, bytes(SIZE))
+
+
+@pytest.fixture
+def ticket(call):
+    return call.ticket(PATH)
+
+
+def uuid_of(ticket):
+    return urlsplit(ticket).query.partition("=")[2].partition("&")[0]
+
+
+def begun(call, ticket, first, last):
+    """A connection on which a range was asked for and its first MiB was read."""
+    wire = call.head("GET", ticket, {"Range": f"bytes={first}-{last}"})
+    read(wire, MIB)
+    return wire
+
+
+def read(wire, most):
+    """How many bytes come until `most` have come, the connection is closed, or nothing comes any more."""
+    got = 0
+    while got < most:
+        try:
+            block = wire.recv(min(1 << 18, most - got))
+        except (TimeoutError, ssl.SSLEOFError):
+            break
+        if not block:
+            break
+        got += len(block)
+    return got
+
+
+def is_silent(wire):
+    """Whether a connection ends in silence before its range is complete: it is open, and no more bytes come."""
+    wire.settimeout(0.3)
+    assert read(wire, SIZE) < HALF - MIB
+    with pytest.raises(TimeoutError):
+        wire.recv(1)
+    return True
+
+
+def test_a_connection_that_is_closed_in_mid_body_silences_all_others_of_its_uuid(box, call, ticket):
+    one, other = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
+    other.close()
+    box.journal.wait_for_failure(uuid_of(ticket))
+    assert is_silent(one)
+
+
+def test_a_failed_uuid_goes_back_to_the_door(box, call, ticket):
+    one, other = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
+    other.close()
+    box.journal.wait_for_failure(uuid_of(ticket))
+    reply = call.bare("GET", ticket, headers={"Range": "bytes=0-0"})
+    assert (reply.status, reply.reason, reply["Location"]) == (*GONE, box.door + PATH)
+    assert one.fileno() >= 0
+
+
+def test_an_idle_connection_is_answered_by_307_after_its_sibling_broke_off(box, call, ticket):
+    idle = call.connection(ticket)
+    target = ticket.removeprefix(box.pools[0])
+    assert call.on(idle, "GET", target, headers={"Range": "bytes=0-9"}).status == 206
+    begun(call, ticket, 0, HALF - 1).close()
+    box.journal.wait_for_failure(uuid_of(ticket))
+    assert call.on(idle, "GET", target, headers={"Range": "bytes=0-9"}).status == 307
+
+
+def test_a_reset_after_the_last_byte_was_handed_out_fails_the_mover(box, call, ticket):
+    """The client asked, and closes the connection with the whole answer unread."""
+    wire = call.head("GET", ticket, {"Range": "bytes=0-9999"})
+    socket.socket.recv(wire, 1, socket.MSG_PEEK)
+    box.wait_for(lambda seen: seen.server == "pool1" and seen.status == 206)
+    wire.close()
+    box.journal.wait_for_failure(uuid_of(ticket))
+
+
+def test_other_uuids_of_the_same_file_go_on(box, call, ticket):
+    second = call.ticket(PATH)
+    one = begun(call, second, 0, HALF - 1)
+    begun(call, ticket, HALF, SIZE - 1).close()
+    box.journal.wait_for_failure(uuid_of(ticket))
+    assert read(one, SIZE) > HALF - MIB
+
+
+def test_a_connection_that_is_closed_between_two_ranges_fails_nothing(box, call, ticket):
+    target = ticket.removeprefix(box.pools[0])
+    one, other = call.connection(ticket), call.connection(ticket)
+    for connection in (one, other):
+        assert call.on(connection, "GET", target, headers={"Range": "bytes=0-9"}).status == 206
+    one.close()
+    assert call.on(other, "GET", target, headers={"Range": "bytes=0-9"}).status == 206
+    assert box.journal.failed == []
+
+
+def test_connection_close_with_the_last_range_ends_the_mover(call, ticket):
+    headers = {"Range": "bytes=0-1", "Connection": "close"}
+    assert call.bare("GET", ticket, headers=headers)["Connection"] == "close"
+    assert call.bare("GET", ticket, headers=headers).status == 307
+
+
+def test_the_journal_knows_what_was_asked_for(box, call, ticket):
+    target = ticket.removeprefix(box.pools[0])
+    connection = call.connection(ticket)
+    for asked in ("bytes=0-9", "bytes=10-19", "bytes=15-29"):
+        call.on(connection, "GET", target, headers={"Range": asked})
+    call.bare("GET", ticket)
+    ranges = [(entry.first, entry.last) for entry in box.journal.asked(PATH)]
+    assert ranges == [(0, 9), (10, 19), (15, 29), (0, SIZE - 1)]
+    assert {entry.uuid for entry in box.journal.asked()} == {uuid_of(ticket)}
+    assert [(one.last, other.first) for one, other in box.journal.asked_twice(PATH)] == [
+        (9, 0), (SIZE - 1, 10), (SIZE - 1, 15)
+    ]  # fmt: skip
+    box.forget_seen()
+    assert box.journal.asked() == []
+
+
+def test_the_journal_knows_which_connections_broke_off_and_who_was_under_way(box, call, ticket):
+    one, other = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
+    numbers = {entry.first: entry.connection for entry in box.journal.asked()}
+    other.close()
+    box.journal.wait_for_failure(uuid_of(ticket))
+    [broken] = box.journal.broken_off(PATH)
+    assert (broken.connection, broken.siblings) == (numbers[HALF], {numbers[0]})
+    assert one.fileno() >= 0
+
+
+def test_a_cut_on_the_way_fails_the_mover_too(box, call, ticket):
+    one = begun(call, ticket, 0, HALF - 1)
+    box.faults.add("pool", "GET", PATH, Cut(after=MIB), times=1)
+    cut = call.head("GET", ticket, {"Range": f"bytes={HALF}-{SIZE - 1}"})
+    assert read(cut, SIZE) < 2 * MIB
+    box.journal.wait_for_failure(uuid_of(ticket))
+    assert is_silent(one)
+
+
+def test_a_pool_can_fall_silent_on_one_connection_only(box, call, ticket):
+    box.faults.add("pool", "GET", PATH, Silence(after=2 * MIB), times=1)
+    silent, lively = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
+    assert read(lively, SIZE) > HALF - MIB
+    assert is_silent(silent)
+    assert call.bare("GET", ticket, headers={"Range": "bytes=0-0"}).status == 206
+
+
+def test_a_mover_can_be_failed_by_the_pool_in_mid_file(box, call, ticket):
+    one = begun(call, ticket, 0, HALF - 1)
+    box.faults.add("pool", "GET", PATH, FailedMover(after=2 * MIB), times=1)
+    other = begun(call, ticket, HALF, SIZE - 1)
+    assert is_silent(other)
+    assert is_silent(one)
+    assert call.bare("GET", ticket, headers={"Range": "bytes=0-0"}).status == 307
