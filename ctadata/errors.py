@@ -46,10 +46,11 @@ class CtadataError(Exception):
     status: the HTTP status it came with, 0 where there was none.
     retry_after: seconds that the server asked us to wait, None where it did not say.
     retries: how often a transfer was begun again before it was given up.
+    retryable: whether the same request may succeed later, as far as the kind of the error, or the server, says.
     """
 
     exit_code: ClassVar[int] = 1
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self, what: str, *, hint: str = "", path: str = "", status: int = 0, retry_after: float | None = None

@@ -16,7 +16,7 @@ from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
 from ctadata.cli.output import say, say_raw, stdout_is_terminal
 from ctadata.cli.stopping import stopping
-from ctadata.errors import UsageError
+from ctadata.errors import CtadataError, IntegrityError, Unsupported, UsageError
 from ctadata.progress import amounts
 
 if TYPE_CHECKING:
@@ -61,14 +61,20 @@ def tell(summary: Summary, seconds: float, account: Account, common: Common, *, 
         say_raw(outcome_line(outcome))
     for remark in summary.remarks:
         say(remark)
-    mistaken = all(isinstance(error, UsageError) for error in summary.errors)
-    if summary.failed and not mistaken and not account.dry_run and not common.quiet:
+    hopeless = not any(map(_may_succeed, summary.errors))
+    if summary.failed and not hopeless and not account.dry_run and not common.quiet:
         say(account.again(common, summary.failed))
     words = foreseen(summary) if account.dry_run else counts(summary, seconds, account.action)
     if not common.quiet and (words or not stopped):
         say(("dry run: " if account.dry_run else "") + ("; ".join(words) or "nothing to do: no files to move"))
     if stopped:
         say(account.onward)
+
+
+def _may_succeed(error: CtadataError) -> bool:
+    """Whether the same command may do what it did not do now; not for a wrong name, nor for a damaged file."""
+    damaged = isinstance(error, IntegrityError) and not error.retryable
+    return not (damaged or isinstance(error, UsageError | Unsupported))
 
 
 def foreseen(summary: Summary) -> list[str]:

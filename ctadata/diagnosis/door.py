@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 
-from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, tls
+from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, deletion, tls
 from ctadata.diagnosis.searching import a_file
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, Unsupported, Untrusted
@@ -109,7 +110,7 @@ class DoorExamination:
         user = self.session.site.frontend.user()
         yield Finding("frontend", Verdict.OK, f"{self.profile.frontend} knows you as {user.get('username', 'nobody')}")
         try:
-            yield Finding("tape", Verdict.OK, f"announced at {self.session.site.tape.base}")
+            yield Finding("tape", Verdict.OK, f"the interface is at {self.session.site.tape.base}")
         except CtadataError as error:
             yield Finding("tape", Verdict.WARN, error.what, error.hint or TELL)
 
@@ -163,14 +164,17 @@ class DoorExamination:
         store, path = self.session.store, self._home / temporaries.new_name()
         try:
             route = self.session.site.probe.write(self.session.site.door.url(path))
-            way = f"goes to {route.elsewhere}" if route.elsewhere else "is taken by the door itself"
-            expected = store.features.redirects and route.elsewhere is None
-            advice = "every byte passes the door: is something between here and it that swallows Expect?"
-            verdict = Verdict.WARN if expected else Verdict.OK
-            yield Finding("upload", verdict, f"{way}, after {route.seconds:.1f} s", advice if expected else "")
-        finally:
-            store.delete(path)
-        yield Finding("delete", Verdict.OK, "what was uploaded could be deleted again")
+        except BaseException:
+            with contextlib.suppress(CtadataError):  # the refusal counts, and mostly there is nothing to delete
+                store.delete(path)
+            raise
+        deleted = deletion(store, path)
+        way = f"goes to {route.elsewhere}" if route.elsewhere else "is taken by the door itself"
+        expected = store.features.redirects and route.elsewhere is None
+        advice = "every byte passes the door: is something between here and it that swallows Expect?"
+        verdict = Verdict.WARN if expected else Verdict.OK
+        yield Finding("upload", verdict, f"{way}, after {route.seconds:.1f} s", advice if expected else "")
+        yield deleted
 
 
 def _clock(ahead: float) -> Finding:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ctadata.errors import CtadataError, Stopped
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
 from ctadata.stores.webdav.probing import certificate_of
 
 SOON = 14 * 86400.0
@@ -46,3 +49,14 @@ def tls(url: str, ca: Path | None) -> Finding:
     words = f"{certificate.protocol}, a certificate of {certificate.issuer}, good for {days:.0f} days"
     late = days * 86400 < SOON
     return Finding("tls", Verdict.WARN if late else Verdict.OK, words, "tell the site" if late else "")
+
+
+def deletion(store: Store, path: RemotePath) -> Finding:
+    """Whether the file that a check has uploaded can be deleted again; where not, it is named."""
+    try:
+        store.delete(path)
+    except Stopped:
+        raise
+    except CtadataError as error:
+        return Finding("delete", Verdict.FAIL, f"{path} is left there: {error.what}", error.hint or TELL)
+    return Finding("delete", Verdict.OK, "what was uploaded could be deleted again")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, tls
+from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, deletion, tls
 from ctadata.diagnosis.searching import a_file
 from ctadata.errors import ConfigError
 from ctadata.paths import RemotePath
@@ -95,8 +95,7 @@ class ObjectsExamination:
             for error in self.session.put([str(local)], str(path)).errors:
                 raise error
         yield Finding("upload", Verdict.OK, f"{path.parent} takes files")
-        self.session.store.delete(path)
-        yield Finding("delete", Verdict.OK, "what was uploaded could be deleted again")
+        yield deletion(self.session.store, path)
 
 
 class _FirstByte:

@@ -134,7 +134,7 @@ def of_response(response: Response, *, secret: str | None = None, at: Origin | N
     if at is not None:
         words += f" (said {at})"
     retry_after = read_retry_after(response.headers.get("Retry-After"))
-    return meaning.error(words, hint=meaning.hint, status=response.status, retry_after=retry_after)
+    return meaning.as_error(words, status=response.status, retry_after=retry_after)
 
 
 def _phrase(status: int) -> str:

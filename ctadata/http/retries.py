@@ -43,7 +43,7 @@ def is_repeatable(method: str, error: CtadataError, *, sent: bool, begun: bool) 
     begun: bytes of a body have come or gone: what follows is the caller's to decide.
     A busy server has done nothing. dCache's 500 is as often a time-out inside (its issue 6531) as an error.
     """
-    if begun:
+    if begun or not error.retryable:
         return False
     if isinstance(error, Busy) or not sent:
         return isinstance(error, Busy | Unreachable | TimedOut)

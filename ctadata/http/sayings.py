@@ -25,11 +25,23 @@ from ctadata.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a status or a curl error comes to: the error, its words, and what to do."""
+    """What a status or a curl error comes to: the error, its words, and what to do.
+
+    final: no repetition helps within the run, whatever the kind of the error says.
+    """
 
     error: type[CtadataError]
     words: str
     hint: str = ""
+    final: bool = False
+
+    def as_error(
+        self, words: str, *, path: str = "", status: int = 0, retry_after: float | None = None
+    ) -> CtadataError:
+        """The error, with these words about one case."""
+        error = self.error(words, hint=self.hint, path=path, status=status, retry_after=retry_after)
+        error.retryable = error.retryable and not self.final
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,19 @@ _NO_ROOM = Meaning(StorageFull, "the storage has no room")
 _NOT_EMPTY = Meaning(UsageError, "the directory is not empty")
 _SLOW = Meaning(ServerTrouble, "part of the storage did not answer in time", _LATER_OR_TELL)
 
+_BROKEN = Meaning(
+    IntegrityError,
+    "the storage's copy of the file is damaged",
+    "no later try helps: upload the file anew, or have it restored by whoever runs the storage",
+    final=True,
+)
+_UNFINISHED = Meaning(
+    Busy,
+    "the upload of the file has not been completed",
+    "wait until it is; if nobody uploads it any more, upload the file anew",
+    final=True,
+)
+
 SAYINGS = (
     Saying(400, " mismatch", Meaning(IntegrityError, "the server did not receive the bytes that were sent")),
     Saying(400, "no longer valid", Meaning(ServerTrouble, "the server's own redirect had expired", _LATER)),
@@ -66,6 +91,8 @@ SAYINGS = (
         Meaning(AccessError, "the server takes no login without TLS", "write https:// in the profile's door"),
     ),
     Saying(401, "Multiple bearer ", Meaning(AccessError, "the server was given two different tokens")),
+    Saying(500, "File is broken", _BROKEN),
+    Saying(500, "File upload not yet completed", _UNFINISHED),
     Saying(500, "quota exceeded", _QUOTA),  # builds before its issue 7747
     Saying(500, "Directory is not empty:", _NOT_EMPTY),
     Saying(500, "; directory not empty", _NOT_EMPTY, method="DELETE"),  # XRootD
@@ -99,7 +126,6 @@ def by_saying(method: str, status: int, said: str) -> Meaning | None:
 _COMING = Meaning(NeedsStaging, "the file is on tape, and on its way to disk", "try again later, or stage it first")
 _OFFLINE = Meaning(ServerTrouble, "the pool that has the file is offline", _LATER_OR_TELL)
 _LOST = Meaning(CtadataError, "the storage has lost the file", "tell whoever runs the storage")
-_UNFINISHED = Meaning(CtadataError, "the file was not uploaded to its end", "wait for its upload, or upload it again")
 
 STATES: dict[tuple[int, str], Meaning] = {
     (403, "NEARLINE"): Meaning(
@@ -117,10 +143,15 @@ STATES: dict[tuple[int, str], Meaning] = {
 """What the failure of a GET comes to, by its status (0: silence) and the file's locality (dcache.md 4)."""
 
 
+def is_explained(error: CtadataError) -> bool:
+    """Whether the server's own words have said what its 500 means, so that no locality says it better."""
+    return error.status == 500 and not isinstance(error, ServerTrouble)
+
+
 def in_state(error: CtadataError, locality: str | None) -> CtadataError:
     """The failure of a GET as the file's locality explains it; the same error where it explains nothing."""
     meaning = STATES.get((error.status, locality or ""))
-    if meaning is None:
+    if meaning is None or is_explained(error):
         return error
     words = f"{meaning.words}: {error.what}"
-    return meaning.error(words, hint=meaning.hint, path=error.path, status=error.status, retry_after=error.retry_after)
+    return meaning.as_error(words, path=error.path, status=error.status, retry_after=error.retry_after)

@@ -33,6 +33,7 @@ CAVEATS = {
     "ip": "only from",
     "max-upload": "largest upload, bytes",
     "id": "acts as",
+    "iid": "issue number",
 }
 """Caveats of dCache's macaroons (dCache User Guide, "Authorisation in dCache")."""
 
@@ -92,7 +93,7 @@ def _of_jwt(claims: Mapping[str, Any], now: float) -> Iterator[Fact]:
 
 def _of_macaroon(macaroon: Macaroon, now: float) -> Iterator[Fact]:
     yield "kind", "macaroon (its signature was not checked: only its door can do that)"
-    yield "door", macaroon.location or "not said"
+    yield ("made for" if macaroon.location.startswith("/") else "door"), macaroon.location or "not said"
     yield "identifier", macaroon.identifier
     ends = [end for end in map(moment, macaroon.limits("before")) if end is not None]
     if not ends:

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+_OPTIONAL = re.compile(r"(?P<key>(?:[a-z-]+:)?)(?:Optional\[(?P<value>.*)\]|Optional\.empty)", re.DOTALL)
+"""A value that dCache has written as Java prints an `Optional`."""
 _KINDS_2 = {1: "location", 2: "identifier", 4: "vid", 6: "signature"}
 
 
 @dataclass(frozen=True, slots=True)
 class Macaroon:
-    """location: the door that issued it.  identifier: its name there.  caveats: its limits, `key:value`, in order."""
+    """What one macaroon says.
+
+    location:   the door that issued it; dCache writes the path that it was made for.
+    identifier: its name there.
+    caveats:    its limits, `key:value`, in order.
+    """
 
     location: str
     identifier: str
@@ -34,13 +42,19 @@ class Macaroon:
         found = dict(fields)
         if "signature" not in found or "identifier" not in found:
             return None
-        caveats = tuple(value for key, value in fields if key == "cid")
-        return cls(found.get("location", ""), found["identifier"], caveats)
+        caveats = tuple(_plain(value) for key, value in fields if key == "cid")
+        return cls(_plain(found.get("location", "")), found["identifier"], caveats)
 
     def limits(self, key: str) -> list[str]:
         """What the caveats of one key say, such as `before`, in order; each narrows those in front of it."""
         pairs = [caveat.partition(":") for caveat in self.caveats]
         return [value.strip() for name, _, value in pairs if name.strip() == key]
+
+
+def _plain(text: str) -> str:
+    """`text`, or what it holds: `/x` of `Optional[/x]`, nothing of `Optional.empty`."""
+    match = _OPTIONAL.fullmatch(text)
+    return f"{match['key']}{match['value'] or ''}" if match else text
 
 
 def moment(before: str) -> float | None:

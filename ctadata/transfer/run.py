@@ -139,7 +139,7 @@ class Run:
                 return attempt()
             except CtadataError as error:
                 error.retries = retries
-                if not isinstance(error, after):
+                if not isinstance(error, after) or not error.retryable:
                     raise
                 turn, best = (1, progress()) if progress() >= best + MORE else (turn + 1, best)
                 if turn > TRIES or self.stop.is_set():

@@ -131,6 +131,23 @@ class TestWhereItIsNot:
         assert told["frontend"]["verdict"] == "warn"
         assert 'frontend = "https://host:3880"' in told["frontend"]["advice"]
 
+    def test_an_upload_that_is_refused(self, doctor, box):
+        told = found(doctor("--write", env={"BEARER_TOKEN": box.token(scope="openid storage.read:/")}, check=1))
+        assert told["upload"]["verdict"] == "fail"
+        assert "not allowed: 403" in told["upload"]["words"]
+        assert "delete" not in told
+
+    def test_what_cannot_be_deleted_again(self, doctor, box):
+        rule = box.faults.add("door", "DELETE", "/*", faults.Status(403, "Forbidden"))
+        told = found(doctor("--write", check=1))
+        rule.remove()
+        assert told["upload"]["verdict"] == "ok"
+        assert told["delete"]["verdict"] == "fail"
+        assert "is left there: not allowed" in told["delete"]["words"]
+        for name in box.files.tree("/lst/users/ada"):
+            if ".ctadata-" in name:
+                box.files.remove(name)
+
     def test_no_such_file(self, doctor, place):
         assert found(doctor(f"{place}/none", check=1))["listing"]["verdict"] == "fail"
 

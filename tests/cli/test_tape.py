@@ -69,10 +69,30 @@ class TestGet:
         from ctadata.sandbox import faults
 
         body = json.dumps({"endpoints": [{"uri": "https://127.0.0.1:1/api/v1/tape", "version": "v1"}]}).encode()
-        rule = box.faults.add("frontend", "GET", "/.well-known/wlcg-tape-rest-api", faults.Status(200, "OK", body))
-        ended = at_box("get", "--stage", f"{place}/a", check=4)
-        assert 'set frontend = "https://127.0.0.1:1" in the profile' in ended.err
-        rule.remove()
+        told = faults.Status(200, "OK", body)
+        rules = [box.faults.add(each, "GET", "/.well-known/wlcg-tape-rest-api", told) for each in ("frontend", "door")]
+        try:
+            ended = at_box("-v", "get", "--stage", f"{place}/a", check=0)
+        finally:
+            for rule in rules:
+                rule.remove()
+        assert "does not count: the tape interface is said to be at https://127.0.0.1:1" in ended.err
+        assert f"the tape interface of the frontend, {box.frontend}, is used instead" in ended.err
+
+    def test_without_a_frontend_such_an_announcement_is_an_error(self, at_box, box, place, archived):
+        from ctadata.sandbox import faults
+
+        config = at_box.cwd / "config.toml"
+        lines = box.profile_toml("sandbox").splitlines()
+        config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
+        at_box.env |= {"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}
+        body = json.dumps({"endpoints": [{"uri": "https://example.org/api/v1/tape", "version": "v1"}]}).encode()
+        rule = box.faults.add("door", "GET", "/.well-known/wlcg-tape-rest-api", faults.Status(200, "OK", body))
+        try:
+            ended = at_box("get", "--stage", f"{place}/a", check=4)
+        finally:
+            rule.remove()
+        assert 'set frontend = "https://example.org:443" in the profile' in ended.err
 
 
 class TestCommands:

@@ -26,12 +26,16 @@ from ctadata.errors import (
     NotFound,
     ServerTrouble,
     StorageFull,
+    TemporaryError,
     Unreachable,
     UsageError,
 )
 from ctadata.http.retries import Retries
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Silent
+from ctadata.transfer.run import BROKEN_OFF, Run
 
 A = RemotePath(("a",))
 LOCALITY = '<l:FileLocality xmlns:l="http://srm.lbl.gov/StorageResourceManager">{}</l:FileLocality>'
@@ -181,7 +185,48 @@ ROWS = {
     ),
     "broken": Row("GET", 500, None, "Internal problem: ...", CtadataError, 1, "has lost the file", "tell", "LOST"),
     "without a location": Row(
-        "GET", 500, None, "Internal problem: ...", CtadataError, 1, "was not uploaded to its end", "upload", "NONE"
+        "GET",
+        500,
+        None,
+        "Internal problem: ...",
+        Busy,
+        5,
+        "the upload of the file has not been completed",
+        "upload",
+        "NONE",
+    ),
+    "never uploaded to its end": Row(
+        "GET",
+        500,
+        "Server Error",
+        "Internal problem: File upload not yet completed",
+        Busy,
+        5,
+        "the upload of the file has not been completed",
+        "upload the file anew",
+        "NONE",
+    ),
+    "a replica that is broken": Row(
+        "GET",
+        500,
+        "Server Error",
+        "Internal problem: File is broken",
+        IntegrityError,
+        7,
+        "copy of the file is damaged",
+        "upload the file anew",
+        "ONLINE",
+    ),
+    "a replica that is broken, of a file on tape": Row(
+        "GET",
+        500,
+        "Server Error",
+        "Internal problem: File is broken",
+        IntegrityError,
+        7,
+        "copy of the file is damaged",
+        "upload the file anew",
+        "NEARLINE",
     ),
     "on disk, and yet": Row(
         "GET", 500, None, "Internal problem: Boom", ServerTrouble, 5, "the server failed: 500", "later", "ONLINE"
@@ -264,6 +309,23 @@ def test_a_row_of_the_table(server: OddServer, store: Store, name: str) -> None:
     assert re.split(":| bearer", row.reason or row.text)[0] in error.what
     assert row.hint in error.hint
     assert bool(row.hint) == bool(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("said", "code"), [("Internal problem: File is broken", 7), ("Internal problem: File upload not yet completed", 5)]
+)
+def test_what_no_repetition_mends_is_asked_for_once(server: OddServer, said: str, code: int) -> None:
+    """By the HTTP client, and by a run that begins broken transfers anew."""
+    answer = Answer(500, {"Content-Type": "text/plain"}, said.encode(), reason="Server Error")
+    server.answers = {"PROPFIND /a": [about("ONLINE")], "GET /a": [answer]}
+    server.asked.clear()
+    with opened("dcache", server.url, None, "token", retries=Retries()) as store:
+        run = Run(store, Rules(), Silent(), threading.Event())
+        with pytest.raises(CtadataError) as caught:
+            run.persist(lambda: get(store, A), after=(TemporaryError, *BROKEN_OFF))
+    assert (caught.value.exit_code, caught.value.retryable, caught.value.retries) == (code, False, 0)
+    assert "try again later" not in caught.value.hint
+    assert [asked.method for asked in server.asked].count("GET") == 1
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -116,6 +116,36 @@ class TestMacaroon:
         }
 
 
+RECORDED = (
+    "MDAzNGxvY2F0aW9uIE9wdGlvbmFsWy9sc3QvdXNlcnMvYWRhL3dpcmUvZXhwMi50eHRdCjAwMThpZGVudGlmaWVyIGZobmc3WHMxCjAwMTVjaWQg"
+    "aWlkOjBLS3JEYmNVCjAwMTljaWQgaWQ6MTAwMDsxMDAwO2FkYQowMDJlY2lkIGJlZm9yZToyMDI2LTExLTI4VDIwOjA4OjU3Ljk3MTU4NDIwN1oKMDAx"
+    "Y2NpZCBob21lOi9sc3QvdXNlcnMvYWRhCjAwMmFjaWQgcGF0aDovbHN0L3VzZXJzL2FkYS93aXJlL2V4cDIudHh0CjAwMWZjaWQgYWN0aXZpdHk6RE9X"
+    "TkxPQUQsTElTVAowMDJmc2lnbmF0dXJlIKMuk7ga7SpP-OHRmQMYynUF-o_EHS_eNjRXnLwetNLwCg"
+)
+"""A macaroon that dCache 11.2.5 made for `/lst/users/ada/wire/exp2.txt`; it has ended."""
+
+
+def test_one_of_dcache():
+    facts = said(RECORDED)
+    assert ("made for", "/lst/users/ada/wire/exp2.txt") in facts
+    assert ("issue number", "0KKrDbcU") in facts
+    assert not any("Optional" in words for _, words in facts)
+    assert contents(RECORDED)["location"] == "/lst/users/ada/wire/exp2.txt"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Optional[/a b/ü]", "/a b/ü"), ("Optional[]", ""), ("Optional.empty", ""), ("Optional[[x]]", "[x]"),
+        ("root:Optional[/x]", "root:/x"), ("path:/Optional[/x]", "path:/Optional[/x]"), ("Optional[x", "Optional[x"),
+        ("root:Optional.empty", "root:"), ("Optional[/a\n/b]", "/a\n/b"), ("an Optional[/x]", "an Optional[/x]"),
+    ],
+)  # fmt: skip
+def test_what_java_prints_of_an_optional(written, read):
+    assert Macaroon.read(first_format(written.encode())).caveats == (read,)
+    assert Macaroon.read(second_format(written.encode())).caveats == (read,)
+
+
 def test_an_opaque_one():
     assert said("abc123") == [("kind", "opaque: only its issuer knows what it says")]
     assert contents("abc123") == {"kind": "opaque"}

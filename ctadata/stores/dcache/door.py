@@ -27,6 +27,7 @@ from ctadata.errors import (
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.http.redaction import presentable
+from ctadata.http.sayings import by_saying
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.macaroons import READING, Limits
 from ctadata.stores.sharing import Link
@@ -183,6 +184,8 @@ class _Markers:
 
 def _failure(words: str) -> CtadataError:
     """What the server says of a copy that failed."""
+    if (meaning := by_saying("GET", 500, words)) and meaning.final:
+        return meaning.as_error(f"the copy failed: {meaning.words}: {words}")
     status = _REFUSED.search(words)
     kind = _FAILURES.get(int(status[1]), TemporaryError) if status else TemporaryError
     return kind(f"the copy failed: {words}")

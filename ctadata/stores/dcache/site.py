@@ -37,7 +37,8 @@ class Site:
         profile, client = self._profile, self._asked
         announced_at = [origin_of(url, "where tape is announced") for url in (profile.frontend, profile.door) if url]
         frontend = Frontend(client, announced_at[0], root=self._root)
-        return TapeLibrary(frontend, announced_at, trusted_origins(profile))
+        fallback = announced_at[0] if profile.frontend else None
+        return TapeLibrary(frontend, announced_at, trusted_origins(profile), fallback)
 
     @cached_property
     def door(self) -> Door:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.told import fields, rows
+
+log = logging.getLogger(__name__)
 
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
 MOST = 500
@@ -48,14 +51,22 @@ class Recalled:
 class TapeLibrary:
     """The tape interface that a site announces at its frontend, or at its door."""
 
-    def __init__(self, frontend: Frontend, announced_at: Sequence[str], trusted: frozenset[Origin]) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        announced_at: Sequence[str],
+        trusted: frozenset[Origin],
+        fallback: str | None = None,
+    ) -> None:
         """No request is sent.
 
         announced_at: origins that may tell where the interface is.   trusted: who may be given the token.
+        fallback:     the origin that has the interface where no announcement counts; None: no origin is known.
         """
         self._frontend = frontend
         self._announced_at = announced_at
         self._trusted = trusted
+        self._fallback = fallback
         self._known: str | None = None
 
     @property
@@ -66,15 +77,31 @@ class TapeLibrary:
         return self._known
 
     def _discover(self) -> str:
+        """The first announcement that leads to a trusted origin; dCache is delivered with one of example.org."""
+        refused: Untrusted | None = None
         for origin in self._announced_at:
-            try:
-                told = self._frontend.ask("GET", origin + WELL_KNOWN)
-            except (NotFound, ServerTrouble):
-                continue
-            for endpoint in rows(told.get("endpoints")) if isinstance(told, Mapping) else ():
-                if str(endpoint.get("version", "")).startswith("v1"):
-                    return self._checked(str(endpoint.get("uri")))
-        raise Unsupported("this site announces no tape interface", hint="ask the site how files come from tape")
+            for uri in self._announced(origin):
+                try:
+                    return self._checked(uri)
+                except Untrusted as error:
+                    refused = refused or error
+                    log.info("%s%s does not count: %s", origin, WELL_KNOWN, error.what)
+        if refused is None:
+            raise Unsupported("this site announces no tape interface", hint="ask the site how files come from tape")
+        if self._fallback is None:
+            raise refused
+        log.info("the tape interface of the frontend, %s, is used instead", self._fallback)
+        return f"{self._fallback}/api/v1/tape"
+
+    def _announced(self, origin: str) -> Iterator[str]:
+        """The addresses that this origin announces."""
+        try:
+            told = self._frontend.ask("GET", origin + WELL_KNOWN)
+        except (NotFound, ServerTrouble):
+            return
+        for endpoint in rows(told.get("endpoints")) if isinstance(told, Mapping) else ():
+            if str(endpoint.get("version", "")).startswith("v1"):
+                yield str(endpoint.get("uri"))
 
     def _checked(self, uri: str) -> str:
         origin = Origin.of(uri)

@@ -13,7 +13,7 @@ from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure
 from ctadata.http.client import Client
 from ctadata.http.failures import meaning_of
 from ctadata.http.message import Consumer, Response
-from ctadata.http.sayings import in_state
+from ctadata.http.sayings import in_state, is_explained
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
 from ctadata.stores.handover import handed_over
@@ -114,7 +114,8 @@ class WebDAVStore:
 
     def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
         """The failure of a GET as the file's locality explains it."""
-        if not self._dialect.hides or not (isinstance(error, TimedOut) or error.status in (403, 500)):
+        unclear = isinstance(error, TimedOut) or error.status in (403, 500)
+        if not (self._dialect.hides and unclear) or is_explained(error):
             return error
         try:
             return in_state(error, self.info(path).locality)
