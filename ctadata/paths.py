@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 from ctadata.errors import LocalError, UsageError
@@ -157,8 +158,13 @@ def _refuse_local_home(text: str) -> None:
 
 
 def local_name(name: str, *, windows: bool = os.name == "nt") -> str:
-    """Give `name` back where a local file may bear it; LocalError where a server's name would lead elsewhere."""
+    """Return `name` if a local file may bear it.
+
+    Raises LocalError: the name leads elsewhere, or the file system's encoding (of the locale) has no letters for it,
+    or has the same bytes for another name.
+    """
     bad = name in ("", ".", "..") or "/" in name or "\0" in name
+    bad = bad or not (name.isascii() or _survives(name))
     if windows:
         bad = bad or any(c in '\\:*?"<>|' or c < " " for c in name) or name[-1:] in (".", " ")
         bad = bad or bool(_DEVICE.fullmatch(name.partition(".")[0].rstrip()))
@@ -170,6 +176,26 @@ def local_name(name: str, *, windows: bool = os.name == "nt") -> str:
 def shortened(text: str) -> str:
     """The beginning of a text that is too long for a message."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _survives(name: str) -> bool:
+    """Whether the name that a directory lists is the one that a file was given."""
+    try:
+        return os.fsdecode(os.fsencode(name)) == name
+    except UnicodeEncodeError:
+        return False
+
+
+NOWHERE = Path("/nonexistent")
+"""The home of a user who has none, as in Debian's user database: nothing is there, and nothing can be made there."""
+
+
+def local_home() -> Path:
+    """The home directory on this machine; `NOWHERE` if neither HOME nor the user database names one."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return NOWHERE
 
 
 def printable(text: str) -> str:

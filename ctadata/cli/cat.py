@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import options, visiting
-from ctadata.cli.output import say, stdout_is_terminal
+from ctadata.cli.output import open_stdout, say, stdout_is_terminal
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +36,10 @@ def cat(
     Whole files are checked at their end: with exit code 7 what was written is
     not the file. Of a part there is no checksum to compare with.
     """
+    out = open_stdout().buffer
     with visiting.visiting(ctx, token_file) as visit:
         if range_ is None:
-            summary = visit.session.get_to_pipe(paths, sys.stdout.buffer.write)
+            summary = visit.session.get_to_pipe(paths, out.write)
             for error in summary.errors:
                 say(str(error))
             if summary.exit_code:
@@ -50,9 +50,9 @@ def cat(
             for text in paths:
                 for entry in visiting.entries(visit.session, text):
                     start, stop = _bounds(range_, entry)
-                    pour_slice(visit.session.store, entry, start, stop, sys.stdout.buffer.write)
+                    pour_slice(visit.session.store, entry, start, stop, out.write)
         if stdout_is_terminal():
-            sys.stdout.buffer.flush()
+            out.flush()
 
 
 def _bounds(text: str, entry: Entry) -> tuple[int, int | None]:

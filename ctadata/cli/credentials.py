@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from ctadata.cli import options
 from ctadata.cli.asking import pasted
-from ctadata.cli.output import data, data_json, rfc3339, say
+from ctadata.cli.output import data, data_json, open_stdin, rfc3339, say
 from ctadata.errors import ConfigError, UsageError
 from ctadata.progress import amounts
 
@@ -44,8 +43,9 @@ def import_credentials(
 
     profile = _profile(ctx)
     life = None if lifetime is None else seconds_in(lifetime)
-    is_terminal = sys.stdin.isatty()
-    text = pasted("paste the credentials, which are not shown, then Ctrl-D") if is_terminal else sys.stdin.read()
+    stdin = open_stdin()
+    is_terminal = stdin.isatty()
+    text = pasted("paste the credentials, which are not shown, then Ctrl-D") if is_terminal else stdin.read()
     key = read_access_key(text)
     if key.expires is None and life is not None:
         key = replace(key, expires=time.time() + life)

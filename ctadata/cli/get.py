@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from ctadata.cli.conduct import Conduct, Selection
 from ctadata.cli.grouping import grouped
 from ctadata.cli.moving import move
 from ctadata.cli.options import Common
+from ctadata.cli.output import open_stdout
 from ctadata.cli.sites import located
 from ctadata.errors import UsageError
 
@@ -79,8 +79,9 @@ def get(
     elif local == "-":
         if conduct.json or recursive or files_from:
             raise UsageError("files that go to standard output take no -r, no --json and no --files-from")
+        out = open_stdout().buffer
         work = lambda session, reporter: session.get_to_pipe(  # noqa: E731
-            named, sys.stdout.buffer.write, rules=rules, reporter=reporter
+            named, out.write, rules=rules, reporter=reporter
         )
     elif common.platform and recursive and local is None and files_from is None:
         from ctadata.service.moving import get_along

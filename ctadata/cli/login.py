@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from ctadata.cli.asking import is_anybody_here
-from ctadata.cli.output import say, say_raw
+from ctadata.cli.output import open_stdin, say, say_raw
 from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.progress import amounts
 
@@ -80,7 +80,7 @@ def read_secret(secret: str | None, client: str | None) -> str | None:
     if secret != "-":  # noqa: S105
         say("warning: a secret on the command line shows in ps; -s - asks for it instead")
         return secret
-    return _prompt(client) if is_anybody_here() else sys.stdin.readline().strip() or None
+    return _prompt(client) if is_anybody_here() else open_stdin().readline().strip() or None
 
 
 def _prompt(client: str | None) -> str:

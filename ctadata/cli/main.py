@@ -16,7 +16,7 @@ import typer
 
 from ctadata.cli.app import at_storage_alone, command_line
 from ctadata.cli.completion import COMPLETION, rejoin
-from ctadata.cli.output import DIRECT, PROGRAM, drop_stdout, prepare_stdout, say
+from ctadata.cli.output import DIRECT, PROGRAM, drop, drop_full_stderr, prepare_streams, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
 FEW = 10
@@ -28,7 +28,7 @@ USAGE = typer.BadParameter.__mro__[2]
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; gives the exit code."""
-    prepare_stdout()
+    prepare_streams()
     if os.environ.get(COMPLETION):
         return _complete()
     code = _guarded(arguments)
@@ -36,7 +36,8 @@ def run(arguments: Sequence[str]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        return _stdout_broke(error, code)
+        code = _stdout_broke(error, code)
+    drop_full_stderr()
     return code
 
 
@@ -107,7 +108,7 @@ def _usage_words(error: Any) -> str:
 
 def _stdout_broke(error: OSError, code: int) -> int:
     """A reader that goes away (`| head`) ends us quietly; a full disk does not."""
-    drop_stdout()
+    drop(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return code
     say(f"the output cannot be written: {error.strerror}")

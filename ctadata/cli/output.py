@@ -22,8 +22,16 @@ SCHEMA = 1
 """Version of the objects that `--json` writes; grows when one changes its meaning."""
 
 
-def prepare_stdout() -> None:
-    """Names go out as they are into a pipe, as escapes to a terminal that lacks their letters."""
+def prepare_streams() -> None:
+    """Names go out as they are into a pipe, as escapes to a terminal that lacks their letters.
+
+    The null device takes the number of a standard stream that the caller has closed. Otherwise the next file that is
+    opened would get that number, and the words of a library would go into it.
+    """
+    for number in range(3):
+        _occupy(number)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stdout is None:
         return
     if stdout_is_terminal():
@@ -31,6 +39,34 @@ def prepare_stdout() -> None:
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=False)  # type: ignore[union-attr]
         _Flow.current = _Flow(sys.stdout)
+
+
+def _occupy(number: int) -> None:
+    try:
+        os.fstat(number)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere != number:
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+
+
+def open_stdout() -> TextIO:
+    """Standard output; LocalError if the caller has closed it."""
+    return _opened(sys.stdout, "output")
+
+
+def open_stdin() -> TextIO:
+    """Standard input; LocalError if the caller has closed it."""
+    return _opened(sys.stdin, "input")
+
+
+def _opened(stream: TextIO | None, what: str) -> TextIO:
+    if stream is None:
+        from ctadata.errors import LocalError
+
+        raise LocalError(f"local: standard {what} is closed")
+    return stream
 
 
 @functools.cache
@@ -131,9 +167,17 @@ def rfc3339(seconds: float | None) -> str | None:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def drop_stdout() -> None:
-    """Nobody reads stdout any more: what is still to be flushed at exit goes nowhere."""
+def drop(stream: TextIO) -> None:
+    """Nobody reads this stream any more: what is still to be flushed at exit goes nowhere."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def drop_full_stderr() -> None:
+    """Words that a full stderr has not taken are dropped: Python would make them an exit code of 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        drop(sys.stderr)

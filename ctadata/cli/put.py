@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +14,7 @@ from ctadata.cli.conduct import Conduct, Selection
 from ctadata.cli.get import again
 from ctadata.cli.grouping import grouped
 from ctadata.cli.moving import move
+from ctadata.cli.output import open_stdin
 from ctadata.cli.sites import located_last
 from ctadata.config.builtin import BUILT_IN, DEFAULT
 from ctadata.errors import ConfigError, UsageError
@@ -94,13 +94,14 @@ def put(
             raise UsageError("--retry-failed takes its paths from the receipt")
         work = again(common, "put", retry_failed, rules, local or [])
     elif sources == ["-"] and files_from is None:
+        pipe = open_stdin().fileno()
         work = lambda session, reporter: session.put_from_pipe(  # noqa: E731
-            sys.stdin.fileno(), path, rules=described(session), reporter=reporter
+            pipe, path, rules=described(session), reporter=reporter
         )
     else:
         if files_from is not None and len(sources) > 1:
             raise UsageError("with --files-from, say at most the directory that its paths start from, and where to")
-        listed = None if files_from is None else selecting.names_in(files_from, null=null)
+        listed = None if files_from is None else selecting.names_in(files_from, null=null, local=True)
         work = lambda session, reporter: session.put(  # noqa: E731
             sources, path, recursive=recursive, listed=listed, rules=described(session), reporter=reporter
         )

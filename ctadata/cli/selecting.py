@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from ctadata.cli.options import Common
-from ctadata.cli.output import PROGRAM
+from ctadata.cli.output import PROGRAM, open_stdin
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,14 +50,17 @@ RetryFailed = Annotated[
 ]
 
 
-def names_in(file: str, *, null: bool) -> Iterator[str]:
-    """The names that a file lists, `-`: standard input; UsageError where it cannot be read."""
+def names_in(file: str, *, null: bool, local: bool = False) -> Iterator[str]:
+    """The names that a file lists, `-`: standard input; UsageError where it cannot be read.
+
+    local: they are names of local files, in the encoding of the locale; else UTF-8, as `list` writes them.
+    """
     separator = b"\0" if null else b"\n"
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
+        with contextlib.nullcontext(open_stdin().buffer) if file == "-" else Path(file).open("rb") as lines:
             for name in _split(lines, separator):
                 if name:
-                    yield name.decode(errors="surrogateescape")
+                    yield os.fsdecode(name) if local else name.decode(errors="surrogateescape")
     except OSError as error:
         raise UsageError(f"the list of files cannot be read: {error.strerror}", path=file) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.output import data, data_json
+from ctadata.cli.output import data, data_json, open_stdin
 from ctadata.errors import ConfigError, LoginNeeded, UsageError
 
 LONGEST = 1 << 20
@@ -47,7 +46,7 @@ def inspect_token(
 
 def _read(file: str) -> str:
     if file == "-":
-        raw = sys.stdin.buffer.read(LONGEST)
+        raw = open_stdin().buffer.read(LONGEST)
     elif len(file) > 100 and not Path(file[:255]).exists():
         raise UsageError("this looks like a token, and arguments can be seen by every user", hint="pipe it in, with -")
     else:

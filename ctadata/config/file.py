@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ctadata.config.keys import BY_NAME
 from ctadata.errors import ConfigError
-from ctadata.paths import shortened
+from ctadata.paths import local_home, shortened
 from ctadata.permissions import refuse_foreign
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -47,7 +47,11 @@ def standard_place() -> Path:
     """Where the file is looked for when nobody names one."""
     import platformdirs
 
-    return platformdirs.user_config_path("ctadata") / "config.toml"
+    try:
+        folder = platformdirs.user_config_path("ctadata")
+    except RuntimeError:  # nobody knows a home
+        folder = local_home() / ".config" / "ctadata"
+    return folder / "config.toml"
 
 
 def load(named: Path | None) -> Settings:

@@ -18,7 +18,7 @@ from ctadata.config.keys import BY_NAME, KEYS, Key
 from ctadata.config.profile import Profile
 from ctadata.config.variables import VARIABLES
 from ctadata.errors import ConfigError
-from ctadata.paths import shortened
+from ctadata.paths import local_home, shortened
 
 COMMAND_LINE = "command line"
 BUILTIN = "built in"
@@ -84,8 +84,8 @@ def resolve(
     _refuse_strangers(overrides)
     _question_strangers(env)
     values = {key.name: next(_layers(key, profile_name, overrides, env, settings)) for key in KEYS}
-    if values["kind"].value == "s3" and values["endpoint"].value is None and (url := jasmin.store_url(Path.home())):
-        values["endpoint"] = Value(url, str(Path.home() / jasmin.CREDENTIALS))
+    if values["kind"].value == "s3" and values["endpoint"].value is None and (url := jasmin.store_url(local_home())):
+        values["endpoint"] = Value(url, str(local_home() / jasmin.CREDENTIALS))
     return Resolved(
         profile=_profile(profile_name, values, settings),
         values=values,

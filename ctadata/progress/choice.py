@@ -15,9 +15,11 @@ Progress = AbstractContextManager[Reporter] | bool
 """Who is told while a function works: a reporter inside its block, or True for what `shown` gives."""
 
 
-def choose(stream: TextIO, *, quiet: bool, verbose: bool, env: Mapping[str, str]) -> AbstractContextManager[Reporter]:
+def choose(
+    stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[str, str]
+) -> AbstractContextManager[Reporter]:
     """The reporter for a run that is told of on `stream`; it draws inside its `with` block only."""
-    if quiet:
+    if quiet or stream is None:
         return nullcontext(Silent())
     if stream.isatty() and env.get("TERM", "dumb") not in ("dumb", "unknown"):
         from ctadata.progress.terminal import TerminalReporter

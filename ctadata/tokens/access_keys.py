@@ -19,7 +19,7 @@ from ctadata.config.jasmin import CREDENTIALS
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.http.credentials import SigningKey
-from ctadata.paths import printable
+from ctadata.paths import local_home, printable
 from ctadata.tokens.files import local_error, read_discovered, read_private, write_private
 from ctadata.tokens.pasted import AccessKey, read_access_key
 from ctadata.tokens.places import Places
@@ -56,7 +56,7 @@ class AccessKeys:
         self._profile = profile
         self._explicit = explicit
         self._env = env
-        self._home = home or Path.home()
+        self._home = home or local_home()
         self._now = now
         self._lock = threading.Lock()
         self._found: Found | None = None

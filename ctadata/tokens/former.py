@@ -16,6 +16,7 @@ from pathlib import Path
 from ctadata.config.builtin import DEFAULT, DEVELOPMENT
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError
+from ctadata.paths import local_home
 from ctadata.tokens.files import read_discovered
 from ctadata.tokens.token import Secret, Token, same_issuer
 
@@ -47,7 +48,7 @@ def find_former(profile: Profile, now: float, home: Path | None = None) -> Forme
 
     now: seconds since 1970; a token that has expired is worth nothing.
     """
-    home = home or Path.home()
+    home = home or local_home()
     secrets, tokens = _places(profile.name, home)
     secret, secret_file = _first(secrets)
     text, token_file = _first(tokens)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import platformdirs
 
 from ctadata.errors import ConfigError
+from ctadata.paths import local_home
 from ctadata.tokens.files import private_directory, sweep
 
 
@@ -29,7 +30,7 @@ class Places:
         name = quote(profile_name, safe="")
         if name in ("", ".", ".."):
             raise ConfigError(f"{profile_name!r} cannot be the name of a profile")
-        return cls((state or platformdirs.user_state_path("ctadata", appauthor=False)) / "tokens" / name)
+        return cls((state or _state()) / "tokens" / name)
 
     @property
     def token(self) -> Path:
@@ -85,3 +86,10 @@ class Places:
         """Make the directory where it is missing; LocalError where it is not safe."""
         private_directory(self.folder)
         sweep(self.folder)
+
+
+def _state() -> Path:
+    try:
+        return platformdirs.user_state_path("ctadata", appauthor=False)
+    except RuntimeError:  # nobody knows a home
+        return local_home() / ".local" / "state" / "ctadata"

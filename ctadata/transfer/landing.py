@@ -225,7 +225,7 @@ class Folder:
 
 def _stem(target: str) -> str:
     """The hidden name, without its end, of the part of a file that several runs may fetch."""
-    return MARK + hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+    return MARK + hashlib.sha256(target.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _lock(fd: int, name: str, directory: int) -> bool | None:

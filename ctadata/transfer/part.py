@@ -46,6 +46,9 @@ class local_words:  # noqa: N801  (reads as a verb, as those of contextlib do)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Raise ours for the system's."""
+        if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
+            where = printable(str(Path(self._path, self._name)))
+            raise LocalError("no local file can bear this name", path=where) from error
         if isinstance(error, OSError):
             ours = StorageFull if error.errno in _FULL else LocalError
             where = printable(str(Path(self._path, self._name)))

@@ -1,0 +1,168 @@
+"""Streams that are closed or full, no home, a locale that lacks letters: files come and go all the same."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from ctadata.errors import LocalError
+from ctadata.paths import local_name
+
+COMMAND = [sys.executable, "-m", "ctadata"]
+
+
+@pytest.fixture
+def there(at_box, box, place):
+    """A directory on the storage with a file in it."""
+    box.files.put(f"/{place}/f", b"content")
+    return place
+
+
+def under(at_box, tail, *arguments, **env):
+    """Run the command with the redirections of `tail`."""
+    shell = f'exec "$@" {tail}'
+    return subprocess.run(
+        ["sh", "-c", shell, "sh", *COMMAND, *arguments],
+        cwd=at_box.cwd, env=at_box.environment(env), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+class TestStreams:
+    @pytest.mark.parametrize("tail", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", ">/dev/full"])
+    def test_files_come_and_go_whatever_stream_is_closed_or_full(self, at_box, box, there, tail):
+        (at_box.cwd / "g").write_bytes(b"up")
+        assert under(at_box, tail, "get", f"{there}/f", "here").returncode == 0
+        assert (at_box.cwd / "here").read_bytes() == b"content"
+        assert under(at_box, tail, "put", "g", f"/{there}/").returncode == 0
+        assert box.files.read(f"/{there}/g") == b"up"
+
+    @pytest.mark.parametrize("tail", ["2>&-", "2>/dev/full"])
+    def test_the_exit_code_of_a_failure_is_the_failures(self, at_box, there, tail):
+        done = under(at_box, tail, "get", f"{there}/nothing", "here")
+        assert (done.returncode, done.stdout) == (3, b"")
+
+    def test_words_never_go_into_a_file_that_took_the_number_of_a_closed_stream(self, at_box, there):
+        assert under(at_box, "2>&-", "get", "-v", "-v", f"{there}/f", "here", "--receipt", "r").returncode == 0
+        assert (at_box.cwd / "here").read_bytes() == b"content"
+        assert (at_box.cwd / "r").read_bytes().count(b"\n") == 1
+
+    def test_lines_of_json_that_nobody_takes_are_told_of_once_all_is_done(self, at_box, there):
+        done = under(at_box, ">/dev/full", "get", "--json", f"{there}/f", "here")
+        assert done.returncode == 11
+        assert b"the output cannot be written" in done.stderr
+        assert (at_box.cwd / "here").read_bytes() == b"content"
+
+    @pytest.mark.parametrize("arguments", [("get", "PATH", "-"), ("cat", "PATH")])
+    def test_bytes_for_a_closed_stream_are_an_error(self, at_box, there, arguments):
+        done = under(at_box, ">&-", *(argument.replace("PATH", f"{there}/f") for argument in arguments))
+        assert (done.returncode, done.stderr) == (11, b"cta-data-direct: local: standard output is closed\n")
+
+    @pytest.mark.parametrize("arguments", [("put", "-", "PATH"), ("get", "--files-from", "-", "out")])
+    def test_what_was_to_come_from_a_closed_stream_is_an_error(self, at_box, box, there, arguments):
+        done = under(at_box, "<&-", *(argument.replace("PATH", f"/{there}/new") for argument in arguments))
+        assert (done.returncode, done.stderr) == (11, b"cta-data-direct: local: standard input is closed\n")
+        assert not box.files.exists(f"/{there}/new")
+
+
+HOMELESS = """
+import os, pwd, runpy, sys
+
+def nobody(_):
+    raise KeyError("no such user")
+
+pwd.getpwuid = pwd.getpwnam = nobody
+for name in [name for name in os.environ if name == "HOME" or name.startswith("XDG_")]:
+    del os.environ[name]
+runpy.run_module("ctadata", run_name="__main__", alter_sys=True)
+"""
+
+
+class TestHome:
+    """A container that runs under a number of its own: no HOME, and no entry in the user database."""
+
+    def go(self, at_box, *arguments, **env):
+        return subprocess.run(
+            [sys.executable, "-c", HOMELESS, *arguments],
+            cwd=at_box.cwd, env=at_box.environment(env), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def test_files_come_and_go(self, at_box, there):
+        assert self.go(at_box, "list", there).stdout == f"{there}/f\n"
+        assert self.go(at_box, "get", f"{there}/f").returncode == 0
+        (at_box.cwd / "g").write_bytes(b"up")
+        assert self.go(at_box, "put", "g", f"/{there}/").returncode == 0
+
+    def test_without_a_token_a_login_is_asked_for(self, at_box, there):
+        done = self.go(at_box, "list", there, BEARER_TOKEN="")
+        assert done.returncode == 4, done.stderr
+        assert "start-agent" in done.stderr
+
+    def test_the_settings_of_nobody_are_those_built_in(self, at_box):
+        done = self.go(at_box, "config", CTADATA_CONFIG="")
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_a_tilde_in_the_settings_is_an_error_in_words(self, at_box):
+        done = self.go(at_box, "config", CTADATA_CONFIG="~/settings.toml")
+        assert done.returncode == 2
+        assert "nobody knows this home directory" in done.stderr
+
+
+@pytest.fixture(params=["ASCII", "ISO-8859-1"])
+def letters(request, tmp_path):
+    """The environment of a locale that has few letters, and the name of its encoding."""
+    if request.param == "ASCII":
+        return {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii"
+    made = shutil.which("localedef")
+    if made:
+        command = [made, "-i", "de_DE", "-f", "ISO-8859-1", str(tmp_path / "de_DE.ISO-8859-1")]
+        subprocess.run(command, check=False, capture_output=True)
+    if not (tmp_path / "de_DE.ISO-8859-1").is_dir():
+        pytest.skip("this machine cannot make a locale of ISO-8859-1")
+    return {"LOCPATH": str(tmp_path), "LC_ALL": "de_DE.ISO-8859-1", "PYTHONUTF8": "0"}, "latin-1"
+
+
+class TestLocale:
+    def test_a_name_without_letters_for_it_is_one_files_failure(self, at_box, box, there, letters):
+        env, encoding = letters
+        for name in ("é", "日本"):
+            box.files.put(f"/{there}/{name}", name.encode())
+        done = under(at_box, "", "get", "-r", f"{there}/", "out", **env)
+        assert done.returncode == 6
+        strange = ["日本"] if encoding == "latin-1" else ["é", "日本"]
+        assert done.stderr.count(b"no local file can bear this name") == len(strange)
+        assert b"unexpected" not in done.stderr
+        names = {b"f", "é".encode(encoding)} if encoding == "latin-1" else {b"f"}
+        assert set(os.listdir(os.fsencode(at_box.cwd / "out"))) == names
+
+    def test_a_directory_without_letters_for_it_is_one_failure(self, at_box, box, there, letters):
+        box.files.put(f"/{there}/日本/deep/f", b"x")
+        done = under(at_box, "", "get", "-r", f"{there}/", "out", **letters[0])
+        assert done.returncode == 6
+        assert done.stderr.count(b"no local file can bear this name") == 1
+        assert [path.name for path in (at_box.cwd / "out").iterdir()] == ["f"]
+
+    def test_names_go_up_in_utf8(self, at_box, box, there, letters):
+        env, encoding = letters
+        if encoding == "ascii":
+            pytest.skip("ASCII has no such name")
+        tree = at_box.cwd / "tree"
+        tree.mkdir()
+        (tree / os.fsdecode("grün".encode(encoding))).write_bytes(b"g")
+        (at_box.cwd / "list").write_bytes("grün\n".encode(encoding))
+        done = under(at_box, "", "put", "-r", "tree/", f"/{there}/up", **env)
+        assert done.returncode == 0, done.stderr
+        done = under(at_box, "", "put", "--files-from", "list", "tree", f"/{there}/listed", **env)
+        assert done.returncode == 0, done.stderr
+        for folder in ("up", "listed"):
+            assert box.files.read(f"/{there}/{folder}/grün") == b"g"
+
+
+def test_two_names_that_would_be_one_file_are_not():
+    assert local_name("é") == "é"
+    assert local_name(os.fsdecode(b"\xff")) == os.fsdecode(b"\xff")
+    with pytest.raises(LocalError, match="no local file"):
+        local_name("\udcc3\udca9")  # escapes for the very bytes of é
+    with pytest.raises(LocalError, match="no local file"):
+        local_name("\ud800")
