@@ -1,0 +1,257 @@
+"""Streams of one file share a mover of the pool: none is broken off, and one that has ended is not waited for."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from session.conftest import OpenSession
+
+from ctadata.http.trust import Limits
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.journal import Asked
+from ctadata.session import Session
+from ctadata.transfer import journal, pieces, streams
+from ctadata.transfer import run as transfer_run
+from ctadata.transfer.report import Outcome, Silent
+
+PATH = "/lst/f"
+MIB = 1 << 20
+CONTENT = random.Random(3).randbytes(1 << 16) * 384
+SIZE = len(CONTENT)
+SMALL = [(streams, "DIVIDED_FROM", 4 * MIB), (pieces, "SMALLEST", MIB // 2), (pieces, "GRID", MIB // 4)]
+SMALL += [(journal, "BLOCK", MIB // 4), (streams, "GATHERED", MIB // 16)]
+NEVER = 600.0
+"""Seconds of a limit that a test must not meet."""
+
+
+@pytest.fixture(scope="module")
+def shared_box() -> Iterator[Sandbox]:
+    with Sandbox(approve=True, movers_fail=True) as box:
+        yield box
+
+
+@pytest.fixture
+def box(shared_box: Sandbox) -> Iterator[Sandbox]:
+    shared_box.files.put(PATH, CONTENT)
+    shared_box.forget_seen()
+    yield shared_box
+    shared_box.faults.clear()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges have a sixteenth of their size, and tries follow each other at once."""
+    for module, name, value in SMALL:
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture
+def session(open_session: OpenSession, small: None) -> Session:
+    session = open_session()
+    session.store._client.limits = Limits(stall_seconds=NEVER, unheard=0.3)  # type: ignore[attr-defined]
+    return session
+
+
+class Told(Silent):
+    """Keeps what the run ends with."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def ended(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+def get(session: Session, target: Path, jobs: int) -> Outcome:
+    summary = session.get(["lst/f"], str(target), jobs=jobs, reporter=(told := Told()))
+    assert [str(error) for error in summary.errors] == []
+    assert target.read_bytes() == CONTENT
+    return told.outcomes[0]
+
+
+def door_requests(box: Sandbox) -> int:
+    return sum(seen.method == "GET" and seen.server == "door" for seen in box.seen)
+
+
+def questions(box: Sandbox) -> list[Asked]:
+    """The `bytes=0-0` by which a silent stream asks after its mover."""
+    return [asked for asked in box.journal.asked(PATH) if (asked.first, asked.last) == (0, 0)]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4, 8, 16])
+def test_no_byte_is_asked_for_twice_and_no_connection_broken_off(
+    box: Sandbox, session: Session, tmp_path: Path, jobs: int
+) -> None:
+    outcome = get(session, tmp_path / "f", jobs)
+    assert (outcome.retries, door_requests(box)) == (0, 1)
+    assert box.journal.asked_twice(PATH) == []
+    assert sum(asked.last + 1 - asked.first for asked in box.journal.asked(PATH)) == SIZE
+    assert (box.journal.broken_off(), box.journal.failed) == ([], [])
+
+
+def test_the_mover_ends_with_the_file_though_the_session_goes_on(
+    box: Sandbox, session: Session, tmp_path: Path
+) -> None:
+    get(session, tmp_path / "f", 4)
+    movers = [pool.movers._movers for pool in box._pools]
+    while any(movers):
+        os.sched_yield()
+    assert box.journal.failed == []
+
+
+@pytest.mark.parametrize("fault", [faults.FailedMover(after=300_000), faults.Cut(after=300_000)])
+@pytest.mark.parametrize("jobs", [1, 2, 4, 8, 16])
+def test_streams_whose_mover_has_ended_ask_the_door_again(
+    box: Sandbox, session: Session, tmp_path: Path, jobs: int, fault: faults.Fault
+) -> None:
+    """Also where the pool does not close their connections; the stall limit would be ten minutes."""
+    box.faults.add("pool", "GET", PATH, fault, times=1, skip=jobs // 2)
+    get(session, tmp_path / "f", jobs)
+    assert len({asked.uuid for asked in box.journal.asked(PATH)}) <= 3
+    assert door_requests(box) <= 3
+
+
+def test_a_pool_that_is_slow_is_not_taken_for_dead(box: Sandbox, session: Session, tmp_path: Path) -> None:
+    slow = box.faults.add("pool", "GET", PATH, faults.Stall(after=300_000), times=1)
+    threading.Thread(target=lambda: _after(box, lambda: bool(questions(box)), slow.release), daemon=True).start()
+    outcome = get(session, tmp_path / "f", 4)
+    assert (outcome.retries, door_requests(box)) == (0, 1)
+    assert (box.journal.broken_off(), box.journal.failed) == ([], [])
+    assert len({asked.connection for asked in questions(box)}) == len(questions(box))
+    others = {asked.connection for asked in box.journal.asked(PATH) if asked not in questions(box)}
+    assert not others & {asked.connection for asked in questions(box)}
+
+
+def _after(box: Sandbox, happened: Callable[[], bool], do: Callable[[], object]) -> None:
+    box.wait_for(lambda _: happened(), 60)
+    do()
+
+
+def test_a_pool_that_answers_no_question_is_left(box: Sandbox, session: Session, tmp_path: Path) -> None:
+    box.faults.add("pool", "GET", PATH, faults.Silence(after=300_000), times=1)
+    box.faults.add("pool", "GET", PATH, faults.NoAnswer(), times=1, skip=1)
+    get(session, tmp_path / "f", 1)
+    assert door_requests(box) == 2
+
+
+def test_a_stream_that_is_silent_for_too_long_ends_all_streams_of_its_mover(
+    box: Sandbox, session: Session, tmp_path: Path
+) -> None:
+    """One connection alone is silent, and the pool answers: only the stall limit ends that."""
+    session.store._client.limits = Limits(stall_seconds=1.0, unheard=0.3)  # type: ignore[attr-defined]
+    box.faults.add("pool", "GET", PATH, faults.Silence(after=300_000), times=1)
+    get(session, tmp_path / "f", 4)
+    assert questions(box)
+    assert door_requests(box) == 2
+
+
+def test_a_run_that_is_stopped_leaves_no_mover(box: Sandbox, session: Session, tmp_path: Path) -> None:
+    class Stopping(Silent):
+        def moved(self, name: str, size: int) -> None:
+            session._stop.set()
+
+    box.faults.add("pool", "GET", PATH, faults.Stall(after=300_000), skip=1)
+    session.get(["lst/f"], str(tmp_path / "f"), jobs=4, reporter=Stopping())
+    movers = [pool.movers._movers for pool in box._pools]
+    box.faults.clear()
+    while any(movers):
+        os.sched_yield()
+    assert not (tmp_path / "f").exists()
+
+
+# --- killed, and gone on with
+
+
+KILLED = """
+import sys
+from ctadata.transfer import journal, pieces, streams
+for line in sys.argv.pop(1).split(";"):
+    exec(line)
+from ctadata.__main__ import main
+main()
+"""
+
+
+def killed(box: Sandbox, environ: dict[str, str], target: Path, jobs: int, at: int, skip: int, *, small: bool) -> None:
+    """A `get` that is killed when its `skip`th request has had `at` bytes."""
+    lines = [f"{module.__name__.rpartition('.')[2]}.{name} = {value}" for module, name, value in SMALL if small]
+    command = [sys.executable, "-c", KILLED, ";".join(lines), "get", "-j", str(jobs), "lst/f", str(target)]
+    begun = threading.Event()
+    process: list[subprocess.Popen[bytes]] = []
+
+    def kill() -> None:
+        begun.wait(60)
+        process[0].send_signal(signal.SIGKILL)
+
+    box.faults.add("pool", "GET", PATH, faults.Meanwhile(kill, after=at), times=1, skip=skip)
+    process.append(subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL))
+    begun.set()
+    assert process[0].wait(120) == -signal.SIGKILL
+    box.faults.clear()
+    for asked in {asked.uuid for asked in box.journal.asked(PATH)}:
+        box.journal.wait_for_failure(asked, 60)
+
+
+@pytest.fixture
+def environ(box: Sandbox, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "settings.toml").write_text(f'default = "sandbox"\n{box.profile_toml("sandbox")}')
+    return {**os.environ, "CTADATA_CONFIG": str(tmp_path / "settings.toml"), "BEARER_TOKEN": box.token()}
+
+
+@pytest.mark.parametrize("jobs", [1, 8])
+def test_after_a_kill_only_what_is_missing_is_asked_for_and_once(
+    box: Sandbox, session: Session, environ: dict[str, str], tmp_path: Path, jobs: int
+) -> None:
+    at, skip = (SIZE // 2, 0) if jobs == 1 else (MIB // 4, 20)
+    killed(box, environ, tmp_path / "f", jobs, at, skip, small=True)
+    box.forget_seen()
+    outcome = get(session, tmp_path / "f", jobs)
+    asked = box.journal.asked(PATH)
+    assert box.journal.asked_twice(PATH) == []
+    assert outcome.resumed
+    assert sum(each.last + 1 - each.first for each in asked) == SIZE - outcome.resumed
+    assert (outcome.retries, door_requests(box), box.journal.broken_off()) == (0, 1, [])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kill", [False, True], ids=["whole", "killed"])
+def test_a_large_file_again_and_again(
+    box: Sandbox,
+    open_session: OpenSession,
+    environ: dict[str, str],
+    tmp_path: Path,
+    count: Callable[..., int],
+    rng: random.Random,
+    kill: bool,
+) -> None:
+    """At full size, as the program does it by itself, with eight streams."""
+    size = count(96 * MIB, 400 * MIB)
+    box.files.put(PATH, CONTENT[: 1 << 16] * (size >> 16))
+    for turn in range(count(1, 50)):
+        target = tmp_path / str(turn)
+        if kill:
+            killed(box, environ, target, 8, rng.randrange(1, 8 * MIB), rng.randrange(count(3, 20)), small=False)
+            box.forget_seen()
+        session = open_session()
+        began = time.monotonic()
+        summary = session.get(["lst/f"], str(target), jobs=8, reporter=(told := Told()))
+        print(f"{turn}: {time.monotonic() - began:.2f} s, {summary.resumed / MIB:.0f} MiB resumed")
+        session.close()
+        assert [str(error) for error in summary.errors] == []
+        assert target.stat().st_size == size
+        assert (told.outcomes[0].retries, door_requests(box)) == (0, 1)
+        assert (box.journal.asked_twice(PATH), box.journal.broken_off(), box.journal.failed) == ([], [], [])
+        asked = sum(asked.last + 1 - asked.first for asked in box.journal.asked(PATH))
+        assert asked == size - summary.resumed
+        target.unlink()
+        box.forget_seen()
