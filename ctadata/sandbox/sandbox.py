@@ -65,7 +65,7 @@ class Sandbox:
         quota: int | None = None,
         marker_interval: float = 5.0,
         roots: Mapping[str, str] = MappingProxyType({}),
-        movers_fail: bool = False,
+        movers_fail: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
