@@ -60,14 +60,21 @@ class Fibers:
         self._asleep = False
 
     def run(self, functions: Iterable[Callable[[], object]]) -> None:
-        """Run each in a fiber, in this thread; returns when all have ended. They raise nothing."""
+        """Run each in a fiber, in this thread; returns when all have ended.
+
+        They raise nothing. Where one does, or Ctrl-C ends the wait for all, every other ends where it waits, in this
+        thread: what it holds is let go by its own `finally`, and not by whoever comes upon the remains.
+        """
         self._hub = getcurrent()
         self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._bell, select.POLLIN)
         _here.fibers = self
+        fibers = [_fiber(function) for function in functions]
         try:
-            self._take_turns({_fiber(function): [] for function in functions})
+            self._take_turns({fiber: [] for fiber in fibers})
         finally:
+            for fiber in fibers:
+                _end(fiber)
             _here.fibers = None
             os.close(self._bell)
             os.close(self._bell_rope)
@@ -149,6 +156,13 @@ def _fiber(function: Callable[[], object]) -> greenlet:
         function()
 
     return greenlet(start)
+
+
+def _end(fiber: greenlet) -> None:
+    """Have a fiber that waits end there, and let it wait once more for nothing as often as its `finally` does."""
+    while not fiber.dead:
+        with contextlib.suppress(Exception):
+            fiber.throw()
 
 
 def poller() -> Poller | None:

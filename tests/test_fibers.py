@@ -4,7 +4,6 @@ import contextlib
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from ctadata import fibers
 from ctadata.fibers import Condition, Fibers
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def together(*functions: Callable[[], object]) -> Fibers:
@@ -75,7 +74,7 @@ def test_nothing_came_in_time(pair: tuple[socket.socket, socket.socket]) -> None
 
     these = together(wait)
     assert found == [[]]
-    assert these.waited >= 0.001
+    assert these.waited > 0  # however little: a busy machine begins to wait when the time is over
     assert these.worked > 0
 
 
@@ -180,10 +179,8 @@ def test_a_pause_ends_with_the_event_or_in_time() -> None:
             fibers.sleep(0)
         event.set()
 
-    began = time.monotonic()
     together(wait, let_go)
     assert found == [False, True]
-    assert time.monotonic() - began < PATIENCE
 
 
 def test_one_sleeps_and_the_others_go_on() -> None:
@@ -225,3 +222,24 @@ def test_without_fibers_all_is_as_it_is_in_a_thread() -> None:
 def test_when_they_have_ended_the_thread_has_none() -> None:
     together(lambda: None)
     assert fibers.poller() is None
+
+
+@pytest.mark.parametrize("wait", [fibers.sleep, lambda seconds: Condition().wait(seconds)])
+def test_where_one_raises_the_others_let_go_what_they_hold_in_their_thread(wait: Callable[[float], object]) -> None:
+    let_go: list[object] = []
+
+    def hold() -> None:
+        try:
+            wait(PATIENCE)
+        finally:
+            let_go.append(threading.current_thread())
+            fibers.sleep(PATIENCE)  # nobody waits any more
+
+    def fail() -> None:
+        fibers.sleep(0)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        together(hold, hold, fail, lambda: None)
+    assert fibers.poller() is None
+    assert let_go == [threading.current_thread()] * 2

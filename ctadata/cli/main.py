@@ -16,7 +16,7 @@ import typer
 
 from ctadata.cli.app import at_storage_alone, command_line
 from ctadata.cli.completion import COMPLETION, rejoin
-from ctadata.cli.output import DIRECT, PROGRAM, drop, drop_full_stderr, prepare_streams, say
+from ctadata.cli.output import DIRECT, PROGRAM, drop, drop_full_stderr, end_rows, prepare_streams, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
 FEW = 10
@@ -29,9 +29,12 @@ USAGE = typer.BadParameter.__mro__[2]
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; gives the exit code."""
     prepare_streams()
-    if os.environ.get(COMPLETION):
-        return _complete()
-    code = _guarded(arguments)
+    try:
+        if os.environ.get(COMPLETION):
+            return _complete()
+        code = _guarded(arguments)
+    finally:
+        end_rows()
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

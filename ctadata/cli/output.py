@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TextIO
 
 DIRECT, PLATFORM = "cta-data-direct", "cta-data"
@@ -69,6 +69,13 @@ def _opened(stream: TextIO | None, what: str) -> TextIO:
     return stream
 
 
+def end_rows() -> None:
+    """No more rows follow; nothing of this command writes to stdout later, or keeps it."""
+    if _Flow.current:
+        _Flow.current.end()
+        _Flow.current = None
+
+
 @functools.cache
 def stdout_is_terminal() -> bool:
     """Whether a person looks at stdout."""
@@ -98,10 +105,13 @@ class _Flow:
     EVERY = 0.1
     current: ClassVar[_Flow | None] = None
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, pause: Callable[[float], bool] | None = None) -> None:
+        """`pause`: waits so many seconds, and says whether the flow has ended meanwhile; for tests."""
         self._stream = stream
         self._lock = threading.Lock()
         self._waiting = threading.Event()
+        self._over = threading.Event()
+        self._pause = pause or self._over.wait
         self._thread: threading.Thread | None = None
         self._due = 0.0
 
@@ -120,6 +130,13 @@ class _Flow:
         with self._lock:
             self._flush()
 
+    def end(self) -> None:
+        """The thread ends, unless a reader holds it up; what it has not flushed is left to the caller."""
+        self._over.set()
+        self._waiting.set()
+        if self._thread:
+            self._thread.join(self.EVERY)
+
     def _flush(self) -> None:
         self._waiting.clear()
         self._stream.flush()
@@ -131,8 +148,7 @@ class _Flow:
         return thread
 
     def _flush_later(self) -> None:
-        while self._waiting.wait():
-            time.sleep(self.EVERY)
+        while self._waiting.wait() and not self._pause(self.EVERY):
             with self._lock, contextlib.suppress(OSError, ValueError):  # whoever writes next meets it too
                 if self._waiting.is_set():
                     self._flush()

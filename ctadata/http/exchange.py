@@ -153,7 +153,11 @@ class Exchange:
 
     def _outcome(self, code: int, message: str) -> Response:
         if self._error is not None:
-            raise self._error
+            error, self._error = self._error, None  # its traceback leads back here, and to the handle
+            try:
+                raise error
+            finally:
+                del error
         response = self._response
         if response is not None and (code == pycurl.E_OK or self._enough or response.status >= 300):
             # a refusal counts once its headers are there, also where the connection broke while we were sending

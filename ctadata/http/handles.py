@@ -67,31 +67,41 @@ class Handles:
             handle = self._idle.pop()
         except IndexError:
             handle = Handle(self._share)
-        handle.curl.reset()  # connections and the share stay
         for option, value in self._options:
             handle.curl.setopt(option, value)
         return handle
 
     def take_back(self, handle: Handle) -> None:
-        """A handle that was lent, its connections open."""
+        """A handle that was lent, its connections open; it keeps nothing of the request."""
+        handle.clear()
         self._idle.append(handle)
         if self._closed:
             self.close()
 
     def close(self) -> None:
-        """Close the connections; of handles that are lent, when they come back.
+        """Close the connections; of handles that are lent, when they come back, in the thread that gives them back.
 
-        Returns after a second at the latest: libcurl waits here for a name look-up that hangs, and Ctrl-C must not.
+        Returns after a second at the latest: where a name look-up hangs libcurl waits for it, and Ctrl-C must not.
         """
         self._closed = True
-        closing = threading.Thread(target=self._close_idle, name="ctadata-close", daemon=True)
-        closing.start()
-        closing.join(CLOSING)
-
-    def _close_idle(self) -> None:
+        hanging = []
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                handle = self._idle.pop()
+                if handle.may_hang:
+                    hanging.append(handle)
+                else:
+                    handle.close()
+        if hanging:
+            closing = threading.Thread(target=_close_each, args=(hanging,), name="ctadata-close", daemon=True)
+            closing.start()
+            closing.join(CLOSING)
+
+
+def _close_each(handles: list[Handle]) -> None:
+    """Close handles that nobody else has any more."""
+    while handles:
+        handles.pop().close()
 
 
 def _common_options(trust: Trust, user_agent: str) -> list[tuple[int, Any]]:

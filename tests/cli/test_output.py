@@ -2,13 +2,16 @@
 
 import io
 import queue
+import sys
 import threading
 import types
 
 import pytest
 
-from ctadata.cli import output
+from ctadata.cli import main, output
 from ctadata.cli.output import rfc3339
+
+PATIENCE = 60
 
 
 @pytest.mark.parametrize(
@@ -43,16 +46,26 @@ class Pipe(io.TextIOWrapper):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The seconds that the flow sees; its pauses end when `clock.go` is set."""
-    clock = types.SimpleNamespace(now=100.0, go=threading.Event())
-    stand_in = types.SimpleNamespace(monotonic=lambda: clock.now, sleep=lambda _: clock.go.wait(10))
-    monkeypatch.setattr(output, "time", stand_in)
-    return clock
+    """The seconds that the flow sees; the pauses of `clock.flow(...)` end when `clock.go` is set."""
+
+    flows = []
+
+    def flow(stream):
+        flows.append(output._Flow(stream, lambda _: not clock.go.wait(PATIENCE)))
+        return flows[-1]
+
+    clock = types.SimpleNamespace(now=100.0, go=threading.Event(), flow=flow)
+    monkeypatch.setattr(output, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    yield clock
+    for each in flows:
+        each._pause = lambda _: True
+        clock.go.set()
+        each.end()
 
 
 def test_a_row_after_a_pause_goes_out_at_once(clock):
     pipe = Pipe()
-    flow = output._Flow(pipe)
+    flow = clock.flow(pipe)
     for number in range(3):
         flow.write(f"{number}\n")
         assert pipe.came.get_nowait().endswith(f"{number}\n")
@@ -61,19 +74,19 @@ def test_a_row_after_a_pause_goes_out_at_once(clock):
 
 def test_rows_that_come_together_go_out_together_though_no_other_row_follows(clock):
     pipe = Pipe()
-    flow = output._Flow(pipe)
+    flow = clock.flow(pipe)
     flow.write("first\n")
     assert pipe.came.get_nowait() == "first\n"
     for number in range(1000):
         flow.write(f"{number}\n")
     assert pipe.came.empty()
     clock.go.set()
-    assert pipe.came.get(timeout=10).endswith("\n999\n")
+    assert pipe.came.get(timeout=PATIENCE).endswith("\n999\n")
 
 
 def test_words_on_stderr_come_after_the_rows_before_them(clock, monkeypatch, capsys):
     pipe = Pipe()
-    monkeypatch.setattr(output._Flow, "current", output._Flow(pipe))
+    monkeypatch.setattr(output._Flow, "current", clock.flow(pipe))
     output.data_raw("first\n")
     output.data_raw("second\n")
     output.say_raw("words")
@@ -86,6 +99,18 @@ def test_who_writes_next_meets_that_nobody_reads(clock):
         def flush(self):
             raise BrokenPipeError
 
-    flow = output._Flow(Broken())
+    flow = clock.flow(Broken())
     with pytest.raises(BrokenPipeError):
         flow.write("row\n")
+
+
+def test_nothing_of_a_command_lives_on_when_it_has_ended(monkeypatch):
+    before = set(threading.enumerate())
+    monkeypatch.setattr(sys, "stdout", pipe := Pipe())
+    output.stdout_is_terminal.cache_clear()
+    monkeypatch.setattr(main, "_guarded", lambda _: [output.data_raw(f"{i}\n") for i in range(3)] and 0)
+    assert main.run([]) == 0
+    output.stdout_is_terminal.cache_clear()
+    assert pipe.buffer.getvalue() == b"0\n1\n2\n"
+    assert output._Flow.current is None
+    assert set(threading.enumerate()) <= before

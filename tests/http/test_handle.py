@@ -1,16 +1,22 @@
 """A handle on its own: many open files, looking around while it waits, and closing."""
 
 import contextlib
+import gc
 import os
 import resource
 import threading
+import weakref
 
 import pycurl
 import pytest
 
+from ctadata.http.client import Client
 from ctadata.http.handle import Handle
 from ctadata.http.handles import Handles
+from ctadata.http.retries import Retries
 from ctadata.http.trust import choose_trust
+
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -67,7 +73,7 @@ def test_the_watch_is_called_while_nothing_happens_and_what_it_raises_ends_the_c
     handle.curl.setopt(pycurl.URL, serve(script).url)
     with pytest.raises(TimeoutError):
         handle.run(watch)
-    assert gone.wait(10)
+    assert gone.wait(PATIENCE)
 
 
 def test_only_http_is_spoken_whatever_the_url(tmp_path):
@@ -84,17 +90,84 @@ def test_only_http_is_spoken_whatever_the_url(tmp_path):
 def test_closing_does_not_wait_for_what_hangs():
     over, ended = threading.Event(), threading.Event()
 
-    class Stuck:
+    class Stuck(Handle):
         def close(self):
-            over.wait(10)
+            over.wait(PATIENCE)
             ended.set()
 
     handles = Handles(choose_trust(), "test")
-    handles.take_back(Stuck())
+    stuck = Stuck(pycurl.CurlShare())
+    stuck.may_hang = True
+    handles.take_back(stuck)
     handles.close()
     assert not ended.is_set()
     over.set()
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE)
+
+
+def test_what_does_not_hang_is_closed_in_the_thread_that_closes_the_pool(answering):
+    closed = []
+
+    class Told(Handle):
+        def close(self):
+            closed.append(threading.current_thread())
+            super().close()
+
+    peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
+    handles = Handles(choose_trust(), "test")
+    handles.take_back(Told(pycurl.CurlShare()))
+    lent = handles.lend()
+    lent.curl.setopt(pycurl.URL, peer.url)
+    lent.curl.setopt(pycurl.WRITEFUNCTION, lambda block: None)
+    assert lent.run(lambda: None) == (0, "")
+    handles.take_back(lent)
+    handles.close()
+    assert closed == [threading.current_thread()]
+
+
+def test_a_handle_that_was_given_back_keeps_nothing_of_the_request():
+    class Kept:
+        def take(self, block):
+            pass
+
+    kept = Kept()
+    handles = Handles(choose_trust(), "test")
+    lent = handles.lend()
+    lent.curl.setopt(pycurl.WRITEFUNCTION, kept.take)
+    gone = weakref.ref(kept)
+    del kept
+    assert gone() is not None
+    handles.take_back(lent)
+    assert gone() is None
+    handles.close()
+
+
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+def test_all_of_a_client_is_freed_where_it_is_let_go(answering, client, ca, how):
+    """Without the garbage collector: it may run in any thread, in the middle of anything."""
+    peer = answering(lambda wire, request: wire.answer("200 OK", b"hello" * 1000))
+
+    def refuse(response):
+        raise KeyError
+
+    gc.collect()
+    gc.disable()
+    try:
+        one = Client(trusted=[], credentials=None, ca=ca, retries=Retries(attempts=1))
+        one.send("GET", peer.url)
+        with contextlib.suppress(KeyError):
+            one.send("GET", peer.url, accept=refuse)
+        lent = [one._handles.lend() for _ in range(2)]
+        parts = [weakref.ref(part) for handle in lent for part in (handle, handle.curl, handle._multi)]
+        parts.append(weakref.ref(one._handles._share))
+        while lent:
+            one._handles.take_back(lent.pop())
+        if how == "closed":
+            one.close()
+        del one
+        assert [part() for part in parts if part() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_a_handle_goes_on_after_a_failure(answering, handle):
