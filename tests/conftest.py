@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -56,6 +58,8 @@ FOREIGN_NAMES = {
     *("CURL_CA_BUNDLE", "CURL_HOME", "OIDC_SOCK", "REQUESTS_CA_BUNDLE", "X509_CERT_DIR", "X509_USER_PROXY"),
     *("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "LINES", "NO_COLOR", "PY_COLORS"),
 }
+LINGERING = 60
+"""Seconds that the run may take to end when all tests are done."""
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 hypothesis.settings.register_profile("suite", deadline=None, database=None)  # a busy machine is no failure
@@ -75,7 +79,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # hypothesis reads its seed in this hook
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed where none is given; a worker takes its controller's."""
+    """Choose the seed where none is given; a worker takes its controller's. Let Ctrl-C be heard everywhere."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it puts into the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     option = config.option
     if hasattr(config, "workerinput"):
         option.seed = config.workerinput["seed"]
@@ -132,6 +138,12 @@ def _real_parts(item: pytest.Item) -> set[str]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left out"] = dict(session.config.stash.get(LEFT_OUT, Counter()))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A run that does not end, as for a thread that a test has left, shows all threads, and ends."""
+    if not hasattr(config, "workerinput"):  # a worker waits for its controller, which ends it
+        faulthandler.dump_traceback_later(LINGERING, exit=True, file=sys.__stderr__ or 2)
 
 
 @pytest.hookimpl(optionalhook=True)

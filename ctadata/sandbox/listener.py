@@ -231,8 +231,8 @@ class Listener:
             return
         self.stopping.set()
         if self._thread is not None:
-            with contextlib.suppress(OSError):  # one connection, to be refused, wakes the accepting thread
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            with contextlib.suppress(OSError):  # wakes the accepting thread, also where no connection can be made
+                self._server.socket.shutdown(socket.SHUT_RDWR)
             self._thread.join()
         self._server.server_close()
         self._server = self._thread = None

@@ -70,7 +70,7 @@ def rest(box: Sandbox) -> Rest:
 def until() -> Callable[..., object]:
     """`until(probe)`: what a probe of another process gives once it gives something; there is no event to wait on."""
 
-    def wait(probe: Callable[[], object], timeout: float = 15.0) -> object:
+    def wait(probe: Callable[[], object], timeout: float = 60.0) -> object:
         ends, pause = time.monotonic() + timeout, Event()
         while not (found := probe()):
             assert time.monotonic() < ends, f"not within {timeout} s"

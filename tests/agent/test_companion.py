@@ -15,7 +15,7 @@ def test_a_signal_before_the_program_is_there_waits_for_it():
         os.kill(os.getpid(), signal.SIGTERM)  # Python runs the handler before the next line
         program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         forward_to(program)
-        assert program.wait(30) == -signal.SIGTERM
+        assert program.wait(60) == -signal.SIGTERM
 
 
 def test_the_handlers_of_before_come_back():

@@ -136,7 +136,7 @@ class TestStart:
             f" ca=Path({str(profile.ca)!r}))\n"
             "sys.stdout.write(f'{control.start(p, show=lambda login: None).running} ')\n"
         )
-        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
         assert (ran.stdout, ran.stderr) == (
             "once True ended ",
             "",
@@ -210,7 +210,7 @@ class TestStop:
     def test_a_refresh_is_not_broken_off(self, started, profile, places, box):
         """Its answer may hold the only refresh token that is good for anything."""
         rule = box.faults.add("issuer", "POST", TOKEN, faults.Delay(), times=1)
-        assert rule.reached.wait(10)
+        assert rule.reached.wait(60)
         with ThreadPoolExecutor(1) as pool:
             stopped = pool.submit(control.stop, profile)
             old = published(places)

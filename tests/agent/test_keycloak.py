@@ -229,7 +229,7 @@ class TestSessions:
         for there in (online, offline):
             control.get_token(there, secret=keycloak.client_secret, show=approve)
         assert not is_over(online)
-        until(lambda: is_over(online), timeout=30)
+        until(lambda: is_over(online), timeout=60)
         with pytest.raises(LoginNeeded, match="log in: cta-data-direct start-agent"):
             fresh(online)
         assert fresh(offline).life_left(time.time()) > 60

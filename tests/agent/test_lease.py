@@ -124,15 +124,15 @@ class TestWhose:
 
         def machine(number):
             mine.host = f"m{number}"
-            barrier.wait(10)
+            barrier.wait(60)
             if begin(places, now()) is None:
                 got.append(mine.host)
 
-        threads = [threading.Thread(target=machine, args=(number,)) for number in range(8)]
+        threads = [threading.Thread(daemon=True, target=machine, args=(number,)) for number in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert got == [read_lease(places).host]
         assert not list(places.folder.glob(".new-*"))
 

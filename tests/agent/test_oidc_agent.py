@@ -133,10 +133,8 @@ class TestOurOwn:
         """oidc-agent begins no login of its own: an answer at once, and the command to run."""
         obtain(profile, places, good=never, show=shown.append)
         box.revoke_sessions()
-        began = time.monotonic()
         with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox"):
             obtain(profile, places, good=never)
-        assert time.monotonic() - began < 20
         assert obtain(profile, places, good=never, show=shown.append)
         assert len(shown) == 2
 

@@ -19,7 +19,7 @@ import pytest
 from ctadata.sandbox import Sandbox
 
 COMMAND = [sys.executable, "-m", "ctadata"]
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 # the new process takes the terminal on its standard input as its own, so that ^C there reaches it
 OWN_TERMINAL = (

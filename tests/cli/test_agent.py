@@ -119,7 +119,7 @@ def test_a_denied_login(cli, fresh):
     process = cli.start("start-agent")
     line = next(line for line in process.stderr if "it shows the code" in line)
     box.deny(line.split()[-1])
-    assert process.wait(30) == 4
+    assert process.wait(60) == 4
     assert "the login was denied" in process.stderr.read()
 
 

@@ -189,7 +189,7 @@ def test_ctrl_c_cancels_it(cli, sites, place):
     a.files.put(f"/{place}/f", b"x" * (2 * MIB))
     stall = a.faults.add("pool", "GET", f"/{place}/f", faults.Stall(after=MIB))
     process = cli.start("copy", f"a:{place}/f", f"b:{place}/f")
-    assert stall.reached.wait(30)
+    assert stall.reached.wait(60)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
@@ -197,7 +197,7 @@ def test_ctrl_c_cancels_it(cli, sites, place):
     assert "the same command goes on" in said
     stall.release()
     stall.remove()
-    b.wait_for(lambda seen: seen.method == "DELETE" and place in seen.target, timeout=30)
+    b.wait_for(lambda seen: seen.method == "DELETE" and place in seen.target, timeout=60)
     assert not b.files.exists(f"/{place}/f")
 
 

@@ -185,5 +185,5 @@ def test_stderr_that_nobody_reads_stops_nothing(at_box, box, place):
         box.files.put(f"/{place}/{number}", b"1")
     process = at_box.start("get", "-v", "-r", f"{place}/", "out")
     process.stderr.close()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert len(list((at_box.cwd / "out").iterdir())) == 20

@@ -44,7 +44,7 @@ def folder(name="sandbox"):
     return Path(os.environ["XDG_STATE_HOME"]) / "ctadata" / "tokens" / name
 
 
-def until(probe, timeout=20.0):
+def until(probe, timeout=60):
     """Until a probe of another process is true; there is no event to wait on."""
     ends, pause = time.monotonic() + timeout, Event()
     while not probe():
@@ -110,11 +110,11 @@ class TestForeground:
         told = json.loads(cli("agent-status", "--json", check=0).out)
         assert (told["running"], told["pid"]) == (True, process.pid)
         before = len(box.seen)
-        box.wait_for(lambda _: len(box.seen) > before, timeout=20)
+        box.wait_for(lambda _: len(box.seen) > before, timeout=60)
         second = cli("start-agent", "--foreground", check=8)
         assert f"an agent runs already (process {process.pid} of " in second.err
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
     def test_its_files_are_private_whatever_the_umask(self, cli, fresh):
         fresh()
@@ -130,7 +130,7 @@ class TestForeground:
         process = cli.start("start-agent", "--foreground")
         begun(process)
         box.revoke_sessions()
-        assert process.wait(30) == 4
+        assert process.wait(60) == 4
         assert "log in: cta-data-direct start-agent -P sandbox" in process.stderr.read()
 
     def test_without_a_login_and_anybody_to_see_a_code(self, cli, fresh):
@@ -251,7 +251,7 @@ class TestATokenThatHasEnded:
         cli("start-agent", "--one-shot", check=0)
         hold = box.faults.add("pool", "GET", "*", faults.Delay(), times=1)
         process = cli.start("get", "-j", "1", "-r", "lst", "here")
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(60)
         away = box.faults.add("issuer", "POST", f"{CONNECT}/token", faults.Status(503, "Gone fishing"))
         until(_is_over)
         hold.release()
@@ -372,7 +372,7 @@ class TestExec:
         process = cli.start("exec", "--", "sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done")
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 9
+        assert process.wait(60) == 9
 
 
 class TestFormer:

@@ -88,7 +88,7 @@ class TestLines:
     def test_they_come_as_files_end_and_a_kill_leaves_them(self, at_box, box, three):
         hang = box.faults.add("door", "GET", f"/{three}/b", faults.NoAnswer())
         process = at_box.start("get", "-r", f"{three}/", "out", "--receipt", "r.jsonl", "-j", "1", "-v")
-        assert hang.reached.wait(30)
+        assert hang.reached.wait(60)
         process.send_signal(signal.SIGKILL)
         process.wait()
         hang.remove()
@@ -271,7 +271,7 @@ class TestPipes:
         process = at_box.start("get", f"{three}/big", "-")
         process.stdout.buffer.read(10)
         process.stdout.close()
-        assert process.wait(30) in (0, 141)
+        assert process.wait(60) in (0, 141)
         assert "fault" not in process.stderr.read()
 
     def test_in(self, at_box, box, place):

@@ -24,7 +24,7 @@ def test_from_start_to_end(cli):
     cli("stop-agent", env=env, check=0)
 
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     out, err = first + process.stdout.read(), process.stderr.read()
     assert f"export CTADATA_CONFIG={settings}" in err
     profile = tomllib.loads(out)["profiles"]["sandbox"]
@@ -65,7 +65,7 @@ def test_settings_of_a_sandbox_that_was_killed_are_taken_over(cli):
         process = cli.start("sandbox", "--write-config", settings)
         assert process.stdout.readline() == "[profiles.sandbox]\n"
         process.send_signal(end)
-        process.wait(30)
+        process.wait(60)
         assert settings.exists() == (end == signal.SIGKILL)
     assert [path.name for path in cli.cwd.iterdir()] == []
 
@@ -76,7 +76,7 @@ def test_settings_that_were_changed_meanwhile_stay(cli):
     process.stdout.readline()
     settings.write_text("mine now")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
     assert settings.read_text() == "mine now"
 
 

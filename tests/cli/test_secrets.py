@@ -61,7 +61,7 @@ class Watcher:
     def __init__(self):
         self.seen = set()
         self._done = Event()
-        self._thread = threading.Thread(target=self._watch)
+        self._thread = threading.Thread(daemon=True, target=self._watch)
 
     def _watch(self):
         while not self._done.wait(0.02):

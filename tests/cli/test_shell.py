@@ -118,7 +118,7 @@ class TestStreams:
     def test_a_reader_that_goes_away_ends_us_quietly(self, cli):
         process = cli.start("config", "--keys")
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read() == ""
 
     def test_a_full_disk_is_told_of(self, cli):

@@ -62,7 +62,7 @@ class TestCtrlC:
     def test_twice_ends_immediately_with_a_cursor(self, at_box, box, place):
         stall = box.faults.add("door", "PROPFIND", f"/{place}", faults.NoAnswer())
         terminal = at_box.terminal("-vv", "get", "-r", place)
-        assert stall.reached.wait(30)
+        assert stall.reached.wait(60)
         terminal.send("\x03")
         terminal.expect("stopping")
         terminal.send("\x03")
@@ -73,7 +73,7 @@ class TestCtrlC:
     def test_in_a_listing(self, at_box, box, place):
         stall = box.faults.add("door", "PROPFIND", f"/{place}", faults.NoAnswer())
         terminal = at_box.terminal("list", place)
-        assert stall.reached.wait(30)
+        assert stall.reached.wait(60)
         terminal.send("\x03")
         assert terminal.end() == 130
         assert terminal.text.endswith("cta-data-direct: stopped\n")
@@ -81,9 +81,9 @@ class TestCtrlC:
 
     def test_sigterm_does_the_same_with_its_own_code(self, at_box, place, stalled):
         process = at_box.start("get", f"{place}/big")
-        assert stalled.reached.wait(30)
+        assert stalled.reached.wait(60)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
         assert "stopped" in process.stderr.read()
         assert list(at_box.cwd.iterdir()) == []
 

@@ -83,7 +83,7 @@ def test_curl_works_on_loopback():
             pass
 
     with HTTPServer(("127.0.0.1", 0), Hello) as server:
-        threading.Thread(target=server.handle_request).start()
+        threading.Thread(daemon=True, target=server.handle_request).start()
         body, curl = BytesIO(), pycurl.Curl()
         curl.setopt(pycurl.URL, f"http://127.0.0.1:{server.server_port}/")
         curl.setopt(pycurl.WRITEDATA, body)
@@ -101,7 +101,7 @@ CHILDREN = {
 
 @pytest.mark.parametrize("child", CHILDREN)
 def test_child_processes(child, refusals):
-    ran = subprocess.run([sys.executable, "-c", CHILDREN[child]], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", CHILDREN[child]], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 1
     assert "not loopback" in ran.stderr
     assert TEST_NET in refusals()[0]
@@ -110,5 +110,5 @@ def test_child_processes(child, refusals):
 def test_the_guard_itself_imports_no_pycurl():
     """Imports, and so start-up time, of a child process stay what they are without the guard."""
     look = "import sys; print('pycurl' in sys.modules, 'loopback' in sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=60)
     assert ran.stdout == "False True\n"

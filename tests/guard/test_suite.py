@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +103,38 @@ def test_the_world_of_a_test(suite):
 
 def test_short_counts(count, pytestconfig):
     assert count(3, 50) == (50 if pytestconfig.option.soak else 3)
+
+
+LEFT = """
+import threading
+import conftest
+conftest.LINGERING = 0.5
+def test_it(): threading.Thread(target=threading.Event().wait, name="left").start()
+"""
+
+
+def test_a_run_ends_though_a_test_has_left_a_thread(suite):
+    said = suite(LEFT)
+    assert "1 passed" in said
+    assert "Timeout" in said[said.index("1 passed") :]
+    assert "wait" in said[said.index("Timeout") :]
+
+
+INTERRUPTED = """
+import os, signal, subprocess, sys
+import pytest
+def test_here():
+    with pytest.raises(KeyboardInterrupt): os.kill(os.getpid(), signal.SIGINT)
+def test_there():
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == -signal.SIGINT
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_ctrl_c_is_heard_where_a_shell_has_put_the_run_into_the_background(suite, workers):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert "2 passed" in suite(INTERRUPTED, "-n", workers)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -18,8 +18,9 @@ import trustme
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.http.retries import Retries
+from ctadata.http.trust import Limits
 
-PATIENCE = 10.0  # seconds that a test waits for what must come
+PATIENCE = 60.0  # seconds that a test waits for what must come
 
 
 @dataclass
@@ -134,7 +135,7 @@ class Peer:
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
+        self._threads = [threading.Thread(daemon=True, target=self._accept)]
         self._threads[0].start()
         scheme = "https" if self.context else "http"
         self.url = f"{scheme}://{self.host}:{self._listener.getsockname()[1]}"
@@ -149,7 +150,7 @@ class Peer:
             self.connections += 1
             sock.settimeout(PATIENCE)
             self._open.append(sock)
-            thread = threading.Thread(target=self._serve, args=(sock, self.connections))
+            thread = threading.Thread(daemon=True, target=self._serve, args=(sock, self.connections))
             self._threads.append(thread)
             thread.start()
 
@@ -310,6 +311,7 @@ def client(ca: Path, naps: list[float]) -> Iterator[Callable[..., Client]]:
             "credentials": Login("secret-token") if trusted else None,
             "ca": ca,
             "retries": Retries(attempts=1, busy=1),
+            "limits": Limits(expect=PATIENCE),  # a busy machine may take longer than curl waits
             "sleep": naps.append,
             "jitter": lambda: 0.0,
         }

@@ -258,10 +258,10 @@ def test_through_a_proxy_it_is_the_servers_answer_that_counts(
         wire.request()
         wire.send(b"HTTP/1.1 200 Connection established\r\nContent-Length: 77\r\n\r\n")
         with socket.create_connection(("127.0.0.1", peer.origin.port)) as onward:
-            back = threading.Thread(target=pump, args=(onward, wire.sock))
+            back = threading.Thread(daemon=True, target=pump, args=(onward, wire.sock))
             back.start()
             pump(wire.sock, onward)
-            back.join(10)
+            back.join(60)
 
     spy = serve(proxy)
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
@@ -504,15 +504,15 @@ def test_connections_are_kept_and_used_again(answering, client):
     gate = threading.Barrier(8)
 
     def work():
-        gate.wait(10)
+        gate.wait(60)
         for _ in range(100):
             assert sender.send("GET", peer.url).body == b"hello"
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(daemon=True, target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(peer.requests) == 800
     assert peer.connections <= 8
 
@@ -551,7 +551,7 @@ def test_close_ends_the_connections(serve, client):
     sender.send("GET", peer.url)
     assert not gone.is_set()
     sender.close()
-    assert gone.wait(10)
+    assert gone.wait(60)
 
 
 def test_close_in_the_middle_of_a_request_ends_its_connection_after_it(serve, client):
@@ -566,7 +566,7 @@ def test_close_in_the_middle_of_a_request_ends_its_connection_after_it(serve, cl
     peer = serve(script)
     sender = client(peer)
     assert sender.send("GET", peer.url, accept=lambda response: sender.close()).body == b"hello"
-    assert gone.wait(5)
+    assert gone.wait(60)
 
 
 # --- the log ---

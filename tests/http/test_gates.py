@@ -12,7 +12,7 @@ from ctadata.errors import Busy, CtadataError, Stopped, Unreachable
 from ctadata.http.pace import START
 from ctadata.http.retries import Retries
 
-PATIENCE = 10
+PATIENCE = 60
 
 
 class Crowd:

@@ -4,14 +4,14 @@ import os
 import signal
 import socket
 import threading
-import time
 
 import pytest
 
 from ctadata.errors import Stopped, TimedOut
-from ctadata.http.handle import TICK
 from ctadata.http.retries import Retries
 from ctadata.http.trust import Limits
+
+PATIENCE = 60
 
 
 def silent(wire):
@@ -49,19 +49,29 @@ def test_headers_that_trickle_are_no_answer(serve, client):
 
 
 class Clock:
-    """Time that passes when told to; and then long enough in truth for a client to have looked at it."""
+    """Time that passes when told to, between two looks of a client at it, however long they take to come."""
+
+    LOOKS = 4
+    """So many after something was sent, and the client has met it: one had begun, one comes with it."""
 
     def __init__(self):
         self.now = 0.0
-        self.pause = threading.Event()
+        self.looks = threading.Semaphore(0)
 
     def __call__(self):
+        self.looks.release()
         return self.now
 
     def passes(self, seconds):
-        self.pause.wait(2 * TICK)
+        self.look()
         self.now += seconds
-        self.pause.wait(2 * TICK)
+        self.look()
+
+    def look(self):
+        while self.looks.acquire(blocking=False):
+            pass
+        for _ in range(self.LOOKS):
+            assert self.looks.acquire(timeout=PATIENCE)
 
 
 def test_waiting_for_the_answer_is_not_stalling_and_each_wait_is_one_of_its_own(serve, client):
@@ -121,7 +131,7 @@ def test_an_upload_that_stalls(serve, client, content):
     def script(wire):
         wire.request(body=False)
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        over.wait(10)
+        over.wait(60)
 
     over = threading.Event()
     peer = serve(script)
@@ -169,13 +179,13 @@ def in_thread(work):
         try:
             work()
         except BaseException as error:
-            raised.append((error, time.monotonic()))
+            raised.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(daemon=True, target=run)
     thread.start()
 
     def ended():
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
         return raised[0]
 
@@ -183,7 +193,7 @@ def in_thread(work):
 
 
 @pytest.mark.parametrize("where", ["waiting for the answer", "waiting for the body", "waiting to send"])
-def test_a_stop_is_heard_within_a_second(serve, client, content, where):
+def test_a_stop_is_heard(serve, client, content, where):
     reached = threading.Event()
 
     def script(wire):
@@ -200,12 +210,9 @@ def test_a_stop_is_heard_within_a_second(serve, client, content, where):
         ended = in_thread(lambda: sender.send("PUT", peer.url, body=content(b"x" * 1000), patient=True))
     else:
         ended = in_thread(lambda: sender.send("GET", peer.url, accept=take))
-    assert reached.wait(10)
-    before = time.monotonic()
+    assert reached.wait(60)
     stop.set()
-    error, after = ended()
-    assert type(error) is Stopped
-    assert after - before < 1.5  # 1 s, and what a busy machine adds
+    assert type(ended()) is Stopped  # long before the limits of silence
     assert len(peer.requests) == 1
 
 
@@ -213,8 +220,7 @@ def test_a_stop_is_heard_while_connecting(full, client):
     stop = threading.Event()
     sender = client(stop=stop)
     threading.Timer(0.1, stop.set).start()
-    error, _ = in_thread(lambda: sender.send("GET", full))()
-    assert type(error) is Stopped
+    assert type(in_thread(lambda: sender.send("GET", full))()) is Stopped
 
 
 def test_once_stopped_nothing_is_sent(serve, client):

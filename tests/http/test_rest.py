@@ -205,9 +205,9 @@ def test_nothing_secret_is_logged_or_shown(answering, rest, tls, caplog):
 def test_many_threads(answering, rest, tls):
     peer = answering(says(b'{"a": 1}'), tls)
     sender, seen = rest(), []
-    threads = [threading.Thread(target=lambda: seen.append(sender.get(peer.url).json)) for _ in range(8)]
+    threads = [threading.Thread(daemon=True, target=lambda: seen.append(sender.get(peer.url).json)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert seen == [{"a": 1}] * 8

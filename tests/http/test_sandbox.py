@@ -166,7 +166,7 @@ def test_a_stop_while_the_door_thinks(box, sender):
     rule = box.faults.add("door", "GET", f"{HOME}/a", faults.Delay())
     stop = threading.Event()
     client = sender(stop=stop)
-    threading.Thread(target=lambda: rule.reached.wait(10) and stop.set()).start()
+    threading.Thread(daemon=True, target=lambda: rule.reached.wait(60) and stop.set()).start()
     with pytest.raises(Stopped):
         client.send("GET", f"{box.door}{HOME}/a")
     rule.remove()

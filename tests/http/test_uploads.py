@@ -402,14 +402,14 @@ def held(content):
             self.asked, self.dead = threading.Event(), threading.Event()
 
         def end(self, wire):
-            assert self.asked.wait(10)
+            assert self.asked.wait(60)
             wire.reset()
             self.dead.set()
 
         def read(self, limit):
             if self.at:
                 self.asked.set()
-                assert self.dead.wait(10)
+                assert self.dead.wait(60)
             return super().read(min(limit, 65536))
 
     return Held

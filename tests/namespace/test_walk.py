@@ -130,7 +130,7 @@ def test_where_nothing_is_to_be_computed_as_many_as_are_allowed_walk_at_once(
         if node < 0:
             yield from map(Node, range(12))
         else:
-            together.wait(20)
+            together.wait(60)
             yield node
 
     assert sorted(walk(range(12) if from_roots else [-1], expand, threads=3)) == list(range(12))
@@ -167,7 +167,7 @@ def test_those_that_walk_step_back_when_python_is_busy(monkeypatch: pytest.Monke
     def expand(node: int) -> Iterator[Node[int] | int]:
         if not busy.is_set():
             if node:
-                together.wait(20)
+                together.wait(60)
                 busy.set()
             else:
                 yield from map(Node, (1, 2, 3))

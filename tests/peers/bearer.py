@@ -72,7 +72,7 @@ def with_bearer(door: str, ca: Path, token: str) -> Iterator[str]:
         setattr(Passing, f"do_{method}", Passing.pass_on)
     with Server(("127.0.0.1", 0), Passing) as server:
         address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread = threading.Thread(daemon=True, target=server.serve_forever, args=(0.05,))
         thread.start()
         yield address
         server.shutdown()

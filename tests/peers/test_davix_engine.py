@@ -78,9 +78,9 @@ def test_the_tools_never_see_the_token(session, box, big, tmp_path, monkeypatch)
     stall = box.faults.add("pool", "GET", "/lst/a b.dat", faults.Stall(after=1000))
     from threading import Thread
 
-    worker = Thread(target=session.get, args=(["lst/a b.dat"], str(tmp_path / "x")))
+    worker = Thread(daemon=True, target=session.get, args=(["lst/a b.dat"], str(tmp_path / "x")))
     worker.start()
-    assert stall.reached.wait(30)
+    assert stall.reached.wait(60)
     running = [argv for argv in argvs() if b"davix-get" in argv]
     environments = [
         (entry / "environ").read_bytes()

@@ -220,7 +220,7 @@ def test_no_secret_in_arguments_and_nothing_for_others(profile_at, keycloak, app
         while not done.wait(0.005):
             seen.update(programs_of_ours())
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(daemon=True, target=watch)
     watcher.start()
     before = os.umask(0)
     try:

@@ -95,20 +95,20 @@ def terminal():
             while block := os.read(master, 65536):
                 seen.append(block)
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(daemon=True, target=read)
     reader.start()
     stream = os.fdopen(slave, "w")
 
     def text():
         stream.close()
-        reader.join(10)
+        reader.join(60)
         return b"".join(seen).decode()
 
     try:
         yield stream, text
     finally:
         stream.close()
-        reader.join(10)
+        reader.join(60)
         os.close(master)
 
 

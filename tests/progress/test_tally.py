@@ -107,7 +107,7 @@ def test_many_threads_tell_at_once():
             tally.moved(name, 3)
             tally.ended(outcome(name))
 
-    threads = [threading.Thread(target=tell, args=(f"n{i}",)) for i in range(4)]
+    threads = [threading.Thread(daemon=True, target=tell, args=(f"n{i}",)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

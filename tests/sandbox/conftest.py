@@ -52,16 +52,16 @@ class Caller:
         parts = urlsplit(url)
         made: http.client.HTTPConnection
         if parts.scheme == "https":
-            made = http.client.HTTPSConnection(parts.hostname, parts.port, context=self.context, timeout=10)
+            made = http.client.HTTPSConnection(parts.hostname, parts.port, context=self.context, timeout=60)
         else:
-            made = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+            made = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         self._opened.append(made)
         return made
 
     def socket(self, url: str) -> ssl.SSLSocket:
         """A bare TLS connection to the origin of a URL, on which only a proper goodbye is an end; closed later."""
         parts = urlsplit(url)
-        plain = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        plain = socket.create_connection((parts.hostname, parts.port), timeout=60)
         made = self.context.wrap_socket(plain, server_hostname=parts.hostname, suppress_ragged_eofs=False)
         self._opened.append(made)
         return made

@@ -128,7 +128,7 @@ def test_something_happens_in_the_middle_of_a_body(box, call):
     with http.client.HTTPResponse(call.head("GET", ticket)) as response:
         response.begin()
         assert response.read(1000) == CONTENT[:1000]
-        assert rule.reached.wait(5)
+        assert rule.reached.wait(60)
         gate.set()
         assert response.read() == CONTENT[1000:]
 
@@ -180,7 +180,7 @@ def test_a_hostile_redirect(box, call, location):
 def test_no_answer(box, call):
     rule = box.faults.add("door", "HEAD", PATH, NoAnswer())
     wire = call.head("HEAD", box.door + PATH, call.bearer)
-    assert rule.reached.wait(5)
+    assert rule.reached.wait(60)
     wire.settimeout(0.05)
     with pytest.raises(TimeoutError):
         wire.recv(1)
@@ -208,7 +208,7 @@ def test_a_delay_lasts_until_its_event(box, call):
     gate = threading.Event()
     rule = box.faults.add("door", "HEAD", PATH, Delay(until=gate))
     wire = call.head("HEAD", box.door + PATH, call.bearer)
-    assert rule.reached.wait(5)
+    assert rule.reached.wait(60)
     assert box.seen == []
     gate.set()
     assert wire.recv(100).startswith(b"HTTP/1.1 200")
@@ -218,7 +218,7 @@ def test_a_delay_lasts_until_its_event(box, call):
 def test_a_delay_lasts_until_its_handle_lets_go(box, call, end):
     rule = box.faults.add("door", "HEAD", PATH, Delay())
     wire = call.head("HEAD", box.door + PATH, call.bearer)
-    assert rule.reached.wait(5)
+    assert rule.reached.wait(60)
     getattr(rule, end)()
     assert wire.recv(100).startswith(b"HTTP/1.1 200")
 
@@ -234,7 +234,7 @@ def test_a_delay_makes_the_impatient_client_certain(box, call):
     """dcache.md 1.5: body bytes that come before the decision make the door carry the upload."""
     rule = box.faults.add("door", "PUT", PATH, Delay())
     wire = call.head("PUT", box.door + PATH, {**call.bearer, "Expect": "100-continue", "Content-Length": "3"})
-    assert rule.reached.wait(5)
+    assert rule.reached.wait(60)
     wire.sendall(b"abc")
     rule.release()
     assert wire.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -244,7 +244,7 @@ def test_a_late_answer_to_what_was_done(box, call):
     ticket = call.upload_ticket(PATH, {"Content-Length": "3"})
     rule = box.faults.add("pool", "PUT", PATH, Delay(late=True))
     wire = call.head("PUT", ticket, {"Content-Length": "3"}, more=b"new")
-    assert rule.reached.wait(5)
+    assert rule.reached.wait(60)
     assert box.files.read(PATH) == b"new"
     rule.release()
     assert wire.recv(100).startswith(b"HTTP/1.1 201 ")
@@ -258,7 +258,7 @@ def test_a_stalled_download(box, call, after):
     response.begin()
     with response:
         assert response.read(after) == CONTENT[:after]
-        assert rule.reached.wait(5)
+        assert rule.reached.wait(60)
         rule.release()
         assert response.read() == CONTENT[after:]
 
@@ -267,7 +267,7 @@ def test_a_stalled_upload(box, call):
     ticket = call.upload_ticket(PATH, {"Content-Length": "10"})
     rule = box.faults.add("pool", "PUT", PATH, Stall(4))
     wire = call.head("PUT", ticket, {"Content-Length": "10"}, more=b"0123456789")
-    assert rule.reached.wait(5)
+    assert rule.reached.wait(60)
     rule.release()
     assert wire.recv(100).startswith(b"HTTP/1.1 201 ")
     assert box.files.read(PATH) == b"0123456789"
@@ -275,20 +275,20 @@ def test_a_stalled_upload(box, call):
 
 def test_a_slow_handshake(box, call):
     rule = box.faults.add("door", "HANDSHAKE", "", Delay(), times=1)
-    held = threading.Thread(target=call.socket, args=(box.door,))
+    held = threading.Thread(daemon=True, target=call.socket, args=(box.door,))
     held.start()
-    assert rule.reached.wait(5)
+    assert rule.reached.wait(60)
     assert call.door("HEAD", PATH).status == 200, "one slow client holds nobody up"
     rule.release()
-    held.join(5)
+    held.join(60)
     assert not held.is_alive()
 
 
 def test_a_handshake_never_answered(box, call):
     rule = box.faults.add("door", "HANDSHAKE", "", NoAnswer(), times=1)
     host, port = box.door.removeprefix("https://").split(":")
-    with socket.create_connection((host, int(port)), 5) as wire:
-        assert rule.reached.wait(5)
+    with socket.create_connection((host, int(port)), 60) as wire:
+        assert rule.reached.wait(60)
         wire.sendall(b"hello")
         wire.settimeout(0.05)
         with pytest.raises(TimeoutError):

@@ -141,7 +141,7 @@ def test_who_goes_away_cancels_it(make_box, make_caller):
     headers = {"Source": f"{other.door}{HOME}/a", "Credential": "none"}
     headers["TransferHeaderAuthorization"] = f"Bearer {token}"
     wire = call.head("COPY", f"{box.door}{HOME}/b", {**call.bearer, **headers})
-    assert stall.reached.wait(10)
+    assert stall.reached.wait(60)
     wire.close()
     box.close()  # waits for its threads
     assert not box.files.exists(f"{HOME}/b")

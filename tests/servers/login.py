@@ -27,14 +27,14 @@ def device_login(issuer: str, ca: Path, client_id: str, scope: str, audience: st
 
 def discovery(issuer: str, ca: Path) -> dict[str, str]:
     """What the issuer says of itself (OpenID Connect Discovery 1.0, 4)."""
-    with opener(ca).open(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=30) as answer:
+    with opener(ca).open(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=60) as answer:
         return json.load(answer)
 
 
 def post(url: str, ca: Path, form: dict[str, str]) -> dict[str, str]:
     """The JSON answer to a form, be it an error."""
     try:
-        answer = opener(ca).open(url, urlencode(form).encode(), timeout=30)
+        answer = opener(ca).open(url, urlencode(form).encode(), timeout=60)
     except HTTPError as error:
         answer = error
     with answer:
@@ -79,7 +79,7 @@ def approve_device(complete: str, ca: Path, user: str, browser: OpenerDirector |
     browser = browser or opener(ca)
     url, filled, refused = complete, None, False
     for _ in range(MOST_PAGES):
-        with browser.open(url, filled, timeout=30) as answer:
+        with browser.open(url, filled, timeout=60) as answer:
             url, page = answer.url, answer.read().decode()
         form = _FirstForm(page)
         if form.action is None or refused:

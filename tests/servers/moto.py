@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import logging
+import threading
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -98,6 +100,28 @@ def _boto3() -> Any:
     return boto3.Session()
 
 
+class _OneAtATime:
+    """An application that answers one request at a time, each with its body read before it begins.
+
+    moto keeps buckets and keys in plain dictionaries: on a busy machine, two requests at once now and then met one that
+    "changed size during iteration", which is a 500.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        size = None if environ.get("wsgi.input_terminated") else int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(size)
+        with self._lock:
+            answer = self._app({**environ, "wsgi.input": io.BytesIO(body)}, start_response)
+            try:
+                return list(answer)
+            finally:
+                getattr(answer, "close", lambda: None)()
+
+
 @contextmanager
 def moto_server() -> Iterator[MotoS3]:
     """The server on a port of its own; it checks no signatures until it is told to."""
@@ -108,6 +132,7 @@ def moto_server() -> Iterator[MotoS3]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    server._server.app = _OneAtATime(server._server.app)
     try:
         host, port = server.get_host_and_port()
         anybody = MotoS3(f"http://{host}:{port}", Key("A" * 20, "nobody looks at it"))

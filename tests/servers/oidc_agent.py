@@ -115,7 +115,7 @@ class OidcAgent:
             yield
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         end, pause = monotonic() + PATIENCE, Event()

@@ -37,7 +37,7 @@ class Hub:
             return self.models.get(token)
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.get(f"{self.api}/user", headers={"Authorization": f"token {token}"}, timeout=30)
+            answer = session.get(f"{self.api}/user", headers={"Authorization": f"token {token}"}, timeout=60)
             return answer.json() if answer.status_code == 200 else None
 
 

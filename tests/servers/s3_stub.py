@@ -86,7 +86,7 @@ class S3Stub:
 
     def pass_on(self, asked: Asked) -> tuple[int, list[tuple[str, str]], bytes]:
         """What the real server says."""
-        real = http.client.HTTPConnection(urlsplit(self.behind).netloc, timeout=30)
+        real = http.client.HTTPConnection(urlsplit(self.behind).netloc, timeout=60)
         try:
             real.putrequest(asked.method, asked.target, skip_host=True, skip_accept_encoding=True)
             for name, value in asked.headers.items():
@@ -116,7 +116,7 @@ def s3_stub(behind: str, tls: ssl.SSLContext | None = None) -> Iterator[S3Stub]:
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     stub.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(daemon=True, target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield stub

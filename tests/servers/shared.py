@@ -20,7 +20,7 @@ from time import monotonic
 from typing import IO
 
 KEEPER = Path(__file__).with_name("keeper.py")
-PATIENCE = 30.0  # seconds for a server to come up; most need well under one
+PATIENCE = 120.0  # seconds for a server to come up; most need well under one
 
 State = dict[str, str]
 

@@ -29,7 +29,7 @@ def ask(door, method, path, token=None, body=None):
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        answer = opener(door.ca).open(request, timeout=30)
+        answer = opener(door.ca).open(request, timeout=60)
     except HTTPError as error:
         answer = error
     with answer:

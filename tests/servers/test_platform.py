@@ -66,7 +66,7 @@ def test_who_is_not_logged_in_is_sent_to_the_hub_unless_json_is_said(platform: P
     answer = ask(method, path, token="bad", json=False)
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/hub/api/oauth2/authorize?client_id=")
-    assert requests.get(platform.url + answer.headers["Location"], timeout=30).text.startswith("<!DOCTYPE html>")
+    assert requests.get(platform.url + answer.headers["Location"], timeout=60).text.startswith("<!DOCTYPE html>")
     assert ask(method, f"{path}?token=bad").status_code == 401  # it beats the header's
 
 
@@ -114,7 +114,7 @@ def test_names_that_are_no_regular_expression_or_no_latin_1_fail_when_encoded_on
     assert ask("GET", "list/lst/p(q").status_code == 500
     assert ask("GET", f"list/lst/{quote(quote('p('))}q").status_code == 200
     login = {"Authorization": f"Bearer {platform.token}"}
-    assert fails(lambda: requests.get(f"{platform.ds_url}fetch/lst/{quote('日本')}", headers=login, timeout=30))
+    assert fails(lambda: requests.get(f"{platform.ds_url}fetch/lst/{quote('日本')}", headers=login, timeout=60))
     assert ask("GET", f"fetch/lst/{quote(quote('日本'))}").text == "content"
 
 
@@ -141,7 +141,7 @@ def test_an_upload_goes_below_the_home_and_over_a_file_is_a_bare_204(platform: P
 @pytest.mark.parametrize(("header", "stored"), [("Content-Length: 1000", 10), ("Transfer-Encoding: chunked", 0)])
 def test_a_cut_upload_with_a_length_looks_whole_and_a_chunked_one_does_not(platform: Platform, header, stored):
     address = urlsplit(platform.ds_url)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
     connection.putrequest("POST", f"{address.path}upload/f")
     for line in (header, f"Authorization: Bearer {platform.token}"):
         connection.putheader(*line.split(": "))
@@ -203,5 +203,5 @@ def test_certificates_are_refused_for_their_age_with_200(platform: Platform, ask
     assert ask("POST", address, data=body("", "zzz")).status_code == 500
     assert ask("POST", address, token="bad", data=body("")).status_code == 302
     assert ask("GET", f"{platform.cs_url}shared-certificate-status").text.startswith("OK")
-    handed = requests.get(address, params={"user": platform.user, "certificate_key": "lst"}, timeout=30).json()
+    handed = requests.get(address, params={"user": platform.user, "certificate_key": "lst"}, timeout=60).json()
     assert handed["certificate"] == stored.read_text()  # nobody asks who it is

@@ -50,7 +50,7 @@ def user(tmp_path):
 
     yield begin
     for process in started:
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 def gone(pid):
@@ -68,9 +68,9 @@ def gone(pid):
 def test_one_for_all_until_the_last_has_left(user):
     (first, pid, _), (second, same, _) = user(), user()
     assert pid == same
-    first.communicate(timeout=30)
+    first.communicate(timeout=60)
     os.kill(pid, 0)
-    second.communicate(timeout=30)
+    second.communicate(timeout=60)
     assert gone(pid)
     assert user()[1] != pid
 

@@ -56,7 +56,7 @@ class BearerCheck:
     def _keys(self) -> KeySet:
         """The issuer's keys as they are now: its keys change when it restarts, and a test server may ask each time."""
         trust = HTTPSHandler(context=ssl.create_default_context(cafile=self.ca))
-        with build_opener(ProxyHandler({}), trust).open(self.jwks_uri, timeout=30) as answer:
+        with build_opener(ProxyHandler({}), trust).open(self.jwks_uri, timeout=60) as answer:
             return KeySet.import_key_set(json.load(answer))
 
 

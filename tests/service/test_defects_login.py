@@ -81,8 +81,8 @@ def test_a_certificate_goes_only_over_https_or_to_this_machine(on_platform: Plat
 
 @pytest.mark.parametrize("where", ["list/lst/f", "fetch/lst/f"])
 def test_a_server_that_says_nothing_ends_in_an_error(on_platform: Platform, monkeypatch, where, here):
-    """After a fraction of a second in place of minutes; that there is a limit is what was missing."""
-    monkeypatch.setitem(Client.__init__.__kwdefaults__, "limits", Limits(first_byte=0.2))
+    """After a second in place of minutes; that there is a limit is what was missing."""
+    monkeypatch.setitem(Client.__init__.__kwdefaults__, "limits", Limits(first_byte=1))
     on_platform.put("lst/f")
     on_platform.instead("GET", f"downloadservice/{where}", on_platform.silence, times=9)
     with pytest.raises(TimedOut):

@@ -30,7 +30,7 @@ COLUMNS = ("get", "get divided", "put", "sync down", "sync up")
 SMALL, LARGE = 700_000, 4 << 20
 OLD, SAME, EXTRA = b"the old content", b"the same on both sides", b"only at the target"
 MTIME = 1_600_000_000.0
-SILENCE = 0.5
+SILENCE = 2.0
 """Seconds that a stalled transfer is borne here."""
 
 
@@ -210,7 +210,7 @@ def limited(**limits: int) -> Strike:
 
 
 def quicken(monkeypatch: pytest.MonkeyPatch, trial: Trial, *, stalls: bool) -> None:
-    """Pauses are over at once; files are divided from 1 MiB on; `stalls`: silence is borne for half a second."""
+    """Pauses are over at once; files are divided from 1 MiB on; `stalls`: silence is borne for two seconds."""
 
     def sleep(seconds: float) -> None:
         trial.slept.append(seconds)

@@ -15,7 +15,7 @@ from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 
 OpenSession = Callable[..., Session]
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class OddServer:
         self.asked: list[Asked] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread = threading.Thread(daemon=True, target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
     def url(self) -> str:
@@ -71,7 +71,7 @@ def _handler(server: OddServer) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             answer = server.next_answer(Asked(self.command, self.path, dict(self.headers.items()), body))
             if answer.until:
-                answer.until.wait(10)
+                answer.until.wait(60)
             self.send_response_only(answer.status, answer.reason)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

@@ -394,7 +394,7 @@ class StoreSuite:
         together = threading.Barrier(6)
 
         def make(number: int) -> None:
-            together.wait(10)
+            together.wait(60)
             store.mkdir(folder / "x" / "y" / f"{number % 2}")
 
         with ThreadPoolExecutor(6) as pool:

@@ -45,7 +45,7 @@ def test_an_item_is_there_before_the_next_is_made() -> None:
 
     def make(give) -> None:
         give([1])
-        assert seen.wait(10)
+        assert seen.wait(60)
         give([2])
 
     items = handed_over(make)
@@ -89,7 +89,7 @@ def test_a_user_who_leaves_ends_the_making(how: str) -> None:
         items.close()  # type: ignore[attr-defined]
     else:
         del items
-    assert ended.wait(10)
+    assert ended.wait(60)
 
 
 def test_each_is_made_in_the_thread_that_takes() -> None:
@@ -134,12 +134,12 @@ def test_many_makers_and_little_room_lose_nothing_and_keep_the_order_of_each(bat
             assert lane.give([(maker, 2 * i), (maker, 2 * i + 1)])
         lane.end()
 
-    crew = [threading.Thread(target=make, args=one) for one in enumerate(batches)]
+    crew = [threading.Thread(daemon=True, target=make, args=one) for one in enumerate(batches)]
     for thread in crew:
         thread.start()
     got = list(lane)
     for thread in crew:
-        thread.join(10)
+        thread.join(60)
     for maker, count in enumerate(batches):
         assert [i for one, i in got if one == maker] == list(range(2 * count))
     assert len(got) == 2 * sum(batches)
@@ -148,10 +148,10 @@ def test_many_makers_and_little_room_lose_nothing_and_keep_the_order_of_each(bat
 def test_makers_who_wait_for_room_hear_that_the_user_has_left() -> None:
     lane: Lane[int] = Lane(2, 1)
     said: list[bool] = []
-    crew = [threading.Thread(target=lambda: said.append(lane.give([1, 2, 3]))) for _ in range(2)]
+    crew = [threading.Thread(daemon=True, target=lambda: said.append(lane.give([1, 2, 3]))) for _ in range(2)]
     for thread in crew:
         thread.start()
     lane.leave()
     for thread in crew:
-        thread.join(10)
+        thread.join(60)
     assert said == [False, False]

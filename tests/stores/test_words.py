@@ -351,13 +351,13 @@ def test_a_server_that_hangs_up() -> None:
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 peer.close()
 
-        thread = threading.Thread(target=reset)
+        thread = threading.Thread(daemon=True, target=reset)
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with opened("dcache", url, None, "token") as store, pytest.raises(Unreachable) as caught:
             store.open(A).send(Basket())
         over.set()
         socket.create_connection(listener.getsockname()).close()
-        thread.join(10)
+        thread.join(60)
     assert caught.value.exit_code == 5
     assert "closed before an answer" in caught.value.what

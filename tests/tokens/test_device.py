@@ -23,9 +23,10 @@ TOKEN, DEVICE = f"{CONNECT}/token", f"{CONNECT}/auth/device"
 class Flow:
     """A login at a sandbox whose clock is ours."""
 
-    def __init__(self, box, profile, clock, patience=5.0):
+    def __init__(self, box, profile, clock):
         self.box, self.clock, self.stop = box, clock, Event()
-        self.issuer = Issuer.discover(profile, Rest(ca=box.ca, timeouts=(5, patience)), None, clock.now)
+        self.rest = Rest(ca=box.ca, timeouts=(60, 60))
+        self.issuer = Issuer.discover(profile, self.rest, None, clock.now)
         self.login = begin_device_login(self.issuer)
         self.at = []
 
@@ -108,9 +109,15 @@ def test_trouble_makes_it_slower_and_no_more(flow, fault):
 
 def test_silence_makes_it_slower(clock, profile_at):
     with Sandbox(interval=5, clock=clock.now) as box:
-        flow = Flow(box, profile_at(box), clock, patience=0.2)
+        flow = Flow(box, profile_at(box), clock)
+
+        def approve():
+            flow.rest._timeouts = patient
+            flow.approve()
+
+        patient, flow.rest._timeouts = flow.rest._timeouts, (60, 0.2)  # while nothing is answered
         box.faults.add("issuer", "POST", TOKEN, faults.NoAnswer(), times=2)
-        flow.wait(after_3=flow.approve)
+        flow.wait(after_3=approve)
         assert flow.at == [5.0, 10.0, 20.0]
 
 

@@ -106,7 +106,7 @@ def test_a_reader_sees_the_old_or_the_new_and_nothing_else(tmp_path):
         while not done.is_set():
             seen.add(read_private(target))
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(daemon=True, target=read)
     reader.start()
     for turn in range(100):
         write_private(target, texts[turn % 2])

@@ -31,7 +31,7 @@ TOKEN = f"{CONNECT}/token"
 
 
 def discover(profile, secret=None, **more):
-    return Issuer.discover(profile, Rest(ca=profile.ca, timeouts=(5, more.pop("patience", 5))), secret, **more)
+    return Issuer.discover(profile, Rest(ca=profile.ca, timeouts=(60, more.pop("patience", 60))), secret, **more)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "kind"), FAULTS, ids=lambda value: getattr(value, "__name__", repr(value))[:25])
 def test_trouble_that_passes(box, profile, fault, kind):
-    patient = discover(profile, patience=0.3)
+    patient = discover(profile, patience=1)
     login = begin_device_login(patient)
     grant = wait_for_login(patient, login, stop=Event())
     box.faults.add("issuer", "POST", TOKEN, fault)

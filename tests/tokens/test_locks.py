@@ -74,7 +74,7 @@ def test_a_wait_for_it_can_be_stopped(tmp_path, holder):
 def test_a_wait_for_it_ends_when_it_is_free(tmp_path, holder):
     threading.Timer(0.1, holder.stdin.close).start()
     with exclusive(tmp_path / "lock"):
-        assert holder.wait(5) == 0
+        assert holder.wait(60) == 0
 
 
 def test_threads_exclude_each_other_too(tmp_path):
@@ -86,7 +86,7 @@ def test_threads_exclude_each_other_too(tmp_path):
             most.append(len(inside))
             inside.pop()
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(daemon=True, target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

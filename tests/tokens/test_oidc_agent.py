@@ -38,7 +38,7 @@ def listen(tmp_path):
                     if question:
                         said.append(json.loads(question))
                     if silent:
-                        silent.wait(20)
+                        silent.wait(60)
                     for piece in (answer[:3], answer[3:]):
                         line.sendall(piece)
 
@@ -53,7 +53,7 @@ def listen(tmp_path):
             silent.set()
         server.shutdown(socket.SHUT_RDWR)
         server.close()
-        thread.join(10)
+        thread.join(60)
 
 
 def test_a_token(listen, jwt):

@@ -361,7 +361,7 @@ class TestRenew:
         barrier = threading.Barrier(8)
 
         def refused(_):
-            barrier.wait(5)
+            barrier.wait(60)
             return sources.renew(old)
 
         with ThreadPoolExecutor(8) as pool:

@@ -77,14 +77,14 @@ def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_w
     crew: Crew[int] = Crew(stop)
 
     def interrupt() -> None:
-        assert working.wait(20)
+        assert working.wait(60)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def do(task: int) -> None:
         working.set()
         stop.wait()
 
-    interrupting = threading.Thread(target=interrupt)
+    interrupting = threading.Thread(daemon=True, target=interrupt)
     with pytest.raises(KeyboardInterrupt):
         interrupting.start()
         crew.work_off(iter(range(1000)), do, jobs=3)
@@ -134,7 +134,7 @@ class Meeting:
             self.most = max(self.most, self.there)
             self.change.notify_all()
             while self.most < self.size:
-                assert self.change.wait(20)
+                assert self.change.wait(60)
         fibers.sleep(0)
         with self.change:
             self.there -= 1
@@ -160,7 +160,7 @@ def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
 
     def do(task: int) -> None:
         with crew.divisible(work):
-            assert work.everybody.wait(20)
+            assert work.everybody.wait(60)
 
     crew.work_off(iter([1]), do, jobs=4)
     assert len(work.helped) == 3
@@ -198,7 +198,7 @@ def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
         if task:
             small.set()
         else:
-            assert small.wait(20)
+            assert small.wait(60)
 
     crew.work_off(iter([0, 1]), do, jobs=2, is_small=bool)
 
@@ -212,7 +212,7 @@ def test_threads_take_small_tasks_where_relief_says_so() -> None:
             self.threads = 2
 
     crew: Crew[int] = Crew(threading.Event())
-    crew.work_off(iter(range(3)), lambda task: together.wait(20), jobs=3, is_small=lambda task: True, relief=Stuck(3))
+    crew.work_off(iter(range(3)), lambda task: together.wait(60), jobs=3, is_small=lambda task: True, relief=Stuck(3))
 
 
 def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
@@ -259,7 +259,7 @@ def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
             yield i
 
     def do(task: int) -> None:
-        assert first.wait(20)
+        assert first.wait(60)
         assert len(read) <= task + module.AHEAD + 4
 
     crew.work_off(tasks(), do, jobs=2)
@@ -279,9 +279,9 @@ def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: p
 
     def do(task: int) -> None:
         with crew.divisible(Work()):
-            assert refused.wait(20)
+            assert refused.wait(60)
             ready.set()
             crew.rouse()
-            assert helped.wait(20)
+            assert helped.wait(60)
 
     crew.work_off(iter([1]), do, jobs=2)

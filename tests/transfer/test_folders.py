@@ -65,11 +65,11 @@ class TestWhatIsKept:
                 for i in range(30):
                     put(folders, tmp_path, (f"d{i % 5}",), f"{thread}-{i}")
 
-            crew = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+            crew = [threading.Thread(daemon=True, target=work, args=(i,)) for i in range(6)]
             for thread in crew:
                 thread.start()
             for thread in crew:
-                thread.join(30)
+                thread.join(60)
         assert len(files(tmp_path)) == 180
 
 

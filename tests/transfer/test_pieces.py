@@ -115,14 +115,14 @@ def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
     pieces, lost = Pieces(100), list[int]()
     lease = pieces.take(alone=True)
     assert lease
-    starting = threading.Thread(target=lambda: lost.append(pieces.void()))
+    starting = threading.Thread(daemon=True, target=lambda: lost.append(pieces.void()))
     starting.start()
     while not pieces.is_void:
         pass
     pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
     assert lost == []
     pieces.give_back(lease, ended=False)
-    starting.join(10)
+    starting.join(60)
     assert lost == [60]
 
 

@@ -84,7 +84,7 @@ def test_nothing_secret_is_said_shown_or_written(box: Sandbox, place: Place, tmp
         said += place.run("-vv", "get", "lst/odd", tmp_path / "h", code=5)
         box.faults.add("door", "PROPFIND", "*", faults.Stall())
         with place.start("-vv", "list", "lst") as waiting:
-            box.wait_for(lambda seen: seen.method == "PROPFIND" and seen.target.startswith("/lst"), timeout=20)
+            box.wait_for(lambda seen: seen.method == "PROPFIND" and seen.target.startswith("/lst"), timeout=60)
             shown = running(place)
             waiting.send_signal(2)
             said += waiting.communicate(timeout=PATIENCE)

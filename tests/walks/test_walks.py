@@ -77,7 +77,7 @@ def test_the_login_and_the_agent(
         argv, env=env, input=json.dumps(order), check=True, stdout=subprocess.DEVNULL, text=True, pass_fds=[held]
     )
     os.close(held)
-    box.wait_for(lambda _: sum(s.target.endswith("/token") for s in box.seen) > refreshes, timeout=20)
+    box.wait_for(lambda _: sum(s.target.endswith("/token") for s in box.seen) > refreshes, timeout=60)
     follow(env, tmp_path / "stop", "stop-agent")
     with open(alive) as ended:
         assert ended.read() == ""

@@ -59,7 +59,7 @@ def website(pages: dict[str, str]) -> Iterator[Store]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(daemon=True, target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     key = Held("AKIA", "a secret that is nobody's business here")
     with opened_s3(f"http://127.0.0.1:{server.server_port}", key, addressing="website") as store:

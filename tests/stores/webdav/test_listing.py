@@ -91,7 +91,7 @@ def test_entries_come_while_the_server_is_still_writing(server, store) -> None:
 
     def slowly() -> Iterable[bytes]:
         yield (HEAD + response("/t/a")).encode()
-        assert read.wait(10)
+        assert read.wait(60)
         yield (response("/t/b") + TAIL).encode()
 
     server.answers["PROPFIND /t/"] = [Answer(207, {}, slowly)]
@@ -185,7 +185,7 @@ def test_a_listing_may_be_left_however_long_it_is(server, store) -> None:
     assert len(list(itertools.islice(entries, 5000))) == 5000
     worker = next(thread for thread in threading.enumerate() if thread.name == "ctadata-listing")
     entries.close()  # type: ignore[attr-defined]
-    worker.join(10)
+    worker.join(60)
     assert not worker.is_alive()
     assert names(store) == ["a"]
 

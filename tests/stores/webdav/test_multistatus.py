@@ -343,4 +343,4 @@ def test_twenty_thousand_entries_in_well_under_the_time_a_server_needs() -> None
     for block in blocks:
         parser.feed(block)
     parser.close()
-    assert time.process_time() - start < 2  # 0.3 s here; a quadratic parser needs minutes
+    assert time.process_time() - start < 20  # 0.3 s of work here; a quadratic parser needs minutes

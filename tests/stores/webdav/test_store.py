@@ -259,7 +259,7 @@ def waits() -> list[float]:
 @pytest.fixture
 def patient(server: OddServer, waits: list[float]) -> Iterator[WebDAVStore]:
     """The store, which gives up a request soon, and writes down how long it would have waited in between."""
-    client = Client(trusted=[], credentials=None, limits=Limits(first_byte=0.2))
+    client = Client(trusted=[], credentials=None, limits=Limits(first_byte=1))
     store = WebDAVStore(client, server.url, root=RemotePath(), dialect=Dialect(), wait=waits.append)
     yield store
     store.close()
