@@ -28,6 +28,7 @@ LASTING = 4 * BLOCK
 """Bytes from which a part keeps a journal; a smaller file is fetched again."""
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LARGEST = 1 << 24  # bytes of a journal that are read; one of a file of 100 TB is smaller
 
 
@@ -114,6 +115,15 @@ def recall(folder: int, name: str, part: int, version: dict[str, Any]) -> list[P
     except (ValueError, LookupError, TypeError):
         return []
     return pieces if same_boot else [piece for piece in pieces if _adler32(part, piece) == piece.adler32]
+
+
+def writer_of(folder: int, name: str) -> str:
+    """The name that the writer of a journal has left in it; empty if there is none. Raises OSError."""
+    with open(os.open(name, _READ, dir_fd=folder), encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+        try:
+            return str(json.loads(file.readline(1 << 16))["by"])
+        except (ValueError, LookupError, TypeError):
+            return ""
 
 
 def _line(piece: Piece) -> str:

@@ -4,10 +4,11 @@ Names that a server sends are followed one directory at a time with `O_NOFOLLOW`
 so that neither `..` nor a link that lies on the disk already leads out of the folder the user named.
 
 A part has no name at all before it is published, where the file system can do that (`O_TMPFILE`, open(2)): nobody
-meets it, and it goes with its process. Else it is `.ctadata-<random>.part` beside its target. That of a large file is
-`.ctadata-<hash of the name>.part`, with a journal beside it from which a later run goes on. The writer holds a lock on
-a part with a name as long as it lives; one without a journal whose lock is free was left by a dead run and is removed
-(`sweep`). A crash can leave a part, never a half file under a final name.
+meets it, and it goes with its process. Else it lies beside its target under a name of `ctadata.transfer.temporaries`
+that ends in `.part` and tells which process writes it. That of a large file is `.ctadata-<hash of the name>.part`,
+with a journal beside it from which a later run goes on. The writer holds a lock on a part with a name as long as it
+lives, which other machines may not see. `sweep` removes a part without a journal if its writer is known to have ended,
+or has not written for a day. A crash can leave a part, never a half file under a final name.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import Any, Self
 
 from ctadata.errors import LocalError
 from ctadata.paths import MARK, local_name, printable
-from ctadata.transfer import journal
+from ctadata.transfer import journal, temporaries
 from ctadata.transfer.part import SUFFIX, Part, hidden_name, local_words, name_file
 
 KEPT_FOR = 7 * 86400.0
@@ -94,17 +95,22 @@ class Folder:
 
     def sweep(self, now: float | None = None) -> None:
         """Remove what dead runs have left: parts without a journal, or with one that nobody took up for a week."""
+        now = time.time() if now is None else now
         with os.scandir(self.fd) as entries:
             names = {e.name for e in entries if e.name.startswith(MARK) and e.name.endswith((SUFFIX, journal.SUFFIX))}
         for name in names:
             stem = name.rpartition(".")[0]
             with contextlib.suppress(OSError):
-                if name.endswith(journal.SUFFIX):
-                    if stem + SUFFIX not in names:
-                        os.unlink(name, dir_fd=self.fd)
-                else:
-                    has_journal = stem + journal.SUFFIX in names
-                    self._sweep(stem, has_journal=has_journal, now=time.time() if now is None else now)
+                if name.endswith(SUFFIX):
+                    self._sweep(stem, has_journal=stem + journal.SUFFIX in names, now=now)
+                elif stem + SUFFIX not in names and not self._is_written_elsewhere(stem, now):
+                    os.unlink(name, dir_fd=self.fd)
+
+    def _is_written_elsewhere(self, stem: str, now: float) -> bool:
+        """Whether a run of another machine, whose lock may not be seen here, may be at the part of this journal."""
+        name = stem + journal.SUFFIX
+        mtime = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
+        return temporaries.may_be_alive_elsewhere(journal.writer_of(self.fd, name), mtime, now)
 
     def _sweep(self, stem: str, *, has_journal: bool, now: float) -> None:
         fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
@@ -114,6 +120,8 @@ class Folder:
             found = os.fstat(fd)
             if has_journal and found.st_nlink == 1 and now - found.st_mtime < KEPT_FOR:
                 self.begun.add(stem)
+                return
+            if not (has_journal or temporaries.is_abandoned(stem, found.st_mtime, now)):
                 return
             os.unlink(stem + SUFFIX, dir_fd=self.fd)
             if has_journal:
@@ -127,8 +135,10 @@ class Folder:
 
     def abandon(self, target: str) -> None:
         """Remove what an earlier run has begun of the file `target`, if anything: nobody will go on with it."""
+        stem = _stem(target)
         with contextlib.suppress(OSError):
-            self._sweep(_stem(target), has_journal=True, now=math.inf)
+            if not self._is_written_elsewhere(stem, time.time()):
+                self._sweep(stem, has_journal=True, now=math.inf)
 
     def part(self) -> Part:
         """A new part, empty, that nobody else can reach."""
@@ -173,7 +183,7 @@ class Folder:
         """
         stem = _stem(target)
         with local_words(self.path):
-            fd = self._claim(stem + SUFFIX)
+            fd = self._claim(stem)
             if fd is None:
                 return self.part()
             try:
@@ -189,16 +199,22 @@ class Folder:
             os.close(fd)
         return self.part()
 
-    def _claim(self, name: str) -> int | None:
+    def _claim(self, stem: str) -> int | None:
         """Open and lock a part that may be there; None where it is not ours alone."""
+        name, is_new = stem + SUFFIX, True
         try:
-            fd = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd)
+            try:
+                fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
+            except FileExistsError:
+                fd, is_new = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd), False
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EACCES, errno.EISDIR):
                 return None
             raise
         found = os.fstat(fd)
         ours = found.st_nlink == 1 and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+        # a run of another machine, whose lock may not be seen here, has made it and is about to write its journal
+        ours = ours and (is_new or bool(found.st_size) or self._has(stem + journal.SUFFIX))
         held = _lock(fd, name, self.fd) if ours else False
         if held:
             return fd
@@ -207,6 +223,13 @@ class Folder:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self.fd)
         return None  # another run is at it, or it is somebody else's, or linked to elsewhere
+
+    def _has(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def __enter__(self) -> Self:
         """Itself."""

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
-from ctadata.paths import MARK, printable
-from ctadata.transfer import journal
+from ctadata.paths import printable
+from ctadata.transfer import journal, temporaries
 from ctadata.transfer.pieces import Piece
 
 FSYNC_FROM = 1 << 20
@@ -128,7 +127,8 @@ class Part:
                 raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
             os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         else:
-            os.unlink(self.name, dir_fd=self.directory)
+            with contextlib.suppress(FileNotFoundError):  # who looks on may have taken the second name for a rest
+                os.unlink(self.name, dir_fd=self.directory)
 
     def note(self, piece: Piece) -> None:
         """Have the journal say that these bytes are here."""
@@ -166,8 +166,8 @@ class Part:
 
 
 def hidden_name() -> str:
-    """A name for a part that nobody else has."""
-    return f"{MARK}{secrets.token_hex(8)}{SUFFIX}"
+    """A name for a part that nobody else has, and that tells who writes it."""
+    return temporaries.new_name() + SUFFIX
 
 
 def name_file(fd: int, directory: int, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The names of uploads on their way: hidden, ours, and telling whether the run that made them is dead.
+"""The names of files on their way, up or down: hidden, ours, and telling whether the run that made them is dead.
 
 `.ctadata-<host>-<boot>-<pid>-<start>-<random>`: host and boot are short hashes, so that only a process on the same
 host can judge; start is the process's start time in clock ticks (proc(5), field 22), because process numbers come
@@ -37,6 +37,19 @@ def is_dead(entry: Entry, now: float | None = None) -> bool:
         age = (time.time() if now is None else now) - entry.mtime if entry.mtime is not None else 0.0
         return age > FOREIGN_AFTER
     return boot != this_boot() or not pid.isdigit() or _start_of(int(pid)) != start
+
+
+def is_abandoned(name: str, mtime: float, now: float) -> bool:
+    """Whether nobody writes to the local part of this name any more.
+
+    That is certain if the name tells of a process of this very boot that has ended. A part of any other name counts as
+    abandoned if nobody has written to it for a day: a lock proves nothing if locks are local to a machine, and two
+    machines that were cloned may have one host name and one machine-id.
+    """
+    fields = name.removeprefix(MARK).split("-")
+    if len(fields) == 5 and fields[:2] == [_host(), this_boot()]:
+        return not fields[2].isdigit() or _start_of(int(fields[2])) != fields[3]
+    return now - mtime > FOREIGN_AFTER
 
 
 def may_be_alive_elsewhere(name: str, mtime: float, now: float | None = None) -> bool:

@@ -3,11 +3,16 @@
 import fcntl
 import os
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from ctadata.errors import AlreadyExists, LocalError
+from ctadata.paths import MARK
+from ctadata.transfer import landing, temporaries
 from ctadata.transfer.landing import Folder
 
 
@@ -56,10 +61,102 @@ def test_nothing_is_seen_of_a_nameless_part_and_nothing_stays_of_it(tmp_path: Pa
         part = folder.part()
         part.write(b"content", 0)
         assert len(names(tmp_path)) == (how == "hidden")
-        os.close(part.fd)  # as when the process is killed
-        assert len(names(tmp_path)) == (how == "hidden")
-        folder.sweep()
+        part.leave()
     assert names(tmp_path) == []
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from ctadata.transfer.landing import Folder
+
+folder = Folder.open(Path(sys.argv[1]))
+folder.nameless = False
+print(folder.part().name, flush=True)
+sys.stdin.read()
+os._exit(9)
+"""
+
+
+def test_a_part_is_swept_once_its_process_has_ended_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where locks are local to a machine, or lie, as on many networks: `flock` tells nothing of the writer."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        name = process.stdout.readline().strip()
+        assert names(tmp_path) == [name]
+        with Folder.open(tmp_path) as folder, monkeypatch.context() as patch:
+            patch.setattr(landing, "_lock", lambda *_: True)
+            folder.sweep(now=time.time() + 9 * 86400)  # a process that is stopped writes nothing, and lives
+            assert names(tmp_path) == [name]
+            process.stdin.close()
+            process.wait()
+            folder.sweep()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("field", [0, 1])
+def test_a_part_of_another_machine_is_swept_after_a_day(tmp_path: Path, field: int) -> None:
+    """Another host, or another boot of a host that bears this name."""
+    fields = temporaries.new_name().removeprefix(MARK).split("-")
+    fields[2:4] = "999999999", "1"  # no process of this machine
+    dead = tmp_path / f"{MARK}{'-'.join(fields)}.part"
+    fields[field] = "00000000"
+    theirs = tmp_path / f"{MARK}{'-'.join(fields)}.part"
+    for part in (dead, theirs):
+        part.write_text("half of it")
+    written = theirs.stat().st_mtime
+    with Folder.open(tmp_path) as folder:
+        for now in (written, written + 86000):
+            folder.sweep(now)
+            assert names(tmp_path) == [theirs.name]
+        folder.sweep(written + 86500)
+    assert names(tmp_path) == []
+
+
+def test_of_two_runs_on_different_machines_none_takes_the_parts_of_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No nameless files, and each machine's locks are seen on it alone."""
+    monkeypatch.setattr(landing, "_lock", lambda *_: True)
+    host = temporaries._host
+    with Folder.open(tmp_path) as here, Folder.open(tmp_path) as there:
+        here.nameless = there.nameless = False
+        version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
+        small, large = here.part(), here.lasting_part("f", version)
+        before = names(tmp_path)
+        monkeypatch.setattr(temporaries, "_host", lambda: "00000000")
+        there.sweep()
+        there.abandon("f")
+        assert names(tmp_path) == before
+        theirs = there.lasting_part("f", version)
+        assert theirs.diary is None
+        small.publish("small", mtime=None, replace=None)
+        for part, content in ((large, b"ours"), (theirs, b"same")):
+            part.write(content, 0)
+        large.publish("f", mtime=None, replace=None)
+        monkeypatch.setattr(temporaries, "_host", host)
+        here.sweep()
+        assert names(tmp_path) == sorted([theirs.name, "f", "small"])
+        theirs.drop()
+    assert (tmp_path / "f").read_bytes() == b"ours"
+
+
+def test_a_part_whose_journal_another_machine_is_about_to_write_is_not_shared(tmp_path: Path) -> None:
+    with Folder.open(tmp_path) as folder:
+        version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
+        begun = folder.lasting_part("f", version)
+        begun.leave()
+        (tmp_path / begun.name.replace(".part", ".journal")).unlink()
+        part = folder.lasting_part("f", version)
+        assert part.name != begun.name
+        assert part.diary is None
+        part.drop()
+        assert names(tmp_path) == [begun.name]
 
 
 def test_a_part_that_replaces_is_locked_before_it_can_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,10 +278,12 @@ def test_a_file_in_the_way_of_a_directory_is_said_in_words(tmp_path: Path) -> No
 
 def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how: str) -> None:
     dead, living = tmp_path / ".ctadata-dead.part", tmp_path / ".ctadata-living.part"
-    dead.write_text("left behind")
+    dead.write_text("left behind")  # by whom its name does not tell
+    os.utime(dead, (1e9, 1e9))
     (tmp_path / "theirs.part").write_text("not ours")
     with living.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        os.utime(living, (1e9, 1e9))
         with Folder.open(tmp_path) as folder:
             ours = folder.part()
             folder.sweep()
