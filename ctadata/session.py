@@ -29,10 +29,11 @@ from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site
 from ctadata.stores.home import home_of
-from ctadata.stores.opening import open_store, trusted_origins
+from ctadata.stores.opening import open_store
 from ctadata.stores.s3.place import path_of_s3
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
+from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import naming
 from ctadata.transfer.download import Landing, Refused, Wanted, download

@@ -23,6 +23,7 @@ from ctadata.agent.status import Status, describe
 from ctadata.config.profile import Profile
 from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
 from ctadata.tokens.device import Show
+from ctadata.tokens.kept import why_not
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token, same_issuer
 
@@ -53,8 +54,8 @@ def start(
     places = Places.of(profile.name)
     places.prepare()
     copy = standard_place() if publish else None
-    if is_claimed(places) and not _serves(read_state(places), profile, copy):
-        stop_agent(places)  # of an issuer or client that the profile had before, or one that publishes nothing
+    if is_claimed(places) and (not _serves(read_state(places), profile, copy) or why_not(places, profile)):
+        stop_agent(places)  # of an issuer, client or door that the profile had before, or one that publishes nothing
     if not is_claimed(places):
         obtain(profile, places, good=_never, secret=secret, show=show, stop=stop)
         spawn(profile, places, copy)

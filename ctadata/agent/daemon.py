@@ -139,7 +139,7 @@ class _Teller:
 
 def _profile(told: Mapping[str, Any]) -> Profile:
     paths = {key: Path(told[key]) for key in ("client_secret_file", "ca") if told[key]}
-    return Profile(**{**told, **paths})
+    return Profile(**{**told, **paths, "token_origins": tuple(told["token_origins"])})
 
 
 def _stop_on_signals() -> Event:

@@ -15,7 +15,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.tokens.device import DeviceLogin, Show
 from ctadata.tokens.former import find_former
-from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token
+from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token, why_not
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
@@ -54,7 +54,7 @@ def obtain(
 
 def _import_former(profile: Profile, places: Places, now: float) -> None:
     """Take over what an earlier version left, where there is no login of ours yet; say so once."""
-    if load_login(places, profile) is not None or load_token(places, profile) is not None:
+    if load_login(places, profile) is not None or load_token(places, profile) is not None or why_not(places, profile):
         return
     former = find_former(profile, now)
     if former.secret is not None:

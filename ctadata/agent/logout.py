@@ -37,7 +37,7 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
         told = _revoke(profile, places) if revoke else "" if not there else "the issuer was not asked to end the login"
         if profile.token_source == VIA_OIDC_AGENT:
             Account(profile, places).file.unlink(missing_ok=True)
-        token = load_token(places, profile)
+        token = load_token(places, profile, to_end=True)
         state = read_state(places)
         withdraw(state.published if state else "", token)
         forget(places, profile)
@@ -48,13 +48,13 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
 def _is_kept(profile: Profile, places: Places) -> bool:
     if profile.token_source == VIA_OIDC_AGENT:
         return Account(profile, places).exists
-    return load_login(places, profile) is not None
+    return load_login(places, profile, to_end=True) is not None
 
 
 def _revoke(profile: Profile, places: Places) -> str:
     if profile.token_source == VIA_OIDC_AGENT:
         return _revoke_through_oidc_agent(profile, places)
-    login = load_login(places, profile)
+    login = load_login(places, profile, to_end=True)
     if login is None or login.refresh_token is None:
         return ""
     secret, _ = kept_secret(profile, login)

@@ -20,9 +20,10 @@ from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.http.rest import Rest
 from ctadata.tokens.device import Show
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.kept import load_login, load_token, save_token
+from ctadata.tokens.kept import load_login, load_token, login_origins, save_token
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.oidc_agent import access_token, is_answering, loaded_accounts
+from ctadata.tokens.origins import not_among, refusal
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
 
@@ -48,11 +49,11 @@ class Account:
             found = load_token(self._places, self._profile)
             if found is not None and is_newer(found, known, self._now()):
                 return found
-            return self._fetch(known.life_left(self._now()) + 1 if known.lifetime else ALWAYS_FRESH)
+            return self._renewed(known.life_left(self._now()) + 1 if known.lifetime else ALWAYS_FRESH)
 
     def refresh(self, choose_secret: ChooseSecret) -> Token:  # noqa: ARG002  (oidc-agent keeps it)
         """As `Renewal.refresh`."""
-        return self._fetch(ALWAYS_FRESH)
+        return self._renewed(ALWAYS_FRESH)
 
     def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
         """As `Renewal.log_in`; always into an oidc-agent of our own."""
@@ -97,12 +98,19 @@ class Account:
             self._child.close()
             self._child = None
 
-    def _fetch(self, min_life: float) -> Token:
+    def _renewed(self, min_life: float) -> Token:
+        """A token of the login that there is; LoginNeeded where that was for other origins than the profile's."""
+        origins = login_origins(self._places)
+        if origins and (missing := not_among(self._profile, list(origins))):
+            raise LoginNeeded(refusal(origins, missing), hint=login_hint(self._profile))
+        return self._fetch(min_life, origins)
+
+    def _fetch(self, min_life: float, origins: tuple[str, ...] = ()) -> Token:
         try:
             token = access_token(self._users() or self._loaded(), self.name, min_life, self._now)
         except LoginNeeded as error:
             raise LoginNeeded(error.what, hint=login_hint(self._profile)) from None
-        save_token(self._places, self._profile, token)
+        save_token(self._places, self._profile, token, origins)
         return token
 
     def _users(self) -> Path | None:

@@ -26,6 +26,7 @@ from ctadata.tokens.files import read_discovered
 from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.kept import KEYRING, Login, load_login, load_token, room_for_login, save_token
 from ctadata.tokens.locks import exclusive
+from ctadata.tokens.origins import written
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Secret, Token
 
@@ -71,7 +72,7 @@ class Renewal:
             grant = self._unsaved or self._ask(login.refresh_token, secret)
             self._unsaved = grant
             save(self._login(grant, secret if keep else None, login))
-        return self._publish(grant)
+        return self._publish(grant, login.origins)
 
     def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
         """Let a person approve; the login lock is the caller's. `given`: the client's secret, where it was.
@@ -92,14 +93,15 @@ class Renewal:
     def _login(self, grant: Grant, secret: Secret | None, before: Login | None = None) -> Login:
         """What renews the token from now on; a refresh token that is not sent stays the old one."""
         refresh_token = grant.refresh_token or (before.refresh_token if before else None)
-        return Login(str(self.profile.issuer), str(self.profile.client_id), refresh_token, secret)
+        origins = (before.origins if before else ()) or tuple(written(self.profile))
+        return Login(str(self.profile.issuer), str(self.profile.client_id), refresh_token, secret, origins)
 
-    def _publish(self, grant: Grant) -> Token:
+    def _publish(self, grant: Grant, origins: tuple[str, ...] = ()) -> Token:
         """Put the token on disk, after what renews it; one that finds no room is published when tried again."""
         self._unsaved = None
         token = unexpired(grant.token, self.now())
         try:
-            save_token(self.places, self.profile, token)
+            save_token(self.places, self.profile, token, origins)
         except CtadataError:
             self._unsaved = grant
             raise

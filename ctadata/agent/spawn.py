@@ -76,6 +76,8 @@ def _order(profile: Profile, places: Places, copy: Path | None = None) -> dict[s
         "profile": {
             "name": profile.name,
             "door": profile.door,
+            "frontend": profile.frontend,
+            "token_origins": profile.token_origins,
             "issuer": profile.issuer,
             "client_id": profile.client_id,
             "client_secret_file": profile.client_secret_file and str(profile.client_secret_file.absolute()),

@@ -13,7 +13,7 @@ from ctadata.agent.presence import State, has_spoken_since, is_claimed, read_sta
 from ctadata.agent.ways import VIA_OIDC_AGENT, is_renewable
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
-from ctadata.tokens.kept import KEYRING, load_token
+from ctadata.tokens.kept import KEYRING, load_token, why_not
 from ctadata.tokens.person import user_name
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
@@ -109,7 +109,7 @@ def _on_disk(profile: Profile, places: Places) -> tuple[Token | None, bool, Stat
     try:
         state = read_state(places)
         token = load_token(places, profile)
-        return token, is_renewable(profile, places), state, ""
+        return token, is_renewable(profile, places), state, why_not(places, profile)
     except CtadataError as error:
         return token, False, state, str(error)
 

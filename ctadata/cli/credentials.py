@@ -51,7 +51,7 @@ def import_credentials(
         key = replace(key, expires=time.time() + life)
     if key.expires is not None and key.expires <= time.time():
         raise ConfigError("these credentials have expired already", hint="copy new ones")
-    save_access_key(Places.of(profile.name), key)
+    save_access_key(Places.of(profile.name), key, profile.endpoint)
     say(f"kept for the profile {profile.name}: the access key {key.id}{_lasts(key.expires)}")
 
 

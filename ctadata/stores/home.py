@@ -9,9 +9,9 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Forbidden, NotFound
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.opening import trusted_origins
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
+from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.person import home_user
 from ctadata.tokens.sources import Sources
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ctadata.config.profile import Profile
-from ctadata.errors import ConfigError, Untrusted
+from ctadata.errors import ConfigError
 from ctadata.http.client import Client
-from ctadata.http.message import Origin, dissect
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache.dialect import dcache
@@ -14,6 +13,7 @@ from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.paged import PagedStore
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.store import WebDAVStore
+from ctadata.tokens.origins import origin_of
 
 
 def open_store(profile: Profile, client: Client) -> Store:
@@ -27,7 +27,7 @@ def open_store(profile: Profile, client: Client) -> Store:
             raise ConfigError(
                 f"the profile {profile.name} has the kind {profile.kind!r}", hint='kind is "dcache" or "webdav"'
             )
-    door = origin_of(profile.door, f"the door of the profile {profile.name}")
+    door = str(origin_of(profile.door, f"the door of the profile {profile.name}"))
     store = WebDAVStore(client, door, root=RemotePath.parse(profile.root), dialect=dialect)
     if profile.engine == "davix":
         from ctadata.stores.dcache.davix import DavixStore
@@ -44,31 +44,5 @@ def open_frontend(profile: Profile, client: Client) -> Frontend:
             f"the profile {profile.name} names no REST interface",
             hint='if the site has one, set frontend = "https://host:3880" in the profile',
         )
-    base = origin_of(profile.frontend, f"the frontend of the profile {profile.name}")
+    base = str(origin_of(profile.frontend, f"the frontend of the profile {profile.name}"))
     return Frontend(client, base, root=RemotePath.parse(profile.root))
-
-
-def trusted_origins(profile: Profile) -> frozenset[Origin]:
-    """Who may be given the token: the door, the frontend, and what `token_origins` adds; ConfigError."""
-    named = {"door": profile.door, "frontend": profile.frontend}
-    origins = {_origin(url, f"the {key} of the profile {profile.name}") for key, url in named.items() if url}
-    return frozenset(
-        origins | {_origin(url, f"token_origins of the profile {profile.name}") for url in profile.token_origins}
-    )
-
-
-def origin_of(url: str, what: str) -> str:
-    """`https://host:port` of an address that is nothing more; ConfigError, in which `what` names it."""
-    return str(_origin(url, what))
-
-
-def _origin(url: str, what: str) -> Origin:
-    try:
-        origin, target = dissect(url)
-    except Untrusted as error:
-        raise ConfigError(f"{what} is no origin: {error.what}", hint="it looks like https://host:port") from error
-    if target != "/":
-        raise ConfigError(
-            f"{what} is more than an origin: {url}", hint="write https://host:port, and the path as the key root"
-        )
-    return origin

@@ -103,10 +103,21 @@ class AccessKeys:
             yield Found(None, "nobody: the profile is anonymous")
         for path in filter(None, (self._explicit, self._profile.credentials_file)):
             yield Found(_named(path), printable(str(path)))
-        if kept := load_access_key(Places.of(self._profile.name)):
+        places = Places.of(self._profile.name)
+        if kept := load_access_key(places):
+            self._check_endpoint(places)
             yield Found(kept, "credentials import")
         yield from self._unnamed()
         yield Found(None, "nobody: no access key was found")
+
+    def _check_endpoint(self, places: Places) -> None:
+        """LoginNeeded where the kept key was imported for another server than the profile now names."""
+        before = _json(places).get("endpoint")
+        if isinstance(before, str) and self._profile.endpoint and before != self._profile.endpoint:
+            said = f"the access key was imported for {before}, and the profile now names {self._profile.endpoint}"
+            raise LoginNeeded(
+                said, hint=f"if it is for that server too: cta-data-direct -P {self._profile.name} credentials import"
+            )
 
     def _unnamed(self) -> Iterator[Found]:
         jos = self._home / CREDENTIALS
@@ -165,14 +176,18 @@ def _of_aws(env: Mapping[str, str], home: Path) -> AccessKey | None:
 # What `credentials import` keeps
 
 
-def save_access_key(places: Places, key: AccessKey) -> None:
-    """Keep the key of a profile, readable for its user alone; StorageFull, LocalError: the old one then stays."""
+def save_access_key(places: Places, key: AccessKey, endpoint: str | None = None) -> None:
+    """Keep the key of a profile, readable for its user alone; StorageFull, LocalError: the old one then stays.
+
+    endpoint: the server that it is for.
+    """
     places.prepare()
     content = {
         "access_key_id": key.id,
         "secret_access_key": key.secret.reveal(),
         "session_token": key.token and key.token.reveal(),
         "expires": key.expires,
+        **({"endpoint": endpoint} if endpoint else {}),
     }
     write_private(places.access_key, json.dumps(content))
 
@@ -181,6 +196,14 @@ def load_access_key(places: Places) -> AccessKey | None:
     """The key that was kept, good or not; None where there is none. LocalError where its file is not safe."""
     text = read_private(places.access_key)
     return read_access_key(text) if text else None
+
+
+def _json(places: Places) -> dict[str, object]:
+    try:
+        told = json.loads(read_private(places.access_key) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def forget_access_key(places: Places) -> bool:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctadata.config.profile import Profile
-from ctadata.errors import LocalError
+from ctadata.errors import LocalError, LoginNeeded
 from ctadata.tokens.files import read_discovered
-from ctadata.tokens.kept import load_token
+from ctadata.tokens.kept import load_token, why_not
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import SPACES, Token
 
@@ -28,7 +28,7 @@ class Source:
     """One place where a token may be.
 
     name:  in words, as the user may read them.
-    read:  the token; None where there is none; ConfigError, LocalError where what is there cannot be used.
+    read:  the token; None where there is none; ConfigError, LocalError, LoginNeeded where what is there cannot be used.
     path:  the file it is in; None where it is in none.
     kind:  `explicit`, `outside` or `agent`.
     """
@@ -106,4 +106,10 @@ def _file(path: Path, name: str, *, named: bool = False) -> Source:
 
 
 def _agent(profile: Profile, places: Places) -> Source:
-    return Source(f"the agent of profile {profile.name}", lambda: load_token(places, profile), places.token, "agent")
+    def read() -> Token | None:
+        token = load_token(places, profile)
+        if token is None and (words := why_not(places, profile)):
+            raise LoginNeeded(words)
+        return token
+
+    return Source(f"the agent of profile {profile.name}", read, places.token, "agent")

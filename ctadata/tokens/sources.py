@@ -15,6 +15,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.http.redaction import presentable
 from ctadata.tokens.discovery import Source, Stamp, discover
+from ctadata.tokens.kept import why_not_elsewhere
 from ctadata.tokens.token import Token, same_issuer
 
 log = logging.getLogger(__name__)
@@ -163,7 +164,7 @@ class Sources:
         """The token of a source, or why it is passed over."""
         try:
             token = source.read()
-        except (ConfigError, LocalError) as error:
+        except (ConfigError, LocalError, LoginNeeded) as error:
             if source.kind == "explicit":
                 raise
             return None, str(error).removeprefix(f"{source.path}: ")
@@ -180,6 +181,8 @@ class Sources:
                 f"the token is from {presentable(token.issuer)}, and accept_issuers of the profile "
                 f"{self._profile.name} does not name that"
             )
+        if source.kind == "outside" and source.path is not None and (words := why_not_elsewhere(token, self._profile)):
+            return words
         if self._token is not None and _person(token) != _person(self._token):
             return "the token is another user's than the one this run began with"
         return ""

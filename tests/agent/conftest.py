@@ -34,7 +34,8 @@ def profile_at() -> Iterator[Callable[..., Profile]]:
     made: list[Profile] = []
 
     def make(box: Sandbox, **changes: object) -> Profile:
-        settings = {"name": "sandbox", "door": box.door, "issuer": box.issuer, "client_id": box.client_id, "ca": box.ca}
+        place = {"name": "sandbox", "door": box.door, "frontend": box.frontend}
+        settings = {**place, "issuer": box.issuer, "client_id": box.client_id, "ca": box.ca}
         made.append(Profile(**{**settings, **changes}))
         return made[-1]
 

@@ -132,7 +132,8 @@ class TestStart:
             "import atexit, sys; from pathlib import Path; from ctadata.agent import control\n"
             "from ctadata.config.profile import Profile\n"
             "sys.stdout.write('once '); atexit.register(lambda: sys.stdout.write('ended '))\n"
-            f"p = Profile(name='sandbox', door='x', issuer={profile.issuer!r}, client_id={profile.client_id!r},"
+            f"p = Profile(name='sandbox', door={profile.door!r}, issuer={profile.issuer!r},"
+            f" client_id={profile.client_id!r},"
             f" ca=Path({str(profile.ca)!r}))\n"
             "sys.stdout.write(f'{control.start(p, show=lambda login: None).running} ')\n"
         )

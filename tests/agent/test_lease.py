@@ -225,11 +225,11 @@ from ctadata.agent import lease
 from ctadata.agent.login import obtain
 from ctadata.config.profile import Profile
 from ctadata.tokens.places import Places
-folder, issuer, client_id, ca, host = sys.argv[1:]
+folder, door, issuer, client_id, ca, host = sys.argv[1:]
 lease.this_host = lambda: host
 Places.login_lock = property(lambda self: self.folder / f"login.lock.{host}")  # does not reach the other machine
 known = sys.stdin.read()
-profile = Profile(name="sandbox", door="https://localhost", issuer=issuer, client_id=client_id, ca=Path(ca))
+profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))
 print(obtain(profile, Places(Path(folder)), good=lambda token: token.reveal() != known).reveal())
 """
 
@@ -237,7 +237,7 @@ print(obtain(profile, Places(Path(folder)), good=lambda token: token.reveal() !=
 def test_eight_processes_of_two_machines_make_one_refresh(box, profile, places, shown):
     token = obtain(profile, places, good=lambda token: False, show=shown.append)
     logins = sum(seen.target == TOKEN for seen in box.seen)
-    argv = [sys.executable, "-c", ASK, places.folder, profile.issuer, profile.client_id, profile.ca]
+    argv = [sys.executable, "-c", ASK, places.folder, profile.door, profile.issuer, profile.client_id, profile.ca]
     locks = [places.folder / f"login.lock.{host}" for host in "ab"]
     askers = []
     with exclusive(locks[0]), exclusive(locks[1]):  # all have begun before the first may ask

@@ -84,15 +84,15 @@ from ctadata.http.rest import Rest
 from ctadata.tokens.places import Places
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
-folder, issuer, client_id, ca = sys.argv[1:]
+folder, door, issuer, client_id, ca = sys.argv[1:]
 known = Token.read(sys.stdin.read())
-profile = Profile(name="sandbox", door="https://localhost", issuer=issuer, client_id=client_id, ca=Path(ca))
+profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))
 print(Renewal(profile, Places(Path(folder)), Rest(ca=Path(ca))).renew(known).reveal())
 """
 
 
 def test_eight_processes_at_once_make_one_refresh(box, profile, places, token):
-    argv = [sys.executable, "-c", RENEW, places.folder, profile.issuer, profile.client_id, profile.ca]
+    argv = [sys.executable, "-c", RENEW, places.folder, profile.door, profile.issuer, profile.client_id, profile.ca]
     askers = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     with exclusive(places.login_lock):  # all have begun before the first may ask
         for asker in askers:

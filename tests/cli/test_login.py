@@ -91,6 +91,33 @@ class TestLogout:
         assert not (folder() / "login.json").exists()
 
 
+def test_another_door_needs_a_new_login(cli, fresh):
+    """Though the settings name it: nothing of the token goes there, and nothing renews it for there."""
+    box = fresh()
+    cli("start-agent", check=0)
+    cli("list", "/", check=0)
+    settings = Path(cli.env["CTADATA_CONFIG"])
+    usual, login = settings.read_text(), (folder() / "login.json").read_text()
+    with Sandbox() as evil:
+        settings.write_text(usual.replace(box.door, evil.door).replace(str(box.ca), str(evil.ca)))
+        copy = {"BEARER_TOKEN_FILE": str(folder() / "token")}
+        for env in ({}, copy):
+            said = cli("list", "/", env=env, check=4).err
+            assert f"now names {evil.door}" in said
+            assert "start-agent -P sandbox" in said
+        assert "the login was for" in cli("agent-status", check=4).out
+        assert not any(seen.headers.get("Authorization") for seen in evil.seen)
+        settings.write_text(usual)
+        assert (folder() / "login.json").read_text() == login
+        cli("list", "/", check=0)
+        wider = usual.replace("[profiles.sandbox]", f'[profiles.sandbox]\ntoken_origins = ["{evil.door}"]')
+        settings.write_text(wider)
+        cli("list", "/", check=4)
+        started = cli.terminal("start-agent")
+        assert started.end() == 0
+        cli("list", "/", check=0)
+
+
 class TestLog:
     def test_what_the_agent_did(self, cli, fresh):
         fresh()

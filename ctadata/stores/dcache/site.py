@@ -12,7 +12,8 @@ from ctadata.paths import RemotePath
 from ctadata.stores.dcache.door import Door
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.tape import TapeLibrary
-from ctadata.stores.opening import open_frontend, origin_of, trusted_origins
+from ctadata.stores.opening import open_frontend
+from ctadata.tokens.origins import origin_of, trusted_origins
 
 if TYPE_CHECKING:
     from ctadata.stores.webdav.probing import Probe
@@ -35,7 +36,9 @@ class Site:
     def tape(self) -> TapeLibrary:
         """Who brings files from tape; its methods raise Unsupported where the site announces nobody."""
         profile, client = self._profile, self._asked
-        announced_at = [origin_of(url, "where tape is announced") for url in (profile.frontend, profile.door) if url]
+        announced_at = [
+            str(origin_of(url, "where tape is announced")) for url in (profile.frontend, profile.door) if url
+        ]
         frontend = Frontend(client, announced_at[0], root=self._root)
         fallback = announced_at[0] if profile.frontend else None
         return TapeLibrary(frontend, announced_at, trusted_origins(profile), fallback)
@@ -43,7 +46,7 @@ class Site:
     @cached_property
     def door(self) -> Door:
         """Who makes macaroons, and copies with other servers; ConfigError (door), Unsupported."""
-        door = origin_of(self._profile.door, f"the door of the profile {self._profile.name}")
+        door = str(origin_of(self._profile.door, f"the door of the profile {self._profile.name}"))
         return Door(self._asked, door, root=self._root)
 
     @property

@@ -27,7 +27,8 @@ from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.tape import TapeLibrary
-from ctadata.stores.opening import open_store, trusted_origins
+from ctadata.stores.opening import open_store
+from ctadata.tokens.origins import trusted_origins
 
 HOME = RemotePath(("lst", "users", "ada"))
 

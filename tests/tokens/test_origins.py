@@ -1,0 +1,114 @@
+"""A token goes to the origins that its user logged in for, and to no other, whatever the settings say by now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ctadata.config.profile import Profile
+from ctadata.errors import LoginNeeded
+from ctadata.tokens.access_keys import AccessKeys, save_access_key
+from ctadata.tokens.files import write_private
+from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token
+from ctadata.tokens.origins import written
+from ctadata.tokens.pasted import AccessKey
+from ctadata.tokens.places import Places
+from ctadata.tokens.sources import Sources
+from ctadata.tokens.token import Secret, Token
+
+ISSUER = "https://issuer/realms/cta"
+SITE = Profile(
+    "site",
+    "https://door:2880",
+    frontend="https://rest:3880",
+    issuer=ISSUER,
+    client_id="me",
+    token_origins=("https://p:1",),
+)
+OTHERS = [
+    {"door": "https://evil:2880"},
+    {"door": "https://door:2881"},
+    {"frontend": "https://evil:3880"},
+    {"token_origins": ("https://p:1", "https://evil:1")},
+]
+FEWER = [{"frontend": None}, {"token_origins": ()}, {"door": "https://rest:3880"}, {"frontend": "https://DOOR:2880/"}]
+
+
+@pytest.fixture
+def places():
+    places = Places.of("site")
+    places.prepare()
+    save_token(places, SITE, Token.read("opaque-token"))
+    save_login(places, Login(ISSUER, "me", Secret("r"), origins=tuple(written(SITE))))
+    return places
+
+
+def asked(profile, tmp_path, **env):
+    return Sources(profile, env=env, temporary=tmp_path).bearer()
+
+
+@pytest.mark.parametrize("changes", OTHERS, ids=str)
+def test_another_origin_needs_a_new_login(places, tmp_path, changes):
+    profile = replace(SITE, **changes)
+    with pytest.raises(LoginNeeded) as caught:
+        asked(profile, tmp_path)
+    [new] = set(written(profile)) - set(written(SITE))
+    assert "the login was for https://door:2880 and https://p:1 and https://rest:3880" in str(caught.value)
+    assert f"now names {new}" in str(caught.value)
+    assert "start-agent -P site" in caught.value.hint
+    assert load_login(places, profile) is None  # nothing renews it either
+    assert load_token(places, profile) is None
+    assert load_login(places, profile, to_end=True).refresh_token == Secret("r")  # but a logout ends it
+
+
+@pytest.mark.parametrize("changes", FEWER, ids=str)
+def test_fewer_origins_need_none(places, tmp_path, changes):
+    profile = replace(SITE, **changes)
+    assert asked(profile, tmp_path) == "opaque-token"
+    assert load_login(places, profile) is not None
+
+
+def test_copies_of_it_are_held_to_the_same(places, tmp_path):
+    """As BEARER_TOKEN_FILE names it where `env` or `exec` has set that, and as the agent publishes it."""
+    other = replace(SITE, name="other", door="https://evil:2880")
+    published = tmp_path / "bt"
+    write_private(published, "opaque-token")
+    for path in (places.token, published):
+        with pytest.raises(LoginNeeded):
+            asked(other, tmp_path, BEARER_TOKEN_FILE=str(path))
+        assert asked(replace(SITE, name="other"), tmp_path, BEARER_TOKEN_FILE=str(path)) == "opaque-token"
+
+
+def test_what_a_person_gives_is_theirs_to_give(places, tmp_path):
+    other = replace(SITE, door="https://evil:2880")
+    assert asked(other, tmp_path, BEARER_TOKEN="opaque-token") == "opaque-token"
+    assert Sources(other, explicit=places.token, env={}, temporary=tmp_path).bearer() == "opaque-token"
+
+
+def test_what_older_versions_left_counts_until_it_is_renewed(places, tmp_path):
+    for path in (places.about, places.login):
+        told = json.loads(path.read_text())
+        del told["origins"]
+        write_private(path, json.dumps(told))
+    other = replace(SITE, door="https://moved:2880")
+    assert asked(other, tmp_path) == "opaque-token"
+    assert load_login(places, other).origins == ()
+
+
+def test_a_token_that_another_program_put_there_is_held_to_the_record(places, tmp_path):
+    write_private(places.token, "another-token")
+    assert asked(SITE, tmp_path) == "another-token"
+    with pytest.raises(LoginNeeded):
+        asked(replace(SITE, door="https://evil:2880"), tmp_path)
+
+
+def test_an_access_key_goes_to_the_server_that_it_was_imported_for(places, tmp_path):
+    s3 = Profile("site", "", kind="s3", endpoint="https://s3:9021")
+    save_access_key(places, AccessKey("AKIA1", Secret("s")), s3.endpoint)
+    assert AccessKeys(s3, env={}, home=tmp_path).current("r").id == "AKIA1"
+    with pytest.raises(LoginNeeded, match="imported for https://s3:9021, and the profile now names https://evil"):
+        AccessKeys(replace(s3, endpoint="https://evil"), env={}, home=tmp_path).current("r")
+    save_access_key(places, AccessKey("AKIA1", Secret("s")))
+    assert AccessKeys(replace(s3, endpoint="https://evil"), env={}, home=tmp_path).current("r").id == "AKIA1"
