@@ -15,7 +15,7 @@ from typing import Protocol
 
 try:  # many times zlib's speed
     from zlib_ng.zlib_ng import adler32 as adler32
-    from zlib_ng.zlib_ng import crc32
+    from zlib_ng.zlib_ng import crc32 as crc32
 except ImportError:  # a checkout that is imported without being installed
     from zlib import adler32, crc32
 

@@ -1,9 +1,10 @@
-"""The journal of a part: what lies in it, so that a later run goes on where a killed one ended.
+"""The journal of a part: which blocks an earlier run has left in it, so that a later run goes on where that one ended.
 
-A text file beside the part: one line of JSON that names the version of the remote file, then `start stop adler32` for
-each piece that is here; a later line with the same start replaces an earlier one. Lines are written after the
-bytes they speak of, without a flush to disk: a killed process loses nothing by that. After a crash of the machine,
-when the boot is another one, the pieces are read again and only those that are what the journal says count.
+A text file beside the part: one line of JSON that names the version of the remote file, then `start stop crc32` for
+each block of at most 4 MiB; a later line with the same start replaces an earlier one. A line is written after its
+bytes, without a flush to disk. The next run believes no line: it reads the bytes back, and what has another digest is
+fetched again. A journal that is not a small regular file of our own, or cannot be understood, means that the file
+starts anew.
 """
 
 from __future__ import annotations
@@ -11,30 +12,38 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+import re
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ctadata.checksums import adler32
+from ctadata.checksums import crc32
 from ctadata.entries import Entry
 from ctadata.transfer import temporaries
-from ctadata.transfer.pieces import Piece
 
 SUFFIX = ".journal"
 BLOCK = 4 << 20
-"""Bytes of a stream after which its piece is noted anew: what a kill can cost at most, for each stream."""
+"""Bytes of a block. They end at multiples of it; a kill can cost one for each stream."""
 
 LASTING = 4 * BLOCK
 """Bytes from which a part keeps a journal; a smaller file is fetched again."""
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_LARGEST = 1 << 24  # bytes of a journal that are read; one of a file of 100 TB is smaller
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_LINE = re.compile(r"([0-9]{1,18}) ([0-9]{1,18}) ([0-9a-f]{8})")
+_HEADER = 1 << 16  # bytes for the version at most
+_PER_BLOCK = 4096  # bytes: a line has 46 at most, and a block that breaks off again and again has many
 
 
 def is_lasting(entry: Entry) -> bool:
     """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
-    return (entry.size or 0) >= LASTING
+    return (entry.size or 0) >= LASTING and has_version(entry)
+
+
+def has_version(entry: Entry) -> bool:
+    """Whether another version of the file would show in its entry, beside the size."""
+    return bool(entry.etag or entry.mtime is not None or entry.checksums)
 
 
 def version_of(entry: Entry) -> dict[str, Any]:
@@ -58,6 +67,20 @@ def is_another(now: Entry, before: Entry) -> bool:
     return now.mtime is not None and before.mtime is not None and abs(now.mtime - before.mtime) > 1
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Bytes that a run has written into a part: from `start` up to `stop`, and their crc32."""
+
+    start: int
+    stop: int
+    crc32: int
+
+    def read(self, part: int) -> bytes | None:
+        """The bytes, read back from the open part; None if they are not what was written. OSError."""
+        content = os.pread(part, self.stop - self.start, self.start)
+        return content if len(content) == self.stop - self.start and crc32(content) == self.crc32 else None
+
+
 @dataclass(slots=True)
 class Journal:
     """An open journal; `note` may be called by several threads."""
@@ -67,54 +90,93 @@ class Journal:
     fd: int
 
     @classmethod
-    def begin(cls, folder: int, name: str, version: dict[str, Any], here: list[Piece]) -> Journal:
-        """Write a journal anew, in the open directory `folder`; raises OSError."""
-        header = {"version": version, "by": temporaries.new_name(), "boot": temporaries.this_boot()}
-        lines = [json.dumps(header), *(_line(piece) for piece in here)]
+    def begin(cls, folder: int, name: str, version: dict[str, Any], here: Iterable[Block]) -> Journal:
+        """Write a journal anew, in the open directory `folder`; OSError, also if no file can get that name."""
+        header = {"version": version, "by": temporaries.new_name()}
         fresh = f"{name}-new"
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(fresh, dir_fd=folder)
-        fd = os.open(fresh, _FLAGS, 0o600, dir_fd=folder)
-        os.write(fd, "".join(f"{line}\n" for line in lines).encode())
-        os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+        fd = os.open(fresh, _WRITE, 0o600, dir_fd=folder)
+        try:
+            with open(fd, "w", encoding="ascii", closefd=False) as file:
+                file.write(json.dumps(header) + "\n")
+                file.writelines(_line(block) for block in here)
+            os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.unlink(fresh, dir_fd=folder)
+            raise
         return cls(folder, name, fd)
 
-    def note(self, piece: Piece) -> None:
+    def note(self, block: Block) -> None:
         """These bytes are here. A journal that cannot be written costs a later run its start, this one nothing."""
         with contextlib.suppress(OSError):
-            os.write(self.fd, f"{_line(piece)}\n".encode())
+            os.write(self.fd, _line(block).encode())
 
     def close(self, *, keep: bool) -> None:
         """Let go of it, and remove it unless a later run is to go on from it."""
         with contextlib.suppress(OSError):
             if not keep:
                 os.unlink(self.name, dir_fd=self.folder)
+        with contextlib.suppress(OSError):
             os.close(self.fd)
 
 
-def recall(folder: int, name: str, part: int, version: dict[str, Any]) -> list[Piece] | None:
-    """The pieces in the open `part` that its journal vouches for, in order.
+class Notes:
+    """Notes the blocks that one stream writes, from `at` on, each when it is complete and the last one at the end."""
 
-    Empty where it speaks of another version or cannot be read; None where another host may still be at it.
+    def __init__(self, journal: Journal, at: int) -> None:
+        """Nothing is written yet."""
+        self._journal = journal
+        self._start = self._at = at
+        self._crc32 = 0
+
+    def add(self, content: memoryview) -> None:
+        """The next bytes are in the part."""
+        while content:
+            end = (self._at // BLOCK + 1) * BLOCK
+            taken, content = content[: end - self._at], content[end - self._at :]
+            self._crc32 = crc32(taken, self._crc32)
+            self._at += len(taken)
+            if self._at == end:
+                self.end()
+
+    def end(self) -> None:
+        """Note what there is of the block."""
+        if self._at > self._start:
+            self._journal.note(Block(self._start, self._at, self._crc32))
+            self._start, self._crc32 = self._at, 0
+
+
+def recall(folder: int, name: str, size: int, version: dict[str, Any]) -> list[Block] | None:
+    """The blocks that a journal names in a part of `size` bytes, in order; they are to be read back.
+
+    Empty if it speaks of another version, is not ours, or cannot be understood; None if another host may be at it.
     """
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        fd = os.open(name, _READ, dir_fd=folder)
     except OSError:
         return []
-    with open(fd, encoding="utf-8", errors="replace") as file:  # noqa: PTH123  (a descriptor)
-        mtime = os.fstat(fd).st_mtime
-        lines = file.read(_LARGEST).split("\n")[:-1]  # what follows the last newline is half a line
     try:
-        header = json.loads(lines[0])
+        found = os.fstat(fd)
+        most = _HEADER + _PER_BLOCK * (version["size"] // BLOCK + 16)
+        ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
+        if not ours or found.st_size > most:
+            return []
+        return _read(fd, found.st_mtime, min(version["size"], size), version)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
+    finally:
+        os.close(fd)
+
+
+def _read(fd: int, mtime: float, size: int, version: dict[str, Any]) -> list[Block] | None:
+    with open(fd, encoding="ascii", errors="replace", newline="\n", closefd=False) as file:
+        header = json.loads(file.readline(_HEADER))
         if temporaries.may_be_alive_elsewhere(str(header["by"]), mtime):
             return None
-        if header["version"] != version:
-            return []
-        pieces = list(_apart(lines[1:], min(version["size"], os.fstat(part).st_size)))
-        same_boot = header["boot"] == temporaries.this_boot()
-    except (ValueError, LookupError, TypeError):
-        return []
-    return pieces if same_boot else [piece for piece in pieces if _adler32(part, piece) == piece.adler32]
+        return list(_apart(file, size)) if header["version"] == version else []
 
 
 def writer_of(folder: int, name: str) -> str:
@@ -122,31 +184,23 @@ def writer_of(folder: int, name: str) -> str:
     with open(os.open(name, _READ, dir_fd=folder), encoding="utf-8", errors="replace") as file:  # noqa: PTH123
         try:
             return str(json.loads(file.readline(1 << 16))["by"])
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return ""
 
 
-def _line(piece: Piece) -> str:
-    return f"{piece.start} {piece.stop} {piece.adler32}"
+def _line(block: Block) -> str:
+    return f"{block.start} {block.stop} {block.crc32:08x}\n"
 
 
-def _apart(lines: list[str], size: int) -> Iterator[Piece]:
-    """The pieces of the lines that lie within `size` and do not overlap."""
-    last: dict[int, Piece] = {}
+def _apart(lines: Iterable[str], size: int) -> Iterator[Block]:
+    """The blocks of the lines that lie within `size` and do not overlap; half a line at the end is none."""
+    last: dict[int, Block] = {}
     for line in lines:
-        words = line.split()
-        if len(words) == 3 and all(word.isascii() and word.isdigit() for word in words):
-            piece = Piece(*map(int, words))
-            last[piece.start] = piece
+        if line.endswith("\n") and (match := _LINE.fullmatch(line[:-1])):
+            block = Block(int(match[1]), int(match[2]), int(match[3], 16))
+            last[block.start] = block
     at = 0
-    for piece in sorted(last.values(), key=lambda piece: piece.start):
-        if at <= piece.start < piece.stop <= size:
-            yield piece
-            at = piece.stop
-
-
-def _adler32(fd: int, piece: Piece) -> int:
-    value, at = 1, piece.start
-    while at < piece.stop and (block := os.pread(fd, min(BLOCK, piece.stop - at), at)):
-        value, at = adler32(block, value), at + len(block)
-    return value
+    for block in sorted(last.values(), key=lambda block: block.start):
+        if at <= block.start < block.stop <= min(size, block.start + BLOCK):
+            yield block
+            at = block.stop

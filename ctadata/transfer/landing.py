@@ -113,7 +113,7 @@ class Folder:
         return temporaries.may_be_alive_elsewhere(journal.writer_of(self.fd, name), mtime, now)
 
     def _sweep(self, stem: str, *, has_journal: bool, now: float) -> None:
-        fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
         try:
             if not _lock(fd, stem + SUFFIX, self.fd):
                 return
@@ -187,17 +187,28 @@ class Folder:
             if fd is None:
                 return self.part()
             try:
-                here = journal.recall(self.fd, stem + journal.SUFFIX, fd, version)
-                if here is not None:
-                    if not here:
-                        os.ftruncate(fd, 0)  # bytes of another version, of which there may be more than of this one
-                    diary = journal.Journal.begin(self.fd, stem + journal.SUFFIX, version, here)
-                    return Part(self.path, self.fd, stem + SUFFIX, fd, here, diary)
+                if (part := self._resumed(stem, fd, version)) is not None:
+                    return part
             except BaseException:
                 os.close(fd)
                 raise
             os.close(fd)
         return self.part()
+
+    def _resumed(self, stem: str, fd: int, version: dict[str, Any]) -> Part | None:
+        """The part that is open and ours, with its journal; None if it is to be left, or no journal can be written."""
+        name = stem + journal.SUFFIX
+        here = journal.recall(self.fd, name, os.fstat(fd).st_size, version)
+        if here is None:
+            return None
+        # what follows the last block is nobody's, and of another version there may be more bytes than of this one
+        os.ftruncate(fd, here[-1].stop if here else 0)
+        try:
+            diary = journal.Journal.begin(self.fd, name, version, here)
+        except OSError:  # perhaps something that is no file has its name
+            os.unlink(stem + SUFFIX, dir_fd=self.fd)
+            return None
+        return Part(self.path, self.fd, stem + SUFFIX, fd, here, diary)
 
     def _claim(self, stem: str) -> int | None:
         """Open and lock a part that may be there; None where it is not ours alone."""
@@ -207,10 +218,8 @@ class Folder:
                 fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
             except FileExistsError:
                 fd, is_new = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd), False
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EACCES, errno.EISDIR):
-                return None
-            raise
+        except OSError:  # what is wrong with the folder, a part of one's own meets too
+            return None
         found = os.fstat(fd)
         ours = found.st_nlink == 1 and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
         # a run of another machine, whose lock may not be seen here, has made it and is about to write its journal

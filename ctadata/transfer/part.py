@@ -15,10 +15,12 @@ from typing import Any
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
 from ctadata.paths import printable
 from ctadata.transfer import journal, temporaries
-from ctadata.transfer.pieces import Piece
 
 FSYNC_FROM = 1 << 20
-"""Files from this size on (bytes) are flushed to disk before they get their name; smaller ones are cheap to fetch."""
+"""New files from this size on (bytes) are flushed to disk before they get their name; smaller ones are cheap to fetch.
+
+A file that replaces another one is always flushed: after a power cut there is the old one or the new one.
+"""
 
 SUFFIX = ".part"
 
@@ -60,7 +62,7 @@ class Part:
 
     path, directory: the folder it lies in, in words and as an open descriptor.
     name:  its hidden name; empty where it has none.
-    here:  the pieces that an earlier run has left in it.
+    here:  the blocks that an earlier run says it has left in it.
     diary: its journal, where it has one.
     """
 
@@ -68,7 +70,7 @@ class Part:
     directory: int
     name: str
     fd: int
-    here: list[Piece] = field(default_factory=list)
+    here: list[journal.Block] = field(default_factory=list)
     diary: journal.Journal | None = None
 
     def write(self, block: bytes | memoryview, offset: int) -> None:
@@ -91,7 +93,7 @@ class Part:
                 os.fchmod(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
             if mtime is not None:
                 os.utime(self.fd, (mtime, mtime))
-            if os.fstat(self.fd).st_size >= FSYNC_FROM:
+            if replace is not None or os.fstat(self.fd).st_size >= FSYNC_FROM:
                 os.fsync(self.fd)
             if replace is None:
                 self._link(name)
@@ -130,15 +132,20 @@ class Part:
             with contextlib.suppress(FileNotFoundError):  # who looks on may have taken the second name for a rest
                 os.unlink(self.name, dir_fd=self.directory)
 
-    def note(self, piece: Piece) -> None:
-        """Have the journal say that these bytes are here."""
-        if self.diary:
-            self.diary.note(piece)
+    def read_back(self, block: journal.Block) -> bytes | None:
+        """The bytes of a block; None if they are not those that were written."""
+        with local_words(self.path):
+            return block.read(self.fd)
+
+    def notes(self, at: int) -> journal.Notes | None:
+        """What notes the blocks that a stream writes from `at` on; None if there is no journal."""
+        return journal.Notes(self.diary, at) if self.diary else None
 
     def void(self, version: dict[str, Any]) -> None:
         """Forget all bytes, in the journal too."""
         with local_words(self.path):
             os.ftruncate(self.fd, 0)
+            self.here = []
             if self.diary:
                 self.diary.close(keep=True)
                 self.diary = journal.Journal.begin(self.directory, self.diary.name, version, [])

@@ -12,13 +12,13 @@ import threading
 import time
 from collections.abc import Mapping
 
-from ctadata.checksums import strongest
+from ctadata.checksums import adler32, strongest
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
 from ctadata.stores.base import Delivery, Enough, Reading
 from ctadata.transfer import journal, verify
 from ctadata.transfer.part import Part
-from ctadata.transfer.pieces import Lease, Pieces
+from ctadata.transfer.pieces import Lease, Piece, Pieces
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Incoming:
         self.entry = entry
         self.part = part
         self.verified = ""
-        self.pieces = Pieces(entry.size, part.here, streams=run.rules.jobs)
+        self.pieces = Pieces(entry.size, streams=run.rules.jobs)
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
@@ -59,8 +59,8 @@ class Incoming:
 
     def fetch(self) -> None:
         """Fetch and check all of it; raises what the store raises, IntegrityError and Changed."""
-        if self.pieces.resumed:
-            self.run.reporter.planned(0, -self.pieces.resumed)
+        if self.part.here:
+            self._read_back()
         try:
             if self.alone:
                 self._persist()
@@ -72,6 +72,21 @@ class Incoming:
             raise
         finally:
             self._close()
+
+    def _read_back(self) -> None:
+        """Go on from what an earlier run has left, as far as it still is what that run has written."""
+        here: list[Piece] = []
+        for block in self.part.here:
+            self.run.check_stop()
+            content = self.part.read_back(block)
+            if content is None:
+                log.info("%s: bytes %d-%d are not what was fetched", self.entry.path, block.start, block.stop - 1)
+            elif here and here[-1].stop == block.start:
+                here[-1] = Piece(here[-1].start, block.stop, adler32(content, here[-1].adler32))
+            else:
+                here.append(Piece(block.start, block.stop, adler32(content)))
+        self.pieces = Pieces(self.entry.size, here, streams=self.run.rules.jobs)
+        self.run.reporter.planned(0, -self.pieces.resumed)
 
     def _persist(self) -> None:
         try:
@@ -172,8 +187,7 @@ class Incoming:
                 raise Interrupted(f"the body ended at byte {lease.at} instead of {lease.stop}")
             ended = True
         finally:
-            if lease.at > lease.start:
-                self.part.note(lease.piece)
+            sink.end_notes()
             pieces.give_back(lease, ended=ended)  # at last: once all are given back, the part may be let go of
         return True
 
@@ -198,8 +212,8 @@ class Incoming:
         return self.pieces.void()
 
     def _is_provable(self) -> bool:
-        """Whether bytes of two reads can be proved to be of one version: by a digest at the end, or by their tags."""
-        return bool(self.digests) or bool(self._etag) or bool(self.part.here)
+        """Whether bytes of two reads can be proved to be of one version: by a digest, their tags, or a last look."""
+        return bool(self.digests) or bool(self._etag) or journal.has_version(self.entry)
 
     def _void(self, now: Entry | None = None) -> None:
         """Start anew, with the file as it is `now`, once the streams that are under way have noticed."""
@@ -237,6 +251,8 @@ class Incoming:
             algorithm = best[0]
             computed = verify.digest_of(self.part.fd, algorithm)
         else:
+            if (self.tries > 1 or self.pieces.resumed) and self._newer() is not None:
+                raise Changed()
             return
         verify.check_digest(algorithm, computed, known)
         self.verified += f", {algorithm}"
@@ -250,7 +266,7 @@ class _Sink:
         self.pieces = pieces
         self.lease = lease
         self.name = str(incoming.entry.path)
-        self.noted = lease.at
+        self.notes = incoming.part.notes(lease.at)
         self.gathered = bytearray(min(incoming.run.rules.portion(GATHERED), incoming.entry.size or GATHERED))
         self.waiting = 0
         self.due = 0.0
@@ -289,6 +305,10 @@ class _Sink:
             return
         self.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
         incoming.run.reporter.moved(self.name, len(block))
-        if lease.at - self.noted >= journal.BLOCK - GATHERED:
-            self.noted = lease.at
-            incoming.part.note(lease.piece)
+        if self.notes is not None:
+            self.notes.add(block)
+
+    def end_notes(self) -> None:
+        """Note what is here, unless it no longer counts."""
+        if self.notes is not None and not self.pieces.is_void:
+            self.notes.end()

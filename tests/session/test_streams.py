@@ -1,9 +1,10 @@
 """Large files: several streams from one door request, and runs that go on where others ended."""
 
 import itertools
+import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from ctadata.session import Session
 from ctadata.stores.base import Delivery
 from ctadata.transfer import fetch, journal, pieces, streams
 from ctadata.transfer import run as transfer_run
-from ctadata.transfer.part import Part
+from ctadata.transfer.landing import Folder
+from ctadata.transfer.part import SUFFIX, Part
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Silent
 
@@ -295,3 +297,88 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     monkeypatch.setattr(Part, "leave", leaving)
     [error] = session.get(["lst/f"], str(tmp_path / "f"), jobs=2).errors
     assert (type(error), helping.hits, left) == (Forbidden, 1, [0])
+
+
+# --- what an earlier run has written is read back
+
+
+def _harm(out: Path, at: int, content: bytes) -> None:
+    [part] = out.glob(".ctadata-*.part")
+    with part.open("r+b") as file:
+        file.seek(at)
+        file.write(content)
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["adler32", "no checksum"])
+@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize(
+    ("at", "content"),
+    [(BLOCK + 5, b"7 bytes"), (2 * BLOCK, bytes(BLOCK)), (0, b"\0")],
+    ids=["overwritten", "zeroed", "first"],
+)
+def test_bytes_that_are_not_what_was_written_are_fetched_again_and_no_others(
+    filled: Sandbox,
+    open_session: OpenSession,
+    tmp_path: Path,
+    jobs: int,
+    at: int,
+    content: bytes,
+    tells: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the server tells no checksum."""
+    sessions = [open_session(), open_session()] if tells else [_mute(open_session), _mute(open_session)]
+    filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
+    filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
+    assert sessions[0].get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 0
+    filled.faults.clear()
+    _harm(tmp_path, at, content)
+    filled.forget_seen()
+    summary = sessions[1].get(["lst/f"], str(tmp_path / "f"), jobs=jobs)
+    assert ([str(e) for e in summary.errors], summary.done) == ([], 1)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert summary.resumed == 300_000 - BLOCK
+    assert sum(asked.last + 1 - asked.first for asked in filled.journal.asked("/lst/f")) == SIZE - summary.resumed
+    assert filled.journal.asked_twice("/lst/f") == []
+
+
+def _mute(open_session: OpenSession) -> Session:
+    """A session that asks for no checksum, as of a server that has none."""
+    return open_session(kind="webdav")
+
+
+@pytest.mark.parametrize("harmed", [False, True])
+def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path, harmed: bool
+) -> None:
+    """The run was killed between its last byte and the file's name."""
+    first = open_session()
+    [entry] = [e for e in first.store.list(RemotePath(("lst",))) if e.path.name == "f"]
+    with Folder.open(tmp_path) as folder:
+        part = folder.lasting_part("f", journal.version_of(entry))
+        notes = part.notes(0)
+        assert notes
+        part.write(CONTENT, 0)
+        notes.add(memoryview(CONTENT))
+        notes.end()
+        part.leave()
+    if harmed:
+        _harm(tmp_path, SIZE - 1, b"?")
+    filled.forget_seen()
+    assert open_session().get(["lst/f"], str(tmp_path / "f")).done == 1
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert sum(asked.last + 1 - asked.first for asked in filled.journal.asked("/lst/f")) == harmed * BLOCK
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("end", [journal.SUFFIX, SUFFIX])
+def test_nothing_that_bears_the_name_of_a_journal_or_a_part_holds_up_a_download(
+    filled: Sandbox, open_session: OpenSession, tmp_path: Path, plant: Callable[[Path], None], end: str
+) -> None:
+    out = tmp_path / "out"
+    _begin(filled, open_session, out)
+    [path] = out.glob(f".ctadata-*{end}")
+    path.unlink()
+    plant(path)
+    assert open_session().get(["lst/f"], str(out / "f")).done == 1
+    assert (out / "f").read_bytes() == CONTENT

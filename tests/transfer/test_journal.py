@@ -1,26 +1,31 @@
 """What a killed run has left, and what the next one may believe of it."""
 
+import contextlib
 import fcntl
+import itertools
 import json
 import os
+import socket
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
 from ctadata.transfer import journal, landing
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.part import Part
-from ctadata.transfer.pieces import Piece
 
 CONTENT = bytes(range(256)) * 100
 ENTRY = Entry(RemotePath(("f",)), Kind.FILE, len(CONTENT), 1e9, '"v1"')
 VERSION = journal.version_of(ENTRY)
-HERE = [Piece(0, 1000, zlib.adler32(CONTENT[:1000])), Piece(5000, 9000, zlib.adler32(CONTENT[5000:9000]))]
+HERE = [journal.Block(0, 1000, zlib.crc32(CONTENT[:1000])), journal.Block(5000, 9000, zlib.crc32(CONTENT[5000:9000]))]
 
 
 @pytest.fixture
@@ -32,10 +37,20 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 def begin(folder: Folder) -> Part:
     """A part with two pieces in it, as a run that is killed now leaves it."""
     part = folder.lasting_part("f", VERSION)
-    for piece in HERE:
-        part.write(CONTENT[piece.start : piece.stop], piece.start)
-        part.note(piece)
+    for block in HERE:
+        write(part, block.start, block.stop)
     return part
+
+
+def write(part: Part, start: int, stop: int) -> None:
+    """What a stream writes, in steps that fit no block."""
+    notes = part.notes(start)
+    assert notes
+    for at in range(start, stop, 700):
+        content = memoryview(CONTENT)[at : min(at + 700, stop)]
+        part.write(content, at)
+        notes.add(content)
+    notes.end()
 
 
 def kill(part: Part) -> None:
@@ -84,9 +99,8 @@ def test_the_next_run_knows_what_is_here(folder: Folder) -> None:
 
 def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: Folder) -> None:
     part = begin(folder)
-    longer = Piece(0, 2000, zlib.adler32(CONTENT[:2000]))
-    part.write(CONTENT[:2000], 0)
-    part.note(longer)
+    longer = journal.Block(0, 2000, zlib.crc32(CONTENT[:2000]))
+    write(part, 0, 2000)
     kill(part)
     part = folder.lasting_part("f", VERSION)
     assert part.here == [longer, HERE[1]]
@@ -124,16 +138,109 @@ def test_lines_that_cannot_be_are_passed_over(folder: Folder, line: str) -> None
     part.drop()
 
 
-def test_bytes_that_never_reached_the_disk_do_not_count_after_a_crash(folder: Folder) -> None:
-    part = begin(folder)
-    os.pwrite(part.fd, b"\0" * 100, 6000)  # what a file system may show after a crash
-    kill(part)
-    file = journal_file(folder)
-    header, *lines = file.read_text().splitlines()
-    file.write_text("\n".join([json.dumps({**json.loads(header), "boot": "another"}), *lines, ""]))
+def test_a_stream_notes_blocks_that_end_on_the_grid(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "BLOCK", 2000)
     part = folder.lasting_part("f", VERSION)
-    assert part.here == [HERE[0]]
+    write(part, 1500, 7000)
+    kill(part)
+    part = folder.lasting_part("f", VERSION)
+    edges = [1500, 2000, 4000, 6000, 7000]
+    assert [(block.start, block.stop) for block in part.here] == list(itertools.pairwise(edges))
+    assert [part.read_back(block) for block in part.here] == [CONTENT[b.start : b.stop] for b in part.here]
     part.drop()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda fd: os.pwrite(fd, b"7 bytes", 6000),
+        lambda fd: os.pwrite(fd, bytes(4000), 5000),
+        lambda fd: os.pwrite(fd, CONTENT[6001:6002] + CONTENT[6000:6001], 6000),
+        lambda fd: os.ftruncate(fd, 8999),
+    ],
+    ids=["overwritten", "zeroed", "swapped", "cut"],
+)
+def test_what_is_not_what_was_written_is_found_out(folder: Folder, harm: Callable[[int], object]) -> None:
+    part = begin(folder)
+    harm(part.fd)
+    kill(part)
+    part = folder.lasting_part("f", VERSION)
+    assert [part.read_back(block) is not None for block in part.here] in ([True, False], [True])
+    part.drop()
+
+
+# --- what has the journal's name, and is none
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def directory(path: Path) -> None:
+    path.mkdir()
+    (path / "full").touch()
+
+
+def link(path: Path) -> None:
+    good = path.with_name("elsewhere")
+    good.write_bytes(GOOD[0])
+    path.symlink_to(good)
+
+
+def second_name(path: Path) -> None:
+    good = path.with_name("elsewhere")
+    good.write_bytes(GOOD[0])
+    path.hardlink_to(good)
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(GOOD[0])
+        file.truncate(1 << 40)
+
+
+def deep(path: Path) -> None:
+    path.write_text('{"version":' * 20_000 + "\n")
+
+
+def socket_file(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(path.parent):
+        server.bind(path.name)
+
+
+GOOD = [b""]
+
+
+@pytest.mark.parametrize("plant", [fifo, directory, link, second_name, huge, deep, socket_file])
+@pytest.mark.parametrize("which", [journal.SUFFIX, landing.SUFFIX])
+def test_whatever_stands_in_its_place_the_file_starts_anew(
+    folder: Folder, plant: Callable[[Path], None], which: str
+) -> None:
+    kill(begin(folder))
+    path = next(folder.path.glob("*" + which))
+    GOOD[0] = path.read_bytes()
+    path.unlink()
+    plant(path)
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == [] or which == landing.SUFFIX  # a part is only bytes, which are read back
+    part.write(CONTENT, 0)
+    part.publish("f", mtime=None, replace=None)
+    assert (folder.path / "f").read_bytes()[: len(CONTENT)] == CONTENT
+    assert not (folder.path / "elsewhere").exists() or (folder.path / "elsewhere").read_bytes() == GOOD[0]
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_no_journal_is_too_odd(garbage: bytes, at: int) -> None:
+    """Whatever its bytes are: blocks within the file that do not overlap, or nothing."""
+    with tempfile.TemporaryDirectory() as path, Folder.open(Path(path)) as folder:
+        kill(begin(folder))
+        file = journal_file(folder)
+        good = file.read_bytes()
+        file.write_bytes(good[:at] + garbage + good[at + len(garbage) :])
+        part = folder.lasting_part("f", VERSION)
+        ends = [0, *(edge for block in part.here for edge in (block.start, block.stop)), len(CONTENT)]
+        assert ends == sorted(ends)
+        part.drop()
 
 
 def test_two_runs_on_one_target_never_share_a_part(folder: Folder) -> None:

@@ -310,3 +310,26 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(LocalError) as caught:
         Folder.open(target)
     assert str(target) in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "size", "flushes"), [(True, 1, 1), (True, 0, 1), (False, 1, 0), (False, 1 << 20, 1)])
+def test_what_replaces_a_file_is_flushed_whatever_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool, size: int, flushes: int
+) -> None:
+    """After a power cut there is the old file or the new one."""
+    flushed: list[bytes | None] = []
+    fsync = os.fsync
+
+    def flush(fd: int) -> None:
+        flushed.append((tmp_path / "f").read_bytes() if old else None)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    if old:
+        (tmp_path / "f").write_bytes(b"old")
+    with Folder.open(tmp_path) as folder:
+        part = folder.part()
+        part.write(bytes(size), 0)
+        part.publish("f", mtime=None, replace=folder.look("f"))
+    assert flushed == [b"old" if old else None] * flushes
+    assert (tmp_path / "f").read_bytes() == bytes(size)
