@@ -19,6 +19,7 @@
     │   └── ServerTrouble            5   other 5xx
     ├── TimedOut                   124   silence past the limit (may work when tried again)
     ├── PartialFailure               6   some files done, some failed
+    │   └── Incomplete               6   a listing lacks some of what is there
     ├── IntegrityError               7   bytes that are not what the other side says they are
     ├── AlreadyExists                8   the name is taken, and may not be replaced
     ├── NothingMatched               9   a pattern without a match
@@ -218,3 +219,29 @@ class PartialFailure(CtadataError):
         if self.failures and all(isinstance(failure, NeedsStaging) for failure in self.failures):
             return NeedsStaging.exit_code
         return 6 if self.done or not self.failures else self.failures[0].exit_code
+
+
+class Incomplete(PartialFailure):
+    """A listing lacks some of what is there. What it gave is true; that it did not give a name proves nothing.
+
+    failures: an error for each member that could not be listed, at most some hundred of them.
+    """
+
+    def __init__(
+        self, failures: Sequence[CtadataError], done: Sequence[Any] = (), *, count: int = 0, path: str = ""
+    ) -> None:
+        """`done`: entries, if none were given.   `count`: members in all.   `path`: of the collection."""
+        super().__init__(failures, done)
+        self.count = max(count, len(failures))
+        self.path = path
+        named = "; ".join(str(failure) for failure in failures[:3])
+        more = f"; and {self.count - 3} more" if self.count > 3 else ""
+        self.what = f"the listing is not whole, {self.count} of its names could not be listed: {named}{more}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What lets it come out of another process."""
+        return _incomplete, (self.failures, self.done, self.count, self.path)
+
+
+def _incomplete(failures: Sequence[CtadataError], done: Sequence[Any], count: int, path: str) -> Incomplete:
+    return Incomplete(failures, done, count=count, path=path)

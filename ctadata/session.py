@@ -22,7 +22,7 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, UsageError
 from ctadata.http.client import Client
 from ctadata.namespace.filters import Filters, is_pattern
-from ctadata.namespace.globs import matching
+from ctadata.namespace.globs import as_known, matching
 from ctadata.namespace.listing import children, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
@@ -160,15 +160,13 @@ class Session:
     def find(self, text: str) -> list[Entry]:
         """The entries that `text` names: the one it spells, else those it matches as a pattern.
 
-        NotFound; NothingMatched where a pattern has no match, or, with a slash at its end, no collection.
+        NotFound; NothingMatched where a pattern has no match, or, with a slash at its end, no collection; Incomplete.
         """
         if not is_pattern(text):
             return [self.info(text)]
-        found = matching(self.store, self.resolve(text), threads=WALKERS)
-        found = [entry for entry in found if entry.is_directory or not text.endswith("/")]
-        if not found:
-            raise NothingMatched("nothing matches this pattern", path=printable(text))
-        return found
+        if found := matching(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
+            return found
+        raise NothingMatched("nothing matches this pattern", path=printable(text))
 
     def list(
         self, text: str, *, recursive: bool = False, threads: int | None = None, filters: Filters | None = None
@@ -179,8 +177,8 @@ class Session:
         threads: collections listed at a time, where `recursive`.   filters: what is meant of what lies below.
         """
         filters = filters or Filters()
-        entries = self.find(text)
-        matches = is_pattern(text) and entries[0].path != self.resolve(text)
+        entries, incomplete = as_known(self.find, text)
+        matches = is_pattern(text) and not (entries and entries[0].path == self.resolve(text))
         for entry in entries:
             if matches or not entry.is_directory:
                 yield entry
@@ -188,6 +186,8 @@ class Session:
                 yield from listing(self.store, entry.path, threads=threads or WALKERS, filters=filters)
             elif entry.is_directory and not matches:
                 yield from children(self.store, entry.path, filters)
+        if incomplete:
+            raise incomplete
 
     def get(
         self,
@@ -209,8 +209,10 @@ class Session:
         """
         landings: Iterable[Landing | Wanted | Refused]
         if listed is None:
-            found = [(source, entry) for source in sources for entry in self.find(source)]
-            landings = naming.landings(found, local, recursive=recursive)
+            known = [(source, *as_known(self.find, source)) for source in sources]
+            found = [(source, entry) for source, entries, _ in known for entry in entries]
+            landings = [*naming.landings(found, local, recursive=recursive)]
+            landings += [Refused(error, self.resolve(source)) for source, _, error in known if error]
         else:
             base = self.resolve(sources[0]) if sources else RemotePath()
             landings = naming.listed_landings(base, listed, local, recursive=recursive)

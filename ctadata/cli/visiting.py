@@ -16,7 +16,7 @@ from ctadata.cli.completion import remote
 from ctadata.cli.output import say
 from ctadata.cli.sites import located
 from ctadata.cli.stopping import stopping
-from ctadata.errors import CtadataError, LoginNeeded, PartialFailure, Stopped, UsageError
+from ctadata.errors import CtadataError, Incomplete, LoginNeeded, PartialFailure, Stopped, UsageError
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
@@ -89,6 +89,8 @@ def each(things: Iterable[T | CtadataError], work: Callable[[T], object], *, thr
 
 def _tried(work: Callable[[T], object], thing: T | CtadataError) -> tuple[list[CtadataError], bool]:
     """What failed, and whether anything was done."""
+    if isinstance(thing, Incomplete):
+        return thing.failures, False
     if isinstance(thing, CtadataError):
         return [thing], False
     try:
@@ -126,6 +128,9 @@ def named(session: Session, texts: Iterable[str]) -> Iterator[Entry | CtadataErr
             yield from entries(session, text)
         except (Stopped, LoginNeeded):
             raise
+        except Incomplete as error:
+            yield from error.done
+            yield error
         except CtadataError as error:
             yield error
 

@@ -10,14 +10,18 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from ctadata.entries import Entry
-from ctadata.errors import NotFound, UsageError
+from ctadata.errors import Incomplete, NotFound, UsageError
 from ctadata.namespace.filters import is_pattern
+from ctadata.namespace.listing import merged
 from ctadata.namespace.walk import Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.handover import each
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +32,55 @@ class _Quest:
     names: tuple[str, ...]
 
 
-def matching(store: Store, path: RemotePath, *, threads: int) -> list[Entry]:
-    """The entry that is spelled so, else those that match; raises what the store raises, but never NotFound."""
+def matching(store: Store, path: RemotePath, *, threads: int, directories: bool = False) -> list[Entry]:
+    """The entry that is spelled so, else those that match; raises what the store raises, but never NotFound.
+
+    directories: collections alone are meant.   Raises Incomplete as `glob` does.
+    """
     with contextlib.suppress(NotFound):
-        return [store.info(path)]
-    return glob(store, path, threads=threads)
+        there = store.info(path)
+        return [there] if there.is_directory or not directories else []
+    found, incomplete = as_known(lambda path: glob(store, path, threads=threads), path)
+    entries = [entry for entry in found if entry.is_directory or not directories]
+    if incomplete:
+        incomplete.done = entries
+        raise incomplete
+    return entries
+
+
+def as_known(find: Callable[[T], list[Entry]], what: T) -> tuple[list[Entry], Incomplete | None]:
+    """What `find` finds, and the error that says that there may be more."""
+    try:
+        return find(what), None
+    except Incomplete as error:
+        return error.done, error
 
 
 def glob(store: Store, pattern: RemotePath, *, threads: int) -> list[Entry]:
     """The entries that match, in the order of their paths, our temporaries left out; none where nothing does.
 
-    Raises what the store raises, but for collections that are not there.
+    Raises what the store raises, but for collections that are not there; Incomplete, with the entries that match as
+    its `done`, where a collection on the way holds more than its listing gives.
     """
+    incomplete: list[Incomplete] = []
     plain = next((i for i, name in enumerate(pattern.parts) if is_pattern(name)), len(pattern.parts))
     quest = _Quest(RemotePath(pattern.parts[:plain]), pattern.parts[plain:])
-    found = walk([quest], functools.partial(_expand, store), threads=threads)
-    return sorted({entry.path: entry for entry in found}.values(), key=lambda entry: entry.path)
+    found = walk([quest], functools.partial(_expand, store, incomplete), threads=threads)
+    entries = sorted({entry.path: entry for entry in found}.values(), key=lambda entry: entry.path)
+    if incomplete:
+        raise merged(incomplete, quest.base, done=entries)
+    return entries
 
 
 _Give = Callable[[Node[_Quest] | Entry], object]
 
 
-def _expand(store: Store, quest: _Quest, give: _Give) -> None:
-    with contextlib.suppress(NotFound, UsageError):  # a file where the pattern wants a collection
-        _in_collection(store, quest.base, quest.names, give)
+def _expand(store: Store, incomplete: list[Incomplete], quest: _Quest, give: _Give) -> None:
+    try:
+        with contextlib.suppress(NotFound, UsageError):  # a file where the pattern wants a collection
+            _in_collection(store, quest.base, quest.names, give)
+    except Incomplete as error:
+        incomplete.append(error)
 
 
 def _in_collection(store: Store, base: RemotePath, names: Sequence[str], give: _Give) -> None:

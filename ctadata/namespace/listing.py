@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, Forbidden, NotFound
+from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath
+from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
 from ctadata.stores.handover import each
 
@@ -38,8 +38,10 @@ def listing(
     """Every entry below a collection that is meant, our temporaries left out; raises what the store raises.
 
     depth: levels below the collection that are listed; None: all.
-    failed: is told of collections further down that may not be read, or are gone; without it they end the listing.
+    failed: receives the errors of collections further down that cannot be listed, and of every member that is missing
+    from a listing; without it the former end the listing, and the latter are raised after all entries (Incomplete).
     """
+    incomplete: list[Incomplete] = []
 
     def expand(node: RemotePath, give: Callable[[Node[RemotePath] | Entry], object]) -> None:
         def take(entry: Entry) -> None:
@@ -53,9 +55,31 @@ def listing(
 
         try:
             each(store.list(node), take)
-        except (Forbidden, NotFound) as error:
+        except Incomplete as error:
+            if failed is None:
+                incomplete.append(error)
+            else:
+                tell_each(error, failed)
+        except (Forbidden, NotFound, ServerTrouble) as error:
             if failed is None or node == path:
                 raise
             failed(error)
 
-    return walk([path] if depth != 0 else [], expand, threads=threads)
+    yield from walk([path] if depth != 0 else [], expand, threads=threads)
+    if incomplete:
+        raise merged(incomplete, path)
+
+
+def merged(errors: Sequence[Incomplete], path: RemotePath, done: Sequence[Entry] = ()) -> Incomplete:
+    """One error of several incomplete listings below `path`."""
+    failures = [failure for error in errors for failure in error.failures]
+    return Incomplete(failures, done, count=sum(error.count for error in errors), path=printable(str(path)))
+
+
+def tell_each(error: Incomplete, failed: Failed) -> None:
+    """Hand over the errors of an incomplete listing, one for each member, and one for those that are not named."""
+    for failure in error.failures:
+        failed(failure)
+    if error.count > len(error.failures):
+        more = error.count - len(error.failures)
+        failed(ServerTrouble(f"{more} more of its names could not be listed", path=error.path))

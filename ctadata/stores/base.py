@@ -4,6 +4,10 @@ The contract, tested for every store by one conformance suite (`tests/stores/sui
 
 - Methods raise the errors of `ctadata.errors` with `path` set: `NotFound`, `Forbidden`, `LoginNeeded`,
   `AlreadyExists`, `StorageFull`, `TemporaryError` and the rest. A missing name is `NotFound`, never an empty answer.
+- A listing is whole, or it ends in an error. A member that has no name below the collection, or that the server tells
+  nothing of, makes it `Incomplete`: raised after all other entries, with an error for each such member. What may not
+  be listed is `Forbidden`. A size that the server does not tell is None. Nobody deletes anything because a name is
+  missing from a listing that did not end well.
 - A store repeats a request only until its first body byte. What breaks after that is raised as a retryable
   error, and the caller decides.
 - A store may be used by many threads at once.
@@ -167,7 +171,8 @@ class Store(Protocol):
     def list(self, path: RemotePath) -> Iterator[Entry]:
         """The entries directly below a collection, in the store's order, as they arrive; itself is not among them.
 
-        NotFound where there is none; a file's listing is UsageError.
+        NotFound where there is none; a file's listing is UsageError. Incomplete, after all entries that could be
+        placed, where the collection holds more than these.
         """
 
     def open(self, path: RemotePath) -> Reading:

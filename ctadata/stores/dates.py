@@ -20,7 +20,7 @@ def seconds(date: str | None) -> float | None:
     for read in (_usual, _iso, _other):
         try:
             return read(date)
-        except ValueError:
+        except (ValueError, OverflowError, TypeError):  # TypeError of the library, for some nonsense
             continue
     return None
 

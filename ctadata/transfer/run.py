@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from ctadata import fibers
-from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, LoginNeeded, Stopped, TimedOut
+from ctadata.errors import (
+    Changed,
+    CtadataError,
+    Incomplete,
+    IntegrityError,
+    Interrupted,
+    LoginNeeded,
+    Stopped,
+    TimedOut,
+)
+from ctadata.namespace.listing import tell_each
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
@@ -108,7 +118,10 @@ class Run:
         self.reporter.ended(outcome)
 
     def fail(self, error: CtadataError, remote: RemotePath, local: Path | None = None) -> None:
-        """Count a failure and tell of it."""
+        """Count a failure and tell of it; of an incomplete listing each member that is missing."""
+        if isinstance(error, Incomplete):
+            tell_each(error, lambda failure: self.fail(failure, remote, local))
+            return
         self.end(Outcome(State.FAILED, remote, local, error=error))
 
     def discard(self, temporary: RemotePath) -> None:

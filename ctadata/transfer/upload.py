@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, Incomplete, NotFound
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer import temporaries
@@ -21,6 +22,8 @@ from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_file
+
+log = logging.getLogger(__name__)
 
 FEW = 8
 """Files that are looked at one by one, where nothing in their collection has to be cleared: it may hold a million."""
@@ -189,6 +192,11 @@ def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | Non
                 _clear(run, entry)
             elif others is not None and entry.path.name not in here.names:
                 others.append(entry)
+    except Incomplete as error:
+        if others is not None:
+            raise
+        log.info("%s", error)
+        found |= _look_one_by_one(run, departure.target, names - found.keys())
     except NotFound:
         _make(run, departure, here)
     except Forbidden:

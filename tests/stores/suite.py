@@ -12,17 +12,18 @@ import random
 import threading
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
-from ctadata.entries import Kind
+from ctadata.entries import Entry, Kind
 from ctadata.errors import (
     AlreadyExists,
     Changed,
     CtadataError,
+    Incomplete,
     IntegrityError,
     Interrupted,
     LocalError,
@@ -30,8 +31,17 @@ from ctadata.errors import (
     Unsupported,
     UsageError,
 )
+from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Store
+from ctadata.stores.handover import each
+from ctadata.transfer.download import Landing
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Silent
+from ctadata.transfer.run import Run
+from ctadata.transfer.sync import Deletion as SyncDeletion
+from ctadata.transfer.sync import sync_down, sync_up
+from ctadata.transfer.upload import Departure
 
 HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 ODD_NAMES = [
@@ -610,3 +620,67 @@ class StoreSuiteWithoutTreeMoves(StoreSuite):
             store.move_tree(tree, folder / "other")
         assert names(store, folder) == {"sub"}
         assert get(store, tree / "deeper" / "a") == b"moved"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A collection whose listing cannot be whole.
+
+    placed:  the names that the listing gives.
+    missing: how many of its members it cannot give.
+    touched: whether the server was asked to delete anything.
+    """
+
+    store: Store
+    path: RemotePath
+    placed: set[str]
+    missing: int
+    touched: Callable[[], bool]
+
+
+class IncompleteSuite:
+    """A listing is whole, or it is an error, and nothing is deleted because it does not name something.
+
+    A test module gives the fixture `broken`.
+    """
+
+    def test_all_that_can_be_placed_comes_and_then_the_error(self, broken: Broken):
+        found: list[str] = []
+
+        def take(entry) -> None:
+            assert entry.path.parent == broken.path
+            found.append(entry.path.name)
+
+        with pytest.raises(Incomplete) as caught:
+            each(broken.store.list(broken.path), take)
+        assert set(found) == broken.placed
+        assert caught.value.count == broken.missing == len(caught.value.failures)
+        assert all(failure.path for failure in caught.value.failures)
+        assert (caught.value.path, caught.value.code) == (str(broken.path), caught.value.failures[0].exit_code)
+
+    def test_a_walk_tells_of_what_is_missing_and_goes_on(self, broken: Broken):
+        failures: list[CtadataError] = []
+        found = {entry.path.name for entry in listing(broken.store, broken.path, failed=failures.append, depth=1)}
+        assert (found, len(failures)) == (broken.placed, broken.missing)
+        with pytest.raises(Incomplete):
+            list(listing(broken.store, broken.path, depth=1))
+
+    def test_it_is_not_taken_for_empty(self, broken: Broken):
+        with pytest.raises(CtadataError):
+            broken.store.delete(broken.path)
+        assert not broken.touched()
+
+    def test_nothing_local_is_deleted_because_of_it(self, broken: Broken, tmp_path):
+        (tmp_path / "mine").write_bytes(b"kept")
+        run = Run(broken.store, Rules(dry_run=True), Silent(), threading.Event())
+        top = Landing(Entry(broken.path, Kind.DIRECTORY), tmp_path)
+        summary = sync_down(run, top, SyncDeletion(confirm=lambda *_: True))
+        assert summary.deleted == 0
+        assert len(summary.failed) >= broken.missing
+
+    def test_nothing_on_the_storage_is_deleted_because_of_it(self, broken: Broken, tmp_path):
+        run = Run(broken.store, Rules(dry_run=True), Silent(), threading.Event())
+        summary = sync_up(run, Departure(broken.path, tmp_path), SyncDeletion(confirm=lambda *_: True))
+        assert summary.deleted == 0
+        assert len(summary.failed) == broken.missing
+        assert not broken.touched()

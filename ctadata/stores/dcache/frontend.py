@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ctadata.entries import Entry, Kind
+from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.dcache.told import fields, number, rows, text, texts
+from ctadata.stores.dcache.told import fields, items, number, rows, texts, whole
+from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.reading import about
 
 PAGE = 5000
 """Entries asked for at a time."""
 LONGEST = 64 << 20
 """Bytes of an answer at most."""
+
+_LATEST = 253402300800000  # milliseconds from 1970 to the year 10000, which no date can bear
 
 _ALGORITHMS = {"ADLER32": "adler32", "MD5_TYPE": "md5", "SHA1": "sha", "SHA256": "sha-256", "SHA512": "sha-512"}
 
@@ -75,25 +79,28 @@ class Frontend:
 
         A page costs a request, and memory only for itself. An entry that is made or deleted while the pages are read
         may shift the others: one that then comes twice, or is missed, is the server's to avoid.
-        NotFound; UsageError for a file.
+        NotFound; UsageError for a file; Incomplete, after all others, where a name is none.
         """
-        offset, before = 0, None
+        offset, seen, unlisted = 0, set[int](), Unlisted()
         while True:
-            entries = self._page(path, offset, page)
-            if entries and entries[0].path == before:
+            children = self._page(path, offset, page)
+            entries = [entry for child in children if (entry := _entry(path, child, unlisted))]
+            if entries and hash(entries[0].path) in seen:
                 raise ServerTrouble("the server gives the same page again and again", path=str(path))
             yield from entries
-            if len(entries) < page:
-                return
-            offset, before = offset + page, entries[0].path
+            if len(children) < page:
+                break
+            offset += page
+            seen.update(hash(entry.path) for entry in entries[:1])
+        unlisted.check(path)
 
-    def _page(self, path: RemotePath, offset: int, limit: int) -> Sequence[Entry]:
+    def _page(self, path: RemotePath, offset: int, limit: int) -> Sequence[object]:
         query = {"children": "true", "locality": "true", "checksum": "true", "limit": str(limit)}
         with about(path):
             told = fields(self.ask("GET", self._namespace(path), query={**query, "offset": str(offset)}))
             if told.get("fileType") != "DIR":
                 raise UsageError("it is a file, not a directory", path=str(path))
-            return [_entry(path, child) for child in rows(told.get("children"))]
+            return items(told.get("children"))
 
     def details(self, path: RemotePath) -> Details:
         """Quality of service, labels and extended attributes of a file or collection."""
@@ -207,25 +214,27 @@ def _missing(words: str) -> Iterator[None]:
         raise NotFound(f"{words}: {error.what}", path=error.path, status=409) from error
 
 
-def _entry(parent: RemotePath, told: Mapping[str, Any]) -> Entry:
-    size, mtime = number(told.get("size")), number(told.get("mtime"))
+def _entry(parent: RemotePath, child: object, unlisted: Unlisted) -> Entry | None:
+    """The entry of one child; None if its name is none. A field that is not what it should be is not known."""
+    told = child if isinstance(child, dict) else {}
+    name = told.get("fileName")
+    try:
+        path = parent / (name if isinstance(name, str) else "")
+    except UsageError:
+        unlisted.add_name(str(name))
+        return None
+    size, mtime = whole(told.get("size"), below=1 << 63), whole(told.get("mtime"), below=_LATEST)
     directory = told.get("fileType") == "DIR"
+    checksums, locality = told.get("checksums"), told.get("fileLocality")
     return Entry(
-        _child(parent, text(told.get("fileName"))),
+        path,
         Kind.DIRECTORY if directory else Kind.FILE,
         size=size if not directory else None,
         mtime=None if mtime is None else float(mtime // 1000),  # as the door tells it
         etag=_etag(told.get("pnfsId"), mtime) if not directory else None,
-        checksums=dict(_checksum(each) for each in rows(told.get("checksums"))),
-        locality=None if told.get("fileLocality") is None else text(told["fileLocality"]),
+        checksums=_checksums(checksums) if isinstance(checksums, list) else NONE_KNOWN,
+        locality=locality if isinstance(locality, str) else None,
     )
-
-
-def _child(parent: RemotePath, name: str) -> RemotePath:
-    try:
-        return parent / name
-    except UsageError as error:
-        raise ServerTrouble(f"the server tells of a name that is none: {error.what}", path=str(parent)) from error
 
 
 def _etag(pnfsid: object, mtime: object) -> str | None:
@@ -234,6 +243,11 @@ def _etag(pnfsid: object, mtime: object) -> str | None:
         return None
     folded = (mtime ^ (mtime >> 32)) & 0xFFFFFFFF
     return f'"{pnfsid}_{folded - (1 << 32) if folded >> 31 else folded}"'
+
+
+def _checksums(told: Sequence[object]) -> Mapping[str, str]:
+    known = (_checksum(each) for each in told if isinstance(each, dict))
+    return {name: value for name, value in known if re.fullmatch("[0-9a-f]{8,128}", value)}
 
 
 def _checksum(told: Mapping[str, Any]) -> tuple[str, str]:

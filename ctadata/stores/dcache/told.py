@@ -17,12 +17,12 @@ def fields(told: object) -> Mapping[str, Any]:
 
 def rows(told: object) -> list[Mapping[str, Any]]:
     """A list of objects; none where it is not there."""
-    return [fields(row) for row in _list(told)]
+    return [fields(row) for row in items(told)]
 
 
 def texts(told: object) -> list[str]:
     """A list of texts; none where it is not there."""
-    return [text(one) for one in _list(told)]
+    return [text(one) for one in items(told)]
 
 
 def text(told: object) -> str:
@@ -44,7 +44,13 @@ def not_meant() -> ServerTrouble:
     return ServerTrouble("the server answers what dCache does not", hint="is the key frontend of the profile right?")
 
 
-def _list(told: object) -> list[Any]:
+def whole(told: object, *, below: int) -> int | None:
+    """A whole number from 0 on; None for what is none, or is not `below` the limit."""
+    return told if type(told) is int and 0 <= told < below else None
+
+
+def items(told: object) -> list[Any]:
+    """A list, whatever is in it; empty where it is not there."""
     if told is not None and not isinstance(told, list):
         raise not_meant()
     return told or []

@@ -1,8 +1,8 @@
 """The download service's listing: a JSON array with the collection itself first, paths below the data's root.
 
 `href` is percent-encoded once, and a directory's ends in a slash; `size` is decimal text; the root's `href` is empty
-and its `type` is `file`. What does not lie directly below the collection is refused: nothing there is trusted to be a
-path.
+and its `type` is `file`. What does not lie directly below the collection has no place in the listing: nothing there is
+trusted to be a path, and the listing is incomplete.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, ServerTrouble, Untrusted, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.dates import seconds
+from ctadata.stores.unlisted import Unlisted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +27,26 @@ class Row:
     told: Mapping[str, str]
 
 
-def read_rows(body: bytes, path: RemotePath) -> list[Row]:
-    """The collection or file itself, then what lies in it; NotFound, ServerTrouble (no listing), Untrusted."""
+def read_rows(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
+    """The collection or file itself, then what lies in it, and what has no place there; NotFound, ServerTrouble."""
     try:
         listed = json.loads(body)
     except (ValueError, RecursionError):
         listed = None
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         raise ServerTrouble("the service's answer is no listing")
-    rows = [_row(item, path) for item in listed]
+    rows, unlisted = list[Row](), Unlisted()
+    for item in listed:
+        try:
+            rows.append(_row(item, path))
+        except Untrusted as error:
+            unlisted.add(error)
     itself = [row for row in rows if row.entry.path == path]
-    if not rows:
+    if not listed:
         raise NotFound("there is no such file or directory: the listing is empty")
     if not itself:
         raise ServerTrouble("the service's listing does not speak of what was asked for")
-    return [itself[0], *(row for row in rows if row.entry.path != path)]
+    return [itself[0], *(row for row in rows if row.entry.path != path)], unlisted
 
 
 def _row(item: Mapping[str, Any], asked: RemotePath) -> Row:

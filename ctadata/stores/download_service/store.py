@@ -39,6 +39,7 @@ from ctadata.stores.download_service.listing import Row, read_rows
 from ctadata.stores.download_service.reading import ServiceReading
 from ctadata.stores.download_service.wire import CHUNKED, Whole, Wire
 from ctadata.stores.download_service.words import check_receipt
+from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
 from ctadata.stores.webdav.reading import about
 from ctadata.stores.webdav.store import PROPFIND
@@ -92,17 +93,26 @@ class DownloadService:
 
     def info(self, path: RemotePath) -> Entry:
         """The entry of one file or collection; NotFound."""
-        return self.rows(path)[0].entry
+        return self._rows(path)[0][0].entry
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """The entries directly below a collection; NotFound, UsageError for a file."""
-        itself, *below = self.rows(path)
+        """The entries directly below a collection; NotFound, UsageError for a file, Incomplete."""
+        (itself, *below), unlisted = self._rows(path)
         if not itself.entry.is_directory:
             raise UsageError("a file, not a directory", path=str(path))
         yield from (row.entry for row in below)
+        unlisted.check(path)
 
     def rows(self, path: RemotePath) -> Rows:
-        """What the service lists, as it tells it: the collection or file itself, then what lies in it; NotFound."""
+        """What the service lists, as it tells it: the collection or file itself, then what lies in it.
+
+        NotFound; Incomplete where it lists what does not lie there.
+        """
+        rows, unlisted = self._rows(path)
+        unlisted.check(path)
+        return rows
+
+    def _rows(self, path: RemotePath) -> tuple[Rows, Unlisted]:
         body = bytearray()
 
         def consume(block: bytes) -> None:
@@ -124,7 +134,7 @@ class DownloadService:
             return self.info(path)
 
     def _properties(self, path: RemotePath) -> Entry:
-        listing = Multistatus(path, root=self._wire.webdav)
+        listing = Multistatus(path, root=self._wire.webdav, alone=True)
 
         def accept(response: Response) -> Consumer:
             if response.status != 207:

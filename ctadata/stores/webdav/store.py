@@ -11,7 +11,6 @@ from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
 from ctadata.http.client import Client
-from ctadata.http.failures import meaning_of
 from ctadata.http.message import Consumer, Response
 from ctadata.http.sayings import in_state, is_explained
 from ctadata.paths import RemotePath
@@ -20,7 +19,7 @@ from ctadata.stores.handover import handed_over
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
-from ctadata.stores.webdav.multistatus import Multistatus
+from ctadata.stores.webdav.multistatus import Multistatus, refusal
 from ctadata.stores.webdav.reading import WebDAVReading, about
 from ctadata.stores.webdav.refused import refused
 
@@ -59,11 +58,11 @@ class WebDAVStore:
         with about(path):
             listing = self._propfind(path, self._url(path), "0", lambda _: None)
             if listing.itself is None:
-                raise _refusal(listing.status)
+                raise refusal(listing.status)
             return listing.itself
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """The entries directly below a collection, as they arrive; NotFound, UsageError for a file.
+        """The entries directly below a collection, as they arrive; NotFound, UsageError for a file, Incomplete.
 
         The request is sent when the first entry is asked for.
         """
@@ -79,9 +78,10 @@ class WebDAVStore:
                     raise _a_file() from error
                 raise
             if listing.itself is None:
-                raise _refusal(listing.status)
+                raise refusal(listing.status)
             if not listing.itself.is_directory:
                 raise _a_file()
+            listing.unlisted.check(path)
 
     def _propfind(self, path: RemotePath, url: str, depth: str, give: Callable[[Sequence[Entry]], None]) -> Multistatus:
         listings: list[Multistatus] = []
@@ -90,7 +90,7 @@ class WebDAVStore:
             if response.status != 207:
                 raise ServerTrouble(f"the server answers no WebDAV: {response.status} {response.reason}")
             self._habits = self._dialect.habits or habits_of(response.headers.get("Server"))
-            listing = Multistatus(path, root=self._root, raw=self._habits.raw)
+            listing = Multistatus(path, root=self._root, raw=self._habits.raw, alone=depth == "0")
             listings.append(listing)
 
             def consume(block: bytes) -> None:
@@ -102,7 +102,8 @@ class WebDAVStore:
         headers = {"Depth": depth, "Content-Type": "application/xml; charset=utf-8", **dict(self._dialect.headers)}
         body = PROPFIND.format(self._dialect.properties).encode()
         self._client.send("PROPFIND", url, headers=headers, body=body, accept=accept)
-        listings[-1].close()
+        if entries := listings[-1].close():
+            give(entries)
         return listings[-1]
 
     def open(self, path: RemotePath) -> WebDAVReading:
@@ -283,7 +284,7 @@ class WebDAVStore:
         if response.status == 207:
             failures = refused(response, path, root=self._root)
             if failures or self._look(path):
-                raise PartialFailure(failures or [_refusal(500)], [])
+                raise PartialFailure(failures or [refusal(500)], [])
 
     def _check_name(self, target: RemotePath, before: Entry | None) -> None:
         """CtadataError where a name that has to be encoded stands for what it stood for before the move."""
@@ -332,8 +333,3 @@ def _is_plain(path: RemotePath) -> bool:
 
 def _a_file() -> UsageError:
     return UsageError("a file, not a directory")
-
-
-def _refusal(status: int) -> CtadataError:
-    meaning = meaning_of("PROPFIND", status, "")
-    return meaning.error(f"{meaning.words}: {status}", hint=meaning.hint, status=status)

@@ -16,16 +16,26 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from stores.clients import Holder
 from stores.odd_server import Answer, OddServer
-from stores.suite import StoreSuite
+from stores.suite import Broken, IncompleteSuite, StoreSuite
 
 from ctadata.config.profile import Profile
-from ctadata.errors import ConfigError, Forbidden, NotFound, ServerTrouble, Unsupported, Untrusted, UsageError
+from ctadata.errors import (
+    ConfigError,
+    Forbidden,
+    Incomplete,
+    NotFound,
+    ServerTrouble,
+    Unsupported,
+    Untrusted,
+    UsageError,
+)
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.frontend import Frontend
+from ctadata.stores.dcache.paged import PagedStore
 from ctadata.stores.dcache.tape import TapeLibrary
 from ctadata.stores.opening import open_store
 from ctadata.tokens.origins import trusted_origins
@@ -108,6 +118,73 @@ def test_what_is_no_json_is_said(box: Sandbox, frontend: Frontend) -> None:
         frontend.user()
 
 
+class TestIncomplete(IncompleteSuite):
+    """At a frontend that tells of names that are none."""
+
+    @pytest.fixture(params=["a/b", "..", "", None, 3])
+    def broken(self, request: pytest.FixtureRequest, box: Sandbox, client: Client) -> Iterator[Broken]:
+        children = [{"fileName": request.param}, {"fileName": "sub", "fileType": "DIR"}]
+        answers = {"d": children, "sub": [{"fileName": "f", "size": 1}]}
+        box.files.put("/d/x", b"x")
+        box.forget_seen()
+        with OddServer() as server:
+            for name, told in answers.items():
+                query = "children=true&locality=true&checksum=true&limit=5000&offset=0"
+                path = "/d" if name == "d" else "/d/sub"
+                body = json.dumps({"fileType": "DIR", "children": told}).encode()
+                server.answers[f"GET /api/v1/namespace{path}?{query}"] = [Answer(200, {}, body)]
+            door = open_store(replace(profile_of(box), listing="door"), client)
+            store = PagedStore(door, Frontend(client, server.url, root=RemotePath()))
+            yield Broken(
+                store, RemotePath(("d",)), {"sub"}, 1, lambda: any(seen.method == "DELETE" for seen in box.seen)
+            )
+
+
+def test_pages_that_come_again_are_an_error(client: Client) -> None:
+    """A, B, A, B: never without end, and never the end."""
+    pages = [
+        Answer(
+            200,
+            {},
+            json.dumps({"fileType": "DIR", "children": [{"fileName": f"{name}{i}"} for i in range(2)]}).encode(),
+        )
+        for name in "abab"
+    ]
+    with OddServer() as server:
+        for offset, page in zip(range(0, 8, 2), pages, strict=True):
+            query = f"children=true&locality=true&checksum=true&limit=2&offset={offset}"
+            server.answers[f"GET /api/v1/namespace/d?{query}"] = [page]
+        with pytest.raises(ServerTrouble, match="same page"):
+            list(Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)), page=2))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(
+            {"size": "big"},
+            {"size": -1},
+            {"size": 10**30},
+            {"size": True},
+            {"mtime": "x"},
+            {"mtime": 10**20},
+            {"mtime": 1.5},
+        ),
+        *({"checksums": 3}, {"checksums": [3]}, {"checksums": [{"type": "ADLER32", "value": "no digits"}]}),
+        *({"fileLocality": 3}, {"pnfsId": []}, {"fileType": 3}),
+    ],
+    ids=str,
+)
+def test_nonsense_costs_its_own_field(client: Client, field: dict) -> None:
+    children = [{"fileName": "a", "size": 1} | field, {"fileName": "b", "size": 2}]
+    with OddServer() as server:
+        server.otherwise = Answer(200, {}, json.dumps({"fileType": "DIR", "children": children}).encode())
+        a, b = Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)))
+    assert (a.path.name, b.path.name, b.size) == ("a", "b", 2)
+    assert a.size == (None if "size" in field else 1)
+    assert (a.mtime, dict(a.checksums), a.locality) == (None, {}, None)
+
+
 MEANT_OTHERWISE = [
     *(b"null", b"[]", b'"x"', b"3", b"[3]", b'{"children": 3}', b'{"fileType": "DIR", "children": 3}'),
     *(b'{"fileType": "DIR", "children": [3]}', b'{"fileType": "DIR", "children": [{}]}'),
@@ -137,7 +214,7 @@ def test_what_no_frontend_answers_is_the_servers_trouble(client: Client, answer:
         tape._known = server.url
         asks += [lambda: tape.status("x"), lambda: tape.stage([path]), lambda: list(tape.localities([path]))]
         for ask in asks:
-            with contextlib.suppress(ServerTrouble, UsageError, Untrusted, Unsupported):
+            with contextlib.suppress(ServerTrouble, UsageError, Untrusted, Unsupported, Incomplete):
                 ask()
 
 

@@ -14,11 +14,12 @@ from flask import Response, redirect
 from servers.platform_door import longer, says, shorter
 from servers.platform_site import Platform
 from stores.clients import IMPATIENT, Holder
-from stores.suite import Basket, Bytes, StoreSuiteWithoutTreeMoves, digest, get, names, put
+from stores.suite import Basket, Broken, Bytes, IncompleteSuite, StoreSuiteWithoutTreeMoves, digest, get, names, put
 
 from ctadata.errors import (
     CtadataError,
     Forbidden,
+    Incomplete,
     IntegrityError,
     LocalError,
     LoginNeeded,
@@ -313,7 +314,7 @@ def test_a_certificate_that_is_missing_is_named_with_the_command_that_helps(plat
         ({}, ServerTrouble),
         ([1], ServerTrouble),
         ([{"href": "lst/d/f"}], ServerTrouble),
-        *(([{"href": "lst/d/"}, {"href": href}], Untrusted) for href in OUTSIDE),
+        *(([{"href": "lst/d/"}, {"href": href}], Incomplete) for href in OUTSIDE),
     ],
 )
 def test_listings_that_are_none_or_lead_elsewhere(platform: Platform, store, answer, error) -> None:
@@ -322,6 +323,21 @@ def test_listings_that_are_none_or_lead_elsewhere(platform: Platform, store, ans
     with pytest.raises(error) as caught:
         list(store.list(RemotePath(("lst", "d"))))
     assert caught.value.path == "/lst/d"
+
+
+class TestIncomplete(IncompleteSuite):
+    """At a service that lists what has no place."""
+
+    @pytest.fixture(params=OUTSIDE)
+    def broken(self, request: pytest.FixtureRequest, platform: Platform, store: DownloadService) -> Broken:
+        def answer(*hrefs: str) -> Response:
+            return Response(json.dumps([{"href": href} for href in hrefs]), content_type="application/json")
+
+        platform.instead(
+            "GET", "downloadservice/list/lst/d", lambda: answer("lst/d/", request.param, "lst/d/sub/"), times=9
+        )
+        platform.instead("GET", "downloadservice/list/lst/d/sub", lambda: answer("lst/d/sub/"), times=9)
+        return Broken(store, LST / "d", {"sub"}, 1, lambda: any(line.startswith("DELETE") for line in platform.seen()))
 
 
 def test_a_listing_without_end_is_refused(platform: Platform, store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import ServerTrouble
+from ctadata.errors import Forbidden, Incomplete, ServerTrouble
 from ctadata.paths import RemotePath
 from ctadata.stores.webdav.multistatus import Multistatus
 
@@ -43,7 +43,7 @@ RAW = {"xrd-one", "xrd-cl"}
 def parse(body: bytes, at: str, *, raw: bool = False, root: str = "", block: int = 1000) -> tuple[list[Entry], Entry]:
     parser = Multistatus(RemotePath.parse(at), root=RemotePath.parse(root), raw=raw)
     entries = [entry for i in range(0, len(body), block) for entry in parser.feed(body[i : i + block])]
-    parser.close()
+    entries += parser.close()
     assert parser.itself is not None
     return entries, parser.itself
 
@@ -174,13 +174,19 @@ def test_elements_of_the_same_name_elsewhere_mean_nothing() -> None:
 
 
 def test_a_response_may_have_a_status_of_its_own() -> None:
+    parser = Multistatus(RemotePath.parse("/t/n"))
     body = listing(
         *(
             f"<x:response><x:href>/t/n/{name}</x:href><x:status>HTTP/1.1 {status}</x:status></x:response>"
             for name, status in (("fine", "200 OK"), ("gone", "404 Not Found"), ("secret", "403 Forbidden"))
         )
     )
-    assert names(parse(body, "/t/n")[0]) == ["fine", "secret"]
+    assert names(parser.feed(body)) == ["fine"]
+    assert parser.close() == []
+    with pytest.raises(Incomplete) as caught:
+        parser.unlisted.check(RemotePath.parse("/t/n"))
+    assert [(type(each), each.path) for each in caught.value.failures] == [(Forbidden, "/t/n/secret")]
+    assert caught.value.code == 4
 
 
 def test_the_collection_itself_may_be_refused() -> None:
@@ -208,22 +214,34 @@ def test_the_collection_itself_may_be_refused() -> None:
         "/t/other",
         "/t/nn",
         "/T/n/a",
-        "a",
         "n/a",
-        "t/n/a",
         "../n/a",
+        "../a",
+        "/px/t/n/a",
+        "/n/a",
+        "a/b",
+        "a%2fb",
+        "/t/n/a/%2e%2e",
+        "/t/n//a//b",
+        "http:/t/n/a",
         "",
         "https://elsewhere.example/t/other/a",
         "//t/n",
         "javascript:/t/n/a",
     ],
 )
-def test_what_does_not_lie_directly_below_is_passed_over(href: str) -> None:
+def test_what_does_not_lie_directly_below_is_counted_and_never_an_entry(href: str) -> None:
     before = listing(response(href), response("/t/n/good"))
     after = multistatus(response("/t/n/good"), response(href), directory("/t/n/"))
     for body in (before, after):
-        if href == "//t/n":
-            assert names(parse(body, "/t/n")[0]) == ["good"]  # doubled slashes: the collection once more
+        parser = Multistatus(RemotePath.parse("/t/n"))
+        assert names(parser.feed(body) + parser.close()) == ["good"]
+        if href == "//t/n":  # doubled slashes: the collection once more
+            parser.unlisted.check(RemotePath.parse("/t/n"))
+        else:
+            with pytest.raises(Incomplete, match="no place") as caught:
+                parser.unlisted.check(RemotePath.parse("/t/n"))
+            assert (caught.value.count, caught.value.code) == (1, 5)
         assert names(parse(body, "/t/n")[0]) == ["good"]
         assert all(".." not in entry.path.parts for entry in parse(body, "/t/n", raw=True)[0])
 
@@ -236,6 +254,11 @@ def test_what_does_not_lie_directly_below_is_passed_over(href: str) -> None:
         "https://other.example:1/t/n/b%C3%BC",
         "http://[::1]:8/%74/n/b%C3%BC",
         "//t//n/b%C3%BC",
+        "/t/n//b%C3%BC",
+        "/t/./n/b%C3%BC",
+        "b%C3%BC",
+        "./b%C3%BC/",
+        "t/n/b%C3%BC",
         " \n /t/n/b%C3%BC\n ",
     ],
 )
