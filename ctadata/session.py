@@ -309,9 +309,7 @@ class Session:
         reporter: Reporter | None = None,
     ) -> Summary:
         """Make the collection like the local directory; UsageError (a file, no checksums to be had), NotFound."""
-        naming.check_local([local], recursive=True)
-        if not Path(local).is_dir():
-            raise UsageError("it is a file, and directories are synced", hint="put sends it", path=printable(local))
+        naming.check_directory(local)
         return sync_up(self.run(rules, reporter), Departure(target, Path(local)), deletion)
 
     def _is_collection(self, path: RemotePath) -> bool:

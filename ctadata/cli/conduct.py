@@ -39,7 +39,14 @@ class Selection:
     checksum: Checksum = False
     limit_rate: LimitRate = None
 
-    def rules(self, *, no_clobber: bool = False, follow_links: bool = False, stage: bool = False) -> Rules:
+    def rules(
+        self,
+        *,
+        no_clobber: bool = False,
+        follow_links: bool = False,
+        skip_special: bool = False,
+        stage: bool = False,
+    ) -> Rules:
         """The rules of a run; UsageError."""
         from ctadata.namespace.filters import Filters
         from ctadata.transfer.plan import Rules
@@ -47,6 +54,7 @@ class Selection:
         return Rules(
             no_clobber=no_clobber,
             follow_links=follow_links,
+            skip_special=skip_special,
             filters=Filters.read(self.include or [], self.exclude or []),
             dry_run=self.dry_run,
             compare=self._compare(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,9 +21,11 @@ from ctadata.progress import amounts
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.transfer.report import Reporter, Summary
+    from ctadata.transfer.report import Outcome, Reporter, Summary
 
     Work = Callable[[Session, Reporter], Summary]
+
+_SPECIAL = "links that lead nowhere, sockets, FIFOs and devices"
 
 WORTH_A_RATE = 1 << 20
 """Bytes below which a rate says nothing."""
@@ -52,13 +54,17 @@ def move(common: Common, work: Work, account: Account, conduct: Conduct) -> None
 
 def tell(summary: Summary, seconds: float, account: Account, common: Common, *, stopped: bool) -> None:
     """The summary on stderr: the counts, what was left alone and why, each failure; if quiet, the failures alone."""
-    from ctadata.progress.words import outcome_line
+    from ctadata.progress.words import counted_line, outcome_lines
+    from ctadata.transfer.special import SPECIAL
 
-    if not common.quiet and not account.dry_run:
-        for outcome in (*summary.passed, *summary.kept):
-            say_raw(outcome_line(outcome))
-    for outcome in summary.failed:
-        say_raw(outcome_line(outcome))
+    for line in outcome_lines(_told(summary, quiet=common.quiet, dry_run=account.dry_run)):
+        say_raw(line)
+    special = [outcome for outcome in summary.passed if outcome.why in SPECIAL]
+    if special and not account.dry_run and not common.quiet:
+        if not any(outcome.error for outcome in special):
+            say_raw(counted_line(special))
+        elif account.action == "put":
+            say(f"--skip-special passes over {_SPECIAL} without a failure")
     for remark in summary.remarks:
         say(remark)
     hopeless = not any(map(_may_succeed, summary.errors))
@@ -69,6 +75,16 @@ def tell(summary: Summary, seconds: float, account: Account, common: Common, *, 
         say(("dry run: " if account.dry_run else "") + ("; ".join(words) or "nothing to do: no files to move"))
     if stopped:
         say(account.onward)
+
+
+def _told(summary: Summary, *, quiet: bool, dry_run: bool) -> Iterator[Outcome]:
+    """The outcomes that stderr tells of: what is not done, and if not quiet what was left alone."""
+    from ctadata.transfer.special import SPECIAL
+
+    if not dry_run:  # stdout has told of it
+        yield from (outcome for outcome in summary.passed if outcome.error or not (quiet or outcome.why in SPECIAL))
+        yield from () if quiet else summary.kept
+    yield from summary.failed
 
 
 def _may_succeed(error: CtadataError) -> bool:

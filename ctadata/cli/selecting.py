@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories, with all they hold.")]
 FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Links to directories too; loops never.")]
+SkipSpecial = Annotated[
+    bool,
+    typer.Option("--skip-special", help="Pass over links that lead nowhere, sockets, FIFOs and devices; no failure."),
+]
 Include = Annotated[
     list[str] | None,
     typer.Option("--include", metavar="PATTERN", help="Only what matches ('*.h5', 'run_*/log/', '**/a'); repeatable."),

@@ -46,6 +46,7 @@ def sync(
     max_delete: MaxDelete = 100,
     delete_empty: DeleteEmpty = False,
     follow_links: selecting.FollowLinks = False,
+    skip_special: selecting.SkipSpecial = False,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
     conduct: Conduct = Conduct(),  # noqa: B008
 ) -> None:
@@ -68,7 +69,7 @@ def sync(
     common = options.begin(ctx)
     selecting.check_said(source, target)
     source_there, target_there = sides(common, source, target)
-    rules = selection.rules(follow_links=follow_links)
+    rules = selection.rules(follow_links=follow_links, skip_special=skip_special)
     if delete and not (yes or rules.dry_run or is_anybody_here()):
         raise UsageError("--delete asks first, and nobody is here to answer", hint="--yes deletes without asking")
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctadata.config.builtin import DEVELOPMENT
 from ctadata.errors import ConfigError
 from ctadata.listed import Listed, Listing
 from ctadata.progress.choice import Progress, told
-from ctadata.transfer.collecting import Upload, collecting, raise_failures
+from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
 from ctadata.transfer.plan import Rules
 
 if TYPE_CHECKING:
@@ -102,9 +101,7 @@ class APIClient:
         self, local_dir: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
     ) -> list[Upload]:
         """Upload the contents of a local directory."""
-        contents = os.path.join(os.fspath(local_dir), "")  # noqa: PTH118  (the slash at the end says: the contents)
-        if not Path(contents).is_dir():
-            raise NotADirectoryError(f"not a directory: {local_dir}")
+        contents = contents_of(local_dir)
         with self.session() as session, collecting(told(progress)) as collected:
             rules = Rules(no_clobber=no_clobber)
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from ctadata.paths import printable
 from ctadata.progress import amounts
 from ctadata.progress.tally import Standing
 from ctadata.transfer.report import Outcome, State
+
+MANY = 9
+"""Outcomes of one reason that get a line each, at most."""
+
+NAMED = 3
+"""Files that a line about many of them names."""
 
 
 def remote_name(outcome: Outcome) -> str:
@@ -26,6 +34,40 @@ def outcome_line(outcome: Outcome) -> str:
     if outcome.state is State.DELETED:
         return f"deleted {remote_name(outcome) if outcome.local is None else printable(str(outcome.local))}"
     return f"{outcome.state} {remote_name(outcome)} ({outcome.why})"
+
+
+def outcome_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """A line for each outcome; one for more than `MANY` that ended for the same reason, with a count and some names."""
+    groups: dict[tuple[object, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        error = outcome.error
+        reason = (error.what, error.hint, error.exit_code) if error and outcome.state is State.FAILED else outcome.why
+        groups.setdefault((outcome.state, reason), []).append(outcome)
+    for same in groups.values():
+        if len(same) > MANY:
+            yield counted_line(same)
+        else:
+            yield from map(outcome_line, same)
+
+
+def counted_line(same: Sequence[Outcome]) -> str:
+    """`failed 50 files: no room is left (make room): a, b, c and 47 more`; safe for a terminal."""
+    first, error = same[0], same[0].error
+    names = ", ".join(_name(outcome) for outcome in same[:NAMED])
+    more = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
+    if first.state is State.FAILED and error is not None:
+        why = printable(f"{error.what} ({error.hint})" if error.hint else error.what)
+        return f"failed {amounts.files(len(same))}: {why}: {names}{more}"
+    verb = "passed over" if first.state is State.PASSED else str(first.state)
+    why = "; ".join(sorted({outcome.why for outcome in same}))
+    return f"{verb} {amounts.files(len(same))} ({why}): {names}{more}"
+
+
+def _name(outcome: Outcome) -> str:
+    """What a line about this file calls it."""
+    if outcome.state is State.PASSED and outcome.local is not None:
+        return printable(str(outcome.local))
+    return printable(outcome.error.path) if outcome.error and outcome.error.path else remote_name(outcome)
 
 
 def foreseen_line(outcome: Outcome, action: str) -> str:

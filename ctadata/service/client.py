@@ -14,7 +14,7 @@ from ctadata.http.message import Origin
 from ctadata.listed import Listed, Listing
 from ctadata.progress.choice import Progress, told
 from ctadata.service.place import PathText, Place, refuse_development
-from ctadata.transfer.collecting import Upload, collecting, raise_failures
+from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -136,11 +136,7 @@ class APIClient:
         """Upload the contents of a directory below the home; what is there is replaced."""
         from ctadata.service.moving import REPLACING
 
-        contents = os.path.join(os.fspath(local_dir), "")  # noqa: PTH118  (the slash at the end says: the contents)
-        if not os.path.lexists(local_dir):
-            raise FileExistsError(f"no such directory: {os.fspath(local_dir)}")  # what scripts of 0.6 catch
-        if not Path(contents).is_dir():
-            raise NotADirectoryError(f"not a directory: {os.fspath(local_dir)}")
+        contents = contents_of(local_dir)
         with self._session() as session, collecting(told(progress)) as collected:
             summary = session.put([contents], os.fspath(path), recursive=True, rules=REPLACING, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)

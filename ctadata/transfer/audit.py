@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable
 
-from ctadata.errors import CtadataError, IntegrityError, NotFound
+from ctadata.errors import CtadataError, IntegrityError, LocalError, NotFound, UsageError
 from ctadata.paths import printable
 from ctadata.transfer import verify
 from ctadata.transfer.part import local_words
@@ -18,14 +18,16 @@ from ctadata.transfer.run import Run, Task
 
 _Check = Callable[[Run, Record], str]
 
-CLAIMED = (State.DONE, State.SKIPPED, State.FAILED)
-"""The states of records that an audit looks at; a file that failed then fails again, with the words of then."""
+CLAIMED = (State.DONE, State.SKIPPED)
+"""The states of records that an audit looks at, beside what was not done: that is told of with the words of then."""
+
+_KINDS = {kind.exit_code: kind for kind in (NotFound, LocalError, UsageError)}
 
 
 def audit(run: Run, records: Iterable[Record], *, remote: bool) -> Summary:
     """Check files, here or on the storage; in the summary DONE is right, FAILED is missing or different."""
     check = _check_remote if remote else _check_local
-    claimed = (record for record in records if record.state in CLAIMED)
+    claimed = (record for record in records if record.state in CLAIMED or record.is_undone)
     return run.execute(
         Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in claimed
     )
@@ -35,6 +37,9 @@ def _check(run: Run, record: Record, check: _Check) -> Outcome:
     began = time.monotonic()
     if record.state is State.FAILED:
         raise CtadataError(f"the run failed on it: {record.error}")
+    if record.state is State.PASSED:
+        error = _KINDS.get(record.exit_code or 0, CtadataError)(record.error)
+        return Outcome(State.PASSED, record.path, record.local, why=record.why, error=error)
     run.reporter.planned(1, record.size)
     verified = check(run, record)
     seconds = time.monotonic() - began

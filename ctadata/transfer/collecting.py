@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypedDict
 
-from ctadata.errors import PartialFailure
+from ctadata.errors import NotFound, PartialFailure, UsageError
+from ctadata.paths import printable
 from ctadata.transfer.report import Outcome, Reporter, Summary
 
 _STATUS = {"done": "uploaded", "skipped": "unchanged", "kept": "kept"}
@@ -67,6 +69,24 @@ def collecting(telling: AbstractContextManager[Reporter]) -> Iterator[Collected]
     """Collect what is done in the block; who is told of it anyway, is told too."""
     with telling as reporter:
         yield Collected(reporter)
+
+
+class NoSuchDirectory(NotFound, NotADirectoryError, FileExistsError):
+    """There is no such local directory; it is also what scripts of 0.6 and 0.7 catch."""
+
+
+class NoDirectory(UsageError, NotADirectoryError):
+    """It is a local file; it is also what scripts of 0.6 and 0.7 catch."""
+
+
+def contents_of(directory: str | os.PathLike[str]) -> str:
+    """The name of a local directory, written so that its contents are meant; NoSuchDirectory, NoDirectory."""
+    path = os.fspath(directory)
+    if not os.path.exists(path):  # noqa: PTH110  (the empty path is here to pathlib, and nowhere to the user)
+        raise NoSuchDirectory("no such local directory", path=printable(path))
+    if not os.path.isdir(path):  # noqa: PTH112
+        raise NoDirectory("it is a file, not a directory", path=printable(path))
+    return os.path.join(path, "")  # noqa: PTH118
 
 
 def raise_failures(summary: Summary, done: Sequence[int] | Sequence[Upload], *, one: bool) -> None:

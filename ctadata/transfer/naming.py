@@ -77,8 +77,16 @@ def check_local(sources: Iterable[str], *, recursive: bool) -> None:
         if path.is_dir():
             if not recursive:
                 raise _a_directory(source, "uploads")
-        elif not path.exists():
+        elif not os.path.lexists(source):  # a link that leads nowhere is passed over, as in a tree
             raise NotFound("no such local file", path=printable(source))
+
+
+def check_directory(source: str) -> None:
+    """NotFound; UsageError for a file."""
+    if not Path(source).exists():
+        raise NotFound("no such local directory", path=printable(source))
+    if not Path(source).is_dir():
+        raise UsageError("it is a file, and directories are synced", hint="put sends it", path=printable(source))
 
 
 def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[Departure]:

@@ -89,6 +89,13 @@ class Record:
     digest: str
     etag: str | None
     error: str
+    why: str = ""
+    exit_code: int | None = None
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether the run did not do what was asked of it for this file."""
+        return self.state is State.FAILED or (self.state is State.PASSED and bool(self.error))
 
 
 def read_receipt(file: Path) -> list[Record]:
@@ -128,6 +135,8 @@ def _read(line: str, where: str) -> Record | None:
             digest=str(fields["digest"]),
             etag=None if fields["etag"] is None else str(fields["etag"]),
             error=str(fields["error"] or ""),
+            why=str(fields.get("why") or ""),
+            exit_code=_code(fields.get("exit_code")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"this is no line of a receipt: {shortened(str(error))}", path=where) from error
@@ -138,6 +147,10 @@ def _name(value: str) -> str:
     if "\0" in value or len(os.fsencode(value)) > LONGEST:
         raise ValueError("a path that no file has")
     return value
+
+
+def _code(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _size(value: object) -> int:
@@ -158,5 +171,5 @@ def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iter
         here = record.local is not None and os.path.lexists(record.local)
         moved = record.state in (State.DONE, State.SKIPPED, State.KEPT)
         doubtful = here if action == "put" else damaged or not here
-        if record.state is State.FAILED or (moved and doubtful):
+        if record.is_undone or (moved and doubtful):
             yield record

@@ -30,13 +30,13 @@ class Outcome:
     """How the work on one name ended.
 
     state:   DONE (moved and verified), SKIPPED (equal already), KEPT (it differs, and `no_clobber` keeps it),
-             PASSED (nothing that can be copied: a socket, a dangling link), DELETED, FAILED. A dry run tells what
-             the run would end with.
+             PASSED (nothing that can be copied: a socket, a link that leads nowhere; it counts as not done if it has
+             an error), DELETED, FAILED. A dry run tells what the run would end with.
     remote:  the remote side.    local: the local side; None where there is none (a name that cannot be local).
     size:    bytes of the file.  seconds: how long it took.
     verified: what was compared, as `size, adler32`; empty where nothing moved.
     why:     for SKIPPED, KEPT, PASSED: the reason in words.
-    error:   for FAILED.
+    error:   for FAILED; for PASSED if it counts as not done.
     digest:  of the content, `adler32:5ae07809`; empty where it is not known.
     etag:    of the version on the storage, quotes included; None where it is not known.
     retries: how often it was begun again.
@@ -172,13 +172,13 @@ class Summary:
 
     @property
     def errors(self) -> Sequence[CtadataError]:
-        """The error of each failure."""
-        return [outcome.error for outcome in self.failed if outcome.error]
+        """The error of each failure, then of each name that was passed over and counts as not done."""
+        return [outcome.error for outcome in (*self.failed, *self.passed) if outcome.error]
 
     @property
     def exit_code(self) -> int:
-        """0; 6 where some files were done and some failed; else the first failure's; 8 where a file was kept."""
-        if self.failed:
+        """0; 6 where some files were done and some were not; else the first error's; 8 where a file was kept."""
+        if self.errors:
             anything = self.done or self.skipped or self.deleted
             return PartialFailure(self.errors, [None] if anything else []).code
         return 8 if self.kept else 0

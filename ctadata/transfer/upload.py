@@ -6,7 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_file
+from ctadata.transfer.special import NOT_UTF8, is_utf8, passed, status, why_special
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,9 @@ def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Depart
     run.check_stop()
     if isinstance(departure, Refused):
         run.fail(departure.error, departure.base)
+        return
+    if departure.tree and not departure.inside and not is_utf8(departure.target.name):
+        _pass_over(run, departure.target, departure.tree, NOT_UTF8)
         return
     try:
         here = _read(run, departure) if departure.tree else _named(run, departure)
@@ -122,7 +125,24 @@ class _Here:
 
 
 def _named(run: Run, departure: Departure) -> _Here:
-    return _Here(files=[file for file in departure.files if run.rules.filters.takes((file[1],))])
+    """The files that were named one by one; those that cannot be copied are told of."""
+    here = _Here()
+    for local, name in departure.files:
+        if run.rules.filters.takes((name,)):
+            try:
+                found = status(local)
+                why = why_special(local, found) if is_utf8(name) else NOT_UTF8
+            except OSError:  # the words are those of opening it
+                why = ""
+            if why:
+                _pass_over(run, departure.target / name, local, why)
+            else:
+                here.files.append((local, name))
+    return here
+
+
+def _pass_over(run: Run, target: RemotePath, local: Path, why: str) -> None:
+    run.end(passed(target, local, why, skip_special=run.rules.skip_special))
 
 
 def _read(run: Run, departure: Departure) -> _Here:
@@ -133,11 +153,12 @@ def _read(run: Run, departure: Departure) -> _Here:
             here.names.add(entry.name)
             if not _is_meant(run, entry, departure):
                 continue
-            local = tree / entry.name
-            why = _why_not(run, entry, departure)
-            if why:
-                run.end(Outcome(State.PASSED, departure.target, local, why=why))
-            elif entry.is_dir():
+            local, target = tree / entry.name, departure.target / entry.name
+            if why := _why_special(entry):
+                _pass_over(run, target, local, why)
+            elif why := _why_not_followed(run, entry, departure):
+                run.end(Outcome(State.PASSED, target, local, why=why))
+            elif _is_directory(entry):
                 here.folders.append((local, entry.name))
             elif not entry.name.startswith(MARK):
                 here.files.append((local, entry.name))
@@ -146,32 +167,36 @@ def _read(run: Run, departure: Departure) -> _Here:
 
 def _is_meant(run: Run, entry: os.DirEntry[str], departure: Departure) -> bool:
     inside = (*departure.inside, entry.name)
+    return run.rules.filters.enters(inside) if _is_directory(entry) else run.rules.filters.takes(inside)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
-        is_directory = entry.is_dir()
+        return entry.is_dir()
+    except OSError:  # a link that may not be followed: opening it will say so
+        return False
+
+
+def _why_special(entry: os.DirEntry[str]) -> str:
+    if not is_utf8(entry.name):
+        return NOT_UTF8
+    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
+        return ""
+    try:
+        return why_special(entry.path, status(entry.path))
     except OSError:
-        is_directory = False
-    return run.rules.filters.enters(inside) if is_directory else run.rules.filters.takes(inside)
+        return ""
 
 
-def _why_not(run: Run, entry: os.DirEntry[str], departure: Departure) -> str:
-    """Why this local name is passed over; empty where it is copied."""
-    try:
-        entry.name.encode()
-        found = entry.stat()
-    except UnicodeEncodeError:
-        return "its name is not UTF-8"
-    except FileNotFoundError:
-        return "a link that leads nowhere"
-    except OSError as error:
-        return f"{error.strerror}"
-    if stat.S_ISDIR(found.st_mode):
-        if not entry.is_symlink():
-            return ""
-        if not run.rules.follow_links:
-            return "a link to a directory (-L follows them)"
-        round_trip = (found.st_dev, found.st_ino) in departure.above | {_identity(Path(entry.path).parent)}
-        return "a link that leads round in a circle" if round_trip else ""
-    return "" if stat.S_ISREG(found.st_mode) else "not a regular file"
+def _why_not_followed(run: Run, entry: os.DirEntry[str], departure: Departure) -> str:
+    """Why a link to a directory is passed over; empty where it is followed, or is none."""
+    if not (entry.is_symlink() and _is_directory(entry)):
+        return ""
+    if not run.rules.follow_links:
+        return "a link to a directory (-L follows them)"
+    found = entry.stat()
+    round_trip = (found.st_dev, found.st_ino) in departure.above | {_identity(Path(entry.path).parent)}
+    return "a link that leads round in a circle" if round_trip else ""
 
 
 def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | None) -> Mapping[str, Entry]:
