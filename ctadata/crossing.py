@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ctadata.entries import Entry
 from ctadata.errors import AccessError, CtadataError, Unsupported, UsageError
+from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.tokens.access_keys import AccessKeys
@@ -74,11 +75,13 @@ def _mover(origin: Session, target: Session, way: Way, run: Run) -> Mover:
 
 
 def _pull(origin: Session, target: Session, way: Way, entry: Entry, to: RemotePath, moved: Moved) -> None:
+    check_for_others(origin.store, entry.path, "--through copies it through this machine")
     proof = _proof(origin, entry.path, READS, way)
     target.site.door.pull(to, origin.site.door.url(entry.path), proof, moved)
 
 
 def _push(origin: Session, target: Session, way: Way, entry: Entry, to: RemotePath, moved: Moved) -> None:
+    check_for_others(target.store, to, "--through copies it through this machine")
     proof = _proof(target, to, WRITES, way)
     origin.site.door.push(entry.path, target.site.door.url(to), proof, moved)
 

@@ -211,3 +211,29 @@ def printable(text: str) -> str:
 
 def _harmless(c: str) -> bool:
     return unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def composed(name: str) -> str:
+    """The name in Unicode's normal form NFC."""
+    return unicodedata.normalize("NFC", name)
+
+
+def changed_by_nfc(name: str) -> str:
+    """The first character for which NFC writes `name` otherwise, as `U+0301 COMBINING ACUTE ACCENT`; empty for none."""
+    if unicodedata.is_normalized("NFC", name):
+        return ""
+    ends = range(1, len(name) + 1)
+    return _described(name[next(end for end in ends if not unicodedata.is_normalized("NFC", name[:end])) - 1])
+
+
+def control_in(name: str) -> str:
+    """The first control character of `name`, as `U+000A (newline)`; empty where it has none."""
+    return next((_described(c) for c in name if unicodedata.category(c) == "Cc"), "")
+
+
+_CONTROLS = {"\t": "tab", "\n": "newline", "\r": "carriage return", "\x1b": "escape", "\x7f": "delete"}
+
+
+def _described(c: str) -> str:
+    name = unicodedata.name(c, "") or f"({_CONTROLS.get(c, 'control character')})"
+    return f"U+{ord(c):04X} {name}"

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata.errors import LocalError, UsageError
-from ctadata.paths import MARK, Anchor, RemotePath, Spelling, local_name, printable
+from ctadata.paths import (
+    MARK,
+    Anchor,
+    RemotePath,
+    Spelling,
+    changed_by_nfc,
+    composed,
+    control_in,
+    local_name,
+    printable,
+)
 
 NAME = (
     st.binary(min_size=1, max_size=30)
@@ -219,3 +229,34 @@ def test_letters_of_all_scripts_stay(text: str) -> None:
 
 def test_what_an_escape_looks_like() -> None:
     assert printable("a\x1b[31m\nb\u202e\udcff") == "a\\x1b[31m\\nb\\u202e\\udcff"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", ""), ("a", ""), ("\xe9", ""), ("\ud55c", ""), ("\U0001f600", ""), ("\u0301", ""), ("\udcff", ""),
+        ("cafe\u0301.txt", "U+0301 COMBINING ACUTE ACCENT"), ("\u212b", "U+212B ANGSTROM SIGN"),
+        ("\u1112\u1161", "U+1161 HANGUL JUNGSEONG A"), ("q\u0307\u0323", "U+0323 COMBINING DOT BELOW"),
+        ("\xe9o\u0308e\u0301", "U+0308 COMBINING DIAERESIS"),
+    ],
+)  # fmt: skip
+def test_the_character_for_which_nfc_writes_a_name_otherwise(name: str, words: str) -> None:
+    assert changed_by_nfc(name) == words
+    assert (composed(name) == name) == (not words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a b\xa0\u2028", ""), ("a\nb\r", "U+000A (newline)"), ("\t", "U+0009 (tab)"), ("\x7f", "U+007F (delete)"),
+        ("\x85", "U+0085 (control character)"), ("\x1b[1m", "U+001B (escape)"),
+    ],
+)  # fmt: skip
+def test_the_control_character_of_a_name(name: str, words: str) -> None:
+    assert control_in(name) == words
+
+
+@given(st.text(max_size=20))
+def test_a_name_is_changed_by_nfc_or_it_is_not(name: str) -> None:
+    assert bool(changed_by_nfc(name)) == (composed(name) != name)
+    assert changed_by_nfc(composed(name)) == ""

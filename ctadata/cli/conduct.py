@@ -46,9 +46,11 @@ class Selection:
         follow_links: bool = False,
         skip_special: bool = False,
         stage: bool = False,
+        normalize: str | None = None,
     ) -> Rules:
         """The rules of a run; UsageError."""
         from ctadata.namespace.filters import Filters
+        from ctadata.transfer.normal_form import check_form
         from ctadata.transfer.plan import Rules
 
         return Rules(
@@ -60,6 +62,7 @@ class Selection:
             compare=self._compare(),
             update=self.update,
             stage=stage,
+            normalize=check_form(normalize),
             rate=self._rate(),
         )
 

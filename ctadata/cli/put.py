@@ -40,6 +40,7 @@ def put(
     recursive: selecting.Recursive = False,
     follow_links: selecting.FollowLinks = False,
     skip_special: selecting.SkipSpecial = False,
+    normalize: selecting.Normalize = None,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
     files_from: selecting.FilesFrom = None,
     null: selecting.Null = False,
@@ -77,7 +78,9 @@ def put(
     *sources, path = local or [""]
     if retry_failed is None and (not path or (not sources and files_from is None)):
         raise selecting.missing("put LOCAL... PATH")
-    rules = selection.rules(no_clobber=no_clobber, follow_links=follow_links, skip_special=skip_special)
+    rules = selection.rules(
+        no_clobber=no_clobber, follow_links=follow_links, skip_special=skip_special, normalize=normalize
+    )
     if common.platform:
         rules = dataclasses.replace(rules, compare=Compare.CHECKSUM)  # the service lists none: all is replaced
     if redirect_to is not None:

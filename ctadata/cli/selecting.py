@@ -39,6 +39,15 @@ Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end in 
 DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what would be done, and change nothing.")
 ]
+Normalize = Annotated[
+    str | None,
+    typer.Option(
+        "--normalize",
+        metavar="FORM",
+        help="Give names this Unicode form on the storage: nfc, for names of macOS.",
+        autocompletion=lambda: ["nfc"],
+    ),
+]
 Receipt = Annotated[
     Path | None,
     typer.Option("--receipt", metavar="FILE", help="Add a line of JSON about each file to FILE."),

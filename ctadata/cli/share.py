@@ -51,6 +51,7 @@ def share(
     At an S3 store it is a presigned URL: one object, to download or to
     upload, as long as the access key itself is good.
     """
+    from ctadata.namespace.name_check import check_for_others
     from ctadata.stores.sharing import Shares
 
     life = seconds_in(lifetime)
@@ -59,6 +60,7 @@ def share(
         activities = [name.strip().lower() for names in allow or () for name in names.split(",")]
         if set(activities) <= {"download", "list"}:
             _check_there(store, where)
+        check_for_others(store, where)
         sharer = store if isinstance(store, Shares) else visit.session.site.door
         link = sharer.share(where, lifetime=life, activities=activities, addresses=address or ())
     until = rfc3339(link.expires)

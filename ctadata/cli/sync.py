@@ -47,6 +47,7 @@ def sync(
     delete_empty: DeleteEmpty = False,
     follow_links: selecting.FollowLinks = False,
     skip_special: selecting.SkipSpecial = False,
+    normalize: selecting.Normalize = None,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
     conduct: Conduct = Conduct(),  # noqa: B008
 ) -> None:
@@ -69,7 +70,9 @@ def sync(
     common = options.begin(ctx)
     selecting.check_said(source, target)
     source_there, target_there = sides(common, source, target)
-    rules = selection.rules(follow_links=follow_links, skip_special=skip_special)
+    rules = selection.rules(follow_links=follow_links, skip_special=skip_special, normalize=normalize)
+    if normalize and source_there:
+        raise UsageError("--normalize is for names that go to the storage, and these come from there")
     if delete and not (yes or rules.dry_run or is_anybody_here()):
         raise UsageError("--delete asks first, and nobody is here to answer", hint="--yes deletes without asking")
 

@@ -93,6 +93,7 @@ def upload_file(
     path: PathText,
     *,
     no_clobber: bool = False,
+    normalize: str | None = None,
     progress: Progress | None = None,
     dev_instance: bool = False,
 ) -> Upload:
@@ -100,9 +101,12 @@ def upload_file(
 
     path: the file's new name, below your home unless it is absolute; a directory where it ends in `/` or is one.
     no_clobber: a file that is there and differs stays as it is.
+    normalize: "nfc" gives the names Unicode's normal form NFC on the storage; None: they stay as they are.
     Raises NotFound (the local file), Forbidden, StorageFull, IntegrityError and what `list_dir` raises.
     """
-    return APIClient(dev_instance).upload_file(local_fn, path, no_clobber=no_clobber, progress=progress)
+    return APIClient(dev_instance).upload_file(
+        local_fn, path, no_clobber=no_clobber, normalize=normalize, progress=progress
+    )
 
 
 def upload_dir(
@@ -110,14 +114,18 @@ def upload_dir(
     path: PathText,
     *,
     no_clobber: bool = False,
+    normalize: str | None = None,
     progress: Progress | None = None,
     dev_instance: bool = False,
 ) -> list[Upload]:
     """Upload the contents of a local directory into the directory `path`, which is made where it is missing.
 
+    no_clobber, normalize: as for `upload_file`.
     Gives what `upload_file` gives, for each file. Every file is tried; PartialFailure tells then which failed.
     """
-    return APIClient(dev_instance).upload_dir(local_dir, path, no_clobber=no_clobber, progress=progress)
+    return APIClient(dev_instance).upload_dir(
+        local_dir, path, no_clobber=no_clobber, normalize=normalize, progress=progress
+    )
 
 
 def webdav4_client(*, dev_instance: bool = False) -> WebDAV4Client:

@@ -12,6 +12,7 @@ from ctadata.errors import ConfigError
 from ctadata.listed import Listed, Listing
 from ctadata.progress.choice import Progress, told
 from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
+from ctadata.transfer.normal_form import check_form
 from ctadata.transfer.plan import Rules
 
 if TYPE_CHECKING:
@@ -88,22 +89,34 @@ class APIClient:
         return sum(collected.sizes)
 
     def upload_file(
-        self, local_fn: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
+        self,
+        local_fn: PathText,
+        path: PathText,
+        *,
+        no_clobber: bool = False,
+        normalize: str | None = None,
+        progress: Progress | None = None,
     ) -> Upload:
         """Upload one file."""
         with self.session() as session, collecting(told(progress)) as collected:
-            rules = Rules(no_clobber=no_clobber)
+            rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
         return collected.uploads[0]
 
     def upload_dir(
-        self, local_dir: PathText, path: PathText, *, no_clobber: bool = False, progress: Progress | None = None
+        self,
+        local_dir: PathText,
+        path: PathText,
+        *,
+        no_clobber: bool = False,
+        normalize: str | None = None,
+        progress: Progress | None = None,
     ) -> list[Upload]:
         """Upload the contents of a local directory."""
         contents = contents_of(local_dir)
         with self.session() as session, collecting(told(progress)) as collected:
-            rules = Rules(no_clobber=no_clobber)
+            rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)
         return collected.uploads
@@ -115,7 +128,8 @@ class APIClient:
 
         profile = self._resolved().profile
         root = RemotePath.parse(profile.root).encoded.rstrip("/")
-        return webdav4_client(profile.door + root, self._sources().bearer, ca=profile.ca)
+        composes = profile.kind == "dcache"
+        return webdav4_client(profile.door + root, self._sources().bearer, ca=profile.ca, composes=composes)
 
     def start_agent_daemon(self) -> Status:
         """Log in where that is needed, and have the agent keep the login fresh; `ctadata.direct.login` does it too."""

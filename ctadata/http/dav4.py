@@ -5,14 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 from webdav4.client import Client
 
-from ctadata.errors import CtadataError, LoginNeeded, Untrusted, UsageError
+from ctadata.errors import CtadataError, LoginNeeded, Unsupported, Untrusted, UsageError
 from ctadata.http.message import Origin
+from ctadata.http.redirects import own_spelling
 from ctadata.http.trust import choose_trust
+from ctadata.paths import changed_by_nfc, composed, control_in, printable
 
 Explain = Callable[[httpx.Response], CtadataError | None]
 """The error that an answer is, in words of ours; None leaves it to webdav4."""
@@ -26,6 +28,7 @@ def webdav4_client(
     *,
     ca: Path | None = None,
     twice: bool = False,
+    composes: bool = False,
     explain: Explain = lambda _: None,
 ) -> Client:
     """A client whose root is `url`; its `uploadFile` is `upload_file`, as older notebooks say.
@@ -33,12 +36,16 @@ def webdav4_client(
     token: asked at every request, so that it is always fresh; it goes to the origin of `url` alone, and a redirect
     elsewhere is followed without it, never from https to http.   ca: as in the profile.
     twice: paths are encoded twice, for the platform's service.
+    composes: the server is a dCache: it gives no file back whose name holds a control character, and none whose name
+    NFC changes to other clients. Unsupported for a request that would make such a name, before it is sent.
     """
     home = Origin.of(url)
 
     def authorize(request: httpx.Request) -> httpx.Request:
         if twice:
             request.url = request.url.copy_with(raw_path=request.url.raw_path.replace(b"%", b"%25"))
+        if composes:
+            _check_names(request)
         secret = token() if Origin.of(str(request.url)) == home else None
         if secret:
             request.headers["Authorization"] = f"Bearer {secret}"
@@ -52,6 +59,9 @@ def webdav4_client(
             error = _downgrade(response)
         if error is not None:
             raise error
+        if response.has_redirect_location and composes:
+            asked, url = str(response.request.url), str(response.url.join(response.headers["Location"]))
+            response.headers["Location"] = own_spelling(asked, url)
 
     client = Client(
         url,
@@ -82,6 +92,22 @@ def _spell_names_out(client: Client) -> None:
         return url
 
     client.join_url = join_url
+
+
+_MAKING = ("PUT", "MKCOL")
+"""Methods that make the name that they are sent to; others make the one in `Destination`, or none."""
+
+
+def _check_names(request: httpx.Request) -> None:
+    made = str(request.url) if request.method in _MAKING else request.headers.get("Destination")
+    path = unquote(urlsplit(made).path).rstrip("/") if made else ""
+    found = control_in(path.rpartition("/")[2]) or changed_by_nfc(path)
+    if found:
+        raise Unsupported(
+            f"the storage cannot give a file back whose path holds {found}",
+            hint=f"name it {printable(composed(path.rpartition('/')[2]))}" if changed_by_nfc(path) else "rename it",
+            path=printable(path),
+        )
 
 
 def _downgrade(response: httpx.Response) -> Untrusted | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -52,7 +53,32 @@ def next_url(response: Response, *, http_pools: bool) -> str:
             f"a redirect from https to unprotected http: {before} sends us to {after}",
             hint="if files may go over the net in clear, set http_pools = true in the profile; the token never does",
         )
-    return url
+    return own_spelling(response.url, url)
+
+
+def own_spelling(asked: str, url: str) -> str:
+    """`url`, to which a request for `asked` was redirected, with the path as it was asked for.
+
+    A dCache door writes the Unicode normal form NFC of the path, and the pool then refuses a file whose name is stored
+    otherwise. So the path is replaced if it differs from ours by its normal form alone, at another origin or at a mover
+    of dCache, whose path may start above ours. Scheme, host, port and query stay.
+    """
+    home, ours = dissect(asked)
+    origin, target = dissect(url)
+    path, mark, query = target.partition("?")
+    ours = ours.partition("?")[0]
+    is_mover = "dcache-http-uuid=" in query
+    if "%" not in ours or path == ours or not (is_mover or origin != home):
+        return url
+    above, *names = path.rsplit("/", ours.count("/") if is_mover else path.count("/"))
+    below = "/".join(["", *names])
+    if unquote_to_bytes(below) == unquote_to_bytes(ours) or _composed(below) != _composed(ours):
+        return url
+    return f"{origin}{above}{ours}{mark}{query}"
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", unquote(path, errors="surrogateescape"))
 
 
 def _encoded(asked: str, location: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctadata.errors import AlreadyExists, NotFound
+from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
@@ -10,13 +11,14 @@ from ctadata.stores.base import Store
 def make(store: Store, path: RemotePath, *, parents: bool = False) -> None:
     """Make a collection; with `parents` those above it as well, and one that exists is no error.
 
-    AlreadyExists (the name is taken), NotFound (there is no collection above).
+    AlreadyExists (the name is taken), NotFound (no collection above), Unsupported (its files could not be read).
     """
     if not parents:
         if is_there(store, path):
             raise AlreadyExists("the name is taken", path=str(path))
         if store.features.collections and path.parent.parts and not is_there(store, path.parent):
             raise NotFound("there is no such directory", hint="-p makes it", path=str(path.parent))
+    NameCheck(store).check(path)
     store.mkdir(path)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
+from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
@@ -53,6 +54,7 @@ def rename(store: Store, renaming: Renaming, *, replace: bool = False) -> None:
     entry, target = renaming.entry, renaming.target
     if entry.path == target:
         raise UsageError("it is there already: a name cannot be moved onto itself", path=str(target))
+    NameCheck(store).check(target)
     if not entry.is_directory:
         if not store.features.moves:
             raise Unsupported("this storage cannot rename files", hint="get it, put it, rm it", path=str(entry.path))

@@ -40,6 +40,9 @@ class Features:
     collections:     a collection is made before files go into it; where not, the files make it.
     aliases:         an empty file in a listing may stand for another one: `info` tells.
     tags_content:    a tag that is the MD5 of a file proves it equal; one that is not proves nothing.
+    controls:        a file is given back whose name holds control characters.
+    composes:        it writes paths in the Unicode normal form NFC when it asks its own pools: a file whose name NFC
+                     changes is given back by some servers of this kind, and not by others.
     hashes_uploads:  an upload tells the digest of what it sent, so nobody else need compute one.
     """
 
@@ -55,6 +58,8 @@ class Features:
     tags_content: bool = False
     aliases: bool = False
     hashes_uploads: bool = False
+    controls: bool = True
+    composes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from ctadata.transfer.aliases import behind, note, standing, why_kept
 from ctadata.transfer.plan import STATES, Step
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import BROKEN_OFF, Run, Task
+from ctadata.transfer.send import prove
 from ctadata.transfer.staging import refuse_tape
 
 AGAIN = (*BROKEN_OFF, TemporaryError)
@@ -74,6 +75,7 @@ def _expand(run: Run, ends: Ends, crossing: Crossing, give: _Give) -> None:
                 run.store.mkdir(crossing.target.parent)
             give(_task(run, ends, crossing, there))
             return
+        run.names.check(crossing.target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(crossing.target)
         _children(run, ends, crossing, give)
@@ -131,10 +133,12 @@ def _cross(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Out
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
         return Outcome(State.KEPT, crossing.target, None, entry.size or 0, why=why_kept(there), etag=there.etag)
     if step not in STATES:
+        run.names.check(crossing.target, tries=not run.rules.dry_run)
         refuse_tape(entry, hint="stage brings it back; copy anew when stage-status says that it is there")
         if not run.rules.dry_run:
             work = functools.partial(_once, run, ends, crossing, step)
             verified, digest = run.persist(work, after=AGAIN)
+            prove(run, crossing.target, step)
     state, why = STATES.get(step, (State.DONE, ""))
     seconds = time.monotonic() - began
     size = entry.size or 0

@@ -18,6 +18,7 @@ from ctadata.errors import IntegrityError, Interrupted, NotFound, Stopped, Timed
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery
 from ctadata.transfer import verify
+from ctadata.transfer.normal_form import remark, renamed_file
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run
@@ -141,10 +142,12 @@ class _Pouring:
 
 def send_spooled(run: Run, fd: int, found: os.stat_result, target: RemotePath) -> Outcome:
     """Upload an open file that has no name here; raises what `send_file` raises."""
-    there = None
+    target, there = renamed_file(run, target), None
+    remark(run)
     try:
         there = run.store.info(target)
     except NotFound:
+        run.names.check(target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(target.parent)
     return send_open(run, Rights(), fd, found, Path("-"), target, there)

@@ -65,6 +65,7 @@ class Rules:
     as_described: for uploads: whether what is there is also what they say beside its bytes, as its type; None: they
                   say nothing.
     stage:        files on tape are brought back, and waited for.
+    normalize:    for uploads: the Unicode normal form that names get on the storage, "nfc"; "": names stay as they are.
     rate:         bytes a second, of all files together; None: as many as there are.
     """
 
@@ -78,6 +79,7 @@ class Rules:
     update: bool = False
     as_described: Callable[[RemotePath], bool] | None = None
     stage: bool = False
+    normalize: str = ""
     rate: float | None = None
 
     def portion(self, most: int) -> int:

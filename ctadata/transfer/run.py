@@ -24,6 +24,7 @@ from ctadata.errors import (
     TimedOut,
 )
 from ctadata.namespace.listing import tell_each
+from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
@@ -86,6 +87,7 @@ class Run:
     """What the parts of one run share.
 
     stop: set by whoever wants the run to end; requests that wait notice within a second.
+    renamed: names that `rules.normalize` has changed, as they are on the storage.
     staging: brings files from tape; without it such a file is a failure (NeedsStaging).
     """
 
@@ -96,12 +98,15 @@ class Run:
     summary: Summary = field(default_factory=Summary)
     pause: Callable[[float], object] | None = None
     leftovers: list[RemotePath] = field(default_factory=list)
+    renamed: list[RemotePath] = field(default_factory=list)
     staging: Staging[Task] | None = None
     crew: Crew[Task] = field(init=False)
+    names: NameCheck = field(init=False)
 
     def __post_init__(self) -> None:
         """Workers end when the run is stopped."""
         self.crew = Crew(self.stop)
+        self.names = NameCheck(self.store)
         if self.rules.rate is not None:
             self.reporter = Braked(self.reporter, Allowance(self.rules.rate, sleep=self.stop.wait))
 

@@ -74,15 +74,29 @@ def send_open(
     step, upload = _decide(run, fd, found, there), None
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
         return Outcome(State.KEPT, target, local, found.st_size, why=why_kept(there), etag=there.etag)
+    if step in (Step.CREATE, Step.REPLACE):
+        run.names.check(target, tries=not run.rules.dry_run)
     if step in (Step.CREATE, Step.REPLACE) and not run.rules.dry_run:
         hashing = not run.store.features.hashes_uploads
         upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found, hashing))
         step = run.persist(functools.partial(upload.once, step), after=AGAIN)
+        prove(run, target, step)
     state, why = _ENDS.get(step, (State.DONE, ""))
     outcome = Outcome(state, target, local, found.st_size, time.monotonic() - began, why=why)
     if upload is not None and state is State.DONE:
         return upload.vouch(outcome)
     return outcome if there is None else dataclasses.replace(outcome, etag=there.etag, digest=digest_in(there))
+
+
+def prove(run: Run, target: RemotePath, step: Step | None) -> None:
+    """Unsupported if the door does not give back the file that has just got a name; a new one is deleted."""
+    try:
+        if step not in STATES:
+            run.names.prove(target)
+    except Unsupported:
+        if step is Step.CREATE:
+            run.discard(target)
+        raise
 
 
 _ENDS = STATES | {None: (State.SKIPPED, NEWER)}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, CtadataError, Forbidden, Incomplete, NotFound
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, Incomplete, NotFound, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import MARK, RemotePath
-from ctadata.transfer import temporaries
+from ctadata.paths import MARK, RemotePath, composed, printable
+from ctadata.transfer import normal_form, temporaries
 from ctadata.transfer.download import Refused
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
@@ -57,7 +58,26 @@ class Surplus(Protocol):
 def upload(run: Run, departures: Iterable[Departure | Refused], surplus: Surplus | None = None) -> Summary:
     """Upload files and trees; gives the summary, in which each failure has its place."""
     expand = functools.partial(_expand, run, surplus, Rights())
-    return run.execute(walk(departures, expand, threads=WALKERS))
+    try:
+        return run.execute(walk(_in_normal_form(run, departures), expand, threads=WALKERS))
+    finally:
+        normal_form.remark(run)
+
+
+def _in_normal_form(run: Run, departures: Iterable[Departure | Refused]) -> Iterator[Departure | Refused]:
+    """The departures with targets in the form that the rules ask for; two that become one are refused."""
+    before: dict[RemotePath, RemotePath] = {}
+    for departure in departures:
+        if not run.rules.normalize or isinstance(departure, Refused):
+            yield departure
+            continue
+        is_named_here = departure.tree is not None and departure.tree.name == departure.target.name
+        rename = normal_form.renamed_file if is_named_here else normal_form.renamed_target
+        target = rename(run, departure.target)
+        if before.setdefault(target, departure.target) == departure.target:
+            yield dataclasses.replace(departure, target=target)
+        else:
+            yield Refused(UsageError("another directory has this name in NFC", path=printable(str(target))), target)
 
 
 _Give = Callable[[Node[Departure | Refused] | Task], object]
@@ -73,6 +93,7 @@ def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Depart
         return
     try:
         here = _read(run, departure) if departure.tree else _named(run, departure)
+        _normalize(run, departure.target, here)
         above = departure.above | {_identity(departure.tree)} if departure.tree else departure.above
         others: list[Entry] | None = [] if surplus else None
         there = _look(run, departure, here, others)
@@ -143,6 +164,15 @@ def _named(run: Run, departure: Departure) -> _Here:
 
 def _pass_over(run: Run, target: RemotePath, local: Path, why: str) -> None:
     run.end(passed(target, local, why, skip_special=run.rules.skip_special))
+
+
+def _normalize(run: Run, collection: RemotePath, here: _Here) -> None:
+    if run.rules.normalize:
+        folders = {local for local, _ in here.folders}
+        both = normal_form.renamed(run, collection, [*here.folders, *here.files])
+        here.folders = [each for each in both if each[0] in folders]
+        here.files = [each for each in both if each[0] not in folders]
+        here.names = set(map(composed, here.names))
 
 
 def _read(run: Run, departure: Departure) -> _Here:
@@ -238,8 +268,10 @@ def _make(run: Run, departure: Departure, here: _Here) -> None:
     """Make a collection that is missing, unless files make it by themselves."""
     meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
     made_by_files = not run.store.features.collections and (here.files or here.folders)
-    if (meant or here.files) and not made_by_files and not run.rules.dry_run:
-        run.store.mkdir(departure.target)
+    if (meant or here.files) and not made_by_files:
+        run.names.check(departure.target, tries=not run.rules.dry_run)
+        if not run.rules.dry_run:
+            run.store.mkdir(departure.target)
 
 
 def _clear(run: Run, entry: Entry) -> None:

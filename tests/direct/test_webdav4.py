@@ -10,7 +10,7 @@ from webdav4.client import Client
 
 from ctadata import direct
 from ctadata.direct.api import APIClient, ClientSecretNotFound
-from ctadata.errors import LoginNeeded, NotFound, Untrusted, UsageError
+from ctadata.errors import LoginNeeded, NotFound, Unsupported, Untrusted, UsageError
 from ctadata.sandbox import Sandbox
 
 
@@ -132,3 +132,32 @@ def test_the_development_site_is_asked_where_it_is_meant(tmp_path: Path, monkeyp
         assert direct.agent_status(dev_instance=True).profile == "cscs-dev"
         with pytest.raises(NotFound):
             client.fetch_and_save_file("lst/nothing")
+
+
+@pytest.mark.parametrize(
+    "name", ["e\u0301.txt", "\u212b", "\u1112\u1161\u11ab", "two\nlines", "tab\there", "o\u0308/a"]
+)
+def test_a_name_that_cannot_come_back_is_refused_before_anything_is_lost(
+    box: Sandbox, client: Client, name: str
+) -> None:
+    """The door deletes the old file before the new one arrives, and the pool refuses such a name then."""
+    box.files.put(f"/lst/users/ada/{name}", b"old")
+    box.files.put("/lst/users/ada/plain", b"plain")
+    Path("new.txt").write_bytes(b"new")
+    before = len([seen for seen in box.seen if seen.method != "HEAD"])
+    for make in (
+        lambda: client.upload_file("new.txt", f"lst/users/ada/{name}", overwrite=True),
+        lambda: client.move("lst/users/ada/plain", f"lst/users/ada/{name}", overwrite=True),
+    ):
+        with pytest.raises(Unsupported, match=r"holds U\+"):
+            make()
+    assert len([seen for seen in box.seen if seen.method != "HEAD"]) == before
+    assert box.files.read(f"/lst/users/ada/{name}") == b"old"
+    assert box.files.read("/lst/users/ada/plain") == b"plain"
+
+
+@pytest.mark.parametrize("name", ["e\u0301.txt", "\u212b", "\u1112\u1161\u11ab", "o\u0308/a"])
+def test_a_file_whose_name_nfc_changes_comes(box: Sandbox, client: Client, name: str) -> None:
+    box.files.put(f"/lst/odd/{name}", b"content")
+    client.download_file(f"lst/odd/{name}", "here.txt")
+    assert Path("here.txt").read_bytes() == b"content"

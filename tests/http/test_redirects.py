@@ -211,6 +211,50 @@ def test_any_other_location_is_a_url(answering, client, location):
     assert pool.requests[0].target == location
 
 
+MOVER = "?dcache-http-uuid=u-1&dcache-http-ref=https%3A%2F%2Flocalhost%3A1"
+NFD, NFC = "/d/e%CC%81/%E2%84%AB%201.txt", "/d/%C3%A9/%C3%85%201.txt"
+JAMO, HANGUL = "/%E1%84%92%E1%85%A1%E1%86%AB", "/%ED%95%9C"
+
+
+@pytest.mark.parametrize(
+    ("asked", "location", "sent"),
+    [
+        (NFD, NFC + MOVER, NFD + MOVER),
+        (NFD, NFC, NFD),
+        (JAMO, HANGUL + MOVER, JAMO + MOVER),
+        (NFD, "/d/\xc3\xa9/\xc3\x85 1.txt" + MOVER, NFD + MOVER),  # UTF-8, unescaped
+        ("/a;b%CC%81", "/a;b\xcc\x81" + MOVER, "/a;b%CC%81" + MOVER),
+        ("/x;e%CC%81", "/x%3B%C3%A9" + MOVER, "/x;e%CC%81" + MOVER),
+        (NFD, "/pnfs/lst" + NFC + MOVER, "/pnfs/lst" + NFD + MOVER),  # the door shows a part of the namespace
+        # the other way round: nothing that is another path, or spelt as ours is
+        (NFC, NFC + MOVER, NFC + MOVER),
+        (NFD, "/d/%C3%A9/b" + MOVER, "/d/%C3%A9/b" + MOVER),
+        (NFD, "/d/E%CC%81/%E2%84%AB%201.txt" + MOVER, "/d/E%CC%81/%E2%84%AB%201.txt" + MOVER),
+        (NFD, "/pnfs" + NFC, "/pnfs" + NFC),
+        (NFD, "/%C3%85%201.txt" + MOVER, "/%C3%85%201.txt" + MOVER),
+        (NFD, NFC + "/" + MOVER, NFC + "/" + MOVER),
+        ("/a%FFe%CC%81", "/a%FE%C3%A9" + MOVER, "/a%FE%C3%A9" + MOVER),
+        ("/x", "/%78" + MOVER, "/%78" + MOVER),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_pool_is_asked_for_the_name_as_we_spell_it(answering, client, content, method, asked, location, sent):
+    """Java writes a `Location` in NFC, and the pool compares the path with that of its mover; all else stays."""
+    pool = answering(ok)
+    door = answering(to(pool.url + location, "307 Temporary Redirect"))
+    body = content(b"bytes") if method == "PUT" else None
+    client(door, limits=Limits(expect=0.01)).send(method, door.url + asked, body=body)
+    (request,) = pool.requests
+    assert (request.target, request.token) == (sent, None)
+
+
+def test_a_server_that_names_the_file_otherwise_itself_is_followed(answering, client):
+    """At its own origin, and with no mover, the name that it gives is the one to ask for."""
+    door = answering(lambda wire, request: ok(wire, request) if request.target == NFC else wire.redirect("301 X", NFC))
+    client(door).send("GET", door.url + NFD)
+    assert [request.target for request in door.requests] == [NFD, NFC]
+
+
 @pytest.mark.parametrize("fields", [(), ("Location: ",)])
 def test_a_redirect_without_a_location(answering, client, fields):
     door = answering(lambda wire, request: wire.answer("302 Found", b"", *fields))

@@ -14,6 +14,10 @@ from ctadata.stores.webdav.mover import Mover
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
 
+class NoByte(Interrupted):
+    """The server that was asked has announced the file, and sent no byte of it."""
+
+
 class Shared(Protocol):
     """What the reads of one file share."""
 
@@ -92,6 +96,12 @@ class Answer:
             self.mover = self._reading.mover_of(self._response)
         if self.mover is not None:
             self.mover.look(silent)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the server that was asked has answered by itself, and no byte has come."""
+        by_itself = self._response is not None and not self._response.hops
+        return by_itself and self.delivery is not None and self._offset == self.delivery.start
 
     def broke_off(self) -> None:
         """We have ended the connection in mid-body."""

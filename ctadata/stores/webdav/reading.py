@@ -26,7 +26,7 @@ from ctadata.http.handles import Handles, Route
 from ctadata.http.message import Accept, Origin, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
-from ctadata.stores.webdav.answer import Answer
+from ctadata.stores.webdav.answer import Answer, NoByte
 from ctadata.stores.webdav.mover import Mover
 
 DOORS = 4
@@ -153,8 +153,10 @@ class WebDAVReading:
         except Enough:
             answer.broke_off()
             return answer.begun()
-        except Interrupted:
+        except Interrupted as error:
             answer.was_cut()
+            if answer.is_empty:
+                raise NoByte(error.what, hint=error.hint) from error
             raise
         except BaseException:
             answer.broke_off()

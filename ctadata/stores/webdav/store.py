@@ -12,7 +12,6 @@ from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
-from ctadata.http.sayings import in_state, is_explained
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
 from ctadata.stores.handover import handed_over
@@ -20,6 +19,7 @@ from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.webdav.multistatus import Multistatus, refusal
+from ctadata.stores.webdav.read_error import explained
 from ctadata.stores.webdav.reading import WebDAVReading, about
 from ctadata.stores.webdav.refused import refused
 
@@ -114,14 +114,7 @@ class WebDAVStore:
         return WebDAVReading(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
 
     def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
-        """The failure of a GET as the file's locality explains it."""
-        unclear = isinstance(error, TimedOut) or error.status in (403, 500)
-        if not (self._dialect.hides and unclear) or is_explained(error):
-            return error
-        try:
-            return in_state(error, self.info(path).locality)
-        except CtadataError:
-            return error
+        return explained(error, path, self.features, self.info) if self._dialect.hides else error
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)

@@ -1,0 +1,37 @@
+"""Which names a store cannot give a file back under, and what is said of them."""
+
+from __future__ import annotations
+
+from ctadata.errors import Unsupported
+from ctadata.paths import RemotePath, changed_by_nfc, composed, control_in, printable
+from ctadata.stores.base import Features
+
+
+def control_of(features: Features, path: RemotePath) -> Unsupported | None:
+    """The error for a file whose name holds a control character, where the store gives no such file back."""
+    found = "" if features.controls else control_in(path.name)
+    if not found:
+        return None
+    what = f"the storage may take a file whose name holds {found}, and never gives it back"
+    return Unsupported(what, hint="give it another name", path=str(path))
+
+
+def is_changed(features: Features, path: RemotePath) -> bool:
+    """Whether the server writes the path otherwise when it asks its pools."""
+    return features.composes and any(map(changed_by_nfc, path.parts))
+
+
+def unserved(path: RemotePath) -> Unsupported:
+    """The error for a path that NFC changes, at a door that gives no file of such a path back."""
+    character, what, better = worded(path)
+    return Unsupported(
+        f"this door cannot give back a file whose path holds {character}, which the normal form NFC writes otherwise",
+        hint=f"name {what} {better}, as put and sync do with --normalize nfc",
+        path=str(path),
+    )
+
+
+def worded(path: RemotePath) -> tuple[str, str, str]:
+    """The character that NFC changes, what it is in, and how that is written in NFC."""
+    name, character = next((name, changed) for name in path.parts if (changed := changed_by_nfc(name)))
+    return character, "it" if name == path.name else f"the directory {printable(name)}", printable(composed(name))

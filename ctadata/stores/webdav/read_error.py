@@ -1,0 +1,29 @@
+"""Why a file cannot be read from a dCache: what its name, or its locality, adds to the error of a GET."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ctadata.entries import Entry
+from ctadata.errors import CtadataError, TemporaryError, TimedOut
+from ctadata.http.sayings import in_state, is_explained
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Features
+from ctadata.stores.name_rules import control_of, is_changed, unserved
+from ctadata.stores.webdav.answer import NoByte
+
+
+def explained(
+    error: CtadataError, path: RemotePath, features: Features, info: Callable[[RemotePath], Entry]
+) -> CtadataError:
+    """The error to raise for `error`, which a GET of `path` ended with; `info` asks for the file's entry."""
+    if isinstance(error, TemporaryError) and (refusal := control_of(features, path)):
+        return refusal
+    if isinstance(error, NoByte) and is_changed(features, path):
+        return unserved(path)
+    if is_explained(error) or not (isinstance(error, TimedOut) or error.status in (403, 500)):
+        return error
+    try:
+        return in_state(error, info(path).locality)
+    except CtadataError:
+        return error
