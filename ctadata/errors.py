@@ -46,7 +46,8 @@ class CtadataError(Exception):
     path:  the remote or local name it happened to; empty where it is about none.
     status: the HTTP status it came with, 0 where there was none.
     retry_after: seconds that the server asked us to wait, None where it did not say.
-    retries: how often a transfer was begun again before it was given up.
+    retries: how often something was begun again before it was given up.
+    given_up: whether it was tried in full, so that trying again at once is of no use.
     retryable: whether the same request may succeed later, as far as the kind of the error, or the server, says.
     """
 
@@ -63,6 +64,7 @@ class CtadataError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.retries = 0
+        self.given_up = False
 
     def __str__(self) -> str:
         """One line: path, what happened, what to do."""

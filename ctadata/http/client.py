@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import io
 import random
 import re
 import threading
@@ -21,9 +21,10 @@ from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.exchange import Exchange, Request, Upload
 from ctadata.http.gates import REFUSALS, Gates, Turn
 from ctadata.http.handles import Handles, Route
-from ctadata.http.message import Accept, Body, Origin, Response, dissect
+from ctadata.http.message import Accept, Body, InMemory, Origin, Response, dissect
 from ctadata.http.retries import Retries, is_repeatable
 from ctadata.http.trust import Limits, choose_trust
+from ctadata.retry import retry
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -52,6 +53,7 @@ class _Call:
     follow: bool
     sign: SigningKey | None
     route: Route = Route()  # noqa: RUF009  (frozen)
+    total: float | None = None
     door: Origin = field(init=False)
     renewed: str | None = None
     waited: float = 0.0
@@ -119,6 +121,7 @@ class Client:
         self._jitter = jitter
         self._handles = Handles(choose_trust(ca), user_agent)
         self._gates = Gates(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)
+        self._given_up: set[Origin] = set()
         self._waits: dict[Origin, float | None] = {}  # for `100 Continue`, where a server has shown what it does
 
     def send(
@@ -134,6 +137,7 @@ class Client:
         follow: bool = True,
         sign: SigningKey | None = None,
         repeat: bool = True,
+        total: float | None = None,
         route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
         """One request to its 2xx answer, redirects and repetitions included; any other answer is raised as its error.
@@ -145,28 +149,40 @@ class Client:
         follow:  False gives a redirect back as the answer.
         sign:    signs the request to the door (S3); what it redirects to gets no signature.
         repeat:  False sends it once, however it ends: somebody else may be asked instead.
+        total:   seconds for one such request with its whole answer; None where the body may be large.
         route:   connections of one's own, and who watches.
         """
         streams = body is not None and not isinstance(body, bytes)
-        upload = Upload(_InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
-        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow, sign, route)
-        started = self._clock()
-        attempt = 1
-        while True:
-            try:
-                return self._walk(call)
-            except CtadataError as error:
-                if not repeat or not is_repeatable(method, error, sent=call.sent, begun=call.begun):
-                    raise
-                elapsed = self._clock() - started - call.waited
-                pause = self._retries.pause(attempt, error, elapsed, self._jitter())
-                if pause is None:
-                    raise
-                if error.status in REFUSALS and error.retry_after is not None:
-                    pause = 0.0  # what a busy server has named is waited for at its gate, by everybody
-            if pause:
-                self._sleep(pause)
-            attempt += 1
+        upload = Upload(InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
+        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow, sign, route, total)
+        try:
+            response = retry(
+                lambda: self._walk(call),
+                self._retries,
+                may=lambda error: repeat and self._may_repeat(call, error),
+                wait=self._wait,
+                clock=lambda: self._clock() - call.waited,
+                jitter=self._jitter,
+            )
+        except CtadataError as error:
+            if error.given_up:
+                self._given_up.add(call.door)
+            elif 0 < error.status < 500 and error.status not in REFUSALS:
+                self._given_up.discard(call.door)
+            raise
+        self._given_up.discard(call.door)
+        return response
+
+    def _may_repeat(self, call: _Call, error: CtadataError) -> bool:
+        """Whether a request may be sent again; not to a server that a request was given up at, until it answers one."""
+        repeatable = is_repeatable(call.method, error, sent=call.sent, begun=call.begun)
+        error.given_up = repeatable and call.door in self._given_up
+        return repeatable and not error.given_up
+
+    def _wait(self, error: CtadataError, seconds: float) -> None:
+        """Wait for the next attempt; what a busy server has named is waited for at its gate, by everybody."""
+        if error.status not in REFUSALS or error.retry_after is None:
+            self._sleep(seconds)
 
     def branch(self) -> Handles:
         """Connections of one's own, for the `route` of requests; closed by the caller."""
@@ -262,11 +278,11 @@ class Client:
         sign = None if hop.hops else call.sign
         expect = self._expectation(call, hop.origin) if at_door else None
         headers = call.headers if at_door else self._carried(call, hop.origin)
-        lines = [_line(name, value) for name, value in headers.items()]
+        lines = [header_line(name, value) for name, value in headers.items()]
         if hop.token:
-            lines.append(_line("Authorization", f"Bearer {hop.token}"))
+            lines.append(header_line("Authorization", f"Bearer {hop.token}"))
         if sign and sign.token:
-            lines.append(_line("x-amz-security-token", sign.token))
+            lines.append(header_line("x-amz-security-token", sign.token))
         if call.upload and not (sign and expect is not None):
             # an empty one keeps curl from adding its own, which it does not sign: proxies take it away
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
@@ -305,7 +321,8 @@ class Client:
         return turn
 
     def _run(self, call: _Call, request: Request, accept: Accept | None) -> Response:
-        exchange = Exchange(request, accept, self.limits, self._stop, self._clock, call.route.watch)
+        limits = self.limits if call.total is None else dataclasses.replace(self.limits, total=call.total)
+        exchange = Exchange(request, accept, limits, self._stop, self._clock, call.route.watch)
         handles = call.route.own if call.route.own and (request.hops or not call.follow) else self._handles
         handle = handles.lend()
         try:
@@ -323,21 +340,7 @@ class Client:
                 self._waits[request.origin] = None
 
 
-class _InMemory:
-    """Bytes as a Body."""
-
-    def __init__(self, content: bytes) -> None:
-        self._file = io.BytesIO(content)
-        self.size = len(content)
-
-    def read(self, limit: int) -> bytes:
-        return self._file.read(limit)
-
-    def rewind(self) -> None:
-        self._file.seek(0)
-
-
-def _line(name: str, value: str) -> str | bytes:
+def header_line(name: str, value: str) -> str | bytes:
     """One header line; UsageError, which does not show the value, where it would be more than one.
 
     Bytes beyond ASCII go out as they are (`value` is latin-1): XRootD wants them so in a `Destination`.

@@ -118,7 +118,7 @@ class Exchange:
         self._consume: Consumer = self._collect
         self._enough = False
         self._error: BaseException | None = None
-        self._mark = clock()
+        self._began = self._mark = self._answered = clock()
         self._marked = 0
         self._next_look = self._mark + TICK
         self._on_look = watch
@@ -243,7 +243,8 @@ class Exchange:
         request = self.request
         response = Response(request.method, request.url, status, reason, headers, b"", request.hops)
         self._response = response
-        self._mark, self._marked = self._clock(), 0
+        self._mark = self._answered = self._clock()
+        self._marked = 0
         if status < 300 and self._accept is not None:
             self.accepted = True
             self._consume = self._accept(response) or self._collect
@@ -318,6 +319,7 @@ class Exchange:
     def _bear_silence(self, curl: Any, now: float) -> None:
         """TimedOut where too little moved for too long; curl's own limit cannot tell waiting from stalling."""
         limits, answered = self._limits, self._response is not None
+        self._end_in_time(now)
         moved = curl.getinfo(pycurl.SIZE_DOWNLOAD_T if answered else pycurl.SIZE_UPLOAD_T)
         if self._on_look is not None:
             if self._heard != (answered, moved):
@@ -333,6 +335,18 @@ class Exchange:
         if now - self._mark > allowed:
             what = "the transfer stalled" if flowing else "no answer"
             raise TimedOut(f"{what}: {self.request.origin}, {allowed:g} s of silence", hint="try again later")
+
+    def _end_in_time(self, now: float) -> None:
+        """End what moves on, and would do so for ever: a request with a limit, and an answer that nobody reads."""
+        limits, origin = self._limits, self.request.origin
+        if limits.total is not None and now - self._began > limits.total:
+            raise TimedOut(f"no whole answer in time: {origin}, {limits.total:g} s", hint="try again later")
+        unread = self._response is not None and not self.accepted
+        if unread and now - self._answered > limits.stall_seconds:
+            if self._response and self._response.status < 300:
+                raise TimedOut(f"no whole answer in time: {origin}, {limits.stall_seconds:g} s", hint="try again later")
+            self._enough = True
+            raise _Enough
 
 
 def _sign(curl: Any, key: SigningKey) -> None:

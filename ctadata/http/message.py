@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -150,6 +151,23 @@ class Body(Protocol):
 
     def rewind(self) -> None:
         """Start again at the first byte."""
+
+
+class InMemory:
+    """Bytes as a Body."""
+
+    def __init__(self, content: bytes) -> None:
+        """It stands at its first byte."""
+        self._file = io.BytesIO(content)
+        self.size = len(content)
+
+    def read(self, limit: int) -> bytes:
+        """The next bytes."""
+        return self._file.read(limit)
+
+    def rewind(self) -> None:
+        """Back to the first byte."""
+        self._file.seek(0)
 
 
 Consumer = Callable[[bytes], None]

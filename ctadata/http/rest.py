@@ -1,4 +1,4 @@
-"""JSON over HTTP with requests, for issuers and REST interfaces; bytes of files never come this way.
+"""JSON over HTTP, for issuers and REST interfaces; bytes of files never come this way, and each call has an end.
 
 Of the environment only the proxies count: netrc would replace our Authorization, and REQUESTS_CA_BUNDLE our choice
 of CA certificates. Redirects are not followed. Neither bodies nor headers are ever logged.
@@ -7,23 +7,31 @@ of CA certificates. Redirects are not followed. Neither bodies nor headers are e
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import time
+from base64 import b64encode
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from threading import Event
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from requests.utils import get_environ_proxies
 
 from ctadata.errors import CtadataError, Interrupted, ServerTrouble, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
-from ctadata.http.message import BODY_LIMIT, Headers, Origin, Response, dissect
+from ctadata.http.client import header_line
+from ctadata.http.exchange import Exchange, Request, Upload
+from ctadata.http.handles import Handles
+from ctadata.http.message import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, dissect
 from ctadata.http.redaction import presentable
-from ctadata.http.trust import choose_trust
+from ctadata.http.trust import Limits, choose_trust
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
+_FORM = "application/x-www-form-urlencoded"
 LONGEST = 8 * 1024 * 1024
 """Bytes of an answer at most; a longer one is refused."""
 
@@ -68,16 +76,23 @@ class Rest:
         ca: Path | None = None,
         user_agent: str = "ctadata",
         timeouts: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
+        stop: Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """No connection is made.
 
         trusted: who may be given a token.  ca: CA certificates, None for the system's (ConfigError where missing).
-        timeouts: seconds to connect, and seconds of silence.
+        timeouts: seconds to connect, and seconds of silence; both together are the most that a call takes in all.
+        stop: once set, calls end within a second (Stopped).  clock: seconds that run, for tests.
         """
+        connect, silence = timeouts
         self._trusted = frozenset(trusted)
-        self._verify = choose_trust(ca).verify
-        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._trust = choose_trust(ca)
+        self._user_agent = user_agent
         self._timeouts = timeouts
+        self._limits = Limits(connect, silence, silence, total=connect + silence)
+        self._stop = stop or Event()
+        self._clock = clock
 
     def get(self, url: str, token: str | None = None) -> Answer:
         """GET; the token only to trusted origins (else Untrusted)."""
@@ -85,7 +100,7 @@ class Rest:
 
     def post_form(self, url: str, fields: Mapping[str, str], basic: tuple[str, str] | None = None) -> Answer:
         """POST a form, as OAuth does; `basic`: client id and secret for the Authorization header."""
-        return self._send("POST", url, data=dict(fields), basic=basic)
+        return self._send("POST", url, data=urlencode(fields), content_type=_FORM, basic=basic)
 
     def post_json(self, url: str, payload: Any, token: str | None = None) -> Answer:
         """POST a JSON document; the token only to trusted origins (else Untrusted)."""
@@ -98,7 +113,7 @@ class Rest:
         """
         origin, target = dissect(url)
         self._check(origin, token)
-        headers = {**self._headers, "Accept": "*/*", "Content-Type": "application/json"}
+        headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Content-Type": "application/json"}
         headers["Authorization"] = f"Bearer {token}"
         proxies = {} if origin.is_loopback else get_environ_proxies(url)
         try:
@@ -108,7 +123,7 @@ class Rest:
                     f"{origin}{target}",
                     headers=headers,
                     timeout=self._timeouts,
-                    verify=self._verify,
+                    verify=self._trust.verify,
                     allow_redirects=False,
                     proxies=proxies,
                     stream=stream,
@@ -121,24 +136,40 @@ class Rest:
         method: str,
         url: str,
         *,
-        data: Any = None,
+        data: str = "",
         content_type: str | None = None,
         token: str | None = None,
         basic: tuple[str, str] | None = None,
     ) -> Answer:
         origin, target = dissect(url)
         self._check(origin, token)
-        headers = dict(self._headers)
+        lines = [header_line("Accept", "application/json")]
         if content_type:
-            headers["Content-Type"] = content_type
+            lines += [header_line("Content-Type", content_type), "Expect:"]
+        if basic:
+            lines.append(header_line("Authorization", f"Basic {b64encode(':'.join(basic).encode()).decode()}"))
         if token:
-            headers["Authorization"] = f"Bearer {token}"
+            lines.append(header_line("Authorization", f"Bearer {token}"))
+        body = Upload(InMemory(data.encode())) if content_type else None
+        whole = bytearray()
+
+        def accept(response: Response) -> Consumer:  # noqa: ARG001
+            return lambda block: _gather(whole, block, origin)
+
+        request = Request(method, origin, f"{origin}{target}", lines, body)
+        exchange = Exchange(request, accept, self._limits, self._stop, self._clock)
+        handles = Handles(self._trust, self._user_agent)
+        handle = handles.lend()
         try:
-            with requests.Session() as session:
-                session.trust_env = False
-                return self._exchange(session, method, f"{origin}{target}", headers=headers, data=data, auth=basic)
-        except requests.RequestException as error:
-            raise _error_of(error, origin) from None  # its traceback would hold the request
+            response = exchange.perform(handle)
+        except Interrupted as error:
+            if exchange.accepted:
+                raise
+            raise Unreachable(error.what) from None  # it was the question that broke off, not the answer
+        finally:
+            handles.take_back(handle)
+            handles.close()
+        return _answer(response, bytes(whole) or response.body)
 
     def _check(self, origin: Origin, token: str | None) -> None:
         if origin.scheme != "https" and not origin.is_loopback:
@@ -149,43 +180,22 @@ class Rest:
                 hint=f'if it may be, set token_origins = ["{origin}"] in the profile',
             )
 
-    def _exchange(
-        self, session: requests.Session, method: str, url: str, *, headers: Mapping[str, str], data: Any, auth: Any
-    ) -> Answer:
-        proxies = {} if Origin.of(url).is_loopback else get_environ_proxies(url)
-        with session.request(
-            method,
-            url,
-            headers=headers,
-            data=data,
-            auth=auth,
-            timeout=self._timeouts,
-            verify=self._verify,
-            allow_redirects=False,
-            proxies=proxies,
-            stream=True,
-        ) as response:
-            return _answer(method, url, response, _read(response, url))
+
+def _gather(whole: bytearray, block: bytes, origin: Origin) -> None:
+    whole += block
+    if len(whole) > LONGEST:
+        raise ServerTrouble(f"the answer is too long: {origin}")
 
 
-def _read(response: requests.Response, url: str) -> bytes:
-    body = bytearray()
-    for block in response.iter_content(BODY_LIMIT):
-        body += block
-        if len(body) > LONGEST:
-            raise ServerTrouble(f"the answer is too long: {Origin.of(url)}")
-    return bytes(body)
-
-
-def _answer(method: str, url: str, response: requests.Response, body: bytes) -> Answer:
-    status = response.status_code
-    reason = presentable(response.reason or "") or (HTTPStatus(status).phrase if status in set(HTTPStatus) else "")
+def _answer(response: Response, body: bytes) -> Answer:
+    status = response.status
+    reason = response.reason or (HTTPStatus(status).phrase if status in set(HTTPStatus) else "")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
     text = body[:BODY_LIMIT].decode("utf-8", "replace")
-    return Answer(method, url, status, reason, Headers(response.headers.items()), document, text)
+    return Answer(response.method, response.url, status, reason, response.headers, document, text)
 
 
 def _error_of(error: requests.RequestException, origin: Origin) -> CtadataError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -26,6 +25,7 @@ from ctadata.errors import (
 from ctadata.namespace.listing import tell_each
 from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath, printable
+from ctadata.retry import Retries, retry
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
 from ctadata.transfer.crew import Crew
@@ -47,7 +47,7 @@ MORE = 1 << 16
 
 TRIES = 4
 FIRST_PAUSE = 0.5
-"""Seconds before the second try; each further pause is twice as long, give or take a half."""
+"""Seconds before the second try at most; the rest is as `ctadata.retry` has it."""
 
 
 @dataclass(slots=True)
@@ -151,22 +151,27 @@ class Run:
         after: tuple[type[CtadataError], ...] = BROKEN_OFF,
     ) -> T:
         """Do `attempt`, again `after` such errors; at most `TRIES` times while `progress` (bytes kept) hardly grows."""
-        turn, best, retries = 1, 0, 0
-        while True:
-            try:
-                return attempt()
-            except CtadataError as error:
-                error.retries = retries
-                if not isinstance(error, after) or not error.retryable:
-                    raise
-                turn, best = (1, progress()) if progress() >= best + MORE else (turn + 1, best)
-                if turn > TRIES or self.stop.is_set():
-                    raise
-                log.info("%s: again", error)
-            seconds = FIRST_PAUSE * 2 ** (turn - 1) * random.uniform(0.5, 1.5)  # noqa: S311  (jitter)
+        best = 0
+
+        def has_progressed() -> bool:
+            nonlocal best
+            if (kept := progress()) < best + MORE:
+                return False
+            best = kept
+            return True
+
+        def wait(error: CtadataError, seconds: float) -> None:
+            log.info("%s: again", error)
             self.pause(seconds) if self.pause else fibers.pause(self.stop, seconds)
             self.check_stop()
-            retries += 1
+
+        return retry(
+            attempt,
+            Retries(TRIES, first=FIRST_PAUSE),
+            may=lambda error: isinstance(error, after) and error.retryable and not self.stop.is_set(),
+            wait=wait,
+            has_progressed=has_progressed,
+        )
 
     def check_stop(self) -> None:
         """Stopped, where the run is to end."""

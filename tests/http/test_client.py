@@ -318,6 +318,21 @@ def test_an_end_to_patience(answering, client, naps):
     assert len(peer.requests) == 3
 
 
+def test_after_one_request_was_given_up_the_next_ones_are_sent_once_until_one_is_answered(answering, client):
+    statuses = ["503 Busy"] * (7 + 2) + ["404 Not Found"] + ["503 Busy"] * 7
+    peer = answering(lambda wire, request: wire.answer(statuses.pop(0)))
+    one = client(peer, retries=Retries())
+    for expected in (7, 8, 9):
+        with pytest.raises(Busy) as busy:
+            one.send("GET", peer.url)
+        assert (len(peer.requests), busy.value.given_up) == (expected, True)
+    with pytest.raises(NotFound):
+        one.send("GET", peer.url)
+    with pytest.raises(Busy):
+        one.send("GET", peer.url)
+    assert statuses == []
+
+
 def test_the_time_that_repetitions_take_is_bounded(answering, client):
     now = [0.0]
     peer = answering(lambda wire, request: wire.answer("500 Internal problem"))

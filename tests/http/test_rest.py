@@ -1,12 +1,14 @@
 """JSON over HTTP: the same trust, the same errors, and nothing of the environment but its proxies."""
 
+import contextlib
 import logging
 import threading
+from threading import Event
 
 import pytest
 import trustme
 
-from ctadata.errors import Busy, Interrupted, LoginNeeded, ServerTrouble, TimedOut, Unreachable, Untrusted
+from ctadata.errors import Busy, Interrupted, LoginNeeded, ServerTrouble, Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http.rest import LONGEST, Rest
 
 
@@ -115,8 +117,8 @@ def test_a_proxy_of_the_environment_is_used_for_the_rest(serve, rest, monkeypatc
     spy = serve(script)
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
     with pytest.raises(Unreachable):
-        rest().get("https://issuer.example/")
-    assert spy.requests[0].line.startswith("CONNECT issuer.example:443 ")
+        rest().get("https://issuer.localhost./")
+    assert spy.requests[0].line.startswith("CONNECT issuer.localhost.:443 ")
 
 
 @pytest.mark.parametrize("url", ["http://issuer.example/", "http://192.0.2.1/", "file:///etc/passwd", "https://a@b/"])
@@ -154,7 +156,7 @@ def test_nobody_listens(answering, rest):
 
 def test_no_answer_in_time(serve, rest):
     peer = serve(lambda wire: wire.wait())
-    with pytest.raises(TimedOut, match="no answer in time"):
+    with pytest.raises(TimedOut, match=r"no answer: .* of silence"):
         rest(timeouts=(5, 0.2)).get(peer.url)
 
 
@@ -175,6 +177,55 @@ def test_an_answer_that_stalls_in_the_middle(serve, rest):
 
     with pytest.raises(TimedOut):
         rest(timeouts=(5, 0.2)).get(serve(script).url)
+
+
+BEGINNINGS = {
+    "the head": b"HTTP/1.1 200 OK\r\nX: ",
+    "the body": b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+    "an error's body": b"HTTP/1.1 503 Busy\r\nContent-Length: 100000\r\n\r\n",
+    "without length": b"HTTP/1.1 200 OK\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS)
+@pytest.mark.parametrize("method", ["get", "post_form"])
+def test_an_answer_of_a_byte_every_three_seconds_has_an_end(serve, rest, beginning, method):
+    """However quickly the clock runs: the call has so many seconds in all."""
+    passed = [0.0]
+    peer = serve(lambda wire: drip(wire, beginning, passed))
+    call = getattr(rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]), method)
+    with pytest.raises(TimedOut, match=r"no (whole )?answer"):
+        call(peer.url, *([{"a": "b"}] if method == "post_form" else []))
+
+
+def drip(wire, beginning, passed):
+    """Answer with a byte every 3 s of a clock, until the client has gone."""
+    wire.request()
+    wire.send(beginning)
+    with contextlib.suppress(OSError):
+        for _ in range(100_000):
+            wire.send(b"x")
+            passed[0] += 3
+
+
+def test_a_proxy_that_answers_so_has_an_end_too(serve, rest, monkeypatch):
+    passed = [0.0]
+    spy = serve(lambda wire: drip(wire, b"HTTP/1.1 200 Connection established\r\nX: ", passed))
+    monkeypatch.setenv("HTTPS_PROXY", spy.url)
+    with pytest.raises(TimedOut):
+        rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).get("https://issuer.localhost./")
+
+
+def test_a_call_can_be_stopped(serve, rest):
+    stop = Event()
+
+    def script(wire):
+        wire.request()
+        stop.set()
+        wire.wait()
+
+    with pytest.raises(Stopped):
+        rest(stop=stop).get(serve(script).url)
 
 
 def test_an_answer_without_end(serve, rest):

@@ -57,6 +57,10 @@ class Details:
     pnfsid: str | None
 
 
+TOTAL = 300.0
+"""Seconds that a call may take with all of its answer; a dCache door may be silent for 180 s first."""
+
+
 class Frontend:
     """The frontend at `base` (`https://host:port`); paths are those of the store, whose root is `root` there.
 
@@ -192,7 +196,7 @@ class Frontend:
             if len(gathered) > LONGEST:
                 raise ServerTrouble("the answer is too long")
 
-        self._client.send(method, url, headers=headers, body=body, accept=accept, repeat=repeat)
+        self._client.send(method, url, headers=headers, body=body, accept=accept, repeat=repeat, total=TOTAL)
         if not gathered:
             return None
         try:

@@ -12,7 +12,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import random
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
@@ -34,6 +33,7 @@ from ctadata.http.credentials import SigningKey
 from ctadata.http.handles import Route
 from ctadata.http.message import Accept, Body, Consumer, Response, dissect
 from ctadata.http.retries import Retries
+from ctadata.retry import retry
 from ctadata.stores.s3.errors import WrongRegion, of_code
 from ctadata.stores.s3.place import Endpoint, Name
 from ctadata.tokens.access_keys import RENEW
@@ -130,16 +130,18 @@ class Connection:
 
     def _repeated(self, ask: Callable[[], T], rewind: Callable[[], object]) -> T:
         """`ask`, and again where bytes have gone or come already, of which the client by itself repeats nothing."""
-        attempt = 1
-        while True:
-            try:
-                return ask()
-            except (TemporaryError, TimedOut, IntegrityError) as error:
-                pause = self._retries.pause(attempt, error, 0.0, random.random())  # noqa: S311  (jitter)
-                if pause is None or fibers.pause(self._stop, pause):
-                    raise
+
+        def wait(error: CtadataError, seconds: float) -> None:
+            if fibers.pause(self._stop, seconds):
+                raise error
             rewind()
-            attempt += 1
+
+        return retry(
+            ask,
+            self._retries,
+            may=lambda error: isinstance(error, (TemporaryError, TimedOut, IntegrityError)),
+            wait=wait,
+        )
 
     def region_of(self, bucket: str) -> str:
         """The region that requests to a bucket are signed for."""

@@ -1,0 +1,82 @@
+"""A server that is always busy is asked seven times for one thing, however large that is and wherever it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+
+import pytest
+from stores.s3.connections import Held
+
+from ctadata.config.profile import Profile
+from ctadata.errors import Busy
+from ctadata.http.message import InMemory
+from ctadata.retry import Retries
+from ctadata.stores.s3.connection import UNSIGNED
+from ctadata.stores.s3.opening import open_s3
+from ctadata.stores.s3.place import Name
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Says 503 to all; to an upload that asks first at once, else when the body has come."""
+
+    protocol_version = "HTTP/1.1"
+    seen: list[str]
+
+    def refuse(self):
+        self.seen.append(self.command)
+        asks = self.headers.get("Expect")
+        if not asks:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        self.close_connection = bool(asks)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = refuse  # noqa: N815
+
+    def handle_expect_100(self):
+        return True
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+@pytest.fixture
+def seen():
+    return []
+
+
+@pytest.fixture
+def store(seen):
+    handler = type("Handler", (Refusing,), {"seen": seen})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        profile = Profile("busy", "", kind="s3", endpoint=f"http://127.0.0.1:{server.server_port}", addressing="path")
+        with contextlib.closing(open_s3(profile, Held("id", "secret"), retries=Retries(first=0.0))) as store:
+            yield store
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("size", [0, 10, 3 << 20])
+def test_an_upload(store, seen, size):
+    with pytest.raises(Busy):
+        store.connection.upload(Name("b", "k"), InMemory(bytes(size)), headers={}, payload=UNSIGNED)
+    assert seen == ["PUT"] * 7
+
+
+def test_a_listing(store, seen):
+    with pytest.raises(Busy):
+        store.connection.gather("GET", Name("b", ""), query="list-type=2")
+    assert seen == ["GET"] * 7
+
+
+def test_one_thing_after_the_other(store, seen):
+    for _ in range(3):
+        with pytest.raises(Busy):
+            store.connection.gather("GET", Name("b", ""), query="list-type=2")
+    assert seen == ["GET"] * 9
