@@ -1,8 +1,17 @@
-"""What must never be shown: tokens, secrets and pool credentials, taken out of text that a person or a log may see."""
+"""What must never be shown: tokens, secrets and pool credentials, taken out of text that a person or a log may see.
+
+What looks like a secret goes, and so does every `Secret` that the process holds: servers repeat them in errors.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from typing import NoReturn
+from urllib.parse import quote
+from weakref import WeakValueDictionary
+from xml.sax.saxutils import escape
 
 from ctadata.paths import printable
 
@@ -23,9 +32,84 @@ _SECRETS = re.compile(
 )
 
 
+class Revealed(str):
+    """The text of a secret, for where it is needed: no `repr` shows it, as of local variables under a traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Nothing of the text."""
+        return "<secret>"
+
+
+class Secret:
+    """A text that shows itself only when asked: not in repr, str, format, `asdict`, logs, copies or pickles."""
+
+    __slots__ = ("__weakref__", "_text")
+
+    def __init__(self, text: str) -> None:
+        """While it lives, no message shows this text."""
+        self._text = text
+        if len(text) >= _SHORTEST_KNOWN:
+            _KNOWN[id(self)] = self
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return Revealed(self._text)
+
+    def __repr__(self) -> str:
+        """Nothing of the text."""
+        return "<secret>"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same text."""
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        """Goes with `==`."""
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied or pickled (TypeError)."""
+        raise TypeError("a secret is not pickled")
+
+
+_SHORTEST_KNOWN = 8  # of secrets that are taken out wherever they stand
+_KNOWN: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+
+
 def redacted(text: str) -> str:
-    """`text` with `***` for the values of secret parameters, for user names in URLs and whatever looks like a JWT."""
+    """`text` with `***` for every known secret, for the values of secret parameters, for user names in URLs and for
+    whatever looks like a JWT.
+    """
+    for known in _known():
+        text = text.replace(known, _HIDDEN)
     return _SECRETS.sub(_hide, text)
+
+
+def _known() -> Iterator[str]:
+    """The secrets that the process holds, as they stand in texts, in URLs and in JSON; the longest first."""
+    texts = {secret.reveal() for secret in list(_KNOWN.values())}
+    for text in sorted(texts, key=len, reverse=True):
+        yield str(text)
+        if not text.isalnum():
+            encoded = quote(text, safe="")
+            yield from {
+                encoded,
+                encoded.lower(),
+                quote(text),
+                json.dumps(text)[1:-1],
+                text.replace("/", "\\/"),
+                escape(text),
+            }
+
+
+def remember(text: str) -> None:
+    """Let no message show this text from now on, whoever holds it."""
+    _KEPT.add(Secret(text))
+
+
+_KEPT: set[Secret] = set()
 
 
 def _hide(match: re.Match[str]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ctadata.tokens.token import Token
+from ctadata.tokens.token import Secret, Token
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -16,6 +16,11 @@ class HubToken:
 
     text: str
     origin: str
+    known: Secret = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """No message shows the text while this lives."""
+        object.__setattr__(self, "known", Secret(self.text))
 
     @property
     def token(self) -> Token | None:

@@ -12,52 +12,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 from ctadata.errors import ConfigError
+from ctadata.http.redaction import Secret
 from ctadata.paths import printable
+
+__all__ = ["SPACES", "Secret", "Token", "same_issuer", "seconds"]
 
 SPACES = " \t\n\v\f\r"
 """What C's `isspace` strips, as WLCG Bearer Token Discovery asks."""
-
-
-class Revealed(str):
-    """The text of a secret, for where it is needed: no `repr` shows it, as of local variables under a traceback."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Nothing of the text."""
-        return "<secret>"
-
-
-class Secret:
-    """A text that shows itself only when asked: not in repr, str, format, `asdict`, logs, copies or pickles."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return Revealed(self._text)
-
-    def __repr__(self) -> str:
-        """Nothing of the text."""
-        return "<secret>"
-
-    def __eq__(self, other: object) -> bool:
-        """Whether it is the same text."""
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        """Goes with `==`."""
-        return hash(self._text)
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be copied or pickled (TypeError)."""
-        raise TypeError("a secret is not pickled")
 
 
 FARTHEST = 6e10

@@ -1,10 +1,16 @@
 """No secret is shown, and nothing can steer a terminal."""
 
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctadata.http.redaction import presentable, redacted
+from ctadata.http.message import Headers, Response
+from ctadata.http.redaction import Secret, presentable, redacted
+from ctadata.stores.s3.errors import explain
+from ctadata.tokens.pasted import AccessKey
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 
@@ -67,3 +73,49 @@ def test_presentable_is_always_one_printable_line(text):
     assert len(shown) <= 200
     assert "\n" not in shown
     assert all(c.isprintable() or not c.isascii() for c in shown)
+
+
+AWKWARD = "FwoGZXIvYXdzEBYaD/+abc=" * 9
+
+
+@pytest.mark.parametrize(
+    "text", [AWKWARD, "plain0secret1text2", "MDAxY2xvY2F0aW9uIE9wdGlvbmFsLmVtcHR5CjAw_-", "a b&c<d>e\"f'g"]
+)
+def test_a_secret_that_the_process_holds_is_shown_nowhere(text):
+    held = Secret(text)
+    for said in (
+        text,
+        quote(text, safe=""),
+        quote(text, safe="").lower(),
+        json.dumps(text)[1:-1],
+        text.replace("/", r"\/"),
+    ):
+        for around in ("{}", "<Token>{}</Token>", "x={}&y", "the token '{}' has expired", "{0} and {0}"):
+            shown = redacted(around.format(said))
+            assert said not in shown
+            assert "***" in shown
+    assert text not in presentable(f"the token {text} is not good")
+    del held
+
+
+def test_what_nobody_holds_any_more_and_what_is_too_short_stays():
+    held = Secret("short")
+    assert redacted("a short word") == "a short word"
+    held = Secret("a-longer-one")
+    assert redacted("a-longer-one") == "***"
+    del held
+    assert redacted("a-longer-one") == "a-longer-one"
+
+
+def test_of_two_the_longer_one_goes_first():
+    held = [Secret("beginning"), Secret("beginning-and-end")]
+    assert redacted("beginning-and-end") == "***"
+    del held
+
+
+def test_the_session_token_of_s3_in_the_body_of_an_error():
+    key = AccessKey("AKIA1", Secret("s3cr3t/s3cr3t+s3cr3t"), Secret(AWKWARD))
+    body = f"<Error><Code>InvalidToken</Code><Message>{AWKWARD} of {key.secret.reveal()}</Message></Error>"
+    said = str(explain(Response("GET", "https://s3/b", 400, "Bad Request", Headers(), body.encode())))
+    assert AWKWARD[:20] not in said
+    assert "s3cr3t" not in said

@@ -26,7 +26,7 @@ from ctadata.errors import (
 )
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import presentable, remember
 from ctadata.http.sayings import by_saying
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.macaroons import READING, Limits
@@ -95,6 +95,7 @@ class Door:
                         "no link outlives the login that makes it", hint="ask for less with --expires"
                     ) from error
                 secret = self._request_macaroon(path, wanted.caveats)
+            remember(secret)
             ends = wanted.check(secret, time.time())
         return Link(f"{self.url(path)}?authz={secret}", ends, secret)
 
