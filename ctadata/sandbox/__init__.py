@@ -38,7 +38,8 @@ Everyone may read everything; users may write under their own home `/lst/users/<
     tape_delay=0.0          seconds until a file that lies on tape alone is on disk again; tape_drives at a time
     marker_interval=5.0     seconds between the performance markers of a COPY (box.trust(other): to and from another)
     quota=None              bytes that a home may hold
-    movers_fail=True        a connection that breaks off fails its mover for all of its UUID, as at 11.2.5
+    tape_api=None           the origin that `.well-known/wlcg-tape-rest-api` names; None: the frontend's own
+    qos_engine=False        True: the frontend can give a file another quality of service
     clock=time.time         every expiry and every stored time comes from it
 
 Faults are in `ctadata.sandbox.faults`; `box.faults.add(server, method, path, fault, times=None, skip=0)` returns a

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import unquote
 
 from ctadata.sandbox.downloads import get, head
 from ctadata.sandbox.exchange import Exchange
@@ -11,22 +13,26 @@ from ctadata.sandbox.frontend import WELL_KNOWN, well_known
 from ctadata.sandbox.login import Login, LoginFailed, Logins
 from ctadata.sandbox.macaroons import Mint, iso
 from ctadata.sandbox.propfind import propfind
+from ctadata.sandbox.proppatch import proppatch
 from ctadata.sandbox.thirdparty import copy
 from ctadata.sandbox.tree import delete, mkcol, move
 from ctadata.sandbox.uploads import put
-from ctadata.sandbox.visit import Denied, Site, Visit, problem_text, reason
+from ctadata.sandbox.visit import Denied, Site, Visit, challenge, compacted, entity, problem_text, reason
 
 METHODS: dict[str, Callable[[Visit], None]] = {
     "GET": get,
     "HEAD": head,
     "PUT": put,
     "PROPFIND": propfind,
+    "PROPPATCH": proppatch,
     "MKCOL": mkcol,
     "DELETE": delete,
     "MOVE": move,
     "COPY": copy,
 }
-ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, MOVE, COPY, POST"
+ALLOWED = "GET, HEAD, MKCOL, PROPFIND, OPTIONS, PUT, DELETE, MOVE, GET, HEAD, PROPPATCH"
+LONGEST = 7 * 86400
+"""Seconds that a macaroon may live."""
 MACAROON_REQUEST = "application/macaroon-request"
 
 
@@ -44,7 +50,7 @@ class Door:
 
     def answer(self, exchange: Exchange) -> None:
         """Answer one request."""
-        path = exchange.request.path or "/"
+        path = unquote(compacted(exchange.request.raw_path), errors="surrogateescape")
         if path == WELL_KNOWN and self._site.tape_origin:
             well_known(exchange, self._site.tape_origin())
             return
@@ -65,33 +71,43 @@ class Door:
     def _login(self, exchange: Exchange) -> Login:
         login = self._logins.login(exchange.request, exchange.wire.peer)
         if login is None:
-            raise LoginFailed("Access denied")
+            raise LoginFailed("login failed")
         return login
 
     def _visited(self, visit: Visit) -> None:
         if visit.method == "POST" and visit.header("Content-Type") == MACAROON_REQUEST:
             self._macaroon(visit)
         elif visit.method == "OPTIONS":
-            visit.reply(200, [("DAV", "1, 2"), ("Allow", ALLOWED), ("MS-Author-Via", "DAV")])
+            self._options(visit)
         elif visit.method in METHODS:
             METHODS[visit.method](visit)
         else:
             raise Denied(501)
 
+    def _options(self, visit: Visit) -> None:
+        with suppress(Denied):
+            about = entity(visit.node())
+            visit.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), *about, ("Allow", ALLOWED)])
+            return
+        visit.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), ("Allow", ALLOWED)])
+
     def _challenge(self, visit: Visit, phrase: str) -> None:
-        """401: only the reason phrase says something, and never `Bearer`."""
-        if visit.header("Suppress-WWW-Authenticate"):
-            challenge = ("Suppress-WWW-Authenticate", "suppressed")
-        else:
-            challenge = ("WWW-Authenticate", 'Basic realm=""')
-        visit.exchange.reply(401, phrase, [*visit.usual(), challenge])
+        """401: only the reason phrase says something."""
+        suppressed = [*visit.usual(), ("Suppress-WWW-Authenticate", "suppressed")]
+        visit.exchange.reply(401, phrase, suppressed if visit.header("Suppress-WWW-Authenticate") else challenge())
 
     def _deny(self, visit: Visit, denied: Denied) -> None:
         """An error: plain text, or a page for who prefers that; a conflict is a page to everybody."""
-        text, kind = problem_text(visit, denied) + "\n", "text/plain; charset=utf-8"
-        if denied.status == 409 or "text/html" in (visit.header("Accept") or ""):
-            text, kind = f"<html><body><h1>{reason(denied.status)}</h1></body></html>", "text/html"
-        visit.reply(denied.status, [("Content-Type", kind)], text.encode(), denied.reason)
+        page = f"<html><body><h1>{reason(denied.status)}</h1></body></html>".encode()
+        if denied.reason is not None:
+            visit.exchange.reply_in_chunks(denied.status, denied.reason, visit.usual())
+        elif denied.status in (409, 412):
+            visit.reply_in_chunks(denied.status, body=page if denied.status == 409 else b"")
+        elif "text/html" in (visit.header("Accept") or ""):
+            visit.reply(denied.status, [("Content-Type", "text/html")], page)
+        else:
+            text = problem_text(visit, denied) + "\n"
+            visit.reply(denied.status, [("Content-Type", "text/plain;charset=utf-8")], text.encode())
 
     def _macaroon(self, visit: Visit) -> None:
         try:
@@ -101,23 +117,28 @@ class Door:
         except (ValueError, AttributeError):
             visit.exchange.reply(400, "Bad macaroon request", visit.usual())
             return
-        if lifetime > 7 * 86400:
-            visit.exchange.reply(400, "Requested lifetime exceeds the maximum", visit.usual())
+        if lifetime > LONGEST:
+            problem = f"requested duration beyond maximum allowed (PT{LONGEST // 3600}H)"
+            visit.exchange.reply(400, f"Bad requested caveat: before: {problem}", visit.usual())
             return
+        if visit.login.scoped:
+            visit.exchange.reply(400, "Cannot serialise with restriction", visit.usual())
+            return
+        home = self._site.homes.of(visit.login.user)[0]
         ending = iso(self._site.clock() + lifetime)
-        caveats = [f"path:{visit.path}", *caveats, f"before:{ending}"]
-        macaroon = self._mint.issue(visit.login, caveats)
+        caveats = [f"before:{ending}", f"home:{home}", f"path:{visit.path}", *caveats]
+        macaroon = self._mint.issue(visit.login, f"Optional[{visit.path}]", caveats)
         base = self._site.url() + "/"
         answer = {
             "macaroon": macaroon,
             "uri": {
-                "target": visit.url,
                 "targetWithMacaroon": f"{visit.url}?authz={macaroon}",
-                "base": base,
                 "baseWithMacaroon": f"{base}?authz={macaroon}",
+                "target": visit.url,
+                "base": base,
             },
         }
-        visit.reply(200, [("Content-Type", "application/json")], json.dumps(answer).encode())
+        visit.reply(200, [("Content-Type", "application/json")], (json.dumps(answer, indent=4) + "\n").encode())
 
 
 def _seconds(duration: str) -> float:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from email.utils import formatdate
 from urllib.parse import quote
 
-from ctadata.sandbox.checksums import chosen, wanted
+from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.exchange import CHUNKED
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Node, read_range
 from ctadata.sandbox.pool import asked_ranges, is_readable, ranged
 from ctadata.sandbox.receiving import Refused
-from ctadata.sandbox.visit import Denied, Visit, content_type
+from ctadata.sandbox.visit import Denied, Visit, content_type, entity
 
 BARE_IN_PATH = "/-_.!~*'():@&=+$,;"
 """What Java's URI leaves as it is in a path, beside letters and digits."""
@@ -29,8 +30,8 @@ def head(visit: Visit) -> None:
     if node.is_directory:
         _page(visit, node)
     else:
-        length = [("Content-Length", str(node.size))] if node.size is not None else []
-        visit.exchange.stream(200, "OK", [*_about(visit, node), *length], ())
+        length = CHUNKED if node.size is None else ("Content-Length", str(node.size))
+        visit.exchange.stream(200, "OK", [*_about(visit, node), length], ())
 
 
 def get(visit: Visit) -> None:
@@ -39,7 +40,11 @@ def get(visit: Visit) -> None:
     visit.need("DOWNLOAD")
     if node.is_directory:
         _page(visit, node)
-    elif node.broken or node.size is None or node.locality == "UNAVAILABLE":
+    elif node.size is None:
+        raise Denied(500, "Internal problem: File upload not yet completed")
+    elif node.broken:
+        raise Denied(500, "Internal problem: File is broken")
+    elif node.locality == "UNAVAILABLE":
         raise Denied(500, f"Internal problem: No online replica of {node.pnfsid}")
     elif visit.site.tape and visit.site.tape.is_on_tape(node) and not visit.site.tape.wait(visit.path, PATIENCE):
         raise Denied(500, "Internal problem: Request to [>PoolManager@local] timed out.")
@@ -50,11 +55,9 @@ def get(visit: Visit) -> None:
 
 
 def _redirect(visit: Visit, node: Node) -> None:
-    asked = wanted(visit.header("Want-Digest"))
-    known = {name: digest for name, digest in node.checksums.items() if name in asked}
     action = visit.exchange.request.query.get("action", ["download"])[0]
     kind = "inline" if action == "show" else "attachment"
-    mover = Mover(visit.path, visit.url, node, visit.site.clock(), checksums=known, disposition=kind)
+    mover = Mover(visit.path, visit.url, node, visit.site.clock(), checksums=dict(node.checksums), disposition=kind)
     visit.reply(302, [("Location", pool_url(visit, mover))])
 
 
@@ -70,12 +73,11 @@ def pool_url(visit: Visit, mover: Mover) -> str:
 
 
 def _about(visit: Visit, node: Node) -> list[tuple[str, str]]:
-    kind = content_type(node, visit.path)
+    kind = content_type(node, visit.path.rstrip("/"))
     digest = chosen(visit.header("Want-Digest"), node.checksums)
     return [
         *visit.usual(),
-        ("Accept-Ranges", "bytes"),
-        ("ETag", node.etag),
+        *entity(node),
         ("Last-Modified", formatdate(node.mtime, usegmt=True)),
         *([("Content-Type", kind)] if kind else []),
         *([("Digest", digest)] if digest else []),
@@ -113,18 +115,16 @@ def _nothing() -> Iterator[bytes]:
 
 
 def _page(visit: Visit, node: Node) -> None:
-    """A directory as a page for people: 200, no Content-Length; a GET without the slash is sent there by 302."""
-    raw, _, query = visit.exchange.request.target.partition("?")
-    if visit.method == "GET" and not raw.endswith("/"):
-        where = visit.site.url() + raw + "/" + (f"?{query}" if query else "")
+    """A directory as a page for people; a GET without the slash is sent there by 302."""
+    query = visit.exchange.request.target.partition("?")[2]
+    if visit.method == "GET" and not visit.raw_path.endswith("/"):
+        where = visit.url + "/" + (f"?{query}" if query else "")
         visit.reply(302, [("Location", where)])
         return
     rows = "".join(f"<li>{html.escape(name)}</li>\n" for name, _ in visit.site.namespace.children(node))
     link = f'<{visit.url}?type=metalink>; rel=describedby; type="application/metalink4+xml"'
-    visit.exchange.keep = False
-    visit.exchange.stream(
-        200,
-        "OK",
-        [*visit.usual(), ("Content-Type", "text/html;charset=utf-8"), ("Link", link)],
-        [f"<html><body><h1>{html.escape(visit.path)}</h1>\n<ul>\n{rows}</ul></body></html>\n".encode()],
-    )
+    modified = ("Last-Modified", formatdate(node.mtime, usegmt=True))
+    headers = [*entity(node), modified, ("Link", link), ("Content-Type", "text/html;charset=utf-8")]
+    fresh = [("Cache-Control", "no-cache")] if visit.method == "GET" else []
+    page = f"<html><body><h1>{html.escape(visit.path)}</h1>\n<ul>\n{rows}</ul></body></html>\n"
+    visit.reply_in_chunks(200, [*headers, *fresh], page.encode())

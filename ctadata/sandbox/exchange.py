@@ -37,6 +37,7 @@ from ctadata.sandbox.spy import Seen, Spy
 Headers = Sequence[tuple[str, str]]
 Kind = TypeVar("Kind", bound=Fault)
 BLOCK = 1 << 18
+CHUNKED = ("Transfer-Encoding", "chunked")
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,12 @@ class Exchange:
         finally:
             self.wire.socket.settimeout(None)
 
-    def send_continue(self) -> None:
+    def send_continue(self, headers: Headers = ()) -> None:
         """Tell a client that waits for it to send the body."""
         if self.expects_continue and not self._continued:
             self._continued = True
-            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            lines = ["HTTP/1.1 100 Continue", *(f"{name}: {value}" for name, value in headers), "", ""]
+            self._send("\r\n".join(lines).encode())
 
     def blocks(self) -> Iterator[bytes]:
         """The body as it arrives, through the faults. Raises Hangup where it ends too early."""
@@ -184,11 +186,20 @@ class Exchange:
         length = [("Content-Length", str(len(body)))] if status != 204 else []
         self.stream(status, reason, [*headers, *length], [body] if body else [])
 
-    def stream(self, status: int, reason: str, headers: Headers, blocks: Iterable[bytes]) -> None:
-        """Answer with a body that comes block by block; the caller announces its length."""
+    def reply_in_chunks(self, status: int, reason: str, headers: Headers = (), body: bytes = b"") -> None:
+        """Answer with a small body in chunks."""
+        self.stream(status, reason, [*headers, CHUNKED], [body] if body else [], len(body))
+
+    def stream(self, status: int, reason: str, headers: Headers, blocks: Iterable[bytes], length: int = 0) -> None:
+        """Answer with a body that comes block by block, in chunks where the headers say so.
+
+        The caller announces its length, or gives it as `length` where it comes in chunks.
+        """
         if self._body_will_not_come():
             self.keep = False
-        headers, blocks = self._distorted(headers, blocks)
+        headers, blocks = self._distorted(headers, blocks, length)
+        if CHUNKED in headers and self.request.method != "HEAD":
+            blocks = in_chunks(blocks)
         self._wait_late()
         self._record(status, headers)
         if (lost := self.fault(LostAnswer)) is not None:
@@ -222,7 +233,7 @@ class Exchange:
     def _send(self, data: bytes) -> None:
         self.wire.socket.sendall(data)
 
-    def _distorted(self, headers: Headers, blocks: Iterable[bytes]) -> tuple[Headers, Iterable[bytes]]:
+    def _distorted(self, headers: Headers, blocks: Iterable[bytes], length: int) -> tuple[Headers, Iterable[bytes]]:
         """Headers and body as the faults make them."""
         if self.fault(LateChecksum):
             headers = [pair for pair in headers if pair[0] != "Digest"]
@@ -233,7 +244,7 @@ class Exchange:
         bare = () if self.request.method == "HEAD" else blocks
         if self._upload:
             return headers, bare
-        length = announced(headers) or 0
+        length = announced(headers) or length
         if (long := self.fault(Long)) is not None:
             self.keep = self.keep and long.announced
             total = str(length + long.by if long.announced else length)
@@ -305,6 +316,13 @@ class Exchange:
             for _ in self._incoming:
                 pass
         self.keep = self.keep and self._body_done
+
+
+def in_chunks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """A body in chunks, one for each block that is not empty, and their end."""
+    for block in blocks:
+        yield b"%x\r\n%s\r\n" % (len(block), block) if block else b""
+    yield b"0\r\n\r\n"
 
 
 def announced(headers: Headers) -> int | None:

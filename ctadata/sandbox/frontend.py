@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from ctadata.sandbox.exchange import Exchange
-from ctadata.sandbox.login import Login, LoginFailed, Logins
+from ctadata.sandbox.json_text import pretty
+from ctadata.sandbox.login import UID, Login, LoginFailed, Logins
 from ctadata.sandbox.rest import Call, Problem, tell_problem
 from ctadata.sandbox.rest_namespace import QUALITIES, namespace
-from ctadata.sandbox.rest_tape import tape
-from ctadata.sandbox.visit import Site
+from ctadata.sandbox.rest_tape import bulk_requests, tape
+from ctadata.sandbox.visit import Site, challenge, usual
 
 BASE = "/api/v1"
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
+TEMPLATE = """\
+{
+    "endpoints": [{
+        "metadata": {},
+        "uri": "ORIGIN/api/v1/tape",
+        "version": "v1"
+    }],
+    "sitename": "dcache-example-org",
+    "description": "This is the dCache WLCG TAPE REST API endpoint for example.org"
+}
+"""
+DOOR_TAGS = ["cdmi", "dcache-view", "glue", "srm", "storage-descriptor"]
 
 
 class Frontend:
@@ -29,29 +42,27 @@ class Frontend:
     def answer(self, exchange: Exchange) -> None:
         """Answer one request, in JSON, errors too."""
         try:
-            if exchange.request.path == WELL_KNOWN:
-                well_known(exchange, f"https://{exchange.request.header('Host')}")
+            if exchange.request.path == WELL_KNOWN and self._site.tape_origin:
+                well_known(exchange, self._site.tape_origin())
             else:
                 login = self._login(exchange)
                 _answer(Call(self._site.as_seen_by(login.user), exchange, login))
+        except LoginFailed as failed:
+            exchange.reply(401, str(failed), challenge())
         except Problem as problem:
             tell_problem(exchange, problem)
 
     def _login(self, exchange: Exchange) -> Login:
-        try:
-            login = self._logins.login(exchange.request, exchange.wire.peer)
-        except LoginFailed as failed:
-            raise Problem(401, str(failed)) from failed
+        login = self._logins.login(exchange.request, exchange.wire.peer)
         if login is None:
-            raise Problem(401, "Access denied")
+            raise LoginFailed("login failed")
         return login
 
 
 def well_known(exchange: Exchange, origin: str) -> None:
-    """Where the tape interface is: a static file of the site, for everybody."""
-    endpoint = {"uri": f"{origin}{BASE}/tape", "version": "v1", "metadata": {}}
-    body = {"sitename": "sandbox", "description": "a tape library that is none", "endpoints": [endpoint]}
-    exchange.reply(200, "OK", [("Content-Type", "application/json")], json.dumps(body).encode())
+    """Where the tape interface is: a static file for everybody, the template that comes with dCache."""
+    text = TEMPLATE.replace("ORIGIN", origin)
+    exchange.reply_in_chunks(200, "OK", [*usual(), ("Content-Type", "application/json;charset=utf-8")], text.encode())
 
 
 def _answer(call: Call) -> None:
@@ -75,29 +86,27 @@ def _user(call: Call) -> None:
         200,
         {
             "status": "AUTHENTICATED",
-            "uid": 2000,
-            "gids": [2000],
+            "uid": UID,
+            "gids": [UID],
             "username": login.user,
-            "homeDirectory": call.site.homes.of(login.user)[0],
             "rootDirectory": call.site.root,
-            "email": [login.email] if login.email else [],
-            "roles": [],
-            "unassertedRoles": [],
+            "homeDirectory": call.site.homes.of(login.user)[0],
         },
+        written=pretty,
     )
 
 
 def _quota(call: Call) -> None:
-    """What the user has, counted anew, which dCache does once a day; 503 where quotas are off."""
+    """What the user has, counted anew, which dCache does once a day; groups have no quota."""
     _only_get(call)
-    if call.site.quota is None:
-        raise Problem(503, "Quota service is not available.")
+    if call.site.quota is None or call.exchange.request.path.startswith(f"{BASE}/quota/group"):
+        raise Problem(404, "No such quota exists")
     used = call.site.used_by(call.login.user)
     call.reply(
         200,
         [
             {
-                "id": 2000,
+                "id": UID,
                 "type": "USER",
                 "custodial": 0,
                 "replica": used,
@@ -121,17 +130,49 @@ def _labels(call: Call) -> None:
     wanted = call.path.strip("/")
     everything = list(call.site.namespace.walk())
     if not wanted:
-        call.reply(200, {"labels": sorted({label for _, node in everything for label in node.labels})})
+        known = sorted({label for _, node in everything for label in node.labels})
+        if not known:
+            raise Problem(500, "there are no any labels added to files : ")
+        call.reply(200, {"labels": known})
         return
     found = [{"fileName": path.rpartition("/")[2]} for path, node in everything if wanted in node.labels]
     call.reply(200, {"children": found})
+
+
+def _doors(call: Call) -> None:
+    """The one door of the site."""
+    _only_get(call)
+    door = urlsplit(call.site.url())
+    call.reply(
+        200,
+        [
+            {
+                "cellName": None,
+                "domainName": None,
+                "protocol": door.scheme,
+                "version": "1.1",
+                "root": "/",
+                "identifier": None,
+                "addresses": [door.hostname],
+                "port": door.port,
+                "load": 0.0,
+                "updateTime": 0,
+                "tags": DOOR_TAGS,
+                "readPaths": ["/"],
+                "writePaths": ["/"],
+            }
+        ],
+    )
 
 
 _RESOURCES: dict[str, Callable[[Call], None]] = {
     f"{BASE}/user": _user,
     f"{BASE}/namespace": namespace,
     f"{BASE}/tape": tape,
+    f"{BASE}/bulk-requests": bulk_requests,
+    f"{BASE}/doors": _doors,
     f"{BASE}/quota/user": _quota,
+    f"{BASE}/quota/group": _quota,
     f"{BASE}/qos-management/qos/file": _qualities,
     f"{BASE}/labels": _labels,
 }

@@ -152,7 +152,9 @@ class _Connection(BaseHTTPRequestHandler):
         if limits.silent:
             exchange.never_answer()
         exchange.keep = False
-        exchange.reply(431, "Request Header Fields Too Large")
+        reason = "Request Header Fields Too Large"
+        page = f"<h1>Bad Message 431</h1><pre>reason: {reason}</pre>".encode()
+        exchange.reply(431, reason, [("Content-Type", "text/html;charset=iso-8859-1")], page)
 
     def finish(self) -> None:
         self.broken = self.broken or was_reset(self.connection)

@@ -15,6 +15,8 @@ from ctadata.sandbox.exchange import Request
 from ctadata.sandbox.permissions import ANYTHING, Rights, from_scope
 
 CACHE_SECONDS = 600.0
+UID = 1000
+"""The number of every user and of the group."""
 ANY_AUDIENCE = "https://wlcg.cern.ch/jwt/v1/any"
 """The audience the door answers to, and the one in the issuer's tokens unless another was asked for."""
 
@@ -25,11 +27,12 @@ class LoginFailed(Exception):
 
 @dataclass(frozen=True)
 class Login:
-    """A user, and what the credential itself allows."""
+    """A user, and what the credential itself allows; `scoped` where the scopes of a token say so."""
 
     user: str
     email: str | None = None
     rights: Rights = ANYTHING
+    scoped: bool = False
 
 
 class Macaroons(Protocol):
@@ -104,7 +107,8 @@ class Logins:
         user = claims.get("preferred_username") or claims.get("email")
         if not (user and self._is_ours(claims)):
             raise LoginFailed("login failed")
-        return Login(str(user), claims.get("email"), from_scope(claims))
+        rights = from_scope(claims)
+        return Login(str(user), claims.get("email"), rights, scoped=rights is not ANYTHING)
 
     def _is_ours(self, claims: Mapping[str, Any]) -> bool:
         now = self._clock()

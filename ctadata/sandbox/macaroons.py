@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ctadata.sandbox.login import Login, LoginFailed
+from ctadata.sandbox.login import UID, Login, LoginFailed
 from ctadata.sandbox.permissions import ALL, Grant, Rights, within
 
 Packet = tuple[str, bytes]
@@ -56,22 +56,22 @@ class _Issued:
 class Mint:
     """Makes macaroons and knows its own again."""
 
-    def __init__(self, location: str, clock: Callable[[], float]) -> None:
-        self._location = location
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._issued: dict[bytes, _Issued] = {}
 
-    def issue(self, login: Login, caveats: Sequence[str]) -> str:
-        """A macaroon that carries the login on under the caveats."""
+    def issue(self, login: Login, location: str, caveats: Sequence[str]) -> str:
+        """A macaroon that carries the login on under the caveats; it begins with two that name it and its user."""
         identifier = secrets.token_urlsafe(6).encode()
+        caveats = [f"iid:{secrets.token_urlsafe(6)}", f"id:{UID};{UID};{login.user}", *caveats]
         issued = _Issued(secrets.token_bytes(32), login)
         with self._lock:
             self._issued[identifier] = issued
         raw = [caveat.encode() for caveat in caveats]
         data = b"".join(
             [
-                _packet("location", self._location.encode()),
+                _packet("location", location.encode()),
                 _packet("identifier", identifier),
                 *(_packet("cid", caveat) for caveat in raw),
                 _packet("signature", _signature(issued.secret, identifier, raw)),
@@ -127,5 +127,5 @@ def _check_address(peer: str, networks: str) -> None:
 
 
 def iso(moment: float) -> str:
-    """A Unix time as a `before` caveat writes it."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A Unix time as a `before` caveat writes it, with nanoseconds."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")

@@ -60,13 +60,10 @@ class Mover:
 class Movers:
     """The movers of one pool."""
 
-    def __init__(
-        self, clock: Callable[[], float], timed_out: Callable[[Mover], None], journal: Journal, fail: bool
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], timed_out: Callable[[Mover], None], journal: Journal) -> None:
         self._clock = clock
         self._timed_out = timed_out
         self._journal = journal
-        self._fails = fail
         self._lock = threading.Lock()
         self._movers: dict[str, Mover] = {}
         self._sent_last: dict[int, Mover] = {}
@@ -132,13 +129,13 @@ class Movers:
             used = [m for m in self._movers.values() if connection in m.users and m.upload is None]
             for mover in used:
                 mover.users.discard(connection)
-                if not mover.users and not (broken and self._fails):
+                if not mover.users and not broken:
                     del self._movers[mover.uuid]
             if current is not None:
                 current.under_way.discard(connection)
         if broken and current is not None:
             self._journal.add(BrokenOff(current.path, current.uuid, connection, siblings))
-        for mover in used if broken and self._fails else ():
+        for mover in used if broken else ():
             self.fail(mover)
 
     def expire(self) -> None:

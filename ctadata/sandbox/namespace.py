@@ -33,7 +33,8 @@ class IsDirectory(NamespaceError):
 @dataclass
 class Node:
     """One entry. A directory has `children`; a file has a `size` once its bytes are committed, and `data` unless
-    it is empty. `broken` marks a replica that the pool knows to be wrong; `locality` overrides FileLocality."""
+    it is empty. `broken` marks a replica that the pool knows to be wrong; listings do not tell. `locality` overrides
+    FileLocality."""
 
     mtime: float
     created: float
@@ -68,7 +69,7 @@ class Node:
             return self.locality
         if self.size is None:
             return "NONE"
-        return "UNAVAILABLE" if self.broken else "ONLINE"
+        return "ONLINE"
 
 
 def parts(path: str) -> list[str]:
@@ -226,12 +227,21 @@ class Incoming:
         """Raw digests of what was written so far."""
         return self._summing.digests()
 
-    def commit(self, node: Node, mtime: float | None = None, broken: bool = False) -> None:
-        """Make the bytes written the content of `node`, as a good or as a broken replica."""
+    def commit(
+        self,
+        node: Node,
+        mtime: float | None = None,
+        broken: bool = False,
+        checksums: dict[str, bytes] | None = None,
+    ) -> None:
+        """Make the bytes written the content of `node`, as a good or as a broken replica.
+
+        `checksums` are what listings tell instead of the digests of the bytes.
+        """
         if self._file is not None:
             self._file.close()
             node.data = self._path
-        node.checksums = {} if broken else self.digests()
+        node.checksums = self.digests() if checksums is None else checksums
         node.broken = broken
         node.mtime = node.mtime if mtime is None else mtime
         node.size = self.size

@@ -22,6 +22,7 @@ from ctadata.sandbox.namespace import Namespace, Node, read_range
 from ctadata.sandbox.receiving import Refused, abandoned, receive, with_request
 
 LIMITS = Limits(line=4096, headers=8192, silent=True)
+UUID = re.compile(r"[0-9a-fA-F]+(-[0-9a-fA-F]+){4}")
 BOUNDARY = "__AAAAAAAAAAAAAAAA__"
 Range = tuple[int, int]
 
@@ -36,12 +37,10 @@ class _Bounce(Exception):
 class Pool:
     """One pool; `server` is its Server header."""
 
-    def __init__(
-        self, namespace: Namespace, clock: Callable[[], float], server: str, journal: Journal, movers_fail: bool
-    ) -> None:
+    def __init__(self, namespace: Namespace, clock: Callable[[], float], server: str, journal: Journal) -> None:
         self._namespace = namespace
         self._server: Headers = [("Server", server)]
-        self.movers = Movers(clock, self._timed_out, journal, movers_fail)
+        self.movers = Movers(clock, self._timed_out, journal)
 
     def _timed_out(self, mover: Mover) -> None:
         if mover.upload is not None:
@@ -66,6 +65,8 @@ class Pool:
         identifier = request.query.get("dcache-http-uuid", [""])[0]
         if not identifier:
             raise Refused(400, "Query string does not include any UUID.")
+        if not UUID.fullmatch(identifier):
+            raise Refused(400, f"Invalid UUID string: {identifier}")
         mover = self.movers.open(identifier)
         if mover is None:
             references = request.query.get("dcache-http-ref", [])
@@ -146,7 +147,7 @@ class Pool:
         if mover.upload is None:
             raise Refused(405, "Resource is not open for writing")
         self.movers.end(mover, exchange.wire.number)
-        exchange.send_continue()
+        exchange.send_continue(self._server)
         upload = with_request(mover.upload, exchange)
         digests = receive(exchange, self._namespace, mover.node, upload)
         digest = chosen(exchange.request.header("Want-Digest"), digests)
@@ -155,7 +156,7 @@ class Pool:
             ("Content-Type", "text/plain; charset=UTF-8"),
             ("Location", mover.url),
             *([("Digest", digest)] if digest else []),
-            *([("X-OC-MTime", "accepted")] if upload.mtime is not None else []),
+            ("X-OC-MTime", "accepted"),
         ]
         exchange.reply(201, "Created", headers, f"{mover.node.size} bytes uploaded\r\n\r\n".encode())
 

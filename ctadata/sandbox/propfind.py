@@ -24,10 +24,10 @@ DAV = "DAV:"
 DCACHE = "http://www.dcache.org/2013/webdav"
 SRM = "http://srm.lbl.gov/StorageResourceManager"
 PREFIXES = {
-    DAV: "d",
     "urn:ietf:params:xml:ns:caldav": "cal",
     "http://calendarserver.org/ns/": "cs",
     "urn:ietf:params:xml:ns:carddav": "card",
+    DAV: "d",
 }
 DEFAULT_DEPTH = 3
 Property = tuple[str, str]
@@ -84,7 +84,7 @@ OF_ALL: Values = {
     (DAV, "supported-report-set"): lambda _: "",
 }
 OF_FILES: Values = OF_ALL | {
-    (DCACHE, "Checksums"): lambda entry: ",".join(entry.digests(entry.node)) or None,
+    (DCACHE, "Checksums"): lambda entry: ",".join(entry.digests(entry.node)),
     (SRM, "AccessLatency"): lambda _: "ONLINE",
     (SRM, "RetentionPolicy"): lambda _: "REPLICA",
     (SRM, "FileLocality"): lambda entry: entry.node.file_locality,
@@ -113,7 +113,7 @@ def propfind(visit: Visit) -> None:
     brief = visit.header("Brief") == "t"
     body = multistatus(list(_entries(visit, node)), wanted, brief)
     headers = [("DAV", "1, 2"), ("Content-Type", "application/xml; charset=utf-8")]
-    visit.reply(207, headers, body.encode("utf-8", "replace"))
+    visit.reply_in_chunks(207, headers, body.encode("utf-8", "replace"))
 
 
 def asked_properties(body: bytes) -> Sequence[Property]:
@@ -143,7 +143,7 @@ def asked_properties(body: bytes) -> Sequence[Property]:
 
 
 def _entries(visit: Visit, node: Node) -> Iterator[Entry]:
-    href = visit.exchange.request.raw_path.replace("&", "%26")
+    href = visit.raw_path.replace("&", "%26")
     if node.is_directory and not href.endswith("/"):
         href += "/"
     name = visit.path.rstrip("/").rpartition("/")[2]
@@ -190,16 +190,17 @@ def _found(entry: Entry, wanted: Sequence[Property]) -> _Found:
 def multistatus(entries: Sequence[Entry], wanted: Sequence[Property], brief: bool) -> str:
     """The body of the answer; `brief` leaves out what was not found."""
     found = [_found(entry, wanted) for entry in entries]
-    prefixes = dict(PREFIXES)
-    for one in found:
-        for (namespace, _), _ in one.known:
-            if namespace not in prefixes:
-                prefixes[namespace] = f"ns{len(prefixes) - len(PREFIXES) + 1}"
+    declared = {namespace for one in found for (namespace, _), _ in one.known} - set(PREFIXES)
+    prefixes = PREFIXES | {namespace: f"ns{number}" for number, namespace in enumerate(sorted(declared), 1)}
     tags = {key: f"{prefixes[key[0]]}:{key[1]}" if key[0] in prefixes else key[1] for key in wanted}
-    declared = "".join(f' xmlns:{prefix}="{uri}"' for uri, prefix in prefixes.items())
     responses = "".join(_response(one, tags, brief) for one in found)
-    head = '<?xml version="1.0" encoding="utf-8" ?>\n'
-    return f"{head}<d:multistatus{declared}>{responses}</d:multistatus>"
+    return f"{opening(prefixes)}{responses}</d:multistatus>"
+
+
+def opening(prefixes: dict[str, str]) -> str:
+    """The first lines of an answer, which declare the prefixes of its namespaces."""
+    declared = "".join(f' xmlns:{prefix}="{uri}"' for uri, prefix in prefixes.items())
+    return f'<?xml version="1.0" encoding="utf-8" ?>\n<d:multistatus{declared}>'
 
 
 def _response(found: _Found, tags: dict[Property, str], brief: bool) -> str:

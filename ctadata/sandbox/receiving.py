@@ -43,12 +43,14 @@ def receive(exchange: Exchange, namespace: Namespace, node: Node, upload: Upload
     except BaseException:
         _settle(incoming, node, upload)
         raise
-    problem = _size_problem(incoming, upload) or _checksum_problem(incoming, upload)
-    digests = incoming.digests()
-    incoming.commit(node, upload.mtime, broken=problem is not None)
-    if problem is not None:
+    if (problem := _size_problem(incoming, upload)) is not None:
+        incoming.commit(node, upload.mtime, broken=True)
         raise Refused(400, problem)
-    return digests
+    if (problem := _checksum_problem(incoming, upload)) is not None:
+        incoming.commit(node, upload.mtime, broken=True, checksums={"md5": _expected_md5(upload) or b""})
+        raise Refused(400, problem)
+    incoming.commit(node, upload.mtime)
+    return incoming.digests()
 
 
 def abandoned(node: Node, upload: Upload, namespace: Namespace) -> None:
@@ -84,13 +86,19 @@ def _size_problem(incoming: Incoming, upload: Upload) -> str | None:
     return f"File size mismatch (expected={upload.expected_size}, actual={incoming.size})"
 
 
+def _expected_md5(upload: Upload) -> bytes | None:
+    try:
+        return base64.b64decode(upload.content_md5 or "", validate=True)
+    except binascii.Error:
+        return None
+
+
 def _checksum_problem(incoming: Incoming, upload: Upload) -> str | None:
     if upload.content_md5 is None:
         return None
     digests = incoming.digests()
-    try:
-        expected = base64.b64decode(upload.content_md5, validate=True)
-    except binascii.Error:
+    expected = _expected_md5(upload)
+    if expected is None:
         return f"Bad Content-MD5 header: {upload.content_md5}"
     if digests["md5"] == expected:
         return None

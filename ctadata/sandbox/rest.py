@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from ctadata.sandbox.exchange import Exchange
+from ctadata.sandbox.json_text import compact
 from ctadata.sandbox.login import Login
 from ctadata.sandbox.namespace import NamespaceError, Node
-from ctadata.sandbox.visit import Site
+from ctadata.sandbox.visit import Site, usual
 
 
 class Problem(Exception):
-    """An error of the frontend: `{"status", "title", "detail"}`."""
+    """An error of the frontend: `{"detail", "title", "status"}`; the title is the reason phrase too."""
 
-    def __init__(self, status: int, detail: str | None = None) -> None:
+    def __init__(self, status: int, detail: str | None = None, title: str | None = None) -> None:
         super().__init__(detail)
         self.status = status
-        self.detail = f"HTTP {status} {HTTPStatus(status).phrase}" if detail is None else detail
+        self.title = title or HTTPStatus(status).phrase
+        self.detail = self.title if detail is None else detail
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Call:
         try:
             return self.site.namespace.find(self.path if path is None else path)
         except NamespaceError as error:
-            raise Problem(404) from error
+            raise Problem(404, f"No such file or directory {self.path if path is None else path}") from error
 
     def need(self, activity: str, path: str | None = None) -> None:
         """Refuse (403) what the credential or the namespace does not allow."""
@@ -74,11 +77,17 @@ class Call:
         if not (allowed and (reading or self.site.homes.writable(self.login.user, target))):
             raise Problem(403)
 
-    def reply(self, status: int, body: object = None, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def reply(
+        self,
+        status: int,
+        body: object = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        written: Callable[[object], str] = compact,
+    ) -> None:
         """Answer in JSON, or with nothing."""
-        data = b"" if body is None else json.dumps(body).encode()
+        data = b"" if body is None else written(body).encode()
         kind = [("Content-Type", "application/json")] if data else []
-        self.exchange.reply(status, HTTPStatus(status).phrase, [*kind, *headers], data)
+        self.exchange.reply(status, HTTPStatus(status).phrase, [*usual(), *headers, *kind], data)
 
     def success(self, status: int) -> None:
         """Answer that something was done."""
@@ -87,6 +96,6 @@ class Call:
 
 def tell_problem(exchange: Exchange, problem: Problem) -> None:
     """Answer with an error."""
-    title = HTTPStatus(problem.status).phrase
-    body = {"status": str(problem.status), "title": title, "detail": problem.detail}
-    exchange.reply(problem.status, title, [("Content-Type", "application/json")], json.dumps(body).encode())
+    body = {"detail": problem.detail, "title": problem.title, "status": str(problem.status)}
+    headers = [*usual(), ("Content-Type", "application/json")]
+    exchange.reply(problem.status, problem.title, headers, compact(body).encode())

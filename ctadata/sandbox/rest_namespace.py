@@ -6,9 +6,16 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from ctadata.sandbox.json_text import pretty
 from ctadata.sandbox.namespace import Exists, NamespaceError, Node
 from ctadata.sandbox.rest import Call, Problem
+from ctadata.sandbox.visit import content_type
 
+FOLDER_TYPE = "application/vnd.dcache.folder"
+NO_QOS_ENGINE = (
+    "NoRouteToCell[Failed to deliver QoSRequirementsModifiedMessage message <1:1> to [>qos-engine@local]: Route for"
+    " >qos-engine@local< not found at >dCacheDomain<]"
+)
 QUALITIES = ("disk", "tape", "disk+tape", "volatile")
 _TYPES = {"adler32": "ADLER32", "md5": "MD5_TYPE", "sha": "SHA1", "sha-256": "SHA256", "sha-512": "SHA512"}
 
@@ -24,11 +31,13 @@ def namespace(call: Call) -> None:
 def _get(call: Call) -> None:
     call.need("READ_METADATA")
     node = call.node()
-    told = _told(call, node)
+    name = call.path.rstrip("/").rpartition("/")[2]
+    told = _told(call, name, node)
     if call.wants("children") and node.children is not None:
         call.need("LIST")
-        told["children"] = [{"fileName": name, **_told(call, child)} for name, child in _page(call, node)]
-    call.reply(200, told)
+        children = [{"fileName": name, **_told(call, name, child)} for name, child in _page(call, node)]
+        told = {"fileMimeType": told["fileMimeType"], "children": children, **told}
+    call.reply(200, told, written=pretty)
 
 
 def _page(call: Call, node: Node) -> list[tuple[str, Node]]:
@@ -37,30 +46,26 @@ def _page(call: Call, node: Node) -> list[tuple[str, Node]]:
     return children[first : None if limit is None else first + limit]
 
 
-def _told(call: Call, node: Node) -> dict[str, Any]:
+def _told(call: Call, name: str, node: Node) -> dict[str, Any]:
+    """What is told of an entry; what was not asked for, or is not known, is left out."""
+    folder, children = node.is_directory, (node.children or {}).values()
+    checksums = [{"type": _TYPES[name], "value": raw.hex()} for name, raw in node.checksums.items()]
     told: dict[str, Any] = {
-        "fileMimeType": "application/vnd.dcache.folder" if node.is_directory else "application/octet-stream",
-        "fileType": "DIR" if node.is_directory else "REGULAR",
-        "pnfsId": node.pnfsid,
-        "nlink": 1,
-        "mtime": int(node.mtime * 1000),
+        "fileMimeType": FOLDER_TYPE if folder else content_type(node, name) or "application/octet-stream",
+        "fileLocality": node.file_locality if call.wants("locality") and not folder else None,
+        "currentQos": _quality(node) if call.wants("qos") else None,
+        "labels": sorted(node.labels),
+        "mode": 0o755 if folder else 0o644,
+        "size": 512 if folder else node.size,
         "creationTime": int(node.created * 1000),
+        "nlink": 2 + sum(child.is_directory for child in children) if folder else 1,
+        "pnfsId": node.pnfsid,
+        "fileType": "DIR" if folder else "REGULAR",
+        "checksums": checksums if call.wants("checksum") else None,
+        "extendedAttributes": dict(node.xattrs) if call.wants("xattr") else None,
+        "mtime": int(node.mtime * 1000),
     }
-    if node.is_directory:
-        told["size"] = 512
-    elif node.size is not None:
-        told["size"] = node.size
-    if call.wants("locality") and not node.is_directory:
-        told["fileLocality"] = node.file_locality
-    if call.wants("checksum") and not node.is_directory:
-        told["checksums"] = [{"type": _TYPES[name], "value": raw.hex()} for name, raw in node.checksums.items()]
-    if call.wants("labels"):
-        told["labels"] = sorted(node.labels)
-    if call.wants("xattr"):
-        told["extendedAttributes"] = dict(node.xattrs)
-    if call.wants("qos"):
-        told["currentQos"] = _quality(node)
-    return told
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _quality(node: Node) -> str:
@@ -84,7 +89,7 @@ def _mkdir(call: Call, asked: dict[str, Any]) -> None:
     try:
         call.site.namespace.mkdir(f"{call.path}/{asked['name']}")
     except Exists as error:
-        raise Problem(400, "File exists") from error
+        raise Problem(400, f"File exists: {call.path.rstrip('/')}/{asked['name']}") from error
     except NamespaceError as error:
         raise Problem(404) from error
 
@@ -111,6 +116,8 @@ def _set_quality(call: Call, asked: dict[str, Any]) -> None:
         raise Problem(400, "Transition for directories not supported")
     if target not in QUALITIES:
         raise Problem(400, f"Unknown target QoS: {target}")
+    if not call.site.qos_engine:
+        raise Problem(500, NO_QOS_ENGINE)
     node.qos = target
     node.locality = {"tape": "NEARLINE", "disk+tape": "ONLINE_AND_NEARLINE"}.get(target)
 
@@ -126,7 +133,7 @@ def _remove_label(call: Call, asked: dict[str, Any]) -> None:
     call.need("UPDATE_METADATA")
     node = call.node()
     if asked["label"] not in node.labels:
-        raise Problem(409, "No such attribute")
+        raise Problem(400, f"No such label {asked['label']}")
     node.labels.remove(asked["label"])
 
 
@@ -135,10 +142,14 @@ def _set_attributes(call: Call, asked: dict[str, Any]) -> None:
     node, attributes = call.node(), dict(asked["attributes"])
     known, mode = set(attributes) & set(node.xattrs), asked.get("mode", "EITHER")
     if mode == "CREATE" and known:
-        raise Problem(409, "Attribute already exist")
+        raise Problem(409, "Attribute already exist", "Attribute already exist")
     if mode == "MODIFY" and len(known) < len(attributes):
-        raise Problem(409, "No such attribute")
+        raise _no_attribute()
     node.xattrs |= {str(name): str(value) for name, value in attributes.items()}
+
+
+def _no_attribute() -> Problem:
+    return Problem(409, "No such attribute", "No such attribute")
 
 
 def _remove_attributes(call: Call, asked: dict[str, Any]) -> None:
@@ -146,7 +157,7 @@ def _remove_attributes(call: Call, asked: dict[str, Any]) -> None:
     node, names = call.node(), asked["names"]
     for name in [names] if isinstance(names, str) else names:
         if name not in node.xattrs:
-            raise Problem(409, "No such attribute")
+            raise _no_attribute()
         del node.xattrs[name]
 
 
@@ -172,8 +183,11 @@ _ACTIONS: dict[str, Callable[[Call, dict[str, Any]], None]] = {
 def _delete(call: Call) -> None:
     """Not recursive: a directory with something in it stays."""
     call.need("DELETE")
-    node = call.node()
+    try:
+        node = call.site.namespace.find(call.path)
+    except NamespaceError as error:
+        raise Problem(404, f"No such file or directory: {call.path}") from error
     if node.children:
-        raise Problem(400, f"Directory {call.path} is not empty")
+        raise Problem(400, f"Directory is not empty: {call.path}")
     call.site.namespace.remove(call.path)
     call.success(200)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctadata.sandbox.json_text import pretty
+from ctadata.sandbox.login import UID
 from ctadata.sandbox.namespace import NamespaceError
 from ctadata.sandbox.rest import Call, Problem
 from ctadata.sandbox.tape import Recall, Request, Tape
@@ -27,7 +29,7 @@ def tape(call: Call) -> None:
         case "POST", ["stage"]:
             _stage(call, library)
         case "GET", ["stage", name]:
-            call.reply(200, _status(_find(call, library, name)))
+            call.reply(200, _status(_find(call, library, name)), written=pretty)
         case "DELETE", ["stage", name]:
             library.forget(_find(call, library, name))
             call.reply(200)
@@ -56,7 +58,7 @@ def _stage(call: Call, library: Tape) -> None:
         call.need("STAGE", path)
     request = library.stage(call.login.user, dict.fromkeys(paths))
     where = f"/api/v1/tape/stage/{request.id}"
-    call.reply(201, {"requestId": request.id}, (("Location", f"{_origin(call)}{where}"),))
+    call.reply(201, {"requestId": request.id}, (("Location", f"{_origin(call)}{where}"),), pretty)
 
 
 def _origin(call: Call) -> str:
@@ -66,29 +68,57 @@ def _origin(call: Call) -> str:
 def _find(call: Call, library: Tape, name: str) -> Request:
     request = library.request(name)
     if request is None:
-        raise Problem(404)
+        raise Problem(404, f"request {name} not found")
     if request.owner != call.login.user:
         raise Problem(403)
     return request
 
 
 def _status(request: Request) -> dict[str, Any]:
-    return {
-        "id": request.id,
-        "createdAt": _ms(request.created),
-        "startedAt": _ms(request.created),
-        "completedAt": _ms(request.completed),
-        "files": [_recall(recall) for recall in request.files.values()],
-    }
+    return _known(
+        {
+            "id": request.id,
+            "createdAt": _ms(request.created),
+            "startedAt": _ms(request.created),
+            "completedAt": _ms(request.completed),
+            "files": [_recall(recall) for recall in request.files.values()],
+        }
+    )
 
 
 def _recall(recall: Recall) -> dict[str, Any]:
+    return _known(
+        {
+            "path": recall.path,
+            "finishedAt": _ms(recall.finished),
+            "startedAt": _ms(recall.started),
+            "error": recall.error,
+            "state": recall.state,
+        }
+    )
+
+
+def _known(told: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def bulk_requests(call: Call) -> None:
+    """The stage requests that are not forgotten yet, of all users."""
+    if call.method != "GET":
+        raise Problem(405)
+    requests = call.site.tape.requests if call.site.tape else []
+    call.reply(200, [_bulk(call, number, request) for number, request in enumerate(requests, 1)])
+
+
+def _bulk(call: Call, number: int, request: Request) -> dict[str, Any]:
+    ended = request.completed is not None
     return {
-        "path": recall.path,
-        "startedAt": _ms(recall.started),
-        "finishedAt": _ms(recall.finished),
-        "state": recall.state,
-        "error": recall.error,
+        "id": number,
+        "url": f"{_origin(call)}/api/v1/tape/stage/{request.id}",
+        "owner": f"{UID}:{UID}",
+        "activity": "STAGE",
+        "status": "COMPLETED" if ended else "STARTED",
+        "active": 0 if ended else 1,
     }
 
 
@@ -121,7 +151,7 @@ def _existing(call: Call, paths: list[str]) -> list[str]:
 def _archive_info(call: Call) -> None:
     """Not in the order of the question."""
     told = [_info(call, path) for path in _paths(call)[:MOST_ASKED]]
-    call.reply(200, sorted(told, key=lambda info: hash(info["path"])))
+    call.reply(200, told[::-1])
 
 
 def _info(call: Call, path: str) -> dict[str, Any]:

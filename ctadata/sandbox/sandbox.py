@@ -65,7 +65,8 @@ class Sandbox:
         quota: int | None = None,
         marker_interval: float = 5.0,
         roots: Mapping[str, str] = MappingProxyType({}),
-        movers_fail: bool = True,
+        tape_api: str | None = None,
+        qos_engine: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
@@ -89,19 +90,19 @@ class Sandbox:
         clients = [Client(PUBLIC_CLIENT), Client(CONFIDENTIAL_CLIENT, self.client_secret)]
         self._issuer = Issuer(lambda: self.issuer, clients, policy, self._signer, clock)
         self.issuer = self._listen("issuer", self._issuer, tls=True).origin + REALM
-        self._pools = [Pool(self._namespace, clock, SERVER, self.journal, movers_fail) for _ in range(2)]
+        self._pools = [Pool(self._namespace, clock, SERVER, self.journal) for _ in range(2)]
         self._pool_listeners = [
             self._listen(f"pool{number}", pool, tls=not http_pools, limits=LIMITS)
             for number, pool in enumerate(self._pools, 1)
         ]
         self.pools = [listener.origin for listener in self._pool_listeners]
         self._turns = itertools.cycle(range(len(self._pools)))
-        mint = Mint("sandbox", clock)
+        mint = Mint(clock)
         self._logins = Logins(Trust(self.issuer, self._signer.keys), mint, clock)
         self.tape = Tape(self._namespace, clock, tape_delay, tape_drives)
         self._site = site = Site(
             self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite,
-            self.tape, lambda: self.frontend, quota, [self.ca], marker_interval, roots,
+            self.tape, lambda: tape_api or self.frontend, quota, [self.ca], marker_interval, qos_engine, roots,
         )  # fmt: skip
         front: dict[str, Application] = {
             "door": Door(site, self._logins, mint, options_style),

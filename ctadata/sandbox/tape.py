@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ctadata.sandbox.namespace import Namespace, NamespaceError, Node
 
 STAGED = "ONLINE_AND_NEARLINE"
+DISK_ONLY = "Cannot stage DISK only files"
 LOOK = 0.05
 """Seconds between two looks of a reader that waits for a file."""
 
@@ -130,21 +131,23 @@ class Tape:
             waited += LOOK
 
     def stage(self, owner: str, paths: Iterable[str]) -> Request:
-        """A new request; what is on disk already, or does not exist, ends at once."""
+        """A new request; what is on disk already, or was never on tape, or does not exist, ends at once."""
         now = self._clock()
         with self._lock:
             request = Request(owner, now, {path: Recall(path, started=now, state="STARTED") for path in paths})
             self._requests[request.id] = request
             for path, recall in request.files.items():
                 try:
-                    on_tape = self.is_on_tape(self._namespace.find(path))
+                    locality = self._namespace.find(path).locality
                 except NamespaceError:
                     recall.state, recall.error, recall.finished = "FAILED", f"No such file or directory {path}", now
                     continue
-                if on_tape:
+                if locality == "NEARLINE":
                     self.recall(path)
-                else:
+                elif locality == STAGED:
                     recall.state, recall.finished = "COMPLETED", now
+                else:
+                    recall.state, recall.error, recall.finished = "FAILED", DISK_ONLY, now
             return request
 
     def request(self, name: str) -> Request | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.exchange import CHUNKED
 from ctadata.sandbox.namespace import Incoming, IsDirectory, NamespaceError, Node, read_range
 from ctadata.sandbox.visit import Denied, Site, Visit
 
@@ -51,7 +52,7 @@ def _check_credential(visit: Visit) -> None:
     if kind not in ("none", "oidc", "gridsite"):
         raise Denied(400, reason=f"HTTP header 'Credential' has unknown value \"{kind}\".")
     if kind != "none":  # nobody here could get one for the other side
-        raise Denied(500, reason="Error performing OpenId Connect Token Exchange")
+        raise Denied(500, reason="Error performing OpenId-Connect delegation")
 
 
 def _headers(visit: Visit) -> dict[str, str]:
@@ -101,9 +102,9 @@ def _answer(visit: Visit, job: _Job, work: Callable[[], None], clean_up: Callabl
     thread.start()
     exchange = visit.exchange
     exchange.keep = False
-    kind = [("Content-Type", "text/perf-marker-stream"), ("Transfer-Encoding", "chunked")]
+    kind = [("Content-Type", "text/perf-marker-stream"), CHUNKED]
     try:
-        exchange.stream(202, "Accepted", [*visit.usual(), *kind], _chunks(_told(visit.site, job)))
+        exchange.stream(202, "Accepted", [*visit.usual(), *kind], (text.encode() for text in _told(visit.site, job)))
     finally:
         job.cancel()
         thread.join()
@@ -114,13 +115,6 @@ def _told(site: Site, job: _Job) -> Iterator[str]:
     while not job.ended.wait(site.marker_interval):
         yield job.marker()
     yield "success: Created\n" if job.problem is None else f"failure: {job.problem}\n"
-
-
-def _chunks(texts: Iterator[str]) -> Iterator[bytes]:
-    for text in texts:
-        data = text.encode()
-        yield b"%x\r\n%s\r\n" % (len(data), data)
-    yield b"0\r\n\r\n"
 
 
 class _Cancelled(Exception):

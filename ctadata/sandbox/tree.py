@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from ctadata.sandbox.faults import EmptyListing
 from ctadata.sandbox.namespace import Exists, IsDirectory, NamespaceError, NotFound
 from ctadata.sandbox.permissions import within
-from ctadata.sandbox.visit import Denied, Visit
+from ctadata.sandbox.visit import Denied, Visit, entity
 
 
 def mkcol(visit: Visit) -> None:
@@ -19,27 +19,27 @@ def mkcol(visit: Visit) -> None:
         raise Denied(405) from error
     except NotFound as error:
         raise Denied(409) from error
-    visit.reply(201)
+    visit.reply_in_chunks(201)
 
 
 def delete(visit: Visit) -> None:
     """204; a directory goes with everything in it, as far as the door can list it: what it cannot, it cannot delete."""
     if "#" in visit.exchange.request.target:
-        raise Denied(400, reason="Fragment in request URL")
+        raise Denied(400)
     node = visit.node()
     visit.need("DELETE")
     if node.children and visit.exchange.fault(EmptyListing):
         raise Denied(500, f"Internal problem: Directory is not empty: {visit.path}")
     visit.site.namespace.remove(visit.path)
-    visit.reply(204)
+    visit.reply(204, entity(node))
 
 
 def move(visit: Visit) -> None:
     """201, or 204 where an old target was deleted first; 412 where there is one and no `Overwrite: T`."""
     target = unquote(urlsplit(visit.header("Destination") or "").path)
     if not target:
-        raise Denied(400, reason="Missing Destination header")
-    visit.node()
+        raise Denied(400)
+    node = visit.node()
     visit.need("MANAGE")
     visit.need("MANAGE", target)
     if within(target, visit.path):
@@ -49,7 +49,10 @@ def move(visit: Visit) -> None:
         visit.site.namespace.move(visit.path, target)
     except NamespaceError as error:
         raise Denied(409) from error
-    visit.reply(204 if replaced else 201)
+    if replaced:
+        visit.reply(204, entity(node))
+    else:
+        visit.reply_in_chunks(201, entity(node))
 
 
 def _make_room(visit: Visit, target: str) -> bool:

@@ -8,7 +8,13 @@ from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover, Upload
 from ctadata.sandbox.namespace import IsDirectory, NamespaceError, Node, NotFound
 from ctadata.sandbox.receiving import Refused, receive
-from ctadata.sandbox.visit import Denied, Visit
+from ctadata.sandbox.visit import Denied, Visit, entity
+
+BELOW_A_FILE = (
+    'Cannot invoke "io.milton.resource.Resource.authorise(io.milton.http.Request, io.milton.http.Request$Method,'
+    ' io.milton.http.Auth)" because "resource" is null'
+)
+"""What the door says of a PUT below a file."""
 
 
 def put(visit: Visit) -> None:
@@ -30,7 +36,7 @@ def put(visit: Visit) -> None:
     if patient and visit.redirects:
         mover = Mover(visit.path, visit.url, node, visit.site.clock(), upload=upload)
         exchange.keep = False
-        visit.reply(307, [("Location", pool_url(visit, mover))])
+        exchange.stream(307, "Temporary Redirect", [*visit.usual(), ("Location", pool_url(visit, mover))], ())
     else:
         _proxied(visit, node, upload)
 
@@ -55,7 +61,7 @@ def _check(visit: Visit, old: Node | None) -> None:
     if not visit.site.overwrite:
         raise Denied(409)
     if old.is_directory:
-        raise Denied(405, reason="Resource exists as collection")
+        raise Denied(405)
     visit.need("DELETE")
 
 
@@ -76,9 +82,9 @@ def _create(visit: Visit, old: Node | None) -> Node:
             namespace.make_parents(visit.path)
         return namespace.create(visit.path, visit.header("Content-Type"))
     except IsDirectory as error:
-        raise Denied(405, reason="Resource exists as collection") from error
+        raise Denied(405) from error
     except NamespaceError as error:
-        raise visit.not_found() from error
+        raise Denied(500, f"Internal problem: {BELOW_A_FILE}") from error
 
 
 def _expected_size(visit: Visit) -> int | None:
@@ -91,7 +97,7 @@ def _mtime(visit: Visit) -> float | None:
     try:
         return None if value is None else float(value)
     except ValueError as error:
-        raise Denied(400, reason=f"Invalid X-OC-Mtime: {value}") from error
+        raise Denied(400) from error
 
 
 def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
@@ -111,13 +117,11 @@ def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
     digest = chosen(visit.header("Want-Digest"), digests)
     headers = [
         *visit.usual(),
-        ("Accept-Ranges", "bytes"),
-        ("ETag", node.etag),
+        *entity(node),
         *([("Digest", digest)] if digest else []),
         *([("X-OC-MTime", "accepted")] if upload.mtime is not None else []),
-        ("Transfer-Encoding", "chunked"),
     ]
-    exchange.stream(201, "Created", headers, [b"0\r\n\r\n"])
+    exchange.reply_in_chunks(201, "Created", headers)
 
 
 def _as_the_door_says(refused: Refused) -> Denied:
@@ -125,7 +129,7 @@ def _as_the_door_says(refused: Refused) -> Denied:
     if refused.status == 507:
         return Denied(507, "Insufficient storage: SER_DISK_FULL")
     if refused.status == 400:
-        return Denied(400, reason=refused.reason)
+        return Denied(400)
     return Denied(500, f"Internal problem: {refused.reason}")
 
 

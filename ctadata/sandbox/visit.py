@@ -17,12 +17,12 @@ from ctadata.sandbox.namespace import Namespace, NamespaceError, Node
 from ctadata.sandbox.permissions import Homes
 from ctadata.sandbox.tape import Tape
 
-REASONS = {207: "Multi-status", 507: "Insufficient Storage"}
+REASONS = {207: "Multi-status", 500: "Server Error", 507: "Insufficient Storage"}
 
 
 class Denied(Exception):
-    """The door's answer is an error: status, text of the body (where it is not the status's own), and the reason
-    phrase where it is not the usual one."""
+    """The door's answer is an error: status, and the text of the body where it is not the status's own; or a reason
+    phrase of its own, and no body."""
 
     def __init__(self, status: int, text: str | None = None, reason: str | None = None) -> None:
         super().__init__(text)
@@ -53,6 +53,7 @@ class Site:
     quota: int | None = None
     peers: list[Path] = field(default_factory=list)
     marker_interval: float = 5.0
+    qos_engine: bool = False
     roots: Mapping[str, str] = field(default_factory=dict)
     root: str = "/"
 
@@ -87,9 +88,14 @@ class Visit:
         return self.exchange.request.method
 
     @property
+    def raw_path(self) -> str:
+        """The path as it was asked for, still encoded, without doubled slashes and steps upwards."""
+        return compacted(self.exchange.request.raw_path)
+
+    @property
     def url(self) -> str:
         """The door's URL of what was asked for, without query."""
-        return self.site.url() + self.exchange.request.raw_path
+        return self.site.url() + self.raw_path
 
     @property
     def redirects(self) -> bool:
@@ -109,7 +115,7 @@ class Visit:
 
     def not_found(self) -> Denied:
         """404 as the door words it, for the path as it was asked for."""
-        return Denied(404, f"Path not found: {self.exchange.request.raw_path}")
+        return Denied(404, f"Path not found: {self.raw_path}")
 
     def need(self, activity: str, path: str | None = None) -> None:
         """Refuse (403) what the credential or the namespace does not allow."""
@@ -119,13 +125,44 @@ class Visit:
         if not (allowed and (reading or self.site.homes.writable(self.login.user, target))):
             raise Denied(403)
 
-    def reply(self, status: int, headers: Headers = (), body: bytes = b"", phrase: str | None = None) -> None:
-        """Answer with the door's usual headers; `phrase` is the reason phrase where it is not the usual one."""
-        self.exchange.reply(status, phrase or reason(status), [*self.usual(), *headers], body)
+    def reply(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
+        """Answer with the door's usual headers."""
+        self.exchange.reply(status, reason(status), [*self.usual(), *headers], body)
+
+    def reply_in_chunks(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
+        """Answer in chunks, with the door's usual headers."""
+        self.exchange.reply_in_chunks(status, reason(status), [*self.usual(), *headers], body)
 
     def usual(self) -> list[tuple[str, str]]:
         """Date and Server."""
-        return [("Date", formatdate(usegmt=True)), ("Server", "dCache/11.2.5")]
+        return usual()
+
+
+def usual() -> list[tuple[str, str]]:
+    """The headers of every answer of door and frontend: Date and Server."""
+    return [("Date", formatdate(usegmt=True)), ("Server", "dCache/11.2.5")]
+
+
+def challenge() -> list[tuple[str, str]]:
+    """The headers of a 401, never `Bearer`."""
+    return [*usual(), ("WWW-Authenticate", 'Basic realm=""')]
+
+
+def compacted(path: str) -> str:
+    """A path without doubled slashes, `.` and `..`, from the root on; a slash at its end stays."""
+    names: list[str] = []
+    for name in path.split("/"):
+        if name == "..":
+            del names[-1:]
+        elif name not in ("", "."):
+            names.append(name)
+    end = "/" if names and path.endswith(("/", "/.", "/..")) else ""
+    return "/" + "/".join(names) + end
+
+
+def entity(node: Node) -> Headers:
+    """What the door tells of an entry with any answer about it."""
+    return [("Accept-Ranges", "bytes"), ("ETag", node.etag)]
 
 
 def reason(status: int) -> str:
@@ -138,7 +175,7 @@ def problem_text(visit: Visit, denied: Denied) -> str:
     method = visit.method
     texts = {
         400: f"Received a bad {method} request.",
-        403: f"Permission denied for {method} on path {visit.exchange.request.raw_path}",
+        403: f"Permission denied for {method} on path {visit.raw_path}",
         405: f"Method {method} is not allowed.",
         501: f"Method {method} is not implemented.",
     }

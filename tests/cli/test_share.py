@@ -56,7 +56,7 @@ def test_what_is_asked_for_is_in_it(at_box, box, place):
     )
     inspected = at_box("token", "inspect", "--json", "-", stdin=told["macaroon"].encode(), check=0)
     caveats = json.loads(inspected.out)["caveats"]
-    assert caveats[:3] == [f"path:/{place}", "activity:DOWNLOAD,LIST", "ip:127.0.0.0/8"]
+    assert caveats[-3:] == [f"path:/{place}", "activity:DOWNLOAD,LIST", "ip:127.0.0.0/8"]
     words = at_box("token", "inspect", "-", stdin=told["macaroon"].encode(), check=0).out
     assert "download, list" in words
     assert "119 minutes from now" in words or "2 hours from now" in words

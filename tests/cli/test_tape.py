@@ -6,6 +6,15 @@ import json
 
 import pytest
 
+from ctadata.sandbox import Sandbox
+
+
+@pytest.fixture(scope="module")
+def box():
+    """A site with a QoS engine."""
+    with Sandbox(approve=True, qos_engine=True) as box:
+        yield box
+
 
 @pytest.fixture
 def archived(box, place):

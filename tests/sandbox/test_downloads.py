@@ -276,7 +276,7 @@ def test_what_is_not_there(call):
         "Not Found",
         b"Path not found: /lst/no%20thing\n",
     )
-    assert reply["Content-Type"] == "text/plain; charset=utf-8"
+    assert reply["Content-Type"] == "text/plain;charset=utf-8"
     page = call.door("GET", "/lst/nothing", headers={"Accept": "text/html"})
     assert (page.status, page["Content-Type"]) == (404, "text/html")
 

@@ -10,14 +10,9 @@ from ctadata.sandbox.faults import Cut, FailedMover, Silence
 
 PATH = "/lst/data/large.dat"
 MIB = 1 << 20
-SIZE = 48 * MIB
+SIZE = 32 * MIB
 HALF = SIZE // 2
 GONE = (307, "Request is no longer valid")
-
-
-@pytest.fixture
-def box(make_box):
-    return make_box(movers_fail=True)
 
 
 @pytest.fixture(autouse=True)

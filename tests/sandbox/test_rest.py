@@ -52,7 +52,7 @@ class TestNamespace:
     def test_errors_have_their_form(self, rest):
         assert rest("GET", "/namespace/nowhere") == (
             404,
-            {"status": "404", "title": "Not Found", "detail": "HTTP 404 Not Found"},
+            {"status": "404", "title": "Not Found", "detail": "No such file or directory /nowhere"},
         )
         assert rest("POST", f"/namespace{HOME}", action="dance")[0] == 400
         assert rest("PUT", f"/namespace{HOME}")[0] == 405
@@ -86,7 +86,7 @@ class TestNamespace:
         assert rest("GET", f"/namespace{HOME}/a?labels=true")[1]["labels"] == ["good"]
         assert rest("GET", "/labels")[1] == {"labels": ["good"]}
         assert rest("GET", "/labels/good")[1]["children"] == [{"fileName": "a"}]
-        assert rest("POST", f"/namespace{HOME}/a", action="rm-label", label="bad")[0] == 409
+        assert rest("POST", f"/namespace{HOME}/a", action="rm-label", label="bad")[0] == 400
         assert rest("POST", f"/namespace{HOME}/a", action="rm-label", label="good")[0] == 201
         assert rest("GET", f"/namespace{HOME}/a?labels=true")[1]["labels"] == []
 
@@ -100,6 +100,17 @@ class TestNamespace:
         assert rest("POST", change, action="rm-xattr", names=["run"])[0] == 201
         assert rest("POST", change, action="rm-xattr", names="run")[0] == 409
 
+    def test_quality_of_service_needs_its_engine(self, box, rest):
+        box.files.put(f"{HOME}/a", b"x")
+        status, told = rest("POST", f"/namespace{HOME}/a", action="qos", target="tape")
+        assert (status, told["detail"][:13]) == (500, "NoRouteToCell")
+
+
+class TestQualities:
+    @pytest.fixture
+    def box(self, make_box):
+        return make_box(qos_engine=True)
+
     def test_quality_of_service(self, box, rest):
         box.files.put(f"{HOME}/a", b"x")
         assert rest("GET", f"/namespace{HOME}/a?qos=true")[1]["currentQos"] == "disk"
@@ -112,7 +123,10 @@ class TestNamespace:
 
 class TestQuota:
     def test_off(self, rest):
-        assert rest("GET", "/quota/user?user=true")[0] == 503
+        assert rest("GET", "/quota/user?user=true") == (
+            404,
+            {"detail": "No such quota exists", "title": "Not Found", "status": "404"},
+        )
 
     def test_used_and_allowed(self, make_box, make_caller):
         box = make_box(quota=10)
@@ -158,8 +172,9 @@ class TestTape:
         status, answer = rest("POST", "/tape/stage", files=files)
         assert status == 201
         state = rest("GET", f"/tape/stage/{answer['requestId']}")[1]
-        assert [file["state"] for file in state["files"]] == ["STARTED", "COMPLETED", "FAILED"]
-        assert state["completedAt"] is None
+        assert [file["state"] for file in state["files"]] == ["STARTED", "FAILED", "FAILED"]
+        assert state["files"][1]["error"] == "Cannot stage DISK only files"
+        assert "completedAt" not in state
         clock.advance(100)
         state = rest("GET", f"/tape/stage/{answer['requestId']}")[1]
         assert state["files"][0]["state"] == "COMPLETED"

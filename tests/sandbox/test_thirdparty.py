@@ -115,7 +115,7 @@ def test_what_is_refused_at_once(box, other, call, copy):
     assert refusals[404].reason == "no such file"
     assert copy(f"{HOME}/nowhere/b", f"{HOME}/a").status == 400
     assert copy(f"{HOME}/there", f"{HOME}/a", Overwrite="F").status == 500
-    assert copy(f"{HOME}/b", f"{HOME}/a", Credential="oidc").reason == "Error performing OpenId Connect Token Exchange"
+    assert copy(f"{HOME}/b", f"{HOME}/a", Credential="oidc").reason == "Error performing OpenId-Connect delegation"
     assert copy(f"{HOME}/b", f"{HOME}/a", Credential="x").status == 400
     assert box.files.read(f"{HOME}/there") == b"old"
 

@@ -35,7 +35,7 @@ NEVER = 600.0
 
 @pytest.fixture(scope="module")
 def shared_box() -> Iterator[Sandbox]:
-    with Sandbox(approve=True, movers_fail=True) as box:
+    with Sandbox(approve=True) as box:
         yield box
 
 

@@ -209,13 +209,13 @@ class Frontend:
 
 @contextlib.contextmanager
 def _missing(words: str) -> Iterator[None]:
-    """Says so where the server reports a conflict (FileResources: 409, `No such attribute`)."""
+    """Says so where the server knows none: 409 `No such attribute`, or 400 `No such label x` (dCache 11.2.5)."""
     try:
         yield
     except CtadataError as error:
-        if error.status != 409:
+        if error.status != 409 and not (error.status == 400 and "No such label" in error.what):
             raise
-        raise NotFound(f"{words}: {error.what}", path=error.path, status=409) from error
+        raise NotFound(f"{words}: {error.what}", path=error.path, status=error.status) from error
 
 
 def _entry(parent: RemotePath, child: object, unlisted: Unlisted) -> Entry | None:
