@@ -73,7 +73,7 @@ class Session:
         self.profile = profile
         self.store = store
         self.tokens = tokens
-        self._stop = stop
+        self.stop = self._stop = stop
         self.site = site or Site(profile, None)
         self._find_home = home
         self._known_home: RemotePath | None = None
@@ -121,11 +121,14 @@ class Session:
 
     def _home(self, *, make: bool) -> RemotePath:
         if self._known_home is None:
-            found = self._find_home() if self._find_home else home_of(self.profile, self.store, self.tokens, make=make)
+            found = self._find_home() if self._find_home else self._home_by_profile(make=make)
             if not make:
                 return found
             self._known_home = found
         return self._known_home
+
+    def _home_by_profile(self, *, make: bool) -> RemotePath:
+        return home_of(self.profile, self.store, self.tokens, make=make, stop=self.stop)
 
     def resolve(self, text: str, *, from_home: bool = False, make: bool = True) -> RemotePath:
         """The path that a person means; `from_home` says what a relative one starts from.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, deletion, tls
 from ctadata.diagnosis.searching import a_file
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, LoginNeeded, NotFound, Unsupported, Untrusted
+from ctadata.errors import CtadataError, LoginNeeded, NotFound, Stopped, Unsupported, Untrusted
 from ctadata.http.message import Origin
 from ctadata.paths import RemotePath
 from ctadata.session import Session
@@ -49,7 +49,7 @@ class DoorExamination:
 
     def door(self) -> Iterator[Finding]:
         """How it is reached, what it is, and its clock."""
-        yield tls(self.profile.door, self.profile.ca)
+        yield tls(self.profile.door, self.profile.ca, self.session.stop)
         try:
             server, ahead = self.session.site.probe.look(self.session.site.door.url(RemotePath()))
         except LoginNeeded:  # what there is to say of the token comes next
@@ -97,6 +97,8 @@ class DoorExamination:
         except NotFound:
             yield Finding("home", Verdict.WARN, f"{self._home or 'it'} does not exist yet", "the first put makes it")
             self._home = None
+        except Stopped:
+            raise
         except CtadataError as error:
             yield Finding("home", Verdict.WARN, error.what, error.hint or TELL)
         else:
@@ -111,6 +113,8 @@ class DoorExamination:
         yield Finding("frontend", Verdict.OK, f"{self.profile.frontend} knows you as {user.get('username', 'nobody')}")
         try:
             yield Finding("tape", Verdict.OK, f"the interface is at {self.session.site.tape.base}")
+        except Stopped:
+            raise
         except CtadataError as error:
             yield Finding("tape", Verdict.WARN, error.what, error.hint or TELL)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 
 from ctadata.errors import CtadataError, Stopped
 from ctadata.paths import RemotePath
@@ -40,9 +41,9 @@ class Finding:
 Check = Callable[[], Iterator[Finding]]
 
 
-def tls(url: str, ca: Path | None) -> Finding:
-    """How a server is reached; Unreachable, TimedOut, Untrusted, ConfigError (ca)."""
-    certificate = certificate_of(url, ca)
+def tls(url: str, ca: Path | None, stop: Event) -> Finding:
+    """How a server is reached; Unreachable, TimedOut, Untrusted, ConfigError (ca), Stopped."""
+    certificate = certificate_of(url, ca, stop)
     if certificate is None:
         return Finding("tls", Verdict.WARN, "the server is asked without TLS", "use its https address")
     days = (certificate.ends - time.time()) / 86400

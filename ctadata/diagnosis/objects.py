@@ -40,7 +40,7 @@ class ObjectsExamination:
 
     def endpoint(self) -> Iterator[Finding]:
         """How it is reached."""
-        yield tls(self.profile.endpoint or "", self.profile.ca)
+        yield tls(self.profile.endpoint or "", self.profile.ca, self.session.stop)
 
     def key(self) -> Iterator[Finding]:
         """Which access key counts; LoginNeeded where it has expired."""

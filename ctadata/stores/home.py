@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 from ctadata.config.profile import Profile
@@ -17,14 +18,20 @@ from ctadata.tokens.sources import Sources
 
 
 def home_of(
-    profile: Profile, store: Store, tokens: Sources | HubToken | AccessKeys, *, make: bool = True
+    profile: Profile,
+    store: Store,
+    tokens: Sources | HubToken | AccessKeys,
+    *,
+    make: bool = True,
+    stop: Event | None = None,
 ) -> RemotePath:
-    """The home collection of whoever the token is; errors as `find_home`."""
+    """The home collection of whoever the token is; errors as `find_home`.   stop: once set, nobody waits (Stopped)."""
 
     def ask(url: str) -> Any:
         from ctadata.http.rest import Rest  # it takes longer to import than a listing takes
 
-        answer = Rest(trusted=trusted_origins(profile), ca=profile.ca).get(url, token=tokens.bearer())
+        rest = Rest(trusted=trusted_origins(profile), ca=profile.ca, stop=stop)
+        answer = rest.get(url, token=tokens.bearer())
         answer.raise_for_status()
         return answer.json
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import socket
 
 import pytest
 
@@ -59,6 +61,24 @@ class TestWhereAllIsWell:
         assert "download" in report
         assert "eyJ" not in report
         assert "dcache-http-uuid=" not in report.replace("dcache-http-uuid=***", "")
+
+
+@pytest.mark.parametrize("profile", ['kind = "dcache"\ndoor', 'kind = "s3"\nendpoint'], ids=["a door", "S3"])
+def test_the_first_ctrl_c_is_heard(cli, tmp_path, profile):
+    """Also while a server is reached that takes the connection, and then says nothing of TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = tmp_path / "settings.toml"
+        settings.write_text(f'default = "x"\n[profiles.x]\n{profile} = "https://127.0.0.1:{server.getsockname()[1]}"\n')
+        settings.chmod(0o600)
+        started = cli.start("doctor", env={"CTADATA_CONFIG": str(settings)})
+        with server.accept()[0] as wire:
+            assert wire.recv(1)  # the handshake has begun
+            started.send_signal(signal.SIGINT)
+            out, err = started.communicate(timeout=60)
+        assert (started.returncode, out) == (130, "")  # nothing was found out, not even that nobody answers
+        assert err.splitlines() == [
+            "cta-data-direct: stopping; Ctrl-C again ends at once", "cta-data-direct: stopped"
+        ]  # fmt: skip
 
 
 class TestWhereItIsNot:

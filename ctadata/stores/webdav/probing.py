@@ -6,18 +6,24 @@ import contextlib
 import email.utils
 import socket
 import ssl
+import threading
 import time
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 from ctadata.checksums import read_digests
-from ctadata.errors import TimedOut, Unreachable, Untrusted
+from ctadata.errors import Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Origin, Response
-from ctadata.http.trust import choose_trust
+from ctadata.http.trust import Trust, choose_trust
 
 PATIENCE = 10.0
-"""Seconds to connect."""
+"""Seconds to connect, TLS included."""
+
+LOOK = 0.1
+"""Seconds between two looks at the stop."""
+
 PROBE = b"ctadata probes whether uploads work\n"
 
 
@@ -43,12 +49,35 @@ class Route:
     digests: dict[str, str]
 
 
-def certificate_of(url: str, ca: Path | None) -> Certificate | None:
-    """The certificate of the server at `url`; None for http. Unreachable, TimedOut, Untrusted, ConfigError (ca)."""
+def certificate_of(url: str, ca: Path | None, stop: threading.Event) -> Certificate | None:
+    """The certificate of the server at `url`; None for http.
+
+    Unreachable, TimedOut, Untrusted, ConfigError (ca), Stopped. A thread of its own asks: neither the look-up of a name
+    nor a handshake can be interrupted.
+    """
     origin = Origin.of(url)
     if origin.scheme != "https":
         return None
     trust = choose_trust(ca)
+    found: Future[Certificate] = Future()
+    threading.Thread(target=_into, args=(found, origin, trust), name="certificate", daemon=True).start()
+    ends = time.monotonic() + PATIENCE
+    while not wait([found], timeout=LOOK).done:
+        if stop.is_set():
+            raise Stopped("stopped")
+        if time.monotonic() > ends:
+            raise TimedOut(f"no answer from {origin} within {PATIENCE:.0f} s")
+    return found.result()
+
+
+def _into(found: Future[Certificate], origin: Origin, trust: Trust) -> None:
+    try:
+        found.set_result(_ask(origin, trust))
+    except Exception as error:  # noqa: BLE001  (raised again by who waits)
+        found.set_exception(error)
+
+
+def _ask(origin: Origin, trust: Trust) -> Certificate:
     context = ssl.create_default_context(cafile=trust.file, capath=trust.directory)
     try:
         with (
