@@ -6,12 +6,14 @@ killed costs the next one a block of each stream.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, Changed, IntegrityError
+from ctadata.errors import AlreadyExists, Changed, IntegrityError, StorageFull
+from ctadata.paths import printable
 from ctadata.transfer import journal
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.part import Part
@@ -43,12 +45,17 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
     part = folder.lasting_part(name, journal.version_of(entry)) if journal.is_lasting(entry) else folder.part()
     try:
         incoming = Incoming(run, entry, part)
+        _check_room(folder, entry, sum(block.stop - block.start for block in part.here))
         incoming.fetch()
         entry = incoming.entry
         step = _publish(run, part, entry, folder, name, found)
     except (IntegrityError, Changed):
         part.drop()
         raise
+    except StorageFull as error:
+        goes_on = part.diary is not None and os.fstat(part.fd).st_size > 0
+        part.leave() if goes_on else part.drop()
+        raise _full(error.what, folder, entry, local, goes_on=goes_on) from error
     except BaseException:
         part.leave()
         raise
@@ -66,6 +73,21 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         retries=incoming.tries - 1,
         resumed=incoming.pieces.resumed,
     )
+
+
+def _check_room(folder: Folder, entry: Entry, here: int) -> None:
+    """StorageFull if it is known that the rest of the file, beyond the bytes that are `here`, has no room."""
+    room = folder.room()
+    if entry.size is not None and room is not None and entry.size - here > room:
+        raise StorageFull(f"local: {os.strerror(errno.ENOSPC)}")
+
+
+def _full(why: str, folder: Folder, entry: Entry, local: Path, *, goes_on: bool) -> StorageFull:
+    """The error that names the file, its size and the room, in bytes."""
+    size, room = "of unknown size" if entry.size is None else f"of {entry.size} bytes", folder.room()
+    words = f"{why}: a file {size}" + ("" if room is None else f", and {room} bytes are free")
+    hint = "the same command goes on once there is room" if goes_on else ""
+    return StorageFull(words, hint=hint, path=printable(str(local)))
 
 
 def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, found: os.stat_result | None) -> Step:

@@ -87,6 +87,14 @@ class Folder:
                     return os.stat(name, dir_fd=self.fd)
             return found
 
+    def room(self) -> int | None:
+        """Bytes that the user may still write to this file system, as it says; None if it does not say."""
+        try:
+            found = os.fstatvfs(self.fd)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize if found.f_blocks else None
+
     @property
     def is_empty(self) -> bool:
         """Whether no name stands in it."""

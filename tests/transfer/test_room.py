@@ -1,0 +1,127 @@
+"""A local disk that is full, or too small: known before the first byte where the size and the room are."""
+
+import dataclasses
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+from transfer.conftest import MakeRun
+from transfer.trees import Content
+
+from ctadata.errors import StorageFull
+from ctadata.paths import RemotePath
+from ctadata.stores.memory import MemoryStore
+from ctadata.transfer import journal
+from ctadata.transfer.download import Landing, download
+from ctadata.transfer.landing import Folder
+from ctadata.transfer.report import Summary
+
+F, G = RemotePath(("f",)), RemotePath(("g",))
+BEYOND = 1 << 60
+"""Bytes for which no disk has room."""
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """One way of an upload is enough here."""
+    return MemoryStore()
+
+
+@pytest.fixture
+def there(store: MemoryStore) -> MemoryStore:
+    store.write(F, Content(b"content"))
+    store.write(G, Content(b"small"))
+    return store
+
+
+def down(run: MakeRun, store: MemoryStore, out: Path, size: int | None = BEYOND, **rules: bool) -> Summary:
+    """Fetch the two files, of which the listing gives the first one this size."""
+    large = dataclasses.replace(store.info(F), size=size)
+    return download(run(**rules), [Landing(large, out, (), "f"), Landing(store.info(G), out, (), "g")])
+
+
+def test_what_has_no_room_is_not_begun_and_the_rest_comes(
+    run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "f").write_text("old")
+    opened, open_ = [], there.open
+    monkeypatch.setattr(there, "open", lambda path: (opened.append(path), open_(path))[1])
+    summary = down(run, there, tmp_path)
+    [error] = summary.errors
+    assert isinstance(error, StorageFull)
+    assert error.path == str(tmp_path / "f")
+    assert re.fullmatch(
+        rf"local: No space left on device: a file of {BEYOND} bytes, and [0-9]+ bytes are free", error.what
+    )
+    assert (opened, summary.done, summary.exit_code) == ([G], 1, 6)
+    assert sorted(os.listdir(tmp_path)) == ["f", "g"]
+    assert (tmp_path / "f").read_text() == "old"
+
+
+def test_nothing_else_to_do_is_the_code_of_a_full_disk(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
+    large = dataclasses.replace(there.info(F), size=BEYOND)
+    assert download(run(), [Landing(large, tmp_path, (), "f")]).exit_code == 11
+
+
+def test_a_size_that_is_not_known_stops_nothing(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
+    assert down(run, there, tmp_path, None).done == 2
+
+
+def test_room_that_the_file_system_does_not_tell_stops_nothing(tmp_path: Path) -> None:
+    if os.statvfs("/proc").f_blocks:
+        pytest.skip("no file system here that tells nothing of its room")
+    with Folder.open(Path("/proc")) as folder:
+        assert folder.room() is None
+    with Folder.open(tmp_path) as folder:
+        assert folder.room() is not None
+
+
+def test_what_fills_the_disk_on_the_way_is_named_and_leaves_nothing(
+    run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    there.write(F, Content(b"x" * (journal.LASTING + 1)))
+    monkeypatch.setattr(os, "pwrite", full)
+    [error] = download(run(), [Landing(there.info(F), tmp_path, (), "f")]).errors
+    assert error.path == str(tmp_path / "f")
+    assert f"local: Disk quota exceeded: a file of {journal.LASTING + 1} bytes, and " in error.what
+    assert error.hint == ""
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_can_be_gone_on_with_stays_and_counts(
+    run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, half = journal.LASTING, journal.LASTING // 2
+    content = os.urandom(1 << 16) * (size >> 16)
+    there.write(F, Content(content))
+    pwrite, landing = os.pwrite, Landing(there.info(F), tmp_path, (), "f")
+
+    def full(fd: int, block: memoryview, offset: int) -> int:
+        if offset + len(block) > half:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return pwrite(fd, block, offset)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        [error] = download(run(), [landing]).errors
+    assert "goes on once there is room" in error.hint
+    left = sorted(os.listdir(tmp_path))
+    assert len(left) == 2
+
+    statvfs = os.fstatvfs(os.open(tmp_path, os.O_RDONLY))
+    for room, done in ((half - statvfs.f_frsize, 0), (half, 1)):
+        fields = list(statvfs)
+        fields[4] = room // statvfs.f_frsize  # f_bavail: of this, half of the file is needed
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fstatvfs", lambda _, fields=fields: os.statvfs_result(fields))
+            summary = download(run(), [landing])
+        assert summary.done == done
+        if not done:
+            assert sorted(os.listdir(tmp_path)) == left
+    assert summary.resumed == half
+    assert (tmp_path / "f").read_bytes() == content
