@@ -134,6 +134,7 @@ class Changed(TemporaryError):
         """`what`: what has shown it."""
         about = f": {what}" if what else ""
         super().__init__(f"the file changed while it was read{about}", hint=hint, path=path)
+        self.about = what
 
 
 class Busy(TemporaryError):

@@ -70,6 +70,8 @@ class Delivery:
     total: how long the whole file is, None where not said.
     digests: of the whole file, algorithm to lower-case hexadecimal; only ones that were asked for.
     etag: of the version that is being read, None where not said.
+    coding: what the bytes are encoded with though nobody asked for it, as `gzip`; empty where they are as stored. The
+        caller compares `total` with the size that the listing tells: only if they are equal, this is how it is stored.
     """
 
     start: int
@@ -77,6 +79,7 @@ class Delivery:
     digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
     etag: str | None = None
     stop: int | None = None
+    coding: str = ""
 
 
 class Enough(Exception):

@@ -201,7 +201,7 @@ def _compare(run: Run, ends: Ends, entry: Entry, temporary: RemotePath) -> tuple
         if name in here and name in there:
             _check(name, here, there)
             return f"size, {name}", f"{name}:{here[name]}"
-    return "size", ""
+    return "size" if entry.size is not None else "", ""
 
 
 def _check(name: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:

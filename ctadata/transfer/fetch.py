@@ -7,6 +7,7 @@ killed costs the next one a block of each stream.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import time
 from pathlib import Path
@@ -23,6 +24,9 @@ from ctadata.transfer.run import Run
 from ctadata.transfer.staging import refuse_tape
 from ctadata.transfer.standing import check_spelling
 from ctadata.transfer.streams import Incoming
+
+LOOKS = 10
+"""How often a name is looked at that others take and give back while a file is about to get it."""
 
 
 def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -> Outcome:
@@ -92,10 +96,12 @@ def _full(why: str, folder: Folder, entry: Entry, local: Path, *, goes_on: bool)
 
 def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, found: os.stat_result | None) -> Step:
     """Publish; where the name was taken since the plan, look at it again and decide anew."""
-    while True:
+    for attempt in itertools.count(1):
         try:
             part.publish(name, mtime=entry.mtime, replace=found)
         except AlreadyExists:
+            if attempt == LOOKS:
+                raise
             found = folder.look(name)
             step = Step.CREATE if found is None else plan_download(entry, folder.path / name, found, run.rules)
             if step in STATES:
@@ -104,4 +110,5 @@ def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, foun
             if step is Step.REPLACE:
                 check_spelling(folder, name)
         else:
-            return Step.CREATE
+            break
+    return Step.CREATE

@@ -92,18 +92,30 @@ class _Pouring:
         self._hasher: Hasher = hasher("adler32")
 
     def go_on(self) -> None:
-        """Read what is missing; IntegrityError where the whole is not right."""
-        with self.run.store.open(self.entry.path) as reading:
-            if self.offset == 0 or self.entry.size is None or self.offset < self.entry.size:
-                reading.send(self, self.offset, self.entry.size if self.offset else None)
+        """Read what is missing; IntegrityError where the whole is not right, or the server says two things about it."""
+        try:
+            self._read()
+        except verify.Disagreement:
+            self.entry = self.run.store.info(self.entry.path)  # it may have been replaced since it was listed
+            try:
+                self._read()
+            except verify.Disagreement as error:
+                raise IntegrityError(error.about) from error
         try:
             self._check()
         except IntegrityError as error:
             error.hint = "what was written is not the file: do not use it"
             raise
 
+    def _read(self) -> None:
+        with self.run.store.open(self.entry.path) as reading:
+            if self.offset == 0 or self.entry.size is None or self.offset < self.entry.size:
+                reading.send(self, self.offset, self.entry.size if self.offset else None)
+
     def begin(self, delivery: Delivery) -> None:
         """Bytes follow; IntegrityError where they do not continue what was written."""
+        verify.check_coding(delivery, self.entry.size)
+        verify.check_agreement(self.entry, delivery, tags=self.run.store.features.tags_content)
         if self.offset == 0:
             self._first = delivery
             known = delivery.digests or self.entry.checksums

@@ -88,6 +88,7 @@ class Run:
 
     stop: set by whoever wants the run to end; requests that wait notice within a second.
     renamed: names that `rules.normalize` has changed, as they are on the storage.
+    has_odd_tags: listings and reads of the store have tags of two kinds, which say nothing about each other.
     staging: brings files from tape; without it such a file is a failure (NeedsStaging).
     """
 
@@ -99,6 +100,7 @@ class Run:
     pause: Callable[[float], object] | None = None
     leftovers: list[RemotePath] = field(default_factory=list)
     renamed: list[RemotePath] = field(default_factory=list)
+    has_odd_tags: bool = False
     staging: Staging[Task] | None = None
     crew: Crew[Task] = field(init=False)
     names: NameCheck = field(init=False)

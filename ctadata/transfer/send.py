@@ -262,7 +262,7 @@ class _Upload:
         if verify.check_digest("adler32", self.source.adler32, digests):
             self.verified = "size, adler32"
             return
-        verify.check_size(self.run.store.info(path).size or 0, self.source.size)
+        verify.check_stored(self.run.store, path, self.source.size)
         self.verified = "size"
 
     def _move(self, temporary: RemotePath, step: Step) -> Step:

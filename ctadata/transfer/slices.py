@@ -8,6 +8,7 @@ from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, Stopped, TimedOut, UsageError
 from ctadata.stores.base import Delivery, Enough, Store
 from ctadata.transfer.run import MORE
+from ctadata.transfer.verify import check_coding
 
 ATTEMPTS = 4
 """How often a part that breaks off is asked for and brings no more than before."""
@@ -21,7 +22,7 @@ def pour_slice(store: Store, entry: Entry, start: int, stop: int | None, write: 
     """
     if entry.is_directory:
         raise UsageError("it is a directory", path=str(entry.path))
-    sink = _Slice(start, stop, write)
+    sink = _Slice(entry, start, stop, write)
     with store.open(entry.path) as reading:
         attempt, reached = 1, start
         while True:
@@ -46,7 +47,8 @@ class _Slice:
     broken: the error of `write`, which ends the reading.
     """
 
-    def __init__(self, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
+    def __init__(self, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
+        self.entry = entry
         self.offset = start
         self.broken: OSError | None = None
         self._stop = stop
@@ -55,7 +57,8 @@ class _Slice:
         self._ends = False  # the answer ends where the part does, and the connection can be used again
 
     def begin(self, delivery: Delivery) -> None:
-        """Bytes follow; IntegrityError where they begin too late."""
+        """Bytes follow; IntegrityError where they begin too late, or are not those of the file as it is stored."""
+        check_coding(delivery, self.entry.size)
         self._ends = delivery.stop is not None and self._stop is not None and delivery.stop <= self._stop
         if delivery.start > self.offset:
             raise IntegrityError(f"asked for the bytes from {self.offset} on, and offered those from {delivery.start}")

@@ -35,6 +35,14 @@ class _NoRanges(Exception):
     """The server answers a range with the whole file."""
 
 
+class _Final(Exception):
+    """An error that a further try would meet again."""
+
+    def __init__(self, error: CtadataError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Incoming:
     """One file on its way into its part: any number of streams, then the check of the whole."""
 
@@ -51,6 +59,7 @@ class Incoming:
         self.tries = 0
         self._has_ranges = True
         self._doubted = False  # the last try broke off
+        self._has_looked = False  # for what a listing and a read said differently
         self._broken_help = 0
         self._begun = False  # the door has answered: others need not ask it
         self._etag: str | None = None
@@ -91,6 +100,9 @@ class Incoming:
     def _persist(self) -> None:
         try:
             self.run.persist(self._once, progress=self._progress)
+        except _Final as final:
+            final.error.retries = self.tries - 1
+            raise final.error from final
         except (IntegrityError, Interrupted) as error:
             if not self._has_changed():
                 raise
@@ -125,6 +137,10 @@ class Incoming:
             self._doubted = True
             if isinstance(error, IntegrityError | Changed):
                 self._void()
+            if isinstance(error, verify.Disagreement):
+                if self._has_looked:
+                    raise _Final(IntegrityError(error.about, hint="ask who runs the storage")) from error
+                self._has_looked = True
             raise
 
     def _fetch_rest(self) -> None:
@@ -138,6 +154,7 @@ class Incoming:
         now = self._newer()
         self._doubted = False
         if now is not None:
+            self._has_looked = False
             self.run.reporter.planned(0, (now.size or 0) - (self.entry.size or 0))
             self._void(now)
 
@@ -226,8 +243,10 @@ class Incoming:
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
         """What a stream is told before its first byte; IntegrityError, Changed: it is not the file we are fetching."""
+        verify.check_coding(delivery, self.entry.size)
         if delivery.total is not None:
             verify.check_size(delivery.total, self.entry.size)
+        self._check_agreement(delivery)
         beyond = lease.stop is not None and (delivery.stop or 0) > lease.stop
         if delivery.start != lease.at or beyond:
             raise _NoRanges
@@ -241,21 +260,30 @@ class Incoming:
         if delivery.digests:
             self.digests = {**self.entry.checksums, **delivery.digests}
 
+    def _check_agreement(self, delivery: Delivery) -> None:
+        """Disagreement where the listing says something else; of a server with two kinds of tags that is learnt."""
+        try:
+            verify.check_agreement(self.entry, delivery, tags=not self.run.has_odd_tags)
+        except verify.Disagreement:
+            if not self._has_looked or self.run.store.features.tags_content:
+                raise
+            verify.check_agreement(self.entry, delivery, tags=False)
+            self.run.has_odd_tags = True
+
     def _check(self) -> None:
         verify.check_size(os.fstat(self.part.fd).st_size, self.pieces.size)
         self.verified = "size" if self.entry.size is not None else ""
         known = self.digests or self.run.store.digests(self.entry.path)
-        if "adler32" in known and self.hashing:
-            computed, algorithm = f"{self.pieces.adler32:08x}", "adler32"
-        elif best := strongest(known):
-            algorithm = best[0]
-            computed = verify.digest_of(self.part.fd, algorithm)
-        else:
-            if (self.tries > 1 or self.pieces.resumed) and self._newer() is not None:
-                raise Changed()
-            return
-        verify.check_digest(algorithm, computed, known)
-        self.verified += f", {algorithm}"
+        proofs = {"adler32": f"{self.pieces.adler32:08x}"} if self.hashing and "adler32" in known else {}
+        # where the listing has other checksums than the pool, the bytes have to agree with both
+        best = strongest(self.entry.checksums if proofs else known)
+        if best is not None and not ("adler32" in self.entry.checksums and proofs):
+            proofs[best[0]] = verify.digest_of(self.part.fd, best[0])
+        for algorithm, computed in proofs.items():
+            verify.check_digest(algorithm, computed, known)
+            self.verified += f", {algorithm}"
+        if not proofs and (self.tries > 1 or self.pieces.resumed) and self._newer() is not None:
+            raise Changed()
 
 
 class _Sink:

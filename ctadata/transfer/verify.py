@@ -1,4 +1,4 @@
-"""Are these the bytes? Size and digest, compared with what the other side says."""
+"""Are these the bytes? Size and digest, compared with what the other side says; and what it says, with itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ctadata.checksums import hasher
-from ctadata.errors import IntegrityError, LocalError
-from ctadata.paths import printable
+from ctadata.entries import Entry
+from ctadata.errors import Changed, CtadataError, IntegrityError, LocalError
+from ctadata.paths import RemotePath, printable
+from ctadata.stores.base import Delivery, Enough, Store
 
 BLOCK = 1 << 20
 """Bytes read at a time from a local file."""
@@ -27,6 +29,65 @@ def check_digest(algorithm: str, computed: str, digests: Mapping[str, str]) -> b
     if computed != expected:
         raise IntegrityError(f"the {algorithm} is {computed} instead of {expected}")
     return True
+
+
+def check_coding(delivery: Delivery, size: int | None) -> None:
+    """IntegrityError for bytes that were encoded on the way: those that are stored so have the length of the file."""
+    if delivery.coding and (size is None or delivery.total != size):
+        came = "bytes of unknown number" if delivery.total is None else f"{delivery.total} bytes"
+        listed = "a file of unknown size" if size is None else f"the {size} of the file"
+        raise IntegrityError(f"the server sends {came}, encoded as {delivery.coding}, instead of {listed}")
+
+
+class Disagreement(Changed):
+    """The listing and the answer to a read say different things about one file."""
+
+
+def check_agreement(entry: Entry, delivery: Delivery, *, tags: bool) -> None:
+    """Disagreement where a listing and an answer cannot both be right.  tags: whether their tags are of one kind."""
+    for name, said in delivery.digests.items():
+        if (listed := entry.checksums.get(name, said)) != said:
+            raise Disagreement(f"its {name} is {listed} in the listing, and {said} where its bytes come from")
+    was, now = (_bare(tag) for tag in (entry.etag, delivery.etag))
+    if tags and was and now and was != now:
+        raise Disagreement(
+            f"its tag is {printable(was)} in the listing, and {printable(now)} where its bytes come from"
+        )
+
+
+def _bare(tag: str | None) -> str:
+    return (tag or "").removeprefix("W/").strip('"')
+
+
+def check_stored(store: Store, path: RemotePath, size: int) -> None:
+    """IntegrityError unless the storage has so many bytes; where its listing tells no size, one byte is read."""
+    stored = store.info(path).size
+    check_size(_size_by_reading(store, path) if stored is None else stored, size)
+
+
+def _size_by_reading(store: Store, path: RemotePath) -> int:
+    try:
+        with store.open(path) as reading:
+            total = reading.send(_Nothing(), 0, 1).total
+    except CtadataError as error:
+        if error.status == 416:  # of an empty file there is no first byte
+            return 0
+        raise
+    if total is None:
+        raise IntegrityError("the storage does not tell how many bytes it has")
+    return total
+
+
+class _Nothing:
+    """Takes no byte."""
+
+    def begin(self, delivery: Delivery) -> None:
+        """The size is known."""
+
+    def write(self, block: bytes) -> None:
+        """It is the only byte, or the file that comes whole."""
+        if len(block) > 1:
+            raise Enough
 
 
 def digest_of(local: Path | int, algorithm: str) -> str:

@@ -200,6 +200,7 @@ def killed(box: Sandbox, environ: dict[str, str], target: Path, jobs: int, at: i
         process[0].send_signal(signal.SIGKILL)
 
     box.faults.add("pool", "GET", PATH, faults.Meanwhile(kill, after=at), times=1, skip=skip)
+    environ = {**environ, "BEARER_TOKEN": box.token()}  # a long count outlives one
     process.append(subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL))
     begun.set()
     assert process[0].wait(120) == -signal.SIGKILL
@@ -211,7 +212,7 @@ def killed(box: Sandbox, environ: dict[str, str], target: Path, jobs: int, at: i
 @pytest.fixture
 def environ(box: Sandbox, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "settings.toml").write_text(f'default = "sandbox"\n{box.profile_toml("sandbox")}')
-    return {**os.environ, "CTADATA_CONFIG": str(tmp_path / "settings.toml"), "BEARER_TOKEN": box.token()}
+    return {**os.environ, "CTADATA_CONFIG": str(tmp_path / "settings.toml")}
 
 
 @pytest.mark.parametrize("jobs", [1, 8])

@@ -19,7 +19,7 @@ from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 from ctadata.stores.download_service.wire import Wire
-from ctadata.stores.webdav.reading import WebDAVReading, about
+from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
 
 PIECE = 32 << 20
 """Bytes of a range that is asked for at a time."""
@@ -145,6 +145,8 @@ class _Taking:
         """The answer begins."""
         if response.status != 200:
             raise ServerTrouble(f"no file in the answer: {response.status} {response.reason}")
+        if coding := coding_of(response):
+            raise IntegrityError(f"the service sends the file encoded as {coding}, which nobody has asked for")
         self._sink.begin(self.delivery)
         return self._consume
 

@@ -55,7 +55,7 @@ class Answer:
         if _is_page(response):
             raise UsageError("a directory, not a file")
         length = response.headers.get("Content-Length") or ""
-        said = int(length) if length.isascii() and length.isdigit() else None
+        said = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
         if response.status == 206 and self.stop is not None:
             total = self._check_range(response.headers.get("Content-Range") or "", self.stop, said)
         elif response.status == 200:

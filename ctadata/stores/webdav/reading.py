@@ -24,6 +24,7 @@ from ctadata.fibers import Condition
 from ctadata.http.client import Client
 from ctadata.http.handles import Handles, Route
 from ctadata.http.message import Accept, Origin, Response
+from ctadata.http.redaction import presentable
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 from ctadata.stores.webdav.answer import Answer, NoByte
@@ -234,7 +235,7 @@ class WebDAVReading:
             raise Changed("it has another version tag")
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag
-        return Delivery(start, total, self._digests(response), etag, stop)
+        return Delivery(start, total, self._digests(response), etag, stop, coding_of(response))
 
     def _in_header(self, response: Response) -> Mapping[str, str]:
         # XRootD sends digests of other files to those who did not ask
@@ -255,6 +256,12 @@ class WebDAVReading:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def coding_of(response: Response) -> str:
+    """What the body of an answer is encoded with, as `gzip`; empty for nothing."""
+    said = presentable((response.headers.get("Content-Encoding") or "").strip().lower())
+    return "" if said == "identity" else said
 
 
 class about:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)

@@ -20,7 +20,7 @@ from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.webdav.multistatus import Multistatus, refusal
 from ctadata.stores.webdav.read_error import explained
-from ctadata.stores.webdav.reading import WebDAVReading, about
+from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
 from ctadata.stores.webdav.refused import refused
 
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
@@ -89,6 +89,8 @@ class WebDAVStore:
         def accept(response: Response) -> Consumer:
             if response.status != 207:
                 raise ServerTrouble(f"the server answers no WebDAV: {response.status} {response.reason}")
+            if coding := coding_of(response):
+                raise ServerTrouble(f"the listing is encoded as {coding}, which nobody has asked for")
             self._habits = self._dialect.habits or habits_of(response.headers.get("Server"))
             listing = Multistatus(path, root=self._root, raw=self._habits.raw, alone=depth == "0")
             listings.append(listing)

@@ -1,0 +1,286 @@
+"""What a server says of one file in two places, and what it sends that nobody asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stores.clients import opened
+from stores.odd_server import Answer, OddServer
+
+from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrouble
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
+from ctadata.transfer import verify
+from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.landing import Folder
+from ctadata.transfer.pipes import pour
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.run import Run
+from ctadata.transfer.slices import pour_slice
+
+F = RemotePath(("f",))
+CONTENT = b"line of text\n" * 500
+OTHER = bytes(reversed(CONTENT))
+PACKED = gzip.compress(CONTENT)
+CODED = {"Content-Encoding": "gzip"}
+
+
+@pytest.fixture
+def server() -> Iterator[OddServer]:
+    with OddServer() as server:
+        server.answers["HEAD /f"] = [Answer(200)]  # and no checksum
+        yield server
+
+
+@pytest.fixture
+def dcache(server: OddServer) -> Iterator[Store]:
+    with opened("dcache", server.url, None, "token") as store:
+        yield store
+
+
+@pytest.fixture
+def webdav(server: OddServer) -> Iterator[Store]:
+    with opened("webdav", server.url, None, "token") as store:
+        yield store
+
+
+def listed(content: bytes, size: str | None = "", etag: str = "", checksum: str = "", mtime: int = 0) -> Answer:
+    """What a listing says of the file; `size` is what it says of that, None nothing, empty the truth."""
+    length = "" if size is None else f"<D:getcontentlength>{size or len(content)}</D:getcontentlength>"
+    date = f"<D:getlastmodified>Sun, 09 Sep 2001 01:46:{mtime:02} GMT</D:getlastmodified>"
+    tag = f"<D:getetag>{etag}</D:getetag>" if etag else ""
+    sums = f'<c:Checksums xmlns:c="http://www.dcache.org/2013/webdav">{checksum}</c:Checksums>' if checksum else ""
+    status = "<D:status>HTTP/1.1 200 OK</D:status>"
+    prop = f"<D:propstat><D:prop>{length}{date}{tag}{sums}</D:prop>{status}</D:propstat>"
+    response = f"<D:response><D:href>/f</D:href>{prop}</D:response>"
+    return Answer(207, {}, f'<D:multistatus xmlns:D="DAV:">{response}</D:multistatus>'.encode())
+
+
+def adler32(content: bytes) -> str:
+    return f"adler32={zlib.adler32(content):08x}"
+
+
+def whole(content: bytes, **headers: str) -> Answer:
+    return Answer(200, {name.replace("_", "-"): value for name, value in headers.items()}, content)
+
+
+def in_chunks(content: bytes, **headers: str) -> Answer:
+    """Without a length, and yet with an end."""
+    said = {"Transfer-Encoding": "chunked", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return Answer(200, said, lambda: [b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content)])
+
+
+def gets(server: OddServer) -> int:
+    return sum(asked.method == "GET" for asked in server.asked)
+
+
+def run_of(store: Store) -> Run:
+    return Run(store, Rules(jobs=1), Silent(), threading.Event(), pause=lambda seconds: None)
+
+
+def fetched(store: Store, out: Path) -> Outcome:
+    """A download of what is listed now; on an error nothing is left."""
+    run, entry = run_of(store), store.info(F)
+    with Folder.open(out) as folder:
+        try:
+            return fetch_file(run, entry, folder, "f", out / "f")
+        except CtadataError:
+            assert list(out.iterdir()) == []
+            raise
+
+
+# --- two statements that disagree
+
+
+def test_what_the_pool_says_of_a_checksum_does_not_overrule_the_listing(
+    server: OddServer, dcache: Store, tmp_path: Path
+) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, checksum=adler32(CONTENT))]
+    server.answers["GET /f"] = [whole(OTHER, Digest=adler32(OTHER))]
+    with pytest.raises(IntegrityError, match="in the listing"):
+        fetched(dcache, tmp_path)
+    assert gets(server) == 2  # it is looked at again once
+
+
+def test_a_file_that_was_replaced_since_it_was_listed_comes_as_it_is_now(
+    server: OddServer, dcache: Store, tmp_path: Path
+) -> None:
+    server.answers["PROPFIND /f"] = [
+        listed(CONTENT, checksum=adler32(CONTENT)),
+        listed(OTHER, checksum=adler32(OTHER), mtime=40),
+    ]
+    server.answers["GET /f"] = [whole(OTHER, Digest=adler32(OTHER))]
+    fetched(dcache, tmp_path)
+    assert (tmp_path / "f").read_bytes() == OTHER
+    assert (tmp_path / "f").stat().st_mtime == 1_000_000_000  # the listing's newest
+
+
+def test_bytes_have_to_agree_with_all_checksums_that_are_told(server: OddServer, dcache: Store, tmp_path: Path) -> None:
+    """The listing has another kind of checksum than the pool tells."""
+    server.answers["PROPFIND /f"] = [listed(CONTENT, checksum="md5=AAAAAAAAAAAAAAAAAAAAAA==")]
+    server.answers["GET /f"] = [whole(CONTENT, Digest=adler32(CONTENT))]
+    with pytest.raises(IntegrityError, match="the md5 is"):
+        fetched(dcache, tmp_path)
+
+
+def test_a_tag_that_is_another_one_at_the_read_is_looked_at_again(
+    server: OddServer, webdav: Store, tmp_path: Path
+) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, etag='"1"'), listed(OTHER, etag='"2"', mtime=40)]
+    server.answers["GET /f"] = [whole(OTHER, ETag='"2"')]
+    outcome = fetched(webdav, tmp_path)
+    assert ((tmp_path / "f").read_bytes(), outcome.etag) == (OTHER, '"2"')
+
+
+def test_a_server_whose_tags_are_of_two_kinds_is_learnt_about(server: OddServer, webdav: Store, tmp_path: Path) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, etag='"listed"')]
+    server.answers["GET /f"] = [whole(CONTENT, ETag='"read"')]
+    run, entry = run_of(webdav), webdav.info(F)
+    with Folder.open(tmp_path) as folder:
+        for name in ("f", "g"):
+            fetch_file(run, entry, folder, name, tmp_path / name)
+            assert (tmp_path / name).read_bytes() == CONTENT
+    assert gets(server) == 3
+
+
+def test_a_tag_of_the_listing_counts_where_tags_are_digests(
+    server: OddServer, webdav: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At S3 both come from one place."""
+    server.answers["PROPFIND /f"] = [listed(CONTENT, etag='"listed"')]
+    server.answers["GET /f"] = [whole(CONTENT, ETag='"read"')]
+    features = dataclasses.replace(webdav.features, tags_content=True)
+    monkeypatch.setattr(webdav, "features", features)
+    with pytest.raises(IntegrityError, match="its tag is"):
+        fetched(webdav, tmp_path)
+
+
+def test_what_goes_into_a_pipe_is_looked_at_again_before_its_first_byte(server: OddServer, dcache: Store) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, checksum=adler32(CONTENT))]
+    server.answers["GET /f"] = [whole(OTHER, Digest=adler32(OTHER))]
+    written: list[bytes] = []
+    with pytest.raises(IntegrityError, match="in the listing"):
+        pour(run_of(dcache), dcache.info(F), written.append)
+    assert (written, gets(server)) == ([], 2)
+
+
+# --- encoded on the way
+
+
+@pytest.mark.parametrize("size", ["", None], ids=["size known", "size unknown"])
+@pytest.mark.parametrize("answer", [whole, in_chunks])
+@pytest.mark.parametrize("verb", ["get", "cat", "range"])
+def test_what_is_encoded_on_the_way_becomes_no_file(
+    server: OddServer, webdav: Store, tmp_path: Path, size: str | None, answer: Callable[..., Answer], verb: str
+) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, size)]
+    server.answers["GET /f"] = [answer(PACKED, Content_Encoding="gzip")]
+    written: list[bytes] = []
+    with pytest.raises(IntegrityError, match="encoded as gzip"):
+        if verb == "get":
+            fetched(webdav, tmp_path)
+        elif verb == "cat":
+            pour(run_of(webdav), webdav.info(F), written.append)
+        else:
+            pour_slice(webdav, webdav.info(F), 0, 4, written.append)
+    assert written == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "identity", "Identity"])
+def test_what_is_stored_encoded_comes_as_it_is_stored(
+    server: OddServer, webdav: Store, tmp_path: Path, coding: str
+) -> None:
+    """A `.fits.gz`, as Apache serves it."""
+    server.answers["PROPFIND /f"] = [listed(PACKED)]
+    server.answers["GET /f"] = [whole(PACKED, Content_Encoding=coding)]
+    fetched(webdav, tmp_path)
+    assert (tmp_path / "f").read_bytes() == PACKED
+
+
+@pytest.mark.parametrize(("total", "right"), [(str(len(PACKED)), True), ("*", False), ("6500", False)])
+def test_of_a_range_the_total_is_compared(server: OddServer, webdav: Store, total: str, right: bool) -> None:
+    server.answers["PROPFIND /f"] = [listed(PACKED)]
+    server.answers["GET /f"] = [Answer(206, {**CODED, "Content-Range": f"bytes 2-5/{total}"}, PACKED[2:6])]
+    written: list[bytes] = []
+    try:
+        pour_slice(webdav, webdav.info(F), 2, 6, written.append)
+    except IntegrityError:
+        assert not right
+    assert b"".join(written) == PACKED[2:6] * right
+
+
+def test_a_listing_that_is_encoded_is_refused_in_words(server: OddServer, webdav: Store) -> None:
+    server.answers["PROPFIND /f"] = [Answer(207, CODED, gzip.compress(b"<x/>"))]
+    with pytest.raises(ServerTrouble, match="encoded as gzip"):
+        webdav.info(F)
+
+
+# --- begun again, and no end
+
+
+@pytest.mark.parametrize("body", [b"", b"ab"])
+def test_a_short_answer_without_a_length_is_asked_for_a_few_times(
+    server: OddServer, webdav: Store, tmp_path: Path, body: bytes
+) -> None:
+    """The server knows no ranges either."""
+    server.answers["PROPFIND /f"] = [listed(CONTENT)]
+    server.answers["GET /f"] = [in_chunks(body)]
+    with pytest.raises(Interrupted, match=f"ended at byte {len(body)} instead of 6500"):
+        fetched(webdav, tmp_path)
+    assert gets(server) <= 8
+
+
+def test_a_server_that_gives_a_byte_more_each_time_comes_to_an_end(
+    server: OddServer, webdav: Store, tmp_path: Path
+) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT)]
+    server.answers["GET /f"] = [in_chunks(CONTENT[:size]) for size in range(1, 200)]
+    with pytest.raises(Interrupted):
+        fetched(webdav, tmp_path)
+    assert gets(server) <= 8
+
+
+# --- unknown is never 0
+
+
+@pytest.mark.parametrize("size", [None, " ", "-3", "1e4", "10000000000000000000000"])
+@pytest.mark.parametrize("there", [CONTENT, b""])
+def test_an_upload_of_which_no_size_is_listed_is_looked_at(
+    server: OddServer, webdav: Store, size: str | None, there: bytes
+) -> None:
+    server.answers["PROPFIND /f"] = [listed(there, size)]
+    server.answers["GET /f"] = [
+        Answer(206, {"Content-Range": f"bytes 0-0/{len(there)}"}, there[:1]) if there else Answer(416)
+    ]
+    verify.check_stored(webdav, F, len(there))
+    with pytest.raises(IntegrityError, match=f"{len(there)} bytes arrived instead of 7"):
+        verify.check_stored(webdav, F, 7)
+
+
+def test_an_upload_whose_size_nobody_tells_is_not_taken_for_checked(server: OddServer, webdav: Store) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, None)]
+    server.answers["GET /f"] = [in_chunks(CONTENT)]
+    with pytest.raises(IntegrityError, match="does not tell how many"):
+        verify.check_stored(webdav, F, 0)
+
+
+@pytest.mark.parametrize("size", [None, "-3", "0"])
+@pytest.mark.parametrize("answer", [whole, in_chunks])
+def test_a_file_of_unknown_size_comes_whole_and_one_of_another_size_does_not(
+    server: OddServer, webdav: Store, tmp_path: Path, size: str | None, answer: Callable[..., Answer]
+) -> None:
+    server.answers["PROPFIND /f"] = [listed(CONTENT, size)]
+    server.answers["GET /f"] = [answer(CONTENT)]
+    if size == "0":
+        with pytest.raises(IntegrityError):
+            fetched(webdav, tmp_path)
+    else:
+        assert fetched(webdav, tmp_path).size == len(CONTENT)
+        assert (tmp_path / "f").read_bytes() == CONTENT
