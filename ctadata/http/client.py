@@ -286,8 +286,7 @@ class Client:
         if call.upload and not (sign and expect is not None):
             # an empty one keeps curl from adding its own, which it does not sign: proxies take it away
             lines.append("Expect:" if expect is None else "Expect: 100-continue")
-        fresh = call.route.fresh
-        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, hop.hops, sign, fresh)
+        return Request(call.method, hop.origin, hop.url, lines, call.upload, expect, hop.hops, sign, call.route.fresh)
 
     def _carried(self, call: _Call, origin: Origin) -> Mapping[str, str]:
         trusted = self._may_have_token(call, origin)
