@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -15,13 +14,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ctadata import fibers
-from ctadata.errors import AccessError, CtadataError, Interrupted, UsageError
+from ctadata.errors import AccessError, CtadataError, Interrupted
 from ctadata.http import failures, redirects
 from ctadata.http.credentials import Credentials, SigningKey
-from ctadata.http.exchange import Exchange, Request, Upload
+from ctadata.http.exchange import Exchange
 from ctadata.http.gates import REFUSALS, Gates, Turn
 from ctadata.http.handles import Handles, Route
 from ctadata.http.message import Accept, Body, InMemory, Origin, Response, dissect
+from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.retries import Retries, is_repeatable
 from ctadata.http.trust import Limits, choose_trust
 from ctadata.retry import retry
@@ -34,8 +34,6 @@ EXPECTED_FROM = 1 << 20
 AT_ONCE = 1 << 16
 """Bytes of a body that no server is asked about first which is not known to redirect: sockets mostly take so much
 whatever the other end does, and to send it again where it was refused costs less than to ask each time."""
-
-_VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(slots=True, repr=False)
@@ -337,14 +335,3 @@ class Client:
             call.begun = exchange.accepted or (call.streams and request.body is not None and request.body.begun)
             if exchange.silent:
                 self._waits[request.origin] = None
-
-
-def header_line(name: str, value: str) -> str | bytes:
-    """One header line; UsageError, which does not show the value, where it would be more than one.
-
-    Bytes beyond ASCII go out as they are (`value` is latin-1): XRootD wants them so in a `Destination`.
-    """
-    if not _VALUE.fullmatch(value) or not name.isascii() or ":" in name or not name.isprintable():
-        raise UsageError(f"the value of {name!r} cannot be sent as a header")
-    line = f"{name}: {value}" if value else f"{name};"
-    return line if line.isascii() else line.encode("latin-1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +14,9 @@ from ctadata.errors import Stopped, TimedOut
 from ctadata.http import failures
 from ctadata.http.credentials import SigningKey
 from ctadata.http.handle import TICK, Handle
-from ctadata.http.message import BODY_LIMIT, Accept, Body, Consumer, Headers, Origin, Response, Watch
+from ctadata.http.message import BODY_LIMIT, Accept, Consumer, Headers, Response, Watch
 from ctadata.http.redaction import presentable, redacted
+from ctadata.http.request import Request, Upload
 from ctadata.http.trust import Limits
 
 log = logging.getLogger("ctadata.http")
@@ -34,51 +34,6 @@ _BLANK = (b"\r\n", b"\n")  # what ends a head
 
 class _Enough(Exception):
     """No more of the body is wanted."""
-
-
-class Upload:
-    """A body on its way: knows whether any of it has been read, and then rewinds before it is sent anew."""
-
-    __slots__ = ("_body", "begun", "size")
-
-    def __init__(self, body: Body) -> None:
-        """Of a body that stands at its first byte."""
-        self._body = body
-        self.size = body.size
-        self.begun = False
-
-    def read(self, limit: int) -> bytes:
-        """The next bytes."""
-        self.begun = True
-        return self._body.read(limit)
-
-    def rewind(self) -> None:
-        """Back to the first byte, checksum and progress as well; nothing where none was read."""
-        if self.begun:
-            self._body.rewind()
-            self.begun = False
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
-    """What one exchange sends.
-
-    lines:  the header lines, secrets among them: never to be shown.
-    expect: seconds to wait for `100 Continue`; None for sending the body at once.
-    hops:   the URLs that redirected here.
-    sign:   what signs it.
-    fresh:  whether a new connection is made for it.
-    """
-
-    method: str
-    origin: Origin
-    url: str
-    lines: list[str | bytes]
-    body: Upload | None = None
-    expect: float | None = None
-    hops: tuple[str, ...] = ()
-    sign: SigningKey | None = None
-    fresh: bool = False
 
 
 class Exchange:

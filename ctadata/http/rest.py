@@ -22,11 +22,11 @@ from requests.utils import get_environ_proxies
 
 from ctadata.errors import CtadataError, Interrupted, ServerTrouble, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
-from ctadata.http.client import header_line
-from ctadata.http.exchange import Exchange, Request, Upload
+from ctadata.http.exchange import Exchange
 from ctadata.http.handles import Handles
 from ctadata.http.message import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, dissect
 from ctadata.http.redaction import presentable
+from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.trust import Limits, choose_trust
 
 CONNECT_TIMEOUT = 10.0
