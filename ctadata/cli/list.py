@@ -1,4 +1,4 @@
-"""`list`: what lies in a directory, line by line as the storage tells it."""
+"""`list`: what lies in a directory, a line each: sorted by name, or as the storage tells it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ def list_(
     exclude: selecting.Exclude = None,
     null: Annotated[bool, typer.Option("-0", "--null", help="Each path ends in NUL, not in a new line.")] = False,
     json: options.Json = False,
+    sort: Annotated[
+        bool | None,
+        typer.Option(
+            "--sort/--unsorted",
+            show_default=False,
+            help="By name, or as it comes; by name unless -r, -0 or --json is given.",
+        ),
+    ] = None,
     token_file: options.TokenFile = None,
     login: options.Login = False,
 ) -> None:
@@ -48,9 +56,11 @@ def list_(
       cta-data-direct list --json lst | jq .size    for programs
 
     Each line is a full path that the other commands understand as it is;
-    directories end in a slash. Times are UTC.
+    directories end in a slash. Times are UTC. One directory is sorted by name
+    (as LC_ALL=C does it); -r, -0, --json and --unsorted write each line as it comes.
     """
     from ctadata.namespace.filters import Filters
+    from ctadata.namespace.order import in_order
 
     common = options.begin(ctx)
     if login:
@@ -58,7 +68,10 @@ def list_(
     with stopping() as stop, common.session(stop, token_file) as session:
         filters = Filters.read(include or [], exclude or [])
         columns = Columns(long=long, null=null, json=json, checksums=session.store.features.lists_checksums)
-        for entry in session.list(path, recursive=recursive, filters=filters):
+        entries = session.list(path, recursive=recursive, filters=filters)
+        if sort is None:
+            sort = not (recursive or null or json)
+        for entry in in_order(entries) if sort else entries:
             write_entry(entry, columns)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ctadata.config.builtin import DEVELOPMENT
 from ctadata.errors import ConfigError
 from ctadata.listed import Listed, Listing
+from ctadata.namespace.order import by_name
 from ctadata.progress.choice import Progress, told
 from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
 from ctadata.transfer.normal_form import check_form
@@ -62,10 +63,10 @@ class APIClient:
         self._secret = secret
 
     def list_dir(self, path: PathText, recursive: bool = False, n_threads: int | None = None) -> Listing:
-        """The paths in a directory; with `recursive`, in all below it as well."""
+        """The paths in a directory, sorted by name; with `recursive`, in all below it as well, as they come."""
         with self.session() as session:
             entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
-            return Listing(Listed.of(entry) for entry in entries)
+            return Listing(Listed.of(entry) for entry in (entries if recursive else sorted(entries, key=by_name)))
 
     def fetch_and_save_file(
         self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from ctadata.errors import UsageError
 from ctadata.http.message import Origin
 from ctadata.listed import Listed, Listing
+from ctadata.namespace.order import by_name
 from ctadata.progress.choice import Progress, told
 from ctadata.service.place import PathText, Place, refuse_development
 from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
@@ -89,13 +90,18 @@ class APIClient:
         return open_session(self.place, chunk_size=self.chunk_size, stop=threading.Event())
 
     def list_dir(self, path: PathText = "/", recursive: bool = False, n_threads: int | None = None) -> Listing:
-        """The directory itself, then what lies in it, with `recursive` in all below it as well; of a file, the file."""
+        """The directory itself, then what lies in it, sorted by name; of a file, the file.
+
+        With `recursive` what lies in all below it as well, as it comes.
+        """
         from ctadata.stores.download_service.store import DownloadService
 
         with self._session() as session:
             store = session.store
             assert isinstance(store, DownloadService)
-            itself, *below = (Listed.of(row.entry, row.told) for row in store.rows(session.resolve(os.fspath(path))))
+            top, *rows = store.rows(session.resolve(os.fspath(path)))
+            itself = Listed.of(top.entry, top.told)
+            below = [Listed.of(row.entry, row.told) for row in sorted(rows, key=lambda row: by_name(row.entry))]
             if recursive and below:
                 below = [Listed.of(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
         return Listing([itself, *below])

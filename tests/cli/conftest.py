@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import select
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ctadata.cli import main, output
 from ctadata.sandbox import Sandbox
 
 COMMAND = [sys.executable, "-m", "ctadata"]
@@ -141,6 +143,26 @@ def cli(tmp_path) -> Iterator[Cli]:
             process.kill()
         with process:
             pass
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """`run("list", "x", check=0)`: the command, in this process, where that shows the same: it costs half a second less."""
+
+    def run(*arguments, check=0, stdin=b""):
+        out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            output.stdout_is_terminal.cache_clear()
+            code = main.run([str(argument) for argument in arguments])
+            out.flush()
+        output.stdout_is_terminal.cache_clear()
+        assert (code, "Traceback" in err.getvalue()) == (check, False), err.getvalue()
+        return Ended(code, os.fsdecode(out.buffer.getvalue()), err.getvalue())
+
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 import uuid
-from dataclasses import dataclass
 
 import pytest
 
-from ctadata.cli import main, output
 from ctadata.tokens.places import Places
-
-
-@dataclass(frozen=True)
-class Ended:
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch):
-    """`run("list", "x", check=0)`: the command, in this process."""
-
-    def run(*arguments, check=0, stdin=b""):
-        out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-            patch.setattr(sys, "stdout", out)
-            patch.setattr(sys, "stderr", err)
-            output.stdout_is_terminal.cache_clear()
-            code = main.run([str(argument) for argument in arguments])
-            out.flush()
-        output.stdout_is_terminal.cache_clear()
-        assert (code, "Traceback" in err.getvalue()) == (check, False), err.getvalue()
-        return Ended(out.buffer.getvalue().decode(), err.getvalue())
-
-    return run
 
 
 @pytest.fixture

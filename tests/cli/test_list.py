@@ -5,10 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import zlib
+from urllib.parse import quote
 
 import pytest
+from stores.odd_server import Answer, OddServer
 
+from ctadata.namespace import order
 from ctadata.sandbox import faults
 
 MTIME = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -27,6 +31,78 @@ def test_full_paths_that_the_next_command_understands(at_box, tree):
     out = at_box("list", tree, check=0).out
     assert out.splitlines() == [f"{tree}/a.fits", f"{tree}/sub/"]
     assert at_box("list", out.splitlines()[1], check=0).out == f"{tree}/sub/ü b.txt\n"
+
+
+NAMES = ["b", "a", "A", "a.b", "é", "\U0001f600", "\ue000", "10", "9"]
+PROPSTAT = "<D:propstat><D:prop>{}</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
+RESPONSE = "<D:response><D:href>{}</D:href>" + PROPSTAT + "</D:response>"
+
+
+def listing(*names):
+    """The parts of a server's answer about `/d/`, in which these files lie."""
+    yield b'<D:multistatus xmlns:D="DAV:">'
+    yield RESPONSE.format("/d/", "<D:resourcetype><D:collection/></D:resourcetype>").encode()
+    for name in names:
+        yield RESPONSE.format(f"/d/{quote(name)}", "<D:getcontentlength>1</D:getcontentlength>").encode()
+    yield b"</D:multistatus>"
+
+
+class TestOrder:
+    @pytest.fixture
+    def server(self, monkeypatch, tmp_path):
+        """The site: it lists names in an order of its own."""
+        with OddServer() as server:
+            settings = tmp_path / "odd.toml"
+            settings.write_text(f'default = "odd"\n[profiles.odd]\nkind = "webdav"\ndoor = "{server.url}"\n')
+            monkeypatch.setenv("CTADATA_CONFIG", str(settings))
+            self.lists(server, b"".join(listing(*NAMES)))
+            yield server
+
+    def lists(self, server, body):
+        server.otherwise = Answer(207, {}, body)
+        server.answers["PROPFIND /d"] = [Answer(207, {}, b"".join(listing())), server.otherwise]  # itself, its members
+
+    @pytest.mark.parametrize(
+        "options",
+        [(), ("-l",), ("--sort",), ("-0", "--sort"), ("--json", "--sort"), ("-r", "--sort"), ("--include", "*")],
+    )
+    def test_by_name_in_the_bytes_of_utf_8(self, run, server, options):
+        assert self.names(run("list", "/d", *options).out) == sorted(NAMES, key=str.encode)
+
+    @pytest.mark.parametrize("options", [("-r",), ("-0",), ("--json",), ("--unsorted",), ("-l", "--unsorted")])
+    def test_as_they_come(self, run, server, options):
+        assert self.names(run("list", "/d", *options).out) == NAMES
+
+    def names(self, out):
+        if out.startswith("{"):
+            return [json.loads(line)["path"].rpartition("/")[2] for line in out.splitlines()]
+        return [line.rpartition("/")[2] for line in re.split("[\n\0]", out) if line]
+
+    def test_a_pipe_has_the_first_before_the_last_is_there(self, cli, server):
+        seen = threading.Event()
+
+        def body():
+            for part in listing(*NAMES):
+                if part.startswith(b"</"):
+                    assert seen.wait(60)
+                yield part
+
+        self.lists(server, body)
+        process = cli.start("list", "--unsorted", "/d")
+        assert process.stdout.readline() == "d/b\n"
+        seen.set()
+        assert len(process.stdout.readlines()) == len(NAMES) - 1
+        assert process.wait(60) == 0
+
+    def test_what_came_before_an_error_is_shown_in_order(self, run, server):
+        self.lists(server, b"".join(listing(*NAMES)).removesuffix(b"</D:multistatus>"))
+        ended = run("list", "/d", check=5)
+        assert self.names(ended.out) == sorted(NAMES, key=str.encode)
+        assert ended.err.count("\n") == 1
+
+    def test_more_than_memory_may_hold(self, run, server, monkeypatch):
+        monkeypatch.setattr(order.in_order, "__defaults__", (4,))
+        assert self.names(run("list", "/d").out) == sorted(NAMES, key=str.encode)
 
 
 @pytest.mark.parametrize("option", ["-r", "-R", "--recursive"])
