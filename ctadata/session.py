@@ -142,9 +142,9 @@ class Session:
             return self._home(make=make).below(spelling.path.parts)
         return spelling.path
 
-    def info(self, text: str) -> Entry:
-        """The entry that `text` names; NotFound says where else it exists."""
-        path = self.resolve(text)
+    def info(self, text: str, *, make: bool = True) -> Entry:
+        """The entry that `text` names; NotFound says where else it exists.   make: as in `resolve`."""
+        path = self.resolve(text, make=make)
         try:
             return self.store.info(path)
         except NotFound as error:
@@ -156,7 +156,7 @@ class Session:
 
     def _is_at_home(self, path: RemotePath) -> bool:
         try:
-            return bool(self.store.info(self.home.below(path.parts)))
+            return bool(self.store.info(self._home(make=False).below(path.parts)))
         except CtadataError:
             return False
 

@@ -32,7 +32,8 @@ class Status:
     next_refresh: when the agent will refresh it.
     token_file:   the token on disk, for other programs (`BEARER_TOKEN_FILE`).
     published:    where the agent puts a copy of it; None where nowhere.
-    storage:      what keeps the login: `file`, `keyring` or `oidc-agent`; `login_place` says where.
+    storage:      what keeps the login: `file`, `keyring` or `oidc-agent`; `login_place` says where, empty where no file
+                  holds one.
     login_needed: only a person's login can bring the next token.
     last_error:   what went wrong last, empty while all is well.
     """
@@ -69,10 +70,10 @@ class Status:
             "user": self.user,
             "expires_at": _rfc3339(self.expires_at),
             "next_refresh": _rfc3339(self.next_refresh),
-            "token_file": str(self.token_file),
-            "published": str(self.published) if self.published else None,
+            "token_file": str(self.token_file) if self.token_file.exists() else None,
+            "published": str(self.published) if self.published and self.published.exists() else None,
             "storage": self.storage,
-            "login_place": self.login_place,
+            "login_place": self.login_place or None,
             "login_needed": self.login_needed,
             "last_error": self.last_error,
         }
@@ -121,7 +122,7 @@ def _storage(profile: Profile, places: Places) -> tuple[str, str]:
         return VIA_OIDC_AGENT, str(account.file) if account.exists else f"account {account.name}"
     if profile.login_store == KEYRING:
         return KEYRING, "the system's keyring"
-    return "file", str(places.login)
+    return "file", str(places.login) if places.login.exists() else ""
 
 
 def _login_needed(token: Token | None, renewable: bool, state: State | None) -> bool:

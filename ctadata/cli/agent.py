@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.login import Secret, show, show_where_seen, with_secret
+from ctadata.cli.login import Secret, show_unless_told, show_where_seen, with_secret
 from ctadata.cli.output import data, data_json, rfc3339, say
 from ctadata.errors import LoginNeeded, UsageError
 from ctadata.progress import amounts
@@ -51,7 +51,8 @@ def start_agent(
         raise UsageError("--foreground and --one-shot exclude each other")
     profile = common.who_logs_in(via)
     if one_shot:
-        token = with_secret(profile, secret, lambda given: control.get_token(profile, secret=given, show=show))
+        shown = show_unless_told()
+        token = with_secret(profile, secret, lambda given: control.get_token(profile, secret=given, show=shown))
         data(token.reveal())
         return
     told = _Told(profile.name, common.quiet)
@@ -63,8 +64,9 @@ def start_agent(
             lambda given: control.run_here(profile, secret=given, show=seen, publish=publish, ready=told.here),
         )
         return
+    shown = show_unless_told()
     told.started(
-        with_secret(profile, secret, lambda given: control.start(profile, secret=given, show=show, publish=publish))
+        with_secret(profile, secret, lambda given: control.start(profile, secret=given, show=shown, publish=publish))
     )
 
 
@@ -116,6 +118,9 @@ def stop_agent(ctx: typer.Context) -> None:
     \b
       cta-data-direct stop-agent
       cta-data-direct stop-agent -P mine
+
+    The login stays: a command that needs a token after that renews it itself.
+    To end the login too: cta-data-direct logout.
     """
     from ctadata.agent import control
 
@@ -163,11 +168,11 @@ def _status_lines(status: Status, now: float) -> Iterator[tuple[str, str]]:
     yield "token", _token_line(status.expires_at, now)
     if status.next_refresh is not None:
         yield "next refresh", f"in {amounts.duration(max(0, status.next_refresh - now))}"
-    if status.expires_at is not None:
+    if status.token_file.exists():
         yield "token file", str(status.token_file)
-    if status.published:
+    if status.published and status.published.exists():
         yield "published", str(status.published)
-    yield "login", f"kept in {status.login_place}"
+    yield "login", f"kept in {status.login_place}" if status.login_place else "none"
     if status.last_error:
         yield "last error", status.last_error
     if status.login_needed:

@@ -60,8 +60,7 @@ def doctor(
     resolved = common.resolve()
     findings: list[Finding] = []
     with stopping() as stop, common.session(stop, token_file) as session:
-        where = None if path is None else session.resolve(path, make=False)
-        for finding in diagnose(session, path=where, write=write):
+        for finding in diagnose(session, named=path, write=write):
             findings.append(finding)
             _tell(finding, json=json)
     if bundle is not None:

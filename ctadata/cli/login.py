@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -60,7 +61,12 @@ def with_secret(profile: Profile, given: str | None, work: Callable[[str | None]
 
 def show_where_seen() -> Show | None:
     """`show` where somebody sees it, else None: nobody could approve."""
-    return show if sys.stderr.isatty() else None
+    return show_unless_told() if sys.stderr.isatty() else None
+
+
+def show_unless_told() -> Show | None:
+    """`show`, also into a pipe: somebody may read there; None where `--no-input` says that nobody does."""
+    return None if os.environ.get("CTADATA_NO_INPUT") else show
 
 
 def show(login: DeviceLogin) -> None:

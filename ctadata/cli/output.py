@@ -57,8 +57,13 @@ def open_stdout() -> TextIO:
 
 
 def open_stdin() -> TextIO:
-    """Standard input; LocalError if the caller has closed it."""
-    return _opened(sys.stdin, "input")
+    """Standard input; LocalError if the caller has closed it, UsageError if a person would have to type it in vain."""
+    stream = _opened(sys.stdin, "input")
+    if os.environ.get("CTADATA_NO_INPUT") and stream.isatty():
+        from ctadata.errors import UsageError
+
+        raise UsageError("standard input is a terminal, and --no-input says that nobody is there")
+    return stream
 
 
 def _opened(stream: TextIO | None, what: str) -> TextIO:

@@ -9,7 +9,6 @@ from ctadata.diagnosis.door import DoorExamination
 from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict
 from ctadata.diagnosis.objects import ObjectsExamination
 from ctadata.errors import CtadataError, LoginNeeded, Stopped
-from ctadata.paths import RemotePath
 from ctadata.session import Session
 
 
@@ -20,14 +19,14 @@ class Examination(Protocol):
         """In order, by what they are about; where the first one fails, nothing else can be told."""
 
 
-def diagnose(session: Session, *, path: RemotePath | None = None, write: bool = False) -> Iterator[Finding]:
+def diagnose(session: Session, *, named: str | None = None, write: bool = False) -> Iterator[Finding]:
     """Look at everything that a transfer needs; the findings come as they are made.
 
-    path:  a file to read, or a collection to look for one in; None: the home, else the root.
+    named: a file to read, or a collection to look for one in, as a person writes it; None: the home, else the root.
     write: an upload is tried as well: a small file of a name of our own, in the home, which is deleted again.
     """
     for_objects = session.profile.kind == "s3"
-    examination: Examination = (ObjectsExamination if for_objects else DoorExamination)(session, path)
+    examination: Examination = (ObjectsExamination if for_objects else DoorExamination)(session, named)
     for number, (what, check) in enumerate(examination.checks(write=write).items()):
         try:
             yield from check()

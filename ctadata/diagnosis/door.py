@@ -28,11 +28,12 @@ SLOW = 5.0
 class DoorExamination:
     """The checks of a profile with a door."""
 
-    def __init__(self, session: Session, path: RemotePath | None) -> None:
-        """Nothing is asked.   path: as `diagnose` has it."""
+    def __init__(self, session: Session, named: str | None) -> None:
+        """Nothing is asked.   named: as `diagnose` has it."""
         self.session = session
         self.profile = session.profile
-        self.path = path
+        self.named = named
+        self.path = None if named is None else session.resolve(named, make=False)
         self._home: RemotePath | None = None
 
     def checks(self, *, write: bool) -> Mapping[str, Check]:
@@ -85,7 +86,7 @@ class DoorExamination:
     def listing(self) -> Iterator[Finding]:
         """Whether it can be looked into; NotFound, Forbidden."""
         began = time.monotonic()
-        entry = self.session.store.info(self.path or RemotePath())
+        entry = self.session.info("/" if self.named is None else self.named, make=False)
         words = f"{entry.path} is there, after {time.monotonic() - began:.1f} s"
         yield Finding("listing", Verdict.OK, words)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from ctadata.diagnosis.finding import TELL, Check, Finding, Verdict, deletion, tls
 from ctadata.diagnosis.searching import a_file
 from ctadata.errors import ConfigError
-from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.stores.base import Delivery, Enough
 from ctadata.stores.webdav.probing import PROBE
@@ -22,11 +21,12 @@ from ctadata.transfer import temporaries
 class ObjectsExamination:
     """The checks of an S3 profile."""
 
-    def __init__(self, session: Session, path: RemotePath | None) -> None:
-        """Nothing is asked.   path: as `diagnose` has it."""
+    def __init__(self, session: Session, named: str | None) -> None:
+        """Nothing is asked.   named: as `diagnose` has it."""
         self.session = session
         self.profile = session.profile
-        self.path = path or session.resolve("home:", make=False)
+        self.named = named or "home:"
+        self.path = session.resolve(self.named, make=False)
 
     def checks(self, *, write: bool) -> Mapping[str, Check]:
         """In order, by what they are about."""
@@ -65,7 +65,7 @@ class ObjectsExamination:
         """Whether the directory can be looked into; NotFound, Forbidden."""
         began = time.monotonic()
         store = self.session.store
-        if store.info(self.path).is_directory:
+        if self.session.info(self.named, make=False).is_directory:
             list(itertools.islice(store.list(self.path), 1))
         yield Finding("listing", Verdict.OK, f"{self.path} is there, after {time.monotonic() - began:.1f} s")
 

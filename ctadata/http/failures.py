@@ -37,6 +37,8 @@ _LOG_IN = "log in again"
 _SCOPE = "the token may lack the scope for this, or have expired; ask whoever runs the storage if it should be allowed"
 _NAME_CA = "if this server is to be trusted, name the CA that signed for it: ca in the profile"
 _LATER = "try again later"
+CHECK_NETWORK = "check the network and the address"
+"""The hint where a server cannot be reached."""
 
 _NOT_FOUND = Meaning(NotFound, "there is no such file or directory")
 _NO_PARENT = Meaning(NotFound, "the directory above does not exist, or a directory has this name")
@@ -191,7 +193,7 @@ def read_retry_after(value: str | None, now: float | None = None) -> float | Non
     return max(0.0, moment - (time.time() if now is None else now))
 
 
-_NO_CONNECTION = Meaning(Unreachable, "no connection", "check the network and the address")
+_NO_CONNECTION = Meaning(Unreachable, "no connection", CHECK_NETWORK)
 _BROKEN = Meaning(Unreachable, "the connection was closed before an answer")
 _NO_TLS = Meaning(Unreachable, "no secure connection")
 _NOT_HTTP = Meaning(ServerTrouble, "the answer is not HTTP")

@@ -63,7 +63,8 @@ def _merged(batch: list[Entry], remaining: Iterator[Entry], size: int) -> Iterat
             yield from heapq.merge(*(_read(file, *place) for place in batches), key=by_name)
     except OSError as error:
         kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
-        raise kind(f"local: the listing cannot be sorted: {error.strerror}", hint="set TMPDIR to a folder with room") from None
+        words = f"local: the listing cannot be sorted: {error.strerror}"
+        raise kind(words, hint="set TMPDIR to a folder with room") from None
 
 
 def _write(file: IO[bytes], batch: list[Entry]) -> tuple[int, int]:

@@ -63,8 +63,8 @@ class Place:
         return HubToken(text, "JUPYTERHUB_API_TOKEN in the environment")
 
     def user(self) -> str:
-        """Whose token it is: JUPYTERHUB_USER for the session's own, else as the hub says; ConfigError."""
-        if not self.given and self.env.get("JUPYTERHUB_USER"):
+        """Whose token it is: as JUPYTERHUB_USER says, else as the hub does; ConfigError."""
+        if self.env.get("JUPYTERHUB_USER"):
             return self.env["JUPYTERHUB_USER"]
         from ctadata.http.rest import Rest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 import tempfile
 import time
@@ -67,14 +68,23 @@ def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
 
     StorageFull, LocalError: then and there; what fits into the room is written also where the disk is full by then.
     """
+    temporary: Path | None = None
     with _local_errors(path):
-        fd, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # O_EXCL, 0600 whatever the umask
+        try:
+            Path("/proc/self/fd").stat()  # which names it later
+            fd = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)  # a kill leaves nothing
+        except OSError:  # NFS has no files without a name
+            fd, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # O_EXCL, 0600 whatever the umask
+            temporary = Path(name)
     with os.fdopen(fd, "wb", buffering=0) as file:
 
         def write(text: str) -> None:
+            nonlocal temporary
             with _local_errors(path):
                 _fill(file, text.encode())
-                Path(temporary).replace(path)
+                if temporary is None:
+                    temporary = _link(file, path.parent)
+                temporary.replace(path)
                 _sync_directory(path.parent)
 
         try:
@@ -83,8 +93,20 @@ def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
                     _fill(file, bytes(size))
             yield write
         finally:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink(missing_ok=True)
+            if temporary is not None:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+
+
+def _link(file: FileIO, folder: Path) -> Path:
+    """Give an open file without a name its first one (open(2), O_TMPFILE)."""
+    name = f"{UNFINISHED}{secrets.token_hex(8)}"
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(f"/proc/self/fd/{file.fileno()}", name, dst_dir_fd=directory, follow_symlinks=True)
+    finally:
+        os.close(directory)
+    return folder / name
 
 
 def _fill(file: FileIO, content: bytes) -> None:

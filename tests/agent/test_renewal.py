@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -167,18 +169,29 @@ def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, pl
     before, ask = load_login(places, profile), Renewal._ask
 
     def granted(self, refresh_token, secret):
-        (kept,) = places.folder.glob(".new-*")
+        (kept,) = [
+            file
+            for file in Path("/proc/self/fd").iterdir()
+            if os.path.realpath(file).startswith(f"{places.folder}/#")  # a file without a name
+        ]
         assert kept.stat().st_blocks * 512 >= ROOM
         grant = ask(self, refresh_token, secret)
         monkeypatch.setattr(tempfile, "mkstemp", refuse)
+        monkeypatch.setattr(os, "open", open_unless_new)
         return grant
+
+    opened = os.open
 
     def refuse(**options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def open_unless_new(path, flags, *more, **options):
+        return refuse() if flags & os.O_TMPFILE == os.O_TMPFILE else opened(path, flags, *more, **options)
+
     monkeypatch.setattr(Renewal, "_ask", granted)
     with monkeypatch.context() as patch, pytest.raises(StorageFull):
         patch.setattr(tempfile, "mkstemp", tempfile.mkstemp)  # put back at the end
+        patch.setattr(os, "open", opened)
         renewal.renew(token)
     assert load_login(places, profile).refresh_token != before.refresh_token
     assert load_token(places, profile) == token

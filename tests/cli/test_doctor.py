@@ -8,6 +8,7 @@ import signal
 import socket
 
 import pytest
+import trustme
 
 from ctadata.sandbox import Sandbox, faults
 
@@ -178,3 +179,24 @@ class TestWhereItIsNot:
         rule.remove()
         assert told["download"]["verdict"] == "fail"
         assert "Pool is down" in told["download"]["words"]
+
+
+@pytest.mark.parametrize(
+    ("path", "env", "hint"),
+    [
+        ("PLACE", {}, "it exists in your home: write home:"),
+        ("/", {"CTADATA_DOOR": "https://localhost:1"}, "check the network and the address"),
+        ("/", {"BEARER_TOKEN": ""}, "log in: cta-data-direct start-agent"),
+        ("/", {"CTADATA_CA": "OTHER"}, "name the CA that signed for it"),
+    ],
+)
+def test_it_gives_the_hint_that_list_gives(run, at_box, box, place, tmp_path, monkeypatch, path, env, hint):
+    other = trustme.CA()
+    other.cert_pem.write_to_path(tmp_path / "other.pem")
+    box.files.put(f"/{place}/f", b"x")
+    path = path.replace("PLACE", place.rpartition("/")[2])
+    for name, value in {**at_box.env, **env}.items():
+        monkeypatch.setenv(name, value.replace("OTHER", str(tmp_path / "other.pem")))
+    listed = run("list", path, check=None)
+    assert hint in listed.err
+    assert hint in run("doctor", path, check=1).out

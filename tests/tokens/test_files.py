@@ -67,6 +67,24 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 def test_room_is_taken_before_the_content_is_known(tmp_path):
     target = tmp_path / "login"
     with room_for(target, 8192) as write:
+        assert list(tmp_path.iterdir()) == []  # nothing that a kill would leave
+        (kept,) = [f.stat() for f in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(f)]
+        assert (stat.S_IMODE(kept.st_mode), kept.st_size) == (0o600, 8192)
+        write("secret")
+    assert (read_private(target), list(tmp_path.iterdir())) == ("secret", [target])
+
+
+def test_where_no_file_can_be_without_a_name(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refused(path, flags, *more, **options):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return opened(path, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", refused)
+    target = tmp_path / "login"
+    with room_for(target, 8192) as write:
         (kept,) = tmp_path.iterdir()
         assert (mode(kept), kept.stat().st_size) == (0o600, 8192)
         write("secret")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ctadata.checksums import read_digests
 from ctadata.errors import Stopped, TimedOut, Unreachable, Untrusted
+from ctadata.http import failures
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Origin, Response
 from ctadata.http.trust import Trust, choose_trust
@@ -66,7 +67,7 @@ def certificate_of(url: str, ca: Path | None, stop: threading.Event) -> Certific
         if stop.is_set():
             raise Stopped("stopped")
         if time.monotonic() > ends:
-            raise TimedOut(f"no answer from {origin} within {PATIENCE:.0f} s")
+            raise TimedOut(f"no answer from {origin} within {PATIENCE:.0f} s", hint=failures.CHECK_NETWORK)
     return found.result()
 
 
@@ -86,11 +87,14 @@ def _ask(origin: Origin, trust: Trust) -> Certificate:
         ):
             return _certificate(secure)
     except ssl.SSLCertVerificationError as error:
-        raise Untrusted(f"its certificate is not trusted: {error.verify_message}") from error
+        hint = failures.bad_certificate(origin, error.verify_message).hint
+        raise Untrusted(f"its certificate is not trusted: {error.verify_message}", hint=hint) from error
     except TimeoutError as error:
-        raise TimedOut(f"no answer from {origin} within {PATIENCE:.0f} s") from error
+        words = f"no answer from {origin} within {PATIENCE:.0f} s"
+        raise TimedOut(words, hint="check the network, or try again later") from error
     except OSError as error:
-        raise Unreachable(f"no connection to {origin}: {error.strerror or error}") from error
+        words = f"no connection to {origin}: {error.strerror or error}"
+        raise Unreachable(words, hint=failures.CHECK_NETWORK) from error
 
 
 def _certificate(secure: ssl.SSLSocket) -> Certificate:
