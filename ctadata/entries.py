@@ -34,6 +34,7 @@ class Entry:
     etag:      as sent, quotes included; equal etags mean equal content.
     checksums: algorithm (``adler32``, ``md5``, ``sha-256``) to lower-case hexadecimal digits.
     locality:  dCache's FileLocality: ONLINE, NEARLINE, ONLINE_AND_NEARLINE, NONE, UNAVAILABLE, LOST.
+    has_twin:  a file and a collection have this name, so that no two local names can be made of them (S3).
     alias_of:  the key, in its S3 bucket, of the file that this name stands for; what else is told is of that file.
     """
 
@@ -45,6 +46,7 @@ class Entry:
     checksums: Mapping[str, str] = field(default_factory=none_known, hash=False)
     locality: str | None = None
     alias_of: str | None = None
+    has_twin: bool = False
 
     @property
     def is_directory(self) -> bool:

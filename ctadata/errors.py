@@ -237,7 +237,7 @@ class Incomplete(PartialFailure):
         super().__init__(failures, done)
         self.count = max(count, len(failures))
         self.path = path
-        named = "; ".join(str(failure) for failure in failures[:3])
+        named = "; ".join(": ".join(filter(None, (each.path, each.what))) for each in failures[:3])
         more = f"; and {self.count - 3} more" if self.count > 3 else ""
         self.what = f"the listing is not whole, {self.count} of its names could not be listed: {named}{more}"
 

@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from ctadata.agent.standby import Standby
+from ctadata.agent.standby import sources_of
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
 from ctadata.entries import Entry
@@ -30,7 +30,7 @@ from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site
 from ctadata.stores.home import home_of
 from ctadata.stores.opening import open_store
-from ctadata.stores.s3.place import path_of_s3
+from ctadata.stores.typed_path import read_path
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
 from ctadata.tokens.origins import trusted_origins
@@ -45,13 +45,8 @@ from ctadata.transfer.staging import Staging
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload import Departure, upload
 
-
-def sources_of(
-    resolved: Resolved, stop: threading.Event, *, token_file: Path | None = None, env: Mapping[str, str] = os.environ
-) -> Sources:
-    """Where the tokens of a session come from; the agent's own is renewed where it has ended."""
-    profile, standby = resolved.profile, Standby(resolved.profile, stop)
-    return Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env, standby=standby)
+if TYPE_CHECKING:
+    from ctadata.stores.s3.raw_keys import RawKeys
 
 
 class Session:
@@ -77,6 +72,7 @@ class Session:
         self.site = site or Site(profile, None)
         self._find_home = home
         self._known_home: RemotePath | None = None
+        self.raw_keys: RawKeys | None = None
 
     @classmethod
     def open(
@@ -135,12 +131,9 @@ class Session:
 
         make: the home is made where it is missing.
         """
-        if text.startswith("s3://"):
-            return path_of_s3(self.profile, text)
-        spelling = Spelling.read(text)
-        if spelling.anchor is Anchor.HOME or (spelling.anchor is Anchor.OPEN and from_home):
-            return self._home(make=make).below(spelling.path.parts)
-        return spelling.path
+        if self.raw_keys:
+            return self.raw_keys.path_of(text)
+        return read_path(self.profile, text, lambda: self._home(make=make), from_home=from_home)
 
     def info(self, text: str, *, make: bool = True) -> Entry:
         """The entry that `text` names; NotFound says where else it exists.   make: as in `resolve`."""
@@ -148,7 +141,7 @@ class Session:
         try:
             return self.store.info(path)
         except NotFound as error:
-            if Spelling.read(text).anchor is Anchor.OPEN and self._is_at_home(path):
+            if not text.startswith("s3://") and Spelling.read(text).anchor is Anchor.OPEN and self._is_at_home(path):
                 raise NotFound(
                     error.what, hint=f"it exists in your home: write home:{text}", path=str(path), status=error.status
                 ) from None
@@ -165,7 +158,7 @@ class Session:
 
         NotFound; NothingMatched where a pattern has no match, or, with a slash at its end, no collection; Incomplete.
         """
-        if not is_pattern(text):
+        if self.raw_keys or not is_pattern(text):
             return [self.info(text)]
         if found := matching(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
             return found
@@ -335,6 +328,12 @@ class Session:
     def source_of_token(self) -> str:
         """Where the token in use comes from, in words; empty before the first request."""
         return self.tokens.origin
+
+    def take_raw_keys(self) -> None:
+        """From now on paths are `s3://bucket/key`, with the key as it is written; UsageError for no store of S3."""
+        from ctadata.stores.s3.raw_keys import raw_keys
+
+        self.store = self.raw_keys = raw_keys(self.store, self.profile)
 
     def close(self) -> None:
         """Let go of the connections."""

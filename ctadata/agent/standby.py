@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from threading import Event
 
 from ctadata.agent.presence import has_spoken_since, read_state
 from ctadata.config.profile import Profile
+from ctadata.config.resolve import Resolved
 from ctadata.errors import CtadataError, Stopped, StorageFull, TemporaryError
 from ctadata.tokens.places import Places
+from ctadata.tokens.sources import Sources
 from ctadata.tokens.token import Token
 
 log = logging.getLogger(__name__)
@@ -71,3 +75,11 @@ class Standby:
         left = token.life_left(self._now())
         last = f"; its last token is good for another {left / 60:.0f} min" if left < 1e9 else ""
         return f"the agent has ended: {state.last_error}{last}"
+
+
+def sources_of(
+    resolved: Resolved, stop: Event, *, token_file: Path | None = None, env: Mapping[str, str] = os.environ
+) -> Sources:
+    """Where the tokens of a session come from; the agent's own is renewed where it has ended."""
+    profile, standby = resolved.profile, Standby(resolved.profile, stop)
+    return Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env, standby=standby)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, visiting
+from ctadata.cli import options, selecting, visiting
 from ctadata.cli.output import open_stdout, say, stdout_is_terminal
 from ctadata.errors import UsageError
 
@@ -24,6 +24,7 @@ def cat(
         str | None,
         typer.Option("--range", metavar="A-B", help="These bytes alone, from 0 on; A- to the end, -N the last N."),
     ] = None,
+    raw_key: selecting.RawKey = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Write the bytes of files, one after the other.
@@ -37,7 +38,7 @@ def cat(
     not the file. Of a part there is no checksum to compare with.
     """
     out = open_stdout().buffer
-    with visiting.visiting(ctx, token_file) as visit:
+    with visiting.visiting(ctx, token_file, raw_key=raw_key) as visit:
         if range_ is None:
             summary = visit.session.get_to_pipe(paths, out.write)
             for error in summary.errors:

@@ -20,7 +20,9 @@ from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
     from ctadata.cli.moving import Work
+    from ctadata.session import Session
     from ctadata.transfer.plan import Rules
+    from ctadata.transfer.report import Reporter, Summary
 
 
 @grouped
@@ -45,6 +47,7 @@ def get(
         bool, typer.Option("--stage", help="Ask for files on tape, and wait until they are on disk.")
     ] = False,
     retry_failed: selecting.RetryFailed = None,
+    raw_key: selecting.RawKey = False,
     conduct: Conduct = Conduct(),  # noqa: B008
 ) -> None:
     """Get files, verified.
@@ -92,6 +95,10 @@ def get(
         work = lambda session, reporter: session.get(  # noqa: E731
             named, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
+    if raw_key:
+        if recursive or files_from or retry_failed:
+            raise UsageError("--raw-key takes single keys: no -r, no --files-from and no --retry-failed")
+        work = _by_key(work)
     move(common, work, conduct.account("get", rules, bases), conduct)
 
 
@@ -102,6 +109,16 @@ def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None
     if len(paths) > 2:
         raise UsageError("with --files-from, say at most the directory that its paths start from, and where they go")
     return paths[:-1], paths[-1] if paths else None
+
+
+def _by_key(work: Work) -> Work:
+    """The same work about keys of S3 as they are written."""
+
+    def by_key(session: Session, reporter: Reporter) -> Summary:
+        session.take_raw_keys()
+        return work(session, reporter)
+
+    return by_key
 
 
 def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Sequence[str]) -> Work:

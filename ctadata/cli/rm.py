@@ -32,6 +32,7 @@ def rm(
     yes: Yes = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="A name that is missing is no failure.")] = False,
     dry_run: selecting.DryRun = False,
+    raw_key: selecting.RawKey = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Delete files, and with -r directories.
@@ -47,7 +48,7 @@ def rm(
     """
     from ctadata.namespace.removal import outermost, remove
 
-    with visiting.visiting(ctx, token_file) as visit:
+    with visiting.visiting(ctx, token_file, raw_key=raw_key) as visit:
         store = visit.session.store
         found = list(visiting.named(visit.session, paths))
         failed = [each for each in found if isinstance(each, CtadataError) and not (force and _is_missing(each))]
@@ -78,11 +79,17 @@ def _is_missing(error: CtadataError) -> bool:
 def _show(visit: Visit, doomed: Sequence[Entry]) -> None:
     for entry, whole in zip(doomed, _counted(visit, doomed), strict=True):
         data(f"delete {_line(entry, whole)}")
+        for address in whole.unnamed:
+            data(f"  with {address}")
 
 
 def _confirmed(visit: Visit, doomed: Sequence[Entry]) -> bool:
     counted = _counted(visit, doomed)
-    names = [_line(entry, whole) for entry, whole in zip(doomed, counted, strict=True)]
+    names = [
+        line
+        for entry, whole in zip(doomed, counted, strict=True)
+        for line in (_line(entry, whole), *(f"  with {address}" for address in whole.unnamed))
+    ]
     trees = sum(entry.is_directory for entry in doomed) + sum(whole.directories for whole in counted)
     files = amounts.files(sum(whole.files for whole in counted))
     size = amounts.size(sum(whole.size for whole in counted))
@@ -90,9 +97,9 @@ def _confirmed(visit: Visit, doomed: Sequence[Entry]) -> bool:
 
 
 def _counted(visit: Visit, doomed: Sequence[Entry]) -> list[Usage]:
-    from ctadata.namespace.usage import usage
+    from ctadata.namespace.usage import doomed_with
 
-    return [usage(visit.session.store, entry)[-1] for entry in doomed]
+    return [doomed_with(visit.session.store, entry) for entry in doomed]
 
 
 def _line(entry: Entry, whole: Usage) -> str:

@@ -17,6 +17,9 @@ from ctadata.errors import UsageError
 if TYPE_CHECKING:
     from ctadata.transfer.receipt import Record
 
+RawKey = Annotated[
+    bool, typer.Option("--raw-key", help="PATH is s3://bucket/key, and the key is sent as it is written.")
+]
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories, with all they hold.")]
 FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Links to directories too; loops never.")]
 SkipSpecial = Annotated[

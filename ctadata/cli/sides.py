@@ -67,6 +67,7 @@ def _how_to_mean(*texts: str) -> str:
 def _of_url(url: str, profile: Profile) -> RemotePath:
     from ctadata.http.message import dissect
     from ctadata.paths import RemotePath
+    from ctadata.stores.s3.place import refuse_odd_key
 
     origin, path = dissect(url)
     if origin != dissect(profile.endpoint or profile.door)[0]:
@@ -74,6 +75,8 @@ def _of_url(url: str, profile: Profile) -> RemotePath:
         raise UsageError(f"this is not the {what} of the profile {profile.name}", hint="-P names another", path=url)
     if "?" in path or "#" in url:
         raise UsageError("a URL of a file has neither ? nor #", path=url)
+    if profile.kind == "s3":
+        refuse_odd_key(url, path.removeprefix("/"))
     try:
         return RemotePath(RemotePath.decode(path).relative_to(RemotePath.parse(profile.root)))
     except ValueError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, visiting
+from ctadata.cli import options, selecting, visiting
 from ctadata.cli.list import as_json, short_line
 from ctadata.cli.output import data, data_json, rfc3339
 from ctadata.progress import amounts
@@ -20,6 +20,7 @@ def stat(
     ctx: typer.Context,
     paths: visiting.Paths,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as list --json writes.")] = False,
+    raw_key: selecting.RawKey = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Tell all about files and directories.
@@ -34,7 +35,7 @@ def stat(
     """
     from ctadata.namespace.digests import known_digests
 
-    with visiting.visiting(ctx, token_file) as visit:
+    with visiting.visiting(ctx, token_file, raw_key=raw_key) as visit:
 
         def tell(entry: Entry) -> None:
             whole = dataclasses.replace(entry, checksums=known_digests(visit.session.store, entry))

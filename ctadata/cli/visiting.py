@@ -59,10 +59,12 @@ class Visit:
 
 
 @contextlib.contextmanager
-def visiting(ctx: typer.Context, token_file: Path | None) -> Iterator[Visit]:
-    """What a command works with; ends as the command does."""
+def visiting(ctx: typer.Context, token_file: Path | None, *, raw_key: bool = False) -> Iterator[Visit]:
+    """What a command works with; ends as the command does.   raw_key: paths are keys of S3, as they are written."""
     common = options.begin(ctx)
     with stopping() as stop, common.session(stop, token_file) as session:
+        if raw_key:
+            session.take_raw_keys()
         yield Visit(session, stop, bool(common.verbose))
 
 
@@ -116,7 +118,7 @@ def partly(thing: object) -> Iterator[Callable[[CtadataError], object]]:
 def entries(session: Session, text: str) -> list[Entry]:
     """The entries that an argument names; NotFound, NothingMatched. A slash at its end means a directory."""
     found = session.find(text)
-    if text.endswith("/") and not found[0].is_directory:
+    if text.endswith("/") and not found[0].is_directory and session.raw_keys is None:
         raise UsageError("it is a file, not a directory", path=text)
     return found
 

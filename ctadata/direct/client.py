@@ -159,7 +159,7 @@ class APIClient:
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
 
     def _sources(self) -> Sources:
-        from ctadata.session import sources_of
+        from ctadata.agent.standby import sources_of
 
         return sources_of(self._resolved(), threading.Event(), env=self._env())
 

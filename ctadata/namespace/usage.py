@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ctadata.entries import Entry
 from ctadata.namespace.listing import Failed, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Store
+from ctadata.stores.base import CountsTrees, Store
 
 
 @dataclass(slots=True)
@@ -17,6 +17,7 @@ class Usage:
 
     size:    bytes of the files whose size is known.
     unsized: how many files have none: their upload has not ended, or the storage does not say.
+    unnamed: the addresses of files that no path can name, some of them; counted where they are deleted.
     """
 
     path: RemotePath
@@ -24,6 +25,7 @@ class Usage:
     files: int = 0
     directories: int = 0
     unsized: int = 0
+    unnamed: list[str] = field(default_factory=list)
 
     def add(self, entry: Entry) -> None:
         """Count an entry."""
@@ -54,3 +56,11 @@ def usage(
         if entry.is_directory and (depth is None or len(inside) <= depth):
             below.setdefault(inside, Usage(entry.path))
     return [*sorted(below.values(), key=lambda each: each.path), whole]
+
+
+def doomed_with(store: Store, top: Entry) -> Usage:
+    """All that is deleted with a collection, or a file; raises what the store raises, Incomplete among it."""
+    if not (top.is_directory and isinstance(store, CountsTrees)):
+        return usage(store, top)[-1]
+    count = store.count_tree(top.path)
+    return Usage(top.path, count.size, count.files, count.directories, count.unsized, count.unnamed)

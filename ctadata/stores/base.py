@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from ctadata.entries import Entry, none_known
 from ctadata.errors import UsageError
@@ -222,6 +222,28 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of its connections."""
+
+
+@dataclass(slots=True)
+class TreeCount:
+    """What lies below a collection, itself not counted; bytes of the files whose size is known.
+
+    unsized: files whose size is not known.   unnamed: the addresses of files that no path can name, some of them.
+    """
+
+    files: int = 0
+    directories: int = 0
+    size: int = 0
+    unsized: int = 0
+    unnamed: list[str] = field(default_factory=list)
+
+
+@runtime_checkable
+class CountsTrees(Protocol):
+    """A store whose `delete_tree` takes more along than its listings can name."""
+
+    def count_tree(self, path: RemotePath) -> TreeCount:
+        """All that `delete_tree` would delete below a collection."""
 
 
 def refuse_root(path: RemotePath) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, LocalError, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, LocalError, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, local_name
+from ctadata.paths import RemotePath, local_name, printable
 from ctadata.stores.handover import each
 from ctadata.transfer.aliases import behind, may_be_alias, note
 from ctadata.transfer.fetch import fetch_file
@@ -162,7 +162,9 @@ def _children(
         if surplus:
             names.add(name)
         inside = (*landing.inside, name)
-        if not entry.is_directory:
+        if entry.has_twin:
+            _refuse_twin(run, entry, inside)
+        elif not entry.is_directory:
             if filters.takes(inside):
                 settled = folder is not None and _is_settled(run, folder, entry)
                 if folder:
@@ -175,6 +177,14 @@ def _children(
     each_of(run, landing.entry.path, take)
     if surplus:
         surplus.compare(landing, names)
+
+
+def _refuse_twin(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
+    filters = run.rules.filters
+    if filters.enters(inside) if entry.is_directory else filters.takes(inside):
+        what = "a file and a directory have this name on the storage, and only one of them could have it here"
+        path = f"{entry.path}/" if entry.is_directory else str(entry.path)
+        run.fail(AlreadyExists(what, hint="rename one of them", path=printable(path)), entry.path)
 
 
 def _is_settled(run: Run, folder: Folder, entry: Entry) -> bool:

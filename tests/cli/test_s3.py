@@ -307,3 +307,69 @@ class TestShare:
     def test_only_what_is_there_is_shared_for_download(self, at_s3, bucket):
         at_s3("share", f"store:{bucket}/share/nothing", check=3)
         assert "directory" in at_s3("share", f"store:{bucket}", check=2).err
+
+
+ODD_ADDRESSES = ["a//b", "/a", "a//", "./a", "a/./b", "a/../b", "../a"]
+
+
+@pytest.mark.parametrize(
+    ("form", "key"),
+    [
+        *(("s3://{bucket}/{key}", key) for key in ODD_ADDRESSES),
+        *((form, "a//b") for form in ("{bucket}/{key}", "/{bucket}/{key}", "store:{bucket}/{key}")),
+    ],
+)
+def test_an_address_is_never_that_of_another_key(at_s3, moto_s3, bucket, key, form):
+    client = moto_s3.client()
+    for other in ("a/b", "a", "b"):
+        client.put_object(Bucket=bucket, Key=other, Body=b"another")
+    client.put_object(Bucket=bucket, Key=key, Body=b"odd")
+    address = form.format(bucket=bucket, key=key)
+    where = () if form.startswith("store:") else ("-P", "store")
+    for command in (["cat"], ["stat"], ["rm"], ["list"], ["du"], ["mkdir"], ["mv", f"{bucket}/b"]):
+        assert at_s3(*where, *command, address, check=2).out == ""
+    assert not at_s3(*where, "get", address, "y", check=2).out
+    (at_s3.cwd / "z").write_text("z")
+    at_s3(*where, "put", "z", address, check=2)
+    for other in ("a/b", "a", "b"):
+        assert client.get_object(Bucket=bucket, Key=other)["Body"].read() == b"another"
+    assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"odd"
+
+
+def test_a_raw_key_is_sent_as_it_is_written(at_s3, moto_s3, bucket):
+    client = moto_s3.client()
+    client.put_object(Bucket=bucket, Key="raw/a//b", Body=b"odd")
+    client.put_object(Bucket=bucket, Key="raw/a/b", Body=b"another")
+    client.put_object(Bucket=bucket, Key="raw/full/", Body=b"bytes")
+    address = f"s3://{bucket}/raw/a//b"
+    assert at_s3("-P", "store", "cat", "--raw-key", address, check=0).out == "odd"
+    assert json.loads(at_s3("-P", "store", "stat", "--raw-key", "--json", address, check=0).out)["size"] == 3
+    at_s3("-P", "store", "get", "--raw-key", address, "copy", check=0)
+    at_s3("-P", "store", "get", "--raw-key", f"s3://{bucket}/raw/full/", "full", check=0)
+    assert [(at_s3.cwd / name).read_bytes() for name in ("copy", "full")] == [b"odd", b"bytes"]
+    at_s3("-P", "store", "get", "--raw-key", "-r", address, "x", check=2)
+    at_s3("-P", "store", "rm", "--raw-key", address, check=0)
+    at_s3("-P", "store", "rm", "--raw-key", address, check=3)
+    assert client.get_object(Bucket=bucket, Key="raw/a/b")["Body"].read() == b"another"
+
+
+def test_a_tree_with_odd_keys(at_s3, moto_s3, bucket):
+    client = moto_s3.client()
+    for key in ("odd/a//b", "odd/fine", "odd/both", "odd/both/child", "odd/full/"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"bytes")
+    ended = at_s3("-P", "store", "get", "-r", f"{bucket}/odd", "out", check=6)
+    for named in ("odd/a//b", "odd/full/", f"/{bucket}/odd/both:", f"/{bucket}/odd/both/:"):
+        assert named in ended.err
+    assert sorted(path.name for path in (at_s3.cwd / "out").rglob("*") if path.is_file()) == ["fine"]
+    (at_s3.cwd / "out" / "odd" / "mine").write_text("kept")
+    ended = at_s3("-P", "store", "sync", "--delete", "--yes", f":/{bucket}/odd", "out/odd", check=6)
+    assert "nothing was deleted" in ended.err
+    assert (at_s3.cwd / "out" / "odd" / "mine").exists()
+    for command in ("find", "du"):
+        assert "odd/a//b" in at_s3("-P", "store", command, f"{bucket}/odd", check=6).err
+    ended = at_s3("-P", "store", "list", "-r", f"{bucket}/odd", check=2)
+    assert f"{bucket}/odd/fine\n" in ended.out
+    assert "odd/a//b" in ended.err
+    ended = at_s3("-P", "store", "rm", "-r", "-n", f"{bucket}/odd", check=0)
+    assert "(5 files" in ended.out
+    assert f"with s3://{bucket}/odd/a//b" in ended.out

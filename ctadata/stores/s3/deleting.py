@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.listing import PAGE, keys_below
+from ctadata.stores.s3.listing import keys_below
+from ctadata.stores.s3.pages import PAGE
 from ctadata.stores.s3.place import Name
 
 

@@ -28,7 +28,8 @@ from ctadata.errors import (
 from ctadata.paths import printable
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.deleting import delete_keys
-from ctadata.stores.s3.listing import PAGE, keys_below
+from ctadata.stores.s3.listing import keys_below
+from ctadata.stores.s3.pages import PAGE
 from ctadata.stores.s3.place import USUAL_REGION, Name
 
 PUBLIC = "PublicRead"

@@ -1,112 +1,51 @@
-"""What lies below a prefix of a bucket, page by page; directories are what the keys have in common up to a slash.
+"""What lies below a prefix of a bucket; directories are what the keys have in common up to a slash.
 
 Always asked with the whole prefix and its slash: some servers allow a key to list its own directory, and not the
-bucket or what is above (a policy with `s3:prefix`). Read here, and not by boto3: every command lists, and boto3 takes
-longer to import than a listing takes.
+bucket or what is above (a policy with `s3:prefix`).
+
+A key that no path can name (`a//b`, `./a`, a name with a slash at its end that holds bytes) has no place in a listing:
+it is named, and makes the listing incomplete. An object and a directory of one name are both listed, and say so.
 """
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from urllib.parse import quote, unquote_plus
-from xml.etree.ElementTree import Element, ParseError, fromstring
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import ServerTrouble, UsageError
+from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, printable
-from ctadata.stores.dates import seconds
+from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.pages import Page, in_order, pages
 from ctadata.stores.s3.place import Name
-
-log = logging.getLogger(__name__)
-
-PAGE = 1000
-"""Keys in one answer, at most."""
-
-_CONTROL = re.compile(rb"&#x0*([01]?[0-9a-fA-F]);")
-_PRIVATE = 0xF0000
-_BACK = {_PRIVATE + number: number for number in range(0x20)}
-"""Ceph's continuation tokens are keys as they are; of control characters XML 1.0 has not even the references."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An object in a listing; mtime in seconds since 1970."""
-
-    key: str
-    size: int | None
-    mtime: float | None
-    etag: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One answer of ListObjectsV2; token: asks for the next one, None at the end."""
-
-    items: list[Item]
-    prefixes: list[str]
-    token: str | None
-
-
-def pages(connection: Connection, bucket: str, prefix: str, *, delimiter: str = "", most: int = PAGE) -> Iterator[Page]:
-    """The answers of ListObjectsV2, one after the other; NotFound (no such bucket), Forbidden."""
-    asked = {"delimiter": delimiter, "encoding-type": "url", "list-type": "2", "max-keys": str(most), "prefix": prefix}
-    while True:
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in asked.items() if value)
-        page = _read(connection.gather("GET", Name(bucket, ""), query=query))
-        yield page
-        if page.token is None:
-            return
-        if asked.get("continuation-token") == page.token:
-            raise ServerTrouble("the listing does not go on: its next page is the same")
-        asked["continuation-token"] = page.token
-
-
-def _read(body: bytes) -> Page:
-    """An answer; keys come percent-encoded, where they are asked to, because XML cannot hold every character."""
-    root = _parsed(body)
-    space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
-
-    def said(element: Element, name: str) -> str:
-        return element.findtext(space + name) or ""
-
-    decode: Callable[[str], str] = unquote_plus if said(root, "EncodingType") == "url" else str
-    items = [_item(contents, said, decode) for contents in root.iterfind(space + "Contents")]
-    prefixes = [decode(said(each, "Prefix")) for each in root.iterfind(space + "CommonPrefixes")]
-    more = said(root, "IsTruncated") == "true" and said(root, "NextContinuationToken").translate(_BACK)
-    return Page(items, prefixes, more or None)
-
-
-def _parsed(body: bytes) -> Element:
-    try:
-        try:
-            return fromstring(body)  # noqa: S314  (bounded by `gather`; expat bounds what entities add)
-        except ParseError:
-            return fromstring(_CONTROL.sub(_stand_in, body))  # noqa: S314
-    except ParseError as error:
-        raise ServerTrouble(f"the listing is no XML: {error}") from None
-
-
-def _stand_in(reference: re.Match[bytes]) -> bytes:
-    number = int(reference[1], 16)
-    return reference[0] if chr(number) in "\t\n\r" else b"&#x%x;" % (_PRIVATE + number)
-
-
-def _item(contents: Element, said: Callable[[Element, str], str], decode: Callable[[str], str]) -> Item:
-    size, modified = said(contents, "Size"), seconds(said(contents, "LastModified"))
-    # whole seconds, as the date in the answer to HEAD
-    mtime = None if modified is None else float(int(modified))
-    known = int(size) if size.isascii() and size.isdigit() else None
-    return Item(decode(said(contents, "Key")), known, mtime, said(contents, "ETag") or None)
+from ctadata.stores.unlisted import NAMED, Unlisted
 
 
 def keys_below(connection: Connection, name: Name) -> Iterator[str]:
     """Every key below a directory, however deep, its own mark included."""
     for page in pages(connection, name.bucket, name.prefix):
         yield from (item.key for item in page.items)
+
+
+def count_below(connection: Connection, name: Name) -> TreeCount:
+    """What lies below a directory, however deep: all that deleting it deletes, but for marks without bytes."""
+    counted, above = TreeCount(), tuple[str, ...]()
+    for page in pages(connection, name.bucket, name.prefix):
+        for item in page.items:
+            *folders, last = item.key[len(name.prefix) :].split("/")
+            shared = next((i for i, pair in enumerate(zip(above, folders, strict=False)) if pair[0] != pair[1]), None)
+            shared = min(len(above), len(folders)) if shared is None else shared
+            counted.directories += len(folders) - shared
+            above = tuple(folders)
+            if not last and item.size == 0:
+                continue
+            counted.files += 1
+            counted.size += item.size or 0
+            counted.unsized += item.size is None
+            if not _is_path((*folders, last)) and len(counted.unnamed) < NAMED:
+                counted.unnamed.append(_address(name.bucket, item.key))
+    return counted
 
 
 def exists_below(connection: Connection, name: Name) -> bool:
@@ -122,24 +61,88 @@ def is_listed(connection: Connection, name: Name) -> bool:
 
 
 def others_below(connection: Connection, name: Name) -> bool:
-    """Whether anything lies below a directory beside its own mark."""
-    page = next(pages(connection, name.bucket, name.prefix, most=2))
-    return any(item.key != name.prefix for item in page.items)
+    """Whether anything lies below a directory beside its own mark, or the mark holds bytes."""
+    for page in pages(connection, name.bucket, name.prefix, most=2):
+        if any(item.key != name.prefix or item.size != 0 for item in page.items):
+            return True
+    return False
 
 
 def entries_below(connection: Connection, name: Name, path: RemotePath) -> Iterator[Entry | None]:
-    """The entries directly below a directory, `path` in the store, as they come; a None first where it is there."""
-    known = not name.key
+    """The entries directly below a directory, `path` in the store, as they come; a None first where it is there.
+
+    Incomplete, after all of them, where a key has no place there.
+    """
+    known, unlisted, twins = not name.key, Unlisted(), _Twins()
     for page in pages(connection, name.bucket, name.prefix, delimiter="/"):
         known = known or bool(page.items or page.prefixes)
         if known:
             yield None
-        for item in page.items:
-            if item.key != name.prefix and (place := _place(item.key, name.prefix, path)):
-                yield Entry(place, Kind.FILE, item.size, item.mtime, item.etag)
-        for below in page.prefixes:
-            if place := _place(below.removesuffix("/"), name.prefix, path):
-                yield Entry(place, Kind.DIRECTORY)
+        yield from twins.sort(_entries(connection, name, path, page, unlisted))
+    yield from twins.rest()
+    unlisted.check(path)
+
+
+def _entries(
+    connection: Connection, name: Name, path: RemotePath, page: Page, unlisted: Unlisted
+) -> Sequence[tuple[bytes, Entry]]:
+    """The entries of a page, each with what its place in the order is: the key, a directory's with its slash."""
+    found = []
+    for item in page.items:
+        if item.key == name.prefix:
+            if item.size != 0:
+                unlisted.add(_no_place(name.bucket, item.key, "its name ends in a slash, and it holds bytes"))
+        elif place := _place(item.key, name.prefix, path):
+            found.append((in_order(item.key), Entry(place, Kind.FILE, item.size, item.mtime, item.etag)))
+        else:
+            unlisted.add(_no_place(name.bucket, item.key))
+    for prefix in page.prefixes:
+        if place := _place(prefix.removesuffix("/"), name.prefix, path):
+            found.append((in_order(prefix), Entry(place, Kind.DIRECTORY)))
+        else:
+            _add_keys(connection, Name(name.bucket, name.key), prefix, unlisted)
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _add_keys(connection: Connection, name: Name, prefix: str, unlisted: Unlisted) -> None:
+    """Name the keys below a prefix that is none of a directory; those of the first page one by one."""
+    if not prefix.startswith(name.prefix):
+        unlisted.add(_no_place(name.bucket, prefix))
+        return
+    page = next(pages(connection, name.bucket, prefix))
+    for item in page.items:
+        unlisted.add(_no_place(name.bucket, item.key))
+    if page.token or page.marker or not page.items:
+        unlisted.add(_no_place(name.bucket, f"{prefix}..."))
+
+
+class _Twins:
+    """Finds an object and a directory of one name, which S3 may list pages apart: `a`, `a-1`, `a.txt`, `a/`.
+
+    Objects wait until no directory of their name can follow. Those that wait begin with each other, so they are few.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[bytes, Entry]] = []
+
+    def sort(self, entries: Sequence[tuple[bytes, Entry]]) -> Iterator[Entry]:
+        """The entries of the next page, as far as it is known whether they have a twin."""
+        for key, entry in entries:
+            while self._waiting and self._waiting[-1][0] + b"/" < key:
+                yield self._waiting.pop()[1]
+            if entry.is_directory:
+                twin = next((pair for pair in self._waiting if pair[0] + b"/" == key), None)
+                if twin:
+                    self._waiting.remove(twin)
+                    yield dataclasses.replace(twin[1], has_twin=True)
+                    entry = dataclasses.replace(entry, has_twin=True)
+                yield entry
+            else:
+                self._waiting.append((key, entry))
+
+    def rest(self) -> Iterator[Entry]:
+        """Those that wait at the end."""
+        yield from (entry for _, entry in self._waiting)
 
 
 def _place(key: str, prefix: str, path: RemotePath) -> RemotePath | None:
@@ -148,5 +151,16 @@ def _place(key: str, prefix: str, path: RemotePath) -> RemotePath | None:
             return path / key[len(prefix) :]
         except UsageError:
             pass
-    log.warning("passed over: the key %s, which no path can name", printable(key))
     return None
+
+
+def _is_path(names: Sequence[str]) -> bool:
+    return not any(name in ("", ".", "..") or "\0" in name for name in names)
+
+
+def _address(bucket: str, key: str) -> str:
+    return printable(f"s3://{bucket}/{key}")
+
+
+def _no_place(bucket: str, key: str, why: str = "no path can name this key") -> CtadataError:
+    return UsageError(why, hint="--raw-key takes it as it is written", path=_address(bucket, key))

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Untrusted, UsageError
 from ctadata.http.message import Origin, dissect
-from ctadata.paths import RemotePath
+from ctadata.paths import RemotePath, printable
 
 USUAL_REGION = "us-east-1"
 """What is signed for where nobody has said: servers with one region take it."""
@@ -95,12 +95,27 @@ def _quoted(text: str) -> str:
         raise UsageError("no URL can carry this name") from None
 
 
+def refuse_odd_key(text: str, key: str) -> None:
+    """UsageError for a key that would become another one as a path: `a//b`, `/a`, `./a`, `../a`.
+
+    text: as the user wrote it.   key: the part of it from the bucket, or a directory, on; a slash at its end is one of
+    a directory.
+    """
+    if any(name in ("", ".", "..") for name in key.removesuffix("/").split("/")) and key not in ("", "/"):
+        raise UsageError(
+            "no path can name this key: it holds //, . or ..",
+            hint="with --raw-key, stat, cat, get and rm take s3://bucket/key as it is written",
+            path=printable(text),
+        )
+
+
 def path_of_s3(profile: Profile, text: str) -> RemotePath:
     """The path that `s3://bucket/key` means in a profile; UsageError where it leads out of it, or is none of S3."""
     if profile.kind != "s3":
         raise UsageError(
             f"the profile {profile.name} is no S3 store", hint="name one that is: -P, or profile:bucket/key", path=text
         )
+    refuse_odd_key(text, text.removeprefix("s3://"))
     try:
         return RemotePath(RemotePath.parse(text.removeprefix("s3://")).relative_to(RemotePath.parse(profile.root)))
     except ValueError:

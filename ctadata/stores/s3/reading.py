@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ class Getting:
         def accepted(response: Response) -> Consumer | None:
             if location_in(response.headers) is not None:
                 raise _IsAlias
+            # a key may end in a slash, and is no page of a directory for all that
+            response = dataclasses.replace(response, url=response.url.rstrip("/"))
             return accept(response) if accept else None
 
         for _ in range(MAX_HOPS):  # it may become one between two requests

@@ -24,16 +24,17 @@ from ctadata.errors import (
 from ctadata.http.client import NO_HEADERS
 from ctadata.http.message import Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written, refuse_root
+from ctadata.stores.base import Features, Source, TreeCount, Written, refuse_root
 from ctadata.stores.dates import seconds
 from ctadata.stores.s3.aliasing import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection
 from ctadata.stores.s3.copying import copy_object
 from ctadata.stores.s3.deleting import delete_below
 from ctadata.stores.s3.digests import digests_in
-from ctadata.stores.s3.listing import entries_below, exists_below, others_below
+from ctadata.stores.s3.listing import count_below, entries_below, exists_below, others_below
 from ctadata.stores.s3.looking import head, refuse_taken
 from ctadata.stores.s3.multipart import MTIME, fingerprint, part_size, upload_in_parts
+from ctadata.stores.s3.pages import size_in
 from ctadata.stores.s3.place import Name, name_of
 from ctadata.stores.s3.presigned import presigned, wished
 from ctadata.stores.s3.reading import Getting
@@ -121,13 +122,11 @@ class S3Store:
     def _is_directory(self, name: Name, error: CtadataError) -> bool:
         try:
             return exists_below(self.connection, name)
-        except Forbidden:
-            if isinstance(error, NotFound):
-                return False
-            raise error from None
+        except Forbidden as refusal:  # it may be a directory: nobody says that it does not exist
+            raise (refusal if isinstance(error, NotFound) else error) from None
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """The entries directly below a directory, as they arrive; NotFound, UsageError for a file.
+        """The entries directly below a directory, as they arrive; NotFound, UsageError for a file, Incomplete.
 
         Above the buckets: the buckets of whoever asks.
         """
@@ -260,6 +259,11 @@ class S3Store:
                 raise UsageError("the directory is not empty")
             self.connection.send("DELETE", Name(name.bucket, name.prefix))
 
+    def count_tree(self, path: RemotePath) -> TreeCount:
+        """All that `delete_tree` deletes below a directory, keys that no path can name included."""
+        with about(path):
+            return count_below(self.connection, self.name(path))
+
     def delete_tree(self, path: RemotePath) -> None:
         """Delete a directory with all that lies below it, or an object; NotFound, UsageError (the root, a bucket).
 
@@ -323,10 +327,8 @@ class S3Store:
 
 def _entry(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
     headers = response.headers
-    length = headers.get("Content-Length") or ""
-    size = int(length) if length.isascii() and length.isdigit() else None
     modified, etag = seconds(headers.get("Last-Modified")), headers.get("ETag")
-    return Entry(path, Kind.FILE, size, modified, etag, alias_of=alias_of)
+    return Entry(path, Kind.FILE, size_in(headers.get("Content-Length") or ""), modified, etag, alias_of=alias_of)
 
 
 def _digests_of(response: Response) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from ctadata.errors import (
     Busy,
     CtadataError,
     Forbidden,
+    Incomplete,
     IntegrityError,
     LoginNeeded,
     NeedsStaging,
@@ -27,6 +28,7 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.paths import RemotePath
+from ctadata.stores.handover import each
 from ctadata.stores.s3.store import S3Store
 
 A = RemotePath(("a",))
@@ -317,4 +319,7 @@ def test_an_endless_listing_of_hostile_keys_stays_below_the_directory(store, stu
         b"<LastModified>2026-01-01T00:00:00Z</LastModified></Contents></ListBucketResult>"
     )
     stub.answer("GET", "list-type", 200, body=body)
-    assert names(store, RemotePath()) == {"good"}
+    found: list[str] = []
+    with pytest.raises(Incomplete) as caught:
+        each(store.list(RemotePath()), lambda entry: found.append(entry.path.name))
+    assert (found, caught.value.count) == (["good"], 2)

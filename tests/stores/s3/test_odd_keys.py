@@ -1,0 +1,130 @@
+"""Keys that no path can name: in listings, in counts, in deletions, and by themselves as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from servers.moto import MotoS3
+from servers.s3_stub import s3_stub
+from stores.s3.connections import Held, Served, opened_s3
+from stores.suite import Broken, IncompleteSuite, get
+
+from ctadata.config.profile import Profile
+from ctadata.entries import Entry, Kind
+from ctadata.errors import CtadataError, Incomplete, NotFound, UsageError
+from ctadata.namespace.usage import doomed_with
+from ctadata.paths import RemotePath
+from ctadata.stores.s3.raw_keys import RawKeys, raw_keys
+
+ODD = ["t/a//b", "t//lead", "t/./dot", "t/../up", "t/full/", "t/x//", "t///y"]
+
+
+@pytest.fixture
+def s3(moto_s3: MotoS3) -> Iterator[Served]:
+    key = Held(moto_s3.key.id, moto_s3.key.secret)
+    with s3_stub(moto_s3.url) as stub, opened_s3(stub.url, key, region=moto_s3.region) as store:
+        yield Served(store, moto_s3.client(), stub, moto_s3.url)
+
+
+@pytest.fixture
+def raw(s3: Served) -> RawKeys:
+    return raw_keys(s3.store, Profile(name="test", door="", kind="s3"))
+
+
+class TestIncomplete(IncompleteSuite):
+    """At a bucket whose keys no path can name."""
+
+    @pytest.fixture(params=["t//lead", "t/./dot", "t/../up", "t/"])
+    def broken(self, request: pytest.FixtureRequest, s3: Served) -> Broken:
+        bucket = s3.bucket()
+        for key in (request.param, "t/sub/f"):
+            s3.put(bucket, key, b"bytes")
+        path = RemotePath((bucket, "t"))
+        return Broken(s3.store, path, {"sub"}, 1, lambda: any(asked.method == "DELETE" for asked in s3.stub.asked))
+
+
+def test_each_key_is_named_as_it_is_written(s3: Served) -> None:
+    bucket = s3.bucket()
+    for key in (*ODD, "t/fine"):
+        s3.put(bucket, key, b"1")
+    with pytest.raises(Incomplete) as caught:
+        list(s3.store.list(RemotePath((bucket, "t"))))
+    direct = {"t//lead", "t/./dot", "t/../up", "t///y"}
+    assert {failure.path for failure in caught.value.failures} == {f"s3://{bucket}/{key}" for key in direct}
+    assert caught.value.code == 2
+
+
+def test_a_deletion_counts_all_that_it_deletes(s3: Served) -> None:
+    bucket = s3.bucket()
+    for key in (*ODD, "t/fine", "t/d/e/f", "t/d/g", "t/empty/"):
+        s3.put(bucket, key, b"" if key == "t/empty/" else b"12")
+    top = Entry(RemotePath((bucket, "t")), Kind.DIRECTORY)
+    whole = doomed_with(s3.store, top)
+    assert (whole.files, whole.size) == (10, 20)
+    assert set(whole.unnamed) == {f"s3://{bucket}/{key}" for key in ODD}
+    s3.store.delete_tree(top.path)
+    assert "Contents" not in s3.client.list_objects_v2(Bucket=bucket)
+
+
+def test_directories_are_counted_once(s3: Served) -> None:
+    bucket = s3.bucket()
+    for key in ("t/a/b/c", "t/a/b/d", "t/a/e", "t/a-b/c", "t/f/", "t/g"):
+        s3.put(bucket, key)
+    assert doomed_with(s3.store, Entry(RemotePath((bucket, "t")), Kind.DIRECTORY)).directories == 4
+
+
+def test_a_mark_that_holds_bytes_is_no_empty_directory(s3: Served) -> None:
+    bucket = s3.bucket()
+    s3.put(bucket, "t/full/", b"bytes")
+    with pytest.raises(UsageError, match="not empty"):
+        s3.store.delete(RemotePath((bucket, "t", "full")))
+    assert s3.client.get_object(Bucket=bucket, Key="t/full/")["Body"].read() == b"bytes"
+
+
+@pytest.mark.parametrize(
+    "key", ["t/a//b", "t//lead", "/lead", "t/full/", "t/*?[x]", "t/plain", "a//", "//", "t/é//ü &+%41"]
+)
+def test_a_key_as_it_is_written(s3: Served, raw: RawKeys, key: str) -> None:
+    bucket = s3.bucket()
+    neighbours = ["t/a/b", "lead", "t/lead", "t/full", "t/b", "a"]
+    for each in neighbours:
+        s3.put(bucket, each, b"another")
+    s3.put(bucket, key, b"meant")
+    path = raw.path_of(f"s3://{bucket}/{key}")
+    assert (raw.info(path).kind, raw.info(path).size) == (Kind.FILE, 5)
+    assert get(raw, path) == b"meant"
+    raw.delete(path)
+    left = {item["Key"] for item in s3.client.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert left == set(neighbours) - {key}
+    with pytest.raises(NotFound):
+        raw.info(path)
+    with pytest.raises(NotFound):
+        raw.delete(path)
+
+
+@pytest.mark.parametrize("key", ["t/./dot", "t/../up", "..", "."])
+def test_a_key_that_no_url_can_carry_can_be_deleted(s3: Served, raw: RawKeys, key: str) -> None:
+    bucket = s3.bucket()
+    s3.put(bucket, key, b"odd")
+    s3.put(bucket, "up", b"another")
+    path = raw.path_of(f"s3://{bucket}/{key}")
+    with pytest.raises(UsageError, match="no URL can carry"):
+        get(raw, path)
+    raw.delete(path)
+    assert [item["Key"] for item in s3.client.list_objects_v2(Bucket=bucket)["Contents"]] == ["up"]
+
+
+def test_a_raw_key_names_no_directory(s3: Served, raw: RawKeys) -> None:
+    bucket = s3.bucket()
+    s3.put(bucket, "t/a")
+    with pytest.raises(NotFound):
+        raw.info(raw.path_of(f"s3://{bucket}/t"))
+    with pytest.raises(NotFound):
+        raw.delete(raw.path_of(f"s3://{bucket}/t/"))
+
+
+@pytest.mark.parametrize("text", ["", "s3://", "s3://bkt", "s3://bkt/", "/bkt/a", "s3:///a", "https://x/bkt/a"])
+def test_what_is_no_address_of_a_key(raw: RawKeys, text: str) -> None:
+    with pytest.raises(CtadataError, match="s3://bucket/key"):
+        raw.path_of(text)

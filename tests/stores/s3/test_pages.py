@@ -1,0 +1,200 @@
+"""How one page of a listing leads to the next, at servers that do it well, as version 1 did, or not at all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from urllib.parse import parse_qs, quote, urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+from stores.odd_server import Answer, Asked, OddServer
+from stores.s3.connections import Held, opened_s3
+
+from ctadata.entries import Kind
+from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble
+from ctadata.paths import RemotePath
+from ctadata.stores.s3.store import S3Store
+
+BUCKET = RemotePath(("bkt",))
+T = BUCKET / "t"
+
+
+def contents(key: str, more: str = "<Size>1</Size>") -> str:
+    return f"<Contents><Key>{escape(quote(key))}</Key>{more}</Contents>"
+
+
+def page(*keys: str, more: str = "", prefixes: tuple[str, ...] = ()) -> Answer:
+    common = "".join(f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in prefixes)
+    body = f"{''.join(map(contents, keys))}{common}{more}<EncodingType>url</EncodingType>"
+    return Answer(200, {}, f"<ListBucketResult>{body}</ListBucketResult>".encode())
+
+
+def truncated(token: str = "", marker: str = "") -> str:
+    token = token and f"<NextContinuationToken>{token}</NextContinuationToken>"
+    marker = marker and f"<NextMarker>{quote(marker)}</NextMarker>"
+    return f"<IsTruncated>true</IsTruncated>{token}{marker}"
+
+
+class S3Server(OddServer):
+    """Answers a listing by a function of what is asked."""
+
+    def next_answer(self, asked: Asked) -> Answer:
+        self.asked.append(asked)
+        query = {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
+        return self.reply(query) if "prefix" in query else Answer(404)
+
+    def reply(self, query: dict[str, str]) -> Answer:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def server() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def store(server: S3Server) -> Iterator[S3Store]:
+    with opened_s3(server.url, Held()) as store:
+        yield store
+
+
+def names(store: S3Store) -> list[str]:
+    return [entry.path.name for entry in store.list(T)]
+
+
+KEYS = [f"t/{number:02}" for number in range(10)] + ["t/a b", "t/dir/x", "t/dir/y", "t/é"]
+
+
+def listed(query: dict[str, str], *, version: int, names_it: bool) -> Answer:
+    """A server of few keys a page, that has tokens (2), or the markers of version 1."""
+    after = query.get("continuation-token" if version == 2 else "marker", "")
+    keys = sorted({key if key.count("/") == 1 else "t/dir/" for key in KEYS if key.startswith(query["prefix"])})
+    keys = [key for key in keys if key > after]
+    now, more = keys[:3], keys[3:]
+    token, marker = (now[-1], "") if version == 2 else ("", now[-1] if names_it else "")
+    found = [key for key in now if not key.endswith("/")]
+    common = tuple(key for key in now if key.endswith("/"))
+    return page(*found, more=truncated(token, marker) if more else "", prefixes=common)
+
+
+@pytest.mark.parametrize(("version", "names_it"), [(2, True), (1, True), (1, False)])
+def test_every_way_to_the_next_page(server, store, version, names_it) -> None:
+    server.reply = lambda query: listed(query, version=version, names_it=names_it)
+    assert sorted(names(store)) == sorted([*(f"{number:02}" for number in range(10)), "a b", "dir", "é"])
+    later = parse_qs(urlsplit(server.asked[-1].target).query)
+    assert ("list-type" in later) == (version == 2)
+
+
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [
+        ([page("t/a", more=truncated("A")), page("t/b", more=truncated("B"))], "comes again"),
+        ([page("t/a", more=truncated("A"))], "comes again"),
+        ([page("t/a", more=truncated(str(number))) for number in range(5)], "comes again"),
+        ([page(more=truncated())], "not how to ask"),
+        ([page("t/a", more=truncated(marker="t/a"))], "comes again"),
+        ([page("t/b", more=truncated(marker="t/b")), page("t/a", more=truncated(marker="t/a"))], "begins before"),
+        ([page("t/a", "t/b", more=truncated())], "begins before"),
+        ([page(more=truncated(str(number))) for number in range(1100)], "page after page is empty"),
+        ([Answer(200, {}, b"<html/>")], "no listing but <html>"),
+        ([Answer(200, {}, b"<ListBucketResult><Contents>")], "no XML"),
+        ([Answer(200, {}, b'<?xml version="1.0" encoding="nonsense"?><ListBucketResult/>')], "no XML"),
+        ([Answer(200, {}, b"<Error><Code>InternalError</Code><Message>Oops</Message></Error>")], "Oops"),
+    ],
+    ids=range(12),
+)
+def test_a_listing_that_does_not_go_on_is_an_error_and_never_the_end(server, store, pages, words) -> None:
+    turn = iter(range(10**6))
+    server.reply = lambda _: pages[next(turn) % len(pages)]
+    with pytest.raises(CtadataError, match=words) as caught:
+        names(store)
+    assert (caught.value.path, caught.value.exit_code) == ("/bkt/t", ServerTrouble.exit_code)
+    assert len(server.asked) < 1100
+
+
+def test_an_empty_page_in_between_is_not_the_end(server, store) -> None:
+    pages = {"": page("t/a", more=truncated("A")), "A": page(more=truncated("B")), "B": page("t/b")}
+    server.reply = lambda query: pages[query.get("continuation-token", "")]
+    assert names(store) == ["a", "b"]
+
+
+@pytest.mark.parametrize("size", ["x", "-1", "", "9" * 5000, "1e3", "²"])
+@pytest.mark.parametrize("date", ["x", "9" * 30, "0000-00-00T00:00:00Z"])
+def test_nonsense_costs_its_own_field(server, store, size, date) -> None:
+    odd = f"<Size>{size}</Size><LastModified>{date}</LastModified>"
+    body = f"<ListBucketResult>{contents('t/a', odd)}{contents('t/b')}</ListBucketResult>"
+    server.reply = lambda _: Answer(200, {}, body.encode())
+    assert [(entry.path.name, entry.size, entry.mtime) for entry in store.list(T)] == [
+        ("a", None, None),
+        ("b", 1, None),
+    ]
+
+
+def test_a_file_and_a_directory_of_one_name_say_so_pages_apart(server, store) -> None:
+    pages = {
+        "": page("t/a", "t/a-1", "t/a-1-2", more=truncated("A")),
+        "A": page("t/a-2", "t/a.txt", prefixes=("t/a-1/",), more=truncated("B")),
+        "B": page("t/b", prefixes=("t/a/", "t/c/")),
+    }
+    server.reply = lambda query: pages[query.get("continuation-token", "")]
+    found = [(entry.path.name, entry.is_directory, entry.has_twin) for entry in store.list(T)]
+    assert sorted(found) == [
+        *(("a", False, True), ("a", True, True), ("a-1", False, True), ("a-1", True, True), ("a-1-2", False, False)),
+        *(("a-2", False, False), ("a.txt", False, False), ("b", False, False), ("c", True, False)),
+    ]
+
+
+def test_any_keys_in_pages_of_any_size(server, store) -> None:
+    """300 random buckets: each key is an entry, or is named."""
+    chance = random.Random(13)
+    parts = ["a", "b", "a-1", "..", ".", "", "c d", "é", "a.b"]
+    for _ in range(300):
+        keys = {"t/" + "/".join(chance.choices(parts, k=chance.randint(1, 3))) for _ in range(chance.randint(0, 9))}
+        most = chance.randint(1, 4)
+
+        def reply(query: dict[str, str], keys: set[str] = keys, most: int = most) -> Answer:
+            inside = [key for key in keys if key.startswith(query["prefix"])]
+            cut = len(query["prefix"])
+            if query.get("delimiter"):
+                inside = [query["prefix"] + key[cut:].partition("/")[0] + "/" * ("/" in key[cut:]) for key in inside]
+            after = query.get("continuation-token", "")
+            order = sorted(set(inside), key=lambda key: key.encode())
+            order = [key for key in order if not after or key.encode() > bytes.fromhex(after)]
+            now = order[:most]
+            more = truncated(now[-1].encode().hex()) if order[most:] else ""
+            folders = tuple(
+                key for key in now if key.endswith("/") and key != query["prefix"] and query.get("delimiter")
+            )
+            return page(*(key for key in now if key not in folders), more=more, prefixes=folders)
+
+        server.reply = reply
+        good: list[tuple[str, bool]] = []
+        bad = 0
+        try:
+            good = [(entry.path.name, entry.is_directory) for entry in store.list(T)] if keys else []
+        except Incomplete as error:
+            bad = error.count
+        direct = {key[2:].partition("/") for key in keys}
+        placed = {(name, bool(slash)) for name, slash, _ in direct if name not in ("", ".", "..")}
+        odd = sum(key[2:].partition("/")[0] in ("", ".", "..") for key in keys)
+        assert bad == odd
+        if not odd:
+            assert sorted(good) == sorted(placed)
+
+
+def test_a_directory_that_may_not_be_listed_is_no_missing_one(server, store) -> None:
+    denied = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    server.reply = lambda _: Answer(403, {}, denied)
+    for ask in (lambda: store.info(T), lambda: list(store.list(T)), lambda: store.delete_tree(T)):
+        with pytest.raises(Forbidden):
+            ask()
+
+
+def test_kinds_of_a_listing_are_those_of_the_keys(server, store) -> None:
+    server.reply = lambda query: page("t/a", prefixes=("t/b/",)) if query.get("delimiter") else page()
+    assert [(entry.path.name, entry.kind) for entry in store.list(T)] == [("a", Kind.FILE), ("b", Kind.DIRECTORY)]
+    server.reply = lambda _: page()
+    with pytest.raises(NotFound):
+        names(store)
