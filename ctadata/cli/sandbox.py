@@ -86,7 +86,7 @@ def _running(*, approve: bool, user: str, token_lifetime: int) -> Iterator[Sandb
         raise CtadataError(
             f"the sandbox needs {error.name}, which is not installed", hint="pip install 'ctadata[sandbox]'"
         ) from None
-    with Sandbox(approve=approve, user=user, token_lifetime=token_lifetime, qos_engine=True) as box:
+    with Sandbox(approve=approve, user=user, token_lifetime=token_lifetime) as box:
         yield box
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ctadata.sandbox import Sandbox
+from ctadata.sandbox.faults import Status
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,15 @@ class TestKeptBesideTheBytes:
         at_box("qos", f"{place}/e", "tape", check=0)
         assert at_box("qos", f"{place}/e", check=0).out == "tape\n"
         assert "there are disk, tape, disk+tape, volatile" in at_box("qos", f"{place}/e", "gold", check=2).err
+
+    def test_a_site_without_a_qos_engine_says_so(self, at_box, box, place, archived):
+        body = b'{"detail":"NoRouteToCell[Failed to deliver to [>qos-engine@local]]","title":"x","status":"500"}'
+        kind = (("Content-Type", "application/json"),)
+        fault = Status(500, "Internal Server Error", body, kind)
+        box.faults.add("frontend", "POST", f"/api/v1/namespace/{place}/e", fault)
+        ended = at_box("qos", f"{place}/e", "tape", check=2)
+        assert "this site changes no quality of service: it runs no QoS engine" in ended.err
+        assert "try again" not in ended.err
 
     def test_labels(self, at_box, place, archived):
         at_box("label", "--add", "good", "--add", "new", f"{place}/e", check=0)

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ctadata.entries import NONE_KNOWN, Entry, Kind
-from ctadata.errors import CtadataError, NotFound, ServerTrouble, UsageError
+from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
@@ -120,8 +120,17 @@ class Frontend:
             )
 
     def set_quality(self, path: RemotePath, target: str) -> None:
-        """Ask for another quality of service, one of `qualities`; it is changed some time later."""
-        self._change(path, {"action": "qos", "target": target})
+        """Ask for another quality of service, one of `qualities`; it is changed some time later.
+
+        Raises Unsupported where the site runs no QoS engine (500 `NoRouteToCell`, dCache 11.2.5).
+        """
+        try:
+            self._change(path, {"action": "qos", "target": target})
+        except ServerTrouble as error:
+            if "qos-engine" not in error.what:
+                raise
+            words = "this site changes no quality of service: it runs no QoS engine"
+            raise Unsupported(words, path=error.path, status=error.status) from error
 
     def qualities(self) -> Sequence[str]:
         """The qualities of service that files can have here."""
