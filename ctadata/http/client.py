@@ -210,7 +210,7 @@ class Client:
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)
             url = redirects.without_token(url, origin, shown, trusted=self._may_have_token(call, origin))
-        raise redirects.too_many(hops)
+        raise redirects.too_many(hops, response.status)
 
     def _next(self, response: Response, call: _Call, origin: Origin) -> tuple[str, Origin]:
         """The next hop; a pool that sends us back to the door means: ask again, so the whole request starts over."""

@@ -128,6 +128,6 @@ def _goes_along(name: str, kept: frozenset[str] | None, *, trusted: bool) -> boo
     return (trusted or "authorization" not in name) and name not in ("authorization", "cookie", "cookie2")
 
 
-def too_many(hops: tuple[str, ...]) -> ServerTrouble:
+def too_many(hops: tuple[str, ...], status: int) -> ServerTrouble:
     """The error after the last hop that we follow."""
-    return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {redacted(hops[-1])}")
+    return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {redacted(hops[-1])}", status=status)

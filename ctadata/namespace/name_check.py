@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 
+from ctadata import fibers
 from ctadata.errors import (
     Busy,
     CtadataError,
@@ -32,6 +33,7 @@ from ctadata.stores.name_rules import control_of, is_changed, unserved, worded
 
 log = logging.getLogger(__name__)
 
+_WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds
 _DECOMPOSED = "e\u0301"
 _NO_VERDICT = (Forbidden, LoginNeeded, NeedsStaging, Stopped, StorageFull, TimedOut, Unreachable, Busy)
 """Errors that say nothing about the name."""
@@ -60,15 +62,23 @@ class NameCheck:
 
     def prove(self, path: RemotePath) -> None:
         """Read the first byte of a file that was uploaded, if NFC changes its name; Unsupported if it does not come."""
-        if is_changed(self._store.features, path) and self._reads(path) is False and self._reads(path) is False:
+        if is_changed(self._store.features, path) and not (self._may_come(path) or self._may_come(path)):
             raise unserved(path)
 
+    def _may_come(self, path: RemotePath) -> bool:
+        """Whether the first byte comes, or that cannot be told; the server may show the file a moment late."""
+        for pause in _WAITS:
+            with contextlib.suppress(NotFound):
+                return self._reads(path) is not False
+            fibers.sleep(pause)
+        return True
+
     def _reads(self, path: RemotePath) -> bool | None:
-        """Whether the first byte comes; None if that cannot be told."""
+        """Whether the first byte comes; None if that cannot be told. NotFound."""
         try:
             with self._store.open(path) as reading:
                 reading.send(_Byte(), 0, 1)
-        except (Stopped, LoginNeeded):
+        except (Stopped, LoginNeeded, NotFound):
             raise
         except _NO_VERDICT:
             return None

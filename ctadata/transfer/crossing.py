@@ -21,6 +21,7 @@ from ctadata.stores.base import Store
 from ctadata.stores.handover import each
 from ctadata.transfer import temporaries
 from ctadata.transfer.aliases import behind, note, standing, why_kept
+from ctadata.transfer.arrival import arrived
 from ctadata.transfer.plan import STATES, Step
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import BROKEN_OFF, Run, Task
@@ -190,16 +191,16 @@ def _once(run: Run, ends: Ends, crossing: Crossing, step: Step) -> tuple[str, st
 def _compare(run: Run, ends: Ends, entry: Entry, temporary: RemotePath) -> tuple[str, str]:
     """IntegrityError where size or digest differ; what could be compared, and the digest."""
     try:
-        arrived = run.store.info(temporary)
+        there = arrived(run, temporary, entry.size)
     except NotFound as error:
         raise IntegrityError("the server says that it has copied the file, and there is none") from error
-    if entry.size is not None and arrived.size != entry.size:
-        raise IntegrityError(f"{arrived.size} bytes arrived instead of {entry.size}")
+    if entry.size is not None and there.size != entry.size:
+        raise IntegrityError(f"{there.size} bytes arrived instead of {entry.size}")
     here = entry.checksums or ends.origin.digests(entry.path)
-    there = arrived.checksums or run.store.digests(temporary)
+    stored = there.checksums or run.store.digests(temporary)
     for name in STRONGEST_FIRST:
-        if name in here and name in there:
-            _check(name, here, there)
+        if name in here and name in stored:
+            _check(name, here, stored)
             return f"size, {name}", f"{name}:{here[name]}"
     return "size" if entry.size is not None else "", ""
 

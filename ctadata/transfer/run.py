@@ -164,8 +164,7 @@ class Run:
 
         def wait(error: CtadataError, seconds: float) -> None:
             log.info("%s: again", error)
-            self.pause(seconds) if self.pause else fibers.pause(self.stop, seconds)
-            self.check_stop()
+            self.wait(seconds)
 
         return retry(
             attempt,
@@ -174,6 +173,11 @@ class Run:
             wait=wait,
             has_progressed=has_progressed,
         )
+
+    def wait(self, seconds: float) -> None:
+        """Wait; Stopped if the run is to end meanwhile."""
+        self.pause(seconds) if self.pause else fibers.pause(self.stop, seconds)
+        self.check_stop()
 
     def check_stop(self) -> None:
         """Stopped, where the run is to end."""

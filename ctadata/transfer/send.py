@@ -33,6 +33,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Written
 from ctadata.transfer import temporaries, verify
 from ctadata.transfer.aliases import standing, why_kept
+from ctadata.transfer.arrival import arrived
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, plan_upload
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
@@ -262,7 +263,7 @@ class _Upload:
         if verify.check_digest("adler32", self.source.adler32, digests):
             self.verified = "size, adler32"
             return
-        verify.check_stored(self.run.store, path, self.source.size)
+        verify.check_entry(self.run.store, arrived(self.run, path, self.source.size), self.source.size)
         self.verified = "size"
 
     def _move(self, temporary: RemotePath, step: Step) -> Step:
@@ -300,5 +301,5 @@ class _Upload:
                 self.run.store.info(temporary)
             except NotFound:
                 verify.check_digest("adler32", self.source.adler32, self.run.store.digests(self.target))
-                return self.run.store.info(self.target).size == self.source.size
+                return arrived(self.run, self.target, self.source.size).size == self.source.size
         return False

@@ -61,8 +61,12 @@ def _bare(tag: str | None) -> str:
 
 def check_stored(store: Store, path: RemotePath, size: int) -> None:
     """IntegrityError unless the storage has so many bytes; where its listing tells no size, one byte is read."""
-    stored = store.info(path).size
-    check_size(_size_by_reading(store, path) if stored is None else stored, size)
+    check_entry(store, store.info(path), size)
+
+
+def check_entry(store: Store, entry: Entry, size: int) -> None:
+    """IntegrityError unless the file has so many bytes; where its entry tells no size, one byte is read."""
+    check_size(_size_by_reading(store, entry.path) if entry.size is None else entry.size, size)
 
 
 def _size_by_reading(store: Store, path: RemotePath) -> int:

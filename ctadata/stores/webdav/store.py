@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from ctadata import fibers
 from ctadata.checksums import read_digests, want_digest
@@ -23,6 +24,7 @@ from ctadata.stores.webdav.read_error import explained
 from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
 from ctadata.stores.webdav.refused import refused
 
+T = TypeVar("T")
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
 PROPFIND = (
     '<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
@@ -159,19 +161,14 @@ class WebDAVStore:
         with about(path):
             if not self.features.digests:
                 return self._digests_if_told(path)
-            for pause in _WAITS:
-                with contextlib.suppress(NotFound):
-                    if digests := self._head(path):
-                        return digests
-                self._wait(pause)
-            return self._head(path)
+            return self._soon(lambda: self._head(path), bool)
 
     def _digests_if_told(self, path: RemotePath) -> Mapping[str, str]:
         if self._mute:
             return NONE_KNOWN
         digests: Mapping[str, str] = NONE_KNOWN
         with contextlib.suppress(TimedOut):  # it would have to read a large file first
-            digests = self._head(path)
+            digests = self._soon(lambda: self._head(path), lambda _: True)
         self._mute = not digests
         return digests
 
@@ -190,17 +187,17 @@ class WebDAVStore:
                 if error.status not in (400, 404, 409) or not path.parts:
                     raise
                 self.mkdir(path.parent)
-                self._mkcol(path)
+                self._mkcol(path, has_parent=True)
 
-    def _mkcol(self, path: RemotePath) -> None:
+    def _mkcol(self, path: RemotePath, *, has_parent: bool = False) -> None:
         try:
             self._client.send("MKCOL", self._url(path, slash=True))  # nginx wants the slash
         except CtadataError as error:
-            # taken: 405, with the slash Apache's 400 for a file, 403 where one may not even ask, wsgidav's 500 when
-            # two make it at once
-            if error.status not in (400, 403, 405, 500):
+            # taken: 405, with the slash Apache's 400 for a file, 403 where one may not even ask; where two make it at
+            # once, 500, 409, 423 and others; a busy server, and none at all, say nothing of the name
+            if error.status in (0, 401, 429, 503) or (error.status in (404, 409) and path.parts and not has_parent):
                 raise
-            there = self._look(path)
+            there = self._soon(lambda: self._look(path), bool) if error.status == 405 else self._look(path)
             if there is None:
                 raise
             if there is Kind.FILE:
@@ -283,7 +280,9 @@ class WebDAVStore:
 
     def _check_name(self, target: RemotePath, before: Entry | None) -> None:
         """CtadataError where a name that has to be encoded stands for what it stood for before the move."""
-        if not (_is_plain(target) or self._habits_at(target).proven) and self._entry(target) == before:
+        if _is_plain(target) or self._habits_at(target).proven:
+            return
+        if self._soon(lambda: self._entry(target), lambda there: there != before) == before:
             hint = "letters, digits and . _ - are understood everywhere"
             raise CtadataError("the server gave the file another name", hint=hint, path=str(target))
 
@@ -306,6 +305,18 @@ class WebDAVStore:
     def close(self) -> None:
         """Close the client's connections."""
         self._client.close()
+
+    def _soon(self, ask: Callable[[], T], is_enough: Callable[[T], object]) -> T:
+        """What `ask` gives; asked again for a second and a half, because some servers show late what they have.
+
+        NotFound.
+        """
+        for pause in _WAITS:
+            with contextlib.suppress(NotFound):
+                if is_enough(found := ask()):
+                    return found
+            self._wait(pause)
+        return ask()
 
     def _look(self, path: RemotePath) -> Kind | None:
         entry = self._entry(path)

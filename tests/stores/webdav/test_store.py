@@ -127,12 +127,43 @@ def test_a_conflict_is_a_directory_in_the_way_or_one_that_is_missing(server: Odd
     assert caught.value.path == "/a"
 
 
-@pytest.mark.parametrize("taken", [405, 403, 400, 500, 200, 201])
+@pytest.mark.parametrize(
+    "taken", [200, 201, 301, 302, 308, 400, 403, 404, 405, 406, 409, 412, 415, 418, 422, 423, 424, 500, 501, 502, 507]
+)
 def test_every_answer_that_may_mean_that_a_directory_exists(server: OddServer, store: Store, taken: int) -> None:
-    server.answers["MKCOL /a/"] = [Answer(taken)]
-    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    """Two make it at once, and the server refuses the second one in its own way."""
+    server.answers |= {f"MKCOL {path}": [Answer(taken)] for path in ("/a/", "/")}
+    server.answers |= {f"PROPFIND {path}": [multistatus(path, DIRECTORY)] for path in ("/a", "/")}
     store.mkdir(A)
     assert sent(server)[0] == "MKCOL /a/"
+    assert sent(server).count("MKCOL /a/") == (2 if taken in (400, 404, 409) and "MKCOL /" in sent(server) else 1)
+
+
+@pytest.mark.parametrize("refused", [301, 400, 403, 406, 409, 423, 500, 507])
+def test_a_refusal_of_a_directory_that_is_not_there_is_an_error(server: OddServer, store: Store, refused: int) -> None:
+    server.answers |= {f"MKCOL {path}": [Answer(refused)] for path in ("/a/", "/")}
+    server.answers |= {"PROPFIND /": [multistatus("/", DIRECTORY)]}
+    with pytest.raises(CtadataError) as caught:
+        store.mkdir(A)
+    assert caught.value.status == refused
+    assert len(server.asked) <= 6
+
+
+def test_a_redirect_in_a_circle_may_mean_it_too(server: OddServer, store: Store) -> None:
+    server.answers["MKCOL /a/"] = [Answer(301, {"Location": "/a/"})]
+    server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
+    store.mkdir(A)
+
+
+def test_a_directory_that_is_shown_late(server: OddServer, store: Store) -> None:
+    server.answers["MKCOL /a/"] = [Answer(405)]
+    server.answers["PROPFIND /a"] = [Answer(404), Answer(404), multistatus("/a/", DIRECTORY)]
+    store.mkdir(A)
+
+
+def test_a_file_that_is_shown_late_has_its_digests(server: OddServer, store: Store) -> None:
+    server.answers["HEAD /a"] = [Answer(404), Answer(404), Answer(200, {"Digest": "adler32=5ae07809"})]
+    assert store.digests(A) == {"adler32": "5ae07809"}
 
 
 def test_a_directory_that_may_not_be_made(server: OddServer, store: Store) -> None:
@@ -154,7 +185,7 @@ def test_a_conflict_that_stays_is_an_error_and_not_a_loop(server: OddServer, sto
         server.answers[f"MKCOL {path}"] = [Answer(409)]
     with pytest.raises(NotFound):
         store.mkdir(RemotePath(("a", "b")))
-    assert len(server.asked) == 3
+    assert [asked.method for asked in server.asked] == ["MKCOL", "MKCOL", "MKCOL", "PROPFIND"]
 
 
 def test_a_full_directory_is_not_sent_a_delete(server: OddServer, store: Store) -> None:
