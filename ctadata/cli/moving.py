@@ -125,7 +125,7 @@ def left_alone(summary: Summary) -> list[str]:
     for what, outcomes in (("kept", summary.kept), ("passed over", summary.passed), ("failed", summary.failed)):
         if outcomes:
             words.append(f"{what} {amounts.files(len(outcomes))}")
-    if summary.empty:
+    if summary.empty and summary.hides:
         they = "is empty, or may" if summary.empty == 1 else "are empty, or may"
         words.append(f"{amounts.directories(summary.empty)} {they} not be read")
     return words

@@ -43,6 +43,7 @@ class Features:
     controls:        a file is given back whose name holds control characters.
     composes:        it writes paths in the Unicode normal form NFC when it asks its own pools: a file whose name NFC
                      changes is given back by some servers of this kind, and not by others.
+    hides:           a collection that may not be listed looks empty, so that one listing is no proof.
     hashes_uploads:  an upload tells the digest of what it sent, so nobody else need compute one.
     """
 
@@ -57,6 +58,7 @@ class Features:
     collections: bool = True
     tags_content: bool = False
     aliases: bool = False
+    hides: bool = False
     hashes_uploads: bool = False
     controls: bool = True
     composes: bool = False

@@ -182,7 +182,7 @@ def _once(run: Run, ends: Ends, crossing: Crossing, step: Step) -> tuple[str, st
         moved(0)
         run.discard(temporary)
         if isinstance(error, CtadataError):
-            error.path = str(crossing.target)  # the temporary name means nothing to the user
+            temporaries.tell_of(error, temporary, crossing.target)
         raise
     moved(crossing.entry.size or 0)
     return verified

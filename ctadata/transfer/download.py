@@ -229,7 +229,7 @@ def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None
         each(run.store.list(path), seen)
         if not empty:
             return
-    run.summary.add_empty()
+    run.summary.add_empty(hides=run.store.features.hides)
     log.info("%s: lists as empty, twice", path)
 
 

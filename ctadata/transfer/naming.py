@@ -33,7 +33,8 @@ def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Lan
 def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool) -> list[Landing]:
     """Where entries go, each with what was written for it.
 
-    UsageError (no `recursive`, two for one name); LocalError where several are to go into a file.
+    UsageError (no `recursive`, two for one name); LocalError if several are to go into a file, or a file far
+    into directories that are not there.
     """
     into = len(sources) > 1 or (local is not None and local.endswith("/"))
     found = []
@@ -43,6 +44,8 @@ def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursi
         if entry.is_directory and not recursive:
             raise _a_directory(source or "/", "downloads")
         there = None if local is None else Path(local)
+        if there and not entry.is_directory:
+            _refuse_unknown(there if into else there.parent)
         found.append(land(entry, there, into=into, contents=source.endswith("/")))
     _refuse_twins([str(landing.local) for landing in found])
     return found
@@ -177,6 +180,12 @@ def _a_directory(source: str, verb: str) -> UsageError:
 def _refuse_file(local: Path) -> None:
     if local.exists() and not local.is_dir():
         raise LocalError("local: it is not a directory", path=printable(str(local)))
+
+
+def _refuse_unknown(folder: Path) -> None:
+    """LocalError for a folder of which not even the one above is there: its name is a mistake."""
+    if not folder.exists() and not folder.parent.exists():
+        raise LocalError("local: no such directory", hint="make it first", path=printable(str(folder.parent)))
 
 
 def _is_contents(source: str) -> bool:

@@ -123,7 +123,8 @@ class Summary:
 
     size, resumed: bytes of the files that were done, and how many of them an earlier run had fetched.
     skips:   how many were skipped, by the reason.
-    empty:   collections that listed as empty, twice; a door lists those that may not be read in the same way.
+    empty:   collections that listed as empty, twice.
+    hides:   whether the store lists those that may not be read in the same way.
     remarks: what else is to be told at the end, in sentences.
     stopped: the run was ended before its end.
     """
@@ -134,6 +135,7 @@ class Summary:
     resumed: int = 0
     deleted: int = 0
     empty: int = 0
+    hides: bool = False
     skips: Counter[str] = field(default_factory=Counter)
     kept: list[Outcome] = field(default_factory=list)
     passed: list[Outcome] = field(default_factory=list)
@@ -165,10 +167,11 @@ class Summary:
                 case State.FAILED:
                     self.failed.append(outcome)
 
-    def add_empty(self) -> None:
+    def add_empty(self, *, hides: bool) -> None:
         """Count a collection that listed as empty; any thread."""
         with self._lock:
             self.empty += 1
+            self.hides = hides
 
     @property
     def errors(self) -> Sequence[CtadataError]:

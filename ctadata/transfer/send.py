@@ -157,9 +157,11 @@ class _Upload:
             self._write(temporary)
             return self._move(temporary, step)
         except _MoveRefused as refusal:
+            temporaries.tell_of(refusal.error, temporary, self.target)
             self._learn(temporary, refusal)
         except Unsupported as error:  # to this name, or to none at all
             self.run.discard(temporary)
+            temporaries.tell_of(error, temporary, self.target)
             if step is Step.REPLACE:
                 raise Unsupported(error.what, hint="rm what is there, and put anew", path=str(self.target)) from error
             if error.status:
@@ -167,7 +169,7 @@ class _Upload:
         except BaseException as error:
             self.run.discard(temporary)
             if isinstance(error, CtadataError):
-                error.path = str(self.target)  # the temporary name means nothing to the user
+                temporaries.tell_of(error, temporary, self.target)
             raise
         self.source.rewind()
         return self._create(step)

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from ctadata.entries import Entry
-from ctadata.paths import MARK
+from ctadata.errors import CtadataError
+from ctadata.paths import MARK, RemotePath
 
 FOREIGN_AFTER = 86400.0
 """Seconds after which an unchanged temporary from another host counts as dead."""
@@ -25,6 +26,12 @@ FOREIGN_AFTER = 86400.0
 def new_name() -> str:
     """A name for an upload of this process."""
     return f"{MARK}{_host()}-{this_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
+
+
+def tell_of(error: CtadataError, temporary: RemotePath, target: RemotePath) -> None:
+    """Have an error about a temporary speak of its target: the user knows no other name."""
+    error.path = str(target)
+    error.what = error.what.replace(temporary.name, target.name)
 
 
 def is_dead(entry: Entry, now: float | None = None) -> bool:

@@ -158,6 +158,48 @@ class TestFailures:
         assert "passed over dir/dangling (a link that leads nowhere)" in ended.err.splitlines()
         assert "; passed over 1 file" in ended.err
 
+    @pytest.mark.parametrize("target", ["/", "/lst/", "/lst/new"])
+    def test_a_refusal_names_what_was_to_be_and_no_temporary(self, at_box, target):
+        (at_box.cwd / "f").write_bytes(b"x")
+        ended = at_box("put", "f", target, check=4)
+        assert f"failed {target.removesuffix('f') if target == '/lst/new' else target + 'f'}: not allowed" in ended.err
+        assert ".ctadata-" not in ended.err
+
+    def test_a_new_name_makes_one_directory_at_most(self, at_box, box, place):
+        box.files.put(f"/{place}/f", b"x")
+        for target in ("no/such/dir/y", "no/such/dir/"):
+            ended = at_box("get", f"{place}/f", target, check=11)
+            assert ended.err.startswith("cta-data-direct: no/such: local: no such directory")
+            assert list(at_box.cwd.iterdir()) == []
+        at_box("get", f"{place}/f", "new/y", check=0)
+        assert (at_box.cwd / "new" / "y").read_bytes() == b"x"
+
+    def test_only_a_store_that_hides_what_may_not_be_read_makes_an_empty_directory_doubtful(
+        self, at_box, box, place, tmp_path
+    ):
+        box.files.mkdir(f"/{place}/empty")
+        words = "1 directory is empty, or may not be read"
+        assert words in at_box("get", "-r", f"{place}/empty", "out", check=0).err
+        plain = (tmp_path / "settings.toml").read_text().replace('kind = "dcache"', 'kind = "webdav"')
+        assert 'kind = "webdav"' in plain
+        (tmp_path / "plain.toml").write_text(plain)
+        env = {"CTADATA_CONFIG": str(tmp_path / "plain.toml")}
+        assert words not in at_box("get", "-r", f"{place}/empty", "other", check=0, env=env).err
+        assert (at_box.cwd / "other" / "empty").is_dir()
+
+    def test_many_failures_of_one_reason_are_one_line(self, at_box, box, place):
+        for number in range(50):
+            box.files.put(f"/{place}/f{number:02}", b"x")
+        rule = box.faults.add("door", "GET", f"/{place}/*", faults.Status(403, "Forbidden"))
+        ended = at_box("-q", "get", "-r", "-j", "1", f"{place}/", "out", check=4)
+        rule.remove()
+        [line] = ended.err.splitlines()
+        assert line.startswith("failed 50 files: not allowed: 403")
+        assert line.count("(") == line.count(")") == 1
+        names = [f"/{place}/f{number:02}" for number in range(50)]
+        runs = [", ".join(names[start : start + 3]) for start in range(48)]
+        assert line.endswith(tuple(f": {run} and 47 more" for run in runs))
+
     def test_no_such_local_file(self, at_box, place):
         ended = at_box("put", "nothing", f"/{place}/", check=3)
         assert ended.err == "cta-data-direct: nothing: no such local file\n"

@@ -24,7 +24,8 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
         digests=("adler32", "md5", "sha", "sha-256", "sha-512"),
         lists_checksums=True,
         redirects=True,
+        hides=True,
         controls=False,
         composes=True,
     )
-    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),), hides=True, habits=AS_WRITTEN)
+    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),), habits=AS_WRITTEN)

@@ -64,7 +64,7 @@ Rows = list[Row]  # the class below has a method of that name
 class DownloadService:
     """The files that the service at `address`, `https://host/services/downloadservice`, gives access to."""
 
-    features = Features(moves=False, divides=False, digests=("adler32", "md5", "sha", "sha-256", "sha-512"))
+    features = Features(moves=False, divides=False, hides=True, digests=("adler32", "md5", "sha", "sha-256", "sha-512"))
 
     def __init__(
         self,

@@ -14,12 +14,10 @@ class Dialect:
 
     properties: XML of the properties that a listing asks for beside the usual four.
     headers:    sent with every PROPFIND.
-    hides:      a collection that cannot be listed looks empty, so that one listing is no proof.
     habits:     how it takes names; None: what the server calls itself says it.
     """
 
     features: Features = field(default_factory=Features)
     properties: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    hides: bool = False
     habits: Habits | None = None

@@ -118,7 +118,7 @@ class WebDAVStore:
         return WebDAVReading(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
 
     def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
-        return explained(error, path, self.features, self.info) if self._dialect.hides else error
+        return explained(error, path, self.features, self.info) if self.features.hides else error
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)
@@ -212,7 +212,7 @@ class WebDAVStore:
         """
         with about(path):
             entry = self.info(path)
-            looks = 2 if self._dialect.hides else 1
+            looks = 2 if self.features.hides else 1
             if entry.is_directory and (not path.parts or any(self._holds_any(path) for _ in range(looks))):
                 raise UsageError("the directory is not empty")
             self._delete(path, entry.is_directory)
