@@ -74,6 +74,7 @@ class Delivery:
     etag: of the version that is being read, None where not said.
     coding: what the bytes are encoded with though nobody asked for it, as `gzip`; empty where they are as stored. The
         caller compares `total` with the size that the listing tells: only if they are equal, this is how it is stored.
+    is_framed: whether the answer shows where its bytes end; if not, a connection that is cut looks as one that ends.
     """
 
     start: int
@@ -82,6 +83,7 @@ class Delivery:
     etag: str | None = None
     stop: int | None = None
     coding: str = ""
+    is_framed: bool = True
 
 
 class Enough(Exception):

@@ -114,7 +114,7 @@ class _Pouring:
 
     def begin(self, delivery: Delivery) -> None:
         """Bytes follow; IntegrityError where they do not continue what was written."""
-        verify.check_coding(delivery, self.entry.size)
+        verify.check_delivery(delivery, self.entry.size)
         verify.check_agreement(self.entry, delivery, tags=self.run.store.features.tags_content)
         if self.offset == 0:
             self._first = delivery

@@ -8,7 +8,7 @@ from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, Stopped, TimedOut, UsageError
 from ctadata.stores.base import Delivery, Enough, Store
 from ctadata.transfer.run import MORE
-from ctadata.transfer.verify import check_coding
+from ctadata.transfer.verify import check_delivery
 
 ATTEMPTS = 4
 """How often a part that breaks off is asked for and brings no more than before."""
@@ -58,7 +58,7 @@ class _Slice:
 
     def begin(self, delivery: Delivery) -> None:
         """Bytes follow; IntegrityError where they begin too late, or are not those of the file as it is stored."""
-        check_coding(delivery, self.entry.size)
+        check_delivery(delivery, self.entry.size)
         self._ends = delivery.stop is not None and self._stop is not None and delivery.stop <= self._stop
         if delivery.start > self.offset:
             raise IntegrityError(f"asked for the bytes from {self.offset} on, and offered those from {delivery.start}")

@@ -243,7 +243,7 @@ class Incoming:
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
         """What a stream is told before its first byte; IntegrityError, Changed: it is not the file we are fetching."""
-        verify.check_coding(delivery, self.entry.size)
+        verify.check_delivery(delivery, self.entry.size)
         if delivery.total is not None:
             verify.check_size(delivery.total, self.entry.size)
         self._check_agreement(delivery)

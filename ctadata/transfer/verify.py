@@ -31,8 +31,13 @@ def check_digest(algorithm: str, computed: str, digests: Mapping[str, str]) -> b
     return True
 
 
-def check_coding(delivery: Delivery, size: int | None) -> None:
-    """IntegrityError for bytes that were encoded on the way: those that are stored so have the length of the file."""
+def check_delivery(delivery: Delivery, size: int | None) -> None:
+    """IntegrityError for bytes of unknown number, and for those that were encoded on the way.
+
+    Those that are stored encoded have the length of the file.
+    """
+    if size is None and not delivery.is_framed:
+        raise IntegrityError("neither the listing nor the answer tells how long the file is")
     if delivery.coding and (size is None or delivery.total != size):
         came = "bytes of unknown number" if delivery.total is None else f"{delivery.total} bytes"
         listed = "a file of unknown size" if size is None else f"the {size} of the file"

@@ -22,6 +22,7 @@ from ctadata.session import Session
 from ctadata.transfer import journal, pieces, streams
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.slices import pour_slice
 
 PATH = "/lst/f"
 MIB = 1 << 20
@@ -173,6 +174,16 @@ def test_a_run_that_is_stopped_leaves_no_mover(box: Sandbox, session: Session, t
     while any(movers):
         os.sched_yield()
     assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("fault", [faults.FailedMover(after=300_000), faults.Cut(after=300_000)])
+def test_a_part_of_a_file_goes_on_at_the_door(box: Sandbox, session: Session, fault: faults.Fault) -> None:
+    """As `cat --range` reads it."""
+    box.faults.add("pool", "GET", PATH, fault, times=1)
+    got = bytearray()
+    pour_slice(session.store, session.store.info(session.resolve("lst/f")), 1000, 2 * MIB, got.extend)
+    assert bytes(got) == CONTENT[1000 : 2 * MIB]
+    assert door_requests(box) == 2
 
 
 # --- killed, and gone on with

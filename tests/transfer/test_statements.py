@@ -284,3 +284,18 @@ def test_a_file_of_unknown_size_comes_whole_and_one_of_another_size_does_not(
     else:
         assert fetched(webdav, tmp_path).size == len(CONTENT)
         assert (tmp_path / "f").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", ["", None])
+def test_an_end_that_nobody_tells_of_is_none(
+    server: OddServer, webdav: Store, tmp_path: Path, size: str | None
+) -> None:
+    """The connection closes, as it would if it were cut."""
+    server.answers["PROPFIND /f"] = [listed(CONTENT, size)]
+    server.answers["GET /f"] = [Answer(200, {}, lambda: [CONTENT])]
+    if size is None:
+        with pytest.raises(IntegrityError, match="how long the file is"):
+            fetched(webdav, tmp_path)
+    else:
+        fetched(webdav, tmp_path)
+        assert (tmp_path / "f").read_bytes() == CONTENT

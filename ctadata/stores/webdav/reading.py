@@ -235,7 +235,9 @@ class WebDAVReading:
             raise Changed("it has another version tag")
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag
-        return Delivery(start, total, self._digests(response), etag, stop, coding_of(response))
+        in_chunks = "chunked" in (response.headers.get("Transfer-Encoding") or "").lower()
+        is_framed = in_chunks or stop is not None
+        return Delivery(start, total, self._digests(response), etag, stop, coding_of(response), is_framed)
 
     def _in_header(self, response: Response) -> Mapping[str, str]:
         # XRootD sends digests of other files to those who did not ask

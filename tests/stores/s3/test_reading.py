@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from dataclasses import dataclass
 
 import pytest
 from stores.s3.connections import Served
 from stores.suite import get, names, put, read
 
-from ctadata.errors import AlreadyExists, Changed, NotFound, Untrusted
+from ctadata.errors import AlreadyExists, Changed, IntegrityError, NotFound, Untrusted
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
+from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.landing import Folder
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Silent
+from ctadata.transfer.run import Run
 
 FILE, ALIAS = RemotePath(("sequence", "a")), RemotePath(("sequence", "b"))
 CONTENT = b"ACGTACGTTT"
@@ -110,3 +117,23 @@ def test_what_is_done_to_an_alias_is_done_to_its_own_name(at):
         at.store.move(FILE, ALIAS.parent / "c", replace=False)
     at.store.delete(ALIAS.parent / "c")
     assert get(at.store, FILE) == CONTENT
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_tag_at_the_read_does_not_overrule_that_of_the_listing(at, tmp_path, replaced):
+    """Of an object that was replaced since it was listed the new version comes; else nothing does."""
+    other = bytes(reversed(CONTENT))
+    listed, run = at.store.info(FILE), Run(at.store, Rules(jobs=1), Silent(), threading.Event(), pause=lambda _: None)
+    if replaced:
+        at.served.put(at.bucket, "sequence/a", other)
+    else:
+        tag = f'"{hashlib.md5(other).hexdigest()}"'
+        at.stub.answer("GET", "sequence/a", 200, body=other, headers={"ETag": tag})
+    with Folder.open(tmp_path) as folder:
+        if replaced:
+            fetch_file(run, listed, folder, "a", tmp_path / "a")
+            assert (tmp_path / "a").read_bytes() == other
+        else:
+            with pytest.raises(IntegrityError, match="its tag is"):
+                fetch_file(run, listed, folder, "a", tmp_path / "a")
+            assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from stores.clients import opened
@@ -12,7 +13,7 @@ from stores.suite import Basket, read
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, NotFound, ServerTrouble, UsageError
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
-from ctadata.stores.base import Store
+from ctadata.stores.base import Enough, Store
 
 A = RemotePath(("a",))
 CONTENT = bytes(range(256)) * 100
@@ -332,3 +333,37 @@ def test_a_directory_at_dcache(box, at_box) -> None:
         with at_box.open(RemotePath(("d",))) as reading, pytest.raises(CtadataError, match="directory") as caught:
             reading.send(Basket(), start, stop)
         assert isinstance(caught.value, UsageError)
+
+
+def test_reads_of_several_threads_ask_the_door_once(box, at_box) -> None:
+    with at_box.open(A) as reading, ThreadPoolExecutor(8) as threads:
+        starts = range(0, len(CONTENT), 800)
+        found = list(threads.map(lambda start: read(reading, start, start + 800), starts))
+    assert b"".join(found) == CONTENT
+    assert gets(box).count("door") == 1
+    assert len({seen.target for seen in box.seen if seen.server.startswith("pool")}) == 1
+
+
+def test_a_read_that_is_ended_early_costs_the_others_a_mover_and_no_byte(box, at_box) -> None:
+    """A caller who wants no more closes a connection in mid-body; who reads beside him asks the door again."""
+    box.files.put("/a", CONTENT * 200)
+    size = len(CONTENT) * 200
+
+    class Few(Basket):
+        def write(self, block: bytes) -> None:
+            raise Enough
+
+    with at_box.open(A) as reading, ThreadPoolExecutor(2) as threads:
+        assert read(reading, 0, 5) == CONTENT[:5]
+        early = threads.submit(reading.send, Few(), 0, size)
+        early.result()
+        assert read(reading, size - 5, size) == CONTENT[-5:]
+    assert gets(box).count("door") == 2
+
+
+def test_nothing_is_read_after_the_end(box, at_box) -> None:
+    reading = at_box.open(A)
+    assert read(reading, 0, 5) == CONTENT[:5]
+    reading.close()
+    with pytest.raises(Interrupted, match="closed"):
+        read(reading, 0, 5)
