@@ -211,7 +211,7 @@ class Session:
             landings += [Refused(error, self.resolve(source)) for source, _, error in known if error]
         else:
             base = self.resolve(sources[0]) if sources else RemotePath()
-            landings = naming.listed_landings(base, listed, local, recursive=recursive)
+            landings = naming.listed_landings(base, listed, local, recursive=recursive, exact=self.profile.kind == "s3")
         return download(self.run(rules, reporter, jobs), landings)
 
     def put(

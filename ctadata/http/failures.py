@@ -156,6 +156,8 @@ def _detail(response: Response, secret: str | None) -> str:
     text = response.body.decode("utf-8", "replace").strip()
     if "json" in kind:
         text = _problem(text)
+    elif "xml" in kind:
+        text = _dav_error(text)
     elif not _is_plain(kind, text):
         return ""
     return presentable(text.splitlines()[0], secret=secret) if text else ""
@@ -166,6 +168,20 @@ def _is_plain(kind: str, text: str) -> bool:
     if kind.startswith("text/html"):
         return "<" not in text
     return kind.startswith("text/plain") and not text.startswith("<")
+
+
+def _dav_error(text: str) -> str:
+    """The words in a `DAV:error` (RFC 4918 section 14.5): a message that servers add to it, else its condition."""
+    from xml.etree import ElementTree as ET  # hardly any failure has one
+
+    try:
+        root = ET.fromstring(text)  # noqa: S314  (64 KiB; expat bounds what entities add)
+    except (ET.ParseError, ValueError, LookupError):
+        return ""
+    if root.tag != "{DAV:}error":
+        return ""
+    words = [each.text.strip() for each in root if each.tag.endswith("}message") and each.text]
+    return next(iter(words), "") or next((each.tag.rpartition("}")[2] for each in root), "")
 
 
 def _problem(text: str) -> str:

@@ -52,19 +52,21 @@ def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursi
 
 
 def listed_landings(
-    base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool
+    base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool, exact: bool = False
 ) -> Iterator[Wanted | Refused]:
-    """Where the paths of a list go, which start from `base`, each with its directories."""
+    """Where the paths of a list go, which start from `base`, each with its directories.   exact: as in `_below`."""
     for name in names:
-        parts = _below(name)
+        parts = _below(name, exact=exact)
         if isinstance(parts, UsageError):
             yield Refused(parts, base)
         else:
             yield Wanted(base.below(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
 
 
-def _below(name: str) -> tuple[str, ...] | UsageError:
-    """The names of a path in a list; UsageError, for that line alone."""
+def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
+    """The names of a path in a list; UsageError, for that line alone.   exact: `a//b` is another name than `a/b`."""
+    if exact and not {"", "."}.isdisjoint(name.removeprefix("/").removesuffix("/").split("/")):
+        return UsageError("no path can name this key: it holds // or .", path=printable(name))
     try:
         parts = RemotePath.parse(name).parts
     except UsageError as error:

@@ -336,6 +336,14 @@ def test_an_address_is_never_that_of_another_key(at_s3, moto_s3, bucket, key, fo
     assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"odd"
 
 
+def test_a_line_of_a_list_is_never_another_key(at_s3, moto_s3, bucket):
+    moto_s3.client().put_object(Bucket=bucket, Key="lines/a/b", Body=b"another")
+    (at_s3.cwd / "list").write_text("a//b\na/./b\na/b\n")
+    ended = at_s3("-P", "store", "get", "--files-from", "list", f"{bucket}/lines", "out", check=6)
+    assert ended.err.count("no path can name this key") == 2
+    assert (at_s3.cwd / "out/a/b").read_bytes() == b"another"
+
+
 def test_a_raw_key_is_sent_as_it_is_written(at_s3, moto_s3, bucket):
     client = moto_s3.client()
     client.put_object(Bucket=bucket, Key="raw/a//b", Body=b"odd")

@@ -225,6 +225,23 @@ def test_the_meaning_of_a_curl_error(code, kind):
     assert str(POOL) in error.what
 
 
+def test_the_words_of_a_dav_error():
+    sabre = (
+        b"<d:error xmlns:d='DAV:' xmlns:s='s'><s:exception>E</s:exception><s:message>not yours</s:message></d:error>"
+    )
+    assert error_of("PUT", 403, body=sabre, kind="application/xml; charset=utf-8").what.endswith(", not yours")
+    condition = b"<D:error xmlns:D='DAV:'><D:lock-token-submitted/></D:error>"
+    assert error_of("PUT", 423, body=condition, kind="text/xml").what.endswith(", lock-token-submitted")
+    for nothing in (
+        b"<a/>",
+        b"<D:error xmlns:D='DAV:'/>",
+        b"<D:error",
+        b"",
+        b'<?xml version="1.0" encoding="no"?><a/>',
+    ):
+        assert error_of("PUT", 403, body=nothing, kind="application/xml").what.endswith("403 Reason")
+
+
 def test_a_connection_lost_in_mid_body_is_an_interruption():
     for code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR, pycurl.E_GOT_NOTHING, pycurl.E_PARTIAL_FILE):
         assert type(failures.of_curl(code, "", POOL, moved=True)) is Interrupted
