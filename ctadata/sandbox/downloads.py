@@ -90,7 +90,7 @@ def _proxied(visit: Visit, node: Node) -> None:
     except Refused as refused:
         raise Denied(500, f"Internal problem: {refused.reason}") from refused
     about = [*_about(visit, node), ("Content-Disposition", "attachment")]
-    if not reaches_pool(visit.path) or not is_readable(visit.path):
+    if not reaches_pool(visit.path) or not is_readable(visit.path.rpartition("/")[2]):
         headers = [*about, ("Content-Length", str(node.size or 0))]
         visit.exchange.stream(200, "OK", headers, _nothing())
     if ranges:

@@ -6,7 +6,6 @@ The TLS handshake happens in the connection's own thread, so that a slow client 
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import socket
 import ssl
@@ -22,8 +21,8 @@ from ctadata.sandbox.exchange import Exchange, Request, Wire
 from ctadata.sandbox.faults import Cut, Delay, Hangup, NoAnswer
 from ctadata.sandbox.rules import Faults
 from ctadata.sandbox.spy import Spy
+from ctadata.sandbox.tcp_state import was_reset
 
-TCP_CLOSE = 7
 _numbers = itertools.count(1)
 
 
@@ -256,17 +255,6 @@ class Listener:
         with self._changed:
             self._open.pop(number, None)
             self._changed.notify_all()
-
-
-def was_reset(connection: socket.socket) -> bool:
-    """Whether the other side reset a connection, as it does that closes it with bytes of ours unread.
-
-    A reset that comes after a proper end (EPIPE) is none. TLS reads the error away, and only the state is left.
-    """
-    error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if error or not hasattr(socket, "TCP_INFO"):
-        return error == errno.ECONNRESET
-    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_CLOSE
 
 
 def _shut(connection: socket.socket) -> None:

@@ -9,6 +9,7 @@ A connection that breaks off in the middle of a body fails the mover for all (dC
 
 from __future__ import annotations
 
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 
 from ctadata.sandbox.journal import Asked, BrokenOff, Journal
 from ctadata.sandbox.namespace import Node
+from ctadata.sandbox.tcp_state import is_over
 
 CONNECT_LIMIT = 300.0
 """Seconds a mover waits for its first request."""
@@ -35,8 +37,8 @@ class Upload:
 class Mover:
     """One transfer at a pool. `path` is the door's request path, decoded; `upload` is None for a download.
 
-    `users` are the connections that have used it, `under_way` those on which its bytes are under way. `ended_by` is
-    the connection that used it up, and 0 where it failed.
+    `users` are the connections that have used it, by number, `under_way` those on which its bytes are under way.
+    `ended_by` is the connection that used it up, and 0 where it failed.
     """
 
     path: str
@@ -47,7 +49,7 @@ class Mover:
     checksums: Mapping[str, bytes] = field(default_factory=dict)
     disposition: str = "attachment"
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    users: set[int] = field(default_factory=set)
+    users: dict[int, socket.socket] = field(default_factory=dict)
     under_way: set[int] = field(default_factory=set)
     used: bool = False
     ended_by: int | None = None
@@ -74,18 +76,23 @@ class Movers:
             self._movers[mover.uuid] = mover
 
     def open(self, identifier: str) -> Mover | None:
-        """The mover of a UUID, which is waited for no longer; None where it is over."""
+        """The mover of a UUID, which is waited for no longer; None where it is over.
+
+        It is over too where all connections that have used it are closed, noticed or not.
+        """
         self.expire()
         with self._lock:
             mover = self._movers.get(identifier)
+            if mover is not None and mover.users and all(map(is_over, mover.users.values())):
+                return None
             if mover is not None:
                 mover.used = True
             return mover
 
-    def join(self, mover: Mover, connection: int) -> None:
+    def join(self, mover: Mover, connection: int, wire: socket.socket) -> None:
         """A connection uses a mover; it lasts as long as one of them does."""
         with self._lock:
-            mover.users.add(connection)
+            mover.users[connection] = wire
 
     def begin(self, mover: Mover, connection: int, ranges: Sequence[tuple[int, int]]) -> None:
         """Bytes of a mover are under way on a connection from now on."""
@@ -128,7 +135,7 @@ class Movers:
             )
             used = [m for m in self._movers.values() if connection in m.users and m.upload is None]
             for mover in used:
-                mover.users.discard(connection)
+                mover.users.pop(connection, None)
                 if not mover.users and not broken:
                     del self._movers[mover.uuid]
             if current is not None:

@@ -75,7 +75,7 @@ class Pool:
             raise Refused(400, "Request is no longer valid. Please resubmit to door.")
         if PurePosixPath(request.path) != PurePosixPath(mover.path):
             raise Refused(400, "The file you specified does not match the UUID you specified!")
-        self.movers.join(mover, exchange.wire.number)
+        self.movers.join(mover, exchange.wire.number, exchange.wire.socket)
         if mover.upload is None and not is_readable(PurePosixPath(mover.path).name):
             raise Hangup
         return mover

@@ -68,7 +68,6 @@ class PoolExchanges:
         url = self._to_read()
         bare = url.partition("?")[0]
         self._pool("pool HEAD", "HEAD", url)
-        self._wait_for_the_end(url)
         self._pool("pool GET", "GET", url)
         self._pool("pool GET again", "GET", url)
         self._pool("pool GET nouuid", "GET", bare)
@@ -79,7 +78,6 @@ class PoolExchanges:
         self._pool("pool DELETE", "DELETE", url)
         self._pool("pool OPTIONS", "OPTIONS", url)
         self._pool("pool PUT on read", "PUT", url, {"Content-Length": "0"})
-        self._wait_for_the_end(url)
         self._pool("pool GET with auth", "GET", url, {"Authorization": f"Bearer {self._token}"})
         self.answers["door GET 9k header"] = self._door("GET", "/a.txt", {"X-Big": "a" * 9000})
         self._pool("want door only", "GET", self._to_read({"Want-Digest": "adler32"}))
@@ -90,11 +88,6 @@ class PoolExchanges:
         self._pool("If-Range", "GET", self._to_read(), {"Range": "bytes=50-60", "If-Range": '"x"'})
         self.answers["bad range door"] = self._door("GET", "/a.txt", {"Range": "bytes=x"})
         self._pool("bad range pool", "GET", self._to_read(), {"Range": "bytes=x"})
-
-    def _wait_for_the_end(self, url) -> None:
-        """The pool learns in its own time that the only connection of a UUID was closed (`GET` would use it up)."""
-        while self._http.ask("HEAD", url)[0].status != 307:
-            pass
 
     def _uploads(self) -> None:
         bad = {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA==", **ELEVEN}
