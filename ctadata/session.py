@@ -26,6 +26,7 @@ from ctadata.namespace.globs import as_known, matching
 from ctadata.namespace.listing import children, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, Spelling, printable
+from ctadata.resources import workers
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site
 from ctadata.stores.home import home_of
@@ -117,14 +118,12 @@ class Session:
 
     def _home(self, *, make: bool) -> RemotePath:
         if self._known_home is None:
-            found = self._find_home() if self._find_home else self._home_by_profile(make=make)
+            by_profile = functools.partial(home_of, self.profile, self.store, self.tokens, make=make, stop=self.stop)
+            found = (self._find_home or by_profile)()
             if not make:
                 return found
             self._known_home = found
         return self._known_home
-
-    def _home_by_profile(self, *, make: bool) -> RemotePath:
-        return home_of(self.profile, self.store, self.tokens, make=make, stop=self.stop)
 
     def resolve(self, text: str, *, from_home: bool = False, make: bool = True) -> RemotePath:
         """The path that a person means; `from_home` says what a relative one starts from.
@@ -318,7 +317,7 @@ class Session:
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """A run by these rules, of so many jobs, else as many as the profile says."""
-        rules = dataclasses.replace(rules or Rules(), jobs=jobs or self.profile.jobs)
+        rules = dataclasses.replace(rules or Rules(), jobs=workers(jobs or self.profile.jobs))
         run = Run(self.store, rules, reporter or Silent(), self._stop)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.reporter.remarked)

@@ -121,6 +121,11 @@ def _stdout_broke(error: OSError, code: int) -> int:
 def _unexpected(error: Exception) -> int:
     import logging
 
+    from ctadata.resources import shortage
+
     logging.getLogger(__name__).debug("unexpected", exc_info=error)
+    if (known := shortage(error)) is not None:
+        say(str(known))
+        return known.exit_code
     say(f"unexpected {type(error).__name__}: {error} (this is a fault of the program; -v -v shows where)")
     return CtadataError.exit_code

@@ -32,6 +32,7 @@ from ctadata.http.message import Origin, Response
 from ctadata.http.redaction import presentable
 from ctadata.http.sayings import Meaning as Meaning
 from ctadata.http.sayings import by_saying
+from ctadata.resources import is_out_of_files, too_many_files
 
 _LOG_IN = "log in again"
 _SCOPE = "the token may lack the scope for this, or have expired; ask whoever runs the storage if it should be allowed"
@@ -280,8 +281,17 @@ CURL: dict[int, Meaning] = {
 """Every error of curl that HTTP can bring; the others belong to protocols that are switched off."""
 
 
+_HIDE_A_SHORTAGE = (
+    pycurl.E_FAILED_INIT, pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_CONNECT, pycurl.E_SSL_CONNECT_ERROR,
+    pycurl.E_SSL_CACERT_BADFILE, pycurl.E_OUT_OF_MEMORY,
+)  # fmt: skip
+"""What libcurl says also where it can open no further file."""
+
+
 def of_curl(code: int, message: str, origin: Origin, *, moved: bool) -> CtadataError:
     """The error that a failed curl transfer is; `moved`: bytes of the body had come or gone before."""
+    if code in _HIDE_A_SHORTAGE and is_out_of_files():
+        return too_many_files()
     meaning = CURL.get(code, _SELF)
     error, words, hint = meaning.error, meaning.words, meaning.hint
     if moved and error is Unreachable:

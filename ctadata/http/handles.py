@@ -11,9 +11,11 @@ from typing import Any
 
 import pycurl
 
+from ctadata.errors import LocalError
 from ctadata.http.handle import Handle
 from ctadata.http.message import Watch
 from ctadata.http.trust import Trust
+from ctadata.resources import shortage
 
 CLOSING = 1.0
 """Seconds that closing may take."""
@@ -66,10 +68,16 @@ class Handles:
         try:
             handle = self._idle.pop()
         except IndexError:
-            handle = Handle(self._share)
+            handle = self._new()
         for option, value in self._options:
             handle.curl.setopt(option, value)
         return handle
+
+    def _new(self) -> Handle:
+        try:
+            return Handle(self._share)
+        except (pycurl.error, MemoryError) as error:
+            raise shortage(error) or LocalError("no further connection can be opened") from None
 
     def take_back(self, handle: Handle) -> None:
         """A handle that was lent, its connections open; it keeps nothing of the request."""

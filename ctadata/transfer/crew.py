@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from ctadata.fibers import Condition, Fibers
+from ctadata.resources import shortage
 from ctadata.transfer.relief import Relief
 
 T = TypeVar("T")
@@ -27,6 +28,10 @@ LOOK = 0.05
 
 PATIENCE = 0.2
 """Seconds that somebody waits for word at most: a stop sends none."""
+
+
+FEWEST = 3
+"""Threads without which nothing can be done: one that finds tasks, one for small ones, one for large ones."""
 
 
 class Divisible(Protocol):
@@ -83,7 +88,9 @@ class Crew(Generic[T]):
         if self._fault is not None:
             raise self._fault
 
-    def _start(self, name: str, function: Callable[..., None], *given: object) -> None:
+    def _start(self, name: str, function: Callable[..., None], *given: object) -> bool:
+        """Start a thread; False where the system gives no more, and there are some already."""
+
         def live() -> None:
             try:
                 function(*given)
@@ -93,7 +100,14 @@ class Crew(Generic[T]):
 
         thread = threading.Thread(target=live, name=name, daemon=True)
         self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._threads.remove(thread)
+            if len(self._threads) < FEWEST:
+                raise shortage(error) or error from None
+            return False
+        return True
 
     def end(self) -> None:
         """No further task is begun."""
@@ -155,7 +169,8 @@ class Crew(Generic[T]):
             small = [functools.partial(self._work_small, do, i) for i in range(self._jobs)]
             self._start("transfer-small", self._fibers.run, small)
             for i in range(self._jobs):
-                self._start(f"transfer-{i}", self._work, do, i)
+                if not self._start(f"transfer-{i}", self._work, do, i):
+                    break  # those that there are do it all
             for task in self._tasks:
                 if not self._put_down(task, small=is_small(task)):
                     break

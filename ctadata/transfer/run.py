@@ -25,6 +25,7 @@ from ctadata.errors import (
 from ctadata.namespace.listing import tell_each
 from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath, printable
+from ctadata.resources import shortage
 from ctadata.retry import Retries, retry
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
@@ -220,7 +221,8 @@ class Run:
                 self.crew.end()
         except Exception as error:
             log.debug("unexpected", exc_info=error)
-            wrong = CtadataError(f"unexpected {type(error).__name__}: {error}", hint="this is a fault of ctadata")
+            said = f"unexpected {type(error).__name__}: {error}"
+            wrong = shortage(error) or CtadataError(said, hint="this is a fault of ctadata")
             outcome = task.failed(wrong, time.monotonic() - began)
         if task.size and outcome.state is not State.DONE:
             self.reporter.planned(0, -task.size)

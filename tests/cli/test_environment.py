@@ -166,3 +166,26 @@ def test_two_names_that_would_be_one_file_are_not():
         local_name("\udcc3\udca9")  # escapes for the very bytes of é
     with pytest.raises(LocalError, match="no local file"):
         local_name("\ud800")
+
+
+class TestLimits:
+    def limited(self, at_box, limit, *arguments):
+        return subprocess.run(
+            ["sh", "-c", f'{limit}; exec "$@"', "sh", *COMMAND, *arguments],
+            cwd=at_box.cwd, env=at_box.environment({}), capture_output=True, timeout=60, check=False, text=True,
+        )  # fmt: skip
+
+    def test_with_few_open_files_fewer_workers_do_it_all(self, at_box, box, place):
+        for number in range(30):
+            box.files.put(f"/{place}/{number}", b"content")
+        done = self.limited(at_box, "ulimit -n 32", "get", "-r", f"{place}/", "out")
+        assert done.returncode == 0, done.stderr
+        assert "only 32 files may be open at a time (ulimit -n): 2 of 8 jobs are used" in done.stderr
+        assert len(os.listdir(at_box.cwd / "out")) == 30
+        done = self.limited(at_box, "ulimit -n 32", "put", "-r", "out", f"/{place}/up")
+        assert done.returncode == 0, done.stderr
+
+    def test_without_memory_it_says_so(self, at_box, there):
+        done = self.limited(at_box, "ulimit -v 150000", "get", f"{there}/f", "here")
+        assert done.returncode in (0, 11)
+        assert "fault" not in done.stderr

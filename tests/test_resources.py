@@ -1,0 +1,49 @@
+"""What the system does not give is said in its own words, and costs workers, not files."""
+
+import errno
+import os
+import resource
+
+import pytest
+
+from ctadata.resources import FILES_OF_A_WORKER, FILES_OF_ALL, is_out_of_files, shortage, workers
+
+
+def test_workers():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        for allowed, wanted, expected in ((32, 8, 2), (1, 8, 1), (FILES_OF_ALL + 8 * FILES_OF_A_WORKER, 8, 8)):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, before[1]))
+            assert workers(wanted) == expected
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "no memory"),
+        (RuntimeError("can't start new thread"), "thread"),
+        (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
+    ],
+)
+def test_shortages(error, words):
+    assert words in str(shortage(error))
+    assert shortage(error).exit_code == 11
+
+
+def test_what_is_none():
+    assert shortage(ValueError("x")) is None
+    assert not is_out_of_files()
+
+
+def test_no_further_file_can_be_opened():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+        assert is_out_of_files()
+        assert "too many files" in str(shortage(ValueError("a library's own word")))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        os.close(lowest)
