@@ -36,16 +36,16 @@ def webdav4_client(
     token: asked at every request, so that it is always fresh; it goes to the origin of `url` alone, and a redirect
     elsewhere is followed without it, never from https to http.   ca: as in the profile.
     twice: paths are encoded twice, for the platform's service.
-    composes: the server is a dCache: it gives no file back whose name holds a control character, and none whose name
-    NFC changes to other clients. Unsupported for a request that would make such a name, before it is sent.
+    composes: the server is a dCache, or stands before one: it gives no file back whose name holds a control character,
+    and none whose name NFC changes to other clients. Unsupported for a request that would make such a name.
     """
     home = Origin.of(url)
 
     def authorize(request: httpx.Request) -> httpx.Request:
-        if twice:
-            request.url = request.url.copy_with(raw_path=request.url.raw_path.replace(b"%", b"%25"))
         if composes:
             _check_names(request)
+        if twice:
+            request.url = request.url.copy_with(raw_path=request.url.raw_path.replace(b"%", b"%25"))
         secret = token() if Origin.of(str(request.url)) == home else None
         if secret:
             request.headers["Authorization"] = f"Bearer {secret}"

@@ -37,7 +37,7 @@ def webdav4_client(place: Place) -> Client:
             return _not_below_home(place, path, response.reason_phrase)
         return None
 
-    client = dav4.webdav4_client(address, lambda: place.token().text, twice=True, explain=explain)
+    client = dav4.webdav4_client(address, lambda: place.token().text, twice=True, composes=True, explain=explain)
     _make_parents_first(client, place)
     return client
 

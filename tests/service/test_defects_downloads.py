@@ -13,6 +13,7 @@ from servers.platform_site import Platform
 
 import ctadata
 from ctadata.api import StorageException
+from ctadata.errors import Unsupported
 
 RUN = "lst/run.h5"
 ALWAYS = 20
@@ -181,6 +182,16 @@ def test_the_webdav_client_takes_such_names_too(on_platform, name):
         assert Path("here").read_text() == name
         client.upload_file("here", f"{on_platform.home}/{name}")
     assert on_platform.read(f"{on_platform.home}/{name}") == name.encode()
+
+
+@pytest.mark.parametrize("name", ["e\u0301.txt", "\u212b", "two\nlines"])
+def test_a_name_that_dcache_cannot_give_back_is_refused_before_the_old_file_is_gone(on_platform, name):
+    on_platform.put(f"{on_platform.home}/{name}", b"old")
+    Path("here").write_bytes(b"new")
+    client = ctadata.webdav4_client()
+    with client.http, pytest.raises(Unsupported, match=r"holds U\+"):
+        client.upload_file("here", f"{on_platform.home}/{name}", overwrite=True)
+    assert on_platform.read(f"{on_platform.home}/{name}") == b"old"
 
 
 def test_two_dots_as_a_name_are_never_sent(on_platform):
