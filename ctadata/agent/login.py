@@ -16,7 +16,7 @@ from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.tokens.device import DeviceLogin, Show
 from ctadata.tokens.former import find_former
 from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token, why_not
-from ctadata.tokens.locks import exclusive
+from ctadata.tokens.locks import exclusive, waiting_for_a_person
 from ctadata.tokens.places import Places
 from ctadata.tokens.token import Token
 
@@ -49,7 +49,8 @@ def obtain(
         except LoginNeeded:
             if show is None:
                 raise
-        return way.log_in(secret, show, stop or Event())
+        with waiting_for_a_person(places.login_lock):
+            return way.log_in(secret, show, stop or Event())
 
 
 def _import_former(profile: Profile, places: Places, now: float) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-from ctadata.errors import LocalError, Stopped
+from ctadata.errors import LocalError, LoginNeeded, Stopped
 from ctadata.tokens.files import local_error
 
 LOOK_AGAIN = 0.05
@@ -19,23 +19,44 @@ LOOK_AGAIN = 0.05
 SAY_AFTER = 60
 """Looks after which somebody should know what is waited for: a person may need minutes to approve a login."""
 
+PERSON = b"a person"
+"""What stands in a lock file while its holder waits for one."""
+
 log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def exclusive(path: Path, stop: Event | None = None) -> Iterator[None]:
-    """Hold the lock file `path` alone, across processes, however long the wait; Stopped where `stop` is set first."""
+    """Hold the lock file `path` alone, across processes, however long the wait; Stopped where `stop` is set first.
+
+    LoginNeeded where the holder waits for a person, and CTADATA_NO_INPUT says that this process must not.
+    """
     fd = open_lock(path)
     stop = stop or Event()
     looks = 0
     try:
         while not try_lock(fd):
+            if os.environ.get("CTADATA_NO_INPUT") and os.pread(fd, len(PERSON), 0) == PERSON:
+                raise LoginNeeded("another process waits for a person to log in", hint="approve that login")
             if stop.wait(LOOK_AGAIN):
                 raise Stopped("stopped while another process is logging in")
             looks += 1
             if looks == SAY_AFTER:
                 log.warning("another process of yours is logging in; this one waits for it")
+        os.ftruncate(fd, 0)  # of a holder that was killed
         yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def waiting_for_a_person(path: Path) -> Iterator[None]:
+    """Say in the lock file, which the caller holds, that a person is waited for."""
+    fd = open_lock(path)
+    try:
+        os.pwrite(fd, PERSON, 0)
+        yield
+        os.ftruncate(fd, 0)
     finally:
         os.close(fd)
 

@@ -7,6 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from ctadata.sandbox import Sandbox
+
+
+@pytest.fixture(scope="module")
+def box():
+    """A sandbox in which nobody approves a login."""
+    with Sandbox() as box:
+        yield box
+
 
 @pytest.fixture
 def at_site(cli, box, tmp_path):
@@ -64,6 +73,12 @@ def test_no_input_never_waits_for_a_person(at_site, arguments):
     terminal = at_site.terminal("--no-input", *arguments)
     assert terminal.end() in (2, 4), terminal.text
     assert "Waiting for you" not in terminal.text
+
+
+def test_no_input_does_not_wait_for_the_person_that_another_process_waits_for(at_site):
+    waiting = at_site.terminal("start-agent")
+    waiting.expect("Waiting for you")
+    assert "another process waits" in at_site("--no-input", "get-token", check=4).err
 
 
 def test_stop_agent_says_that_commands_renew_too(run):

@@ -51,7 +51,7 @@ class RawHttp:
     def connect(self, url: str) -> ssl.SSLSocket:
         """A connection to the origin of a URL."""
         parts = urlsplit(url)
-        plain = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        plain = socket.create_connection((parts.hostname, parts.port), timeout=60)
         return self._context.wrap_socket(plain, server_hostname=parts.hostname)
 
     def ask(
