@@ -17,6 +17,7 @@ from xml.parsers import expat
 from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.http.failures import meaning_of
 from ctadata.http.redaction import presentable
+from ctadata.stores.webdav.characters import Characters
 from ctadata.stores.webdav.skeleton import END, PLAIN, Skeleton, Text, learn
 
 _DAV = "DAV: "  # namespace, and the separator that expat puts before the local name
@@ -72,6 +73,7 @@ class Responses:
         self._forms = forms
         self._skeletons: list[Skeleton] = []
         self._plain = True
+        self._characters = Characters()
         self._pending = bytearray()
         self._searched = 0  # up to where `_pending` has no end of a response
         self._rests = False  # whether expat stands right after the end of a response
@@ -152,6 +154,7 @@ class Responses:
             self._skeletons += [skeleton] if skeleton else []
 
     def _parse(self, block: bytes, *, last: bool = False) -> None:
+        block = self._characters.replace(block, last=last)
         self._given += len(block)
         self._since += len(block)
         try:
@@ -168,6 +171,7 @@ class Responses:
 
     def _declare(self, _version: str, encoding: str | None, _standalone: int) -> None:
         self._plain = (encoding or "").lower() in PLAIN
+        self._characters.declare(encoding)
 
     def _refuse_doctype(self, *_: object) -> None:
         raise self._trouble("the server's listing declares a document type, which WebDAV has none of: refused")
@@ -192,7 +196,7 @@ class Responses:
             self._end_in_error(name)
         elif place[0] == _PROPERTY or place in _TEXTS:
             self._parser.CharacterDataHandler = None
-            self._take(place, Text(name, "".join(self._text), self._parser.CurrentByteIndex))
+            self._take(place, Text(name, self._read_text(), self._parser.CurrentByteIndex))
         elif place == _PROPSTAT:
             if self._held_status // 100 == 2:
                 self._found = True
@@ -203,12 +207,15 @@ class Responses:
         elif place == _RESPONSE:
             self._respond()
 
+    def _read_text(self) -> str:
+        return self._characters.restore("".join(self._text))
+
     def _end_in_error(self, name: str) -> None:
         assert self._error is not None
         if name == _ERROR and self._depth <= 1:
             raise self._told_error(self._error)
         if len(self._error) < _PROPERTIES:
-            self._error.setdefault(name.rpartition(" ")[2], "".join(self._text).strip())
+            self._error.setdefault(name.rpartition(" ")[2], self._read_text().strip())
         self._text.clear()
 
     def _told_error(self, said: dict[str, str]) -> CtadataError:

@@ -318,9 +318,8 @@ DOCTYPE = '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTI
         multistatus(directory("/elsewhere/"), response("/elsewhere/a")),
         listing(response("/t/n/" + "x" * (2 << 20))),
         listing(response("/t/n/a", "<x:deep>" * 300000)),
-        listing(response("/t/n/\xff")).replace("\xff".encode(), b"\xff"),
     ],
-    ids=range(13),
+    ids=range(12),
 )
 def test_what_is_no_listing_of_the_collection_is_an_error(body: bytes) -> None:
     with pytest.raises(ServerTrouble) as caught:

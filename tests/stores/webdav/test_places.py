@@ -281,6 +281,36 @@ def test_a_listing_in_small_pieces_reads_each_byte_a_few_times(monkeypatch: pyte
     assert all(len(skeleton.names) < 100 for skeleton in parser._responses._skeletons)
 
 
+@pytest.mark.parametrize(
+    "odd", [b"\xff", b"\xc3", b"\x01", b"\xed\xa0\x80", b"\xf0\x9f\x98", b"\xef\xbf\xbf", b"\x1f\xfe"]
+)
+@pytest.mark.parametrize("block", [1, 7, 10_000])
+def test_a_name_that_xml_cannot_hold_costs_nothing_else(odd: bytes, block: int) -> None:
+    for declaration in (b"", b'<?xml version="1.0" encoding="UTF-8"?>'):
+        names = [b"a", b"b" + odd + b"c", "ü".encode(), b"z"]
+        hrefs = [response("/t/n/@").encode().replace(b"@", name) for name in names]
+        content = declaration + body(response("/t/n/", DIRECTORY), "@").replace(b"@", b"".join(hrefs))
+        found, parser = read(content, block=block)
+        assert [name for name in found if name.isascii() and name.isprintable()] == ["a", "z"]
+        assert len(found) == 4
+        parser.unlisted.check(T)
+        if b"\xbf" not in odd:  # no character at all, which nothing stands for
+            assert [name.encode("utf-8", "surrogateescape") for name in found] == names
+
+
+def test_private_characters_are_names_as_others() -> None:
+    assert read(body(response("/t/n/", DIRECTORY), response("/t/n/\U000f0001")))[0] == ["\U000f0001"]
+
+
+def test_other_encodings_are_read_as_declared() -> None:
+    content = (
+        '<?xml version="1.0" encoding="iso-8859-1"?>' + body(response("/t/n/", DIRECTORY), response("/t/n/ü")).decode()
+    )
+    assert read(content.encode("latin-1"), block=50)[0] == ["ü"]
+    content = content.replace("iso-8859-1", "utf-16")
+    assert read(content.encode("utf-16"), block=50)[0] == ["ü"]
+
+
 # --- the contract
 
 
