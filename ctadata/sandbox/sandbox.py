@@ -192,6 +192,10 @@ class Sandbox:
         """Bytes of bodies that a server has sent, as far as its kernel took them; `pool` is both pools."""
         return self._spy.served(server)
 
+    def wait_until_served(self, size: int, server: str = "pool", timeout: float = 30.0) -> None:
+        """Wait until a server has sent that many bytes: it counts them after its client may have them all."""
+        self._spy.wait_until_served(server, size, timeout)
+
     def forget_seen(self) -> None:
         """Start the record and the pools' journal anew."""
         self._spy.clear()

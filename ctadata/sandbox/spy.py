@@ -51,11 +51,21 @@ class Spy:
         """Bytes of an answer's body were handed to the network."""
         with self._grown:
             self._served[server] += size
+            self._grown.notify_all()
 
     def served(self, server: str) -> int:
         """Bytes of bodies sent by a server, or by all whose names only differ in a number at their end."""
         with self._grown:
-            return sum(size for name, size in self._served.items() if server in (name, name.rstrip("0123456789")))
+            return self._sum(server)
+
+    def _sum(self, server: str) -> int:
+        return sum(size for name, size in self._served.items() if server in (name, name.rstrip("0123456789")))
+
+    def wait_until_served(self, server: str, size: int, timeout: float) -> None:
+        """Wait until a server has sent that many bytes of bodies; TimeoutError after `timeout` seconds."""
+        with self._grown:
+            if not self._grown.wait_for(lambda: self._sum(server) >= size, timeout):
+                raise TimeoutError(f"only {self._sum(server)} of {size} bytes within {timeout} s")
 
     def all(self) -> list[Seen]:
         """A copy of everything seen so far."""

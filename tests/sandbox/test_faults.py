@@ -451,8 +451,10 @@ def test_a_wrong_and_a_late_digest_of_an_upload(box, call):
 
 def test_the_bytes_that_were_sent_are_counted_also_of_a_body_that_was_cut(box, call):
     download(call, Cut(after=1000), times=1)
+    box.wait_until_served(1000)
     assert box.served() == 1000
     call.bare("GET", call.ticket(PATH))
+    box.wait_until_served(1000 + SIZE)
     assert box.served() == box.served("pool1") + box.served("pool2") == 1000 + SIZE
     box.forget_seen()
     assert box.served() == 0
