@@ -112,9 +112,12 @@ class NameCheck:
             self._clear(at)
 
     def _is_there(self, collection: RemotePath) -> bool:
-        with contextlib.suppress(NotFound):
+        try:
             return bool(self._store.info(collection))
-        return False
+        except NotFound:
+            return False
+        except Forbidden:  # dCache tells a token that may only create of no collection
+            return True
 
     def _clear(self, path: RemotePath) -> None:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, CtadataError, Forbidden, Incomplete, NotFound, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, Forbidden, Incomplete, NotFound, Unsupported, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath, composed, printable
 from ctadata.transfer import normal_form, temporaries
@@ -94,6 +94,7 @@ def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Depart
     try:
         here = _read(run, departure) if departure.tree else _named(run, departure)
         _normalize(run, departure.target, here)
+        here.files = [each for each in here.files if _may_be_named(run, departure.target, *each)]
         above = departure.above | {_identity(departure.tree)} if departure.tree else departure.above
         others: list[Entry] | None = [] if surplus else None
         there = _look(run, departure, here, others)
@@ -164,6 +165,16 @@ def _named(run: Run, departure: Departure) -> _Here:
 
 def _pass_over(run: Run, target: RemotePath, local: Path, why: str) -> None:
     run.end(passed(target, local, why, skip_special=run.rules.skip_special))
+
+
+def _may_be_named(run: Run, collection: RemotePath, local: Path, name: str) -> bool:
+    """Whether a file may get this name; where not, that is told of before the collection is made for it."""
+    try:
+        run.names.check(collection / name, tries=False)
+    except Unsupported as error:
+        run.fail(error, collection / name, local)
+        return False
+    return True
 
 
 def _normalize(run: Run, collection: RemotePath, here: _Here) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from session.conftest import OpenSession
 
 from ctadata.config.resolve import resolve
 from ctadata.crossing import Way, copy_between
@@ -174,3 +175,20 @@ def test_a_new_file_that_does_not_come_back_after_all_is_deleted(site: Site, tmp
     rule.remove()
     assert summary.exit_code == 2
     assert not box.files.exists(f"/lst/users/ada/{name}")
+
+
+def test_a_name_that_is_refused_makes_no_directory(site: Site, tmp_path: Path) -> None:
+    box, session, _ = site
+    (tmp_path / "file").write_bytes(b"content")
+    assert session.put([str(tmp_path / "file")], "home:new/a\tb").exit_code == 2
+    assert not box.files.exists("/lst/users/ada/new")
+
+
+def test_a_token_that_may_only_create_writes_such_names_too(
+    box: Sandbox, open_session: OpenSession, tmp_path: Path
+) -> None:
+    """It may neither read nor delete, so that nothing is proved; the file is there under its name."""
+    (tmp_path / "file").write_bytes(b"content")
+    session = open_session(token=box.token(scope="openid storage.create:/"))
+    assert session.put([str(tmp_path / "file")], "home:e\u0301").exit_code == 0
+    assert box.files.read("/lst/users/ada/e\u0301") == b"content"
