@@ -361,6 +361,18 @@ def test_a_raw_key_is_sent_as_it_is_written(at_s3, moto_s3, bucket):
     assert client.get_object(Bucket=bucket, Key="raw/a/b")["Body"].read() == b"another"
 
 
+def test_odd_keys_are_told_of_by_quiet_runs_and_by_a_check_of_the_receipt(at_s3, moto_s3, bucket):
+    client = moto_s3.client()
+    for key in ("told/a//b", "told/fine"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"bytes")
+    ended = at_s3("-q", "-P", "store", "get", "-r", f"{bucket}/told/", "told", "--receipt", "told.r", check=6)
+    assert ended.err.count("\n") == 1
+    assert f"s3://{bucket}/told/a//b" in ended.err
+    records = [json.loads(line) for line in (at_s3.cwd / "told.r").read_text().splitlines()]
+    assert sorted(record["state"] for record in records) == ["done", "failed"]
+    assert f"s3://{bucket}/told/a//b" in at_s3("-q", "-P", "store", "verify", "told.r", check=6).err
+
+
 def test_a_tree_with_odd_keys(at_s3, moto_s3, bucket):
     client = moto_s3.client()
     for key in ("odd/a//b", "odd/fine", "odd/both", "odd/both/child", "odd/full/"):
