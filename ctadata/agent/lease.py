@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Event
 
 from ctadata.agent.machine import boot_id, booted_at, process_started, this_host
+from ctadata.agent.record import read_record
 from ctadata.errors import Stopped, TemporaryError
 from ctadata.tokens.files import UNFINISHED, local_error, read_private, write_private
 from ctadata.tokens.places import Places
@@ -162,9 +163,11 @@ def _set_aside(places: Places) -> Lease | None:
 
 def _read(path: Path) -> Lease | None:
     try:
-        told = Lease(**json.loads(read_private(path) or "null"))
+        told = read_record(Lease, read_private(path))
+        if told is None:
+            return None
         until = min(told.until, path.stat().st_mtime + 2 * LIFE)
-    except (ValueError, TypeError, OSError):
+    except OSError:
         return None
     if told.host == this_host() and told.boot != boot_id() and booted_at() > told.until - LIFE:
         return None  # of this machine before it crashed

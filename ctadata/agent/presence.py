@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from ctadata.agent.lease import begin, drop, extend, foreign_agent
+from ctadata.agent.record import read_record
 from ctadata.errors import CtadataError
 from ctadata.tokens.files import read_private, write_private
 from ctadata.tokens.locks import exclusive, is_locked, open_lock, try_lock
@@ -138,7 +139,4 @@ def has_spoken_since(state: State, token: Token | None) -> bool:
 
 def read_state(places: Places) -> State | None:
     """What the last agent said of itself; None where it said nothing that can be read."""
-    try:
-        return State(**json.loads(read_private(places.agent_state) or "null"))
-    except (ValueError, TypeError):
-        return None
+    return read_record(State, read_private(places.agent_state))

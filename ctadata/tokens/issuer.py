@@ -64,7 +64,8 @@ class Issuer:
             raise
         if not same_issuer(told.get("issuer"), name):
             raise ConfigError(f"{name} says that it is {presentable(str(told.get('issuer')))}", hint=hint)
-        methods = told.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        listed = told.get("token_endpoint_auth_methods_supported")
+        methods = (listed if isinstance(listed, list) else []) or ["client_secret_basic"]
         return cls(
             rest=rest,
             name=name,
