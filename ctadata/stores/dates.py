@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
+_FIRST, _LAST = -62135596800.0, 253402300799.0  # of the years 1 to 9999, which a date in UTC can bear
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = {name: number for number, name in enumerate(_MONTHS, start=1)}
 _RFC1123 = re.compile(r"[A-Z][a-z]{2}, (\d\d [A-Z][a-z]{2} \d{4}) ([01]\d|2[0-3]):([0-5]\d):([0-5]\d) GMT", re.ASCII)
@@ -19,9 +20,10 @@ def seconds(date: str | None) -> float | None:
         return None
     for read in (_usual, _iso, _other):
         try:
-            return read(date)
+            moment = read(date)
         except (ValueError, OverflowError, TypeError):  # TypeError of the library, for some nonsense
             continue
+        return moment if _FIRST <= moment <= _LAST else None
     return None
 
 

@@ -262,7 +262,8 @@ def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | Non
         if others is not None:
             raise
         log.info("%s", error)
-        found |= _look_one_by_one(run, departure.target, names - found.keys())
+        if run.store.features.collections:  # else what is missing are keys that no path can name, and no file has
+            found |= _look_one_by_one(run, departure.target, names - found.keys())
     except NotFound:
         _make(run, departure, here)
     except Forbidden:

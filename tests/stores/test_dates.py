@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctadata.stores.dates import seconds
@@ -49,3 +49,13 @@ def test_the_form_of_listings_is_read_as_the_library_reads_it(moment: datetime) 
         == parsedate_to_datetime(date).timestamp()
         == moment.replace(microsecond=0, tzinfo=UTC).timestamp()
     )
+
+
+@given(st.one_of(st.text(max_size=40), st.from_regex(r"[0-9]{1,5}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[+-][0-9]{2}:[0-9]{2}")))
+@example("9999-12-31T23:59:59-23:59")
+@example("0001-01-01T00:00:00+23:59")
+@example("Mon, 01 Jan 0001 00:00:00 +2359")
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+def test_whatever_is_read_is_a_date_in_utc(date: str) -> None:
+    moment = seconds(date)
+    assert moment is None or datetime.fromtimestamp(moment, UTC).year < 10_000
