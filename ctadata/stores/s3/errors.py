@@ -150,7 +150,7 @@ def told_in(body: bytes) -> dict[str, str]:
     Expat bounds what entities may add.
     """
     root: Element | None = None
-    with contextlib.suppress(ParseError):
+    with contextlib.suppress(ParseError, LookupError, ValueError):  # the latter of an encoding that is not known
         root = fromstring(body) if body.lstrip().startswith(b"<") else None  # noqa: S314
     if root is None:
         return {}

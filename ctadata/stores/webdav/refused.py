@@ -33,7 +33,7 @@ def refused(response: Response, path: RemotePath, *, root: RemotePath) -> list[C
 
 def _members(body: bytes) -> list[Element]:
     found: list[Element] = []
-    with contextlib.suppress(ParseError):
+    with contextlib.suppress(ParseError, LookupError, ValueError):  # the latter of an encoding that is not known
         for _, element in iterparse(io.BytesIO(body)):  # noqa: S314  (64 KiB; expat itself bounds what entities add)
             if element.tag == _DAV + "response":
                 found.append(element)
