@@ -79,9 +79,7 @@ def _check_remote(run: Run, record: Record) -> str:
     entry = run.store.info(record.path)
     if entry.is_directory:
         raise IntegrityError("it is a directory now")
-    verify.check_stored(run.store, record.path, record.size) if entry.size is None else verify.check_size(
-        entry.size, record.size
-    )
+    verify.check_entry(run.store, entry, record.size)
     algorithm, _, digest = record.digest.partition(":")
     known = entry.checksums if algorithm in entry.checksums else run.store.digests(record.path)
     if digest and algorithm in known:

@@ -9,7 +9,7 @@ from ctadata.checksums import hasher
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, LocalError
 from ctadata.paths import RemotePath, printable
-from ctadata.stores.base import Delivery, Enough, Store
+from ctadata.stores.base import Delivery, Store
 
 BLOCK = 1 << 20
 """Bytes read at a time from a local file."""
@@ -64,39 +64,37 @@ def _bare(tag: str | None) -> str:
     return (tag or "").removeprefix("W/").strip('"')
 
 
-def check_stored(store: Store, path: RemotePath, size: int) -> None:
-    """IntegrityError unless the storage has so many bytes; where its listing tells no size, one byte is read."""
-    check_entry(store, store.info(path), size)
-
-
 def check_entry(store: Store, entry: Entry, size: int) -> None:
-    """IntegrityError unless the file has so many bytes; where its entry tells no size, one byte is read."""
+    """IntegrityError unless the file has so many bytes; where its entry tells no size, it is read."""
     check_size(_size_by_reading(store, entry.path) if entry.size is None else entry.size, size)
 
 
 def _size_by_reading(store: Store, path: RemotePath) -> int:
-    try:
-        with store.open(path) as reading:
-            total = reading.send(_Nothing(), 0, 1).total
-    except CtadataError as error:
-        if error.status == 416:  # of an empty file there is no first byte
-            return 0
-        raise
-    if total is None:
-        raise IntegrityError("the storage does not tell how many bytes it has")
-    return total
+    """The size that the answer to a read of the first byte tells; else all bytes are counted."""
+    count = _Count()
+    with store.open(path) as reading:
+        try:
+            total = reading.send(count, 0, 1).total
+        except CtadataError as error:
+            if error.status == 416:  # of an empty file there is no first byte
+                return 0
+            raise
+        if total is not None:
+            return total
+        check_delivery(reading.send(count), None)
+    return count.size
 
 
-class _Nothing:
-    """Takes no byte."""
+class _Count:
+    """Counts the bytes of a read."""
 
-    def begin(self, delivery: Delivery) -> None:
-        """The size is known."""
+    def begin(self, delivery: Delivery) -> None:  # noqa: ARG002
+        """None so far."""
+        self.size = 0
 
     def write(self, block: bytes) -> None:
-        """It is the only byte, or the file that comes whole."""
-        if len(block) > 1:
-            raise Enough
+        """So many more."""
+        self.size += len(block)
 
 
 def digest_of(local: Path | int, algorithm: str) -> str:
