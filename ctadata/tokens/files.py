@@ -73,9 +73,8 @@ def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
         try:
             Path("/proc/self/fd").stat()  # which names it later
             fd = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)  # a kill leaves nothing
-        except OSError:  # NFS has no files without a name
-            fd, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # O_EXCL, 0600 whatever the umask
-            temporary = Path(name)
+        except (OSError, AttributeError):  # NFS has no files without a name, and other systems than Linux have none
+            fd, temporary = _named(path.parent)
     with os.fdopen(fd, "wb", buffering=0) as file:
 
         def write(text: str) -> None:
@@ -83,7 +82,12 @@ def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
             with _local_errors(path):
                 _fill(file, text.encode())
                 if temporary is None:
-                    temporary = _link(file, path.parent)
+                    try:
+                        temporary = _link(file, path.parent)
+                    except OSError:  # a file system without links
+                        other, temporary = _named(path.parent)
+                        with os.fdopen(other, "wb", buffering=0) as copy:
+                            _fill(copy, text.encode())
                 temporary.replace(path)
                 _sync_directory(path.parent)
 
@@ -96,6 +100,12 @@ def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
             if temporary is not None:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
+
+
+def _named(folder: Path) -> tuple[int, Path]:
+    """A new file that has a name from the beginning (O_EXCL, 0600)."""
+    fd, name = tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
+    return fd, Path(name)
 
 
 def _link(file: FileIO, folder: Path) -> Path:

@@ -149,7 +149,7 @@ class TestWhose:
             begin(places, now())
 
     def test_a_file_system_without_links(self, places, on, monkeypatch):
-        def refuse(source, target):
+        def refuse(source, target, **_):
             raise OSError(errno.EPERM, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", refuse)

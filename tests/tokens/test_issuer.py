@@ -20,7 +20,8 @@ from ctadata.errors import (
     Unreachable,
     Untrusted,
 )
-from ctadata.http.rest import Rest
+from ctadata.http.message import Headers
+from ctadata.http.rest import Answer, Rest
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT, DISCOVERY
 from ctadata.tokens.device import begin_device_login, wait_for_login
@@ -230,3 +231,21 @@ def test_a_certified_provider(provider):
     assert issuer.revoke(second.refresh_token)
     with pytest.raises(LoginNeeded):
         issuer.refresh(second.refresh_token)
+
+
+class Said:
+    """A server that says the same to every question."""
+
+    def __init__(self, document):
+        self.document = document
+
+    def get(self, url):
+        return Answer("GET", url, 200, "OK", Headers(), self.document, "")
+
+
+@pytest.mark.parametrize("methods", [5, 1.5, True, "client_secret_post", {}, [[]], [None], None])
+def test_methods_that_are_no_list_count_as_not_said(methods):
+    issuer = "https://issuer/x"
+    said = {"issuer": issuer, "token_endpoint": f"{issuer}/t", "token_endpoint_auth_methods_supported": methods}
+    profile = Profile("p", "https://door", issuer=issuer, client_id="me")
+    assert not Issuer.discover(profile, Said(said), None).by_form
