@@ -18,7 +18,7 @@ from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.tokens.access_keys import AccessKeys
-from ctadata.transfer.crossing import Crossing, Ends, Mover, copy
+from ctadata.transfer.crossing import Crossing, Ends, Mover, copy, mtime_of
 from ctadata.transfer.pipes import pour
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Silent, Summary
@@ -63,7 +63,8 @@ def copy_between(
     entry: of the store of `origin`.   rules: filters, no_clobber and dry_run count.
     """
     run = target.run(rules, reporter, jobs)
-    return copy(run, Ends(origin.store, _mover(origin, target, way, run)), [Crossing(entry, to)])
+    ends = Ends(origin.store, _mover(origin, target, way, run), origin.profile.address)
+    return copy(run, ends, [Crossing(entry, to)])
 
 
 def _mover(origin: Session, target: Session, way: Way, run: Run) -> Mover:
@@ -112,6 +113,9 @@ def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Mov
         reading = Run(origin.store, Rules(jobs=1), Silent(), run.stop)
         pour(reading, entry, spool.write)
         spool.flush()
+        mtime = mtime_of(origin.store, entry)
+        if mtime is not None:
+            os.utime(spool.fileno(), (mtime, mtime))
         fd, sending = spool.fileno(), Run(run.store, run.rules, Silent(), run.stop)
         run.store.write(to, FileSource(sending, str(to), fd, os.fstat(fd), hashing=False))
     moved(entry.size or 0)

@@ -35,6 +35,7 @@ class Entry:
     checksums: algorithm (``adler32``, ``md5``, ``sha-256``) to lower-case hexadecimal digits.
     locality:  dCache's FileLocality: ONLINE, NEARLINE, ONLINE_AND_NEARLINE, NONE, UNAVAILABLE, LOST.
     has_twin:  a file and a collection have this name, so that no two local names can be made of them (S3).
+    kept_mtime: mtime of the file that was uploaded, where the store keeps it beside its own and has told it.
     alias_of:  the key, in its S3 bucket, of the file that this name stands for; what else is told is of that file.
     """
 
@@ -47,6 +48,7 @@ class Entry:
     locality: str | None = None
     alias_of: str | None = None
     has_twin: bool = False
+    kept_mtime: float | None = None
 
     @property
     def is_directory(self) -> bool:

@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ctadata.agent.standby import sources_of
@@ -40,6 +39,7 @@ from ctadata.transfer import naming
 from ctadata.transfer.download import Landing, Refused, Wanted, download
 from ctadata.transfer.pipes import pour_all, send_spooled, spooled
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.records import Records, directory
 from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
@@ -318,7 +318,8 @@ class Session:
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """A run by these rules, of so many jobs, else as many as the profile says."""
         rules = dataclasses.replace(rules or Rules(), jobs=workers(jobs or self.profile.jobs))
-        run = Run(self.store, rules, reporter or Silent(), self._stop)
+        records = Records(self.profile.address, directory())
+        run = Run(self.store, rules, reporter or Silent(), self._stop, records=records)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.reporter.remarked)
         return run
@@ -342,8 +343,6 @@ class Session:
         """Itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close it."""
         self.close()

@@ -15,6 +15,7 @@ from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
 from ctadata.cli.agent_log import agent_log
 from ctadata.cli.alias import alias
 from ctadata.cli.buckets import buckets, make_bucket, remove_bucket
+from ctadata.cli.cache import clear_cache, list_cache
 from ctadata.cli.cat import cat
 from ctadata.cli.certificates import certificate_status, upload_personal_certificate, upload_shared_certificate
 from ctadata.cli.checksum import checksum
@@ -172,6 +173,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Settings, troubles, trials": {
         "config": config,
         "doctor": doctor,
+        "cache list": list_cache,
+        "cache clear": clear_cache,
         "sandbox": sandbox,
     },
 }
@@ -203,7 +206,11 @@ def at_storage_alone() -> set[str]:
     return set().union(*_COMMANDS.values()).difference(*_SECTIONS.values())
 
 
-_GROUPS = {"token": "Look at a token.", "credentials": "The access key of an S3 profile."}
+_GROUPS = {
+    "token": "Look at a token.",
+    "credentials": "The access key of an S3 profile.",
+    "cache": "The records of verified transfers on this machine.",
+}
 """What a command of two words is about."""
 
 _OWN_SETTINGS: dict[str, dict[str, bool]] = {"exec": EXEC_SETTINGS}

@@ -45,3 +45,8 @@ class Profile:
     engine: str = "curl"
     jobs: int = 8
     notice: str = ""
+
+    @property
+    def address(self) -> str:
+        """The address of the root of the storage, which tells it from others."""
+        return f"{(self.endpoint or self.door).rstrip('/')}{self.root.rstrip('/')}"

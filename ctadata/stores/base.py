@@ -33,6 +33,7 @@ class Features:
     moves:           `move` works, so an upload can go to a temporary name first.
     moves_trees:     `move_tree` works.
     keeps_mtime:     an upload's mtime may be kept; the entry tells whether it was.
+    mtime_beside:    an upload's mtime is kept beside the file's own one; `info` and a read tell it, listings do not.
     digests:         algorithms it may tell of a file while transferring it; empty where it knows none.
     lists_checksums: listings carry checksums.
     divides:         several streams may read a large file at once; where not, it comes in one.
@@ -51,6 +52,7 @@ class Features:
     moves: bool = True
     moves_trees: bool = False
     keeps_mtime: bool = False
+    mtime_beside: bool = False
     digests: tuple[str, ...] = ()
     lists_checksums: bool = False
     divides: bool = True
@@ -75,6 +77,7 @@ class Delivery:
     coding: what the bytes are encoded with though nobody asked for it, as `gzip`; empty where they are as stored. The
         caller compares `total` with the size that the listing tells: only if they are equal, this is how it is stored.
     is_framed: whether the answer shows where its bytes end; if not, a connection that is cut looks as one that ends.
+    kept_mtime: as in `Entry`.
     """
 
     start: int
@@ -84,6 +87,7 @@ class Delivery:
     stop: int | None = None
     coding: str = ""
     is_framed: bool = True
+    kept_mtime: float | None = None
 
 
 class Enough(Exception):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ctadata.checksums import STRONGEST_FIRST
-from ctadata.entries import Entry
+from ctadata.entries import NONE_KNOWN, Entry
 from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound, TemporaryError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
@@ -22,10 +22,13 @@ from ctadata.stores.handover import each
 from ctadata.transfer import temporaries
 from ctadata.transfer.aliases import behind, note, standing, why_kept
 from ctadata.transfer.arrival import arrived
-from ctadata.transfer.plan import STATES, Step
+from ctadata.transfer.equality import Pair, ThereFile, is_equal
+from ctadata.transfer.plan import ENDS, STATES, Step, plan_taken
+from ctadata.transfer.records import Version, version_there
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import BROKEN_OFF, Run, Task
 from ctadata.transfer.send import prove
+from ctadata.transfer.spelling import refuse_other_spelling
 from ctadata.transfer.staging import refuse_tape
 
 AGAIN = (*BROKEN_OFF, TemporaryError)
@@ -53,10 +56,11 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The store that the files come from, and what moves them to that of the run."""
+    """The store that the files come from, its address for records, and what moves the files to the store of the run."""
 
     origin: Store
     move: Mover
+    address: str = ""
 
 
 def copy(run: Run, ends: Ends, crossings: Iterable[Crossing]) -> Summary:
@@ -130,79 +134,127 @@ def _cross(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Out
     if there is not None and there.is_directory:
         raise AlreadyExists("it is a collection there", path=str(crossing.target))
     there = standing(run.store, there)
-    step, verified, digest = _decide(run, entry, there), "", ""
+    date = functools.partial(mtime_of, ends.origin, entry)
+    side = ThereFile(entry, date, ends.origin.features.tags_content)
+    pair = run.pair(crossing.target, f"{ends.address}{entry.path.parent}")
+    step, verified, digest = _decide(run, side, there, pair), "", ""
+    end: Step | None = step
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
         return Outcome(State.KEPT, crossing.target, None, entry.size or 0, why=why_kept(there), etag=there.etag)
     if step not in STATES:
         run.names.check(crossing.target, tries=not run.rules.dry_run)
         refuse_tape(entry, hint="stage brings it back; copy anew when stage-status says that it is there")
         if not run.rules.dry_run:
-            work = functools.partial(_once, run, ends, crossing, step)
-            verified, digest = run.persist(work, after=AGAIN)
-            prove(run, crossing.target, step)
-    state, why = STATES.get(step, (State.DONE, ""))
+            moving = _Moving(run, ends, crossing, side)
+            end = run.persist(functools.partial(moving.once, step), after=AGAIN)
+            verified, digest = moving.verified, moving.digest
+            prove(run, crossing.target, end)
+            if end not in ENDS and moving.arrived is not None:
+                pair.note(side.version, _version(run.store, moving.arrived, crossing.target), moving.digests)
+    state, why = ENDS.get(end, (State.DONE, ""))
     seconds = time.monotonic() - began
     size = entry.size or 0
     outcome = Outcome(state, crossing.target, None, size, seconds, verified=verified, why=why, digest=digest)
     return note(run.summary, entry, outcome)
 
 
-def _decide(run: Run, entry: Entry, there: Entry | None) -> Step:
+def mtime_of(origin: Store, entry: Entry) -> float | None:
+    """The mtime of the file that was uploaded, where the store tells one; else that of the entry."""
+    if entry.kept_mtime is None and origin.features.mtime_beside:
+        entry = origin.info(entry.path)
+    return entry.mtime if entry.kept_mtime is None else entry.kept_mtime
+
+
+def _version(store: Store, entry: Entry, target: RemotePath) -> Version:
+    """What a listing will tell of the file at `target`, which was looked at under another name.
+
+    A copy within S3 keeps the tag; the checksum of a listing tells it too. Else it has to be looked at again.
+    """
+    size, mtime, etag = version_there(entry)
+    if store.features.tags_content:
+        return size, None, etag
+    return (size, mtime, None) if store.features.lists_checksums else version_there(store.info(target))
+
+
+def _decide(run: Run, side: ThereFile, there: Entry | None, pair: Pair) -> Step:
     if there is None:
         return Step.CREATE
-    if _are_equal(entry, there):
+    if is_equal(side, there, run.store.features, pair):
         return Step.SKIP
     return Step.KEEP if run.rules.no_clobber else Step.REPLACE
 
 
-def _are_equal(entry: Entry, there: Entry) -> bool:
-    """Same size, and same digest where both listings tell one; else not older than its source: copies keep no mtime."""
-    if entry.size is None or entry.size != there.size:
-        return False
-    common = [name for name in STRONGEST_FIRST if name in entry.checksums and name in there.checksums]
-    if common:
-        return entry.checksums[common[0]] == there.checksums[common[0]]
-    return entry.mtime is not None and there.mtime is not None and there.mtime >= entry.mtime
+class _Moving:
+    """One file on its way.
 
+    arrived: the entry under the temporary name.   digests: of the bytes, as both sides tell.
+    """
 
-def _once(run: Run, ends: Ends, crossing: Crossing, step: Step) -> tuple[str, str]:
-    """One try, from the first byte to the final name; gives what was compared, and the digest."""
-    temporary = crossing.target.parent / temporaries.new_name()
-    gone = [0]
+    def __init__(self, run: Run, ends: Ends, crossing: Crossing, side: ThereFile) -> None:
+        self.run, self.ends, self.crossing, self.side = run, ends, crossing, side
+        self.verified = self.digest = ""
+        self.arrived: Entry | None = None
+        self.digests: Mapping[str, str] = NONE_KNOWN
+        self._gone = 0
 
-    def moved(so_far: int) -> None:
-        run.reporter.moved(str(crossing.target), so_far - gone[0])
-        gone[0] = so_far
+    def _moved(self, so_far: int) -> None:
+        self.run.reporter.moved(str(self.crossing.target), so_far - self._gone)
+        self._gone = so_far
 
-    try:
-        ends.move(crossing.entry, temporary, moved)
-        verified = _compare(run, ends, crossing.entry, temporary)
-        run.store.move(temporary, crossing.target, replace=step is Step.REPLACE)
-    except BaseException as error:
-        moved(0)
-        run.discard(temporary)
-        if isinstance(error, CtadataError):
-            temporaries.tell_of(error, temporary, crossing.target)
-        raise
-    moved(crossing.entry.size or 0)
-    return verified
+    def once(self, step: Step) -> Step | None:
+        """One try, from the first byte to the final name."""
+        run, target, self._gone = self.run, self.crossing.target, 0
+        temporary = target.parent / temporaries.new_name()
+        try:
+            self.ends.move(self.crossing.entry, temporary, self._moved)
+            self._compare(temporary)
+            end = self._name(temporary, step)
+        except BaseException as error:
+            self._moved(0)
+            run.discard(temporary)
+            if isinstance(error, CtadataError):
+                temporaries.tell_of(error, temporary, target)
+            raise
+        self._moved(self.crossing.entry.size or 0)
+        return end
 
+    def _name(self, temporary: RemotePath, step: Step) -> Step | None:
+        """Give it its name; where that was taken since the plan, the content of what stands there decides."""
+        run, target = self.run, self.crossing.target
+        try:
+            run.store.move(temporary, target, replace=step is Step.REPLACE)
+        except AlreadyExists:
+            if step is Step.REPLACE:
+                raise
+            refuse_other_spelling(run.store, target)
+            there = run.store.info(target)
+            if there.is_directory:
+                raise
+            again = plan_taken(self.side, there, run.rules)
+            if again in ENDS:
+                run.discard(temporary)
+                return again
+            run.store.move(temporary, target, replace=True)
+        return step
 
-def _compare(run: Run, ends: Ends, entry: Entry, temporary: RemotePath) -> tuple[str, str]:
-    """IntegrityError where size or digest differ; what could be compared, and the digest."""
-    try:
-        there = arrived(run, temporary, entry.size)
-    except NotFound as error:
-        raise IntegrityError("the server says that it has copied the file, and there is none") from error
-    if entry.size is not None and there.size != entry.size:
-        raise IntegrityError(f"{there.size} bytes arrived instead of {entry.size}")
-    here = entry.checksums or ends.origin.digests(entry.path)
-    stored = there.checksums or run.store.digests(temporary)
-    for name in STRONGEST_FIRST:
-        if name in here and name in stored:
-            _check(name, here, stored)
-            return f"size, {name}", f"{name}:{here[name]}"
-    return "size" if entry.size is not None else "", ""
+    def _compare(self, temporary: RemotePath) -> None:
+        """IntegrityError where size or digest differ; keeps what could be compared."""
+        entry, run = self.crossing.entry, self.run
+        try:
+            self.arrived = there = arrived(run, temporary, entry.size)
+        except NotFound as error:
+            raise IntegrityError("the server says that it has copied the file, and there is none") from error
+        if entry.size is not None and there.size != entry.size:
+            raise IntegrityError(f"{there.size} bytes arrived instead of {entry.size}")
+        here = entry.checksums or self.ends.origin.digests(entry.path)
+        stored = there.checksums or run.store.digests(temporary)
+        self.verified, self.digest = "size" if entry.size is not None else "", ""
+        self.digests = {**stored, **here}
+        for name in STRONGEST_FIRST:
+            if name in here and name in stored:
+                _check(name, here, stored)
+                self.verified, self.digest = f"size, {name}", f"{name}:{here[name]}"
+                return
 
 
 def _check(name: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from ctadata.transfer.folders import Folders
 from ctadata.transfer.journal import is_lasting
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
+from ctadata.transfer.records import FolderRecords
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
@@ -154,6 +155,7 @@ def _children(
     filters, names = run.rules.filters, set[str]()
     if folder and folder.is_empty:
         folder = None
+    records = run.records.of(landing.entry.path, folder.path) if folder else None
 
     def take(entry: Entry) -> None:
         name = entry.path.name
@@ -166,7 +168,7 @@ def _children(
             _refuse_twin(run, entry, inside)
         elif not entry.is_directory:
             if filters.takes(inside):
-                settled = folder is not None and _is_settled(run, folder, entry)
+                settled = folder is not None and records is not None and _is_settled(run, folder, records, entry)
                 if folder:
                     _tidy(run, folder, entry, name, settled=settled)
                 if not settled:
@@ -187,7 +189,7 @@ def _refuse_twin(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
         run.fail(AlreadyExists(what, hint="rename one of them", path=printable(path)), entry.path)
 
 
-def _is_settled(run: Run, folder: Folder, entry: Entry) -> bool:
+def _is_settled(run: Run, folder: Folder, records: FolderRecords, entry: Entry) -> bool:
     """Whether a look at what stands there is enough to skip the file; then it has been told of.
 
     Most files of a tree that is fetched again are such, and a task for each would take as long as listing them.
@@ -197,7 +199,7 @@ def _is_settled(run: Run, folder: Folder, entry: Entry) -> bool:
         return False
     with contextlib.suppress(LocalError):
         found = folder.look(local_name(name))
-        if found is not None and looks_equal(entry, found, run.rules):
+        if found is not None and looks_equal(entry, found, run.rules, run.store.features, records.get(name)):
             state, why = STATES[Step.SKIP]
             run.reporter.planned(1, 0)
             digest = digest_in(entry)
@@ -262,7 +264,8 @@ def _foretell(run: Run, landing: Landing) -> Outcome:
         found = folder.look(name) if folder else None
         if run.rules.update and found is not None and is_newer(found.st_mtime, entry.mtime):
             return Outcome(State.SKIPPED, entry.path, landing.local, entry.size or 0, why=NEWER)
-        step = plan_download(entry, landing.local, found, run.rules)
+        pair = run.pair(entry.path, landing.base.joinpath(*landing.parts))
+        step = plan_download(entry, landing.local, found, run.rules, run.store.features, pair)
         if folder and step is Step.REPLACE:
             check_spelling(folder, name)
     state, why = STATES.get(step, (State.DONE, ""))

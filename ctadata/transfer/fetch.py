@@ -16,9 +16,11 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, StorageFull
 from ctadata.paths import printable
 from ctadata.transfer import journal
+from ctadata.transfer.equality import record_digests
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.part import Part
-from ctadata.transfer.plan import STATES, Step, plan_download
+from ctadata.transfer.plan import ENDS, STATES, Step, plan_download, plan_taken_here
+from ctadata.transfer.records import may_change_unseen, version_here, version_there
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import refuse_tape
@@ -35,8 +37,8 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
     Raises what the store raises, IntegrityError, Changed, LocalError, StorageFull; the old file, if any, is untouched.
     """
     began = time.monotonic()
-    found = folder.look(name)
-    step = plan_download(entry, local, found, run.rules)
+    found, pair = folder.look(name), run.pair(entry.path, folder.path)
+    step = plan_download(entry, local, found, run.rules, run.store.features, pair)
     if step in STATES:
         if step is Step.SKIP:
             folder.abandon(name)
@@ -52,7 +54,8 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         _check_room(folder, entry, sum(block.stop - block.start for block in part.here))
         incoming.fetch()
         entry = incoming.entry
-        step = _publish(run, part, entry, folder, name, found)
+        digests = record_digests(part.fd, os.fstat(part.fd).st_size, incoming.digest)
+        end, made = _publish(run, part, incoming, folder, name, found)
     except (IntegrityError, Changed):
         part.drop()
         raise
@@ -63,7 +66,10 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
     except BaseException:
         part.leave()
         raise
-    state, why = STATES.get(step, (State.DONE, ""))
+    state, why = ENDS.get(end, (State.DONE, ""))
+    if made is not None:
+        is_fresh = may_change_unseen(made, now=time.time(), changed=made.st_mtime)
+        pair.note(None if is_fresh else version_here(made), version_there(entry), digests)
     return Outcome(
         state,
         entry.path,
@@ -94,21 +100,26 @@ def _full(why: str, folder: Folder, entry: Entry, local: Path, *, goes_on: bool)
     return StorageFull(words, hint=hint, path=printable(str(local)))
 
 
-def _publish(run: Run, part: Part, entry: Entry, folder: Folder, name: str, found: os.stat_result | None) -> Step:
-    """Publish; where the name was taken since the plan, look at it again and decide anew."""
+def _publish(
+    run: Run, part: Part, incoming: Incoming, folder: Folder, name: str, found: os.stat_result | None
+) -> tuple[Step | None, os.stat_result | None]:
+    """Publish; where the name was taken since the plan, the content of what stands there decides.
+
+    Gives the step, and what stat(2) says of the file that was published; None where what stands there stays.
+    """
+    mtime = incoming.mtime()
     for attempt in itertools.count(1):
         try:
-            part.publish(name, mtime=entry.mtime, replace=found)
+            return Step.CREATE, part.publish(name, mtime=mtime, replace=found)
         except AlreadyExists:
             if attempt == LOOKS:
                 raise
             found = folder.look(name)
-            step = Step.CREATE if found is None else plan_download(entry, folder.path / name, found, run.rules)
-            if step in STATES:
+            if found is None:
+                continue
+            check_spelling(folder, name)
+            step = plan_taken_here(part.fd, folder.path / name, found, mtime, run.rules)
+            if step in ENDS:
                 part.drop()
-                return step
-            if step is Step.REPLACE:
-                check_spelling(folder, name)
-        else:
-            break
-    return Step.CREATE
+                return step, None
+    return Step.CREATE, None

@@ -81,8 +81,8 @@ class Part:
                 written = os.pwrite(self.fd, view, offset)
                 view, offset = view[written:], offset + written
 
-    def publish(self, name: str, *, mtime: float | None, replace: os.stat_result | None) -> None:
-        """Give the file its final name, at once and whole.
+    def publish(self, name: str, *, mtime: float | None, replace: os.stat_result | None) -> os.stat_result:
+        """Give the file its final name, at once and whole; gives what stat(2) says of it then.
 
         mtime: seconds since 1970 to set, None for now.
         replace: what the plan saw under `name`, whose permissions are kept; None where the plan saw nothing, and
@@ -100,9 +100,11 @@ class Part:
             else:
                 self._hide()
                 os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        found = os.fstat(self.fd)
         os.close(self.fd)
         if self.diary:
             self.diary.close(keep=False)
+        return found
 
     def _hide(self) -> None:
         """Give it a hidden name, where it has none: only what has a name can take another's place."""

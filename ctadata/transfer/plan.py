@@ -1,8 +1,6 @@
 """What is to be done with one file, decided before a byte moves: move it, skip it, keep what is there.
 
-Equal is: same size and same mtime (within a second), or same size and same checksum, where the listing has one. To a
-store that does not keep the mtime of an upload, same size and a remote file that is not older than the local one.
-`Rules.compare` can ask for less or for more.
+`ctadata.transfer.equality` says which files are equal; `Rules.compare` can ask for less or for more.
 """
 
 from __future__ import annotations
@@ -14,12 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ctadata.checksums import strongest, tag_digests
-from ctadata.entries import Entry
+from ctadata.checksums import strongest
+from ctadata.entries import Entry, Kind
 from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Features
+from ctadata.transfer.equality import HereFile, Pair, Side, agree, is_equal, same_content
+from ctadata.transfer.records import Record, version_here
 from ctadata.transfer.report import State
 from ctadata.transfer.verify import digest_of
 
@@ -38,6 +38,9 @@ class Step(StrEnum):
 
 STATES = {Step.SKIP: (State.SKIPPED, "equal"), Step.KEEP: (State.KEPT, "it differs, and is kept")}
 """What a file ends with, and why, where the plan moves nothing."""
+
+ENDS = STATES | {None: (State.SKIPPED, NEWER)}
+"""The same, with None for a file that `update` leaves alone."""
 
 
 class Compare(StrEnum):
@@ -91,67 +94,89 @@ _OTHERS = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link that leads nowhere
 """What may stand where a file is to go."""
 
 
-def plan_download(entry: Entry, local: Path, found: os.stat_result | None, rules: Rules) -> Step:
+def plan_download(
+    entry: Entry,
+    local: Path,
+    found: os.stat_result | None,
+    rules: Rules,
+    features: Features | None = None,
+    pair: Pair | None = None,
+) -> Step:
     """Decide on the download of `entry` to `local`, where `found` stands; LocalError where no file can stand there."""
     if found is None:
         return Step.CREATE
     if not stat.S_ISREG(found.st_mode):
         what = _OTHERS.get(stat.S_IFMT(found.st_mode), "something that is no file")
         raise LocalError(f"local: {what} stands in the way", path=printable(str(local)))
-    if _equal(entry, local, found, rules, same_age=_same_version(entry, found)):
+    if compares_equal(HereFile(local, found), entry, features or Features(), rules, pair):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
 
 def plan_upload(
-    local: Path | int, found: os.stat_result, entry: Entry | None, features: Features, rules: Rules
+    local: Path | int,
+    found: os.stat_result,
+    entry: Entry | None,
+    features: Features,
+    rules: Rules,
+    pair: Pair | None = None,
 ) -> Step:
     """Decide on the upload of `local` (a path or an open file) over `entry` (None: nothing is there)."""
     if entry is None:
         return Step.CREATE
-    same_age = _same_version if features.keeps_mtime else _not_older
-    if _equal(entry, local, found, rules, same_age=same_age(entry, found)):
+    if compares_equal(HereFile(local, found), entry, features, rules, pair):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
 
-def looks_equal(entry: Entry, found: os.stat_result, rules: Rules) -> bool:
-    """Whether a download is skipped for `found`, as far as that can be said without reading it."""
-    if not stat.S_ISREG(found.st_mode) or rules.compare is Compare.CHECKSUM:
-        return False
-    return entry.size == found.st_size if rules.compare is Compare.SIZE else _same_version(entry, found)
+def plan_taken(side: Side, entry: Entry, rules: Rules) -> Step | None:
+    """Decide on a file whose name was taken since the plan: nothing but the content proves `entry` equal.
+
+    None where `update` leaves alone what is newer there.
+    """
+    return _taken(rules, same=same_content(side, entry), receiver=entry.mtime, sender=side.mtime)
 
 
-def _equal(entry: Entry, local: Path | int, found: os.stat_result, rules: Rules, *, same_age: bool) -> bool:
+def plan_taken_here(part: int, local: Path, found: os.stat_result, mtime: float | None, rules: Rules) -> Step | None:
+    """The same for a download that is whole in the open file `part`: the two local files are compared."""
+    if not stat.S_ISREG(found.st_mode):
+        return plan_download(Entry(RemotePath(), Kind.FILE), local, found, rules)
+    size = os.fstat(part).st_size
+    same = size == found.st_size and digest_of(part, "sha-256") == digest_of(local, "sha-256")
+    return _taken(rules, same=same, receiver=found.st_mtime, sender=mtime)
+
+
+def _taken(rules: Rules, *, same: bool, receiver: float | None, sender: float | None) -> Step | None:
+    if same:
+        return Step.SKIP
+    if rules.update and is_newer(receiver, sender):
+        return None
+    return Step.KEEP if rules.no_clobber else Step.REPLACE
+
+
+def compares_equal(side: Side, entry: Entry, features: Features, rules: Rules, pair: Pair | None) -> bool:
+    """Whether the two files count as equal, by what the rules compare."""
     if rules.compare is Compare.SIZE:
-        return entry.size == found.st_size
-    usual = rules.compare is Compare.USUAL
-    return (usual and same_age) or same_content(entry, local, found.st_size)
+        return entry.size == side.size
+    if rules.compare is Compare.CHECKSUM:
+        return same_content(side, entry)
+    return is_equal(side, entry, features, pair)
+
+
+def looks_equal(entry: Entry, found: os.stat_result, rules: Rules, features: Features, record: Record | None) -> bool:
+    """Whether a download is skipped for `found`, as far as that can be said without reading it or a request."""
+    if not stat.S_ISREG(found.st_mode) or rules.compare is Compare.CHECKSUM or entry.size != found.st_size:
+        return False
+    if rules.compare is Compare.SIZE:
+        return True
+    if record is not None:
+        return record.holds(version_here(found), entry)
+    return agree(HereFile(-1, found, looked=0), entry, features)
 
 
 def is_newer(receiver: float | None, sender: float | None) -> bool:
     """Whether the receiver's mtime lies more than a second after the sender's; not where one is not known."""
     return receiver is not None and sender is not None and receiver > sender + 1
-
-
-def _same_version(entry: Entry, found: os.stat_result) -> bool:
-    return entry.size == found.st_size and entry.mtime is not None and abs(entry.mtime - found.st_mtime) <= 1
-
-
-def _not_older(entry: Entry, found: os.stat_result) -> bool:
-    return entry.size == found.st_size and entry.mtime is not None and entry.mtime >= found.st_mtime
-
-
-def same_content(entry: Entry, local: Path | int, size: int) -> bool:
-    """Whether the local file has the size and a checksum of the entry; False where the entry has no checksum.
-
-    Where it has none, its tag may prove the same: those of S3 are MD5s.
-    """
-    if entry.size != size:
-        return False
-    known = strongest(entry.checksums)
-    candidates = [known] if known else tag_digests(entry.etag, size)
-    return any(digest_of(local, algorithm) == digest for algorithm, digest in candidates)
 
 
 def digest_in(entry: Entry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -30,7 +31,9 @@ from ctadata.retry import Retries, retry
 from ctadata.stores.base import Store
 from ctadata.transfer.allowance import Allowance, Braked
 from ctadata.transfer.crew import Crew
+from ctadata.transfer.equality import Pair
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.records import Records
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
 from ctadata.transfer.staging import Staging
 
@@ -91,6 +94,7 @@ class Run:
     renamed: names that `rules.normalize` has changed, as they are on the storage.
     has_odd_tags: listings and reads of the store have tags of two kinds, which say nothing about each other.
     staging: brings files from tape; without it such a file is a failure (NeedsStaging).
+    records: of verified transfers; without a folder of the cache, none.
     """
 
     store: Store
@@ -103,6 +107,7 @@ class Run:
     renamed: list[RemotePath] = field(default_factory=list)
     has_odd_tags: bool = False
     staging: Staging[Task] | None = None
+    records: Records = field(default_factory=lambda: Records(""))
     crew: Crew[Task] = field(init=False)
     names: NameCheck = field(init=False)
 
@@ -119,6 +124,12 @@ class Run:
         """A task on a file of that size, as soon as it is found: the totals are to be true early."""
         self.reporter.planned(1, size)
         return Task(remote, local, work, size, etag, is_small=size < SMALL)
+
+    def pair(self, remote: RemotePath, counterpart: Path | str) -> Pair:
+        """A file of the storage and its counterpart in that folder, local or at another storage."""
+        folder = self.records.of(remote.parent, counterpart)
+        look = functools.partial(self.store.info, remote)
+        return Pair(self.records, folder, remote.name, look, writes=not self.rules.dry_run)
 
     def end(self, outcome: Outcome) -> None:
         """Count an outcome and tell of it."""
@@ -199,6 +210,7 @@ class Run:
             raise
         finally:
             self.crew.join()
+            self.records.write()
             self.summary.stopped = self.stop.is_set()
             if self.staging:
                 self.staging.end()

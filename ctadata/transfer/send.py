@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,13 @@ from ctadata.stores.base import Written
 from ctadata.transfer import temporaries, verify
 from ctadata.transfer.aliases import standing, why_kept
 from ctadata.transfer.arrival import arrived
-from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, plan_upload
+from ctadata.transfer.equality import HereFile, Pair, record_digests
+from ctadata.transfer.plan import ENDS, STATES, Step, digest_in, is_newer, plan_taken, plan_upload
+from ctadata.transfer.records import Version, version_there
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
 from ctadata.transfer.source import FileSource, open_file
+from ctadata.transfer.spelling import refuse_other_spelling
 
 AGAIN = (*BROKEN_OFF, ServerTrouble)
 """An upload to a temporary name can always be tried anew; the HTTP client repeats no upload that a server refused."""
@@ -48,11 +52,13 @@ class Rights:
     """What a run has found out about its token: until it is refused, everything is thought to be allowed.
 
     reason: the server's words for the refusal.
+    keeps:   whether a file that is moved has the mtime and tag that it had before; None: not yet looked.
     """
 
     move: bool = True
     replace: bool = True
     reason: str = ""
+    keeps: bool | None = None
 
 
 def send_file(run: Run, rights: Rights, local: Path, target: RemotePath, there: Entry | None) -> Outcome:
@@ -68,11 +74,12 @@ def send_open(
     run: Run, rights: Rights, fd: int, found: os.stat_result, local: Path, target: RemotePath, there: Entry | None
 ) -> Outcome:
     """The same for a regular file that is open as `fd`; `local` is for words only."""
-    began = time.monotonic()
+    began, here = time.monotonic(), HereFile(fd, found)
     if there is not None and there.is_directory:
         raise AlreadyExists("it is a collection on the storage", path=str(target))
     there = standing(run.store, there)
-    step, upload = _decide(run, fd, found, there), None
+    pair = run.pair(target, local.parent)
+    step, upload = _decide(run, here, there, pair), None
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
         return Outcome(State.KEPT, target, local, found.st_size, why=why_kept(there), etag=there.etag)
     if step in (Step.CREATE, Step.REPLACE):
@@ -82,17 +89,19 @@ def send_open(
         upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found, hashing))
         step = run.persist(functools.partial(upload.once, step), after=AGAIN)
         prove(run, target, step)
-    state, why = _ENDS.get(step, (State.DONE, ""))
+    state, why = ENDS.get(step, (State.DONE, ""))
     outcome = Outcome(state, target, local, found.st_size, time.monotonic() - began, why=why)
     if upload is not None and state is State.DONE:
-        return upload.vouch(outcome)
+        outcome = upload.vouch(outcome)
+        _record(here, upload, pair, outcome.digest)
+        return outcome
     return outcome if there is None else dataclasses.replace(outcome, etag=there.etag, digest=digest_in(there))
 
 
 def prove(run: Run, target: RemotePath, step: Step | None) -> None:
     """Unsupported if the door does not give back the file that has just got a name; a new one is deleted."""
     try:
-        if step not in STATES:
+        if step not in ENDS:
             run.names.prove(target)
     except Unsupported:
         if step is Step.CREATE:
@@ -100,14 +109,20 @@ def prove(run: Run, target: RemotePath, step: Step | None) -> None:
         raise
 
 
-_ENDS = STATES | {None: (State.SKIPPED, NEWER)}
+def _record(here: HereFile, upload: _Upload, pair: Pair, digest: str) -> None:
+    """Keep what both sides are now; nothing where it is not known what listings will tell."""
+    there = upload.version()
+    if there is not None and pair.writes:
+        settled = here.settled_version()
+        pair.note(settled, there, record_digests(here.local, here.size if settled else sys.maxsize, digest))
 
 
-def _decide(run: Run, fd: int, found: os.stat_result, there: Entry | None) -> Step | None:
+def _decide(run: Run, here: HereFile, there: Entry | None, pair: Pair) -> Step | None:
     """What the plan says; None where `update` leaves alone what is newer there."""
-    if run.rules.update and there is not None and is_newer(there.mtime, found.st_mtime):
+    if run.rules.update and there is not None and is_newer(there.mtime, here.mtime):
         return None
-    step, as_described = plan_upload(fd, found, there, run.store.features, run.rules), run.rules.as_described
+    step = plan_upload(here.local, here.found, there, run.store.features, run.rules, pair)
+    as_described = run.rules.as_described
     if step is Step.SKIP and there is not None and as_described is not None and not as_described(there.path):
         return Step.KEEP if run.rules.no_clobber else Step.REPLACE
     return step
@@ -132,6 +147,7 @@ class _Upload:
     sent: str = ""
     etag: str | None = None
     tries: int = 0
+    looked: Entry | None = None
 
     def vouch(self, outcome: Outcome) -> Outcome:
         """The outcome with what is known of the file that was sent."""
@@ -139,7 +155,27 @@ class _Upload:
         retries = max(0, self.tries - 1)
         return dataclasses.replace(outcome, verified=self.verified, digest=digest, etag=self.etag, retries=retries)
 
-    def once(self, step: Step) -> Step:
+    def version(self) -> Version | None:
+        """The file on the storage, as listings will tell of it; None where that is not known."""
+        store = self.run.store
+        if store.features.lists_checksums:  # which tell this file from others, with its mtime
+            return self.source.size, self._kept_mtime(), None
+        if store.features.atomic_put and self.etag:
+            return self.source.size, None, self.etag.removeprefix("W/")
+        looked = self.looked
+        if looked is None or (looked.path != self.target and not self.rights.keeps):
+            with contextlib.suppress(CtadataError):
+                now = store.info(self.target)
+                if looked is not None and self.rights.keeps is None:
+                    self.rights.keeps = (now.mtime, now.etag) == (looked.mtime, looked.etag)
+                looked = now
+        return version_there(looked) if looked and looked.size == self.source.size else None
+
+    def _kept_mtime(self) -> float | None:
+        keeps, mtime = self.run.store.features.keeps_mtime, self.source.mtime
+        return float(int(mtime)) if keeps and mtime is not None else None
+
+    def once(self, step: Step) -> Step | None:
         """One try, from the first byte to the final name."""
         self.tries += 1
         self.source.rewind()
@@ -215,15 +251,16 @@ class _Upload:
             path=str(self.target),
         )
 
-    def _create(self, step: Step) -> Step:
+    def _create(self, step: Step) -> Step | None:
         """Under its own name at once, which has to be new; what broke off under it before cannot be mended."""
         if step is Step.REPLACE:
             raise self._may_not_replace()
         try:
             self._write(self.target, new=True)
         except AlreadyExists as error:
-            if (step := self._look_again(step)) in STATES:
-                return step
+            again = self._look_again(step)
+            if again in ENDS:
+                return again
             if self.tries > 1:
                 raise IntegrityError(
                     "an upload broke off, and what is there of it may not be replaced",
@@ -237,7 +274,7 @@ class _Upload:
             raise
         return step
 
-    def _exposed(self, step: Step) -> Step:
+    def _exposed(self, step: Step) -> Step | None:
         """In place where a part of a file is seen; who stops that is told."""
         try:
             return self._in_place(step)
@@ -246,13 +283,15 @@ class _Upload:
                 self.run.summary.remarks.append(f"{self.target} was being sent, and may be broken there")
             raise
 
-    def _in_place(self, step: Step) -> Step:
+    def _in_place(self, step: Step) -> Step | None:
         while True:
             try:
                 self._write(self.target, new=step is Step.CREATE)
             except AlreadyExists:
-                if (step := self._look_again(step)) in STATES:
-                    return step
+                again = self._look_again(step)
+                if again is None or again in STATES:
+                    return again
+                step = again
                 self.source.rewind()
             else:
                 return step
@@ -265,10 +304,11 @@ class _Upload:
         if verify.check_digest("adler32", self.source.adler32, digests):
             self.verified = "size, adler32"
             return
-        verify.check_entry(self.run.store, arrived(self.run, path, self.source.size), self.source.size)
+        self.looked = arrived(self.run, path, self.source.size)
+        verify.check_entry(self.run.store, self.looked, self.source.size)
         self.verified = "size"
 
-    def _move(self, temporary: RemotePath, step: Step) -> Step:
+    def _move(self, temporary: RemotePath, step: Step) -> Step | None:
         while True:
             try:
                 self.run.store.move(temporary, self.target, replace=step is Step.REPLACE)
@@ -281,20 +321,23 @@ class _Upload:
                     return step
                 if not isinstance(error, AlreadyExists):
                     raise
-                if (step := self._look_again(step)) in STATES:
+                again = self._look_again(step)
+                if again is None or again in STATES:
                     self.run.store.delete(temporary)
-                    return step
+                    return again
+                step = again
             else:
                 return step
 
-    def _look_again(self, step: Step) -> Step:
-        """The name was taken since the plan: decide anew on what stands there now."""
+    def _look_again(self, step: Step) -> Step | None:
+        """The name was taken since the plan: the content of what stands there now decides."""
         if step is Step.REPLACE:
             raise AlreadyExists("the storage does not replace it", path=str(self.target))
+        refuse_other_spelling(self.run.store, self.target)
         there = self.run.store.info(self.target)
         if there.is_directory:
             raise AlreadyExists("it is a collection on the storage", path=str(self.target))
-        return plan_upload(self.source.fd, self.source.found, there, self.run.store.features, self.run.rules)
+        return plan_taken(HereFile(self.source.fd, self.source.found), there, self.run.rules)
 
     def _moved_after_all(self, temporary: RemotePath) -> bool:
         """Whether the move happened although its answer was lost."""

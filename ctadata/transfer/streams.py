@@ -63,6 +63,7 @@ class Incoming:
         self._broken_help = 0
         self._begun = False  # the door has answered: others need not ask it
         self._etag: str | None = None
+        self._kept_mtime = entry.kept_mtime
         self._reading: Reading | None = None
         self._lock = threading.Lock()
 
@@ -118,6 +119,12 @@ class Incoming:
     def digest(self) -> str:
         """The digest of the whole file, if it was computed on the way, as `adler32:5ae07809`."""
         return f"adler32:{self.pieces.adler32:08x}" if self.hashing else ""
+
+    def mtime(self) -> float | None:
+        """The mtime of the file that was uploaded, where the store tells it; else that of the listing."""
+        if self._kept_mtime is None and self.run.store.features.mtime_beside and not self._etag:
+            self._kept_mtime = self.run.store.info(self.entry.path).kept_mtime
+        return self.entry.mtime if self._kept_mtime is None else self._kept_mtime
 
     def _once(self) -> None:
         self.tries += 1
@@ -238,7 +245,7 @@ class Incoming:
         if now is not None:
             self.entry, self.digests = now, now.checksums
         self.part.void(journal.version_of(self.entry))
-        self._etag, self._begun = None, False
+        self._etag, self._kept_mtime, self._begun = None, self.entry.kept_mtime, False
         self.pieces = Pieces(self.entry.size, streams=self.run.rules.jobs)
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
@@ -257,6 +264,7 @@ class Incoming:
         if etag and self._etag and etag != self._etag:
             raise Changed()
         self._etag = etag or self._etag
+        self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
         if delivery.digests:
             self.digests = {**self.entry.checksums, **delivery.digests}
 

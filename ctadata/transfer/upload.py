@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_file
 from ctadata.transfer.special import NOT_UTF8, is_utf8, passed, status, why_special
+from ctadata.transfer.spelling import folded, refuse_other_spelling
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class Departure:
     files:  local file and the name it gets.
     above:  (device, inode) of the directories walked through, so that links never lead round in a circle.
     inside: the names from the top of the tree, which filters are about; a file that was named has its own alone.
+    free:   the collection was missing in the listing of the one above.
     """
 
     target: RemotePath
@@ -46,6 +49,7 @@ class Departure:
     files: tuple[tuple[Path, str], ...] = ()
     above: frozenset[tuple[int, int]] = frozenset()
     inside: tuple[str, ...] = ()
+    free: bool = False
 
 
 class Surplus(Protocol):
@@ -101,15 +105,44 @@ def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Depart
         if surplus and others is not None:
             surplus.compare(departure, others)
     except CtadataError as error:
-        run.fail(error, departure.target, departure.tree)
+        run.fail(_clearer(run, departure, error), departure.target, departure.tree)
         return
     for local, name in here.files:
         target = departure.target / name
         work = functools.partial(send_file, run, rights, local, target, there.get(name))
         give(run.task(target, local, _size(local), work))
+    alike = Counter(folded(name) for _, name in here.folders)
     for local, name in here.folders:
-        below = Departure(departure.target / name, local, above=above, inside=(*departure.inside, name))
+        inside, free = (*departure.inside, name), name not in there
+        below = Departure(departure.target / name, local, above=above, inside=inside, free=free)
+        if free and alike[folded(name)] > 1 and not run.rules.dry_run and not _make_alike(run, below):
+            continue
         _descend(run, below, there.get(name), give)
+
+
+def _make_alike(run: Run, departure: Departure) -> bool:
+    """Make a collection whose name differs from that of another one in its spelling alone; whether it is one apart.
+
+    The directory is made before the next one is looked at, so that two workers never take one collection for two.
+    """
+    try:
+        if run.store.features.collections:
+            run.store.mkdir(departure.target)
+            refuse_other_spelling(run.store, departure.target)
+    except CtadataError as error:
+        run.fail(_clearer(run, departure, error), departure.target, departure.tree)
+        return False
+    return True
+
+
+def _clearer(run: Run, departure: Departure, error: CtadataError) -> CtadataError:
+    """The error, or that another name stands where the collection was missing."""
+    try:
+        if departure.free:
+            refuse_other_spelling(run.store, departure.target)
+    except AlreadyExists as other:
+        return other
+    return error
 
 
 def _size(local: Path) -> int:
@@ -252,6 +285,9 @@ def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | Non
     found: dict[str, Entry] = {}
     try:
         for entry in run.store.list(departure.target):
+            if departure.free:
+                refuse_other_spelling(run.store, departure.target)
+                departure = dataclasses.replace(departure, free=False)
             if entry.path.name in names:
                 found[entry.path.name] = entry
             elif entry.path.is_temporary:

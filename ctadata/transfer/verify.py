@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def digest_of(local: Path | int, algorithm: str) -> str:
     try:
         with open(local, "rb", buffering=0, closefd=not isinstance(local, int)) as file:
             file.seek(0)
-            while block := file.read(BLOCK):
+            most = min(BLOCK, os.fstat(file.fileno()).st_size + 1)  # a block is allocated before it is filled
+            while block := file.read(most):
                 work.update(block)
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=printable(str(local))) from error

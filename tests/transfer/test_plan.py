@@ -41,10 +41,18 @@ def test_a_new_name_is_created(local: Path) -> None:
     assert plan_upload(local, local.stat(), None, PLAIN, Rules()) is Step.CREATE
 
 
-@pytest.mark.parametrize("shift", [-1.0, 0.0, 1.0])
-def test_same_size_and_mtime_within_a_second_is_equal(local: Path, shift: float) -> None:
-    assert down(local, entry(mtime=WHEN + shift)) is Step.SKIP
-    assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), KEEPING, Rules()) is Step.SKIP
+@pytest.mark.parametrize(("shift", "step"), [(0.0, Step.SKIP), (0.7, Step.SKIP), (-1, Step.REPLACE), (1, Step.REPLACE)])
+def test_a_store_that_keeps_mtimes_keeps_their_seconds(local: Path, shift: float, step: Step) -> None:
+    os.utime(local, (WHEN + shift, WHEN + shift))
+    assert plan_upload(local, local.stat(), entry(), KEEPING, Rules()) is step
+    assert plan_download(entry(), local, local.stat(), Rules(), KEEPING) is step
+
+
+@pytest.mark.parametrize(("shift", "step"), [(0.0, Step.SKIP), (0.25, Step.REPLACE), (-1, Step.REPLACE)])
+def test_elsewhere_an_mtime_counts_that_a_download_has_set(local: Path, shift: float, step: Step) -> None:
+    os.utime(local, (WHEN + shift, WHEN + shift))
+    assert plan_upload(local, local.stat(), entry(), PLAIN, Rules()) is step
+    assert down(local, entry()) is step
 
 
 def test_another_mtime_and_the_same_checksum_is_equal(local: Path) -> None:
@@ -67,18 +75,11 @@ def test_without_mtime_and_checksum_a_download_is_done_again(local: Path) -> Non
     assert down(local, entry(mtime=WHEN + 2)) is Step.REPLACE
 
 
-@pytest.mark.parametrize(("shift", "step"), [(5.0, Step.SKIP), (0.0, Step.SKIP), (-5.0, Step.REPLACE)])
-def test_where_the_store_keeps_nothing_a_remote_file_that_is_not_older_is_equal(
-    local: Path, shift: float, step: Step
-) -> None:
-    assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), PLAIN, Rules()) is step
-
-
-def test_a_change_in_the_very_second_of_the_upload_is_found(local: Path) -> None:
-    os.utime(local, (WHEN + 0.7, WHEN + 0.7))  # the server's times are whole seconds
-    assert plan_upload(local, local.stat(), entry(mtime=WHEN - 3), PLAIN, Rules()) is Step.REPLACE
-    assert plan_upload(local, local.stat(), entry(mtime=WHEN), PLAIN, Rules()) is Step.REPLACE
-    assert plan_upload(local, local.stat(), entry(mtime=WHEN + 1), PLAIN, Rules()) is Step.SKIP
+@pytest.mark.parametrize("shift", [500_000.0, 5.0, 1.0, -5.0])
+def test_younger_never_counts(local: Path, shift: float) -> None:
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), PLAIN, Rules()) is Step.REPLACE
+    assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), KEEPING, Rules()) is Step.REPLACE
+    assert down(local, entry(mtime=WHEN + shift)) is Step.REPLACE
 
 
 def test_where_the_store_keeps_mtimes_a_newer_remote_file_is_not_equal(local: Path) -> None:

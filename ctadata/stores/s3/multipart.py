@@ -38,13 +38,11 @@ from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
 from ctadata.stores.s3.digests import PART_SIZE, is_encrypted
 from ctadata.stores.s3.errors import told_in
 from ctadata.stores.s3.looking import refuse_taken
+from ctadata.stores.s3.mtime import MTIME
 from ctadata.stores.s3.place import Name
 
 USUAL = 32 << 20
 """Bytes of a part where nobody has said; a file that is not larger goes in one piece."""
-
-MTIME = "x-amz-meta-mtime"
-"""Where an upload keeps the time of its file, as rclone does."""
 
 LARGEST_PIECE = 5 << 30
 """Bytes that S3 takes, or copies, in one request at most."""

@@ -33,7 +33,8 @@ from ctadata.stores.s3.deleting import delete_below
 from ctadata.stores.s3.digests import digests_in
 from ctadata.stores.s3.listing import count_below, entries_below, exists_below, others_below
 from ctadata.stores.s3.looking import head, refuse_taken
-from ctadata.stores.s3.multipart import MTIME, fingerprint, part_size, upload_in_parts
+from ctadata.stores.s3.mtime import MTIME, kept_mtime, written_mtime
+from ctadata.stores.s3.multipart import fingerprint, part_size, upload_in_parts
 from ctadata.stores.s3.pages import size_in
 from ctadata.stores.s3.place import Name, name_of
 from ctadata.stores.s3.presigned import presigned, wished
@@ -48,6 +49,7 @@ FEATURES = Features(
     tags_content=True,
     aliases=True,
     hashes_uploads=True,
+    mtime_beside=True,
 )
 
 
@@ -173,7 +175,7 @@ class S3Store:
         name = self.name(path)
         getting = Getting(self.connection, name)
         url = self.connection.endpoint.url(name)
-        return WebDAVReading(getting, url, path, self._size, None, digests=_digests_of)
+        return WebDAVReading(getting, url, path, self._size, None, digests=_digests_of, kept_mtime=kept_mtime)
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)
@@ -191,7 +193,7 @@ class S3Store:
         """
         name, headers = self.name(path), self._description
         if source.mtime is not None:
-            headers = {MTIME: f"{source.mtime:.9f}".rstrip("0").rstrip("."), **headers}
+            headers = {MTIME: written_mtime(source.mtime), **headers}
         with about(path):
             if not name.key:
                 raise AlreadyExists("a directory has this name")
@@ -328,7 +330,8 @@ class S3Store:
 def _entry(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
     headers = response.headers
     modified, etag = seconds(headers.get("Last-Modified")), headers.get("ETag")
-    return Entry(path, Kind.FILE, size_in(headers.get("Content-Length") or ""), modified, etag, alias_of=alias_of)
+    size = size_in(headers.get("Content-Length") or "")
+    return Entry(path, Kind.FILE, size, modified, etag, alias_of=alias_of, kept_mtime=kept_mtime(response))
 
 
 def _digests_of(response: Response) -> Mapping[str, str]:

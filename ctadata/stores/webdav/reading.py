@@ -64,6 +64,7 @@ class WebDAVReading:
         digests: Callable[[Response], Mapping[str, str]] | None = None,
         explain: Callable[[CtadataError], CtadataError] = lambda error: error,
         movers: Client | None = None,
+        kept_mtime: Callable[[Response], float | None] = lambda _response: None,
     ) -> None:
         """Of the file at `url`. `size` asks for its bytes where nobody has said; `want_digest` is for the header.
 
@@ -71,6 +72,7 @@ class WebDAVReading:
 
         explain: the error to raise for one that the server answers with.
         digests: reads what an answer says of them, where that is not what was wanted by the header.
+        kept_mtime: reads what an answer says of the mtime that the file was uploaded with.
         """
         self._client = client
         self._url = url
@@ -79,6 +81,7 @@ class WebDAVReading:
         self._explain = explain
         self._want_digest = want_digest
         self._digests = digests or self._in_header
+        self._kept_mtime = kept_mtime
         self._total: int | None = None
         self._etag: str | None = None
         self._movers = movers
@@ -236,8 +239,9 @@ class WebDAVReading:
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag
         in_chunks = "chunked" in (response.headers.get("Transfer-Encoding") or "").lower()
-        is_framed = in_chunks or stop is not None
-        return Delivery(start, total, self._digests(response), etag, stop, coding_of(response), is_framed)
+        is_framed, said = in_chunks or stop is not None, self._digests(response)
+        kept_mtime = self._kept_mtime(response)
+        return Delivery(start, total, said, etag, stop, coding_of(response), is_framed, kept_mtime)
 
     def _in_header(self, response: Response) -> Mapping[str, str]:
         # XRootD sends digests of other files to those who did not ask

@@ -1,0 +1,429 @@
+"""What counts as equal, from outside: the command, a server on a socket, files on the disk."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from servers.moto import MotoS3
+from servers.plain_dav import PlainDav, plain_dav
+
+from ctadata.cli.main import run
+from ctadata.errors import AlreadyExists
+from ctadata.sandbox import Sandbox
+
+T1, T2 = 1_700_000_000.0, 1_750_000_000.0
+
+
+class Command:
+    """The command in this process, in a directory of its own, with the profile `store`."""
+
+    def __init__(self, cwd: Path, captured: pytest.CaptureFixture[str]) -> None:
+        self.cwd, self._captured = cwd, captured
+
+    def __call__(self, *arguments: object, check: int = 0) -> str:
+        code = run([str(argument) for argument in arguments])
+        out, err = self._captured.readouterr()
+        assert code == check, (arguments, code, out, err)
+        return out + err
+
+    def write(self, name: str, content: bytes, mtime: float | None = None) -> Path:
+        file = self.cwd / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        if mtime is not None:
+            os.utime(file, (mtime, mtime))
+        return file
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys) -> Callable[[str], Command]:
+    def make(profile: str) -> Command:
+        settings = tmp_path / "settings.toml"
+        settings.write_text(f'default = "store"\n[profiles.store]\n{profile}')
+        monkeypatch.setenv("CTADATA_CONFIG", str(settings))
+        here = tmp_path / "here"
+        here.mkdir()
+        monkeypatch.chdir(here)
+        return Command(here, capsys)
+
+    return make
+
+
+@pytest.fixture
+def dav() -> Iterator[PlainDav]:
+    with plain_dav() as server:
+        server.nodes["/d"] = None
+        yield server
+
+
+@pytest.fixture
+def at_dav(command, dav, monkeypatch) -> Command:
+    monkeypatch.setenv("BEARER_TOKEN", "t")
+    return command(f'kind = "webdav"\ndoor = "{dav.url}"\nhome = ["/"]\n')
+
+
+class AtS3:
+    """The command, a bucket, and which requests the server got."""
+
+    def __init__(self, here: Command, moto: MotoS3, bucket: str) -> None:
+        self.here, self.moto, self.bucket = here, moto, bucket
+
+    def read(self, key: str) -> bytes:
+        return self.moto.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+
+@pytest.fixture
+def at_s3(command, moto_s3, monkeypatch) -> AtS3:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto_s3.key.id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto_s3.key.secret)
+    bucket = moto_s3.bucket()
+    profile = f'kind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\nroot = "/{bucket}"\n'
+    return AtS3(command(profile), moto_s3, bucket)
+
+
+@contextmanager
+def reads_of(*folders: Path) -> Iterator[list[str]]:
+    """The names of the files in these folders that were read meanwhile (inotify(7), IN_ACCESS)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    found: list[str] = []
+    try:
+        for folder in folders:
+            assert libc.inotify_add_watch(fd, os.fsencode(folder), 0x1) >= 0
+        yield found
+        while True:
+            try:
+                events = os.read(fd, 1 << 20)
+            except BlockingIOError:
+                break
+            while events:
+                _, mask, _, length = struct.unpack_from("iIII", events)
+                assert not mask & 0x4000, "more events than the queue has room for"
+                if not mask & 0x40000000:  # a file, and not the directory that is listed
+                    found.append(events[16 : 16 + length].rstrip(b"\0").decode())
+                events = events[16 + length :]
+    finally:
+        os.close(fd)
+
+
+def settle(folder: Path) -> None:
+    """Wait until a change of a file now gets another time than one before."""
+    probe = folder / ".probe"
+    probe.write_bytes(b"")
+    first = probe.stat().st_ctime
+    while probe.stat().st_ctime - first < 0.06:
+        probe.write_bytes(b"")
+    probe.unlink()
+
+
+class TestPlainWebDAV:
+    def test_a_file_replaced_by_an_older_one_is_sent(self, at_dav, dav):
+        at_dav.write("u/cal.dat", b"AAAA", T1)
+        at_dav("put", "-r", "u/", "/d/")
+        at_dav.write("u/cal.dat", b"BBBB", T2)
+        assert json.loads(at_dav("put", "-n", "-q", "--json", "u/cal.dat", "/d/"))["state"] == "done"
+        at_dav("sync", "u", ":/d")
+        assert dav.read("/d/cal.dat") == b"BBBB"
+
+    @pytest.mark.parametrize("verb", [("put", "-r", "u/", "/d/"), ("put", "u/cal.dat", "/d/"), ("sync", "u", ":/d")])
+    def test_every_verb_finds_it(self, at_dav, dav, verb):
+        at_dav.write("u/cal.dat", b"AAAA", T1)
+        at_dav(*verb)
+        at_dav.write("u/cal.dat", b"BBBB", T1 - 5)
+        at_dav(*verb)
+        assert dav.read("/d/cal.dat") == b"BBBB"
+
+    def test_a_clock_that_is_ahead_hides_no_edit(self, at_dav, dav):
+        dav.skew = 3600
+        at_dav.write("u/f", b"AAAA")
+        at_dav("put", "-r", "u/", "/d/")
+        at_dav.write("u/f", b"BBBB")
+        at_dav("put", "-r", "u/", "/d/")
+        assert dav.read("/d/f") == b"BBBB"
+
+    def test_a_rerun_skips_without_a_request_per_file(self, at_dav, dav):
+        for i in range(20):
+            at_dav.write(f"u/{i}", b"data")
+        settle(at_dav.cwd)
+        at_dav("put", "-r", "u/", "/d/")
+        dav.seen.clear()
+        with reads_of(at_dav.cwd / "u") as read:
+            assert "skipped 20 files" in at_dav("put", "-r", "u/", "/d/")
+        assert (set(dav.methods()), read) == ({"PROPFIND"}, [])
+        assert len(dav.seen) <= 3
+
+    def test_where_only_times_moved_bytes_are_read_and_not_sent(self, at_dav, dav):
+        file = at_dav.write("u/f", b"AAAA", T1)
+        settle(at_dav.cwd)
+        at_dav("put", "-r", "u/", "/d/")
+        os.utime(file, (T2, T2))
+        file.chmod(0o600)
+        settle(at_dav.cwd)
+        dav.seen.clear()
+        with reads_of(at_dav.cwd / "u") as read:
+            assert "skipped 1 file" in at_dav("put", "-r", "u/", "/d/")
+        assert (set(read), set(dav.methods())) == ({"f"}, {"PROPFIND"})
+        with reads_of(at_dav.cwd / "u") as read:
+            assert "skipped 1 file" in at_dav("put", "-r", "u/", "/d/")
+        assert read == []
+
+    def test_an_edit_that_adler32_does_not_see_is_sent(self, at_dav, dav):
+        at_dav.write("u/f", b"121", T1)
+        at_dav("put", "-r", "u/", "/d/")
+        at_dav.write("u/f", b"202", T1)
+        at_dav("put", "-r", "u/", "/d/")
+        assert dav.read("/d/f") == b"202"
+
+    def test_a_second_writer_is_found_by_the_tag(self, at_dav, dav):
+        at_dav.write("u/f", b"AAAA", T1)
+        at_dav("put", "-r", "u/", "/d/")
+        before = dav.nodes["/d/f"].mtime
+        dav.put("/d/f", b"BBBB")
+        dav.nodes["/d/f"].mtime = before
+        at_dav("get", "-r", "/d", "got")
+        at_dav("put", "-r", "u/", "/d/")
+        assert (dav.read("/d/f"), (at_dav.cwd / "got/d/f").read_bytes()) == (b"AAAA", b"BBBB")
+
+    def test_a_lost_record_costs_sending_and_never_a_skip(self, at_dav, dav):
+        at_dav.write("u/f", b"AAAA", T1)
+        at_dav("put", "-r", "u/", "/d/")
+        assert "removed the records of 1 pair of folders" in at_dav("cache", "clear")
+        assert "done 1 file" in at_dav("put", "-r", "u/", "/d/")
+
+    def test_what_was_fetched_is_put_back_without_a_byte(self, at_dav, dav):
+        dav.put("/d/f", b"AAAA")
+        at_dav("get", "-r", "/d", "got")
+        assert "skipped 1 file" in at_dav("put", "-r", "got/d/", "/d/")
+        at_dav("cache", "clear")
+        assert "skipped 1 file" in at_dav("put", "-r", "got/d/", "/d/")
+        assert "skipped 1 file" in at_dav("get", "-r", "/d", "got")
+
+
+class TestCollisions:
+    @pytest.mark.parametrize(("flags", "code", "there"), [([], 0, b"OURS!"), (["--no-clobber"], 8, b"OTHER")])
+    def test_after_a_collision_the_content_decides(self, at_dav, dav, flags, code, there):
+        def other(method, path):
+            if method == "PUT" and "/d/f" not in dav.nodes:
+                dav.put("/d/f", b"OTHER")
+
+        dav.before = other
+        at_dav.write("u/f", b"OURS!")
+        at_dav("put", "-r", *flags, "u/", "/d/", check=code)
+        assert dav.read("/d/f") == there
+
+    def test_the_size_alone_does_not_decide_either(self, at_dav, dav):
+        def other(method, path):
+            if method == "PUT" and "/d/f" not in dav.nodes:
+                dav.put("/d/f", b"OTHER")
+
+        dav.before = other
+        at_dav.write("u/f", b"OURS!")
+        at_dav("put", "-r", "--size-only", "u/", "/d/")
+        assert dav.read("/d/f") == b"OURS!"
+
+
+class TestFolding:
+    @pytest.fixture(params=[True, False], ids=["as asked", "as made"])
+    def folding(self, command, monkeypatch, request):
+        with plain_dav(fold=True, echoes=request.param) as server:
+            server.nodes["/d"] = None
+            monkeypatch.setenv("BEARER_TOKEN", "t")
+            yield command(f'kind = "webdav"\ndoor = "{server.url}"\nhome = ["/"]\n'), server
+
+    @pytest.mark.parametrize(("one", "two"), [(b"first", b"other"), (b"same!", b"same!")])
+    def test_two_files_are_not_made_one(self, folding, one, two):
+        here, dav = folding
+        here.write("u/Run1", one)
+        here.write("u/run1", two)
+        said = here("put", "-r", "u/", "/d/", check=6)
+        left = [path for path in dav.nodes if path.startswith("/d/")]
+        assert len(left) == 1
+        assert dav.read(left[0]) == {"/d/Run1": one, "/d/run1": two}[left[0]]
+        assert "Run1" in said and "run1" in said and "takes it for the same name" in said
+
+    def test_nor_one_that_is_there_already(self, folding):
+        here, dav = folding
+        dav.put("/d/Run1", b"there")
+        here.write("u/run1", b"other")
+        said = here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code)
+        assert dav.read("/d/Run1") == b"there"
+        assert "Run1" in said and "run1" in said
+
+    def test_nor_two_directories(self, folding):
+        here, dav = folding
+        here.write("u/Data/x", b"first")
+        here.write("u/data/x", b"other")
+        said = here("put", "-r", "u/", "/d/", check=6)
+        (top,) = [path for path in dav.nodes if path.casefold() == "/d/data"]
+        assert dav.read(f"{top}/x") == {"/d/Data": b"first", "/d/data": b"other"}[top]
+        assert "Data" in said and "data" in said
+
+    def test_nor_a_directory_that_is_there_already(self, folding):
+        here, dav = folding
+        dav.nodes["/d/Data"] = None
+        dav.put("/d/Data/x", b"there")
+        here.write("u/data/x", b"other")
+        said = here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code)
+        assert "Data" in said and "data" in said
+        assert dav.read("/d/Data/x") == b"there"
+
+
+class TestS3:
+    def test_a_file_replaced_by_an_older_one_is_sent(self, at_s3):
+        here = at_s3.here
+        here.write("u/cal.dat", b"AAAA", T1)
+        here("put", "-r", "u/", "/d/")
+        here.write("u/cal.dat", b"BBBB", T1 - 5)
+        here("put", "-r", "u/", "/d/")
+        assert at_s3.read("d/cal.dat") == b"BBBB"
+
+    @pytest.mark.parametrize("mtime", [T1 + 0.123456789, 0.0, -1.5])
+    def test_get_restores_the_mtime_in_the_form_of_rclone(self, at_s3, mtime):
+        here = at_s3.here
+        here.write("u/f", b"AAAA", mtime)
+        here("put", "-r", "u/", "/d/")
+        meta = at_s3.moto.client().head_object(Bucket=at_s3.bucket, Key="d/f")["Metadata"]
+        assert abs(float(meta["mtime"]) - mtime) < 1e-6
+        here("get", "-r", "/d", "got")
+        assert abs((here.cwd / "got/d/f").stat().st_mtime - mtime) < 1e-6
+        here("get", "/d/f", "one")
+        assert abs((here.cwd / "one").stat().st_mtime - mtime) < 1e-6
+
+    @pytest.mark.parametrize("said", ["1600000000.123456789", "-5"])
+    def test_what_rclone_wrote_is_read(self, at_s3, said):
+        at_s3.moto.client().put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": said})
+        at_s3.here("get", "-r", "/d", "got")
+        assert abs((at_s3.here.cwd / "got/d/f").stat().st_mtime - float(said)) < 1e-6
+
+    @pytest.mark.parametrize("said", ["nan", "1e300", "9" * 40, "1_0"])
+    def test_nonsense_is_no_mtime(self, at_s3, said):
+        client = at_s3.moto.client()
+        client.put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": said})
+        when = client.head_object(Bucket=at_s3.bucket, Key="d/f")["LastModified"].timestamp()
+        at_s3.here("get", "-r", "/d", "got")
+        assert (at_s3.here.cwd / "got/d/f").stat().st_mtime == int(when)
+
+    def test_without_a_record_the_mtime_of_head_decides_before_anything_is_read(self, at_s3):
+        here = at_s3.here
+        here.write("u/f", b"AAAA", T1 + 0.5)
+        here("put", "-r", "u/", "/d/")
+        for verb in (("put", "-r", "u/", "/d/"), ("sync", ":/d", "u"), ("put", "u/f", "/d/f")):
+            here("cache", "clear")
+            with reads_of(here.cwd / "u") as read:
+                assert "skipped 1 file" in here(*verb)
+            assert read == []
+
+    def test_without_record_and_mtime_the_tag_proves_it(self, at_s3):
+        at_s3.moto.client().put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA")
+        at_s3.here.write("u/f", b"AAAA", T1)
+        settle(at_s3.here.cwd)
+        assert "skipped 1 file" in at_s3.here("put", "-r", "u/", "/d/")
+        with reads_of(at_s3.here.cwd / "u") as read:
+            assert "skipped 1 file" in at_s3.here("put", "-r", "u/", "/d/")
+        assert read == []
+
+
+class TestCache:
+    def test_list_and_clear(self, at_dav):
+        at_dav.write("u/f", b"AAAA")
+        at_dav.write("u/sub/g", b"AAAA")
+        assert "0 pairs of folders" in at_dav("cache", "list")
+        at_dav("put", "-r", "u/", "/d/")
+        rows = [json.loads(line) for line in at_dav("-q", "cache", "list", "--json").splitlines()]
+        assert sorted((row["files"], row["other"]) for row in rows) == [
+            (1, str(at_dav.cwd / "u")),
+            (1, str(at_dav.cwd / "u/sub")),
+        ]
+        assert "2 pairs of folders" in at_dav("cache", "list")
+        at_dav("cache", "clear")
+        assert "0 pairs of folders" in at_dav("cache", "list")
+        assert "0 pairs of folders" in at_dav("cache", "clear")
+
+    def test_a_dry_run_keeps_no_record(self, at_dav):
+        at_dav.write("u/f", b"AAAA")
+        at_dav("put", "-r", "-n", "u/", "/d/")
+        assert "0 pairs of folders" in at_dav("cache", "list")
+
+    def test_a_cache_that_cannot_be_written_costs_no_transfer(self, at_dav, tmp_path, monkeypatch):
+        (tmp_path / "file").write_bytes(b"")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        at_dav.write("u/f", b"AAAA")
+        at_dav("put", "-r", "u/", "/d/")
+        assert "done 1 file" in at_dav("put", "-r", "u/", "/d/")
+
+
+class _Counting(logging.Handler):
+    """Counts what werkzeug, moto's server, logs: a line a request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def requests_to_moto() -> Iterator[list[str]]:
+    log, counting = logging.getLogger("werkzeug"), _Counting()
+    before, log.propagate = log.level, False
+    log.setLevel(logging.INFO)
+    log.addHandler(counting)
+    try:
+        yield counting.lines
+    finally:
+        log.removeHandler(counting)
+        log.setLevel(before)
+        log.propagate = True
+
+
+@pytest.mark.soak
+class TestAnUnchangedRerun:
+    """It reads no local byte and sends no request for a file."""
+
+    def test_at_s3(self, at_s3, count):
+        here, files = at_s3.here, count(40, 20_000)
+        for i in range(files):
+            here.write(f"u/{i}", b"data %d" % i, T1 + i if i % 2 else None)
+        settle(here.cwd)
+        here("-q", "put", "-r", "u/", "/d/")
+        here("-q", "get", "-r", "/d/", "got")
+        pages = -(-files // 1000)
+        for verb in (
+            ("put", "-r", "u/", "/d/"),
+            ("get", "-r", "/d/", "got"),
+            ("sync", "u", ":/d"),
+            ("sync", ":/d", "u"),
+        ):
+            with reads_of(here.cwd / "u", here.cwd / "got") as read, requests_to_moto() as requests:
+                assert f"skipped {files} files" in here(*verb)
+            assert read == []
+            assert 0 < len(requests) <= pages + 4, requests[:10]
+
+    def test_at_dcache(self, command, count, monkeypatch):
+        files = count(40, 20_000)
+        with Sandbox(approve=True) as box:
+            monkeypatch.setenv("BEARER_TOKEN", box.token(lifetime=36000))
+            here = command(box.profile_toml("store").partition("[profiles.store]\n")[2])
+            for i in range(files):
+                here.write(f"u/{i}", b"data %d" % i, T1 + i if i % 2 else None)
+            settle(here.cwd)
+            here("-q", "put", "-r", "u/", "home:d/")
+            here("-q", "get", "-r", "home:d/", "got")
+            for records in ("kept", "lost"):
+                for verb in (("put", "-r", "u/", "home:d/"), ("get", "-r", "home:d/", "got"), ("sync", "u", "home:d")):
+                    box.forget_seen()
+                    with reads_of(here.cwd / "u", here.cwd / "got") as read:
+                        assert f"skipped {files} files" in here(*verb), records
+                    assert read == [], records
+                    assert {seen.method for seen in box.seen} == {"PROPFIND"}, records
+                    assert len(box.seen) <= 6, records
+                here("cache", "clear")
