@@ -109,7 +109,7 @@ def part_of(folder: Path, content: bytes) -> Part | None:
     [journal] = journals
     last: dict[int, int] = {}
     for line in journal.read_text().split("\n")[1:-1]:
-        start, stop, _ = map(int, line.split())
+        start, stop = map(int, line.split()[:2])
         last[start] = stop
     there = journal.with_suffix(".part").read_bytes()
     vouched = sorted(last.items())
