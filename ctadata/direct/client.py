@@ -13,7 +13,6 @@ from ctadata.listed import Listed, Listing
 from ctadata.namespace.order import by_name
 from ctadata.progress.choice import Progress, told
 from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
-from ctadata.transfer.normal_form import check_form
 from ctadata.transfer.plan import Rules
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ class APIClient:
     ) -> Upload:
         """Upload one file."""
         with self.session() as session, collecting(told(progress)) as collected:
+            from ctadata.transfer.normal_form import check_form  # it brings the engine along
+
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
@@ -117,6 +118,8 @@ class APIClient:
         """Upload the contents of a local directory."""
         contents = contents_of(local_dir)
         with self.session() as session, collecting(told(progress)) as collected:
+            from ctadata.transfer.normal_form import check_form  # it brings the engine along
+
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)
