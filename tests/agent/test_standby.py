@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import tempfile
 import time
 from threading import Event
@@ -123,6 +124,7 @@ class TestInTheMiddleOfARun:
                 raise OSError(errno.ENOSPC, f"No space left on device {full.pop()}")
             return make(**options)
 
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)  # so that each new file has a name
         monkeypatch.setattr(tempfile, "mkstemp", refuse)
         monkeypatch.setattr(pace, "pause_after", lambda *arguments: 0.0)
         monkeypatch.setattr("ctadata.tokens.sources.EVERY", 0.0)
