@@ -242,7 +242,8 @@ class World:
 
     def _known(self, store: Dated, counterpart: Path | str) -> set[str]:
         folder = Records(f"mem://{id(store)}", self.cache).of(DIRECTORY, counterpart)
-        return {name for name in NAMES if folder.get(name)}
+        # a record without a digest remembers that the mtimes agreed, the exception included
+        return {name for name in NAMES if (record := folder.get(name)) and record.digests}
 
     def put(self) -> None:
         self._transfer(lambda run: upload(run, [Departure(DIRECTORY, self.here)]), up=True)
