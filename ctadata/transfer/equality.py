@@ -263,13 +263,14 @@ def same_content(side: Side, entry: Entry) -> bool:
     return bool(side.same(entry.size, known)) if known else side.same_tag(entry)
 
 
-def record_digests(local: Path | int, size: int, told: str) -> dict[str, str]:
+def record_digests(told: str, size: int, md5: Callable[[], str] | None) -> dict[str, str]:
     """The digests that a record keeps of a file just moved: the one of the transfer, and of a small file its MD5.
 
     An adler32 alone is the same for many small edits (`121`, `202`): of what is small the MD5 costs next to nothing.
+    md5: computes that of the bytes that were moved; None if it cannot.
     """
     algorithm, _, digest = told.partition(":")
     digests = {algorithm: digest} if digest else {}
-    if size <= SMALL and digests.keys() <= {"adler32", "crc32"}:
-        digests["md5"] = digest_of(local, "md5")
+    if md5 is not None and size <= SMALL and digests.keys() <= {"adler32", "crc32"}:
+        digests["md5"] = md5()
     return digests

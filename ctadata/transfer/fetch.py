@@ -7,6 +7,7 @@ killed costs the next one a block of each stream.
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 import os
 import time
@@ -26,6 +27,7 @@ from ctadata.transfer.run import Run
 from ctadata.transfer.staging import refuse_tape
 from ctadata.transfer.standing import check_spelling
 from ctadata.transfer.streams import Incoming
+from ctadata.transfer.verify import digest_of
 
 LOOKS = 10
 """How often a name is looked at that others take and give back while a file is about to get it."""
@@ -54,7 +56,8 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         _check_room(folder, entry, sum(block.stop - block.start for block in part.here))
         incoming.fetch()
         entry = incoming.entry
-        digests = record_digests(part.fd, os.fstat(part.fd).st_size, incoming.digest)
+        size = os.fstat(part.fd).st_size
+        digests = record_digests(incoming.digest, size, functools.partial(digest_of, part.fd, "md5"))
         end, made = _publish(run, part, incoming, folder, name, found)
     except (IntegrityError, Changed):
         part.drop()

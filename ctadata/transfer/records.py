@@ -24,8 +24,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from ctadata.checksums import tag_digest
 from ctadata.entries import NONE_KNOWN, Entry
 from ctadata.paths import RemotePath
@@ -58,6 +56,8 @@ mtime and tag."""
 
 def directory() -> Path | None:
     """The folder of all records; None where the user has no home."""
+    import platformdirs
+
     try:
         return platformdirs.user_cache_path("ctadata", appauthor=False) / "records"
     except (RuntimeError, KeyError, OSError):

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import functools
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +112,9 @@ def _record(here: HereFile, upload: _Upload, pair: Pair, digest: str) -> None:
     """Keep what both sides are now; nothing where it is not known what listings will tell."""
     there = upload.version()
     if there is not None and pair.writes:
-        settled = here.settled_version()
-        pair.note(settled, there, record_digests(here.local, here.size if settled else sys.maxsize, digest))
+        source = upload.source
+        digests = record_digests(digest, source.size, source.md5.hexdigest if source.hashing else None)
+        pair.note(here.settled_version(), there, digests)
 
 
 def _decide(run: Run, here: HereFile, there: Entry | None, pair: Pair) -> Step | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctadata.checksums import Adler32, adler32_combine
+from ctadata.checksums import Adler32, Hasher, adler32_combine
+from ctadata.checksums import hasher as new_hasher
 from ctadata.errors import LocalError
 from ctadata.paths import printable
 from ctadata.transfer import verify
+from ctadata.transfer.equality import SMALL
 from ctadata.transfer.run import Run
 
 
@@ -37,7 +40,7 @@ def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
 class FileSource:
     """A local file as the body of an upload; notices when it changes while it is read.
 
-    hashing: whether the adler32 of what is read is computed.
+    hashing: whether the adler32 of what is read is computed, and the MD5 where a record keeps it.
     """
 
     run: Run
@@ -47,6 +50,7 @@ class FileSource:
     hashing: bool = True
     offset: int = 0
     hasher: Adler32 = field(default_factory=Adler32)
+    md5: Hasher = field(default_factory=functools.partial(new_hasher, "md5"))
     parts: list[FilePart] = field(default_factory=list)
 
     @property
@@ -78,6 +82,8 @@ class FileSource:
             self.check_unchanged()
         if self.hashing:
             self.hasher.update(block)
+            if self.size <= SMALL:
+                self.md5.update(block)
         self.run.reporter.moved(self.name, len(block))
         return block
 
@@ -87,7 +93,7 @@ class FileSource:
             part.rewind()
         if self.offset:
             self.run.reporter.moved(self.name, -self.offset)
-        self.offset, self.hasher, self.parts = 0, Adler32(), []
+        self.offset, self.hasher, self.md5, self.parts = 0, Adler32(), new_hasher("md5"), []
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Its bytes, beside the upload."""

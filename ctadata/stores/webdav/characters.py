@@ -14,6 +14,9 @@ _PRIVATE = 0xF0000
 _ODD = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\udc80-\udcff\ufffe\uffff]")
 _PLAIN = re.compile(rb"[\t\n\r -\x7f]*")
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']([^"'>]*)""")
+_DECLARATION = b"<?xml"
+_LONGEST = 1024
+"""Bytes of a declaration, at most."""
 _BACK = re.compile(f"[{chr(_PRIVATE)}-{chr(_PRIVATE + 0xFFFD)}]")
 
 
@@ -23,14 +26,17 @@ class Characters:
     def __init__(self) -> None:
         """Nothing is replaced yet."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._begun = False
+        self._head: bytes | None = b""  # what may be part of an XML declaration; None once that is known
         self._is_utf8 = True
         self._replaced = False
 
     def replace(self, block: bytes, *, last: bool = False) -> bytes:
         """The next bytes, fit for expat; of a body in another encoding than UTF-8 as they are."""
-        if not self._begun and block:
-            self._begun = True
+        if self._head is not None:
+            self._head += block
+            if not last and _may_be_declaration(self._head):
+                return b""
+            block, self._head = self._head, None
             declared = _ENCODING.match(block)
             self.declare(declared[1].decode("ascii", "replace") if declared else None)
             self._is_utf8 = self._is_utf8 and block[:2] not in (codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)
@@ -48,6 +54,13 @@ class Characters:
     def restore(self, text: str) -> str:
         """A text of expat's, with what was replaced in it."""
         return _BACK.sub(_original, text) if self._replaced else text
+
+
+def _may_be_declaration(head: bytes) -> bool:
+    """Whether the body begins with an XML declaration, or a mark of its encoding, of which more is to come."""
+    begun = head.lstrip(b"\t\n\r ")
+    declares = begun.startswith(_DECLARATION) or _DECLARATION.startswith(begun)
+    return len(head) < 2 or (len(head) < _LONGEST and declares and b">" not in head)
 
 
 def _stand_in(odd: re.Match[str]) -> str:

@@ -306,9 +306,11 @@ def test_other_encodings_are_read_as_declared() -> None:
     content = (
         '<?xml version="1.0" encoding="iso-8859-1"?>' + body(response("/t/n/", DIRECTORY), response("/t/n/ü")).decode()
     )
-    assert read(content.encode("latin-1"), block=50)[0] == ["ü"]
+    for block in (1, 2, 50, 100_000):
+        assert read(content.encode("latin-1"), block=block)[0] == ["ü"]
     content = content.replace("iso-8859-1", "utf-16")
-    assert read(content.encode("utf-16"), block=50)[0] == ["ü"]
+    for block in (1, 2, 50, 100_000):
+        assert read(content.encode("utf-16"), block=block)[0] == ["ü"]
 
 
 # --- the contract
