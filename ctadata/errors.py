@@ -20,6 +20,7 @@
     ├── TimedOut                   124   silence past the limit (may work when tried again)
     ├── PartialFailure               6   some files done, some failed
     │   └── Incomplete               6   a listing lacks some of what is there
+    │       └── Unnameable           6   a listing is whole, and no path can name some of its keys
     ├── IntegrityError               7   bytes that are not what the other side says they are
     ├── AlreadyExists                8   the name is taken, and may not be replaced
     ├── NothingMatched               9   a pattern without a match
@@ -239,12 +240,45 @@ class Incomplete(PartialFailure):
         self.path = path
         named = "; ".join(": ".join(filter(None, (each.path, each.what))) for each in failures[:3])
         more = f"; and {self.count - 3} more" if self.count > 3 else ""
-        self.what = f"the listing is not whole, {self.count} of its names could not be listed: {named}{more}"
+        self.what = f"{self._said()}: {named}{more}"
+
+    def _said(self) -> str:
+        return f"the listing is not whole, {self.count} of its names could not be listed"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What lets it come out of another process."""
-        return _incomplete, (self.failures, self.done, self.count, self.path)
+        return _incomplete, (type(self), self.failures, self.done, self.count, self.path)
 
 
-def _incomplete(failures: Sequence[CtadataError], done: Sequence[Any], count: int, path: str) -> Incomplete:
-    return Incomplete(failures, done, count=count, path=path)
+class Unnameable(Incomplete):
+    """A listing that is whole, with keys that no path can name: it gives no entry for them, and all others.
+
+    What it did not give, beside these keys, is not there.
+    below: whether a key lies below the collection; else the only one is the collection's own mark, which holds bytes.
+    """
+
+    def __init__(
+        self,
+        failures: Sequence[CtadataError],
+        done: Sequence[Any] = (),
+        *,
+        count: int = 0,
+        path: str = "",
+        below: bool = True,
+    ) -> None:
+        """As of an incomplete one."""
+        super().__init__(failures, done, count=count, path=path)
+        self.below = below
+
+    def _said(self) -> str:
+        return f"{self.count} of its keys could not be listed"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What lets it come out of another process."""
+        return *super().__reduce__(), {"below": self.below}
+
+
+def _incomplete(
+    kind: type[Incomplete], failures: Sequence[CtadataError], done: Sequence[Any], count: int, path: str
+) -> Incomplete:
+    return kind(failures, done, count=count, path=path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble
+from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, printable
@@ -73,7 +73,8 @@ def listing(
 def merged(errors: Sequence[Incomplete], path: RemotePath, done: Sequence[Entry] = ()) -> Incomplete:
     """One error of several incomplete listings below `path`."""
     failures = [failure for error in errors for failure in error.failures]
-    return Incomplete(failures, done, count=sum(error.count for error in errors), path=printable(str(path)))
+    kind = Unnameable if all(isinstance(error, Unnameable) for error in errors) else Incomplete
+    return kind(failures, done, count=sum(error.count for error in errors), path=printable(str(path)))
 
 
 def tell_each(error: Incomplete, failed: Failed) -> None:

@@ -25,8 +25,8 @@ def outcome_line(outcome: Outcome) -> str:
     """`done lst/a/b (1.2 MiB in 3 s; checked: size, adler32)`, or the reason in the brackets; safe for a terminal."""
     if outcome.state is State.FAILED:
         return f"failed {printable(str(outcome.error))}"
-    if outcome.state is State.PASSED and outcome.local is not None:
-        return f"passed over {printable(str(outcome.local))} ({outcome.why})"
+    if outcome.state is State.PASSED:
+        return f"passed over {_name(outcome)} ({outcome.why})"
     if outcome.state is State.DONE:
         checked = f"; checked: {outcome.verified}" if outcome.verified else ""
         why = f"{amounts.size(outcome.size)} in {amounts.duration(outcome.seconds)}{checked}"
@@ -65,6 +65,8 @@ def counted_line(same: Sequence[Outcome]) -> str:
 
 def _name(outcome: Outcome) -> str:
     """What a line about this file calls it."""
+    if outcome.key:
+        return printable(outcome.key)
     if outcome.state is State.PASSED and outcome.local is not None:
         return printable(str(outcome.local))
     return printable(outcome.error.path) if outcome.error and outcome.error.path else remote_name(outcome)

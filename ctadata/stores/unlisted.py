@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctadata.errors import CtadataError, Incomplete, ServerTrouble
+from ctadata.errors import CtadataError, Incomplete, ServerTrouble, Unnameable, UsageError
 from ctadata.paths import RemotePath, printable
 
 NAMED = 100
@@ -16,9 +16,20 @@ class Unlisted:
         """Nothing is missing yet."""
         self.count = 0
         self._named: list[CtadataError] = []
+        self._is_whole = True
+        self._has_below = False
 
     def add(self, error: CtadataError, count: int = 1) -> None:
         """Take the error of one member, which names it, or of `count` members."""
+        self._is_whole = False
+        self._count(error, count)
+
+    def add_key(self, address: str, why: str = "no path can name this key", *, below: bool = True) -> None:
+        """Take a key that no path can name, which leaves the listing whole.   below: see `Unnameable`."""
+        self._has_below = self._has_below or below
+        self._count(UsageError(why, hint="--raw-key takes it as it is written", path=address), 1)
+
+    def _count(self, error: CtadataError, count: int) -> None:
         self.count += count
         if len(self._named) < NAMED:
             self._named.append(error)
@@ -29,8 +40,11 @@ class Unlisted:
         self.add(ServerTrouble(what, hint="tell whoever runs the storage"))
 
     def check(self, path: RemotePath) -> None:
-        """Incomplete, where a member of the collection `path` is missing from the listing."""
+        """Incomplete, where a member of the collection `path` is missing from the listing; Unnameable."""
         if self._named:
             for error in self._named:
                 error.path = error.path or printable(str(path))
-            raise Incomplete(self._named, count=self.count, path=printable(str(path)))
+            where = printable(str(path))
+            if self._is_whole:
+                raise Unnameable(self._named, count=self.count, path=where, below=self._has_below)
+            raise Incomplete(self._named, count=self.count, path=where)

@@ -39,7 +39,7 @@ def _check(run: Run, record: Record, check: _Check) -> Outcome:
         raise CtadataError(f"the run failed on it: {record.error}")
     if record.state is State.PASSED:
         error = _KINDS.get(record.exit_code or 0, CtadataError)(record.error)
-        return Outcome(State.PASSED, record.path, record.local, why=record.why, error=error)
+        return Outcome(State.PASSED, record.path, record.local, why=record.why, error=error, key=record.key)
     run.reporter.planned(1, record.size)
     verified = check(run, record)
     seconds = time.monotonic() - began

@@ -6,6 +6,7 @@ is then moved to its own name: a server that copies deletes the old file before 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +15,7 @@ from typing import Protocol
 
 from ctadata.checksums import STRONGEST_FIRST
 from ctadata.entries import NONE_KNOWN, Entry
-from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound, TemporaryError
+from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound, TemporaryError, Unnameable
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
@@ -115,10 +116,11 @@ def _children(run: Run, ends: Ends, crossing: Crossing, give: _Give) -> None:
 
 
 def _listed(run: Run, path: RemotePath) -> dict[str, Entry]:
-    try:
-        return {entry.path.name: entry for entry in run.store.list(path)}
-    except NotFound:  # in a dry run nothing was made
-        return {}
+    there: dict[str, Entry] = {}
+    with contextlib.suppress(NotFound, Unnameable):  # a dry run makes nothing; such a key is in no file's way
+        for entry in run.store.list(path):
+            there[entry.path.name] = entry
+    return there
 
 
 def _task(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Task:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, CtadataError, LocalError, UsageError
+from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name, printable
 from ctadata.stores.handover import each
@@ -78,6 +78,9 @@ class Surplus(Protocol):
     def compare(self, landing: Landing, names: set[str]) -> None:
         """A collection has been listed in full: these are its names."""
 
+    def spare(self, path: RemotePath, error: Unnameable) -> None:
+        """A collection has keys that no path can name: what they would be here stays."""
+
 
 def download(run: Run, landings: Iterable[Landing | Wanted | Refused], surplus: Surplus | None = None) -> Summary:
     """Download files and trees; gives the summary, in which each failure has its place."""
@@ -109,8 +112,22 @@ def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing |
                     _tidy(run, folder, landing.entry, landing.name, settled=False)
                 give(_task(run, folders, landing))
     except CtadataError as error:
+        if isinstance(error, LocalError) and isinstance(node, Landing) and node.entry.is_directory:
+            error = _mere_keys(run, remote) or error
         error.path = error.path or str(remote)
         run.fail(error, remote, local)
+
+
+def _mere_keys(run: Run, path: RemotePath) -> Unnameable | None:
+    """The keys of a collection, where no path can name any of them: it needs no folder, and a file here may stay."""
+    try:
+        if next(run.store.list(path), None):
+            return None
+    except Unnameable as error:
+        return error
+    except CtadataError:
+        pass
+    return None
 
 
 def _look_up(run: Run, wanted: Wanted) -> Landing:
@@ -176,7 +193,12 @@ def _children(
         elif filters.enters(inside):
             give(Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside)))
 
-    each_of(run, landing.entry.path, take)
+    try:
+        each_of(run, landing.entry.path, take)
+    except Unnameable as error:
+        run.fail(error, landing.entry.path, landing.local)
+        if surplus:
+            surplus.spare(landing.entry.path, error)
     if surplus:
         surplus.compare(landing, names)
 

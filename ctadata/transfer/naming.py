@@ -136,9 +136,11 @@ def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterat
 
     folders: the directories that they may lie in.
     """
+    seen = set[tuple[RemotePath, Path]]()  # keys that no path can name share the collection above them
     for record in records:
-        if record.local is None:
+        if record.local is None or (record.path, record.local) in seen:
             continue
+        seen.add((record.path, record.local))
         local = record.local.absolute()
         if ".." in local.parts or not _lies_in(local.parent, folders):
             yield _outside(record.path, local)

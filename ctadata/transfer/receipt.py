@@ -54,6 +54,7 @@ class Voucher:
             "why": outcome.why,
             "error": None if outcome.error is None else str(outcome.error),
             "exit_code": None if outcome.error is None else outcome.error.exit_code,
+            "key": outcome.key or None,
         }
 
     def _absolute(self, local: Path) -> str:
@@ -91,6 +92,7 @@ class Record:
     error: str
     why: str = ""
     exit_code: int | None = None
+    key: str = ""
 
     @property
     def is_undone(self) -> bool:
@@ -102,13 +104,13 @@ def read_receipt(file: Path) -> list[Record]:
     """The last line about each file, in the order of the first ones; UsageError (no receipt, or one that everybody can
     write), LocalError.
     """
-    found: dict[tuple[RemotePath, Path | None], Record] = {}
+    found: dict[tuple[RemotePath, Path | None, str], Record] = {}
     with local_words(file), file.open(encoding="utf-8", errors="replace") as lines:
         refuse_foreign(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
         for number, line in enumerate(lines, 1):
             record = _read(line, f"{printable(str(file))}:{number}")
             if record is not None:
-                found[record.path, record.local] = record
+                found[record.path, record.local, record.key] = record
     if not found:
         raise UsageError("there is nothing of a receipt in it", path=printable(str(file)))
     return list(found.values())
@@ -137,6 +139,7 @@ def _read(line: str, where: str) -> Record | None:
             error=str(fields["error"] or ""),
             why=str(fields.get("why") or ""),
             exit_code=_code(fields.get("exit_code")),
+            key=str(fields.get("key") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"this is no line of a receipt: {shortened(str(error))}", path=where) from error
@@ -171,5 +174,7 @@ def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iter
         here = record.local is not None and os.path.lexists(record.local)
         moved = record.state in (State.DONE, State.SKIPPED, State.KEPT)
         doubtful = here if action == "put" else damaged or not here
+        if record.key and action == "put":
+            continue  # it lies on the storage, and has no file here
         if record.is_undone or (moved and doubtful):
             yield record

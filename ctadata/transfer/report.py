@@ -30,8 +30,8 @@ class Outcome:
     """How the work on one name ended.
 
     state:   DONE (moved and verified), SKIPPED (equal already), KEPT (it differs, and `no_clobber` keeps it),
-             PASSED (nothing that can be copied: a socket, a link that leads nowhere; it counts as not done if it has
-             an error), DELETED, FAILED. A dry run tells what the run would end with.
+             PASSED (nothing that can be copied: a socket, a link that leads nowhere, a key that no path can name; it
+             counts as not done if it has an error), DELETED, FAILED. A dry run tells what the run would end with.
     remote:  the remote side.    local: the local side; None where there is none (a name that cannot be local).
     size:    bytes of the file.  seconds: how long it took.
     verified: what was compared, as `size, adler32`; empty where nothing moved.
@@ -41,6 +41,7 @@ class Outcome:
     etag:    of the version on the storage, quotes included; None where it is not known.
     retries: how often it was begun again.
     resumed: bytes of it that an earlier run had fetched.
+    key:     for PASSED, the address of a key that no path can name; `remote` is then the collection above it.
     """
 
     state: State
@@ -55,6 +56,7 @@ class Outcome:
     etag: str | None = None
     retries: int = 0
     resumed: int = 0
+    key: str = ""
 
 
 class Reporter(Protocol):

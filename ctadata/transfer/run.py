@@ -22,6 +22,7 @@ from ctadata.errors import (
     LoginNeeded,
     Stopped,
     TimedOut,
+    Unnameable,
 )
 from ctadata.namespace.listing import tell_each
 from ctadata.namespace.name_check import NameCheck
@@ -137,7 +138,13 @@ class Run:
         self.reporter.ended(outcome)
 
     def fail(self, error: CtadataError, remote: RemotePath, local: Path | None = None) -> None:
-        """Count a failure and tell of it; of an incomplete listing each member that is missing."""
+        """Count a failure and tell of it; of an incomplete listing each member that is missing.
+
+        Keys that no path can name are passed over, and count as not done.
+        """
+        if isinstance(error, Unnameable):
+            tell_each(error, lambda failure: self.end(_passed_key(failure, remote, local)))
+            return
         if isinstance(error, Incomplete):
             tell_each(error, lambda failure: self.fail(failure, remote, local))
             return
@@ -239,3 +246,8 @@ class Run:
         if task.size and outcome.state is not State.DONE:
             self.reporter.planned(0, -task.size)
         self.end(outcome)
+
+
+def _passed_key(error: CtadataError, collection: RemotePath, local: Path | None) -> Outcome:
+    why = f"{error.what}; {error.hint}" if error.hint else error.what
+    return Outcome(State.PASSED, collection, local, why=why, error=error, key=error.path or str(collection))

@@ -39,6 +39,18 @@ def why_special(local: str | Path, found: os.stat_result | None) -> str:
     return f"{kind}, not a regular file" if kind else ""
 
 
+def why_entry_special(entry: os.DirEntry[str]) -> str:
+    """The same of an entry of a directory, or that its name is not UTF-8."""
+    if not is_utf8(entry.name):
+        return NOT_UTF8
+    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
+        return ""
+    try:
+        return why_special(entry.path, status(entry.path))
+    except OSError:
+        return ""
+
+
 def status(local: str | Path) -> os.stat_result | None:
     """The status of what `local` leads to; None if it leads to nothing. Raises OSError."""
     try:

@@ -7,14 +7,14 @@ lists as empty is not deleted, for the same reason. `trust_empty` takes such lis
 
 from __future__ import annotations
 
+import abc
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.namespace.filters import Filters
+from ctadata.errors import Unnameable
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer.download import Landing, each_of
 from ctadata.transfer.run import Run
@@ -43,36 +43,65 @@ class Extra:
         return None if self.base is None else self.base.joinpath(*self.parts, self.remote.name)
 
 
-class Surplus(Protocol):
-    """What has been found."""
+class _Surplus(abc.ABC):
+    """What has been found, and what stays.
+
+    The paths that a key which no path can name begins with stay: of `a//b` all of `a`, of `a/` the name `a`.
+    """
+
+    def __init__(self, run: Run, trust_empty: bool = False) -> None:
+        """Nothing yet."""
+        self.run, self.trust_empty = run, trust_empty
+        self._found: list[Extra] = []
+        self._names, self._trees = set[RemotePath](), set[RemotePath]()
+        self._lock = threading.Lock()
+
+    def spare(self, path: RemotePath, error: Unnameable) -> None:
+        """Keep what the keys of a collection that no path can name begin with; any thread."""
+        with self._lock:
+            (self._trees if error.below else self._names).add(path)
 
     def extras(self) -> Iterator[Extra]:
         """All that is to be deleted, what lies in a directory before itself; raises what listing it raises."""
+        for extra in self._found:
+            parts = extra.remote.parts
+            if not self._trees or not any(RemotePath(parts[:depth]) in self._trees for depth in range(len(parts) + 1)):
+                yield from self._doomed(extra)
+
+    def _doomed(self, extra: Extra) -> Generator[Extra, None, bool]:
+        """The names to be deleted, deepest first; gives back whether nothing of it stays."""
+        filters = self.run.rules.filters
+        if extra.remote.name.startswith(MARK):
+            return False
+        if extra.directory:
+            below = self._below(extra) if filters.enters(extra.inside) else None
+            if below is None or extra.remote in self._trees:
+                return False
+            goes = filters.takes_directory(extra.inside) and extra.remote not in self._names
+            for each in below:
+                goes &= yield from self._doomed(each)
+        else:
+            goes = filters.takes(extra.inside)
+        if goes:
+            yield extra
+        return goes
+
+    @abc.abstractmethod
+    def _below(self, extra: Extra) -> list[Extra] | None:
+        """What lies in a directory; None where its listing is not to be trusted."""
 
 
-@dataclass(slots=True)
-class LocalSurplus:
+class LocalSurplus(_Surplus):
     """What stands here and not on the storage."""
-
-    run: Run
-    trust_empty: bool = False
-    found: list[Extra] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def compare(self, landing: Landing, names: set[str]) -> None:
         """Look at the folder of a collection whose names are known; LocalError."""
         if names or self.trust_empty:
             here = _folder(landing.entry.path, landing.inside, landing.base, landing.parts)
-            with self.lock:
-                self.found += [extra for extra in here if extra.remote.name not in names]
+            with self._lock:
+                self._found += [extra for extra in here if extra.remote.name not in names]
 
-    def extras(self) -> Iterator[Extra]:
-        """All that is to be deleted; LocalError."""
-        for extra in self.found:
-            yield from _doomed(extra, self, self.run.rules.filters)
-
-    def below(self, extra: Extra) -> list[Extra]:
-        """What lies in a directory."""
+    def _below(self, extra: Extra) -> list[Extra]:
         assert extra.base is not None
         return list(_folder(extra.remote, extra.inside, extra.base, (*extra.parts, extra.remote.name)))
 
@@ -85,49 +114,23 @@ def _folder(remote: RemotePath, inside: tuple[str, ...], base: Path, parts: tupl
                 yield Extra(remote / name, directory, (*inside, name), base, parts)
 
 
-@dataclass(slots=True)
-class RemoteSurplus:
+class RemoteSurplus(_Surplus):
     """What stands on the storage and not here."""
-
-    run: Run
-    trust_empty: bool = False
-    found: list[Extra] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def compare(self, departure: Departure, others: list[Entry]) -> None:
         """Take the entries of a collection that the directory has not."""
-        with self.lock:
-            self.found += [_remote(entry, departure.inside) for entry in others]
+        with self._lock:
+            self._found += [_remote(entry, departure.inside) for entry in others]
 
-    def extras(self) -> Iterator[Extra]:
-        """All that is to be deleted; raises what the store raises."""
-        for extra in self.found:
-            yield from _doomed(extra, self, self.run.rules.filters)
-
-    def below(self, extra: Extra) -> list[Extra] | None:
-        """What lies in a collection; None where its listing is not to be trusted."""
+    def _below(self, extra: Extra) -> list[Extra] | None:
         entries: list[Extra] = []
-        each_of(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
+        try:
+            each_of(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
+        except Unnameable as error:
+            self.run.fail(error, extra.remote)
+            self.spare(extra.remote, error)
         return entries if entries or self.trust_empty else None
 
 
 def _remote(entry: Entry, above: tuple[str, ...]) -> Extra:
     return Extra(entry.path, entry.is_directory, (*above, entry.path.name))
-
-
-def _doomed(extra: Extra, surplus: LocalSurplus | RemoteSurplus, filters: Filters) -> Generator[Extra, None, bool]:
-    """The names to be deleted, deepest first; gives back whether nothing of it stays."""
-    if extra.remote.name.startswith(MARK):
-        return False
-    if extra.directory:
-        below = surplus.below(extra) if filters.enters(extra.inside) else None
-        if below is None:
-            return False
-        goes = filters.takes_directory(extra.inside)
-        for each in below:
-            goes &= yield from _doomed(each, surplus, filters)
-    else:
-        goes = filters.takes(extra.inside)
-    if goes:
-        yield extra
-    return goes

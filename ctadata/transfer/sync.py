@@ -20,7 +20,7 @@ from ctadata.transfer.plan import Compare
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.standing import remove
-from ctadata.transfer.surplus import Extra, LocalSurplus, RemoteSurplus, Surplus
+from ctadata.transfer.surplus import Extra, LocalSurplus, RemoteSurplus
 from ctadata.transfer.upload import Departure, upload
 
 LIMIT = 100
@@ -67,7 +67,7 @@ def _check_comparable(run: Run) -> None:
         raise UsageError("this storage tells no checksums in its listings", hint="leave --checksum out")
 
 
-def _delete(run: Run, surplus: Surplus, deletion: Deletion, top: RemotePath) -> Summary:
+def _delete(run: Run, surplus: LocalSurplus | RemoteSurplus, deletion: Deletion, top: RemotePath) -> Summary:
     if run.stop.is_set():
         return run.summary
     if run.summary.failed:

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
-from ctadata.errors import AlreadyExists, CtadataError, Forbidden, Incomplete, NotFound, Unsupported, UsageError
+from ctadata.errors import (
+    AlreadyExists,
+    CtadataError,
+    Forbidden,
+    Incomplete,
+    NotFound,
+    Unnameable,
+    Unsupported,
+    UsageError,
+)
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath, composed, printable
 from ctadata.transfer import normal_form, temporaries
@@ -23,7 +32,8 @@ from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_file
-from ctadata.transfer.special import NOT_UTF8, is_utf8, passed, status, why_special
+from ctadata.transfer.source import planned_size
+from ctadata.transfer.special import NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
 from ctadata.transfer.spelling import folded, refuse_other_spelling
 
 log = logging.getLogger(__name__)
@@ -57,6 +67,9 @@ class Surplus(Protocol):
 
     def compare(self, departure: Departure, others: list[Entry]) -> None:
         """The collection has been listed in full: its entries whose names the directory has not."""
+
+    def spare(self, path: RemotePath, error: Unnameable) -> None:
+        """The collection has keys that no path can name: the paths that they begin with stay."""
 
 
 def upload(run: Run, departures: Iterable[Departure | Refused], surplus: Surplus | None = None) -> Summary:
@@ -100,17 +113,14 @@ def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Depart
         _normalize(run, departure.target, here)
         here.files = [each for each in here.files if _may_be_named(run, departure.target, *each)]
         above = departure.above | {_identity(departure.tree)} if departure.tree else departure.above
-        others: list[Entry] | None = [] if surplus else None
-        there = _look(run, departure, here, others)
-        if surplus and others is not None:
-            surplus.compare(departure, others)
+        there = _look(run, departure, here, surplus)
     except CtadataError as error:
         run.fail(_clearer(run, departure, error), departure.target, departure.tree)
         return
     for local, name in here.files:
         target = departure.target / name
         work = functools.partial(send_file, run, rights, local, target, there.get(name))
-        give(run.task(target, local, _size(local), work))
+        give(run.task(target, local, planned_size(local), work))
     alike = Counter(folded(name) for _, name in here.folders)
     for local, name in here.folders:
         inside, free = (*departure.inside, name), name not in there
@@ -143,14 +153,6 @@ def _clearer(run: Run, departure: Departure, error: CtadataError) -> CtadataErro
     except AlreadyExists as other:
         return other
     return error
-
-
-def _size(local: Path) -> int:
-    """Bytes, as the plan goes; whatever is wrong with the file is told of when it is its turn."""
-    try:
-        return os.stat(local).st_size  # noqa: PTH116
-    except OSError:
-        return 0
 
 
 def _descend(run: Run, departure: Departure, there: Entry | None, give: _Give) -> None:
@@ -228,7 +230,7 @@ def _read(run: Run, departure: Departure) -> _Here:
             if not _is_meant(run, entry, departure):
                 continue
             local, target = tree / entry.name, departure.target / entry.name
-            if why := _why_special(entry):
+            if why := why_entry_special(entry):
                 _pass_over(run, target, local, why)
             elif why := _why_not_followed(run, entry, departure):
                 run.end(Outcome(State.PASSED, target, local, why=why))
@@ -251,17 +253,6 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _why_special(entry: os.DirEntry[str]) -> str:
-    if not is_utf8(entry.name):
-        return NOT_UTF8
-    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
-        return ""
-    try:
-        return why_special(entry.path, status(entry.path))
-    except OSError:
-        return ""
-
-
 def _why_not_followed(run: Run, entry: os.DirEntry[str], departure: Departure) -> str:
     """Why a link to a directory is passed over; empty where it is followed, or is none."""
     if not (entry.is_symlink() and _is_directory(entry)):
@@ -273,16 +264,16 @@ def _why_not_followed(run: Run, entry: os.DirEntry[str], departure: Departure) -
     return "a link that leads round in a circle" if round_trip else ""
 
 
-def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | None) -> Mapping[str, Entry]:
+def _look(run: Run, departure: Departure, here: _Here, surplus: Surplus | None) -> Mapping[str, Entry]:
     """What stands in the collection under the names that go there; clears it of dead uploads.
 
     A collection that is missing is made, where it is meant for itself or something goes there.
-    others: takes the entries of other names, our temporaries left out.
+    surplus: is told of the entries of other names, our temporaries left out.
     """
     names = {name for _, name in (*here.files, *here.folders)}
     if departure.tree is None and len(names) <= FEW and not run.store.features.collections:
         return _look_one_by_one(run, departure.target, names)
-    found: dict[str, Entry] = {}
+    found, others = dict[str, Entry](), list[Entry]()
     try:
         for entry in run.store.list(departure.target):
             if departure.free:
@@ -292,23 +283,28 @@ def _look(run: Run, departure: Departure, here: _Here, others: list[Entry] | Non
                 found[entry.path.name] = entry
             elif entry.path.is_temporary:
                 _clear(run, entry)
-            elif others is not None and entry.path.name not in here.names:
+            elif surplus and entry.path.name not in here.names:
                 others.append(entry)
+    except Unnameable as error:
+        if surplus:
+            run.fail(error, departure.target, departure.tree)
+            surplus.spare(departure.target, error)
     except Incomplete as error:
-        if others is not None:
+        if surplus:
             raise
         log.info("%s", error)
-        if run.store.features.collections:  # else what is missing are keys that no path can name, and no file has
-            found |= _look_one_by_one(run, departure.target, names - found.keys())
+        found |= _look_one_by_one(run, departure.target, names - found.keys())
     except NotFound:
         _make(run, departure, here)
     except Forbidden:
-        if others is not None:
+        if surplus:
             raise
         if not _may_be_there(run, departure.target, names):
             _make(run, departure, here)
             return found
         return _look_one_by_one(run, departure.target, names)
+    if surplus:
+        surplus.compare(departure, others)
     return found
 
 

@@ -28,6 +28,7 @@ from ctadata.errors import (
     Interrupted,
     LocalError,
     NotFound,
+    Unnameable,
     Unsupported,
     UsageError,
 )
@@ -37,7 +38,7 @@ from ctadata.stores.base import Delivery, Store
 from ctadata.stores.handover import each
 from ctadata.transfer.download import Landing
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import Silent, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion as SyncDeletion
 from ctadata.transfer.sync import sync_down, sync_up
@@ -629,6 +630,7 @@ class Broken:
     placed:  the names that the listing gives.
     missing: how many of its members it cannot give.
     touched: whether the server was asked to delete anything.
+    spares:  of a listing that is whole: whether all of the collection stays, or its name alone.
     """
 
     store: Store
@@ -636,13 +638,16 @@ class Broken:
     placed: set[str]
     missing: int
     touched: Callable[[], bool]
+    spares: bool = True
 
 
-class IncompleteSuite:
-    """A listing is whole, or it is an error, and nothing is deleted because it does not name something.
+class _PlacedSuite:
+    """Of a listing that does not give all: what it can place comes, and the rest is named.
 
     A test module gives the fixture `broken`.
     """
+
+    kind: type[Incomplete]
 
     def test_all_that_can_be_placed_comes_and_then_the_error(self, broken: Broken):
         found: list[str] = []
@@ -653,6 +658,7 @@ class IncompleteSuite:
 
         with pytest.raises(Incomplete) as caught:
             each(broken.store.list(broken.path), take)
+        assert type(caught.value) is self.kind
         assert set(found) == broken.placed
         assert caught.value.count == broken.missing == len(caught.value.failures)
         assert all(failure.path for failure in caught.value.failures)
@@ -662,13 +668,20 @@ class IncompleteSuite:
         failures: list[CtadataError] = []
         found = {entry.path.name for entry in listing(broken.store, broken.path, failed=failures.append, depth=1)}
         assert (found, len(failures)) == (broken.placed, broken.missing)
-        with pytest.raises(Incomplete):
+        with pytest.raises(Incomplete) as caught:
             list(listing(broken.store, broken.path, depth=1))
+        assert type(caught.value) is self.kind
 
     def test_it_is_not_taken_for_empty(self, broken: Broken):
         with pytest.raises(CtadataError):
             broken.store.delete(broken.path)
         assert not broken.touched()
+
+
+class IncompleteSuite(_PlacedSuite):
+    """A listing is whole, or it is an error, and nothing is deleted because it does not name something."""
+
+    kind = Incomplete
 
     def test_nothing_local_is_deleted_because_of_it(self, broken: Broken, tmp_path):
         (tmp_path / "mine").write_bytes(b"kept")
@@ -683,4 +696,48 @@ class IncompleteSuite:
         summary = sync_up(run, Departure(broken.path, tmp_path), SyncDeletion(confirm=lambda *_: True))
         assert summary.deleted == 0
         assert len(summary.failed) == broken.missing
+        assert not broken.touched()
+
+
+class UnnameableSuite(_PlacedSuite):
+    """A listing is whole where all it does not give are keys that no path can name: they are passed over.
+
+    They keep from deletion what they begin with, and nothing else.
+    """
+
+    kind = Unnameable
+
+    def _check(self, summary: Summary, broken: Broken, doomed: list[str], all_of_it: set[str]) -> None:
+        assert sorted(doomed) == sorted(set() if broken.spares else all_of_it)
+        assert not [outcome for outcome in summary.failed if outcome.remote == broken.path]
+        keys = [outcome for outcome in summary.passed if outcome.remote == broken.path and outcome.key]
+        assert len({outcome.key for outcome in keys}) == broken.missing
+        assert all(outcome.error for outcome in keys)
+        assert summary.exit_code
+
+    def test_local_names_that_the_keys_begin_with_stay(self, broken: Broken, tmp_path):
+        for name in ("mine", "folder/mine"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(b"")
+        doomed: list[str] = []
+        run = Run(broken.store, Rules(), Silent(), threading.Event())
+        top = Landing(Entry(broken.path, Kind.DIRECTORY), tmp_path)
+
+        def confirm(extras, _: threading.Event) -> bool:
+            doomed.extend("/".join(extra.remote.relative_to(broken.path)) for extra in extras)
+            return True
+
+        summary = sync_down(run, top, SyncDeletion(confirm=confirm))
+        self._check(summary, broken, doomed, {"mine", "folder/mine", "folder"})
+
+    def test_names_on_the_storage_that_the_keys_begin_with_stay(self, broken: Broken, tmp_path):
+        doomed: list[str] = []
+        run = Run(broken.store, Rules(), Silent(), threading.Event())
+
+        def confirm(extras, _: threading.Event) -> bool:
+            doomed.extend(extra.remote.relative_to(broken.path)[0] for extra in extras if not extra.directory)
+            return False
+
+        summary = sync_up(run, Departure(broken.path, tmp_path), SyncDeletion(confirm=confirm))
+        self._check(summary, broken, doomed, broken.placed)
         assert not broken.touched()

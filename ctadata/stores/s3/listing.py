@@ -4,7 +4,8 @@ Always asked with the whole prefix and its slash: some servers allow a key to li
 bucket or what is above (a policy with `s3:prefix`).
 
 A key that no path can name (`a//b`, `./a`, a name with a slash at its end that holds bytes) has no place in a listing:
-it is named, and makes the listing incomplete. An object and a directory of one name are both listed, and say so.
+it is named after all entries, and the listing is whole (`Unnameable`). A key that does not begin with the prefix makes
+the listing incomplete. An object and a directory of one name are both listed, and say so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import CtadataError, UsageError
+from ctadata.errors import ServerTrouble, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.connection import Connection
@@ -71,7 +72,7 @@ def others_below(connection: Connection, name: Name) -> bool:
 def entries_below(connection: Connection, name: Name, path: RemotePath) -> Iterator[Entry | None]:
     """The entries directly below a directory, `path` in the store, as they come; a None first where it is there.
 
-    Incomplete, after all of them, where a key has no place there.
+    After all of them Unnameable, where no path can name a key, and Incomplete, where a key does not lie there.
     """
     known, unlisted, twins = not name.key, Unlisted(), _Twins()
     for page in pages(connection, name.bucket, name.prefix, delimiter="/"):
@@ -91,29 +92,39 @@ def _entries(
     for item in page.items:
         if item.key == name.prefix:
             if item.size != 0:
-                unlisted.add(_no_place(name.bucket, item.key, "its name ends in a slash, and it holds bytes"))
+                why = "its name ends in a slash, and it holds bytes"
+                unlisted.add_key(_address(name.bucket, item.key), why, below=False)
         elif place := _place(item.key, name.prefix, path):
             found.append((in_order(item.key), Entry(place, Kind.FILE, item.size, item.mtime, item.etag)))
         else:
-            unlisted.add(_no_place(name.bucket, item.key))
+            _add_key(unlisted, name, item.key)
     for prefix in page.prefixes:
         if place := _place(prefix.removesuffix("/"), name.prefix, path):
             found.append((in_order(prefix), Entry(place, Kind.DIRECTORY)))
         else:
-            _add_keys(connection, Name(name.bucket, name.key), prefix, unlisted)
+            _add_keys(connection, name, prefix, unlisted)
     return sorted(found, key=lambda pair: pair[0])
 
 
 def _add_keys(connection: Connection, name: Name, prefix: str, unlisted: Unlisted) -> None:
     """Name the keys below a prefix that is none of a directory; those of the first page one by one."""
     if not prefix.startswith(name.prefix):
-        unlisted.add(_no_place(name.bucket, prefix))
+        _add_key(unlisted, name, prefix)
         return
     page = next(pages(connection, name.bucket, prefix))
     for item in page.items:
-        unlisted.add(_no_place(name.bucket, item.key))
+        _add_key(unlisted, name, item.key)
     if page.token or page.marker or not page.items:
-        unlisted.add(_no_place(name.bucket, f"{prefix}..."))
+        _add_key(unlisted, name, f"{prefix}...")
+
+
+def _add_key(unlisted: Unlisted, name: Name, key: str) -> None:
+    """Name a key without a place; a server that tells of what was not asked is not believed in anything."""
+    if key.startswith(name.prefix):
+        unlisted.add_key(_address(name.bucket, key))
+    else:
+        what = "the server lists this key where it does not lie"
+        unlisted.add(ServerTrouble(what, hint="tell whoever runs the storage", path=_address(name.bucket, key)))
 
 
 class _Twins:
@@ -160,7 +171,3 @@ def _is_path(names: Sequence[str]) -> bool:
 
 def _address(bucket: str, key: str) -> str:
     return printable(f"s3://{bucket}/{key}")
-
-
-def _no_place(bucket: str, key: str, why: str = "no path can name this key") -> CtadataError:
-    return UsageError(why, hint="--raw-key takes it as it is written", path=_address(bucket, key))
