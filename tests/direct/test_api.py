@@ -47,6 +47,14 @@ def test_a_listing_is_of_paths_that_the_next_call_takes(box: Sandbox) -> None:
     assert direct.list_dir(listed[listed.index("lst/d/sub/")]) == ["lst/d/sub/f"]
 
 
+def test_a_directory_is_sorted_by_the_bytes_of_its_names(box: Sandbox) -> None:
+    """The sandbox lists in the order of creation, as a door does in its own."""
+    for name in ("b", "é", "a/x", "a-1", "B", "10", "9", "\U0001f600", "\ufb00", "a.b"):
+        box.files.put(f"/lst/s/{name}", b"1")
+    expected = ["10", "9", "B", "a/", "a-1", "a.b", "b", "é", "\ufb00", "\U0001f600"]
+    assert direct.list_dir("lst/s") == [f"lst/s/{name}" for name in expected]
+
+
 def test_listed_paths_also_know_kind_size_and_time(box: Sandbox) -> None:
     by_name = {str(path): path for path in direct.list_dir("lst/d")}
     file, folder = by_name["lst/d/a b%.txt"], by_name["lst/d/sub/"]

@@ -6,8 +6,10 @@ import importlib
 import inspect
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from flask import Response
 from servers.platform_site import Platform
 
 import ctadata
@@ -140,6 +142,15 @@ def test_the_entries_of_a_listing_are_paths_and_answer_as_dictionaries(on_platfo
     with pytest.raises(KeyError):
         file["nothing"]
     json.dumps(listed)
+
+
+def test_a_directory_is_sorted_by_the_bytes_of_its_names_after_itself(on_platform: Platform):
+    names = ["b", "é", "a/", "a-1", "B", "10", "9", "\U0001f600", "\ufb00", "a.b"]
+    hrefs = [f"lst/s/{quote(name)}" for name in names]
+    listed = json.dumps([{"href": href, "size": "1"} for href in (*hrefs[:3], "lst/s/", *hrefs[3:])])
+    on_platform.instead("GET", "downloadservice/list/lst/s", lambda: Response(listed, content_type="application/json"))
+    expected = ["", "10", "9", "B", "a/", "a-1", "a.b", "b", "é", "\ufb00", "\U0001f600"]
+    assert ctadata.list_dir("lst/s") == [f"lst/s/{name}" for name in expected]
 
 
 def test_a_recursive_listing_has_the_directory_first_and_all_below_it(on_platform: Platform):
