@@ -10,17 +10,18 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlencode
 
 import requests
 from requests.utils import get_environ_proxies
 
-from ctadata.errors import CtadataError, Interrupted, ServerTrouble, TimedOut, Unreachable, Untrusted
+from ctadata.errors import CtadataError, Interrupted, ServerTrouble, Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
 from ctadata.http.exchange import Exchange
 from ctadata.http.handles import Handles
@@ -32,6 +33,8 @@ from ctadata.http.trust import Limits, choose_trust
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 _FORM = "application/x-www-form-urlencoded"
+TICK = 0.2
+"""Seconds after which a call that waits looks at the clock, and whether it is to stop."""
 LONGEST = 8 * 1024 * 1024
 """Bytes of an answer at most; a longer one is refused."""
 
@@ -106,17 +109,19 @@ class Rest:
         """POST a JSON document; the token only to trusted origins (else Untrusted)."""
         return self._send("POST", url, data=json.dumps(payload), content_type="application/json", token=token)
 
-    def response(self, url: str, token: str, *, stream: bool = False) -> Raw:
+    def response(self, url: str, token: str, *, stream: bool = False, large: bool = False) -> Raw:
         """GET for scripts that work with the library's own answer, whatever its status; the token as in `get`.
 
         stream: the body is left to the caller, who closes the answer.
+        large: the body may be a file: it may take longer than a call may in all, and only silence ends it.
         """
         origin, target = dissect(url)
         self._check(origin, token)
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Content-Type": "application/json"}
         headers["Authorization"] = f"Bearer {token}"
         proxies = {} if origin.is_loopback else get_environ_proxies(url)
-        try:
+
+        def ask() -> Raw:
             with requests.Session() as session:
                 session.trust_env = False
                 return session.get(
@@ -126,10 +131,46 @@ class Rest:
                     verify=self._trust.verify,
                     allow_redirects=False,
                     proxies=proxies,
-                    stream=stream,
+                    stream=stream or large,
                 )
+
+        try:
+            answer = self._in_time(ask, origin)
+            if large and not stream:
+                _ = answer.content
         except requests.RequestException as error:
             raise _error_of(error, origin) from None  # its traceback would hold the request
+        return answer
+
+    def _in_time(self, ask: Callable[[], Raw], origin: Origin) -> Raw:
+        """What `ask` gives or raises; TimedOut, Stopped. The library ends a silence, but not what moves on for ever.
+
+        So it has a thread of its own, which ends when the server does, where nobody waits for it any more.
+        """
+        answers, total, began = Future[Raw](), self._limits.total or 0.0, self._clock()
+
+        def run() -> None:
+            try:
+                answer = ask()
+            except BaseException as error:  # noqa: BLE001
+                if answers.set_running_or_notify_cancel():
+                    answers.set_exception(error)
+            else:
+                if answers.set_running_or_notify_cancel():
+                    answers.set_result(answer)
+                else:
+                    answer.close()
+
+        Thread(target=run, name="rest", daemon=True).start()
+        try:
+            while not wait([answers], TICK).done:
+                if self._stop.is_set():
+                    raise Stopped("stopped")
+                if self._clock() - began > total:
+                    raise TimedOut(f"no whole answer in time: {origin}, {total:g} s", hint="try again later")
+            return answers.result()
+        finally:
+            answers.cancel()
 
     def _send(
         self,

@@ -16,6 +16,10 @@ _BUNDLES = (
     "/etc/ssl/cert.pem",  # macOS, Alpine
 )
 
+JSON_TOTAL = 300.0
+"""Seconds that a call of a JSON interface may take with all of its answer; a dCache door behind it may be silent for
+180 s first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:

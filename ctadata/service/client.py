@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ctadata.session import Session
 
 
+_FILES = ("fetch", "webdav")  # endpoints whose answer may be a file
+
+
 class _AtCall:
     """A value that is looked up whenever it is asked for; assigned to class or object, the assigned one counts."""
 
@@ -190,4 +193,5 @@ class APIClient:
         url = self.construct_endpoint_url(place.downloadservice, endpoint, path)
         url += f"?chunk_size={chunk_size}" if chunk_size else ""
         rest = Rest(trusted={Origin.of(place.downloadservice)})
-        return rest.response(url, place.token().text, stream=stream)
+        large = endpoint.strip("/").partition("/")[0] in _FILES
+        return rest.response(url, place.token().text, stream=stream, large=large)

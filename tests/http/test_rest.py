@@ -213,12 +213,73 @@ def drip(wire, beginning, passed):
             passed[0] += 3
 
 
+def begin_slowly(wire, beginning, passed):
+    """Begin an answer, a byte every 3 s of a clock; the client may look at the clock after the last one only."""
+    wire.request()
+    wire.send(beginning)
+    for _ in range(1000):
+        wire.send(b"x")
+        passed[0] += 3
+    wire.wait()
+
+
+@pytest.mark.parametrize(
+    ("beginning", "more"),
+    [
+        *((beginning, {}) for beginning in BEGINNINGS),
+        *(("the head", more) for more in ({"stream": True}, {"large": True})),
+    ],
+)
+def test_an_answer_of_the_library_has_an_end_too(serve, rest, beginning, more):
+    passed = [0.0]
+    peer = serve(lambda wire: begin_slowly(wire, BEGINNINGS[beginning], passed))
+    with pytest.raises(TimedOut, match=r"no whole answer in time: .* 40 s"):
+        rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).response(peer.url, "", **more)
+
+
+def test_a_file_may_take_longer_than_a_call_may(serve, rest):
+    """The body is more than fits into the buffers of sockets, so the clock runs while it is read."""
+    passed, size = [0.0], 32 << 20
+
+    def script(wire):
+        wire.request()
+        wire.send(f"HTTP/1.1 200 OK\r\nContent-Length: {size + 4}\r\n\r\n".encode())
+        wire.send(bytes(size))
+        passed[0] += 300
+        wire.send(b"file")
+
+    slow = rest(timeouts=(10.0, 30.0), clock=lambda: passed[0])
+    assert slow.response(serve(script).url, "", large=True).content[size:] == b"file"
+    with slow.response(serve(script).url, "", stream=True) as answer:
+        assert answer.content[size:] == b"file"
+
+
+def test_an_answer_of_the_library_can_be_stopped(serve, rest):
+    stop = Event()
+
+    def script(wire):
+        wire.request()
+        stop.set()
+        wire.wait()
+
+    with pytest.raises(Stopped):
+        rest(stop=stop).response(serve(script).url, "")
+
+
 def test_a_proxy_that_answers_so_has_an_end_too(serve, rest, monkeypatch):
     passed = [0.0]
     spy = serve(lambda wire: drip(wire, b"HTTP/1.1 200 Connection established\r\nX: ", passed))
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
     with pytest.raises(TimedOut):
         rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).get("https://issuer.localhost./")
+
+
+def test_a_proxy_has_an_end_for_the_library_too(serve, rest, monkeypatch):
+    passed = [0.0]
+    spy = serve(lambda wire: begin_slowly(wire, b"HTTP/1.1 200 Connection established\r\nX: ", passed))
+    monkeypatch.setenv("HTTPS_PROXY", spy.url)
+    with pytest.raises(TimedOut):
+        rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).response("https://issuer.localhost./", "")
 
 
 def test_a_call_can_be_stopped(serve, rest):

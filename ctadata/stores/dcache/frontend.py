@@ -19,6 +19,7 @@ from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, UsageError
 from ctadata.http.client import Client
 from ctadata.http.message import Consumer, Response
+from ctadata.http.trust import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.told import fields, items, number, rows, texts, whole
 from ctadata.stores.unlisted import Unlisted
@@ -55,10 +56,6 @@ class Details:
     labels: Sequence[str]
     attributes: Mapping[str, str]
     pnfsid: str | None
-
-
-TOTAL = 300.0
-"""Seconds that a call may take with all of its answer; a dCache door may be silent for 180 s first."""
 
 
 class Frontend:
@@ -205,7 +202,7 @@ class Frontend:
             if len(gathered) > LONGEST:
                 raise ServerTrouble("the answer is too long")
 
-        self._client.send(method, url, headers=headers, body=body, accept=accept, repeat=repeat, total=TOTAL)
+        self._client.send(method, url, headers=headers, body=body, accept=accept, repeat=repeat, total=JSON_TOTAL)
         if not gathered:
             return None
         try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ctadata.errors import CtadataError, LocalError
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.message import Accept, Response, dissect
+from ctadata.http.trust import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source
 from ctadata.stores.download_service.words import clearer, not_logged_in
@@ -67,9 +68,10 @@ class Wire:
     ) -> Response:
         """One request to a 2xx answer; LoginNeeded where we are sent to the hub, and the errors in clearer words."""
         url = self.url(verb, path) + "/" * slash + (self._query if verb in ("fetch", "upload") else "")
+        total = JSON_TOTAL if verb == "list" else None
         try:
             response = self.client.send(
-                method, url, headers={**_JSON, **headers}, body=body, accept=accept, follow=False
+                method, url, headers={**_JSON, **headers}, body=body, accept=accept, follow=False, total=total
             )
         except CtadataError as error:
             raise clearer(error, path, self._address) from error

@@ -25,6 +25,7 @@ from ctadata.errors import (
     LoginNeeded,
     NotFound,
     ServerTrouble,
+    TimedOut,
     Unsupported,
     Untrusted,
 )
@@ -345,6 +346,24 @@ def test_a_listing_without_end_is_refused(platform: Platform, store, monkeypatch
     platform.instead("GET", "downloadservice/list/lst", lambda: Response(itertools.repeat(b" " * 10_000)))
     with pytest.raises(ServerTrouble, match="no end"):
         store.info(LST)
+
+
+def test_a_listing_that_comes_slowly_has_an_end(platform: Platform) -> None:
+    """As every call for JSON, however the service goes on to send."""
+    passed = [0.0]
+
+    def slowly() -> Iterator[bytes]:
+        for _ in range(1000):
+            passed[0] += 3
+            yield b" " * 100_000
+
+    trusted = {Origin.of(platform.url)}
+    client = Client(trusted=trusted, credentials=Holder(platform.token), retries=IMPATIENT, clock=lambda: passed[0])
+    store = DownloadService(client, platform.ds_url, user=lambda: platform.user)
+    platform.instead("GET", "downloadservice/list/lst", lambda: Response(slowly()))
+    with closing(store), pytest.raises(TimedOut, match=r"no whole answer in time: .*, 300 s"):
+        list(store.list(LST))
+    assert passed[0] < 3000
 
 
 def test_where_webdav_is_no_help_the_listing_says_the_size(platform: Platform, store: DownloadService) -> None:
