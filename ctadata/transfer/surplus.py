@@ -53,20 +53,23 @@ class _Surplus(abc.ABC):
         """Nothing yet."""
         self.run, self.trust_empty = run, trust_empty
         self._found: list[Extra] = []
-        self._names, self._trees = set[RemotePath](), set[RemotePath]()
+        self._names, self._trees = set[RemotePath](), set[tuple[str, ...]]()
         self._lock = threading.Lock()
 
     def spare(self, path: RemotePath, error: Unnameable) -> None:
         """Keep what the keys of a collection that no path can name begin with; any thread."""
         with self._lock:
-            (self._trees if error.below else self._names).add(path)
+            self._names.add(path)
+            if error.below:
+                self._trees.add(path.parts)
 
     def extras(self) -> Iterator[Extra]:
         """All that is to be deleted, what lies in a directory before itself; raises what listing it raises."""
         for extra in self._found:
-            parts = extra.remote.parts
-            if not self._trees or not any(RemotePath(parts[:depth]) in self._trees for depth in range(len(parts) + 1)):
-                yield from self._doomed(extra)
+            yield from (each for each in self._doomed(extra) if not self._is_spared(each.remote))
+
+    def _is_spared(self, path: RemotePath) -> bool:
+        return any(path.parts[:depth] in self._trees for depth in range(len(path.parts) + 1))
 
     def _doomed(self, extra: Extra) -> Generator[Extra, None, bool]:
         """The names to be deleted, deepest first; gives back whether nothing of it stays."""
@@ -75,7 +78,7 @@ class _Surplus(abc.ABC):
             return False
         if extra.directory:
             below = self._below(extra) if filters.enters(extra.inside) else None
-            if below is None or extra.remote in self._trees:
+            if below is None:
                 return False
             goes = filters.takes_directory(extra.inside) and extra.remote not in self._names
             for each in below:
