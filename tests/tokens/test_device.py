@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped, Untrusted
+from ctadata.http.trust import Limits
 from ctadata.http.rest import Rest
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
@@ -112,10 +113,10 @@ def test_silence_makes_it_slower(clock, profile_at):
         flow = Flow(box, profile_at(box), clock)
 
         def approve():
-            flow.rest._timeouts = patient
+            flow.rest._limits = patient
             flow.approve()
 
-        patient, flow.rest._timeouts = flow.rest._timeouts, (60, 0.2)  # while nothing is answered
+        patient, flow.rest._limits = flow.rest._limits, Limits(60, 0.2)  # while nothing is answered
         box.faults.add("issuer", "POST", TOKEN, faults.NoAnswer(), times=2)
         flow.wait(after_3=approve)
         assert flow.at == [5.0, 10.0, 20.0]
