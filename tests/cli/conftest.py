@@ -19,7 +19,9 @@ import pytest
 
 from ctadata.cli import main, output
 from ctadata.sandbox import Sandbox
+from tests.cli.forkserver import ForkServer
 
+FORKS = ForkServer()
 COMMAND = [sys.executable, "-m", "ctadata"]
 PATIENCE = 60.0
 
@@ -94,10 +96,14 @@ class Terminal:
 
 @dataclass
 class Cli:
-    """Runs the command in `cwd` with `env` on top of the environment of the tests."""
+    """Runs the command in `cwd` with `env` on top of the environment of the tests.
+
+    forked: whether a run may be a fork, in which the system shows neither its arguments nor its environment.
+    """
 
     cwd: Path
     env: dict[str, str] = field(default_factory=dict)
+    forked: bool = True
     open: list[Terminal] = field(default_factory=list)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -105,12 +111,16 @@ class Cli:
         return {**os.environ, **self.env, **(env or {})}
 
     def __call__(self, *arguments, env=None, stdin=None, check=None):
-        done = subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            cwd=self.cwd, env=self.environment(env), timeout=60, capture_output=True,
-            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
-        )  # fmt: skip
-        ended = Ended(done.returncode, os.fsdecode(done.stdout), done.stderr.decode())
+        words, env = list(map(str, arguments)), self.environment(env)
+        if self.forked and FORKS.may_run(env):
+            code, out, err = FORKS.run(words, env, self.cwd, stdin, PATIENCE)
+        else:
+            done = subprocess.run(
+                [*COMMAND, *words], cwd=self.cwd, env=env, timeout=PATIENCE, capture_output=True,
+                **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
+            )  # fmt: skip
+            code, out, err = done.returncode, done.stdout, done.stderr
+        ended = Ended(code, os.fsdecode(out), err.decode())
         assert "Traceback" not in ended.err
         assert check is None or ended.code == check, ended
         return ended
@@ -127,6 +137,14 @@ class Cli:
         env = {"TERM": "xterm-256color", **self.environment(env)}
         self.open.append(Terminal([str(argument) for argument in arguments], env, self.cwd, **size))
         return self.open[-1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks(pytestconfig) -> Iterator[None]:
+    """The quick suite forks for the runs of the command, until it ends; with --full each is started as by a shell."""
+    FORKS.is_used = not pytestconfig.getoption("--full")
+    yield
+    FORKS.close()
 
 
 @pytest.fixture

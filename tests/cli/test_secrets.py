@@ -92,6 +92,7 @@ def at(cli, box, tmp_path, monkeypatch):
     settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
     temporary.mkdir()
     cli.env = {"CTADATA_CONFIG": str(settings), "TMPDIR": str(temporary)}
+    cli.forked = False  # what `ps` shows is looked at
     return cli
 
 
