@@ -9,6 +9,7 @@ look-up (not the connection) of a name given to a bare `socket.connect`; the net
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 from types import ModuleType
@@ -104,6 +105,11 @@ def _guard_pycurl(pycurl: ModuleType) -> None:
     from urllib.parse import urlsplit
 
     addresses = (pycurl.URL, pycurl.PROXY)
+
+    # what pycurl calls `_open_socket` with is made without builtins, as every namedtuple is; greenlet imports something
+    # for each thread that has ended, wherever the main thread is, and could not there
+    address = next(kind for kind in tuple.__subclasses__() if kind.__name__ == "CurlSockAddr")
+    address.__new__.__globals__["__builtins__"] = builtins
 
     class Curl(pycurl.Curl):
         def __init__(self, *args: object) -> None:
