@@ -76,6 +76,10 @@ class Fibers:
             for fiber in fibers:
                 _end(fiber)
             _here.fibers = None
+            # greenlet asks the garbage collector, in the main thread, about a hub that is held beyond its thread
+            del self._hub
+            self._owners.clear()
+            self._due.clear()
             os.close(self._bell)
             os.close(self._bell_rope)
 
