@@ -80,7 +80,7 @@ def env(tmp_path: Path, platform: Platform, store: str, request: pytest.FixtureR
         file["events"] = [1, 2]
     platform.put("lst/run1/events.h5", (tmp_path / "events.h5").read_bytes())
     platform.put("lst/run1/log/a.txt", b"log")
-    with Sandbox(approve=True) as box, _another(request, box, tmp_path) as other:
+    with Sandbox(approve=True, qos_engine=True) as box, _another(request, box, tmp_path) as other:
         box.files.put("/lst/run1/events.h5", b"events")
         box.files.put("/lst/run1/log/a.txt", b"log")
         (tmp_path / "config.toml").write_text(box.profile_toml("sandbox") + store + other.get("profile", ""))

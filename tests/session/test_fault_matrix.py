@@ -221,8 +221,8 @@ TABLE: dict[str, Mapping[str, Cell | str]] = {
         "put": "how long an upload is, we say ourselves",
     },
     "wrong digest": {
-        "get": passing(on("pool", "GET", WrongDigest()), Ends(7, "the adler32 is")),
-        "get divided": passing(on("pool", "GET", WrongDigest()), Ends(7, "the adler32 is")),
+        "get": passing(on("pool", "GET", WrongDigest()), Ends(7, "its adler32 is")),
+        "get divided": passing(on("pool", "GET", WrongDigest()), Ends(7, "its adler32 is")),
         "put": passing(on("pool", "PUT", WrongDigest()), Ends(7, "the adler32 is")),
     },
     "200 for 206": {
@@ -327,12 +327,12 @@ TABLE: dict[str, Mapping[str, Cell | str]] = {
         "put": lasting(on("door", "PUT", Status(403, "Forbidden")), Ends(4, "not allowed: 403")),
     },
     "changed between listing and reading": {
-        "get": harmless(source_changes("door", "GET")),
+        "get": harmless(source_changes("door", "GET"), worst=CHANGED),
         "get divided": harmless(source_changes("door", "GET"), worst=CHANGED),
         "put": "a local file is looked at when it is open",
     },
     "changed in size between listing and reading": {
-        "get": harmless(source_changes("door", "GET", size=SMALL + 1)),
+        "get": harmless(source_changes("door", "GET", size=SMALL + 1), worst=CHANGED),
         "get divided": harmless(source_changes("door", "GET", size=SMALL + 1), worst=CHANGED),
         "put": "a local file is looked at when it is open",
     },
@@ -412,8 +412,10 @@ def cell_of(row: str, column: str) -> Cell | str:
     cell = cells["get" if column == "sync down" else "put"]
     if isinstance(cell, str):
         return cell
-    once, ever = (end if end.well else replace(end, code=6) for end in (cell.once, cell.ever))
-    return replace(cell, once=once, ever=ever)
+    once, ever, worst = (
+        end if end is None or end.well else replace(end, code=6) for end in (cell.once, cell.ever, cell.worst)
+    )
+    return replace(cell, once=once, ever=ever, worst=worst)
 
 
 def tries() -> Iterator[object]:
