@@ -18,34 +18,46 @@ from ctadata.errors import ServerTrouble, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.pages import Page, in_order, pages
+from ctadata.stores.s3.pages import Item, Page, in_order, pages
 from ctadata.stores.s3.place import Name
 from ctadata.stores.unlisted import NAMED, Unlisted
 
 
 def keys_below(connection: Connection, name: Name) -> Iterator[str]:
-    """Every key below a directory, however deep, its own mark included."""
+    """Every key below a directory, however deep, its own mark included; ServerTrouble for one that is not below it."""
+    return (item.key for item in _items_below(connection, name))
+
+
+def _items_below(connection: Connection, name: Name) -> Iterator[Item]:
+    """Every object below a directory, for what deletes: one that was not asked for ends it."""
     for page in pages(connection, name.bucket, name.prefix):
-        yield from (item.key for item in page.items)
+        for item in page.items:
+            if not item.key or not item.key.startswith(name.prefix):
+                raise _misplaced(name, item.key)
+            yield item
+
+
+def _misplaced(name: Name, key: str) -> ServerTrouble:
+    what = "the server lists this key where it does not lie"
+    return ServerTrouble(what, hint="tell whoever runs the storage", path=_address(name.bucket, key))
 
 
 def count_below(connection: Connection, name: Name) -> TreeCount:
     """What lies below a directory, however deep: all that deleting it deletes, but for marks without bytes."""
     counted, above = TreeCount(), tuple[str, ...]()
-    for page in pages(connection, name.bucket, name.prefix):
-        for item in page.items:
-            *folders, last = item.key[len(name.prefix) :].split("/")
-            shared = next((i for i, pair in enumerate(zip(above, folders, strict=False)) if pair[0] != pair[1]), None)
-            shared = min(len(above), len(folders)) if shared is None else shared
-            counted.directories += len(folders) - shared
-            above = tuple(folders)
-            if not last and item.size == 0:
-                continue
-            counted.files += 1
-            counted.size += item.size or 0
-            counted.unsized += item.size is None
-            if not _is_path((*folders, last)) and len(counted.unnamed) < NAMED:
-                counted.unnamed.append(_address(name.bucket, item.key))
+    for item in _items_below(connection, name):
+        *folders, last = item.key[len(name.prefix) :].split("/")
+        shared = next((i for i, pair in enumerate(zip(above, folders, strict=False)) if pair[0] != pair[1]), None)
+        shared = min(len(above), len(folders)) if shared is None else shared
+        counted.directories += len(folders) - shared
+        above = tuple(folders)
+        if not last and item.size == 0:
+            continue
+        counted.files += 1
+        counted.size += item.size or 0
+        counted.unsized += item.size is None
+        if not _is_path((*folders, last)) and len(counted.unnamed) < NAMED:
+            counted.unnamed.append(_address(name.bucket, item.key))
     return counted
 
 
@@ -123,8 +135,7 @@ def _add_key(unlisted: Unlisted, name: Name, key: str) -> None:
     if key.startswith(name.prefix):
         unlisted.add_key(_address(name.bucket, key))
     else:
-        what = "the server lists this key where it does not lie"
-        unlisted.add(ServerTrouble(what, hint="tell whoever runs the storage", path=_address(name.bucket, key)))
+        unlisted.add(_misplaced(name, key))
 
 
 class _Twins:

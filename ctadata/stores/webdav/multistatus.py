@@ -8,6 +8,7 @@ What the servers in the field taught (each has a test):
 - XRootD writes paths as they are, without percent-encoding: `%41.txt` is a name there.
 - A member that answers 404 is not there; one that answers with another failure is there, cannot be read, and makes
   the listing incomplete too.
+- A collection that answers twice, once with a failure, is not listed whole: 507 is how servers say that they cut it.
 - A listing that does not speak of the collection itself is no answer to the question, and is an error: taken for an
   empty one it would make a copy of nothing look complete.
 """
@@ -120,9 +121,11 @@ class Multistatus:
         if name is None:
             self.unlisted.add_name(href)
         elif not name:
-            if self.itself is None:
+            if not self.status:
                 self.status = status
                 self.itself = _entry(self._collection, texts) if status < 300 else None
+            elif status >= 300:  # as 507 for a listing that was cut (RFC 6578 section 3.6)
+                self.unlisted.add(refusal(status, printable(str(self._collection))))
         elif status not in _GONE:
             try:
                 path = self._collection / name

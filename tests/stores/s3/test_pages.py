@@ -198,3 +198,13 @@ def test_kinds_of_a_listing_are_those_of_the_keys(server, store) -> None:
     server.reply = lambda _: page()
     with pytest.raises(NotFound):
         names(store)
+
+
+@pytest.mark.parametrize("foreign", ["precious/x", "", "tt", "/t/x"])
+def test_what_does_not_lie_below_a_directory_is_neither_deleted_with_it_nor_counted(server, store, foreign) -> None:
+    server.reply = lambda query: page("t/a", foreign)
+    with pytest.raises(ServerTrouble, match="where it does not lie"):
+        store.delete_tree(T)
+    assert not [asked for asked in server.asked if asked.method in ("DELETE", "POST")]
+    with pytest.raises(ServerTrouble, match="where it does not lie"):
+        store.count_tree(T)

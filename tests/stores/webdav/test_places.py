@@ -358,3 +358,12 @@ def test_a_member_that_is_unreadable_is_named(server: OddServer, store: Store) -
     with pytest.raises(CtadataError) as caught:
         list(store.list(T))
     assert "/t/n/x" in str(caught.value)
+
+
+@pytest.mark.parametrize("own_first", [True, False])
+def test_a_collection_that_answers_a_second_time_with_a_failure_is_not_listed_whole(own_first: bool) -> None:
+    cut = "<D:response><D:href>/t/n/</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status></D:response>"
+    own, member = response("/t/n/", DIRECTORY), response("/t/n/a")
+    _, parser = read(body(own, cut, member) if own_first else body(own, member, cut))
+    with pytest.raises(Incomplete):
+        parser.unlisted.check(T)
