@@ -15,6 +15,7 @@ from ctadata.config.resolve import resolve
 from ctadata.crossing import Way, copy_between
 from ctadata.errors import Unsupported
 from ctadata.namespace.listing import listing
+from ctadata.namespace.making import make
 from ctadata.namespace.name_check import check_for_others
 from ctadata.namespace.removal import remove
 from ctadata.namespace.renaming import Renaming, rename
@@ -180,6 +181,21 @@ def test_a_name_that_is_refused_makes_no_directory(site: Site, tmp_path: Path) -
     (tmp_path / "file").write_bytes(b"content")
     assert session.put([str(tmp_path / "file")], "home:new/a\tb").exit_code == 2
     assert not box.files.exists("/lst/users/ada/new")
+
+
+def test_a_new_name_that_is_not_utf8_is_refused(site: Site, tmp_path: Path) -> None:
+    box, session, _ = site
+    (tmp_path / "file").write_bytes(b"content")
+    session.put([str(tmp_path / "file")], "home:plain")
+    before = box.files.tree("/lst/users/ada")
+    for target, code in (("home:h\udcff", 11), ("home:dd\udcff/", 2), ("home:dd\udcff/x", 2)):
+        assert session.put([str(tmp_path / "file")], target).exit_code == code
+        renaming = Renaming(session.info("home:plain"), session.resolve(target.rstrip("/")))
+        with pytest.raises(Unsupported, match="not UTF-8"):
+            rename(session.store, renaming, replace=True)
+    with pytest.raises(Unsupported, match="not UTF-8"):
+        make(session.store, session.resolve("home:m\udcff"))
+    assert box.files.tree("/lst/users/ada") == before
 
 
 def test_a_token_that_may_only_create_writes_such_names_too(
