@@ -47,7 +47,8 @@ def _pen() -> Pen:
     from ctadata.namespace.drawing import ASCII, Pen
 
     try:
-        Pen().branch.encode(sys.stdout.encoding)
+        if sys.stdout is not None:
+            Pen().branch.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
         return ASCII
     return Pen()

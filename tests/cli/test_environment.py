@@ -54,6 +54,10 @@ class TestStreams:
         assert b"the output cannot be written" in done.stderr
         assert (at_box.cwd / "here").read_bytes() == b"content"
 
+    def test_a_tree_without_stdout(self, at_box, box, there):
+        done = under(at_box, ">&-", "tree", f"/{there}")
+        assert (done.returncode, done.stderr) == (0, b"")
+
     @pytest.mark.parametrize("arguments", [("get", "PATH", "-"), ("cat", "PATH")])
     def test_bytes_for_a_closed_stream_are_an_error(self, at_box, there, arguments):
         done = under(at_box, ">&-", *(argument.replace("PATH", f"{there}/f") for argument in arguments))
