@@ -189,7 +189,7 @@ class WebDAVStore:
                 self.mkdir(path.parent)
                 self._mkcol(path, has_parent=True)
 
-    def _mkcol(self, path: RemotePath, *, has_parent: bool = False) -> None:
+    def _mkcol(self, path: RemotePath, *, has_parent: bool = False, attempts: int = 3) -> None:
         try:
             self._client.send("MKCOL", self._url(path, slash=True))  # nginx wants the slash
         except CtadataError as error:
@@ -197,9 +197,12 @@ class WebDAVStore:
             # once, 500, 409, 423 and others; a busy server, and none at all, say nothing of the name
             if error.status in (0, 401, 429, 503) or (error.status in (404, 409) and path.parts and not has_parent):
                 raise
-            there = self._soon(lambda: self._look(path), bool) if error.status == 405 else self._look(path)
+            being_made = error.status in (405, 423)
+            there = self._soon(lambda: self._look(path), bool) if being_made else self._look(path)
             if there is None:
-                raise
+                if error.status != 423 or attempts == 1:
+                    raise
+                self._mkcol(path, has_parent=has_parent, attempts=attempts - 1)  # the lock's holder has not made it
             if there is Kind.FILE:
                 raise AlreadyExists("a file has this name", status=error.status) from error
 
