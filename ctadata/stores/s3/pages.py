@@ -3,7 +3,9 @@
 Read here, and not by boto3: every command lists, and boto3 takes longer to import than a listing takes.
 
 A page that says that there are more, and gives no token, is one of version 1: the next page is asked for by the marker
-that it names, else by its last key. A listing that comes back to where it was before, or does not go on, is an error.
+that it names, else by its last key. A page with a token or marker leads to the next one, whatever its `IsTruncated`
+says. A page without a valid `IsTruncated` is the last one unless it is full. A listing that comes back to where it was
+before, or does not go on, is an error.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ def pages(connection: Connection, bucket: str, prefix: str, *, delimiter: str = 
         query = "&".join(
             f"{name}={quote(value, safe='', errors='surrogateescape')}" for name, value in asked.items() if value
         )
-        page = _read(connection.gather("GET", Name(bucket, ""), query=query))
+        page = _read(connection.gather("GET", Name(bucket, ""), query=query), most)
         marker = asked.get("marker")
         if marker is not None and page.ends and in_order(page.ends[0]) < in_order(marker):
             raise ServerTrouble("the listing does not go on: its next page begins before the end of the last one")
@@ -94,8 +96,11 @@ def pages(connection: Connection, bucket: str, prefix: str, *, delimiter: str = 
             return
 
 
-def _read(body: bytes) -> Page:
-    """An answer; keys come percent-encoded, where they are asked to, because XML cannot hold every character."""
+def _read(body: bytes, most: int) -> Page:
+    """An answer; keys come percent-encoded, where they are asked to, because XML cannot hold every character.
+
+    `most`: the keys that were asked for, at most.
+    """
     root = _parsed(body)
     space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
     if root.tag != space + "ListBucketResult":
@@ -111,15 +116,23 @@ def _read(body: bytes) -> Page:
     decode: Callable[[str], str] = functools.partial(unquote_plus, errors="surrogateescape") if encoded else str
     items = [_item(contents, said, decode) for contents in root.iterfind(space + "Contents")]
     prefixes = [decode(said(each, "Prefix")) for each in root.iterfind(space + "CommonPrefixes")]
-    if said(root, "IsTruncated").strip().lower() != "true":
-        return Page(items, prefixes, None)
     token = said(root, "NextContinuationToken").translate(_BACK)
     page = Page(items, prefixes, token or None, None if token else decode(said(root, "NextMarker")) or None)
     if token or page.marker:
         return page
+    truncated = said(root, "IsTruncated").strip().lower()
+    if truncated in ("false", "0") or (truncated not in ("true", "1") and not _is_full(page, root, said, most)):
+        return page
     if page.ends is None:
         raise ServerTrouble("the listing does not go on: it says that there are more, and not how to ask for them")
     return Page(items, prefixes, None, page.ends[1])
+
+
+def _is_full(page: Page, root: Element, said: Callable[[Element, str], str], most: int) -> bool:
+    """Whether a page holds as many keys as one may, by what came and by what the server counts."""
+    limit = size_in(said(root, "MaxKeys").strip()) or most
+    count = max(len(page.items) + len(page.prefixes), size_in(said(root, "KeyCount").strip()) or 0)
+    return count >= min(limit, most)
 
 
 def _parsed(body: bytes) -> Element:

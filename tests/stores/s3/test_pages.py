@@ -36,6 +36,9 @@ def truncated(token: str = "", marker: str = "") -> str:
     return f"<IsTruncated>true</IsTruncated>{token}{marker}"
 
 
+NEXT = {"token": "<NextContinuationToken>A</NextContinuationToken>", "marker": "<NextMarker>t/b</NextMarker>"}
+
+
 class S3Server(OddServer):
     """Answers a listing by a function of what is asked."""
 
@@ -97,13 +100,15 @@ def test_every_way_to_the_next_page(server, store, version, names_it) -> None:
         ([page("t/a", more=truncated(marker="t/a"))], "comes again"),
         ([page("t/b", more=truncated(marker="t/b")), page("t/a", more=truncated(marker="t/a"))], "begins before"),
         ([page("t/a", "t/b", more=truncated())], "begins before"),
+        ([page("t/a", more=NEXT["token"])], "comes again"),
+        ([page("t/a", more="<MaxKeys>1</MaxKeys>")], "comes again"),
         ([page(more=truncated(str(number))) for number in range(1100)], "page after page is empty"),
         ([Answer(200, {}, b"<html/>")], "no listing but <html>"),
         ([Answer(200, {}, b"<ListBucketResult><Contents>")], "no XML"),
         ([Answer(200, {}, b'<?xml version="1.0" encoding="nonsense"?><ListBucketResult/>')], "no XML"),
         ([Answer(200, {}, b"<Error><Code>InternalError</Code><Message>Oops</Message></Error>")], "Oops"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_a_listing_that_does_not_go_on_is_an_error_and_never_the_end(server, store, pages, words) -> None:
     turn = iter(range(10**6))
@@ -112,6 +117,57 @@ def test_a_listing_that_does_not_go_on_is_an_error_and_never_the_end(server, sto
         names(store)
     assert (caught.value.path, caught.value.exit_code) == ("/bkt/t", ServerTrouble.exit_code)
     assert len(server.asked) < 1100
+
+
+@pytest.mark.parametrize("said", ["", *(f"<IsTruncated>{word}</IsTruncated>" for word in ("false", "0", "", "no"))])
+@pytest.mark.parametrize("named", NEXT)
+def test_a_page_that_names_the_next_one_is_not_the_last(server, store, said, named) -> None:
+    """Whatever else it says: a server may forget `IsTruncated`, or say `false` on every page."""
+
+    def reply(query: dict[str, str]) -> Answer:
+        later = query.get("continuation-token") == "A" or query.get("marker") == "t/b"
+        return page("t/c", more=said) if later else page("t/a", "t/b", more=said + NEXT[named])
+
+    server.reply = reply
+    assert names(store) == ["a", "b", "c"]
+
+
+def test_a_token_that_leads_to_nothing_is_the_end(server, store) -> None:
+    """A server may name a next page after its last key."""
+    server.reply = lambda query: page() if "continuation-token" in query else page("t/a", more=NEXT["token"])
+    assert names(store) == ["a"]
+
+
+@pytest.mark.parametrize("said", ["", "<IsTruncated/>", "<IsTruncated>maybe</IsTruncated>"])
+@pytest.mark.parametrize("limit", [2, 3, 1000])
+@pytest.mark.parametrize("total", [2, 6, 7])
+def test_a_page_without_a_word_is_the_last_one_unless_it_is_full(server, store, said, limit, total) -> None:
+    """Old servers leave `IsTruncated` out at the end; one that leaves it out everywhere is asked on by marker."""
+    keys = [f"t/{number}" for number in range(total)]
+
+    def reply(query: dict[str, str]) -> Answer:
+        now = [key for key in keys if key > query.get("marker", "")][:limit]
+        return page(*now, more=f"{said}<MaxKeys>{limit}</MaxKeys><KeyCount>{len(now)}</KeyCount>")
+
+    server.reply = reply
+    assert names(store) == [str(number) for number in range(total)]
+    assert len(server.asked) == total // limit + 1
+
+
+def test_a_full_page_is_known_without_its_limit_and_by_what_the_server_counts(server, store) -> None:
+    """A thousand keys are a page, and so is a page whose `KeyCount` is its `MaxKeys`."""
+    first = [f"t/{number:04}" for number in range(1000)]
+    for full in (page(*first), page("t/0999", more="<MaxKeys>7</MaxKeys><KeyCount>7</KeyCount>")):
+        server.reply = lambda query, full=full: page("t/last") if "marker" in query else full
+        assert names(store)[-2:] == ["0999", "last"]
+
+
+@pytest.mark.parametrize("word", ["false", "False", " false ", "0"])
+def test_a_full_page_that_says_it_is_the_last_is_the_last(server, store, word) -> None:
+    more = f"<MaxKeys>2</MaxKeys><IsTruncated>{word}</IsTruncated><NextMarker/><NextContinuationToken/>"
+    server.reply = lambda _: page("t/a", "t/b", more=more)
+    assert names(store) == ["a", "b"]
+    assert len(server.asked) == 1
 
 
 def test_an_empty_page_in_between_is_not_the_end(server, store) -> None:
