@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[Session, Reporter], Summary]
 
-_SPECIAL = "links that lead nowhere, sockets, FIFOs and devices"
+_SPECIAL = "links that lead nowhere or to directories, sockets, FIFOs and devices"
 
 WORTH_A_RATE = 1 << 20
 """Bytes below which a rate says nothing."""

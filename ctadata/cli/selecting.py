@@ -24,7 +24,7 @@ Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Direct
 FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Links to directories too; loops never.")]
 SkipSpecial = Annotated[
     bool,
-    typer.Option("--skip-special", help="Pass over links that lead nowhere, sockets, FIFOs and devices; no failure."),
+    typer.Option("--skip-special", help="Pass over links to nowhere or directories, sockets, FIFOs, devices."),
 ]
 Include = Annotated[
     list[str] | None,

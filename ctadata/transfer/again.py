@@ -20,4 +20,4 @@ def do_again(run: Run, action: str, records: Sequence[Record], folders: Sequence
     """
     if action == "get":
         return download(run, naming.landings_again(records, folders))
-    return upload(run, naming.departures_again(records, folders))
+    return upload(run, naming.departures_again(records, folders, follow_links=run.rules.follow_links))

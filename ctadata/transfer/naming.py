@@ -149,18 +149,25 @@ def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterat
             yield Wanted(record.path, Path("/"), tuple(above), name, recursive=True)
 
 
-def departures_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterator[Departure | Refused]:
+def departures_again(
+    records: Iterable[Record], folders: Sequence[Path], *, follow_links: bool = False
+) -> Iterator[Departure | Refused]:
     """What goes up again of a receipt; files of one collection that follow each other go together.
 
     folders: the directories that they may lie in, links followed.
+    follow_links: whether a link to a directory stands for that directory.
     """
+
+    def is_tree(local: Path) -> bool:
+        return local.is_dir() and (follow_links or not local.is_symlink())
+
     with_local = [(record.path, record.local) for record in records if record.local is not None]
     yield from (_outside(path, local) for path, local in with_local if not _lies_in(local, folders))
     inside = (pair for pair in with_local if _lies_in(pair[1], folders))
     for collection, group in itertools.groupby(inside, key=lambda pair: pair[0].parent):
         pairs = list(group)
-        yield from (Departure(path, local) for path, local in pairs if local.is_dir())
-        files = tuple((local, path.name) for path, local in pairs if not local.is_dir())
+        yield from (Departure(path, local) for path, local in pairs if is_tree(local))
+        files = tuple((local, path.name) for path, local in pairs if not is_tree(local))
         if files:
             yield Departure(collection, files=files)
 

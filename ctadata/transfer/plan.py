@@ -57,8 +57,8 @@ class Rules:
 
     no_clobber:   a file that is there and differs stays, and is told of.
     follow_links: for uploads: links to directories are followed too.
-    skip_special: for uploads: links that lead nowhere, sockets, FIFOs and devices are passed over, and count as nothing
-                  that was left undone.
+    skip_special: for uploads: links that lead nowhere, or to directories that are not followed, sockets, FIFOs and
+                  devices are passed over, and count as nothing that was left undone.
     jobs:         files moved at a time.
     filters:      what of a tree is meant.
     dry_run:      everything is decided and told, nothing is changed.

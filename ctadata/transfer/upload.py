@@ -29,11 +29,11 @@ from ctadata.paths import MARK, RemotePath, composed, printable
 from ctadata.transfer import normal_form, temporaries
 from ctadata.transfer.download import Refused
 from ctadata.transfer.part import local_words
-from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.send import Rights, send_file
 from ctadata.transfer.source import planned_size
-from ctadata.transfer.special import NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
+from ctadata.transfer.special import CIRCLE, NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
 from ctadata.transfer.spelling import folded, refuse_other_spelling
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,9 @@ def _named(run: Run, departure: Departure) -> _Here:
         if run.rules.filters.takes((name,)):
             try:
                 found = status(local)
-                why = why_special(local, found) if is_utf8(name) else NOT_UTF8
+                why = NOT_UTF8
+                if is_utf8(name):
+                    why = why_special(local, found, follow_links=run.rules.follow_links)
             except OSError:  # the words are those of opening it
                 why = ""
             if why:
@@ -230,10 +232,11 @@ def _read(run: Run, departure: Departure) -> _Here:
             if not _is_meant(run, entry, departure):
                 continue
             local, target = tree / entry.name, departure.target / entry.name
-            if why := why_entry_special(entry):
+            why = why_entry_special(entry, follow_links=run.rules.follow_links)
+            if not why and _is_circle(entry, departure):
+                why = CIRCLE
+            if why:
                 _pass_over(run, target, local, why)
-            elif why := _why_not_followed(run, entry, departure):
-                run.end(Outcome(State.PASSED, target, local, why=why))
             elif _is_directory(entry):
                 here.folders.append((local, entry.name))
             elif not entry.name.startswith(MARK):
@@ -253,15 +256,12 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _why_not_followed(run: Run, entry: os.DirEntry[str], departure: Departure) -> str:
-    """Why a link to a directory is passed over; empty where it is followed, or is none."""
+def _is_circle(entry: os.DirEntry[str], departure: Departure) -> bool:
+    """Whether an entry is a link to a directory that the walk has come through."""
     if not (entry.is_symlink() and _is_directory(entry)):
-        return ""
-    if not run.rules.follow_links:
-        return "a link to a directory (-L follows them)"
+        return False
     found = entry.stat()
-    round_trip = (found.st_dev, found.st_ino) in departure.above | {_identity(Path(entry.path).parent)}
-    return "a link that leads round in a circle" if round_trip else ""
+    return (found.st_dev, found.st_ino) in departure.above | {_identity(Path(entry.path).parent)}
 
 
 def _look(run: Run, departure: Departure, here: _Here, surplus: Surplus | None) -> Mapping[str, Entry]:

@@ -15,11 +15,12 @@ REASONS = {
     "nowhere": "a link that leads nowhere",
     "round": "a link that leads nowhere",
     "beyond": "a link that leads nowhere",
+    "linked": "a link to a directory, which -L follows",
     "fifo": "a FIFO, not a regular file",
     "socket": "a socket, not a regular file",
     ODD: "its name is not UTF-8",
 }
-CODES = {name: 3 if "link" in why else 11 for name, why in REASONS.items()}
+CODES = {name: 3 if "nowhere" in why else 11 for name, why in REASONS.items()}
 
 
 def make(folder, name):
@@ -31,6 +32,10 @@ def make(folder, name):
             (folder / name).symlink_to(name)
         case "beyond":
             (folder / name).symlink_to("plain/below")  # below what is a file
+        case "linked":
+            (folder.parent / "elsewhere").mkdir(exist_ok=True)
+            (folder.parent / "elsewhere" / "below").write_text("below")
+            (folder / name).symlink_to("../elsewhere")
         case "fifo":
             os.mkfifo(folder / name)
         case "socket":
@@ -86,7 +91,7 @@ class TestTrees:
             assert record["local"] == str(odd_tree / name)
             assert why in record["error"]
 
-    @pytest.mark.parametrize("name", ["nowhere", "fifo", ODD])
+    @pytest.mark.parametrize("name", ["nowhere", "fifo", "linked", ODD])
     def test_where_nothing_else_was_to_do_the_code_is_the_first_reasons(self, at_box, box, place, tree, name):
         (tree / "plain").unlink()
         make(tree, name)
@@ -108,10 +113,10 @@ class TestTrees:
         (odd_tree / ODD).unlink()
         ended = at_box("put", "-r", "--skip-special", "tree/", f"/{place}", "--receipt", "r", check=0)
         [line] = [line for line in ended.err.splitlines() if "passed over" in line and "done" not in line]
-        whys = "a FIFO, not a regular file; a link that leads nowhere; a socket, not a regular file"
-        assert line == f"passed over 5 files ({whys}): tree/beyond, tree/fifo, tree/nowhere and 2 more"
+        whys = "; ".join(sorted(set(REASONS.values()) - {REASONS[ODD]}))
+        assert line == f"passed over 6 files ({whys}): tree/beyond, tree/fifo, tree/linked and 3 more"
         records = [json.loads(line) for line in (at_box.cwd / "r").read_text().splitlines()]
-        assert sum(record["state"] == "passed" and record["error"] is None for record in records) == 5
+        assert sum(record["state"] == "passed" and record["error"] is None for record in records) == 6
         at_box("verify", "r", "--remote", check=0)
         assert at_box("-q", "put", "-r", "--skip-special", "tree/", f"/{place}", check=0).err == ""
 
@@ -120,12 +125,34 @@ class TestTrees:
         assert ended.err == f"passed over tree/{shown(ODD)} (its name is not UTF-8)\n"
 
     def test_what_is_left_out_is_not_told_of(self, at_box, place, odd_tree):
+        (odd_tree / "linked").unlink()  # what lies behind it may be meant
         assert "passed over" not in at_box("put", "-r", "--include", "pl*", "tree/", f"/{place}", check=0).err
 
     def test_a_dry_run_tells_of_them_too(self, at_box, box, place, odd_tree):
         ended = at_box("put", "-n", "-r", "tree/", f"/{place}", check=6)
         assert ended.out.count("passed over tree/") == len(REASONS)
         assert not box.files.exists(f"/{place}/plain")
+
+    def test_a_link_to_a_directory_is_followed_on_demand(self, at_box, box, place, tree):
+        make(tree, "linked")
+        assert at_box("-q", "put", "-r", "-L", "tree/", f"/{place}", check=0).err == ""
+        assert there(box, place) == ["linked/", "linked/below", "plain"]
+
+    def test_a_link_that_leads_round_is_named_and_counts(self, at_box, box, place, tree):
+        (tree / "round").symlink_to(".")
+        ended = at_box("-q", "put", "-r", "-L", "tree/", f"/{place}", check=6)
+        assert ended.err == "passed over tree/round (a link that leads round in a circle)\n"
+        at_box("put", "-r", "-L", "--skip-special", "tree/", f"/{place}", check=0)
+        assert there(box, place) == ["plain"]
+
+    def test_a_link_to_a_directory_that_is_named_is_that_directory(self, at_box, box, place, tree):
+        make(tree, "linked")
+        at_box("put", "-r", "tree/linked", f"/{place}/", check=0)
+        assert there(box, place) == ["linked/", "linked/below"]
+
+    def test_a_link_to_a_directory_that_is_left_out_does_not_count(self, at_box, place, tree):
+        make(tree, "linked")
+        assert at_box("-q", "put", "-r", "--exclude", "linked", "tree/", f"/{place}", check=0).err == ""
 
     def test_a_link_that_may_not_be_followed_is_a_failure(self, at_box, place, tree):
         if os.geteuid() == 0:
@@ -185,11 +212,12 @@ class TestNamed:
 
 class TestSync:
     def test_they_protect_what_bears_their_names_and_nothing_else(self, at_box, box, place, odd_tree):
-        for name in ("nowhere", "fifo", "socket/deep/f", "gone", "old/f"):
+        for name in ("nowhere", "fifo", "socket/deep/f", "gone", "old/f", "linked/f"):
             box.files.put(f"/{place}/{name}", b"there")
         ended = at_box("sync", "--delete", "--yes", "tree", f":{place}", check=6)
         assert "passed over tree/fifo" in ended.err
-        assert there(box, place) == ["fifo", "nowhere", "plain", "socket/", "socket/deep/", "socket/deep/f"]
+        kept = ["fifo", "linked/", "linked/f", "nowhere", "plain", "socket/", "socket/deep/", "socket/deep/f"]
+        assert there(box, place) == kept
 
     def test_with_skip_special_a_sync_is_whole(self, at_box, box, place, tree):
         make(tree, "nowhere")
@@ -215,6 +243,15 @@ class TestReceipts:
         at_box("put", "--retry-failed", "r", "--receipt", "r", check=0)
         assert box.files.read(f"/{place}/nowhere") == b"there now"
         at_box("verify", "--remote", "r", check=0)
+
+    def test_a_link_to_a_directory_is_no_directory_the_second_time_either(self, at_box, box, place, tree):
+        make(tree, "linked")
+        at_box("put", "-r", "tree/", f"/{place}", "--receipt", "r", check=6)
+        ended = at_box("-q", "put", "--retry-failed", "r", ".", "--receipt", "r", check=6)
+        assert ended.err == f"passed over {tree}/linked ({REASONS['linked']})\n"
+        assert there(box, place) == ["plain"]
+        at_box("put", "-L", "--retry-failed", "r", ".", "--receipt", "r", check=0)
+        assert there(box, place) == ["linked/", "linked/below", "plain"]
 
 
 class TestPython:
