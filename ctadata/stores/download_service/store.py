@@ -40,7 +40,7 @@ from ctadata.stores.download_service.reading import ServiceReading
 from ctadata.stores.download_service.wire import CHUNKED, Whole, Wire
 from ctadata.stores.download_service.words import check_receipt
 from ctadata.stores.unlisted import Unlisted
-from ctadata.stores.webdav.multistatus import Multistatus
+from ctadata.stores.webdav.multistatus import Multistatus, contradiction
 from ctadata.stores.webdav.reading import about
 from ctadata.stores.webdav.store import PROPFIND
 from ctadata.tokens.person import platform_name
@@ -149,6 +149,8 @@ class DownloadService:
             "PROPFIND", "webdav", path, headers=_XML, body=PROPFIND.format(CHECKSUMS).encode(), accept=accept
         )
         listing.close()
+        if listing.doubtful:
+            raise contradiction(path)
         if listing.itself is None:
             raise ServerTrouble(f"the service tells nothing of it: {listing.status}")
         self._tells_digests = self._tells_digests or bool(listing.itself.checksums)

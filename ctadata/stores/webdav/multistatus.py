@@ -6,8 +6,9 @@ What the servers in the field taught (each has a test):
   another tree) is counted, and makes the listing incomplete: no server can smuggle anything into a listing, and nobody
   takes a directory for empty whose members cannot be placed.
 - XRootD writes paths as they are, without percent-encoding: `%41.txt` is a name there.
-- A member that answers 404 is not there; one that answers with another failure is there, cannot be read, and makes
-  the listing incomplete too.
+- A member that answers 404 is not there, if it answers so to a request of its own, too: until then it is `doubtful`.
+- A member that answers with another failure is there, cannot be read, and makes the listing incomplete too.
+- A name that comes twice is given once. If the two statements differ, it is `doubtful` as well.
 - A collection that answers twice, once with a failure, is not listed whole: 507 is how servers say that they cut it.
 - A listing that does not speak of the collection itself is no answer to the question, and is an error: taken for an
   empty one it would make a copy of nothing look complete.
@@ -15,12 +16,15 @@ What the servers in the field taught (each has a test):
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ctadata.checksums import read_digests
 from ctadata.entries import NONE_KNOWN, Entry, Kind
-from ctadata.errors import CtadataError, ServerTrouble, UsageError
+from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, Stopped, UsageError
 from ctadata.http.failures import meaning_of
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.dates import seconds
+from ctadata.stores.statements import Statements, statement
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.places import Places
 from ctadata.stores.webdav.responses import (
@@ -39,6 +43,9 @@ WAITING = 10_000
 """Responses that wait, at most, for the collection's own href."""
 _WAITING_BYTES = 16 << 20
 
+DOUBTED = 100
+"""Resources that are asked for one by one, at most, because an answer is not clear about them."""
+
 _NO_ROOT = RemotePath()
 _GONE = (404, 410)
 
@@ -52,6 +59,7 @@ class Multistatus:
     itself:     the entry of what was asked for, once it has gone by; None where the server refused to tell of it.
     status:     the HTTP status the answer gives for what was asked for: 207 bodies can say 403 or 404 inside.
     unlisted:   the members that are there and cannot be given.
+    doubtful:   the resources that the answer is not clear about, each with its first statement (None: no entry).
     """
 
     def __init__(
@@ -61,7 +69,10 @@ class Multistatus:
         self.itself: Entry | None = None
         self.status = 0
         self.unlisted = Unlisted()
+        self.doubtful: dict[RemotePath, int | None] = {}
+        self._statements = Statements()
         self._collection = collection
+        self._alone = alone
         self._places = Places(root, root.below(collection.parts), raw=raw, alone=alone)
         self._waiting: list[tuple[str, dict[str, str], int]] = []
         self._waiting_bytes = 0
@@ -121,21 +132,79 @@ class Multistatus:
         if name is None:
             self.unlisted.add_name(href)
         elif not name:
-            if not self.status:
-                self.status = status
-                self.itself = _entry(self._collection, texts) if status < 300 else None
-            elif status >= 300:  # as 507 for a listing that was cut (RFC 6578 section 3.6)
-                self.unlisted.add(refusal(status, printable(str(self._collection))))
-        elif status not in _GONE:
+            self._take_itself(texts, status)
+        else:
             try:
                 path = self._collection / name
             except UsageError:  # `..`, a slash, NUL
                 self.unlisted.add_name(href)
                 return
-            if status < 300:
-                self._entries.append(_entry(path, texts))
-            else:
-                self.unlisted.add(refusal(status, printable(str(path))))
+            self._take_member(path, texts, status)
+
+    def _take_itself(self, texts: dict[str, str], status: int) -> None:
+        if not self.status:
+            self.status = status
+            self.itself = _entry(self._collection, texts) if status < 300 else None
+        elif status >= 300:  # as 507 for a listing that was cut (RFC 6578 section 3.6)
+            self.unlisted.add(refusal(status, printable(str(self._collection))))
+        elif self.itself not in (None, _entry(self._collection, texts)):
+            self._doubt(self._collection, None)
+
+    def _take_member(self, path: RemotePath, texts: dict[str, str], status: int) -> None:
+        if self._alone:
+            return
+        if status in _GONE:
+            self._doubt(path, self._statements.find(path.name))
+        elif status >= 300:
+            self.unlisted.add(refusal(status, printable(str(path))))
+        else:
+            entry = _entry(path, texts)
+            said = self._statements.take(entry)
+            if said is None:
+                self._entries.append(entry)
+                if path in self.doubtful:
+                    self.doubtful[path] = statement(entry)
+            elif said != statement(entry):
+                self._doubt(path, said)
+
+    def _doubt(self, path: RemotePath, said: int | None) -> None:
+        if len(self.doubtful) < DOUBTED or path in self.doubtful:
+            self.doubtful.setdefault(path, said)
+        else:
+            what = "the server's listing is not clear about this name, and about too many others"
+            self.unlisted.add(ServerTrouble(what, path=printable(str(path))))
+
+    def settle(self, look: Callable[[RemotePath], Entry]) -> list[Entry]:
+        """Look at each doubtful resource by itself; the entries that have not been given yet.
+
+        What `look` raises for the collection is raised; for a member it is in `unlisted`, but for NotFound.
+        """
+        found = []
+        for path, said in self.doubtful.items():
+            if path == self._collection:
+                self.itself = look(path)
+                continue
+            try:
+                entry = look(path)
+                if said not in (None, statement(entry)):
+                    self.unlisted.add(contradiction(path))
+                elif said is None:
+                    found.append(entry)
+            except NotFound:
+                if said is not None:
+                    self.unlisted.add(contradiction(path))
+            except (Stopped, LoginNeeded):
+                raise
+            except CtadataError as error:
+                error.path = error.path or printable(str(path))
+                self.unlisted.add(error)
+        return found
+
+
+def contradiction(path: RemotePath) -> ServerTrouble:
+    """The error of a resource that the server describes in two ways."""
+    what = "the server lists this name twice, and differently"
+    return ServerTrouble(what, hint="tell whoever runs the storage", path=printable(str(path)))
 
 
 def refusal(status: int, path: str = "") -> CtadataError:

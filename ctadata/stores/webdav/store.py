@@ -19,7 +19,7 @@ from ctadata.stores.handover import handed_over
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
-from ctadata.stores.webdav.multistatus import Multistatus, refusal
+from ctadata.stores.webdav.multistatus import Multistatus, contradiction, refusal
 from ctadata.stores.webdav.read_error import explained
 from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
 from ctadata.stores.webdav.refused import refused
@@ -58,7 +58,12 @@ class WebDAVStore:
     def info(self, path: RemotePath) -> Entry:
         """The entry of one file or collection; NotFound."""
         with about(path):
-            listing = self._propfind(path, self._url(path), "0", lambda _: None)
+            for _ in range(2):
+                listing = self._propfind(path, self._url(path), "0", lambda _: None)
+                if not listing.doubtful:
+                    break
+            else:
+                raise contradiction(path)
             if listing.itself is None:
                 raise refusal(listing.status)
             return listing.itself
@@ -81,6 +86,7 @@ class WebDAVStore:
                 raise
             if listing.itself is None:
                 raise refusal(listing.status)
+            give(listing.settle(self.info))
             if not listing.itself.is_directory:
                 raise _a_file()
             listing.unlisted.check(path)
