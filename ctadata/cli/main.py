@@ -16,7 +16,7 @@ import typer
 
 from ctadata.cli.app import at_storage_alone, command_line
 from ctadata.cli.completion import COMPLETION, rejoin
-from ctadata.cli.output import DIRECT, PROGRAM, drop, drop_full_stderr, end_rows, prepare_streams, say
+from ctadata.cli.output import DIRECT, PROGRAM, drop, drop_if_full, end_rows, prepare_streams, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
 FEW = 10
@@ -36,11 +36,10 @@ def run(arguments: Sequence[str]) -> int:
     finally:
         end_rows()
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         code = _stdout_broke(error, code)
-    drop_full_stderr()
+    drop_if_full(sys.stderr)
     return code
 
 
@@ -51,6 +50,8 @@ def _complete() -> int:
         command_line().main(prog_name=PROGRAM, complete_var=COMPLETION)
     except (Exception, KeyboardInterrupt):  # noqa: BLE001  (words would stand in the user's line)
         return 1
+    finally:
+        drop_if_full(sys.stdout)
     return 0
 
 
@@ -110,11 +111,14 @@ def _usage_words(error: Any) -> str:
 
 
 def _stdout_broke(error: OSError, code: int) -> int:
-    """A reader that goes away (`| head`) ends us quietly; a full disk does not."""
+    """A reader that goes away (`| head`) ends us quietly; a full disk, and a closed stream, do not."""
     drop(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return code
-    say(f"the output cannot be written: {error.strerror}")
+    if error.errno == errno.EBADF:
+        say("local: standard output is closed")
+    else:
+        say(f"the output cannot be written: {error.strerror}")
     return (StorageFull if error.errno == errno.ENOSPC else LocalError).exit_code
 
 

@@ -6,7 +6,9 @@ This module is read at every start, so it imports late what not every command ne
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import io
 import json
 import os
 import sys
@@ -26,14 +28,15 @@ def prepare_streams() -> None:
     """Names go out as they are into a pipe, as escapes to a terminal that lacks their letters.
 
     The null device takes the number of a standard stream that the caller has closed. Otherwise the next file that is
-    opened would get that number, and the words of a library would go into it.
+    opened would get that number, and the words of a library would go into it. Words for a closed stderr are lost. What
+    is written to a closed stdout is an OSError (EBADF), as it is on a full disk (ENOSPC).
     """
     for number in range(3):
         _occupy(number)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stdout is None:
-        return
+        sys.stdout = _ClosedStdout()
     if stdout_is_terminal():
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     else:
@@ -45,32 +48,38 @@ def _occupy(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
-        nowhere = os.open(os.devnull, os.O_RDWR)
+        nowhere = os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)  # who writes to a closed one is told
         if nowhere != number:
             os.dup2(nowhere, number)
             os.close(nowhere)
 
 
+class _ClosedStdout(io.TextIOWrapper):
+    """A standard output that the caller has closed: to write to it fails at the flush."""
+
+    def __init__(self) -> None:
+        """A file that is open for reading alone."""
+        super().__init__(io.BufferedWriter(io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")))
+
+
 def open_stdout() -> TextIO:
-    """Standard output; LocalError if the caller has closed it."""
-    return _opened(sys.stdout, "output")
+    """Standard output; OSError (EBADF) if the caller has closed it."""
+    if isinstance(sys.stdout, _ClosedStdout):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdout
 
 
 def open_stdin() -> TextIO:
     """Standard input; LocalError if the caller has closed it, UsageError if a person would have to type it in vain."""
-    stream = _opened(sys.stdin, "input")
+    stream = sys.stdin
+    if stream is None:
+        from ctadata.errors import LocalError
+
+        raise LocalError("local: standard input is closed")
     if os.environ.get("CTADATA_NO_INPUT") and stream.isatty():
         from ctadata.errors import UsageError
 
         raise UsageError("standard input is a terminal, and --no-input says that nobody is there")
-    return stream
-
-
-def _opened(stream: TextIO | None, what: str) -> TextIO:
-    if stream is None:
-        from ctadata.errors import LocalError
-
-        raise LocalError(f"local: standard {what} is closed")
     return stream
 
 
@@ -196,9 +205,9 @@ def drop(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def drop_full_stderr() -> None:
-    """Words that a full stderr has not taken are dropped: Python would make them an exit code of 120."""
+def drop_if_full(stream: TextIO) -> None:
+    """Words that a full stream has not taken are dropped: Python would make them an exit code of 120."""
     try:
-        sys.stderr.flush()
+        stream.flush()
     except (OSError, ValueError):
-        drop(sys.stderr)
+        drop(stream)

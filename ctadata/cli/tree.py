@@ -47,8 +47,7 @@ def _pen() -> Pen:
     from ctadata.namespace.drawing import ASCII, Pen
 
     try:
-        if sys.stdout is not None:
-            Pen().branch.encode(sys.stdout.encoding)
+        Pen().branch.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
         return ASCII
     return Pen()

@@ -11,6 +11,17 @@ from ctadata.errors import LocalError
 from ctadata.paths import local_name
 
 COMMAND = [sys.executable, "-m", "ctadata"]
+WRITERS = [
+    "list DIR",
+    "tree DIR",
+    "du DIR",
+    "stat DIR/f",
+    "cat DIR/f",
+    "get DIR/f -",
+    "share DIR/f",
+    "get -n DIR/f",
+]
+"""Commands that write to stdout."""
 
 
 @pytest.fixture
@@ -54,14 +65,26 @@ class TestStreams:
         assert b"the output cannot be written" in done.stderr
         assert (at_box.cwd / "here").read_bytes() == b"content"
 
-    def test_a_tree_without_stdout(self, at_box, box, there):
-        done = under(at_box, ">&-", "tree", f"/{there}")
-        assert (done.returncode, done.stderr) == (0, b"")
+    @pytest.mark.parametrize("arguments", WRITERS)
+    def test_what_was_to_go_to_a_closed_stream_is_an_error(self, at_box, there, arguments):
+        done = under(at_box, ">&-", *arguments.replace("DIR", there).split())
+        assert done.stderr == b"cta-data-direct: local: standard output is closed\n"
+        assert done.returncode == 11
 
-    @pytest.mark.parametrize("arguments", [("get", "PATH", "-"), ("cat", "PATH")])
-    def test_bytes_for_a_closed_stream_are_an_error(self, at_box, there, arguments):
-        done = under(at_box, ">&-", *(argument.replace("PATH", f"{there}/f") for argument in arguments))
-        assert (done.returncode, done.stderr) == (11, b"cta-data-direct: local: standard output is closed\n")
+    def test_what_writes_nothing_needs_no_stdout(self, at_box, box, there):
+        assert under(at_box, ">&-", "mkdir", f"{there}/new").returncode == 0
+        assert under(at_box, ">&-", "-q", "rm", f"{there}/f").returncode == 0
+        assert box.files.tree(f"/{there}") == [f"/{there}/new/"]
+
+    def test_what_is_done_before_it_is_told_of_is_done(self, at_box, there):
+        done = under(at_box, ">&-", "get", "--json", f"{there}/f", "here")
+        assert done.returncode == 11
+        assert b"standard output is closed" in done.stderr
+        assert (at_box.cwd / "here").read_bytes() == b"content"
+
+    def test_a_shell_that_completes_without_stdout_hears_no_word(self, at_box):
+        env = {"_CTA_DATA_DIRECT_COMPLETE": "complete_bash", "COMP_WORDS": "cta-data-direct li", "COMP_CWORD": "1"}
+        assert under(at_box, ">&-", **env).stderr == b""
 
     @pytest.mark.parametrize("arguments", [("put", "-", "PATH"), ("get", "--files-from", "-", "out")])
     def test_what_was_to_come_from_a_closed_stream_is_an_error(self, at_box, box, there, arguments):

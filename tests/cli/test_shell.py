@@ -129,10 +129,11 @@ class TestStreams:
         assert done.returncode == 11
         assert done.stderr == "cta-data-direct: the output cannot be written: No space left on device\n"
 
-    def test_without_stdout_there_is_no_traceback(self, cli):
-        shell = 'exec "$0" -m ctadata config >&-'
+    @pytest.mark.parametrize("arguments", ["config", "--help", "list --help", "--version"])
+    def test_a_closed_stdout_is_told_of(self, cli, arguments):
+        shell = f'exec "$0" -m ctadata {arguments} >&-'
         done = subprocess.run(["sh", "-c", shell, sys.executable], stderr=subprocess.PIPE, text=True, timeout=60)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (11, "cta-data-direct: local: standard output is closed\n")
 
     def test_without_stderr_the_exit_code_is_right(self, cli):
         shell = 'exec "$0" -m ctadata lits 2>&-'
