@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ctadata.errors import Unsupported, UsageError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, printable, refuse_userinfo
 from ctadata.session import Session
 from ctadata.stores.s3 import hosting
 from ctadata.stores.s3.alias import REDIRECT
@@ -90,6 +90,7 @@ class Hosting:
 def _headers(content_type: str | None, redirect_to: str | None) -> dict[str, str]:
     if content_type is not None and not _TYPE.fullmatch(content_type):
         raise UsageError(f"{printable(content_type)!r} is no media type", hint="as in text/plain; charset=utf-8")
+    refuse_userinfo(redirect_to or "")
     if redirect_to is not None and not _ADDRESS.fullmatch(redirect_to):
         raise UsageError(
             f"nobody can be redirected to {printable(redirect_to)!r}",

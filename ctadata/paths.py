@@ -25,6 +25,11 @@ LONGEST = 4096
 """Characters of a path, or of another value that a person writes, at most: what Linux takes."""
 
 _SHOWN = 200  # characters of a wrong value that are shown
+_USERINFO = re.compile(
+    r"(?: [a-z][a-z0-9+.-]*:// | \b (?: https? | davs? ):/ )"
+    r"(?: [^/?\#]*@ | [^/?\#@:\[]* : (?! [0-9]* (?: [/?\#] | $ ) ) .*@ )",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)  # also if the password holds a slash, and if somebody has made one slash of two
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # what needs no encoding, so most names
 _DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # what Windows takes for a device in every directory
 
@@ -154,6 +159,18 @@ def _refuse_local_home(text: str) -> None:
         raise UsageError(
             f"{printable(text)} is a directory of this machine: the shell has replaced ~",
             hint=f"for your home on the storage write '~/{printable(rest)}' in quotes, or home:{printable(rest)}",
+        )
+
+
+def refuse_userinfo(text: str) -> None:
+    """UsageError for an address with a user or a password in it, `https://user:password@host/x`; it shows neither."""
+    found = _USERINFO.match(text) if text.startswith("s3://") else _USERINFO.search(text)
+    if found:
+        scheme, rest = found[0].partition(":")[0], text[found.end() :].rpartition("@")[2]
+        raise UsageError(
+            "an address has no user and no password in it",
+            hint="a login belongs to start-agent, a token into --token-file, an access key into credentials import",
+            path=printable(f"{scheme}://***@{rest}"),
         )
 
 

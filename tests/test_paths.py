@@ -20,6 +20,7 @@ from ctadata.paths import (
     control_in,
     local_name,
     printable,
+    refuse_userinfo,
 )
 
 NAME = (
@@ -260,3 +261,42 @@ def test_the_control_character_of_a_name(name: str, words: str) -> None:
 def test_a_name_is_changed_by_nfc_or_it_is_not(name: str) -> None:
     assert bool(changed_by_nfc(name)) == (composed(name) != name)
     assert changed_by_nfc(composed(name)) == ""
+
+
+class TestUserinfo:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "https://ada:5ecret@host/x",
+            "HTTPS://5ecret@host",
+            "http://ada:p/5ecret@host:80/x",
+            "http://ada:5@5ecret@host/x",
+            "https://ada:p?#5ecret@host/x",
+            "https:/ada:5ecret@host/x",
+            "davs://ada:5ecret@host",
+            "home:https://ada:5ecret@host/x",
+            "mine:https://ada:5ecret@host/x",
+            "s3://ada:5ecret@bucket/x",
+            "https://ada:5ecret@host/x/https://ada:5ecret@host",
+        ],
+    )
+    def test_an_address_with_a_password_is_refused_without_it(self, text):
+        with pytest.raises(UsageError, match=r"no user and no password") as caught:
+            refuse_userinfo(text)
+        assert "5ecret" not in str(caught.value)
+        assert "ada" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "https://host/x",
+            "https://host:2880/a@b",
+            "https://[::1]:2880/a@b",
+            "a@b",
+            "cscs:/a@b",
+            "s3://b/https://ada:5ecret@host/x",
+            "lst/run@2/x:y@z",
+        ],
+    )
+    def test_other_texts_are_not(self, text):
+        refuse_userinfo(text)

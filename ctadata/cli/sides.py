@@ -34,7 +34,10 @@ class Remote:
 
 
 def remote_side(text: str) -> Remote | None:
-    """What is on the storage; None for what is local."""
+    """What is on the storage; None for what is local. UsageError for an address with a password in it."""
+    from ctadata.paths import refuse_userinfo
+
+    refuse_userinfo(text)
     if text.startswith(("https://", "http://")):
         return Remote(text, url=True)
     if text.startswith(("home:", "s3://")):

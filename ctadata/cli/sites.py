@@ -48,10 +48,19 @@ def located_last(ctx: typer.Context, value: list[str] | None) -> list[str] | Non
     """For arguments of which the last one alone is on the storage; UsageError."""
     if not value or ctx.resilient_parsing:
         return value
+    for text in value[:-1]:
+        _refuse_userinfo(text)
     return [*value[:-1], _taken(ctx, value[-1])]
 
 
 def _taken(ctx: typer.Context, text: str) -> str:
+    _refuse_userinfo(text)
     profile, path = split(text)
     choose(ctx.find_root().ensure_object(Common), profile)
     return path
+
+
+def _refuse_userinfo(text: str) -> None:
+    from ctadata.paths import refuse_userinfo
+
+    refuse_userinfo(text)

@@ -14,13 +14,17 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from ctadata.errors import UsageError
-from ctadata.paths import RemotePath
+from ctadata.paths import RemotePath, refuse_userinfo
 
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 def text(value: str, base: Path) -> str:  # noqa: ARG001  (all checks have one signature)
-    """Any text that can stand in a line."""
+    """Any text that can stand in a line, without a password in an address."""
+    try:
+        refuse_userinfo(value)
+    except UsageError as error:
+        raise ValueError(error.what) from None
     if not value.strip() or not value.isprintable():
         raise ValueError(f"{value!r} is empty or holds control characters")
     return value
@@ -67,7 +71,9 @@ def origin(value: str, base: Path) -> str:  # noqa: ARG001
     """scheme://host[:port] in lower case, without a slash at the end (RFC 6454); the same rule for http."""
     url = _split(value)
     if url.path not in ("", "/"):
-        raise ValueError(f"must be an origin such as https://host:2880; the path {url.path!r} belongs into root")
+        raise ValueError(
+            f"must be an origin such as https://host:2880; the path {_harmless(url.path)!r} belongs into root"
+        )
     return f"{url.scheme}://{url.netloc.lower()}"
 
 
@@ -75,7 +81,9 @@ def endpoint(value: str, base: Path) -> str:  # noqa: ARG001
     """An S3 server, https://host[:port]; http for any host where it says so: the secret key never travels."""
     url = _split(value, clear=True)
     if url.path not in ("", "/"):
-        raise ValueError(f"must be an origin such as https://host:9021; the path {url.path!r} belongs into root")
+        raise ValueError(
+            f"must be an origin such as https://host:9021; the path {_harmless(url.path)!r} belongs into root"
+        )
     return f"{url.scheme}://{url.netloc.lower()}"
 
 
@@ -115,7 +123,7 @@ def _split(value: str, *, clear: bool = False) -> SplitResult:
     if "@" in url.netloc or "?" in value or "#" in value:
         raise ValueError("must be an address without user, password, query or fragment")
     if url.scheme == "http" and not clear and not _is_loopback(host):
-        raise ValueError(f"must be https, so that nobody reads the token on its way, not {value!r}")
+        raise ValueError(f"must be https, so that nobody reads the token on its way, not {_harmless(value)!r}")
     return url
 
 

@@ -26,7 +26,7 @@ _SECRETS = re.compile(
                  | x-amz-credential | x-amz-signature | signature | awsaccesskeyid )
                (?: = | %3D ) ) [^&\s"'<>;,]+
     | (?P<scheme> \b(?: Bearer | Basic ) (?: \s | %20 | \+ )+ ) [^\s"'<>&;,]+
-    | (?P<slashes> :// ) [^/@\s?\#]+ @
+    | (?P<slashes> :// | \bhttps? :/ ) (?: [^/\s?\#]+ | [^/?\#@:\s\[]* : (?! [0-9]+ [/?\#] ) [^\s"'<>]* ) @
     | \b eyJ [\w-]{5,} (?: \. [\w-]* ){1,4}
     """
 )
@@ -114,7 +114,7 @@ _KEPT: set[Secret] = set()
 
 def _hide(match: re.Match[str]) -> str:
     if match["slashes"]:
-        return f"://{_HIDDEN}@"
+        return f"{match['slashes']}{_HIDDEN}@"
     return f"{match['key'] or match['scheme'] or ''}{_HIDDEN}"
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctadata.config.profile import Profile
-from ctadata.paths import Anchor, RemotePath, Spelling
+from ctadata.paths import Anchor, RemotePath, Spelling, refuse_userinfo
 from ctadata.stores.s3.place import path_of_s3, refuse_odd_key
 
 
 def read_path(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool = False) -> RemotePath:
     """The path that `text` means; `from_home` says what a relative one starts from.
 
-    UsageError where it leads out of the storage, or would be another key of S3 than it says.
+    UsageError where it leads out of the storage, or would be another key of S3 than it says, or holds a password.
     """
+    refuse_userinfo(text)
     if text.startswith("s3://"):
         return path_of_s3(profile, text)
     spelling = Spelling.read(text)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, printable, refuse_userinfo
 from ctadata.transfer.download import Landing, Refused, Wanted
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.upload import Departure
@@ -68,9 +68,10 @@ def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
     if exact and not {"", "."}.isdisjoint(name.removeprefix("/").removesuffix("/").split("/")):
         return UsageError("no path can name this key: it holds // or .", path=printable(name))
     try:
+        refuse_userinfo(name)
         parts = RemotePath.parse(name).parts
     except UsageError as error:
-        error.path = printable(name)
+        error.path = error.path or printable(name)
         return error
     return parts or UsageError("it is no path of a file", path=printable(name))
 

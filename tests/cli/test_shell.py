@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +97,57 @@ class TestUsageErrors:
         assert (ended.code, ended.out) == (2, "")
         expected = f"{settings}: [profiles.cscs]: unknown key 'dor'; did you mean door?"
         assert ended.err == f"cta-data-direct: {expected}\n"
+
+
+SECRET = "https://ada:5ecret@host/x"
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            "list ADDRESS",
+            "list -r mine:ADDRESS",
+            "put settings.toml ADDRESS",
+            "put ADDRESS lst/x",
+            "get lst/x ADDRESS",
+            "get --files-from list",
+            "sync ADDRESS out",
+            "sync out ADDRESS",
+            "copy ADDRESS :x",
+            "mv lst/x ADDRESS",
+            "rm -r --yes ADDRESS",
+            "mkdir ADDRESS",
+            "share ADDRESS",
+            "doctor ADDRESS",
+            "locality ADDRESS",
+        ],
+    )
+    def test_one_with_a_password_is_refused_without_it(self, run, monkeypatch, tmp_path, arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("CTADATA_CONFIG", "settings.toml")
+        monkeypatch.setenv("BEARER_TOKEN", "none")
+        Path("settings.toml").write_text('default = "mine"\n[profiles.mine]\ndoor = "http://localhost:1"\n')
+        Path("list").write_text(f"{SECRET}\n")
+        ended = run("-v", "-v", *arguments.replace("ADDRESS", SECRET).split(), check=2)
+        line, *_ = [line for line in ended.err.splitlines() if "https://***@host/x" in line]
+        assert "an address has no user and no password in it (a login belongs to start-agent" in line
+        assert "5ecret" not in ended.out + ended.err
+        assert "ada" not in ended.out + ended.err.replace("ctadata", "")
+
+    @pytest.mark.parametrize("key", ["DOOR", "ISSUER", "ROOT", "AUDIENCE", "CREDENTIALS_FILE", "TOKEN_ORIGINS"])
+    def test_no_setting_has_one_either(self, run, monkeypatch, key):
+        monkeypatch.setenv(f"CTADATA_{key}", SECRET)
+        ended = run("config", check=2)
+        assert "user" in ended.err
+        assert "5ecret" not in ended.out + ended.err
+
+    def test_the_password_of_a_proxy_is_not_shown(self, run, monkeypatch):
+        monkeypatch.setenv("HTTPS_PROXY", SECRET)
+        for json in ((), ("--json",)):
+            ended = run("config", *json)
+            assert "https://***@host/x" in ended.out
+            assert "5ecret" not in ended.out
 
 
 class TestPlaceOfCommonOptions:

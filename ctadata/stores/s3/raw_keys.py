@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, UsageError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, printable, refuse_userinfo
 from ctadata.stores.base import Store
 from ctadata.stores.s3.deleting import delete_keys
 from ctadata.stores.s3.place import Name, name_of
@@ -28,6 +28,7 @@ class RawKeys(S3Store):
 
     def path_of(self, text: str) -> RemotePath:
         """The path that stands for `s3://bucket/key`; UsageError if it is none, or lies outside of the store's root."""
+        refuse_userinfo(text)
         bucket, slash, key = text.removeprefix("s3://").partition("/")
         if not text.startswith("s3://") or not bucket or not key:
             raise UsageError("--raw-key takes s3://bucket/key", path=printable(text))
