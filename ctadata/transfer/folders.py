@@ -65,7 +65,7 @@ class Folders:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = kept
-            surplus = list(self._kept)[: -self._room]
+            surplus = list(self._kept)[: max(0, len(self._kept) - self._room)]
             closing = [old for name in surplus if not (old := self._kept.pop(name)).users]
         for old in closing:
             os.close(old.folder.fd)
