@@ -34,7 +34,7 @@ class Hasher(Protocol):
 
     algorithm: str
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         """Take in the next bytes."""
 
     def hexdigest(self) -> str:
@@ -50,7 +50,7 @@ class Adler32:
         """Start with the checksum of nothing, 1."""
         self.value = 1
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         """Take in the next bytes."""
         self.value = adler32(block, self.value)
 
@@ -68,7 +68,7 @@ class Crc32:
         """Start with the checksum of nothing, 0."""
         self.value = 0
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         """Take in the next bytes."""
         self.value = crc32(block, self.value)
 
@@ -88,7 +88,7 @@ class PartsMd5:
         self._part = hashlib.md5(usedforsecurity=False)
         self._parts: list[bytes] = []
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         """Take in the next bytes."""
         view = memoryview(block)
         while view:
@@ -101,7 +101,8 @@ class PartsMd5:
 
     def hexdigest(self) -> str:
         """The digest of all bytes; no more may follow."""
-        self._end()
+        if self._room != self._size or not self._parts:
+            self._end()
         return f"{hashlib.md5(b''.join(self._parts), usedforsecurity=False).hexdigest()}-{len(self._parts)}"
 
     def _end(self) -> None:
@@ -114,7 +115,7 @@ class _Hashlib:
         self.algorithm = algorithm
         self._hash = hashlib.new(_HASHLIB[algorithm], usedforsecurity=False)
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         self._hash.update(block)
 
     def hexdigest(self) -> str:

@@ -31,7 +31,7 @@ class Entry:
 
     size:      bytes; None for collections and for files whose upload has not ended.
     mtime:     seconds since 1970 UTC.
-    etag:      as sent, quotes included; equal etags mean equal content.
+    etag:      as sent, quotes included; equal strong tags mean equal content, equal weak ones (`W/"..."`) nothing.
     checksums: algorithm (``adler32``, ``md5``, ``sha-256``) to lower-case hexadecimal digits.
     locality:  dCache's FileLocality: ONLINE, NEARLINE, ONLINE_AND_NEARLINE, NONE, UNAVAILABLE, LOST.
     has_twin:  a file and a collection have this name, so that no two local names can be made of them (S3).

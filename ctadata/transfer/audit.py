@@ -15,6 +15,7 @@ from ctadata.transfer.part import local_words
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
+from ctadata.versions import tags_differ, tags_match
 
 _Check = Callable[[Run, Record], str]
 
@@ -85,6 +86,6 @@ def _check_remote(run: Run, record: Record) -> str:
     if digest and algorithm in known:
         verify.check_digest(algorithm, known[algorithm], {algorithm: digest})
         return f"size, {algorithm}"
-    if entry.etag and record.etag and entry.etag != record.etag:
+    if tags_differ(entry.etag, record.etag):
         raise IntegrityError("it is another version now: its tag has changed, and no checksum is known")
-    return "size, tag" if entry.etag and record.etag else "size"
+    return "size, tag" if tags_match(entry.etag, record.etag) else "size"

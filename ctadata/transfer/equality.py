@@ -38,10 +38,6 @@ EXACT = 1e-6
 """Seconds: what a number that is written down with all its digits may have lost."""
 
 
-SMALL = 16 << 20
-"""Bytes up to which a record keeps an MD5 that the transfer has not computed."""
-
-
 class Side(Protocol):
     """The file that is compared with an entry of the storage."""
 
@@ -261,16 +257,3 @@ def same_content(side: Side, entry: Entry) -> bool:
         return False
     known = entry.checksums or tag_digest(entry.etag)
     return bool(side.same(entry.size, known)) if known else side.same_tag(entry)
-
-
-def record_digests(told: str, size: int, md5: Callable[[], str] | None) -> dict[str, str]:
-    """The digests that a record keeps of a file just moved: the one of the transfer, and of a small file its MD5.
-
-    An adler32 alone is the same for many small edits (`121`, `202`): of what is small the MD5 costs next to nothing.
-    md5: computes that of the bytes that were moved; None if it cannot.
-    """
-    algorithm, _, digest = told.partition(":")
-    digests = {algorithm: digest} if digest else {}
-    if md5 is not None and size <= SMALL and digests.keys() <= {"adler32", "crc32"}:
-        digests["md5"] = md5()
-    return digests

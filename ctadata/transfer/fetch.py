@@ -7,7 +7,6 @@ killed costs the next one a block of each stream.
 from __future__ import annotations
 
 import errno
-import functools
 import itertools
 import os
 import time
@@ -17,17 +16,16 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, StorageFull
 from ctadata.paths import printable
 from ctadata.transfer import journal
-from ctadata.transfer.equality import record_digests
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.part import Part
 from ctadata.transfer.plan import ENDS, STATES, Step, plan_download, plan_taken_here
+from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import may_change_unseen, version_here, version_there
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import refuse_tape
 from ctadata.transfer.standing import check_spelling
 from ctadata.transfer.streams import Incoming
-from ctadata.transfer.verify import digest_of
 
 LOOKS = 10
 """How often a name is looked at that others take and give back while a file is about to get it."""
@@ -56,8 +54,8 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         _check_room(folder, entry, sum(block.stop - block.start for block in part.here))
         incoming.fetch()
         entry = incoming.entry
-        size = os.fstat(part.fd).st_size
-        digests = record_digests(incoming.digest, size, functools.partial(digest_of, part.fd, "md5"))
+        passed = incoming.passing.digests(incoming.pieces.size)
+        digests = record_digests(incoming.digest, passed, entry.checksums)
         end, made = _publish(run, part, incoming, folder, name, found)
     except (IntegrityError, Changed):
         part.drop()

@@ -21,6 +21,7 @@ from typing import Any
 from ctadata.checksums import crc32
 from ctadata.entries import Entry
 from ctadata.transfer import temporaries
+from ctadata.versions import is_provable
 
 SUFFIX = ".journal"
 BLOCK = 4 << 20
@@ -38,12 +39,7 @@ _PER_BLOCK = 4096  # bytes: a line has 46 at most, and a block that breaks off a
 
 def is_lasting(entry: Entry) -> bool:
     """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
-    return (entry.size or 0) >= LASTING and has_version(entry)
-
-
-def has_version(entry: Entry) -> bool:
-    """Whether another version of the file would show in its entry, beside the size."""
-    return bool(entry.etag or entry.mtime is not None or entry.checksums)
+    return (entry.size or 0) >= LASTING and is_provable(entry)
 
 
 def version_of(entry: Entry) -> dict[str, Any]:
@@ -51,20 +47,10 @@ def version_of(entry: Entry) -> dict[str, Any]:
     return {
         "path": str(entry.path),
         "size": entry.size,
-        "etag": (entry.etag or "").removeprefix("W/"),
+        "etag": entry.etag or "",
         "mtime": entry.mtime,
         "checksums": dict(entry.checksums),
     }
-
-
-def is_another(now: Entry, before: Entry) -> bool:
-    """Whether a file has become another version, as far as both entries tell: the tag is believed before the time."""
-    if now.size != before.size or any(now.checksums.get(name, was) != was for name, was in before.checksums.items()):
-        return True
-    tags = [(entry.etag or "").removeprefix("W/") for entry in (now, before)]
-    if all(tags):
-        return tags[0] != tags[1]
-    return now.mtime is not None and before.mtime is not None and abs(now.mtime - before.mtime) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,14 +143,15 @@ class Part:
         """What notes the blocks that a stream writes from `at` on; None if there is no journal."""
         return journal.Notes(self.diary, at) if self.diary else None
 
-    def void(self, version: dict[str, Any]) -> None:
-        """Forget all bytes, in the journal too."""
+    def void(self, version: dict[str, Any] | None) -> None:
+        """Forget all bytes, in the journal too; None: no later run can go on with the version that follows."""
         with local_words(self.path):
             os.ftruncate(self.fd, 0)
             self.here = []
             if self.diary:
-                self.diary.close(keep=True)
-                self.diary = journal.Journal.begin(self.directory, self.diary.name, version, [])
+                name = self.diary.name
+                self.diary.close(keep=version is not None)
+                self.diary = journal.Journal.begin(self.directory, name, version, []) if version else None
 
     def leave(self) -> None:
         """Let go of it; a later run goes on from it where it has a journal, else it is removed."""

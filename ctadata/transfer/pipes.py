@@ -24,6 +24,7 @@ from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.send import Rights, send_open
 from ctadata.transfer.staging import is_on_tape, refuse_tape
+from ctadata.versions import tags_differ, tags_match
 
 BLOCK = 1 << 20
 """Bytes read at a time from a pipe."""
@@ -127,10 +128,10 @@ class _Pouring:
 
     def _is_same_version(self, delivery: Delivery) -> bool:
         first = self._first
-        if first is None or (delivery.total, delivery.etag) != (first.total, first.etag):
+        if first is None or delivery.total != first.total or tags_differ(delivery.etag, first.etag):
             return False
         # the digest of the whole proves at the end what a tag proves now
-        return bool(first.digests or self.entry.checksums) or bool(first.etag and not first.etag.startswith("W/"))
+        return bool(first.digests or self.entry.checksums) or tags_match(delivery.etag, first.etag)
 
     def write(self, block: bytes) -> None:
         """The next bytes go on."""

@@ -27,6 +27,7 @@ from typing import Any
 from ctadata.checksums import tag_digest
 from ctadata.entries import NONE_KNOWN, Entry
 from ctadata.paths import RemotePath
+from ctadata.versions import tags_differ, tags_match
 
 SUFFIX = ".records"
 SCHEMA = 1
@@ -71,11 +72,7 @@ def version_here(found: os.stat_result) -> Version:
 
 def version_there(entry: Entry) -> Version:
     """The version of a remote file, as a listing tells it."""
-    return entry.size, entry.mtime, _strong(entry.etag)
-
-
-def _strong(etag: str | None) -> str | None:
-    return etag.removeprefix("W/") if etag else None
+    return entry.size, entry.mtime, entry.etag or None
 
 
 def may_change_unseen(found: os.stat_result, *, now: float, changed: float | None = None) -> bool:
@@ -110,15 +107,17 @@ class Record:
         return here == self.here and self.is_there(entry)
 
     def is_there(self, entry: Entry) -> bool:
-        """Whether the remote file is that of then: all that is known of both agrees, beside the size."""
+        """Whether the remote file is that of then: all that is known of both agrees, beside the size.
+
+        A weak tag that is the same proves nothing; one that differs means another version.
+        """
         size, mtime, etag = self.there
         if size != entry.size:
             return False
         has_time = mtime is not None and entry.mtime is not None
-        has_tag = etag is not None and bool(entry.etag)
-        if (has_time and mtime != entry.mtime) or (has_tag and etag != _strong(entry.etag)):
+        if (has_time and mtime != entry.mtime) or tags_differ(etag, entry.etag):
             return False
-        is_known = has_time or has_tag
+        is_known = has_time or tags_match(etag, entry.etag)
         for name, now in entry.checksums.items():
             then = self.digests.get(name)
             if then is not None and then != now:
@@ -338,7 +337,7 @@ def _replace(path: Path, content: bytes) -> None:
 def _record(row: Any) -> Record | None:
     try:
         here, there, digests = row
-        if len(there) != 3 or not isinstance(digests, dict):
+        if len(there) != 3 or not isinstance(there[2], str | None) or not isinstance(digests, dict):
             return None
         return Record(here and tuple(here), there, digests)
     except (TypeError, ValueError):

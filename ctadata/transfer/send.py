@@ -34,13 +34,15 @@ from ctadata.stores.base import Written
 from ctadata.transfer import temporaries, verify
 from ctadata.transfer.aliases import standing, why_kept
 from ctadata.transfer.arrival import arrived
-from ctadata.transfer.equality import HereFile, Pair, record_digests
+from ctadata.transfer.equality import HereFile, Pair
 from ctadata.transfer.plan import ENDS, STATES, Step, digest_in, is_newer, plan_taken, plan_upload
+from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import Version, version_there
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
 from ctadata.transfer.source import FileSource, open_file
 from ctadata.transfer.spelling import refuse_other_spelling
+from ctadata.versions import is_strong
 
 AGAIN = (*BROKEN_OFF, ServerTrouble)
 """An upload to a temporary name can always be tried anew; the HTTP client repeats no upload that a server refused."""
@@ -112,9 +114,7 @@ def _record(here: HereFile, upload: _Upload, pair: Pair, digest: str) -> None:
     """Keep what both sides are now; nothing where it is not known what listings will tell."""
     there = upload.version()
     if there is not None and pair.writes:
-        source = upload.source
-        digests = record_digests(digest, source.size, source.md5.hexdigest if source.hashing else None)
-        pair.note(here.settled_version(), there, digests)
+        pair.note(here.settled_version(), there, record_digests(digest, upload.source.digests))
 
 
 def _decide(run: Run, here: HereFile, there: Entry | None, pair: Pair) -> Step | None:
@@ -160,8 +160,8 @@ class _Upload:
         store = self.run.store
         if store.features.lists_checksums:  # which tell this file from others, with its mtime
             return self.source.size, self._kept_mtime(), None
-        if store.features.atomic_put and self.etag:
-            return self.source.size, None, self.etag.removeprefix("W/")
+        if store.features.atomic_put and is_strong(self.etag):
+            return self.source.size, None, self.etag
         looked = self.looked
         if looked is None or (looked.path != self.target and not self.rights.keeps):
             with contextlib.suppress(CtadataError):

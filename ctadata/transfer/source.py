@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctadata.checksums import Adler32, Hasher, adler32_combine
-from ctadata.checksums import hasher as new_hasher
+from ctadata.checksums import Adler32, adler32_combine
 from ctadata.errors import LocalError
 from ctadata.paths import printable
 from ctadata.transfer import verify
-from ctadata.transfer.equality import SMALL
+from ctadata.transfer.record_digests import Passing, passing
 from ctadata.transfer.run import Run
 
 
@@ -40,7 +38,7 @@ def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
 class FileSource:
     """A local file as the body of an upload; notices when it changes while it is read.
 
-    hashing: whether the adler32 of what is read is computed, and the MD5 where a record keeps it.
+    hashing: whether the adler32 of what is read is computed, and the digest that a record keeps.
     """
 
     run: Run
@@ -50,8 +48,12 @@ class FileSource:
     hashing: bool = True
     offset: int = 0
     hasher: Adler32 = field(default_factory=Adler32)
-    md5: Hasher = field(default_factory=functools.partial(new_hasher, "md5"))
     parts: list[FilePart] = field(default_factory=list)
+    passing: Passing = field(init=False)
+
+    def __post_init__(self) -> None:
+        """No byte has been read yet."""
+        self.passing = passing(self.size) if self.hashing else Passing(None)
 
     @property
     def size(self) -> int:
@@ -69,6 +71,11 @@ class FileSource:
         return f"{value:08x}"
 
     @property
+    def digests(self) -> dict[str, str]:
+        """Of all the bytes, for the record, if they have been read in one go."""
+        return self.passing.digests(self.size)
+
+    @property
     def mtime(self) -> float | None:
         """Seconds since 1970, as when it was opened."""
         return self.found.st_mtime
@@ -82,8 +89,7 @@ class FileSource:
             self.check_unchanged()
         if self.hashing:
             self.hasher.update(block)
-            if self.size <= SMALL:
-                self.md5.update(block)
+            self.passing.add(self.offset - len(block), block)
         self.run.reporter.moved(self.name, len(block))
         return block
 
@@ -93,7 +99,8 @@ class FileSource:
             part.rewind()
         if self.offset:
             self.run.reporter.moved(self.name, -self.offset)
-        self.offset, self.hasher, self.md5, self.parts = 0, Adler32(), new_hasher("md5"), []
+        self.offset, self.hasher, self.parts = 0, Adler32(), []
+        self.__post_init__()
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Its bytes, beside the upload."""

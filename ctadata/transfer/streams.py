@@ -9,23 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Mapping
 
 from ctadata.checksums import adler32, strongest
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
-from ctadata.stores.base import Delivery, Enough, Reading
-from ctadata.transfer import journal, verify
+from ctadata.stores.base import Delivery, Reading
+from ctadata.transfer import journal, sink, verify
 from ctadata.transfer.part import Part
 from ctadata.transfer.pieces import Lease, Piece, Pieces
+from ctadata.transfer.record_digests import passing
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
+from ctadata.versions import is_another, is_provable, is_strong, tags_differ, tags_match
 
 log = logging.getLogger(__name__)
-
-GATHERED = 1 << 20
-"""Bytes that are gathered before they are written, and for how long at most, in seconds."""
-GATHERED_FOR = 0.25
 
 DIVIDED_FROM = 64 << 20
 """Bytes from which a file is divided among idle workers."""
@@ -55,7 +52,10 @@ class Incoming:
         self.pieces = Pieces(entry.size, streams=run.rules.jobs)
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
+        self.passing = passing(entry.size, entry.checksums)
+        self._is_provable = is_provable(entry)  # before the first byte is read
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
+        self.alone = self.alone or not self._is_provable
         self.tries = 0
         self._has_ranges = True
         self._doubted = False  # the last try broke off
@@ -89,6 +89,8 @@ class Incoming:
         for block in self.part.here:
             self.run.check_stop()
             content = self.part.read_back(block)
+            if content is not None:
+                self.passing.add(block.start, content)
             if content is None:
                 log.info("%s: bytes %d-%d are not what was fetched", self.entry.path, block.start, block.stop - 1)
             elif here and here[-1].stop == block.start:
@@ -113,7 +115,7 @@ class Incoming:
 
     def _progress(self) -> int:
         """Bytes that the next try goes on from."""
-        return self.pieces.received if self._has_ranges else 0
+        return self.pieces.received if self._goes_on() else 0
 
     @property
     def digest(self) -> str:
@@ -130,7 +132,7 @@ class Incoming:
         self.tries += 1
         if self._doubted:
             self._look_again()
-        if self.pieces.received and not (self._has_ranges and self._is_provable()):
+        if self.pieces.received and not self._goes_on():
             self._void()
         try:
             try:
@@ -174,7 +176,7 @@ class Incoming:
     def _newer(self) -> Entry | None:
         """The file as it is now, where it is another version; raises what the store raises."""
         now = self.run.store.info(self.entry.path)
-        return now if journal.is_another(now, self.entry) else None
+        return now if is_another(now, self.entry) else None
 
     def help(self) -> bool:
         """Be one more stream; whatever breaks is left to the worker whose file it is."""
@@ -196,22 +198,23 @@ class Incoming:
         lease = pieces.take(alone=self.alone)
         if lease is None:
             return False
-        sink = _Sink(self, pieces, lease)
+        room = min(self.run.rules.portion(sink.GATHERED), self.entry.size or sink.GATHERED)
+        taking = sink.Sink(self, pieces, lease, self.part.notes(lease.at), room)
         whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size)
         ended = False
         try:
             reading = self._open(pieces)
             try:
-                reading.send(sink, lease.start, None if whole else lease.stop)
+                reading.send(taking, lease.start, None if whole else lease.stop)
             finally:
-                sink.flush()
+                taking.flush()
             if lease.stop is None:
                 pieces.end_at(lease)
             if not lease.is_done and not pieces.is_void:
                 raise Interrupted(f"the body ended at byte {lease.at} instead of {lease.stop}")
             ended = True
         finally:
-            sink.end_notes()
+            taking.end_notes()
             pieces.give_back(lease, ended=ended)  # at last: once all are given back, the part may be let go of
         return True
 
@@ -235,17 +238,23 @@ class Incoming:
         self._close()
         return self.pieces.void()
 
-    def _is_provable(self) -> bool:
-        """Whether bytes of two reads can be proved to be of one version: by a digest, their tags, or a last look."""
-        return bool(self.digests) or bool(self._etag) or journal.has_version(self.entry)
+    def _goes_on(self) -> bool:
+        """Whether a further read can go on where the last one broke off, and both can be proved to be of one version.
+
+        By a digest, by their strong tags, or by a last look at the entry.
+        """
+        return self._has_ranges and (self._is_provable or bool(self.digests) or is_strong(self._etag))
 
     def _void(self, now: Entry | None = None) -> None:
         """Start anew, with the file as it is `now`, once the streams that are under way have noticed."""
         self.run.reporter.moved(str(self.entry.path), -self._end_streams())
         if now is not None:
             self.entry, self.digests = now, now.checksums
-        self.part.void(journal.version_of(self.entry))
+        self._is_provable = is_provable(self.entry)
+        self.part.void(journal.version_of(self.entry) if self._is_provable else None)
         self._etag, self._kept_mtime, self._begun = None, self.entry.kept_mtime, False
+        self.passing = passing(self.entry.size, self.digests)
+        self.alone = self.alone or not self._is_provable
         self.pieces = Pieces(self.entry.size, streams=self.run.rules.jobs)
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
@@ -260,13 +269,23 @@ class Incoming:
         if not self.alone and not self._begun:
             self._begun = True
             self.run.crew.rouse()
-        etag = (delivery.etag or "").removeprefix("W/")
-        if etag and self._etag and etag != self._etag:
+        if tags_differ(delivery.etag, self._etag):
             raise Changed()
-        self._etag = etag or self._etag
-        self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
         if delivery.digests:
             self.digests = {**self.entry.checksums, **delivery.digests}
+        goes_on = self.pieces.received and not self._is_provable and not self.digests
+        if goes_on and not tags_match(delivery.etag, self._etag):
+            raise Changed("nothing proves that it is the version whose first bytes have come")
+        self._etag = delivery.etag or self._etag
+        self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
+
+    def take(self, pieces: Pieces, lease: Lease, block: memoryview) -> None:
+        """The next bytes of a stream, which go into the part."""
+        at = lease.at
+        pieces.add(lease, block, self.part.write, hashing=self.hashing)
+        if self.alone:
+            self.passing.add(at, block)
+        self.run.reporter.moved(str(self.entry.path), len(block))
 
     def _check_agreement(self, delivery: Delivery) -> None:
         """Disagreement where the listing says something else; of a server with two kinds of tags that is learnt."""
@@ -286,65 +305,10 @@ class Incoming:
         # where the listing has other checksums than the pool, the bytes have to agree with both
         best = strongest(self.entry.checksums if proofs else known)
         if best is not None and not ("adler32" in self.entry.checksums and proofs):
-            proofs[best[0]] = verify.digest_of(self.part.fd, best[0])
+            passed = self.passing.digests(self.pieces.size).get(best[0])
+            proofs[best[0]] = passed or verify.digest_of(self.part.fd, best[0])
         for algorithm, computed in proofs.items():
             verify.check_digest(algorithm, computed, known)
             self.verified += f", {algorithm}"
         if not proofs and (self.tries > 1 or self.pieces.resumed) and self._newer() is not None:
             raise Changed()
-
-
-class _Sink:
-    """Takes the bytes of one stream into the part, at the place of its lease; libcurl's small blocks are gathered."""
-
-    def __init__(self, incoming: Incoming, pieces: Pieces, lease: Lease) -> None:
-        self.incoming = incoming
-        self.pieces = pieces
-        self.lease = lease
-        self.name = str(incoming.entry.path)
-        self.notes = incoming.part.notes(lease.at)
-        self.gathered = bytearray(min(incoming.run.rules.portion(GATHERED), incoming.entry.size or GATHERED))
-        self.waiting = 0
-        self.due = 0.0
-
-    def begin(self, delivery: Delivery) -> None:
-        """The answer begins; it is checked before its bytes are taken."""
-        self.incoming.begin(delivery, self.lease)
-        self.due = time.monotonic() + GATHERED_FOR
-
-    def write(self, block: bytes) -> None:
-        """The next bytes; Enough if they count no more, IntegrityError at the first one too many."""
-        stop = self.lease.stop
-        if stop is not None and self.lease.at + self.waiting + len(block) > stop:
-            raise IntegrityError(f"more bytes arrive than the {stop} of the file")
-        rest: bytes | memoryview = block
-        while rest:
-            room = len(self.gathered) - self.waiting
-            taken, rest = (rest, b"") if len(rest) <= room else (memoryview(rest)[:room], memoryview(rest)[room:])
-            end = self.waiting + len(taken)
-            self.gathered[self.waiting : end] = taken
-            self.waiting = end
-            if end < len(self.gathered) and time.monotonic() < self.due:
-                return
-            self.flush()
-            if self.pieces.is_void:
-                raise Enough
-
-    def flush(self) -> None:
-        """Put into the part what has been gathered."""
-        if not self.waiting:
-            return
-        block, self.waiting = memoryview(self.gathered)[: self.waiting], 0
-        self.due = time.monotonic() + GATHERED_FOR
-        incoming, lease = self.incoming, self.lease
-        if self.pieces.is_void:
-            return
-        self.pieces.add(lease, block, incoming.part.write, hashing=incoming.hashing)
-        incoming.run.reporter.moved(self.name, len(block))
-        if self.notes is not None:
-            self.notes.add(block)
-
-    def end_notes(self) -> None:
-        """Note what is here, unless it no longer counts."""
-        if self.notes is not None and not self.pieces.is_void:
-            self.notes.end()

@@ -11,6 +11,7 @@ from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, LocalError
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Delivery, Store
+from ctadata.versions import opaque, tags_differ
 
 BLOCK = 1 << 20
 """Bytes read at a time from a local file."""
@@ -54,15 +55,11 @@ def check_agreement(entry: Entry, delivery: Delivery, *, tags: bool) -> None:
     for name, said in delivery.digests.items():
         if (listed := entry.checksums.get(name, said)) != said:
             raise Disagreement(f"its {name} is {listed} in the listing, and {said} where its bytes come from")
-    was, now = (_bare(tag) for tag in (entry.etag, delivery.etag))
-    if tags and was and now and was != now:
+    if tags and tags_differ(entry.etag, delivery.etag):
+        was, now = opaque(entry.etag), opaque(delivery.etag)
         raise Disagreement(
             f"its tag is {printable(was)} in the listing, and {printable(now)} where its bytes come from"
         )
-
-
-def _bare(tag: str | None) -> str:
-    return (tag or "").removeprefix("W/").strip('"')
 
 
 def check_entry(store: Store, entry: Entry, size: int) -> None:

@@ -19,7 +19,7 @@ from ctadata.http.trust import Limits
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.journal import Asked, BrokenOff
 from ctadata.session import Session
-from ctadata.transfer import journal, pieces, streams
+from ctadata.transfer import journal, pieces, sink, streams
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.report import Outcome, Silent
 from ctadata.transfer.slices import pour_slice
@@ -29,7 +29,7 @@ MIB = 1 << 20
 CONTENT = random.Random(3).randbytes(1 << 16) * 384
 SIZE = len(CONTENT)
 SMALL = [(streams, "DIVIDED_FROM", 4 * MIB), (pieces, "SMALLEST", MIB // 2), (pieces, "GRID", MIB // 4)]
-SMALL += [(journal, "BLOCK", MIB // 4), (streams, "GATHERED", MIB // 16)]
+SMALL += [(journal, "BLOCK", MIB // 4), (sink, "GATHERED", MIB // 16)]
 NEVER = 600.0
 """Seconds of a limit that a test must not meet."""
 
@@ -192,7 +192,7 @@ def test_a_part_of_a_file_goes_on_at_the_door(box: Sandbox, session: Session, fa
 
 KILLED = """
 import sys
-from ctadata.transfer import journal, pieces, streams
+from ctadata.transfer import journal, pieces, sink, streams
 for line in sys.argv.pop(1).split(";"):
     exec(line)
 from ctadata.__main__ import main

@@ -17,7 +17,7 @@ from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.stores.base import Delivery
-from ctadata.transfer import fetch, journal, pieces, streams
+from ctadata.transfer import fetch, journal, pieces, sink, streams
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.part import SUFFIX, Part
@@ -34,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens at a hundredth of its size, and at once."""
     monkeypatch.setattr(streams, "DIVIDED_FROM", 500_000)
     monkeypatch.setattr(journal, "LASTING", 4 * BLOCK)
-    monkeypatch.setattr(streams, "GATHERED", BLOCK // 2)
+    monkeypatch.setattr(sink, "GATHERED", BLOCK // 2)
     monkeypatch.setattr(journal, "BLOCK", BLOCK)
     monkeypatch.setattr(pieces, "SMALLEST", 50_000)
     monkeypatch.setattr(pieces, "GRID", BLOCK)

@@ -396,6 +396,7 @@ class TestRecords:
             b'{"schema": 1, "files": {"a": 1, "b": null}}',
             b'{"schema": 1, "files": {"a": [[1], [1], {}]}}',
             b'{"schema": 1, "files": {"a": [[3, {}, [], 0], [3, {}, []], {"md5": 5, "x": {}}]}}',
+            b'{"schema": 1, "files": {"a": [null, [3, null, 5], {}]}}',
             b'{"schema": 1, "files": {"a": [null, [3, null, null], {"md5-of-parts/0": "x", "": ""}]}}',
             b"[" * 100_000,
             bytes(range(256)),

@@ -9,7 +9,6 @@ import socket
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,27 +65,6 @@ def names(folder: Folder) -> list[str]:
 
 def journal_file(folder: Folder) -> Path:
     return next(folder.path.glob("*" + journal.SUFFIX))
-
-
-@pytest.mark.parametrize(
-    ("change", "another"),
-    [
-        ({}, False),
-        ({"size": 1}, True),
-        ({"etag": 'W/"v1"'}, False),
-        ({"etag": '"v2"'}, True),
-        ({"etag": None}, False),
-        ({"mtime": 1e9 + 0.4}, False),
-        ({"mtime": 2e9}, False),  # the tag says that it is the same
-        ({"etag": None, "mtime": 2e9}, True),
-        ({"etag": None, "mtime": None}, False),
-        ({"checksums": {"adler32": "00000002"}}, True),
-        ({"checksums": {}}, False),
-    ],
-)
-def test_a_file_is_another_version_as_far_as_both_tell(change: dict[str, object], another: bool) -> None:
-    before = replace(ENTRY, checksums={"adler32": "00000001"})
-    assert journal.is_another(replace(before, **change), before) is another
 
 
 def test_the_next_run_knows_what_is_here(folder: Folder) -> None:

@@ -20,6 +20,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 from ctadata.stores.download_service.wire import Wire
 from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
+from ctadata.versions import is_another
 
 PIECE = 32 << 20
 """Bytes of a range that is asked for at a time."""
@@ -71,7 +72,7 @@ class ServiceReading:
         now, before = self._now(self._path), self._version
         if now.is_directory:
             raise UsageError("a directory, not a file")
-        if before and (now.size, now.etag or now.mtime) != (before.size, before.etag or before.mtime):
+        if before and is_another(now, before):
             raise Changed()
         self._version = now
         return now

@@ -236,4 +236,7 @@ def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
 
 def _etag(tag: str) -> str | None:
     """An entity tag as HTTP headers have it, None for none; wsgidav lists it without the quotes."""
-    return (tag if tag.endswith('"') else f'"{tag}"') if tag else None
+    if not tag or tag.endswith('"'):
+        return tag or None
+    weak, bare = (tag[:2], tag[2:]) if tag.startswith(("W/", "w/")) else ("", tag)
+    return f'{weak}"{bare}"'

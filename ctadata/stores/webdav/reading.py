@@ -29,6 +29,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 from ctadata.stores.webdav.answer import Answer, NoByte
 from ctadata.stores.webdav.mover import Mover
+from ctadata.versions import tags_differ
 
 DOORS = 4
 """How often one read asks for a mover; what breaks later is for the caller."""
@@ -233,8 +234,7 @@ class WebDAVReading:
         etag = response.headers.get("ETag")
         if None not in (total, self._total) and total != self._total:
             raise Changed(f"{self._total} bytes, now {total}")
-        # Apache's tag of a fresh file is weak, and the same one without W/ a second later
-        if etag and self._etag and etag.removeprefix("W/") != self._etag.removeprefix("W/"):
+        if tags_differ(etag, self._etag):
             raise Changed("it has another version tag")
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag

@@ -1,0 +1,64 @@
+"""Which facts tell one version of a remote file from another: its size, checksums, entity tag and mtime.
+
+An entity tag is strong or weak (RFC 9110 section 8.8.1). Two equal strong tags mean equal bytes. Two equal weak tags,
+`W/"..."`, mean nothing about bytes; two different tags of either kind mean that the file may be another version.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ctadata.entries import Entry
+
+SETTLED = 60.0
+"""Seconds. An mtime that is at least this old when reading begins changes with the next write (RFC 9110 section
+8.8.2.2), also where the clocks of server and client differ by less than that."""
+
+_WEAK = ("W/", "w/")
+
+
+def opaque(etag: str | None) -> str:
+    """The text between the quotes of a tag, weak or strong; empty if there is no tag."""
+    return (etag or "").removeprefix("W/").removeprefix("w/").strip('"')
+
+
+def is_strong(etag: str | None) -> bool:
+    """Whether the tag stands for the bytes of one version."""
+    return not (etag or "").startswith(_WEAK) and bool(opaque(etag))
+
+
+def tags_match(one: str | None, other: str | None) -> bool:
+    """Whether both tags are strong and equal, so that the bytes are equal."""
+    return opaque(one) == opaque(other) and is_strong(one) and is_strong(other)
+
+
+def tags_differ(one: str | None, other: str | None) -> bool:
+    """Whether both tags are known, and differ in more than their strength, so that the file may have changed.
+
+    Apache sends a weak tag for a file that is less than a second old, and later the same tag as a strong one.
+    """
+    was, now = opaque(one), opaque(other)
+    return bool(was and now) and was != now
+
+
+def is_another(now: Entry, before: Entry) -> bool:
+    """Whether a file has become another version, as far as both entries tell.
+
+    A strong tag is believed before the mtime; a weak tag only if it differs.
+    """
+    if now.size != before.size or any(now.checksums.get(name, was) != was for name, was in before.checksums.items()):
+        return True
+    if tags_differ(now.etag, before.etag) or tags_match(now.etag, before.etag):
+        return not tags_match(now.etag, before.etag)
+    return now.mtime is not None and before.mtime is not None and abs(now.mtime - before.mtime) > 1
+
+
+def is_provable(entry: Entry) -> bool:
+    """Whether bytes of several reads, from now on, can be proved to be of one version of the file.
+
+    By its checksum, by its strong tag, or by an mtime that has settled. An mtime counts only if there is no tag: beside
+    a weak tag RFC 9110 section 13.1.5 forbids it, because the server itself says that it cannot tell versions apart.
+    """
+    if entry.checksums or is_strong(entry.etag):
+        return True
+    return not entry.etag and entry.mtime is not None and time.time() - entry.mtime >= SETTLED
