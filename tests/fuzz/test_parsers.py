@@ -144,7 +144,7 @@ S3_ERROR = b"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 def s3_page(content: bytes) -> None:
-    page = s3_pages._read(content)
+    page = s3_pages._read(content, 1000)
     for item in page.items:
         path = s3_listing._place(item.key, "lst/run/", HERE)
         if path is not None:
