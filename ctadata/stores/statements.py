@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ctadata.entries import Entry
+from ctadata.errors import ServerTrouble
+from ctadata.paths import RemotePath, printable
 
 KEPT = 4096
 """Names, at least, after which a name that comes again is still known."""
@@ -41,3 +43,9 @@ class Statements:
                 self._last, self._before = {}, self._last
             self._last[hash(entry.path.name)] = statement(entry)
         return said
+
+
+def contradiction(path: RemotePath) -> ServerTrouble:
+    """The error of a resource that the server describes in two ways."""
+    what = "the server lists this name twice, and differently"
+    return ServerTrouble(what, hint="tell whoever runs the storage", path=printable(str(path)))

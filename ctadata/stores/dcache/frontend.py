@@ -22,6 +22,7 @@ from ctadata.http.message import Consumer, Response
 from ctadata.http.trust import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.told import fields, items, number, rows, texts, whole
+from ctadata.stores.statements import Statements, contradiction, statement
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.reading import about
 
@@ -78,21 +79,22 @@ class Frontend:
     def list(self, path: RemotePath, *, page: int = PAGE) -> Iterator[Entry]:
         """The entries directly below a collection, with checksums and localities, a page at a time.
 
-        A page costs a request, and memory only for itself. An entry that is made or deleted while the pages are read
-        may shift the others: one that then comes twice, or is missed, is the server's to avoid.
-        NotFound; UsageError for a file; Incomplete, after all others, where a name is none.
+        A page costs a request, and memory only for itself. The last page is the empty one: if dCache cannot read on, it
+        sends a short page, which looks like the end (ListDirectoryHandler.java). The next page begins after what has
+        come, and a name that comes again is given once. An entry that is made or deleted while the pages are read may
+        shift the others: one that is missed then is the server's to avoid.
+        NotFound; UsageError for a file; Incomplete, after all others, if a name is none, or is described in two ways.
         """
-        offset, seen, unlisted = 0, set[int](), Unlisted()
-        while True:
-            children = self._page(path, offset, page)
-            entries = [entry for child in children if (entry := _entry(path, child, unlisted))]
-            if entries and hash(entries[0].path) in seen:
+        offset, seen, unlisted, statements = 0, set[int](), Unlisted(), Statements()
+        while children := self._page(path, offset, page):
+            first = children[0]
+            sign = hash(repr(first.get("fileName") if isinstance(first, dict) else first))
+            if sign in seen:
                 raise ServerTrouble("the server gives the same page again and again", path=str(path))
-            yield from entries
-            if len(children) < page:
-                break
-            offset += page
-            seen.update(hash(entry.path) for entry in entries[:1])
+            seen.add(sign)
+            entries = (entry for child in children if (entry := _entry(path, child, unlisted)))
+            yield from (entry for entry in entries if _is_new(entry, statements, unlisted))
+            offset += len(children)
         unlisted.check(path)
 
     def _page(self, path: RemotePath, offset: int, limit: int) -> Sequence[object]:
@@ -245,6 +247,13 @@ def _entry(parent: RemotePath, child: object, unlisted: Unlisted) -> Entry | Non
         checksums=_checksums(checksums) if isinstance(checksums, list) else NONE_KNOWN,
         locality=locality if isinstance(locality, str) else None,
     )
+
+
+def _is_new(entry: Entry, statements: Statements, unlisted: Unlisted) -> bool:
+    said = statements.take(entry)
+    if said not in (None, statement(entry)):
+        unlisted.add(contradiction(entry.path))
+    return said is None
 
 
 def _etag(pnfsid: object, mtime: object) -> str | None:

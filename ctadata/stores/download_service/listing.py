@@ -16,6 +16,7 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, ServerTrouble, Untrusted, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.dates import seconds
+from ctadata.stores.statements import contradiction
 from ctadata.stores.unlisted import Unlisted
 
 
@@ -35,12 +36,18 @@ def read_rows(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
         listed = None
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
         raise ServerTrouble("the service's answer is no listing")
-    rows, unlisted = list[Row](), Unlisted()
+    rows, unlisted, first = list[Row](), Unlisted(), dict[RemotePath, Entry]()
     for item in listed:
         try:
-            rows.append(_row(item, path))
+            row = _row(item, path)
         except Untrusted as error:
             unlisted.add(error)
+            continue
+        if row.entry.path not in first:
+            rows.append(row)
+        elif row.entry != first[row.entry.path]:
+            unlisted.add(contradiction(row.entry.path))
+        first.setdefault(row.entry.path, row.entry)
     itself = [row for row in rows if row.entry.path == path]
     if not listed:
         raise NotFound("there is no such file or directory: the listing is empty")

@@ -24,7 +24,7 @@ from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, S
 from ctadata.http.failures import meaning_of
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.dates import seconds
-from ctadata.stores.statements import Statements, statement
+from ctadata.stores.statements import Statements, contradiction, statement
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.places import Places
 from ctadata.stores.webdav.responses import (
@@ -199,12 +199,6 @@ class Multistatus:
                 error.path = error.path or printable(str(path))
                 self.unlisted.add(error)
         return found
-
-
-def contradiction(path: RemotePath) -> ServerTrouble:
-    """The error of a resource that the server describes in two ways."""
-    what = "the server lists this name twice, and differently"
-    return ServerTrouble(what, hint="tell whoever runs the storage", path=printable(str(path)))
 
 
 def refusal(status: int, path: str = "") -> CtadataError:

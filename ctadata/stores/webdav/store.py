@@ -16,10 +16,11 @@ from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
 from ctadata.stores.handover import handed_over
+from ctadata.stores.statements import contradiction
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
-from ctadata.stores.webdav.multistatus import Multistatus, contradiction, refusal
+from ctadata.stores.webdav.multistatus import Multistatus, refusal
 from ctadata.stores.webdav.read_error import explained
 from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
 from ctadata.stores.webdav.refused import refused
@@ -61,12 +62,10 @@ class WebDAVStore:
             for _ in range(2):
                 listing = self._propfind(path, self._url(path), "0", lambda _: None)
                 if not listing.doubtful:
-                    break
-            else:
-                raise contradiction(path)
-            if listing.itself is None:
-                raise refusal(listing.status)
-            return listing.itself
+                    if listing.itself is None:
+                        raise refusal(listing.status)
+                    return listing.itself
+            raise contradiction(path)
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
         """The entries directly below a collection, as they arrive; NotFound, UsageError for a file, Incomplete.

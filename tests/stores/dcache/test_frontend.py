@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from stores.clients import Holder
-from stores.odd_server import Answer, OddServer
+from stores.odd_server import Answer, Asked, OddServer
 from stores.suite import Broken, IncompleteSuite, StoreSuite
 
 from ctadata.config.profile import Profile
@@ -61,6 +61,9 @@ def profile_of(box: Sandbox, **keys: str) -> Profile:
     return replace(Profile("box", box.door), frontend=box.frontend, ca=box.ca, **keys)
 
 
+EMPTY = Answer(200, {}, b'{"fileType": "DIR", "children": []}')
+
+
 class TestPages(StoreSuite):
     """Listings from the frontend, all else from the door."""
 
@@ -82,7 +85,7 @@ def test_a_page_is_a_request(box: Sandbox, frontend: Frontend) -> None:
     box.forget_seen()
     names = [entry.path.name for entry in frontend.list(RemotePath(("pages",)), page=10)]
     assert names == [f"{i:02}" for i in range(25)]
-    assert [parse_qs(urlsplit(seen.target).query)["offset"] for seen in box.seen] == [["0"], ["10"], ["20"]]
+    assert [parse_qs(urlsplit(seen.target).query)["offset"] for seen in box.seen] == [["0"], ["10"], ["20"], ["25"]]
 
 
 def test_a_page_tells_checksums_and_localities(box: Sandbox, frontend: Frontend) -> None:
@@ -128,6 +131,7 @@ class TestIncomplete(IncompleteSuite):
         box.files.put("/d/x", b"x")
         box.forget_seen()
         with OddServer() as server:
+            server.otherwise = EMPTY
             for name, told in answers.items():
                 query = "children=true&locality=true&checksum=true&limit=5000&offset=0"
                 path = "/d" if name == "d" else "/d/sub"
@@ -138,6 +142,72 @@ class TestIncomplete(IncompleteSuite):
             yield Broken(
                 store, RemotePath(("d",)), {"sub"}, 1, lambda: any(seen.method == "DELETE" for seen in box.seen)
             )
+
+
+class Pages(OddServer):
+    """A frontend that gives of `names` at most `most` at a time, whatever the limit.
+
+    repeats: how many names of a page the next one has again.   described: fields of a name, by name and offset.
+    """
+
+    def __init__(self, *names: str, most: int, repeats: int = 0) -> None:
+        super().__init__()
+        self.names, self.most, self.repeats = names, most, repeats
+        self.described: dict[tuple[str, int], dict] = {}
+
+    def next_answer(self, asked: Asked) -> Answer:
+        self.asked.append(asked)
+        offset = int(parse_qs(urlsplit(asked.target).query)["offset"][0])
+        first = max(0, offset - self.repeats) if offset < len(self.names) else offset
+        now = self.names[first : first + self.most]
+        told = [{"fileName": name, "size": 1, **self.described.get((name, offset), {})} for name in now]
+        return Answer(200, {}, json.dumps({"fileType": "DIR", "children": told}).encode())
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 7])
+def test_a_page_that_is_short_is_not_the_last(client: Client, most: int) -> None:
+    """dCache sends what it has read where it cannot read on."""
+    with Pages(*"abcdefg", most=most) as server:
+        listing = Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)))
+        assert [entry.path.name for entry in listing] == list("abcdefg")
+        assert len(server.asked) == -(-7 // most) + 1
+    with Pages(most=1) as server:
+        assert list(Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)))) == []
+        assert len(server.asked) == 1
+
+
+def test_a_listing_that_breaks_off_after_a_short_page_is_an_error(client: Client) -> None:
+    with OddServer() as server:
+        server.otherwise = Answer(403)
+        query = "children=true&locality=true&checksum=true&limit=5000&offset=0"
+        body = json.dumps({"fileType": "DIR", "children": [{"fileName": "a"}]}).encode()
+        server.answers[f"GET /api/v1/namespace/d?{query}"] = [Answer(200, {}, body)]
+        entries = Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)))
+        assert next(entries).path.name == "a"
+        with pytest.raises(Forbidden):
+            next(entries)
+
+
+@pytest.mark.parametrize("described", [{}, {"size": 2}, {"fileType": "DIR"}, {"mtime": 5000}])
+def test_a_name_that_comes_again_is_given_once(client: Client, described: dict) -> None:
+    """Where it is described in another way, the listing is incomplete."""
+    with Pages(*"abcdefg", most=4, repeats=1) as server:
+        server.described["d", 4] = described
+        found: list[str] = []
+        listing = Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)))
+        with pytest.raises(Incomplete, match="differently") if described else contextlib.nullcontext():
+            for entry in listing:
+                found.append(entry.path.name)
+        assert found == list("abcdefg")
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", None, 3])
+def test_a_page_that_is_the_same_at_every_offset_ends_the_listing(client: Client, name: object) -> None:
+    with OddServer() as server:
+        server.otherwise = Answer(200, {}, json.dumps({"fileType": "DIR", "children": [{"fileName": name}]}).encode())
+        with pytest.raises(ServerTrouble, match="same page"):
+            list(Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",))))
+        assert len(server.asked) == 2
 
 
 def test_pages_that_come_again_are_an_error(client: Client) -> None:
@@ -176,9 +246,8 @@ def test_pages_that_come_again_are_an_error(client: Client) -> None:
     ids=str,
 )
 def test_nonsense_costs_its_own_field(client: Client, field: dict) -> None:
-    children = [{"fileName": "a", "size": 1} | field, {"fileName": "b", "size": 2}]
-    with OddServer() as server:
-        server.otherwise = Answer(200, {}, json.dumps({"fileType": "DIR", "children": children}).encode())
+    with Pages("a", "b", most=2) as server:
+        server.described = {("a", 0): field, ("b", 0): {"size": 2}}
         a, b = Frontend(client, server.url, root=RemotePath()).list(RemotePath(("d",)))
     assert (a.path.name, b.path.name, b.size) == ("a", "b", 2)
     assert a.size == (None if "size" in field else 1)

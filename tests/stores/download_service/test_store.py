@@ -7,7 +7,7 @@ import json
 import random
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 from flask import Response, redirect
@@ -324,6 +324,24 @@ def test_listings_that_are_none_or_lead_elsewhere(platform: Platform, store, ans
     with pytest.raises(error) as caught:
         list(store.list(RemotePath(("lst", "d"))))
     assert caught.value.path == "/lst/d"
+
+
+@pytest.mark.parametrize(
+    ("more", "whole"),
+    [
+        ({"href": "lst/d/x", "size": "5"}, True),
+        ({"href": "lst/d/"}, True),
+        *(({"href": "lst/d/x", **told}, False) for told in ({"size": "6"}, {}, {"size": "5", "type": "directory"})),
+    ],
+)
+def test_a_name_that_comes_twice_is_given_once(platform: Platform, store, more: dict[str, str], whole: bool) -> None:
+    body = json.dumps([{"href": "lst/d/"}, {"href": "lst/d/x", "size": "5"}, {"href": "lst/d/y"}, more])
+    platform.instead("GET", "downloadservice/list/lst/d", lambda: Response(body, content_type="application/json"))
+    found: list[str] = []
+    with nullcontext() if whole else pytest.raises(Incomplete, match="/lst/d/x: the server lists this name twice"):
+        for entry in store.list(LST / "d"):
+            found.append(entry.path.name)
+    assert found == ["x", "y"]
 
 
 class TestIncomplete(IncompleteSuite):
