@@ -21,6 +21,9 @@ sys.path += [str(HERE), str(GUARD)]  # at the end: a folder of the tests must no
 import loopback  # noqa: E402
 
 loopback.install()
+sys.dont_write_bytecode = (
+    False  # else each worker compiles the tests anew, and each process that one starts the package
+)
 pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 
 # Fixtures of what does not come from PyPI:
@@ -57,6 +60,7 @@ FOREIGN_NAMES = {
     *("ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
     *("CURL_CA_BUNDLE", "CURL_HOME", "OIDC_SOCK", "REQUESTS_CA_BUNDLE", "X509_CERT_DIR", "X509_USER_PROXY"),
     *("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "LINES", "NO_COLOR", "PY_COLORS"),
+    "PYTHONDONTWRITEBYTECODE",
 }
 LINGERING = 60
 """Seconds that the run may take to end when all tests are done."""

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from servers.forkserver import FORKS
 
 from ctadata.cli import main, output
 from ctadata.sandbox import Sandbox
-from tests.cli.forkserver import ForkServer
 
-FORKS = ForkServer()
 COMMAND = [sys.executable, "-m", "ctadata"]
 PATIENCE = 60.0
 
@@ -139,12 +138,9 @@ class Cli:
         return self.open[-1]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def forks(pytestconfig) -> Iterator[None]:
-    """The quick suite forks for the runs of the command, until it ends; with --full each is started as by a shell."""
-    FORKS.is_used = not pytestconfig.getoption("--full")
-    yield
-    FORKS.close()
+@pytest.fixture(autouse=True)
+def _forked(forks: None) -> None:
+    """Runs of the command may be forks."""
 
 
 @pytest.fixture

@@ -108,8 +108,9 @@ def _guard_pycurl(pycurl: ModuleType) -> None:
 
     # what pycurl calls `_open_socket` with is made without builtins, as every namedtuple is; greenlet imports something
     # for each thread that has ended, wherever the main thread is, and could not there
-    address = next(kind for kind in tuple.__subclasses__() if kind.__name__ == "CurlSockAddr")
-    address.__new__.__globals__["__builtins__"] = builtins
+    for kind in tuple.__subclasses__():
+        if kind.__name__ == "CurlSockAddr":
+            kind.__new__.__globals__["__builtins__"] = builtins
 
     class Curl(pycurl.Curl):
         def __init__(self, *args: object) -> None:

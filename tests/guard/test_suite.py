@@ -79,13 +79,16 @@ def test_a_seed_repeats_a_run(suite):
 
 
 FOREIGN = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "https_proxy", "CTADATA_PROFILE", "BEARER_TOKEN_FILE", "OIDC_SOCK"]
+FOREIGN += ["PYTHONDONTWRITEBYTECODE"]
 WORLD = f"""
-import contextlib, os, socket, tempfile
+import contextlib, os, pathlib, socket, tempfile
 def test_environment():
     assert not os.environ.keys() & set({FOREIGN})
     for name in ["HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"]:
         assert os.environ[name].startswith(tempfile.gettempdir()), name
     assert os.stat(os.environ["XDG_RUNTIME_DIR"]).st_mode & 0o777 == 0o700
+def test_a_module_is_compiled_once():
+    assert [file for file in pathlib.Path("__pycache__").iterdir() if file.name.startswith("test_it.")]
 def test_count(count):
     assert count(3, 50) == 50
 def test_swallows():
@@ -96,7 +99,7 @@ def test_swallows():
 def test_the_world_of_a_test(suite):
     """Nothing of the caller's environment, long counts with --soak, and a refusal that code swallowed is found out."""
     said = suite(WORLD, "--soak", HOME="/home", **dict.fromkeys(FOREIGN, "something"))
-    assert "3 passed, 1 error" in said.splitlines()[-1]
+    assert "4 passed, 1 error" in said.splitlines()[-1]
     assert "ERROR test_it.py::test_swallows" in said
     assert "this test wanted to leave this machine" in said
 

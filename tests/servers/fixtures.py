@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from servers.apache import start_apache
 from servers.authority import Authority, authority
+from servers.forkserver import FORKS
 from servers.jupyterhub import JupyterHub, start_jupyterhub
 from servers.keycloak import Keycloak, client_secret, start_keycloak
 from servers.moto import MotoS3, moto_server
@@ -31,6 +32,14 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Co
     """The folder that all workers of this run share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if hasattr(pytestconfig, "workerinput") else own
+
+
+@pytest.fixture(scope="session")
+def forks(pytestconfig: pytest.Config) -> Iterator[None]:
+    """The quick suite forks for the runs of the command, until it ends; with --full each is started as by a shell."""
+    FORKS.is_used = not pytestconfig.getoption("--full")
+    yield
+    FORKS.close()
 
 
 @pytest.fixture(scope="session")

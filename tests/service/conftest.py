@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers.forkserver import ForkServer
 
 from ctadata.http.retries import Retries
 from ctadata.transfer import run as runs
@@ -33,14 +34,31 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "FIRST_PAUSE", 0.0)
 
 
+PATIENCE = 60.0
+COMMAND = str(Path(sys.executable).with_name("cta-data"))
+
+
+@pytest.fixture(scope="session")
+def forks_of_the_platform(pytestconfig: pytest.Config) -> Iterator[ForkServer]:
+    """The quick suite forks for the runs of `cta-data`; with --full each is started as by a shell."""
+    forks = ForkServer(COMMAND)
+    forks.is_used = not pytestconfig.getoption("--full")
+    yield forks
+    forks.close()
+
+
 @pytest.fixture
-def run() -> Run:
+def run(forks_of_the_platform: ForkServer) -> Run:
     """`run("cta-data", "list", "lst", check=0)`: the installed program, from the test's own directory."""
 
     def program(name: str, *arguments: object, check: int | None = None) -> Ended:
         argv = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-        ended = Ended(done.returncode, done.stdout, done.stderr)
+        if argv[0] == COMMAND and forks_of_the_platform.may_run(os.environ):
+            code, out, err = forks_of_the_platform.run(argv[1:], os.environ, Path.cwd(), None, PATIENCE)
+            ended = Ended(code, out.decode(), err.decode())
+        else:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+            ended = Ended(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in ended.err
         assert check is None or ended.code == check, ended
         return ended

@@ -49,6 +49,11 @@ def real_place(server: RealServer, folder: Path, name: str) -> Place:
     return Place(name, settings(folder, toml), f"/{home}", stored, fill, server.approve)
 
 
+@pytest.fixture(autouse=True)
+def _forked(forks: None) -> None:
+    """Commands that run to their end may be forks."""
+
+
 @pytest.fixture
 def sandbox_box() -> Iterator[Sandbox]:
     with Sandbox(approve=True) as box:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import threading
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 from stores.clients import opened
-from stores.odd_server import Answer, OddServer
+from stores.odd_server import Answer
 
 from ctadata.entries import Kind
 from ctadata.errors import CtadataError, Forbidden, NotFound, ServerTrouble, TemporaryError, UsageError
@@ -17,18 +17,6 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
 T = RemotePath(("t",))
-
-
-@pytest.fixture
-def server() -> Iterator[OddServer]:
-    with OddServer() as server:
-        yield server
-
-
-@pytest.fixture
-def store(server: OddServer) -> Iterator[Store]:
-    with opened("webdav", server.url, None, "token") as store:
-        yield store
 
 
 def response(href: str, props: str = "") -> str:

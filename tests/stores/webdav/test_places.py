@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
 
 import pytest
-from stores.clients import opened
 from stores.odd_server import Answer, OddServer
 from stores.suite import Broken, IncompleteSuite
 
@@ -314,18 +312,6 @@ def test_other_encodings_are_read_as_declared() -> None:
 
 
 # --- the contract
-
-
-@pytest.fixture
-def server() -> Iterator[OddServer]:
-    with OddServer() as server:
-        yield server
-
-
-@pytest.fixture
-def store(server: OddServer) -> Iterator[Store]:
-    with opened("webdav", server.url, None, "token") as store:
-        yield store
 
 
 MISSING = {

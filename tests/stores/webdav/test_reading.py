@@ -20,18 +20,6 @@ CONTENT = bytes(range(256)) * 100
 
 
 @pytest.fixture
-def server() -> Iterator[OddServer]:
-    with OddServer() as server:
-        yield server
-
-
-@pytest.fixture
-def store(server: OddServer, tmp_path) -> Iterator[Store]:
-    with opened("webdav", server.url, None, "token") as store:
-        yield store
-
-
-@pytest.fixture
 def at_dcache(server: OddServer) -> Iterator[Store]:
     with opened("dcache", server.url, None, "token") as store:
         yield store

@@ -77,18 +77,6 @@ class TestApache(StoreSuite):
 # --- what is sent, and how odd answers are understood
 
 
-@pytest.fixture
-def server() -> Iterator[OddServer]:
-    with OddServer() as server:
-        yield server
-
-
-@pytest.fixture
-def store(server: OddServer) -> Iterator[Store]:
-    with opened("webdav", server.url, None, "token") as store:
-        yield store
-
-
 def sent(server: OddServer) -> list[str]:
     return [f"{asked.method} {asked.target}" for asked in server.asked]
 

@@ -1,7 +1,7 @@
 """A process that has imported the command already, and forks for each run of it: a real process at a third of the cost.
 
 What forks has no other threads and no open files but its socket. The child gets the arguments, environment, directory
-and standard streams of the run, and does what `python -m ctadata` does.
+and standard streams of the run, and does what `python -m ctadata` or an installed command does.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ PRELOADED = (
 class ForkServer:
     """Started with the first run; `close` ends it."""
 
-    def __init__(self) -> None:
-        """Nothing is started."""
+    def __init__(self, name: str = "ctadata/__main__.py") -> None:
+        """Nothing is started; `name` is the path of the command, which tells its kind."""
         self.is_used = True
+        self._name = name
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -56,6 +57,7 @@ class ForkServer:
         self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: bytes | None, timeout: float
     ) -> tuple[int, bytes, bytes]:
         """Run the command to its end over pipes; stdin: None for nothing to read. TimeoutError, and it is killed."""
+        asked = {"arguments": arguments, "env": dict(env), "cwd": str(cwd), "umask": _umask()}
         with contextlib.ExitStack() as stack:
             pipes = [os.pipe() for _ in range(3)]
             ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
@@ -63,7 +65,7 @@ class ForkServer:
             with contextlib.ExitStack() as passed:
                 for fd in {*theirs, pipes[0][0]}:
                     passed.callback(os.close, fd)
-                told = stack.enter_context(self._start(arguments, env, cwd, theirs))
+                told = stack.enter_context(self._start(asked, theirs))
             work = [stack.enter_context(open(ours[0], "wb")), *(stack.enter_context(open(fd, "rb")) for fd in ours[1:])]
             got: dict[int, bytes] = {}
             readers = [
@@ -89,13 +91,12 @@ class ForkServer:
                 reader.join(timeout)
             return code, got[0], got[1]
 
-    def _start(self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path, fds: Sequence[int]) -> socket.socket:
+    def _start(self, asked: Mapping[str, object], fds: Sequence[int]) -> socket.socket:
         """Start a run with its three standard streams; its number, then its exit status come out of the socket."""
         ours, theirs = socket.socketpair()
         with self._lock, theirs:
             if self._socket is None:
                 self._socket = self._launch()
-            asked = {"arguments": arguments, "env": dict(env), "cwd": str(cwd), "umask": _umask()}
             order = json.dumps(asked).encode()
             socket.send_fds(self._socket, [b"x"], [theirs.fileno(), *fds])
         ours.sendall(b"%d\n%s" % (len(order), order))
@@ -105,7 +106,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, __file__, str(theirs.fileno()), self._name],
                 pass_fds=[theirs.fileno()], env=self._environment, stdin=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[2],
             )  # fmt: skip
@@ -116,6 +117,10 @@ class ForkServer:
         if self._socket is not None and self._process is not None:
             self._socket.close()
             self._process.wait()
+
+
+FORKS = ForkServer()
+"""That of the worker."""
 
 
 def _umask() -> int:
@@ -167,7 +172,7 @@ def become(asked: Mapping[str, object], streams: Sequence[int]) -> None:
     os.chdir(asked["cwd"])
     os.umask(asked["umask"])
     random.seed()
-    sys.argv = ["ctadata/__main__.py", *asked["arguments"]]
+    sys.argv[1:] = asked["arguments"]
     code = 1
     try:
         sys.stdin = io.TextIOWrapper(os.fdopen(0, "rb"), encoding="utf-8", errors="surrogateescape")
@@ -193,4 +198,5 @@ def become(asked: Mapping[str, object], streams: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    number, sys.argv = int(sys.argv[1]), sys.argv[2:]
+    serve(socket.socket(fileno=number))
