@@ -64,8 +64,8 @@ def _wait(stop: threading.Event, over: threading.Event, got: list[int]) -> None:
         if stop.is_set():
             _end_now(number)
         got.append(number)
+        say("stopping; Ctrl-C again ends at once")  # before the run hears of it, and says what it has left
         stop.set()
-        say("stopping; Ctrl-C again ends at once")
 
 
 def _end_now(number: int) -> None:
