@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import select
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from ctadata.tokens.oidc_agent import is_answering, refused
 from ctadata.tokens.token import Secret
 
 START_PATIENCE = 10.0
+END_PATIENCE = 5.0
 LONGEST_SOCKET = 100
 """Characters of a socket's path; the kernel takes 107."""
 
@@ -88,9 +90,23 @@ class Child:
         options = ("--console", "--no-autoreauthenticate", "--no-autoload", f"--socket-path={self.socket}")
         argv = [sys.executable, "-I", "-S", "-c", _CHILD, str(os.getpid()), program("oidc-agent"), *options]
         null = subprocess.DEVNULL
-        self._process = subprocess.Popen(
-            argv, stdin=null, stdout=null, stderr=null, env=environment(home), cwd="/", umask=0o077
-        )
+        self._ended, lives = os.pipe()  # the pipe ends with the last process that inherits it
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=null,
+                stdout=null,
+                stderr=null,
+                env=environment(home),
+                cwd="/",
+                umask=0o077,
+                pass_fds=[lives],
+            )
+        except BaseException:
+            os.close(self._ended)
+            raise
+        finally:
+            os.close(lives)
         try:
             self._wait()
         except BaseException:
@@ -116,13 +132,17 @@ class Child:
             pause.wait(0.02)
 
     def close(self) -> None:
-        """End it."""
+        """End oidc-agent, and wait for the process that it forks, which ends a moment after it."""
         self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(END_PATIENCE)
         except subprocess.TimeoutExpired:  # it waits for an issuer, and has no time-out
             self._process.kill()
             self._process.wait()
+        ended = select.poll()
+        ended.register(self._ended)
+        ended.poll(END_PATIENCE * 1000)
+        os.close(self._ended)
         self.home.said.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
         if self._temporary:
