@@ -70,7 +70,7 @@ class TestLogin:
         there = profile("lasting", client)
         token = control.get_token(there, show=approve)
         assert token.claim("preferred_username") == "observer"
-        assert 290 < token.life_left(time.time()) <= 300
+        assert 0 < token.life_left(time.time()) <= token.lifetime == 300
         assert fresh(there).reveal() != token.reveal()
 
     def test_of_a_confidential_client(self, profile, approve, keycloak):
@@ -115,7 +115,7 @@ class TestLogin:
 
     def test_slow_down_comes_before_the_denial(self, issuer, keycloak):
         """As Keycloak checks it: a denied code that is asked for too fast is only told to wait."""
-        there, stop, waits = issuer("lasting"), Event(), []
+        there, stop, waits, tries = issuer("lasting"), Event(), [1], 20
         login = begin_device_login(there)
         keycloak.deny(login.verification_uri_complete)
 
@@ -123,8 +123,11 @@ class TestLogin:
             waits.append(seconds)
             stop.wait(1.2 if seconds > 1 else 0)  # more than Keycloak's interval, or not at all
 
-        with pytest.raises(LoginNeeded, match="denied"):
-            wait_for_login(there, begin_in_a_hurry(there, login), stop=stop, wait=wait)
+        while waits == [1] and tries:  # a busy machine may take more than Keycloak's interval for two questions
+            waits.clear()
+            tries -= 1
+            with pytest.raises(LoginNeeded, match="denied"):
+                wait_for_login(there, begin_in_a_hurry(there, login), stop=stop, wait=wait)
         assert waits == [1, 6]
 
     def test_a_code_that_expires(self, issuer):
@@ -191,7 +194,7 @@ class TestRotation:
         assert fresh(there)
 
     def test_the_agent_lives_through_it(self, profile, approve, until):
-        """Tokens of 4 s, each refreshed with a refresh token that is good once."""
+        """Tokens of 9 s, each refreshed with a refresh token that is good once."""
         there = profile("rotating", "short-lived")
         places = Places.of(there.name)
         try:
@@ -199,7 +202,8 @@ class TestRotation:
             seen = set()
 
             def several():
-                assert control.status(there).expires_at > time.time()
+                asked = time.time()
+                assert control.status(there).expires_at > asked
                 seen.add(places.token.read_text())
                 return len(seen) >= 4
 
@@ -222,11 +226,11 @@ class TestSessions:
         return ask
 
     def test_an_offline_login_outlives_the_session(self, profile, approve, keycloak, is_over, until):
-        online, offline = (
+        offline, online = (
             profile("idle", "confidential", name=scope, scope=f"openid {scope}")
-            for scope in ("email", "offline_access")
+            for scope in ("offline_access", "email")
         )
-        for there in (online, offline):
+        for there in (offline, online):  # the short one last: a login may take longer than its session lasts
             control.get_token(there, secret=keycloak.client_secret, show=approve)
         assert not is_over(online)
         until(lambda: is_over(online), timeout=60)

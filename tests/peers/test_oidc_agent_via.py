@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -105,8 +106,8 @@ def test_the_agent_lives_through_rotation(profile_at, keycloak, approving):
     seen = set()
 
     def several():
-        status = control.status(profile)
-        assert status.expires_at > time.time()
+        asked = time.time()
+        assert control.status(profile).expires_at > asked
         seen.add(Places.of(NAME).token.read_text())
         return len(seen) >= 3
 
@@ -212,9 +213,16 @@ def test_kill_9_leaves_nothing_in_the_way(profile_at, keycloak, approving):
     assert started.pid != pid
 
 
-def test_no_secret_in_arguments_and_nothing_for_others(profile_at, keycloak, approving):
-    """Looked at all the while: at every process, every file and its mode."""
+def test_no_secret_in_arguments_and_nothing_for_others(profile_at, keycloak, approving, monkeypatch, tmp_path):
+    """Looked at all the while: at every process; and at the arguments of each program, however soon it ends."""
     profile, seen, done = profile_at(keycloak), set(), Event()
+    started = tmp_path / "started"
+    for name in ("oidc-agent", "oidc-gen", "oidc-add"):
+        spy = tmp_path / "bin" / name
+        spy.parent.mkdir(exist_ok=True)
+        spy.write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@" >>{started}\nexec {shutil.which(name)} "$@"\n')
+        spy.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
 
     def watch():
         while not done.wait(0.005):
@@ -231,7 +239,7 @@ def test_no_secret_in_arguments_and_nothing_for_others(profile_at, keycloak, app
         os.umask(before)
         done.set()
         watcher.join()
-    text = "\n".join(seen)
+    text = "\n".join([started.read_text(), *seen])
     assert "oidc-gen" in text
     assert "oidc-add" in text
     password = (Places.of(NAME).oidc / "password").read_text().strip()

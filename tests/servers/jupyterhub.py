@@ -77,7 +77,7 @@ def start_jupyterhub(start: Start) -> State:
     def answers() -> bool:
         try:
             return requests.get(f"{said['url']}/hub/api", timeout=5).ok
-        except requests.ConnectionError:
+        except requests.RequestException:  # a busy hub takes connections before it answers
             return False
 
     start.launch(*command, answers=answers, patience=PATIENCE)

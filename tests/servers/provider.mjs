@@ -38,7 +38,7 @@ const confidential = {
   client_secret: 'plain-secret',
   token_endpoint_auth_method: 'client_secret_basic',
 }
-const lifetime = (_, token) => (token.clientId === 'short-lived' ? 4 : 600)
+const lifetime = (_, token) => (token.clientId === 'short-lived' ? 9 : 600)
 
 const provider = new Provider(issuer, {
   clients: [client('ctadata-tests'), client('short-lived'), confidential],

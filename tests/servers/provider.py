@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Provider:
-    """The provider, up and running. The client `short_lived` gets tokens of 4 s, `client_id` of 10 min.
+    """The provider, up and running. The client `short_lived` gets tokens of 9 s, `client_id` of 10 min.
 
     `plain` has a secret, `plain-secret`.
     """

@@ -89,12 +89,15 @@ def _started(start: Callable[[Start], State], users: Path, state: Path) -> State
 def free_port() -> int:
     """A free port of 127.0.0.1, for servers that cannot choose one themselves.
 
-    It lies below Linux's range for connections and for port 0, so that no other test is given it in the meantime.
+    It lies below Linux's range for connections and for port 0, so that no other test is given it in the meantime; and
+    an abstract socket named after it, which ends with this process, keeps all other callers off it.
     """
     while True:
         port = random.randrange(20_000, 32_768)
-        with socket.socket() as probe, suppress(OSError):
+        with socket.socket() as probe, socket.socket(socket.AF_UNIX) as taken, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            taken.bind(f"\0ctadata-tests-port-{port}")
+            taken.detach()  # stays open
             return port
 
 

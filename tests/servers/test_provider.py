@@ -32,9 +32,9 @@ def test_nothing_before_the_approval(provider):
     assert post(f"{provider.issuer}/token", provider.ca, grant)["error"] == "authorization_pending"
     provider.approve(code["verification_uri_complete"])
     answer = post(f"{provider.issuer}/token", provider.ca, grant)
-    assert answer["expires_in"] == 4
+    assert answer["expires_in"] == 9
     said = claims(answer["access_token"])
-    assert said["exp"] - said["iat"] == 4
+    assert said["exp"] - said["iat"] == 9
 
 
 def test_a_refresh_token_is_good_once(provider):

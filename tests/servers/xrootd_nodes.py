@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PATIENCE = 100.0  # seconds for the site to come up, less than its starter has
 AS_FD_3 = 'export LISTEN_PID=$$; exec "$@"'
 
 
@@ -76,7 +77,7 @@ class Site:
 
     def appears(self, *names: str) -> None:
         """Wait until one of these files of the folder is there."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while not any((self.folder / name).exists() for name in names):
             if time.monotonic() > end or any(process.poll() is not None for process in self.processes):
                 raise SystemExit(f"{names[0]} does not appear")
@@ -107,15 +108,21 @@ def downgrade(folder: Path) -> tuple[Site, int, list[int]]:
 
 
 def answers(site: Site, door: int, pools: list[int]) -> None:
-    """Wait until the door redirects to every pool."""
-    curl = ["curl", "-s", "--max-time", "0.5", "--cacert", site.folder / "ca.crt", "-o", "/dev/null"]
+    """Wait until the door redirects to every pool.
+
+    A manager that knows no pool yet stalls the request, so it is asked again soon; a busy machine takes longer for any
+    answer, so each question gets more time than the one before it.
+    """
+    curl = ["curl", "-s", "--cacert", site.folder / "ca.crt", "-o", "/dev/null"]
     token = (site.folder / "token").read_text()
     curl += ["-w", "%{redirect_url}", "-H", f"Authorization: Bearer {token}", f"https://localhost:{door}/"]
     seen: set[int] = set()
-    end = time.monotonic() + 20
+    end, limit = time.monotonic() + PATIENCE, 0.5
     while time.monotonic() < end and len(seen) < len(pools):
-        told = subprocess.run([str(word) for word in curl], capture_output=True, text=True).stdout
+        words = [*curl, "--max-time", f"{limit:.2f}"]
+        told = subprocess.run([str(word) for word in words], capture_output=True, text=True).stdout
         seen |= {number for number in pools if f":{number}/" in told}
+        limit = min(1.2 * limit, 10.0)
         if any(process.poll() is not None for process in site.processes):
             break
     if len(seen) < len(pools):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,5 +101,14 @@ def fill_folder(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
-    """Every file below a local folder, `relative name -> content`."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """Every file below a local folder, `relative name -> content`.
+
+    What is renamed or deleted meanwhile is passed over: a server may still do what a killed command has asked for.
+    """
+    found = {}
+    for top, _, names in os.walk(folder):
+        for path in (Path(top, name) for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    found[str(path.relative_to(folder))] = path.read_bytes()
+    return dict(sorted(found.items()))
