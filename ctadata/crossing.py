@@ -17,6 +17,7 @@ from ctadata.errors import AccessError, CtadataError, Unsupported, UsageError
 from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
 from ctadata.session import Session
+from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.transfer.crossing import Crossing, Ends, Mover, copy, mtime_of
 from ctadata.transfer.pipes import pour
@@ -62,6 +63,7 @@ def copy_between(
 
     entry: of the store of `origin`.   rules: filters, no_clobber and dry_run count.
     """
+    refuse_undecodable(to)
     run = target.run(rules, reporter, jobs)
     ends = Ends(origin.store, _mover(origin, target, way, run), origin.profile.address)
     return copy(run, ends, [Crossing(entry, to)])

@@ -26,7 +26,7 @@ LONGEST = 4096
 
 _SHOWN = 200  # characters of a wrong value that are shown
 _USERINFO = re.compile(
-    r"(?: [a-z][a-z0-9+.-]*:// | \b (?: https? | davs? ):/ )"
+    r"(?: \b [a-z][a-z0-9+.-]{0,15}:// | \b (?: https? | davs? ):/ )"
     r"(?: [^/?\#]*@ | [^/?\#@:\[]* : (?! [0-9]* (?: [/?\#] | $ ) ) .*@ )",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )  # also if the password holds a slash, and if somebody has made one slash of two
@@ -164,6 +164,8 @@ def _refuse_local_home(text: str) -> None:
 
 def refuse_userinfo(text: str) -> None:
     """UsageError for an address with a user or a password in it, `https://user:password@host/x`; it shows neither."""
+    if "@" not in text:
+        return
     found = _USERINFO.match(text) if text.startswith("s3://") else _USERINFO.search(text)
     if found:
         scheme, rest = found[0].partition(":")[0], text[found.end() :].rpartition("@")[2]

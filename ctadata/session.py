@@ -126,8 +126,9 @@ class Session:
         return self._known_home
 
     def resolve(self, text: str, *, from_home: bool = False, make: bool = True) -> RemotePath:
-        """The path that a person means; `from_home` says what a relative one starts from.
+        """The path that a person means.
 
+        from_home: it is a target of put, which starts from home if it is relative; Unsupported if it is not UTF-8.
         make: the home is made where it is missing.
         """
         if self.raw_keys:
@@ -255,8 +256,7 @@ class Session:
         UsageError (a collection), NotFound, NothingMatched; OSError of `write`.
         """
         entries = [entry for source in sources for entry in self.find(source)]
-        run = self.run(rules, reporter, 1)
-        return pour_all(run, entries, write)
+        return pour_all(self.run(rules, reporter, 1), entries, write)
 
     def put_from_pipe(
         self,
@@ -291,8 +291,7 @@ class Session:
         entry = self.store.info(source)
         if not entry.is_directory:
             raise UsageError("it is a file, and directories are synced", hint="get fetches it", path=str(source))
-        run = self.run(rules, reporter)
-        return sync_down(run, Landing(entry, Path(local)), deletion)
+        return sync_down(self.run(rules, reporter), Landing(entry, Path(local)), deletion)
 
     def sync_up(
         self,

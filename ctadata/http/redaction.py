@@ -26,7 +26,7 @@ _SECRETS = re.compile(
                  | x-amz-credential | x-amz-signature | signature | awsaccesskeyid )
                (?: = | %3D ) ) [^&\s"'<>;,]+
     | (?P<scheme> \b(?: Bearer | Basic ) (?: \s | %20 | \+ )+ ) [^\s"'<>&;,]+
-    | (?P<slashes> :// | \bhttps? :/ ) (?: [^/\s?\#]+ | [^/?\#@:\s\[]* : (?! [0-9]+ [/?\#] ) [^\s"'<>]* ) @
+    | (?P<slashes> :// | \bhttps? :/ ) (?: [^/\s?\#]+ | [^/?\#@:\s\[]* : (?! [0-9]+ [/?\#] ) [^\s"'<>]{0,200} ) @
     | \b eyJ [\w-]{5,} (?: \. [\w-]* ){1,4}
     """
 )

@@ -29,7 +29,7 @@ from ctadata.errors import (
 )
 from ctadata.paths import MARK, RemotePath
 from ctadata.stores.base import Delivery, Store
-from ctadata.stores.name_rules import control_of, is_changed, undecodable, unserved, worded
+from ctadata.stores.name_rules import control_of, is_changed, refuse_undecodable, unserved, worded
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ class NameCheck:
 
         tries: the door may be asked to store a file of one byte, and to give it back.
         """
-        if refusal := undecodable(path) or control_of(self._store.features, path):
+        refuse_undecodable(path)
+        if refusal := control_of(self._store.features, path):
             raise refusal
         if tries and is_changed(self._store.features, path):
             if self._is_served is None:

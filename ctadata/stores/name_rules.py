@@ -7,13 +7,12 @@ from ctadata.paths import RemotePath, changed_by_nfc, composed, control_in, prin
 from ctadata.stores.base import Features
 
 
-def undecodable(path: RemotePath) -> Unsupported | None:
-    """The error for a new name that is not UTF-8: servers replace such bytes, and the file gets another name."""
+def refuse_undecodable(path: RemotePath) -> None:
+    """Unsupported for a new name that is not UTF-8: servers replace such bytes, and the file gets another name."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        return Unsupported("the new name is not UTF-8", hint="give it another name", path=str(path))
-    return None
+        raise Unsupported("the new name is not UTF-8", hint="give it another name", path=str(path)) from None
 
 
 def control_of(features: Features, path: RemotePath) -> Unsupported | None:

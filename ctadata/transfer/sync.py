@@ -15,6 +15,7 @@ from itertools import groupby
 
 from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.paths import RemotePath
+from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.transfer.download import Landing, download
 from ctadata.transfer.plan import Compare
 from ctadata.transfer.report import Outcome, State, Summary
@@ -54,6 +55,7 @@ def sync_down(run: Run, landing: Landing, deletion: Deletion | None = None) -> S
 def sync_up(run: Run, departure: Departure, deletion: Deletion | None = None) -> Summary:
     """Make a collection like a local directory; gives the summary, in which each failure has its place. UsageError."""
     _check_comparable(run)
+    refuse_undecodable(departure.target)
     if deletion is None:
         return upload(run, [departure])
     surplus = RemoteSurplus(run, deletion.trust_empty)

@@ -210,6 +210,35 @@ class TestNamed:
         assert not box.files.exists(f"/{place}")
 
 
+class TestTargets:
+    """A name that the user gives is a mistake of the command, also if the file's own name is the same."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["put", "plain", "/PLACE/ODD"],
+            ["put", "ODD", "/PLACE/ODD"],
+            ["put", "plain", "/PLACE/ODD/"],
+            ["put", "plain", "/PLACE/ODD/even"],
+            ["put", "-r", ".", "/PLACE/ODD"],
+            ["put", "-n", "plain", "/PLACE/ODD"],
+            ["put", "-", "/PLACE/ODD"],
+            ["sync", ".", ":/PLACE/ODD"],
+            ["copy", ":/PLACE/there", ":/PLACE/ODD"],
+            ["mv", "/PLACE/there", "/PLACE/ODD"],
+            ["mkdir", "-p", "/PLACE/ODD"],
+        ],
+    )
+    def test_one_that_is_not_utf8_is_refused_before_anything_is_done(self, at_box, box, place, tree, arguments):
+        make(tree, ODD)
+        box.files.put(f"/{place}/there", b"there")
+        at_box.cwd = tree
+        ended = at_box(*(word.replace("PLACE", place).replace("ODD", ODD) for word in arguments), check=2)
+        assert f"/{place}/{shown(ODD)}" in ended.err
+        assert "the new name is not UTF-8" in ended.err
+        assert there(box, place) == ["there"]
+
+
 class TestSync:
     def test_they_protect_what_bears_their_names_and_nothing_else(self, at_box, box, place, odd_tree):
         for name in ("nowhere", "fifo", "socket/deep/f", "gone", "old/f", "linked/f"):
