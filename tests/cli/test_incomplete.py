@@ -129,3 +129,9 @@ def test_nothing_is_deleted(server: Server, command: Command) -> None:
     code, _, err = command("sync", "--delete", "--yes", "up", ":/d")
     assert (code, server.named in err) == (server.code, True)
     assert server.deleted == []
+
+
+def test_a_tree_that_nobody_asks_about_is_one_request_and_is_not_listed(server: Server, command: Command) -> None:
+    assert command("rm", "-r", "--yes", "/d/sub")[0] == 0
+    assert server.deleted == ["/d/sub/"]
+    assert "1" not in [asked.headers["Depth"] for asked in server.asked if asked.method == "PROPFIND"]
