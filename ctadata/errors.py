@@ -35,7 +35,7 @@ words and an exit code: ``ctadata.cli.main``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 
@@ -254,7 +254,8 @@ class Unnameable(Incomplete):
     """A listing that is whole, with keys that no path can name: it gives no entry for them, and all others.
 
     What it did not give, beside these keys, is not there.
-    below: whether a key lies below the collection; else the only one is the collection's own mark, which holds bytes.
+    counterparts: the paths, as names from the store's root, that such keys have where empty names and `.` are left out
+        and `..` goes up; None if there are more keys than are known.
     """
 
     def __init__(
@@ -264,18 +265,18 @@ class Unnameable(Incomplete):
         *,
         count: int = 0,
         path: str = "",
-        below: bool = True,
+        counterparts: Collection[tuple[str, ...]] | None = None,
     ) -> None:
         """As of an incomplete one."""
         super().__init__(failures, done, count=count, path=path)
-        self.below = below
+        self.counterparts = counterparts
 
     def _said(self) -> str:
         return f"{self.count} of its keys could not be listed"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What lets it come out of another process."""
-        return *super().__reduce__(), {"below": self.below}
+        return *super().__reduce__(), {"counterparts": self.counterparts}
 
 
 def _incomplete(

@@ -8,6 +8,9 @@ from ctadata.paths import RemotePath, printable
 NAMED = 100
 """Members that are named, at most, so that memory stays bounded."""
 
+COUNTERPARTS = 10_000
+"""Counterparts of keys that are kept, at most."""
+
 
 class Unlisted:
     """What a store collects while it lists a collection."""
@@ -17,17 +20,30 @@ class Unlisted:
         self.count = 0
         self._named: list[CtadataError] = []
         self._is_whole = True
-        self._has_below = False
+        self._counterparts: set[tuple[str, ...]] | None = set()
 
     def add(self, error: CtadataError, count: int = 1) -> None:
         """Take the error of one member, which names it, or of `count` members."""
         self._is_whole = False
         self._count(error, count)
 
-    def add_key(self, address: str, why: str = "no path can name this key", *, below: bool = True) -> None:
-        """Take a key that no path can name, which leaves the listing whole.   below: see `Unnameable`."""
-        self._has_below = self._has_below or below
+    def add_key(
+        self,
+        address: str,
+        why: str = "no path can name this key",
+        *,
+        counterpart: tuple[str, ...] | None = None,
+        stands_for_more: bool = False,
+    ) -> None:
+        """Take a key that no path can name, which leaves the listing whole.
+
+        counterpart: see `Unnameable`; None if the key has none.   stands_for_more: other keys begin with this one.
+        """
         self._count(UsageError(why, hint="--raw-key takes it as it is written", path=address), 1)
+        if stands_for_more or (self._counterparts is not None and len(self._counterparts) > COUNTERPARTS):
+            self._counterparts = None
+        elif counterpart and self._counterparts is not None:
+            self._counterparts.add(counterpart)
 
     def _count(self, error: CtadataError, count: int) -> None:
         self.count += count
@@ -46,5 +62,5 @@ class Unlisted:
                 error.path = error.path or printable(str(path))
             where = printable(str(path))
             if self._is_whole:
-                raise Unnameable(self._named, count=self.count, path=where, below=self._has_below)
+                raise Unnameable(self._named, count=self.count, path=where, counterparts=self._counterparts)
             raise Incomplete(self._named, count=self.count, path=where)

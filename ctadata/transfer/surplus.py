@@ -44,32 +44,37 @@ class Extra:
 
 
 class _Surplus(abc.ABC):
-    """What has been found, and what stays.
+    """What has been found, and what stays because of keys that no path can name."""
 
-    The paths that a key which no path can name begins with stay: of `a//b` all of `a`, of `a/` the name `a`.
-    """
+    _is_local = False
 
     def __init__(self, run: Run, trust_empty: bool = False) -> None:
         """Nothing yet."""
         self.run, self.trust_empty = run, trust_empty
         self._found: list[Extra] = []
-        self._names, self._trees = set[RemotePath](), set[tuple[str, ...]]()
+        self._names, self._trees = set[tuple[str, ...]](), set[tuple[str, ...]]()
         self._lock = threading.Lock()
 
     def spare(self, path: RemotePath, error: Unnameable) -> None:
-        """Keep what the keys of a collection that no path can name begin with; any thread."""
+        """Keep a collection with keys that no path can name, and here what these could stand for; any thread.
+
+        If not all of the keys are known, all of the local folder stays.
+        """
         with self._lock:
-            self._names.add(path)
-            if error.below:
+            self._names.add(path.parts)
+            if self._is_local and error.counterparts is None:
                 self._trees.add(path.parts)
+            elif self._is_local:
+                self._names.update(error.counterparts or ())
 
     def extras(self) -> Iterator[Extra]:
         """All that is to be deleted, what lies in a directory before itself; raises what listing it raises."""
         for extra in self._found:
-            yield from (each for each in self._doomed(extra) if not self._is_spared(each.remote))
+            yield from self._doomed(extra)
 
     def _is_spared(self, path: RemotePath) -> bool:
-        return any(path.parts[:depth] in self._trees for depth in range(len(path.parts) + 1))
+        """Whether a name stays for a key; what lies in a directory that stays is still looked through."""
+        return path.parts in self._names or any(path.parts[:depth] in self._trees for depth in range(len(path.parts)))
 
     def _doomed(self, extra: Extra) -> Generator[Extra, None, bool]:
         """The names to be deleted, deepest first; gives back whether nothing of it stays."""
@@ -80,11 +85,12 @@ class _Surplus(abc.ABC):
             below = self._below(extra) if filters.enters(extra.inside) else None
             if below is None:
                 return False
-            goes = filters.takes_directory(extra.inside) and extra.remote not in self._names
+            goes = filters.takes_directory(extra.inside)
             for each in below:
                 goes &= yield from self._doomed(each)
         else:
             goes = filters.takes(extra.inside)
+        goes = goes and not self._is_spared(extra.remote)
         if goes:
             yield extra
         return goes
@@ -96,6 +102,8 @@ class _Surplus(abc.ABC):
 
 class LocalSurplus(_Surplus):
     """What stands here and not on the storage."""
+
+    _is_local = True
 
     def compare(self, landing: Landing, names: set[str]) -> None:
         """Look at the folder of a collection whose names are known; LocalError."""

@@ -386,18 +386,20 @@ def test_a_sync_deletes_beside_odd_keys_here(at_s3, moto_s3, bucket):
     client, here = moto_s3.client(), at_s3.cwd / "s"
     for key in ("s/a//b", "s/a/keep", "s/full/", "s/full/x", "s/fine", "s/d/./e", "s/d/f/g", "s/file//b", "s/mark/"):
         client.put_object(Bucket=bucket, Key=key, Body=b"bytes")
-    mine = ("gone", "a/mine", "a/c/mine", "full/gone", "d/mine", "d/f/mine", "other/gone", "file", "mark")
+    stays = ("a/b", "d/e", "file", "mark")  # what the keys could stand for
+    mine = ("gone", "a/mine", "a/c/mine", "full/gone", "d/mine", "d/f/mine", "other/gone", *stays)
     for name in mine:
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text("mine")
     sync = ("-P", "store", "sync", "--delete", "--yes", f":/{bucket}/s", "s", "--receipt", "s.r")
     ended = at_s3(*sync, check=6)
     fetched = ["a/keep", "fine", "full/x", "d/f/g"]
-    assert files_below(here) == sorted([*fetched, "a/mine", "a/c/mine", "d/mine", "d/f/mine", "file", "mark"])
+    assert files_below(here) == sorted([*fetched, *stays])
     assert not (here / "other").exists()
+    assert not (here / "a" / "c").exists()
     for key in ("s/a//b", "s/full/", "s/d/./e", "s/file//b", "s/mark/"):
         assert f"passed over s3://{bucket}/{key} (" in ended.err
-    assert "deleted 4 names" in ended.err
+    assert "deleted 9 names" in ended.err
     again = at_s3(*sync, check=6)
     assert "deleted" not in again.err
 
@@ -405,18 +407,18 @@ def test_a_sync_deletes_beside_odd_keys_here(at_s3, moto_s3, bucket):
 def test_a_sync_deletes_beside_odd_keys_there(at_s3, moto_s3, bucket):
     client, here = moto_s3.client(), at_s3.cwd / "up"
     odd = ["up/a//b", "up/full/", "up/d/./e", "up/only//z"]
-    kept = ["up/a/mine", "up/a/c/mine", "up/d/f/mine", "up/only/mine"]
-    for key in (*odd, *kept, "up/gone", "up/full/gone", "up/other/gone"):
+    gone = ["up/a/b", "up/a/mine", "up/a/c/mine", "up/d/f/mine", "up/only/mine"]
+    for key in (*odd, *gone, "up/gone", "up/full/gone", "up/other/gone"):
         client.put_object(Bucket=bucket, Key=key, Body=b"bytes")
     for name in ("fine", "a/c/new", "d/new"):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text("new")
     ended = at_s3("-P", "store", "sync", "--delete", "--yes", "up", f":/{bucket}/up", check=6)
     left = {item["Key"] for item in client.list_objects_v2(Bucket=bucket, Prefix="up/")["Contents"]}
-    assert left == {*odd, *kept, "up/fine", "up/a/c/new", "up/d/new"}
+    assert left == {*odd, "up/fine", "up/a/c/new", "up/d/new"}
     for key in odd:
         assert f"passed over s3://{bucket}/{key} (" in ended.err
-    assert "deleted 4 names" in ended.err
+    assert "deleted 10 names" in ended.err
     for key in odd:
         client.delete_object(Bucket=bucket, Key=key)
 

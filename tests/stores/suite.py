@@ -630,7 +630,7 @@ class Broken:
     placed:  the names that the listing gives.
     missing: how many of its members it cannot give.
     touched: whether the server was asked to delete anything.
-    spares:  of a listing that is whole: whether all of the collection stays, or its name alone.
+    counterpart: of a listing that is whole: the local name that its key could stand for; empty for none.
     """
 
     store: Store
@@ -638,7 +638,7 @@ class Broken:
     placed: set[str]
     missing: int
     touched: Callable[[], bool]
-    spares: bool = True
+    counterpart: str = ""
 
 
 class _PlacedSuite:
@@ -702,21 +702,21 @@ class IncompleteSuite(_PlacedSuite):
 class UnnameableSuite(_PlacedSuite):
     """A listing is whole where all it does not give are keys that no path can name: they are passed over.
 
-    They keep from deletion what they begin with, and nothing else.
+    They keep their own counterparts from deletion, and nothing else.
     """
 
     kind = Unnameable
 
     def _check(self, summary: Summary, broken: Broken, doomed: list[str], all_of_it: set[str]) -> None:
-        assert sorted(doomed) == sorted(set() if broken.spares else all_of_it)
+        assert sorted(doomed) == sorted(all_of_it)
         assert not [outcome for outcome in summary.failed if outcome.remote == broken.path]
         keys = [outcome for outcome in summary.passed if outcome.remote == broken.path and outcome.key]
         assert len({outcome.key for outcome in keys}) == broken.missing
         assert all(outcome.error for outcome in keys)
         assert summary.exit_code
 
-    def test_local_names_that_the_keys_begin_with_stay(self, broken: Broken, tmp_path):
-        for name in ("mine", "folder/mine"):
+    def test_of_the_local_names_only_their_counterparts_stay(self, broken: Broken, tmp_path):
+        for name in filter(None, ("mine", "folder/mine", broken.counterpart)):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(b"")
         doomed: list[str] = []
@@ -730,7 +730,7 @@ class UnnameableSuite(_PlacedSuite):
         summary = sync_down(run, top, SyncDeletion(confirm=confirm))
         self._check(summary, broken, doomed, {"mine", "folder/mine", "folder"})
 
-    def test_names_on_the_storage_that_the_keys_begin_with_stay(self, broken: Broken, tmp_path):
+    def test_of_the_names_on_the_storage_none_stays_for_them(self, broken: Broken, tmp_path):
         doomed: list[str] = []
         run = Run(broken.store, Rules(), Silent(), threading.Event())
 

@@ -105,37 +105,48 @@ def _entries(
         if item.key == name.prefix:
             if item.size != 0:
                 why = "its name ends in a slash, and it holds bytes"
-                unlisted.add_key(_address(name.bucket, item.key), why, below=False)
+                unlisted.add_key(_address(name.bucket, item.key), why, counterpart=path.parts)
         elif place := _place(item.key, name.prefix, path):
             found.append((in_order(item.key), Entry(place, Kind.FILE, item.size, item.mtime, item.etag)))
         else:
-            _add_key(unlisted, name, item.key)
+            _add_key(unlisted, name, item.key, path)
     for prefix in page.prefixes:
         if place := _place(prefix.removesuffix("/"), name.prefix, path):
             found.append((in_order(prefix), Entry(place, Kind.DIRECTORY)))
         else:
-            _add_keys(connection, name, prefix, unlisted)
+            _add_keys(connection, name, prefix, unlisted, path)
     return sorted(found, key=lambda pair: pair[0])
 
 
-def _add_keys(connection: Connection, name: Name, prefix: str, unlisted: Unlisted) -> None:
+def _add_keys(connection: Connection, name: Name, prefix: str, unlisted: Unlisted, path: RemotePath) -> None:
     """Name the keys below a prefix that is none of a directory; those of the first page one by one."""
     if not prefix.startswith(name.prefix):
-        _add_key(unlisted, name, prefix)
+        _add_key(unlisted, name, prefix, path)
         return
     page = next(pages(connection, name.bucket, prefix))
     for item in page.items:
-        _add_key(unlisted, name, item.key)
+        _add_key(unlisted, name, item.key, path)
     if page.token or page.marker or not page.items:
-        _add_key(unlisted, name, f"{prefix}...")
+        unlisted.add_key(_address(name.bucket, f"{prefix}..."), stands_for_more=True)
 
 
-def _add_key(unlisted: Unlisted, name: Name, key: str) -> None:
+def _add_key(unlisted: Unlisted, name: Name, key: str, path: RemotePath) -> None:
     """Name a key without a place; a server that tells of what was not asked is not believed in anything."""
     if key.startswith(name.prefix):
-        unlisted.add_key(_address(name.bucket, key))
+        unlisted.add_key(_address(name.bucket, key), counterpart=_counterpart(key[len(name.prefix) :], path))
     else:
         unlisted.add(_misplaced(name, key))
+
+
+def _counterpart(key: str, path: RemotePath) -> tuple[str, ...] | None:
+    """The path that file systems and other clients make of a key below a directory; None for one that is none."""
+    parts = list(path.parts)
+    for part in key.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return None if "\0" in key else tuple(parts)
 
 
 class _Twins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -41,9 +42,9 @@ class TestUnnameable(UnnameableSuite):
         for key in (request.param, "t/sub/f"):
             s3.put(bucket, key, b"bytes")
         path = RemotePath((bucket, "t"))
-        spares = request.param != "t/"
+        counterpart = {"t//lead": "lead", "t/./dot": "dot"}.get(request.param, "")
         touched = lambda: any(asked.method == "DELETE" for asked in s3.stub.asked)  # noqa: E731
-        return Broken(s3.store, path, {"sub"}, 1, touched, spares)
+        return Broken(s3.store, path, {"sub"}, 1, touched, counterpart)
 
 
 def test_each_key_is_named_as_it_is_written(s3: Served) -> None:
@@ -55,6 +56,23 @@ def test_each_key_is_named_as_it_is_written(s3: Served) -> None:
     direct = {"t//lead", "t/./dot", "t/../up", "t///y"}
     assert {failure.path for failure in caught.value.failures} == {f"s3://{bucket}/{key}" for key in direct}
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "counterpart"),
+    [
+        *(("t//lead", ("t", "lead")), ("t/./dot", ("t", "dot")), ("t//a/./b//", ("t", "a", "b")), ("t/", ("t",))),
+        *(("t/./../up", ("up",)), ("t//../t/x", ("t", "x"))),
+    ],
+)
+def test_a_key_tells_the_path_that_others_make_of_it(s3: Served, key: str, counterpart: tuple[str, ...]) -> None:
+    bucket = s3.bucket()
+    for each in (key, "t/f"):
+        s3.put(bucket, each, b"1")
+    with pytest.raises(Unnameable) as caught:
+        list(s3.store.list(RemotePath((bucket, "t"))))
+    assert set(caught.value.counterparts or ()) == {(bucket, *counterpart)}
+    assert pickle.loads(pickle.dumps(caught.value)).counterparts == caught.value.counterparts
 
 
 def test_a_deletion_counts_all_that_it_deletes(s3: Served) -> None:

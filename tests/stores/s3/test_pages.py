@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, urlsplit
 from xml.sax.saxutils import escape
@@ -11,10 +12,15 @@ import pytest
 from stores.odd_server import Answer, Asked, OddServer
 from stores.s3.connections import Held, opened_s3
 
-from ctadata.entries import Kind
-from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble
+from ctadata.entries import Entry, Kind
+from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
+from ctadata.transfer.download import Landing
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Silent
+from ctadata.transfer.run import Run
+from ctadata.transfer.sync import Deletion, sync_down
 
 BUCKET = RemotePath(("bkt",))
 T = BUCKET / "t"
@@ -264,3 +270,25 @@ def test_what_does_not_lie_below_a_directory_is_neither_deleted_with_it_nor_coun
     assert not [asked for asked in server.asked if asked.method in ("DELETE", "POST")]
     with pytest.raises(ServerTrouble, match="where it does not lie"):
         store.count_tree(T)
+
+
+def test_more_keys_than_are_known_keep_all_of_a_local_folder(server, store, tmp_path) -> None:
+    """Of a prefix that no path can name one page is read."""
+
+    def reply(query: dict[str, str]) -> Answer:
+        return page(prefixes=("t//",)) if query["prefix"] == "t/" else page("t//a", more=truncated("A"))
+
+    server.reply = reply
+    with pytest.raises(Unnameable) as caught:
+        list(store.list(T))
+    assert caught.value.counterparts is None
+    for name in ("a", "b", "folder/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"kept")
+    deletion = Deletion(confirm=lambda *_: True, trust_empty=True)
+    run = Run(store, Rules(), Silent(), threading.Event())
+    assert sync_down(run, Landing(Entry(T, Kind.DIRECTORY), tmp_path), deletion).deleted == 0
+    server.reply = lambda query: page(prefixes=("t//",)) if query["prefix"] == "t/" else page("t//a")
+    run = Run(store, Rules(), Silent(), threading.Event())
+    assert sync_down(run, Landing(Entry(T, Kind.DIRECTORY), tmp_path), deletion).deleted == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
