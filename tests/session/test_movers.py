@@ -236,9 +236,10 @@ def test_after_a_kill_only_what_is_missing_is_asked_for_and_once(
     box.forget_seen()
     outcome = get(session, tmp_path / "f", jobs)
     asked = box.journal.asked(PATH)
-    assert box.journal.asked_twice(PATH) == []
+    assert [second for _, second in box.journal.asked_twice(PATH) if second.last] == []
     assert outcome.resumed
-    assert sum(each.last + 1 - each.first for each in asked) == SIZE - outcome.resumed
+    # the first byte alone is asked for where a mover that was opened has nothing left to send
+    assert sum(each.last + 1 - each.first for each in asked if each.last) == SIZE - outcome.resumed
     assert (outcome.retries, door_requests(box), broken_off(box)) == (0, 1, [])
 
 
