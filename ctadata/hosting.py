@@ -15,7 +15,7 @@ from ctadata.stores.s3.aliasing import Aliasing
 from ctadata.stores.s3.hosting import Bucket
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliasing import make_aliases
-from ctadata.transfer.download import Refused
+from ctadata.transfer.download_tree import Refused
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Summary
 

@@ -28,15 +28,15 @@ from ctadata.paths import Anchor, RemotePath, Spelling, printable
 from ctadata.resources import workers
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site
+from ctadata.stores.factory import open_store
 from ctadata.stores.home import home_of
-from ctadata.stores.opening import open_store
 from ctadata.stores.typed_path import read_path
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.hub import HubToken
 from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.sources import Sources
 from ctadata.transfer import naming
-from ctadata.transfer.download import Landing, Refused, Wanted, download
+from ctadata.transfer.download_tree import Landing, Refused, Wanted, download
 from ctadata.transfer.pipes import pour_all, send_spooled, spooled
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import Records, directory
@@ -44,7 +44,7 @@ from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload import Departure, upload
+from ctadata.transfer.upload_tree import Departure, upload
 
 if TYPE_CHECKING:
     from ctadata.stores.s3.raw_keys import RawKeys

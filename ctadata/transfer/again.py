@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ctadata.transfer import naming
-from ctadata.transfer.download import download
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload import upload
+from ctadata.transfer.upload_tree import upload
 
 
 def do_again(run: Run, action: str, records: Sequence[Record], folders: Sequence[Path]) -> Summary:

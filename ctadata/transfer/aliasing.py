@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from ctadata.paths import RemotePath
-from ctadata.transfer.download import Refused
+from ctadata.transfer.download_tree import Refused
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 

@@ -28,9 +28,9 @@ from ctadata.transfer.plan import ENDS, STATES, Step, plan_taken
 from ctadata.transfer.records import Version, version_there
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import BROKEN_OFF, Run, Task
-from ctadata.transfer.send import prove
 from ctadata.transfer.spelling import refuse_other_spelling
 from ctadata.transfer.staging import refuse_tape
+from ctadata.transfer.upload_file import prove
 
 AGAIN = (*BROKEN_OFF, TemporaryError)
 """A copy to a temporary name can always be begun anew."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
-from ctadata.transfer.download import Landing, Refused, Wanted
+from ctadata.transfer.download_tree import Landing, Refused, Wanted
 from ctadata.transfer.receipt import Record
-from ctadata.transfer.upload import Departure
+from ctadata.transfer.upload_tree import Departure
 
 
 def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Landing:

@@ -22,8 +22,8 @@ from ctadata.transfer.normal_form import remark, renamed_file
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run
-from ctadata.transfer.send import Rights, send_open
 from ctadata.transfer.staging import is_on_tape, refuse_tape
+from ctadata.transfer.upload_file import Rights, send_open
 from ctadata.versions import tags_differ, tags_match
 
 BLOCK = 1 << 20

@@ -16,10 +16,10 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import Unnameable
 from ctadata.paths import MARK, RemotePath
-from ctadata.transfer.download import Landing, each_of
+from ctadata.transfer.download_tree import Landing, each_of
 from ctadata.transfer.run import Run
 from ctadata.transfer.standing import find_folder, names_in
-from ctadata.transfer.upload import Departure
+from ctadata.transfer.upload_tree import Departure
 
 
 @dataclass(frozen=True, slots=True)

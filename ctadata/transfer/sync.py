@@ -16,13 +16,13 @@ from itertools import groupby
 from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.transfer.download import Landing, download
+from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.plan import Compare
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.standing import remove
 from ctadata.transfer.surplus import Extra, LocalSurplus, RemoteSurplus
-from ctadata.transfer.upload import Departure, upload
+from ctadata.transfer.upload_tree import Departure, upload
 
 LIMIT = 100
 """Names that are deleted at most, unless more are asked for."""

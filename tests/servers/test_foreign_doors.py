@@ -14,7 +14,7 @@ from stores.suite import StoreSuite
 from ctadata.config.profile import Profile
 from ctadata.http.client import Client
 from ctadata.stores.base import Store
-from ctadata.stores.opening import open_store
+from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins
 
 

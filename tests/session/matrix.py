@@ -23,7 +23,7 @@ from ctadata.http.trust import Limits
 from ctadata.paths import MARK
 from ctadata.sandbox import Sandbox
 from ctadata.sandbox.faults import Fault
-from ctadata.transfer import journal, pieces, sink, streams
+from ctadata.transfer import journal, pieces, segmented_download, sink
 from ctadata.transfer import run as transfer_run
 
 COLUMNS = ("get", "get divided", "put", "sync down", "sync up")
@@ -221,7 +221,7 @@ def quicken(monkeypatch: pytest.MonkeyPatch, trial: Trial, *, stalls: bool) -> N
         options["limits"] = Limits(stall_seconds=SILENCE, first_byte=SILENCE)
     monkeypatch.setattr("ctadata.session.Client", functools.partial(Client, **options))
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(streams, "DIVIDED_FROM", 1 << 20)
+    monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 1 << 20)
     monkeypatch.setattr(journal, "LASTING", 1 << 20)
     monkeypatch.setattr(sink, "GATHERED", 1 << 16)
     monkeypatch.setattr(journal, "BLOCK", 1 << 18)

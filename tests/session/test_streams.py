@@ -17,7 +17,7 @@ from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.stores.base import Delivery
-from ctadata.transfer import fetch, journal, pieces, sink, streams
+from ctadata.transfer import download_file, journal, pieces, segmented_download, sink
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.part import SUFFIX, Part
@@ -32,7 +32,7 @@ BLOCK = 20_000
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens at a hundredth of its size, and at once."""
-    monkeypatch.setattr(streams, "DIVIDED_FROM", 500_000)
+    monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 500_000)
     monkeypatch.setattr(journal, "LASTING", 4 * BLOCK)
     monkeypatch.setattr(sink, "GATHERED", BLOCK // 2)
     monkeypatch.setattr(journal, "BLOCK", BLOCK)
@@ -281,10 +281,10 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     filled.faults.add("pool", "GET", "/lst/f", meeting, times=1)
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=60_000), times=1)
     filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
-    files, left = list[streams.Incoming](), list[int]()
+    files, left = list[segmented_download.Incoming](), list[int]()
     leave = Part.leave
 
-    class Incoming(streams.Incoming):
+    class Incoming(segmented_download.Incoming):
         def fetch(self) -> None:
             files.append(self)
             super().fetch()
@@ -293,7 +293,7 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
         left.append(len(files[0].pieces._leases))
         leave(part)
 
-    monkeypatch.setattr(fetch, "Incoming", Incoming)
+    monkeypatch.setattr(download_file, "Incoming", Incoming)
     monkeypatch.setattr(Part, "leave", leaving)
     [error] = session.get(["lst/f"], str(tmp_path / "f"), jobs=2).errors
     assert (type(error), helping.hits, left) == (Forbidden, 1, [0])

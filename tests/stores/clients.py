@@ -12,7 +12,7 @@ from ctadata.http.client import Client
 from ctadata.http.retries import Retries
 from ctadata.http.trust import Limits
 from ctadata.stores.base import Store
-from ctadata.stores.opening import open_store
+from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins
 
 IMPATIENT = Retries(first=0.01)

@@ -36,13 +36,13 @@ from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Store
 from ctadata.stores.handover import each
-from ctadata.transfer.download import Landing
+from ctadata.transfer.download_tree import Landing
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Silent, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion as SyncDeletion
 from ctadata.transfer.sync import sync_down, sync_up
-from ctadata.transfer.upload import Departure
+from ctadata.transfer.upload_tree import Departure
 
 HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 ODD_NAMES = [

@@ -11,11 +11,11 @@ from transfer.trees import Content, Recorder, shape
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.allowance import SAVED, Allowance
-from ctadata.transfer.download import Landing, download
+from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Silent
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload import Departure, upload
+from ctadata.transfer.upload_tree import Departure, upload
 
 TOP = RemotePath.parse("run")
 

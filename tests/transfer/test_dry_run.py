@@ -15,12 +15,12 @@ from transfer.trees import Content, Recorder, remote_names, shape
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download import Landing, download
+from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Outcome, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload import Departure, upload
+from ctadata.transfer.upload_tree import Departure, upload
 
 TOP = RemotePath(("top",))
 NAMES = st.sampled_from(["a", "b.h5", "c d", "é", "100% #1?;&.h5", "-r", "~", "x\\y", "line\nfeed"])

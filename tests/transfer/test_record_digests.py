@@ -17,7 +17,7 @@ from transfer.test_equality import DIRECTORY, World
 from ctadata.checksums import PARTS, hasher
 from ctadata.paths import RemotePath
 from ctadata.transfer import record_digests, verify
-from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.download_file import fetch_file
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_digests import Passing, passing

@@ -14,7 +14,7 @@ from ctadata.errors import StorageFull
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 from ctadata.transfer import journal
-from ctadata.transfer.download import Landing, download
+from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.report import Summary
 

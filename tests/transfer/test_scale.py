@@ -14,11 +14,11 @@ from ctadata.errors import NotFound
 from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Features, Sink, Source, Written
-from ctadata.transfer.download import Landing, download
+from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Silent
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload import Departure, upload
+from ctadata.transfer.upload_tree import Departure, upload
 
 WIDTH = 100
 """Files in a directory."""

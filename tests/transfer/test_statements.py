@@ -17,7 +17,7 @@ from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrou
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.transfer import verify
-from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.download_file import fetch_file
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.pipes import pour
 from ctadata.transfer.plan import Rules

@@ -11,12 +11,12 @@ from ctadata.errors import Forbidden, UsageError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download import Landing
+from ctadata.transfer.download_tree import Landing
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload import Departure
+from ctadata.transfer.upload_tree import Departure
 
 TOP = RemotePath(("top",))
 asked: list[list[str]] = []

@@ -10,11 +10,11 @@ from transfer.trees import Content
 from ctadata.errors import Interrupted
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download import Landing, download
+from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Silent
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload import Departure, upload
+from ctadata.transfer.upload_tree import Departure, upload
 
 FILES, SIZE = 40, 1000
 TOP = RemotePath.parse("run")

@@ -17,9 +17,9 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
 from ctadata.stores.memory import MemoryReading, MemoryStore
 from ctadata.transfer import temporaries
-from ctadata.transfer.download import Landing, download
+from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.report import Summary
-from ctadata.transfer.upload import Departure, upload
+from ctadata.transfer.upload_tree import Departure, upload
 
 HOME = RemotePath(("home",))
 

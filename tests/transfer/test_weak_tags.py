@@ -18,9 +18,9 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.transfer import journal, streams
+from ctadata.transfer import journal, segmented_download
 from ctadata.transfer.audit import audit
-from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.download_file import fetch_file
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record as Line
@@ -145,7 +145,7 @@ def test_a_file_is_divided_only_then(
     checksum: bool,
     goes_on: bool,
 ) -> None:
-    monkeypatch.setattr(streams, "DIVIDED_FROM", 1000)
+    monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 1000)
     monkeypatch.setattr(store, "features", dataclasses.replace(store.features, divides=True))
     server.answers["PROPFIND /f"] = [listed(CONTENT, etag, mtime, checksum=checksum)]
     server.answers["GET /f"] = [Answer(200, headers(etag), CONTENT)]

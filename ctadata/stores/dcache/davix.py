@@ -30,7 +30,7 @@ from ctadata.http.trust import choose_trust
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink, Source, Written
 from ctadata.stores.dcache.door import Door
-from ctadata.stores.webdav.reading import WebDAVReading, about
+from ctadata.stores.http_reader import WebDAVReading, about
 from ctadata.stores.webdav.store import WebDAVStore
 
 BLOCK = 1 << 20

@@ -30,8 +30,8 @@ from ctadata.http.redaction import presentable, remember
 from ctadata.http.sayings import by_saying
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.macaroons import READING, Limits
+from ctadata.stores.http_reader import about
 from ctadata.stores.sharing import Link
-from ctadata.stores.webdav.reading import about
 
 Progress = Callable[[int], None]
 """Is told how many bytes have gone by so far."""

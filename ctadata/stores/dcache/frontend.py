@@ -22,9 +22,9 @@ from ctadata.http.message import Consumer, Response
 from ctadata.http.trust import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.told import fields, items, number, rows, texts, whole
+from ctadata.stores.http_reader import about
 from ctadata.stores.statements import Statements, contradiction, statement
 from ctadata.stores.unlisted import Unlisted
-from ctadata.stores.webdav.reading import about
 
 PAGE = 5000
 """Entries asked for at a time."""

@@ -12,7 +12,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.dcache.door import Door
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.tape import TapeLibrary
-from ctadata.stores.opening import open_frontend
+from ctadata.stores.factory import open_frontend
 from ctadata.tokens.origins import origin_of, trusted_origins
 
 if TYPE_CHECKING:

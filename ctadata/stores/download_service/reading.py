@@ -19,7 +19,7 @@ from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
 from ctadata.stores.download_service.wire import Wire
-from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
+from ctadata.stores.http_reader import WebDAVReading, about, coding_of
 from ctadata.versions import is_another
 
 PIECE = 32 << 20

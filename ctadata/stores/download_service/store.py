@@ -39,10 +39,10 @@ from ctadata.stores.download_service.listing import Row, read_rows
 from ctadata.stores.download_service.reading import ServiceReading
 from ctadata.stores.download_service.wire import CHUNKED, Whole, Wire
 from ctadata.stores.download_service.words import check_receipt
+from ctadata.stores.http_reader import about
 from ctadata.stores.statements import contradiction
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
-from ctadata.stores.webdav.reading import about
 from ctadata.stores.webdav.store import PROPFIND
 from ctadata.tokens.person import platform_name
 

@@ -26,6 +26,7 @@ from ctadata.http.message import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, TreeCount, Written, refuse_root
 from ctadata.stores.dates import seconds
+from ctadata.stores.http_reader import WebDAVReading, about
 from ctadata.stores.s3.aliasing import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection
 from ctadata.stores.s3.copying import copy_object
@@ -40,7 +41,6 @@ from ctadata.stores.s3.place import Name, name_of
 from ctadata.stores.s3.presigned import presigned, wished
 from ctadata.stores.s3.reading import Getting
 from ctadata.stores.sharing import Link
-from ctadata.stores.webdav.reading import WebDAVReading, about
 
 FEATURES = Features(
     atomic_put=True,

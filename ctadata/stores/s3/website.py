@@ -19,9 +19,9 @@ from ctadata.http.redaction import redacted
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written
 from ctadata.stores.dates import seconds
+from ctadata.stores.http_reader import WebDAVReading, about
 from ctadata.stores.s3.alias import MAX_HOPS
 from ctadata.stores.s3.digests import digests_in
-from ctadata.stores.webdav.reading import WebDAVReading, about
 
 
 @dataclass(frozen=True, slots=True)

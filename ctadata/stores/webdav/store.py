@@ -16,13 +16,13 @@ from ctadata.http.message import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
 from ctadata.stores.handover import handed_over
+from ctadata.stores.http_reader import WebDAVReading, about, coding_of
 from ctadata.stores.statements import contradiction
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.webdav.multistatus import Multistatus, refusal
 from ctadata.stores.webdav.read_error import explained
-from ctadata.stores.webdav.reading import WebDAVReading, about, coding_of
 from ctadata.stores.webdav.refused import refused
 
 T = TypeVar("T")

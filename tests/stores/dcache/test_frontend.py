@@ -37,7 +37,7 @@ from ctadata.stores.base import Store
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.paged import PagedStore
 from ctadata.stores.dcache.tape import TapeLibrary
-from ctadata.stores.opening import open_store
+from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins
 
 HOME = RemotePath(("lst", "users", "ada"))

@@ -15,12 +15,12 @@ from stores.s3.connections import Held, Served, opened_s3
 
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
-from ctadata.transfer.download import Landing
+from ctadata.transfer.download_tree import Landing
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Silent
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload import Departure
+from ctadata.transfer.upload_tree import Departure
 
 NONE = ("", ".", "..")
 

@@ -13,7 +13,7 @@ from stores.suite import get, names, put, read
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, NotFound, Untrusted
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
-from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.download_file import fetch_file
 from ctadata.transfer.landing import Folder
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Silent

@@ -18,7 +18,7 @@ from ctadata.namespace.usage import doomed_with
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.webdav.multistatus import DOUBTED
-from ctadata.transfer.download import Landing
+from ctadata.transfer.download_tree import Landing
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Silent
 from ctadata.transfer.run import Run

@@ -17,7 +17,7 @@ from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name, printable
 from ctadata.stores.handover import each
 from ctadata.transfer.aliases import behind, may_be_alias, note
-from ctadata.transfer.fetch import fetch_file
+from ctadata.transfer.download_file import fetch_file
 from ctadata.transfer.folders import Folders
 from ctadata.transfer.journal import is_lasting
 from ctadata.transfer.landing import Folder

@@ -11,7 +11,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError
 from ctadata.http.client import Client
 from ctadata.http.message import Origin
-from ctadata.stores.opening import open_store
+from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins
 
 PROFILE = Profile(name="site", door="https://door.example:2880")

@@ -23,9 +23,9 @@ from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import may_change_unseen, version_here, version_there
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Run
+from ctadata.transfer.segmented_download import Incoming
 from ctadata.transfer.staging import refuse_tape
 from ctadata.transfer.standing import check_spelling
-from ctadata.transfer.streams import Incoming
 
 LOOKS = 10
 """How often a name is looked at that others take and give back while a file is about to get it."""

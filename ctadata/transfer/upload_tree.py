@@ -27,14 +27,14 @@ from ctadata.errors import (
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath, composed, printable
 from ctadata.transfer import normal_form, temporaries
-from ctadata.transfer.download import Refused
+from ctadata.transfer.download_tree import Refused
 from ctadata.transfer.part import local_words
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.send import Rights, send_file
 from ctadata.transfer.source import planned_size
 from ctadata.transfer.special import CIRCLE, NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
 from ctadata.transfer.spelling import folded, refuse_other_spelling
+from ctadata.transfer.upload_file import Rights, send_file
 
 log = logging.getLogger(__name__)
 
