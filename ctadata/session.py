@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ctadata.agent.standby import sources_of
+from ctadata.agent.renew_on_demand import sources_of
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
 from ctadata.entries import Entry
@@ -32,17 +32,17 @@ from ctadata.stores.factory import open_store
 from ctadata.stores.home import home_of
 from ctadata.stores.typed_path import read_path
 from ctadata.tokens.access_keys import AccessKeys
-from ctadata.tokens.hub import HubToken
+from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
-from ctadata.tokens.sources import Sources
-from ctadata.transfer import naming
+from ctadata.tokens.provider_chain import Sources
+from ctadata.transfer import path_mapping
 from ctadata.transfer.download_tree import Landing, Refused, Wanted, download
-from ctadata.transfer.pipes import pour_all, send_spooled, spooled
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import Records, directory
 from ctadata.transfer.report import Reporter, Silent, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
+from ctadata.transfer.streams import pour_all, send_spooled, spooled
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload_tree import Departure, upload
 
@@ -93,7 +93,7 @@ class Session:
         profile, stop = resolved.profile, stop or threading.Event()
         pinned = resolved.values["jobs"].origin == COMMAND_LINE
         if profile.kind == "s3":
-            from ctadata.stores.s3.opening import open_s3  # it brings more modules along than all the others do
+            from ctadata.stores.s3.factory import open_s3  # it brings more modules along than all the others do
 
             keys = AccessKeys(profile, explicit=token_file, env=env)
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
@@ -207,11 +207,13 @@ class Session:
         if listed is None:
             known = [(source, *as_known(self.find, source)) for source in sources]
             found = [(source, entry) for source, entries, _ in known for entry in entries]
-            landings = [*naming.landings(found, local, recursive=recursive)]
+            landings = [*path_mapping.landings(found, local, recursive=recursive)]
             landings += [Refused(error, self.resolve(source)) for source, _, error in known if error]
         else:
             base = self.resolve(sources[0]) if sources else RemotePath()
-            landings = naming.listed_landings(base, listed, local, recursive=recursive, exact=self.profile.kind == "s3")
+            landings = path_mapping.listed_landings(
+                base, listed, local, recursive=recursive, exact=self.profile.kind == "s3"
+            )
         return download(self.run(rules, reporter, jobs), landings)
 
     def put(
@@ -232,15 +234,17 @@ class Session:
         Raises before anything moves: UsageError (a directory without `recursive`, two sources for one name),
         NotFound (no such local file), ConfigError (no home is known). The rest is in the summary.
         """
-        naming.check_local(local, recursive=recursive or listed is not None)
+        path_mapping.check_local(local, recursive=recursive or listed is not None)
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
         departures: Iterable[Departure | Refused]
         if listed is None:
             into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
             only_trees = all(Path(source).is_dir() for source in local)
-            departures = naming.departures(local, path, into=into or (not only_trees and self._is_collection(path)))
+            departures = path_mapping.departures(
+                local, path, into=into or (not only_trees and self._is_collection(path))
+            )
         else:
-            departures = naming.listed_departures(local[0] if local else "", listed, path)
+            departures = path_mapping.listed_departures(local[0] if local else "", listed, path)
         return upload(self.run(rules, reporter, jobs), departures)
 
     def get_to_pipe(
@@ -303,7 +307,7 @@ class Session:
         reporter: Reporter | None = None,
     ) -> Summary:
         """Make the collection like the local directory; UsageError (a file, no checksums to be had), NotFound."""
-        naming.check_directory(local)
+        path_mapping.check_directory(local)
         return sync_up(self.run(rules, reporter), Departure(target, Path(local)), deletion)
 
     def _is_collection(self, path: RemotePath) -> bool:

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Event
 
+from ctadata.agent.bearer_token_file import standard_place
 from ctadata.agent.daemon import serve
+from ctadata.agent.instance import State, is_claimed, read_state
 from ctadata.agent.lease import foreign_agent
 from ctadata.agent.login import obtain
-from ctadata.agent.machine import process_started, this_host
-from ctadata.agent.presence import State, is_claimed, read_state
-from ctadata.agent.publication import standard_place
+from ctadata.agent.renew_on_demand import Standby
 from ctadata.agent.spawn import spawn
-from ctadata.agent.standby import Standby
 from ctadata.agent.status import Status, describe
 from ctadata.config.profile import Profile
 from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
+from ctadata.process_identity import process_started, this_host
 from ctadata.tokens.device import Show
-from ctadata.tokens.kept import why_not
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import why_not
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Token, same_issuer
 
 log = logging.getLogger(__name__)

@@ -20,16 +20,16 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from ctadata.agent.bearer_token_file import publish
+from ctadata.agent.instance import Presence, State, claim
 from ctadata.agent.log import begin_log
 from ctadata.agent.loop import Beat, keep_fresh
-from ctadata.agent.machine import boot_id, process_started, this_host
-from ctadata.agent.presence import Presence, State, claim
-from ctadata.agent.publication import publish
-from ctadata.agent.ways import open_way
+from ctadata.agent.token_backends import open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.tokens.kept import load_token
-from ctadata.tokens.places import Places
+from ctadata.process_identity import boot_id, process_started, this_host
+from ctadata.tokens.login_store import load_token
+from ctadata.tokens.profile_files import Places
 
 log = logging.getLogger("ctadata.agent")
 

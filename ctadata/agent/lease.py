@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from ctadata.agent.machine import boot_id, booted_at, process_started, this_host
 from ctadata.agent.record import read_record
 from ctadata.errors import Stopped, TemporaryError
+from ctadata.process_identity import boot_id, booted_at, process_started, this_host
 from ctadata.tokens.files import UNFINISHED, local_error, read_private, write_private
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 LIFE = 120.0
 """Seconds that a lease lasts unless it is extended: several steps of the agent, and the slowest refresh."""

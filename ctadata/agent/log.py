@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctadata.http.redaction import redacted
 from ctadata.tokens.files import local_error, read_private
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 LARGEST = 256 * 1024
 """Bytes of a log; one older one is kept."""

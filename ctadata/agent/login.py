@@ -10,14 +10,14 @@ from threading import Event
 
 from ctadata.agent.lease import leased
 from ctadata.agent.renewal import chosen_secret
-from ctadata.agent.ways import Way, open_way
+from ctadata.agent.token_backends import Way, open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.tokens.device import DeviceLogin, Show
-from ctadata.tokens.former import find_former
-from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token, why_not
+from ctadata.tokens.legacy import find_former
 from ctadata.tokens.locks import exclusive, waiting_for_a_person
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import Login, load_login, load_token, save_login, save_token, why_not
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Token
 
 log = logging.getLogger(__name__)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import time
 
+from ctadata.agent.bearer_token_file import withdraw
 from ctadata.agent.control import stop_agent
+from ctadata.agent.instance import read_state
 from ctadata.agent.oidc_agent import Account
-from ctadata.agent.presence import read_state
-from ctadata.agent.publication import withdraw
 from ctadata.agent.renewal import Renewal, kept_secret
-from ctadata.agent.ways import VIA_OIDC_AGENT
+from ctadata.agent.token_backends import VIA_OIDC_AGENT
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.http.rest import Rest
-from ctadata.tokens.kept import forget, load_login, load_token
 from ctadata.tokens.locks import exclusive
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import forget, load_login, load_token
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Token
 
 _NOTHING_REMOVED = "nothing was removed; --local removes the login from this machine, and leaves it alive elsewhere"

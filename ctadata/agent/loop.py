@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
-from ctadata.agent.pace import pause_after, refresh_at, unexpired
+from ctadata.agent.schedule import pause_after, refresh_at, unexpired
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped
 from ctadata.tokens.token import Token
 

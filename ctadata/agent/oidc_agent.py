@@ -20,11 +20,11 @@ from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.http.rest import Rest
 from ctadata.tokens.device import Show
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.kept import load_login, load_token, login_origins, save_token
 from ctadata.tokens.locks import exclusive
+from ctadata.tokens.login_store import load_login, load_token, login_origins, save_token
 from ctadata.tokens.oidc_agent import access_token, is_answering, loaded_accounts
 from ctadata.tokens.origins import not_among, refusal
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Token
 
 ALWAYS_FRESH = 1e6

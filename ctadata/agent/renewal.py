@@ -15,20 +15,20 @@ from pathlib import Path
 from threading import Event
 
 from ctadata.agent.lease import leased
-from ctadata.agent.pace import refresh_at, unexpired
+from ctadata.agent.schedule import refresh_at, unexpired
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
 from ctadata.http.rest import Rest
-from ctadata.tokens import vault
-from ctadata.tokens.answers import Grant
+from ctadata.tokens import keyring_store
 from ctadata.tokens.device import Show, begin_device_login, wait_for_login
 from ctadata.tokens.files import read_discovered
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.kept import KEYRING, Login, load_login, load_token, room_for_login, save_token
 from ctadata.tokens.locks import exclusive
+from ctadata.tokens.login_store import KEYRING, Login, load_login, load_token, room_for_login, save_token
 from ctadata.tokens.origins import written
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Secret, Token
+from ctadata.tokens.token_response import Grant
 
 SECRET_VARIABLE = "CTADATA_CLIENT_SECRET"  # noqa: S105  (the name of a variable)
 
@@ -80,7 +80,7 @@ class Renewal:
         LoginNeeded where it was denied or came too late, ConfigError, Stopped, retryable errors.
         """
         if self.profile.login_store == KEYRING:
-            vault.probe()
+            keyring_store.probe()
         secret, keep = chosen_secret(self.profile, load_login(self.places, self.profile), given)
         issuer = self.issuer(secret)
         with room_for_login(self.places, self.profile.login_store) as save:

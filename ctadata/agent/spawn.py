@@ -12,7 +12,7 @@ from typing import Any
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, TimedOut
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 PATIENCE = 60.0
 """Seconds that an agent may take to start: an interpreter on a slow shared disk needs many."""

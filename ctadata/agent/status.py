@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ctadata.agent.machine import this_host
+from ctadata.agent.instance import State, has_spoken_since, is_claimed, read_state
 from ctadata.agent.oidc_agent import Account
-from ctadata.agent.presence import State, has_spoken_since, is_claimed, read_state
-from ctadata.agent.ways import VIA_OIDC_AGENT, is_renewable
+from ctadata.agent.token_backends import VIA_OIDC_AGENT, is_renewable
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
-from ctadata.tokens.kept import KEYRING, load_token, why_not
-from ctadata.tokens.person import user_name
-from ctadata.tokens.places import Places
+from ctadata.process_identity import this_host
+from ctadata.tokens.login_store import KEYRING, load_token, why_not
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Token
+from ctadata.tokens.user_name import user_name
 
 SILENT = 120.0
 """Seconds after a refresh was due until an agent must have told of it: issuers are slow, and machines sleep."""

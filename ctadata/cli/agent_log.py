@@ -21,7 +21,7 @@ def agent_log(
       cta-data-direct agent-log -n 1000 | grep -i failure
     """
     from ctadata.agent.log import last_lines
-    from ctadata.tokens.places import Places
+    from ctadata.tokens.profile_files import Places
 
     common = options.begin(ctx)
     profile = common.resolve().profile

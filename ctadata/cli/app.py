@@ -11,42 +11,42 @@ import typer
 from typer.core import TyperGroup
 
 from ctadata.cli import options
-from ctadata.cli.agent import agent_status, get_token, start_agent, stop_agent
 from ctadata.cli.agent_log import agent_log
-from ctadata.cli.alias import alias
-from ctadata.cli.buckets import buckets, make_bucket, remove_bucket
-from ctadata.cli.cache import clear_cache, list_cache
-from ctadata.cli.cat import cat
-from ctadata.cli.certificates import certificate_status, upload_personal_certificate, upload_shared_certificate
-from ctadata.cli.checksum import checksum
-from ctadata.cli.config import config
-from ctadata.cli.copy import copy
-from ctadata.cli.credentials import forget_credentials, import_credentials, show_credentials
-from ctadata.cli.doctor import doctor
-from ctadata.cli.du import du
+from ctadata.cli.commands.agent import agent_status, get_token, start_agent, stop_agent
+from ctadata.cli.commands.alias import alias
+from ctadata.cli.commands.buckets import buckets, make_bucket, remove_bucket
+from ctadata.cli.commands.cache import clear_cache, list_cache
+from ctadata.cli.commands.cat import cat
+from ctadata.cli.commands.certificates import certificate_status, upload_personal_certificate, upload_shared_certificate
+from ctadata.cli.commands.checksum import checksum
+from ctadata.cli.commands.config import config
+from ctadata.cli.commands.copy import copy
+from ctadata.cli.commands.credentials import forget_credentials, import_credentials, show_credentials
+from ctadata.cli.commands.dcache import label, qos, xattr
+from ctadata.cli.commands.doctor import doctor
+from ctadata.cli.commands.du import du
+from ctadata.cli.commands.exec import EXEC_SETTINGS, exec_
+from ctadata.cli.commands.find import find
+from ctadata.cli.commands.get import get
+from ctadata.cli.commands.list import list_
+from ctadata.cli.commands.mkdir import mkdir
+from ctadata.cli.commands.mv import mv
+from ctadata.cli.commands.put import notice, put
+from ctadata.cli.commands.rm import rm, rmdir
+from ctadata.cli.commands.sandbox import sandbox
+from ctadata.cli.commands.share import share
+from ctadata.cli.commands.stat import stat
+from ctadata.cli.commands.sync import sync
+from ctadata.cli.commands.tape import locality, release, stage, stage_status
+from ctadata.cli.commands.token import inspect_token
+from ctadata.cli.commands.tree import tree
+from ctadata.cli.commands.verify import verify
 from ctadata.cli.env import env
-from ctadata.cli.exec import EXEC_SETTINGS, exec_
-from ctadata.cli.find import find
-from ctadata.cli.get import get
-from ctadata.cli.list import list_
 from ctadata.cli.logout import logout
-from ctadata.cli.mkdir import mkdir
-from ctadata.cli.mv import mv
 from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM, data
 from ctadata.cli.places import exists, get_home
 from ctadata.cli.platform import GREETING, WORDS
-from ctadata.cli.put import notice, put
-from ctadata.cli.qualities import label, qos, xattr
 from ctadata.cli.quota import quota
-from ctadata.cli.rm import rm, rmdir
-from ctadata.cli.sandbox import sandbox
-from ctadata.cli.share import share
-from ctadata.cli.stat import stat
-from ctadata.cli.sync import sync
-from ctadata.cli.tape import locality, release, stage, stage_status
-from ctadata.cli.token import inspect_token
-from ctadata.cli.tree import tree
-from ctadata.cli.verify import verify
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from ctadata.cli.asking import is_anybody_here
 from ctadata.cli.output import open_stdin, say, say_raw
+from ctadata.cli.prompts import is_anybody_here
 from ctadata.errors import ConfigError, LoginNeeded
-from ctadata.progress import amounts
+from ctadata.progress import units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,8 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     It starts a process, so it must be called while no signals are blocked.
     """
     from ctadata.agent import control
-    from ctadata.agent.ways import remembered
-    from ctadata.tokens.sources import Sources
+    from ctadata.agent.token_backends import remembered
+    from ctadata.tokens.provider_chain import Sources
 
     seen = show_where_seen()
     try:
@@ -76,7 +76,7 @@ def show(login: DeviceLogin) -> None:
     say_raw(instructions(login))
     if sys.stderr.isatty():
         say_raw("\n" + qr_code(login.verification_uri_complete or login.verification_uri))
-    say_raw(f"Waiting for you, {amounts.duration(login.expires_in)} at most; Ctrl-C stops.")
+    say_raw(f"Waiting for you, {units.duration(login.expires_in)} at most; Ctrl-C stops.")
 
 
 def read_secret(secret: str | None, client: str | None) -> str | None:

@@ -54,7 +54,7 @@ class Common:
 
         UsageError where nobody logs in.
         """
-        from ctadata.agent.ways import remembered
+        from ctadata.agent.token_backends import remembered
 
         profile = self.resolve({"token_source": via} if via else None).profile
         if profile.kind == "s3":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ctadata.cli import options, visiting
+from ctadata.cli import command_context, options
 from ctadata.cli.output import data, data_json, say
 from ctadata.errors import NotFound, NothingMatched
 
@@ -23,7 +23,7 @@ def get_home(
     Every command also takes home: for it. Nothing is made: a home that put
     would make is told as well.
     """
-    with visiting.visiting(ctx, token_file) as visit:
+    with command_context.visiting(ctx, token_file) as visit:
         path = "/".join(visit.session.resolve("home:", make=False).parts)
         if json:
             data_json({"path": path})
@@ -33,7 +33,7 @@ def get_home(
 
 def exists(
     ctx: typer.Context,
-    paths: visiting.Paths,
+    paths: command_context.Paths,
     token_file: options.TokenFile = None,
 ) -> None:
     """Say by the exit code whether names exist: 0, or 3.
@@ -45,7 +45,7 @@ def exists(
     Nothing is written; with -v what is missing. A slash at the end means a
     directory. Any other code says that it is not known.
     """
-    with visiting.visiting(ctx, token_file) as visit:
+    with command_context.visiting(ctx, token_file) as visit:
         missing = [text for text in paths if not _is_there(visit, text)]
         for text in missing if visit.verbose else ():
             say(f"{text} does not exist")
@@ -53,7 +53,7 @@ def exists(
         raise typer.Exit(NotFound.exit_code)
 
 
-def _is_there(visit: visiting.Visit, text: str) -> bool:
+def _is_there(visit: command_context.Visit, text: str) -> bool:
     try:
         return any(entry.is_directory or not text.endswith("/") for entry in visit.session.find(text))
     except (NotFound, NothingMatched):

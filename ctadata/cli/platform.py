@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ctadata.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from ctadata.service.place import Place
+    from ctadata.service.endpoints import Place
     from ctadata.session import Session
 
 GREETING = """Files on CTA storage, through the JupyterHub: list, get and put, verified.
@@ -86,7 +86,7 @@ M, G, T). Dates are UTC. That nothing is found is no error.
 
 def place_of(profile: str | None, token_file: Path | None = None) -> Place:
     """The services that the environment names; UsageError where a profile, or --dev, was named: they have none."""
-    from ctadata.service.place import Place
+    from ctadata.service.endpoints import Place
 
     if profile is not None:
         raise UsageError(
@@ -108,7 +108,7 @@ def open_platform(
 ) -> Session:
     """The session of a command; UsageError, ConfigError, LoginNeeded."""
     from ctadata.config.keys import BY_NAME
-    from ctadata.service.opening import JOBS, open_session
+    from ctadata.service.factory import JOBS, open_session
 
     place = place_of(profile, token_file)
     jobs = JOBS

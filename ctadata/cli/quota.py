@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ctadata.cli import options, visiting
+from ctadata.cli import command_context, options
 from ctadata.cli.output import data, data_json, say, stdout_is_terminal
-from ctadata.progress import amounts
+from ctadata.progress import units
 
 if TYPE_CHECKING:
     from ctadata.stores.dcache.frontend import Quota
@@ -24,7 +24,7 @@ def quota(ctx: typer.Context, json: options.Json = False, token_file: options.To
     Replica is space on disk, custodial on tape. dCache counts once a day or
     so. It takes a profile that names the site's REST interface (frontend).
     """
-    with visiting.visiting(ctx, token_file) as visit:
+    with command_context.visiting(ctx, token_file) as visit:
         quotas = visit.session.site.frontend.quotas()
         for each in quotas:
             for policy, used in each.used.items():
@@ -39,6 +39,6 @@ def _tell(quota: Quota, policy: str, *, json: bool) -> None:
     if json:
         data_json({"kind": quota.kind, "id": quota.id, "policy": policy, "used": used, "limit": limit})
         return
-    words = amounts.size if stdout_is_terminal() else str
+    words = units.size if stdout_is_terminal() else str
     allowed = "no limit" if limit is None else f"of {words(limit)}"
     data(f"{quota.kind:<6} {quota.id:<8} {policy:<10} {words(used)} {allowed}")

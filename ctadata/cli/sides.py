@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ctadata.cli.locations import choose, split
 from ctadata.cli.options import Common
-from ctadata.cli.sites import choose, split
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def _how_to_mean(*texts: str) -> str:
 
 
 def _of_url(url: str, profile: Profile) -> RemotePath:
-    from ctadata.http.message import dissect
+    from ctadata.http.messages import dissect
     from ctadata.paths import RemotePath
-    from ctadata.stores.s3.place import refuse_odd_key
+    from ctadata.stores.s3.address import refuse_odd_key
 
     origin, path = dissect(url)
     if origin != dissect(profile.endpoint or profile.door)[0]:

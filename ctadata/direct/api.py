@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ctadata.direct.client import APIClient, PathText
 from ctadata.errors import AccessError, ConfigError, CtadataError
-from ctadata.listed import Listed, Listing
-from ctadata.progress.choice import Progress
-from ctadata.transfer.collecting import Upload
+from ctadata.listed_paths import Listed, Listing
+from ctadata.progress.reporters import Progress
+from ctadata.transfer.results import Upload
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ctadata.config.builtin import DEVELOPMENT
 from ctadata.errors import ConfigError
-from ctadata.listed import Listed, Listing
-from ctadata.namespace.order import by_name
-from ctadata.progress.choice import Progress, told
-from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
+from ctadata.listed_paths import Listed, Listing
+from ctadata.namespace.external_sort import by_name
+from ctadata.progress.reporters import Progress, told
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.results import Upload, collecting, contents_of, raise_failures
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ctadata.agent.status import Status
     from ctadata.config.resolve import Resolved
     from ctadata.session import Session
-    from ctadata.tokens.sources import Sources
+    from ctadata.tokens.provider_chain import Sources
 
 PathText = str | os.PathLike[str]
 
@@ -99,7 +99,7 @@ class APIClient:
     ) -> Upload:
         """Upload one file."""
         with self.session() as session, collecting(told(progress)) as collected:
-            from ctadata.transfer.normal_form import check_form  # it brings the engine along
+            from ctadata.transfer.unicode_nfc import check_form  # it brings the engine along
 
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
@@ -118,7 +118,7 @@ class APIClient:
         """Upload the contents of a local directory."""
         contents = contents_of(local_dir)
         with self.session() as session, collecting(told(progress)) as collected:
-            from ctadata.transfer.normal_form import check_form  # it brings the engine along
+            from ctadata.transfer.unicode_nfc import check_form  # it brings the engine along
 
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
@@ -162,7 +162,7 @@ class APIClient:
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
 
     def _sources(self) -> Sources:
-        from ctadata.agent.standby import sources_of
+        from ctadata.agent.renew_on_demand import sources_of
 
         return sources_of(self._resolved(), threading.Event(), env=self._env())
 

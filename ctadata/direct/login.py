@@ -42,7 +42,7 @@ def agent_status(*, dev_instance: bool = False) -> Status:
 
 
 def _profile(dev_instance: bool) -> Profile:
-    from ctadata.agent.ways import remembered
+    from ctadata.agent.token_backends import remembered
     from ctadata.config.resolve import resolve
 
     return remembered(resolve(DEVELOPMENT if dev_instance else None).profile)

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ctadata.direct.client import APIClient, PathText
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, NothingMatched, PartialFailure, Stopped
-from ctadata.listed import Listed, Listing
+from ctadata.listed_paths import Listed, Listing
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
-    from ctadata.namespace.renaming import Renaming
+    from ctadata.namespace.rename import Renaming
     from ctadata.session import Session
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def _text(moment: Moment | None) -> str | None:
 
 def tree(path: PathText, depth: int | None = None, *, dev_instance: bool = False) -> str:
     """A directory drawn, `depth` levels of it (None: all)."""
-    from ctadata.namespace.drawing import draw
+    from ctadata.namespace.tree import draw
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))
@@ -93,7 +93,7 @@ def tree(path: PathText, depth: int | None = None, *, dev_instance: bool = False
 
 def du(path: PathText, depth: int | None = 0, *, dev_instance: bool = False) -> dict[str, int]:
     """The bytes below each directory down to `depth` levels (None: all), the whole last."""
-    from ctadata.namespace.usage import usage
+    from ctadata.namespace.du import usage
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))
@@ -103,7 +103,7 @@ def du(path: PathText, depth: int | None = 0, *, dev_instance: bool = False) -> 
 
 def mkdir(path: PathText, parents: bool = False, *, dev_instance: bool = False) -> None:
     """Make a directory; with `parents` those above too, and one that exists is no error. AlreadyExists, NotFound."""
-    from ctadata.namespace.making import make
+    from ctadata.namespace.mkdir import make
 
     with APIClient(dev_instance).session() as session:
         make(session.store, session.resolve(os.fspath(path)), parents=parents)
@@ -117,8 +117,8 @@ def mv(
     target: the new name, or the directory to move into.   replace: a file that is there may go; a directory never.
     AlreadyExists, UsageError. Every one is tried; PartialFailure tells then which failed.
     """
-    from ctadata.namespace.removal import refuse_home
-    from ctadata.namespace.renaming import rename, renamings
+    from ctadata.namespace.remove import refuse_home
+    from ctadata.namespace.rename import rename, renamings
 
     text = os.fspath(target)
     with APIClient(dev_instance).session() as session:
@@ -140,7 +140,7 @@ def rm(path: PathText | Sequence[PathText], recursive: bool = False, *, dev_inst
     UsageError: a directory without `recursive`, the root, your home. Every one is tried; PartialFailure tells then
     which failed.
     """
-    from ctadata.namespace.removal import outermost, refuse_home, remove
+    from ctadata.namespace.remove import outermost, refuse_home, remove
 
     with APIClient(dev_instance).session() as session:
         doomed = outermost(_named(session, path))
@@ -181,7 +181,7 @@ def _each(things: Iterable[T], work: Callable[[T], str]) -> list[str]:
 
 def rmdir(path: PathText, *, dev_instance: bool = False) -> None:
     """Delete an empty directory; UsageError where it holds anything."""
-    from ctadata.namespace.removal import refuse_home, remove_empty
+    from ctadata.namespace.remove import refuse_home, remove_empty
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))

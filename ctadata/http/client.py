@@ -16,14 +16,14 @@ from typing import NamedTuple
 from ctadata import fibers
 from ctadata.errors import AccessError, CtadataError, Interrupted
 from ctadata.http import failures, redirects
+from ctadata.http.ca import Limits, choose_trust
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.exchange import Exchange
-from ctadata.http.gates import REFUSALS, Gates, Turn
 from ctadata.http.handles import Handles, Route
-from ctadata.http.message import Accept, Body, InMemory, Origin, Response, dissect
+from ctadata.http.host_limits import REFUSALS, Gates, Turn
+from ctadata.http.messages import Accept, Body, InMemory, Origin, Response, dissect
 from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.retries import Retries, is_repeatable
-from ctadata.http.trust import Limits, choose_trust
 from ctadata.retry import retry
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})

@@ -11,9 +11,9 @@ import httpx
 from webdav4.client import Client
 
 from ctadata.errors import CtadataError, LoginNeeded, Unsupported, Untrusted, UsageError
-from ctadata.http.message import Origin
+from ctadata.http.ca import choose_trust
+from ctadata.http.messages import Origin
 from ctadata.http.redirects import own_spelling
-from ctadata.http.trust import choose_trust
 from ctadata.paths import changed_by_nfc, composed, control_in, printable
 
 Explain = Callable[[httpx.Response], CtadataError | None]

@@ -28,10 +28,10 @@ from ctadata.errors import (
     Unsupported,
     Untrusted,
 )
-from ctadata.http.message import Origin, Response
+from ctadata.http.error_phrases import Meaning as Meaning
+from ctadata.http.error_phrases import by_saying
+from ctadata.http.messages import Origin, Response
 from ctadata.http.redaction import presentable
-from ctadata.http.sayings import Meaning as Meaning
-from ctadata.http.sayings import by_saying
 from ctadata.resources import is_out_of_files, too_many_files
 
 _LOG_IN = "log in again"

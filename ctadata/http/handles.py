@@ -12,9 +12,9 @@ from typing import Any
 import pycurl
 
 from ctadata.errors import LocalError
-from ctadata.http.handle import Handle
-from ctadata.http.message import Watch
-from ctadata.http.trust import Trust
+from ctadata.http.ca import Trust
+from ctadata.http.curl_pool import Handle
+from ctadata.http.messages import Watch
 from ctadata.resources import shortage
 
 CLOSING = 1.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote, unquote_to_bytes
 
 from ctadata.errors import ServerTrouble, Untrusted
-from ctadata.http.message import Origin, Response, dissect, resolve
+from ctadata.http.messages import Origin, Response, dissect, resolve
 from ctadata.http.redaction import redacted
 
 MAX_HOPS = 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ctadata.errors import UsageError
 from ctadata.http.credentials import SigningKey
-from ctadata.http.message import Body, Origin
+from ctadata.http.messages import Body, Origin
 
 _VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 

@@ -23,12 +23,12 @@ from requests.utils import get_environ_proxies
 
 from ctadata.errors import CtadataError, Interrupted, ServerTrouble, Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
+from ctadata.http.ca import Limits, choose_trust
 from ctadata.http.exchange import Exchange
 from ctadata.http.handles import Handles
-from ctadata.http.message import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, dissect
+from ctadata.http.messages import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, dissect
 from ctadata.http.redaction import presentable
 from ctadata.http.request import Request, Upload, header_line
-from ctadata.http.trust import Limits, choose_trust
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0

@@ -19,7 +19,7 @@ from ctadata.namespace.listing import merged
 from ctadata.namespace.walk import Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.handover import each
+from ctadata.stores.channel import each
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from ctadata.namespace.filters import Filters
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
-from ctadata.stores.handover import each
+from ctadata.stores.channel import each
 
 Failed = Callable[[CtadataError], object]
 """Who is told of what could not be listed; called by several threads."""

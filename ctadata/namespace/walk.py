@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ctadata.stores.handover import Lane
+from ctadata.stores.channel import Lane
 
 N = TypeVar("N")
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
+from ctadata.progress.format import standing_line
 from ctadata.progress.tally import Tally
-from ctadata.progress.words import standing_line
 from ctadata.transfer.report import Outcome, State
 
 EVERY = 0.25

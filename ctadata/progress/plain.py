@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from ctadata.paths import printable
+from ctadata.progress.format import outcome_line, standing_line
 from ctadata.progress.tally import Tally
-from ctadata.progress.words import outcome_line, standing_line
 from ctadata.transfer.report import Outcome
 
 EVERY = 10.0

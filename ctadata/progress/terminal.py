@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ctadata.paths import printable
-from ctadata.progress import amounts
+from ctadata.progress import units
+from ctadata.progress.format import outcome_line
 from ctadata.progress.tally import Standing, Tally
-from ctadata.progress.words import outcome_line
 from ctadata.transfer.report import Outcome
 
 SHOWN = 5
@@ -109,17 +109,17 @@ def _total(now: Standing) -> RenderableType:
     for width in (None, None, 1, None, None):
         grid.add_column(ratio=width, no_wrap=True)
     grid.add_row(
-        f"{now.done} of {amounts.files(now.planned)}",
-        f"{amounts.size(now.moved)} of {amounts.size(now.size)}",
+        f"{now.done} of {units.files(now.planned)}",
+        f"{units.size(now.moved)} of {units.size(now.size)}",
         ProgressBar(total=max(now.size, 1), completed=now.moved),
-        amounts.rate(now.rate),
-        f"{amounts.duration(now.left)} left" if math.isfinite(now.left) else "",
+        units.rate(now.rate),
+        f"{units.duration(now.left)} left" if math.isfinite(now.left) else "",
     )
     return grid
 
 
 def _file(name: str, size: int) -> RenderableType:
-    return Text(f"  {amounts.size(size):>10}  {printable(name.lstrip('/'))}", no_wrap=True, overflow="ellipsis")
+    return Text(f"  {units.size(size):>10}  {printable(name.lstrip('/'))}", no_wrap=True, overflow="ellipsis")
 
 
 def _more(now: Standing) -> list[Text]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import unquote
 
+from ctadata.sandbox.door_request import Denied, Site, Visit, challenge, compacted, entity, problem_text, reason
 from ctadata.sandbox.downloads import get, head
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.frontend import WELL_KNOWN, well_known
@@ -14,10 +15,9 @@ from ctadata.sandbox.login import Login, LoginFailed, Logins
 from ctadata.sandbox.macaroons import Mint, iso
 from ctadata.sandbox.propfind import propfind
 from ctadata.sandbox.proppatch import proppatch
-from ctadata.sandbox.thirdparty import copy
+from ctadata.sandbox.third_party_copy import copy
 from ctadata.sandbox.tree import delete, mkcol, move
 from ctadata.sandbox.uploads import put
-from ctadata.sandbox.visit import Denied, Site, Visit, challenge, compacted, entity, problem_text, reason
 
 METHODS: dict[str, Callable[[Visit], None]] = {
     "GET": get,

@@ -9,13 +9,13 @@ from email.utils import formatdate
 from urllib.parse import quote
 
 from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.door_request import Denied, Visit, content_type, entity
 from ctadata.sandbox.exchange import CHUNKED
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Node, read_range
 from ctadata.sandbox.pool import asked_ranges, is_readable, ranged
-from ctadata.sandbox.receiving import Refused
-from ctadata.sandbox.visit import Denied, Visit, content_type, entity
+from ctadata.sandbox.receive import Refused
 
 BARE_IN_PATH = "/-_.!~*'():@&=+$,;"
 """What Java's URI leaves as it is in a path, beside letters and digits."""

@@ -31,8 +31,8 @@ from ctadata.sandbox.faults import (
     WrongDigest,
     WrongRange,
 )
+from ctadata.sandbox.request_log import Seen, Spy
 from ctadata.sandbox.rules import Rule, first
-from ctadata.sandbox.spy import Seen, Spy
 
 Headers = Sequence[tuple[str, str]]
 Kind = TypeVar("Kind", bound=Fault)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from ctadata.sandbox.door_request import Site, challenge, usual
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.json_text import pretty
 from ctadata.sandbox.login import UID, Login, LoginFailed, Logins
 from ctadata.sandbox.rest import Call, Problem, tell_problem
 from ctadata.sandbox.rest_namespace import QUALITIES, namespace
 from ctadata.sandbox.rest_tape import bulk_requests, tape
-from ctadata.sandbox.visit import Site, challenge, usual
 
 BASE = "/api/v1"
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"

@@ -19,8 +19,8 @@ from typing import Protocol, cast
 
 from ctadata.sandbox.exchange import Exchange, Request, Wire
 from ctadata.sandbox.faults import Cut, Delay, Hangup, NoAnswer
+from ctadata.sandbox.request_log import Spy
 from ctadata.sandbox.rules import Faults
-from ctadata.sandbox.spy import Spy
 from ctadata.sandbox.tcp_state import was_reset
 
 _numbers = itertools.count(1)

@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ctadata.sandbox.journal import Asked, BrokenOff, Journal
 from ctadata.sandbox.namespace import Node
 from ctadata.sandbox.tcp_state import is_over
+from ctadata.sandbox.transfer_log import Asked, BrokenOff, Journal
 
 CONNECT_LIMIT = 300.0
 """Seconds a mover waits for its first request."""

@@ -15,11 +15,11 @@ from urllib.parse import quote
 from ctadata.sandbox.checksums import chosen
 from ctadata.sandbox.exchange import Exchange, Headers
 from ctadata.sandbox.faults import FailedMover, Hangup, WholeFile
-from ctadata.sandbox.journal import Journal
 from ctadata.sandbox.listener import Limits
 from ctadata.sandbox.movers import Mover, Movers
 from ctadata.sandbox.namespace import Namespace, Node, read_range
-from ctadata.sandbox.receiving import Refused, abandoned, receive, with_request
+from ctadata.sandbox.receive import Refused, abandoned, receive, with_request
+from ctadata.sandbox.transfer_log import Journal
 
 LIMITS = Limits(line=4096, headers=8192, silent=True)
 UUID = re.compile(r"[0-9a-fA-F]+(-[0-9a-fA-F]+){4}")

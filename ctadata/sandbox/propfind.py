@@ -15,10 +15,10 @@ from email.utils import formatdate
 from xml.parsers import expat
 
 from ctadata.sandbox.checksums import written
+from ctadata.sandbox.door_request import Visit, content_type
 from ctadata.sandbox.exchange import wrong
 from ctadata.sandbox.faults import EmptyListing, LateChecksum, WrongDigest
 from ctadata.sandbox.namespace import Namespace, Node
-from ctadata.sandbox.visit import Visit, content_type
 
 DAV = "DAV:"
 DCACHE = "http://www.dcache.org/2013/webdav"

@@ -6,8 +6,8 @@ import contextlib
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
+from ctadata.sandbox.door_request import Visit
 from ctadata.sandbox.propfind import PREFIXES, opening
-from ctadata.sandbox.visit import Visit
 
 XATTR = "http://www.dcache.org/2020/xattr"
 

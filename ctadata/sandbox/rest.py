@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from ctadata.sandbox.door_request import Site, usual
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.json_text import compact
 from ctadata.sandbox.login import Login
 from ctadata.sandbox.namespace import NamespaceError, Node
-from ctadata.sandbox.visit import Site, usual
 
 
 class Problem(Exception):

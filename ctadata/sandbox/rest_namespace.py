@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from ctadata.sandbox.door_request import content_type
 from ctadata.sandbox.json_text import pretty
 from ctadata.sandbox.namespace import Exists, NamespaceError, Node
 from ctadata.sandbox.rest import Call, Problem
-from ctadata.sandbox.visit import content_type
 
 FOLDER_TYPE = "application/vnd.dcache.folder"
 NO_QOS_ENGINE = (

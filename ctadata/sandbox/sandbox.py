@@ -14,10 +14,10 @@ from types import MappingProxyType, TracebackType
 from typing import Literal
 
 from ctadata.sandbox.door import Door
+from ctadata.sandbox.door_request import Site
 from ctadata.sandbox.files import Files
 from ctadata.sandbox.frontend import Frontend
 from ctadata.sandbox.issuer import REALM, Client, Issuer, Policy
-from ctadata.sandbox.journal import Journal
 from ctadata.sandbox.limiter import RateLimited
 from ctadata.sandbox.listener import DEFAULT_LIMITS, Application, Limits, Listener
 from ctadata.sandbox.login import Logins, Trust
@@ -26,12 +26,12 @@ from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Namespace
 from ctadata.sandbox.permissions import Homes
 from ctadata.sandbox.pool import LIMITS, Pool
+from ctadata.sandbox.request_log import Seen, Spy
 from ctadata.sandbox.rules import Faults
-from ctadata.sandbox.spy import Seen, Spy
 from ctadata.sandbox.tape import Tape
 from ctadata.sandbox.tls import make_authority
 from ctadata.sandbox.tokens import Signer
-from ctadata.sandbox.visit import Site
+from ctadata.sandbox.transfer_log import Journal
 
 SERVER = "dCache/11.2.5"
 PUBLIC_CLIENT = "ctadata-sandbox"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+from ctadata.sandbox.door_request import Denied, Visit, entity
 from ctadata.sandbox.faults import EmptyListing
 from ctadata.sandbox.namespace import Exists, IsDirectory, NamespaceError, NotFound
 from ctadata.sandbox.permissions import within
-from ctadata.sandbox.visit import Denied, Visit, entity
 
 
 def mkcol(visit: Visit) -> None:

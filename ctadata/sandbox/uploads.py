@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.door_request import Denied, Visit, entity
 from ctadata.sandbox.downloads import pool_url, reaches_pool
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover, Upload
 from ctadata.sandbox.namespace import IsDirectory, NamespaceError, Node, NotFound
-from ctadata.sandbox.receiving import Refused, receive
-from ctadata.sandbox.visit import Denied, Visit, entity
+from ctadata.sandbox.receive import Refused, receive
 
 BELOW_A_FILE = (
     'Cannot invoke "io.milton.resource.Resource.authorise(io.milton.http.Request, io.milton.http.Request$Method,'

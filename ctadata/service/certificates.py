@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ctadata.errors import CtadataError, Forbidden, LoginNeeded, NotFound, ServerTrouble, Untrusted, UsageError
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.http.redaction import presentable
 from ctadata.http.rest import Answer, Rest
 from ctadata.paths import RemotePath, printable
-from ctadata.service.opening import open_store
+from ctadata.service.endpoints import Place
+from ctadata.service.factory import open_store
 from ctadata.service.pem import read_pem
-from ctadata.service.place import Place
-from ctadata.stores.download_service.words import KEYS, token_page
+from ctadata.stores.download_service.messages import KEYS, token_page
 
 USUAL_KEY = "cta"
 

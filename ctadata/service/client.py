@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ctadata.errors import UsageError
-from ctadata.http.message import Origin
-from ctadata.listed import Listed, Listing
-from ctadata.namespace.order import by_name
-from ctadata.progress.choice import Progress, told
-from ctadata.service.place import PathText, Place, refuse_development
-from ctadata.transfer.collecting import Upload, collecting, contents_of, raise_failures
+from ctadata.http.messages import Origin
+from ctadata.listed_paths import Listed, Listing
+from ctadata.namespace.external_sort import by_name
+from ctadata.progress.reporters import Progress, told
+from ctadata.service.endpoints import PathText, Place, refuse_development
+from ctadata.transfer.results import Upload, collecting, contents_of, raise_failures
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -86,7 +86,7 @@ class APIClient:
         return value if isinstance(value, str) else None
 
     def _session(self) -> Session:
-        from ctadata.service.opening import open_session
+        from ctadata.service.factory import open_session
 
         if self.chunk_size is not None and self.chunk_size < 1:
             raise UsageError(f"chunk_size is a number of bytes, not {self.chunk_size}")
@@ -123,7 +123,7 @@ class APIClient:
         self, path: PathText, recursive: bool = False, *, progress: Progress | None = None
     ) -> int:
         """Download a file, or with `recursive` a directory under its whole path here; the bytes of all files."""
-        from ctadata.service.moving import get_along
+        from ctadata.service.transfers import get_along
 
         if not recursive:
             return self.fetch_and_save_file(path, progress=progress)
@@ -134,7 +134,7 @@ class APIClient:
 
     def upload_file(self, local_fn: PathText, path: PathText, *, progress: Progress | None = None) -> Upload:
         """Upload one file below the home; what is there is replaced."""
-        from ctadata.service.moving import REPLACING
+        from ctadata.service.transfers import REPLACING
 
         with self._session() as session, collecting(told(progress)) as collected:
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=REPLACING, reporter=collected)
@@ -143,7 +143,7 @@ class APIClient:
 
     def upload_dir(self, local_dir: PathText, path: PathText, *, progress: Progress | None = None) -> list[Upload]:
         """Upload the contents of a directory below the home; what is there is replaced."""
-        from ctadata.service.moving import REPLACING
+        from ctadata.service.transfers import REPLACING
 
         contents = contents_of(local_dir)
         with self._session() as session, collecting(told(progress)) as collected:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ctadata.listed import Listing
-from ctadata.progress.choice import Progress
+from ctadata.listed_paths import Listing
+from ctadata.progress.reporters import Progress
 from ctadata.service.client import APIClient
-from ctadata.service.place import PathText
-from ctadata.transfer.collecting import Upload
+from ctadata.service.endpoints import PathText
+from ctadata.transfer.results import Upload
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client

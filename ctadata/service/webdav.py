@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ctadata.errors import CtadataError, Forbidden
-from ctadata.http.message import Headers, Response
+from ctadata.http.messages import Headers, Response
 from ctadata.paths import RemotePath, printable
-from ctadata.service.opening import open_store
-from ctadata.service.place import PathText, Place
-from ctadata.stores.download_service.words import not_logged_in
+from ctadata.service.endpoints import PathText, Place
+from ctadata.service.factory import open_store
+from ctadata.stores.download_service.messages import not_logged_in
 
 if TYPE_CHECKING:
     import httpx

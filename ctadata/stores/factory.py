@@ -10,7 +10,7 @@ from ctadata.stores.base import Features, Store
 from ctadata.stores.dcache.dialect import dcache
 from ctadata.stores.dcache.door import Door
 from ctadata.stores.dcache.frontend import Frontend
-from ctadata.stores.dcache.paged import PagedStore
+from ctadata.stores.dcache.frontend_listing import PagedStore
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.store import WebDAVStore
 from ctadata.tokens.origins import origin_of

@@ -11,10 +11,10 @@ from ctadata.errors import ConfigError, Forbidden, NotFound
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.tokens.access_keys import AccessKeys
-from ctadata.tokens.hub import HubToken
+from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
-from ctadata.tokens.person import home_user
-from ctadata.tokens.sources import Sources
+from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.user_name import home_user
 
 
 def home_of(

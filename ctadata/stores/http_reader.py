@@ -23,11 +23,11 @@ from ctadata.errors import (
 from ctadata.fibers import Condition
 from ctadata.http.client import Client
 from ctadata.http.handles import Handles, Route
-from ctadata.http.message import Accept, Origin, Response
+from ctadata.http.messages import Accept, Origin, Response
 from ctadata.http.redaction import presentable
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink
-from ctadata.stores.webdav.answer import Answer, NoByte
+from ctadata.stores.webdav.get_response import Answer, NoByte
 from ctadata.stores.webdav.mover import Mover
 from ctadata.versions import tags_differ
 

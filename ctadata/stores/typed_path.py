@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ctadata.config.profile import Profile
 from ctadata.paths import Anchor, RemotePath, Spelling, refuse_userinfo
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.stores.s3.place import path_of_s3, refuse_odd_key
+from ctadata.stores.s3.address import path_of_s3, refuse_odd_key
 
 
 def read_path(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool = False) -> RemotePath:

@@ -20,9 +20,9 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.http.credentials import SigningKey
 from ctadata.paths import local_home, printable
+from ctadata.tokens.access_key_text import AccessKey, read_access_key
 from ctadata.tokens.files import local_error, read_discovered, read_private, write_private
-from ctadata.tokens.pasted import AccessKey, read_access_key
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Secret
 
 _VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")

@@ -16,12 +16,12 @@ from threading import Event
 from typing import Any
 
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped, Untrusted
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.http.rest import Answer
 from ctadata.paths import printable
-from ctadata.tokens.answers import Grant, Refusal, read_answer, read_grant, refused
 from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.token import Secret, seconds
+from ctadata.tokens.token_response import Grant, Refusal, read_answer, read_grant, refused
 
 INTERVAL = 5.0
 """Seconds between two questions where the issuer names none; also what `slow_down` adds (RFC 8628 section 3.5)."""

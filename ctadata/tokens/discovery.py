@@ -15,8 +15,8 @@ from pathlib import Path
 from ctadata.config.profile import Profile
 from ctadata.errors import LocalError, LoginNeeded
 from ctadata.tokens.files import read_discovered
-from ctadata.tokens.kept import load_token, why_not
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import load_token, why_not
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import SPACES, Token
 
 Stamp = tuple[int, int, int]

@@ -14,11 +14,11 @@ from urllib.parse import quote_plus
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, Untrusted
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.http.redaction import presentable
 from ctadata.http.rest import Answer, Rest
-from ctadata.tokens.answers import Grant, expect, read_grant
 from ctadata.tokens.token import Secret, same_issuer
+from ctadata.tokens.token_response import Grant, expect, read_grant
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Untrusted
-from ctadata.http.message import Origin, dissect
+from ctadata.http.messages import Origin, dissect
 
 
 def trusted_origins(profile: Profile) -> frozenset[Origin]:

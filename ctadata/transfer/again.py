@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ctadata.transfer import naming
+from ctadata.transfer import path_mapping
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Summary
@@ -19,5 +19,5 @@ def do_again(run: Run, action: str, records: Sequence[Record], folders: Sequence
     folders: the local directories that they may lie in; a record of any other place is a failure.
     """
     if action == "get":
-        return download(run, naming.landings_again(records, folders))
-    return upload(run, naming.departures_again(records, folders, follow_links=run.rules.follow_links))
+        return download(run, path_mapping.landings_again(records, folders))
+    return upload(run, path_mapping.departures_again(records, folders, follow_links=run.rules.follow_links))

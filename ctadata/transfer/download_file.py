@@ -15,9 +15,10 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, StorageFull
 from ctadata.paths import printable
-from ctadata.transfer import journal
-from ctadata.transfer.landing import Folder
-from ctadata.transfer.part import Part
+from ctadata.transfer import resume_journal
+from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_entries import check_spelling
+from ctadata.transfer.partial_file import Part
 from ctadata.transfer.plan import ENDS, STATES, Step, plan_download, plan_taken_here
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import may_change_unseen, version_here, version_there
@@ -25,7 +26,6 @@ from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Run
 from ctadata.transfer.segmented_download import Incoming
 from ctadata.transfer.staging import refuse_tape
-from ctadata.transfer.standing import check_spelling
 
 LOOKS = 10
 """How often a name is looked at that others take and give back while a file is about to get it."""
@@ -48,7 +48,11 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
         check_spelling(folder, name)
     if not run.staging:
         refuse_tape(entry)
-    part = folder.lasting_part(name, journal.version_of(entry)) if journal.is_lasting(entry) else folder.part()
+    part = (
+        folder.lasting_part(name, resume_journal.version_of(entry))
+        if resume_journal.is_lasting(entry)
+        else folder.part()
+    )
     try:
         incoming = Incoming(run, entry, part)
         _check_room(folder, entry, sum(block.stop - block.start for block in part.here))

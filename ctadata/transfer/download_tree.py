@@ -15,18 +15,18 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name, printable
-from ctadata.stores.handover import each
+from ctadata.stores.channel import each
 from ctadata.transfer.aliases import behind, may_be_alias, note
+from ctadata.transfer.dir_cache import Folders
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.folders import Folders
-from ctadata.transfer.journal import is_lasting
-from ctadata.transfer.landing import Folder
+from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_entries import check_spelling, find_folder
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
 from ctadata.transfer.records import FolderRecords
 from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.resume_journal import is_lasting
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
-from ctadata.transfer.standing import check_spelling, find_folder
 
 log = logging.getLogger(__name__)
 

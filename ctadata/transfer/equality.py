@@ -22,6 +22,7 @@ from typing import Protocol
 from ctadata.checksums import STRONGEST_FIRST, strongest, tag_digest, tag_digests
 from ctadata.entries import Entry
 from ctadata.stores.base import Features
+from ctadata.transfer.integrity import digest_of
 from ctadata.transfer.records import (
     FolderRecords,
     Record,
@@ -32,7 +33,6 @@ from ctadata.transfer.records import (
     version_here,
     version_there,
 )
-from ctadata.transfer.verify import digest_of
 
 EXACT = 1e-6
 """Seconds: what a number that is written down with all its digits may have lost."""

@@ -19,9 +19,9 @@ from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Features
 from ctadata.transfer.equality import HereFile, Pair, Side, agree, is_equal, same_content
+from ctadata.transfer.integrity import digest_of
 from ctadata.transfer.records import Record, version_here
 from ctadata.transfer.report import State
-from ctadata.transfer.verify import digest_of
 
 NEWER = "newer at the target"
 """Why a file is skipped that is newer where it would be replaced."""

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from ctadata.errors import UsageError
 from ctadata.paths import LONGEST, RemotePath, printable, shortened
 from ctadata.permissions import refuse_foreign
-from ctadata.transfer.part import local_words
+from ctadata.transfer.partial_file import local_words
 from ctadata.transfer.report import Outcome, State
 
 SCHEMA = 1

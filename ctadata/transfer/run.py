@@ -30,13 +30,13 @@ from ctadata.paths import RemotePath, printable
 from ctadata.resources import shortage
 from ctadata.retry import Retries, retry
 from ctadata.stores.base import Store
-from ctadata.transfer.allowance import Allowance, Braked
-from ctadata.transfer.crew import Crew
 from ctadata.transfer.equality import Pair
 from ctadata.transfer.plan import Rules
+from ctadata.transfer.rate_limit import Allowance, Braked
 from ctadata.transfer.records import Records
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
 from ctadata.transfer.staging import Staging
+from ctadata.transfer.worker_pool import Crew
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from ctadata.checksums import adler32, strongest
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
 from ctadata.stores.base import Delivery, Reading
-from ctadata.transfer import journal, sink, verify
-from ctadata.transfer.part import Part
-from ctadata.transfer.pieces import Lease, Piece, Pieces
+from ctadata.transfer import integrity, resume_journal, sink
+from ctadata.transfer.partial_file import Part
 from ctadata.transfer.record_digests import passing
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
+from ctadata.transfer.segments import Lease, Piece, Pieces
 from ctadata.versions import is_another, is_provable, is_strong, tags_differ, tags_match
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Incoming:
             self._doubted = True
             if isinstance(error, IntegrityError | Changed):
                 self._void()
-            if isinstance(error, verify.Disagreement):
+            if isinstance(error, integrity.Disagreement):
                 if self._has_looked:
                     raise _Final(IntegrityError(error.about, hint="ask who runs the storage")) from error
                 self._has_looked = True
@@ -251,7 +251,7 @@ class Incoming:
         if now is not None:
             self.entry, self.digests = now, now.checksums
         self._is_provable = is_provable(self.entry)
-        self.part.void(journal.version_of(self.entry) if self._is_provable else None)
+        self.part.void(resume_journal.version_of(self.entry) if self._is_provable else None)
         self._etag, self._kept_mtime, self._begun = None, self.entry.kept_mtime, False
         self.passing = passing(self.entry.size, self.digests)
         self.alone = self.alone or not self._is_provable
@@ -259,9 +259,9 @@ class Incoming:
 
     def begin(self, delivery: Delivery, lease: Lease) -> None:
         """What a stream is told before its first byte; IntegrityError, Changed: it is not the file we are fetching."""
-        verify.check_delivery(delivery, self.entry.size)
+        integrity.check_delivery(delivery, self.entry.size)
         if delivery.total is not None:
-            verify.check_size(delivery.total, self.entry.size)
+            integrity.check_size(delivery.total, self.entry.size)
         self._check_agreement(delivery)
         beyond = lease.stop is not None and (delivery.stop or 0) > lease.stop
         if delivery.start != lease.at or beyond:
@@ -290,15 +290,15 @@ class Incoming:
     def _check_agreement(self, delivery: Delivery) -> None:
         """Disagreement where the listing says something else; of a server with two kinds of tags that is learnt."""
         try:
-            verify.check_agreement(self.entry, delivery, tags=not self.run.has_odd_tags)
-        except verify.Disagreement:
+            integrity.check_agreement(self.entry, delivery, tags=not self.run.has_odd_tags)
+        except integrity.Disagreement:
             if not self._has_looked or self.run.store.features.tags_content:
                 raise
-            verify.check_agreement(self.entry, delivery, tags=False)
+            integrity.check_agreement(self.entry, delivery, tags=False)
             self.run.has_odd_tags = True
 
     def _check(self) -> None:
-        verify.check_size(os.fstat(self.part.fd).st_size, self.pieces.size)
+        integrity.check_size(os.fstat(self.part.fd).st_size, self.pieces.size)
         self.verified = "size" if self.entry.size is not None else ""
         known = self.digests or self.run.store.digests(self.entry.path)
         proofs = {"adler32": f"{self.pieces.adler32:08x}"} if self.hashing and "adler32" in known else {}
@@ -306,9 +306,9 @@ class Incoming:
         best = strongest(self.entry.checksums if proofs else known)
         if best is not None and not ("adler32" in self.entry.checksums and proofs):
             passed = self.passing.digests(self.pieces.size).get(best[0])
-            proofs[best[0]] = passed or verify.digest_of(self.part.fd, best[0])
+            proofs[best[0]] = passed or integrity.digest_of(self.part.fd, best[0])
         for algorithm, computed in proofs.items():
-            verify.check_digest(algorithm, computed, known)
+            integrity.check_digest(algorithm, computed, known)
             self.verified += f", {algorithm}"
         if not proofs and (self.tries > 1 or self.pieces.resumed) and self._newer() is not None:
             raise Changed()

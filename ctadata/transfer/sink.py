@@ -7,8 +7,8 @@ from typing import Protocol
 
 from ctadata.errors import IntegrityError
 from ctadata.stores.base import Delivery, Enough
-from ctadata.transfer.journal import Notes
-from ctadata.transfer.pieces import Lease, Pieces
+from ctadata.transfer.resume_journal import Notes
+from ctadata.transfer.segments import Lease, Pieces
 
 GATHERED = 1 << 20
 """Bytes that are gathered before they are written, and for how long at most, in seconds."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, Stopped, TimedOut, UsageError
 from ctadata.stores.base import Delivery, Enough, Store
+from ctadata.transfer.integrity import check_delivery
 from ctadata.transfer.run import MORE
-from ctadata.transfer.verify import check_delivery
 
 ATTEMPTS = 4
 """How often a part that breaks off is asked for and brings no more than before."""

@@ -17,8 +17,8 @@ from ctadata.entries import Entry
 from ctadata.errors import Unnameable
 from ctadata.paths import MARK, RemotePath
 from ctadata.transfer.download_tree import Landing, each_of
+from ctadata.transfer.local_entries import find_folder, names_in
 from ctadata.transfer.run import Run
-from ctadata.transfer.standing import find_folder, names_in
 from ctadata.transfer.upload_tree import Departure
 
 

@@ -17,10 +17,10 @@ from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.local_entries import remove
 from ctadata.transfer.plan import Compare
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.standing import remove
 from ctadata.transfer.surplus import Extra, LocalSurplus, RemoteSurplus
 from ctadata.transfer.upload_tree import Departure, upload
 

@@ -31,17 +31,17 @@ from ctadata.errors import (
 )
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Written
-from ctadata.transfer import temporaries, verify
+from ctadata.transfer import integrity, temp_names
 from ctadata.transfer.aliases import standing, why_kept
-from ctadata.transfer.arrival import arrived
 from ctadata.transfer.equality import HereFile, Pair
+from ctadata.transfer.name_collisions import refuse_other_spelling
 from ctadata.transfer.plan import ENDS, STATES, Step, digest_in, is_newer, plan_taken, plan_upload
+from ctadata.transfer.read_after_write import arrived
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import Version, version_there
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
-from ctadata.transfer.source import FileSource, open_file
-from ctadata.transfer.spelling import refuse_other_spelling
+from ctadata.transfer.source_file import FileSource, open_file
 from ctadata.versions import is_strong
 
 AGAIN = (*BROKEN_OFF, ServerTrouble)
@@ -188,16 +188,16 @@ class _Upload:
             raise self._may_not_replace()
         if not self.rights.move:
             return self._create(step)
-        temporary = self.target.parent / temporaries.new_name()
+        temporary = self.target.parent / temp_names.new_name()
         try:
             self._write(temporary)
             return self._move(temporary, step)
         except _MoveRefused as refusal:
-            temporaries.tell_of(refusal.error, temporary, self.target)
+            temp_names.tell_of(refusal.error, temporary, self.target)
             self._learn(temporary, refusal)
         except Unsupported as error:  # to this name, or to none at all
             self.run.discard(temporary)
-            temporaries.tell_of(error, temporary, self.target)
+            temp_names.tell_of(error, temporary, self.target)
             if step is Step.REPLACE:
                 raise Unsupported(error.what, hint="rm what is there, and put anew", path=str(self.target)) from error
             if error.status:
@@ -205,7 +205,7 @@ class _Upload:
         except BaseException as error:
             self.run.discard(temporary)
             if isinstance(error, CtadataError):
-                temporaries.tell_of(error, temporary, self.target)
+                temp_names.tell_of(error, temporary, self.target)
             raise
         self.source.rewind()
         return self._create(step)
@@ -301,11 +301,11 @@ class _Upload:
             self.verified = f"size, {written.checked}"
             return
         digests = written.digests or self.run.store.digests(path)
-        if verify.check_digest("adler32", self.source.adler32, digests):
+        if integrity.check_digest("adler32", self.source.adler32, digests):
             self.verified = "size, adler32"
             return
         self.looked = arrived(self.run, path, self.source.size)
-        verify.check_entry(self.run.store, self.looked, self.source.size)
+        integrity.check_entry(self.run.store, self.looked, self.source.size)
         self.verified = "size"
 
     def _move(self, temporary: RemotePath, step: Step) -> Step | None:
@@ -345,6 +345,6 @@ class _Upload:
             try:
                 self.run.store.info(temporary)
             except NotFound:
-                verify.check_digest("adler32", self.source.adler32, self.run.store.digests(self.target))
+                integrity.check_digest("adler32", self.source.adler32, self.run.store.digests(self.target))
                 return arrived(self.run, self.target, self.source.size).size == self.source.size
         return False

@@ -26,14 +26,14 @@ from ctadata.errors import (
 )
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath, composed, printable
-from ctadata.transfer import normal_form, temporaries
+from ctadata.transfer import temp_names, unicode_nfc
 from ctadata.transfer.download_tree import Refused
-from ctadata.transfer.part import local_words
+from ctadata.transfer.name_collisions import folded, refuse_other_spelling
+from ctadata.transfer.partial_file import local_words
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.source import planned_size
-from ctadata.transfer.special import CIRCLE, NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
-from ctadata.transfer.spelling import folded, refuse_other_spelling
+from ctadata.transfer.source_file import planned_size
+from ctadata.transfer.special_files import CIRCLE, NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
 from ctadata.transfer.upload_file import Rights, send_file
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def upload(run: Run, departures: Iterable[Departure | Refused], surplus: Surplus
     try:
         return run.execute(walk(_in_normal_form(run, departures), expand, threads=WALKERS))
     finally:
-        normal_form.remark(run)
+        unicode_nfc.remark(run)
 
 
 def _in_normal_form(run: Run, departures: Iterable[Departure | Refused]) -> Iterator[Departure | Refused]:
@@ -89,7 +89,7 @@ def _in_normal_form(run: Run, departures: Iterable[Departure | Refused]) -> Iter
             yield departure
             continue
         is_named_here = departure.tree is not None and departure.tree.name == departure.target.name
-        rename = normal_form.renamed_file if is_named_here else normal_form.renamed_target
+        rename = unicode_nfc.renamed_file if is_named_here else unicode_nfc.renamed_target
         target = rename(run, departure.target)
         if before.setdefault(target, departure.target) == departure.target:
             yield dataclasses.replace(departure, target=target)
@@ -217,7 +217,7 @@ def _may_be_named(run: Run, collection: RemotePath, local: Path, name: str) -> b
 def _normalize(run: Run, collection: RemotePath, here: _Here) -> None:
     if run.rules.normalize:
         folders = {local for local, _ in here.folders}
-        both = normal_form.renamed(run, collection, [*here.folders, *here.files])
+        both = unicode_nfc.renamed(run, collection, [*here.folders, *here.files])
         here.folders = [each for each in both if each[0] in folders]
         here.files = [each for each in both if each[0] not in folders]
         here.names = set(map(composed, here.names))
@@ -319,7 +319,7 @@ def _make(run: Run, departure: Departure, here: _Here) -> None:
 
 
 def _clear(run: Run, entry: Entry) -> None:
-    if not run.rules.dry_run and temporaries.is_dead(entry):
+    if not run.rules.dry_run and temp_names.is_dead(entry):
         with contextlib.suppress(CtadataError):
             run.store.delete(entry.path)
 

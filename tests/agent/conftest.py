@@ -13,12 +13,12 @@ from threading import Event
 import pytest
 
 from ctadata.agent import control
-from ctadata.agent.presence import read_state
+from ctadata.agent.instance import read_state
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
 from ctadata.http.rest import Rest
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 
 @pytest.fixture

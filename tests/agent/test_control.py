@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 
 from ctadata.agent import control, spawn
+from ctadata.agent.instance import State, claim, read_state
 from ctadata.agent.login import obtain
-from ctadata.agent.machine import process_started
-from ctadata.agent.presence import State, claim, read_state
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
+from ctadata.process_identity import process_started
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
-from ctadata.tokens.kept import load_token, save_token
-from ctadata.tokens.places import Places
-from ctadata.tokens.sources import Sources
+from ctadata.tokens.login_store import load_token, save_token
+from ctadata.tokens.profile_files import Places
+from ctadata.tokens.provider_chain import Sources
 
 TOKEN = f"{CONNECT}/token"
 

@@ -16,7 +16,7 @@ from threading import Event
 
 import pytest
 
-from ctadata.agent import ways
+from ctadata.agent import token_backends
 from ctadata.agent.login import obtain
 from ctadata.agent.loop import keep_fresh
 from ctadata.agent.renewal import Renewal
@@ -26,8 +26,8 @@ from ctadata.http.rest import Rest
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.faults import Fault
 from ctadata.sandbox.issuer import CONNECT, DISCOVERY
-from ctadata.tokens.kept import load_login, load_token, save_login, save_token
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import load_login, load_token, save_login, save_token
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Token
 
 TOKEN, DEVICE = f"{CONNECT}/token", ("POST", f"{CONNECT}/auth/device")
@@ -156,7 +156,7 @@ def command(box, tmp_path, monkeypatch, capfd):
     (tmp_path / "settings.toml").write_text(box.profile_toml("sandbox"))
     monkeypatch.setenv("CTADATA_CONFIG", str(tmp_path / "settings.toml"))
     monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
-    monkeypatch.setattr(ways, "TIMEOUTS", (5, 0.3))
+    monkeypatch.setattr(token_backends, "TIMEOUTS", (5, 0.3))
 
     def run(*words):
         code = main.run(words)
@@ -201,7 +201,7 @@ class TestRotation:
     def test_a_stall_of_half_a_minute_is_waited_out(self, box, profile, places, begun):
         """In real time: a question given up, and asked again, would be a thief's."""
         box.faults.add("issuer", "POST", TOKEN, faults.Delay(31), times=1)
-        with ways.open_way(profile, places) as way:
+        with token_backends.open_way(profile, places) as way:
             assert way.renew(begun).reveal() == places.token.read_text() != begun.reveal()
             assert way.renew(load_token(places, profile))
 

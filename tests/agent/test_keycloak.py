@@ -16,8 +16,8 @@ from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.http.rest import Rest
 from ctadata.tokens.device import begin_device_login, wait_for_login
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.kept import load_login, load_token, save_login
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import load_login, load_token, save_login
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Secret
 
 

@@ -14,15 +14,15 @@ from threading import Event
 import pytest
 
 from ctadata.agent import control, lease
+from ctadata.agent.instance import claim, is_claimed
 from ctadata.agent.lease import LIFE, begin, drop, extend, foreign_agent, leased, read_lease
 from ctadata.agent.login import obtain
-from ctadata.agent.presence import claim, is_claimed
 from ctadata.errors import LocalError, Stopped, TemporaryError
 from ctadata.sandbox import Sandbox
 from ctadata.sandbox.issuer import CONNECT
-from ctadata.tokens.kept import load_token
 from ctadata.tokens.locks import exclusive
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import load_token
+from ctadata.tokens.profile_files import Places
 
 TOKEN = f"{CONNECT}/token"
 
@@ -224,7 +224,7 @@ from pathlib import Path
 from ctadata.agent import lease
 from ctadata.agent.login import obtain
 from ctadata.config.profile import Profile
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 folder, door, issuer, client_id, ca, host = sys.argv[1:]
 lease.this_host = lambda: host
 Places.login_lock = property(lambda self: self.folder / f"login.lock.{host}")  # does not reach the other machine

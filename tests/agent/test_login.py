@@ -12,7 +12,7 @@ from ctadata.agent.login import obtain, qr_code
 from ctadata.errors import CtadataError, LocalError, LoginNeeded, Stopped
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
-from ctadata.tokens.kept import load_login, load_token
+from ctadata.tokens.login_store import load_login, load_token
 from ctadata.tokens.token import Secret
 
 TOKEN = f"{CONNECT}/token"

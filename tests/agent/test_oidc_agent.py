@@ -19,13 +19,13 @@ from ctadata.agent.login import obtain
 from ctadata.agent.logout import logout
 from ctadata.agent.oidc_agent import Account
 from ctadata.agent.oidc_child import Child, Home, environment, generate
-from ctadata.agent.ways import remembered
+from ctadata.agent.token_backends import remembered
 from ctadata.errors import ConfigError, LoginNeeded, Stopped, TemporaryError
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
-from ctadata.tokens.kept import load_login, load_token
+from ctadata.tokens.login_store import load_login, load_token
 from ctadata.tokens.oidc_agent import access_token, ask, is_answering, loaded_accounts
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 pytestmark = pytest.mark.full("oidc-agent")
 

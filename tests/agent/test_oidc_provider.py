@@ -9,8 +9,8 @@ from ctadata.agent.login import obtain
 from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded
-from ctadata.tokens.kept import load_login, load_token, save_login
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import load_login, load_token, save_login
+from ctadata.tokens.profile_files import Places
 
 SCOPE = "openid offline_access storage.read:/"
 

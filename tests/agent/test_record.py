@@ -5,12 +5,12 @@ import time
 
 import pytest
 
+from ctadata.agent.instance import State, read_state
 from ctadata.agent.lease import read_lease
-from ctadata.agent.presence import State, read_state
 from ctadata.agent.status import describe
 from ctadata.config.profile import Profile
 from ctadata.tokens.files import write_private
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 NOW = time.time()
 STATE = {"pid": 1, "host": "h", "process_started": 5, "issuer": "i", "client_id": "c", "started": NOW, "updated": NOW}

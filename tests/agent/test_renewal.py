@@ -33,9 +33,9 @@ from ctadata.http.rest import Rest
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
-from ctadata.tokens.kept import ROOM, Login, load_login, load_token, save_login
 from ctadata.tokens.locks import exclusive
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import ROOM, Login, load_login, load_token, save_login
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Secret, Token
 
 TOKEN = f"{CONNECT}/token"
@@ -83,8 +83,8 @@ from pathlib import Path
 from ctadata.agent.renewal import Renewal
 from ctadata.config.profile import Profile
 from ctadata.http.rest import Rest
-from ctadata.tokens.places import Places
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Token
 folder, door, issuer, client_id, ca = sys.argv[1:]
 known = Token.read(sys.stdin.read())

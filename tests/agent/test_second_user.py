@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from ctadata.agent import control
-from ctadata.agent.publication import standard_place
+from ctadata.agent.bearer_token_file import standard_place
 from ctadata.agent.renewal import secret_in_file
 from ctadata.errors import LocalError
 from ctadata.sandbox import Sandbox
 from ctadata.tokens import oidc_agent
 from ctadata.tokens.discovery import discover
-from ctadata.tokens.kept import load_login
-from ctadata.tokens.places import Places
+from ctadata.tokens.login_store import load_login
+from ctadata.tokens.profile_files import Places
 
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"  # ours may lie where they cannot go

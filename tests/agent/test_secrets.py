@@ -13,7 +13,7 @@ from ctadata.agent import control
 from ctadata.errors import CtadataError
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
-from ctadata.tokens.kept import load_login
+from ctadata.tokens.login_store import load_login
 
 
 @pytest.fixture

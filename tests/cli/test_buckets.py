@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 
 @pytest.fixture

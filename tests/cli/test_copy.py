@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ctadata.sandbox import Sandbox, faults
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 MIB = 1 << 20
 

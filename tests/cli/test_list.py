@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from stores.odd_server import Answer, OddServer
 
-from ctadata.namespace import order
+from ctadata.namespace import external_sort
 from ctadata.sandbox import faults
 
 MTIME = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -101,7 +101,7 @@ class TestOrder:
         assert ended.err.count("\n") == 1
 
     def test_more_than_memory_may_hold(self, run, server, monkeypatch):
-        monkeypatch.setattr(order.in_order, "__defaults__", (4,))
+        monkeypatch.setattr(external_sort.in_order, "__defaults__", (4,))
         assert self.names(run("list", "/d").out) == sorted(NAMES, key=str.encode)
 
 

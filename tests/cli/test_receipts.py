@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from ctadata.cli.moving import counts
+from ctadata.cli.transfer_run import counts
 from ctadata.sandbox import faults
 from ctadata.transfer.report import Summary
 

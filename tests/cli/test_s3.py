@@ -13,7 +13,7 @@ import pytest
 from servers.moto import MotoS3
 from servers.s3_stub import s3_stub
 
-from ctadata.cli import credentials
+from ctadata.cli.commands import credentials
 from ctadata.cli.main import run
 
 PASTED = """export AWS_ACCESS_KEY_ID="AKIAPASTED"

@@ -20,7 +20,7 @@ import pytest
 from ctadata.sandbox import Sandbox, faults, issuer
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.sandbox.tokens import Signer
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 TOKEN = f"{CONNECT}/token"
 PATIENCE = 60.0

@@ -205,7 +205,7 @@ class TestStart:
         heavy = {"rich", "requests", "pycurl", "segno", "platformdirs", "tomllib", "logging", "click"}
         assert not loaded & heavy
         ours = {name for name in loaded if name.startswith("ctadata.")}
-        allowed = ("ctadata.cli", "ctadata.errors", "ctadata.config.builtin", "ctadata.progress.amounts")
+        allowed = ("ctadata.cli", "ctadata.errors", "ctadata.config.builtin", "ctadata.progress.units")
         parents = {"ctadata.config", "ctadata.progress"}
         assert {name for name in ours - parents if not name.startswith(allowed)} == set()
 

@@ -21,7 +21,7 @@ from servers.platform_site import Platform
 from ctadata.config.resolve import resolve
 from ctadata.errors import LoginNeeded
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 ROOT = Path(__file__).parents[2]
 REAL = {

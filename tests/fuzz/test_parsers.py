@@ -17,30 +17,30 @@ from pathlib import Path
 
 import pytest
 
-from ctadata.cli.list import as_json, long_line, short_line
+from ctadata.cli.commands.list import as_json, long_line, short_line
 from ctadata.config.resolve import resolve
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError
 from ctadata.http import failures, redirects
-from ctadata.http.message import Headers, Response
+from ctadata.http.messages import Headers, Response
 from ctadata.http.rest import Answer
-from ctadata.listed import Listed
-from ctadata.namespace.order import by_name
+from ctadata.listed_paths import Listed
+from ctadata.namespace.external_sort import by_name
 from ctadata.paths import RemotePath, Spelling, local_name, printable
 from ctadata.stores import dates
-from ctadata.stores.dcache import frontend, told
+from ctadata.stores.dcache import frontend, json_fields
 from ctadata.stores.download_service.listing import read_rows
-from ctadata.stores.download_service.words import check_receipt
+from ctadata.stores.download_service.messages import check_receipt
 from ctadata.stores.s3 import errors as s3_errors
 from ctadata.stores.s3 import listing as s3_listing
 from ctadata.stores.s3 import pages as s3_pages
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
 from ctadata.stores.webdav.refused import refused
-from ctadata.tokens import answers, device, inspection, macaroon
-from ctadata.tokens.pasted import read_access_key
+from ctadata.tokens import device, inspection, macaroon, token_response
+from ctadata.tokens.access_key_text import read_access_key
 from ctadata.tokens.token import Secret, Token
-from ctadata.transfer import journal
+from ctadata.transfer import resume_journal
 from ctadata.transfer.receipt import read_receipt
 
 HERE = RemotePath(("lst", "run"))
@@ -194,10 +194,10 @@ def frontend_json(content: bytes) -> None:
     read = of_json(content)
     unlisted = Unlisted()
     if isinstance(read, list):
-        for row in told.rows(read):
+        for row in json_fields.rows(read):
             frontend._quota(row)
         return
-    for child in told.items(told.fields(read).get("children")):
+    for child in json_fields.items(json_fields.fields(read).get("children")):
         entry = frontend._entry(HERE, child, unlisted)
         if entry is not None:
             shown(entry)
@@ -243,9 +243,12 @@ def issuer_json(content: bytes) -> None:
     read = of_json(content)
     for status in (200, 400, 401, 429):
         answer = Answer("POST", URL, status, "", Headers([("Retry-After", "5")]), read, "")
-        for use in (lambda told: answers.read_grant(told, NOW), lambda told: device._read_login(told, Secret("v"))):
+        for use in (
+            lambda told: token_response.read_grant(told, NOW),
+            lambda told: device._read_login(told, Secret("v")),
+        ):
             try:
-                use(answers.expect(answer, "to renew"))
+                use(token_response.expect(answer, "to renew"))
             except CtadataError as error:
                 str(error)
 
@@ -359,7 +362,7 @@ def receipt(content: bytes) -> None:
         str(record.path)
 
 
-VERSION = journal.version_of(Entry(HERE, Kind.FILE, 100_000_000, NOW, '"1"'))
+VERSION = resume_journal.version_of(Entry(HERE, Kind.FILE, 100_000_000, NOW, '"1"'))
 HEADER = json.dumps({"by": "host 1 2 3", "version": VERSION})
 JOURNAL = f"{HEADER}\n0 4194304 0123abcd\n4194304 8388608 00000000\n8388608 9000000 ffffffff\n".encode()
 
@@ -369,8 +372,8 @@ def notes(content: bytes) -> None:
     file.write_bytes(content)
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        blocks = journal.recall(folder, "journal", 100_000_000, VERSION) or []
-        journal.writer_of(folder, "journal")
+        blocks = resume_journal.recall(folder, "journal", 100_000_000, VERSION) or []
+        resume_journal.writer_of(folder, "journal")
     finally:
         os.close(folder)
     assert all(0 <= block.start < block.stop <= 100_000_000 for block in blocks)

@@ -20,7 +20,7 @@ from ctadata import fibers
 from ctadata.errors import CtadataError
 from ctadata.fibers import Fibers
 from ctadata.http.client import Client
-from ctadata.http.message import Response
+from ctadata.http.messages import Response
 from ctadata.http.retries import Retries
 
 CURL = (pycurl.Curl, pycurl.CurlMulti, pycurl.CurlShare)

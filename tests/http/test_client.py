@@ -18,7 +18,7 @@ from ctadata.errors import (
     Untrusted,
     UsageError,
 )
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.http.retries import Retries
 
 

@@ -25,7 +25,7 @@ from ctadata.errors import (
     Untrusted,
 )
 from ctadata.http import failures
-from ctadata.http.message import Headers, Origin, Response
+from ctadata.http.messages import Headers, Origin, Response
 
 POOL = Origin.of("https://pool.example:20001")
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctadata.http.message import Headers, Response
+from ctadata.http.messages import Headers, Response
 from ctadata.http.redaction import Secret, presentable, redacted
 from ctadata.stores.s3.errors import explain
-from ctadata.tokens.pasted import AccessKey
+from ctadata.tokens.access_key_text import AccessKey
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 

@@ -5,9 +5,9 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from ctadata.errors import Forbidden, LoginNeeded, ServerTrouble, Unreachable, Untrusted
+from ctadata.http.ca import Limits
 from ctadata.http.client import Client
 from ctadata.http.retries import Retries
-from ctadata.http.trust import Limits
 
 
 def ok(wire, request):
@@ -114,7 +114,7 @@ def test_from_https_to_http_where_the_profile_allows_it_and_then_without_the_tok
 
 def test_the_token_does_not_go_over_http_to_another_machine(login):
     """Nor is it asked for: the request itself is refused by nobody, it just goes without."""
-    from ctadata.http.message import Origin
+    from ctadata.http.messages import Origin
 
     door = Origin.of("http://door.example")
     asked = login("secret-token")

@@ -7,7 +7,7 @@ import pytest
 
 from ctadata.errors import IntegrityError, LoginNeeded, Stopped, StorageFull
 from ctadata.http.client import Client
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.http.rest import Rest
 from ctadata.http.retries import Retries
 from ctadata.sandbox import Sandbox, faults

@@ -132,7 +132,7 @@ def test_no_secret_in_what_a_failure_prints(answering, client, tls, ca):
 import logging
 from pathlib import Path
 from ctadata.http.client import Client
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 class Login:
     def bearer(self): return "t0ken-5ecret"
     def renew(self, refused): return None

@@ -19,7 +19,7 @@ from ctadata.agent.login import obtain
 from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 NAME = "telescope"
 PATIENCE = 60.0

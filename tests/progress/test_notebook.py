@@ -7,7 +7,7 @@ import pytest
 
 from ctadata.errors import Busy
 from ctadata.paths import RemotePath
-from ctadata.progress import choice, notebook
+from ctadata.progress import notebook, reporters
 from ctadata.progress.plain import PlainReporter
 from ctadata.transfer.report import Outcome, State
 
@@ -88,7 +88,7 @@ def test_it_is_chosen_in_a_kernel_that_has_widgets(
     if not widgets:
         monkeypatch.setitem(sys.modules, "ipywidgets", None)
     expected = notebook.NotebookReporter if bar else PlainReporter
-    assert isinstance(choice.shown(), expected)
+    assert isinstance(reporters.shown(), expected)
 
 
 def test_without_ipython_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from ctadata.errors import NotFound
 from ctadata.paths import RemotePath
-from ctadata.progress.choice import choose
+from ctadata.progress.format import outcome_line
 from ctadata.progress.plain import PlainReporter
+from ctadata.progress.reporters import choose
 from ctadata.progress.tally import Tally
 from ctadata.progress.terminal import TerminalReporter, draw
-from ctadata.progress.words import outcome_line
 from ctadata.transfer.report import Outcome, Silent, State
 
 MIB = 1 << 20

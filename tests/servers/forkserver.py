@@ -25,7 +25,7 @@ INTERPRETER = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_")
 """How names of variables begin that an interpreter reads when it starts: a run that changes one is not forked."""
 
 PRELOADED = (
-    "ctadata.cli.main", "ctadata.session", "ctadata.agent.standby", "ctadata.stores.dcache.site",
+    "ctadata.cli.main", "ctadata.session", "ctadata.agent.renew_on_demand", "ctadata.stores.dcache.site",
     "ctadata.stores.webdav.store", "typer._adapters", "typer.main",
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from stores.suite import Bytes, get, put
 
 from ctadata.errors import Forbidden, NotFound, PartialFailure, Unsupported, Untrusted
 from ctadata.http.client import Client
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.door import Door
 from ctadata.stores.webdav.dialect import Dialect

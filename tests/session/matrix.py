@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from ctadata.cli import main
+from ctadata.http.ca import Limits
 from ctadata.http.client import Client
-from ctadata.http.trust import Limits
 from ctadata.paths import MARK
 from ctadata.sandbox import Sandbox
 from ctadata.sandbox.faults import Fault
-from ctadata.transfer import journal, pieces, segmented_download, sink
+from ctadata.transfer import resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
 
 COLUMNS = ("get", "get divided", "put", "sync down", "sync up")
@@ -222,8 +222,8 @@ def quicken(monkeypatch: pytest.MonkeyPatch, trial: Trial, *, stalls: bool) -> N
     monkeypatch.setattr("ctadata.session.Client", functools.partial(Client, **options))
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 1 << 20)
-    monkeypatch.setattr(journal, "LASTING", 1 << 20)
+    monkeypatch.setattr(resume_journal, "LASTING", 1 << 20)
     monkeypatch.setattr(sink, "GATHERED", 1 << 16)
-    monkeypatch.setattr(journal, "BLOCK", 1 << 18)
-    monkeypatch.setattr(pieces, "SMALLEST", 1 << 19)
-    monkeypatch.setattr(pieces, "GRID", 1 << 18)
+    monkeypatch.setattr(resume_journal, "BLOCK", 1 << 18)
+    monkeypatch.setattr(segments, "SMALLEST", 1 << 19)
+    monkeypatch.setattr(segments, "GRID", 1 << 18)

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from session.conftest import OpenSession
 
-from ctadata.http.trust import Limits
+from ctadata.http.ca import Limits
 from ctadata.sandbox import Sandbox, faults
-from ctadata.sandbox.journal import Asked, BrokenOff
+from ctadata.sandbox.transfer_log import Asked, BrokenOff
 from ctadata.session import Session
-from ctadata.transfer import journal, pieces, segmented_download, sink
+from ctadata.transfer import resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.report import Outcome, Silent
 from ctadata.transfer.slices import pour_slice
@@ -28,8 +28,8 @@ PATH = "/lst/f"
 MIB = 1 << 20
 CONTENT = random.Random(3).randbytes(1 << 16) * 384
 SIZE = len(CONTENT)
-SMALL = [(segmented_download, "DIVIDED_FROM", 4 * MIB), (pieces, "SMALLEST", MIB // 2), (pieces, "GRID", MIB // 4)]
-SMALL += [(journal, "BLOCK", MIB // 4), (sink, "GATHERED", MIB // 16)]
+SMALL = [(segmented_download, "DIVIDED_FROM", 4 * MIB), (segments, "SMALLEST", MIB // 2), (segments, "GRID", MIB // 4)]
+SMALL += [(resume_journal, "BLOCK", MIB // 4), (sink, "GATHERED", MIB // 16)]
 NEVER = 600.0
 """Seconds of a limit that a test must not meet."""
 

@@ -12,15 +12,15 @@ import pytest
 from session.conftest import OpenSession
 
 from ctadata.config.resolve import resolve
-from ctadata.crossing import Way, copy_between
 from ctadata.errors import Unsupported
 from ctadata.namespace.listing import listing
-from ctadata.namespace.making import make
+from ctadata.namespace.mkdir import make
 from ctadata.namespace.name_check import check_for_others
-from ctadata.namespace.removal import remove
-from ctadata.namespace.renaming import Renaming, rename
+from ctadata.namespace.remove import remove
+from ctadata.namespace.rename import Renaming, rename
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
+from ctadata.site_copy import Way, copy_between
 from ctadata.transfer.report import Summary
 
 KEPT = "kept"  # comes back at every door

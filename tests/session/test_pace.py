@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ctadata.http import pace
-from ctadata.http.message import Origin
+from ctadata.http import congestion
+from ctadata.http.messages import Origin
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 
@@ -94,7 +94,7 @@ def test_jobs_of_the_command_line_are_exactly_so_many(
 def test_a_pool_that_breaks_off_gets_fewer_streams_and_the_door_as_many(
     box: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "SLOW_BY", math.inf)  # a busy machine makes both of them slow
+    monkeypatch.setattr(congestion, "SLOW_BY", math.inf)  # a busy machine makes both of them slow
     for i in range(24):
         box.files.put(f"/lst/run/f{i}", b"x" * 1000)
     session.get(["lst/run"], str(tmp_path / "before"), recursive=True)

@@ -12,15 +12,15 @@ import pytest
 from session.conftest import OpenSession
 
 from ctadata.errors import Changed, Forbidden, IntegrityError
-from ctadata.http.trust import Limits
+from ctadata.http.ca import Limits
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.stores.base import Delivery
-from ctadata.transfer import download_file, journal, pieces, segmented_download, sink
+from ctadata.transfer import download_file, resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
-from ctadata.transfer.landing import Folder
-from ctadata.transfer.part import SUFFIX, Part
+from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.partial_file import SUFFIX, Part
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Silent
 
@@ -33,11 +33,11 @@ BLOCK = 20_000
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens at a hundredth of its size, and at once."""
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 500_000)
-    monkeypatch.setattr(journal, "LASTING", 4 * BLOCK)
+    monkeypatch.setattr(resume_journal, "LASTING", 4 * BLOCK)
     monkeypatch.setattr(sink, "GATHERED", BLOCK // 2)
-    monkeypatch.setattr(journal, "BLOCK", BLOCK)
-    monkeypatch.setattr(pieces, "SMALLEST", 50_000)
-    monkeypatch.setattr(pieces, "GRID", BLOCK)
+    monkeypatch.setattr(resume_journal, "BLOCK", BLOCK)
+    monkeypatch.setattr(segments, "SMALLEST", 50_000)
+    monkeypatch.setattr(segments, "GRID", BLOCK)
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
 
 
@@ -355,7 +355,7 @@ def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
     first = open_session()
     [entry] = [e for e in first.store.list(RemotePath(("lst",))) if e.path.name == "f"]
     with Folder.open(tmp_path) as folder:
-        part = folder.lasting_part("f", journal.version_of(entry))
+        part = folder.lasting_part("f", resume_journal.version_of(entry))
         notes = part.notes(0)
         assert notes
         part.write(CONTENT, 0)
@@ -371,7 +371,7 @@ def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
 
 
 @pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir])
-@pytest.mark.parametrize("end", [journal.SUFFIX, SUFFIX])
+@pytest.mark.parametrize("end", [resume_journal.SUFFIX, SUFFIX])
 def test_nothing_that_bears_the_name_of_a_journal_or_a_part_holds_up_a_download(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, plant: Callable[[Path], None], end: str
 ) -> None:

@@ -35,7 +35,7 @@ from ctadata.errors import (
 from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Store
-from ctadata.stores.handover import each
+from ctadata.stores.channel import each
 from ctadata.transfer.download_tree import Landing
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Silent, Summary

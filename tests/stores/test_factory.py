@@ -10,7 +10,7 @@ import pytest
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError
 from ctadata.http.client import Client
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins
 

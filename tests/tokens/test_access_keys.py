@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
+from ctadata.tokens.access_key_text import AccessKey, read_access_key
 from ctadata.tokens.access_keys import AccessKeys, forget_access_key, load_access_key, save_access_key
-from ctadata.tokens.pasted import AccessKey, read_access_key
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 from ctadata.tokens.token import Secret
 
 PROFILE = Profile(name="mine", door="", kind="s3", endpoint="https://s3.example")

@@ -15,7 +15,7 @@ import pytest
 from ctadata.errors import ConfigError, CtadataError, LocalError
 from ctadata.tokens import files
 from ctadata.tokens.files import private_directory, read_discovered, read_private, room_for, sweep, write_private
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)

@@ -20,7 +20,7 @@ from ctadata.errors import (
     Unreachable,
     Untrusted,
 )
-from ctadata.http.message import Headers
+from ctadata.http.messages import Headers
 from ctadata.http.rest import Answer, Rest
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT, DISCOVERY

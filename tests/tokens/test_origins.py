@@ -9,13 +9,13 @@ import pytest
 
 from ctadata.config.profile import Profile
 from ctadata.errors import LoginNeeded
+from ctadata.tokens.access_key_text import AccessKey
 from ctadata.tokens.access_keys import AccessKeys, save_access_key
 from ctadata.tokens.files import write_private
-from ctadata.tokens.kept import Login, load_login, load_token, save_login, save_token
+from ctadata.tokens.login_store import Login, load_login, load_token, save_login, save_token
 from ctadata.tokens.origins import written
-from ctadata.tokens.pasted import AccessKey
-from ctadata.tokens.places import Places
-from ctadata.tokens.sources import Sources
+from ctadata.tokens.profile_files import Places
+from ctadata.tokens.provider_chain import Sources
 from ctadata.tokens.token import Secret, Token
 
 ISSUER = "https://issuer/realms/cta"

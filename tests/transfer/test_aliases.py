@@ -15,11 +15,11 @@ from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliases import BECAME_FILES
-from ctadata.transfer.crossing import Crossing, Ends, copy
 from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
+from ctadata.transfer.third_party_copy import Crossing, Ends, copy
 from ctadata.transfer.upload_tree import Departure, upload
 
 ROOT = RemotePath()

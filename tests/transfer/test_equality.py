@@ -20,13 +20,13 @@ from ctadata.entries import NONE_KNOWN, Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.crossing import Crossing, Ends, copy
 from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import SUFFIX, Records, files
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import sync_down, sync_up
+from ctadata.transfer.third_party_copy import Crossing, Ends, copy
 from ctadata.transfer.upload_tree import Departure, upload
 
 NAMES = ("a", "b", "c")

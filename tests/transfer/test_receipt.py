@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctadata.errors import UsageError
-from ctadata.transfer.naming import departures_again, landings_again
+from ctadata.transfer.path_mapping import departures_again, landings_again
 from ctadata.transfer.receipt import read_receipt, unfinished
 
 USUAL = {

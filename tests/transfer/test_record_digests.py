@@ -16,9 +16,9 @@ from transfer.test_equality import DIRECTORY, World
 
 from ctadata.checksums import PARTS, hasher
 from ctadata.paths import RemotePath
-from ctadata.transfer import record_digests, verify
+from ctadata.transfer import integrity, record_digests
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.landing import Folder
+from ctadata.transfer.local_dir import Folder
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_digests import Passing, passing
 from ctadata.transfer.records import Records
@@ -77,7 +77,7 @@ def test_a_download_is_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, listed: str, kept: dict[str, str], broken: bool
 ) -> None:
     monkeypatch.setattr(record_digests, "SMALL", small)
-    monkeypatch.setattr(verify, "digest_of", None)
+    monkeypatch.setattr(integrity, "digest_of", None)
     sums = f'<c:Checksums xmlns:c="http://www.dcache.org/2013/webdav">{listed}</c:Checksums>'
     prop = f"<D:prop><D:getcontentlength>{len(CONTENT)}</D:getcontentlength>{sums}</D:prop>"
     told = f"<D:propstat>{prop}<D:status>HTTP/1.1 200 OK</D:status></D:propstat>"

@@ -16,14 +16,14 @@ from stores.odd_server import Answer, OddServer
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrouble
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.transfer import verify
+from ctadata.transfer import integrity
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.landing import Folder
-from ctadata.transfer.pipes import pour
+from ctadata.transfer.local_dir import Folder
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Silent
 from ctadata.transfer.run import Run
 from ctadata.transfer.slices import pour_slice
+from ctadata.transfer.streams import pour
 
 F = RemotePath(("f",))
 CONTENT = b"line of text\n" * 500
@@ -259,24 +259,24 @@ def test_an_upload_of_which_no_size_is_listed_is_looked_at(
     server.answers["GET /f"] = [
         Answer(206, {"Content-Range": f"bytes 0-0/{len(there)}"}, there[:1]) if there else Answer(416)
     ]
-    verify.check_entry(webdav, webdav.info(F), len(there))
+    integrity.check_entry(webdav, webdav.info(F), len(there))
     with pytest.raises(IntegrityError, match=f"{len(there)} bytes arrived instead of 7"):
-        verify.check_entry(webdav, webdav.info(F), 7)
+        integrity.check_entry(webdav, webdav.info(F), 7)
 
 
 def test_an_upload_whose_size_nobody_tells_is_not_taken_for_checked(server: OddServer, webdav: Store) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, None)]
     server.answers["GET /f"] = [Answer(200, {}, lambda: [CONTENT])]
     with pytest.raises(IntegrityError, match="how long the file is"):
-        verify.check_entry(webdav, webdav.info(F), len(CONTENT))
+        integrity.check_entry(webdav, webdav.info(F), len(CONTENT))
 
 
 def test_the_bytes_of_an_upload_are_counted_where_no_size_is_told(server: OddServer, webdav: Store) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, None)]
     server.answers["GET /f"] = [in_chunks(CONTENT)]
-    verify.check_entry(webdav, webdav.info(F), len(CONTENT))
+    integrity.check_entry(webdav, webdav.info(F), len(CONTENT))
     with pytest.raises(IntegrityError, match="6500 bytes arrived instead of 0"):
-        verify.check_entry(webdav, webdav.info(F), 0)
+        integrity.check_entry(webdav, webdav.info(F), 0)
 
 
 @pytest.mark.parametrize("size", [None, "-3", "0"])

@@ -16,7 +16,7 @@ from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
 from ctadata.stores.memory import MemoryReading, MemoryStore
-from ctadata.transfer import temporaries
+from ctadata.transfer import temp_names
 from ctadata.transfer.download_tree import Landing, download
 from ctadata.transfer.report import Summary
 from ctadata.transfer.upload_tree import Departure, upload
@@ -138,8 +138,8 @@ def test_nothing_done_is_the_code_of_the_first_failure(run: MakeRun, store: Memo
 def test_uploads_of_dead_runs_are_removed_and_those_of_living_ones_stay(
     run: MakeRun, store: MemoryStore, tree: Path
 ) -> None:
-    dead = temporaries.new_name().split("-")
-    dead[3], living = "999999999", temporaries.new_name()
+    dead = temp_names.new_name().split("-")
+    dead[3], living = "999999999", temp_names.new_name()
     for name in ("-".join(dead), living):
         upload(run(), [Departure(HOME, files=((tree / "top", name),))])
     up(run, tree)
@@ -151,7 +151,7 @@ def test_listings_and_downloads_do_not_show_temporaries(
     run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path
 ) -> None:
     up(run, tree)
-    upload(run(), [Departure(HOME, files=((tree / "top", temporaries.new_name()),))])
+    upload(run(), [Departure(HOME, files=((tree / "top", temp_names.new_name()),))])
     assert not [e for e in listing(store, RemotePath()) if e.path.is_temporary]
     down(run, store, tmp_path / "out")
     assert shape(tmp_path / "out") == shape(tree)

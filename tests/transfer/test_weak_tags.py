@@ -18,15 +18,15 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.transfer import journal, segmented_download
-from ctadata.transfer.audit import audit
+from ctadata.transfer import resume_journal, segmented_download
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.landing import Folder
+from ctadata.transfer.local_dir import Folder
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record as Line
 from ctadata.transfer.records import Record, version_there
 from ctadata.transfer.report import Silent, State
 from ctadata.transfer.run import Run
+from ctadata.transfer.verify_receipt import audit
 
 F = RemotePath(("f",))
 CONTENT = b"line of text\n" * 20_000
@@ -51,8 +51,8 @@ GOES_ON = [
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "BLOCK", 20_000)
-    monkeypatch.setattr(journal, "LASTING", 1)
+    monkeypatch.setattr(resume_journal, "BLOCK", 20_000)
+    monkeypatch.setattr(resume_journal, "LASTING", 1)
 
 
 @pytest.fixture

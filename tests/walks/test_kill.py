@@ -13,7 +13,7 @@ import pytest
 from walks.kills import Killer, Part, overlap, part_of
 from walks.places import LONG_AGO, Place, files_below, fill_folder
 
-from ctadata.transfer.journal import BLOCK
+from ctadata.transfer.resume_journal import BLOCK
 
 MARK = ".ctadata-"
 LARGE = 96 << 20

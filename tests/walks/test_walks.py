@@ -14,7 +14,7 @@ from walks.places import PATIENCE, settings
 from ctadata.agent import spawn
 from ctadata.config.resolve import resolve
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.places import Places
+from ctadata.tokens.profile_files import Places
 
 WALKS = Path(__file__).parents[2] / "docs" / "design" / "walks.md"
 FOLLOW = Path(__file__).with_name("follow.py")

@@ -22,11 +22,11 @@ from ctadata.checksums import want_digest
 from ctadata.entries import Entry
 from ctadata.errors import ConfigError, Interrupted, LocalError, TemporaryError, Unsupported, UsageError
 from ctadata.fibers import elsewhere
+from ctadata.http.ca import choose_trust
 from ctadata.http.client import Client
-from ctadata.http.message import Response
+from ctadata.http.messages import Response
 from ctadata.http.redaction import presentable, redacted
 from ctadata.http.redirects import is_redirect, next_url
-from ctadata.http.trust import choose_trust
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink, Source, Written
 from ctadata.stores.dcache.door import Door

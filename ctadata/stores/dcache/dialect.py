@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctadata.stores.base import Features
 from ctadata.stores.webdav.dialect import Dialect
-from ctadata.stores.webdav.habits import AS_WRITTEN
+from ctadata.stores.webdav.quirks import AS_WRITTEN
 
 CHECKSUMS = '<Checksums xmlns="http://www.dcache.org/2013/webdav"/>'
 """The property with all digests of a file, in the form of the Digest header."""

@@ -25,9 +25,9 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.http.client import Client
-from ctadata.http.message import Consumer, Response
+from ctadata.http.error_phrases import by_saying
+from ctadata.http.messages import Consumer, Response
 from ctadata.http.redaction import presentable, remember
-from ctadata.http.sayings import by_saying
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.macaroons import READING, Limits
 from ctadata.stores.http_reader import about

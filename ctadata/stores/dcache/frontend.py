@@ -17,11 +17,11 @@ from urllib.parse import quote, urlencode
 
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, UsageError
+from ctadata.http.ca import JSON_TOTAL
 from ctadata.http.client import Client
-from ctadata.http.message import Consumer, Response
-from ctadata.http.trust import JSON_TOTAL
+from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.dcache.told import fields, items, number, rows, texts, whole
+from ctadata.stores.dcache.json_fields import fields, items, number, rows, texts, whole
 from ctadata.stores.http_reader import about
 from ctadata.stores.statements import Statements, contradiction, statement
 from ctadata.stores.unlisted import Unlisted

@@ -16,7 +16,7 @@ from ctadata.stores.factory import open_frontend
 from ctadata.tokens.origins import origin_of, trusted_origins
 
 if TYPE_CHECKING:
-    from ctadata.stores.webdav.probing import Probe
+    from ctadata.stores.webdav.probe import Probe
 
 
 class Site:
@@ -52,7 +52,7 @@ class Site:
     @property
     def probe(self) -> Probe:
         """Who asks the door how it behaves."""
-        from ctadata.stores.webdav.probing import Probe  # it brings ssl along
+        from ctadata.stores.webdav.probe import Probe  # it brings ssl along
 
         return Probe(self._asked)
 

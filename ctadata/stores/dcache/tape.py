@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, Untrusted
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.frontend import Frontend
-from ctadata.stores.dcache.told import fields, rows
+from ctadata.stores.dcache.json_fields import fields, rows
 
 log = logging.getLogger(__name__)
 

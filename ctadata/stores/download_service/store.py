@@ -31,20 +31,20 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.http.client import Client
-from ctadata.http.message import Consumer, Response
+from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, refuse_inside, refuse_root
 from ctadata.stores.dcache.dialect import CHECKSUMS
+from ctadata.stores.download_service.fetch import ServiceReading
 from ctadata.stores.download_service.listing import Row, read_rows
-from ctadata.stores.download_service.reading import ServiceReading
-from ctadata.stores.download_service.wire import CHUNKED, Whole, Wire
-from ctadata.stores.download_service.words import check_receipt
+from ctadata.stores.download_service.messages import check_receipt
+from ctadata.stores.download_service.requests import CHUNKED, Whole, Wire
 from ctadata.stores.http_reader import about
 from ctadata.stores.statements import contradiction
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
 from ctadata.stores.webdav.store import PROPFIND
-from ctadata.tokens.person import platform_name
+from ctadata.tokens.user_name import platform_name
 
 BASES = ("lst", "cta")
 """Where homes may be; the service takes the first whose `users` it may list."""

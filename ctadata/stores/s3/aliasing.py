@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 
 from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
-from ctadata.http.message import Headers, Response
+from ctadata.http.messages import Headers, Response
 from ctadata.paths import printable
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT, final_key, location_of
 from ctadata.stores.s3.connection import NOTHING, Connection
-from ctadata.stores.s3.looking import head
-from ctadata.stores.s3.place import Name
+from ctadata.stores.s3.head import head
 
 KEPT = 1000
 """Primary names that are remembered, so that each is looked at once however many aliases it gets."""

@@ -31,11 +31,11 @@ from ctadata.errors import (
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.credentials import SigningKey
 from ctadata.http.handles import Route
-from ctadata.http.message import Accept, Body, Consumer, Response, dissect
+from ctadata.http.messages import Accept, Body, Consumer, Response, dissect
 from ctadata.http.retries import Retries
 from ctadata.retry import retry
+from ctadata.stores.s3.address import Endpoint, Name
 from ctadata.stores.s3.errors import WrongRegion, of_code
-from ctadata.stores.s3.place import Endpoint, Name
 from ctadata.tokens.access_keys import RENEW
 
 UNSIGNED = "UNSIGNED-PAYLOAD"

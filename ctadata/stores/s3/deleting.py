@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped
 from ctadata.paths import RemotePath, printable
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.listing import keys_below
 from ctadata.stores.s3.pages import PAGE
-from ctadata.stores.s3.place import Name
 
 
 def delete_below(connection: Connection, name: Name, path: RemotePath) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from ctadata.checksums import tag_digest
-from ctadata.http.message import Headers
+from ctadata.http.messages import Headers
 
 PART_SIZE = "x-amz-meta-ctadata-part-size"
 """Where an upload of ours in parts keeps their size, which the check of its tag needs."""

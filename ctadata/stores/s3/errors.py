@@ -26,7 +26,7 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.http.failures import Meaning, meaning_of, read_retry_after
-from ctadata.http.message import Response
+from ctadata.http.messages import Response
 from ctadata.http.redaction import presentable
 from ctadata.tokens.access_keys import RENEW
 

@@ -17,9 +17,9 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble, UsageError
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import TreeCount
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.pages import Item, Page, in_order, pages
-from ctadata.stores.s3.place import Name
 from ctadata.stores.unlisted import NAMED, Unlisted
 
 

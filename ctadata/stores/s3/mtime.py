@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ctadata.http.message import Response
+from ctadata.http.messages import Response
 
 MTIME = "x-amz-meta-mtime"
 """The header of uploads and answers."""

@@ -32,14 +32,14 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.fibers import elsewhere
-from ctadata.http.message import Body
+from ctadata.http.messages import Body
 from ctadata.stores.base import Source, Written
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
 from ctadata.stores.s3.digests import PART_SIZE, is_encrypted
 from ctadata.stores.s3.errors import told_in
-from ctadata.stores.s3.looking import refuse_taken
+from ctadata.stores.s3.head import refuse_taken
 from ctadata.stores.s3.mtime import MTIME
-from ctadata.stores.s3.place import Name
 
 USUAL = 32 << 20
 """Bytes of a part where nobody has said; a file that is not larger goes in one piece."""

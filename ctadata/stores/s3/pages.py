@@ -19,9 +19,9 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from ctadata.errors import ServerTrouble
 from ctadata.stores.dates import seconds
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.errors import of_code, told_in
-from ctadata.stores.s3.place import Name
 
 PAGE = 1000
 """Keys in one answer, at most."""

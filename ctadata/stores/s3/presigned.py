@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.place import Name
 from ctadata.stores.sharing import Link
 
 LONGEST = 7 * 86400

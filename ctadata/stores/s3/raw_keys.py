@@ -13,8 +13,8 @@ from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
 from ctadata.stores.base import Store
 from ctadata.stores.http_reader import about
+from ctadata.stores.s3.address import Name, name_of
 from ctadata.stores.s3.deleting import delete_keys
-from ctadata.stores.s3.place import Name, name_of
 from ctadata.stores.s3.store import S3Store
 
 

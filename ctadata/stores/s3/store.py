@@ -22,24 +22,24 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.http.client import NO_HEADERS
-from ctadata.http.message import Response
+from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, TreeCount, Written, refuse_root
 from ctadata.stores.dates import seconds
 from ctadata.stores.http_reader import WebDAVReading, about
+from ctadata.stores.s3.address import Name, name_of
 from ctadata.stores.s3.aliasing import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection
-from ctadata.stores.s3.copying import copy_object
 from ctadata.stores.s3.deleting import delete_below
 from ctadata.stores.s3.digests import digests_in
+from ctadata.stores.s3.get_object import Getting
+from ctadata.stores.s3.head import head, refuse_taken
 from ctadata.stores.s3.listing import count_below, entries_below, exists_below, others_below
-from ctadata.stores.s3.looking import head, refuse_taken
 from ctadata.stores.s3.mtime import MTIME, kept_mtime, written_mtime
 from ctadata.stores.s3.multipart import fingerprint, part_size, upload_in_parts
+from ctadata.stores.s3.object_ops import copy_object
 from ctadata.stores.s3.pages import size_in
-from ctadata.stores.s3.place import Name, name_of
 from ctadata.stores.s3.presigned import presigned, wished
-from ctadata.stores.s3.reading import Getting
 from ctadata.stores.sharing import Link
 
 FEATURES = Features(

@@ -14,7 +14,7 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble, Unsupported, Untrusted
 from ctadata.http.client import Client
 from ctadata.http.handles import Route
-from ctadata.http.message import Accept, Origin, Response, resolve
+from ctadata.http.messages import Accept, Origin, Response, resolve
 from ctadata.http.redaction import redacted
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ctadata.stores.base import Features
-from ctadata.stores.webdav.habits import Habits
+from ctadata.stores.webdav.quirks import Habits
 
 
 @dataclass(frozen=True, slots=True)

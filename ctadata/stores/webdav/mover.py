@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from ctadata.errors import CtadataError, Interrupted, Stopped, TimedOut
 from ctadata.http.client import Client
-from ctadata.http.gates import REFUSALS
 from ctadata.http.handles import Handles, Route
-from ctadata.http.message import Accept, Consumer, Response, Watch
+from ctadata.http.host_limits import REFUSALS
+from ctadata.http.messages import Accept, Consumer, Response, Watch
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from ctadata.paths import RemotePath, printable
 from ctadata.stores.dates import seconds
 from ctadata.stores.statements import Statements, contradiction, statement
 from ctadata.stores.unlisted import Unlisted
-from ctadata.stores.webdav.places import Places
+from ctadata.stores.webdav.hrefs import Places
 from ctadata.stores.webdav.responses import (
     CHECKSUMS,
     COLLECTION,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, TemporaryError, TimedOut
-from ctadata.http.sayings import in_state, is_explained
+from ctadata.http.error_phrases import in_state, is_explained
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features
 from ctadata.stores.name_rules import control_of, is_changed, unserved
-from ctadata.stores.webdav.answer import NoByte
+from ctadata.stores.webdav.get_response import NoByte
 
 
 def explained(

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, ParseError, iterparse
 
 from ctadata.errors import CtadataError, UsageError
 from ctadata.http.failures import meaning_of
-from ctadata.http.message import Response
+from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
 
 _DAV = "{DAV:}"

@@ -17,8 +17,8 @@ from xml.parsers import expat
 from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.http.failures import meaning_of
 from ctadata.http.redaction import presentable
-from ctadata.stores.webdav.characters import Characters
-from ctadata.stores.webdav.skeleton import END, PLAIN, Skeleton, Text, learn
+from ctadata.stores.webdav.response_template import END, PLAIN, Skeleton, Text, learn
+from ctadata.stores.webdav.xml_characters import Characters
 
 _DAV = "DAV: "  # namespace, and the separator that expat puts before the local name
 _RESPONSE = (2, _DAV + "response")

@@ -12,16 +12,16 @@ from ctadata.checksums import read_digests, want_digest
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
 from ctadata.http.client import Client
-from ctadata.http.message import Consumer, Response
+from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
-from ctadata.stores.handover import handed_over
+from ctadata.stores.channel import handed_over
 from ctadata.stores.http_reader import WebDAVReading, about, coding_of
 from ctadata.stores.statements import contradiction
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
-from ctadata.stores.webdav.habits import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.webdav.multistatus import Multistatus, refusal
+from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Habits, habits_of
 from ctadata.stores.webdav.read_error import explained
 from ctadata.stores.webdav.refused import refused
 

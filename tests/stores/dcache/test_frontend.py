@@ -30,12 +30,12 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.http.client import Client
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.frontend import Frontend
-from ctadata.stores.dcache.paged import PagedStore
+from ctadata.stores.dcache.frontend_listing import PagedStore
 from ctadata.stores.dcache.tape import TapeLibrary
 from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins

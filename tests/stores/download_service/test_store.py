@@ -31,10 +31,10 @@ from ctadata.errors import (
 )
 from ctadata.fibers import Fibers
 from ctadata.http.client import Client
-from ctadata.http.message import Origin
+from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Enough
-from ctadata.stores.download_service import reading as service_reading
+from ctadata.stores.download_service import fetch as service_reading
 from ctadata.stores.download_service import store as service_store
 from ctadata.stores.download_service.store import DownloadService
 

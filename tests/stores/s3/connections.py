@@ -16,7 +16,7 @@ from stores.clients import IMPATIENT
 from ctadata.config.profile import Profile
 from ctadata.http.credentials import SigningKey
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.opening import open_s3
+from ctadata.stores.s3.factory import open_s3
 from ctadata.stores.s3.store import S3Store
 
 

@@ -28,7 +28,7 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.paths import RemotePath
-from ctadata.stores.handover import each
+from ctadata.stores.channel import each
 from ctadata.stores.s3.store import S3Store
 
 A = RemotePath(("a",))

@@ -14,7 +14,7 @@ from stores.suite import Broken, UnnameableSuite, get
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, NotFound, Unnameable, UsageError
-from ctadata.namespace.usage import doomed_with
+from ctadata.namespace.du import doomed_with
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.raw_keys import RawKeys, raw_keys
 

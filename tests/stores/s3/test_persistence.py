@@ -11,11 +11,11 @@ from stores.s3.connections import Held
 
 from ctadata.config.profile import Profile
 from ctadata.errors import Busy
-from ctadata.http.message import InMemory
+from ctadata.http.messages import InMemory
 from ctadata.retry import Retries
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import UNSIGNED
-from ctadata.stores.s3.opening import open_s3
-from ctadata.stores.s3.place import Name
+from ctadata.stores.s3.factory import open_s3
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

@@ -14,7 +14,7 @@ from stores.suite import Bytes, get
 from ctadata.errors import AccessError, NotFound, Unsupported, Untrusted
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.s3.hosting import make_bucket
+from ctadata.stores.s3.buckets import make_bucket
 
 CONTENT = b"ACGTACGTTT"
 FILE, ALIAS = RemotePath(("sequence", "a")), RemotePath(("sequence", "ga4gh:SQ.b"))

@@ -14,7 +14,7 @@ from stores.suite import Broken, IncompleteSuite
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, Incomplete, NotFound, ServerTrouble, UsageError
-from ctadata.namespace.usage import doomed_with
+from ctadata.namespace.du import doomed_with
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.webdav.multistatus import DOUBTED

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ctadata.errors import ServerTrouble
+from ctadata.stores.webdav.response_template import Skeleton
 from ctadata.stores.webdav.responses import Responses
-from ctadata.stores.webdav.skeleton import Skeleton
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.xml"))
 Said = tuple[list[tuple[dict[str, str], int]], str]

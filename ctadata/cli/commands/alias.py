@@ -1,0 +1,88 @@
+"""`alias`: names at an S3 store that stand for a file there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options, selecting
+from ctadata.cli.completion import remote
+from ctadata.cli.locations import located, split
+from ctadata.cli.run_output import Account
+from ctadata.cli.transfer_options import Conduct
+from ctadata.cli.transfer_run import move
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.session import Session
+    from ctadata.transfer.report import Reporter, Summary
+
+
+def alias(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE ALIAS...",
+            show_default=False,
+            help="A file, and what else it is to be called; from the root of the storage.",
+            autocompletion=remote,
+            callback=located,
+        ),
+    ] = None,
+    manifest: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="LIST", help="A list with a file and its aliases on each line, tabs between; - is stdin."
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Aliases of another file are made to stand for this one.")
+    ] = False,
+    json: options.Json = False,
+    jobs: options.Jobs = None,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Give a file at an S3 store further names.
+
+    \b
+      cta-data-direct alias s3://refs/sequence/3050 s3://refs/sequence/ga4gh:SQ.1
+      cta-data-direct alias --from aliases.tsv
+
+    An alias is an object without bytes that names the file (its website
+    redirect). get, cat and sync read it as the file; a website answers with a
+    redirect. It lies in the file's bucket. A file never becomes an alias, and
+    aliases that are there already are skipped, so that a list can be done
+    again.
+    """
+    common = options.begin(ctx)
+    if (manifest is None) == (not paths) or (paths and len(paths) < 2):
+        raise UsageError("say a file and its aliases, or --from", hint="as in: alias FILE ALIAS")
+
+    def work(session: Session, reporter: Reporter) -> Summary:
+        from ctadata.buckets import Hosting
+
+        pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "", session.profile.name)
+        return Hosting(session).alias(pairs, replace=replace, reporter=reporter)
+
+    move(common, work, Account("alias", json), Conduct(jobs=jobs, token_file=token_file))
+
+
+def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:
+    """The pairs `(alias, file)` of a list; UsageError for a line that has no alias, or names another profile."""
+    for number, line in enumerate(selecting.names_in(manifest, null=False), 1):
+        file, *names = line.split("\t")
+        if not file or not names or "" in names:
+            raise UsageError(f"line {number} of the list is no file and its aliases with tabs between", path=manifest)
+        there, *here = (_path_at(profile, text) for text in (file, *names))
+        for name in here:
+            yield name, there
+
+
+def _path_at(profile: str, text: str) -> str:
+    named, path = split(text)
+    if named not in (None, profile):
+        raise UsageError(f"it is of the profile {named}, and {profile} is in use", path=text)
+    return path

@@ -1,0 +1,74 @@
+"""`cache`: the records of verified transfers on this machine: listed, and removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ctadata.cli import options
+from ctadata.cli.output import data, data_json, rfc3339, say
+from ctadata.errors import LocalError
+from ctadata.progress import units
+
+if TYPE_CHECKING:
+    from os import stat_result
+
+
+def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
+    """List the records of transfers that are kept here.
+
+    \b
+      cta-data-direct cache list
+
+    One line a pair of folders: bytes, files, when it was used last, and the
+    two sides. The last line on stderr tells the directory and the whole size.
+    """
+    from ctadata.transfer import records
+
+    common, folder = options.begin(ctx), records.directory()
+    rows = size = 0
+    for path, status in sorted(records.files(folder)) if folder else []:
+        rows, size = rows + 1, size + status.st_size
+        _tell(path, status, as_json=json)
+    if not common.quiet:
+        say(f"{_pairs(rows)}, {units.size(size)}, in {folder or 'no directory'}")
+
+
+def _tell(path: Path, status: stat_result, *, as_json: bool) -> None:
+    from ctadata.paths import printable
+    from ctadata.transfer import records
+
+    remote, other, count = records.describe(path) or ("", "", 0)
+    used = rfc3339(status.st_mtime)
+    if as_json:
+        told = {"file": str(path), "remote": remote, "other": other, "files": count}
+        data_json({**told, "size": status.st_size, "used": used})
+    else:
+        data(f"{status.st_size:>10}  {count:>6}  {used}  {printable(remote)}  {printable(other)}")
+
+
+def clear_cache(ctx: typer.Context) -> None:
+    """Remove all records of transfers that are kept here.
+
+    \b
+      cta-data-direct cache clear
+
+    No file is lost by that, here or on the storage. The next run compares
+    mtimes and checksums, and reads or sends what these do not prove equal.
+    """
+    from ctadata.transfer import records
+
+    common = options.begin(ctx)
+    folder = records.directory()
+    try:
+        count, size = records.clear(folder) if folder else (0, 0)
+    except OSError as error:
+        raise LocalError(f"local: {error.strerror}", path=str(error.filename or folder)) from error
+    if not common.quiet:
+        say(f"removed the records of {_pairs(count)}, {units.size(size)}")
+
+
+def _pairs(count: int) -> str:
+    return "1 pair of folders" if count == 1 else f"{count} pairs of folders"

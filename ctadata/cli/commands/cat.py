@@ -1,0 +1,74 @@
+"""`cat`: the bytes of files on standard output."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import command_context, options, selecting
+from ctadata.cli.output import open_stdout, say, stdout_is_terminal
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.entries import Entry
+
+_RANGE = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
+
+
+def cat(
+    ctx: typer.Context,
+    paths: command_context.Paths,
+    range_: Annotated[
+        str | None,
+        typer.Option("--range", metavar="A-B", help="These bytes alone, from 0 on; A- to the end, -N the last N."),
+    ] = None,
+    raw_key: selecting.RawKey = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Write the bytes of files, one after the other.
+
+    \b
+      cta-data-direct cat lst/run1/log/a.txt
+      cta-data-direct cat lst/run1/events.h5 | head -c 8
+      cta-data-direct cat --range 0-1023 lst/run1/events.h5 > head
+
+    Whole files are checked at their end: with exit code 7 what was written is
+    not the file. Of a part there is no checksum to compare with.
+    """
+    out = open_stdout().buffer
+    with command_context.visiting(ctx, token_file, raw_key=raw_key) as visit:
+        if range_ is None:
+            summary = visit.session.get_to_pipe(paths, out.write)
+            for error in summary.errors:
+                say(str(error))
+            if summary.exit_code:
+                raise typer.Exit(summary.exit_code)
+        else:
+            from ctadata.transfer.slices import pour_slice
+
+            for text in paths:
+                for entry in command_context.entries(visit.session, text):
+                    start, stop = _bounds(range_, entry)
+                    pour_slice(visit.session.store, entry, start, stop, out.write)
+        if stdout_is_terminal():
+            out.flush()
+
+
+def _bounds(text: str, entry: Entry) -> tuple[int, int | None]:
+    """The first byte and the one after the last (None: to the end) that `A-B`, `A-` or `-N` means; UsageError."""
+    match = _RANGE.fullmatch(text)
+    first, last = match.groups() if match else ("", "")
+    if not first and not last:
+        raise UsageError(f"{text!r} is no range", hint="a range looks like 0-1023, 1024- or -512")
+    if not first:
+        if entry.size is None:
+            raise UsageError("its size is not known, so its end is not", path=str(entry.path))
+        return max(0, entry.size - int(last)), entry.size
+    start, stop = int(first), int(last) + 1 if last else None
+    if stop is not None and stop <= start:
+        raise UsageError(f"the range {text} ends before it begins")
+    if entry.size is not None and start >= entry.size > 0:
+        raise UsageError(f"it has only {entry.size} bytes", path=str(entry.path))
+    return start, stop

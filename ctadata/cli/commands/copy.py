@@ -1,0 +1,122 @@
+"""`copy`: from one site to another, without passing through this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options, selecting
+from ctadata.cli.output import stdout_is_terminal
+from ctadata.cli.run_output import Account
+from ctadata.cli.sides import Remote, remote_side
+from ctadata.cli.signals import stopping
+from ctadata.cli.transfer_run import tell
+from ctadata.errors import UsageError
+
+if TYPE_CHECKING:
+    from ctadata.session import Session
+    from ctadata.site_copy import Way
+    from ctadata.transfer.plan import Rules
+    from ctadata.transfer.report import Reporter, Summary
+
+
+def copy(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SRC", show_default=False, help="profile:path, :path or a URL.")],
+    target: Annotated[str, typer.Argument(metavar="DST", show_default=False, help="The same, at the other site.")],
+    recursive: selecting.Recursive = False,
+    include: selecting.Include = None,
+    exclude: selecting.Exclude = None,
+    push: Annotated[bool, typer.Option("--push", help="SRC's site sends; else DST's site fetches.")] = False,
+    through: Annotated[bool, typer.Option("--through", help="Pass the bytes through this machine.")] = False,
+    send_token: Annotated[
+        bool, typer.Option("--send-token", help="Hand the other site your token where no macaroon is to be had.")
+    ] = False,
+    dry_run: selecting.DryRun = False,
+    no_clobber: options.NoClobber = False,
+    receipt: selecting.Receipt = None,
+    json: options.Json = False,
+    jobs: options.Jobs = None,
+) -> None:
+    """Copy files from one site to another, past this machine.
+
+    \b
+      cta-data-direct copy cscs:lst/run1/a.h5 mine:lst/run1/
+      cta-data-direct copy -r cscs:lst/run1 mine:lst
+      cta-data-direct copy --push cscs:lst/run1/a.h5 mine:
+      cta-data-direct copy --through cscs:lst/run1/a.h5 bucket:run1/
+
+    One site is asked to fetch or to send; the other is shown a macaroon for
+    that one file, never your token. A file gets its name when it is whole and
+    its checksum is that of the source. Ctrl-C cancels the copy.
+    """
+    from ctadata.namespace.filters import Filters
+    from ctadata.site_copy import Way
+    from ctadata.transfer.plan import Rules
+
+    common = options.begin(ctx)
+    here, there = _side(source), _side(target)
+    if through and push:
+        raise UsageError("--push and --through exclude each other")
+    filters = Filters.read(include or [], exclude or [])
+    rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run)
+    account = Account("copy", json, dry_run, receipt, [])
+    work = _Work(here, there, recursive, Way(push, through, send_token), rules)
+    _run(common, work, account, jobs)
+
+
+def _side(text: str) -> Remote:
+    side = remote_side(text)
+    if side is None:
+        hint = "write profile:path; get and put go to and from here"
+        raise UsageError("a copy is between two sites", hint=hint, path=text)
+    return side
+
+
+class _Work:
+    """What is to be copied, and how."""
+
+    def __init__(self, source: Remote, target: Remote, recursive: bool, way: Way, rules: Rules) -> None:
+        self.source, self.target = source, target
+        self._recursive, self._way, self._rules = recursive, way, rules
+
+    def __call__(self, origin: Session, target: Session, reporter: Reporter) -> Summary:
+        from ctadata.site_copy import check_sides, copy_between, where
+
+        source = self.source.resolve(origin, make=False)
+        entry = origin.store.info(source)
+        if entry.is_directory and not self._recursive:
+            raise UsageError("it is a directory", hint="-r copies it with all it holds", path=str(source))
+        contents = self.source.text.endswith("/")
+        to = where(target, self.target.text, source, directory=entry.is_directory, contents=contents)
+        check_sides(origin, target, source, to)
+        return copy_between(origin, target, entry, to, way=self._way, rules=self._rules, reporter=reporter)
+
+
+def _run(common: options.Common, work: _Work, account: Account, jobs: str | None) -> None:
+    from ctadata.progress.reporters import choose
+
+    began, verbose = time.monotonic(), bool(common.verbose)
+    quiet = common.quiet or account.dry_run or (account.json and stdout_is_terminal())
+    with (
+        stopping() as stop,
+        _at(common, work.source).session(stop, None) as origin,
+        _at(common, work.target).session(stop, None, jobs) as target,
+    ):
+        with (
+            choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
+            account.kept(reporter, target.profile.name, verbose=verbose) as kept,
+        ):
+            summary = work(origin, target, kept)
+        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set() or summary.stopped)
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
+
+
+def _at(common: options.Common, side: Remote) -> options.Common:
+    """The options, for the profile of one side."""
+    return options.Common(side.profile or common.profile, common.verbose, common.quiet)

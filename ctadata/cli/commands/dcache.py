@@ -1,0 +1,112 @@
+"""`qos`, `label`, `xattr`: what dCache keeps of a file beside its bytes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ctadata.cli import command_context, options
+from ctadata.cli.output import data, data_json
+from ctadata.errors import UsageError
+
+
+def qos(
+    ctx: typer.Context,
+    path: command_context.OnePath,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TARGET]", show_default=False, help="What it shall be; see the examples.")
+    ] = None,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Tell or change the quality of service of a file.
+
+    \b
+      cta-data-direct qos home:run1.h5               disk
+      cta-data-direct qos home:run1.h5 tape          ask for it to go to tape
+      cta-data-direct qos home:run1.h5 disk+tape     or to be on both
+
+    The change takes its time; locality tells where the bytes are by now.
+    """
+    with command_context.visiting(ctx, token_file) as visit:
+        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
+        if target is None:
+            quality = frontend.details(where).quality
+            data_json({"path": str(where), "qos": quality}) if json else data(quality or "unknown")
+            return
+        known = frontend.qualities()
+        if known and target not in known:
+            raise UsageError(f"{target!r} is no quality of service here", hint=f"there are {', '.join(known)}")
+        frontend.set_quality(where, target)
+
+
+def label(
+    ctx: typer.Context,
+    path: command_context.OnePath,
+    add: Annotated[list[str] | None, typer.Option("--add", metavar="LABEL", help="Give it this label.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="LABEL", help="Take it away.")] = None,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Tell or change the labels of a file.
+
+    \b
+      cta-data-direct label home:run1.h5
+      cta-data-direct label --add good --remove raw home:run1.h5
+    """
+    with command_context.visiting(ctx, token_file) as visit:
+        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
+        for each in add or ():
+            frontend.set_label(where, each)
+        for each in remove or ():
+            frontend.set_label(where, each, on=False)
+        if add or remove:
+            return
+        labels = sorted(frontend.details(where).labels)
+        if json:
+            data_json({"path": str(where), "labels": labels})
+        else:
+            for each in labels:
+                data(each)
+
+
+def xattr(
+    ctx: typer.Context,
+    path: command_context.OnePath,
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", show_default=False, help="What to set.")
+    ] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="NAME", help="Take it away.")] = None,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Tell or change the extended attributes of a file.
+
+    \b
+      cta-data-direct xattr home:run1.h5
+      cta-data-direct xattr home:run1.h5 run=7 telescope=LST-1
+      cta-data-direct xattr --remove run home:run1.h5
+    """
+    wanted = dict(_assignment(text) for text in assignments or ())
+    with command_context.visiting(ctx, token_file) as visit:
+        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
+        if wanted:
+            frontend.set_attributes(where, wanted)
+        if remove:
+            frontend.remove_attributes(where, remove)
+        if wanted or remove:
+            return
+        attributes = frontend.details(where).attributes
+        if json:
+            data_json({"path": str(where), "attributes": dict(attributes)})
+        else:
+            for name, value in sorted(attributes.items()):
+                data(f"{name}={value}")
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise UsageError(f"{text!r} sets nothing", hint="write NAME=VALUE")
+    return name, value

@@ -1,0 +1,113 @@
+"""`doctor`: what works and what does not, from here to the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options
+from ctadata.cli.completion import remote
+from ctadata.cli.locations import located
+from ctadata.cli.output import data, data_json, say
+from ctadata.cli.signals import stopping
+from ctadata.errors import LocalError
+
+if TYPE_CHECKING:
+    from ctadata.config.resolve import Resolved
+    from ctadata.doctor.finding import Finding
+
+
+def doctor(
+    ctx: typer.Context,
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PATH",
+            show_default=False,
+            help="A file to read; else one is looked for.",
+            autocompletion=remote,
+            callback=located,
+        ),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Try an upload too, in your home; it is deleted again.")
+    ] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Write a report to send to somebody, without secrets."),
+    ] = None,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Tell what works and what does not, and what to do about it.
+
+    \b
+      cta-data-direct doctor
+      cta-data-direct doctor --write lst/run1/events.h5
+      cta-data-direct doctor --bundle report.txt      to send to the site
+
+    TLS, clock, token, listing, home, REST interface, where bytes come from
+    and go to, checksums; of an S3 store the access key. The exit code is 1
+    where something fails.
+    """
+    from ctadata.doctor.doctor import diagnose
+    from ctadata.doctor.finding import Verdict
+
+    common = options.begin(ctx)
+    resolved = common.resolve()
+    findings: list[Finding] = []
+    with stopping() as stop, common.session(stop, token_file) as session:
+        for finding in diagnose(session, named=path, write=write):
+            findings.append(finding)
+            _tell(finding, json=json)
+    if bundle is not None:
+        _write(bundle, _report(resolved, findings))
+        say(f"the report is in {bundle}; look at it before you send it")
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def _tell(finding: Finding, *, json: bool) -> None:
+    if json:
+        what = {"what": finding.what, "verdict": str(finding.verdict), "words": finding.words}
+        data_json({**what, "advice": finding.advice or None})
+    else:
+        for line in _lines(finding):
+            data(line)
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    from ctadata.http.redaction import redacted
+
+    yield f"{finding.verdict:<4}  {finding.what:<10}  {redacted(finding.words)}"
+    if finding.advice:
+        yield f"{'':18}{redacted(finding.advice)}"
+
+
+def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
+    """Versions, settings without secrets, findings."""
+    import platform
+    from importlib.metadata import version
+
+    from ctadata.cli.commands.config import as_toml
+    from ctadata.http.redaction import redacted
+
+    versions = [f"{name} {version(name)}" for name in ("ctadata", "pycurl", "requests", "typer")]
+    lines = [
+        ", ".join([*versions, f"Python {platform.python_version()}", platform.platform()]),
+        "",
+        *as_toml(resolved),
+        "",
+        *(line for finding in findings for line in _lines(finding)),
+    ]
+    return "\n".join(redacted(line) for line in lines) + "\n"
+
+
+def _write(bundle: Path, text: str) -> None:
+    try:
+        bundle.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LocalError(f"local: {error.strerror}", path=str(bundle)) from error

@@ -1,0 +1,129 @@
+"""`list`: what lies in a directory, a line each: sorted by name, or as the storage tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options, selecting
+from ctadata.cli.completion import remote
+from ctadata.cli.locations import located
+from ctadata.cli.login import log_in_if_needed
+from ctadata.cli.output import data, data_json, data_raw, rfc3339, stdout_is_terminal
+from ctadata.cli.signals import stopping
+from ctadata.progress import units
+
+if TYPE_CHECKING:
+    from ctadata.entries import Entry
+
+
+def list_(
+    ctx: typer.Context,
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="From the root of the storage.", autocompletion=remote, callback=located),
+    ] = "/",
+    long: Annotated[
+        bool, typer.Option("-l", "--long", help="Kind, size, time, locality and checksum as well.")
+    ] = False,
+    recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below.")] = False,
+    include: selecting.Include = None,
+    exclude: selecting.Exclude = None,
+    null: Annotated[bool, typer.Option("-0", "--null", help="Each path ends in NUL, not in a new line.")] = False,
+    json: options.Json = False,
+    sort: Annotated[
+        bool | None,
+        typer.Option(
+            "--sort/--unsorted",
+            show_default=False,
+            help="By name, or as it comes; by name unless -r, -0 or --json is given.",
+        ),
+    ] = None,
+    token_file: options.TokenFile = None,
+    login: options.Login = False,
+) -> None:
+    """List a directory, or one file.
+
+    \b
+      cta-data-direct list                          the root of the storage
+      cta-data-direct list -l lst/some/run          with size and time
+      cta-data-direct list home:                    your home on the storage
+      cta-data-direct list -r lst | grep fits.fz    every path below
+      cta-data-direct list -r --include '*.h5' lst  those that match
+      cta-data-direct list 'lst/run_*/*.h5'         the same, as a pattern
+      cta-data-direct list --json lst | jq .size    for programs
+
+    Each line is a full path that the other commands understand as it is;
+    directories end in a slash. Times are UTC. One directory is sorted by name
+    (as LC_ALL=C does it); -r, -0, --json and --unsorted write each line as it comes.
+    """
+    from ctadata.namespace.external_sort import in_order
+    from ctadata.namespace.filters import Filters
+
+    common = options.begin(ctx)
+    if login:
+        log_in_if_needed(common.resolve(), token_file)
+    with stopping() as stop, common.session(stop, token_file) as session:
+        filters = Filters.read(include or [], exclude or [])
+        columns = Columns(long=long, null=null, json=json, checksums=session.store.features.lists_checksums)
+        entries = session.list(path, recursive=recursive, filters=filters)
+        if sort is None:
+            sort = not (recursive or null or json)
+        for entry in in_order(entries) if sort else entries:
+            write_entry(entry, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is written of an entry: NUL after each path, one JSON object, or long lines; else the path.
+
+    checksums: the storage lists them, so long lines have a column for them.
+    """
+
+    long: bool
+    null: bool
+    json: bool
+    checksums: bool
+
+
+def write_entry(entry: Entry, columns: Columns) -> None:
+    """One entry on stdout."""
+    if columns.null:
+        data_raw(short_line(entry) + "\0")
+    elif columns.json:
+        data_json(as_json(entry))
+    else:
+        data(long_line(entry, checksums=columns.checksums) if columns.long else short_line(entry))
+
+
+def short_line(entry: Entry) -> str:
+    """The path from the root without a slash in front; a directory's ends in one."""
+    return "/".join(entry.path.parts) + ("/" if entry.is_directory else "")
+
+
+def long_line(entry: Entry, *, checksums: bool) -> str:
+    """Kind, size (in words on a terminal, in bytes in a pipe), time, path; before it locality and checksum.
+
+    checksums: the storage tells both, so that each line has them; of several checksums the shortest is shown.
+    """
+    size = "-" if entry.size is None else units.size(entry.size) if stdout_is_terminal() else str(entry.size)
+    kind = "d" if entry.is_directory else "-"
+    locality = f"{entry.locality or '-':<8}  " if entry.locality or checksums else ""
+    shortest = min(entry.checksums.items(), key=lambda pair: (len(pair[1]), pair), default=None)
+    checksum = f"{':'.join(shortest) if shortest else '-':<16}  " if checksums else ""
+    return f"{kind}  {size:>12}  {rfc3339(entry.mtime) or '-':<20}  {locality}{checksum}{short_line(entry)}"
+
+
+def as_json(entry: Entry) -> dict[str, object]:
+    """All that is known, None for what is not."""
+    return {
+        "path": "/".join(entry.path.parts),
+        "kind": str(entry.kind),
+        "size": entry.size,
+        "mtime": rfc3339(entry.mtime),
+        "etag": entry.etag,
+        "checksums": dict(entry.checksums),
+        "locality": entry.locality,
+    }

@@ -1,0 +1,52 @@
+"""`mkdir`: new directories on the storage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import command_context, options
+from ctadata.errors import Forbidden
+
+if TYPE_CHECKING:
+    from ctadata.paths import RemotePath
+
+
+def mkdir(
+    ctx: typer.Context,
+    paths: command_context.Paths,
+    parents: Annotated[
+        bool, typer.Option("-p", "--parents", help="Those above as well; one that exists is no error.")
+    ] = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Make directories.
+
+    \b
+      cta-data-direct mkdir home:plots
+      cta-data-direct mkdir -p home:2026/08/plots
+
+    Uploads need none of it: put makes the directories that it puts files into.
+    """
+    from ctadata.namespace.mkdir import is_there, make
+
+    with command_context.visiting(ctx, token_file) as visit:
+
+        def make_one(text: str) -> None:
+            path = visit.session.resolve(text)
+            try:
+                make(visit.session.store, path, parents=parents)
+            except Forbidden as error:
+                if not text.startswith(("/", "~", "home:")) and not is_there(visit.session.store, _first(path)):
+                    error.hint = f"paths start from the root; below your home it is home:{text}"
+                raise
+
+        command_context.each(paths, make_one)
+
+
+def _first(path: RemotePath) -> RemotePath:
+    """The collection directly below the root that the path begins with."""
+    while path.parent.parts:
+        path = path.parent
+    return path

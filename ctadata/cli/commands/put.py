@@ -1,0 +1,130 @@
+"""`put`: files from this machine to the storage."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import options, selecting
+from ctadata.cli.commands.get import again
+from ctadata.cli.completion import target
+from ctadata.cli.locations import located_last
+from ctadata.cli.option_groups import grouped
+from ctadata.cli.output import open_stdin
+from ctadata.cli.transfer_options import Conduct, Selection
+from ctadata.cli.transfer_run import move
+from ctadata.config.builtin import BUILT_IN, DEFAULT
+from ctadata.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from ctadata.session import Session
+    from ctadata.transfer.plan import Rules
+
+
+@grouped
+def put(
+    ctx: typer.Context,
+    local: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="LOCAL... PATH",
+            show_default=False,
+            help="What to put; the last is where to, from your home on the storage.",
+            autocompletion=target,
+            callback=located_last,
+        ),
+    ] = None,
+    recursive: selecting.Recursive = False,
+    follow_links: selecting.FollowLinks = False,
+    skip_special: selecting.SkipSpecial = False,
+    normalize: selecting.Normalize = None,
+    selection: Selection = Selection(),  # noqa: B008  (frozen)
+    files_from: selecting.FilesFrom = None,
+    null: selecting.Null = False,
+    no_clobber: options.NoClobber = False,
+    retry_failed: selecting.RetryFailed = None,
+    content_type: Annotated[
+        str | None, typer.Option("--content-type", metavar="TYPE", help="What the files are, for S3: text/plain.")
+    ] = None,
+    redirect_to: Annotated[
+        str | None,
+        typer.Option("--redirect-to", metavar="WHERE", help="Where a website of S3 sends those who ask for the file."),
+    ] = None,
+    conduct: Conduct = Conduct(),  # noqa: B008
+) -> None:
+    """Put files, verified.
+
+    \b
+      cta-data-direct put results.h5 papers/     to papers/results.h5 in your home
+      cta-data-direct put results.h5 new.h5      under another name
+      cta-data-direct put a.h5 b.h5 papers/      several
+      cta-data-direct put -r run papers          to papers/run/...
+      cta-data-direct put -r run/ papers         its contents, to papers/...
+      cta-data-direct put results.h5 /lst/x/     a path from the root
+      tar c run | cta-data-direct put - run.tar  out of a pipe
+      cta-data-direct put --files-from list papers   to papers/<path> for each
+
+    What is there already and equal is skipped: the same command again goes on
+    where the last one ended. What differs is replaced, once the new file is
+    whole and verified. What comes out of a pipe is kept in TMPDIR until its end.
+    """
+    from ctadata.transfer.plan import Compare
+
+    common = options.begin(ctx)
+    selecting.check_said(*(local or []))
+    *sources, path = local or [""]
+    if retry_failed is None and (not path or (not sources and files_from is None)):
+        raise selecting.missing("put LOCAL... PATH")
+    rules = selection.rules(
+        no_clobber=no_clobber, follow_links=follow_links, skip_special=skip_special, normalize=normalize
+    )
+    if common.platform:
+        rules = dataclasses.replace(rules, compare=Compare.CHECKSUM)  # the service lists none: all is replaced
+    if redirect_to is not None:
+        _check_redirecting(sources, one=not (recursive or files_from is not None))
+
+    def described(session: Session) -> Rules:
+        if content_type is None and redirect_to is None:
+            return rules
+        from ctadata.buckets import Hosting
+
+        return Hosting(session).describe(rules, content_type=content_type, redirect_to=redirect_to)
+
+    if retry_failed:
+        if files_from or content_type or redirect_to:
+            raise UsageError("--retry-failed takes its paths from the receipt")
+        work = again(common, "put", retry_failed, rules, local or [])
+    elif sources == ["-"] and files_from is None:
+        pipe = open_stdin().fileno()
+        work = lambda session, reporter: session.put_from_pipe(  # noqa: E731
+            pipe, path, rules=described(session), reporter=reporter
+        )
+    else:
+        if files_from is not None and len(sources) > 1:
+            raise UsageError("with --files-from, say at most the directory that its paths start from, and where to")
+        listed = None if files_from is None else selecting.names_in(files_from, null=null, local=True)
+        work = lambda session, reporter: session.put(  # noqa: E731
+            sources, path, recursive=recursive, listed=listed, rules=described(session), reporter=reporter
+        )
+    account = conduct.account("put", rules)
+    if common.platform:
+        account = dataclasses.replace(account, onward="the same command sends all of it; sync what is not there yet")
+    move(common, work, account, conduct)
+
+
+def _check_redirecting(sources: list[str], *, one: bool) -> None:
+    if not one or len(sources) > 1:
+        raise UsageError("--redirect-to is for one file")
+    if sources and Path(sources[0]).is_file() and not Path(sources[0]).stat().st_size:
+        raise UsageError("an empty file that redirects is an alias", hint="as in: alias FILE ALIAS")
+
+
+def notice(ctx: typer.Context) -> str:
+    """What the profile wants users to know before an upload."""
+    try:
+        return options.begin(ctx).resolve().profile.notice
+    except ConfigError:  # told when it matters; help is given in any case
+        return str(BUILT_IN[DEFAULT]["notice"])

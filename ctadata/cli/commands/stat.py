@@ -1,0 +1,58 @@
+"""`stat`: all that the storage tells of a name."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctadata.cli import command_context, options, selecting
+from ctadata.cli.commands.list import as_json, short_line
+from ctadata.cli.output import data, data_json, rfc3339
+from ctadata.progress import units
+
+if TYPE_CHECKING:
+    from ctadata.entries import Entry
+
+
+def stat(
+    ctx: typer.Context,
+    paths: command_context.Paths,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as list --json writes.")] = False,
+    raw_key: selecting.RawKey = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Tell all about files and directories.
+
+    \b
+      cta-data-direct stat lst/run1/events.h5
+      cta-data-direct stat home: 'lst/run*'
+      cta-data-direct stat --json lst/run1/events.h5 | jq .checksums
+
+    Size, time (UTC), version tag, checksums, and where the bytes are: ONLINE
+    on disk, NEARLINE on tape alone. What the storage does not say is left out.
+    """
+    from ctadata.namespace.digests import known_digests
+
+    with command_context.visiting(ctx, token_file, raw_key=raw_key) as visit:
+
+        def tell(entry: Entry) -> None:
+            whole = dataclasses.replace(entry, checksums=known_digests(visit.session.store, entry))
+            if json:
+                data_json(as_json(whole))
+            else:
+                for line in lines(whole):
+                    data(line)
+
+        command_context.each(command_context.named(visit.session, paths), tell)
+
+
+def lines(entry: Entry) -> list[str]:
+    """The path, and below it what is known, one thing a line."""
+    from ctadata.paths import printable
+
+    size = None if entry.size is None else f"{entry.size} ({units.size(entry.size)})"
+    known = {"kind": str(entry.kind), "size": size, "mtime": rfc3339(entry.mtime), "etag": entry.etag}
+    known |= {**entry.checksums, "locality": entry.locality}
+    return [short_line(entry) or "/", *(f"  {name:<8}  {printable(value)}" for name, value in known.items() if value)]

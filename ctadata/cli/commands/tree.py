@@ -1,0 +1,53 @@
+"""`tree`: a directory with all that lies below, drawn."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from ctadata.cli import command_context, options
+from ctadata.cli.output import data_raw
+
+if TYPE_CHECKING:
+    from ctadata.entries import Entry
+    from ctadata.namespace.tree import Pen
+
+
+def tree(
+    ctx: typer.Context,
+    paths: command_context.Paths,
+    depth: command_context.Depth = None,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Draw what lies below directories.
+
+    \b
+      cta-data-direct tree lst/run1
+      cta-data-direct tree -L 2 home:        two levels
+
+    For programs, list -r and find write full paths.
+    """
+    from ctadata.namespace.tree import draw
+
+    levels = command_context.depth_of(depth)
+    pen = _pen()
+    with command_context.visiting(ctx, token_file) as visit:
+
+        def show(entry: Entry) -> None:
+            with command_context.partly(entry) as failed:
+                for line in draw(visit.session.store, entry, depth=levels, pen=pen, failed=failed):
+                    data_raw(line + "\n")
+
+        command_context.each(command_context.named(visit.session, paths), show)
+
+
+def _pen() -> Pen:
+    from ctadata.namespace.tree import ASCII, Pen
+
+    try:
+        Pen().branch.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return ASCII
+    return Pen()

@@ -1,0 +1,262 @@
+"""COPY between two doors (HTTP-TPC): this site fetches a file from another server, or sends one there.
+
+Answered at once with 202; then performance markers while the transfer runs, and a last line that says how it ended
+(dCache, CopyFilter and RemoteTransferHandler). A client that goes away cancels it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.door_request import Denied, Site, Visit
+from ctadata.sandbox.exchange import CHUNKED
+from ctadata.sandbox.namespace import Incoming, IsDirectory, NamespaceError, Node, read_range
+
+AGENT = "dCache/11.2.5 (sandbox)"
+BLOCK = 1 << 18
+_PREFIX = "transferheader"
+
+
+def copy(visit: Visit) -> None:
+    """COPY with `Source` or `Destination`, an absolute URL; without a host in it, it is none of ours: 501."""
+    source, destination = visit.header("Source"), visit.header("Destination")
+    if source is None and destination is None:
+        raise Denied(400, reason="COPY request is missing both Destination and Source request headers")
+    if source is not None and destination is not None:
+        raise Denied(400, reason="COPY request contains both Destination and Source request headers")
+    remote = source or destination or ""
+    if urlsplit(remote).scheme not in ("http", "https") or not urlsplit(remote).hostname:
+        raise Denied(501)
+    _check_credential(visit)
+    job = _Job(visit.site, remote, _headers(visit), list(visit.site.peers))
+    if source is not None:
+        node = _create(visit)
+        _answer(visit, job, lambda: job.pull(node), lambda: _remove(visit))
+    else:
+        node = _existing(visit)
+        _answer(visit, job, lambda: job.push(node), lambda: None)
+
+
+def _check_credential(visit: Visit) -> None:
+    kind = visit.header("Credential") or "oidc"
+    if kind not in ("none", "oidc", "gridsite"):
+        raise Denied(400, reason=f"HTTP header 'Credential' has unknown value \"{kind}\".")
+    if kind != "none":  # nobody here could get one for the other side
+        raise Denied(500, reason="Error performing OpenId-Connect delegation")
+
+
+def _headers(visit: Visit) -> dict[str, str]:
+    asked = visit.exchange.request.headers
+    return {name[len(_PREFIX) :]: value for name, value in asked if name.lower().startswith(_PREFIX)}
+
+
+def _existing(visit: Visit) -> Node:
+    try:
+        node = visit.site.namespace.find(visit.path)
+    except NamespaceError as error:
+        raise Denied(404, reason="no such file") from error
+    if not visit.login.rights.allow("DOWNLOAD", visit.path):
+        raise Denied(401, reason="Permission denied")
+    if node.is_directory:
+        raise Denied(400, reason="Not a file")
+    if node.size is None:
+        raise Denied(409, reason="File upload in progress")
+    return node
+
+
+def _create(visit: Visit) -> Node:
+    """A new entry; one that is there is deleted first, unless `Overwrite: F`."""
+    login, namespace = visit.login, visit.site.namespace
+    writable = visit.site.homes.writable(login.user, visit.path)
+    if not (login.rights.allow("UPLOAD", visit.path) and writable):
+        raise Denied(401, reason="Permission denied")
+    with suppress(NamespaceError):
+        namespace.find(visit.path)
+        if (visit.header("Overwrite") or "T").upper() == "F":
+            raise Denied(500, reason="Internal problem with server")
+    try:
+        return namespace.create(visit.path)
+    except IsDirectory as error:
+        raise Denied(500, reason="Internal problem with server") from error
+    except NamespaceError as error:
+        raise Denied(400, reason="Parent directory does not exist") from error
+
+
+def _remove(visit: Visit) -> None:
+    with suppress(NamespaceError):
+        visit.site.namespace.remove(visit.path)
+
+
+def _answer(visit: Visit, job: _Job, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
+    thread = threading.Thread(target=job.run, args=(work, clean_up), daemon=True, name="tpc")
+    thread.start()
+    exchange = visit.exchange
+    exchange.keep = False
+    kind = [("Content-Type", "text/perf-marker-stream"), CHUNKED]
+    try:
+        exchange.stream(202, "Accepted", [*visit.usual(), *kind], (text.encode() for text in _told(visit.site, job)))
+    finally:
+        job.cancel()
+        thread.join()
+
+
+def _told(site: Site, job: _Job) -> Iterator[str]:
+    """A marker now and then, and how it ended."""
+    while not job.ended.wait(site.marker_interval):
+        yield job.marker()
+    yield "success: Created\n" if job.problem is None else f"failure: {job.problem}\n"
+
+
+class _Cancelled(Exception):
+    """Nobody waits for it any more."""
+
+
+@dataclass
+class _Job:
+    """One transfer with another server, in a thread of its own."""
+
+    site: Site
+    remote: str
+    headers: dict[str, str]
+    authorities: list[Path]
+    moved: int = 0
+    problem: str | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    connection: http.client.HTTPConnection | None = None
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more; a read that hangs ends."""
+        self.cancelled.set()
+        wire = self.connection.sock if self.connection is not None else None
+        if not self.ended.is_set() and wire is not None:
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+
+    def run(self, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
+        """Do the work; whatever goes wrong is the problem, and is cleaned up before it is told."""
+        try:
+            work()
+        except _Cancelled:
+            self.problem = "transfer cancelled"
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.problem = str(error) or type(error).__name__
+        finally:
+            if self.problem is not None:
+                clean_up()
+            self.ended.set()
+
+    def marker(self) -> str:
+        """How far it has come."""
+        return (
+            f"Perf Marker\n    Timestamp: {int(time.time())}\n    State: Running\n    State description: \n"
+            f"    Stripe Index: 0\n    Stripe Bytes Transferred: {self.moved}\n    Total Stripe Count: 1\n"
+            f"    RemoteConnections: tcp:{urlsplit(self.remote).netloc}\nEnd\n"
+        )
+
+    # ---- the other side
+
+    def pull(self, node: Node) -> None:
+        """Fetch the bytes into `node`, and check them against the other side's checksum where it tells one."""
+        with _Reply(self, "GET", {"Want-Digest": "adler32"}, None) as reply:
+            if reply.status != 200:
+                raise ValueError(f"rejected GET: {reply.status} {reply.reason}")
+            incoming = self.site.namespace.writing(["adler32"])
+            try:
+                self._take(reply, incoming)
+            except BaseException:
+                incoming.drop()
+                raise
+            digest = chosen("adler32", incoming.digests())
+            told = reply.headers.get("Digest")
+            incoming.commit(node, broken=told is not None and told != digest)
+            if told is not None and told != digest:
+                raise ValueError(f"checksum verification failed: {told} is not {digest}")
+
+    def _take(self, reply: http.client.HTTPResponse, incoming: Incoming) -> None:
+        expected = int(reply.headers["Content-Length"])
+        while block := reply.read(BLOCK):
+            if self.cancelled.is_set():
+                raise _Cancelled
+            incoming.write(block)
+            self.moved += len(block)
+        if self.moved != expected:
+            raise ValueError(f"truncated transfer: {self.moved} of {expected} bytes")
+
+    def push(self, node: Node) -> None:
+        """Send the bytes of `node`, then compare checksums by HEAD."""
+        length = {"Content-Length": str(node.size)}
+        with _Reply(self, "PUT", length, self._given(node)) as reply:
+            if not 200 <= reply.status < 300:
+                raise ValueError(f"rejected PUT: {reply.status} {reply.reason}")
+        with _Reply(self, "HEAD", {"Want-Digest": "adler32"}, None) as reply:
+            told, digest = reply.headers.get("Digest"), chosen("adler32", node.checksums)
+            if reply.status != 200 or (told is not None and digest is not None and told != digest):
+                raise ValueError(f"verification failed: {told} is not {digest}")
+
+    def _given(self, node: Node) -> Iterator[bytes]:
+        for block in read_range(node, 0, node.size or 0, BLOCK):
+            if self.cancelled.is_set():
+                raise _Cancelled
+            yield block
+            self.moved += len(block)
+
+
+class _Reply:
+    """The answer of the other server, redirects followed; the login goes to no other server than the first."""
+
+    def __init__(self, job: _Job, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> None:
+        self._job = job
+        self._asked = method, headers, body
+        self._connection: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> http.client.HTTPResponse:
+        method, headers, body = self._asked
+        url = self._job.remote
+        own = {**self._job.headers, **headers, "User-Agent": AGENT}
+        for _ in range(5):
+            reply = self._send(method, url, own, body)
+            location = reply.headers.get("Location")
+            if reply.status not in (301, 302, 303, 307, 308) or location is None:
+                return reply
+            reply.close()
+            self.close()
+            if urlsplit(urljoin(url, location)).netloc != urlsplit(url).netloc:
+                own = {name: value for name, value in own.items() if name.lower() != "authorization"}
+            url = urljoin(url, location)
+        raise ValueError("too many redirects")
+
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], body: Iterator[bytes] | None
+    ) -> http.client.HTTPResponse:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            context = ssl.create_default_context()
+            for authority in self._job.authorities:
+                context.load_verify_locations(authority)
+            self._connection = http.client.HTTPSConnection(host, parts.port, context=context, timeout=60)
+        else:
+            self._connection = http.client.HTTPConnection(host, parts.port, timeout=60)
+        self._job.connection = self._connection
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        self._connection.request(method, target, body, headers)
+        return self._connection.getresponse()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

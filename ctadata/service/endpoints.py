@@ -1,0 +1,113 @@
+"""Which services are meant, and whose token goes there: decided at each call, from what it is given, else from the
+environment as it is then."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctadata.config.checks import address
+from ctadata.errors import ConfigError, CtadataError, LoginNeeded, UsageError
+from ctadata.http.messages import Origin
+from ctadata.stores.download_service.messages import token_page
+from ctadata.tokens.jupyterhub import HubToken
+
+PathText = str | os.PathLike[str]
+
+DOWNLOADS = "https://platform.cta.cscs.ch/services/downloadservice"
+CERTIFICATES = "https://platform.cta.cscs.ch/services/certificateservice"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Place:
+    """The two services, each `https://host/services/<name>`, and the token given; None: the environment's."""
+
+    downloadservice: str
+    certificateservice: str
+    given: str | None = None
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @classmethod
+    def now(
+        cls,
+        *,
+        token: str | None = None,
+        downloadservice: str | None = None,
+        certificateservice: str | None = None,
+        env: Mapping[str, str] = os.environ,
+    ) -> Place:
+        """What is meant now; ConfigError for an address that is not https, but for this very machine."""
+        downloads = downloadservice or env.get("CTADS_URL") or DOWNLOADS
+        certificates = certificateservice or env.get("CTACS_URL") or CERTIFICATES
+        return cls(_checked(downloads, "CTADS_URL"), _checked(certificates, "CTACS_URL"), token or None, env)
+
+    def token(self, service: str | None = None) -> HubToken:
+        """The token for one of the services, None: the download service; LoginNeeded where there is none.
+
+        The token of a session at another hub does not go to a service that nobody has named.
+        """
+        service = service or self.downloadservice
+        if self.given:
+            return HubToken(self.given.strip(), "the call")
+        text = self.env.get("JUPYTERHUB_API_TOKEN", "").strip()
+        if not text:
+            raise LoginNeeded("no token of the hub: JUPYTERHUB_API_TOKEN is not set", hint=_what_else(service))
+        home = self.env.get("JUPYTERHUB_PUBLIC_HUB_URL") or self.env.get("JUPYTERHUB_HOST")
+        if service in (DOWNLOADS, CERTIFICATES) and home and Origin.of(home) != Origin.of(service):
+            raise LoginNeeded(
+                f"the token of {Origin.of(home)}, the hub of this session, is not sent to {Origin.of(service)}",
+                hint="name that hub's services in CTADS_URL and CTACS_URL",
+            )
+        return HubToken(text, "JUPYTERHUB_API_TOKEN in the environment")
+
+    def user(self) -> str:
+        """Whose token it is: as JUPYTERHUB_USER says, else as the hub does; ConfigError."""
+        if self.env.get("JUPYTERHUB_USER"):
+            return self.env["JUPYTERHUB_USER"]
+        from ctadata.http.rest import Rest
+
+        url = token_page(self.downloadservice).removesuffix("token") + "api/user"
+        try:
+            answer = Rest(trusted={Origin.of(url)}).get(url, token=self.token().text)
+            answer.raise_for_status()
+            name = answer.json.get("name") if isinstance(answer.json, dict) else None
+        except CtadataError as error:
+            raise ConfigError(f"the hub does not say whose token it is: {error.what}", hint=_SAY_USER) from error
+        if not isinstance(name, str) or not name:
+            raise ConfigError("the hub does not say whose token it is", hint=_SAY_USER)
+        return name
+
+
+_SAY_USER = "set JUPYTERHUB_USER to your name at the hub"
+
+
+def _checked(url: str, what: str) -> str:
+    try:
+        return address(url.strip(), Path()).rstrip("/")
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}") from None
+
+
+def _what_else(service: str) -> str:
+    """What to do without a token: who has logged in at the storage can go there."""
+    from ctadata.agent import control
+    from ctadata.agent.token_backends import remembered
+    from ctadata.config.resolve import resolve
+
+    try:
+        logged_in = not control.status(remembered(resolve(None).profile)).login_needed
+    except CtadataError:
+        logged_in = False
+    if logged_in:
+        return "your login at the storage serves cta-data-direct and ctadata.direct, which need none"
+    return f"set it to one that {token_page(service)} gives out, or log in straight at the storage: cta-data-direct"
+
+
+def refuse_development(dev_instance: bool) -> None:
+    """UsageError: `dev_instance` is for the storage itself."""
+    if dev_instance:
+        raise UsageError(
+            "the download service has no development instance", hint="ctadata.direct and cta-data-direct go to one"
+        )

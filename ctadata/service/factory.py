@@ -1,0 +1,35 @@
+"""From a place to its store and session."""
+
+from __future__ import annotations
+
+import threading
+
+from ctadata.config.profile import Profile
+from ctadata.http.client import Client
+from ctadata.http.messages import Origin
+from ctadata.service.endpoints import Place
+from ctadata.session import Session
+from ctadata.stores.download_service.store import DownloadService
+
+NAME = "platform"
+"""How the service is called where a profile's name stands: in receipts."""
+
+JOBS = 4
+"""Files moved at a time: the service has ten threads for all its users."""
+
+
+def open_store(place: Place, *, chunk_size: int | None = None, stop: threading.Event | None = None) -> DownloadService:
+    """The files at the download service; LoginNeeded."""
+    trusted = {Origin.of(place.downloadservice)}
+    client = Client(trusted=trusted, credentials=place.token(), stop=stop)
+    return DownloadService(client, place.downloadservice, user=place.user, chunk_size=chunk_size)
+
+
+def open_session(
+    place: Place, *, chunk_size: int | None = None, jobs: int = JOBS, stop: threading.Event | None = None
+) -> Session:
+    """A session over it; no request is sent. LoginNeeded."""
+    stop = stop or threading.Event()
+    store = open_store(place, chunk_size=chunk_size, stop=stop)
+    profile = Profile(NAME, str(Origin.of(place.downloadservice)), jobs=jobs)
+    return Session(profile, store, place.token(), stop, lambda: store.home)

@@ -1,0 +1,192 @@
+"""Files that are no files here: a download that goes on to a pipe, an upload that comes from one."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import select
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ctadata.checksums import Hasher, hasher, strongest
+from ctadata.entries import Entry
+from ctadata.errors import IntegrityError, Interrupted, NotFound, Stopped, TimedOut, UsageError
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Delivery
+from ctadata.transfer import integrity
+from ctadata.transfer.partial_file import local_words
+from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.run import Run
+from ctadata.transfer.staging import is_on_tape, refuse_tape
+from ctadata.transfer.unicode_nfc import remark, renamed_file
+from ctadata.transfer.upload_file import Rights, send_open
+from ctadata.versions import tags_differ, tags_match
+
+BLOCK = 1 << 20
+"""Bytes read at a time from a pipe."""
+
+
+def pour_all(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object]) -> Summary:
+    """Pour files, one after the other, until one fails; OSError of `write`."""
+    broken: list[OSError] = []
+
+    def write_on(block: bytes) -> None:
+        try:
+            write(block)
+        except OSError as error:
+            broken.append(error)
+            raise Stopped("nobody takes it") from error
+
+    for entry in entries:
+        work = functools.partial(pour, run, entry, write_on)
+        task = run.task(entry.path, None, entry.size or 0, work, entry.etag)
+        task.on_tape = bool(run.staging) and is_on_tape(entry)
+        run.execute([task])
+        if broken:
+            raise broken[0]
+        if run.summary.failed:
+            break
+    return run.summary
+
+
+def pour(run: Run, entry: Entry, write: Callable[[bytes], object]) -> Outcome:
+    """Give the bytes of a file to `write`, in order, as they arrive, and check them at the end.
+
+    IntegrityError: what was written is not what it should be; nothing can be taken back. OSError of `write`.
+    """
+    began = time.monotonic()
+    if entry.is_directory:
+        raise UsageError("it is a directory", path=str(entry.path))
+    if not run.staging:
+        refuse_tape(entry)
+    pouring = _Pouring(run, entry, write)
+    if not run.rules.dry_run:
+        run.persist(pouring.go_on, progress=lambda: pouring.offset, after=(Interrupted, TimedOut))
+    seconds, size = time.monotonic() - began, entry.size or pouring.offset
+    return Outcome(
+        State.DONE,
+        entry.path,
+        None,
+        size,
+        seconds,
+        verified=pouring.verified,
+        digest=pouring.digest,
+        etag=entry.etag,
+    )
+
+
+class _Pouring:
+    """Takes the bytes of reads that follow each other, each from where the last one broke off."""
+
+    def __init__(self, run: Run, entry: Entry, write: Callable[[bytes], object]) -> None:
+        self.run = run
+        self.entry = entry
+        self.write_on = write
+        self.offset = 0
+        self.digest = self.verified = ""
+        self._skip = 0
+        self._first: Delivery | None = None
+        self._hasher: Hasher = hasher("adler32")
+
+    def go_on(self) -> None:
+        """Read what is missing; IntegrityError where the whole is not right, or the server says two things about it."""
+        try:
+            self._read()
+        except integrity.Disagreement:
+            self.entry = self.run.store.info(self.entry.path)  # it may have been replaced since it was listed
+            try:
+                self._read()
+            except integrity.Disagreement as error:
+                raise IntegrityError(error.about) from error
+        try:
+            self._check()
+        except IntegrityError as error:
+            error.hint = "what was written is not the file: do not use it"
+            raise
+
+    def _read(self) -> None:
+        with self.run.store.open(self.entry.path) as reading:
+            if self.offset == 0 or self.entry.size is None or self.offset < self.entry.size:
+                reading.send(self, self.offset, self.entry.size if self.offset else None)
+
+    def begin(self, delivery: Delivery) -> None:
+        """Bytes follow; IntegrityError where they do not continue what was written."""
+        integrity.check_delivery(delivery, self.entry.size)
+        integrity.check_agreement(self.entry, delivery, tags=self.run.store.features.tags_content)
+        if self.offset == 0:
+            self._first = delivery
+            known = delivery.digests or self.entry.checksums
+            best = strongest(known)
+            self._hasher = hasher("adler32" if best is None or "adler32" in known else best[0])
+        elif delivery.start > self.offset or not self._is_same_version(delivery):
+            raise IntegrityError("the file changed while it was read", hint="what was written is not the file")
+        self._skip = self.offset - delivery.start
+
+    def _is_same_version(self, delivery: Delivery) -> bool:
+        first = self._first
+        if first is None or delivery.total != first.total or tags_differ(delivery.etag, first.etag):
+            return False
+        # the digest of the whole proves at the end what a tag proves now
+        return bool(first.digests or self.entry.checksums) or tags_match(delivery.etag, first.etag)
+
+    def write(self, block: bytes) -> None:
+        """The next bytes go on."""
+        passed = min(self._skip, len(block))
+        self._skip -= passed
+        block = bytes(block[passed:])
+        self._hasher.update(block)
+        self.write_on(block)
+        self.offset += len(block)
+        self.run.reporter.moved(str(self.entry.path), len(block))
+
+    def _check(self) -> None:
+        integrity.check_size(self.offset, self.entry.size)
+        algorithm, computed = self._hasher.algorithm, self._hasher.hexdigest()
+        digests = {**self.entry.checksums, **(self._first.digests if self._first else {})}
+        self.verified = "size" if self.entry.size is not None else ""
+        if integrity.check_digest(algorithm, computed, digests):
+            self.verified += f", {algorithm}"
+        self.digest = f"{algorithm}:{computed}"
+
+
+def send_spooled(run: Run, fd: int, found: os.stat_result, target: RemotePath) -> Outcome:
+    """Upload an open file that has no name here; raises what `send_file` raises."""
+    target, there = renamed_file(run, target), None
+    remark(run)
+    try:
+        there = run.store.info(target)
+    except NotFound:
+        run.names.check(target, tries=not run.rules.dry_run)
+        if not run.rules.dry_run:
+            run.store.mkdir(target.parent)
+    return send_open(run, Rights(), fd, found, Path("-"), target, there)
+
+
+@contextlib.contextmanager
+def spooled(pipe: int, stop: threading.Event) -> Iterator[tuple[int, os.stat_result]]:
+    """All that comes out of a pipe, in a file without a name in TMPDIR: open, and what stat says of it.
+
+    The storage wants to know the size before the first byte. Raises StorageFull, LocalError, Stopped.
+    """
+    with contextlib.ExitStack() as stack:
+        with local_words("TMPDIR"):
+            file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+        with local_words(tempfile.gettempdir()):
+            while block := _read(pipe, stop):
+                view = memoryview(block)
+                while view:
+                    view = view[os.write(file.fileno(), view) :]
+        yield file.fileno(), os.fstat(file.fileno())
+
+
+def _read(pipe: int, stop: threading.Event) -> bytes:
+    while not select.select([pipe], [], [], 0.2)[0]:
+        if stop.is_set():
+            break
+    if stop.is_set():
+        raise Stopped("stopped")
+    return os.read(pipe, BLOCK)

@@ -1,0 +1,91 @@
+"""Audits: are the files of a receipt still what they were, here or on the storage?"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+
+from ctadata.errors import CtadataError, IntegrityError, LocalError, NotFound, UsageError
+from ctadata.paths import printable
+from ctadata.transfer import integrity
+from ctadata.transfer.partial_file import local_words
+from ctadata.transfer.receipt import Record
+from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.run import Run, Task
+from ctadata.versions import tags_differ, tags_match
+
+_Check = Callable[[Run, Record], str]
+
+CLAIMED = (State.DONE, State.SKIPPED)
+"""The states of records that an audit looks at, beside what was not done: that is told of with the words of then."""
+
+_KINDS = {kind.exit_code: kind for kind in (NotFound, LocalError, UsageError)}
+
+
+def audit(run: Run, records: Iterable[Record], *, remote: bool) -> Summary:
+    """Check files, here or on the storage; in the summary DONE is right, FAILED is missing or different."""
+    check = _check_remote if remote else _check_local
+    claimed = (record for record in records if record.state in CLAIMED or record.is_undone)
+    return run.execute(
+        Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in claimed
+    )
+
+
+def _check(run: Run, record: Record, check: _Check) -> Outcome:
+    began = time.monotonic()
+    if record.state is State.FAILED:
+        raise CtadataError(f"the run failed on it: {record.error}")
+    if record.state is State.PASSED:
+        error = _KINDS.get(record.exit_code or 0, CtadataError)(record.error)
+        return Outcome(State.PASSED, record.path, record.local, why=record.why, error=error, key=record.key)
+    run.reporter.planned(1, record.size)
+    verified = check(run, record)
+    seconds = time.monotonic() - began
+    return Outcome(
+        State.DONE, record.path, record.local, record.size, seconds,
+        verified=verified, digest=record.digest, etag=record.etag,
+    )  # fmt: skip
+
+
+def _check_local(run: Run, record: Record) -> str:
+    """What was compared; IntegrityError, NotFound, LocalError."""
+    path = printable(str(record.local))
+    if record.local is None:
+        return ""
+    with local_words(path):
+        try:
+            found = os.stat(record.local)  # noqa: PTH116
+        except FileNotFoundError:
+            raise NotFound("local: it is not there any more", path=path) from None
+    if not stat.S_ISREG(found.st_mode):
+        raise IntegrityError("local: it is no file any more", path=path)
+    algorithm, _, digest = record.digest.partition(":")
+    try:
+        integrity.check_size(found.st_size, record.size)
+        if not digest:
+            return "size"
+        integrity.check_digest(algorithm, integrity.digest_of(record.local, algorithm), {algorithm: digest})
+    except IntegrityError as error:
+        error.path = path
+        raise
+    run.reporter.moved(str(record.path), record.size)
+    return f"size, {algorithm}"
+
+
+def _check_remote(run: Run, record: Record) -> str:
+    """What was compared; IntegrityError, NotFound and what the store raises."""
+    entry = run.store.info(record.path)
+    if entry.is_directory:
+        raise IntegrityError("it is a directory now")
+    integrity.check_entry(run.store, entry, record.size)
+    algorithm, _, digest = record.digest.partition(":")
+    known = entry.checksums if algorithm in entry.checksums else run.store.digests(record.path)
+    if digest and algorithm in known:
+        integrity.check_digest(algorithm, known[algorithm], {algorithm: digest})
+        return f"size, {algorithm}"
+    if tags_differ(entry.etag, record.etag):
+        raise IntegrityError("it is another version now: its tag has changed, and no checksum is known")
+    return "size, tag" if tags_match(entry.etag, record.etag) else "size"

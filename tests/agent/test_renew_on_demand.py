@@ -1,0 +1,211 @@
+"""Where the token of a run has ended: who brings the next, what is waited for, and what is said while there is time."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import tempfile
+import time
+from threading import Event
+
+import pytest
+
+from ctadata.agent import control, schedule
+from ctadata.agent.instance import State, claim
+from ctadata.agent.renew_on_demand import Standby
+from ctadata.errors import LoginNeeded, Stopped, TemporaryError
+from ctadata.sandbox import Sandbox, faults
+from ctadata.sandbox.issuer import CONNECT
+from ctadata.tokens.login_store import load_token, save_token
+from ctadata.tokens.profile_files import Places
+from ctadata.tokens.provider_chain import Sources
+
+TOKEN = f"{CONNECT}/token"
+
+
+@pytest.fixture
+def box():
+    with Sandbox(approve=True, interval=0) as box:
+        yield box
+
+
+@pytest.fixture
+def ended(profile, places, shown):
+    """Somebody has logged in, there is no agent, and the token has ended."""
+    token = control.get_token(profile, show=shown.append)
+    save_token(places, profile, dataclasses.replace(token, received=token.received - 3600))
+    return token
+
+
+@pytest.fixture
+def sources(profile):
+    """`sources(stop)`: as a session has them."""
+    return lambda stop=None: Sources(profile, env={}, only_profile=True, standby=Standby(profile, stop or Event()))
+
+
+def refreshes(box):
+    return sum(seen.target == TOKEN for seen in box.seen) - 1  # the first was the login
+
+
+class TestBring:
+    def test_a_login_without_an_agent_is_renewed(self, box, profile, places, ended, sources):
+        found = sources().bearer()
+        assert found == places.token.read_text() != ended.reveal()
+        assert load_token(places, profile).life_left(time.time()) > 0
+        assert refreshes(box) == 1
+
+    def test_many_sessions_at_once_ask_once(self, box, ended, sources):
+        assert len({sources().bearer() for _ in range(4)}) == 1
+        assert refreshes(box) == 1
+
+    def test_nothing_that_could_be_renewed(self, box, profile, sources):
+        with pytest.raises(LoginNeeded, match="no token for the profile sandbox"):
+            sources().bearer()
+        assert not Places.of(profile.name).folder.exists()
+        assert box.seen == []
+
+    def test_a_login_that_is_over_says_why(self, box, ended, sources):
+        box.revoke_sessions()
+        with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox"):
+            sources().bearer()
+
+    def test_an_explicit_file_is_not_replaced(self, box, profile, ended, tmp_path):
+        (tmp_path / "token").write_text(box.token(lifetime=-5))
+        (tmp_path / "token").chmod(0o600)
+        standby = Standby(profile, Event())
+        with pytest.raises(LoginNeeded, match="not replaced"):
+            Sources(profile, env={}, explicit=tmp_path / "token", standby=standby).bearer()
+        assert refreshes(box) == 0
+
+    def test_the_issuer_is_away(self, box, ended, sources, places):
+        """At the beginning of a run that is an error, at once, and none that asks for a login."""
+        box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
+        with pytest.raises(TemporaryError, match=r"ended, and no new one comes.*503 Gone fishing") as caught:
+            sources().bearer()
+        assert (caught.value.exit_code, type(caught.value)) == (5, TemporaryError)  # one that no request repeats
+        assert refreshes(box) == 1
+        assert places.token.read_text() == ended.reveal()
+
+
+class TestInTheMiddleOfARun:
+    @pytest.fixture
+    def running(self, profile, places, shown, sources):
+        """A run that has used a token, which has ended since; `stop` ends it."""
+        token, stop = control.get_token(profile, show=shown.append), Event()
+        begun = sources(stop)
+        assert begun.bearer() == token.reveal()
+        save_token(places, profile, dataclasses.replace(token, received=token.received - 3600))
+        begun.stop = stop
+        return begun
+
+    def test_it_waits_for_the_issuer(self, box, running, places, monkeypatch, caplog):
+        rule = box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
+        asked = []
+
+        def pause(failures, retry_after, jitter, margin):
+            asked.append(failures)
+            if failures == 3:
+                rule.remove()
+            return 0.0
+
+        monkeypatch.setattr(schedule, "pause_after", pause)
+        old = places.token.read_text()
+        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        assert running.bearer() == places.token.read_text() != old
+        assert asked == [1, 2, 3]
+        assert caplog.text.count("the next one is waited for: the issuer failed to refresh the token: 503") == 1
+
+    def test_it_waits_for_room_on_the_disk(self, running, places, monkeypatch, caplog):
+        full, make = [1, 2], tempfile.mkstemp
+
+        def refuse(**options):
+            if full:
+                raise OSError(errno.ENOSPC, f"No space left on device {full.pop()}")
+            return make(**options)
+
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)  # so that each new file has a name
+        monkeypatch.setattr(tempfile, "mkstemp", refuse)
+        monkeypatch.setattr(schedule, "pause_after", lambda *arguments: 0.0)
+        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        old = places.token.read_text()
+        assert running.bearer() == places.token.read_text() != old
+        assert caplog.text.count("the next one is waited for") == 1
+
+    def test_it_can_be_stopped(self, box, running, monkeypatch):
+        box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
+        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        running.stop.set()
+        with pytest.raises(Stopped):
+            running.bearer()
+
+    def test_a_login_that_is_over_ends_it(self, box, running, monkeypatch):
+        box.revoke_sessions()
+        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        with pytest.raises(LoginNeeded, match="Token is not active"):
+            running.bearer()
+
+
+class TestARefusal:
+    """Of a token that does not say when it ends, a refusal is how we learn it."""
+
+    @pytest.fixture
+    def opaque(self, box, profile, places, shown):
+        token = control.get_token(profile, show=shown.append)
+        save_token(places, profile, dataclasses.replace(token, secret=type(token.secret)("opaque"), expires_in=None))
+        return "opaque"
+
+    def test_brings_the_next(self, box, opaque, sources):
+        box.faults.add("issuer", "POST", TOKEN, faults.Status(200, "OK", b'{"access_token": "next"}'))
+        begun = sources()
+        assert begun.bearer() == opaque
+        assert begun.renew(opaque) == "next"
+        assert refreshes(box) == 1
+
+    def test_is_believed_of_one_that_does(self, box, profile, shown, sources):
+        token = control.get_token(profile, show=shown.append).reveal()
+        begun = sources()
+        assert begun.bearer() == token
+        assert begun.renew(token) is None
+        assert refreshes(box) == 0
+
+
+class TestWarning:
+    @pytest.fixture
+    def token(self, profile, shown):
+        return control.get_token(profile, show=shown.append)
+
+    @pytest.fixture
+    def says(self, places, profile, box):
+        """`says(...)`: an agent's last words, now."""
+
+        def tell(**words):
+            told = {"pid": 1, "host": "h", "process_started": 1, "issuer": box.issuer, "client_id": box.client_id}
+            told |= {"started": time.time(), "updated": time.time(), "next_refresh": None}
+            with claim(places) as presence:
+                presence.tell(State(**told | words))
+
+        return tell
+
+    def test_an_agent_that_has_ended(self, profile, token, says, sources, caplog):
+        says(last_error="the login is over (log in)", login_needed=True)
+        begun = sources()
+        for _ in range(2):
+            assert begun.bearer() == token.reveal()
+        words = "the agent has ended: the login is over (log in); its last token is good for another 5 min"
+        assert caplog.messages == [words]
+        control.get_token(profile)
+        assert caplog.messages == [words] * 2
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"last_error": ""},  # it was told to end
+            {"last_error": "503", "next_refresh": 2e9},  # it goes on trying
+            {"last_error": "the login is over", "updated": 1.0},  # somebody has logged in since
+        ],
+    )
+    def test_nothing_is_wrong(self, token, says, sources, caplog, words):
+        says(**words)
+        assert sources().bearer() == token.reveal()
+        assert caplog.messages == []

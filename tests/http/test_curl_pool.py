@@ -1,0 +1,180 @@
+"""A handle on its own: many open files, looking around while it waits, and closing."""
+
+import contextlib
+import gc
+import os
+import resource
+import threading
+import weakref
+
+import pycurl
+import pytest
+
+from ctadata.http.ca import choose_trust
+from ctadata.http.client import Client
+from ctadata.http.curl_pool import Handle
+from ctadata.http.handles import Handles
+from ctadata.http.retries import Retries
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def share():
+    with contextlib.closing(pycurl.CurlShare()) as share:
+        yield share
+
+
+@pytest.fixture
+def handle(share):
+    handle = Handle(share)
+    yield handle
+    handle.close()
+
+
+@pytest.fixture
+def many_files():
+    """This process with more open files than select(2) can tell apart."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.fail("this machine allows too few open files for the test")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    yield
+    for file in files:
+        os.close(file)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_with_more_than_1024_files(answering, many_files, handle):
+    peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
+    blocks = []
+    handle.curl.setopt(pycurl.URL, peer.url)
+    handle.curl.setopt(pycurl.WRITEFUNCTION, blocks.append)
+    assert handle.run(lambda: None) == (0, "")
+    assert blocks == [b"hello"]
+
+
+def test_the_watch_is_called_while_nothing_happens_and_what_it_raises_ends_the_connection(serve, handle):
+    gone = threading.Event()
+
+    def script(wire):
+        wire.request()
+        wire.wait()
+        gone.set()
+
+    calls = []
+
+    def watch():
+        calls.append(1)
+        if len(calls) > 5:
+            raise TimeoutError
+
+    handle.curl.setopt(pycurl.URL, serve(script).url)
+    with pytest.raises(TimeoutError):
+        handle.run(watch)
+    assert gone.wait(PATIENCE)
+
+
+def test_only_http_is_spoken_whatever_the_url(tmp_path):
+    handles = Handles(choose_trust(), "test")
+    handle = handles.lend()
+    (tmp_path / "secret").write_text("mine")
+    for url in (f"file://{tmp_path}/secret", "ftp://127.0.0.1:1/", "scp://127.0.0.1:1/a", "dict://127.0.0.1:1/"):
+        handle.curl.setopt(pycurl.URL, url)
+        assert handle.run(lambda: None)[0] == pycurl.E_UNSUPPORTED_PROTOCOL
+    handles.take_back(handle)
+    handles.close()
+
+
+def test_closing_does_not_wait_for_what_hangs():
+    over, ended = threading.Event(), threading.Event()
+
+    class Stuck(Handle):
+        def close(self):
+            over.wait(PATIENCE)
+            ended.set()
+
+    handles = Handles(choose_trust(), "test")
+    stuck = Stuck(pycurl.CurlShare())
+    stuck.may_hang = True
+    handles.take_back(stuck)
+    handles.close()
+    assert not ended.is_set()
+    over.set()
+    assert ended.wait(PATIENCE)
+
+
+def test_what_does_not_hang_is_closed_in_the_thread_that_closes_the_pool(answering):
+    closed = []
+
+    class Told(Handle):
+        def close(self):
+            closed.append(threading.current_thread())
+            super().close()
+
+    peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
+    handles = Handles(choose_trust(), "test")
+    handles.take_back(Told(pycurl.CurlShare()))
+    lent = handles.lend()
+    lent.curl.setopt(pycurl.URL, peer.url)
+    lent.curl.setopt(pycurl.WRITEFUNCTION, lambda block: None)
+    assert lent.run(lambda: None) == (0, "")
+    handles.take_back(lent)
+    handles.close()
+    assert closed == [threading.current_thread()]
+
+
+def test_a_handle_that_was_given_back_keeps_nothing_of_the_request():
+    class Kept:
+        def take(self, block):
+            pass
+
+    kept = Kept()
+    handles = Handles(choose_trust(), "test")
+    lent = handles.lend()
+    lent.curl.setopt(pycurl.WRITEFUNCTION, kept.take)
+    gone = weakref.ref(kept)
+    del kept
+    assert gone() is not None
+    handles.take_back(lent)
+    assert gone() is None
+    handles.close()
+
+
+@pytest.mark.parametrize("how", ["closed", "dropped"])
+def test_all_of_a_client_is_freed_where_it_is_let_go(answering, client, ca, how):
+    """Without the garbage collector: it may run in any thread, in the middle of anything."""
+    peer = answering(lambda wire, request: wire.answer("200 OK", b"hello" * 1000))
+
+    def refuse(response):
+        raise KeyError
+
+    gc.collect()
+    gc.disable()
+    try:
+        one = Client(trusted=[], credentials=None, ca=ca, retries=Retries(attempts=1))
+        one.send("GET", peer.url)
+        with contextlib.suppress(KeyError):
+            one.send("GET", peer.url, accept=refuse)
+        lent = [one._handles.lend() for _ in range(2)]
+        parts = [weakref.ref(part) for handle in lent for part in (handle, handle.curl, handle._multi)]
+        parts.append(weakref.ref(one._handles._share))
+        while lent:
+            one._handles.take_back(lent.pop())
+        if how == "closed":
+            one.close()
+        del one
+        assert [part() for part in parts if part() is not None] == []
+    finally:
+        gc.enable()
+
+
+def test_a_handle_goes_on_after_a_failure(answering, handle):
+    peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
+    handle.curl.setopt(pycurl.URL, "http://127.0.0.1:1/")
+    code, message = handle.run(lambda: None)
+    assert (code, "127.0.0.1" in message) == (pycurl.E_COULDNT_CONNECT, True)
+    handle.curl.setopt(pycurl.URL, peer.url)
+    handle.curl.setopt(pycurl.WRITEFUNCTION, lambda block: None)
+    assert handle.run(lambda: None) == (0, "")

@@ -1,0 +1,207 @@
+"""Requests that wait for their turn, at a real server: in flight, refused, left alone, stopped."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from ctadata.errors import Busy, CtadataError, Stopped, Unreachable
+from ctadata.http.congestion import START
+from ctadata.http.retries import Retries
+
+PATIENCE = 60
+
+
+class Crowd:
+    """A server that holds every request until it is told to answer; counts how many it holds."""
+
+    def __init__(self, answering):
+        self.change = threading.Condition()
+        self.held = self.most = 0
+        self.answers = 0
+        self.peer = answering(self.reply)
+
+    def reply(self, wire, request):
+        with self.change:
+            self.held += 1
+            self.most = max(self.most, self.held)
+            self.change.notify_all()
+            assert self.change.wait_for(lambda: self.answers, PATIENCE)
+            self.answers -= 1
+            self.held -= 1
+            self.change.notify_all()
+        wire.answer("200 OK", b"hello")
+
+    def wait_for(self, held):
+        with self.change:
+            assert self.change.wait_for(lambda: self.held == held, PATIENCE), self.held
+
+    def answer(self, number):
+        with self.change:
+            self.answers += number
+            self.change.notify_all()
+
+
+@pytest.fixture
+def crowd(answering):
+    return Crowd(answering)
+
+
+def test_few_at_first_and_more_with_each_answer(crowd, client):
+    one = client(jobs=8)
+    with ThreadPoolExecutor(16) as threads:
+        for _ in range(16):
+            threads.submit(one.send, "GET", crowd.peer.url)
+        crowd.wait_for(START)
+        crowd.answer(2)
+        crowd.wait_for(START + 2)
+        crowd.answer(2)
+        crowd.wait_for(8)
+        crowd.answer(12)
+    assert crowd.most == 8
+
+
+def test_so_many_as_are_pinned(crowd, client):
+    one = client(jobs=6, pinned=True)
+    with ThreadPoolExecutor(12) as threads:
+        for _ in range(12):
+            threads.submit(one.send, "GET", crowd.peer.url)
+        crowd.wait_for(6)
+        crowd.answer(12)
+    assert crowd.most == 6
+
+
+def test_a_listing_lets_the_next_one_in_when_its_answer_begins(answering, client):
+    read, others = threading.Event(), threading.Event()
+
+    def reply(wire, request):
+        if request.method == "GET":
+            others.set()
+        wire.answer("200 OK", b"x" * 100_000)
+
+    def accept(response):
+        def consume(block):
+            read.set()
+            assert others.wait(PATIENCE)  # the reader waits for a file
+
+        return consume
+
+    peer, one = answering(reply), client(jobs=1)
+    with ThreadPoolExecutor(1) as thread:
+        listing = thread.submit(one.send, "PROPFIND", peer.url, accept=accept)
+        assert read.wait(PATIENCE)
+        assert one.send("GET", peer.url).status == 200
+        listing.result(PATIENCE)
+
+
+def test_what_is_named_to_one_holds_for_all(answering, client, naps):
+    left = ["503 Closed"]
+
+    def reply(wire, request):
+        wire.answer(left.pop() if left else "200 OK", b"", "Retry-After: 30")
+
+    one = client(retries=Retries(busy=1))
+    peer, other = answering(reply), answering(lambda wire, request: wire.answer("200 OK"))
+    with pytest.raises(Busy):
+        one.send("GET", peer.url)
+    one.send("GET", other.url)
+    assert naps == []
+    one.send("GET", peer.url)
+    assert naps == [pytest.approx(30, abs=2)]
+
+
+def test_who_waits_while_another_is_refused_waits_anew(answering, client):
+    """Two wait out the first refusal; the one that goes first is refused again, so the other may not go yet."""
+    asked, pauses, go = threading.Event(), [], threading.Event()
+    left = ["5", "7"]
+
+    def reply(wire, request):
+        if left:
+            wire.answer("503 Closed", b"", f"Retry-After: {left.pop(0)}")
+        else:
+            wire.answer("200 OK")
+
+    def sleep(seconds):
+        pauses.append(round(seconds))
+        if threading.current_thread() is not threading.main_thread() and len(pauses) == 1:
+            asked.set()
+            assert go.wait(PATIENCE)
+
+    peer, one = answering(reply), client(jobs=4, retries=Retries(busy=1), sleep=sleep)
+    with suppress(Busy):
+        one.send("GET", peer.url)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(one.send, "GET", peer.url)
+        assert asked.wait(PATIENCE)
+        with suppress(Busy):
+            one.send("GET", peer.url)
+        go.set()
+        assert waiting.result(PATIENCE).status == 200
+    assert pauses == [5, 5, 7]
+
+
+def test_longer_than_anybody_waits_ends_at_once_and_nothing_is_sent(answering, client, naps):
+    peer = answering(lambda wire, request: wire.answer("503 Closed", b"", "Retry-After: 3600"))
+    one = client(retries=Retries())
+    for _ in range(3):
+        with pytest.raises(Busy) as busy:
+            one.send("GET", peer.url)
+        assert busy.value.retry_after == pytest.approx(3600, abs=5)
+    assert "try again in 3600 s" in str(busy.value)
+    assert (len(peer.requests), naps) == (1, [])
+
+
+def test_a_refusal_without_a_time_is_waited_out_by_the_one_it_met(answering, client, naps):
+    left = ["429 Too Many Requests"] * 6
+    peer = answering(lambda wire, request: wire.answer(left.pop() if left else "200 OK"))
+    assert client(retries=Retries(first=1)).send("MOVE", peer.url).status == 200
+    assert [nap for nap in naps if nap >= 0.5] == [0.5, 1, 2, 4, 8, 10]
+    assert sum(naps) > 10  # longer than a dCache door shuts an address out
+
+
+def test_resets_halve(serve, client):
+    """Sixteen at a time; when all of them break off in the middle, eight at a time."""
+    held, all_held, bad = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def script(wire):
+        while wire.request() is not None:
+            if bad.is_set():
+                held.release()
+                assert all_held.wait(PATIENCE)
+                wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+                return wire.reset()
+            wire.answer("200 OK")
+        return None
+
+    peer, one = serve(script), client(jobs=16)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: one.send("GET", peer.url), range(32)))
+        bad.set()
+        broken = [threads.submit(one.send, "GET", peer.url) for _ in range(16)]
+        assert all(held.acquire(timeout=PATIENCE) for _ in broken)
+        all_held.set()
+        assert all(isinstance(each.exception(PATIENCE), CtadataError) for each in broken)
+    assert one._gates.of(peer.origin)._pace.width == 8
+
+
+def test_a_stop_ends_the_wait_for_a_turn(crowd, client):
+    stop = threading.Event()
+    one = client(jobs=1, stop=stop)
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(one.send, "GET", crowd.peer.url) for _ in range(2)]
+        crowd.wait_for(1)
+        stop.set()
+        for each in both:
+            with pytest.raises(Stopped):
+                each.result(2)
+    crowd.answer(1)
+
+
+def test_what_is_not_to_be_repeated_is_sent_once(serve, client, naps):
+    peer = serve(lambda wire: (wire.request(), wire.reset()))
+    with pytest.raises(Unreachable):
+        client(retries=Retries()).send("GET", peer.url, repeat=False)
+    assert (len(peer.requests), naps) == (1, [])

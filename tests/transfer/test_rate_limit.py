@@ -1,0 +1,119 @@
+"""So many bytes a second: the rule with a clock that is set, and a run that keeps to it."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from transfer.trees import Content, Recorder, shape
+
+from ctadata.paths import RemotePath
+from ctadata.stores.memory import MemoryStore
+from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.rate_limit import SAVED, Allowance
+from ctadata.transfer.report import Silent
+from ctadata.transfer.run import Run
+from ctadata.transfer.upload_tree import Departure, upload
+
+TOP = RemotePath.parse("run")
+
+
+class Clock:
+    """Time that passes where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def allowance(clock: Clock) -> Allowance:
+    """A thousand bytes a second."""
+    return Allowance(1000, clock=clock, sleep=clock.sleep)
+
+
+def test_bytes_take_their_time(allowance: Allowance, clock: Clock) -> None:
+    began = clock.now
+    for _ in range(100):
+        allowance.take(100)
+    assert clock.now - began == pytest.approx(10, abs=0.1)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.02, 0.2])
+def test_pauses_that_end_late_cost_nothing(clock: Clock, late: float) -> None:
+    allowance = Allowance(1000, clock=clock, sleep=lambda seconds: clock.sleep(seconds + late))
+    began = clock.now
+    for _ in range(100):
+        allowance.take(100)
+    assert clock.now - began == pytest.approx(10, abs=SAVED + late)
+
+
+def test_what_was_not_used_is_not_saved_for_long(allowance: Allowance, clock: Clock) -> None:
+    clock.now += 3600
+    began = clock.now
+    allowance.take(1000)
+    allowance.take(1000)
+    assert clock.now - began == pytest.approx(2 - SAVED, abs=0.01)
+
+
+def test_all_streams_share_it(clock: Clock) -> None:
+    """Each waits behind the bytes of all others, so four of them move no more than one."""
+    waits: list[float] = []
+    allowance = Allowance(1000, clock=clock, sleep=waits.append)
+    threads = [threading.Thread(daemon=True, target=allowance.take, args=(500,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(waits) == pytest.approx([0.25, 0.75, 1.25, 1.75], abs=0.26)
+    assert sorted(waits)[-1] - sorted(waits)[0] == pytest.approx(1.5)
+
+
+def test_a_portion_is_moved_within_an_eighth_of_a_second() -> None:
+    assert Rules().portion(1 << 20) == 1 << 20
+    assert Rules(rate=800_000).portion(1 << 20) == 100_000
+    assert Rules(rate=1024).portion(1 << 20) == 1024
+    assert Rules(rate=1e9).portion(1 << 20) == 1 << 20
+
+
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_a_run_keeps_to_its_rate(way: str, tmp_path: Path) -> None:
+    """Six files of 50 kB by three streams at 600 kB/s: half a second, less what may be saved."""
+    store, here = MemoryStore(), tmp_path / "run"
+    here.mkdir()
+    for i in range(6):
+        (here / str(i)).write_bytes(os.urandom(50_000))
+        store.write(TOP / str(i), Content((here / str(i)).read_bytes()))
+    run = Run(store, Rules(jobs=3, rate=600_000), Recorder(), threading.Event())
+    began = time.monotonic()
+    if way == "down":
+        download(run, [Landing(store.info(TOP), tmp_path / "got")])
+        assert shape(tmp_path / "got") == shape(here)
+    else:
+        upload(run, [Departure(RemotePath.parse("copy"), here)])
+    assert run.summary.done == 6
+    assert time.monotonic() - began > 0.5 - SAVED - 0.05
+
+
+def test_a_stop_ends_the_pause(tmp_path: Path) -> None:
+    store, stop = MemoryStore(), threading.Event()
+    store.write(TOP / "large", Content(bytes(10_000_000)))
+
+    class Stopping(Silent):
+        def moved(self, name: str, size: int) -> None:
+            stop.set()
+
+    run = Run(store, Rules(jobs=1, rate=1024), Stopping(), stop, pause=lambda seconds: None)
+    download(run, [Landing(store.info(TOP), tmp_path / "got")])  # and does not take the hours that so many bytes take

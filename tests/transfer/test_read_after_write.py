@@ -1,0 +1,86 @@
+"""A file that was just stored is looked at again where the server shows it, or its size, a moment late."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from stores.clients import opened
+from stores.odd_server import Answer, OddServer
+
+from ctadata.errors import NotFound, Stopped
+from ctadata.paths import RemotePath
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.read_after_write import WAITS, arrived
+from ctadata.transfer.report import Silent
+from ctadata.transfer.run import Run
+
+A = RemotePath(("a",))
+ENTRY = (
+    '<D:multistatus xmlns:D="DAV:"><D:response><D:href>/a</D:href><D:propstat><D:prop>{}</D:prop>'
+    "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response></D:multistatus>"
+)
+
+
+def shown(size: int | None) -> Answer:
+    length = "" if size is None else f"<D:getcontentlength>{size}</D:getcontentlength>"
+    return Answer(207, {}, ENTRY.format(length).encode())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OddServer]:
+    with OddServer() as server:
+        yield server
+
+
+@pytest.fixture
+def waited() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def run(server: OddServer, waited: list[float]) -> Iterator[Run]:
+    with opened("webdav", server.url, None, "token") as store:
+        yield Run(store, Rules(), Silent(), threading.Event(), pause=waited.append)
+
+
+@pytest.mark.parametrize("late", [[], [Answer(404)], [Answer(404), shown(0), shown(3)]])
+def test_it_is_there_in_the_end(server: OddServer, run: Run, waited: list[float], late: list[Answer]) -> None:
+    server.answers = {"PROPFIND /a": [*late, shown(7)]}
+    assert arrived(run, A, 7).size == 7
+    assert waited == list(WAITS[: len(late)])
+
+
+def test_any_size_where_none_is_known(server: OddServer, run: Run, waited: list[float]) -> None:
+    server.answers = {"PROPFIND /a": [Answer(404), shown(3)]}
+    assert arrived(run, A, None).size == 3
+    assert waited == [WAITS[0]]
+
+
+def test_a_server_that_tells_no_size_is_not_asked_for_it_again(
+    server: OddServer, run: Run, waited: list[float]
+) -> None:
+    server.answers = {"PROPFIND /a": [shown(None), shown(7)]}
+    assert arrived(run, A, 7).size is None
+    assert waited == []
+
+
+def test_it_is_not_there(server: OddServer, run: Run, waited: list[float]) -> None:
+    server.answers = {"PROPFIND /a": [Answer(404)]}
+    with pytest.raises(NotFound):
+        arrived(run, A, 7)
+    assert waited == list(WAITS)
+
+
+def test_it_stays_short(server: OddServer, run: Run, waited: list[float]) -> None:
+    server.answers = {"PROPFIND /a": [shown(3)]}
+    assert arrived(run, A, 7).size == 3
+    assert waited == list(WAITS)
+
+
+def test_a_stop_ends_the_wait(server: OddServer, run: Run) -> None:
+    server.answers = {"PROPFIND /a": [Answer(404)]}
+    run.pause = lambda _: run.stop.set()
+    with pytest.raises(Stopped):
+        arrived(run, A, 7)

@@ -1,0 +1,332 @@
+"""What a killed run has left, and what the next one may believe of it."""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import socket
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctadata.entries import Entry, Kind
+from ctadata.paths import RemotePath
+from ctadata.transfer import local_dir, resume_journal
+from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.partial_file import Part
+
+CONTENT = bytes(range(256)) * 100
+ENTRY = Entry(RemotePath(("f",)), Kind.FILE, len(CONTENT), 1e9, '"v1"')
+VERSION = resume_journal.version_of(ENTRY)
+HERE = [
+    resume_journal.Block(0, 1000, zlib.crc32(CONTENT[:1000])),
+    resume_journal.Block(5000, 9000, zlib.crc32(CONTENT[5000:9000])),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    with Folder.open(tmp_path) as folder:
+        yield folder
+
+
+def begin(folder: Folder) -> Part:
+    """A part with two pieces in it, as a run that is killed now leaves it."""
+    part = folder.lasting_part("f", VERSION)
+    for block in HERE:
+        write(part, block.start, block.stop)
+    return part
+
+
+def write(part: Part, start: int, stop: int) -> None:
+    """What a stream writes, in steps that fit no block."""
+    notes = part.notes(start)
+    assert notes
+    for at in range(start, stop, 700):
+        content = memoryview(CONTENT)[at : min(at + 700, stop)]
+        part.write(content, at)
+        notes.add(content)
+    notes.end()
+
+
+def kill(part: Part) -> None:
+    """What the end of a process does: its descriptors close."""
+    assert part.diary
+    os.close(part.fd)
+    os.close(part.diary.fd)
+
+
+def names(folder: Folder) -> list[str]:
+    return sorted(os.listdir(folder.path))
+
+
+def journal_file(folder: Folder) -> Path:
+    return next(folder.path.glob("*" + resume_journal.SUFFIX))
+
+
+def test_the_next_run_knows_what_is_here(folder: Folder) -> None:
+    kill(begin(folder))
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == HERE
+    part.drop()
+    assert names(folder) == []
+
+
+def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: Folder) -> None:
+    part = begin(folder)
+    longer = resume_journal.Block(0, 2000, zlib.crc32(CONTENT[:2000]))
+    write(part, 0, 2000)
+    kill(part)
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == [longer, HERE[1]]
+    part.drop()
+
+
+@pytest.mark.parametrize("change", [{"size": 7}, {"etag": '"v2"'}, {"mtime": 1e9 + 1}, {"path": "/g"}])
+def test_of_another_version_nothing_is_believed(folder: Folder, change: dict[str, object]) -> None:
+    kill(begin(folder))
+    part = folder.lasting_part("f", {**VERSION, **change})
+    assert part.here == []
+    part.drop()
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]\n", '{"version": 1}\n', "\x00" * 100, '{"by": "x", "boot": 1}\n0 1 1\n']
+)
+def test_a_damaged_journal_is_no_journal(folder: Folder, damage: str) -> None:
+    kill(begin(folder))
+    journal_file(folder).write_text(damage)
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == []
+    part.drop()
+
+
+@pytest.mark.parametrize(
+    "line", ["9000 999999999 1\n", "-5 3 1\n", "3000 2000 1\n", "500 700 1\n", "9000 9500 12", "a b c\n"]
+)
+def test_lines_that_cannot_be_are_passed_over(folder: Folder, line: str) -> None:
+    kill(begin(folder))
+    with journal_file(folder).open("a") as file:
+        file.write(line)
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == HERE
+    part.drop()
+
+
+def test_a_stream_notes_blocks_that_end_on_the_grid(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume_journal, "BLOCK", 2000)
+    part = folder.lasting_part("f", VERSION)
+    write(part, 1500, 7000)
+    kill(part)
+    part = folder.lasting_part("f", VERSION)
+    edges = [1500, 2000, 4000, 6000, 7000]
+    assert [(block.start, block.stop) for block in part.here] == list(itertools.pairwise(edges))
+    assert [part.read_back(block) for block in part.here] == [CONTENT[b.start : b.stop] for b in part.here]
+    part.drop()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda fd: os.pwrite(fd, b"7 bytes", 6000),
+        lambda fd: os.pwrite(fd, bytes(4000), 5000),
+        lambda fd: os.pwrite(fd, CONTENT[6001:6002] + CONTENT[6000:6001], 6000),
+        lambda fd: os.ftruncate(fd, 8999),
+    ],
+    ids=["overwritten", "zeroed", "swapped", "cut"],
+)
+def test_what_is_not_what_was_written_is_found_out(folder: Folder, harm: Callable[[int], object]) -> None:
+    part = begin(folder)
+    harm(part.fd)
+    kill(part)
+    part = folder.lasting_part("f", VERSION)
+    assert [part.read_back(block) is not None for block in part.here] in ([True, False], [True])
+    part.drop()
+
+
+# --- what has the journal's name, and is none
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def directory(path: Path) -> None:
+    path.mkdir()
+    (path / "full").touch()
+
+
+def link(path: Path) -> None:
+    good = path.with_name("elsewhere")
+    good.write_bytes(GOOD[0])
+    path.symlink_to(good)
+
+
+def second_name(path: Path) -> None:
+    good = path.with_name("elsewhere")
+    good.write_bytes(GOOD[0])
+    path.hardlink_to(good)
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(GOOD[0])
+        file.truncate(1 << 40)
+
+
+def deep(path: Path) -> None:
+    path.write_text('{"version":' * 20_000 + "\n")
+
+
+def socket_file(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(path.parent):
+        server.bind(path.name)
+
+
+GOOD = [b""]
+
+
+@pytest.mark.parametrize("plant", [fifo, directory, link, second_name, huge, deep, socket_file])
+@pytest.mark.parametrize("which", [resume_journal.SUFFIX, local_dir.SUFFIX])
+def test_whatever_stands_in_its_place_the_file_starts_anew(
+    folder: Folder, plant: Callable[[Path], None], which: str
+) -> None:
+    kill(begin(folder))
+    path = next(folder.path.glob("*" + which))
+    GOOD[0] = path.read_bytes()
+    path.unlink()
+    plant(path)
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == [] or which == local_dir.SUFFIX  # a part is only bytes, which are read back
+    part.write(CONTENT, 0)
+    part.publish("f", mtime=None, replace=None)
+    assert (folder.path / "f").read_bytes()[: len(CONTENT)] == CONTENT
+    assert not (folder.path / "elsewhere").exists() or (folder.path / "elsewhere").read_bytes() == GOOD[0]
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_no_journal_is_too_odd(garbage: bytes, at: int) -> None:
+    """Whatever its bytes are: blocks within the file that do not overlap, or nothing."""
+    with tempfile.TemporaryDirectory() as path, Folder.open(Path(path)) as folder:
+        kill(begin(folder))
+        file = journal_file(folder)
+        good = file.read_bytes()
+        file.write_bytes(good[:at] + garbage + good[at + len(garbage) :])
+        part = folder.lasting_part("f", VERSION)
+        ends = [0, *(edge for block in part.here for edge in (block.start, block.stop)), len(CONTENT)]
+        assert ends == sorted(ends)
+        part.drop()
+
+
+def test_two_runs_on_one_target_never_share_a_part(folder: Folder) -> None:
+    first, second = begin(folder), folder.lasting_part("f", VERSION)
+    assert second.name != first.name
+    assert second.diary is None
+    second.drop()
+    kill(first)
+
+
+def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
+    folder.nameless = False
+    lasting, own = folder.lasting_part("f", VERSION), folder.part()
+    assert lasting.diary is None
+    before = names(folder)
+    assert before == sorted([lasting.name, own.name])
+    folder.sweep()
+    assert names(folder) == before
+    lasting.drop()
+    own.drop()
+
+
+def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, flock = begin(folder), fcntl.flock
+
+    def late(fd: int, operation: int) -> None:
+        if not first.fd:
+            return flock(fd, operation)
+        first.publish("f", mtime=None, replace=None)  # between the other's open and its lock
+        first.fd = 0
+        return flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    second = folder.lasting_part("f", VERSION)
+    second.write(b"another version", 0)
+    second.drop()
+    assert (folder.path / "f").read_bytes().startswith(CONTENT[:100])
+    assert [name for name in names(folder) if name.endswith(local_dir.SUFFIX)] == []
+
+
+def test_a_part_that_another_host_may_be_at_is_left_alone(folder: Folder) -> None:
+    kill(begin(folder))
+    file = journal_file(folder)
+    header, *lines = file.read_text().splitlines()
+    by = json.loads(header)["by"].replace(".ctadata-", ".ctadata-ffff", 1)
+    file.write_text("\n".join([json.dumps({**json.loads(header), "by": by}), *lines, ""]))
+    part = folder.lasting_part("f", VERSION)
+    assert part.diary is None
+    part.drop()
+    os.utime(file, (1e9, 1e9))
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == HERE
+    part.drop()
+
+
+def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: Folder) -> None:
+    kill(begin(folder))
+    part_file = next(folder.path.glob("*" + local_dir.SUFFIX))
+    victim = folder.path / "victim"
+    for plant in (part_file.symlink_to, part_file.hardlink_to):
+        part_file.unlink()
+        victim.write_bytes(b"precious")
+        plant(victim)
+        part = folder.lasting_part("f", VERSION)
+        part.write(b"evil", 0)
+        assert victim.read_bytes() == b"precious"
+        part.drop()
+
+
+def test_a_part_waits_a_week_for_a_run_that_takes_it_up(folder: Folder) -> None:
+    kill(begin(folder))
+    folder.sweep()
+    assert len(names(folder)) == 2
+    mtime = next(folder.path.glob("*" + local_dir.SUFFIX)).stat().st_mtime
+    folder.sweep(now=mtime + local_dir.KEPT_FOR + 1)
+    assert names(folder) == []
+
+
+def test_what_a_kill_in_the_middle_of_publishing_leaves_is_removed(folder: Folder) -> None:
+    part = begin(folder)
+    os.link(folder.path / part.name, folder.path / "f")
+    kill(part)
+    folder.sweep()
+    assert names(folder) == ["f"]
+
+
+def test_a_journal_without_a_part_is_removed(folder: Folder) -> None:
+    kill(begin(folder))
+    next(folder.path.glob("*" + local_dir.SUFFIX)).unlink()
+    folder.sweep()
+    assert names(folder) == []
+
+
+def test_publishing_removes_the_journal(folder: Folder) -> None:
+    part = begin(folder)
+    part.publish("f", mtime=None, replace=None)
+    assert names(folder) == ["f"]
+
+
+def test_what_is_left_can_be_taken_up_in_the_same_process(folder: Folder) -> None:
+    begin(folder).leave()
+    part = folder.lasting_part("f", VERSION)
+    assert part.here == HERE
+    fcntl.flock(part.fd, fcntl.LOCK_UN)
+    part.drop()

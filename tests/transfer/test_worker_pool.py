@@ -1,0 +1,293 @@
+"""The workers: every task once, help for what can be divided, and no hang whatever goes wrong."""
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ctadata import fibers
+from ctadata.errors import LocalError
+from ctadata.transfer import worker_pool as module
+from ctadata.transfer.relief import Relief
+from ctadata.transfer.worker_pool import Crew
+
+
+def test_every_task_is_done_once() -> None:
+    done: list[int] = []
+    crew: Crew[int] = Crew(threading.Event())
+    crew.work_off(iter(range(1000)), done.append, jobs=5)
+    assert sorted(done) == list(range(1000))
+
+
+def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
+    def do(task: int) -> None:
+        if task == 3:
+            raise RuntimeError("at three")
+
+    crew: Crew[int] = Crew(threading.Event())
+    with pytest.raises(RuntimeError, match="at three"):
+        crew.work_off(iter(range(1000)), do, jobs=3)
+
+
+def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
+    def tasks() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more")
+
+    before = threading.active_count()
+    crew: Crew[int] = Crew(threading.Event())
+    with pytest.raises(RuntimeError, match="no more"):
+        crew.work_off(tasks(), lambda task: None, jobs=3)
+    assert threading.active_count() == before
+
+
+def test_a_stop_ends_the_workers() -> None:
+    stop, done = threading.Event(), []
+
+    def do(task: int) -> None:
+        done.append(task)
+        stop.set()
+
+    crew: Crew[int] = Crew(stop)
+    crew.work_off(iter(range(100_000)), do, jobs=2)
+    assert len(done) < 10
+
+
+@pytest.mark.parametrize("name", ["tasks", "transfer-small", "transfer-0", "transfer-1"])
+def test_what_keeps_one_from_being_started_comes_out_and_nobody_hangs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, before = threading.Thread.start, threading.active_count()
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    crew: Crew[int] = Crew(threading.Event())
+    done: list[int] = []
+    if name == "transfer-1":  # those that there are do it all
+        crew.work_off(iter(range(1000)), done.append, jobs=3)
+        assert sorted(done) == list(range(1000))
+    else:
+        with pytest.raises(LocalError, match="no further thread"):
+            crew.work_off(iter(range(1000)), done.append, jobs=3)
+    crew.join()
+    assert threading.active_count() == before
+
+
+def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_waited_for_again() -> None:
+    stop, working, before = threading.Event(), threading.Event(), threading.active_count()
+    crew: Crew[int] = Crew(stop)
+
+    def interrupt() -> None:
+        assert working.wait(60)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def do(task: int) -> None:
+        working.set()
+        stop.wait()
+
+    interrupting = threading.Thread(daemon=True, target=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        interrupting.start()
+        crew.work_off(iter(range(1000)), do, jobs=3)
+    interrupting.join()
+    assert threading.active_count() >= before + 3
+    stop.set()
+    crew.join()
+    assert threading.active_count() == before
+
+
+def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
+    closed, done = threading.Event(), list[int]()
+    crew: Crew[int] = Crew(threading.Event())
+
+    def tasks() -> Iterator[int]:
+        try:
+            yield from range(100_000)
+        finally:
+            closed.set()
+
+    def do(task: int) -> None:
+        done.append(task)
+        crew.end()
+
+    crew.work_off(tasks(), do, jobs=2)
+    assert closed.is_set()
+    assert len(done) < 10
+
+
+def test_a_crew_works_off_one_lot_after_the_other() -> None:
+    done: list[int] = []
+    crew: Crew[int] = Crew(threading.Event())
+    for lot in ([1, 2], [3], []):
+        crew.work_off(lot, done.append, jobs=2)
+    assert sorted(done) == [1, 2, 3]
+
+
+class Meeting:
+    """Where so many come together before any goes on; knows how many were there at most."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.there, self.most, self.change = size, 0, 0, fibers.Condition()
+
+    def come(self) -> None:
+        with self.change:
+            self.there += 1
+            self.most = max(self.most, self.there)
+            self.change.notify_all()
+            while self.most < self.size:
+                assert self.change.wait(60)
+        fibers.sleep(0)
+        with self.change:
+            self.there -= 1
+
+
+class ForThree:
+    """Work that can be divided until three others have helped."""
+
+    def __init__(self) -> None:
+        self.helped: set[str] = set()
+        self.everybody = threading.Event()
+
+    def help(self) -> bool:
+        self.helped.add(threading.current_thread().name)
+        if len(self.helped) == 3:
+            self.everybody.set()
+        return not self.everybody.is_set()
+
+
+def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
+    work = ForThree()
+    crew: Crew[int] = Crew(threading.Event())
+
+    def do(task: int) -> None:
+        with crew.divisible(work):
+            assert work.everybody.wait(60)
+
+    crew.work_off(iter([1]), do, jobs=4)
+    assert len(work.helped) == 3
+
+
+def test_so_many_small_tasks_are_done_at_a_time_in_one_thread() -> None:
+    together, threads, crew = Meeting(3), set[str](), Crew[int](threading.Event())
+
+    def do(task: int) -> None:
+        threads.add(threading.current_thread().name)
+        together.come()
+
+    crew.work_off(iter(range(9)), do, jobs=3, is_small=lambda task: True)
+    assert threads == {"transfer-small"}
+    assert together.most == 3
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_small_and_large_together_are_never_more_than_were_asked_for(jobs: int) -> None:
+    there, crew, done = Meeting(0), Crew[int](threading.Event()), list[int]()
+
+    def do(task: int) -> None:
+        there.come()
+        done.append(task)
+
+    crew.work_off(iter(range(300)), do, jobs=jobs, is_small=lambda task: task % 3 > 0)
+    assert sorted(done) == list(range(300))
+    assert there.most <= jobs
+
+
+def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
+    small, crew = threading.Event(), Crew[int](threading.Event())
+
+    def do(task: int) -> None:
+        if task:
+            small.set()
+        else:
+            assert small.wait(60)
+
+    crew.work_off(iter([0, 1]), do, jobs=2, is_small=bool)
+
+
+def test_threads_take_small_tasks_where_relief_says_so() -> None:
+    together = threading.Barrier(3)  # which holds up all fibers
+
+    class Stuck(Relief):
+        def look(self, passed: float, stuck: float, done: int) -> None:
+            assert 0 <= stuck <= passed
+            self.threads = 2
+
+    crew: Crew[int] = Crew(threading.Event())
+    crew.work_off(iter(range(3)), lambda task: together.wait(60), jobs=3, is_small=lambda task: True, relief=Stuck(3))
+
+
+def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
+    names, crew, relieved = list[str](), Crew[int](threading.Event()), threading.Event()
+    inside = most = 0
+
+    class Relieved(Relief):
+        def look(self, passed: float, stuck: float, done: int) -> None:
+            self.threads = 2
+            relieved.set()
+
+    def tasks() -> Iterator[int]:
+        number = 0
+        while number < 300_000 and len(names) < 3000:
+            yield number
+            number += 1
+
+    def do(task: int) -> None:
+        nonlocal inside, most
+        late, name = relieved.is_set(), threading.current_thread().name
+        if late:
+            names.append(name)
+        if late and name == "transfer-small":
+            inside += 1
+            most = max(most, inside)
+            fibers.sleep(0)
+            inside -= 1
+        else:
+            fibers.sleep(0)
+
+    crew.work_off(tasks(), do, jobs=3, is_small=lambda task: True, relief=Relieved(2))
+    assert set(names) == {"transfer-small", "transfer-0", "transfer-1"}
+    assert most == 1
+
+
+def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
+    read, first, crew = list[int](), threading.Event(), Crew[int](threading.Event())
+
+    def tasks() -> Iterator[int]:
+        for i in range(10 * module.AHEAD):
+            read.append(i)
+            if i == module.AHEAD - 1:
+                first.set()
+            yield i
+
+    def do(task: int) -> None:
+        assert first.wait(60)
+        assert len(read) <= task + module.AHEAD + 4
+
+    crew.work_off(tasks(), do, jobs=2)
+    assert len(read) == 10 * module.AHEAD
+
+
+def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 600.0)
+    refused, ready, helped = threading.Event(), threading.Event(), threading.Event()
+
+    class Work:
+        def help(self) -> bool:
+            (helped if ready.is_set() else refused).set()
+            return False
+
+    crew: Crew[int] = Crew(threading.Event())
+
+    def do(task: int) -> None:
+        with crew.divisible(Work()):
+            assert refused.wait(60)
+            ready.set()
+            crew.rouse()
+            assert helped.wait(60)
+
+    crew.work_off(iter([1]), do, jobs=2)
