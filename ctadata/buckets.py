@@ -15,7 +15,7 @@ from ctadata.stores.s3.aliasing import Aliasing
 from ctadata.stores.s3.buckets import Bucket
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliasing import make_aliases
-from ctadata.transfer.download_tree import Refused
+from ctadata.transfer.download_tree import InvalidPath
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Summary
 
@@ -78,13 +78,13 @@ class Hosting:
 
         return make_aliases(self._session.run(None, reporter), make, map(self._resolved, pairs))
 
-    def _resolved(self, pair: tuple[str, str]) -> tuple[RemotePath, RemotePath] | Refused:
+    def _resolved(self, pair: tuple[str, str]) -> tuple[RemotePath, RemotePath] | InvalidPath:
         alias, file = pair
         try:
             return self._session.resolve(alias), self._session.resolve(file)
         except UsageError as error:
             error.path = error.path or printable(alias)
-            return Refused(error, RemotePath())
+            return InvalidPath(error, RemotePath())
 
 
 def _headers(content_type: str | None, redirect_to: str | None) -> dict[str, str]:

@@ -259,7 +259,7 @@ def sleep(seconds: float) -> None:
             return
 
 
-def elsewhere(do: Callable[[], T]) -> T:
+def run_in_thread(do: Callable[[], T]) -> T:
     """What `do` gives or raises; of a fiber it is done in a thread of its own, and the others go on meanwhile."""
     if _here.fibers is None:
         return do()

@@ -34,17 +34,17 @@ from ctadata.stores.typed_path import read_path
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.transfer import path_mapping
-from ctadata.transfer.download_tree import Landing, Refused, Wanted, download
+from ctadata.transfer.download_tree import DownloadTarget, InvalidPath, PendingTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import Records, directory
-from ctadata.transfer.report import Reporter, Silent, Summary
+from ctadata.transfer.report import NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.streams import pour_all, send_spooled, spooled
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 if TYPE_CHECKING:
     from ctadata.stores.s3.raw_keys import RawKeys
@@ -57,7 +57,7 @@ class Session:
         self,
         profile: Profile,
         store: Store,
-        tokens: Sources | HubToken | AccessKeys,
+        tokens: TokenProvider | HubToken | AccessKeys,
         stop: threading.Event,
         home: Callable[[], RemotePath] | None = None,
         site: Site | None = None,
@@ -203,12 +203,12 @@ class Session:
         Raises before anything moves: UsageError (a collection without `recursive`, two sources for one name),
         NotFound, NothingMatched. What happens to single files is in the summary.
         """
-        landings: Iterable[Landing | Wanted | Refused]
+        landings: Iterable[DownloadTarget | PendingTarget | InvalidPath]
         if listed is None:
             known = [(source, *as_known(self.find, source)) for source in sources]
             found = [(source, entry) for source, entries, _ in known for entry in entries]
             landings = [*path_mapping.landings(found, local, recursive=recursive)]
-            landings += [Refused(error, self.resolve(source)) for source, _, error in known if error]
+            landings += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
         else:
             base = self.resolve(sources[0]) if sources else RemotePath()
             landings = path_mapping.listed_landings(
@@ -236,7 +236,7 @@ class Session:
         """
         path_mapping.check_local(local, recursive=recursive or listed is not None)
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
-        departures: Iterable[Departure | Refused]
+        departures: Iterable[UploadSource | InvalidPath]
         if listed is None:
             into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
             only_trees = all(Path(source).is_dir() for source in local)
@@ -295,7 +295,7 @@ class Session:
         entry = self.store.info(source)
         if not entry.is_directory:
             raise UsageError("it is a file, and directories are synced", hint="get fetches it", path=str(source))
-        return sync_down(self.run(rules, reporter), Landing(entry, Path(local)), deletion)
+        return sync_down(self.run(rules, reporter), DownloadTarget(entry, Path(local)), deletion)
 
     def sync_up(
         self,
@@ -308,7 +308,7 @@ class Session:
     ) -> Summary:
         """Make the collection like the local directory; UsageError (a file, no checksums to be had), NotFound."""
         path_mapping.check_directory(local)
-        return sync_up(self.run(rules, reporter), Departure(target, Path(local)), deletion)
+        return sync_up(self.run(rules, reporter), UploadSource(target, Path(local)), deletion)
 
     def _is_collection(self, path: RemotePath) -> bool:
         try:
@@ -322,7 +322,7 @@ class Session:
         """A run by these rules, of so many jobs, else as many as the profile says."""
         rules = dataclasses.replace(rules or Rules(), jobs=workers(jobs or self.profile.jobs))
         records = Records(self.profile.address, directory())
-        run = Run(self.store, rules, reporter or Silent(), self._stop, records=records)
+        run = Run(self.store, rules, reporter or NullReporter(), self._stop, records=records)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self._stop.wait, run.fail, run.reporter.remarked)
         return run

@@ -20,11 +20,11 @@ from ctadata.session import Session
 from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Reporter, Silent, Summary
+from ctadata.transfer.report import NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.source_file import FileSource
-from ctadata.transfer.streams import pour
-from ctadata.transfer.third_party_copy import Crossing, Ends, Mover, copy, mtime_of
+from ctadata.transfer.streams import stream_to
+from ctadata.transfer.third_party_copy import CopyItem, Ends, Mover, copy, mtime_of
 
 PROOF_LIFE = 6 * 3600.0
 """Seconds that a macaroon for one copy lives: the copy may wait for its turn, and is long where the file is."""
@@ -35,7 +35,7 @@ Moved = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class CopyMode:
     """How the bytes go.
 
     push:       the site that has the file sends it; else the other fetches it.
@@ -54,7 +54,7 @@ def copy_between(
     entry: Entry,
     to: RemotePath,
     *,
-    way: Way,
+    way: CopyMode,
     rules: Rules | None = None,
     reporter: Reporter | None = None,
     jobs: int | None = None,
@@ -66,10 +66,10 @@ def copy_between(
     refuse_undecodable(to)
     run = target.run(rules, reporter, jobs)
     ends = Ends(origin.store, _mover(origin, target, way, run), origin.profile.address)
-    return copy(run, ends, [Crossing(entry, to)])
+    return copy(run, ends, [CopyItem(entry, to)])
 
 
-def _mover(origin: Session, target: Session, way: Way, run: Run) -> Mover:
+def _mover(origin: Session, target: Session, way: CopyMode, run: Run) -> Mover:
     if way.through:
         return lambda entry, to, moved: _pass_on(origin, run, entry, to, moved)
     if way.push:
@@ -77,19 +77,19 @@ def _mover(origin: Session, target: Session, way: Way, run: Run) -> Mover:
     return lambda entry, to, moved: _pull(origin, target, way, entry, to, moved)
 
 
-def _pull(origin: Session, target: Session, way: Way, entry: Entry, to: RemotePath, moved: Moved) -> None:
+def _pull(origin: Session, target: Session, way: CopyMode, entry: Entry, to: RemotePath, moved: Moved) -> None:
     check_for_others(origin.store, entry.path, "--through copies it through this machine")
     proof = _proof(origin, entry.path, READS, way)
     target.site.door.pull(to, origin.site.door.url(entry.path), proof, moved)
 
 
-def _push(origin: Session, target: Session, way: Way, entry: Entry, to: RemotePath, moved: Moved) -> None:
+def _push(origin: Session, target: Session, way: CopyMode, entry: Entry, to: RemotePath, moved: Moved) -> None:
     check_for_others(target.store, to, "--through copies it through this machine")
     proof = _proof(target, to, WRITES, way)
     origin.site.door.push(entry.path, target.site.door.url(to), proof, moved)
 
 
-def _proof(session: Session, path: RemotePath, activities: tuple[str, ...], way: Way) -> str | None:
+def _proof(session: Session, path: RemotePath, activities: tuple[str, ...], way: CopyMode) -> str | None:
     """A macaroon for the one path; None where the profile has no login."""
     if isinstance(session.tokens, AccessKeys):
         raise Unsupported("an S3 store takes no part in copies between doors", hint="--through copies through here")
@@ -112,13 +112,13 @@ def _proof(session: Session, path: RemotePath, activities: tuple[str, ...], way:
 def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Moved) -> None:
     """Fetch into a file without a name, checked as a download is, and upload it from there."""
     with tempfile.TemporaryFile(prefix="ctadata-") as spool:
-        reading = Run(origin.store, Rules(jobs=1), Silent(), run.stop)
-        pour(reading, entry, spool.write)
+        reading = Run(origin.store, Rules(jobs=1), NullReporter(), run.stop)
+        stream_to(reading, entry, spool.write)
         spool.flush()
         mtime = mtime_of(origin.store, entry)
         if mtime is not None:
             os.utime(spool.fileno(), (mtime, mtime))
-        fd, sending = spool.fileno(), Run(run.store, run.rules, Silent(), run.stop)
+        fd, sending = spool.fileno(), Run(run.store, run.rules, NullReporter(), run.stop)
         run.store.write(to, FileSource(sending, str(to), fd, os.fstat(fd), hashing=False))
     moved(entry.size or 0)
 

@@ -199,9 +199,9 @@ def test_what_blocks_is_done_elsewhere() -> None:
     event, found = threading.Event(), list[object]()
 
     def block() -> None:
-        found.append(fibers.elsewhere(lambda: event.wait(PATIENCE)))
+        found.append(fibers.run_in_thread(lambda: event.wait(PATIENCE)))
         with pytest.raises(ZeroDivisionError):
-            fibers.elsewhere(lambda: 1 / 0)
+            fibers.run_in_thread(lambda: 1 / 0)
 
     together(block, event.set)
     assert found == [True]
@@ -212,7 +212,7 @@ def test_without_fibers_all_is_as_it_is_in_a_thread() -> None:
     assert fibers.poller() is None
     assert not fibers.pause(event, 0)
     fibers.sleep(0)
-    assert fibers.elsewhere(threading.current_thread) is threading.current_thread()
+    assert fibers.run_in_thread(threading.current_thread) is threading.current_thread()
     event.set()
     assert fibers.pause(event, PATIENCE)
     with (change := Condition()):

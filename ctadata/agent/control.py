@@ -24,7 +24,7 @@ from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
 from ctadata.process_identity import process_started, this_host
 from ctadata.tokens.device import Show
 from ctadata.tokens.login_store import why_not
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token, same_issuer
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def start(
     publish: whether the agent puts a copy of the token where every program looks (`$XDG_RUNTIME_DIR/bt_u<uid>`).
     Raises LoginNeeded, ConfigError, Stopped, LocalError, StorageFull, and retryable errors.
     """
-    places = Places.of(profile.name)
+    places = ProfileFiles.of(profile.name)
     places.prepare()
     copy = standard_place() if publish else None
     if is_claimed(places) and (not _serves(read_state(places), profile, copy) or why_not(places, profile)):
@@ -75,7 +75,7 @@ def run_here(
     ready: is told once, when the agent is in charge.
     AlreadyExists where one runs; else errors as of `start`, and of those that end an agent.
     """
-    places = Places.of(profile.name)
+    places = ProfileFiles.of(profile.name)
     places.prepare()
     copy = standard_place() if publish else None
     in_charge = not is_claimed(places)
@@ -101,12 +101,12 @@ def stop(profile: Profile) -> bool:
 
     LocalError where it runs on another host, TimedOut where it does not end.
     """
-    return stop_agent(Places.of(profile.name))
+    return stop_agent(ProfileFiles.of(profile.name))
 
 
 def status(profile: Profile) -> Status:
     """How the agent and the login are; never asks the network."""
-    return describe(profile, Places.of(profile.name))
+    return describe(profile, ProfileFiles.of(profile.name))
 
 
 def get_token(
@@ -127,14 +127,14 @@ def get_token(
     def good(token: Token) -> bool:
         return token.life_left(now()) > min(min_life, (token.lifetime or 2 * min_life) / 2)
 
-    token = obtain(profile, Places.of(profile.name), good=good, secret=secret, show=show, stop=stop, now=now)
+    token = obtain(profile, ProfileFiles.of(profile.name), good=good, secret=secret, show=show, stop=stop, now=now)
     warning = Standby(profile, Event(), now).warning(token)
     if warning:
         log.warning("%s", warning)
     return token
 
 
-def stop_agent(places: Places) -> bool:
+def stop_agent(places: ProfileFiles) -> bool:
     """As `stop`."""
     if not is_claimed(places):
         return False

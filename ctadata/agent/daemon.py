@@ -21,15 +21,15 @@ from threading import Event
 from typing import Any
 
 from ctadata.agent.bearer_token_file import publish
-from ctadata.agent.instance import Presence, State, claim
+from ctadata.agent.instance import AgentInstance, State, claim
 from ctadata.agent.log import begin_log
-from ctadata.agent.loop import Beat, keep_fresh
+from ctadata.agent.loop import LoopStatus, keep_fresh
 from ctadata.agent.token_backends import open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.process_identity import boot_id, process_started, this_host
 from ctadata.tokens.login_store import load_token
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 log = logging.getLogger("ctadata.agent")
 
@@ -42,7 +42,7 @@ def main() -> int:
     os.umask(0o077)
     copy = Path(order["publish"]) if order["publish"] else None
     try:
-        serve(_profile(order["profile"]), Places(Path(order["folder"])), _report, copy)
+        serve(_profile(order["profile"]), ProfileFiles(Path(order["folder"])), _report, copy)
     except CtadataError as error:
         _report({"error": error.what, "hint": error.hint, "path": error.path})
         return 1
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def serve(
-    profile: Profile, places: Places, ready: Callable[[Mapping[str, object]], None], copy: Path | None = None
+    profile: Profile, places: ProfileFiles, ready: Callable[[Mapping[str, object]], None], copy: Path | None = None
 ) -> CtadataError | None:
     """Be the agent of a profile, in this process, until SIGTERM or SIGINT, or until only a person can help (then why).
 
@@ -83,7 +83,7 @@ class _Teller:
     """Writes the state at every beat, and reports the first; publishes the copy; keeps the lease."""
 
     def __init__(
-        self, profile: Profile, presence: Presence, stop: Event, first: Callable[[], None], copy: Path | None
+        self, profile: Profile, presence: AgentInstance, stop: Event, first: Callable[[], None], copy: Path | None
     ) -> None:
         self._profile = profile
         self._presence = presence
@@ -92,7 +92,7 @@ class _Teller:
         self._copy = copy
         self._started = time.time()
 
-    def tell(self, beat: Beat) -> None:
+    def tell(self, beat: LoopStatus) -> None:
         if self._presence.is_lost():
             log.error("the files of this agent were removed: it ends")
             self._stop.set()
@@ -118,7 +118,7 @@ class _Teller:
         except CtadataError as error:
             log.warning("the lease could not be written: %s", error)
 
-    def _state(self, beat: Beat) -> State:
+    def _state(self, beat: LoopStatus) -> State:
         return State(
             pid=os.getpid(),
             host=this_host(),

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Event
 from types import FrameType
 
-from ctadata.agent.loop import Beat, keep_fresh
+from ctadata.agent.loop import LoopStatus, keep_fresh
 from ctadata.agent.token_backends import open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import LocalError, NotFound
 from ctadata.tokens.login_store import load_token
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP)
@@ -27,7 +27,7 @@ def run(profile: Profile, command: Sequence[str], env: Mapping[str, str] = os.en
 
     A token must be on disk. NotFound where there is no such program, LocalError where it cannot be run.
     """
-    places = Places.of(profile.name)
+    places = ProfileFiles.of(profile.name)
     told = {name: value for name, value in env.items() if name != "BEARER_TOKEN"}  # it would beat the file
     with forwarded_signals() as forward_to:
         process = _start(command, {**told, "BEARER_TOKEN_FILE": str(places.token)})
@@ -47,7 +47,7 @@ def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[b
 
 
 @contextlib.contextmanager
-def _kept_fresh(profile: Profile, places: Places, token: Token | None) -> Iterator[None]:
+def _kept_fresh(profile: Profile, places: ProfileFiles, token: Token | None) -> Iterator[None]:
     """Renew the token in a thread of its own; where an agent runs, whoever is first does it for both."""
     stop = Event()
 
@@ -67,7 +67,7 @@ def _kept_fresh(profile: Profile, places: Places, token: Token | None) -> Iterat
             thread.join()  # a refresh is never broken off: its answer may hold the next login
 
 
-def _say_nothing(beat: Beat) -> None:
+def _say_nothing(beat: LoopStatus) -> None:
     """The loop logs what happens."""
 
 

@@ -21,7 +21,7 @@ from ctadata.agent.record import read_record
 from ctadata.errors import CtadataError
 from ctadata.tokens.files import read_private, write_private
 from ctadata.tokens.locks import exclusive, is_locked, open_lock, try_lock
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 CLAIM_TRIES = 20
@@ -66,10 +66,10 @@ class State:
         return self.next_refresh is None and bool(self.last_error)
 
 
-class Presence:
+class AgentInstance:
     """The claim of a running agent; a context manager that gives it back."""
 
-    def __init__(self, places: Places, fd: int) -> None:
+    def __init__(self, places: ProfileFiles, fd: int) -> None:
         """Of a lock that is held; `claim` makes it."""
         self._places = places
         self._fd = fd
@@ -104,7 +104,7 @@ class Presence:
         os.close(self._fd)
 
 
-def claim(places: Places) -> Presence | None:
+def claim(places: ProfileFiles) -> AgentInstance | None:
     """Become the agent of a profile; None where there is one, here or on another machine. LocalError, StorageFull."""
     fd = open_lock(places.agent_lock)
     pause = Event()
@@ -124,10 +124,10 @@ def claim(places: Places) -> Presence | None:
     if taken is not None and taken.lasting:
         os.close(fd)
         return None
-    return Presence(places, fd)
+    return AgentInstance(places, fd)
 
 
-def is_claimed(places: Places) -> bool:
+def is_claimed(places: ProfileFiles) -> bool:
     """Whether an agent of the profile lives, here or on another host that shares the home."""
     return is_locked(places.agent_lock) or foreign_agent(places, time.time()) is not None
 
@@ -137,6 +137,6 @@ def has_spoken_since(state: State, token: Token | None) -> bool:
     return token is None or token.received is None or token.received <= state.updated
 
 
-def read_state(places: Places) -> State | None:
+def read_state(places: ProfileFiles) -> State | None:
     """What the last agent said of itself; None where it said nothing that can be read."""
     return read_record(State, read_private(places.agent_state))

@@ -25,7 +25,7 @@ from ctadata.agent.record import read_record
 from ctadata.errors import Stopped, TemporaryError
 from ctadata.process_identity import boot_id, booted_at, process_started, this_host
 from ctadata.tokens.files import UNFINISHED, local_error, read_private, write_private
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 LIFE = 120.0
 """Seconds that a lease lasts unless it is extended: several steps of the agent, and the slowest refresh."""
@@ -66,7 +66,7 @@ class Lease:
 
 
 @contextlib.contextmanager
-def leased(places: Places, *, stop: Event | None = None, now: Callable[[], float] = time.time) -> Iterator[None]:
+def leased(places: ProfileFiles, *, stop: Event | None = None, now: Callable[[], float] = time.time) -> Iterator[None]:
     """Be the machine that refreshes, for one refresh; the caller holds the login lock.
 
     Waits for a command of another machine; TemporaryError where an agent runs there. Stopped, LocalError, StorageFull.
@@ -84,12 +84,12 @@ def leased(places: Places, *, stop: Event | None = None, now: Callable[[], float
         drop(places)
 
 
-def begin(places: Places, now: float) -> Lease | None:
+def begin(places: ProfileFiles, now: float) -> Lease | None:
     """Take the lease for an agent, which extends it; else whose it is. The login lock is the caller's."""
     return _take(places, _mine(True, now), now)
 
 
-def extend(places: Places, now: float) -> bool:
+def extend(places: ProfileFiles, now: float) -> bool:
     """Let the lease of this agent last on; False where another host has taken over. LocalError, StorageFull."""
     found = read_lease(places)
     if found is None or not found.is_local:
@@ -99,25 +99,25 @@ def extend(places: Places, now: float) -> bool:
     return True
 
 
-def drop(places: Places) -> None:
+def drop(places: ProfileFiles) -> None:
     """Give up this machine's lease; whoever comes next need not wait."""
     found = read_lease(places)
     if found is not None and found.is_local:
         places.lease.unlink(missing_ok=True)
 
 
-def foreign_agent(places: Places, now: float) -> Lease | None:
+def foreign_agent(places: ProfileFiles, now: float) -> Lease | None:
     """The lease of another host's agent, while it lasts."""
     found = read_lease(places)
     return found if found and found.lasting and found.lives(now) and not found.is_local else None
 
 
-def read_lease(places: Places) -> Lease | None:
+def read_lease(places: ProfileFiles) -> Lease | None:
     """The lease as it stands; None where there is none that can be read. LocalError where its file is not safe."""
     return _read(places.lease)
 
 
-def _take_turn(places: Places, stop: Event, now: Callable[[], float]) -> None:
+def _take_turn(places: ProfileFiles, stop: Event, now: Callable[[], float]) -> None:
     ends = now() + LIFE
     while (other := _take(places, _mine(False, now()), now())) is not None:
         if other.lasting or now() > ends:
@@ -129,7 +129,7 @@ def _take_turn(places: Places, stop: Event, now: Callable[[], float]) -> None:
             raise Stopped("stopped while another machine renews the token")
 
 
-def _take(places: Places, mine: Lease, now: float) -> Lease | None:
+def _take(places: ProfileFiles, mine: Lease, now: float) -> Lease | None:
     """Take a lease that nobody has, that is this machine's, or has aged out; else whose it is."""
     found = read_lease(places)
     if found is not None and found.lives(now) and not found.is_local:
@@ -147,7 +147,7 @@ def _take(places: Places, mine: Lease, now: float) -> Lease | None:
     return None if _put(places, mine) else read_lease(places)
 
 
-def _set_aside(places: Places) -> Lease | None:
+def _set_aside(places: ProfileFiles) -> Lease | None:
     """Take the lease away, and say what it was; None where there was none."""
     aside = places.folder / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
@@ -174,7 +174,7 @@ def _read(path: Path) -> Lease | None:
     return dataclasses.replace(told, until=until)
 
 
-def _put(places: Places, lease: Lease) -> bool:
+def _put(places: ProfileFiles, lease: Lease) -> bool:
     """Make the lease; False where there is one."""
     draft = places.folder / f"{UNFINISHED}{secrets.token_hex(8)}"
     write_private(draft, _written(lease))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctadata.http.redaction import redacted
 from ctadata.tokens.files import local_error, read_private
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 LARGEST = 256 * 1024
 """Bytes of a log; one older one is kept."""
@@ -24,7 +24,7 @@ def begin_log(log: logging.Logger, path: Path) -> None:
     log.setLevel(logging.INFO)
 
 
-def last_lines(places: Places, count: int) -> list[str]:
+def last_lines(places: ProfileFiles, count: int) -> list[str]:
     """The last lines of the log, the older file's first; LocalError where a file is not safe."""
     older = places.agent_log.with_name(places.agent_log.name + ".1")
     texts = [read_private(path) or "" for path in (older, places.agent_log)]

@@ -10,14 +10,14 @@ from threading import Event
 
 from ctadata.agent.lease import leased
 from ctadata.agent.renewal import chosen_secret
-from ctadata.agent.token_backends import Way, open_way
+from ctadata.agent.token_backends import TokenBackend, open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.tokens.device import DeviceLogin, Show
 from ctadata.tokens.legacy import find_former
 from ctadata.tokens.locks import exclusive, waiting_for_a_person
 from ctadata.tokens.login_store import Login, load_login, load_token, save_login, save_token, why_not
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def obtain(
     profile: Profile,
-    places: Places,
+    places: ProfileFiles,
     *,
     good: Callable[[Token], bool],
     secret: str | None = None,
@@ -53,7 +53,7 @@ def obtain(
             return way.log_in(secret, show, stop or Event())
 
 
-def _import_former(profile: Profile, places: Places, now: float) -> None:
+def _import_former(profile: Profile, places: ProfileFiles, now: float) -> None:
     """Take over what an earlier version left, where there is no login of ours yet; say so once."""
     if load_login(places, profile) is not None or load_token(places, profile) is not None or why_not(places, profile):
         return
@@ -68,9 +68,9 @@ def _import_former(profile: Profile, places: Places, now: float) -> None:
 
 
 def _without_a_person(
-    way: Way,
+    way: TokenBackend,
     profile: Profile,
-    places: Places,
+    places: ProfileFiles,
     good: Callable[[Token], bool],
     secret: str | None,
     stop: Event | None,

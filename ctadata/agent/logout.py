@@ -16,7 +16,7 @@ from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.http.rest import Rest
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.login_store import forget, load_login, load_token
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 _NOTHING_REMOVED = "nothing was removed; --local removes the login from this machine, and leaves it alive elsewhere"
@@ -28,7 +28,7 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
     revoke: whether the issuer is asked to end the login as well. Where it cannot be asked, its error is raised, and
     nothing is removed. Errors of `Renewal.issuer` and of `stop`.
     """
-    places = Places.of(profile.name)
+    places = ProfileFiles.of(profile.name)
     if not places.folder.exists():
         return "there was no login"
     stop_agent(places)
@@ -45,13 +45,13 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
     return " and ".join(words for words in (told, _lives_on(token)) if words)
 
 
-def _is_kept(profile: Profile, places: Places) -> bool:
+def _is_kept(profile: Profile, places: ProfileFiles) -> bool:
     if profile.token_source == VIA_OIDC_AGENT:
         return Account(profile, places).exists
     return load_login(places, profile, to_end=True) is not None
 
 
-def _revoke(profile: Profile, places: Places) -> str:
+def _revoke(profile: Profile, places: ProfileFiles) -> str:
     if profile.token_source == VIA_OIDC_AGENT:
         return _revoke_through_oidc_agent(profile, places)
     login = load_login(places, profile, to_end=True)
@@ -68,7 +68,7 @@ def _revoke(profile: Profile, places: Places) -> str:
     return "" if ended else "the issuer cannot be asked to end a login: it ends there in its own time"
 
 
-def _revoke_through_oidc_agent(profile: Profile, places: Places) -> str:
+def _revoke_through_oidc_agent(profile: Profile, places: ProfileFiles) -> str:
     with contextlib.closing(Account(profile, places)) as account:
         try:
             ours = account.log_out()

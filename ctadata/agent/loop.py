@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class LoopStatus:
     """How the loop is: the published token, when it will be refreshed (None: never), and what went wrong last."""
 
     token: Token
@@ -39,7 +39,7 @@ class Renews(Protocol):
 def keep_fresh(
     token: Token,
     renew: Renews,
-    tell: Callable[[Beat], None],
+    tell: Callable[[LoopStatus], None],
     stop: Event,
     *,
     now: Callable[[], float] = time.time,
@@ -55,7 +55,7 @@ def keep_fresh(
     failures, margin, error = 0, 0.0, None
     due = refresh_at(token, now(), jitter())
     while True:
-        tell(Beat(token, due, error))
+        tell(LoopStatus(token, due, error))
         if not _passed(due, stop, now, wait or stop.wait):
             return None
         if not failures:
@@ -66,7 +66,7 @@ def keep_fresh(
             return None
         except (LoginNeeded, ConfigError) as ended:
             log.error("the agent ends: %s", ended)  # noqa: TRY400  (a traceback says nothing more)
-            tell(Beat(token, None, ended))
+            tell(LoopStatus(token, None, ended))
             return ended
         except Exception as raised:  # noqa: BLE001
             trouble = _known(raised)

@@ -24,7 +24,7 @@ from ctadata.tokens.locks import exclusive
 from ctadata.tokens.login_store import load_login, load_token, login_origins, save_token
 from ctadata.tokens.oidc_agent import access_token, is_answering, loaded_accounts
 from ctadata.tokens.origins import not_among, refusal
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 ALWAYS_FRESH = 1e6
@@ -34,7 +34,7 @@ ALWAYS_FRESH = 1e6
 class Account:
     """Renews the token of one profile through oidc-agent, as `Renewal` does without it; `close` ends what it began."""
 
-    def __init__(self, profile: Profile, places: Places, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, profile: Profile, places: ProfileFiles, now: Callable[[], float] = time.time) -> None:
         """Nothing is started before a token is asked for."""
         self.name = f"ctadata-{profile.name}"
         self._profile = profile

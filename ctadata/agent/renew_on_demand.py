@@ -14,8 +14,8 @@ from ctadata.agent.instance import has_spoken_since, read_state
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import Resolved
 from ctadata.errors import CtadataError, Stopped, StorageFull, TemporaryError
-from ctadata.tokens.profile_files import Places
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.profile_files import ProfileFiles
+from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.token import Token
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Standby:
         from ctadata.agent import login, schedule, token_backends  # needed once in the life of a token
 
         profile = token_backends.remembered(self._profile)
-        places = Places.of(profile.name)
+        places = ProfileFiles.of(profile.name)
         if not token_backends.is_renewable(profile, places):
             return False
 
@@ -67,7 +67,7 @@ class Standby:
     def warning(self, token: Token) -> str:
         """What only a person can mend, while the profile's token is still good; empty where nothing is wrong."""
         try:
-            state = read_state(Places.of(self._profile.name))
+            state = read_state(ProfileFiles.of(self._profile.name))
         except CtadataError:
             return ""
         if state is None or not state.has_ended or not has_spoken_since(state, token):
@@ -79,7 +79,7 @@ class Standby:
 
 def sources_of(
     resolved: Resolved, stop: Event, *, token_file: Path | None = None, env: Mapping[str, str] = os.environ
-) -> Sources:
+) -> TokenProvider:
     """Where the tokens of a session come from; the agent's own is renewed where it has ended."""
     profile, standby = resolved.profile, Standby(resolved.profile, stop)
-    return Sources(profile, explicit=token_file, only_profile=resolved.explicit, env=env, standby=standby)
+    return TokenProvider(profile, explicit=token_file, only_profile=resolved.explicit, env=env, standby=standby)

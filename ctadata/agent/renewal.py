@@ -26,7 +26,7 @@ from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.login_store import KEYRING, Login, load_login, load_token, room_for_login, save_token
 from ctadata.tokens.origins import written
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret, Token
 from ctadata.tokens.token_response import Grant
 
@@ -42,7 +42,7 @@ class Renewal:
     """Renews the token of one profile."""
 
     profile: Profile
-    places: Places
+    places: ProfileFiles
     rest: Rest
     now: Callable[[], float] = time.time
     _issuer: Issuer | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, TimedOut
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 PATIENCE = 60.0
 """Seconds that an agent may take to start: an interpreter on a slow shared disk needs many."""
@@ -41,7 +41,7 @@ KEPT_VARIABLES = frozenset(
 """What an agent has of the environment of whoever started it: never a token or secret."""
 
 
-def spawn(profile: Profile, places: Places, copy: Path | None = None) -> None:
+def spawn(profile: Profile, places: ProfileFiles, copy: Path | None = None) -> None:
     """Start the agent of a profile; returns once it lives, or another one does. A good token must be on disk.
 
     copy: where it publishes the token as well.
@@ -68,7 +68,7 @@ def spawn(profile: Profile, places: Places, copy: Path | None = None) -> None:
     _check_answer(said, places)
 
 
-def _order(profile: Profile, places: Places, copy: Path | None = None) -> dict[str, Any]:
+def _order(profile: Profile, places: ProfileFiles, copy: Path | None = None) -> dict[str, Any]:
     """What the agent needs to know; nothing in it is secret."""
     return {
         "folder": str(places.folder.absolute()),
@@ -90,7 +90,7 @@ def _order(profile: Profile, places: Places, copy: Path | None = None) -> dict[s
     }
 
 
-def _check_answer(said: str, places: Places) -> None:
+def _check_answer(said: str, places: ProfileFiles) -> None:
     try:
         answer = json.loads(said)
     except ValueError:

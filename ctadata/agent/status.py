@@ -14,7 +14,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
 from ctadata.process_identity import this_host
 from ctadata.tokens.login_store import KEYRING, load_token, why_not
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 from ctadata.tokens.user_name import user_name
 
@@ -79,7 +79,7 @@ class Status:
         }
 
 
-def describe(profile: Profile, places: Places) -> Status:
+def describe(profile: Profile, places: ProfileFiles) -> Status:
     """Read how things are from the profile's files; what cannot be read shows in `last_error`."""
     running = is_claimed(places)
     token, renewable, state, trouble = _on_disk(profile, places)
@@ -104,7 +104,7 @@ def describe(profile: Profile, places: Places) -> Status:
     )
 
 
-def _on_disk(profile: Profile, places: Places) -> tuple[Token | None, bool, State | None, str]:
+def _on_disk(profile: Profile, places: ProfileFiles) -> tuple[Token | None, bool, State | None, str]:
     """The token, whether something could renew it, the agent's last words, and what cannot be read."""
     token, state = None, None
     try:
@@ -115,7 +115,7 @@ def _on_disk(profile: Profile, places: Places) -> tuple[Token | None, bool, Stat
         return token, False, state, str(error)
 
 
-def _storage(profile: Profile, places: Places) -> tuple[str, str]:
+def _storage(profile: Profile, places: ProfileFiles) -> tuple[str, str]:
     """What keeps the login, and where."""
     if profile.token_source == VIA_OIDC_AGENT:
         account = Account(profile, places)

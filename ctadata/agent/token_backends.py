@@ -16,7 +16,7 @@ from ctadata.config.profile import Profile
 from ctadata.http.rest import Rest
 from ctadata.tokens.device import Show
 from ctadata.tokens.login_store import load_login
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 VIA_OIDC_AGENT = "oidc-agent"
@@ -26,7 +26,7 @@ TIMEOUTS = (10.0, 45.0)
 ends a login that rotates. Two such requests are over before a lease is (`lease.LIFE`)."""
 
 
-class Way(Protocol):
+class TokenBackend(Protocol):
     """How a profile gets a fresh token; each publishes it, and raises what `Renewal` does."""
 
     def renew(self, known: Token, stop: Event | None = None) -> Token:
@@ -41,13 +41,13 @@ class Way(Protocol):
 
 def remembered(profile: Profile) -> Profile:
     """The profile, with oidc-agent as its source where its last agent was started so (`--via`), until a logout."""
-    state = read_state(Places.of(profile.name))
+    state = read_state(ProfileFiles.of(profile.name))
     if state is None or state.via != VIA_OIDC_AGENT:
         return profile
     return dataclasses.replace(profile, token_source=VIA_OIDC_AGENT)
 
 
-def is_renewable(profile: Profile, places: Places) -> bool:
+def is_renewable(profile: Profile, places: ProfileFiles) -> bool:
     """Whether something on this machine could renew the token, with no person's help. LocalError, ConfigError."""
     if profile.token_source == VIA_OIDC_AGENT:
         return Account(profile, places).is_known
@@ -56,7 +56,7 @@ def is_renewable(profile: Profile, places: Places) -> bool:
 
 
 @contextlib.contextmanager
-def open_way(profile: Profile, places: Places, now: Callable[[], float] = time.time) -> Iterator[Way]:
+def open_way(profile: Profile, places: ProfileFiles, now: Callable[[], float] = time.time) -> Iterator[TokenBackend]:
     """The way of the profile (`token_source`); what it has started ends with the block."""
     if profile.token_source != VIA_OIDC_AGENT:
         yield Renewal(profile, places, Rest(ca=profile.ca, timeouts=TIMEOUTS), now)

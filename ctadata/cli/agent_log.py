@@ -21,11 +21,11 @@ def agent_log(
       cta-data-direct agent-log -n 1000 | grep -i failure
     """
     from ctadata.agent.log import last_lines
-    from ctadata.tokens.profile_files import Places
+    from ctadata.tokens.profile_files import ProfileFiles
 
     common = options.begin(ctx)
     profile = common.resolve().profile
-    found = last_lines(Places.of(profile.name), lines)
+    found = last_lines(ProfileFiles.of(profile.name), lines)
     for line in found:
         data(line)
     if not found and not common.quiet:

@@ -50,7 +50,7 @@ Depth = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class CommandContext:
     """The session of a command, and the event that Ctrl-C sets."""
 
     session: Session
@@ -59,13 +59,13 @@ class Visit:
 
 
 @contextlib.contextmanager
-def visiting(ctx: typer.Context, token_file: Path | None, *, raw_key: bool = False) -> Iterator[Visit]:
+def visiting(ctx: typer.Context, token_file: Path | None, *, raw_key: bool = False) -> Iterator[CommandContext]:
     """What a command works with; ends as the command does.   raw_key: paths are keys of S3, as they are written."""
     common = options.begin(ctx)
     with stopping() as stop, common.session(stop, token_file) as session:
         if raw_key:
             session.take_raw_keys()
-        yield Visit(session, stop, bool(common.verbose))
+        yield CommandContext(session, stop, bool(common.verbose))
 
 
 def each(things: Iterable[T | CtadataError], work: Callable[[T], object], *, threads: int = 1) -> None:

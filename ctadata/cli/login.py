@@ -36,11 +36,11 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     """
     from ctadata.agent import control
     from ctadata.agent.token_backends import remembered
-    from ctadata.tokens.provider_chain import Sources
+    from ctadata.tokens.provider_chain import TokenProvider
 
     seen = show_where_seen()
     try:
-        Sources(resolved.profile, explicit=token_file, only_profile=resolved.explicit).bearer()
+        TokenProvider(resolved.profile, explicit=token_file, only_profile=resolved.explicit).bearer()
     except LoginNeeded:
         if seen is None or token_file is not None:
             raise

@@ -53,7 +53,7 @@ def exists(
         raise typer.Exit(NotFound.exit_code)
 
 
-def _is_there(visit: command_context.Visit, text: str) -> bool:
+def _is_there(visit: command_context.CommandContext, text: str) -> bool:
     try:
         return any(entry.is_directory or not text.endswith("/") for entry in visit.session.find(text))
     except (NotFound, NothingMatched):

@@ -18,12 +18,12 @@ from ctadata.cli.output import PROGRAM, data, data_json
 from ctadata.errors import LocalError, StorageFull
 
 if TYPE_CHECKING:
-    from ctadata.transfer.receipt import Voucher
+    from ctadata.transfer.receipt import ReceiptWriter
     from ctadata.transfer.report import Outcome, Reporter
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class RunOutput:
     """What is wanted.
 
     action:  `get` or `put`, the direction; `verify`.
@@ -46,13 +46,13 @@ class Account:
     @contextlib.contextmanager
     def kept(self, reporter: Reporter, profile: str, *, verbose: bool) -> Iterator[Reporter]:
         """A reporter that keeps the account too; at the end, OSError of stdout, LocalError of the receipt."""
-        from ctadata.transfer.receipt import Voucher, open_receipt
-        from ctadata.transfer.report import Telling
+        from ctadata.transfer.receipt import ReceiptWriter, open_receipt
+        from ctadata.transfer.report import TeeReporter
 
         receipt = None if self.receipt is None or self.dry_run else open_receipt(self.receipt)
-        book = _Book(self, Voucher(self.action, profile, self.bases), receipt, verbose)
+        book = _Book(self, ReceiptWriter(self.action, profile, self.bases), receipt, verbose)
         try:
-            yield Telling(reporter, book.write) if self.json or self.dry_run or receipt else reporter
+            yield TeeReporter(reporter, book.write) if self.json or self.dry_run or receipt else reporter
         finally:
             book.close()
         book.check()
@@ -80,8 +80,8 @@ def _elsewhere(failed: Sequence[Outcome]) -> list[str]:
 
 @dataclass(slots=True)
 class _Book:
-    account: Account
-    voucher: Voucher
+    account: RunOutput
+    voucher: ReceiptWriter
     receipt: TextIO | None
     verbose: bool
     broken: OSError | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, selecting
-from ctadata.cli.run_output import Account
+from ctadata.cli.run_output import RunOutput
 from ctadata.errors import UsageError
 from ctadata.progress import units
 
@@ -81,7 +81,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Conduct:
+class RunOptions:
     """What a run leaves behind, what it says, and with what it goes."""
 
     receipt: selecting.Receipt = None
@@ -90,6 +90,6 @@ class Conduct:
     token_file: options.TokenFile = None
     login: options.Login = False
 
-    def account(self, action: str, rules: Rules, bases: list[Path] | None = None) -> Account:
+    def account(self, action: str, rules: Rules, bases: list[Path] | None = None) -> RunOutput:
         """How the run is told of."""
-        return Account(action, self.json, rules.dry_run, self.receipt, bases or [])
+        return RunOutput(action, self.json, rules.dry_run, self.receipt, bases or [])

@@ -13,9 +13,9 @@ import typer
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
 from ctadata.cli.output import say, say_raw, stdout_is_terminal
-from ctadata.cli.run_output import Account
+from ctadata.cli.run_output import RunOutput
 from ctadata.cli.signals import stopping
-from ctadata.cli.transfer_options import Conduct
+from ctadata.cli.transfer_options import RunOptions
 from ctadata.errors import CtadataError, IntegrityError, Unsupported, UsageError
 from ctadata.progress import units
 
@@ -31,7 +31,7 @@ WORTH_A_RATE = 1 << 20
 """Bytes below which a rate says nothing."""
 
 
-def move(common: Common, work: Work, account: Account, conduct: Conduct) -> None:
+def move(common: Common, work: Work, account: RunOutput, conduct: RunOptions) -> None:
     """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0."""
     from ctadata.progress.reporters import choose
 
@@ -52,7 +52,7 @@ def move(common: Common, work: Work, account: Account, conduct: Conduct) -> None
         raise typer.Exit(summary.exit_code)
 
 
-def tell(summary: Summary, seconds: float, account: Account, common: Common, *, stopped: bool) -> None:
+def tell(summary: Summary, seconds: float, account: RunOutput, common: Common, *, stopped: bool) -> None:
     """The summary on stderr: the counts, what was left alone and why, each failure; if quiet, the failures alone."""
     from ctadata.progress.format import counted_line, outcome_lines
     from ctadata.transfer.special_files import SPECIAL

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ctadata.agent.status import Status
     from ctadata.config.resolve import Resolved
     from ctadata.session import Session
-    from ctadata.tokens.provider_chain import Sources
+    from ctadata.tokens.provider_chain import TokenProvider
 
 PathText = str | os.PathLike[str]
 
@@ -161,7 +161,7 @@ class APIClient:
         resolved = resolve(DEVELOPMENT if self.dev_instance else None)
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
 
-    def _sources(self) -> Sources:
+    def _sources(self) -> TokenProvider:
         from ctadata.agent.renew_on_demand import sources_of
 
         return sources_of(self._resolved(), threading.Event(), env=self._env())

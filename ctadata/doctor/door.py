@@ -13,7 +13,7 @@ from ctadata.errors import CtadataError, LoginNeeded, NotFound, Stopped, Unsuppo
 from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
 from ctadata.session import Session
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.token import Token
 from ctadata.transfer import temp_names
 
@@ -62,7 +62,7 @@ class DoorExamination:
     def token(self) -> Iterator[Finding]:
         """What says who somebody is; LoginNeeded."""
         tokens = self.session.tokens
-        token = tokens.token if isinstance(tokens, Sources) else None
+        token = tokens.token if isinstance(tokens, TokenProvider) else None
         if token is None:
             yield Finding("token", Verdict.OK, "none is needed by this profile")
             return

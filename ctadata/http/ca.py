@@ -22,7 +22,7 @@ JSON_TOTAL = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class CaCertificates:
     """The CA certificates that servers are checked against.
 
     file:      a PEM bundle, or None.
@@ -38,7 +38,7 @@ class Trust:
         return str(self.file or self.directory)
 
 
-def choose_trust(ca: Path | None = None, environ: Mapping[str, str] = os.environ) -> Trust:
+def choose_trust(ca: Path | None = None, environ: Mapping[str, str] = os.environ) -> CaCertificates:
     """The CA certificates to use: those named, else the environment's, else the system's, else certifi's.
 
     `ca`, the profile's, is a file or a directory and counts alone; ConfigError where it is neither. In the
@@ -49,16 +49,16 @@ def choose_trust(ca: Path | None = None, environ: Mapping[str, str] = os.environ
         return _named(ca)
     file, directory = _existing(environ, "SSL_CERT_FILE", "SSL_CERT_DIR")
     if file or directory:
-        return Trust(file, directory)
-    return Trust(_system_bundle(), _existing(environ, "", "X509_CERT_DIR")[1])
+        return CaCertificates(file, directory)
+    return CaCertificates(_system_bundle(), _existing(environ, "", "X509_CERT_DIR")[1])
 
 
-def _named(ca: Path) -> Trust:
+def _named(ca: Path) -> CaCertificates:
     ca = ca.expanduser()
     if ca.is_file():
-        return Trust(ca, None)
+        return CaCertificates(ca, None)
     if ca.is_dir():
-        return Trust(None, ca)
+        return CaCertificates(None, ca)
     raise ConfigError(
         f"the CA certificates {str(ca)!r} are neither a file nor a directory", hint="set ca in the profile"
     )

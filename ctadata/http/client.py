@@ -19,8 +19,8 @@ from ctadata.http import failures, redirects
 from ctadata.http.ca import Limits, choose_trust
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.exchange import Exchange
-from ctadata.http.handles import Handles, Route
-from ctadata.http.host_limits import REFUSALS, Gates, Turn
+from ctadata.http.handles import CurlPool, Route
+from ctadata.http.host_limits import REFUSALS, HostLimiters, Slot
 from ctadata.http.messages import Accept, Body, InMemory, Origin, Response, dissect
 from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.retries import Retries, is_repeatable
@@ -117,8 +117,8 @@ class Client:
         self._clock = clock
         self._sleep = sleep or functools.partial(fibers.pause, self._stop)
         self._jitter = jitter
-        self._handles = Handles(choose_trust(ca), user_agent)
-        self._gates = Gates(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)
+        self._handles = CurlPool(choose_trust(ca), user_agent)
+        self._gates = HostLimiters(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)
         self._given_up: set[Origin] = set()
         self._waits: dict[Origin, float | None] = {}  # for `100 Continue`, where a server has shown what it does
 
@@ -182,7 +182,7 @@ class Client:
         if error.status not in REFUSALS or error.retry_after is None:
             self._sleep(seconds)
 
-    def branch(self) -> Handles:
+    def branch(self) -> CurlPool:
         """Connections of one's own, for the `route` of requests; closed by the caller."""
         return self._handles.branch()
 
@@ -309,7 +309,7 @@ class Client:
             turn.end(response)
         return response
 
-    def _turn(self, call: _Call, origin: Origin) -> Turn:
+    def _turn(self, call: _Call, origin: Origin) -> Slot:
         came = self._clock()
         # an upload's answer comes when its body has gone, and says nothing about how quick the server is
         kind = "" if call.streams else call.method

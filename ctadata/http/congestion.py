@@ -35,7 +35,7 @@ SLOW_TIMES = 3.0
 """An answer is slow that takes so many times as long as the quickest one of its method, and so many seconds more."""
 
 
-class Pace:
+class CongestionWindow:
     """The state of one server; `now` is in seconds of any clock that runs. Not for several threads."""
 
     def __init__(self, most: int, *, pinned: bool = False) -> None:

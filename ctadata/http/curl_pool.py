@@ -57,7 +57,7 @@ class _Sockets:
         self.due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
 
-class Handle:
+class CurlHandle:
     """One transfer at a time; its connections outlive it. Any thread or fiber may use it, one at a time.
 
     The thread that has borrowed the handle owns it: the thread runs it, and gives it back or closes it.

@@ -45,7 +45,7 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class ErrorPhrase:
     """A phrase in the reason or the text of an answer; method: where it is about that one alone."""
 
     status: int
@@ -75,41 +75,43 @@ _UNFINISHED = Meaning(
 )
 
 SAYINGS = (
-    Saying(400, " mismatch", Meaning(IntegrityError, "the server did not receive the bytes that were sent")),
-    Saying(400, "no longer valid", Meaning(ServerTrouble, "the server's own redirect had expired", _LATER)),
-    Saying(400, " UUID", Meaning(ServerTrouble, "the server does not know its own redirect", _LATER)),
-    Saying(
+    ErrorPhrase(400, " mismatch", Meaning(IntegrityError, "the server did not receive the bytes that were sent")),
+    ErrorPhrase(400, "no longer valid", Meaning(ServerTrouble, "the server's own redirect had expired", _LATER)),
+    ErrorPhrase(400, " UUID", Meaning(ServerTrouble, "the server does not know its own redirect", _LATER)),
+    ErrorPhrase(
         401,
         "macaroon login denied",
         Meaning(
             LoginNeeded, "the macaroon is not accepted", "it may have expired, or not be for this: ask for another"
         ),
     ),
-    Saying(
+    ErrorPhrase(
         401,
         "unencrypted",
         Meaning(AccessError, "the server takes no login without TLS", "write https:// in the profile's door"),
     ),
-    Saying(401, "Multiple bearer ", Meaning(AccessError, "the server was given two different tokens")),
-    Saying(500, "File is broken", _BROKEN),
-    Saying(500, "File upload not yet completed", _UNFINISHED),
-    Saying(500, "quota exceeded", _QUOTA),  # builds before its issue 7747
-    Saying(500, "Directory is not empty:", _NOT_EMPTY),
-    Saying(500, "; directory not empty", _NOT_EMPTY, method="DELETE"),  # XRootD
-    Saying(500, "preallocate", _NO_ROOM),
-    Saying(500, "Out of space", _NO_ROOM),
-    Saying(
+    ErrorPhrase(401, "Multiple bearer ", Meaning(AccessError, "the server was given two different tokens")),
+    ErrorPhrase(500, "File is broken", _BROKEN),
+    ErrorPhrase(500, "File upload not yet completed", _UNFINISHED),
+    ErrorPhrase(500, "quota exceeded", _QUOTA),  # builds before its issue 7747
+    ErrorPhrase(500, "Directory is not empty:", _NOT_EMPTY),
+    ErrorPhrase(500, "; directory not empty", _NOT_EMPTY, method="DELETE"),  # XRootD
+    ErrorPhrase(500, "preallocate", _NO_ROOM),
+    ErrorPhrase(500, "Out of space", _NO_ROOM),
+    ErrorPhrase(
         500, "Request to [>PoolManager", Meaning(ServerTrouble, "the storage found no pool in time", _LATER_OR_TELL)
     ),
-    Saying(500, "No redirect from mover", Meaning(ServerTrouble, "a pool did not answer in time", _LATER_OR_TELL)),
-    Saying(500, "internal timeout", Meaning(ServerTrouble, "the server is too busy", _LATER)),
-    Saying(500, "Request to [", _SLOW),
-    Saying(503, "shutting down", Meaning(Busy, "the server is being restarted", _LATER)),
-    Saying(507, "SER_QUOTA_EXCEEDED", _QUOTA),
-    Saying(
+    ErrorPhrase(500, "No redirect from mover", Meaning(ServerTrouble, "a pool did not answer in time", _LATER_OR_TELL)),
+    ErrorPhrase(500, "internal timeout", Meaning(ServerTrouble, "the server is too busy", _LATER)),
+    ErrorPhrase(500, "Request to [", _SLOW),
+    ErrorPhrase(503, "shutting down", Meaning(Busy, "the server is being restarted", _LATER)),
+    ErrorPhrase(507, "SER_QUOTA_EXCEEDED", _QUOTA),
+    ErrorPhrase(
         507, "allowed upload size", Meaning(StorageFull, "it is more than this login may upload", "use another one")
     ),
-    Saying(507, "", Meaning(StorageFull, "the storage has no room to fetch the file to disk", _LATER), method="GET"),
+    ErrorPhrase(
+        507, "", Meaning(StorageFull, "the storage has no room to fetch the file to disk", _LATER), method="GET"
+    ),
 )
 """The first one that fits counts."""
 

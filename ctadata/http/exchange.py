@@ -14,7 +14,7 @@ from ctadata.errors import Stopped, TimedOut
 from ctadata.http import failures
 from ctadata.http.ca import Limits
 from ctadata.http.credentials import SigningKey
-from ctadata.http.curl_pool import TICK, Handle
+from ctadata.http.curl_pool import TICK, CurlHandle
 from ctadata.http.messages import BODY_LIMIT, Accept, Consumer, Headers, Response, Watch
 from ctadata.http.redaction import presentable, redacted
 from ctadata.http.request import Request, Upload
@@ -80,7 +80,7 @@ class Exchange:
         self._heard: tuple[bool, int] = (False, 0)
         self._heard_at = self._mark
 
-    def perform(self, handle: Handle) -> Response:
+    def perform(self, handle: CurlHandle) -> Response:
         """Send and receive; the answer, whatever its status. Raises what curl reports and what callbacks raise."""
         started, curl = self._clock(), handle.curl
         self._configure(curl)
@@ -95,7 +95,7 @@ class Exchange:
             self._report(curl, code, self._clock() - started)
         return self._outcome(code, message)
 
-    def _run(self, handle: Handle) -> tuple[int, str]:
+    def _run(self, handle: CurlHandle) -> tuple[int, str]:
         curl, body = handle.curl, self.request.body
         code, message = handle.run(lambda: self._watch(curl))
         unheard = self._response is None and not self._continued

@@ -12,8 +12,8 @@ from typing import Any
 import pycurl
 
 from ctadata.errors import LocalError
-from ctadata.http.ca import Trust
-from ctadata.http.curl_pool import Handle
+from ctadata.http.ca import CaCertificates
+from ctadata.http.curl_pool import CurlHandle
 from ctadata.http.messages import Watch
 from ctadata.resources import shortage
 
@@ -35,35 +35,35 @@ class Route:
     watch: hears a few times a second how long the server has been silent.
     """
 
-    own: Handles | None = None
+    own: CurlPool | None = None
     fresh: bool = False
     watch: Watch | None = None
 
 
-class Handles:
+class CurlPool:
     """Handles to borrow, one for each thread that is at work; look-ups and TLS sessions are shared among all.
 
     Connections are not shared: libcurl cannot share them between threads. The last handle given back is the first
     to be lent, so few threads keep few connections.
     """
 
-    def __init__(self, trust: Trust, user_agent: str) -> None:
+    def __init__(self, trust: CaCertificates, user_agent: str) -> None:
         """Of nothing yet: handles are made when they are needed."""
-        self._idle: deque[Handle] = deque()
+        self._idle: deque[CurlHandle] = deque()
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._options = _common_options(trust, user_agent)
         self._closed = False
 
-    def branch(self) -> Handles:
+    def branch(self) -> CurlPool:
         """Handles with connections of their own, and the same look-ups and TLS sessions; closed by the caller."""
         branch = copy.copy(self)
         branch._idle = deque()
         branch._closed = False
         return branch
 
-    def lend(self) -> Handle:
+    def lend(self) -> CurlHandle:
         """A handle with nothing set but what is common to all requests; to be given back."""
         try:
             handle = self._idle.pop()
@@ -73,13 +73,13 @@ class Handles:
             handle.curl.setopt(option, value)
         return handle
 
-    def _new(self) -> Handle:
+    def _new(self) -> CurlHandle:
         try:
-            return Handle(self._share)
+            return CurlHandle(self._share)
         except (pycurl.error, MemoryError) as error:
             raise shortage(error) or LocalError("no further connection can be opened") from None
 
-    def take_back(self, handle: Handle) -> None:
+    def take_back(self, handle: CurlHandle) -> None:
         """A handle that was lent, its connections open; it keeps nothing of the request."""
         handle.clear()
         self._idle.append(handle)
@@ -106,13 +106,13 @@ class Handles:
             closing.join(CLOSING)
 
 
-def _close_each(handles: list[Handle]) -> None:
+def _close_each(handles: list[CurlHandle]) -> None:
     """Close handles that nobody else has any more."""
     while handles:
         handles.pop().close()
 
 
-def _common_options(trust: Trust, user_agent: str) -> list[tuple[int, Any]]:
+def _common_options(trust: CaCertificates, user_agent: str) -> list[tuple[int, Any]]:
     options = [
         (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),  # libcurl also speaks file, scp, ftp
         (pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),

@@ -12,7 +12,7 @@ from typing import Self
 
 from ctadata import fibers
 from ctadata.errors import Busy, Interrupted, Stopped, TimedOut, Unreachable
-from ctadata.http.congestion import Pace
+from ctadata.http.congestion import CongestionWindow
 from ctadata.http.failures import read_retry_after
 from ctadata.http.messages import Accept, Consumer, Origin, Response
 
@@ -23,12 +23,12 @@ _LOOK = 0.25
 """Seconds between two looks at the stop, while there is no room."""
 
 
-class Turn:
+class Slot:
     """One request at a gate, from the moment when it may be sent."""
 
     __slots__ = ("_gate", "_gone", "_heard", "_kind", "began")
 
-    def __init__(self, gate: Gate, began: float, kind: str) -> None:
+    def __init__(self, gate: HostLimiter, began: float, kind: str) -> None:
         """`kind` names what takes equally long; empty for what takes as long as its body is."""
         self.began = began
         self._gate = gate
@@ -85,10 +85,12 @@ class Turn:
         self.leave()
 
 
-class Gate:
+class HostLimiter:
     """The requests to one server; any number of threads and fibers."""
 
-    def __init__(self, name: str, pace: Pace, clock: Callable[[], float], spread: Callable[[], float]) -> None:
+    def __init__(
+        self, name: str, pace: CongestionWindow, clock: Callable[[], float], spread: Callable[[], float]
+    ) -> None:
         """Of a server with this name, for words; `spread` gives seconds to wait beyond what the server has named."""
         self._name = name
         self._pace = pace
@@ -97,15 +99,15 @@ class Gate:
         self._lock = threading.Lock()
         self._room = fibers.Condition(self._lock)
 
-    def enter(self, kind: str, stop: threading.Event, sleep: Callable[[float], object], patience: float) -> Turn:
+    def enter(self, kind: str, stop: threading.Event, sleep: Callable[[float], object], patience: float) -> Slot:
         """Wait for a turn. Stopped; Busy where the server wants to be left alone for more than `patience` seconds."""
         while True:
             at, closings = self._begin(stop, patience)
             if (seconds := at - self._clock()) <= 0:
-                return Turn(self, at, kind)
+                return Slot(self, at, kind)
             sleep(seconds)
             if closings == self._pace.closings and not stop.is_set():
-                return Turn(self, self._clock(), kind)
+                return Slot(self, self._clock(), kind)
             self.leave()  # it has refused somebody else meanwhile: wait anew
 
     def _begin(self, stop: threading.Event, patience: float) -> tuple[float, int]:
@@ -148,7 +150,7 @@ class Gate:
             self._pace.broke(began, self._clock())
 
 
-class Gates:
+class HostLimiters:
     """The gates of all servers that a client meets."""
 
     def __init__(
@@ -159,14 +161,16 @@ class Gates:
         self._pinned = pinned
         self._clock = clock
         self._spread = spread
-        self._gates: dict[Origin, Gate] = {}
+        self._gates: dict[Origin, HostLimiter] = {}
         self._lock = threading.Lock()
 
-    def of(self, origin: Origin) -> Gate:
+    def of(self, origin: Origin) -> HostLimiter:
         """The gate of a server."""
         gate = self._gates.get(origin)
         if gate is None:
             with self._lock:
-                fresh = Gate(str(origin), Pace(self._most, pinned=self._pinned), self._clock, self._spread)
+                fresh = HostLimiter(
+                    str(origin), CongestionWindow(self._most, pinned=self._pinned), self._clock, self._spread
+                )
                 gate = self._gates.setdefault(origin, fresh)
         return gate

@@ -25,7 +25,7 @@ from ctadata.errors import CtadataError, Interrupted, ServerTrouble, Stopped, Ti
 from ctadata.http import failures
 from ctadata.http.ca import Limits, choose_trust
 from ctadata.http.exchange import Exchange
-from ctadata.http.handles import Handles
+from ctadata.http.handles import CurlPool
 from ctadata.http.messages import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, dissect
 from ctadata.http.redaction import presentable
 from ctadata.http.request import Request, Upload, header_line
@@ -199,7 +199,7 @@ class Rest:
 
         request = Request(method, origin, f"{origin}{target}", lines, body)
         exchange = Exchange(request, accept, self._limits, self._stop, self._clock)
-        handles = Handles(self._trust, self._user_agent)
+        handles = CurlPool(self._trust, self._user_agent)
         handle = handles.lend()
         try:
             response = exchange.perform(handle)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ctadata.stores.channel import Lane
+from ctadata.stores.channel import Channel
 
 N = TypeVar("N")
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class _Walk(Generic[N, T]):
         self.threads = threads
         self.wanted = 1
         self.over = threading.Event()
-        self.items: Lane[T] = Lane(threads, WAITING)
+        self.items: Channel[T] = Channel(threads, WAITING)
 
     def work(self, place: int) -> None:
         """Expand nodes, once so many are wanted, until none is left and nobody can find more."""

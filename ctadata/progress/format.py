@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ctadata.paths import printable
 from ctadata.progress import units
-from ctadata.progress.tally import Standing
+from ctadata.progress.tally import Snapshot
 from ctadata.transfer.report import Outcome, State
 
 MANY = 9
@@ -87,7 +87,7 @@ def foreseen_line(outcome: Outcome, action: str) -> str:
     return outcome_line(outcome)
 
 
-def standing_line(now: Standing) -> str:
+def standing_line(now: Snapshot) -> str:
     """`3 of 20 files, 1.2 GiB of 3.4 GiB, 56.1 MiB/s, 41 s left`; what is not known is left out."""
     line = f"{now.done} of {units.files(now.planned)}, {units.size(now.moved)} of {units.size(now.size)}"
     if now.rate > 0:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
 from ctadata.progress.plain import PlainReporter
-from ctadata.transfer.report import Reporter, Silent, Telling
+from ctadata.transfer.report import NullReporter, Reporter, TeeReporter
 
 Progress = AbstractContextManager[Reporter] | bool
 """Who is told while a function works: a reporter inside its block, or True for what `shown` gives."""
@@ -20,7 +20,7 @@ def choose(
 ) -> AbstractContextManager[Reporter]:
     """The reporter for a run that is told of on `stream`; it draws inside its `with` block only."""
     if quiet or stream is None:
-        return nullcontext(Silent())
+        return nullcontext(NullReporter())
     if stream.isatty() and env.get("TERM", "dumb") not in ("dumb", "unknown"):
         from ctadata.progress.terminal import TerminalReporter
 
@@ -41,12 +41,12 @@ def told(progress: Progress | None) -> AbstractContextManager[Reporter]:
     """The reporter that a function was asked to tell; None and False: nobody."""
     if isinstance(progress, bool):
         progress = shown() if progress else None
-    return progress or nullcontext(Silent())
+    return progress or nullcontext(NullReporter())
 
 
 def paused(reporter: Reporter) -> AbstractContextManager[None]:
     """A block in which no bars are drawn, because somebody is asked."""
     from ctadata.progress.terminal import TerminalReporter
 
-    inner = reporter.inner if isinstance(reporter, Telling) else reporter
+    inner = reporter.inner if isinstance(reporter, TeeReporter) else reporter
     return inner.paused() if isinstance(inner, TerminalReporter) else nullcontext()

@@ -15,7 +15,7 @@ WINDOW = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Snapshot:
     """How far a run is.
 
     done, planned: files ended (equal ones included), and files known.   moved, size: the same in bytes.
@@ -70,12 +70,12 @@ class Tally:
             if outcome.state not in (State.PASSED, State.DELETED):
                 self.done += 1
 
-    def standing(self) -> Standing:
+    def standing(self) -> Snapshot:
         """How far it is now."""
         with self.lock:
             rate = self._rate()
             missing = max(0, self.size - self.bytes_moved)
-            return Standing(
+            return Snapshot(
                 done=self.done,
                 planned=max(self.planned_files, self.done),
                 moved=self.bytes_moved,

@@ -18,7 +18,7 @@ from rich.text import Text
 from ctadata.paths import printable
 from ctadata.progress import units
 from ctadata.progress.format import outcome_line
-from ctadata.progress.tally import Standing, Tally
+from ctadata.progress.tally import Snapshot, Tally
 from ctadata.transfer.report import Outcome
 
 SHOWN = 5
@@ -97,12 +97,12 @@ class TerminalReporter:
         self.live.stop()
 
 
-def draw(now: Standing) -> RenderableType:
+def draw(now: Snapshot) -> RenderableType:
     """The picture of one moment."""
     return Group(_total(now), *(_file(name, size) for name, size in now.active[:SHOWN]), *_more(now))
 
 
-def _total(now: Standing) -> RenderableType:
+def _total(now: Snapshot) -> RenderableType:
     if not now.planned:
         return Text("looking …")
     grid = Table.grid(padding=(0, 2), expand=True)
@@ -122,6 +122,6 @@ def _file(name: str, size: int) -> RenderableType:
     return Text(f"  {units.size(size):>10}  {printable(name.lstrip('/'))}", no_wrap=True, overflow="ellipsis")
 
 
-def _more(now: Standing) -> list[Text]:
+def _more(now: Snapshot) -> list[Text]:
     more = len(now.active) - SHOWN
     return [Text(f"  and {more} more", style="dim")] if more > 0 else []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import unquote
 
-from ctadata.sandbox.door_request import Denied, Site, Visit, challenge, compacted, entity, problem_text, reason
+from ctadata.sandbox.door_request import Denied, DoorRequest, Site, challenge, compacted, entity, problem_text, reason
 from ctadata.sandbox.downloads import get, head
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.frontend import WELL_KNOWN, well_known
@@ -19,7 +19,7 @@ from ctadata.sandbox.third_party_copy import copy
 from ctadata.sandbox.tree import delete, mkcol, move
 from ctadata.sandbox.uploads import put
 
-METHODS: dict[str, Callable[[Visit], None]] = {
+METHODS: dict[str, Callable[[DoorRequest], None]] = {
     "GET": get,
     "HEAD": head,
     "PUT": put,
@@ -56,13 +56,13 @@ class Door:
             return
         if self._site.tape:
             self._site.tape.settle()
-        visit = Visit(self._site, exchange, Login(""), path)
+        visit = DoorRequest(self._site, exchange, Login(""), path)
         try:
             if exchange.request.method == "OPTIONS" and self._options_style == "cors":
                 visit.reply(200)
             else:
                 login = self._login(exchange)
-                self._visited(Visit(self._site.as_seen_by(login.user), exchange, login, path))
+                self._visited(DoorRequest(self._site.as_seen_by(login.user), exchange, login, path))
         except LoginFailed as failed:
             self._challenge(visit, str(failed))
         except Denied as denied:
@@ -74,7 +74,7 @@ class Door:
             raise LoginFailed("login failed")
         return login
 
-    def _visited(self, visit: Visit) -> None:
+    def _visited(self, visit: DoorRequest) -> None:
         if visit.method == "POST" and visit.header("Content-Type") == MACAROON_REQUEST:
             self._macaroon(visit)
         elif visit.method == "OPTIONS":
@@ -84,19 +84,19 @@ class Door:
         else:
             raise Denied(501)
 
-    def _options(self, visit: Visit) -> None:
+    def _options(self, visit: DoorRequest) -> None:
         with suppress(Denied):
             about = entity(visit.node())
             visit.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), *about, ("Allow", ALLOWED)])
             return
         visit.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), ("Allow", ALLOWED)])
 
-    def _challenge(self, visit: Visit, phrase: str) -> None:
+    def _challenge(self, visit: DoorRequest, phrase: str) -> None:
         """401: only the reason phrase says something."""
         suppressed = [*visit.usual(), ("Suppress-WWW-Authenticate", "suppressed")]
         visit.exchange.reply(401, phrase, suppressed if visit.header("Suppress-WWW-Authenticate") else challenge())
 
-    def _deny(self, visit: Visit, denied: Denied) -> None:
+    def _deny(self, visit: DoorRequest, denied: Denied) -> None:
         """An error: plain text, or a page for who prefers that; a conflict is a page to everybody."""
         page = f"<html><body><h1>{reason(denied.status)}</h1></body></html>".encode()
         if denied.reason is not None:
@@ -109,7 +109,7 @@ class Door:
             text = problem_text(visit, denied) + "\n"
             visit.reply(denied.status, [("Content-Type", "text/plain;charset=utf-8")], text.encode())
 
-    def _macaroon(self, visit: Visit) -> None:
+    def _macaroon(self, visit: DoorRequest) -> None:
         try:
             asked = json.loads(visit.exchange.body() or b"{}")
             caveats = [str(caveat) for caveat in asked.get("caveats", [])]

@@ -74,7 +74,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Visit:
+class DoorRequest:
     """A request by someone for a path (decoded, absolute)."""
 
     site: Site
@@ -170,7 +170,7 @@ def reason(status: int) -> str:
     return REASONS.get(status) or HTTPStatus(status).phrase
 
 
-def problem_text(visit: Visit, denied: Denied) -> str:
+def problem_text(visit: DoorRequest, denied: Denied) -> str:
     """The text of an error's body: what the door's response handlers write for the status (dcache.md 4)."""
     method = visit.method
     texts = {

@@ -9,7 +9,7 @@ from email.utils import formatdate
 from urllib.parse import quote
 
 from ctadata.sandbox.checksums import chosen
-from ctadata.sandbox.door_request import Denied, Visit, content_type, entity
+from ctadata.sandbox.door_request import Denied, DoorRequest, content_type, entity
 from ctadata.sandbox.exchange import CHUNKED
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover
@@ -23,7 +23,7 @@ PATIENCE = 180.0
 """Seconds that the door waits for a file to come from tape, while its client hears nothing."""
 
 
-def head(visit: Visit) -> None:
+def head(visit: DoorRequest) -> None:
     """HEAD: never redirected, ignores Range."""
     node = visit.node()
     visit.need("READ_METADATA")
@@ -34,7 +34,7 @@ def head(visit: Visit) -> None:
         visit.exchange.stream(200, "OK", [*_about(visit, node), length], ())
 
 
-def get(visit: Visit) -> None:
+def get(visit: DoorRequest) -> None:
     """GET: a page for a directory, 302 to a pool for a file, or its bytes where redirects are off."""
     node = visit.node()
     visit.need("DOWNLOAD")
@@ -54,14 +54,14 @@ def get(visit: Visit) -> None:
         _proxied(visit, node)
 
 
-def _redirect(visit: Visit, node: Node) -> None:
+def _redirect(visit: DoorRequest, node: Node) -> None:
     action = visit.exchange.request.query.get("action", ["download"])[0]
     kind = "inline" if action == "show" else "attachment"
     mover = Mover(visit.path, visit.url, node, visit.site.clock(), checksums=dict(node.checksums), disposition=kind)
     visit.reply(302, [("Location", pool_url(visit, mover))])
 
 
-def pool_url(visit: Visit, mover: Mover) -> str:
+def pool_url(visit: DoorRequest, mover: Mover) -> str:
     """Start a mover and tell where its pool answers: path, UUID, and the way back to the door.
 
     The path is written by Java's `URI.toASCIIString`, which turns it into its Unicode normal form NFC.
@@ -72,7 +72,7 @@ def pool_url(visit: Visit, mover: Mover) -> str:
     return f"{origin}{path}?dcache-http-uuid={mover.uuid}&dcache-http-ref={reference}"
 
 
-def _about(visit: Visit, node: Node) -> list[tuple[str, str]]:
+def _about(visit: DoorRequest, node: Node) -> list[tuple[str, str]]:
     kind = content_type(node, visit.path.rstrip("/"))
     digest = chosen(visit.header("Want-Digest"), node.checksums)
     return [
@@ -84,7 +84,7 @@ def _about(visit: Visit, node: Node) -> list[tuple[str, str]]:
     ]
 
 
-def _proxied(visit: Visit, node: Node) -> None:
+def _proxied(visit: DoorRequest, node: Node) -> None:
     try:
         ranges = asked_ranges(visit.exchange, node.size or 0)
     except Refused as refused:
@@ -114,7 +114,7 @@ def _nothing() -> Iterator[bytes]:
     raise Hangup
 
 
-def _page(visit: Visit, node: Node) -> None:
+def _page(visit: DoorRequest, node: Node) -> None:
     """A directory as a page for people; a GET without the slash is sent there by 302."""
     query = visit.exchange.request.target.partition("?")[2]
     if visit.method == "GET" and not visit.raw_path.endswith("/"):

@@ -31,7 +31,7 @@ from ctadata.sandbox.faults import (
     WrongDigest,
     WrongRange,
 )
-from ctadata.sandbox.request_log import Seen, Spy
+from ctadata.sandbox.request_log import RequestLog, Seen
 from ctadata.sandbox.rules import Rule, first
 
 Headers = Sequence[tuple[str, str]]
@@ -86,7 +86,7 @@ class Exchange:
     wire: Wire
     request: Request
     rules: Sequence[Rule]
-    spy: Spy
+    spy: RequestLog
     keep: bool = True
     answered: bool = False
     on_status: Callable[[int | None], None] | None = None

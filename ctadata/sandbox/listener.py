@@ -19,7 +19,7 @@ from typing import Protocol, cast
 
 from ctadata.sandbox.exchange import Exchange, Request, Wire
 from ctadata.sandbox.faults import Cut, Delay, Hangup, NoAnswer
-from ctadata.sandbox.request_log import Spy
+from ctadata.sandbox.request_log import RequestLog
 from ctadata.sandbox.rules import Faults
 from ctadata.sandbox.tcp_state import was_reset
 
@@ -188,7 +188,7 @@ class Listener:
     """One server on one port, started and stopped (and started again on the same port)."""
 
     def __init__(
-        self, name: str, application: Application, spy: Spy, faults: Faults, context: ssl.SSLContext | None,
+        self, name: str, application: Application, spy: RequestLog, faults: Faults, context: ssl.SSLContext | None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:  # fmt: skip
         self.name = name

@@ -15,7 +15,7 @@ from email.utils import formatdate
 from xml.parsers import expat
 
 from ctadata.sandbox.checksums import written
-from ctadata.sandbox.door_request import Visit, content_type
+from ctadata.sandbox.door_request import DoorRequest, content_type
 from ctadata.sandbox.exchange import wrong
 from ctadata.sandbox.faults import EmptyListing, LateChecksum, WrongDigest
 from ctadata.sandbox.namespace import Namespace, Node
@@ -105,7 +105,7 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def propfind(visit: Visit) -> None:
+def propfind(visit: DoorRequest) -> None:
     """Answer PROPFIND; the whole body is made before its first byte is sent."""
     wanted = asked_properties(visit.exchange.body())
     node = visit.node()
@@ -142,7 +142,7 @@ def asked_properties(body: bytes) -> Sequence[Property]:
     return DEFAULTS
 
 
-def _entries(visit: Visit, node: Node) -> Iterator[Entry]:
+def _entries(visit: DoorRequest, node: Node) -> Iterator[Entry]:
     href = visit.raw_path.replace("&", "%26")
     if node.is_directory and not href.endswith("/"):
         href += "/"
@@ -153,7 +153,7 @@ def _entries(visit: Visit, node: Node) -> Iterator[Entry]:
     yield from _tree(visit.site.namespace, Entry(href, name, node, _digests(visit)), depth)
 
 
-def _digests(visit: Visit) -> Digests:
+def _digests(visit: DoorRequest) -> Digests:
     if visit.exchange.fault(LateChecksum):
         return lambda _: []
     if visit.exchange.fault(WrongDigest):

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from ctadata.sandbox.door_request import Visit
+from ctadata.sandbox.door_request import DoorRequest
 from ctadata.sandbox.propfind import PREFIXES, opening
 
 XATTR = "http://www.dcache.org/2020/xattr"
@@ -34,7 +34,7 @@ class _Update:
         self._path.pop()
 
 
-def proppatch(visit: Visit) -> None:
+def proppatch(visit: DoorRequest) -> None:
     """Answer PROPPATCH."""
     update = _Update()
     parser = expat.ParserCreate(None, " ")

@@ -33,7 +33,7 @@ class Seen:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
 
-class Spy:
+class RequestLog:
     """A list that grows while threads wait for what they want to see in it."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Namespace
 from ctadata.sandbox.permissions import Homes
 from ctadata.sandbox.pool import LIMITS, Pool
-from ctadata.sandbox.request_log import Seen, Spy
+from ctadata.sandbox.request_log import RequestLog, Seen
 from ctadata.sandbox.rules import Faults
 from ctadata.sandbox.tape import Tape
 from ctadata.sandbox.tls import make_authority
@@ -73,7 +73,7 @@ class Sandbox:
         self.client_id = CONFIDENTIAL_CLIENT if confidential else PUBLIC_CLIENT
         self.client_secret = f"sandbox-{secrets.token_urlsafe(12)}+&="  # shows who forgets to encode it
         self.faults = Faults()
-        self._spy = Spy()
+        self._spy = RequestLog()
         self.journal = Journal()
         self._folder = Path(tempfile.mkdtemp(prefix="ctadata-sandbox-"))
         self._authority = make_authority(self._folder)

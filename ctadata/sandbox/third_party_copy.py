@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from ctadata.sandbox.checksums import chosen
-from ctadata.sandbox.door_request import Denied, Site, Visit
+from ctadata.sandbox.door_request import Denied, DoorRequest, Site
 from ctadata.sandbox.exchange import CHUNKED
 from ctadata.sandbox.namespace import Incoming, IsDirectory, NamespaceError, Node, read_range
 
@@ -27,7 +27,7 @@ BLOCK = 1 << 18
 _PREFIX = "transferheader"
 
 
-def copy(visit: Visit) -> None:
+def copy(visit: DoorRequest) -> None:
     """COPY with `Source` or `Destination`, an absolute URL; without a host in it, it is none of ours: 501."""
     source, destination = visit.header("Source"), visit.header("Destination")
     if source is None and destination is None:
@@ -47,7 +47,7 @@ def copy(visit: Visit) -> None:
         _answer(visit, job, lambda: job.push(node), lambda: None)
 
 
-def _check_credential(visit: Visit) -> None:
+def _check_credential(visit: DoorRequest) -> None:
     kind = visit.header("Credential") or "oidc"
     if kind not in ("none", "oidc", "gridsite"):
         raise Denied(400, reason=f"HTTP header 'Credential' has unknown value \"{kind}\".")
@@ -55,12 +55,12 @@ def _check_credential(visit: Visit) -> None:
         raise Denied(500, reason="Error performing OpenId-Connect delegation")
 
 
-def _headers(visit: Visit) -> dict[str, str]:
+def _headers(visit: DoorRequest) -> dict[str, str]:
     asked = visit.exchange.request.headers
     return {name[len(_PREFIX) :]: value for name, value in asked if name.lower().startswith(_PREFIX)}
 
 
-def _existing(visit: Visit) -> Node:
+def _existing(visit: DoorRequest) -> Node:
     try:
         node = visit.site.namespace.find(visit.path)
     except NamespaceError as error:
@@ -74,7 +74,7 @@ def _existing(visit: Visit) -> Node:
     return node
 
 
-def _create(visit: Visit) -> Node:
+def _create(visit: DoorRequest) -> Node:
     """A new entry; one that is there is deleted first, unless `Overwrite: F`."""
     login, namespace = visit.login, visit.site.namespace
     writable = visit.site.homes.writable(login.user, visit.path)
@@ -92,12 +92,12 @@ def _create(visit: Visit) -> Node:
         raise Denied(400, reason="Parent directory does not exist") from error
 
 
-def _remove(visit: Visit) -> None:
+def _remove(visit: DoorRequest) -> None:
     with suppress(NamespaceError):
         visit.site.namespace.remove(visit.path)
 
 
-def _answer(visit: Visit, job: _Job, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
+def _answer(visit: DoorRequest, job: _Job, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
     thread = threading.Thread(target=job.run, args=(work, clean_up), daemon=True, name="tpc")
     thread.start()
     exchange = visit.exchange

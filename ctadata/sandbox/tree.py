@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
-from ctadata.sandbox.door_request import Denied, Visit, entity
+from ctadata.sandbox.door_request import Denied, DoorRequest, entity
 from ctadata.sandbox.faults import EmptyListing
 from ctadata.sandbox.namespace import Exists, IsDirectory, NamespaceError, NotFound
 from ctadata.sandbox.permissions import within
 
 
-def mkcol(visit: Visit) -> None:
+def mkcol(visit: DoorRequest) -> None:
     """201; 405 where something is, 409 where the parent is missing or a file."""
     visit.need("MANAGE")
     try:
@@ -22,7 +22,7 @@ def mkcol(visit: Visit) -> None:
     visit.reply_in_chunks(201)
 
 
-def delete(visit: Visit) -> None:
+def delete(visit: DoorRequest) -> None:
     """204; a directory goes with everything in it, as far as the door can list it: what it cannot, it cannot delete."""
     if "#" in visit.exchange.request.target:
         raise Denied(400)
@@ -34,7 +34,7 @@ def delete(visit: Visit) -> None:
     visit.reply(204, entity(node))
 
 
-def move(visit: Visit) -> None:
+def move(visit: DoorRequest) -> None:
     """201, or 204 where an old target was deleted first; 412 where there is one and no `Overwrite: T`."""
     target = unquote(urlsplit(visit.header("Destination") or "").path)
     if not target:
@@ -55,7 +55,7 @@ def move(visit: Visit) -> None:
         visit.reply_in_chunks(201, entity(node))
 
 
-def _make_room(visit: Visit, target: str) -> bool:
+def _make_room(visit: DoorRequest, target: str) -> bool:
     namespace = visit.site.namespace
     try:
         namespace.find(target)

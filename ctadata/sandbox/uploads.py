@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctadata.sandbox.checksums import chosen
-from ctadata.sandbox.door_request import Denied, Visit, entity
+from ctadata.sandbox.door_request import Denied, DoorRequest, entity
 from ctadata.sandbox.downloads import pool_url, reaches_pool
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover, Upload
@@ -17,7 +17,7 @@ BELOW_A_FILE = (
 """What the door says of a PUT below a file."""
 
 
-def put(visit: Visit) -> None:
+def put(visit: DoorRequest) -> None:
     """Preconditions, parents, the new entry (the old one is gone from here on), then the bytes.
 
     Redirected only where Expect is exactly `100-continue` and no byte of the body has come yet.
@@ -41,14 +41,14 @@ def put(visit: Visit) -> None:
         _proxied(visit, node, upload)
 
 
-def _existing(visit: Visit) -> Node | None:
+def _existing(visit: DoorRequest) -> Node | None:
     try:
         return visit.site.namespace.find(visit.path)
     except NotFound:
         return None
 
 
-def _check(visit: Visit, old: Node | None) -> None:
+def _check(visit: DoorRequest, old: Node | None) -> None:
     if_match, if_none_match = visit.header("If-Match"), visit.header("If-None-Match")
     if if_match is not None and not (old and _matches(if_match, old)):
         raise Denied(412)
@@ -65,7 +65,7 @@ def _check(visit: Visit, old: Node | None) -> None:
     visit.need("DELETE")
 
 
-def _check_quota(visit: Visit) -> None:
+def _check_quota(visit: DoorRequest) -> None:
     quota, coming = visit.site.quota, _expected_size(visit) or 0
     if quota is not None and visit.site.used_by(visit.login.user) + coming > quota:
         raise Denied(507, "Insufficient storage: SER_QUOTA_EXCEEDED")
@@ -75,7 +75,7 @@ def _matches(header: str, node: Node) -> bool:
     return header.strip() == "*" or node.etag in [tag.strip() for tag in header.split(",")]
 
 
-def _create(visit: Visit, old: Node | None) -> Node:
+def _create(visit: DoorRequest, old: Node | None) -> Node:
     namespace = visit.site.namespace
     try:
         if old is None:
@@ -87,12 +87,12 @@ def _create(visit: Visit, old: Node | None) -> Node:
         raise Denied(500, f"Internal problem: {BELOW_A_FILE}") from error
 
 
-def _expected_size(visit: Visit) -> int | None:
+def _expected_size(visit: DoorRequest) -> int | None:
     announced = visit.header("X-Expected-Entity-Length") or visit.header("Content-Length")
     return int(announced) if announced is not None and announced.isdigit() else None
 
 
-def _mtime(visit: Visit) -> float | None:
+def _mtime(visit: DoorRequest) -> float | None:
     value = visit.header("X-OC-Mtime")
     try:
         return None if value is None else float(value)
@@ -100,7 +100,7 @@ def _mtime(visit: Visit) -> float | None:
         raise Denied(400) from error
 
 
-def _proxied(visit: Visit, node: Node, upload: Upload) -> None:
+def _proxied(visit: DoorRequest, node: Node, upload: Upload) -> None:
     exchange = visit.exchange
     exchange.send_continue()
     if not reaches_pool(visit.path):
@@ -133,7 +133,7 @@ def _as_the_door_says(refused: Refused) -> Denied:
     return Denied(500, f"Internal problem: {refused.reason}")
 
 
-def _clean_up(visit: Visit, node: Node) -> None:
+def _clean_up(visit: DoorRequest, node: Node) -> None:
     """The door deletes what a failed upload through it has left, unless something else is there by now."""
     if _existing(visit) is node:
         visit.site.namespace.remove(visit.path)

@@ -15,7 +15,7 @@ AHEAD = 2000
 """Items that may wait; more of them and the makers wait."""
 
 
-class Lane(Generic[T]):
+class Channel(Generic[T]):
     """Between makers, who `give` and then `end`, and one user, who iterates.
 
     Adding to a deque and taking from it need no lock (each is one step of the interpreter); whoever has to wait says
@@ -146,7 +146,7 @@ def each(items: Iterable[T], take: Callable[[T], object]) -> None:
 
 
 def _made(make: Make[T]) -> Generator[T, None, None]:
-    lane: Lane[T] = Lane()
+    lane: Channel[T] = Channel()
     threading.Thread(target=_run, args=(make, lane), name="ctadata-listing", daemon=True).start()
     try:
         yield from lane
@@ -154,7 +154,7 @@ def _made(make: Make[T]) -> Generator[T, None, None]:
         lane.leave()
 
 
-def _run(make: Make[T], lane: Lane[T]) -> None:
+def _run(make: Make[T], lane: Channel[T]) -> None:
     def give(items: Sequence[T]) -> None:
         if not lane.give(items):
             raise _Left

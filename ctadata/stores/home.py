@@ -13,14 +13,14 @@ from ctadata.stores.base import Store
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.user_name import home_user
 
 
 def home_of(
     profile: Profile,
     store: Store,
-    tokens: Sources | HubToken | AccessKeys,
+    tokens: TokenProvider | HubToken | AccessKeys,
     *,
     make: bool = True,
     stop: Event | None = None,

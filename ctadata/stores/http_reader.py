@@ -22,7 +22,7 @@ from ctadata.errors import (
 )
 from ctadata.fibers import Condition
 from ctadata.http.client import Client
-from ctadata.http.handles import Handles, Route
+from ctadata.http.handles import CurlPool, Route
 from ctadata.http.messages import Accept, Origin, Response
 from ctadata.http.redaction import presentable
 from ctadata.paths import RemotePath
@@ -183,7 +183,7 @@ class WebDAVReading:
         finally:
             self._let_others_ask()
 
-    def _ask_door(self, answer: Answer, own: Handles | None) -> None:
+    def _ask_door(self, answer: Answer, own: CurlPool | None) -> None:
         answer.mover, answer.own = None, own
         headers, route = self._headers(answer), Route(own, watch=answer.look)
         self._client.send("GET", self._url, headers=headers, accept=answer.accept, route=route)

@@ -22,7 +22,7 @@ from ctadata.http.credentials import SigningKey
 from ctadata.paths import local_home, printable
 from ctadata.tokens.access_key_text import AccessKey, read_access_key
 from ctadata.tokens.files import local_error, read_discovered, read_private, write_private
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret
 
 _VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
@@ -103,14 +103,14 @@ class AccessKeys:
             yield Found(None, "nobody: the profile is anonymous")
         for path in filter(None, (self._explicit, self._profile.credentials_file)):
             yield Found(_named(path), printable(str(path)))
-        places = Places.of(self._profile.name)
+        places = ProfileFiles.of(self._profile.name)
         if kept := load_access_key(places):
             self._check_endpoint(places)
             yield Found(kept, "credentials import")
         yield from self._unnamed()
         yield Found(None, "nobody: no access key was found")
 
-    def _check_endpoint(self, places: Places) -> None:
+    def _check_endpoint(self, places: ProfileFiles) -> None:
         """LoginNeeded where the kept key was imported for another server than the profile now names."""
         before = _json(places).get("endpoint")
         if isinstance(before, str) and self._profile.endpoint and before != self._profile.endpoint:
@@ -176,7 +176,7 @@ def _of_aws(env: Mapping[str, str], home: Path) -> AccessKey | None:
 # What `credentials import` keeps
 
 
-def save_access_key(places: Places, key: AccessKey, endpoint: str | None = None) -> None:
+def save_access_key(places: ProfileFiles, key: AccessKey, endpoint: str | None = None) -> None:
     """Keep the key of a profile, readable for its user alone; StorageFull, LocalError: the old one then stays.
 
     endpoint: the server that it is for.
@@ -192,13 +192,13 @@ def save_access_key(places: Places, key: AccessKey, endpoint: str | None = None)
     write_private(places.access_key, json.dumps(content))
 
 
-def load_access_key(places: Places) -> AccessKey | None:
+def load_access_key(places: ProfileFiles) -> AccessKey | None:
     """The key that was kept, good or not; None where there is none. LocalError where its file is not safe."""
     text = read_private(places.access_key)
     return read_access_key(text) if text else None
 
 
-def _json(places: Places) -> dict[str, object]:
+def _json(places: ProfileFiles) -> dict[str, object]:
     try:
         told = json.loads(read_private(places.access_key) or "{}")
     except (ValueError, RecursionError):
@@ -206,7 +206,7 @@ def _json(places: Places) -> dict[str, object]:
     return told if isinstance(told, dict) else {}
 
 
-def forget_access_key(places: Places) -> bool:
+def forget_access_key(places: ProfileFiles) -> bool:
     """Remove what was kept; whether there was anything. LocalError."""
     try:
         places.access_key.unlink()

@@ -16,7 +16,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import LocalError, LoginNeeded
 from ctadata.tokens.files import read_discovered
 from ctadata.tokens.login_store import load_token, why_not
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import SPACES, Token
 
 Stamp = tuple[int, int, int]
@@ -56,14 +56,14 @@ def discover(
     only_profile: bool = False,
     env: Mapping[str, str] = os.environ,
     temporary: Path = Path("/tmp"),  # noqa: S108  (the convention names it)
-    places: Places | None = None,
+    places: ProfileFiles | None = None,
 ) -> tuple[Source, ...]:
     """Where to look, in order.
 
     only_profile: nothing but the explicit file and the profile's agent, as when a profile was asked for by name.
     """
     first = (_explicit(explicit),) if explicit else ()
-    agent = _agent(profile, places or Places.of(profile.name))
+    agent = _agent(profile, places or ProfileFiles.of(profile.name))
     if only_profile:
         return (*first, agent)
     runtime = env.get("XDG_RUNTIME_DIR")
@@ -105,7 +105,7 @@ def _file(path: Path, name: str, *, named: bool = False) -> Source:
     return Source(name, read, path, "outside")
 
 
-def _agent(profile: Profile, places: Places) -> Source:
+def _agent(profile: Profile, places: ProfileFiles) -> Source:
     def read() -> Token | None:
         token = load_token(places, profile)
         if token is None and (words := why_not(places, profile)):

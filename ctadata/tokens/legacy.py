@@ -26,7 +26,7 @@ _LINE = re.compile(r"[!-~]{4,16384}")
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
+class LegacyLogin:
     """What was found; `files` are those that it was taken from."""
 
     secret: Secret | None = None
@@ -43,7 +43,7 @@ class Former:
         return f"imported {' and '.join(what)} of an earlier version from {names}; {warning}to remove: {remove}"
 
 
-def find_former(profile: Profile, now: float, home: Path | None = None) -> Former:
+def find_former(profile: Profile, now: float, home: Path | None = None) -> LegacyLogin:
     """What an earlier version has left for this profile; the newer version's first, empty files passed over.
 
     now: seconds since 1970; a token that has expired is worth nothing.
@@ -54,7 +54,7 @@ def find_former(profile: Profile, now: float, home: Path | None = None) -> Forme
     text, token_file = _first(tokens)
     token = _token(text, profile, now) if text else None
     files = [path for path, found in ((secret_file, secret), (token_file, token)) if path and found]
-    return Former(Secret(secret) if secret else None, token, tuple(files))
+    return LegacyLogin(Secret(secret) if secret else None, token, tuple(files))
 
 
 def _places(profile_name: str, home: Path) -> tuple[list[Path], list[Path]]:

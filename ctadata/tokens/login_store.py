@@ -21,7 +21,7 @@ from ctadata.http.redaction import presentable
 from ctadata.tokens import keyring_store
 from ctadata.tokens.files import local_error, read_private, room_for, write_private
 from ctadata.tokens.origins import not_among, refusal, written
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret, Token, same_issuer, seconds
 
 KEYRING = "keyring"
@@ -47,7 +47,7 @@ class Login:
     origins: tuple[str, ...] = ()
 
 
-def load_login(places: Places, profile: Profile, *, to_end: bool = False) -> Login | None:
+def load_login(places: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Login | None:
     """The login of the profile; None where there is none. LocalError where its file is not safe.
 
     to_end: the caller ends it, so that one for other origins counts too.
@@ -64,7 +64,7 @@ def load_login(places: Places, profile: Profile, *, to_end: bool = False) -> Log
     )
 
 
-def save_login(places: Places, login: Login, store: str = "file") -> None:
+def save_login(places: ProfileFiles, login: Login, store: str = "file") -> None:
     """Keep the login, before its refresh token is used. StorageFull, LocalError; the old one then stays.
 
     store: the profile's `login_store`; a login that a file has of old is removed once the keyring has the new one.
@@ -74,7 +74,7 @@ def save_login(places: Places, login: Login, store: str = "file") -> None:
 
 
 @contextlib.contextmanager
-def room_for_login(places: Places, store: str = "file") -> Iterator[Callable[[Login], None]]:
+def room_for_login(places: ProfileFiles, store: str = "file") -> Iterator[Callable[[Login], None]]:
     """Room for a login before it is asked for: on a full disk a refresh token that rotates would be lost.
 
     Gives what keeps it, as `save_login`. StorageFull, LocalError, ConfigError (no keyring).
@@ -86,7 +86,7 @@ def room_for_login(places: Places, store: str = "file") -> Iterator[Callable[[Lo
         yield lambda login: write(_written(login))
 
 
-def _save_in_keyring(places: Places, login: Login) -> None:
+def _save_in_keyring(places: ProfileFiles, login: Login) -> None:
     keyring_store.save(_key(places), _written(login))
     places.login.unlink(missing_ok=True)
 
@@ -102,7 +102,7 @@ def _written(login: Login) -> str:
     return json.dumps(content)
 
 
-def forget(places: Places, profile: Profile) -> None:
+def forget(places: ProfileFiles, profile: Profile) -> None:
     """Remove token and login of the profile. LocalError."""
     if profile.login_store == KEYRING:
         keyring_store.remove(_key(places))
@@ -113,7 +113,7 @@ def forget(places: Places, profile: Profile) -> None:
             raise local_error(error, path) from None
 
 
-def load_token(places: Places, profile: Profile, *, to_end: bool = False) -> Token | None:
+def load_token(places: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Token | None:
     """The access token of the profile, good or not; None where there is none.
 
     to_end: see `load_login`.
@@ -133,7 +133,7 @@ def load_token(places: Places, profile: Profile, *, to_end: bool = False) -> Tok
     return Token.read(text, seconds(told.get("received")), seconds(told.get("expires_in")))
 
 
-def save_token(places: Places, profile: Profile, token: Token, origins: Sequence[str] = ()) -> None:
+def save_token(places: ProfileFiles, profile: Profile, token: Token, origins: Sequence[str] = ()) -> None:
     """Publish the access token. StorageFull, LocalError; the old one then stays.
 
     origins: those that the user logged in for; none for the profile's.
@@ -151,12 +151,12 @@ def save_token(places: Places, profile: Profile, token: Token, origins: Sequence
     write_private(places.about, json.dumps(about))
 
 
-def login_origins(places: Places) -> tuple[str, ...]:
+def login_origins(places: ProfileFiles) -> tuple[str, ...]:
     """The origins that the token on disk was obtained for; none where no record says so. LocalError."""
     return _origins(_load_json(places.about))
 
 
-def why_not(places: Places, profile: Profile) -> str:
+def why_not(places: ProfileFiles, profile: Profile) -> str:
     """Why the token on disk does not count for this profile, in words; empty where it does, or there is none."""
     told = _load_json(places.about)
     if not told or read_private(places.token) is None:
@@ -170,7 +170,7 @@ def why_not(places: Places, profile: Profile) -> str:
 def why_not_elsewhere(token: Token, profile: Profile) -> str:
     """The same for a token that was found in some file, where it is the copy of one that a login of ours has left."""
     digest = _digest(token.reveal())
-    for about in Places.of(profile.name).folder.parent.glob("*/token.json"):
+    for about in ProfileFiles.of(profile.name).folder.parent.glob("*/token.json"):
         with contextlib.suppress(CtadataError):
             told = _load_json(about)
             if told.get("sha256") == digest and (missing := not_among(profile, told.get("origins"))):
@@ -200,7 +200,7 @@ def _object(text: str | None) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _key(places: Places) -> str:
+def _key(places: ProfileFiles) -> str:
     """What the keyring has the login under."""
     return str(places.folder)
 

@@ -19,13 +19,13 @@ from ctadata.tokens.files import private_directory, sweep
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ProfileFiles:
     """Where the files of one profile lie."""
 
     folder: Path
 
     @classmethod
-    def of(cls, profile_name: str, state: Path | None = None) -> Places:
+    def of(cls, profile_name: str, state: Path | None = None) -> ProfileFiles:
         """Those of a profile, in `state` or the platform's place for it (`$XDG_STATE_HOME/ctadata`)."""
         name = quote(profile_name, safe="")
         if name in ("", ".", ".."):

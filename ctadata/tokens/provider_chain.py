@@ -41,7 +41,7 @@ class Standby(Protocol):
         """What to tell the user though this token is good; empty where nothing is."""
 
 
-class Sources:
+class TokenProvider:
     """Who we are to the profile's trusted origins; safe to share between threads.
 
     A run stays the same person: once a token was found, only tokens of the same issuer and subject follow it.

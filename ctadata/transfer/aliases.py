@@ -14,7 +14,7 @@ BECAME_FILES = "aliases became files of their own, one for each name"
 """What a run says once where its target cannot keep what it has read through an alias."""
 
 
-def behind(store: Store, entry: Entry) -> Entry:
+def resolve_alias(store: Store, entry: Entry) -> Entry:
     """The entry with what its bytes are: of an alias those of its file. NotFound, Untrusted (it leads nowhere good)."""
     return store.info(entry.path) if may_be_alias(store, entry) else entry
 
@@ -28,7 +28,7 @@ def standing(store: Store, entry: Entry | None) -> Entry | None:
     """The same for a name that is to be replaced, which may stand for nothing."""
     if entry is not None:
         with contextlib.suppress(NotFound, Untrusted):
-            return behind(store, entry)
+            return resolve_alias(store, entry)
     return entry
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from ctadata.paths import RemotePath
-from ctadata.transfer.download_tree import Refused
+from ctadata.transfer.download_tree import InvalidPath
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 
@@ -15,14 +15,14 @@ Make = Callable[[RemotePath, RemotePath], bool]
 """Makes the first stand for the second; False where it does already."""
 
 
-def make_aliases(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] | Refused]) -> Summary:
+def make_aliases(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] | InvalidPath]) -> Summary:
     """Make each alias of its file, `(alias, file)`; gives the summary, in which each failure has its place."""
     return run.execute(_tasks(run, make, pairs))
 
 
-def _tasks(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] | Refused]) -> Iterable[Task]:
+def _tasks(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] | InvalidPath]) -> Iterable[Task]:
     for pair in pairs:
-        if isinstance(pair, Refused):
+        if isinstance(pair, InvalidPath):
             run.fail(pair.error, pair.base)
         else:
             yield Task(pair[0], None, functools.partial(_make_one, make, *pair))

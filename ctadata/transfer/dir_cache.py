@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 
 KEPT = 32
 """Folders that stay open; each costs a file descriptor."""
@@ -26,12 +26,12 @@ _Key = tuple[Path, tuple[str, ...]]
 class _Kept:
     """An open folder, its device and inode, and how many are using it."""
 
-    folder: Folder
+    folder: LocalDir
     identity: tuple[int, int]
     users: int = 1
 
 
-class Folders:
+class DirCache:
     """Open folders, to be borrowed by any thread; a context manager that closes them at its end."""
 
     def __init__(self, kept: int = KEPT) -> None:
@@ -59,7 +59,7 @@ class Folders:
         return self._open(key)
 
     def _open(self, key: _Key) -> _Kept:
-        folder = Folder.open(*key)
+        folder = LocalDir.open(*key)
         found = os.fstat(folder.fd)
         kept = _Kept(folder, (found.st_dev, found.st_ino))
         with self._lock:
@@ -104,12 +104,12 @@ class Borrowed:
 
     __slots__ = ("_folders", "_kept", "_key")
 
-    def __init__(self, folders: Folders, key: _Key) -> None:
+    def __init__(self, folders: DirCache, key: _Key) -> None:
         """Nothing is opened yet."""
         self._folders = folders
         self._key = key
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> LocalDir:
         """The open folder; not to be closed."""
         self._kept = self._folders.take(self._key)
         return self._kept.folder

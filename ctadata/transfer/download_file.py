@@ -16,9 +16,9 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, StorageFull
 from ctadata.paths import printable
 from ctadata.transfer import resume_journal
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling
-from ctadata.transfer.partial_file import Part
+from ctadata.transfer.partial_file import PartialFile
 from ctadata.transfer.plan import ENDS, STATES, Step, plan_download, plan_taken_here
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import may_change_unseen, version_here, version_there
@@ -31,7 +31,7 @@ LOOKS = 10
 """How often a name is looked at that others take and give back while a file is about to get it."""
 
 
-def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -> Outcome:
+def fetch_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Path) -> Outcome:
     """Download `entry` as `name` into `folder`, which makes it `local`, if the plan says so.
 
     Raises what the store raises, IntegrityError, Changed, LocalError, StorageFull; the old file, if any, is untouched.
@@ -90,14 +90,14 @@ def fetch_file(run: Run, entry: Entry, folder: Folder, name: str, local: Path) -
     )
 
 
-def _check_room(folder: Folder, entry: Entry, here: int) -> None:
+def _check_room(folder: LocalDir, entry: Entry, here: int) -> None:
     """StorageFull if it is known that the rest of the file, beyond the bytes that are `here`, has no room."""
     room = folder.room()
     if entry.size is not None and room is not None and entry.size - here > room:
         raise StorageFull(f"local: {os.strerror(errno.ENOSPC)}")
 
 
-def _full(why: str, folder: Folder, entry: Entry, local: Path, *, goes_on: bool) -> StorageFull:
+def _full(why: str, folder: LocalDir, entry: Entry, local: Path, *, goes_on: bool) -> StorageFull:
     """The error that names the file, its size and the room, in bytes."""
     size, room = "of unknown size" if entry.size is None else f"of {entry.size} bytes", folder.room()
     words = f"{why}: a file {size}" + ("" if room is None else f", and {room} bytes are free")
@@ -106,7 +106,7 @@ def _full(why: str, folder: Folder, entry: Entry, local: Path, *, goes_on: bool)
 
 
 def _publish(
-    run: Run, part: Part, incoming: Incoming, folder: Folder, name: str, found: os.stat_result | None
+    run: Run, part: PartialFile, incoming: Incoming, folder: LocalDir, name: str, found: os.stat_result | None
 ) -> tuple[Step | None, os.stat_result | None]:
     """Publish; where the name was taken since the plan, the content of what stands there decides.
 

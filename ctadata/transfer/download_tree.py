@@ -16,10 +16,10 @@ from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, 
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, local_name, printable
 from ctadata.stores.channel import each
-from ctadata.transfer.aliases import behind, may_be_alias, note
-from ctadata.transfer.dir_cache import Folders
+from ctadata.transfer.aliases import may_be_alias, note, resolve_alias
+from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling, find_folder
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
 from ctadata.transfer.records import FolderRecords
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
+class DownloadTarget:
     """Where one remote entry goes.
 
     base:   the folder that the user named; it may be a link.
@@ -54,7 +54,7 @@ class Landing:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PendingTarget:
     """A path that is still to be looked up, and then lands as `Landing` says; a collection needs `recursive`."""
 
     path: RemotePath
@@ -65,45 +65,55 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class InvalidPath:
     """A name of a list that cannot be one; that line's failure."""
 
     error: CtadataError
     base: RemotePath
 
 
-class Surplus(Protocol):
+class ExtraneousCollector(Protocol):
     """Who looks, while a tree comes down, for what stands locally and not on the storage."""
 
-    def compare(self, landing: Landing, names: set[str]) -> None:
+    def compare(self, landing: DownloadTarget, names: set[str]) -> None:
         """A collection has been listed in full: these are its names."""
 
     def spare(self, path: RemotePath, error: Unnameable) -> None:
         """A collection has keys that no path can name: what they would be here stays."""
 
 
-def download(run: Run, landings: Iterable[Landing | Wanted | Refused], surplus: Surplus | None = None) -> Summary:
+def download(
+    run: Run,
+    landings: Iterable[DownloadTarget | PendingTarget | InvalidPath],
+    surplus: ExtraneousCollector | None = None,
+) -> Summary:
     """Download files and trees; gives the summary, in which each failure has its place."""
-    with Folders() as folders:
+    with DirCache() as folders:
         return run.execute(walk(landings, functools.partial(_expand, run, folders, surplus), threads=WALKERS))
 
 
-_Give = Callable[[Node[Landing | Wanted | Refused] | Task], object]
+_Give = Callable[[Node[DownloadTarget | PendingTarget | InvalidPath] | Task], object]
 
 
-def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing | Wanted | Refused, give: _Give) -> None:
+def _expand(
+    run: Run,
+    folders: DirCache,
+    surplus: ExtraneousCollector | None,
+    node: DownloadTarget | PendingTarget | InvalidPath,
+    give: _Give,
+) -> None:
     """The tasks of one file or collection; a collection that cannot be listed or made is one failure."""
     run.check_stop()
-    if isinstance(node, Refused):
+    if isinstance(node, InvalidPath):
         run.fail(node.error, node.base)
         return
     remote, local = (
         (node.path, node.base.joinpath(*node.parts, node.name))
-        if isinstance(node, Wanted)
+        if isinstance(node, PendingTarget)
         else (node.entry.path, node.local)
     )
     try:
-        landing = _look_up(run, node) if isinstance(node, Wanted) else node
+        landing = _look_up(run, node) if isinstance(node, PendingTarget) else node
         with _make_ready(run, landing) or contextlib.nullcontext() as folder:
             if landing.entry.is_directory:
                 _children(run, folders, surplus, landing, folder, give)
@@ -112,7 +122,7 @@ def _expand(run: Run, folders: Folders, surplus: Surplus | None, node: Landing |
                     _tidy(run, folder, landing.entry, landing.name, settled=False)
                 give(_task(run, folders, landing))
     except CtadataError as error:
-        if isinstance(error, LocalError) and isinstance(node, Landing) and node.entry.is_directory:
+        if isinstance(error, LocalError) and isinstance(node, DownloadTarget) and node.entry.is_directory:
             error = _mere_keys(run, remote) or error
         error.path = error.path or str(remote)
         run.fail(error, remote, local)
@@ -130,23 +140,23 @@ def _mere_keys(run: Run, path: RemotePath) -> Unnameable | None:
     return None
 
 
-def _look_up(run: Run, wanted: Wanted) -> Landing:
+def _look_up(run: Run, wanted: PendingTarget) -> DownloadTarget:
     entry = run.store.info(wanted.path)
     if not entry.is_directory:
-        return Landing(entry, wanted.base, wanted.parts, wanted.name, (entry.path.name,))
+        return DownloadTarget(entry, wanted.base, wanted.parts, wanted.name, (entry.path.name,))
     if not wanted.recursive:
         raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=str(wanted.path))
-    return Landing(entry, wanted.base, (*wanted.parts, wanted.name) if wanted.name else wanted.parts)
+    return DownloadTarget(entry, wanted.base, (*wanted.parts, wanted.name) if wanted.name else wanted.parts)
 
 
-def _make_ready(run: Run, landing: Landing) -> Folder | None:
+def _make_ready(run: Run, landing: DownloadTarget) -> LocalDir | None:
     """Make a collection's folder, where it is meant for itself, and clear the folder of what dead runs have left.
 
     Gives the open folder, None where there is none.
     """
     rules = run.rules
     make = landing.entry.is_directory and not rules.dry_run and rules.filters.takes_directory(landing.inside)
-    folder = Folder.open(landing.base, landing.parts) if make else find_folder(landing.base, landing.parts)
+    folder = LocalDir.open(landing.base, landing.parts) if make else find_folder(landing.base, landing.parts)
     if folder is not None:
         try:
             if landing.entry.is_directory and landing.parts:
@@ -159,7 +169,7 @@ def _make_ready(run: Run, landing: Landing) -> Folder | None:
     return folder
 
 
-def _check_spelling(landing: Landing) -> None:
+def _check_spelling(landing: DownloadTarget) -> None:
     above = find_folder(landing.base, landing.parts[:-1])
     if above is not None:
         with above:
@@ -167,7 +177,12 @@ def _check_spelling(landing: Landing) -> None:
 
 
 def _children(
-    run: Run, folders: Folders, surplus: Surplus | None, landing: Landing, folder: Folder | None, give: _Give
+    run: Run,
+    folders: DirCache,
+    surplus: ExtraneousCollector | None,
+    landing: DownloadTarget,
+    folder: LocalDir | None,
+    give: _Give,
 ) -> None:
     filters, names = run.rules.filters, set[str]()
     if folder and folder.is_empty:
@@ -189,9 +204,9 @@ def _children(
                 if folder:
                     _tidy(run, folder, entry, name, settled=settled)
                 if not settled:
-                    give(_task(run, folders, Landing(entry, landing.base, landing.parts, name, inside)))
+                    give(_task(run, folders, DownloadTarget(entry, landing.base, landing.parts, name, inside)))
         elif filters.enters(inside):
-            give(Node(Landing(entry, landing.base, (*landing.parts, name), inside=inside)))
+            give(Node(DownloadTarget(entry, landing.base, (*landing.parts, name), inside=inside)))
 
     try:
         each_of(run, landing.entry.path, take)
@@ -211,7 +226,7 @@ def _refuse_twin(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
         run.fail(AlreadyExists(what, hint="rename one of them", path=printable(path)), entry.path)
 
 
-def _is_settled(run: Run, folder: Folder, records: FolderRecords, entry: Entry) -> bool:
+def _is_settled(run: Run, folder: LocalDir, records: FolderRecords, entry: Entry) -> bool:
     """Whether a look at what stands there is enough to skip the file; then it has been told of.
 
     Most files of a tree that is fetched again are such, and a task for each would take as long as listing them.
@@ -231,7 +246,7 @@ def _is_settled(run: Run, folder: Folder, records: FolderRecords, entry: Entry) 
     return False
 
 
-def _tidy(run: Run, folder: Folder, entry: Entry, name: str, *, settled: bool) -> None:
+def _tidy(run: Run, folder: LocalDir, entry: Entry, name: str, *, settled: bool) -> None:
     """Remove what an earlier run has begun of a file that needs it no more: it is here, or is fetched in one go."""
     if folder.has_begun(name) and (settled or not (is_lasting(entry) or may_be_alias(run.store, entry))):
         folder.abandon(name)
@@ -257,7 +272,7 @@ def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None
     log.info("%s: lists as empty, twice", path)
 
 
-def _task(run: Run, folders: Folders, landing: Landing) -> Task:
+def _task(run: Run, folders: DirCache, landing: DownloadTarget) -> Task:
     local = landing.local
     work = functools.partial(_fetch, run, folders, landing, local)
     task = run.task(landing.entry.path, local, landing.entry.size or 0, work, landing.entry.etag)
@@ -266,8 +281,8 @@ def _task(run: Run, folders: Folders, landing: Landing) -> Task:
     return task
 
 
-def _fetch(run: Run, folders: Folders, landing: Landing, local: Path) -> Outcome:
-    entry = behind(run.store, landing.entry)
+def _fetch(run: Run, folders: DirCache, landing: DownloadTarget, local: Path) -> Outcome:
+    entry = resolve_alias(run.store, landing.entry)
     if entry is not landing.entry:
         landing = dataclasses.replace(landing, entry=entry)
     if run.rules.dry_run or run.rules.update:
@@ -279,7 +294,7 @@ def _fetch(run: Run, folders: Folders, landing: Landing, local: Path) -> Outcome
     return note(run.summary, entry, _with_version(outcome, entry))
 
 
-def _foretell(run: Run, landing: Landing) -> Outcome:
+def _foretell(run: Run, landing: DownloadTarget) -> Outcome:
     """What a download would end with; nothing is made or changed."""
     entry, name = landing.entry, local_name(landing.name)
     with find_folder(landing.base, landing.parts) or contextlib.nullcontext() as folder:

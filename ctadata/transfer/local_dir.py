@@ -30,7 +30,7 @@ from typing import Any, Self
 from ctadata.errors import LocalError
 from ctadata.paths import MARK, local_name, printable
 from ctadata.transfer import resume_journal, temp_names
-from ctadata.transfer.partial_file import SUFFIX, Part, hidden_name, local_words, name_file
+from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_words, name_file
 
 KEPT_FOR = 7 * 86400.0
 """Seconds that a part with a journal waits for a run that takes it up."""
@@ -40,7 +40,7 @@ _PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOE
 
 
 @dataclass(slots=True)
-class Folder:
+class LocalDir:
     """An open local directory that files are put into.
 
     path: for words only; the work is done through the open descriptor `fd`.
@@ -54,7 +54,7 @@ class Folder:
     begun: set[str] = field(default_factory=set)
 
     @classmethod
-    def open(cls, base: Path, parts: Sequence[str] = ()) -> Folder:
+    def open(cls, base: Path, parts: Sequence[str] = ()) -> LocalDir:
         """Open (and make where needed) `base`, then each of `parts` below it; links are refused below `base`.
 
         Raises LocalError: a name that no local file can bear, a link or a file in the way, no permission.
@@ -150,12 +150,12 @@ class Folder:
             if not self._is_written_elsewhere(stem, time.time()):
                 self._sweep(stem, has_journal=True, now=math.inf)
 
-    def part(self) -> Part:
+    def part(self) -> PartialFile:
         """A new part, empty, that nobody else can reach."""
         if self.nameless is None:
             self.nameless = self._has_nameless()
         with local_words(self.path):
-            return Part(self.path, self.fd, "", self._nameless()) if self.nameless else self._hidden()
+            return PartialFile(self.path, self.fd, "", self._nameless()) if self.nameless else self._hidden()
 
     def _has_nameless(self) -> bool:
         """Try it: NFS has no such files, and without /proc they cannot be named."""
@@ -175,17 +175,17 @@ class Folder:
     def _nameless(self) -> int:
         return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666, dir_fd=self.fd)
 
-    def _hidden(self) -> Part:
+    def _hidden(self) -> PartialFile:
         while True:
             name = hidden_name()
             fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
             with contextlib.suppress(OSError):  # a file system without locks: its parts are never swept
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_nlink:
-                return Part(self.path, self.fd, name, fd)
+                return PartialFile(self.path, self.fd, name, fd)
             os.close(fd)  # swept by another run in the moment before our lock
 
-    def lasting_part(self, target: str, version: dict[str, Any]) -> Part:
+    def lasting_part(self, target: str, version: dict[str, Any]) -> PartialFile:
         """The part of the file `target` that an earlier run may have begun, with its journal.
 
         Where another run is at it, or locks cannot be had, a part of one's own without a journal: two runs on one
@@ -205,7 +205,7 @@ class Folder:
             os.close(fd)
         return self.part()
 
-    def _resumed(self, stem: str, fd: int, version: dict[str, Any]) -> Part | None:
+    def _resumed(self, stem: str, fd: int, version: dict[str, Any]) -> PartialFile | None:
         """The part that is open and ours, with its journal; None if it is to be left, or no journal can be written."""
         name = stem + resume_journal.SUFFIX
         here = resume_journal.recall(self.fd, name, os.fstat(fd).st_size, version)
@@ -218,7 +218,7 @@ class Folder:
         except OSError:  # perhaps something that is no file has its name
             os.unlink(stem + SUFFIX, dir_fd=self.fd)
             return None
-        return Part(self.path, self.fd, stem + SUFFIX, fd, here, diary)
+        return PartialFile(self.path, self.fd, stem + SUFFIX, fd, here, diary)
 
     def _claim(self, stem: str) -> int | None:
         """Open and lock a part that may be there; None where it is not ours alone."""

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from ctadata.errors import AlreadyExists
 from ctadata.paths import local_name, printable
-from ctadata.transfer.local_dir import Folder, open_directory
+from ctadata.transfer.local_dir import LocalDir, open_directory
 from ctadata.transfer.partial_file import local_words
 
 
-def find_folder(base: Path, parts: Sequence[str] = ()) -> Folder | None:
+def find_folder(base: Path, parts: Sequence[str] = ()) -> LocalDir | None:
     """Open `base`, then each of `parts` below it; None where one of them is missing.
 
     Raises LocalError: a name that no local file can bear, a link or a file in the way, no permission.
@@ -33,10 +33,10 @@ def find_folder(base: Path, parts: Sequence[str] = ()) -> Folder | None:
         finally:
             os.close(fd)
         fd = below
-    return None if fd is None else Folder(path, fd)
+    return None if fd is None else LocalDir(path, fd)
 
 
-def check_spelling(folder: Folder, name: str) -> None:
+def check_spelling(folder: LocalDir, name: str) -> None:
     """AlreadyExists where another name stands there that the file system takes for this one.
 
     `A` and `a` are one name to the usual file systems of macOS and Windows; é has two spellings that are never told
@@ -58,7 +58,7 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def names_in(folder: Folder) -> Iterator[tuple[str, bool]]:
+def names_in(folder: LocalDir) -> Iterator[tuple[str, bool]]:
     """Each name in a folder, and whether it is a directory (a link to one is not)."""
     with local_words(folder.path), os.scandir(folder.fd) as entries:
         for entry in entries:

@@ -57,7 +57,7 @@ class local_words:  # noqa: N801  (reads as a verb, as those of contextlib do)
 
 
 @dataclass(slots=True)
-class Part:
+class PartialFile:
     """A file on its way: complete and verified it is published, otherwise dropped.
 
     path, directory: the folder it lies in, in words and as an open descriptor.

@@ -11,12 +11,12 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
-from ctadata.transfer.download_tree import Landing, Refused, Wanted
+from ctadata.transfer.download_tree import DownloadTarget, InvalidPath, PendingTarget
 from ctadata.transfer.receipt import Record
-from ctadata.transfer.upload_tree import Departure
+from ctadata.transfer.upload_tree import UploadSource
 
 
-def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Landing:
+def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> DownloadTarget:
     """Where `entry` goes, as cp and rsync users expect it.
 
     local: what the user named, None for here.  into: it is a folder to put things in (a slash at its end, several
@@ -24,13 +24,13 @@ def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Lan
     """
     name = entry.path.name
     if entry.is_directory:
-        return Landing(entry, local or Path(), () if contents or not name else (name,))
+        return DownloadTarget(entry, local or Path(), () if contents or not name else (name,))
     if local is None or into or local.is_dir():
-        return Landing(entry, local or Path(), (), name, (name,))
-    return Landing(entry, local.parent, (), local.name, (name,))
+        return DownloadTarget(entry, local or Path(), (), name, (name,))
+    return DownloadTarget(entry, local.parent, (), local.name, (name,))
 
 
-def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool) -> list[Landing]:
+def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool) -> list[DownloadTarget]:
     """Where entries go, each with what was written for it.
 
     UsageError (no `recursive`, two for one name); LocalError if several are to go into a file, or a file far
@@ -53,14 +53,14 @@ def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursi
 
 def listed_landings(
     base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool, exact: bool = False
-) -> Iterator[Wanted | Refused]:
+) -> Iterator[PendingTarget | InvalidPath]:
     """Where the paths of a list go, which start from `base`, each with its directories.   exact: as in `_below`."""
     for name in names:
         parts = _below(name, exact=exact)
         if isinstance(parts, UsageError):
-            yield Refused(parts, base)
+            yield InvalidPath(parts, base)
         else:
-            yield Wanted(base.below(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
+            yield PendingTarget(base.below(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
 
 
 def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
@@ -95,13 +95,13 @@ def check_directory(source: str) -> None:
         raise UsageError("it is a file, and directories are synced", hint="put sends it", path=printable(source))
 
 
-def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[Departure]:
+def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[UploadSource]:
     """What goes to `path`; UsageError where two sources would become one name.
 
     into: it is a collection to put things in; else it is the name of the file that goes there.
     """
     trees = [
-        Departure(path if _is_contents(source) else path / Path(source).name, Path(source))
+        UploadSource(path if _is_contents(source) else path / Path(source).name, Path(source))
         for source in sources
         if Path(source).is_dir()
     ]
@@ -109,10 +109,10 @@ def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[
     collection = path if into else path.parent
     named = tuple((file, file.name if into else path.name) for file in files)
     _refuse_twins([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
-    return [*trees, Departure(collection, files=named)] if files else trees
+    return [*trees, UploadSource(collection, files=named)] if files else trees
 
 
-def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iterator[Departure | Refused]:
+def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iterator[UploadSource | InvalidPath]:
     """What goes to `path` of a list of files, which start from the directory `base`.
 
     Names of one directory that follow each other go together: the storage is then looked at once for all of them.
@@ -120,10 +120,10 @@ def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iter
     pairs = ((_below_here(name), name) for name in names)
     for above, group in itertools.groupby(pairs, key=lambda pair: pair[0][:-1] if isinstance(pair[0], tuple) else None):
         found = [parts for parts, _ in group]
-        yield from (Refused(parts, path) for parts in found if isinstance(parts, UsageError))
+        yield from (InvalidPath(parts, path) for parts in found if isinstance(parts, UsageError))
         files = tuple((Path(base, *parts), parts[-1]) for parts in found if isinstance(parts, tuple))
         if above is not None:
-            yield Departure(path.below(above), files=files)
+            yield UploadSource(path.below(above), files=files)
 
 
 def _below_here(name: str) -> tuple[str, ...] | UsageError:
@@ -132,7 +132,7 @@ def _below_here(name: str) -> tuple[str, ...] | UsageError:
     return _below(name)
 
 
-def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterator[Wanted | Refused]:
+def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterator[PendingTarget | InvalidPath]:
     """Where the files of a receipt go, from the root of this machine, and never through links that it did not know.
 
     folders: the directories that they may lie in.
@@ -147,12 +147,12 @@ def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterat
             yield _outside(record.path, local)
         else:
             *above, name = local.parts[1:]
-            yield Wanted(record.path, Path("/"), tuple(above), name, recursive=True)
+            yield PendingTarget(record.path, Path("/"), tuple(above), name, recursive=True)
 
 
 def departures_again(
     records: Iterable[Record], folders: Sequence[Path], *, follow_links: bool = False
-) -> Iterator[Departure | Refused]:
+) -> Iterator[UploadSource | InvalidPath]:
     """What goes up again of a receipt; files of one collection that follow each other go together.
 
     folders: the directories that they may lie in, links followed.
@@ -167,10 +167,10 @@ def departures_again(
     inside = (pair for pair in with_local if _lies_in(pair[1], folders))
     for collection, group in itertools.groupby(inside, key=lambda pair: pair[0].parent):
         pairs = list(group)
-        yield from (Departure(path, local) for path, local in pairs if is_tree(local))
+        yield from (UploadSource(path, local) for path, local in pairs if is_tree(local))
         files = tuple((local, path.name) for path, local in pairs if not is_tree(local))
         if files:
-            yield Departure(collection, files=files)
+            yield UploadSource(collection, files=files)
 
 
 def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
@@ -178,10 +178,10 @@ def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
     return any(found.is_relative_to(os.path.realpath(folder)) for folder in folders)
 
 
-def _outside(path: RemotePath, local: Path) -> Refused:
+def _outside(path: RemotePath, local: Path) -> InvalidPath:
     hint = f"to allow it, name its directory after the receipt: {shlex.quote(printable(str(local.parent)))}"
     error = UsageError("the receipt names a file outside of the directory", hint=hint, path=printable(str(local)))
-    return Refused(error, path)
+    return InvalidPath(error, path)
 
 
 def _a_directory(source: str, verb: str) -> UsageError:

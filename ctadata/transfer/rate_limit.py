@@ -19,7 +19,7 @@ SHORTEST = 0.01
 """Seconds below which nobody pauses."""
 
 
-class Allowance:
+class RateLimiter:
     """Takes bytes and waits until the next ones may move: a virtual schedule, as in ITU-T I.371's GCRA; any thread."""
 
     def __init__(
@@ -46,10 +46,10 @@ class Allowance:
             self._sleep(wait)
 
 
-class Braked:
+class ThrottledReporter:
     """A reporter to whom bytes are told no faster than they may move."""
 
-    def __init__(self, inner: Reporter, allowance: Allowance) -> None:
+    def __init__(self, inner: Reporter, allowance: RateLimiter) -> None:
         """Everything goes to `inner`."""
         self._inner = inner
         self._allowance = allowance

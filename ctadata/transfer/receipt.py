@@ -24,7 +24,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Voucher:
+class ReceiptWriter:
     """What all outcomes of a run have in common.
 
     action:  `get` or `put`, the direction.

@@ -19,7 +19,7 @@ REST, LONGEST_REST = 4, 64
 """Looks until more are tried again, where they got no more done; twice as many each time, at most so many."""
 
 
-class Relief:
+class ReliefThreads:
     """The state of a crew; not for several threads. Times are in seconds.
 
     threads: how many may take small files.

@@ -75,7 +75,7 @@ class Reporter(Protocol):
         """A sentence that is worth knowing before the end."""
 
 
-class Silent:
+class NullReporter:
     """The reporter who tells nobody."""
 
     def planned(self, files: int, size: int) -> None:
@@ -91,7 +91,7 @@ class Silent:
         """Nothing."""
 
 
-class Telling:
+class TeeReporter:
     """A reporter that also hands each outcome to `tell`, one at a time; `tell` raises nothing."""
 
     def __init__(self, inner: Reporter, tell: Callable[[Outcome], None]) -> None:

@@ -32,11 +32,11 @@ from ctadata.retry import Retries, retry
 from ctadata.stores.base import Store
 from ctadata.transfer.equality import Pair
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.rate_limit import Allowance, Braked
+from ctadata.transfer.rate_limit import RateLimiter, ThrottledReporter
 from ctadata.transfer.records import Records
 from ctadata.transfer.report import Outcome, Reporter, State, Summary
 from ctadata.transfer.staging import Staging
-from ctadata.transfer.worker_pool import Crew
+from ctadata.transfer.worker_pool import WorkerPool
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -109,15 +109,15 @@ class Run:
     has_odd_tags: bool = False
     staging: Staging[Task] | None = None
     records: Records = field(default_factory=lambda: Records(""))
-    crew: Crew[Task] = field(init=False)
+    crew: WorkerPool[Task] = field(init=False)
     names: NameCheck = field(init=False)
 
     def __post_init__(self) -> None:
         """Workers end when the run is stopped."""
-        self.crew = Crew(self.stop)
+        self.crew = WorkerPool(self.stop)
         self.names = NameCheck(self.store)
         if self.rules.rate is not None:
-            self.reporter = Braked(self.reporter, Allowance(self.rules.rate, sleep=self.stop.wait))
+            self.reporter = ThrottledReporter(self.reporter, RateLimiter(self.rules.rate, sleep=self.stop.wait))
 
     def task(
         self, remote: RemotePath, local: Path | None, size: int, work: Callable[[], Outcome], etag: str | None = None

@@ -16,10 +16,10 @@ from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
 from ctadata.stores.base import Delivery, Reading
 from ctadata.transfer import integrity, resume_journal, sink
-from ctadata.transfer.partial_file import Part
+from ctadata.transfer.partial_file import PartialFile
 from ctadata.transfer.record_digests import passing
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
-from ctadata.transfer.segments import Lease, Piece, Pieces
+from ctadata.transfer.segments import Piece, Segment, Segments
 from ctadata.versions import is_another, is_provable, is_strong, tags_differ, tags_match
 
 log = logging.getLogger(__name__)
@@ -43,13 +43,13 @@ class _Final(Exception):
 class Incoming:
     """One file on its way into its part: any number of streams, then the check of the whole."""
 
-    def __init__(self, run: Run, entry: Entry, part: Part) -> None:
+    def __init__(self, run: Run, entry: Entry, part: PartialFile) -> None:
         """Nothing is asked for yet; `part` may hold what an earlier run has fetched."""
         self.run = run
         self.entry = entry
         self.part = part
         self.verified = ""
-        self.pieces = Pieces(entry.size, streams=run.rules.jobs)
+        self.pieces = Segments(entry.size, streams=run.rules.jobs)
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.passing = passing(entry.size, entry.checksums)
@@ -97,7 +97,7 @@ class Incoming:
                 here[-1] = Piece(here[-1].start, block.stop, adler32(content, here[-1].adler32))
             else:
                 here.append(Piece(block.start, block.stop, adler32(content)))
-        self.pieces = Pieces(self.entry.size, here, streams=self.run.rules.jobs)
+        self.pieces = Segments(self.entry.size, here, streams=self.run.rules.jobs)
         self.run.reporter.planned(0, -self.pieces.resumed)
 
     def _persist(self) -> None:
@@ -218,7 +218,7 @@ class Incoming:
             pieces.give_back(lease, ended=ended)  # at last: once all are given back, the part may be let go of
         return True
 
-    def _open(self, pieces: Pieces) -> Reading:
+    def _open(self, pieces: Segments) -> Reading:
         with self._lock:
             if pieces.is_void:
                 raise Interrupted("the file is begun anew")
@@ -255,9 +255,9 @@ class Incoming:
         self._etag, self._kept_mtime, self._begun = None, self.entry.kept_mtime, False
         self.passing = passing(self.entry.size, self.digests)
         self.alone = self.alone or not self._is_provable
-        self.pieces = Pieces(self.entry.size, streams=self.run.rules.jobs)
+        self.pieces = Segments(self.entry.size, streams=self.run.rules.jobs)
 
-    def begin(self, delivery: Delivery, lease: Lease) -> None:
+    def begin(self, delivery: Delivery, lease: Segment) -> None:
         """What a stream is told before its first byte; IntegrityError, Changed: it is not the file we are fetching."""
         integrity.check_delivery(delivery, self.entry.size)
         if delivery.total is not None:
@@ -279,7 +279,7 @@ class Incoming:
         self._etag = delivery.etag or self._etag
         self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
 
-    def take(self, pieces: Pieces, lease: Lease, block: memoryview) -> None:
+    def take(self, pieces: Segments, lease: Segment, block: memoryview) -> None:
         """The next bytes of a stream, which go into the part."""
         at = lease.at
         pieces.add(lease, block, self.part.write, hashing=self.hashing)

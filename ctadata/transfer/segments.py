@@ -37,7 +37,7 @@ class Piece:
 
 
 @dataclass(slots=True)
-class Lease:
+class Segment:
     """A range that one stream fetches: bytes up to `at` are here; `stop` is None if the file's end is not known."""
 
     start: int
@@ -56,7 +56,7 @@ class Lease:
         return self.at == self.stop
 
 
-class Pieces:
+class Segments:
     """The state of one file; any number of threads.
 
     size:     bytes; None as long as nobody knows.
@@ -69,7 +69,7 @@ class Pieces:
         self.is_void = False
         self._streams = streams
         self._here = sorted(here, key=lambda piece: piece.start)
-        self._leases: list[Lease] = []
+        self._leases: list[Segment] = []
         self._todo: list[tuple[int, int | None]] = []
         self._lock = threading.Lock()
         self._change = Condition(self._lock)
@@ -82,7 +82,7 @@ class Pieces:
         if size is None or at < size or not size:
             self._todo.append((at, size))
 
-    def take(self, *, alone: bool) -> Lease | None:
+    def take(self, *, alone: bool) -> Segment | None:
         """The next range to fetch; None if all are taken. `alone`: nobody else takes part, and it is all of a gap."""
         with self._lock:
             if self.is_void or not self._todo:
@@ -91,7 +91,7 @@ class Pieces:
             end = stop if alone or stop is None else self._end_of_range(start, stop)
             if end != stop:
                 self._todo.insert(0, (end or start, stop))
-            lease = Lease(start, start, end)
+            lease = Segment(start, start, end)
             self._leases.append(lease)
             return lease
 
@@ -101,7 +101,9 @@ class Pieces:
         end = (start + size) // GRID * GRID
         return end if start < end < stop else stop
 
-    def add(self, lease: Lease, block: memoryview, write: Callable[[memoryview, int], None], *, hashing: bool) -> None:
+    def add(
+        self, lease: Segment, block: memoryview, write: Callable[[memoryview, int], None], *, hashing: bool
+    ) -> None:
         """Take in the next bytes of a lease.  write: puts bytes at an offset, before they count as here."""
         write(block, lease.at)
         value = adler32(block, lease.adler32) if hashing else 1
@@ -109,7 +111,7 @@ class Pieces:
             lease.at, lease.adler32 = lease.at + len(block), value
             self.received += len(block)
 
-    def give_back(self, lease: Lease, *, ended: bool) -> None:
+    def give_back(self, lease: Segment, *, ended: bool) -> None:
         """The stream is over: what it got is here, what it did not is for others.
 
         ended: with the end of what it had asked for, which may be no byte at all.
@@ -123,7 +125,7 @@ class Pieces:
                 self._todo.sort(key=lambda gap: gap[0])
             self._change.notify_all()
 
-    def end_at(self, lease: Lease) -> None:
+    def end_at(self, lease: Segment) -> None:
         """The file, whose size nobody knew, has ended where the lease is."""
         with self._lock:
             self.size = lease.stop = lease.at

@@ -8,7 +8,7 @@ from typing import Protocol
 from ctadata.errors import IntegrityError
 from ctadata.stores.base import Delivery, Enough
 from ctadata.transfer.resume_journal import Notes
-from ctadata.transfer.segments import Lease, Pieces
+from ctadata.transfer.segments import Segment, Segments
 
 GATHERED = 1 << 20
 """Bytes that are gathered before they are written, and for how long at most, in seconds."""
@@ -18,17 +18,17 @@ GATHERED_FOR = 0.25
 class Receiver(Protocol):
     """The file whose bytes arrive."""
 
-    def begin(self, delivery: Delivery, lease: Lease) -> None:
+    def begin(self, delivery: Delivery, lease: Segment) -> None:
         """Check what the answer to a read says, before its first byte is taken."""
 
-    def take(self, pieces: Pieces, lease: Lease, block: memoryview) -> None:
+    def take(self, pieces: Segments, lease: Segment, block: memoryview) -> None:
         """Write the next bytes of a lease."""
 
 
 class Sink:
     """Takes the bytes of one stream."""
 
-    def __init__(self, receiver: Receiver, pieces: Pieces, lease: Lease, notes: Notes | None, room: int) -> None:
+    def __init__(self, receiver: Receiver, pieces: Segments, lease: Segment, notes: Notes | None, room: int) -> None:
         """Nothing has come yet.  notes: note the blocks in a journal.  room: bytes to gather at most."""
         self.receiver = receiver
         self.pieces = pieces

@@ -42,7 +42,7 @@ def pour_all(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object
             raise Stopped("nobody takes it") from error
 
     for entry in entries:
-        work = functools.partial(pour, run, entry, write_on)
+        work = functools.partial(stream_to, run, entry, write_on)
         task = run.task(entry.path, None, entry.size or 0, work, entry.etag)
         task.on_tape = bool(run.staging) and is_on_tape(entry)
         run.execute([task])
@@ -53,7 +53,7 @@ def pour_all(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object
     return run.summary
 
 
-def pour(run: Run, entry: Entry, write: Callable[[bytes], object]) -> Outcome:
+def stream_to(run: Run, entry: Entry, write: Callable[[bytes], object]) -> Outcome:
     """Give the bytes of a file to `write`, in order, as they arrive, and check them at the end.
 
     IntegrityError: what was written is not what it should be; nothing can be taken back. OSError of `write`.

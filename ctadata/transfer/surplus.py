@@ -16,14 +16,14 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import Unnameable
 from ctadata.paths import MARK, RemotePath
-from ctadata.transfer.download_tree import Landing, each_of
+from ctadata.transfer.download_tree import DownloadTarget, each_of
 from ctadata.transfer.local_entries import find_folder, names_in
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import Departure
+from ctadata.transfer.upload_tree import UploadSource
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
+class Extraneous:
     """A name that the source does not have.
 
     remote: the name on the storage, or the one that a local name would have there.
@@ -51,7 +51,7 @@ class _Surplus(abc.ABC):
     def __init__(self, run: Run, trust_empty: bool = False) -> None:
         """Nothing yet."""
         self.run, self.trust_empty = run, trust_empty
-        self._found: list[Extra] = []
+        self._found: list[Extraneous] = []
         self._names, self._trees = set[tuple[str, ...]](), set[tuple[str, ...]]()
         self._lock = threading.Lock()
 
@@ -67,7 +67,7 @@ class _Surplus(abc.ABC):
             elif self._is_local:
                 self._names.update(error.counterparts or ())
 
-    def extras(self) -> Iterator[Extra]:
+    def extras(self) -> Iterator[Extraneous]:
         """All that is to be deleted, what lies in a directory before itself; raises what listing it raises."""
         for extra in self._found:
             yield from self._doomed(extra)
@@ -76,7 +76,7 @@ class _Surplus(abc.ABC):
         """Whether a name stays for a key; what lies in a directory that stays is still looked through."""
         return path.parts in self._names or any(path.parts[:depth] in self._trees for depth in range(len(path.parts)))
 
-    def _doomed(self, extra: Extra) -> Generator[Extra, None, bool]:
+    def _doomed(self, extra: Extraneous) -> Generator[Extraneous, None, bool]:
         """The names to be deleted, deepest first; gives back whether nothing of it stays."""
         filters = self.run.rules.filters
         if extra.remote.name.startswith(MARK):
@@ -96,45 +96,45 @@ class _Surplus(abc.ABC):
         return goes
 
     @abc.abstractmethod
-    def _below(self, extra: Extra) -> list[Extra] | None:
+    def _below(self, extra: Extraneous) -> list[Extraneous] | None:
         """What lies in a directory; None where its listing is not to be trusted."""
 
 
-class LocalSurplus(_Surplus):
+class LocalExtraneous(_Surplus):
     """What stands here and not on the storage."""
 
     _is_local = True
 
-    def compare(self, landing: Landing, names: set[str]) -> None:
+    def compare(self, landing: DownloadTarget, names: set[str]) -> None:
         """Look at the folder of a collection whose names are known; LocalError."""
         if names or self.trust_empty:
             here = _folder(landing.entry.path, landing.inside, landing.base, landing.parts)
             with self._lock:
                 self._found += [extra for extra in here if extra.remote.name not in names]
 
-    def _below(self, extra: Extra) -> list[Extra]:
+    def _below(self, extra: Extraneous) -> list[Extraneous]:
         assert extra.base is not None
         return list(_folder(extra.remote, extra.inside, extra.base, (*extra.parts, extra.remote.name)))
 
 
-def _folder(remote: RemotePath, inside: tuple[str, ...], base: Path, parts: tuple[str, ...]) -> Iterator[Extra]:
+def _folder(remote: RemotePath, inside: tuple[str, ...], base: Path, parts: tuple[str, ...]) -> Iterator[Extraneous]:
     folder = find_folder(base, parts)
     if folder is not None:
         with folder:
             for name, directory in names_in(folder):
-                yield Extra(remote / name, directory, (*inside, name), base, parts)
+                yield Extraneous(remote / name, directory, (*inside, name), base, parts)
 
 
-class RemoteSurplus(_Surplus):
+class RemoteExtraneous(_Surplus):
     """What stands on the storage and not here."""
 
-    def compare(self, departure: Departure, others: list[Entry]) -> None:
+    def compare(self, departure: UploadSource, others: list[Entry]) -> None:
         """Take the entries of a collection that the directory has not."""
         with self._lock:
             self._found += [_remote(entry, departure.inside) for entry in others]
 
-    def _below(self, extra: Extra) -> list[Extra] | None:
-        entries: list[Extra] = []
+    def _below(self, extra: Extraneous) -> list[Extraneous] | None:
+        entries: list[Extraneous] = []
         try:
             each_of(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
         except Unnameable as error:
@@ -143,5 +143,5 @@ class RemoteSurplus(_Surplus):
         return entries if entries or self.trust_empty else None
 
 
-def _remote(entry: Entry, above: tuple[str, ...]) -> Extra:
-    return Extra(entry.path, entry.is_directory, (*above, entry.path.name))
+def _remote(entry: Entry, above: tuple[str, ...]) -> Extraneous:
+    return Extraneous(entry.path, entry.is_directory, (*above, entry.path.name))

@@ -16,13 +16,13 @@ from itertools import groupby
 from ctadata.errors import CtadataError, NotFound, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.local_entries import remove
 from ctadata.transfer.plan import Compare
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.surplus import Extra, LocalSurplus, RemoteSurplus
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.surplus import Extraneous, LocalExtraneous, RemoteExtraneous
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 LIMIT = 100
 """Names that are deleted at most, unless more are asked for."""
@@ -37,28 +37,28 @@ class Deletion:
     trust_empty: a collection that listed as empty is taken to be so.
     """
 
-    confirm: Callable[[Sequence[Extra], threading.Event], bool]
+    confirm: Callable[[Sequence[Extraneous], threading.Event], bool]
     limit: int = LIMIT
     trust_empty: bool = False
 
 
-def sync_down(run: Run, landing: Landing, deletion: Deletion | None = None) -> Summary:
+def sync_down(run: Run, landing: DownloadTarget, deletion: Deletion | None = None) -> Summary:
     """Make a local folder like a collection; gives the summary, in which each failure has its place. UsageError."""
     _check_comparable(run)
     if deletion is None:
         return download(run, [landing])
-    surplus = LocalSurplus(run, deletion.trust_empty)
+    surplus = LocalExtraneous(run, deletion.trust_empty)
     download(run, [landing], surplus)
     return _delete(run, surplus, deletion, landing.entry.path)
 
 
-def sync_up(run: Run, departure: Departure, deletion: Deletion | None = None) -> Summary:
+def sync_up(run: Run, departure: UploadSource, deletion: Deletion | None = None) -> Summary:
     """Make a collection like a local directory; gives the summary, in which each failure has its place. UsageError."""
     _check_comparable(run)
     refuse_undecodable(departure.target)
     if deletion is None:
         return upload(run, [departure])
-    surplus = RemoteSurplus(run, deletion.trust_empty)
+    surplus = RemoteExtraneous(run, deletion.trust_empty)
     upload(run, [departure], surplus)
     return _delete(run, surplus, deletion, departure.target)
 
@@ -69,7 +69,7 @@ def _check_comparable(run: Run) -> None:
         raise UsageError("this storage tells no checksums in its listings", hint="leave --checksum out")
 
 
-def _delete(run: Run, surplus: LocalSurplus | RemoteSurplus, deletion: Deletion, top: RemotePath) -> Summary:
+def _delete(run: Run, surplus: LocalExtraneous | RemoteExtraneous, deletion: Deletion, top: RemotePath) -> Summary:
     if run.stop.is_set():
         return run.summary
     if run.summary.failed:
@@ -90,11 +90,11 @@ def _delete(run: Run, surplus: LocalSurplus | RemoteSurplus, deletion: Deletion,
     return run.summary
 
 
-def _depth(extra: Extra) -> int:
+def _depth(extra: Extraneous) -> int:
     return -len(extra.remote.parts)
 
 
-def _check(extras: Sequence[Extra], deletion: Deletion) -> None:
+def _check(extras: Sequence[Extraneous], deletion: Deletion) -> None:
     if len(extras) > deletion.limit:
         raise UsageError(
             f"{len(extras)} names would be deleted, more than {deletion.limit}: nothing was deleted",
@@ -102,7 +102,7 @@ def _check(extras: Sequence[Extra], deletion: Deletion) -> None:
         )
 
 
-def _do(run: Run, extra: Extra) -> Outcome:
+def _do(run: Run, extra: Extraneous) -> Outcome:
     if run.rules.dry_run:
         pass
     elif extra.base is not None:

@@ -21,7 +21,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.channel import each
 from ctadata.transfer import temp_names
-from ctadata.transfer.aliases import behind, note, standing, why_kept
+from ctadata.transfer.aliases import note, resolve_alias, standing, why_kept
 from ctadata.transfer.equality import Pair, ThereFile, is_equal
 from ctadata.transfer.name_collisions import refuse_other_spelling
 from ctadata.transfer.plan import ENDS, STATES, Step, plan_taken
@@ -44,7 +44,7 @@ class Mover(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class CopyItem:
     """Where one entry goes: a file to `target`, a collection's contents into it.
 
     inside: the names from the top of the tree, which filters are about.
@@ -64,15 +64,15 @@ class Ends:
     address: str = ""
 
 
-def copy(run: Run, ends: Ends, crossings: Iterable[Crossing]) -> Summary:
+def copy(run: Run, ends: Ends, crossings: Iterable[CopyItem]) -> Summary:
     """Copy files and trees to the store of the run; gives the summary, in which each failure has its place."""
     return run.execute(walk(crossings, functools.partial(_expand, run, ends), threads=WALKERS))
 
 
-_Give = Callable[[Node[Crossing] | Task], object]
+_Give = Callable[[Node[CopyItem] | Task], object]
 
 
-def _expand(run: Run, ends: Ends, crossing: Crossing, give: _Give) -> None:
+def _expand(run: Run, ends: Ends, crossing: CopyItem, give: _Give) -> None:
     run.check_stop()
     try:
         if not crossing.entry.is_directory:
@@ -97,7 +97,7 @@ def _look(run: Run, path: RemotePath) -> Entry | None:
         return None
 
 
-def _children(run: Run, ends: Ends, crossing: Crossing, give: _Give) -> None:
+def _children(run: Run, ends: Ends, crossing: CopyItem, give: _Give) -> None:
     there = _listed(run, crossing.target)
     base = crossing.entry.path
 
@@ -105,7 +105,7 @@ def _children(run: Run, ends: Ends, crossing: Crossing, give: _Give) -> None:
         inside = (*crossing.inside, entry.path.name)
         if entry.path.is_temporary:
             return
-        below = Crossing(entry, crossing.target / entry.path.name, inside)
+        below = CopyItem(entry, crossing.target / entry.path.name, inside)
         if entry.is_directory:
             if run.rules.filters.enters(inside):
                 give(Node(below))
@@ -123,16 +123,16 @@ def _listed(run: Run, path: RemotePath) -> dict[str, Entry]:
     return there
 
 
-def _task(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Task:
+def _task(run: Run, ends: Ends, crossing: CopyItem, there: Entry | None) -> Task:
     work = functools.partial(_cross, run, ends, crossing, there)
     task = run.task(crossing.target, None, crossing.entry.size or 0, work)
     task.is_small = False  # interfaces beside the store are asked as well, which know of no fibers
     return task
 
 
-def _cross(run: Run, ends: Ends, crossing: Crossing, there: Entry | None) -> Outcome:
-    began, entry = time.monotonic(), behind(ends.origin, crossing.entry)
-    crossing = Crossing(entry, crossing.target)
+def _cross(run: Run, ends: Ends, crossing: CopyItem, there: Entry | None) -> Outcome:
+    began, entry = time.monotonic(), resolve_alias(ends.origin, crossing.entry)
+    crossing = CopyItem(entry, crossing.target)
     if there is not None and there.is_directory:
         raise AlreadyExists("it is a collection there", path=str(crossing.target))
     there = standing(run.store, there)
@@ -192,7 +192,7 @@ class _Moving:
     arrived: the entry under the temporary name.   digests: of the bytes, as both sides tell.
     """
 
-    def __init__(self, run: Run, ends: Ends, crossing: Crossing, side: ThereFile) -> None:
+    def __init__(self, run: Run, ends: Ends, crossing: CopyItem, side: ThereFile) -> None:
         self.run, self.ends, self.crossing, self.side = run, ends, crossing, side
         self.verified = self.digest = ""
         self.arrived: Entry | None = None

@@ -27,7 +27,7 @@ from ctadata.errors import (
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath, composed, printable
 from ctadata.transfer import temp_names, unicode_nfc
-from ctadata.transfer.download_tree import Refused
+from ctadata.transfer.download_tree import InvalidPath
 from ctadata.transfer.name_collisions import folded, refuse_other_spelling
 from ctadata.transfer.partial_file import local_words
 from ctadata.transfer.report import Summary
@@ -43,7 +43,7 @@ FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
+class UploadSource:
     """What goes up into one collection.
 
     target: the collection.
@@ -62,17 +62,19 @@ class Departure:
     free: bool = False
 
 
-class Surplus(Protocol):
+class ExtraneousCollector(Protocol):
     """Who looks, while a tree goes up, for what stands on the storage and not here."""
 
-    def compare(self, departure: Departure, others: list[Entry]) -> None:
+    def compare(self, departure: UploadSource, others: list[Entry]) -> None:
         """The collection has been listed in full: its entries whose names the directory has not."""
 
     def spare(self, path: RemotePath, error: Unnameable) -> None:
         """The collection has keys that no path can name: the paths that they begin with stay."""
 
 
-def upload(run: Run, departures: Iterable[Departure | Refused], surplus: Surplus | None = None) -> Summary:
+def upload(
+    run: Run, departures: Iterable[UploadSource | InvalidPath], surplus: ExtraneousCollector | None = None
+) -> Summary:
     """Upload files and trees; gives the summary, in which each failure has its place."""
     expand = functools.partial(_expand, run, surplus, Rights())
     try:
@@ -81,11 +83,11 @@ def upload(run: Run, departures: Iterable[Departure | Refused], surplus: Surplus
         unicode_nfc.remark(run)
 
 
-def _in_normal_form(run: Run, departures: Iterable[Departure | Refused]) -> Iterator[Departure | Refused]:
+def _in_normal_form(run: Run, departures: Iterable[UploadSource | InvalidPath]) -> Iterator[UploadSource | InvalidPath]:
     """The departures with targets in the form that the rules ask for; two that become one are refused."""
     before: dict[RemotePath, RemotePath] = {}
     for departure in departures:
-        if not run.rules.normalize or isinstance(departure, Refused):
+        if not run.rules.normalize or isinstance(departure, InvalidPath):
             yield departure
             continue
         is_named_here = departure.tree is not None and departure.tree.name == departure.target.name
@@ -94,15 +96,17 @@ def _in_normal_form(run: Run, departures: Iterable[Departure | Refused]) -> Iter
         if before.setdefault(target, departure.target) == departure.target:
             yield dataclasses.replace(departure, target=target)
         else:
-            yield Refused(UsageError("another directory has this name in NFC", path=printable(str(target))), target)
+            yield InvalidPath(UsageError("another directory has this name in NFC", path=printable(str(target))), target)
 
 
-_Give = Callable[[Node[Departure | Refused] | Task], object]
+_Give = Callable[[Node[UploadSource | InvalidPath] | Task], object]
 
 
-def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Departure | Refused, give: _Give) -> None:
+def _expand(
+    run: Run, surplus: ExtraneousCollector | None, rights: Rights, departure: UploadSource | InvalidPath, give: _Give
+) -> None:
     run.check_stop()
-    if isinstance(departure, Refused):
+    if isinstance(departure, InvalidPath):
         run.fail(departure.error, departure.base)
         return
     if departure.tree and not departure.inside and not is_utf8(departure.target.name):
@@ -124,13 +128,13 @@ def _expand(run: Run, surplus: Surplus | None, rights: Rights, departure: Depart
     alike = Counter(folded(name) for _, name in here.folders)
     for local, name in here.folders:
         inside, free = (*departure.inside, name), name not in there
-        below = Departure(departure.target / name, local, above=above, inside=inside, free=free)
+        below = UploadSource(departure.target / name, local, above=above, inside=inside, free=free)
         if free and alike[folded(name)] > 1 and not run.rules.dry_run and not _make_alike(run, below):
             continue
         _descend(run, below, there.get(name), give)
 
 
-def _make_alike(run: Run, departure: Departure) -> bool:
+def _make_alike(run: Run, departure: UploadSource) -> bool:
     """Make a collection whose name differs from that of another one in its spelling alone; whether it is one apart.
 
     The directory is made before the next one is looked at, so that two workers never take one collection for two.
@@ -145,7 +149,7 @@ def _make_alike(run: Run, departure: Departure) -> bool:
     return True
 
 
-def _clearer(run: Run, departure: Departure, error: CtadataError) -> CtadataError:
+def _clearer(run: Run, departure: UploadSource, error: CtadataError) -> CtadataError:
     """The error, or that another name stands where the collection was missing."""
     try:
         if departure.free:
@@ -155,7 +159,7 @@ def _clearer(run: Run, departure: Departure, error: CtadataError) -> CtadataErro
     return error
 
 
-def _descend(run: Run, departure: Departure, there: Entry | None, give: _Give) -> None:
+def _descend(run: Run, departure: UploadSource, there: Entry | None, give: _Give) -> None:
     if there is None or there.is_directory:
         give(Node(departure))
         return
@@ -181,7 +185,7 @@ class _Here:
     names: set[str] = field(default_factory=set)
 
 
-def _named(run: Run, departure: Departure) -> _Here:
+def _named(run: Run, departure: UploadSource) -> _Here:
     """The files that were named one by one; those that cannot be copied are told of."""
     here = _Here()
     for local, name in departure.files:
@@ -223,7 +227,7 @@ def _normalize(run: Run, collection: RemotePath, here: _Here) -> None:
         here.names = set(map(composed, here.names))
 
 
-def _read(run: Run, departure: Departure) -> _Here:
+def _read(run: Run, departure: UploadSource) -> _Here:
     """The subdirectories and the files of a local directory; what cannot be copied is told of."""
     tree, here = departure.tree or Path(), _Here()
     with local_words(tree), os.scandir(tree) as entries:
@@ -244,7 +248,7 @@ def _read(run: Run, departure: Departure) -> _Here:
     return here
 
 
-def _is_meant(run: Run, entry: os.DirEntry[str], departure: Departure) -> bool:
+def _is_meant(run: Run, entry: os.DirEntry[str], departure: UploadSource) -> bool:
     inside = (*departure.inside, entry.name)
     return run.rules.filters.enters(inside) if _is_directory(entry) else run.rules.filters.takes(inside)
 
@@ -256,7 +260,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_circle(entry: os.DirEntry[str], departure: Departure) -> bool:
+def _is_circle(entry: os.DirEntry[str], departure: UploadSource) -> bool:
     """Whether an entry is a link to a directory that the walk has come through."""
     if not (entry.is_symlink() and _is_directory(entry)):
         return False
@@ -264,7 +268,7 @@ def _is_circle(entry: os.DirEntry[str], departure: Departure) -> bool:
     return (found.st_dev, found.st_ino) in departure.above | {_identity(Path(entry.path).parent)}
 
 
-def _look(run: Run, departure: Departure, here: _Here, surplus: Surplus | None) -> Mapping[str, Entry]:
+def _look(run: Run, departure: UploadSource, here: _Here, surplus: ExtraneousCollector | None) -> Mapping[str, Entry]:
     """What stands in the collection under the names that go there; clears it of dead uploads.
 
     A collection that is missing is made, where it is meant for itself or something goes there.
@@ -308,7 +312,7 @@ def _look(run: Run, departure: Departure, here: _Here, surplus: Surplus | None) 
     return found
 
 
-def _make(run: Run, departure: Departure, here: _Here) -> None:
+def _make(run: Run, departure: UploadSource, here: _Here) -> None:
     """Make a collection that is missing, unless files make it by themselves."""
     meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
     made_by_files = not run.store.features.collections and (here.files or here.folders)

@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from ctadata.fibers import Condition, Fibers
 from ctadata.resources import shortage
-from ctadata.transfer.relief import Relief
+from ctadata.transfer.relief import ReliefThreads
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Divisible(Protocol):
         """Take a part and do it; False where nothing is left that is worth dividing. Never raises."""
 
 
-class Crew(Generic[T]):
+class WorkerPool(Generic[T]):
     """Workers who do tasks as they are found: each takes the next one when it has done its last."""
 
     def __init__(self, stop: threading.Event) -> None:
@@ -61,7 +61,7 @@ class Crew(Generic[T]):
         self._done = 0
         self._divisible: list[Divisible] = []
         self._fibers = Fibers()
-        self._relief = Relief(0)
+        self._relief = ReliefThreads(0)
         self._lock = threading.Lock()
         self._for_fibers = Condition(self._lock)
         self._for_threads = Condition(self._lock)
@@ -74,7 +74,7 @@ class Crew(Generic[T]):
         *,
         jobs: int,
         is_small: Callable[[T], bool] = lambda task: False,  # noqa: ARG005
-        relief: Relief | None = None,
+        relief: ReliefThreads | None = None,
     ) -> None:
         """Hand the tasks to `do`, so many at a time, until all are done, or the run has ended or was stopped.
 
@@ -82,7 +82,7 @@ class Crew(Generic[T]):
         worker has ended.  relief: says how many threads take small tasks beside the fibers.
         """
         self._tasks, self._jobs, self._all_found = tasks, jobs, False
-        self._relief, self._fibers = relief or Relief(jobs - 1), Fibers()
+        self._relief, self._fibers = relief or ReliefThreads(jobs - 1), Fibers()
         self._start("tasks", self._lead, do, is_small)
         self.join()
         if self._fault is not None:

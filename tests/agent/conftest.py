@@ -18,7 +18,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
 from ctadata.http.rest import Rest
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def profile_at() -> Iterator[Callable[..., Profile]]:
         try:
             control.stop(profile)
         except CtadataError:
-            state = read_state(Places.of(profile.name))
+            state = read_state(ProfileFiles.of(profile.name))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(state.pid, signal.SIGKILL)
             raise
@@ -56,8 +56,8 @@ def profile(box: Sandbox, profile_at: Callable[..., Profile]) -> Profile:
 
 
 @pytest.fixture
-def places(profile: Profile) -> Places:
-    places = Places.of(profile.name)
+def places(profile: Profile) -> ProfileFiles:
+    places = ProfileFiles.of(profile.name)
     places.prepare()
     return places
 

@@ -24,8 +24,8 @@ from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
 from ctadata.tokens.login_store import load_token, save_token
-from ctadata.tokens.profile_files import Places
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.profile_files import ProfileFiles
+from ctadata.tokens.provider_chain import TokenProvider
 
 TOKEN = f"{CONNECT}/token"
 
@@ -70,7 +70,7 @@ class TestStart:
             def several():
                 asked = time.time()
                 assert control.status(profile).expires_at > asked
-                seen.add(published(Places.of(profile.name)))
+                seen.add(published(ProfileFiles.of(profile.name)))
                 return len(seen) >= 3
 
             until(several)
@@ -392,7 +392,7 @@ class TestBesideTheAgent:
         assert control.status(profile).last_error == ""
 
     def test_it_is_what_a_transfer_uses(self, started, profile, until):
-        sources = Sources(profile, env={}, only_profile=True)
+        sources = TokenProvider(profile, env={}, only_profile=True)
         first = sources.bearer()
         until(lambda: sources.bearer() != first)
         assert sources.renew(first) not in (None, first)
@@ -415,7 +415,7 @@ def test_at_a_certified_provider(provider, until):
         def several():
             asked = time.time()
             assert control.status(profile).expires_at > asked
-            seen.add(published(Places.of(profile.name)))
+            seen.add(published(ProfileFiles.of(profile.name)))
             return len(seen) >= 4
 
         until(several)

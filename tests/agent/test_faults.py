@@ -27,7 +27,7 @@ from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.faults import Fault
 from ctadata.sandbox.issuer import CONNECT, DISCOVERY
 from ctadata.tokens.login_store import load_login, load_token, save_login, save_token
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 TOKEN, DEVICE = f"{CONNECT}/token", ("POST", f"{CONNECT}/auth/device")
@@ -294,7 +294,7 @@ class Waits(Event):
 def test_a_login(case: LoginCase, profile_at, clock, shown):
     with Sandbox(approve=True, interval=1, clock=clock.now) as box:
         profile = profile_at(box)
-        places = Places.of(profile.name)
+        places = ProfileFiles.of(profile.name)
         box.faults.add("issuer", *case.at, case.fault, times=1)
 
         def log_in() -> Token:

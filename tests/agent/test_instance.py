@@ -11,7 +11,7 @@ import pytest
 from ctadata.agent.instance import State, claim, is_claimed, read_state
 from ctadata.process_identity import process_started, this_host
 from ctadata.tokens.files import write_private
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 STATE = State(
     pid=1, host="h", process_started=2, issuer="https://i", client_id="c", started=3.0, updated=4.0, last_error="ö"
@@ -20,7 +20,7 @@ STATE = State(
 
 @pytest.fixture
 def places(tmp_path):
-    places = Places.of("site", tmp_path)
+    places = ProfileFiles.of("site", tmp_path)
     places.prepare()
     return places
 

@@ -17,7 +17,7 @@ from ctadata.http.rest import Rest
 from ctadata.tokens.device import begin_device_login, wait_for_login
 from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.login_store import load_login, load_token, save_login
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret
 
 
@@ -56,11 +56,11 @@ def never(token):
 
 def fresh(profile):
     """Refreshed, by nobody's help."""
-    return obtain(profile, Places.of(profile.name), good=never)
+    return obtain(profile, ProfileFiles.of(profile.name), good=never)
 
 
 def kept(profile):
-    return load_login(Places.of(profile.name), profile)
+    return load_login(ProfileFiles.of(profile.name), profile)
 
 
 class TestLogin:
@@ -157,7 +157,7 @@ class TestRotation:
     def test_reuse_ends_the_login_and_removes_nothing(self, profile, approve):
         """A copy of the files on another machine: the second of the two that refresh has lost."""
         there = profile("rotating")
-        places = Places.of(there.name)
+        places = ProfileFiles.of(there.name)
         control.get_token(there, show=approve)
         copied = kept(there)
         fresh(there)
@@ -172,7 +172,7 @@ class TestRotation:
 
     def test_reuse_ends_the_rightful_login_too(self, profile, approve):
         there = profile("rotating")
-        places = Places.of(there.name)
+        places = ProfileFiles.of(there.name)
         control.get_token(there, show=approve)
         copied = kept(there)
         fresh(there)
@@ -189,14 +189,14 @@ class TestRotation:
         control.get_token(there, show=approve)
         copied = kept(there)
         fresh(there)
-        save_login(Places.of(there.name), copied)
+        save_login(ProfileFiles.of(there.name), copied)
         assert fresh(there)
         assert fresh(there)
 
     def test_the_agent_lives_through_it(self, profile, approve, until):
         """Tokens of 9 s, each refreshed with a refresh token that is good once."""
         there = profile("rotating", "short-lived")
-        places = Places.of(there.name)
+        places = ProfileFiles.of(there.name)
         try:
             control.start(there, show=approve)
             seen = set()
@@ -246,7 +246,7 @@ class TestSessions:
         copied = kept(there)
         assert "copies of the last token are good for another 5 min" in logout(there)
         assert kept(there) is None
-        save_login(Places.of(there.name), copied)
+        save_login(ProfileFiles.of(there.name), copied)
         with pytest.raises(LoginNeeded, match="invalid_grant"):
             fresh(there)
 

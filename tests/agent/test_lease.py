@@ -22,7 +22,7 @@ from ctadata.sandbox import Sandbox
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.login_store import load_token
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 TOKEN = f"{CONNECT}/token"
 
@@ -54,7 +54,7 @@ def now():
 class TestWhose:
     @pytest.fixture
     def places(self, tmp_path):
-        places = Places.of("site", tmp_path)
+        places = ProfileFiles.of("site", tmp_path)
         places.prepare()
         return places
 
@@ -162,7 +162,7 @@ class TestWhose:
 class TestForOneRefresh:
     @pytest.fixture
     def places(self, tmp_path):
-        places = Places.of("site", tmp_path)
+        places = ProfileFiles.of("site", tmp_path)
         places.prepare()
         return places
 

@@ -25,7 +25,7 @@ from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.login_store import load_login, load_token
 from ctadata.tokens.oidc_agent import access_token, ask, is_answering, loaded_accounts
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 pytestmark = pytest.mark.full("oidc-agent")
 
@@ -101,7 +101,7 @@ class TestOurOwn:
     def test_an_agent(self, profile_at, shown, until):
         with Sandbox(approve=True, interval=1, token_lifetime=6) as box:
             profile = profile_at(box, token_source="oidc-agent")
-            places = Places.of(profile.name)
+            places = ProfileFiles.of(profile.name)
             started = control.start(profile, show=shown.append)
             assert started.storage == "oidc-agent"
             assert started.login_place == str(places.oidc / "accounts" / "ctadata-sandbox")
@@ -148,12 +148,12 @@ class TestOurOwn:
         with Sandbox(interval=1) as box:
             profile = profile_at(box, token_source="oidc-agent")
             with pytest.raises(LoginNeeded, match="denied"):
-                obtain(profile, Places.of(profile.name), good=never, show=lambda login: box.deny(login.user_code))
+                obtain(profile, ProfileFiles.of(profile.name), good=never, show=lambda login: box.deny(login.user_code))
 
     def test_a_login_that_is_stopped(self, profile_at):
         with Sandbox(interval=1) as box:
             profile, stop = profile_at(box, token_source="oidc-agent"), Event()
-            places = Places.of(profile.name)
+            places = ProfileFiles.of(profile.name)
             with pytest.raises(Stopped):
                 obtain(profile, places, good=never, show=lambda login: Timer(0.1, stop.set).start(), stop=stop)
             assert processes(of=places.oidc) == set()
@@ -181,7 +181,7 @@ class TestOurOwn:
         with Sandbox() as box:
             profile = profile_at(box, token_source="oidc-agent")
         with pytest.raises(TemporaryError, match="cannot reach the issuer"):
-            obtain(profile, Places.of(profile.name), good=never, show=lambda login: None)
+            obtain(profile, ProfileFiles.of(profile.name), good=never, show=lambda login: None)
 
     def test_it_is_not_installed(self, profile, places, monkeypatch, tmp_path):
         monkeypatch.setenv("PATH", str(tmp_path))

@@ -10,7 +10,7 @@ from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.tokens.login_store import load_login, load_token, save_login
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 SCOPE = "openid offline_access storage.read:/"
 
@@ -33,13 +33,13 @@ def approve(provider):
 
 def fresh(profile):
     """Refreshed, by nobody's help."""
-    return obtain(profile, Places.of(profile.name), good=lambda token: False)
+    return obtain(profile, ProfileFiles.of(profile.name), good=lambda token: False)
 
 
 @pytest.mark.parametrize("client, secret", [("ctadata-tests", None), ("plain", "plain-secret")])
 def test_a_login_rotation_and_its_end(profile, approve, client, secret):
     there = profile(client)
-    places = Places.of(there.name)
+    places = ProfileFiles.of(there.name)
     first = control.get_token(there, secret=secret, show=approve)
     seen = {load_login(places, there).refresh_token.reveal()}
     for _ in range(2):
@@ -56,7 +56,7 @@ def test_a_login_rotation_and_its_end(profile, approve, client, secret):
 
 def test_reuse_ends_the_whole_family(profile, approve):
     there = profile()
-    places = Places.of(there.name)
+    places = ProfileFiles.of(there.name)
     control.get_token(there, show=approve)
     copied = load_login(places, there)
     fresh(there)

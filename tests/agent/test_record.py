@@ -10,7 +10,7 @@ from ctadata.agent.lease import read_lease
 from ctadata.agent.status import describe
 from ctadata.config.profile import Profile
 from ctadata.tokens.files import write_private
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 NOW = time.time()
 STATE = {"pid": 1, "host": "h", "process_started": 5, "issuer": "i", "client_id": "c", "started": NOW, "updated": NOW}
@@ -20,7 +20,7 @@ ODD = [None, [], {}, "x", "x\0", "x" * 5000, True, -1.5, float("inf"), float("na
 
 @pytest.fixture
 def places(tmp_path):
-    places = Places.of("site", tmp_path)
+    places = ProfileFiles.of("site", tmp_path)
     places.prepare()
     return places
 

@@ -18,8 +18,8 @@ from ctadata.errors import LoginNeeded, Stopped, TemporaryError
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.login_store import load_token, save_token
-from ctadata.tokens.profile_files import Places
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.profile_files import ProfileFiles
+from ctadata.tokens.provider_chain import TokenProvider
 
 TOKEN = f"{CONNECT}/token"
 
@@ -41,7 +41,9 @@ def ended(profile, places, shown):
 @pytest.fixture
 def sources(profile):
     """`sources(stop)`: as a session has them."""
-    return lambda stop=None: Sources(profile, env={}, only_profile=True, standby=Standby(profile, stop or Event()))
+    return lambda stop=None: TokenProvider(
+        profile, env={}, only_profile=True, standby=Standby(profile, stop or Event())
+    )
 
 
 def refreshes(box):
@@ -62,7 +64,7 @@ class TestBring:
     def test_nothing_that_could_be_renewed(self, box, profile, sources):
         with pytest.raises(LoginNeeded, match="no token for the profile sandbox"):
             sources().bearer()
-        assert not Places.of(profile.name).folder.exists()
+        assert not ProfileFiles.of(profile.name).folder.exists()
         assert box.seen == []
 
     def test_a_login_that_is_over_says_why(self, box, ended, sources):
@@ -75,7 +77,7 @@ class TestBring:
         (tmp_path / "token").chmod(0o600)
         standby = Standby(profile, Event())
         with pytest.raises(LoginNeeded, match="not replaced"):
-            Sources(profile, env={}, explicit=tmp_path / "token", standby=standby).bearer()
+            TokenProvider(profile, env={}, explicit=tmp_path / "token", standby=standby).bearer()
         assert refreshes(box) == 0
 
     def test_the_issuer_is_away(self, box, ended, sources, places):

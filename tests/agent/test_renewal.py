@@ -35,7 +35,7 @@ from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.login_store import ROOM, Login, load_login, load_token, save_login
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret, Token
 
 TOKEN = f"{CONNECT}/token"
@@ -213,7 +213,7 @@ def test_a_token_that_is_over_is_not_published(renewal, profile, places, box, to
 def test_an_issuer_that_does_not_rotate(profile_at, shown):
     with Sandbox(approve=True, interval=0, rotate=False) as box:
         profile = profile_at(box)
-        places = Places.of(profile.name)
+        places = ProfileFiles.of(profile.name)
         token = obtain(profile, places, good=lambda token: False, show=shown.append)
         renewal = Renewal(profile, places, Rest(ca=box.ca))
         for _ in range(3):

@@ -22,7 +22,7 @@ from ctadata.sandbox import Sandbox
 from ctadata.tokens import oidc_agent
 from ctadata.tokens.discovery import discover
 from ctadata.tokens.login_store import load_login
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"  # ours may lie where they cannot go
@@ -166,7 +166,7 @@ def test_they_are_somebody_else(second_user, common):
 class TestReading:
     def test_nothing_of_a_running_agent(self, second_user, carelessly, in_common, profile, shown):
         started = control.start(profile, show=shown.append, publish=True)
-        places = Places.of(profile.name)
+        places = ProfileFiles.of(profile.name)
         assert places.folder.is_relative_to(in_common)
         assert load_login(places, profile)
         assert standard_place().exists()
@@ -179,7 +179,7 @@ class TestReading:
     ):
         profile = profile_at(longer, token_source="oidc-agent")
         control.start(profile, show=shown.append)
-        told = Places.of(profile.name).oidc / "socket"
+        told = ProfileFiles.of(profile.name).oidc / "socket"
         until(told.exists, timeout=60)  # from the first renewal on
         assert second_user.can_read(in_common) == []
         with pytest.raises(AssertionError, match="PermissionError"):
@@ -217,7 +217,7 @@ class TestTaking:
 
     def test_no_directory_of_theirs_for_our_state(self, second_user, common, monkeypatch, profile, shown):
         monkeypatch.setenv("XDG_STATE_HOME", str(common))
-        second_user.run("mkdir", "-m", "777", "-p", Places.of(profile.name).folder)
+        second_user.run("mkdir", "-m", "777", "-p", ProfileFiles.of(profile.name).folder)
         second_user.run("chmod", "-R", "777", common / "ctadata")
         with pytest.raises(LocalError, match="another user"):
             control.start(profile, show=shown.append)

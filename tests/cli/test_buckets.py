@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_what_is_pasted_on_a_terminal_is_not_shown(cli, s3_site):
     assert terminal.end() == 0
     assert "5ecret" not in terminal.text
     assert "t0ken" not in terminal.text
-    assert token in Places.of("store").access_key.read_text()
+    assert token in ProfileFiles.of("store").access_key.read_text()
 
 
 def test_types_and_redirects(at_s3, moto_s3, name, tmp_path):

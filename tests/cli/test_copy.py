@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ctadata.sandbox import Sandbox, faults
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 MIB = 1 << 20
 
@@ -31,7 +31,7 @@ def sites(cli, boxes):
         box.forget_seen()
         with (cli.cwd / "config.toml").open("a") as config:
             config.write(box.profile_toml(name))
-        place = Places.of(name).token
+        place = ProfileFiles.of(name).token
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         place.touch(mode=0o600)
         place.write_text(token)

@@ -20,7 +20,7 @@ import pytest
 from ctadata.sandbox import Sandbox, faults, issuer
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.sandbox.tokens import Signer
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 TOKEN = f"{CONNECT}/token"
 PATIENCE = 60.0
@@ -124,7 +124,7 @@ def wait_for(probe):
 
 
 def test_a_whole_life(at, box, issued, carelessly, tmp_path):
-    places, home, said = Places.of("sandbox"), Path(os.environ["HOME"]), {}
+    places, home, said = ProfileFiles.of("sandbox"), Path(os.environ["HOME"]), {}
 
     def run(*words, **options):
         ended = at("-vv", *words, **options)

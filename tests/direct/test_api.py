@@ -16,7 +16,7 @@ from ctadata import direct
 from ctadata.direct import api
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, UsageError
 from ctadata.sandbox import Sandbox, faults
-from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.report import NullReporter, Outcome
 
 HOME = "lst/users/ada"
 
@@ -195,7 +195,7 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
 def test_whoever_is_given_as_progress_is_told_and_nobody_else(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
     told: list[str] = []
 
-    class Progress(Silent):
+    class Progress(NullReporter):
         def planned(self, files: int, size: int) -> None:
             told.append(f"planned {files} {size}")
 

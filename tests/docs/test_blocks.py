@@ -21,7 +21,7 @@ from servers.platform_site import Platform
 from ctadata.config.resolve import resolve
 from ctadata.errors import LoginNeeded
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 ROOT = Path(__file__).parents[2]
 REAL = {
@@ -66,7 +66,7 @@ def _another(request: pytest.FixtureRequest, box: Sandbox, folder: Path) -> Iter
         box.trust(other)
         other.trust(box)
         for name, site in (("sandbox", box), ("other", other)):
-            place = Places.of(name, folder / "state" / "ctadata").token
+            place = ProfileFiles.of(name, folder / "state" / "ctadata").token
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.touch(mode=0o600)
             place.write_text(site.token(user="ada"))

@@ -8,7 +8,7 @@ import pytest
 
 from ctadata.errors import ConfigError
 from ctadata.http import ca
-from ctadata.http.ca import Trust, choose_trust
+from ctadata.http.ca import CaCertificates, choose_trust
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def folder(tmp_path):
 
 def test_the_profiles_own_counts_alone(bundle, folder):
     environ = {"SSL_CERT_FILE": __file__, "X509_CERT_DIR": str(folder)}
-    assert choose_trust(bundle, environ) == Trust(bundle, None)
-    assert choose_trust(folder, environ) == Trust(None, folder)
+    assert choose_trust(bundle, environ) == CaCertificates(bundle, None)
+    assert choose_trust(folder, environ) == CaCertificates(None, folder)
 
 
 def test_a_missing_one_is_an_error_not_a_wider_trust(tmp_path):
@@ -38,12 +38,12 @@ def test_a_missing_one_is_an_error_not_a_wider_trust(tmp_path):
 
 def test_home_is_understood(bundle, monkeypatch):
     monkeypatch.setenv("HOME", str(bundle.parent))
-    assert choose_trust(Path("~/ca.pem"), {}) == Trust(bundle, None)
+    assert choose_trust(Path("~/ca.pem"), {}) == CaCertificates(bundle, None)
 
 
 def test_the_environment_of_openssl(bundle, folder):
-    assert choose_trust(None, {"SSL_CERT_FILE": str(bundle)}) == Trust(bundle, None)
-    assert choose_trust(None, {"SSL_CERT_DIR": str(folder)}) == Trust(None, folder)
+    assert choose_trust(None, {"SSL_CERT_FILE": str(bundle)}) == CaCertificates(bundle, None)
+    assert choose_trust(None, {"SSL_CERT_DIR": str(folder)}) == CaCertificates(None, folder)
 
 
 def test_the_systems_and_a_grids(folder):
@@ -69,5 +69,5 @@ def test_without_a_system_bundle_certifis(monkeypatch):
 
 
 def test_requests_takes_the_bundle_else_the_directory(bundle, folder):
-    assert Trust(bundle, folder).verify == str(bundle)
-    assert Trust(None, folder).verify == str(folder)
+    assert CaCertificates(bundle, folder).verify == str(bundle)
+    assert CaCertificates(None, folder).verify == str(folder)

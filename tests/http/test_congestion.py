@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from ctadata.http.congestion import BURST, GAP, IDLE, LONGEST_GAP, START, Pace
+from ctadata.http.congestion import BURST, GAP, IDLE, LONGEST_GAP, START, CongestionWindow
 
 
 class Server:
     """A pace, and a clock; what is asked is answered after `takes` seconds."""
 
     def __init__(self, most: int = 32, *, pinned: bool = False) -> None:
-        self.pace = Pace(most, pinned=pinned)
+        self.pace = CongestionWindow(most, pinned=pinned)
         self.now = 1000.0
 
     def send(self) -> float:

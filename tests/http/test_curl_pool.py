@@ -12,8 +12,8 @@ import pytest
 
 from ctadata.http.ca import choose_trust
 from ctadata.http.client import Client
-from ctadata.http.curl_pool import Handle
-from ctadata.http.handles import Handles
+from ctadata.http.curl_pool import CurlHandle
+from ctadata.http.handles import CurlPool
 from ctadata.http.retries import Retries
 
 PATIENCE = 60
@@ -27,7 +27,7 @@ def share():
 
 @pytest.fixture
 def handle(share):
-    handle = Handle(share)
+    handle = CurlHandle(share)
     yield handle
     handle.close()
 
@@ -77,7 +77,7 @@ def test_the_watch_is_called_while_nothing_happens_and_what_it_raises_ends_the_c
 
 
 def test_only_http_is_spoken_whatever_the_url(tmp_path):
-    handles = Handles(choose_trust(), "test")
+    handles = CurlPool(choose_trust(), "test")
     handle = handles.lend()
     (tmp_path / "secret").write_text("mine")
     for url in (f"file://{tmp_path}/secret", "ftp://127.0.0.1:1/", "scp://127.0.0.1:1/a", "dict://127.0.0.1:1/"):
@@ -90,12 +90,12 @@ def test_only_http_is_spoken_whatever_the_url(tmp_path):
 def test_closing_does_not_wait_for_what_hangs():
     over, ended = threading.Event(), threading.Event()
 
-    class Stuck(Handle):
+    class Stuck(CurlHandle):
         def close(self):
             over.wait(PATIENCE)
             ended.set()
 
-    handles = Handles(choose_trust(), "test")
+    handles = CurlPool(choose_trust(), "test")
     stuck = Stuck(pycurl.CurlShare())
     stuck.may_hang = True
     handles.take_back(stuck)
@@ -108,13 +108,13 @@ def test_closing_does_not_wait_for_what_hangs():
 def test_what_does_not_hang_is_closed_in_the_thread_that_closes_the_pool(answering):
     closed = []
 
-    class Told(Handle):
+    class Told(CurlHandle):
         def close(self):
             closed.append(threading.current_thread())
             super().close()
 
     peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
-    handles = Handles(choose_trust(), "test")
+    handles = CurlPool(choose_trust(), "test")
     handles.take_back(Told(pycurl.CurlShare()))
     lent = handles.lend()
     lent.curl.setopt(pycurl.URL, peer.url)
@@ -131,7 +131,7 @@ def test_a_handle_that_was_given_back_keeps_nothing_of_the_request():
             pass
 
     kept = Kept()
-    handles = Handles(choose_trust(), "test")
+    handles = CurlPool(choose_trust(), "test")
     lent = handles.lend()
     lent.curl.setopt(pycurl.WRITEFUNCTION, kept.take)
     gone = weakref.ref(kept)

@@ -19,7 +19,7 @@ from ctadata.agent.login import obtain
 from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 NAME = "telescope"
 PATIENCE = 60.0
@@ -68,7 +68,7 @@ def no(token):
 
 
 def fresh(profile):
-    return obtain(profile, Places.of(profile.name), good=no)
+    return obtain(profile, ProfileFiles.of(profile.name), good=no)
 
 
 def until(probe):
@@ -87,7 +87,7 @@ def programs_of_ours():
             words = path.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if str(Places.of(NAME).oidc) in words:
+        if str(ProfileFiles.of(NAME).oidc) in words:
             found.add(words.replace("\0", " "))
     return found
 
@@ -108,7 +108,7 @@ def test_the_agent_lives_through_rotation(profile_at, keycloak, approving):
     def several():
         asked = time.time()
         assert control.status(profile).expires_at > asked
-        seen.add(Places.of(NAME).token.read_text())
+        seen.add(ProfileFiles.of(NAME).token.read_text())
         return len(seen) >= 3
 
     until(several)
@@ -167,7 +167,7 @@ def test_a_login_that_is_stopped(profile_at, keycloak):
 def test_logout_ends_it_at_the_issuer(profile_at, server, approving):
     profile = profile_at(server)
     control.get_token(profile, secret="plain-secret", show=approving(server))
-    kept = Places.of(NAME).oidc
+    kept = ProfileFiles.of(NAME).oidc
     account = kept / "accounts" / f"ctadata-{NAME}"
     copied, password = account.read_bytes(), (kept / "password").read_text()
     logout(profile)
@@ -188,7 +188,7 @@ def test_logout_of_this_machine_alone(profile_at, keycloak, approving):
     profile = profile_at(keycloak)
     control.get_token(profile, secret="plain-secret", show=approving(keycloak))
     assert "was not asked" in logout(profile, revoke=False)
-    assert list((Places.of(NAME).oidc / "accounts").glob(f"*{NAME}*")) == []
+    assert list((ProfileFiles.of(NAME).oidc / "accounts").glob(f"*{NAME}*")) == []
     with pytest.raises(LoginNeeded):
         fresh(profile)
 
@@ -242,13 +242,15 @@ def test_no_secret_in_arguments_and_nothing_for_others(profile_at, keycloak, app
     text = "\n".join([started.read_text(), *seen])
     assert "oidc-gen" in text
     assert "oidc-add" in text
-    password = (Places.of(NAME).oidc / "password").read_text().strip()
+    password = (ProfileFiles.of(NAME).oidc / "password").read_text().strip()
     assert not [secret for secret in ("plain-secret", token, password) if secret in text]
-    assert {path.stat().st_mode & 0o077 for path in Places.of(NAME).folder.rglob("*") if path.is_dir()} == {0}
-    assert {path.name for path in Places.of(NAME).folder.rglob("*") if path.is_file() and reveals(path, token)} == {
-        "token"
-    }
-    assert not [path for path in Places.of(NAME).folder.rglob("*") if path.is_file() and reveals(path, "plain-secret")]
+    assert {path.stat().st_mode & 0o077 for path in ProfileFiles.of(NAME).folder.rglob("*") if path.is_dir()} == {0}
+    assert {
+        path.name for path in ProfileFiles.of(NAME).folder.rglob("*") if path.is_file() and reveals(path, token)
+    } == {"token"}
+    assert not [
+        path for path in ProfileFiles.of(NAME).folder.rglob("*") if path.is_file() and reveals(path, "plain-secret")
+    ]
 
 
 def reveals(path, secret):

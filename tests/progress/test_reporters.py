@@ -17,7 +17,7 @@ from ctadata.progress.plain import PlainReporter
 from ctadata.progress.reporters import choose
 from ctadata.progress.tally import Tally
 from ctadata.progress.terminal import TerminalReporter, draw
-from ctadata.transfer.report import Outcome, Silent, State
+from ctadata.transfer.report import NullReporter, Outcome, State
 
 MIB = 1 << 20
 
@@ -193,5 +193,5 @@ class TestChoice:
 
     def test_quiet_is_silent_everywhere(self):
         with terminal() as (stream, _):
-            assert self.kind(stream, quiet=True) is Silent
-        assert self.kind(io.StringIO(), quiet=True) is Silent
+            assert self.kind(stream, quiet=True) is NullReporter
+        assert self.kind(io.StringIO(), quiet=True) is NullReporter

@@ -11,7 +11,7 @@ from ctadata import errors
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.transfer import run as transfer_run
-from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.report import NullReporter, Outcome
 
 HOME = "/lst/users/ada"
 SIZE = 700_000
@@ -38,7 +38,7 @@ def test_an_outcome_tells_the_digest_and_how_often_it_was_tried_again(
     box.faults.add("pool", "GET", "*", faults.Flip(at=5), times=2)
     told: list[Outcome] = []
 
-    class Keeping(Silent):
+    class Keeping(NullReporter):
         def ended(self, outcome: Outcome) -> None:
             told.append(outcome)
 
@@ -75,7 +75,7 @@ def test_a_token_that_is_renewed_in_mid_run_loses_nothing(
     box.faults.add("door", "GET", "/lst/d/7", faults.Delay(until=changed), times=1)
     box.faults.add("door", "GET", "/lst/d/7", faults.Status(401, "login failed"), times=1)
 
-    class Renewing(Silent):
+    class Renewing(NullReporter):
         first = threading.Lock()
 
         def ended(self, outcome: Outcome) -> None:

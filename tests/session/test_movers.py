@@ -21,7 +21,7 @@ from ctadata.sandbox.transfer_log import Asked, BrokenOff
 from ctadata.session import Session
 from ctadata.transfer import resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
-from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.report import NullReporter, Outcome
 from ctadata.transfer.slices import pour_slice
 
 PATH = "/lst/f"
@@ -63,7 +63,7 @@ def session(open_session: OpenSession, small: None) -> Session:
     return session
 
 
-class Told(Silent):
+class Told(NullReporter):
     """Keeps what the run ends with."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ def test_a_stream_that_is_silent_for_too_long_ends_all_streams_of_its_mover(
 
 
 def test_a_run_that_is_stopped_leaves_no_mover(box: Sandbox, session: Session, tmp_path: Path) -> None:
-    class Stopping(Silent):
+    class Stopping(NullReporter):
         def moved(self, name: str, size: int) -> None:
             session._stop.set()
 

@@ -20,7 +20,7 @@ from ctadata.namespace.remove import remove
 from ctadata.namespace.rename import Renaming, rename
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
-from ctadata.site_copy import Way, copy_between
+from ctadata.site_copy import CopyMode, copy_between
 from ctadata.transfer.report import Summary
 
 KEPT = "kept"  # comes back at every door
@@ -110,10 +110,10 @@ def test_sixty_names(site: Site, tree: Path, tmp_path: Path) -> None:
                 assert answer.read() == name.encode()
 
     copies = session.resolve("home:copies")
-    pulled = failed(copy_between(session, session, session.store.info(home), copies, way=Way()))
+    pulled = failed(copy_between(session, session, session.store.info(home), copies, way=CopyMode()))
     assert pulled == {name for name in back if NAMES[name] is CHANGED}
     for name in pulled:  # the door sends other programs elsewhere
-        way = Way(through=True)
+        way = CopyMode(through=True)
         assert copy_between(session, session, session.store.info(home / name), copies / name, way=way).exit_code == 0
     assert {entry.path.name for entry in session.store.list(copies)} == back
     assert all(box.files.read(f"{copies}/{name}") == name.encode() for name in back)

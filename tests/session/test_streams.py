@@ -19,10 +19,10 @@ from ctadata.session import Session
 from ctadata.stores.base import Delivery
 from ctadata.transfer import download_file, resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
-from ctadata.transfer.local_dir import Folder
-from ctadata.transfer.partial_file import SUFFIX, Part
+from ctadata.transfer.local_dir import LocalDir
+from ctadata.transfer.partial_file import SUFFIX, PartialFile
 from ctadata.transfer.plan import Compare, Rules
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 
 SIZE = 2_000_000
 CONTENT = random.Random(3).randbytes(SIZE)
@@ -62,7 +62,7 @@ def test_several_streams_read_from_one_door_request(
     gate = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)  # so that others join
     helped = threading.Event()
 
-    class Watching(Silent):
+    class Watching(NullReporter):
         def moved(self, name: str, size: int) -> None:
             if len(gets(filled, "pool")) > 1:
                 helped.set()
@@ -85,7 +85,7 @@ def test_a_stream_that_stalls_for_good_is_given_up_and_its_piece_fetched_again(
     filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)
     moved: list[int] = []
 
-    class Counting(Silent):
+    class Counting(NullReporter):
         def moved(self, name: str, size: int) -> None:
             moved.append(size)
 
@@ -149,7 +149,7 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
 ) -> None:
     first = open_session()
 
-    class Stopping(Silent):
+    class Stopping(NullReporter):
         received = 0
 
         def moved(self, name: str, size: int) -> None:
@@ -163,7 +163,7 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
 
     received, left = 0, stopping.received
 
-    class Counting(Silent):
+    class Counting(NullReporter):
         def moved(self, name: str, size: int) -> None:
             nonlocal received
             received += size
@@ -282,19 +282,19 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=60_000), times=1)
     filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
     files, left = list[segmented_download.Incoming](), list[int]()
-    leave = Part.leave
+    leave = PartialFile.leave
 
     class Incoming(segmented_download.Incoming):
         def fetch(self) -> None:
             files.append(self)
             super().fetch()
 
-    def leaving(part: Part) -> None:
+    def leaving(part: PartialFile) -> None:
         left.append(len(files[0].pieces._leases))
         leave(part)
 
     monkeypatch.setattr(download_file, "Incoming", Incoming)
-    monkeypatch.setattr(Part, "leave", leaving)
+    monkeypatch.setattr(PartialFile, "leave", leaving)
     [error] = session.get(["lst/f"], str(tmp_path / "f"), jobs=2).errors
     assert (type(error), helping.hits, left) == (Forbidden, 1, [0])
 
@@ -354,7 +354,7 @@ def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
     """The run was killed between its last byte and the file's name."""
     first = open_session()
     [entry] = [e for e in first.store.list(RemotePath(("lst",))) if e.path.name == "f"]
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         part = folder.lasting_part("f", resume_journal.version_of(entry))
         notes = part.notes(0)
         assert notes

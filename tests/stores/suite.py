@@ -36,13 +36,13 @@ from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Store
 from ctadata.stores.channel import each
-from ctadata.transfer.download_tree import Landing
+from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Silent, Summary
+from ctadata.transfer.report import NullReporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion as SyncDeletion
 from ctadata.transfer.sync import sync_down, sync_up
-from ctadata.transfer.upload_tree import Departure
+from ctadata.transfer.upload_tree import UploadSource
 
 HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 ODD_NAMES = [
@@ -685,15 +685,15 @@ class IncompleteSuite(_PlacedSuite):
 
     def test_nothing_local_is_deleted_because_of_it(self, broken: Broken, tmp_path):
         (tmp_path / "mine").write_bytes(b"kept")
-        run = Run(broken.store, Rules(dry_run=True), Silent(), threading.Event())
-        top = Landing(Entry(broken.path, Kind.DIRECTORY), tmp_path)
+        run = Run(broken.store, Rules(dry_run=True), NullReporter(), threading.Event())
+        top = DownloadTarget(Entry(broken.path, Kind.DIRECTORY), tmp_path)
         summary = sync_down(run, top, SyncDeletion(confirm=lambda *_: True))
         assert summary.deleted == 0
         assert len(summary.failed) >= broken.missing
 
     def test_nothing_on_the_storage_is_deleted_because_of_it(self, broken: Broken, tmp_path):
-        run = Run(broken.store, Rules(dry_run=True), Silent(), threading.Event())
-        summary = sync_up(run, Departure(broken.path, tmp_path), SyncDeletion(confirm=lambda *_: True))
+        run = Run(broken.store, Rules(dry_run=True), NullReporter(), threading.Event())
+        summary = sync_up(run, UploadSource(broken.path, tmp_path), SyncDeletion(confirm=lambda *_: True))
         assert summary.deleted == 0
         assert len(summary.failed) == broken.missing
         assert not broken.touched()
@@ -720,8 +720,8 @@ class UnnameableSuite(_PlacedSuite):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_bytes(b"")
         doomed: list[str] = []
-        run = Run(broken.store, Rules(), Silent(), threading.Event())
-        top = Landing(Entry(broken.path, Kind.DIRECTORY), tmp_path)
+        run = Run(broken.store, Rules(), NullReporter(), threading.Event())
+        top = DownloadTarget(Entry(broken.path, Kind.DIRECTORY), tmp_path)
 
         def confirm(extras, _: threading.Event) -> bool:
             doomed.extend("/".join(extra.remote.relative_to(broken.path)) for extra in extras)
@@ -732,12 +732,12 @@ class UnnameableSuite(_PlacedSuite):
 
     def test_of_the_names_on_the_storage_none_stays_for_them(self, broken: Broken, tmp_path):
         doomed: list[str] = []
-        run = Run(broken.store, Rules(), Silent(), threading.Event())
+        run = Run(broken.store, Rules(), NullReporter(), threading.Event())
 
         def confirm(extras, _: threading.Event) -> bool:
             doomed.extend(extra.remote.relative_to(broken.path)[0] for extra in extras if not extra.directory)
             return False
 
-        summary = sync_up(run, Departure(broken.path, tmp_path), SyncDeletion(confirm=confirm))
+        summary = sync_up(run, UploadSource(broken.path, tmp_path), SyncDeletion(confirm=confirm))
         self._check(summary, broken, doomed, broken.placed)
         assert not broken.touched()

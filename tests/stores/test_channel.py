@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctadata.stores.channel import AHEAD, Lane, each, handed_over
+from ctadata.stores.channel import AHEAD, Channel, each, handed_over
 
 
 def test_items_come_in_order_and_then_end() -> None:
@@ -127,7 +127,7 @@ def test_what_the_taker_or_the_maker_of_each_raises_comes_out_and_ends_the_makin
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(1, 8))
 def test_many_makers_and_little_room_lose_nothing_and_keep_the_order_of_each(batches: list[int], ahead: int) -> None:
-    lane: Lane[tuple[int, int]] = Lane(len(batches), ahead)
+    lane: Channel[tuple[int, int]] = Channel(len(batches), ahead)
 
     def make(maker: int, count: int) -> None:
         for i in range(count):
@@ -146,7 +146,7 @@ def test_many_makers_and_little_room_lose_nothing_and_keep_the_order_of_each(bat
 
 
 def test_makers_who_wait_for_room_hear_that_the_user_has_left() -> None:
-    lane: Lane[int] = Lane(2, 1)
+    lane: Channel[int] = Channel(2, 1)
     said: list[bool] = []
     crew = [threading.Thread(daemon=True, target=lambda: said.append(lane.give([1, 2, 3]))) for _ in range(2)]
     for thread in crew:

@@ -34,7 +34,7 @@ from ctadata.http.retries import Retries
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import BROKEN_OFF, Run
 
 A = RemotePath(("a",))
@@ -320,7 +320,7 @@ def test_what_no_repetition_mends_is_asked_for_once(server: OddServer, said: str
     server.answers = {"PROPFIND /a": [about("ONLINE")], "GET /a": [answer]}
     server.asked.clear()
     with opened("dcache", server.url, None, "token", retries=Retries()) as store:
-        run = Run(store, Rules(), Silent(), threading.Event())
+        run = Run(store, Rules(), NullReporter(), threading.Event())
         with pytest.raises(CtadataError) as caught:
             run.persist(lambda: get(store, A), after=(TemporaryError, *BROKEN_OFF))
     assert (caught.value.exit_code, caught.value.retryable, caught.value.retries) == (code, False, 0)

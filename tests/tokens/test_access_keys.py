@@ -13,7 +13,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.tokens.access_key_text import AccessKey, read_access_key
 from ctadata.tokens.access_keys import AccessKeys, forget_access_key, load_access_key, save_access_key
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret
 
 PROFILE = Profile(name="mine", door="", kind="s3", endpoint="https://s3.example")
@@ -115,7 +115,7 @@ def test_the_first_place_that_has_one_counts(tmp_path) -> None:
     (tmp_path / ".credentials").mkdir()
     (tmp_path / ".credentials" / "jos-credentials.json").write_text('{"token": "of-jos", "secret": "s"}')
     assert used() == "of-jos"
-    save_access_key(Places.of("mine"), AccessKey("imported", Secret("s")))
+    save_access_key(ProfileFiles.of("mine"), AccessKey("imported", Secret("s")))
     assert used() == "imported"
     (tmp_path / "named").write_text(lines("of-profile"))
     profile = replace(PROFILE, credentials_file=tmp_path / "named")
@@ -167,7 +167,7 @@ def test_what_anybody_may_write_is_not_believed(tmp_path) -> None:
 
 
 def test_what_was_imported_is_private_and_can_be_forgotten() -> None:
-    places = Places.of("mine")
+    places = ProfileFiles.of("mine")
     save_access_key(places, AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN), 1795262400.0))
     assert places.access_key.stat().st_mode & 0o777 == 0o600
     assert places.folder.stat().st_mode & 0o777 == 0o700
@@ -179,7 +179,7 @@ def test_what_was_imported_is_private_and_can_be_forgotten() -> None:
 
 def test_one_that_has_expired_is_not_sent_and_the_next_one_is_found(tmp_path) -> None:
     now = [1000.0]
-    places = Places.of("mine")
+    places = ProfileFiles.of("mine")
     save_access_key(places, AccessKey("first", Secret("s"), expires=2000.0))
     source = keys(tmp_path, now=lambda: now[0])
     assert source.current("r").id == "first"

@@ -15,7 +15,7 @@ import pytest
 from ctadata.errors import ConfigError, CtadataError, LocalError
 from ctadata.tokens import files
 from ctadata.tokens.files import private_directory, read_discovered, read_private, room_for, sweep, write_private
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
@@ -275,20 +275,20 @@ def as_nobody(*command):
 
 
 def test_places_have_safe_names(tmp_path):
-    assert Places.of("cscs", tmp_path).folder == tmp_path / "tokens" / "cscs"
-    assert Places.of("a/../b", tmp_path).folder == tmp_path / "tokens" / "a%2F..%2Fb"
+    assert ProfileFiles.of("cscs", tmp_path).folder == tmp_path / "tokens" / "cscs"
+    assert ProfileFiles.of("a/../b", tmp_path).folder == tmp_path / "tokens" / "a%2F..%2Fb"
     for name in ("", ".", ".."):
         with pytest.raises(ConfigError):
-            Places.of(name, tmp_path)
+            ProfileFiles.of(name, tmp_path)
 
 
 def test_they_lie_in_the_platforms_state_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert Places.of("cscs").token == tmp_path / "ctadata" / "tokens" / "cscs" / "token"
+    assert ProfileFiles.of("cscs").token == tmp_path / "ctadata" / "tokens" / "cscs" / "token"
 
 
 def test_each_file_has_a_name_of_its_own(tmp_path):
-    places = Places.of("cscs", tmp_path)
+    places = ProfileFiles.of("cscs", tmp_path)
     names = [
         places.token,
         places.about,

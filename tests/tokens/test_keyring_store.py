@@ -15,7 +15,7 @@ from ctadata.agent.logout import logout
 from ctadata.errors import ConfigError, LocalError
 from ctadata.tokens import keyring_store
 from ctadata.tokens.login_store import load_login
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 BACKENDS = Path(__file__).with_name("backends")
 
@@ -45,7 +45,7 @@ def profile(box, profile_at):
 
 @pytest.fixture
 def places(profile):
-    return Places.of(profile.name)
+    return ProfileFiles.of(profile.name)
 
 
 def test_an_entry(keyring):
@@ -131,7 +131,7 @@ class TestTheDesktopsOwn:
 
         def run(daemon):
             argv = ["dbus-run-session", "--", "sh", "-c", DESKTOP, "sh", sys.executable, daemon]
-            argv.append(str(Places.of("sandbox").folder))
+            argv.append(str(ProfileFiles.of("sandbox").folder))
             done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
             return done.stdout.splitlines(), done.stderr
 
@@ -145,11 +145,11 @@ class TestTheDesktopsOwn:
         assert said.count("To log in") == 1
         assert "SecretService" in keyring
         assert int(keyring.split()[-1]) > 50
-        assert not Places.of("sandbox").login.exists()
+        assert not ProfileFiles.of("sandbox").login.exists()
 
     def test_locked(self, session, box):
         (started, *_), said = session("")
         assert started in ("start-agent 2", "start-agent 11")
         assert "cta-data-direct: the keyring" in said
         assert not [seen for seen in box.seen if "device" in seen.target]
-        assert not Places.of("sandbox").login.exists()
+        assert not ProfileFiles.of("sandbox").login.exists()

@@ -11,7 +11,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError
 from ctadata.tokens.files import write_private
 from ctadata.tokens.login_store import Login, load_login, load_token, save_login, save_token
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret, Token
 
 SITE = Profile(name="site", door="https://door", issuer="https://i/realms/a", client_id="me")
@@ -19,7 +19,7 @@ SITE = Profile(name="site", door="https://door", issuer="https://i/realms/a", cl
 
 @pytest.fixture
 def places(tmp_path):
-    places = Places.of("site", tmp_path)
+    places = ProfileFiles.of("site", tmp_path)
     places.prepare()
     return places
 

@@ -14,8 +14,8 @@ from ctadata.tokens.access_keys import AccessKeys, save_access_key
 from ctadata.tokens.files import write_private
 from ctadata.tokens.login_store import Login, load_login, load_token, save_login, save_token
 from ctadata.tokens.origins import written
-from ctadata.tokens.profile_files import Places
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.profile_files import ProfileFiles
+from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.token import Secret, Token
 
 ISSUER = "https://issuer/realms/cta"
@@ -38,7 +38,7 @@ FEWER = [{"frontend": None}, {"token_origins": ()}, {"door": "https://rest:3880"
 
 @pytest.fixture
 def places():
-    places = Places.of("site")
+    places = ProfileFiles.of("site")
     places.prepare()
     save_token(places, SITE, Token.read("opaque-token"))
     save_login(places, Login(ISSUER, "me", Secret("r"), origins=tuple(written(SITE))))
@@ -46,7 +46,7 @@ def places():
 
 
 def asked(profile, tmp_path, **env):
-    return Sources(profile, env=env, temporary=tmp_path).bearer()
+    return TokenProvider(profile, env=env, temporary=tmp_path).bearer()
 
 
 @pytest.mark.parametrize("changes", OTHERS, ids=str)
@@ -84,7 +84,7 @@ def test_copies_of_it_are_held_to_the_same(places, tmp_path):
 def test_what_a_person_gives_is_theirs_to_give(places, tmp_path):
     other = replace(SITE, door="https://evil:2880")
     assert asked(other, tmp_path, BEARER_TOKEN="opaque-token") == "opaque-token"
-    assert Sources(other, explicit=places.token, env={}, temporary=tmp_path).bearer() == "opaque-token"
+    assert TokenProvider(other, explicit=places.token, env={}, temporary=tmp_path).bearer() == "opaque-token"
 
 
 def test_what_older_versions_left_counts_until_it_is_renewed(places, tmp_path):

@@ -12,8 +12,8 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.tokens.files import write_private
 from ctadata.tokens.login_store import save_token
-from ctadata.tokens.profile_files import Places
-from ctadata.tokens.provider_chain import Sources
+from ctadata.tokens.profile_files import ProfileFiles
+from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.token import Token
 
 ISSUER = "https://issuer/realms/cta"
@@ -30,7 +30,7 @@ class Place:
         self.env = {"XDG_RUNTIME_DIR": str(folder / "run")}
         self.temporary = folder / "tmp"
         self.explicit, self.named = folder / "explicit", folder / "named"
-        self.places = Places.of("site")
+        self.places = ProfileFiles.of("site")
         self.places.prepare()
         name = f"bt_u{os.geteuid()}"
         self.files = {"runtime": folder / "run" / name, "tmp": self.temporary / name}
@@ -50,7 +50,7 @@ class Place:
     def sources(self, profile=SITE, **more):
         explicit = self.explicit if self.explicit.exists() else None
         settings = {"explicit": explicit, "env": self.env, "temporary": self.temporary, "warn": self.said.append}
-        return Sources(profile, **{**settings, "now": self.clock.now, **more})
+        return TokenProvider(profile, **{**settings, "now": self.clock.now, **more})
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliases import BECAME_FILES
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
-from ctadata.transfer.third_party_copy import Crossing, Ends, copy
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.third_party_copy import CopyItem, Ends, copy
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 ROOT = RemotePath()
 
@@ -49,7 +49,7 @@ def run(store: S3Store) -> Callable[..., Run]:
 
 @pytest.fixture
 def down(run, store, tmp_path) -> Callable[..., Summary]:
-    return lambda **rules: download(run(**rules), [Landing(store.info(ROOT), tmp_path / "down")])
+    return lambda **rules: download(run(**rules), [DownloadTarget(store.info(ROOT), tmp_path / "down")])
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -84,7 +84,7 @@ def test_an_alias_that_leads_nowhere_good_is_one_failure(down, store, moto_s3, t
 
 def test_sent_back_as_it_came_changes_nothing(down, run, store, tmp_path):
     down()
-    summary = upload(run(), [Departure(ROOT, tmp_path / "down")])
+    summary = upload(run(), [UploadSource(ROOT, tmp_path / "down")])
     assert (summary.done, summary.skipped, summary.exit_code) == (0, 4, 0)
     assert store.info(RemotePath(("sub", "b"))).alias_of == "a"
 
@@ -94,7 +94,7 @@ def test_a_file_that_differs_does_not_take_an_aliass_place(down, run, store, tmp
     down()
     (tmp_path / "down" / "sub" / "b").write_bytes(b"TTTTTT")
     (tmp_path / "down" / "empty").write_bytes(b"now it has some")
-    summary = upload(run(dry_run=dry_run), [Departure(ROOT, tmp_path / "down")])
+    summary = upload(run(dry_run=dry_run), [UploadSource(ROOT, tmp_path / "down")])
     assert [str(outcome.remote) for outcome in summary.kept] == ["/sub/b"]
     assert "an alias of a" in summary.kept[0].why
     assert summary.exit_code == 8
@@ -108,7 +108,7 @@ def crossed(origin, run: Run) -> Summary:
     def move(entry, to, moved):
         run.store.write(to, Bytes(get(origin, entry.path)))
 
-    return copy(run, Ends(origin, move), [Crossing(origin.info(ROOT), ROOT)])
+    return copy(run, Ends(origin, move), [CopyItem(origin.info(ROOT), ROOT)])
 
 
 def test_a_copy_to_another_store_has_the_files_and_says_so(store):

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ctadata.errors import LocalError
-from ctadata.transfer.dir_cache import Folders
+from ctadata.transfer.dir_cache import DirCache
 
 
-def put(folders: Folders, base: Path, parts: tuple[str, ...], name: str) -> None:
+def put(folders: DirCache, base: Path, parts: tuple[str, ...], name: str) -> None:
     with folders.borrow(base, parts) as folder:
         part = folder.part()
         part.write(name.encode(), 0)
@@ -44,21 +44,21 @@ def descriptors(tmp_path: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("descriptors")
 class TestWhatIsKept:
     def test_is_the_same_folder_again(self, tmp_path: Path) -> None:
-        with Folders() as folders:
+        with DirCache() as folders:
             with folders.borrow(tmp_path, ("a",)) as first, folders.borrow(tmp_path, ("a",)) as second:
                 assert first is second
             with folders.borrow(tmp_path, ("a",)) as third:
                 assert third is first
 
     def test_is_no_more_than_there_is_room_for(self, tmp_path: Path) -> None:
-        with Folders(3) as folders:
+        with DirCache(3) as folders:
             for i in range(20):
                 put(folders, tmp_path, (f"d{i}",), "f")
                 assert len(opened(tmp_path)) <= 3
             assert files(tmp_path) == sorted(f"d{i}/f" for i in range(20))
 
     def test_stays_open_for_its_user_when_it_is_crowded_out_and_when_all_is_closed(self, tmp_path: Path) -> None:
-        with Folders(1) as folders:
+        with DirCache(1) as folders:
             borrowed = folders.borrow(tmp_path, ("a",))
             folder = borrowed.__enter__()
             for i in range(3):
@@ -67,13 +67,13 @@ class TestWhatIsKept:
         borrowed.__exit__(None, None, None)
 
     def test_is_nothing_once_all_is_closed(self, tmp_path: Path) -> None:
-        with Folders() as folders:
+        with DirCache() as folders:
             pass
         put(folders, tmp_path, ("a",), "f")
         assert opened(tmp_path) == []
 
     def test_serves_many_threads(self, tmp_path: Path) -> None:
-        with Folders(2) as folders:
+        with DirCache(2) as folders:
 
             def work(thread: int) -> None:
                 for i in range(30):
@@ -90,31 +90,31 @@ class TestWhatIsKept:
 @pytest.mark.usefixtures("descriptors")
 class TestMeanwhile:
     @pytest.fixture
-    def folders(self, tmp_path: Path) -> Iterator[Folders]:
-        with Folders() as folders:
+    def folders(self, tmp_path: Path) -> Iterator[DirCache]:
+        with DirCache() as folders:
             put(folders, tmp_path / "out", ("a", "b"), "first")
             yield folders
 
-    def test_removed_it_is_made_anew(self, folders: Folders, tmp_path: Path) -> None:
+    def test_removed_it_is_made_anew(self, folders: DirCache, tmp_path: Path) -> None:
         (tmp_path / "out/a/b/first").unlink()
         (tmp_path / "out/a/b").rmdir()
         put(folders, tmp_path / "out", ("a", "b"), "second")
         assert files(tmp_path) == ["out/a/b/second"]
 
     @pytest.mark.parametrize("moved", ["out", "out/a", "out/a/b"])
-    def test_renamed_nothing_more_goes_there(self, folders: Folders, tmp_path: Path, moved: str) -> None:
+    def test_renamed_nothing_more_goes_there(self, folders: DirCache, tmp_path: Path, moved: str) -> None:
         (tmp_path / moved).rename(tmp_path / "elsewhere")
         put(folders, tmp_path / "out", ("a", "b"), "second")
         assert [file for file in files(tmp_path) if file.endswith("second")] == ["out/a/b/second"]
 
-    def test_replaced_by_another_that_one_is_used(self, folders: Folders, tmp_path: Path) -> None:
+    def test_replaced_by_another_that_one_is_used(self, folders: DirCache, tmp_path: Path) -> None:
         (tmp_path / "out/a/b").rename(tmp_path / "elsewhere")
         (tmp_path / "out/a/b").mkdir()
         put(folders, tmp_path / "out", ("a", "b"), "second")
         assert files(tmp_path) == ["elsewhere/first", "out/a/b/second"]
 
     @pytest.mark.parametrize("planted", ["out/a", "out/a/b"])
-    def test_replaced_by_a_link_nothing_goes_through_it(self, folders: Folders, tmp_path: Path, planted: str) -> None:
+    def test_replaced_by_a_link_nothing_goes_through_it(self, folders: DirCache, tmp_path: Path, planted: str) -> None:
         (tmp_path / planted).rename(tmp_path / "elsewhere")
         (tmp_path / "trap/b").mkdir(parents=True)
         (tmp_path / planted).symlink_to(tmp_path / "trap")
@@ -123,7 +123,7 @@ class TestMeanwhile:
         assert not [file for file in files(tmp_path) if file.endswith("second")]
 
     @pytest.mark.parametrize("in_the_way", ["out/a", "out/a/b"])
-    def test_replaced_by_a_file_is_an_error(self, folders: Folders, tmp_path: Path, in_the_way: str) -> None:
+    def test_replaced_by_a_file_is_an_error(self, folders: DirCache, tmp_path: Path, in_the_way: str) -> None:
         (tmp_path / in_the_way).rename(tmp_path / "elsewhere")
         (tmp_path / in_the_way).write_text("a file")
         with pytest.raises(LocalError, match="not a directory"):

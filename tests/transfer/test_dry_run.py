@@ -15,12 +15,12 @@ from transfer.trees import Content, Recorder, remote_names, shape
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Outcome, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 TOP = RemotePath(("top",))
 NAMES = st.sampled_from(["a", "b.h5", "c d", "é", "100% #1?;&.h5", "-r", "~", "x\\y", "line\nfeed"])
@@ -121,10 +121,10 @@ def both(store: MemoryStore, here: Path, rules: Rules, act: Callable[[Run], Summ
 
 
 WAYS: dict[str, Callable[[Run, Path, Deletion | None], Summary]] = {
-    "get": lambda run, here, _: download(run, [Landing(run.store.info(TOP), here)]),
-    "put": lambda run, here, _: upload(run, [Departure(TOP, here)]),
-    "sync down": lambda run, here, deletion: sync_down(run, Landing(run.store.info(TOP), here), deletion),
-    "sync up": lambda run, here, deletion: sync_up(run, Departure(TOP, here), deletion),
+    "get": lambda run, here, _: download(run, [DownloadTarget(run.store.info(TOP), here)]),
+    "put": lambda run, here, _: upload(run, [UploadSource(TOP, here)]),
+    "sync down": lambda run, here, deletion: sync_down(run, DownloadTarget(run.store.info(TOP), here), deletion),
+    "sync up": lambda run, here, deletion: sync_up(run, UploadSource(TOP, here), deletion),
 }
 
 

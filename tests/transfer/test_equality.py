@@ -20,14 +20,14 @@ from ctadata.entries import NONE_KNOWN, Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import SUFFIX, Records, files
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import sync_down, sync_up
-from ctadata.transfer.third_party_copy import Crossing, Ends, copy
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.third_party_copy import CopyItem, Ends, copy
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 NAMES = ("a", "b", "c")
 CONTENTS = (b"", b"one", b"two", b"abc", b"cab", b"four", b"five")
@@ -246,20 +246,20 @@ class World:
         return {name for name in NAMES if (record := folder.get(name)) and record.digests}
 
     def put(self) -> None:
-        self._transfer(lambda run: upload(run, [Departure(DIRECTORY, self.here)]), up=True)
+        self._transfer(lambda run: upload(run, [UploadSource(DIRECTORY, self.here)]), up=True)
 
     def put_some(self) -> None:
         named = tuple((self.here / name, name) for name in NAMES[:2] if (self.here / name).exists())
-        self._transfer(lambda run: upload(run, [Departure(DIRECTORY, files=named)]), up=True, names=NAMES[:2])
+        self._transfer(lambda run: upload(run, [UploadSource(DIRECTORY, files=named)]), up=True, names=NAMES[:2])
 
     def get(self) -> None:
-        self._transfer(lambda run: download(run, [Landing(self.store.info(DIRECTORY), self.here)]), up=False)
+        self._transfer(lambda run: download(run, [DownloadTarget(self.store.info(DIRECTORY), self.here)]), up=False)
 
     def sync_up(self) -> None:
-        self._transfer(lambda run: sync_up(run, Departure(DIRECTORY, self.here)), up=True)
+        self._transfer(lambda run: sync_up(run, UploadSource(DIRECTORY, self.here)), up=True)
 
     def sync_down(self) -> None:
-        self._transfer(lambda run: sync_down(run, Landing(self.store.info(DIRECTORY), self.here)), up=False)
+        self._transfer(lambda run: sync_down(run, DownloadTarget(self.store.info(DIRECTORY), self.here)), up=False)
 
     def _transfer(self, work: Callable[[Run], Summary], *, up: bool, names: tuple[str, ...] = NAMES) -> None:
         known = self._known(self.store, self.here)
@@ -299,7 +299,7 @@ class World:
         known = self._known(self.target, "mem://origin/d")
         kept = {entry.path.name: self.target.info(entry.path) for entry in self.target.list(DIRECTORY)}
         ends = Ends(self.store, move, "mem://origin")
-        summary = copy(self.run(self.target), ends, [Crossing(self.store.info(DIRECTORY), DIRECTORY)])
+        summary = copy(self.run(self.target), ends, [CopyItem(self.store.info(DIRECTORY), DIRECTORY)])
         assert not summary.failed, summary.failed
         self.skipped, self.moved = self.skipped + summary.skipped, self.moved + summary.done
         for entry in self.store.list(DIRECTORY):

@@ -13,7 +13,7 @@ import pytest
 from ctadata.errors import AlreadyExists, LocalError
 from ctadata.paths import MARK
 from ctadata.transfer import local_dir, temp_names
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 
 
 @pytest.fixture(params=["nameless", "hidden"], autouse=True)
@@ -31,7 +31,7 @@ def names(path: Path) -> list[str]:
 def test_a_published_part_has_content_mtime_and_the_users_mode(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:
-        with Folder.open(tmp_path, ("a", "b")) as folder:
+        with LocalDir.open(tmp_path, ("a", "b")) as folder:
             part = folder.part()
             part.write(b"hello ", 0)
             part.write(b"world", 6)
@@ -47,7 +47,7 @@ def test_a_published_part_has_content_mtime_and_the_users_mode(tmp_path: Path) -
 
 def test_until_it_is_published_the_old_file_stands(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("old")
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         part = folder.part()
         part.write(b"new", 0)
         assert (tmp_path / "f").read_text() == "old"
@@ -57,7 +57,7 @@ def test_until_it_is_published_the_old_file_stands(tmp_path: Path) -> None:
 
 
 def test_nothing_is_seen_of_a_nameless_part_and_nothing_stays_of_it(tmp_path: Path, how: str) -> None:
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         part = folder.part()
         part.write(b"content", 0)
         assert len(names(tmp_path)) == (how == "hidden")
@@ -89,7 +89,7 @@ def test_a_part_is_swept_once_its_process_has_ended_and_not_before(
         assert process.stdout
         name = process.stdout.readline().strip()
         assert names(tmp_path) == [name]
-        with Folder.open(tmp_path) as folder, monkeypatch.context() as patch:
+        with LocalDir.open(tmp_path) as folder, monkeypatch.context() as patch:
             patch.setattr(local_dir, "_lock", lambda *_: True)
             folder.sweep(now=time.time() + 9 * 86400)  # a process that is stopped writes nothing, and lives
             assert names(tmp_path) == [name]
@@ -110,7 +110,7 @@ def test_a_part_of_another_machine_is_swept_after_a_day(tmp_path: Path, field: i
     for part in (dead, theirs):
         part.write_text("half of it")
     written = theirs.stat().st_mtime
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         for now in (written, written + 86000):
             folder.sweep(now)
             assert names(tmp_path) == [theirs.name]
@@ -124,7 +124,7 @@ def test_of_two_runs_on_different_machines_none_takes_the_parts_of_the_other(
     """No nameless files, and each machine's locks are seen on it alone."""
     monkeypatch.setattr(local_dir, "_lock", lambda *_: True)
     host = temp_names._host
-    with Folder.open(tmp_path) as here, Folder.open(tmp_path) as there:
+    with LocalDir.open(tmp_path) as here, LocalDir.open(tmp_path) as there:
         here.nameless = there.nameless = False
         version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
         small, large = here.part(), here.lasting_part("f", version)
@@ -147,7 +147,7 @@ def test_of_two_runs_on_different_machines_none_takes_the_parts_of_the_other(
 
 
 def test_a_part_whose_journal_another_machine_is_about_to_write_is_not_shared(tmp_path: Path) -> None:
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
         begun = folder.lasting_part("f", version)
         begun.leave()
@@ -161,7 +161,7 @@ def test_a_part_whose_journal_another_machine_is_about_to_write_is_not_shared(tm
 
 def test_a_part_that_replaces_is_locked_before_it_can_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "f").write_text("old")
-    with Folder.open(tmp_path) as folder, Folder.open(tmp_path) as other:
+    with LocalDir.open(tmp_path) as folder, LocalDir.open(tmp_path) as other:
         part = folder.part()
         part.write(b"new", 0)
         rename, met = os.rename, []
@@ -180,7 +180,7 @@ def test_a_part_that_replaces_is_locked_before_it_can_be_met(tmp_path: Path, mon
 
 def test_a_link_that_is_planted_under_a_new_name_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("untouched")
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         part = folder.part()
         part.write(b"ours", 0)
         (tmp_path / "f").symlink_to("victim")
@@ -192,7 +192,7 @@ def test_a_link_that_is_planted_under_a_new_name_is_not_written_through(tmp_path
 
 
 def test_a_folder_that_is_removed_meanwhile_is_said_in_words(tmp_path: Path) -> None:
-    with Folder.open(tmp_path, ("a",)) as folder:
+    with LocalDir.open(tmp_path, ("a",)) as folder:
         part = folder.part()
         part.drop()
         (tmp_path / "a").rmdir()
@@ -208,7 +208,7 @@ def test_a_folder_that_is_removed_meanwhile_is_said_in_words(tmp_path: Path) -> 
 def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("old")
     (tmp_path / "f").chmod(0o600)
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         part = folder.part()
         part.write(b"new", 0)
         part.publish("f", mtime=None, replace=folder.look("f"))
@@ -217,7 +217,7 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
 
 
 def test_a_name_taken_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         part = folder.part()
         part.write(b"ours", 0)
         (tmp_path / "f").write_text("theirs")
@@ -231,7 +231,7 @@ def test_a_name_taken_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/etc", "a\0b"])
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(LocalError):
-        Folder.open(tmp_path / "out", (name,))
+        LocalDir.open(tmp_path / "out", (name,))
     assert not (tmp_path / "out").exists() or names(tmp_path / "out") == []
 
 
@@ -240,16 +240,16 @@ def test_a_link_on_the_disk_is_not_followed_out_of_the_folder(tmp_path: Path) ->
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "sub").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LocalError, match="link"):
-        Folder.open(tmp_path / "out", ("sub",))
+        LocalDir.open(tmp_path / "out", ("sub",))
     with pytest.raises(LocalError, match="link"):
-        Folder.open(tmp_path / "out", ("sub", "deeper"))
+        LocalDir.open(tmp_path / "out", ("sub", "deeper"))
     assert names(tmp_path / "elsewhere") == []
 
 
 def test_the_folder_that_the_user_named_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "real")
-    with Folder.open(tmp_path / "out") as folder:
+    with LocalDir.open(tmp_path / "out") as folder:
         part = folder.part()
         part.publish("f", mtime=None, replace=None)
     assert names(tmp_path / "real") == ["f"]
@@ -259,7 +259,7 @@ def test_a_link_under_the_final_name_is_replaced_and_not_written_through(tmp_pat
     (tmp_path / "victim").write_text("untouched")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "f").symlink_to(tmp_path / "victim")
-    with Folder.open(tmp_path / "out") as folder:
+    with LocalDir.open(tmp_path / "out") as folder:
         part = folder.part()
         part.write(b"new", 0)
         part.publish("f", mtime=None, replace=folder.look("f"))
@@ -271,9 +271,9 @@ def test_a_link_under_the_final_name_is_replaced_and_not_written_through(tmp_pat
 def test_a_file_in_the_way_of_a_directory_is_said_in_words(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file")
     with pytest.raises(LocalError, match="not a directory"):
-        Folder.open(tmp_path, ("a", "b"))
+        LocalDir.open(tmp_path, ("a", "b"))
     with pytest.raises(LocalError, match="Not a directory"):
-        Folder.open(tmp_path / "a")
+        LocalDir.open(tmp_path / "a")
 
 
 def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how: str) -> None:
@@ -284,7 +284,7 @@ def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how:
     with living.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         os.utime(living, (1e9, 1e9))
-        with Folder.open(tmp_path) as folder:
+        with LocalDir.open(tmp_path) as folder:
             ours = folder.part()
             folder.sweep()
             assert (how == "hidden") == bool(ours.name)
@@ -295,7 +295,7 @@ def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how:
 def test_a_sweep_does_not_follow_links(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / ".ctadata-x.part").symlink_to(tmp_path / "precious")
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         folder.sweep()
     assert (tmp_path / "precious").read_text() == "kept"
 
@@ -308,7 +308,7 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path: Path) -> None:
         (tmp_path / "closed").mkdir(mode=0o500)
         target = tmp_path / "closed" / "x"
     with pytest.raises(LocalError) as caught:
-        Folder.open(target)
+        LocalDir.open(target)
     assert str(target) in str(caught.value)
 
 
@@ -327,7 +327,7 @@ def test_what_replaces_a_file_is_flushed_whatever_its_size(
     monkeypatch.setattr(os, "fsync", flush)
     if old:
         (tmp_path / "f").write_bytes(b"old")
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         part = folder.part()
         part.write(bytes(size), 0)
         part.publish("f", mtime=None, replace=folder.look("f"))

@@ -10,12 +10,12 @@ from transfer.trees import Content, Recorder, shape
 
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.rate_limit import SAVED, Allowance
-from ctadata.transfer.report import Silent
+from ctadata.transfer.rate_limit import SAVED, RateLimiter
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 TOP = RemotePath.parse("run")
 
@@ -39,12 +39,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def allowance(clock: Clock) -> Allowance:
+def allowance(clock: Clock) -> RateLimiter:
     """A thousand bytes a second."""
-    return Allowance(1000, clock=clock, sleep=clock.sleep)
+    return RateLimiter(1000, clock=clock, sleep=clock.sleep)
 
 
-def test_bytes_take_their_time(allowance: Allowance, clock: Clock) -> None:
+def test_bytes_take_their_time(allowance: RateLimiter, clock: Clock) -> None:
     began = clock.now
     for _ in range(100):
         allowance.take(100)
@@ -53,14 +53,14 @@ def test_bytes_take_their_time(allowance: Allowance, clock: Clock) -> None:
 
 @pytest.mark.parametrize("late", [0.0, 0.02, 0.2])
 def test_pauses_that_end_late_cost_nothing(clock: Clock, late: float) -> None:
-    allowance = Allowance(1000, clock=clock, sleep=lambda seconds: clock.sleep(seconds + late))
+    allowance = RateLimiter(1000, clock=clock, sleep=lambda seconds: clock.sleep(seconds + late))
     began = clock.now
     for _ in range(100):
         allowance.take(100)
     assert clock.now - began == pytest.approx(10, abs=SAVED + late)
 
 
-def test_what_was_not_used_is_not_saved_for_long(allowance: Allowance, clock: Clock) -> None:
+def test_what_was_not_used_is_not_saved_for_long(allowance: RateLimiter, clock: Clock) -> None:
     clock.now += 3600
     began = clock.now
     allowance.take(1000)
@@ -71,7 +71,7 @@ def test_what_was_not_used_is_not_saved_for_long(allowance: Allowance, clock: Cl
 def test_all_streams_share_it(clock: Clock) -> None:
     """Each waits behind the bytes of all others, so four of them move no more than one."""
     waits: list[float] = []
-    allowance = Allowance(1000, clock=clock, sleep=waits.append)
+    allowance = RateLimiter(1000, clock=clock, sleep=waits.append)
     threads = [threading.Thread(daemon=True, target=allowance.take, args=(500,)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -99,10 +99,10 @@ def test_a_run_keeps_to_its_rate(way: str, tmp_path: Path) -> None:
     run = Run(store, Rules(jobs=3, rate=600_000), Recorder(), threading.Event())
     began = time.monotonic()
     if way == "down":
-        download(run, [Landing(store.info(TOP), tmp_path / "got")])
+        download(run, [DownloadTarget(store.info(TOP), tmp_path / "got")])
         assert shape(tmp_path / "got") == shape(here)
     else:
-        upload(run, [Departure(RemotePath.parse("copy"), here)])
+        upload(run, [UploadSource(RemotePath.parse("copy"), here)])
     assert run.summary.done == 6
     assert time.monotonic() - began > 0.5 - SAVED - 0.05
 
@@ -111,9 +111,11 @@ def test_a_stop_ends_the_pause(tmp_path: Path) -> None:
     store, stop = MemoryStore(), threading.Event()
     store.write(TOP / "large", Content(bytes(10_000_000)))
 
-    class Stopping(Silent):
+    class Stopping(NullReporter):
         def moved(self, name: str, size: int) -> None:
             stop.set()
 
     run = Run(store, Rules(jobs=1, rate=1024), Stopping(), stop, pause=lambda seconds: None)
-    download(run, [Landing(store.info(TOP), tmp_path / "got")])  # and does not take the hours that so many bytes take
+    download(
+        run, [DownloadTarget(store.info(TOP), tmp_path / "got")]
+    )  # and does not take the hours that so many bytes take

@@ -13,7 +13,7 @@ from ctadata.errors import NotFound, Stopped
 from ctadata.paths import RemotePath
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.read_after_write import WAITS, arrived
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 
 A = RemotePath(("a",))
@@ -42,7 +42,7 @@ def waited() -> list[float]:
 @pytest.fixture
 def run(server: OddServer, waited: list[float]) -> Iterator[Run]:
     with opened("webdav", server.url, None, "token") as store:
-        yield Run(store, Rules(), Silent(), threading.Event(), pause=waited.append)
+        yield Run(store, Rules(), NullReporter(), threading.Event(), pause=waited.append)
 
 
 @pytest.mark.parametrize("late", [[], [Answer(404)], [Answer(404), shown(0), shown(3)]])

@@ -18,11 +18,11 @@ from ctadata.checksums import PARTS, hasher
 from ctadata.paths import RemotePath
 from ctadata.transfer import integrity, record_digests
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_digests import Passing, passing
 from ctadata.transfer.records import Records
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 
 F = RemotePath(("f",))
@@ -90,9 +90,9 @@ def test_a_download_is_not_read_again(
         server.answers["GET /f"] = (
             [Answer(200, {}, CONTENT[:half], length=end), rest] if broken else [Answer(200, {}, CONTENT)]
         )
-        run = Run(store, Rules(jobs=1), Silent(), threading.Event(), pause=lambda seconds: None)
+        run = Run(store, Rules(jobs=1), NullReporter(), threading.Event(), pause=lambda seconds: None)
         run.records = run_records
-        with Folder.open(tmp_path) as folder:
+        with LocalDir.open(tmp_path) as folder:
             fetch_file(run, store.info(F), folder, "f", tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == CONTENT
     record = run_records.of(RemotePath(), tmp_path).get("f")

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
 from ctadata.transfer import local_dir, resume_journal
-from ctadata.transfer.local_dir import Folder
-from ctadata.transfer.partial_file import Part
+from ctadata.transfer.local_dir import LocalDir
+from ctadata.transfer.partial_file import PartialFile
 
 CONTENT = bytes(range(256)) * 100
 ENTRY = Entry(RemotePath(("f",)), Kind.FILE, len(CONTENT), 1e9, '"v1"')
@@ -31,12 +31,12 @@ HERE = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    with Folder.open(tmp_path) as folder:
+def folder(tmp_path: Path) -> Iterator[LocalDir]:
+    with LocalDir.open(tmp_path) as folder:
         yield folder
 
 
-def begin(folder: Folder) -> Part:
+def begin(folder: LocalDir) -> PartialFile:
     """A part with two pieces in it, as a run that is killed now leaves it."""
     part = folder.lasting_part("f", VERSION)
     for block in HERE:
@@ -44,7 +44,7 @@ def begin(folder: Folder) -> Part:
     return part
 
 
-def write(part: Part, start: int, stop: int) -> None:
+def write(part: PartialFile, start: int, stop: int) -> None:
     """What a stream writes, in steps that fit no block."""
     notes = part.notes(start)
     assert notes
@@ -55,22 +55,22 @@ def write(part: Part, start: int, stop: int) -> None:
     notes.end()
 
 
-def kill(part: Part) -> None:
+def kill(part: PartialFile) -> None:
     """What the end of a process does: its descriptors close."""
     assert part.diary
     os.close(part.fd)
     os.close(part.diary.fd)
 
 
-def names(folder: Folder) -> list[str]:
+def names(folder: LocalDir) -> list[str]:
     return sorted(os.listdir(folder.path))
 
 
-def journal_file(folder: Folder) -> Path:
+def journal_file(folder: LocalDir) -> Path:
     return next(folder.path.glob("*" + resume_journal.SUFFIX))
 
 
-def test_the_next_run_knows_what_is_here(folder: Folder) -> None:
+def test_the_next_run_knows_what_is_here(folder: LocalDir) -> None:
     kill(begin(folder))
     part = folder.lasting_part("f", VERSION)
     assert part.here == HERE
@@ -78,7 +78,7 @@ def test_the_next_run_knows_what_is_here(folder: Folder) -> None:
     assert names(folder) == []
 
 
-def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: Folder) -> None:
+def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: LocalDir) -> None:
     part = begin(folder)
     longer = resume_journal.Block(0, 2000, zlib.crc32(CONTENT[:2000]))
     write(part, 0, 2000)
@@ -89,7 +89,7 @@ def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: Folder) -> None
 
 
 @pytest.mark.parametrize("change", [{"size": 7}, {"etag": '"v2"'}, {"mtime": 1e9 + 1}, {"path": "/g"}])
-def test_of_another_version_nothing_is_believed(folder: Folder, change: dict[str, object]) -> None:
+def test_of_another_version_nothing_is_believed(folder: LocalDir, change: dict[str, object]) -> None:
     kill(begin(folder))
     part = folder.lasting_part("f", {**VERSION, **change})
     assert part.here == []
@@ -99,7 +99,7 @@ def test_of_another_version_nothing_is_believed(folder: Folder, change: dict[str
 @pytest.mark.parametrize(
     "damage", ["", "{", "[]\n", '{"version": 1}\n', "\x00" * 100, '{"by": "x", "boot": 1}\n0 1 1\n']
 )
-def test_a_damaged_journal_is_no_journal(folder: Folder, damage: str) -> None:
+def test_a_damaged_journal_is_no_journal(folder: LocalDir, damage: str) -> None:
     kill(begin(folder))
     journal_file(folder).write_text(damage)
     part = folder.lasting_part("f", VERSION)
@@ -110,7 +110,7 @@ def test_a_damaged_journal_is_no_journal(folder: Folder, damage: str) -> None:
 @pytest.mark.parametrize(
     "line", ["9000 999999999 1\n", "-5 3 1\n", "3000 2000 1\n", "500 700 1\n", "9000 9500 12", "a b c\n"]
 )
-def test_lines_that_cannot_be_are_passed_over(folder: Folder, line: str) -> None:
+def test_lines_that_cannot_be_are_passed_over(folder: LocalDir, line: str) -> None:
     kill(begin(folder))
     with journal_file(folder).open("a") as file:
         file.write(line)
@@ -119,7 +119,7 @@ def test_lines_that_cannot_be_are_passed_over(folder: Folder, line: str) -> None
     part.drop()
 
 
-def test_a_stream_notes_blocks_that_end_on_the_grid(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_notes_blocks_that_end_on_the_grid(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume_journal, "BLOCK", 2000)
     part = folder.lasting_part("f", VERSION)
     write(part, 1500, 7000)
@@ -141,7 +141,7 @@ def test_a_stream_notes_blocks_that_end_on_the_grid(folder: Folder, monkeypatch:
     ],
     ids=["overwritten", "zeroed", "swapped", "cut"],
 )
-def test_what_is_not_what_was_written_is_found_out(folder: Folder, harm: Callable[[int], object]) -> None:
+def test_what_is_not_what_was_written_is_found_out(folder: LocalDir, harm: Callable[[int], object]) -> None:
     part = begin(folder)
     harm(part.fd)
     kill(part)
@@ -195,7 +195,7 @@ GOOD = [b""]
 @pytest.mark.parametrize("plant", [fifo, directory, link, second_name, huge, deep, socket_file])
 @pytest.mark.parametrize("which", [resume_journal.SUFFIX, local_dir.SUFFIX])
 def test_whatever_stands_in_its_place_the_file_starts_anew(
-    folder: Folder, plant: Callable[[Path], None], which: str
+    folder: LocalDir, plant: Callable[[Path], None], which: str
 ) -> None:
     kill(begin(folder))
     path = next(folder.path.glob("*" + which))
@@ -213,7 +213,7 @@ def test_whatever_stands_in_its_place_the_file_starts_anew(
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_no_journal_is_too_odd(garbage: bytes, at: int) -> None:
     """Whatever its bytes are: blocks within the file that do not overlap, or nothing."""
-    with tempfile.TemporaryDirectory() as path, Folder.open(Path(path)) as folder:
+    with tempfile.TemporaryDirectory() as path, LocalDir.open(Path(path)) as folder:
         kill(begin(folder))
         file = journal_file(folder)
         good = file.read_bytes()
@@ -224,7 +224,7 @@ def test_no_journal_is_too_odd(garbage: bytes, at: int) -> None:
         part.drop()
 
 
-def test_two_runs_on_one_target_never_share_a_part(folder: Folder) -> None:
+def test_two_runs_on_one_target_never_share_a_part(folder: LocalDir) -> None:
     first, second = begin(folder), folder.lasting_part("f", VERSION)
     assert second.name != first.name
     assert second.diary is None
@@ -232,7 +232,7 @@ def test_two_runs_on_one_target_never_share_a_part(folder: Folder) -> None:
     kill(first)
 
 
-def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
     folder.nameless = False
     lasting, own = folder.lasting_part("f", VERSION), folder.part()
@@ -246,7 +246,7 @@ def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: Folder, monk
 
 
 def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: LocalDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, flock = begin(folder), fcntl.flock
 
@@ -265,7 +265,7 @@ def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
     assert [name for name in names(folder) if name.endswith(local_dir.SUFFIX)] == []
 
 
-def test_a_part_that_another_host_may_be_at_is_left_alone(folder: Folder) -> None:
+def test_a_part_that_another_host_may_be_at_is_left_alone(folder: LocalDir) -> None:
     kill(begin(folder))
     file = journal_file(folder)
     header, *lines = file.read_text().splitlines()
@@ -280,7 +280,7 @@ def test_a_part_that_another_host_may_be_at_is_left_alone(folder: Folder) -> Non
     part.drop()
 
 
-def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: Folder) -> None:
+def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: LocalDir) -> None:
     kill(begin(folder))
     part_file = next(folder.path.glob("*" + local_dir.SUFFIX))
     victim = folder.path / "victim"
@@ -294,7 +294,7 @@ def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: Fo
         part.drop()
 
 
-def test_a_part_waits_a_week_for_a_run_that_takes_it_up(folder: Folder) -> None:
+def test_a_part_waits_a_week_for_a_run_that_takes_it_up(folder: LocalDir) -> None:
     kill(begin(folder))
     folder.sweep()
     assert len(names(folder)) == 2
@@ -303,7 +303,7 @@ def test_a_part_waits_a_week_for_a_run_that_takes_it_up(folder: Folder) -> None:
     assert names(folder) == []
 
 
-def test_what_a_kill_in_the_middle_of_publishing_leaves_is_removed(folder: Folder) -> None:
+def test_what_a_kill_in_the_middle_of_publishing_leaves_is_removed(folder: LocalDir) -> None:
     part = begin(folder)
     os.link(folder.path / part.name, folder.path / "f")
     kill(part)
@@ -311,20 +311,20 @@ def test_what_a_kill_in_the_middle_of_publishing_leaves_is_removed(folder: Folde
     assert names(folder) == ["f"]
 
 
-def test_a_journal_without_a_part_is_removed(folder: Folder) -> None:
+def test_a_journal_without_a_part_is_removed(folder: LocalDir) -> None:
     kill(begin(folder))
     next(folder.path.glob("*" + local_dir.SUFFIX)).unlink()
     folder.sweep()
     assert names(folder) == []
 
 
-def test_publishing_removes_the_journal(folder: Folder) -> None:
+def test_publishing_removes_the_journal(folder: LocalDir) -> None:
     part = begin(folder)
     part.publish("f", mtime=None, replace=None)
     assert names(folder) == ["f"]
 
 
-def test_what_is_left_can_be_taken_up_in_the_same_process(folder: Folder) -> None:
+def test_what_is_left_can_be_taken_up_in_the_same_process(folder: LocalDir) -> None:
     begin(folder).leave()
     part = folder.lasting_part("f", VERSION)
     assert part.here == HERE

@@ -14,8 +14,8 @@ from ctadata.errors import StorageFull
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
 from ctadata.transfer import resume_journal
-from ctadata.transfer.download_tree import Landing, download
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.report import Summary
 
 F, G = RemotePath(("f",)), RemotePath(("g",))
@@ -39,7 +39,7 @@ def there(store: MemoryStore) -> MemoryStore:
 def down(run: MakeRun, store: MemoryStore, out: Path, size: int | None = BEYOND, **rules: bool) -> Summary:
     """Fetch the two files, of which the listing gives the first one this size."""
     large = dataclasses.replace(store.info(F), size=size)
-    return download(run(**rules), [Landing(large, out, (), "f"), Landing(store.info(G), out, (), "g")])
+    return download(run(**rules), [DownloadTarget(large, out, (), "f"), DownloadTarget(store.info(G), out, (), "g")])
 
 
 def test_what_has_no_room_is_not_begun_and_the_rest_comes(
@@ -62,7 +62,7 @@ def test_what_has_no_room_is_not_begun_and_the_rest_comes(
 
 def test_nothing_else_to_do_is_the_code_of_a_full_disk(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
     large = dataclasses.replace(there.info(F), size=BEYOND)
-    assert download(run(), [Landing(large, tmp_path, (), "f")]).exit_code == 11
+    assert download(run(), [DownloadTarget(large, tmp_path, (), "f")]).exit_code == 11
 
 
 def test_a_size_that_is_not_known_stops_nothing(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_a_size_that_is_not_known_stops_nothing(run: MakeRun, there: MemoryStore
 def test_room_that_the_file_system_does_not_tell_stops_nothing(tmp_path: Path) -> None:
     if os.statvfs("/proc").f_blocks:
         pytest.skip("no file system here that tells nothing of its room")
-    with Folder.open(Path("/proc")) as folder:
+    with LocalDir.open(Path("/proc")) as folder:
         assert folder.room() is None
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         assert folder.room() is not None
 
 
@@ -86,7 +86,7 @@ def test_what_fills_the_disk_on_the_way_is_named_and_leaves_nothing(
 
     there.write(F, Content(b"x" * (resume_journal.LASTING + 1)))
     monkeypatch.setattr(os, "pwrite", full)
-    [error] = download(run(), [Landing(there.info(F), tmp_path, (), "f")]).errors
+    [error] = download(run(), [DownloadTarget(there.info(F), tmp_path, (), "f")]).errors
     assert error.path == str(tmp_path / "f")
     assert f"local: Disk quota exceeded: a file of {resume_journal.LASTING + 1} bytes, and " in error.what
     assert error.hint == ""
@@ -99,7 +99,7 @@ def test_what_can_be_gone_on_with_stays_and_counts(
     size, half = resume_journal.LASTING, resume_journal.LASTING // 2
     content = os.urandom(1 << 16) * (size >> 16)
     there.write(F, Content(content))
-    pwrite, landing = os.pwrite, Landing(there.info(F), tmp_path, (), "f")
+    pwrite, landing = os.pwrite, DownloadTarget(there.info(F), tmp_path, (), "f")
 
     def full(fd: int, block: memoryview, offset: int) -> int:
         if offset + len(block) > half:

@@ -14,11 +14,11 @@ from ctadata.errors import NotFound
 from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Features, Sink, Source, Written
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.report import NullReporter, Outcome
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 WIDTH = 100
 """Files in a directory."""
@@ -101,7 +101,7 @@ class Endless:
         pass
 
 
-class Removing(Silent):
+class Removing(NullReporter):
     """A reporter who removes what has come down, so that the disk is not what is tested."""
 
     def ended(self, outcome: Outcome) -> None:
@@ -126,7 +126,7 @@ def assert_flat(large: Callable[[], object], small: Callable[[], object]) -> Non
     assert peak(large) < bound or peak(large) < bound
 
 
-def a_run(store: Endless, reporter: Silent) -> Run:
+def a_run(store: Endless, reporter: NullReporter) -> Run:
     return Run(store, Rules(jobs=4), reporter, threading.Event())  # type: ignore[arg-type]
 
 
@@ -134,7 +134,7 @@ def a_run(store: Endless, reporter: Silent) -> Run:
 def test_a_download_of_a_large_tree(tmp_path: Path, few: Shape, many: Shape) -> None:
     def get(shape: Shape) -> None:
         run = a_run(Endless(*shape, WIDTH), Removing())
-        summary = download(run, [Landing(Entry(RemotePath(), Kind.DIRECTORY), tmp_path)])
+        summary = download(run, [DownloadTarget(Entry(RemotePath(), Kind.DIRECTORY), tmp_path)])
         assert (summary.done, summary.failed) == (files_in(shape), [])
 
     get((1, 1))  # what is imported and cached at the first time
@@ -152,7 +152,7 @@ def test_an_upload_of_a_large_tree(tmp_path: Path, few: Shape, many: Shape) -> N
 
     def put(tree: Path, shape: Shape) -> None:
         store = Endless()
-        summary = upload(a_run(store, Silent()), [Departure(RemotePath(("up",)), tree)])
+        summary = upload(a_run(store, NullReporter()), [UploadSource(RemotePath(("up",)), tree)])
         assert (summary.done, store.written, summary.failed) == (files_in(shape), files_in(shape), [])
 
     put(tmp_path / "few" / "d0" / "d0", (1, 1))

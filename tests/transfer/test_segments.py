@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata.transfer import segments as module
-from ctadata.transfer.segments import Lease, Piece, Pieces
+from ctadata.transfer.segments import Piece, Segment, Segments
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,8 @@ def test_whatever_the_streams_do_every_byte_comes_once(
     content = rng.randbytes(size)
     cuts = sorted({mark for mark in marks if mark < size})
     here = [piece_of(content, a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
-    pieces, disk = Pieces(size, here, streams=streams), Disk(content, here)
-    at_work: list[Lease] = []
+    pieces, disk = Segments(size, here, streams=streams), Disk(content, here)
+    at_work: list[Segment] = []
     while not pieces.is_complete:
         if len(at_work) < streams and (lease := pieces.take(alone=streams == 1)):
             assert lease.stop is not None and lease.stop - lease.start <= (size if streams == 1 else 100)
@@ -64,17 +64,17 @@ def test_whatever_the_streams_do_every_byte_comes_once(
 
 
 def test_who_is_alone_asks_for_everything_at_once() -> None:
-    lease = Pieces(10_000).take(alone=True)
+    lease = Segments(10_000).take(alone=True)
     assert lease
     assert (lease.start, lease.stop) == (0, 10_000)
 
 
-def ranges(pieces: Pieces) -> list[tuple[int, int | None]]:
+def ranges(pieces: Segments) -> list[tuple[int, int | None]]:
     return [(lease.start, lease.stop) for lease in iter(lambda: pieces.take(alone=False), None)]
 
 
 def test_ranges_are_large_while_there_is_much_to_do_and_small_at_the_end() -> None:
-    taken = ranges(Pieces(1003, streams=2))
+    taken = ranges(Segments(1003, streams=2))
     sizes = [stop - start for start, stop in taken]
     assert taken[0] == (0, 100)
     assert [start for start, _ in taken] == [0, *(stop for _, stop in taken[:-1])]
@@ -83,13 +83,13 @@ def test_ranges_are_large_while_there_is_much_to_do_and_small_at_the_end() -> No
 
 
 def test_ranges_end_where_blocks_do_whatever_was_here_already() -> None:
-    taken = ranges(Pieces(200, [Piece(0, 13, 1), Piece(100, 121, 1)], streams=4))
+    taken = ranges(Segments(200, [Piece(0, 13, 1), Piece(100, 121, 1)], streams=4))
     assert all(stop % 5 == 0 for _, stop in taken)
     assert (taken[0][0], next(start for start, _ in taken if start > 100)) == (13, 121)
 
 
 def test_a_file_of_unknown_size_is_one_range_without_an_end() -> None:
-    pieces = Pieces(None)
+    pieces = Segments(None)
     lease = pieces.take(alone=True)
     assert lease
     assert (lease.stop, lease.is_done, pieces.is_complete) == (None, False, False)
@@ -100,7 +100,7 @@ def test_a_file_of_unknown_size_is_one_range_without_an_end() -> None:
 
 
 def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
-    pieces = Pieces(100)
+    pieces = Segments(100)
     lease = pieces.take(alone=True)
     assert lease
     pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
@@ -112,7 +112,7 @@ def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
 
 
 def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
-    pieces, lost = Pieces(100), list[int]()
+    pieces, lost = Segments(100), list[int]()
     lease = pieces.take(alone=True)
     assert lease
     starting = threading.Thread(daemon=True, target=lambda: lost.append(pieces.void()))
@@ -127,7 +127,7 @@ def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
 
 
 def test_an_empty_file_is_complete_once_it_was_asked_for() -> None:
-    pieces = Pieces(0)
+    pieces = Segments(0)
     assert not pieces.is_complete
     lease = pieces.take(alone=True)
     assert lease

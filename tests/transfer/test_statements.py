@@ -18,12 +18,12 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.transfer import integrity
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.report import NullReporter, Outcome
 from ctadata.transfer.run import Run
 from ctadata.transfer.slices import pour_slice
-from ctadata.transfer.streams import pour
+from ctadata.transfer.streams import stream_to
 
 F = RemotePath(("f",))
 CONTENT = b"line of text\n" * 500
@@ -82,13 +82,13 @@ def gets(server: OddServer) -> int:
 
 
 def run_of(store: Store) -> Run:
-    return Run(store, Rules(jobs=1), Silent(), threading.Event(), pause=lambda seconds: None)
+    return Run(store, Rules(jobs=1), NullReporter(), threading.Event(), pause=lambda seconds: None)
 
 
 def fetched(store: Store, out: Path) -> Outcome:
     """A download of what is listed now; on an error nothing is left."""
     run, entry = run_of(store), store.info(F)
-    with Folder.open(out) as folder:
+    with LocalDir.open(out) as folder:
         try:
             return fetch_file(run, entry, folder, "f", out / "f")
         except CtadataError:
@@ -143,7 +143,7 @@ def test_a_server_whose_tags_are_of_two_kinds_is_learnt_about(server: OddServer,
     server.answers["PROPFIND /f"] = [listed(CONTENT, etag='"listed"')]
     server.answers["GET /f"] = [whole(CONTENT, ETag='"read"')]
     run, entry = run_of(webdav), webdav.info(F)
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         for name in ("f", "g"):
             fetch_file(run, entry, folder, name, tmp_path / name)
             assert (tmp_path / name).read_bytes() == CONTENT
@@ -167,7 +167,7 @@ def test_what_goes_into_a_pipe_is_looked_at_again_before_its_first_byte(server: 
     server.answers["GET /f"] = [whole(OTHER, Digest=adler32(OTHER))]
     written: list[bytes] = []
     with pytest.raises(IntegrityError, match="in the listing"):
-        pour(run_of(dcache), dcache.info(F), written.append)
+        stream_to(run_of(dcache), dcache.info(F), written.append)
     assert (written, gets(server)) == ([], 2)
 
 
@@ -187,7 +187,7 @@ def test_what_is_encoded_on_the_way_becomes_no_file(
         if verb == "get":
             fetched(webdav, tmp_path)
         elif verb == "cat":
-            pour(run_of(webdav), webdav.info(F), written.append)
+            stream_to(run_of(webdav), webdav.info(F), written.append)
         else:
             pour_slice(webdav, webdav.info(F), 0, 4, written.append)
     assert written == []

@@ -13,7 +13,7 @@ from ctadata.stores.base import Delivery
 from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.run import Run
-from ctadata.transfer.streams import pour
+from ctadata.transfer.streams import stream_to
 
 CONTENT = bytes(range(200))
 FILE = Entry(RemotePath(("f",)), Kind.FILE, len(CONTENT))
@@ -44,7 +44,7 @@ class Breaking(MemoryStore):
 def poured(store):
     got = []
     run = Run(store, Rules(jobs=1), Recorder(), threading.Event(), pause=lambda seconds: None)
-    outcome = pour(run, FILE, got.append)
+    outcome = stream_to(run, FILE, got.append)
     return b"".join(got), outcome
 
 

@@ -11,12 +11,12 @@ from ctadata.errors import Forbidden, UsageError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download_tree import Landing
+from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import Departure
+from ctadata.transfer.upload_tree import UploadSource
 
 TOP = RemotePath(("top",))
 asked: list[list[str]] = []
@@ -52,12 +52,12 @@ def here(tmp_path: Path) -> Path:
 
 def down(store: MemoryStore, here: Path, deletion: Deletion | None = None, **rules) -> Summary:
     run = Run(store, Rules(jobs=2, **rules), Recorder(), threading.Event(), pause=lambda s: None)
-    return sync_down(run, Landing(store.info(TOP), here), deletion)
+    return sync_down(run, DownloadTarget(store.info(TOP), here), deletion)
 
 
 def up(store: MemoryStore, here: Path, deletion: Deletion | None = None, **rules) -> Summary:
     run = Run(store, Rules(jobs=2, **rules), Recorder(), threading.Event(), pause=lambda s: None)
-    return sync_up(run, Departure(TOP, here), deletion)
+    return sync_up(run, UploadSource(TOP, here), deletion)
 
 
 def add_here(here: Path, *names: str) -> None:

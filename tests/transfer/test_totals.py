@@ -10,17 +10,17 @@ from transfer.trees import Content
 from ctadata.errors import Interrupted
 from ctadata.paths import RemotePath
 from ctadata.stores.memory import MemoryStore
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Reporter, Silent
+from ctadata.transfer.report import NullReporter, Reporter
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 FILES, SIZE = 40, 1000
 TOP = RemotePath.parse("run")
 
 
-class Totals(Silent):
+class Totals(NullReporter):
     """What is planned; the first bytes that move wait until all of it is."""
 
     def __init__(self, expected: int = 0) -> None:
@@ -60,13 +60,13 @@ def here(tmp_path: Path) -> Path:
 
 def down(store: MemoryStore, target: Path, reporter: Reporter) -> Run:
     run = Run(store, Rules(jobs=2), reporter, threading.Event(), pause=lambda seconds: None)
-    download(run, [Landing(store.info(TOP), target)])
+    download(run, [DownloadTarget(store.info(TOP), target)])
     return run
 
 
 def up(store: MemoryStore, source: Path, reporter: Reporter) -> Run:
     run = Run(store, Rules(jobs=2), reporter, threading.Event(), pause=lambda seconds: None)
-    upload(run, [Departure(RemotePath.parse("copy"), source)])
+    upload(run, [UploadSource(RemotePath.parse("copy"), source)])
     return run
 
 

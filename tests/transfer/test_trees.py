@@ -17,19 +17,19 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
 from ctadata.stores.memory import MemoryReading, MemoryStore
 from ctadata.transfer import temp_names
-from ctadata.transfer.download_tree import Landing, download
+from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.report import Summary
-from ctadata.transfer.upload_tree import Departure, upload
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 HOME = RemotePath(("home",))
 
 
 def up(run: MakeRun, tree: Path, **rules: bool) -> Summary:
-    return upload(run(**rules), [Departure(HOME, tree)])
+    return upload(run(**rules), [UploadSource(HOME, tree)])
 
 
 def down(run: MakeRun, store: MemoryStore, out: Path, **rules: bool) -> Summary:
-    return download(run(**rules), [Landing(store.info(HOME), out)])
+    return download(run(**rules), [DownloadTarget(store.info(HOME), out)])
 
 
 def test_a_tree_comes_back_as_it_went(run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_files_that_are_there_cost_no_task_and_are_told_of_as_by_one(
     up(run, tree)
     down(run, store, tmp_path / "out")
     by_tasks, by_looks = run(update=True), run()  # with --update each file is a task
-    download(by_tasks, [Landing(store.info(HOME), tmp_path / "out")])
+    download(by_tasks, [DownloadTarget(store.info(HOME), tmp_path / "out")])
     monkeypatch.setattr(by_looks.crew, "work_off", lambda tasks, *_, **__: list(map(pytest.fail, tasks)))
-    download(by_looks, [Landing(store.info(HOME), tmp_path / "out")])
+    download(by_looks, [DownloadTarget(store.info(HOME), tmp_path / "out")])
     told = [sorted(each.reporter.outcomes, key=lambda o: o.remote) for each in (by_tasks, by_looks)]  # type: ignore[attr-defined]
     assert [dataclasses.replace(outcome, seconds=0) for outcome in told[0]] == told[1]
     assert [outcome.why for outcome in told[1]] == ["equal"] * 4
@@ -141,7 +141,7 @@ def test_uploads_of_dead_runs_are_removed_and_those_of_living_ones_stay(
     dead = temp_names.new_name().split("-")
     dead[3], living = "999999999", temp_names.new_name()
     for name in ("-".join(dead), living):
-        upload(run(), [Departure(HOME, files=((tree / "top", name),))])
+        upload(run(), [UploadSource(HOME, files=((tree / "top", name),))])
     up(run, tree)
     left = [name for name in remote_names(store) if ".ctadata-" in name]
     assert left == [f"/home/{living}"]
@@ -151,7 +151,7 @@ def test_listings_and_downloads_do_not_show_temporaries(
     run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path
 ) -> None:
     up(run, tree)
-    upload(run(), [Departure(HOME, files=((tree / "top", temp_names.new_name()),))])
+    upload(run(), [UploadSource(HOME, files=((tree / "top", temp_names.new_name()),))])
     assert not [e for e in listing(store, RemotePath()) if e.path.is_temporary]
     down(run, store, tmp_path / "out")
     assert shape(tmp_path / "out") == shape(tree)
@@ -167,12 +167,12 @@ def test_a_name_taken_on_the_storage_since_the_plan_is_looked_at_again(
     def listed_before(path: RemotePath) -> object:
         entries = list(listed(path))
         store.list = listed  # type: ignore[method-assign]
-        upload(run(), [Departure(HOME, files=((theirs, "top"),))])
+        upload(run(), [UploadSource(HOME, files=((theirs, "top"),))])
         return iter(entries)
 
     store.mkdir(HOME)
     store.list = listed_before  # type: ignore[method-assign,assignment]
-    summary = upload(run(no_clobber=True), [Departure(HOME, files=((tree / "top", "top"),))])
+    summary = upload(run(no_clobber=True), [UploadSource(HOME, files=((tree / "top", "top"),))])
     assert [o.why for o in summary.kept] == ["it differs, and is kept"]
     assert store.content(HOME / "top")[0] == b"somebody else's"
     assert [name for name in remote_names(store) if ".ctadata-" in name] == []
@@ -190,7 +190,7 @@ def test_a_file_that_changes_while_it_is_read_is_that_files_failure(
     shaky.reporter = Growing()
     block = 300_000
     (tree / "top").write_bytes(b"x" * block)
-    summary = upload(shaky, [Departure(HOME, tree)])
+    summary = upload(shaky, [UploadSource(HOME, tree)])
     assert [str(e.path) for e in (store.info(HOME / n) for n in ("a",))] == ["/home/a"]
     assert len(summary.failed) == 1
     assert "changed while it was read" in str(summary.errors[0])
@@ -201,7 +201,7 @@ def test_a_collection_in_the_way_of_a_file_and_the_other_way_round(
     run: MakeRun, store: MemoryStore, tree: Path
 ) -> None:
     store.mkdir(HOME / "top")
-    upload(run(), [Departure(HOME, files=((tree / "top", "a"),))])
+    upload(run(), [UploadSource(HOME, files=((tree / "top", "a"),))])
     summary = up(run, tree)
     assert summary.done == 0
     assert sorted(str(o.remote) for o in summary.failed) == ["/home/a", "/home/top"]
@@ -221,7 +221,7 @@ def test_a_login_that_is_needed_ends_the_run(run: MakeRun, tmp_path: Path) -> No
 
     here = run()
     here.store = LoggedOut()
-    summary = download(here, [Landing(Entry(HOME, Kind.DIRECTORY), tmp_path)])
+    summary = download(here, [DownloadTarget(Entry(HOME, Kind.DIRECTORY), tmp_path)])
     assert summary.exit_code == LoginNeeded.exit_code
     assert len(asked) < 100
 
@@ -248,7 +248,7 @@ def test_a_wrong_byte_is_never_published_and_the_file_is_read_again(
 
     store.open = lambda path: Flipping(store, path)  # type: ignore[method-assign]
     recorder_run = run()
-    summary = download(recorder_run, [Landing(store.info(HOME / "top"), tmp_path / "out", name="top")])
+    summary = download(recorder_run, [DownloadTarget(store.info(HOME / "top"), tmp_path / "out", name="top")])
     assert turns == 4
     assert isinstance(summary.errors[0], IntegrityError)
     assert "adler32" in str(summary.errors[0]) or "sha" in str(summary.errors[0])
@@ -266,7 +266,7 @@ def test_a_stop_ends_the_run_and_leaves_no_part(run: MakeRun, store: MemoryStore
 
     here.reporter = Stopping()
     with contextlib.suppress(Stopped):  # where the walk had not ended yet
-        download(here, [Landing(store.info(HOME), tmp_path / "out")])
+        download(here, [DownloadTarget(store.info(HOME), tmp_path / "out")])
     assert not [name for name in shape(tmp_path / "out") if ".ctadata-" in name]
 
 
@@ -274,8 +274,8 @@ def test_a_stop_ends_the_run_and_leaves_no_part(run: MakeRun, store: MemoryStore
 def test_a_name_too_long_for_the_disk_is_that_files_failure(
     run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path, name: str
 ) -> None:
-    upload(run(), [Departure(HOME, files=((tree / "top", "ok"),))])
-    upload(run(), [Departure(HOME, files=((tree / "top", name),))])
+    upload(run(), [UploadSource(HOME, files=((tree / "top", "ok"),))])
+    upload(run(), [UploadSource(HOME, files=((tree / "top", name),))])
     summary = down(run, store, tmp_path / "out")
     assert summary.done == (1 if len(name) > 255 else 2)
     assert len(summary.failed) == (len(name) > 255)

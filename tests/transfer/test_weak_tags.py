@@ -20,11 +20,11 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.transfer import resume_journal, segmented_download
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record as Line
 from ctadata.transfer.records import Record, version_there
-from ctadata.transfer.report import Silent, State
+from ctadata.transfer.report import NullReporter, State
 from ctadata.transfer.run import Run
 from ctadata.transfer.verify_receipt import audit
 
@@ -88,12 +88,12 @@ def half(content: bytes, etag: str) -> Answer:
 
 
 def run_of(store: Store, jobs: int = 1) -> Run:
-    return Run(store, Rules(jobs=jobs), Silent(), threading.Event(), pause=lambda seconds: None)
+    return Run(store, Rules(jobs=jobs), NullReporter(), threading.Event(), pause=lambda seconds: None)
 
 
 def fetch(store: Store, out: Path, jobs: int = 1) -> None:
     entry = store.info(F)
-    with Folder.open(out) as folder:
+    with LocalDir.open(out) as folder:
         fetch_file(run_of(store, jobs), entry, folder, "f", out / "f")
 
 

@@ -9,13 +9,13 @@ import pytest
 from ctadata import fibers
 from ctadata.errors import LocalError
 from ctadata.transfer import worker_pool as module
-from ctadata.transfer.relief import Relief
-from ctadata.transfer.worker_pool import Crew
+from ctadata.transfer.relief import ReliefThreads
+from ctadata.transfer.worker_pool import WorkerPool
 
 
 def test_every_task_is_done_once() -> None:
     done: list[int] = []
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
     crew.work_off(iter(range(1000)), done.append, jobs=5)
     assert sorted(done) == list(range(1000))
 
@@ -25,7 +25,7 @@ def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
         if task == 3:
             raise RuntimeError("at three")
 
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
     with pytest.raises(RuntimeError, match="at three"):
         crew.work_off(iter(range(1000)), do, jobs=3)
 
@@ -36,7 +36,7 @@ def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
         raise RuntimeError("no more")
 
     before = threading.active_count()
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
     with pytest.raises(RuntimeError, match="no more"):
         crew.work_off(tasks(), lambda task: None, jobs=3)
     assert threading.active_count() == before
@@ -49,7 +49,7 @@ def test_a_stop_ends_the_workers() -> None:
         done.append(task)
         stop.set()
 
-    crew: Crew[int] = Crew(stop)
+    crew: WorkerPool[int] = WorkerPool(stop)
     crew.work_off(iter(range(100_000)), do, jobs=2)
     assert len(done) < 10
 
@@ -66,7 +66,7 @@ def test_what_keeps_one_from_being_started_comes_out_and_nobody_hangs(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refused)
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
     done: list[int] = []
     if name == "transfer-1":  # those that there are do it all
         crew.work_off(iter(range(1000)), done.append, jobs=3)
@@ -80,7 +80,7 @@ def test_what_keeps_one_from_being_started_comes_out_and_nobody_hangs(
 
 def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_waited_for_again() -> None:
     stop, working, before = threading.Event(), threading.Event(), threading.active_count()
-    crew: Crew[int] = Crew(stop)
+    crew: WorkerPool[int] = WorkerPool(stop)
 
     def interrupt() -> None:
         assert working.wait(60)
@@ -103,7 +103,7 @@ def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_w
 
 def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
     closed, done = threading.Event(), list[int]()
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
 
     def tasks() -> Iterator[int]:
         try:
@@ -122,7 +122,7 @@ def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
 
 def test_a_crew_works_off_one_lot_after_the_other() -> None:
     done: list[int] = []
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
     for lot in ([1, 2], [3], []):
         crew.work_off(lot, done.append, jobs=2)
     assert sorted(done) == [1, 2, 3]
@@ -162,7 +162,7 @@ class ForThree:
 
 def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
     work = ForThree()
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
 
     def do(task: int) -> None:
         with crew.divisible(work):
@@ -173,7 +173,7 @@ def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
 
 
 def test_so_many_small_tasks_are_done_at_a_time_in_one_thread() -> None:
-    together, threads, crew = Meeting(3), set[str](), Crew[int](threading.Event())
+    together, threads, crew = Meeting(3), set[str](), WorkerPool[int](threading.Event())
 
     def do(task: int) -> None:
         threads.add(threading.current_thread().name)
@@ -186,7 +186,7 @@ def test_so_many_small_tasks_are_done_at_a_time_in_one_thread() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_small_and_large_together_are_never_more_than_were_asked_for(jobs: int) -> None:
-    there, crew, done = Meeting(0), Crew[int](threading.Event()), list[int]()
+    there, crew, done = Meeting(0), WorkerPool[int](threading.Event()), list[int]()
 
     def do(task: int) -> None:
         there.come()
@@ -198,7 +198,7 @@ def test_small_and_large_together_are_never_more_than_were_asked_for(jobs: int) 
 
 
 def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
-    small, crew = threading.Event(), Crew[int](threading.Event())
+    small, crew = threading.Event(), WorkerPool[int](threading.Event())
 
     def do(task: int) -> None:
         if task:
@@ -212,20 +212,20 @@ def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
 def test_threads_take_small_tasks_where_relief_says_so() -> None:
     together = threading.Barrier(3)  # which holds up all fibers
 
-    class Stuck(Relief):
+    class Stuck(ReliefThreads):
         def look(self, passed: float, stuck: float, done: int) -> None:
             assert 0 <= stuck <= passed
             self.threads = 2
 
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
     crew.work_off(iter(range(3)), lambda task: together.wait(60), jobs=3, is_small=lambda task: True, relief=Stuck(3))
 
 
 def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
-    names, crew, relieved = list[str](), Crew[int](threading.Event()), threading.Event()
+    names, crew, relieved = list[str](), WorkerPool[int](threading.Event()), threading.Event()
     inside = most = 0
 
-    class Relieved(Relief):
+    class Relieved(ReliefThreads):
         def look(self, passed: float, stuck: float, done: int) -> None:
             self.threads = 2
             relieved.set()
@@ -255,7 +255,7 @@ def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
 
 
 def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
-    read, first, crew = list[int](), threading.Event(), Crew[int](threading.Event())
+    read, first, crew = list[int](), threading.Event(), WorkerPool[int](threading.Event())
 
     def tasks() -> Iterator[int]:
         for i in range(10 * module.AHEAD):
@@ -281,7 +281,7 @@ def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: p
             (helped if ready.is_set() else refused).set()
             return False
 
-    crew: Crew[int] = Crew(threading.Event())
+    crew: WorkerPool[int] = WorkerPool(threading.Event())
 
     def do(task: int) -> None:
         with crew.divisible(Work()):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.transfer.report import Outcome, Silent
+from ctadata.transfer.report import NullReporter, Outcome
 
 
-class Recorder(Silent):
+class Recorder(NullReporter):
     """Keeps what the engine tells."""
 
     def __init__(self) -> None:

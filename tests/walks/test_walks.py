@@ -14,7 +14,7 @@ from walks.places import PATIENCE, settings
 from ctadata.agent import spawn
 from ctadata.config.resolve import resolve
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 
 WALKS = Path(__file__).parents[2] / "docs" / "design" / "walks.md"
 FOLLOW = Path(__file__).with_name("follow.py")
@@ -69,7 +69,7 @@ def test_the_login_and_the_agent(
     assert_follows(steps("## `cta-data-direct start-agent`"), tmp_path / "log")
 
     monkeypatch.setenv("XDG_STATE_HOME", env["XDG_STATE_HOME"])
-    order = spawn._order(resolve(env=env).profile, Places.of("sandbox"))
+    order = spawn._order(resolve(env=env).profile, ProfileFiles.of("sandbox"))
     refreshes = sum(s.target.endswith("/token") for s in box.seen)
     argv = [sys.executable, FOLLOW, tmp_path / "daemon", "ctadata.agent.daemon", "sandbox"]
     alive, held = os.pipe()  # held by the agent as long as it lives

@@ -10,8 +10,8 @@ import typer
 from ctadata.cli import options, selecting
 from ctadata.cli.completion import remote
 from ctadata.cli.locations import located, split
-from ctadata.cli.run_output import Account
-from ctadata.cli.transfer_options import Conduct
+from ctadata.cli.run_output import RunOutput
+from ctadata.cli.transfer_options import RunOptions
 from ctadata.cli.transfer_run import move
 from ctadata.errors import UsageError
 
@@ -67,7 +67,7 @@ def alias(
         pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "", session.profile.name)
         return Hosting(session).alias(pairs, replace=replace, reporter=reporter)
 
-    move(common, work, Account("alias", json), Conduct(jobs=jobs, token_file=token_file))
+    move(common, work, RunOutput("alias", json), RunOptions(jobs=jobs, token_file=token_file))
 
 
 def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import typer
 
 from ctadata.cli import options, selecting
 from ctadata.cli.output import stdout_is_terminal
-from ctadata.cli.run_output import Account
+from ctadata.cli.run_output import RunOutput
 from ctadata.cli.sides import Remote, remote_side
 from ctadata.cli.signals import stopping
 from ctadata.cli.transfer_run import tell
@@ -19,7 +19,7 @@ from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.site_copy import Way
+    from ctadata.site_copy import CopyMode
     from ctadata.transfer.plan import Rules
     from ctadata.transfer.report import Reporter, Summary
 
@@ -55,7 +55,7 @@ def copy(
     its checksum is that of the source. Ctrl-C cancels the copy.
     """
     from ctadata.namespace.filters import Filters
-    from ctadata.site_copy import Way
+    from ctadata.site_copy import CopyMode
     from ctadata.transfer.plan import Rules
 
     common = options.begin(ctx)
@@ -64,8 +64,8 @@ def copy(
         raise UsageError("--push and --through exclude each other")
     filters = Filters.read(include or [], exclude or [])
     rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run)
-    account = Account("copy", json, dry_run, receipt, [])
-    work = _Work(here, there, recursive, Way(push, through, send_token), rules)
+    account = RunOutput("copy", json, dry_run, receipt, [])
+    work = _Work(here, there, recursive, CopyMode(push, through, send_token), rules)
     _run(common, work, account, jobs)
 
 
@@ -80,7 +80,7 @@ def _side(text: str) -> Remote:
 class _Work:
     """What is to be copied, and how."""
 
-    def __init__(self, source: Remote, target: Remote, recursive: bool, way: Way, rules: Rules) -> None:
+    def __init__(self, source: Remote, target: Remote, recursive: bool, way: CopyMode, rules: Rules) -> None:
         self.source, self.target = source, target
         self._recursive, self._way, self._rules = recursive, way, rules
 
@@ -97,7 +97,7 @@ class _Work:
         return copy_between(origin, target, entry, to, way=self._way, rules=self._rules, reporter=reporter)
 
 
-def _run(common: options.Common, work: _Work, account: Account, jobs: str | None) -> None:
+def _run(common: options.Common, work: _Work, account: RunOutput, jobs: str | None) -> None:
     from ctadata.progress.reporters import choose
 
     began, verbose = time.monotonic(), bool(common.verbose)

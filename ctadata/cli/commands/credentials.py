@@ -39,7 +39,7 @@ def import_credentials(
 
     from ctadata.tokens.access_key_text import read_access_key
     from ctadata.tokens.access_keys import save_access_key
-    from ctadata.tokens.profile_files import Places
+    from ctadata.tokens.profile_files import ProfileFiles
 
     profile = _profile(ctx)
     life = None if lifetime is None else seconds_in(lifetime)
@@ -51,7 +51,7 @@ def import_credentials(
         key = replace(key, expires=time.time() + life)
     if key.expires is not None and key.expires <= time.time():
         raise ConfigError("these credentials have expired already", hint="copy new ones")
-    save_access_key(Places.of(profile.name), key, profile.endpoint)
+    save_access_key(ProfileFiles.of(profile.name), key, profile.endpoint)
     say(f"kept for the profile {profile.name}: the access key {key.id}{_lasts(key.expires)}")
 
 
@@ -87,10 +87,10 @@ def forget_credentials(ctx: typer.Context) -> None:
       cta-data-direct -P mine credentials forget
     """
     from ctadata.tokens.access_keys import forget_access_key
-    from ctadata.tokens.profile_files import Places
+    from ctadata.tokens.profile_files import ProfileFiles
 
     profile = _profile(ctx)
-    there = forget_access_key(Places.of(profile.name))
+    there = forget_access_key(ProfileFiles.of(profile.name))
     say(f"forgotten: the access key of the profile {profile.name}" if there else "there was nothing to forget")
 
 

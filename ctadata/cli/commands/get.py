@@ -14,7 +14,7 @@ from ctadata.cli.locations import located
 from ctadata.cli.option_groups import grouped
 from ctadata.cli.options import Common
 from ctadata.cli.output import open_stdout
-from ctadata.cli.transfer_options import Conduct, Selection
+from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import move
 from ctadata.errors import UsageError
 
@@ -48,7 +48,7 @@ def get(
     ] = False,
     retry_failed: selecting.RetryFailed = None,
     raw_key: selecting.RawKey = False,
-    conduct: Conduct = Conduct(),  # noqa: B008
+    conduct: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Get files, verified.
 

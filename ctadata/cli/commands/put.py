@@ -14,7 +14,7 @@ from ctadata.cli.completion import target
 from ctadata.cli.locations import located_last
 from ctadata.cli.option_groups import grouped
 from ctadata.cli.output import open_stdin
-from ctadata.cli.transfer_options import Conduct, Selection
+from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import move
 from ctadata.config.builtin import BUILT_IN, DEFAULT
 from ctadata.errors import ConfigError, UsageError
@@ -53,7 +53,7 @@ def put(
         str | None,
         typer.Option("--redirect-to", metavar="WHERE", help="Where a website of S3 sends those who ask for the file."),
     ] = None,
-    conduct: Conduct = Conduct(),  # noqa: B008
+    conduct: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Put files, verified.
 

@@ -15,7 +15,7 @@ from ctadata.errors import CtadataError, NotFound, NothingMatched, UsageError
 from ctadata.progress import units
 
 if TYPE_CHECKING:
-    from ctadata.cli.command_context import Visit
+    from ctadata.cli.command_context import CommandContext
     from ctadata.entries import Entry
     from ctadata.namespace.du import Usage
 
@@ -76,14 +76,14 @@ def _is_missing(error: CtadataError) -> bool:
     return isinstance(error, NotFound | NothingMatched)
 
 
-def _show(visit: Visit, doomed: Sequence[Entry]) -> None:
+def _show(visit: CommandContext, doomed: Sequence[Entry]) -> None:
     for entry, whole in zip(doomed, _counted(visit, doomed), strict=True):
         data(f"delete {_line(entry, whole)}")
         for address in whole.unnamed:
             data(f"  with {address}")
 
 
-def _confirmed(visit: Visit, doomed: Sequence[Entry]) -> bool:
+def _confirmed(visit: CommandContext, doomed: Sequence[Entry]) -> bool:
     counted = _counted(visit, doomed)
     names = [
         line
@@ -96,7 +96,7 @@ def _confirmed(visit: Visit, doomed: Sequence[Entry]) -> bool:
     return may_delete(names, visit.stop, f"{files} in {units.directories(trees)}, {size}")
 
 
-def _counted(visit: Visit, doomed: Sequence[Entry]) -> list[Usage]:
+def _counted(visit: CommandContext, doomed: Sequence[Entry]) -> list[Usage]:
     from ctadata.namespace.du import doomed_with
 
     return [doomed_with(visit.session.store, entry) for entry in doomed]

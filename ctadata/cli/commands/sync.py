@@ -14,14 +14,14 @@ from ctadata.cli.completion import side
 from ctadata.cli.option_groups import grouped
 from ctadata.cli.prompts import is_anybody_here, may_delete
 from ctadata.cli.sides import sides
-from ctadata.cli.transfer_options import Conduct, Selection
+from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import move
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
     from ctadata.session import Session
     from ctadata.transfer.report import Reporter, Summary
-    from ctadata.transfer.surplus import Extra
+    from ctadata.transfer.surplus import Extraneous
 
 Delete = Annotated[bool, typer.Option("--delete", help="Delete at DST what SRC does not have; asks first.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete without asking.")]
@@ -49,7 +49,7 @@ def sync(
     skip_special: selecting.SkipSpecial = False,
     normalize: selecting.Normalize = None,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
-    conduct: Conduct = Conduct(),  # noqa: B008
+    conduct: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Make a directory like another one.
 
@@ -77,7 +77,7 @@ def sync(
         raise UsageError("--delete asks first, and nobody is here to answer", hint="--yes deletes without asking")
 
     def work(session: Session, reporter: Reporter) -> Summary:
-        def confirm(extras: Sequence[Extra], stop: threading.Event) -> bool:
+        def confirm(extras: Sequence[Extraneous], stop: threading.Event) -> bool:
             with paused(reporter):
                 return yes or may_delete([str(extra.local or extra.remote) for extra in extras], stop)
 

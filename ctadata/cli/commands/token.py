@@ -62,10 +62,10 @@ def _read(file: str) -> str:
 
 
 def _current(common: options.Common) -> str:
-    from ctadata.tokens.provider_chain import Sources
+    from ctadata.tokens.provider_chain import TokenProvider
 
     resolved = common.resolve()
-    text = Sources(resolved.profile, only_profile=resolved.explicit).bearer()
+    text = TokenProvider(resolved.profile, only_profile=resolved.explicit).bearer()
     if text is None:
         raise LoginNeeded(f"the profile {resolved.profile.name} has no login")
     return text

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import options, selecting
-from ctadata.cli.run_output import Account
-from ctadata.cli.transfer_options import Conduct
+from ctadata.cli.run_output import RunOutput
+from ctadata.cli.transfer_options import RunOptions
 from ctadata.cli.transfer_run import move
 
 
@@ -43,6 +43,6 @@ def verify(
     move(
         common,
         lambda session, reporter: audit(session.run(None, reporter), records, remote=remote),
-        Account("verify", json, mend=again if {record.action for record in records} == {source} else ()),
-        Conduct(jobs=jobs, token_file=token_file),
+        RunOutput("verify", json, mend=again if {record.action for record in records} == {source} else ()),
+        RunOptions(jobs=jobs, token_file=token_file),
     )

@@ -21,7 +21,7 @@ from typing import IO, Self
 from ctadata.checksums import want_digest
 from ctadata.entries import Entry
 from ctadata.errors import ConfigError, Interrupted, LocalError, TemporaryError, Unsupported, UsageError
-from ctadata.fibers import elsewhere
+from ctadata.fibers import run_in_thread
 from ctadata.http.ca import choose_trust
 from ctadata.http.client import Client
 from ctadata.http.messages import Response
@@ -85,7 +85,7 @@ class DavixStore:
                     "davix-put", f"/dev/fd/{fd}", pool, pass_fds=[fd], stdout=subprocess.DEVNULL, stderr=words
                 )
                 with _ended(process):
-                    elsewhere(process.wait)
+                    run_in_thread(process.wait)
                 if process.returncode:
                     raise TemporaryError(f"davix-put has failed: {_said(words)}")
         return Written()
@@ -174,10 +174,10 @@ class DavixReading:
             assert process.stdout is not None
             with _ended(process), process.stdout as output:
                 try:
-                    sent = elsewhere(lambda: _pour(output, sink))
+                    sent = run_in_thread(lambda: _pour(output, sink))
                 except Enough:
                     return delivery
-                elsewhere(process.wait)
+                run_in_thread(process.wait)
             if process.returncode or (entry.size is not None and sent != entry.size):
                 said = _said(words) or f"{sent} bytes came instead of {entry.size}"
                 raise Interrupted(f"davix-get has failed: {said}")

@@ -21,7 +21,7 @@ class _IsAlias(Exception):
 
 
 @dataclass(slots=True)
-class Getting:
+class ObjectGet:
     """GET of one object.
 
     name: where the bytes are; of an alias that of its file, once one request has told.

@@ -31,7 +31,7 @@ from ctadata.errors import (
     TimedOut,
     Unsupported,
 )
-from ctadata.fibers import elsewhere
+from ctadata.fibers import run_in_thread
 from ctadata.http.messages import Body
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
@@ -214,7 +214,7 @@ def upload_in_parts(
     may_go_on = headers.keys() <= {MTIME}  # what the parts of an earlier run were said to be, no server tells
     upload = (_found(connection, name, source, size) if may_go_on else None) or _begun(connection, name, size, headers)
     try:
-        elsewhere(lambda: _bring(upload, source, size))
+        run_in_thread(lambda: _bring(upload, source, size))
         return upload.complete(new=new)
     except (TemporaryError, TimedOut):
         raise  # the next try, or the next run, goes on with what is there

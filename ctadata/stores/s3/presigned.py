@@ -18,14 +18,14 @@ _METHODS = {"download": "GET", "upload": "PUT"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PresignRequest:
     """The one request that a link is for, and the seconds that it is good."""
 
     method: str
     lifetime: int
 
 
-def wished(*, lifetime: float, activities: Sequence[str], addresses: Sequence[str]) -> Wish:
+def wished(*, lifetime: float, activities: Sequence[str], addresses: Sequence[str]) -> PresignRequest:
     """What is asked of a link; UsageError (too long), Unsupported (more than one request)."""
     if addresses:
         raise Unsupported("a presigned URL opens from everywhere")
@@ -34,15 +34,15 @@ def wished(*, lifetime: float, activities: Sequence[str], addresses: Sequence[st
         raise Unsupported("a presigned URL is for one thing: download, or upload")
     if not 1 <= lifetime <= LONGEST:
         raise UsageError("a presigned URL lives 7 days at most")
-    return Wish(_METHODS[wanted[0]], int(lifetime))
+    return PresignRequest(_METHODS[wanted[0]], int(lifetime))
 
 
-def presigned(connection: Connection, name: Name, wish: Wish) -> Link:
+def presigned(connection: Connection, name: Name, wish: PresignRequest) -> Link:
     """A link to an object; LoginNeeded (no key)."""
     return Link(_signed(connection, name, wish), time.time() + wish.lifetime)
 
 
-def _signed(connection: Connection, name: Name, wish: Wish) -> str:
+def _signed(connection: Connection, name: Name, wish: PresignRequest) -> str:
     key = connection.signing_key(name.bucket)
     if key is None:
         raise LoginNeeded("a link takes an access key to sign it", hint="see: cta-data-direct credentials show")

@@ -32,7 +32,7 @@ from ctadata.stores.s3.aliasing import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection
 from ctadata.stores.s3.deleting import delete_below
 from ctadata.stores.s3.digests import digests_in
-from ctadata.stores.s3.get_object import Getting
+from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import head, refuse_taken
 from ctadata.stores.s3.listing import count_below, entries_below, exists_below, others_below
 from ctadata.stores.s3.mtime import MTIME, kept_mtime, written_mtime
@@ -173,7 +173,7 @@ class S3Store:
     def open(self, path: RemotePath) -> WebDAVReading:
         """An object, to be read; no request is sent before the first `send`."""
         name = self.name(path)
-        getting = Getting(self.connection, name)
+        getting = ObjectGet(self.connection, name)
         url = self.connection.endpoint.url(name)
         return WebDAVReading(getting, url, path, self._size, None, digests=_digests_of, kept_mtime=kept_mtime)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ctadata.stores.base import Features
-from ctadata.stores.webdav.quirks import Habits
+from ctadata.stores.webdav.quirks import Quirks
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +20,4 @@ class Dialect:
     features: Features = field(default_factory=Features)
     properties: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    habits: Habits | None = None
+    habits: Quirks | None = None

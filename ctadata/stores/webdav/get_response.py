@@ -6,7 +6,7 @@ import re
 from typing import Protocol
 
 from ctadata.errors import IntegrityError, Interrupted, ServerTrouble, UsageError
-from ctadata.http.handles import Handles
+from ctadata.http.handles import CurlPool
 from ctadata.http.messages import Consumer, Response
 from ctadata.stores.base import Delivery, Sink
 from ctadata.stores.webdav.mover import Mover
@@ -42,7 +42,7 @@ class Answer:
         self.stop = stop
         self.delivery: Delivery | None = None
         self.mover: Mover | None = None
-        self.own: Handles | None = None  # connections for the mover that the door is asked for
+        self.own: CurlPool | None = None  # connections for the mover that the door is asked for
         self._response: Response | None = None
         self._reading = reading
         self._sink = sink

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from ctadata.errors import CtadataError, Interrupted, Stopped, TimedOut
 from ctadata.http.client import Client
-from ctadata.http.handles import Handles, Route
+from ctadata.http.handles import CurlPool, Route
 from ctadata.http.host_limits import REFUSALS
 from ctadata.http.messages import Accept, Consumer, Response, Watch
 
@@ -27,7 +27,7 @@ _DRAINED = 0.1
 class Mover:
     """One mover, at `url`; any number of threads read from it. `close` closes its connections, which ends it."""
 
-    def __init__(self, client: Client, url: str, own: Handles) -> None:
+    def __init__(self, client: Client, url: str, own: CurlPool) -> None:
         """The mover has answered; `own` are the connections that nothing else uses."""
         self.url = url
         self.own = own

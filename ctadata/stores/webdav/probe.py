@@ -15,7 +15,7 @@ from pathlib import Path
 from ctadata.checksums import read_digests
 from ctadata.errors import Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
-from ctadata.http.ca import Trust, choose_trust
+from ctadata.http.ca import CaCertificates, choose_trust
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Origin, Response
 
@@ -71,14 +71,14 @@ def certificate_of(url: str, ca: Path | None, stop: threading.Event) -> Certific
     return found.result()
 
 
-def _into(found: Future[Certificate], origin: Origin, trust: Trust) -> None:
+def _into(found: Future[Certificate], origin: Origin, trust: CaCertificates) -> None:
     try:
         found.set_result(_ask(origin, trust))
     except Exception as error:  # noqa: BLE001  (raised again by who waits)
         found.set_exception(error)
 
 
-def _ask(origin: Origin, trust: Trust) -> Certificate:
+def _ask(origin: Origin, trust: CaCertificates) -> Certificate:
     context = ssl.create_default_context(cafile=trust.file, capath=trust.directory)
     try:
         with (

@@ -10,7 +10,7 @@ from ctadata.paths import RemotePath, printable
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class Quirks:
     """How a server takes names.
 
     raw:        the paths that it writes, and those that it reads in a `Destination`, are not percent-encoded.
@@ -40,20 +40,20 @@ class Habits:
         return raw + "?"  # without it XRootD 5.5 drops bytes beyond ASCII at the end
 
 
-AS_WRITTEN = Habits(proven=True)
+AS_WRITTEN = Quirks(proven=True)
 """Of a server that takes names as WebDAV says (RFC 4918, RFC 3986)."""
-UNKNOWN = Habits(cut="?;\t\n\r")
+UNKNOWN = Quirks(cut="?;\t\n\r")
 """Of whoever is none of those we know: wsgidav, which does not say that it is it, cuts names so."""
 SUSPICIOUS = "?"
 """The characters that some server keeps no name with."""
 _KNOWN = {
     "Apache": AS_WRITTEN,
     "nginx": AS_WRITTEN,
-    "XrootD": Habits(raw=True, impossible=SUSPICIOUS, proven=True),
+    "XrootD": Quirks(raw=True, impossible=SUSPICIOUS, proven=True),
 }
 
 
-def habits_of(server: str | None) -> Habits:
+def habits_of(server: str | None) -> Quirks:
     """Those of the server that calls itself so."""
     return _KNOWN.get((server or "").partition("/")[0], UNKNOWN)
 

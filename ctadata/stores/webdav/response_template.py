@@ -37,7 +37,7 @@ class Text(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Skeleton:
+class ResponseTemplate:
     """What responses of one form have in common.
 
     pattern: matches such a response, with a group for each text that may differ; `names` says whose they are.
@@ -63,7 +63,7 @@ class Skeleton:
         return texts, match.end()
 
 
-def learn(raw: str, texts: Sequence[Text], status: int) -> Skeleton | None:
+def learn(raw: str, texts: Sequence[Text], status: int) -> ResponseTemplate | None:
     """The skeleton of a response that expat has read; None where it is not fit to be one.
 
     raw:   its bytes as latin-1, from the end of the response before it.
@@ -80,5 +80,5 @@ def learn(raw: str, texts: Sequence[Text], status: int) -> Skeleton | None:
             names.append(name)
             at = stop
     constant = {name: text for name, text in read.items() if name not in names}
-    skeleton = Skeleton(re.compile(pattern + re.escape(raw[at:])), tuple(names), constant, status)
+    skeleton = ResponseTemplate(re.compile(pattern + re.escape(raw[at:])), tuple(names), constant, status)
     return skeleton if skeleton.read(raw, 0) == (read, len(raw)) else None

@@ -17,7 +17,7 @@ from xml.parsers import expat
 from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.http.failures import meaning_of
 from ctadata.http.redaction import presentable
-from ctadata.stores.webdav.response_template import END, PLAIN, Skeleton, Text, learn
+from ctadata.stores.webdav.response_template import END, PLAIN, ResponseTemplate, Text, learn
 from ctadata.stores.webdav.xml_characters import Characters
 
 _DAV = "DAV: "  # namespace, and the separator that expat puts before the local name
@@ -71,7 +71,7 @@ class Responses:
         self._tell = tell
         self._path = path
         self._forms = forms
-        self._skeletons: list[Skeleton] = []
+        self._skeletons: list[ResponseTemplate] = []
         self._plain = True
         self._characters = Characters()
         self._pending = bytearray()

@@ -21,7 +21,7 @@ from ctadata.stores.statements import contradiction
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.multistatus import Multistatus, refusal
-from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Habits, habits_of
+from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Quirks, habits_of
 from ctadata.stores.webdav.read_error import explained
 from ctadata.stores.webdav.refused import refused
 
@@ -301,7 +301,7 @@ class WebDAVStore:
     def _destination(self, target: RemotePath, *, slash: bool = False) -> str:
         return self._habits_at(target).destination(self._url(target, slash=slash), target)
 
-    def _habits_at(self, path: RemotePath) -> Habits:
+    def _habits_at(self, path: RemotePath) -> Quirks:
         """How this server takes names; asked for where it has not answered yet, and the name is one to ask about.
 
         A listing tells, so the collection is looked at: what is to get the name is not there yet.

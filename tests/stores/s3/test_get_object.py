@@ -14,9 +14,9 @@ from ctadata.errors import AlreadyExists, Changed, IntegrityError, NotFound, Unt
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.download_file import fetch_file
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 
 FILE, ALIAS = RemotePath(("sequence", "a")), RemotePath(("sequence", "b"))
@@ -123,13 +123,16 @@ def test_what_is_done_to_an_alias_is_done_to_its_own_name(at):
 def test_a_tag_at_the_read_does_not_overrule_that_of_the_listing(at, tmp_path, replaced):
     """Of an object that was replaced since it was listed the new version comes; else nothing does."""
     other = bytes(reversed(CONTENT))
-    listed, run = at.store.info(FILE), Run(at.store, Rules(jobs=1), Silent(), threading.Event(), pause=lambda _: None)
+    listed, run = (
+        at.store.info(FILE),
+        Run(at.store, Rules(jobs=1), NullReporter(), threading.Event(), pause=lambda _: None),
+    )
     if replaced:
         at.served.put(at.bucket, "sequence/a", other)
     else:
         tag = f'"{hashlib.md5(other).hexdigest()}"'
         at.stub.answer("GET", "sequence/a", 200, body=other, headers={"ETag": tag})
-    with Folder.open(tmp_path) as folder:
+    with LocalDir.open(tmp_path) as folder:
         if replaced:
             fetch_file(run, listed, folder, "a", tmp_path / "a")
             assert (tmp_path / "a").read_bytes() == other

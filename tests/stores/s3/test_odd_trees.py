@@ -15,12 +15,12 @@ from stores.s3.connections import Held, Served, opened_s3
 
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
-from ctadata.transfer.download_tree import Landing
+from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import Departure
+from ctadata.transfer.upload_tree import UploadSource
 
 NONE = ("", ".", "..")
 
@@ -80,12 +80,12 @@ def test_what_stays_and_what_goes(
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(b"here there")
         kept = here & {counterpart(key) for key in odd}
-        run, top = Run(s3.store, Rules(), Silent(), threading.Event()), RemotePath((bucket, "t"))
+        run, top = Run(s3.store, Rules(), NullReporter(), threading.Event()), RemotePath((bucket, "t"))
         deletion = Deletion(confirm=lambda *_: True, trust_empty=True)
         if up:
-            summary = sync_up(run, Departure(top, folder / "t"), deletion)
+            summary = sync_up(run, UploadSource(top, folder / "t"), deletion)
         else:
-            summary = sync_down(run, Landing(Entry(top, Kind.DIRECTORY), folder / "t"), deletion)
+            summary = sync_down(run, DownloadTarget(Entry(top, Kind.DIRECTORY), folder / "t"), deletion)
         left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
         there = {item["Key"] for item in s3.client.list_objects_v2(Bucket=bucket)["Contents"]}
         there = {key for key in there if key in odd or not key.endswith("/")}  # marks of directories

@@ -16,9 +16,9 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
-from ctadata.transfer.download_tree import Landing
+from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down
 
@@ -286,9 +286,9 @@ def test_more_keys_than_are_known_keep_all_of_a_local_folder(server, store, tmp_
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"kept")
     deletion = Deletion(confirm=lambda *_: True, trust_empty=True)
-    run = Run(store, Rules(), Silent(), threading.Event())
-    assert sync_down(run, Landing(Entry(T, Kind.DIRECTORY), tmp_path), deletion).deleted == 0
+    run = Run(store, Rules(), NullReporter(), threading.Event())
+    assert sync_down(run, DownloadTarget(Entry(T, Kind.DIRECTORY), tmp_path), deletion).deleted == 0
     server.reply = lambda query: page(prefixes=("t//",)) if query["prefix"] == "t/" else page("t//a")
-    run = Run(store, Rules(), Silent(), threading.Event())
-    assert sync_down(run, Landing(Entry(T, Kind.DIRECTORY), tmp_path), deletion).deleted == 3
+    run = Run(store, Rules(), NullReporter(), threading.Event())
+    assert sync_down(run, DownloadTarget(Entry(T, Kind.DIRECTORY), tmp_path), deletion).deleted == 3
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

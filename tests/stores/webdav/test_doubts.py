@@ -18,9 +18,9 @@ from ctadata.namespace.du import doomed_with
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.webdav.multistatus import DOUBTED
-from ctadata.transfer.download_tree import Landing
+from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Silent
+from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down
 
@@ -136,8 +136,8 @@ def test_a_sync_deletes_no_local_file_whose_counterpart_is_there_after_all(door,
         doomed.extend(extra.remote.name for extra in extras)
         return False
 
-    run = Run(store, Rules(), Silent(), threading.Event())
-    sync_down(run, Landing(Entry(T, Kind.DIRECTORY), tmp_path), Deletion(confirm=confirm))
+    run = Run(store, Rules(), NullReporter(), threading.Event())
+    sync_down(run, DownloadTarget(Entry(T, Kind.DIRECTORY), tmp_path), Deletion(confirm=confirm))
     assert doomed == ["y"]
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ctadata.errors import ServerTrouble
-from ctadata.stores.webdav.response_template import Skeleton
+from ctadata.stores.webdav.response_template import ResponseTemplate
 from ctadata.stores.webdav.responses import Responses
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.xml"))
@@ -54,15 +54,15 @@ def test_the_bodies_of_eight_servers(fixture: Path, block: int) -> None:
 @pytest.mark.parametrize("server", ["apache-oidc", "nginx", "rclone", "wsgidav", "xrd-one", "npmdav", "asgi"])
 def test_most_responses_of_a_server_are_learnt(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that this is about what it says; names beyond ASCII and with references are expat's."""
-    fits, read_by = 0, Skeleton.read
+    fits, read_by = 0, ResponseTemplate.read
 
-    def counting(self: Skeleton, content: str, at: int) -> object:
+    def counting(self: ResponseTemplate, content: str, at: int) -> object:
         nonlocal fits
         found = read_by(self, content, at)
         fits += found is not None
         return found
 
-    monkeypatch.setattr(Skeleton, "read", counting)
+    monkeypatch.setattr(ResponseTemplate, "read", counting)
     told, _ = read((FIXTURES[0].parent / f"{server}-names.xml").read_bytes(), [], forms=8)
     assert fits > len(told) / 2 + 8  # each learnt form is tried once on itself
 
