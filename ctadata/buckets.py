@@ -10,14 +10,12 @@ from ctadata.errors import Unsupported, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
 from ctadata.session import Session
 from ctadata.stores.s3 import buckets as hosting
-from ctadata.stores.s3.alias import REDIRECT
-from ctadata.stores.s3.aliasing import Aliasing
+from ctadata.stores.s3.alias import REDIRECT, Aliasing
 from ctadata.stores.s3.buckets import Bucket
 from ctadata.stores.s3.store import S3Store
-from ctadata.transfer.aliasing import make_aliases
-from ctadata.transfer.download_tree import InvalidPath
+from ctadata.transfer.aliases import make_aliases
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import Reporter, Summary
+from ctadata.transfer.report import InvalidPath, Reporter, Summary
 
 _TYPE = re.compile(r"[!#$&^_.+A-Za-z0-9-]{1,127}/[!#$&^_.+A-Za-z0-9-]{1,127}(;[ -~]{1,200})?")  # RFC 6838, 9110
 _ADDRESS = re.compile(r"(/|https?://)[!-~]{0,2000}")

@@ -36,10 +36,10 @@ from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.transfer import path_mapping
-from ctadata.transfer.download_tree import DownloadTarget, InvalidPath, PendingTarget, download
+from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import Records, directory
-from ctadata.transfer.report import NullReporter, Reporter, Summary
+from ctadata.transfer.report import InvalidPath, NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.streams import pour_all, send_spooled, spooled

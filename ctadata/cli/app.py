@@ -11,8 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from ctadata.cli import options
-from ctadata.cli.agent_log import agent_log
-from ctadata.cli.commands.agent import agent_status, get_token, start_agent, stop_agent
+from ctadata.cli.commands.agent import agent_log, agent_status, get_token, logout, start_agent, stop_agent
 from ctadata.cli.commands.alias import alias
 from ctadata.cli.commands.buckets import buckets, make_bucket, remove_bucket
 from ctadata.cli.commands.cache import clear_cache, list_cache
@@ -22,10 +21,10 @@ from ctadata.cli.commands.checksum import checksum
 from ctadata.cli.commands.config import config
 from ctadata.cli.commands.copy import copy
 from ctadata.cli.commands.credentials import forget_credentials, import_credentials, show_credentials
-from ctadata.cli.commands.dcache import label, qos, xattr
+from ctadata.cli.commands.dcache import label, qos, quota, xattr
 from ctadata.cli.commands.doctor import doctor
 from ctadata.cli.commands.du import du
-from ctadata.cli.commands.exec import EXEC_SETTINGS, exec_
+from ctadata.cli.commands.exec import EXEC_SETTINGS, env, exec_
 from ctadata.cli.commands.find import find
 from ctadata.cli.commands.get import get
 from ctadata.cli.commands.list import list_
@@ -35,18 +34,14 @@ from ctadata.cli.commands.put import notice, put
 from ctadata.cli.commands.rm import rm, rmdir
 from ctadata.cli.commands.sandbox import sandbox
 from ctadata.cli.commands.share import share
-from ctadata.cli.commands.stat import stat
+from ctadata.cli.commands.stat import exists, get_home, stat
 from ctadata.cli.commands.sync import sync
 from ctadata.cli.commands.tape import locality, release, stage, stage_status
 from ctadata.cli.commands.token import inspect_token
 from ctadata.cli.commands.tree import tree
 from ctadata.cli.commands.verify import verify
-from ctadata.cli.env import env
-from ctadata.cli.logout import logout
 from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM, data
-from ctadata.cli.places import exists, get_home
 from ctadata.cli.platform import GREETING, WORDS
-from ctadata.cli.quota import quota
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 

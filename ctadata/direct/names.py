@@ -63,7 +63,7 @@ def find(
     name: a pattern, or several of which one has to match.   size: `+10M`, `-4k`, `2880`, or several that all hold.
     newer, older: changed since then, or not.   kind: `file` or `directory`.   UsageError where it cannot be understood.
     """
-    from ctadata.namespace.criteria import Criteria
+    from ctadata.namespace.find import Criteria
     from ctadata.namespace.find import find as search
 
     criteria = Criteria.read(
@@ -191,7 +191,7 @@ def rmdir(path: PathText, *, dev_instance: bool = False) -> None:
 
 def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance: bool = False) -> bytes:
     """The bytes of a file, all of them verified; or those from `start` up to `stop` (exclusive), as they come."""
-    from ctadata.transfer.slices import pour_slice
+    from ctadata.transfer.streams import pour_slice
 
     content = io.BytesIO()
     with APIClient(dev_instance).session() as session:

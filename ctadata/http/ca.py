@@ -1,4 +1,4 @@
-"""Whom we trust (the CA certificates, chosen in one place) and how long we wait for them (Limits)."""
+"""CA certificates: which ones the client trusts; chosen in one place."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ _BUNDLES = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # macOS, Alpine
 )
-
-JSON_TOTAL = 300.0
-"""Seconds that a call of a JSON interface may take with all of its answer; a dCache door behind it may be silent for
-180 s first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +80,3 @@ def _other_bundle() -> Path:
 
     default = ssl.get_default_verify_paths().cafile
     return Path(default if default and Path(default).is_file() else certifi.where())
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long silence is borne, in seconds.
-
-    connect:        for name look-up, TCP and TLS together.
-    first_byte:     from the sent request to the answer's headers; a dCache door may take 180 s.
-    stall_seconds, stall_bytes_per_second: a body must move on by their product, in bytes, within these seconds.
-    unheard:        a transfer that shares a mover asks after it when so long nothing has come, and waits so long.
-    total:          for one request with all of its answer; None for those whose bodies may be large.
-    expect:         how long an upload waits for `100 Continue` where nothing is known of the server (as curl does).
-    expect_patient: the same at a door that redirects uploads, which it does before the first body byte or never.
-    """
-
-    connect: float = 15.0
-    first_byte: float = 200.0
-    stall_seconds: float = 60.0
-    stall_bytes_per_second: float = 1.0
-    total: float | None = None
-    unheard: float = 5.0
-    expect: float = 1.0
-    expect_patient: float = 190.0

@@ -16,14 +16,15 @@ from typing import NamedTuple
 from ctadata import fibers
 from ctadata.errors import AccessError, CtadataError, Interrupted
 from ctadata.http import failures, redirects
-from ctadata.http.ca import Limits, choose_trust
+from ctadata.http.ca import choose_trust
 from ctadata.http.credentials import Credentials, SigningKey
+from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.exchange import Exchange
-from ctadata.http.handles import CurlPool, Route
 from ctadata.http.host_limits import REFUSALS, HostLimiters, Slot
 from ctadata.http.messages import Accept, Body, InMemory, Origin, Response, dissect
 from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.retries import Retries, is_repeatable
+from ctadata.http.timeouts import Limits
 from ctadata.retry import retry
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})

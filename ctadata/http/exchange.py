@@ -12,12 +12,12 @@ import pycurl
 
 from ctadata.errors import Stopped, TimedOut
 from ctadata.http import failures
-from ctadata.http.ca import Limits
 from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import TICK, CurlHandle
 from ctadata.http.messages import BODY_LIMIT, Accept, Consumer, Headers, Response, Watch
 from ctadata.http.redaction import presentable, redacted
 from ctadata.http.request import Request, Upload
+from ctadata.http.timeouts import Limits
 
 log = logging.getLogger("ctadata.http")
 

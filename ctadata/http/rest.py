@@ -23,12 +23,13 @@ from requests.utils import get_environ_proxies
 
 from ctadata.errors import CtadataError, Interrupted, ServerTrouble, Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
-from ctadata.http.ca import Limits, choose_trust
+from ctadata.http.ca import choose_trust
+from ctadata.http.curl_pool import CurlPool
 from ctadata.http.exchange import Exchange
-from ctadata.http.handles import CurlPool
 from ctadata.http.messages import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, dissect
 from ctadata.http.redaction import presentable
 from ctadata.http.request import Request, Upload, header_line
+from ctadata.http.timeouts import Limits
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0

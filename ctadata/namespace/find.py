@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from ctadata.entries import Entry
-from ctadata.namespace.criteria import Criteria
+from ctadata.entries import Entry, Kind
+from ctadata.errors import UsageError
+from ctadata.namespace.filters import Pattern
 from ctadata.namespace.listing import Failed, listing
 from ctadata.namespace.walk import WALKERS
 from ctadata.stores.base import Store
@@ -25,3 +29,103 @@ def find(
     for entry in listing(store, top.path, threads=threads, failed=failed):
         if criteria.fit(entry, entry.path.relative_to(top.path)):
             yield entry
+
+
+_SIZE = re.compile(r"([+-]?)([0-9]{1,18})(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
+_AGE = re.compile(r"([0-9]{1,6}) ?(s|min|h|d|w|y)")
+_KINDS = {"f": Kind.FILE, "file": Kind.FILE, "d": Kind.DIRECTORY, "directory": Kind.DIRECTORY}
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What an entry has to be; what is None does not matter, and what the storage does not tell never fits.
+
+    names:          patterns as in filters, any of which the path has to match.
+    sizes:          bytes, at least and at most.
+    after, before:  seconds since 1970 UTC, between which the mtime lies, both exclusive.
+    """
+
+    names: tuple[Pattern, ...] = ()
+    kind: Kind | None = None
+    sizes: tuple[int | None, int | None] = (None, None)
+    after: float | None = None
+    before: float | None = None
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        names: Sequence[str] = (),
+        sizes: Sequence[str] = (),
+        newer: str | None = None,
+        older: str | None = None,
+        kind: str | None = None,
+        now: float,
+    ) -> Criteria:
+        """Read them as a person writes them; all of several sizes hold. UsageError.
+
+        kind: `f`, `file`, `d` or `directory`.   now: seconds since 1970 UTC, from which ages are counted.
+        """
+        if kind is not None and kind not in _KINDS:
+            raise UsageError(f"{kind!r} is no kind", hint="f is files, d is directories")
+        bounds = [read_size(size) for size in sizes]
+        return cls(
+            tuple(map(Pattern.read, names)),
+            None if kind is None else _KINDS[kind],
+            (
+                max((least for least, _ in bounds if least is not None), default=None),
+                min((most for _, most in bounds if most is not None), default=None),
+            ),
+            None if newer is None else read_moment(newer, now),
+            None if older is None else read_moment(older, now),
+        )
+
+    def fit(self, entry: Entry, inside: Sequence[str]) -> bool:
+        """Whether the entry is what is looked for; `inside`: its names from the top of the search."""
+        return (
+            self.kind in (None, entry.kind)
+            and _between(entry.size, *self.sizes)
+            and (self.after is None or (entry.mtime is not None and entry.mtime > self.after))
+            and (self.before is None or (entry.mtime is not None and entry.mtime < self.before))
+            and (not self.names or any(pattern.matches(inside) for pattern in self.names))
+        )
+
+
+def _between(size: int | None, least: int | None, most: int | None) -> bool:
+    if least is None and most is None:
+        return True
+    return size is not None and (least is None or size >= least) and (most is None or size <= most)
+
+
+def read_size(text: str) -> tuple[int | None, int | None]:
+    """The bounds in bytes that `+10M` (more than), `-10M` (less than) or `10M` (exactly) set; k is 1024. UsageError."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is no size", hint="a size looks like +10M, -4k or 2880")
+    sign, number, unit = match.groups()
+    size = int(number) << 10 * (" kmgtp".index(unit.lower()) if unit else 0)
+    return (None if sign == "-" else size + (sign == "+"), None if sign == "+" else size - (sign == "-"))
+
+
+def read_span(text: str) -> int:
+    """Seconds of `90s`, `30min`, `12h`, `7d`, `2w` or `1y`; UsageError."""
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is no time span", hint="it looks like 30min, 12h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def read_moment(text: str, now: float) -> float:
+    """The time that an age (`90s`, `30min`, `12h`, `7d`, `2w`, `1y`) or a date means, in seconds since 1970 UTC.
+
+    A date is that of ISO 8601, with or without a time; without a zone it is UTC. UsageError.
+    """
+    if _AGE.fullmatch(text):
+        return now - read_span(text)
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        hint = "an age looks like 90s, 30min, 12h, 7d, 2w or 1y, a date like 2026-08-01 or 2026-08-01T12:00:00Z"
+        raise UsageError(f"{text!r} is neither an age nor a date", hint=hint) from None

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from ctadata.entries import Entry, none_known
-from ctadata.errors import UsageError
+from ctadata.errors import CtadataError, LoginNeeded, UsageError
 from ctadata.paths import RemotePath
 
 
@@ -265,3 +265,24 @@ def refuse_inside(source: RemotePath, target: RemotePath) -> None:
     refuse_root(source)
     if target.parts[: len(source.parts)] == source.parts:
         raise UsageError("a directory cannot be moved into itself", path=str(source))
+
+
+class about:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)
+    """Errors that pass here, and are about no path yet, are about this one; but not that nobody is logged in."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: RemotePath) -> None:
+        """Nothing happens yet."""
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say which path it was."""
+        unasked = isinstance(error, LoginNeeded) and not error.status
+        if isinstance(error, CtadataError) and not unasked:
+            error.path = error.path or str(self._path)

@@ -18,15 +18,14 @@ from ctadata.errors import (
     CtadataError,
     IntegrityError,
     Interrupted,
-    LoginNeeded,
 )
 from ctadata.fibers import Condition
 from ctadata.http.client import Client
-from ctadata.http.handles import CurlPool, Route
+from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.messages import Accept, Origin, Response
 from ctadata.http.redaction import presentable
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Sink
+from ctadata.stores.base import Delivery, Enough, Sink, about
 from ctadata.stores.webdav.get_response import Answer, NoByte
 from ctadata.stores.webdav.mover import Mover
 from ctadata.versions import tags_differ
@@ -52,7 +51,7 @@ class Sends(Protocol):
         """One request to its 2xx answer; any other is raised as its error."""
 
 
-class WebDAVReading:
+class HttpReading:
     """One version of one file; a `with` block closes it."""
 
     def __init__(
@@ -268,24 +267,3 @@ def coding_of(response: Response) -> str:
     """What the body of an answer is encoded with, as `gzip`; empty for nothing."""
     said = presentable((response.headers.get("Content-Encoding") or "").strip().lower())
     return "" if said == "identity" else said
-
-
-class about:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)
-    """Errors that pass here, and are about no path yet, are about this one; but not that nobody is logged in."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: RemotePath) -> None:
-        """Nothing happens yet."""
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Nothing."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Say which path it was."""
-        unasked = isinstance(error, LoginNeeded) and not error.status
-        if isinstance(error, CtadataError) and not unasked:
-            error.path = error.path or str(self._path)

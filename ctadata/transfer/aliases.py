@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterable
 
 from ctadata.entries import Entry
 from ctadata.errors import NotFound, Untrusted
-from ctadata.paths import printable
+from ctadata.paths import RemotePath, printable
 from ctadata.stores.base import Store
-from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
+from ctadata.transfer.run import Run, Task
 
 BECAME_FILES = "aliases became files of their own, one for each name"
 """What a run says once where its target cannot keep what it has read through an alias."""
@@ -42,3 +46,32 @@ def note(summary: Summary, entry: Entry, outcome: Outcome) -> Outcome:
 def why_kept(entry: Entry) -> str:
     """Why no file replaces an alias: its other names would go on telling of another one."""
     return f"it differs, and is an alias of {printable(entry.alias_of or '')}: put that, or rm the alias first"
+
+
+Make = Callable[[RemotePath, RemotePath], bool]
+"""Makes the first stand for the second; False where it does already."""
+
+
+def make_aliases(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] | InvalidPath]) -> Summary:
+    """Make each alias of its file, `(alias, file)`; gives the summary, in which each failure has its place."""
+    return run.execute(_tasks(run, make, pairs))
+
+
+def _tasks(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] | InvalidPath]) -> Iterable[Task]:
+    for pair in pairs:
+        if isinstance(pair, InvalidPath):
+            run.fail(pair.error, pair.base)
+        else:
+            yield Task(pair[0], None, functools.partial(_make_one, make, *pair))
+
+
+def _make_one(make: Make, alias: RemotePath, file: RemotePath) -> Outcome:
+    began = time.monotonic()
+    made = make(alias, file)
+    return Outcome(
+        State.DONE if made else State.SKIPPED,
+        alias,
+        seconds=time.monotonic() - began,
+        verified="alias" if made else "",
+        why="" if made else "equal",
+    )

@@ -23,7 +23,7 @@ from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling, find_folder
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
 from ctadata.transfer.records import FolderRecords
-from ctadata.transfer.report import Outcome, State, Summary
+from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
 from ctadata.transfer.resume_journal import is_lasting
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
@@ -62,14 +62,6 @@ class PendingTarget:
     parts: tuple[str, ...]
     name: str
     recursive: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidPath:
-    """A name of a list that cannot be one; that line's failure."""
-
-    error: CtadataError
-    base: RemotePath
 
 
 class ExtraneousCollector(Protocol):

@@ -11,9 +11,12 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
-from ctadata.transfer.download_tree import DownloadTarget, InvalidPath, PendingTarget
+from ctadata.transfer import path_mapping
+from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
 from ctadata.transfer.receipt import Record
-from ctadata.transfer.upload_tree import UploadSource
+from ctadata.transfer.report import InvalidPath, Summary
+from ctadata.transfer.run import Run
+from ctadata.transfer.upload_tree import UploadSource, upload
 
 
 def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> DownloadTarget:
@@ -211,3 +214,13 @@ def _refuse_twins(targets: Sequence[str]) -> None:
         if target in seen:
             raise UsageError("two sources would become this one", path=printable(target))
         seen.add(target)
+
+
+def do_again(run: Run, action: str, records: Sequence[Record], folders: Sequence[Path]) -> Summary:
+    """Move the files of these records, `get` or `put` as the receipt says; gives the summary.
+
+    folders: the local directories that they may lie in; a record of any other place is a failure.
+    """
+    if action == "get":
+        return download(run, path_mapping.landings_again(records, folders))
+    return upload(run, path_mapping.departures_again(records, folders, follow_links=run.rules.follow_links))

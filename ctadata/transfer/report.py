@@ -187,3 +187,11 @@ class Summary:
             anything = self.done or self.skipped or self.deleted
             return PartialFailure(self.errors, [None] if anything else []).code
         return 8 if self.kept else 0
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidPath:
+    """A name of a list that cannot be one; that line's failure."""
+
+    error: CtadataError
+    base: RemotePath

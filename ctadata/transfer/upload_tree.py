@@ -27,10 +27,9 @@ from ctadata.errors import (
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import MARK, RemotePath, composed, printable
 from ctadata.transfer import temp_names, unicode_nfc
-from ctadata.transfer.download_tree import InvalidPath
 from ctadata.transfer.name_collisions import folded, refuse_other_spelling
 from ctadata.transfer.partial_file import local_words
-from ctadata.transfer.report import Summary
+from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
 from ctadata.transfer.special_files import CIRCLE, NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special

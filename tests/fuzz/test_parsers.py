@@ -35,8 +35,7 @@ from ctadata.stores.s3 import errors as s3_errors
 from ctadata.stores.s3 import listing as s3_listing
 from ctadata.stores.s3 import pages as s3_pages
 from ctadata.stores.unlisted import Unlisted
-from ctadata.stores.webdav.multistatus import Multistatus
-from ctadata.stores.webdav.refused import refused
+from ctadata.stores.webdav.multistatus import Multistatus, refused
 from ctadata.tokens import device, inspection, macaroon, token_response
 from ctadata.tokens.access_key_text import read_access_key
 from ctadata.tokens.token import Secret, Token

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import trustme
 
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
 from ctadata.http.messages import Origin
 from ctadata.http.retries import Retries
+from ctadata.http.timeouts import Limits
 
 PATIENCE = 60.0  # seconds that a test waits for what must come
 

@@ -12,8 +12,7 @@ import pytest
 
 from ctadata.http.ca import choose_trust
 from ctadata.http.client import Client
-from ctadata.http.curl_pool import CurlHandle
-from ctadata.http.handles import CurlPool
+from ctadata.http.curl_pool import CurlHandle, CurlPool
 from ctadata.http.retries import Retries
 
 PATIENCE = 60

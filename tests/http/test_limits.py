@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from ctadata.errors import Stopped, TimedOut
-from ctadata.http.ca import Limits
 from ctadata.http.retries import Retries
+from ctadata.http.timeouts import Limits
 
 PATIENCE = 60
 

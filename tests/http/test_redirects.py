@@ -5,9 +5,9 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from ctadata.errors import Forbidden, LoginNeeded, ServerTrouble, Unreachable, Untrusted
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
 from ctadata.http.retries import Retries
+from ctadata.http.timeouts import Limits
 
 
 def ok(wire, request):

@@ -15,9 +15,9 @@ from ctadata.errors import (
     TimedOut,
     Unreachable,
 )
-from ctadata.http.ca import Limits
 from ctadata.http.client import AT_ONCE
 from ctadata.http.retries import Retries
+from ctadata.http.timeouts import Limits
 
 DATA = bytes(range(256)) * 4096  # 1 MiB
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

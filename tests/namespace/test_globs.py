@@ -1,11 +1,11 @@
 """Remote paths with patterns in them."""
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.trees import Content
 
 from ctadata.namespace.globs import glob
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 
 FILES = ["run_1/a.h5", "run_1/b.txt", "run_1/log/a.h5", "run_2/a.h5", "run_2/.ctadata-x", "other/a.h5", "a.h5"]
 

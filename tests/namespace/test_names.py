@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from stores.memory import MemoryStore
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, ConfigError, NotFound, Unsupported, UsageError
-from ctadata.namespace.criteria import Criteria, read_moment, read_size
 from ctadata.namespace.digests import known_digest, known_digests
 from ctadata.namespace.du import usage
 from ctadata.namespace.filters import Pattern
-from ctadata.namespace.find import find
+from ctadata.namespace.find import Criteria, find, read_moment, read_size
 from ctadata.namespace.listing import listing
 from ctadata.namespace.mkdir import make
 from ctadata.namespace.remove import outermost, refuse_home, remove, remove_empty
@@ -18,7 +18,6 @@ from ctadata.namespace.rename import rename, renamings
 from ctadata.namespace.tree import ASCII, draw
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features
-from ctadata.stores.memory import MemoryStore
 
 NOW = 1_700_000_000.0
 

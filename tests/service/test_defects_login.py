@@ -16,8 +16,8 @@ from webdav4.client import ClientError
 import ctadata
 from ctadata.api import StorageException
 from ctadata.errors import LoginNeeded, TimedOut
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
+from ctadata.http.timeouts import Limits
 
 
 def everything(platform: Platform) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from ctadata.cli import main
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
+from ctadata.http.timeouts import Limits
 from ctadata.paths import MARK
 from ctadata.sandbox import Sandbox
 from ctadata.sandbox.faults import Fault

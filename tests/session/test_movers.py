@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from session.conftest import OpenSession
 
-from ctadata.http.ca import Limits
+from ctadata.http.timeouts import Limits
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.transfer_log import Asked, BrokenOff
 from ctadata.session import Session
 from ctadata.transfer import resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.report import NullReporter, Outcome
-from ctadata.transfer.slices import pour_slice
+from ctadata.transfer.streams import pour_slice
 
 PATH = "/lst/f"
 MIB = 1 << 20

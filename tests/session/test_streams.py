@@ -12,7 +12,7 @@ import pytest
 from session.conftest import OpenSession
 
 from ctadata.errors import Changed, Forbidden, IntegrityError
-from ctadata.http.ca import Limits
+from ctadata.http.timeouts import Limits
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session

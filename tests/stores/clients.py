@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctadata.config.profile import Profile
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
 from ctadata.http.retries import Retries
+from ctadata.http.timeouts import Limits
 from ctadata.stores.base import Store
 from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins

@@ -1,11 +1,11 @@
 """The store in memory passes the suite; it is the reference for what the others do."""
 
 import pytest
+from stores.memory import MemoryStore
 from stores.suite import Basket, Bytes, StoreSuite, put, read
 
 from ctadata.errors import Changed, Interrupted, NotFound
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 
 
 @pytest.fixture

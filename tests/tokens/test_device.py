@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped, Untrusted
-from ctadata.http.ca import Limits
 from ctadata.http.rest import Rest
+from ctadata.http.timeouts import Limits
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.device import begin_device_login, wait_for_login

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.trees import Recorder
 
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.run import Run
 

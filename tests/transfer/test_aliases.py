@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryStore
 from stores.s3.connections import Held, opened_s3
 from stores.suite import Bytes, get
 from transfer.trees import Recorder
 
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliases import BECAME_FILES
 from ctadata.transfer.download_tree import DownloadTarget, download

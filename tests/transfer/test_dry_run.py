@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from stores.memory import MemoryStore
 from transfer.trees import Content, Recorder, remote_names, shape
 
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Outcome, Summary

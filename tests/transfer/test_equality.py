@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.trees import Recorder
 
 from ctadata.checksums import hasher
 from ctadata.entries import NONE_KNOWN, Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import SUFFIX, Records, files

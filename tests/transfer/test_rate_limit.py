@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.trees import Content, Recorder, shape
 
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.rate_limit import SAVED, RateLimiter

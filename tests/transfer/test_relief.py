@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from ctadata.transfer.relief import LONGEST_REST, REST, ReliefThreads
+from ctadata.transfer.worker_pool import LONGEST_REST, REST, ReliefThreads
 
 LOOK = 0.05
 Look = tuple[float, int]  # seconds stuck, files done

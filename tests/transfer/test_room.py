@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.conftest import MakeRun
 from transfer.trees import Content
 
 from ctadata.errors import StorageFull
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer import resume_journal
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.local_dir import LocalDir

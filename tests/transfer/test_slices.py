@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from stores.memory import MemoryReading, MemoryStore
 
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, TimedOut, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Sink
-from ctadata.stores.memory import MemoryReading, MemoryStore
-from ctadata.transfer.slices import ATTEMPTS, pour_slice
+from ctadata.transfer.streams import ATTEMPTS, pour_slice
 
 A = RemotePath(("a",))
 CONTENT = bytes(range(256)) * 10

@@ -22,8 +22,7 @@ from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome
 from ctadata.transfer.run import Run
-from ctadata.transfer.slices import pour_slice
-from ctadata.transfer.streams import stream_to
+from ctadata.transfer.streams import pour_slice, stream_to
 
 F = RemotePath(("f",))
 CONTENT = b"line of text\n" * 500

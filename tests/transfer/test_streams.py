@@ -4,13 +4,13 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.trees import Recorder
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import IntegrityError, Interrupted
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.run import Run
 from ctadata.transfer.streams import stream_to

@@ -5,12 +5,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.trees import Content, Recorder, remote_names, shape
 
 from ctadata.errors import Forbidden, UsageError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Summary

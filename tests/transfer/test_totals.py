@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryStore
 from transfer.trees import Content
 
 from ctadata.errors import Interrupted
 from ctadata.paths import RemotePath
-from ctadata.stores.memory import MemoryStore
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Reporter

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from stores.memory import MemoryReading, MemoryStore
 from transfer.conftest import MakeRun
 from transfer.trees import remote_names, shape
 
@@ -15,7 +16,6 @@ from ctadata.errors import AlreadyExists, IntegrityError, LocalError, LoginNeede
 from ctadata.namespace.listing import listing
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
-from ctadata.stores.memory import MemoryReading, MemoryStore
 from ctadata.transfer import temp_names
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.report import Summary

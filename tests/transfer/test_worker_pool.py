@@ -9,8 +9,7 @@ import pytest
 from ctadata import fibers
 from ctadata.errors import LocalError
 from ctadata.transfer import worker_pool as module
-from ctadata.transfer.relief import ReliefThreads
-from ctadata.transfer.worker_pool import WorkerPool
+from ctadata.transfer.worker_pool import ReliefThreads, WorkerPool
 
 
 def test_every_task_is_done_once() -> None:

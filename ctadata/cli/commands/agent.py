@@ -188,3 +188,50 @@ def _token_line(expires_at: float | None, now: float) -> str:
         return f"expired at {rfc3339(expires_at)}"
     left = expires_at - now
     return "good for ever" if math.isinf(left) else f"good until {rfc3339(expires_at)}, {units.duration(left)}"
+
+
+def agent_log(
+    ctx: typer.Context,
+    lines: Annotated[int, typer.Option("-n", "--lines", metavar="N", min=1, help="How many lines.")] = 50,
+) -> None:
+    """Show what the agent did last: refreshes, failures, its end.
+
+    \b
+      cta-data-direct agent-log
+      cta-data-direct agent-log -n 1000 | grep -i failure
+    """
+    from ctadata.agent.log import last_lines
+    from ctadata.tokens.profile_files import ProfileFiles
+
+    common = options.begin(ctx)
+    profile = common.resolve().profile
+    found = last_lines(ProfileFiles.of(profile.name), lines)
+    for line in found:
+        data(line)
+    if not found and not common.quiet:
+        say(f"no agent of {profile.name} has written anything yet")
+
+
+def logout(
+    ctx: typer.Context,
+    local: Annotated[
+        bool, typer.Option("--local", help="Do not ask the issuer: remove the login from this machine only.")
+    ] = False,
+    via: options.Via = None,
+) -> None:
+    """End agent and login.
+
+    \b
+      cta-data-direct logout
+      cta-data-direct logout -P mine
+
+    The issuer is asked to end the login, then it is removed from this machine,
+    the token with it. Where the issuer cannot be asked, nothing is removed.
+    """
+    from ctadata.agent.logout import logout as end
+
+    common = options.begin(ctx)
+    profile = common.who_logs_in(via)
+    rest = end(profile, revoke=not local)
+    if not common.quiet:
+        say(f"logged out at {profile.name}{f'; {rest}' if rest else ''}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, selecting
+from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import remote
 from ctadata.cli.locations import located, split
 from ctadata.cli.run_output import RunOutput
@@ -72,7 +72,7 @@ def alias(
 
 def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:
     """The pairs `(alias, file)` of a list; UsageError for a line that has no alias, or names another profile."""
-    for number, line in enumerate(selecting.names_in(manifest, null=False), 1):
+    for number, line in enumerate(transfer_options.names_in(manifest, null=False), 1):
         file, *names = line.split("\t")
         if not file or not names or "" in names:
             raise UsageError(f"line {number} of the list is no file and its aliases with tabs between", path=manifest)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import command_context, options, selecting
+from ctadata.cli import command_context, options, transfer_options
 from ctadata.cli.output import open_stdout, say, stdout_is_terminal
 from ctadata.errors import UsageError
 
@@ -24,7 +24,7 @@ def cat(
         str | None,
         typer.Option("--range", metavar="A-B", help="These bytes alone, from 0 on; A- to the end, -N the last N."),
     ] = None,
-    raw_key: selecting.RawKey = False,
+    raw_key: transfer_options.RawKey = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Write the bytes of files, one after the other.
@@ -46,7 +46,7 @@ def cat(
             if summary.exit_code:
                 raise typer.Exit(summary.exit_code)
         else:
-            from ctadata.transfer.slices import pour_slice
+            from ctadata.transfer.streams import pour_slice
 
             for text in paths:
                 for entry in command_context.entries(visit.session, text):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, selecting
+from ctadata.cli import options, transfer_options
+from ctadata.cli.locations import Remote, remote_side
 from ctadata.cli.output import stdout_is_terminal
 from ctadata.cli.run_output import RunOutput
-from ctadata.cli.sides import Remote, remote_side
 from ctadata.cli.signals import stopping
 from ctadata.cli.transfer_run import tell
 from ctadata.errors import UsageError
@@ -28,17 +28,17 @@ def copy(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SRC", show_default=False, help="profile:path, :path or a URL.")],
     target: Annotated[str, typer.Argument(metavar="DST", show_default=False, help="The same, at the other site.")],
-    recursive: selecting.Recursive = False,
-    include: selecting.Include = None,
-    exclude: selecting.Exclude = None,
+    recursive: transfer_options.Recursive = False,
+    include: transfer_options.Include = None,
+    exclude: transfer_options.Exclude = None,
     push: Annotated[bool, typer.Option("--push", help="SRC's site sends; else DST's site fetches.")] = False,
     through: Annotated[bool, typer.Option("--through", help="Pass the bytes through this machine.")] = False,
     send_token: Annotated[
         bool, typer.Option("--send-token", help="Hand the other site your token where no macaroon is to be had.")
     ] = False,
-    dry_run: selecting.DryRun = False,
+    dry_run: transfer_options.DryRun = False,
     no_clobber: options.NoClobber = False,
-    receipt: selecting.Receipt = None,
+    receipt: transfer_options.Receipt = None,
     json: options.Json = False,
     jobs: options.Jobs = None,
 ) -> None:

@@ -46,7 +46,7 @@ def find(
     All that is asked must fit; of several --name, one. Sizes count in 1024
     (k, M, G, T). Dates are UTC. That nothing is found is no error.
     """
-    from ctadata.namespace.criteria import Criteria
+    from ctadata.namespace.find import Criteria
     from ctadata.namespace.find import find as search
 
     criteria = Criteria.read(names=name or [], sizes=size or [], newer=newer, older=older, kind=kind, now=time.time())

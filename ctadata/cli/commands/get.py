@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, selecting
+from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import remote
 from ctadata.cli.locations import located
 from ctadata.cli.option_groups import grouped
@@ -38,16 +38,16 @@ def get(
             callback=located,
         ),
     ] = None,
-    recursive: selecting.Recursive = False,
+    recursive: transfer_options.Recursive = False,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
-    files_from: selecting.FilesFrom = None,
-    null: selecting.Null = False,
+    files_from: transfer_options.FilesFrom = None,
+    null: transfer_options.Null = False,
     no_clobber: options.NoClobber = False,
     stage: Annotated[
         bool, typer.Option("--stage", help="Ask for files on tape, and wait until they are on disk.")
     ] = False,
-    retry_failed: selecting.RetryFailed = None,
-    raw_key: selecting.RawKey = False,
+    retry_failed: transfer_options.RetryFailed = None,
+    raw_key: transfer_options.RawKey = False,
     conduct: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Get files, verified.
@@ -69,10 +69,10 @@ def get(
     the last one ended. What goes into a pipe is checked at its end.
     """
     common = options.begin(ctx)
-    selecting.check_said(*(paths or []))
+    transfer_options.check_said(*(paths or []))
     named, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not named:
-        raise selecting.missing("get PATH... [LOCAL]")
+        raise transfer_options.missing("get PATH... [LOCAL]")
     rules = selection.rules(no_clobber=no_clobber, stage=stage)
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
@@ -91,7 +91,7 @@ def get(
 
         work = lambda session, reporter: get_along(session, named[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
-        listed = None if files_from is None else selecting.names_in(files_from, null=null)
+        listed = None if files_from is None else transfer_options.names_in(files_from, null=null)
         work = lambda session, reporter: session.get(  # noqa: E731
             named, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
@@ -126,7 +126,7 @@ def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Seq
 
     folders: the local directories that the receipt's files may lie in; none means the current one.
     """
-    from ctadata.transfer.again import do_again
+    from ctadata.transfer.path_mapping import do_again
     from ctadata.transfer.plan import Compare
     from ctadata.transfer.receipt import unfinished
 
@@ -138,5 +138,5 @@ def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Seq
                 path=folder,
             )
     allowed = [Path(folder) for folder in folders or ["."]]
-    records = list(unfinished(selecting.records_of(common, receipt), action, damaged=damaged))
+    records = list(unfinished(transfer_options.records_of(common, receipt), action, damaged=damaged))
     return lambda session, reporter: do_again(session.run(rules, reporter), action, records, allowed)

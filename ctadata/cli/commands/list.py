@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, selecting
+from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import remote
 from ctadata.cli.locations import located
 from ctadata.cli.login import log_in_if_needed
@@ -29,8 +29,8 @@ def list_(
         bool, typer.Option("-l", "--long", help="Kind, size, time, locality and checksum as well.")
     ] = False,
     recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below.")] = False,
-    include: selecting.Include = None,
-    exclude: selecting.Exclude = None,
+    include: transfer_options.Include = None,
+    exclude: transfer_options.Exclude = None,
     null: Annotated[bool, typer.Option("-0", "--null", help="Each path ends in NUL, not in a new line.")] = False,
     json: options.Json = False,
     sort: Annotated[

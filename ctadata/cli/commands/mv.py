@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import command_context, options, selecting
+from ctadata.cli import command_context, options, transfer_options
 from ctadata.cli.commands.list import short_line
 from ctadata.cli.completion import remote
 from ctadata.cli.locations import located
@@ -31,7 +31,7 @@ def mv(
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace files that are there; directories never.")
     ] = False,
-    dry_run: selecting.DryRun = False,
+    dry_run: transfer_options.DryRun = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Rename or move files and directories on the storage.
@@ -48,7 +48,7 @@ def mv(
     from ctadata.namespace.rename import rename, renamings
 
     if len(paths or []) < 2:
-        raise selecting.missing("mv SRC... DST")
+        raise transfer_options.missing("mv SRC... DST")
     *sources, target = paths or []
     with command_context.visiting(ctx, token_file) as visit:
         session = visit.session

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, selecting
+from ctadata.cli import options, transfer_options
 from ctadata.cli.commands.get import again
 from ctadata.cli.completion import target
 from ctadata.cli.locations import located_last
@@ -37,15 +37,15 @@ def put(
             callback=located_last,
         ),
     ] = None,
-    recursive: selecting.Recursive = False,
-    follow_links: selecting.FollowLinks = False,
-    skip_special: selecting.SkipSpecial = False,
-    normalize: selecting.Normalize = None,
+    recursive: transfer_options.Recursive = False,
+    follow_links: transfer_options.FollowLinks = False,
+    skip_special: transfer_options.SkipSpecial = False,
+    normalize: transfer_options.Normalize = None,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
-    files_from: selecting.FilesFrom = None,
-    null: selecting.Null = False,
+    files_from: transfer_options.FilesFrom = None,
+    null: transfer_options.Null = False,
     no_clobber: options.NoClobber = False,
-    retry_failed: selecting.RetryFailed = None,
+    retry_failed: transfer_options.RetryFailed = None,
     content_type: Annotated[
         str | None, typer.Option("--content-type", metavar="TYPE", help="What the files are, for S3: text/plain.")
     ] = None,
@@ -74,10 +74,10 @@ def put(
     from ctadata.transfer.plan import Compare
 
     common = options.begin(ctx)
-    selecting.check_said(*(local or []))
+    transfer_options.check_said(*(local or []))
     *sources, path = local or [""]
     if retry_failed is None and (not path or (not sources and files_from is None)):
-        raise selecting.missing("put LOCAL... PATH")
+        raise transfer_options.missing("put LOCAL... PATH")
     rules = selection.rules(
         no_clobber=no_clobber, follow_links=follow_links, skip_special=skip_special, normalize=normalize
     )
@@ -105,7 +105,7 @@ def put(
     else:
         if files_from is not None and len(sources) > 1:
             raise UsageError("with --files-from, say at most the directory that its paths start from, and where to")
-        listed = None if files_from is None else selecting.names_in(files_from, null=null, local=True)
+        listed = None if files_from is None else transfer_options.names_in(files_from, null=null, local=True)
         work = lambda session, reporter: session.put(  # noqa: E731
             sources, path, recursive=recursive, listed=listed, rules=described(session), reporter=reporter
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import command_context, options, selecting
+from ctadata.cli import command_context, options, transfer_options
 from ctadata.cli.commands.list import short_line
 from ctadata.cli.output import data, say
 from ctadata.cli.prompts import is_anybody_here, may_delete
@@ -28,11 +28,11 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete directories witho
 def rm(
     ctx: typer.Context,
     paths: command_context.Paths,
-    recursive: selecting.Recursive = False,
+    recursive: transfer_options.Recursive = False,
     yes: Yes = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="A name that is missing is no failure.")] = False,
-    dry_run: selecting.DryRun = False,
-    raw_key: selecting.RawKey = False,
+    dry_run: transfer_options.DryRun = False,
+    raw_key: transfer_options.RawKey = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Delete files, and with -r directories.

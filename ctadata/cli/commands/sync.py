@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ctadata.cli import options, selecting
+from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import side
+from ctadata.cli.locations import sides
 from ctadata.cli.option_groups import grouped
 from ctadata.cli.prompts import is_anybody_here, may_delete
-from ctadata.cli.sides import sides
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import move
 from ctadata.errors import UsageError
@@ -21,7 +21,7 @@ from ctadata.errors import UsageError
 if TYPE_CHECKING:
     from ctadata.session import Session
     from ctadata.transfer.report import Reporter, Summary
-    from ctadata.transfer.surplus import Extraneous
+    from ctadata.transfer.sync import Extraneous
 
 Delete = Annotated[bool, typer.Option("--delete", help="Delete at DST what SRC does not have; asks first.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete without asking.")]
@@ -45,9 +45,9 @@ def sync(
     yes: Yes = False,
     max_delete: MaxDelete = 100,
     delete_empty: DeleteEmpty = False,
-    follow_links: selecting.FollowLinks = False,
-    skip_special: selecting.SkipSpecial = False,
-    normalize: selecting.Normalize = None,
+    follow_links: transfer_options.FollowLinks = False,
+    skip_special: transfer_options.SkipSpecial = False,
+    normalize: transfer_options.Normalize = None,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
     conduct: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
@@ -68,7 +68,7 @@ def sync(
     from ctadata.transfer.sync import Deletion
 
     common = options.begin(ctx)
-    selecting.check_said(source, target)
+    transfer_options.check_said(source, target)
     source_there, target_there = sides(common, source, target)
     rules = selection.rules(follow_links=follow_links, skip_special=skip_special, normalize=normalize)
     if normalize and source_there:

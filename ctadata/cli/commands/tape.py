@@ -71,7 +71,7 @@ def stage(
 
     What is on disk already is left out.
     """
-    from ctadata.namespace.criteria import read_span
+    from ctadata.namespace.find import read_span
     from ctadata.stores.dcache.tape import MOST
 
     seconds = None if lifetime is None else float(read_span(lifetime))

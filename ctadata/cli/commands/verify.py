@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ctadata.cli import options, selecting
+from ctadata.cli import options, transfer_options
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.cli.transfer_run import move
@@ -37,7 +37,7 @@ def verify(
     from ctadata.transfer.verify_receipt import audit
 
     common = options.begin(ctx)
-    records = selecting.records_of(common, receipt)
+    records = transfer_options.records_of(common, receipt)
     source = "put" if remote else "get"
     again = [source, "--retry-failed", str(receipt), "--checksum"]
     move(

@@ -28,9 +28,9 @@ from ctadata.http.messages import Response
 from ctadata.http.redaction import presentable, redacted
 from ctadata.http.redirects import is_redirect, next_url
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Sink, Source, Written
+from ctadata.stores.base import Delivery, Enough, Sink, Source, Written, about
 from ctadata.stores.dcache.door import Door
-from ctadata.stores.http_reader import WebDAVReading, about
+from ctadata.stores.http_reader import HttpReading
 from ctadata.stores.webdav.store import WebDAVStore
 
 BLOCK = 1 << 20
@@ -153,7 +153,7 @@ class DavixStore:
 class DavixReading:
     """One file, read by davix-get where all of it is wanted; it takes no ranges, and those are read by ourselves."""
 
-    def __init__(self, store: DavixStore, path: RemotePath, ranges: WebDAVReading) -> None:
+    def __init__(self, store: DavixStore, path: RemotePath, ranges: HttpReading) -> None:
         """Of the file at `path`."""
         self._store = store
         self._path = path

@@ -29,8 +29,8 @@ from ctadata.http.error_phrases import by_saying
 from ctadata.http.messages import Consumer, Response
 from ctadata.http.redaction import presentable, remember
 from ctadata.paths import RemotePath
+from ctadata.stores.base import about
 from ctadata.stores.dcache.macaroons import READING, Limits
-from ctadata.stores.http_reader import about
 from ctadata.stores.sharing import Link
 
 Progress = Callable[[int], None]

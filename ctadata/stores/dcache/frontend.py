@@ -17,12 +17,12 @@ from urllib.parse import quote, urlencode
 
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, UsageError
-from ctadata.http.ca import JSON_TOTAL
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
+from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
+from ctadata.stores.base import about
 from ctadata.stores.dcache.json_fields import fields, items, number, rows, texts, whole
-from ctadata.stores.http_reader import about
 from ctadata.stores.statements import Statements, contradiction, statement
 from ctadata.stores.unlisted import Unlisted
 

@@ -17,9 +17,9 @@ from ctadata.entries import Entry
 from ctadata.errors import Changed, IntegrityError, ServerTrouble, UsageError
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Sink
+from ctadata.stores.base import Delivery, Enough, Sink, about
 from ctadata.stores.download_service.requests import Wire
-from ctadata.stores.http_reader import WebDAVReading, about, coding_of
+from ctadata.stores.http_reader import HttpReading, coding_of
 from ctadata.versions import is_another
 
 PIECE = 32 << 20
@@ -107,7 +107,7 @@ class ServiceReading:
     def _fetch_ranges(self, sink: Sink, wanted: Delivery) -> Delivery:
         onward, stop = _Onward(sink, wanted), wanted.stop or 0
         url = self._wire.url("webdav", self._path)
-        with WebDAVReading(self._wire.client, url, self._path, lambda _: wanted.total, None) as reading:
+        with HttpReading(self._wire.client, url, self._path, lambda _: wanted.total, None) as reading:
             for at in range(wanted.start, stop, PIECE):
                 onward.at = at
                 reading.send(onward, at, min(at + PIECE, stop))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ctadata.errors import CtadataError, LocalError
-from ctadata.http.ca import JSON_TOTAL
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.messages import Accept, Response, dissect
+from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source
 from ctadata.stores.download_service.messages import clearer, not_logged_in

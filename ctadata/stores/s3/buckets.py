@@ -28,8 +28,8 @@ from ctadata.errors import (
 from ctadata.paths import printable
 from ctadata.stores.s3.address import USUAL_REGION, Name
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.deleting import delete_keys
 from ctadata.stores.s3.listing import keys_below
+from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.pages import PAGE
 
 PUBLIC = "PublicRead"

@@ -30,7 +30,7 @@ from ctadata.errors import (
 )
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.credentials import SigningKey
-from ctadata.http.handles import Route
+from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Body, Consumer, Response, dissect
 from ctadata.http.retries import Retries
 from ctadata.retry import retry

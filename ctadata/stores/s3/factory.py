@@ -6,9 +6,9 @@ import logging
 import threading
 
 from ctadata.config.profile import Profile
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
 from ctadata.http.retries import Retries
+from ctadata.http.timeouts import Limits
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.address import Endpoint
 from ctadata.stores.s3.connection import AccessKeys, Connection

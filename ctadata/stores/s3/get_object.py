@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctadata.errors import CtadataError, ServerTrouble
-from ctadata.http.handles import Route
+from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Consumer, Response
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.alias import MAX_HOPS
-from ctadata.stores.s3.aliasing import head_behind, location_in
+from ctadata.stores.s3.alias import MAX_HOPS, head_behind, location_in
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.head import CHECKSUMS
 

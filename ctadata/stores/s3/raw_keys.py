@@ -11,10 +11,9 @@ from urllib.parse import quote, unquote
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
-from ctadata.stores.base import Store
-from ctadata.stores.http_reader import about
+from ctadata.stores.base import Store, about
 from ctadata.stores.s3.address import Name, name_of
-from ctadata.stores.s3.deleting import delete_keys
+from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.store import S3Store
 
 

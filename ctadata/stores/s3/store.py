@@ -24,20 +24,19 @@ from ctadata.errors import (
 from ctadata.http.client import NO_HEADERS
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, TreeCount, Written, refuse_root
+from ctadata.stores.base import Features, Source, TreeCount, Written, about, refuse_root
 from ctadata.stores.dates import seconds
-from ctadata.stores.http_reader import WebDAVReading, about
+from ctadata.stores.http_reader import HttpReading
 from ctadata.stores.s3.address import Name, name_of
-from ctadata.stores.s3.aliasing import head_behind
+from ctadata.stores.s3.alias import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection
-from ctadata.stores.s3.deleting import delete_below
 from ctadata.stores.s3.digests import digests_in
 from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import head, refuse_taken
 from ctadata.stores.s3.listing import count_below, entries_below, exists_below, others_below
 from ctadata.stores.s3.mtime import MTIME, kept_mtime, written_mtime
 from ctadata.stores.s3.multipart import fingerprint, part_size, upload_in_parts
-from ctadata.stores.s3.object_ops import copy_object
+from ctadata.stores.s3.object_ops import copy_object, delete_below
 from ctadata.stores.s3.pages import size_in
 from ctadata.stores.s3.presigned import presigned, wished
 from ctadata.stores.sharing import Link
@@ -170,12 +169,12 @@ class S3Store:
 
     # --- reading
 
-    def open(self, path: RemotePath) -> WebDAVReading:
+    def open(self, path: RemotePath) -> HttpReading:
         """An object, to be read; no request is sent before the first `send`."""
         name = self.name(path)
         getting = ObjectGet(self.connection, name)
         url = self.connection.endpoint.url(name)
-        return WebDAVReading(getting, url, path, self._size, None, digests=_digests_of, kept_mtime=kept_mtime)
+        return HttpReading(getting, url, path, self._size, None, digests=_digests_of, kept_mtime=kept_mtime)
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)

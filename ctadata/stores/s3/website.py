@@ -13,13 +13,13 @@ from typing import NoReturn
 from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble, Unsupported, Untrusted
 from ctadata.http.client import Client
-from ctadata.http.handles import Route
+from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Origin, Response, resolve
 from ctadata.http.redaction import redacted
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written
+from ctadata.stores.base import Features, Source, Written, about
 from ctadata.stores.dates import seconds
-from ctadata.stores.http_reader import WebDAVReading, about
+from ctadata.stores.http_reader import HttpReading
 from ctadata.stores.s3.alias import MAX_HOPS
 from ctadata.stores.s3.digests import digests_in
 
@@ -100,9 +100,9 @@ class WebsiteStore:
         with about(path):
             return digests_in(self._head(path).headers, whole=True)
 
-    def open(self, path: RemotePath) -> WebDAVReading:
+    def open(self, path: RemotePath) -> HttpReading:
         """A file, to be read; no request is sent before the first `send`."""
-        return WebDAVReading(self._asking, self._url(path), path, self._size, None, digests=_digests_of)
+        return HttpReading(self._asking, self._url(path), path, self._size, None, digests=_digests_of)
 
     def _size(self, path: RemotePath) -> int | None:
         return self.info(path).size

@@ -6,7 +6,7 @@ import re
 from typing import Protocol
 
 from ctadata.errors import IntegrityError, Interrupted, ServerTrouble, UsageError
-from ctadata.http.handles import CurlPool
+from ctadata.http.curl_pool import CurlPool
 from ctadata.http.messages import Consumer, Response
 from ctadata.stores.base import Delivery, Sink
 from ctadata.stores.webdav.mover import Mover

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from ctadata.errors import CtadataError, Interrupted, Stopped, TimedOut
 from ctadata.http.client import Client
-from ctadata.http.handles import CurlPool, Route
+from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.host_limits import REFUSALS
 from ctadata.http.messages import Accept, Consumer, Response, Watch
 

@@ -16,12 +16,17 @@ What the servers in the field taught (each has a test):
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 from collections.abc import Callable
+from xml.etree.ElementTree import Element, ParseError, iterparse
 
 from ctadata.checksums import read_digests
 from ctadata.entries import NONE_KNOWN, Entry, Kind
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, Stopped, UsageError
 from ctadata.http.failures import meaning_of
+from ctadata.http.messages import Response
 from ctadata.paths import RemotePath, printable
 from ctadata.stores.dates import seconds
 from ctadata.stores.statements import Statements, contradiction, statement
@@ -234,3 +239,46 @@ def _etag(tag: str) -> str | None:
         return tag or None
     weak, bare = (tag[:2], tag[2:]) if tag.startswith(("W/", "w/")) else ("", tag)
     return f'{weak}"{bare}"'
+
+
+_DAV = "{DAV:}"
+_CONSEQUENCE = 424  # Failed Dependency: kept because something below it was
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+
+
+def refused(response: Response, path: RemotePath, *, root: RemotePath) -> list[CtadataError]:
+    """An error for each member that was refused, the causes before what merely followed from them.
+
+    path: what was asked for, named where a member cannot be.   root: what the store puts before every path.
+    """
+    members = [(_status(member), member.findtext(_DAV + "href", "")) for member in _members(response.body)]
+    bad = sorted((member for member in members if member[0] >= 400), key=lambda member: member[0] == _CONSEQUENCE)
+    return [_error(response.method, status, _path(href, root) or str(path)) for status, href in bad]
+
+
+def _members(body: bytes) -> list[Element]:
+    found: list[Element] = []
+    with contextlib.suppress(ParseError, LookupError, ValueError):  # the latter of an encoding that is not known
+        for _, element in iterparse(io.BytesIO(body)):  # noqa: S314  (64 KiB; expat itself bounds what entities add)
+            if element.tag == _DAV + "response":
+                found.append(element)
+    return found
+
+
+def _status(member: Element) -> int:
+    line = member.findtext(_DAV + "status") or member.findtext(f"{_DAV}propstat/{_DAV}status") or ""
+    words = line.split(None, 2)
+    return int(words[1]) if len(words) > 1 and re.fullmatch("[0-9]{3}", words[1]) else 0
+
+
+def _path(href: str, root: RemotePath) -> str:
+    try:
+        below = RemotePath.decode(_ORIGIN.sub("", href.strip(), count=1)).relative_to(root)
+    except (UsageError, ValueError):
+        return ""
+    return str(RemotePath(below))
+
+
+def _error(method: str, status: int, path: str) -> CtadataError:
+    meaning = meaning_of(method, status, "")
+    return meaning.error(f"{meaning.words}: {status}", hint=meaning.hint, path=path, status=status)

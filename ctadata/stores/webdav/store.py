@@ -14,16 +14,15 @@ from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Source, Written, refuse_inside, refuse_root
+from ctadata.stores.base import Source, Written, about, refuse_inside, refuse_root
 from ctadata.stores.channel import handed_over
-from ctadata.stores.http_reader import WebDAVReading, about, coding_of
+from ctadata.stores.http_reader import HttpReading, coding_of
 from ctadata.stores.statements import contradiction
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
-from ctadata.stores.webdav.multistatus import Multistatus, refusal
+from ctadata.stores.webdav.multistatus import Multistatus, refusal, refused
 from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Quirks, habits_of
 from ctadata.stores.webdav.read_error import explained
-from ctadata.stores.webdav.refused import refused
 
 T = TypeVar("T")
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
@@ -115,12 +114,12 @@ class WebDAVStore:
             give(entries)
         return listings[-1]
 
-    def open(self, path: RemotePath) -> WebDAVReading:
+    def open(self, path: RemotePath) -> HttpReading:
         """A file, to be read; no request is sent before the first `send`."""
         wanted = want_digest() if self.features.digests else None
         explain = functools.partial(self._explained, path)
         url = self._url(path)
-        return WebDAVReading(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
+        return HttpReading(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
 
     def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
         return explained(error, path, self.features, self.info) if self.features.hides else error

@@ -9,9 +9,9 @@ from stores.clients import Holder, opened
 from stores.suite import Bytes, StoreSuite
 
 from ctadata.errors import AlreadyExists, Forbidden, IntegrityError, NotFound, StorageFull, TemporaryError, UsageError
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
 from ctadata.http.messages import Origin
+from ctadata.http.timeouts import Limits
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores.base import Store

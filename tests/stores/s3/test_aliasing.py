@@ -9,8 +9,7 @@ from stores.s3.connections import Served
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, StorageFull, Unsupported, Untrusted, UsageError
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.alias import REDIRECT
-from ctadata.stores.s3.aliasing import Aliasing, head_behind
+from ctadata.stores.s3.alias import REDIRECT, Aliasing, head_behind
 
 
 @dataclass

@@ -24,8 +24,8 @@ from ctadata.errors import (
     Unsupported,
     UsageError,
 )
-from ctadata.http.ca import Limits
 from ctadata.http.client import Client
+from ctadata.http.timeouts import Limits
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store, Written
 from ctadata.stores.webdav.dialect import Dialect
