@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from ctadata.errors import Unsupported, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
 from ctadata.session import Session
-from ctadata.stores.s3 import buckets as hosting
+from ctadata.stores.s3 import buckets as s3_buckets
 from ctadata.stores.s3.alias import REDIRECT, Aliasing
 from ctadata.stores.s3.buckets import Bucket
 from ctadata.stores.s3.store import S3Store
@@ -21,7 +21,7 @@ _TYPE = re.compile(r"[!#$&^_.+A-Za-z0-9-]{1,127}/[!#$&^_.+A-Za-z0-9-]{1,127}(;[ 
 _ADDRESS = re.compile(r"(/|https?://)[!-~]{0,2000}")
 
 
-class Hosting:
+class Buckets:
     """The buckets of a session's profile."""
 
     def __init__(self, session: Session) -> None:
@@ -37,15 +37,15 @@ class Hosting:
 
     def buckets(self) -> Iterator[Bucket]:
         """The buckets of whoever asks, by name; Forbidden."""
-        return hosting.buckets(self._connection)
+        return s3_buckets.buckets(self._connection)
 
     def make_bucket(self, bucket: str, *, website: bool = False, public: bool = False) -> None:
-        """Make a bucket, by `name` or `s3://name`; see `hosting.make_bucket`."""
-        hosting.make_bucket(self._connection, bucket_name(bucket), website=website, public=public)
+        """Make a bucket, by `name` or `s3://name`; see `s3_buckets.make_bucket`."""
+        s3_buckets.make_bucket(self._connection, bucket_name(bucket), website=website, public=public)
 
     def remove_bucket(self, bucket: str, *, recursive: bool = False) -> None:
-        """Remove a bucket; see `hosting.remove_bucket`."""
-        hosting.remove_bucket(self._connection, bucket_name(bucket), recursive=recursive)
+        """Remove a bucket; see `s3_buckets.remove_bucket`."""
+        s3_buckets.remove_bucket(self._connection, bucket_name(bucket), recursive=recursive)
 
     def describe(self, rules: Rules, *, content_type: str | None = None, redirect_to: str | None = None) -> Rules:
         """Let uploads of the session carry this; gives the rules by which equal files that do not are sent again.

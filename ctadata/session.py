@@ -62,10 +62,7 @@ class Session:
         home: Callable[[], RemotePath] | None = None,
         site: Site | None = None,
     ) -> None:
-        """Use parts that exist; `open` makes them.
-
-        home: finds it, where not the profile does.   site: the interfaces beside it.
-        """
+        """Use parts that exist; `open` makes them. home: finds the user's home, where the profile names none."""
         self.profile = profile
         self.store = store
         self.tokens = tokens

@@ -224,13 +224,13 @@ from pathlib import Path
 from ctadata.agent import lease
 from ctadata.agent.login import obtain
 from ctadata.config.profile import Profile
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
 folder, door, issuer, client_id, ca, host = sys.argv[1:]
 lease.this_host = lambda: host
-Places.login_lock = property(lambda self: self.folder / f"login.lock.{host}")  # does not reach the other machine
+ProfileFiles.login_lock = property(lambda self: self.folder / f"login.lock.{host}")  # does not reach the other machine
 known = sys.stdin.read()
 profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))
-print(obtain(profile, Places(Path(folder)), good=lambda token: token.reveal() != known).reveal())
+print(obtain(profile, ProfileFiles(Path(folder)), good=lambda token: token.reveal() != known).reveal())
 """
 
 

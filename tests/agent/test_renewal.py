@@ -83,13 +83,13 @@ from pathlib import Path
 from ctadata.agent.renewal import Renewal
 from ctadata.config.profile import Profile
 from ctadata.http.rest import Rest
-from ctadata.tokens.profile_files import Places
-from ctadata.tokens.profile_files import Places
+from ctadata.tokens.profile_files import ProfileFiles
+from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 folder, door, issuer, client_id, ca = sys.argv[1:]
 known = Token.read(sys.stdin.read())
 profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))
-print(Renewal(profile, Places(Path(folder)), Rest(ca=Path(ca))).renew(known).reveal())
+print(Renewal(profile, ProfileFiles(Path(folder)), Rest(ca=Path(ca))).renew(known).reveal())
 """
 
 

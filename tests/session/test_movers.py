@@ -192,7 +192,7 @@ def test_a_part_of_a_file_goes_on_at_the_door(box: Sandbox, session: Session, fa
 
 KILLED = """
 import sys
-from ctadata.transfer import journal, pieces, sink, streams
+from ctadata.transfer import resume_journal, segmented_download, segments, sink
 for line in sys.argv.pop(1).split(";"):
     exec(line)
 from ctadata.__main__ import main

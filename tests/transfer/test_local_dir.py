@@ -68,9 +68,9 @@ def test_nothing_is_seen_of_a_nameless_part_and_nothing_stays_of_it(tmp_path: Pa
 KILLED = """
 import os, sys
 from pathlib import Path
-from ctadata.transfer.local_dir import Folder
+from ctadata.transfer.local_dir import LocalDir
 
-folder = Folder.open(Path(sys.argv[1]))
+folder = LocalDir.open(Path(sys.argv[1]))
 folder.nameless = False
 print(folder.part().name, flush=True)
 sys.stdin.read()

@@ -25,7 +25,7 @@ def test_our_own_are_hidden_unlike_each_other_and_alive() -> None:
 
 
 def test_those_of_a_process_that_ended_are_dead() -> None:
-    code = "from ctadata.transfer import temp_names as temporaries; print(temporaries.new_name())"
+    code = "from ctadata.transfer import temp_names; print(temp_names.new_name())"
     name = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
     assert temp_names.is_dead(entry(name), NOW)
 

@@ -62,10 +62,10 @@ def alias(
         raise UsageError("say a file and its aliases, or --from", hint="as in: alias FILE ALIAS")
 
     def work(session: Session, reporter: Reporter) -> Summary:
-        from ctadata.buckets import Hosting
+        from ctadata.buckets import Buckets
 
         pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "", session.profile.name)
-        return Hosting(session).alias(pairs, replace=replace, reporter=reporter)
+        return Buckets(session).alias(pairs, replace=replace, reporter=reporter)
 
     move(common, work, RunOutput("alias", json), RunOptions(jobs=jobs, token_file=token_file))
 

@@ -36,10 +36,10 @@ def make_bucket(
     With --public-read or --website a bucket of yours that is there already is
     opened; its bucket policy gets one statement more, and keeps its others.
     """
-    from ctadata.buckets import Hosting
+    from ctadata.buckets import Buckets
 
     with command_context.visiting(ctx, token_file) as visit:
-        hosting = Hosting(visit.session)
+        hosting = Buckets(visit.session)
         command_context.each(names, lambda name: hosting.make_bucket(name, website=website, public=public_read))
 
 
@@ -58,10 +58,10 @@ def buckets(
     Buckets that are shared with you are not among them; they are reached by
     name, as in: list s3://bucket/
     """
-    from ctadata.buckets import Hosting
+    from ctadata.buckets import Buckets
 
     with command_context.visiting(ctx, token_file) as visit:
-        for bucket in Hosting(visit.session).buckets():
+        for bucket in Buckets(visit.session).buckets():
             created = rfc3339(bucket.created)
             if json:
                 data_json({"bucket": bucket.name, "created": created})
@@ -87,10 +87,10 @@ def remove_bucket(
 
     What is removed is gone, and its name is free for anybody.
     """
-    from ctadata.buckets import Hosting, bucket_name
+    from ctadata.buckets import Buckets, bucket_name
 
     with command_context.visiting(ctx, token_file) as visit:
-        hosting = Hosting(visit.session)
+        hosting = Buckets(visit.session)
         if recursive and not yes:
             if not is_anybody_here():
                 raise UsageError("-r asks first, and nobody is here to answer", hint="--yes removes without asking")

@@ -89,9 +89,9 @@ def put(
     def described(session: Session) -> Rules:
         if content_type is None and redirect_to is None:
             return rules
-        from ctadata.buckets import Hosting
+        from ctadata.buckets import Buckets
 
-        return Hosting(session).describe(rules, content_type=content_type, redirect_to=redirect_to)
+        return Buckets(session).describe(rules, content_type=content_type, redirect_to=redirect_to)
 
     if retry_failed:
         if files_from or content_type or redirect_to:
