@@ -70,7 +70,7 @@ class TestLogin:
         there = profile("lasting", client)
         token = control.get_token(there, show=approve)
         assert token.claim("preferred_username") == "observer"
-        assert 0 < token.life_left(time.time()) <= token.lifetime == 300
+        assert 0 < token.life_left(time.time()) <= token.lifetime <= 300
         assert fresh(there).reveal() != token.reveal()
 
     def test_of_a_confidential_client(self, profile, approve, keycloak):
