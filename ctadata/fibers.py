@@ -5,8 +5,8 @@ each other at every call of the system: two of them got a third less done than o
 (a greenlet) goes on until it waits itself, for a socket or for somebody, and what it calls need not know of it.
 
 What may run in a fiber waits with what is here: a `Condition`, `pause`, `sleep`, or the sockets of `poller`. A wait of
-another kind holds up all fibers of the thread: that of a disk, which is short; what is long goes `elsewhere`. A lock
-that is held during a wait is a `Lock` from here: who waits for one of another kind keeps its holder from going on.
+another kind holds up all fibers of the thread: that of a disk, which is short; what is long goes to `run_in_thread`. A
+lock that is held during a wait is a `Lock` from here: who waits for one of another kind keeps its holder from going on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The options that get, put and sync share: which files, how fast, and how it is told."""
+"""The options that several commands share: which files, how fast, and how a run is reported; lists of names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from ctadata.cli import options, transfer_options
+from ctadata.cli import options
 from ctadata.cli.options import Common
 from ctadata.cli.output import PROGRAM, open_stdin
 from ctadata.cli.run_output import RunOutput
@@ -33,13 +33,62 @@ LimitRate = Annotated[
 ]
 
 
+RawKey = Annotated[
+    bool, typer.Option("--raw-key", help="PATH is s3://bucket/key, and the key is sent as it is written.")
+]
+Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories, with all they hold.")]
+FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Links to directories too; loops never.")]
+SkipSpecial = Annotated[
+    bool,
+    typer.Option("--skip-special", help="Pass over links to nowhere or directories, sockets, FIFOs, devices."),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="PATTERN", help="Only what matches ('*.h5', 'run_*/log/', '**/a'); repeatable."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="PATTERN", help="Not what matches, included or not; repeatable."),
+]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option("--files-from", metavar="FILE", help="The paths that FILE lists, one a line; - is standard input."),
+]
+Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end in NUL, not in a new line.")]
+DryRun = Annotated[
+    bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what would be done, and change nothing.")
+]
+Normalize = Annotated[
+    str | None,
+    typer.Option(
+        "--normalize",
+        metavar="FORM",
+        help="Give names this Unicode form on the storage: nfc, for names of macOS.",
+        autocompletion=lambda: ["nfc"],
+    ),
+]
+Receipt = Annotated[
+    Path | None,
+    typer.Option("--receipt", metavar="FILE", help="Add a line of JSON about each file to FILE."),
+]
+RetryFailed = Annotated[
+    Path | None,
+    typer.Option(
+        "--retry-failed",
+        metavar="RECEIPT",
+        help="Do again what a receipt says has failed, or is missing; with --checksum, what is damaged too. Its files "
+        "lie below this directory, or below those given in place of paths.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which files are meant, when two are equal, and how fast they may go."""
 
-    include: transfer_options.Include = None
-    exclude: transfer_options.Exclude = None
-    dry_run: transfer_options.DryRun = False
+    include: Include = None
+    exclude: Exclude = None
+    dry_run: DryRun = False
     update: Update = False
     size_only: SizeOnly = False
     checksum: Checksum = False
@@ -90,7 +139,7 @@ class Selection:
 class RunOptions:
     """What a run leaves behind, what it says, and with what it goes."""
 
-    receipt: transfer_options.Receipt = None
+    receipt: Receipt = None
     json: options.Json = False
     jobs: options.Jobs = None
     token_file: options.TokenFile = None
@@ -99,55 +148,6 @@ class RunOptions:
     def account(self, action: str, rules: Rules, bases: list[Path] | None = None) -> RunOutput:
         """How the run is told of."""
         return RunOutput(action, self.json, rules.dry_run, self.receipt, bases or [])
-
-
-RawKey = Annotated[
-    bool, typer.Option("--raw-key", help="PATH is s3://bucket/key, and the key is sent as it is written.")
-]
-Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories, with all they hold.")]
-FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Links to directories too; loops never.")]
-SkipSpecial = Annotated[
-    bool,
-    typer.Option("--skip-special", help="Pass over links to nowhere or directories, sockets, FIFOs, devices."),
-]
-Include = Annotated[
-    list[str] | None,
-    typer.Option("--include", metavar="PATTERN", help="Only what matches ('*.h5', 'run_*/log/', '**/a'); repeatable."),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option("--exclude", metavar="PATTERN", help="Not what matches, included or not; repeatable."),
-]
-FilesFrom = Annotated[
-    str | None,
-    typer.Option("--files-from", metavar="FILE", help="The paths that FILE lists, one a line; - is standard input."),
-]
-Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end in NUL, not in a new line.")]
-DryRun = Annotated[
-    bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what would be done, and change nothing.")
-]
-Normalize = Annotated[
-    str | None,
-    typer.Option(
-        "--normalize",
-        metavar="FORM",
-        help="Give names this Unicode form on the storage: nfc, for names of macOS.",
-        autocompletion=lambda: ["nfc"],
-    ),
-]
-Receipt = Annotated[
-    Path | None,
-    typer.Option("--receipt", metavar="FILE", help="Add a line of JSON about each file to FILE."),
-]
-RetryFailed = Annotated[
-    Path | None,
-    typer.Option(
-        "--retry-failed",
-        metavar="RECEIPT",
-        help="Do again what a receipt says has failed, or is missing; with --checksum, what is damaged too. Its files "
-        "lie below this directory, or below those given in place of paths.",
-    ),
-]
 
 
 def names_in(file: str, *, null: bool, local: bool = False) -> Iterator[str]:

@@ -37,8 +37,8 @@ _WRITABLE = select.POLLOUT | select.POLLERR
 class _Sockets:
     """The sockets and the time that libcurl waits for.
 
-    libcurl's multi handle keeps this object and nothing else of ours: `Handle` is part of no circle of references, so
-    it ends with its last user, in that thread, and never in a run of the garbage collector.
+    libcurl's multi handle keeps this object and nothing else of ours: `CurlHandle` is part of no circle of references,
+    so it ends with its last user, in that thread, and never in a run of the garbage collector.
     """
 
     __slots__ = ("due", "events", "poll")

@@ -1,4 +1,4 @@
-"""Gates: each request waits for its turn at the server that it goes to; `pace` says when that is.
+"""Host limits: each request waits for a slot at the server that it goes to; `congestion` says when that is.
 
 One gate for each origin: a door and each of its pools are busy, slow and broken each for itself.
 """
@@ -139,7 +139,7 @@ class HostLimiter:
                 self._room.notify()
 
     def refused(self, began: float, seconds: float | None, *, counts: bool) -> None:
-        """The server is busy, as `Pace.refused` takes it; None where it has named no time."""
+        """The server is busy, as `CongestionWindow.refused` takes it; None where it has named no time."""
         with self._lock:
             closed = 0.0 if seconds is None else seconds + self._spread()
             self._pace.refused(began, self._clock(), closed, counts=counts)
@@ -156,7 +156,7 @@ class HostLimiters:
     def __init__(
         self, most: int, *, pinned: bool, clock: Callable[[], float], spread: Callable[[], float] = lambda: 0.0
     ) -> None:
-        """`most` requests to a server at a time; `pinned`: as many, whatever it answers. The rest is as for `Gate`."""
+        """`most` requests to a server at a time; `pinned`: as many always. The rest: see `HostLimiter`."""
         self._most = most
         self._pinned = pinned
         self._clock = clock

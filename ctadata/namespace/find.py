@@ -1,4 +1,4 @@
-"""Looking for entries below collections."""
+"""Find entries below collections: the criteria, as a person writes them, and the search."""
 
 from __future__ import annotations
 

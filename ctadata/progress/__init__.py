@@ -1,1 +1,1 @@
-"""Who is told while files move: terminal bars, plain lines, or nobody; `choice.choose` decides."""
+"""Who is told while files move: terminal bars, plain lines, or nobody; `reporters.choose` decides."""

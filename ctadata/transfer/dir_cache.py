@@ -41,7 +41,7 @@ class DirCache:
         self._lock = threading.Lock()
 
     def borrow(self, base: Path, parts: Sequence[str] = ()) -> Borrowed:
-        """The folder that `Folder.open` gives, for a `with` block; raises what that raises."""
+        """The folder that `LocalDir.open` gives, for a `with` block; raises what that raises."""
         return Borrowed(self, (base, tuple(parts)))
 
     def take(self, key: _Key) -> _Kept:

@@ -55,7 +55,7 @@ class DownloadTarget:
 
 @dataclass(frozen=True, slots=True)
 class PendingTarget:
-    """A path that is still to be looked up, and then lands as `Landing` says; a collection needs `recursive`."""
+    """A path that is still to be looked up, and then lands as `DownloadTarget` says; a collection needs `recursive`."""
 
     path: RemotePath
     base: Path

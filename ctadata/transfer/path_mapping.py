@@ -11,7 +11,6 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, printable, refuse_userinfo
-from ctadata.transfer import path_mapping
 from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import InvalidPath, Summary
@@ -222,5 +221,5 @@ def do_again(run: Run, action: str, records: Sequence[Record], folders: Sequence
     folders: the local directories that they may lie in; a record of any other place is a failure.
     """
     if action == "get":
-        return download(run, path_mapping.landings_again(records, folders))
-    return upload(run, path_mapping.departures_again(records, folders, follow_links=run.rules.follow_links))
+        return download(run, landings_again(records, folders))
+    return upload(run, departures_again(records, folders, follow_links=run.rules.follow_links))

@@ -121,7 +121,7 @@ class Extraneous:
 
     remote: the name on the storage, or the one that a local name would have there.
     inside: the names from the top of the tree, which filters are about.
-    base, parts: the local folder it stands in, as in `Landing`; None where it stands on the storage.
+    base, parts: the local folder it stands in, as in `DownloadTarget`; None where it stands on the storage.
     """
 
     remote: RemotePath

@@ -1,4 +1,4 @@
-"""The commands of the agent: start-agent, agent-status, stop-agent, get-token."""
+"""The commands of the agent: start-agent, agent-status, stop-agent, get-token, agent-log, logout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`qos`, `label`, `xattr`: what dCache keeps of a file beside its bytes."""
+"""`qos`, `label`, `xattr`: what dCache keeps of a file beside its bytes; `quota`: how much the user may store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`exec`: run another program with a token file that stays fresh."""
+"""`exec`: run another program with a token file that stays fresh; `env`: name that file to a shell."""
 
 from __future__ import annotations
 

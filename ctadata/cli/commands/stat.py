@@ -1,4 +1,4 @@
-"""`stat`: all that the storage tells of a name."""
+"""`stat`: all that the storage tells of a name; `exists` and `get-home`: small answers for scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A copy of an object at the server, with all that it carries: its type, its metadata, what it is an alias of."""
+"""Objects copied at the server, with their type, metadata and alias; objects deleted, a thousand in one request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Skeletons: the responses of a listing differ in a few texts, and one that has been read tells where these stand.
+"""Templates: the responses of a listing differ in a few texts, and one that has been read tells where these stand.
 
-`learn` looks at a response that expat has read; `Skeleton.read` takes the texts of the next ones from their bytes
-alone, where these are the same but for texts of harmless characters. Expat would read the same, since
+`learn` looks at a response that expat has read; `ResponseTemplate.read` takes the texts of the next ones from their
+bytes alone, where these are the same but for texts of harmless characters. Expat would read the same, since
 
 - all markup is equal byte for byte, and begins in the same place: after the end of a response, below the same root;
 - what differs was, and is, printable ASCII without `<`, `>` and `&`: no markup, no reference, no line end that XML

@@ -2,7 +2,7 @@
 
 Prefixes mean nothing, namespaces do. Only values under a 2xx `propstat` count; its status may come first. A response
 without any such `propstat` has the status of those that it has. Expat reads the XML, but for responses whose form it
-has met before: those are read by their `Skeleton`, many times faster.
+has met before: those are read by their `ResponseTemplate`, many times faster.
 
 The time is linear in the bytes, however small the blocks are and however many properties a response has.
 """
