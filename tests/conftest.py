@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import random
 import signal
@@ -168,7 +169,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         terminalreporter.line(f"random tests: repeat with --seed {config.option.seed}")
 
 
-# --- a clean environment, and nobody to talk to but this machine ---
+# --- a log as it was, a clean environment, and nobody to talk to but this machine ---
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A command that ran in this process sends the package's log to its stderr: it ends with the test."""
+    log = logging.getLogger("ctadata")
+    level, handlers, propagate = log.level, log.handlers[:], log.propagate
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
+    log.propagate = propagate
+    logging.disable(logging.NOTSET)
 
 
 def _home(folder: Path, env: pytest.MonkeyPatch) -> Path:

@@ -1,7 +1,6 @@
 """Completion: scripts for four shells, names of the storage, and never a word, a login or a long wait."""
 
 import io
-import logging
 import os
 import re
 import shutil
@@ -40,7 +39,6 @@ def complete(at_box, monkeypatch):
             with pytest.raises(SystemExit):
                 main.run([])
         output.stdout_is_terminal.cache_clear()
-        logging.disable(logging.NOTSET)
         out.flush()
         assert err.getvalue() == ""
         return offered(out.buffer.getvalue().decode(), shell)

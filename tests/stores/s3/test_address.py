@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 import pytest
@@ -96,17 +95,11 @@ def test_the_bucket_in_the_host_is_signed_as_well(moto_s3: MotoS3) -> None:
         assert bucket in store.share(A, lifetime=60, activities=["upload"]).url.partition("?")[0]
 
 
-@pytest.fixture
-def warned(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("ctadata"), "propagate", True)
-    return caplog
-
-
-def test_a_server_without_tls_is_told_of(warned) -> None:
+def test_a_server_without_tls_is_told_of(caplog) -> None:
     for url, told in (("http://s3.example", True), ("https://s3.example", False), ("http://127.0.0.1:1", False)):
-        warned.clear()
+        caplog.clear()
         open_s3(Profile(name="x", door="", kind="s3", endpoint=url), Held()).close()
-        assert ("has no TLS" in warned.text) is told
+        assert ("has no TLS" in caplog.text) is told
 
 
 def test_the_configuration_of_aws_changes_nothing(moto_s3: MotoS3, monkeypatch, tmp_path) -> None:
