@@ -211,6 +211,9 @@ def test_completion_offers_what_is_there(on_platform: Platform, monkeypatch: pyt
     monkeypatch.setenv("_CTA_DATA_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "cta-data\nlist\nlst/r")  # as bash joins them
     monkeypatch.setenv("COMP_CWORD", "2")
-    started = "import sys; sys.argv = ['cta-data']; from ctadata.__main__ import main; main()"
+    started = (  # with patience for a busy machine
+        "import sys; sys.argv = ['cta-data']; from ctadata.cli import completion; completion.PATIENCE = 60;"
+        "from ctadata.__main__ import main; main()"
+    )
     done = subprocess.run([sys.executable, "-c", started], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.split() == ["lst/run1/", "lst/run1/f"]
