@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ctadata.errors import Unsupported, UsageError
-from ctadata.paths import RemotePath, printable, refuse_userinfo
+from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
 from ctadata.session import Session
 from ctadata.stores.s3 import buckets as s3_buckets
 from ctadata.stores.s3.alias import REDIRECT, Aliasing
@@ -81,17 +81,19 @@ class Buckets:
         try:
             return self._session.resolve(alias), self._session.resolve(file)
         except UsageError as error:
-            error.path = error.path or printable(alias)
+            error.path = error.path or escape_unprintable(alias)
             return InvalidPath(error, RemotePath())
 
 
 def _headers(content_type: str | None, redirect_to: str | None) -> dict[str, str]:
     if content_type is not None and not _TYPE.fullmatch(content_type):
-        raise UsageError(f"{printable(content_type)!r} is no media type", hint="as in text/plain; charset=utf-8")
+        raise UsageError(
+            f"{escape_unprintable(content_type)!r} is no media type", hint="as in text/plain; charset=utf-8"
+        )
     refuse_userinfo(redirect_to or "")
     if redirect_to is not None and not _ADDRESS.fullmatch(redirect_to):
         raise UsageError(
-            f"nobody can be redirected to {printable(redirect_to)!r}",
+            f"nobody can be redirected to {escape_unprintable(redirect_to)!r}",
             hint="write /path/in/the/bucket or https://..., percent-encoded",
         )
     said = {"Content-Type": content_type, REDIRECT: redirect_to}
@@ -102,5 +104,5 @@ def bucket_name(text: str) -> str:
     """The bucket that a person means: `name`, `s3://name`, `/name`; a slash may follow. UsageError for more."""
     name = text.removeprefix("s3://").strip("/")
     if not name or "/" in name:
-        raise UsageError("it is no bucket", hint="write its name, or s3://name", path=printable(text))
+        raise UsageError("it is no bucket", hint="write its name, or s3://name", path=escape_unprintable(text))
     return name

@@ -23,7 +23,7 @@ _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5
 STRONGEST_FIRST = (*_HASHLIB, "crc32", "adler32")
 """The algorithms we can compute, the strongest first."""
 
-PARTS = "md5-of-parts/"
+PARTS_PREFIX = "md5-of-parts/"
 """How the name of a digest begins that S3 gives to what came in parts; their size in bytes follows."""
 
 _MODULUS = 65521  # the largest prime below 2**16, RFC 1950 section 8.2
@@ -82,7 +82,7 @@ class PartsMd5:
 
     def __init__(self, size: int) -> None:
         """Of parts of `size` bytes, the last of which may be shorter."""
-        self.algorithm = f"{PARTS}{size}"
+        self.algorithm = f"{PARTS_PREFIX}{size}"
         self._size = size
         self._room = size
         self._part = hashlib.md5(usedforsecurity=False)
@@ -122,10 +122,10 @@ class _Hashlib:
         return self._hash.hexdigest()
 
 
-def hasher(algorithm: str) -> Hasher:
-    """A new digest; KeyError for an algorithm that is neither in `STRONGEST_FIRST` nor of `PARTS`."""
-    if algorithm.startswith(PARTS):
-        return PartsMd5(int(algorithm.removeprefix(PARTS)))
+def new_hasher(algorithm: str) -> Hasher:
+    """A new digest; KeyError for an algorithm that is neither in `STRONGEST_FIRST` nor of `PARTS_PREFIX`."""
+    if algorithm.startswith(PARTS_PREFIX):
+        return PartsMd5(int(algorithm.removeprefix(PARTS_PREFIX)))
     if algorithm in ("adler32", "crc32"):
         return Adler32() if algorithm == "adler32" else Crc32()
     return _Hashlib(algorithm)
@@ -140,7 +140,7 @@ def adler32_combine(first: int, second: int, second_size: int) -> int:
     return high << 16 | low
 
 
-def read_digests(value: str) -> dict[str, str]:
+def parse_digests(value: str) -> dict[str, str]:
     """Read `Digest` (RFC 3230), `Repr-Digest` (RFC 9530) or dCache's `Checksums` property.
 
     Unknown algorithms and values that do not decode are left out: a digest that cannot be read proves nothing.
@@ -167,7 +167,7 @@ def _decode(name: str, text: str) -> str | None:
     return raw.hex() if len(raw) == hashlib.new(_HASHLIB[name], usedforsecurity=False).digest_size else None
 
 
-def want_digest() -> str:
+def want_digest_header() -> str:
     """The `Want-Digest` of a download: any we can compute, adler32 first, as every dCache file has it."""
     rest = [f"{name};q=0.{9 - i}" for i, name in enumerate(_HASHLIB)]
     return ", ".join(["adler32", *rest])
@@ -177,7 +177,7 @@ _TAG = re.compile(r'"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?')
 _PARTS_IN_USE = (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)  # MiB
 
 
-def tag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str]:
+def etag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str]:
     """The digest that a tag of S3 is: `md5`, or with the size of the parts that of the parts; empty where it is none.
 
     The tag of what came in one piece is its MD5; of what came in parts, the MD5 of their MD5s and their number.
@@ -185,30 +185,32 @@ def tag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str]
     match = _TAG.fullmatch(etag or "")
     if match is None or (match[2] and not part_size):
         return {}
-    return {f"{PARTS}{part_size}": f"{match[1]}-{match[2]}"} if match[2] else {"md5": match[1]}
+    return {f"{PARTS_PREFIX}{part_size}": f"{match[1]}-{match[2]}"} if match[2] else {"md5": match[1]}
 
 
-def tag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
+def etag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
     """Digests that the tag of a file of `size` bytes may be; that one is right proves it equal, none proves nothing."""
     match = _TAG.fullmatch(etag or "")
     if match is None or match[2] is None:
-        return list(tag_digest(etag).items())
+        return list(etag_digest(etag).items())
     count = max(1, int(match[2]))
     even = -(-size // count)
     sizes = {-(-even // (1 << 20)) << 20, *(number << 20 for number in _PARTS_IN_USE)}
     fitting = sorted(each for each in sizes if each and -(-size // each) == count)
-    return [found for each in fitting for found in tag_digest(etag, each).items()]
+    return [found for each in fitting for found in etag_digest(etag, each).items()]
 
 
-def strongest(digests: Mapping[str, str]) -> tuple[str, str] | None:
+def strongest_digest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """The best (algorithm, digest) of those given that we can compute; None where there is none."""
     if not digests:
         return None
     known = [name for name in STRONGEST_FIRST if name in digests]
     # that of parts counts before the two that are not meant to withstand intent
-    known = sorted([*known, *(name for name in digests if name.startswith(PARTS))], key=_rank)
+    known = sorted([*known, *(name for name in digests if name.startswith(PARTS_PREFIX))], key=_rank)
     return (known[0], digests[known[0]]) if known else None
 
 
 def _rank(algorithm: str) -> float:
-    return STRONGEST_FIRST.index("md5") + 0.5 if algorithm.startswith(PARTS) else STRONGEST_FIRST.index(algorithm)
+    return (
+        STRONGEST_FIRST.index("md5") + 0.5 if algorithm.startswith(PARTS_PREFIX) else STRONGEST_FIRST.index(algorithm)
+    )

@@ -9,13 +9,13 @@ from types import MappingProxyType
 
 from ctadata.paths import RemotePath
 
-NONE_KNOWN: Mapping[str, str] = MappingProxyType({})
+NO_CHECKSUMS: Mapping[str, str] = MappingProxyType({})
 """No digest at all."""
 
 
-def none_known() -> Mapping[str, str]:
+def no_checksums() -> Mapping[str, str]:
     """The default of fields that hold digests: a mapping proxy has no hash, so dataclasses want a factory."""
-    return NONE_KNOWN
+    return NO_CHECKSUMS
 
 
 class Kind(StrEnum):
@@ -44,7 +44,7 @@ class Entry:
     size: int | None = None
     mtime: float | None = None
     etag: str | None = None
-    checksums: Mapping[str, str] = field(default_factory=none_known, hash=False)
+    checksums: Mapping[str, str] = field(default_factory=no_checksums, hash=False)
     locality: str | None = None
     alias_of: str | None = None
     has_twin: bool = False

@@ -4,7 +4,7 @@ Python runs one thread at a time. Threads on small files from a server close by 
 each other at every call of the system: two of them got a third less done than one fiber thread, eight half. A fiber
 (a greenlet) goes on until it waits itself, for a socket or for somebody, and what it calls need not know of it.
 
-What may run in a fiber waits with what is here: a `Condition`, `pause`, `sleep`, or the sockets of `poller`. A wait of
+What may run in a fiber waits with what is here: `Condition`, `wait_for_event`, `sleep`, `current_poller`. A wait of
 another kind holds up all fibers of the thread: that of a disk, which is short; what is long goes to `run_in_thread`. A
 lock that is held during a wait is a `Lock` from here: who waits for one of another kind keeps its holder from going on.
 """
@@ -26,7 +26,7 @@ from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
 
-LOOK = 0.25
+POLL_SECONDS = 0.25
 """Seconds between two looks at an event that is waited for."""
 
 
@@ -169,7 +169,7 @@ def _end(fiber: greenlet) -> None:
             fiber.throw()
 
 
-def poller() -> Poller | None:
+def current_poller() -> Poller | None:
     """What a fiber waits for its sockets with; None in a thread without fibers."""
     return _here.fibers
 
@@ -235,14 +235,14 @@ class Lock:
             self._free.notify()
 
 
-def pause(event: threading.Event, seconds: float) -> bool:
+def wait_for_event(event: threading.Event, seconds: float) -> bool:
     """Wait until the event is set, for so long at most; whether it is set."""
     fibers = _here.fibers
     if fibers is None:
         return event.wait(seconds)
     until = time.monotonic() + seconds
     while not event.is_set() and (left := until - time.monotonic()) > 0:
-        fibers.wait(min(left, LOOK))
+        fibers.wait(min(left, POLL_SECONDS))
     return event.is_set()
 
 

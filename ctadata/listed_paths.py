@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Self, SupportsIndex, overload
 
 from ctadata.entries import Entry, Kind
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 
-NOTHING_TOLD: Mapping[str, str] = MappingProxyType({})
+NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 
-SHOWN = 1000
+MAX_ROWS = 1000
 """Rows of a table at most; the rest is counted."""
 
 
@@ -45,7 +45,7 @@ class Listed(str):
     __slots__ = ("_told", "checksums", "etag", "kind", "locality", "mtime", "raw_href", "size")
 
     @classmethod
-    def of(cls, entry: Entry, told: Mapping[str, str] = NOTHING_TOLD) -> Self:
+    def of(cls, entry: Entry, told: Mapping[str, str] = NO_TEXTS) -> Self:
         """The listed path of an entry; `told`: the texts of a service, which beat what is known of the entry."""
         text = str(entry.path).removeprefix("/")
         listed = cls(text + "/" if entry.is_directory else text)
@@ -87,8 +87,8 @@ class Listing(list[Listed]):
 
     def _repr_html_(self) -> str:
         """A table; names are the server's, so all of it is escaped."""
-        rows = "".join(f"<tr>{_cells(listed)}</tr>" for listed in self[:SHOWN])
-        more = f"<p>and {len(self) - SHOWN} more</p>" if len(self) > SHOWN else ""
+        rows = "".join(f"<tr>{_cells(listed)}</tr>" for listed in self[:MAX_ROWS])
+        more = f"<p>and {len(self) - MAX_ROWS} more</p>" if len(self) > MAX_ROWS else ""
         head = "<tr><th>path</th><th>size</th><th>time (UTC)</th></tr>"
         return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
 
@@ -96,4 +96,6 @@ class Listing(list[Listed]):
 def _cells(listed: Listed) -> str:
     size = "" if listed.size is None else f"{listed.size:,}"
     time = "" if listed.mtime is None else f"{listed.mtime:%Y-%m-%d %H:%M:%S}"
-    return "".join(f'<td style="text-align: left">{html.escape(printable(text))}</td>' for text in (listed, size, time))
+    return "".join(
+        f'<td style="text-align: left">{html.escape(escape_unprintable(text))}</td>' for text in (listed, size, time)
+    )

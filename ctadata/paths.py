@@ -1,6 +1,6 @@
 """RemotePath: the only place that touches slashes, percent-encoding, `~` and home; and the guard of local names.
 
-What a person types is a `Spelling` (from the root, from home, or relative); what the program works with is a
+What a person types is a `TypedPath` (from the root, from home, or relative); what the program works with is a
 `RemotePath`, always from the root of the store. Names are `str`; bytes that are not UTF-8 are carried as
 surrogates (PEP 383), so that every name a server has can be named back to it.
 """
@@ -18,10 +18,10 @@ from urllib.parse import quote, unquote
 
 from ctadata.errors import LocalError, UsageError
 
-MARK = ".ctadata-"
+TEMPORARY_PREFIX = ".ctadata-"
 """How the names of our own temporaries begin, local and remote; listings hide such names."""
 
-LONGEST = 4096
+MAX_CHARACTERS = 4096
 """Characters of a path, or of another value that a person writes, at most: what Linux takes."""
 
 _SHOWN = 200  # characters of a wrong value that are shown
@@ -69,7 +69,7 @@ class RemotePath:
     @property
     def is_temporary(self) -> bool:
         """Whether it is one of our own temporaries, which listings hide."""
-        return bool(self.parts) and self.parts[-1].startswith(MARK)
+        return bool(self.parts) and self.parts[-1].startswith(TEMPORARY_PREFIX)
 
     def __truediv__(self, name: str) -> RemotePath:
         """The entry of that name below this collection."""
@@ -100,7 +100,7 @@ class RemotePath:
         try:
             return "/" + "/".join(quote(part, safe="", errors="surrogateescape") for part in self.parts)
         except UnicodeEncodeError:
-            raise UsageError("no URL can carry this name", path=printable(str(self))) from None
+            raise UsageError("no URL can carry this name", path=escape_unprintable(str(self))) from None
 
     @property
     def twice_encoded(self) -> str:
@@ -114,7 +114,7 @@ class RemotePath:
 
 def _check_part(part: str) -> None:
     if part in ("", ".", "..") or "/" in part or "\0" in part:
-        raise UsageError(f"{printable(part)!r} cannot be a name in a remote path")
+        raise UsageError(f"{escape_unprintable(part)!r} cannot be a name in a remote path")
 
 
 class Anchor(StrEnum):
@@ -126,7 +126,7 @@ class Anchor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class TypedPath:
     """A remote path as a person typed it.
 
     anchor: `/a` starts from the root, `~/a` and `home:a` from home, `a` from what the verb says.
@@ -139,7 +139,7 @@ class Spelling:
     slash: bool
 
     @classmethod
-    def read(cls, text: str) -> Spelling:
+    def read(cls, text: str) -> TypedPath:
         """Read an argument; UsageError where it holds `..`, or the shell has put the local home into it."""
         _refuse_local_home(text)
         for prefix in ("home:", "~/"):
@@ -155,10 +155,10 @@ class Spelling:
 def _refuse_local_home(text: str) -> None:
     local = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  (a string comparison is meant)
     if local.startswith("/") and (text == local or text.startswith(local + "/")):
-        rest = text[len(local) :].lstrip("/")
+        rest = escape_unprintable(text[len(local) :].lstrip("/"))
         raise UsageError(
-            f"{printable(text)} is a directory of this machine: the shell has replaced ~",
-            hint=f"for your home on the storage write '~/{printable(rest)}' in quotes, or home:{printable(rest)}",
+            f"{escape_unprintable(text)} is a directory of this machine: the shell has replaced ~",
+            hint=f"for your home on the storage write '~/{rest}' in quotes, or home:{rest}",
         )
 
 
@@ -172,11 +172,11 @@ def refuse_userinfo(text: str) -> None:
         raise UsageError(
             "an address has no user and no password in it",
             hint="a login belongs to start-agent, a token into --token-file, an access key into credentials import",
-            path=printable(f"{scheme}://***@{rest}"),
+            path=escape_unprintable(f"{scheme}://***@{rest}"),
         )
 
 
-def local_name(name: str, *, windows: bool = os.name == "nt") -> str:
+def check_local_name(name: str, *, windows: bool = os.name == "nt") -> str:
     """Return `name` if a local file may bear it.
 
     Raises LocalError: the name leads elsewhere, or the file system's encoding (of the locale) has no letters for it,
@@ -188,11 +188,11 @@ def local_name(name: str, *, windows: bool = os.name == "nt") -> str:
         bad = bad or any(c in '\\:*?"<>|' or c < " " for c in name) or name[-1:] in (".", " ")
         bad = bad or bool(_DEVICE.fullmatch(name.partition(".")[0].rstrip()))
     if bad:
-        raise LocalError("no local file can bear this name", path=printable(name))
+        raise LocalError("no local file can bear this name", path=escape_unprintable(name))
     return name
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """The beginning of a text that is too long for a message."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
@@ -205,19 +205,19 @@ def _survives(name: str) -> bool:
         return False
 
 
-NOWHERE = Path("/nonexistent")
+NO_HOME = Path("/nonexistent")
 """The home of a user who has none, as in Debian's user database: nothing is there, and nothing can be made there."""
 
 
 def local_home() -> Path:
-    """The home directory on this machine; `NOWHERE` if neither HOME nor the user database names one."""
+    """The home directory on this machine; `NO_HOME` if neither HOME nor the user database names one."""
     try:
         return Path.home()
     except RuntimeError:
-        return NOWHERE
+        return NO_HOME
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """`text` with every character that could steer a terminal written as an escape.
 
     Control characters (C0, C1, DEL), bidirectional overrides, line separators and bytes that are not UTF-8
@@ -232,12 +232,12 @@ def _harmless(c: str) -> bool:
     return unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def composed(name: str) -> str:
+def to_nfc(name: str) -> str:
     """The name in Unicode's normal form NFC."""
     return unicodedata.normalize("NFC", name)
 
 
-def changed_by_nfc(name: str) -> str:
+def first_changed_by_nfc(name: str) -> str:
     """The first character for which NFC writes `name` otherwise, as `U+0301 COMBINING ACUTE ACCENT`; empty for none."""
     if unicodedata.is_normalized("NFC", name):
         return ""
@@ -245,7 +245,7 @@ def changed_by_nfc(name: str) -> str:
     return _described(name[next(end for end in ends if not unicodedata.is_normalized("NFC", name[:end])) - 1])
 
 
-def control_in(name: str) -> str:
+def first_control_character(name: str) -> str:
     """The first control character of `name`, as `U+000A (newline)`; empty where it has none."""
     return next((_described(c) for c in name if unicodedata.category(c) == "Cc"), "")
 

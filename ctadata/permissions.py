@@ -12,7 +12,7 @@ from ctadata.errors import ConfigError
 log = logging.getLogger(__name__)
 
 
-def refuse_foreign(found: os.stat_result, path: Path, *, what: str, named: bool, hint: str = "") -> None:
+def refuse_untrusted_file(found: os.stat_result, path: Path, *, what: str, named: bool, hint: str = "") -> None:
     """Refuse a file that others can have written; ConfigError says who, and what mends it.
 
     A file that everybody can write, or can replace by another one, never counts. A file of another user, or one that a

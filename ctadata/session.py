@@ -24,8 +24,8 @@ from ctadata.namespace.filters import Filters, is_pattern
 from ctadata.namespace.globs import as_known, matching
 from ctadata.namespace.listing import children, listing
 from ctadata.namespace.walk import WALKERS
-from ctadata.paths import Anchor, RemotePath, Spelling, printable
-from ctadata.resources import workers
+from ctadata.paths import Anchor, RemotePath, TypedPath, escape_unprintable
+from ctadata.resources import limit_workers
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site
 from ctadata.stores.factory import open_store
@@ -138,7 +138,7 @@ class Session:
         try:
             return self.store.info(path)
         except NotFound as error:
-            if not text.startswith("s3://") and Spelling.read(text).anchor is Anchor.OPEN and self._is_at_home(path):
+            if not text.startswith("s3://") and TypedPath.read(text).anchor is Anchor.OPEN and self._is_at_home(path):
                 raise NotFound(
                     error.what, hint=f"it exists in your home: write home:{text}", path=str(path), status=error.status
                 ) from None
@@ -159,7 +159,7 @@ class Session:
             return [self.info(text)]
         if found := matching(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
             return found
-        raise NothingMatched("nothing matches this pattern", path=printable(text))
+        raise NothingMatched("nothing matches this pattern", path=escape_unprintable(text))
 
     def list(
         self, text: str, *, recursive: bool = False, threads: int | None = None, filters: Filters | None = None
@@ -273,7 +273,9 @@ class Session:
         """
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
         if target.endswith("/") or not path.parts or self._is_collection(path):
-            raise UsageError("it is a directory, and a pipe has no name", hint="write one", path=printable(target))
+            raise UsageError(
+                "it is a directory, and a pipe has no name", hint="write one", path=escape_unprintable(target)
+            )
         with spooled(pipe, self._stop) as (fd, found):
             run = self.run(rules, reporter, 1)
             work = functools.partial(send_spooled, run, fd, found, path)
@@ -317,7 +319,7 @@ class Session:
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """A run by these rules, of so many jobs, else as many as the profile says."""
-        rules = dataclasses.replace(rules or Rules(), jobs=workers(jobs or self.profile.jobs))
+        rules = dataclasses.replace(rules or Rules(), jobs=limit_workers(jobs or self.profile.jobs))
         records = Records(self.profile.address, directory())
         run = Run(self.store, rules, reporter or NullReporter(), self._stop, records=records)
         if rules.stage and not rules.dry_run:

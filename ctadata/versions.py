@@ -10,26 +10,26 @@ import time
 
 from ctadata.entries import Entry
 
-SETTLED = 60.0
+SETTLED_SECONDS = 60.0
 """Seconds. An mtime that is at least this old when reading begins changes with the next write (RFC 9110 section
 8.8.2.2), also where the clocks of server and client differ by less than that."""
 
 _WEAK = ("W/", "w/")
 
 
-def opaque(etag: str | None) -> str:
+def opaque_tag(etag: str | None) -> str:
     """The text between the quotes of a tag, weak or strong; empty if there is no tag."""
     return (etag or "").removeprefix("W/").removeprefix("w/").strip('"')
 
 
 def is_strong(etag: str | None) -> bool:
     """Whether the tag stands for the bytes of one version."""
-    return not (etag or "").startswith(_WEAK) and bool(opaque(etag))
+    return not (etag or "").startswith(_WEAK) and bool(opaque_tag(etag))
 
 
 def tags_match(one: str | None, other: str | None) -> bool:
     """Whether both tags are strong and equal, so that the bytes are equal."""
-    return opaque(one) == opaque(other) and is_strong(one) and is_strong(other)
+    return opaque_tag(one) == opaque_tag(other) and is_strong(one) and is_strong(other)
 
 
 def tags_differ(one: str | None, other: str | None) -> bool:
@@ -37,11 +37,11 @@ def tags_differ(one: str | None, other: str | None) -> bool:
 
     Apache sends a weak tag for a file that is less than a second old, and later the same tag as a strong one.
     """
-    was, now = opaque(one), opaque(other)
+    was, now = opaque_tag(one), opaque_tag(other)
     return bool(was and now) and was != now
 
 
-def is_another(now: Entry, before: Entry) -> bool:
+def is_other_version(now: Entry, before: Entry) -> bool:
     """Whether a file has become another version, as far as both entries tell.
 
     A strong tag is believed before the mtime; a weak tag only if it differs.
@@ -53,7 +53,7 @@ def is_another(now: Entry, before: Entry) -> bool:
     return now.mtime is not None and before.mtime is not None and abs(now.mtime - before.mtime) > 1
 
 
-def is_provable(entry: Entry) -> bool:
+def can_prove_version(entry: Entry) -> bool:
     """Whether bytes of several reads, from now on, can be proved to be of one version of the file.
 
     By its checksum, by its strong tag, or by an mtime that has settled. An mtime counts only if there is no tag: beside
@@ -61,4 +61,4 @@ def is_provable(entry: Entry) -> bool:
     """
     if entry.checksums or is_strong(entry.etag):
         return True
-    return not entry.etag and entry.mtime is not None and time.time() - entry.mtime >= SETTLED
+    return not entry.etag and entry.mtime is not None and time.time() - entry.mtime >= SETTLED_SECONDS

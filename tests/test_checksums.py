@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from ctadata.checksums import (
     STRONGEST_FIRST,
     adler32_combine,
-    hasher,
-    read_digests,
-    strongest,
-    tag_digests,
-    want_digest,
+    etag_digests,
+    new_hasher,
+    parse_digests,
+    strongest_digest,
+    want_digest_header,
 )
 
 BLOCKS = st.lists(st.binary(max_size=50), max_size=10)
@@ -38,7 +38,7 @@ IN_HEADERS = [name for name in STRONGEST_FIRST if name != "crc32"]
 @pytest.mark.parametrize("algorithm", STRONGEST_FIRST)
 @given(blocks=BLOCKS)
 def test_a_digest_of_blocks_is_the_digest_of_the_whole(algorithm: str, blocks: list[bytes]) -> None:
-    work = hasher(algorithm)
+    work = new_hasher(algorithm)
     for block in blocks:
         work.update(block)
     assert work.algorithm == algorithm
@@ -46,7 +46,7 @@ def test_a_digest_of_blocks_is_the_digest_of_the_whole(algorithm: str, blocks: l
 
 
 def test_adler32_keeps_its_zeros_in_front() -> None:
-    work = hasher("adler32")
+    work = new_hasher("adler32")
     assert work.hexdigest() == "00000001"
     work.update(b"a")
     assert work.hexdigest() == "00620062"
@@ -54,7 +54,7 @@ def test_adler32_keeps_its_zeros_in_front() -> None:
 
 def test_an_unknown_algorithm() -> None:
     with pytest.raises(KeyError):
-        hasher("crc32c")
+        new_hasher("crc32c")
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
@@ -83,10 +83,10 @@ def test_every_form_of_a_digest_header(content: bytes) -> None:
         name: value if name == "adler32" else base64.b64encode(bytes.fromhex(value)).decode()
         for name, value in digests.items()
     }
-    assert read_digests(", ".join(f"{name}={value}" for name, value in as_sent.items())) == digests  # Digest
-    assert read_digests(",".join(f"{name.upper()}={value}" for name, value in as_sent.items())) == digests  # Checksums
+    assert parse_digests(", ".join(f"{name}={value}" for name, value in as_sent.items())) == digests  # Digest
+    assert parse_digests(",".join(f"{name.upper()}={value}" for name, value in as_sent.items())) == digests  # Checksums
     structured = {name: value for name, value in as_sent.items() if name.startswith("sha-")}
-    assert read_digests(", ".join(f"{name}=:{value}:" for name, value in structured.items())) == {
+    assert parse_digests(", ".join(f"{name}=:{value}:" for name, value in structured.items())) == {
         name: digests[name] for name in structured
     }  # Repr-Digest
 
@@ -116,19 +116,19 @@ def test_every_form_of_a_digest_header(content: bytes) -> None:
     ],
 )
 def test_what_cannot_be_read_proves_nothing(value: str, digests: dict[str, str]) -> None:
-    assert read_digests(value) == digests
+    assert parse_digests(value) == digests
 
 
 @given(st.text(max_size=60))
 def test_no_header_breaks_the_reader(value: str) -> None:
-    for name, digest in read_digests(value).items():
+    for name, digest in parse_digests(value).items():
         assert name in STRONGEST_FIRST
         assert len(digest) >= 8
         int(digest, 16)
 
 
 def test_adler32_is_wanted_most_as_every_dcache_file_has_it() -> None:
-    first, *rest = want_digest().split(", ")
+    first, *rest = want_digest_header().split(", ")
     assert first == "adler32"
     weights = {item.partition(";q=")[0]: float(item.partition(";q=")[2]) for item in rest}
     assert set(weights) == set(IN_HEADERS) - {"adler32"}
@@ -137,29 +137,29 @@ def test_adler32_is_wanted_most_as_every_dcache_file_has_it() -> None:
 
 
 def test_the_strongest_of_those_that_can_be_computed() -> None:
-    assert strongest({"adler32": "1", "md5": "2"}) == ("md5", "2")
-    assert strongest({"md5": "2", "sha-256": "3", "sha": "4"}) == ("sha-256", "3")
-    assert strongest({"crc32": "2", "md5-of-parts/8": "3"}) == ("md5-of-parts/8", "3")
-    assert strongest({"md5": "2", "md5-of-parts/8": "3"}) == ("md5", "2")
+    assert strongest_digest({"adler32": "1", "md5": "2"}) == ("md5", "2")
+    assert strongest_digest({"md5": "2", "sha-256": "3", "sha": "4"}) == ("sha-256", "3")
+    assert strongest_digest({"crc32": "2", "md5-of-parts/8": "3"}) == ("md5-of-parts/8", "3")
+    assert strongest_digest({"md5": "2", "md5-of-parts/8": "3"}) == ("md5", "2")
 
 
 @given(blocks=BLOCKS, size=st.integers(1, 60))
 def test_the_digest_that_s3_gives_to_what_came_in_parts(blocks: list[bytes], size: int) -> None:
     content = b"".join(blocks)
     parts = [content[start : start + size] for start in range(0, len(content), size)] or [b""]
-    work = hasher(f"md5-of-parts/{size}")
+    work = new_hasher(f"md5-of-parts/{size}")
     for block in blocks:
         work.update(block)
     joined = b"".join(hashlib.md5(part).digest() for part in parts)
     assert work.hexdigest() == f"{hashlib.md5(joined).hexdigest()}-{len(parts)}"
-    assert strongest({"crc32c": "1"}) is None
-    assert strongest({}) is None
+    assert strongest_digest({"crc32c": "1"}) is None
+    assert strongest_digest({}) is None
 
 
 def test_what_a_tag_of_s3_may_be() -> None:
     mib = 1 << 20
-    assert tag_digests(f'"{EMPTY_MD5}"', 10) == [("md5", EMPTY_MD5)]
-    assert tag_digests(None, 10) == tag_digests('W/"x"', 10) == tag_digests('"5ae07809"', 10) == []
-    parts = tag_digests(f'"{EMPTY_MD5}-3"', 40 * mib)
+    assert etag_digests(f'"{EMPTY_MD5}"', 10) == [("md5", EMPTY_MD5)]
+    assert etag_digests(None, 10) == etag_digests('W/"x"', 10) == etag_digests('"5ae07809"', 10) == []
+    parts = etag_digests(f'"{EMPTY_MD5}-3"', 40 * mib)
     assert parts == [(f"md5-of-parts/{size * mib}", f"{EMPTY_MD5}-3") for size in (14, 15, 16)]
-    assert tag_digests(f'"{EMPTY_MD5}-0"', 0) == []
+    assert etag_digests(f'"{EMPTY_MD5}-0"', 0) == []

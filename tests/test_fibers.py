@@ -29,7 +29,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def received(end: socket.socket) -> bytes:
-    poller = fibers.poller() or select.poll()
+    poller = fibers.current_poller() or select.poll()
     poller.register(end.fileno(), select.POLLIN)
     try:
         assert poller.poll(PATIENCE * 1000) == [(end.fileno(), select.POLLIN)]
@@ -64,7 +64,7 @@ def test_nothing_came_in_time(pair: tuple[socket.socket, socket.socket]) -> None
     found: list[object] = []
 
     def wait() -> None:
-        poller = fibers.poller()
+        poller = fibers.current_poller()
         assert poller is not None
         poller.register(pair[0].fileno(), select.POLLIN)
         found.append(poller.poll(1))
@@ -171,8 +171,8 @@ def test_a_pause_ends_with_the_event_or_in_time() -> None:
     event, found = threading.Event(), list[bool]()
 
     def wait() -> None:
-        found.append(fibers.pause(event, 0.001))
-        found.append(fibers.pause(event, PATIENCE))
+        found.append(fibers.wait_for_event(event, 0.001))
+        found.append(fibers.wait_for_event(event, PATIENCE))
 
     def let_go() -> None:
         while not found:
@@ -209,19 +209,19 @@ def test_what_blocks_is_done_elsewhere() -> None:
 
 def test_without_fibers_all_is_as_it_is_in_a_thread() -> None:
     event = threading.Event()
-    assert fibers.poller() is None
-    assert not fibers.pause(event, 0)
+    assert fibers.current_poller() is None
+    assert not fibers.wait_for_event(event, 0)
     fibers.sleep(0)
     assert fibers.run_in_thread(threading.current_thread) is threading.current_thread()
     event.set()
-    assert fibers.pause(event, PATIENCE)
+    assert fibers.wait_for_event(event, PATIENCE)
     with (change := Condition()):
         assert not change.wait(0.001)
 
 
 def test_when_they_have_ended_the_thread_has_none() -> None:
     together(lambda: None)
-    assert fibers.poller() is None
+    assert fibers.current_poller() is None
 
 
 @pytest.mark.parametrize("wait", [fibers.sleep, lambda seconds: Condition().wait(seconds)])
@@ -241,5 +241,5 @@ def test_where_one_raises_the_others_let_go_what_they_hold_in_their_thread(wait:
 
     with pytest.raises(KeyError):
         together(hold, hold, fail, lambda: None)
-    assert fibers.poller() is None
+    assert fibers.current_poller() is None
     assert let_go == [threading.current_thread()] * 2

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ctadata.entries import Entry, Kind
-from ctadata.listed_paths import SHOWN, Listed, Listing
+from ctadata.listed_paths import MAX_ROWS, Listed, Listing
 from ctadata.paths import RemotePath
 
 FILE = Entry(RemotePath(("lst", "a b.h5")), Kind.FILE, 1234, 1e9)
@@ -52,6 +52,6 @@ def test_a_table_escapes_what_servers_name() -> None:
 
 
 def test_a_long_table_is_cut_and_counted() -> None:
-    picture = Listing([Listed.of(FILE)] * (SHOWN + 5))._repr_html_()
-    assert picture.count("a b.h5") == SHOWN
+    picture = Listing([Listed.of(FILE)] * (MAX_ROWS + 5))._repr_html_()
+    assert picture.count("a b.h5") == MAX_ROWS
     assert "and 5 more" in picture

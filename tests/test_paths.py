@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from ctadata.errors import LocalError, UsageError
 from ctadata.paths import (
-    MARK,
+    TEMPORARY_PREFIX,
     Anchor,
     RemotePath,
-    Spelling,
-    changed_by_nfc,
-    composed,
-    control_in,
-    local_name,
-    printable,
+    TypedPath,
+    check_local_name,
+    escape_unprintable,
+    first_changed_by_nfc,
+    first_control_character,
     refuse_userinfo,
+    to_nfc,
 )
 
 NAME = (
@@ -128,8 +128,8 @@ def test_relative_to_what_lies_elsewhere() -> None:
 
 
 def test_our_own_temporaries() -> None:
-    assert RemotePath.parse(f"/a/{MARK}1").is_temporary
-    assert not RemotePath.parse(f"/{MARK}1/a").is_temporary
+    assert RemotePath.parse(f"/a/{TEMPORARY_PREFIX}1").is_temporary
+    assert not RemotePath.parse(f"/{TEMPORARY_PREFIX}1/a").is_temporary
 
 
 # --- Spelling ---
@@ -156,28 +156,28 @@ def test_our_own_temporaries() -> None:
     ],
 )
 def test_what_a_person_types(text: str, anchor: Anchor, path: str, slash: bool) -> None:
-    assert Spelling.read(text) == Spelling(anchor, RemotePath.parse(path), slash)
+    assert TypedPath.read(text) == TypedPath(anchor, RemotePath.parse(path), slash)
 
 
 @pytest.mark.parametrize("text", ["a/../b", "~/..", "home:..", "/.."])
 def test_dots_that_lead_up_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        Spelling.read(text)
+        TypedPath.read(text)
 
 
 def test_the_local_home_that_a_shell_put_in_is_refused_with_the_right_spelling() -> None:
     home = os.environ["HOME"]
     with pytest.raises(UsageError, match="home:data/x") as caught:
-        Spelling.read(f"{home}/data/x")
+        TypedPath.read(f"{home}/data/x")
     assert "'~/data/x'" in str(caught.value)
     with pytest.raises(UsageError):
-        Spelling.read(home)
-    assert Spelling.read(home + "-elsewhere/x").anchor is Anchor.ROOT
+        TypedPath.read(home)
+    assert TypedPath.read(home + "-elsewhere/x").anchor is Anchor.ROOT
 
 
 def test_a_home_that_is_the_root_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/")
-    assert Spelling.read("/a").anchor is Anchor.ROOT
+    assert TypedPath.read("/a").anchor is Anchor.ROOT
 
 
 # --- local_name ---
@@ -186,7 +186,7 @@ def test_a_home_that_is_the_root_refuses_nothing(monkeypatch: pytest.MonkeyPatch
 @given(st.one_of(NAME, DOTS, st.sampled_from(["", ".", "..", "a/b", "/", "\0", "../x"])))
 def test_a_local_name_never_leads_anywhere(name: str) -> None:
     try:
-        kept = local_name(name, windows=False)
+        kept = check_local_name(name, windows=False)
     except LocalError:
         return
     assert kept == name
@@ -199,13 +199,13 @@ def test_a_local_name_never_leads_anywhere(name: str) -> None:
 )
 def test_names_that_mean_something_else_on_windows(name: str) -> None:
     with pytest.raises(LocalError):
-        local_name(name, windows=True)
-    assert local_name(name, windows=False) == name
+        check_local_name(name, windows=True)
+    assert check_local_name(name, windows=False) == name
 
 
 @pytest.mark.parametrize("name", ["a.txt", ".hidden", "CONTENT", "com10", "ü"])
 def test_names_that_are_fine_everywhere(name: str) -> None:
-    assert local_name(name, windows=True) == name
+    assert check_local_name(name, windows=True) == name
 
 
 # --- printable ---
@@ -213,7 +213,7 @@ def test_names_that_are_fine_everywhere(name: str) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=[])))
 def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
-    shown = printable(text)
+    shown = escape_unprintable(text)
     for c in shown:
         assert c >= " "
         assert c != "\x7f"
@@ -225,11 +225,11 @@ def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
 
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S", "Zs"])))
 def test_letters_of_all_scripts_stay(text: str) -> None:
-    assert printable(text) == text
+    assert escape_unprintable(text) == text
 
 
 def test_what_an_escape_looks_like() -> None:
-    assert printable("a\x1b[31m\nb\u202e\udcff") == "a\\x1b[31m\\nb\\u202e\\udcff"
+    assert escape_unprintable("a\x1b[31m\nb\u202e\udcff") == "a\\x1b[31m\\nb\\u202e\\udcff"
 
 
 @pytest.mark.parametrize(
@@ -242,8 +242,8 @@ def test_what_an_escape_looks_like() -> None:
     ],
 )  # fmt: skip
 def test_the_character_for_which_nfc_writes_a_name_otherwise(name: str, words: str) -> None:
-    assert changed_by_nfc(name) == words
-    assert (composed(name) == name) == (not words)
+    assert first_changed_by_nfc(name) == words
+    assert (to_nfc(name) == name) == (not words)
 
 
 @pytest.mark.parametrize(
@@ -254,13 +254,13 @@ def test_the_character_for_which_nfc_writes_a_name_otherwise(name: str, words: s
     ],
 )  # fmt: skip
 def test_the_control_character_of_a_name(name: str, words: str) -> None:
-    assert control_in(name) == words
+    assert first_control_character(name) == words
 
 
 @given(st.text(max_size=20))
 def test_a_name_is_changed_by_nfc_or_it_is_not(name: str) -> None:
-    assert bool(changed_by_nfc(name)) == (composed(name) != name)
-    assert changed_by_nfc(composed(name)) == ""
+    assert bool(first_changed_by_nfc(name)) == (to_nfc(name) != name)
+    assert first_changed_by_nfc(to_nfc(name)) == ""
 
 
 class TestUserinfo:

@@ -6,9 +6,9 @@ import stat
 
 import pytest
 
-from ctadata.config.resolve import profile_names, resolve
+from ctadata.config.resolve import profile_names, resolve_profile
 from ctadata.errors import ConfigError
-from ctadata.permissions import refuse_foreign
+from ctadata.permissions import refuse_untrusted_file
 from ctadata.transfer.receipt import read_receipt
 
 SETTINGS = '[profiles.cscs]\ndoor = "https://elsewhere.example.org:2880"\n'
@@ -26,12 +26,12 @@ def usual(tmp_path, monkeypatch):
 
 
 def door(**env):
-    return resolve(env=env).profile.door
+    return resolve_profile(env=env).profile.door
 
 
 def refused(**env):
     with pytest.raises(ConfigError) as caught:
-        resolve(env=env)
+        resolve_profile(env=env)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -83,10 +83,10 @@ def test_so_do_those_of_another_user(usual, caplog):
     caplog.set_level(logging.INFO, "ctadata")
     found = with_owner(usual, os.geteuid() + 1)
     with pytest.raises(ConfigError, match=f"uid {os.geteuid() + 1}"):
-        refuse_foreign(found, usual, what="these settings", named=False)
-    refuse_foreign(found, usual, what="these settings", named=True)
+        refuse_untrusted_file(found, usual, what="these settings", named=False)
+    refuse_untrusted_file(found, usual, what="these settings", named=True)
     assert "another user" in caplog.text
-    refuse_foreign(with_owner(usual, 0), usual, what="these settings", named=False)
+    refuse_untrusted_file(with_owner(usual, 0), usual, what="these settings", named=False)
 
 
 def test_pipes_and_devices_are_the_users_own():
@@ -109,4 +109,4 @@ def test_the_store_of_jasmins_file_too(tmp_path, monkeypatch):
     path.chmod(0o666)
     assert "chmod o-w" in refused(CTADATA_KIND="s3")
     path.chmod(0o600)
-    assert resolve(env={"CTADATA_KIND": "s3"}).profile.endpoint == "https://store.example.org"
+    assert resolve_profile(env={"CTADATA_KIND": "s3"}).profile.endpoint == "https://store.example.org"

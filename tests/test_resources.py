@@ -6,15 +6,15 @@ import resource
 
 import pytest
 
-from ctadata.resources import FILES_OF_A_WORKER, FILES_OF_ALL, is_out_of_files, shortage, workers
+from ctadata.resources import BASE_FILES, FILES_PER_WORKER, is_out_of_files, limit_workers, shortage_error
 
 
 def test_workers():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        for allowed, wanted, expected in ((32, 8, 2), (1, 8, 1), (FILES_OF_ALL + 8 * FILES_OF_A_WORKER, 8, 8)):
+        for allowed, wanted, expected in ((32, 8, 2), (1, 8, 1), (BASE_FILES + 8 * FILES_PER_WORKER, 8, 8)):
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, before[1]))
-            assert workers(wanted) == expected
+            assert limit_workers(wanted) == expected
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
@@ -28,12 +28,12 @@ def test_workers():
     ],
 )
 def test_shortages(error, words):
-    assert words in str(shortage(error))
-    assert shortage(error).exit_code == 11
+    assert words in str(shortage_error(error))
+    assert shortage_error(error).exit_code == 11
 
 
 def test_what_is_none():
-    assert shortage(ValueError("x")) is None
+    assert shortage_error(ValueError("x")) is None
     assert not is_out_of_files()
 
 
@@ -43,7 +43,7 @@ def test_no_further_file_can_be_opened():
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
         assert is_out_of_files()
-        assert "too many files" in str(shortage(ValueError("a library's own word")))
+        assert "too many files" in str(shortage_error(ValueError("a library's own word")))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         os.close(lowest)

@@ -33,8 +33,8 @@ ENTRY = Entry(RemotePath(("f",)), Kind.FILE, 10, 1e9, '"v1"', {"adler32": "00000
     ],
 )
 def test_a_file_is_another_version_as_far_as_both_tell(change: dict[str, object], another: bool) -> None:
-    assert versions.is_another(replace(ENTRY, **change), ENTRY) is another
-    assert versions.is_another(ENTRY, replace(ENTRY, **change)) is another
+    assert versions.is_other_version(replace(ENTRY, **change), ENTRY) is another
+    assert versions.is_other_version(ENTRY, replace(ENTRY, **change)) is another
 
 
 @pytest.mark.parametrize("tags", [('W/"1"', 'W/"1"'), ('"1"', 'W/"1"'), ("w/1", "1"), ('""', '""'), (None, None)])
@@ -51,9 +51,9 @@ def test_other_tags_of_any_strength_mean_that_it_may_have_changed(tags: tuple[st
 
 def test_only_an_mtime_that_has_settled_tells_versions_apart_and_none_beside_a_weak_tag() -> None:
     def is_provable(mtime: float | None, etag: str | None = None) -> bool:
-        return versions.is_provable(replace(ENTRY, checksums={}, etag=etag, mtime=mtime))
+        return versions.can_prove_version(replace(ENTRY, checksums={}, etag=etag, mtime=mtime))
 
     assert is_provable(1e9) and is_provable(None, '"1"')
     assert not is_provable(None) and not is_provable(time.time()) and not is_provable(time.time() + 1e6)
     assert not is_provable(1e9, 'W/"1"') and not is_provable(1e9, '""')
-    assert versions.is_provable(replace(ENTRY, etag='W/"1"', mtime=None))  # its checksum does
+    assert versions.can_prove_version(replace(ENTRY, etag='W/"1"', mtime=None))  # its checksum does

@@ -21,7 +21,7 @@ from ctadata.agent.spawn import spawn
 from ctadata.agent.status import Status, describe
 from ctadata.config.profile import Profile
 from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
-from ctadata.process_identity import process_started, this_host
+from ctadata.process_identity import host_name, read_process_start
 from ctadata.tokens.device import Show
 from ctadata.tokens.login_store import why_not
 from ctadata.tokens.profile_files import ProfileFiles
@@ -155,10 +155,10 @@ def stop_agent(places: ProfileFiles) -> bool:
 
 def _terminate(state: State) -> None:
     """Send SIGTERM to the process of a running agent, and to no other that has got its number since."""
-    if state.host != this_host():
+    if state.host != host_name():
         raise LocalError(f"the agent runs on {state.host}", hint="stop it there")
     with contextlib.suppress(ProcessLookupError), _held(state.pid) as process:
-        if process_started(state.pid) != state.process_started:
+        if read_process_start(state.pid) != state.process_started:
             return
         if process is None:
             os.kill(state.pid, signal.SIGTERM)

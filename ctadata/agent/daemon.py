@@ -27,7 +27,7 @@ from ctadata.agent.loop import LoopStatus, keep_fresh
 from ctadata.agent.token_backends import open_way
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.process_identity import boot_id, process_started, this_host
+from ctadata.process_identity import host_name, read_boot_id, read_process_start
 from ctadata.tokens.login_store import load_token
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -121,9 +121,9 @@ class _Teller:
     def _state(self, beat: LoopStatus) -> State:
         return State(
             pid=os.getpid(),
-            host=this_host(),
-            process_started=process_started(os.getpid()),
-            boot=boot_id(),
+            host=host_name(),
+            process_started=read_process_start(os.getpid()),
+            boot=read_boot_id(),
             issuer=str(self._profile.issuer),
             client_id=str(self._profile.client_id),
             via=self._profile.token_source,

@@ -23,7 +23,7 @@ from threading import Event
 
 from ctadata.agent.record import read_record
 from ctadata.errors import Stopped, TemporaryError
-from ctadata.process_identity import boot_id, booted_at, process_started, this_host
+from ctadata.process_identity import host_name, read_boot_id, read_boot_time, read_process_start
 from ctadata.tokens.files import UNFINISHED, local_error, read_private, write_private
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -62,7 +62,7 @@ class Lease:
     @property
     def is_local(self) -> bool:
         """Whether it is of this machine since its last boot, whose processes the lock keeps apart."""
-        return (self.host, self.boot) == (this_host(), boot_id())
+        return (self.host, self.boot) == (host_name(), read_boot_id())
 
 
 @contextlib.contextmanager
@@ -169,7 +169,7 @@ def _read(path: Path) -> Lease | None:
         until = min(told.until, path.stat().st_mtime + 2 * LIFE)
     except OSError:
         return None
-    if told.host == this_host() and told.boot != boot_id() and booted_at() > told.until - LIFE:
+    if told.host == host_name() and told.boot != read_boot_id() and read_boot_time() > told.until - LIFE:
         return None  # of this machine before it crashed
     return dataclasses.replace(told, until=until)
 
@@ -193,7 +193,7 @@ def _put(places: ProfileFiles, lease: Lease) -> bool:
 
 def _mine(lasting: bool, now: float) -> Lease:
     pid = os.getpid()
-    return Lease(this_host(), boot_id(), pid, process_started(pid), lasting, now + LIFE)
+    return Lease(host_name(), read_boot_id(), pid, read_process_start(pid), lasting, now + LIFE)
 
 
 def _written(lease: Lease) -> str:

@@ -8,7 +8,7 @@ import os
 from io import TextIOWrapper
 from pathlib import Path
 
-from ctadata.http.redaction import redacted
+from ctadata.http.redaction import redact
 from ctadata.tokens.files import local_error, read_private
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -44,4 +44,4 @@ class _Private(logging.handlers.RotatingFileHandler):
 class _Redacted(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record, without anything that looks like a secret."""
-        return redacted(super().format(record))
+        return redact(super().format(record))

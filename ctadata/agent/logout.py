@@ -13,7 +13,7 @@ from ctadata.agent.renewal import Renewal, kept_secret
 from ctadata.agent.token_backends import VIA_OIDC_AGENT
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.tokens.locks import exclusive
 from ctadata.tokens.login_store import forget, load_login, load_token
 from ctadata.tokens.profile_files import ProfileFiles
@@ -59,7 +59,7 @@ def _revoke(profile: Profile, places: ProfileFiles) -> str:
         return ""
     secret, _ = kept_secret(profile, login)
     try:
-        ended = Renewal(profile, places, Rest(ca=profile.ca)).issuer(secret).revoke(login.refresh_token)
+        ended = Renewal(profile, places, JsonClient(ca=profile.ca)).issuer(secret).revoke(login.refresh_token)
     except LoginNeeded:  # it is over already
         return ""
     except CtadataError as error:

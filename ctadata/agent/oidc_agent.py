@@ -17,7 +17,7 @@ from ctadata.agent.oidc_child import Child, Home, generate, load, secrets_of
 from ctadata.agent.renewal import ChooseSecret, chosen_secret, is_newer, login_hint
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.tokens.device import Show
 from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.locks import exclusive
@@ -73,7 +73,7 @@ class Account:
             return True
         refresh_token, secret = secrets_of(self._home, self._loaded(), self.name)
         if refresh_token is not None:
-            Issuer.discover(self._profile, Rest(ca=self._profile.ca), secret, self._now).revoke(refresh_token)
+            Issuer.discover(self._profile, JsonClient(ca=self._profile.ca), secret, self._now).revoke(refresh_token)
         self.file.unlink(missing_ok=True)
         return True
 

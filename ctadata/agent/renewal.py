@@ -18,7 +18,7 @@ from ctadata.agent.lease import leased
 from ctadata.agent.schedule import refresh_at, unexpired
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.tokens import keyring_store
 from ctadata.tokens.device import Show, begin_device_login, wait_for_login
 from ctadata.tokens.files import read_discovered
@@ -43,7 +43,7 @@ class Renewal:
 
     profile: Profile
     places: ProfileFiles
-    rest: Rest
+    rest: JsonClient
     now: Callable[[], float] = time.time
     _issuer: Issuer | None = None
     _unsaved: Grant | None = field(default=None, repr=False)

@@ -12,7 +12,7 @@ from ctadata.agent.oidc_agent import Account
 from ctadata.agent.token_backends import VIA_OIDC_AGENT, is_renewable
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
-from ctadata.process_identity import this_host
+from ctadata.process_identity import host_name
 from ctadata.tokens.login_store import KEYRING, load_token, why_not
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
@@ -56,7 +56,7 @@ class Status:
     @property
     def elsewhere(self) -> bool:
         """Whether the agent runs on another machine."""
-        return self.host is not None and self.host != this_host()
+        return self.host is not None and self.host != host_name()
 
     def as_json(self) -> dict[str, object]:
         """The same as JSON has it, times in RFC 3339, UTC."""

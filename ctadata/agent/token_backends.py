@@ -13,7 +13,7 @@ from ctadata.agent.instance import read_state
 from ctadata.agent.oidc_agent import Account
 from ctadata.agent.renewal import ChooseSecret, Renewal
 from ctadata.config.profile import Profile
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.tokens.device import Show
 from ctadata.tokens.login_store import load_login
 from ctadata.tokens.profile_files import ProfileFiles
@@ -59,7 +59,7 @@ def is_renewable(profile: Profile, places: ProfileFiles) -> bool:
 def open_way(profile: Profile, places: ProfileFiles, now: Callable[[], float] = time.time) -> Iterator[TokenBackend]:
     """The way of the profile (`token_source`); what it has started ends with the block."""
     if profile.token_source != VIA_OIDC_AGENT:
-        yield Renewal(profile, places, Rest(ca=profile.ca, timeouts=TIMEOUTS), now)
+        yield Renewal(profile, places, JsonClient(ca=profile.ca, timeouts=TIMEOUTS), now)
         return
     account = Account(profile, places, now)
     try:

@@ -114,13 +114,13 @@ def _session(ctx: typer.Context) -> Iterator[Session]:
 
 
 def _below(session: Session, base: str, start: str) -> Iterator[str]:
-    from ctadata.paths import printable
+    from ctadata.paths import escape_unprintable
 
     place = base.removeprefix(":")
     anchored = place.startswith(("/", "~/", "home:"))
     for entry in itertools.islice(session.list(place if anchored else start + place), MOST):
         name = base + entry.path.name + ("/" if entry.is_directory else "")
-        if printable(name) == name:
+        if escape_unprintable(name) == name:
             yield name
 
 

@@ -120,12 +120,12 @@ def _how_to_mean(*texts: str) -> str:
 
 
 def _of_url(url: str, profile: Profile) -> RemotePath:
-    from ctadata.http.messages import dissect
+    from ctadata.http.messages import split_url
     from ctadata.paths import RemotePath
     from ctadata.stores.s3.address import refuse_odd_key
 
-    origin, path = dissect(url)
-    if origin != dissect(profile.endpoint or profile.door)[0]:
+    origin, path = split_url(url)
+    if origin != split_url(profile.endpoint or profile.door)[0]:
         what = "endpoint" if profile.endpoint else "door"
         raise UsageError(f"this is not the {what} of the profile {profile.name}", hint="-P names another", path=url)
     if "?" in path or "#" in url:

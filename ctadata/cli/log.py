@@ -6,8 +6,8 @@ import logging
 from datetime import UTC, datetime
 
 from ctadata.cli.output import PROGRAM, say_raw
-from ctadata.http.redaction import redacted
-from ctadata.paths import printable
+from ctadata.http.redaction import redact
+from ctadata.paths import escape_unprintable
 
 
 class StderrLog(logging.Handler):
@@ -15,8 +15,8 @@ class StderrLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, which may have lines of a traceback."""
-        text = redacted(self.format(record))
-        say_raw("\n".join(printable(line) for line in text.splitlines()))
+        text = redact(self.format(record))
+        say_raw("\n".join(escape_unprintable(line) for line in text.splitlines()))
 
     def format(self, record: logging.LogRecord) -> str:
         """The words of one record."""

@@ -125,10 +125,10 @@ def _stdout_broke(error: OSError, code: int) -> int:
 def _unexpected(error: Exception) -> int:
     import logging
 
-    from ctadata.resources import shortage
+    from ctadata.resources import shortage_error
 
     logging.getLogger(__name__).debug("unexpected", exc_info=error)
-    if (known := shortage(error)) is not None:
+    if (known := shortage_error(error)) is not None:
         say(str(known))
         return known.exit_code
     say(f"unexpected {type(error).__name__}: {error} (this is a fault of the program; -v -v shows where)")

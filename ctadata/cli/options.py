@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli.output import PLATFORM, PROGRAM, say
-from ctadata.config.builtin import DEVELOPMENT
+from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ class Common:
 
     def resolve(self, overrides: Mapping[str, str] | None = None) -> Resolved:
         """The profile to use; ConfigError, UsageError where the platform's services are meant."""
-        from ctadata.config.resolve import resolve
+        from ctadata.config.resolve import resolve_profile
 
         if self.platform:
             raise UsageError("the download service knows no login of its own", hint="cta-data-direct logs in")
 
-        return resolve(self.profile, overrides=overrides or {})
+        return resolve_profile(self.profile, overrides=overrides or {})
 
     def who_logs_in(self, via: str | None = None) -> ProfileOf:
         """The profile for the commands of the agent: `via` says who keeps the login, else the last agent does.
@@ -122,7 +122,7 @@ def _take_profile(ctx: typer.Context, value: str | None) -> None:
 
 def _take_dev(ctx: typer.Context, value: bool) -> None:
     if value:
-        _take_profile(ctx, DEVELOPMENT)
+        _take_profile(ctx, DEVELOPMENT_PROFILE)
 
 
 def _take_verbose(ctx: typer.Context, value: int) -> None:
@@ -146,10 +146,10 @@ def _take_no_color(value: bool) -> None:
 
 def _complete_profile(incomplete: str) -> list[str]:
     """The profiles whose name begins so."""
-    from ctadata.config.resolve import resolve
+    from ctadata.config.resolve import resolve_profile
 
     try:
-        known = resolve(env={**os.environ, "CTADATA_PROFILE": ""}).known
+        known = resolve_profile(env={**os.environ, "CTADATA_PROFILE": ""}).known
     except Exception:  # noqa: BLE001  (nobody wants words at a TAB)
         return []
     return [name for name in known if name.startswith(incomplete)]
@@ -174,7 +174,7 @@ Dev = Annotated[
     typer.Option(
         "-d",
         "--dev",
-        help=f"The development site, as -P {DEVELOPMENT}.",
+        help=f"The development site, as -P {DEVELOPMENT_PROFILE}.",
         callback=_take_dev,
         expose_value=False,
         is_eager=True,

@@ -99,9 +99,9 @@ def stdout_is_terminal() -> bool:
 def data(line: str) -> None:
     """One line on stdout: harmless on a terminal, untouched in a pipe."""
     if stdout_is_terminal():
-        from ctadata.paths import printable
+        from ctadata.paths import escape_unprintable
 
-        line = printable(line)
+        line = escape_unprintable(line)
     data_raw(line + "\n")
 
 
@@ -175,10 +175,10 @@ def data_json(thing: Mapping[str, object]) -> None:
 
 def say(text: str) -> None:
     """One line on stderr, under our name, without secrets and without anything that steers a terminal."""
-    from ctadata.http.redaction import redacted
-    from ctadata.paths import printable
+    from ctadata.http.redaction import redact
+    from ctadata.paths import escape_unprintable
 
-    say_raw(f"{PROGRAM}: {printable(redacted(text))}")
+    say_raw(f"{PROGRAM}: {escape_unprintable(redact(text))}")
 
 
 def say_raw(text: str) -> None:

@@ -44,11 +44,11 @@ def pasted(invitation: str) -> str:
 
 def may_delete(names: Sequence[str], stop: threading.Event, what: str = "") -> bool:
     """Show what is to be deleted and ask; Stopped where Ctrl-C is the answer. `what`: all of it, in words."""
-    from ctadata.paths import printable
+    from ctadata.paths import escape_unprintable
     from ctadata.progress import units
 
     for name in names[:SHOWN]:
-        say_raw(f"  {printable(name)}")
+        say_raw(f"  {escape_unprintable(name)}")
     if len(names) > SHOWN:
         say_raw(f"  and {len(names) - SHOWN} more")
     print(f"delete {what or units.names(len(names))}? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201

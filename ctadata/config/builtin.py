@@ -26,5 +26,5 @@ BUILT_IN: Mapping[str, Mapping[str, object]] = {
     },
 }
 
-DEFAULT = "cscs"
-DEVELOPMENT = "cscs-dev"
+DEFAULT_PROFILE = "cscs"
+DEVELOPMENT_PROFILE = "cscs-dev"

@@ -23,13 +23,13 @@ from pathlib import Path
 
 from ctadata.config.keys import BY_NAME
 from ctadata.errors import ConfigError
-from ctadata.paths import local_home, shortened
-from ctadata.permissions import refuse_foreign
+from ctadata.paths import local_home, shorten
+from ctadata.permissions import refuse_untrusted_file
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Profile names become file names of the agent."""
 
-LARGEST = 1 << 20
+MAX_BYTES = 1 << 20
 """Bytes that a file of settings may have."""
 
 
@@ -43,7 +43,7 @@ class Settings:
     profiles: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
-def standard_place() -> Path:
+def default_path() -> Path:
     """Where the file is looked for when nobody names one."""
     import platformdirs
 
@@ -54,10 +54,10 @@ def standard_place() -> Path:
     return folder / "config.toml"
 
 
-def load(named: Path | None) -> Settings:
+def load_settings(named: Path | None) -> Settings:
     """Read the file; one that nobody named need not exist. ConfigError names the file, the table and the key."""
-    path = named if named is not None else standard_place()
-    shown = shortened(str(path))
+    path = named if named is not None else default_path()
+    shown = shorten(str(path))
     try:
         text = read_checked(path, named=named is not None, hint=f"name it: CTADATA_CONFIG={path}")
     except FileNotFoundError:
@@ -74,13 +74,13 @@ def load(named: Path | None) -> Settings:
 def read_checked(path: Path, *, named: bool, hint: str) -> str:
     """The text of a file that may say where the token goes; OSError, UnicodeDecodeError, ConfigError.
 
-    named, hint: see `refuse_foreign`.
+    named, hint: see `refuse_untrusted_file`.
     """
     with path.open("rb") as file:
-        refuse_foreign(os.fstat(file.fileno()), path, what="these settings", named=named, hint=hint)
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ConfigError(f"a file of settings has at most {LARGEST >> 20} MiB", path=str(path))
+        refuse_untrusted_file(os.fstat(file.fileno()), path, what="these settings", named=named, hint=hint)
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"a file of settings has at most {MAX_BYTES >> 20} MiB", path=str(path))
     return content.decode()
 
 
@@ -88,18 +88,18 @@ def _parse(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        said = "it is nested too deeply" if isinstance(error, RecursionError) else shortened(str(error))
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else shorten(str(error))
         raise ConfigError(f"this is not TOML: {said}", path=str(path)) from None
 
 
 def _settings(path: Path, document: Mapping[str, object]) -> Settings:
     for key in document:
         if key not in ("default", "profiles"):
-            raise ConfigError(f"unknown key {shortened(key)!r}{near(key, ('default', 'profiles'))}", path=str(path))
+            raise ConfigError(f"unknown key {shorten(key)!r}{suggest(key, ('default', 'profiles'))}", path=str(path))
     default, profiles = document.get("default"), document.get("profiles", {})
     if default is not None and not isinstance(default, str):
         raise ConfigError(
-            f"default: must be the name of a profile in quotes, not {shortened(repr(default))}", path=str(path)
+            f"default: must be the name of a profile in quotes, not {shorten(repr(default))}", path=str(path)
         )
     if not isinstance(profiles, dict):
         raise ConfigError("profiles: must be tables, such as [profiles.mine]", path=str(path))
@@ -111,16 +111,16 @@ def _settings(path: Path, document: Mapping[str, object]) -> Settings:
 def _check_table(path: Path, name: str, table: object) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"profile {shortened(name)!r}: a name holds letters, digits, '.', '_' and '-' only", path=str(path)
+            f"profile {shorten(name)!r}: a name holds letters, digits, '.', '_' and '-' only", path=str(path)
         )
     if not isinstance(table, dict):
         raise ConfigError(f"profiles.{name}: must be a table [profiles.{name}]", path=str(path))
     for key in table:
         if key not in BY_NAME:
-            raise ConfigError(f"[profiles.{name}]: unknown key {shortened(key)!r}{near(key, BY_NAME)}", path=str(path))
+            raise ConfigError(f"[profiles.{name}]: unknown key {shorten(key)!r}{suggest(key, BY_NAME)}", path=str(path))
 
 
-def near(word: str, known: Collection[str], prefix: str = "") -> str:
+def suggest(word: str, known: Collection[str], prefix: str = "") -> str:
     """The question after the nearest known word, `; did you mean door?`; empty where none is near."""
     match = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {prefix}{match[0]}?" if match else ""

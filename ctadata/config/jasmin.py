@@ -10,10 +10,10 @@ from ctadata.config.file import read_checked
 from ctadata.errors import ConfigError
 
 CREDENTIALS = Path(".credentials") / "jos-credentials.json"
-"""Below the home: JSON with `token`, `secret` and, where the user has added it, `store_url`."""
+"""Below the home: JSON with `token`, `secret` and, where the user has added it, `read_store_url`."""
 
 
-def store_url(home: Path) -> str | None:
+def read_store_url(home: Path) -> str | None:
     """The store that the file names, as an endpoint; None where there is no such file, or no word of one in it.
 
     ConfigError where it is no address, or others can have written the file.

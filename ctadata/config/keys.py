@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ctadata.config import checks
-from ctadata.paths import LONGEST
+from ctadata.paths import MAX_CHARACTERS
 
 Check = Callable[[str, Path], object]
 """Turns one text into a value, relative paths starting from the given directory; ValueError says what is wrong."""
@@ -81,8 +81,8 @@ def _shown(raw: object) -> str:
 
 
 def _refuse_long(value: object) -> None:
-    if isinstance(value, str) and len(value) > LONGEST:
-        raise ValueError(f"must have {LONGEST} characters at most, not {len(value)}")
+    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        raise ValueError(f"must have {MAX_CHARACTERS} characters at most, not {len(value)}")
 
 
 KEYS = (

@@ -12,20 +12,20 @@ from types import MappingProxyType
 from typing import Any
 
 from ctadata.config import jasmin
-from ctadata.config.builtin import BUILT_IN, DEFAULT
-from ctadata.config.file import Settings, load, near
+from ctadata.config.builtin import BUILT_IN, DEFAULT_PROFILE
+from ctadata.config.file import Settings, load_settings, suggest
 from ctadata.config.keys import BY_NAME, KEYS, Key
 from ctadata.config.profile import Profile
 from ctadata.config.variables import VARIABLES
 from ctadata.errors import ConfigError
-from ctadata.paths import local_home, shortened
+from ctadata.paths import local_home, shorten
 
 COMMAND_LINE = "command line"
-BUILTIN = "built in"
-NOBODY = "default"
+BUILT_IN_VALUE = "built in"
+DEFAULT_VALUE = "default"
 _PREFIX = "CTADATA_"
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
 log = logging.getLogger(__name__)
 
 
@@ -58,10 +58,10 @@ class Resolved:
     known: tuple[str, ...]
 
 
-def resolve(
+def resolve_profile(
     name: str | None = None,
     *,
-    overrides: Mapping[str, str] = NOTHING,
+    overrides: Mapping[str, str] = NO_OVERRIDES,
     env: Mapping[str, str] = os.environ,
     config_file: Path | None = None,
 ) -> Resolved:
@@ -72,19 +72,23 @@ def resolve(
     config_file: the file of settings; without it `CTADATA_CONFIG` says, else the platform's usual place.
     Raises ConfigError with the file, the variable or the key that is wrong.
     """
-    settings = load(config_file or _named(env))
+    settings = load_settings(config_file or _named(env))
     known = tuple(dict.fromkeys([*BUILT_IN, *settings.profiles]))
     chosen = _choose(name, env, settings)
     profile_name = str(chosen.value)
     if profile_name not in known:
         raise ConfigError(
-            f"there is no profile {shortened(profile_name)!r}{near(profile_name, known)}",
+            f"there is no profile {shorten(profile_name)!r}{suggest(profile_name, known)}",
             hint=f"known: {', '.join(known)}; chosen by: {chosen.origin}",
         )
     _refuse_strangers(overrides)
     _question_strangers(env)
     values = {key.name: next(_layers(key, profile_name, overrides, env, settings)) for key in KEYS}
-    if values["kind"].value == "s3" and values["endpoint"].value is None and (url := jasmin.store_url(local_home())):
+    if (
+        values["kind"].value == "s3"
+        and values["endpoint"].value is None
+        and (url := jasmin.read_store_url(local_home()))
+    ):
         values["endpoint"] = Value(url, str(local_home() / jasmin.CREDENTIALS))
     return Resolved(
         profile=_profile(profile_name, values, settings),
@@ -99,7 +103,7 @@ def resolve(
 
 def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The names of all profiles; ConfigError where the file of settings cannot be read."""
-    return tuple(dict.fromkeys([*BUILT_IN, *load(_named(env)).profiles]))
+    return tuple(dict.fromkeys([*BUILT_IN, *load_settings(_named(env)).profiles]))
 
 
 def _named(env: Mapping[str, str]) -> Path | None:
@@ -117,7 +121,7 @@ def _choose(name: str | None, env: Mapping[str, str], settings: Settings) -> Val
         return Value(env["CTADATA_PROFILE"], "CTADATA_PROFILE in the environment")
     if settings.default is not None:
         return Value(settings.default, str(settings.path))
-    return Value(DEFAULT, BUILTIN)
+    return Value(DEFAULT_PROFILE, BUILT_IN_VALUE)
 
 
 def _layers(
@@ -132,22 +136,22 @@ def _layers(
     if key.name in table:
         yield _from_file(key, table[key.name], name, settings.path)
     if key.name in BUILT_IN.get(name, {}):
-        yield Value(BUILT_IN[name][key.name], BUILTIN)
-    yield Value(_DEFAULTS.get(key.name), NOBODY)
+        yield Value(BUILT_IN[name][key.name], BUILT_IN_VALUE)
+    yield Value(_DEFAULTS.get(key.name), DEFAULT_VALUE)
 
 
 def _from_text(key: Key, text: str, origin: str) -> Value:
     try:
         return Value(key.read_text(text, Path.cwd()), origin)
     except ValueError as error:
-        raise ConfigError(f"{key.name}: {shortened(str(error))}", path=origin) from None
+        raise ConfigError(f"{key.name}: {shorten(str(error))}", path=origin) from None
 
 
 def _from_file(key: Key, raw: object, name: str, path: Path) -> Value:
     try:
         value = key.read(raw, path.absolute().parent)
     except ValueError as error:
-        raise ConfigError(f"[profiles.{name}] {key.name}: {shortened(str(error))}", path=str(path)) from None
+        raise ConfigError(f"[profiles.{name}] {key.name}: {shorten(str(error))}", path=str(path)) from None
     return Value(_DEFAULTS.get(key.name) if value is None else value, str(path))
 
 
@@ -164,14 +168,18 @@ def _profile(name: str, values: Mapping[str, Value], settings: Settings) -> Prof
 def _refuse_strangers(overrides: Mapping[str, str]) -> None:
     for name in overrides:
         if name not in BY_NAME:
-            raise ConfigError(f"unknown key {name!r}{near(name, BY_NAME)}", path=COMMAND_LINE)
+            raise ConfigError(f"unknown key {name!r}{suggest(name, BY_NAME)}", path=COMMAND_LINE)
 
 
 def _question_strangers(env: Mapping[str, str]) -> None:
     ours = {name for variable in VARIABLES if (name := variable.name).startswith(_PREFIX)}
     ends = [name.removeprefix(_PREFIX) for name in ours]
     for name in env:
-        if name.startswith(_PREFIX) and name not in ours and (guess := near(name.removeprefix(_PREFIX), ends, _PREFIX)):
+        if (
+            name.startswith(_PREFIX)
+            and name not in ours
+            and (guess := suggest(name.removeprefix(_PREFIX), ends, _PREFIX))
+        ):
             log.warning("%s in the environment means nothing%s", name, guess)
 
 

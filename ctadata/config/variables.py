@@ -16,7 +16,7 @@ class Variable:
     secret: bool = False
 
 
-CHOICE = (
+GENERAL = (
     Variable("CTADATA_PROFILE", "the profile to use"),
     Variable("CTADATA_CONFIG", "the file of settings"),
     Variable("CTADATA_DEBUG", "1 for every step on stderr, as -v -v does"),
@@ -24,7 +24,7 @@ CHOICE = (
     Variable("CTADATA_NO_COLOR", "anything for no colours, as with --no-color"),
 )
 
-KEYED = tuple(Variable(key.variable, key.meaning) for key in KEYS)
+PROFILE_KEYS = tuple(Variable(key.variable, key.meaning) for key in KEYS)
 
 TOKENS = (
     Variable("CTADATA_CLIENT_SECRET", "the client's secret, where it has one", secret=True),
@@ -67,4 +67,4 @@ SYSTEM = (
     Variable("TERM", "dumb for plain lines in place of progress bars"),
 )
 
-VARIABLES = (*CHOICE, *KEYED, *TOKENS, *PLATFORM, *SYSTEM)
+VARIABLES = (*GENERAL, *PROFILE_KEYS, *TOKENS, *PLATFORM, *SYSTEM)

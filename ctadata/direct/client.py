@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from ctadata.config.builtin import DEVELOPMENT
+from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import ConfigError
 from ctadata.listed_paths import Listed, Listing
 from ctadata.namespace.external_sort import by_name
@@ -156,9 +156,9 @@ class APIClient:
         print(self.token)  # noqa: T201
 
     def _resolved(self) -> Resolved:
-        from ctadata.config.resolve import resolve
+        from ctadata.config.resolve import resolve_profile
 
-        resolved = resolve(DEVELOPMENT if self.dev_instance else None)
+        resolved = resolve_profile(DEVELOPMENT_PROFILE if self.dev_instance else None)
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
 
     def _sources(self) -> TokenProvider:

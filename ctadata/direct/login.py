@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ctadata.config.builtin import DEVELOPMENT
+from ctadata.config.builtin import DEVELOPMENT_PROFILE
 
 if TYPE_CHECKING:
     from ctadata.agent.status import Status
@@ -43,9 +43,9 @@ def agent_status(*, dev_instance: bool = False) -> Status:
 
 def _profile(dev_instance: bool) -> Profile:
     from ctadata.agent.token_backends import remembered
-    from ctadata.config.resolve import resolve
+    from ctadata.config.resolve import resolve_profile
 
-    return remembered(resolve(DEVELOPMENT if dev_instance else None).profile)
+    return remembered(resolve_profile(DEVELOPMENT_PROFILE if dev_instance else None).profile)
 
 
 def _show(login: DeviceLogin) -> None:

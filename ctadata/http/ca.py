@@ -34,7 +34,7 @@ class CaCertificates:
         return str(self.file or self.directory)
 
 
-def choose_trust(ca: Path | None = None, environ: Mapping[str, str] = os.environ) -> CaCertificates:
+def choose_ca(ca: Path | None = None, environ: Mapping[str, str] = os.environ) -> CaCertificates:
     """The CA certificates to use: those named, else the environment's, else the system's, else certifi's.
 
     `ca`, the profile's, is a file or a directory and counts alone; ConfigError where it is neither. In the

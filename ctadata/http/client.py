@@ -16,12 +16,12 @@ from typing import NamedTuple
 from ctadata import fibers
 from ctadata.errors import AccessError, CtadataError, Interrupted
 from ctadata.http import failures, redirects
-from ctadata.http.ca import choose_trust
+from ctadata.http.ca import choose_ca
 from ctadata.http.credentials import Credentials, SigningKey
 from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.exchange import Exchange
-from ctadata.http.host_limits import REFUSALS, HostLimiters, Slot
-from ctadata.http.messages import Accept, Body, InMemory, Origin, Response, dissect
+from ctadata.http.host_limits import BUSY_STATUSES, HostLimiters, Slot
+from ctadata.http.messages import Accept, Body, InMemory, Origin, Response, split_url
 from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.retries import Retries, is_repeatable
 from ctadata.http.timeouts import Limits
@@ -29,10 +29,10 @@ from ctadata.retry import retry
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
-EXPECTED_FROM = 1 << 20
+CURL_EXPECT_THRESHOLD = 1 << 20
 """Bytes of a body above which curl by itself waits for `100 Continue`."""
 
-AT_ONCE = 1 << 16
+EXPECT_THRESHOLD = 1 << 16
 """Bytes of a body that no server is asked about first which is not known to redirect: sockets mostly take so much
 whatever the other end does, and to send it again where it was refused costs less than to ask each time."""
 
@@ -60,7 +60,7 @@ class _Call:
     begun: bool = False
 
     def __post_init__(self) -> None:
-        self.door, target = dissect(self.url)
+        self.door, target = split_url(self.url)
         self.url = f"{self.door}{target}"
 
 
@@ -116,9 +116,9 @@ class Client:
         self._retries = retries
         self._stop = stop or threading.Event()
         self._clock = clock
-        self._sleep = sleep or functools.partial(fibers.pause, self._stop)
+        self._sleep = sleep or functools.partial(fibers.wait_for_event, self._stop)
         self._jitter = jitter
-        self._handles = CurlPool(choose_trust(ca), user_agent)
+        self._handles = CurlPool(choose_ca(ca), user_agent)
         self._gates = HostLimiters(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)
         self._given_up: set[Origin] = set()
         self._waits: dict[Origin, float | None] = {}  # for `100 Continue`, where a server has shown what it does
@@ -166,7 +166,7 @@ class Client:
         except CtadataError as error:
             if error.given_up:
                 self._given_up.add(call.door)
-            elif 0 < error.status < 500 and error.status not in REFUSALS:
+            elif 0 < error.status < 500 and error.status not in BUSY_STATUSES:
                 self._given_up.discard(call.door)
             raise
         self._given_up.discard(call.door)
@@ -180,7 +180,7 @@ class Client:
 
     def _wait(self, error: CtadataError, seconds: float) -> None:
         """Wait for the next attempt; what a busy server has named is waited for at its gate, by everybody."""
-        if error.status not in REFUSALS or error.retry_after is None:
+        if error.status not in BUSY_STATUSES or error.retry_after is None:
             self._sleep(seconds)
 
     def branch(self) -> CurlPool:
@@ -210,8 +210,8 @@ class Client:
                 self._waits[origin] = self.limits.expect_patient
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)
-            url = redirects.without_token(url, origin, shown, trusted=self._may_have_token(call, origin))
-        raise redirects.too_many(hops, response.status)
+            url = redirects.strip_token(url, origin, shown, trusted=self._may_have_token(call, origin))
+        raise redirects.too_many_redirects(hops, response.status)
 
     def _next(self, response: Response, call: _Call, origin: Origin) -> tuple[str, Origin]:
         """The next hop; a pool that sends us back to the door means: ask again, so the whole request starts over."""
@@ -226,7 +226,7 @@ class Client:
         if 200 <= response.status < 300 or (redirects.is_redirect(response) and not call.follow):
             return response
         error = self._explain(response)
-        error = error or failures.of_response(response, secret=token, at=origin if response.hops else None)
+        error = error or failures.error_from_response(response, secret=token, at=origin if response.hops else None)
         if isinstance(error, AccessError) and token is None and not call.sign:
             error.hint = self._without_token(call, response, origin) or error.hint
         raise error
@@ -289,14 +289,18 @@ class Client:
 
     def _carried(self, call: _Call, origin: Origin) -> Mapping[str, str]:
         trusted = self._may_have_token(call, origin)
-        return redirects.carried(call.method, call.headers, call.pool_headers, trusted=trusted)
+        return redirects.forwarded_headers(call.method, call.headers, call.pool_headers, trusted=trusted)
 
     def _expectation(self, call: _Call, origin: Origin) -> float | None:
         if not call.streams:
             return None
         if origin in self._waits:
             return self._waits[origin]
-        if not call.patient and call.upload and call.upload.size <= (EXPECTED_FROM if call.sign else AT_ONCE):
+        if (
+            not call.patient
+            and call.upload
+            and call.upload.size <= (CURL_EXPECT_THRESHOLD if call.sign else EXPECT_THRESHOLD)
+        ):
             return None
         return self.limits.expect_patient if call.patient else self.limits.expect
 

@@ -19,10 +19,10 @@ from typing import Any
 import pycurl
 
 from ctadata.errors import LocalError
-from ctadata.fibers import Poller, poller
+from ctadata.fibers import Poller, current_poller
 from ctadata.http.ca import CaCertificates
 from ctadata.http.messages import Watch
-from ctadata.resources import shortage
+from ctadata.resources import shortage_error
 
 TICK = 0.25
 """Seconds between two looks around at most."""
@@ -90,7 +90,7 @@ class CurlHandle:
 
         watch: called at least every `TICK`; what it raises ends the transfer and its connection.
         """
-        sockets, poll = self._sockets, poller() or select.poll()
+        sockets, poll = self._sockets, current_poller() or select.poll()
         sockets.poll = poll
         self.may_hang = True
         self._multi.add_handle(self.curl)
@@ -140,7 +140,7 @@ class CurlHandle:
         return running
 
 
-CLOSING = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds that closing may take."""
 
 BLOCK = 512 * 1024
@@ -200,7 +200,7 @@ class CurlPool:
         try:
             return CurlHandle(self._share)
         except (pycurl.error, MemoryError) as error:
-            raise shortage(error) or LocalError("no further connection can be opened") from None
+            raise shortage_error(error) or LocalError("no further connection can be opened") from None
 
     def take_back(self, handle: CurlHandle) -> None:
         """A handle that was lent, its connections open; it keeps nothing of the request."""
@@ -226,7 +226,7 @@ class CurlPool:
         if hanging:
             closing = threading.Thread(target=_close_each, args=(hanging,), name="ctadata-close", daemon=True)
             closing.start()
-            closing.join(CLOSING)
+            closing.join(CLOSE_TIMEOUT)
 
 
 def _close_each(handles: list[CurlHandle]) -> None:

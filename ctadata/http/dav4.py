@@ -11,10 +11,10 @@ import httpx
 from webdav4.client import Client
 
 from ctadata.errors import CtadataError, LoginNeeded, Unsupported, Untrusted, UsageError
-from ctadata.http.ca import choose_trust
+from ctadata.http.ca import choose_ca
 from ctadata.http.messages import Origin
-from ctadata.http.redirects import own_spelling
-from ctadata.paths import changed_by_nfc, composed, control_in, printable
+from ctadata.http.redirects import restore_path
+from ctadata.paths import escape_unprintable, first_changed_by_nfc, first_control_character, to_nfc
 
 Explain = Callable[[httpx.Response], CtadataError | None]
 """The error that an answer is, in words of ours; None leaves it to webdav4."""
@@ -61,7 +61,7 @@ def webdav4_client(
             raise error
         if response.has_redirect_location and composes:
             asked, url = str(response.request.url), str(response.url.join(response.headers["Location"]))
-            response.headers["Location"] = own_spelling(asked, url)
+            response.headers["Location"] = restore_path(asked, url)
 
     client = Client(
         url,
@@ -101,12 +101,14 @@ _MAKING = ("PUT", "MKCOL")
 def _check_names(request: httpx.Request) -> None:
     made = str(request.url) if request.method in _MAKING else request.headers.get("Destination")
     path = unquote(urlsplit(made).path).rstrip("/") if made else ""
-    found = control_in(path.rpartition("/")[2]) or changed_by_nfc(path)
+    found = first_control_character(path.rpartition("/")[2]) or first_changed_by_nfc(path)
     if found:
         raise Unsupported(
             f"the storage cannot give a file back whose path holds {found}",
-            hint=f"name it {printable(composed(path.rpartition('/')[2]))}" if changed_by_nfc(path) else "rename it",
-            path=printable(path),
+            hint=f"name it {escape_unprintable(to_nfc(path.rpartition('/')[2]))}"
+            if first_changed_by_nfc(path)
+            else "rename it",
+            path=escape_unprintable(path),
         )
 
 
@@ -118,7 +120,7 @@ def _downgrade(response: httpx.Response) -> Untrusted | None:
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:
-    trust = choose_trust(ca)
+    trust = choose_ca(ca)
     return ssl.create_default_context(
         cafile=str(trust.file) if trust.file else None, capath=str(trust.directory) if trust.directory else None
     )

@@ -74,7 +74,7 @@ _UNFINISHED = Meaning(
     final=True,
 )
 
-SAYINGS = (
+ERROR_PHRASES = (
     ErrorPhrase(400, " mismatch", Meaning(IntegrityError, "the server did not receive the bytes that were sent")),
     ErrorPhrase(400, "no longer valid", Meaning(ServerTrouble, "the server's own redirect had expired", _LATER)),
     ErrorPhrase(400, " UUID", Meaning(ServerTrouble, "the server does not know its own redirect", _LATER)),
@@ -116,10 +116,10 @@ SAYINGS = (
 """The first one that fits counts."""
 
 
-def by_saying(method: str, status: int, said: str) -> Meaning | None:
+def find_phrase(method: str, status: int, said: str) -> Meaning | None:
     """What the words add to a status; None where they add nothing."""
     said = said.lower()
-    for saying in SAYINGS:
+    for saying in ERROR_PHRASES:
         if saying.status == status and saying.method in ("", method) and saying.phrase.lower() in said:
             return saying.meaning
     return None
@@ -129,7 +129,7 @@ _COMING = Meaning(NeedsStaging, "the file is on tape, and on its way to disk", "
 _OFFLINE = Meaning(ServerTrouble, "the pool that has the file is offline", _LATER_OR_TELL)
 _LOST = Meaning(CtadataError, "the storage has lost the file", "tell whoever runs the storage")
 
-STATES: dict[tuple[int, str], Meaning] = {
+LOCALITY_MEANINGS: dict[tuple[int, str], Meaning] = {
     (403, "NEARLINE"): Meaning(
         Forbidden, "the file is on tape, and may not be staged", "ask whoever runs the storage to have it on disk"
     ),
@@ -150,9 +150,9 @@ def is_explained(error: CtadataError) -> bool:
     return error.status == 500 and not isinstance(error, ServerTrouble)
 
 
-def in_state(error: CtadataError, locality: str | None) -> CtadataError:
+def explain_by_locality(error: CtadataError, locality: str | None) -> CtadataError:
     """The failure of a GET as the file's locality explains it; the same error where it explains nothing."""
-    meaning = STATES.get((error.status, locality or ""))
+    meaning = LOCALITY_MEANINGS.get((error.status, locality or ""))
     if meaning is None or is_explained(error):
         return error
     words = f"{meaning.words}: {error.what}"

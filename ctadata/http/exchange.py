@@ -15,13 +15,13 @@ from ctadata.http import failures
 from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import TICK, CurlHandle
 from ctadata.http.messages import BODY_LIMIT, Accept, Consumer, Headers, Response, Watch
-from ctadata.http.redaction import presentable, redacted
+from ctadata.http.redaction import redact, sanitize
 from ctadata.http.request import Request, Upload
 from ctadata.http.timeouts import Limits
 
 log = logging.getLogger("ctadata.http")
 
-GATHERED = 6
+BATCH_BLOCKS = 6
 """Blocks of a body (of 16 KiB, libcurl's CURL_MAX_WRITE_SIZE) that are handed on together at most.
 
 For each block libcurl waits until no other thread runs Python, so it is only put by; and of memory that is freed, up to
@@ -119,14 +119,14 @@ class Exchange:
             response.body = bytes(self._collected)
             return response
         moved = self.accepted or (self.request.body is not None and self.request.body.begun)
-        raise failures.of_curl(code, message, self.request.origin, moved=moved)
+        raise failures.error_from_curl(code, message, self.request.origin, moved=moved)
 
     def _report(self, curl: Any, code: int, seconds: float) -> None:
         if not log.isEnabledFor(logging.DEBUG):
             return
         down, up = curl.getinfo(pycurl.SIZE_DOWNLOAD_T), curl.getinfo(pycurl.SIZE_UPLOAD_T)
         outcome = str(self._response.status) if self._response else f"curl {code}"
-        where = redacted(self.request.url)
+        where = redact(self.request.url)
         log.debug("%s %s %s, %d bytes up, %d down, %.3f s", self.request.method, where, outcome, up, down, seconds)
 
     # What curl is told
@@ -206,7 +206,7 @@ class Exchange:
 
     def _on_body(self, block: bytes) -> int | None:
         self._blocks.append(block)
-        if len(self._blocks) < GATHERED:
+        if len(self._blocks) < BATCH_BLOCKS:
             return None
         try:
             self._take_in()
@@ -316,4 +316,4 @@ def _read_status(line: bytes) -> tuple[int, str]:
     """Status, and reason fit to be shown, of a status line; curl has checked its form."""
     _, _, rest = line.decode("latin-1").strip().partition(" ")
     status, _, reason = rest.strip().partition(" ")
-    return int(status[:3]), presentable(reason)
+    return int(status[:3]), sanitize(reason)

@@ -29,10 +29,10 @@ from ctadata.errors import (
     Untrusted,
 )
 from ctadata.http.error_phrases import Meaning as Meaning
-from ctadata.http.error_phrases import by_saying
+from ctadata.http.error_phrases import find_phrase
 from ctadata.http.messages import Origin, Response
-from ctadata.http.redaction import presentable
-from ctadata.resources import is_out_of_files, too_many_files
+from ctadata.http.redaction import sanitize
+from ctadata.resources import is_out_of_files, too_many_files_error
 
 _LOG_IN = "log in again"
 _SCOPE = "the token may lack the scope for this, or have expired; ask whoever runs the storage if it should be allowed"
@@ -120,24 +120,24 @@ BY_METHOD: dict[tuple[str, int], Meaning] = {
 """Where the method changes what a status means."""
 
 
-def meaning_of(method: str, status: int, said: str) -> Meaning:
+def find_meaning(method: str, status: int, said: str) -> Meaning:
     """What a failed status comes to; `said`: its reason, and what its body adds."""
-    known = by_saying(method, status, said) or BY_METHOD.get((method, status)) or STATUSES.get(status)
+    known = find_phrase(method, status, said) or BY_METHOD.get((method, status)) or STATUSES.get(status)
     return known or STATUSES.get(status // 100 * 100) or _TROUBLE
 
 
-def of_response(response: Response, *, secret: str | None = None, at: Origin | None = None) -> CtadataError:
+def error_from_response(response: Response, *, secret: str | None = None, at: Origin | None = None) -> CtadataError:
     """The error that a failed answer is: its meaning, status, reason, and what its body adds.
 
     secret: the token that was sent, in case that the server repeats it.  at: the server, where it is to be named.
     """
     detail = _detail(response, secret)
-    meaning = meaning_of(response.method, response.status, f"{response.reason} {detail}")
-    said = f"{response.status} {presentable(response.reason, secret=secret) or _phrase(response.status)}"
+    meaning = find_meaning(response.method, response.status, f"{response.reason} {detail}")
+    said = f"{response.status} {sanitize(response.reason, secret=secret) or _phrase(response.status)}"
     words = f"{meaning.words}: {said}" + (f", {detail}" if detail and detail not in said else "")
     if at is not None:
         words += f" (said {at})"
-    retry_after = read_retry_after(response.headers.get("Retry-After"))
+    retry_after = parse_retry_after(response.headers.get("Retry-After"))
     return meaning.as_error(words, status=response.status, retry_after=retry_after)
 
 
@@ -161,7 +161,7 @@ def _detail(response: Response, secret: str | None) -> str:
         text = _dav_error(text)
     elif not _is_plain(kind, text):
         return ""
-    return presentable(text.splitlines()[0], secret=secret) if text else ""
+    return sanitize(text.splitlines()[0], secret=secret) if text else ""
 
 
 def _is_plain(kind: str, text: str) -> bool:
@@ -196,7 +196,7 @@ def _problem(text: str) -> str:
     return next((str(fields[key]).strip() for key in ("error_description", "detail", "error") if fields.get(key)), "")
 
 
-def read_retry_after(value: str | None, now: float | None = None) -> float | None:
+def parse_retry_after(value: str | None, now: float | None = None) -> float | None:
     """`Retry-After` in seconds from now (RFC 9110 section 10.2.3); None where it is absent or not readable."""
     if value is None:
         return None
@@ -219,7 +219,7 @@ _BAD_CERTIFICATE = Meaning(Untrusted, "the server's certificate does not verify"
 _BAD_CA = Meaning(ConfigError, "the CA certificates cannot be used", "see ca in the profile")
 _SELF = Meaning(CtadataError, "curl could not do the request")
 
-CURL: dict[int, Meaning] = {
+CURL_CODES: dict[int, Meaning] = {
     pycurl.E_UNSUPPORTED_PROTOCOL: _NOT_HTTP,  # an HTTP/0.9 answer; URLs are checked before
     pycurl.E_FAILED_INIT: _SELF,
     pycurl.E_URL_MALFORMAT: _SELF,
@@ -288,20 +288,20 @@ _HIDE_A_SHORTAGE = (
 """What libcurl says also where it can open no further file."""
 
 
-def of_curl(code: int, message: str, origin: Origin, *, moved: bool) -> CtadataError:
+def error_from_curl(code: int, message: str, origin: Origin, *, moved: bool) -> CtadataError:
     """The error that a failed curl transfer is; `moved`: bytes of the body had come or gone before."""
     if code in _HIDE_A_SHORTAGE and is_out_of_files():
-        return too_many_files()
-    meaning = CURL.get(code, _SELF)
+        return too_many_files_error()
+    meaning = CURL_CODES.get(code, _SELF)
     error, words, hint = meaning.error, meaning.words, meaning.hint
     if moved and error is Unreachable:
         error, words = Interrupted, "the connection ended in the middle of a body"
     if meaning is _BAD_CERTIFICATE:
-        return bad_certificate(origin, presentable(message))
-    return error(f"{words}: {origin}, {presentable(message)} (curl {code})", hint=hint)
+        return bad_certificate_error(origin, sanitize(message))
+    return error(f"{words}: {origin}, {sanitize(message)} (curl {code})", hint=hint)
 
 
-def bad_certificate(origin: Origin, said: str) -> Untrusted:
+def bad_certificate_error(origin: Origin, said: str) -> Untrusted:
     """The error for a certificate that does not verify; `said`: what the TLS library said of it."""
     other_name = any(phrase in said for phrase in ("subject name", "Hostname mismatch", "IP address mismatch"))
     hint = "it was made for another name: check the address in the profile" if other_name else _NAME_CA

@@ -13,10 +13,10 @@ from typing import Self
 from ctadata import fibers
 from ctadata.errors import Busy, Interrupted, Stopped, TimedOut, Unreachable
 from ctadata.http.congestion import CongestionWindow
-from ctadata.http.failures import read_retry_after
+from ctadata.http.failures import parse_retry_after
 from ctadata.http.messages import Accept, Consumer, Origin, Response
 
-REFUSALS = (429, 503)
+BUSY_STATUSES = (429, 503)
 """RFC 6585 section 4; RFC 9110 section 15.6.4."""
 
 _LOOK = 0.25
@@ -54,8 +54,8 @@ class Slot:
 
     def end(self, response: Response) -> None:
         """The answer has come."""
-        if response.status in REFUSALS:
-            seconds = read_retry_after(response.headers.get("Retry-After"))
+        if response.status in BUSY_STATUSES:
+            seconds = parse_retry_after(response.headers.get("Retry-After"))
             self._gate.refused(self.began, seconds, counts=response.status == 429)
         elif response.status < 500:
             self.hear()

@@ -12,7 +12,7 @@ from typing import Protocol
 from urllib.parse import quote, urljoin
 
 from ctadata.errors import Untrusted
-from ctadata.http.redaction import presentable, redacted
+from ctadata.http.redaction import redact, sanitize
 
 BODY_LIMIT = 64 * 1024
 """Bytes kept of a body that nobody accepted."""
@@ -38,7 +38,7 @@ class Origin:
     @classmethod
     def of(cls, url: str) -> Origin:
         """The origin of a URL; Untrusted for anything but plain http and https URLs."""
-        return dissect(url)[0]
+        return split_url(url)[0]
 
     @property
     def is_loopback(self) -> bool:
@@ -58,18 +58,18 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def dissect(url: str) -> tuple[Origin, str]:
+def split_url(url: str) -> tuple[Origin, str]:
     """A URL as its origin and its path with query; the fragment is dropped. Untrusted where it is not plain http(s)."""
     match = _URL.fullmatch(url)
     port = int(match["port"] or _PORTS[match["scheme"].lower()]) if match else 0
     if match is None or not 0 < port < 65536:
-        raise Untrusted(f"{presentable(url)!r} is not an address to send requests to")
+        raise Untrusted(f"{sanitize(url)!r} is not an address to send requests to")
     target = match["target"]
     origin = Origin(match["scheme"].lower(), match["host"].lower(), port)
     return origin, target if target.startswith("/") else "/" + target
 
 
-def resolve(base: str, location: str) -> str:
+def resolve_location(base: str, location: str) -> str:
     """The URL that a `Location` seen at `base` means, rebuilt from its parts; Untrusted where it is not http(s).
 
     Blanks and bytes beyond ASCII, which XRootD sends raw, are percent-encoded first (`location` is latin-1).
@@ -79,7 +79,7 @@ def resolve(base: str, location: str) -> str:
         joined = urljoin(base, encoded)
     except ValueError:
         joined = encoded
-    origin, target = dissect(joined)
+    origin, target = split_url(joined)
     return f"{origin}{target}"
 
 
@@ -136,7 +136,7 @@ class Response:
 
     def __repr__(self) -> str:
         """Without secrets."""
-        return f"<Response {self.method} {redacted(self.url)} {self.status} {self.reason}>"
+        return f"<Response {self.method} {redact(self.url)} {self.status} {self.reason}>"
 
 
 class Body(Protocol):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from weakref import WeakValueDictionary
 from xml.sax.saxutils import escape
 
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 
 _HIDDEN = "***"
 _SHORTEST_SECRET = 6  # what is shorter is no secret, and taking it out would spoil the words around it
@@ -78,7 +78,7 @@ _SHORTEST_KNOWN = 8  # of secrets that are taken out wherever they stand
 _KNOWN: WeakValueDictionary[int, Secret] = WeakValueDictionary()
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """`text` with `***` for every known secret, for the values of secret parameters, for user names in URLs and for
     whatever looks like a JWT.
     """
@@ -104,7 +104,7 @@ def _known() -> Iterator[str]:
             }
 
 
-def remember(text: str) -> None:
+def register_secret(text: str) -> None:
     """Let no message show this text from now on, whoever holds it."""
     _KEPT.add(Secret(text))
 
@@ -118,9 +118,9 @@ def _hide(match: re.Match[str]) -> str:
     return f"{match['key'] or match['scheme'] or ''}{_HIDDEN}"
 
 
-def presentable(text: str, limit: int = 200, *, secret: str | None = None) -> str:
+def sanitize(text: str, limit: int = 200, *, secret: str | None = None) -> str:
     """What a server said, fit to be shown: on one line, no secrets (`secret` neither), at most `limit` characters."""
     if secret and len(secret) >= _SHORTEST_SECRET:
         text = text.replace(secret, _HIDDEN)
-    clean = printable(redacted(" ".join(text.split())))
+    clean = escape_unprintable(redact(" ".join(text.split())))
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from urllib.parse import unquote, unquote_to_bytes
 
 from ctadata.errors import ServerTrouble, Untrusted
-from ctadata.http.messages import Origin, Response, dissect, resolve
-from ctadata.http.redaction import redacted
+from ctadata.http.messages import Origin, Response, resolve_location, split_url
+from ctadata.http.redaction import redact
 
 MAX_HOPS = 5
 
@@ -44,7 +44,7 @@ def next_url(response: Response, *, http_pools: bool) -> str:
         raise ServerTrouble(words, status=response.status)
     before = Origin.of(response.url)
     try:
-        url = resolve(response.url, _encoded(response.url, location))
+        url = resolve_location(response.url, _encoded(response.url, location))
     except Untrusted as error:
         raise Untrusted(f"a redirect that must not be followed: {before} sends us on, and {error.what}") from error
     after = Origin.of(url)
@@ -53,18 +53,18 @@ def next_url(response: Response, *, http_pools: bool) -> str:
             f"a redirect from https to unprotected http: {before} sends us to {after}",
             hint="if files may go over the net in clear, set http_pools = true in the profile; the token never does",
         )
-    return own_spelling(response.url, url)
+    return restore_path(response.url, url)
 
 
-def own_spelling(asked: str, url: str) -> str:
+def restore_path(asked: str, url: str) -> str:
     """`url`, to which a request for `asked` was redirected, with the path as it was asked for.
 
     A dCache door writes the Unicode normal form NFC of the path, and the pool then refuses a file whose name is stored
     otherwise. So the path is replaced if it differs from ours by its normal form alone, at another origin or at a mover
     of dCache, whose path may start above ours. Scheme, host, port and query stay.
     """
-    home, ours = dissect(asked)
-    origin, target = dissect(url)
+    home, ours = split_url(asked)
+    origin, target = split_url(url)
     path, mark, query = target.partition("?")
     ours = ours.partition("?")[0]
     is_mover = "dcache-http-uuid=" in query
@@ -83,7 +83,7 @@ def _composed(path: str) -> str:
 
 def _encoded(asked: str, location: str) -> str:
     """A `Location` as it is meant: XRootD puts the path that was asked for into it decoded, so `#` or `%41` mislead."""
-    path, _, _ = dissect(asked)[1].partition("?")
+    path, _, _ = split_url(asked)[1].partition("?")
     decoded = unquote_to_bytes(path).decode("latin-1")
     if decoded == path:
         return location
@@ -93,7 +93,7 @@ def _encoded(asked: str, location: str) -> str:
     return f"{origin}{path}{rest}" if is_origin and rest[:1] in ("", "?") else location
 
 
-def without_token(url: str, target: Origin, token: str | None, *, trusted: bool) -> str:
+def strip_token(url: str, target: Origin, token: str | None, *, trusted: bool) -> str:
     """`url` without the parameters that repeat our token, as XRootD adds one; a `trusted` target gets the header.
 
     With both, XRootD 5.5 refuses every MOVE. Untrusted where the target may not have the token.
@@ -110,7 +110,7 @@ def without_token(url: str, target: Origin, token: str | None, *, trusted: bool)
     return f"{address}?{kept}" if kept else address
 
 
-def carried(
+def forwarded_headers(
     method: str, headers: Mapping[str, str], pool_headers: Mapping[str, str], *, trusted: bool = False
 ) -> dict[str, str]:
     """The headers that go along to another origin: what a pool needs, and nothing about who we are.
@@ -128,6 +128,6 @@ def _goes_along(name: str, kept: frozenset[str] | None, *, trusted: bool) -> boo
     return (trusted or "authorization" not in name) and name not in ("authorization", "cookie", "cookie2")
 
 
-def too_many(hops: tuple[str, ...], status: int) -> ServerTrouble:
+def too_many_redirects(hops: tuple[str, ...], status: int) -> ServerTrouble:
     """The error after the last hop that we follow."""
-    return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {redacted(hops[-1])}", status=status)
+    return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {redact(hops[-1])}", status=status)

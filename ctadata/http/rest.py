@@ -23,11 +23,11 @@ from requests.utils import get_environ_proxies
 
 from ctadata.errors import CtadataError, Interrupted, ServerTrouble, Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
-from ctadata.http.ca import choose_trust
+from ctadata.http.ca import choose_ca
 from ctadata.http.curl_pool import CurlPool
 from ctadata.http.exchange import Exchange
-from ctadata.http.messages import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, dissect
-from ctadata.http.redaction import presentable
+from ctadata.http.messages import BODY_LIMIT, Consumer, Headers, InMemory, Origin, Response, split_url
+from ctadata.http.redaction import sanitize
 from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.timeouts import Limits
 
@@ -36,7 +36,7 @@ READ_TIMEOUT = 30.0
 _FORM = "application/x-www-form-urlencoded"
 TICK = 0.2
 """Seconds after which a call that waits looks at the clock, and whether it is to stop."""
-LONGEST = 8 * 1024 * 1024
+MAX_BODY = 8 * 1024 * 1024
 """Bytes of an answer at most; a longer one is refused."""
 
 Raw = requests.Response
@@ -44,7 +44,7 @@ Raw = requests.Response
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+class JsonResponse:
     """What a server said, whatever its status.
 
     json: the body as JSON, None where it is none.  text: the beginning of the body.
@@ -63,14 +63,16 @@ class Answer:
         """Raise the error that a status other than 2xx means, with the server's own words."""
         if not 200 <= self.status < 300:
             body = self.text.encode()
-            raise failures.of_response(Response(self.method, self.url, self.status, self.reason, self.headers, body))
+            raise failures.error_from_response(
+                Response(self.method, self.url, self.status, self.reason, self.headers, body)
+            )
 
     def __repr__(self) -> str:
         """The status alone."""
         return f"<Answer {self.status} {self.reason}>"
 
 
-class Rest:
+class JsonClient:
     """A client for JSON; any thread may use it. Only https, or http to this very machine."""
 
     def __init__(
@@ -91,22 +93,22 @@ class Rest:
         """
         connect, silence = timeouts
         self._trusted = frozenset(trusted)
-        self._trust = choose_trust(ca)
+        self._trust = choose_ca(ca)
         self._user_agent = user_agent
         self._timeouts = timeouts
         self._limits = Limits(connect, silence, silence, total=connect + silence)
         self._stop = stop or Event()
         self._clock = clock
 
-    def get(self, url: str, token: str | None = None) -> Answer:
+    def get(self, url: str, token: str | None = None) -> JsonResponse:
         """GET; the token only to trusted origins (else Untrusted)."""
         return self._send("GET", url, token=token)
 
-    def post_form(self, url: str, fields: Mapping[str, str], basic: tuple[str, str] | None = None) -> Answer:
+    def post_form(self, url: str, fields: Mapping[str, str], basic: tuple[str, str] | None = None) -> JsonResponse:
         """POST a form, as OAuth does; `basic`: client id and secret for the Authorization header."""
         return self._send("POST", url, data=urlencode(fields), content_type=_FORM, basic=basic)
 
-    def post_json(self, url: str, payload: Any, token: str | None = None) -> Answer:
+    def post_json(self, url: str, payload: Any, token: str | None = None) -> JsonResponse:
         """POST a JSON document; the token only to trusted origins (else Untrusted)."""
         return self._send("POST", url, data=json.dumps(payload), content_type="application/json", token=token)
 
@@ -116,7 +118,7 @@ class Rest:
         stream: the body is left to the caller, who closes the answer.
         large: the body may be a file: it may take longer than a call may in all, and only silence ends it.
         """
-        origin, target = dissect(url)
+        origin, target = split_url(url)
         self._check(origin, token)
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Content-Type": "application/json"}
         headers["Authorization"] = f"Bearer {token}"
@@ -182,8 +184,8 @@ class Rest:
         content_type: str | None = None,
         token: str | None = None,
         basic: tuple[str, str] | None = None,
-    ) -> Answer:
-        origin, target = dissect(url)
+    ) -> JsonResponse:
+        origin, target = split_url(url)
         self._check(origin, token)
         lines = [header_line("Accept", "application/json")]
         if content_type:
@@ -225,11 +227,11 @@ class Rest:
 
 def _gather(whole: bytearray, block: bytes, origin: Origin) -> None:
     whole += block
-    if len(whole) > LONGEST:
+    if len(whole) > MAX_BODY:
         raise ServerTrouble(f"the answer is too long: {origin}")
 
 
-def _answer(response: Response, body: bytes) -> Answer:
+def _answer(response: Response, body: bytes) -> JsonResponse:
     status = response.status
     reason = response.reason or (HTTPStatus(status).phrase if status in set(HTTPStatus) else "")
     try:
@@ -237,16 +239,16 @@ def _answer(response: Response, body: bytes) -> Answer:
     except (ValueError, RecursionError):
         document = None
     text = body[:BODY_LIMIT].decode("utf-8", "replace")
-    return Answer(response.method, response.url, status, reason, response.headers, document, text)
+    return JsonResponse(response.method, response.url, status, reason, response.headers, document, text)
 
 
 def _error_of(error: requests.RequestException, origin: Origin) -> CtadataError:
     """The same errors as the pool's."""
     root = _root(error)
-    said = presentable(str(root) or type(root).__name__)
+    said = sanitize(str(root) or type(root).__name__)
     if isinstance(error, requests.exceptions.SSLError):
         if "certificate" in said.lower():
-            return failures.bad_certificate(origin, said)
+            return failures.bad_certificate_error(origin, said)
         return Unreachable(f"no secure connection: {origin}, {said}")
     if isinstance(error, requests.Timeout) or isinstance(root, TimeoutError):
         return TimedOut(f"no answer in time: {origin}", hint="try again later")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ctadata.checksums import strongest
+from ctadata.checksums import strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import Unsupported, UsageError
 from ctadata.stores.base import Store
@@ -27,7 +27,7 @@ def known_digest(store: Store, entry: Entry, algorithm: str | None = None) -> tu
     known = entry.checksums or store.digests(entry.path)
     if algorithm is not None and algorithm in known:
         return algorithm, known[algorithm]
-    best = strongest(known)
+    best = strongest_digest(known)
     if best is not None and algorithm is None:
         return best
     hint = f"it knows: {', '.join(sorted(known))}" if known else "get it, and compute it here"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ctadata.errors import UsageError
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 
 _MAGIC = re.compile(r"[*?[]")
 
@@ -38,7 +38,7 @@ class Pattern:
         """Read a pattern; UsageError where it holds `..` or no name at all."""
         parts = [part for part in text.split("/") if part not in ("", ".")]
         if not parts or ".." in parts:
-            raise UsageError("it cannot be a pattern", path=printable(text))
+            raise UsageError("it cannot be a pattern", path=escape_unprintable(text))
         anywhere = "/" not in text.rstrip("/")
         names = [None, *map(_name, parts)] if anywhere else list(map(_name, parts))
         return cls(tuple(names), text.endswith("/"))

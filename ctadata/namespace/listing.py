@@ -8,7 +8,7 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Store
 from ctadata.stores.channel import each
 
@@ -74,7 +74,7 @@ def merged(errors: Sequence[Incomplete], path: RemotePath, done: Sequence[Entry]
     """One error of several incomplete listings below `path`."""
     failures = [failure for error in errors for failure in error.failures]
     kind = Unnameable if all(isinstance(error, Unnameable) for error in errors) else Incomplete
-    return kind(failures, done, count=sum(error.count for error in errors), path=printable(str(path)))
+    return kind(failures, done, count=sum(error.count for error in errors), path=escape_unprintable(str(path)))
 
 
 def tell_each(error: Incomplete, failed: Failed) -> None:

@@ -27,7 +27,7 @@ from ctadata.errors import (
     Unreachable,
     Unsupported,
 )
-from ctadata.paths import MARK, RemotePath
+from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.stores.base import Delivery, Store
 from ctadata.stores.name_rules import control_of, is_changed, refuse_undecodable, unserved, worded
 
@@ -92,7 +92,7 @@ class NameCheck:
         """Store a file of one byte, give it a name that NFC changes, read it, and delete it; None if that fails."""
         while collection.parts and not self._is_there(collection):
             collection = collection.parent
-        stem = f"{MARK}trial-0-0-0-{secrets.token_hex(4)}"  # of no machine, so it is dead after a day
+        stem = f"{TEMPORARY_PREFIX}trial-0-0-0-{secrets.token_hex(4)}"  # of no machine, so it is dead after a day
         plain, changed = collection / stem, collection / (stem + _DECOMPOSED)
         try:
             self._store.write(plain, _Byte(), new=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ctadata.entries import Entry
 from ctadata.namespace.listing import Failed, listing
 from ctadata.namespace.walk import WALKERS
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Store
 
 
@@ -44,11 +44,13 @@ def draw(
     if top.is_directory:
         for entry in listing(store, top.path, threads=threads, depth=depth, failed=failed):
             children[entry.path.parent].append(entry)
-    yield printable("/".join(top.path.parts)) + "/" * top.is_directory
+    yield escape_unprintable("/".join(top.path.parts)) + "/" * top.is_directory
     waiting = _last_first(children, top.path, "")
     while waiting:
         entry, indent, last = waiting.pop()
-        yield indent + (pen.last if last else pen.branch) + printable(entry.path.name) + "/" * entry.is_directory
+        yield (
+            indent + (pen.last if last else pen.branch) + escape_unprintable(entry.path.name) + "/" * entry.is_directory
+        )
         waiting += _last_first(children, entry.path, indent + (pen.below if last else pen.past))
 
 

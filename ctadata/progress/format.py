@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.progress import units
 from ctadata.progress.tally import Snapshot
 from ctadata.transfer.report import Outcome, State
@@ -18,13 +18,13 @@ NAMED = 3
 
 def remote_name(outcome: Outcome) -> str:
     """The remote side as `list` writes it: from the root, without a slash in front; safe for a terminal."""
-    return printable("/".join(outcome.remote.parts)) or "/"
+    return escape_unprintable("/".join(outcome.remote.parts)) or "/"
 
 
 def outcome_line(outcome: Outcome) -> str:
     """`done lst/a/b (1.2 MiB in 3 s; checked: size, adler32)`, or the reason in the brackets; safe for a terminal."""
     if outcome.state is State.FAILED:
-        return f"failed {printable(str(outcome.error))}"
+        return f"failed {escape_unprintable(str(outcome.error))}"
     if outcome.state is State.PASSED:
         return f"passed over {_name(outcome)} ({outcome.why})"
     if outcome.state is State.DONE:
@@ -32,7 +32,7 @@ def outcome_line(outcome: Outcome) -> str:
         why = f"{units.size(outcome.size)} in {units.duration(outcome.seconds)}{checked}"
         return f"done {remote_name(outcome)} ({why})"
     if outcome.state is State.DELETED:
-        return f"deleted {remote_name(outcome) if outcome.local is None else printable(str(outcome.local))}"
+        return f"deleted {remote_name(outcome) if outcome.local is None else escape_unprintable(str(outcome.local))}"
     return f"{outcome.state} {remote_name(outcome)} ({outcome.why})"
 
 
@@ -56,7 +56,7 @@ def counted_line(same: Sequence[Outcome]) -> str:
     names = ", ".join(_name(outcome) for outcome in same[:NAMED])
     more = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
     if first.state is State.FAILED and error is not None:
-        why = printable(f"{error.what} ({error.hint})" if error.hint else error.what)
+        why = escape_unprintable(f"{error.what} ({error.hint})" if error.hint else error.what)
         return f"failed {units.files(len(same))}: {why}: {names}{more}"
     verb = "passed over" if first.state is State.PASSED else str(first.state)
     why = "; ".join(sorted({outcome.why for outcome in same}))
@@ -66,10 +66,10 @@ def counted_line(same: Sequence[Outcome]) -> str:
 def _name(outcome: Outcome) -> str:
     """What a line about this file calls it."""
     if outcome.key:
-        return printable(outcome.key)
+        return escape_unprintable(outcome.key)
     if outcome.state is State.PASSED and outcome.local is not None:
-        return printable(str(outcome.local))
-    return printable(outcome.error.path) if outcome.error and outcome.error.path else remote_name(outcome)
+        return escape_unprintable(str(outcome.local))
+    return escape_unprintable(outcome.error.path) if outcome.error and outcome.error.path else remote_name(outcome)
 
 
 def foreseen_line(outcome: Outcome, action: str) -> str:
@@ -77,7 +77,7 @@ def foreseen_line(outcome: Outcome, action: str) -> str:
 
     action: `get` or `put`.
     """
-    here = "-" if outcome.local is None else printable(str(outcome.local))
+    here = "-" if outcome.local is None else escape_unprintable(str(outcome.local))
     there = remote_name(outcome)
     if outcome.state is State.DONE:
         way = f"get {there} -> {here}" if action == "get" else f"put {here} -> {there}"

@@ -10,7 +10,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TextIO
 
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.progress.format import outcome_line, standing_line
 from ctadata.progress.tally import Tally
 from ctadata.transfer.report import Outcome
@@ -56,7 +56,7 @@ class PlainReporter:
 
     def remarked(self, words: str) -> None:
         """A sentence."""
-        self._write(printable(words))
+        self._write(escape_unprintable(words))
 
     def _perhaps(self) -> None:
         if self.clock() < self.due:

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.progress import units
 from ctadata.progress.format import outcome_line
 from ctadata.progress.tally import Snapshot, Tally
@@ -74,7 +74,7 @@ class TerminalReporter:
 
     def _print(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # a terminal that is gone must not stop a transfer
-            self.live.console.print(Text(printable(line)), soft_wrap=True)
+            self.live.console.print(Text(escape_unprintable(line)), soft_wrap=True)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -119,7 +119,7 @@ def _total(now: Snapshot) -> RenderableType:
 
 
 def _file(name: str, size: int) -> RenderableType:
-    return Text(f"  {units.size(size):>10}  {printable(name.lstrip('/'))}", no_wrap=True, overflow="ellipsis")
+    return Text(f"  {units.size(size):>10}  {escape_unprintable(name.lstrip('/'))}", no_wrap=True, overflow="ellipsis")
 
 
 def _more(now: Snapshot) -> list[Text]:

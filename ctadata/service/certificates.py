@@ -11,9 +11,9 @@ from typing import Any
 
 from ctadata.errors import CtadataError, Forbidden, LoginNeeded, NotFound, ServerTrouble, Untrusted, UsageError
 from ctadata.http.messages import Origin
-from ctadata.http.redaction import presentable
-from ctadata.http.rest import Answer, Rest
-from ctadata.paths import RemotePath, printable
+from ctadata.http.redaction import sanitize
+from ctadata.http.rest import JsonClient, JsonResponse
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.service.endpoints import Place
 from ctadata.service.factory import open_store
 from ctadata.service.pem import read_pem
@@ -40,13 +40,15 @@ def send_personal(place: Place, file: Path, key: str, user: str | None = None) -
     Raises OSError (the file), UsageError (the key, the certificate), LoginNeeded, Forbidden (refused).
     """
     if key not in allowed_keys():
-        raise UsageError(f"{printable(key)!r} is no key of a certificate", hint=f"one of {', '.join(allowed_keys())}")
+        raise UsageError(
+            f"{escape_unprintable(key)!r} is no key of a certificate", hint=f"one of {', '.join(allowed_keys())}"
+        )
     payload = {"certificate": read_pem(file).text, "certificate_key": key, "user": user}
     said = _post(place, "certificate", payload, hint=f"does the service know the key {key!r}?")
     validity = said.get("validity")
     if not isinstance(validity, str):  # a refusal comes as a list, with the status of a success
         words = validity[0] if isinstance(validity, list) and validity else "it does not say why"
-        raise Forbidden(f"the service has not taken the certificate: {presentable(str(words))}", path=str(file))
+        raise Forbidden(f"the service has not taken the certificate: {sanitize(str(words))}", path=str(file))
     return {"message": str(said.get("message", "")), "validity": validity, "certificate_key": key}
 
 
@@ -71,11 +73,11 @@ GOOD = "good: the storage opens with it"
 
 def _words_of(place: Place, path: str) -> str:
     try:
-        answer = Rest().get(f"{place.certificateservice}/{path}")
+        answer = JsonClient().get(f"{place.certificateservice}/{path}")
     except CtadataError as error:
         return str(error)
     text = answer.text.strip()
-    return presentable(text.splitlines()[0]) if text and "<" not in text else f"{answer.status} {answer.reason}"
+    return sanitize(text.splitlines()[0]) if text and "<" not in text else f"{answer.status} {answer.reason}"
 
 
 def _key_status(place: Place, key: str) -> str:
@@ -96,7 +98,7 @@ def _key_status(place: Place, key: str) -> str:
 
 def _post(place: Place, name: str, payload: dict[str, Any], *, hint: str) -> dict[str, Any]:
     service = place.certificateservice
-    rest = Rest(trusted={Origin.of(service)})
+    rest = JsonClient(trusted={Origin.of(service)})
     answer = rest.post_json(f"{service}/{name}", payload, token=place.token(service).text)
     _check(answer, service, hint)
     if not isinstance(answer.json, dict):
@@ -104,7 +106,7 @@ def _post(place: Place, name: str, payload: dict[str, Any], *, hint: str) -> dic
     return answer.json
 
 
-def _check(answer: Answer, service: str, hint: str) -> None:
+def _check(answer: JsonResponse, service: str, hint: str) -> None:
     """The error of an answer that is no success; a redirect is one: what was sent goes nowhere else."""
     if 300 <= answer.status < 400:
         raise LoginNeeded(
@@ -119,7 +121,7 @@ def _check(answer: Answer, service: str, hint: str) -> None:
     except CtadataError as error:
         if answer.status == 400:
             raise Forbidden(
-                f"the service has not taken the certificate: {presentable(answer.text.strip()[:300])}", status=400
+                f"the service has not taken the certificate: {sanitize(answer.text.strip()[:300])}", status=400
             ) from None
         error.hint = hint or error.hint
         raise

@@ -187,11 +187,11 @@ class APIClient:
 
         stream: the body is left to the caller.   Raises LoginNeeded, Untrusted, TemporaryError, TimedOut.
         """
-        from ctadata.http.rest import Rest
+        from ctadata.http.rest import JsonClient
 
         place = self.place
         url = self.construct_endpoint_url(place.downloadservice, endpoint, path)
         url += f"?chunk_size={chunk_size}" if chunk_size else ""
-        rest = Rest(trusted={Origin.of(place.downloadservice)})
+        rest = JsonClient(trusted={Origin.of(place.downloadservice)})
         large = endpoint.strip("/").partition("/")[0] in _FILES
         return rest.response(url, place.token().text, stream=stream, large=large)

@@ -66,11 +66,11 @@ class Place:
         """Whose token it is: as JUPYTERHUB_USER says, else as the hub does; ConfigError."""
         if self.env.get("JUPYTERHUB_USER"):
             return self.env["JUPYTERHUB_USER"]
-        from ctadata.http.rest import Rest
+        from ctadata.http.rest import JsonClient
 
         url = token_page(self.downloadservice).removesuffix("token") + "api/user"
         try:
-            answer = Rest(trusted={Origin.of(url)}).get(url, token=self.token().text)
+            answer = JsonClient(trusted={Origin.of(url)}).get(url, token=self.token().text)
             answer.raise_for_status()
             name = answer.json.get("name") if isinstance(answer.json, dict) else None
         except CtadataError as error:
@@ -94,10 +94,10 @@ def _what_else(service: str) -> str:
     """What to do without a token: who has logged in at the storage can go there."""
     from ctadata.agent import control
     from ctadata.agent.token_backends import remembered
-    from ctadata.config.resolve import resolve
+    from ctadata.config.resolve import resolve_profile
 
     try:
-        logged_in = not control.status(remembered(resolve(None).profile)).login_needed
+        logged_in = not control.status(remembered(resolve_profile(None).profile)).login_needed
     except CtadataError:
         logged_in = False
     if logged_in:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from ctadata.errors import CtadataError, Forbidden
 from ctadata.http.messages import Headers, Response
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.service.endpoints import PathText, Place
 from ctadata.service.factory import open_store
 from ctadata.stores.download_service.messages import not_logged_in
@@ -71,11 +71,11 @@ def _not_below_home(place: Place, path: str, said: str) -> Forbidden:
     try:
         home = str(store.home).removeprefix("/")
     except CtadataError as error:
-        return Forbidden(f"you may write below your home alone: {printable(said)}", hint=str(error), path=path)
+        return Forbidden(f"you may write below your home alone: {escape_unprintable(said)}", hint=str(error), path=path)
     finally:
         store.close()
     if path == home or path.startswith(f"{home}/"):
-        return Forbidden(f"not allowed: 403 {printable(said)}", path=path, status=403)
+        return Forbidden(f"not allowed: 403 {escape_unprintable(said)}", path=path, status=403)
     return Forbidden(
-        "you may write below your home alone", hint=f"write {home}/{path}", path=printable(path), status=403
+        "you may write below your home alone", hint=f"write {home}/{path}", path=escape_unprintable(path), status=403
     )

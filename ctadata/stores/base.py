@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from ctadata.entries import Entry, none_known
+from ctadata.entries import Entry, no_checksums
 from ctadata.errors import CtadataError, LoginNeeded, UsageError
 from ctadata.paths import RemotePath
 
@@ -82,7 +82,7 @@ class Delivery:
 
     start: int
     total: int | None
-    digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
+    digests: Mapping[str, str] = field(default_factory=no_checksums, hash=False)
     etag: str | None = None
     stop: int | None = None
     coding: str = ""
@@ -148,7 +148,7 @@ class Written:
     sent:    a digest of what was sent, as `md5:5eb63bbb...`, where it was computed for the upload; else empty.
     """
 
-    digests: Mapping[str, str] = field(default_factory=none_known, hash=False)
+    digests: Mapping[str, str] = field(default_factory=no_checksums, hash=False)
     etag: str | None = None
     checked: str = ""
     sent: str = ""

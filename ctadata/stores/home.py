@@ -28,9 +28,9 @@ def home_of(
     """The home collection of whoever the token is; errors as `find_home`.   stop: once set, nobody waits (Stopped)."""
 
     def ask(url: str) -> Any:
-        from ctadata.http.rest import Rest  # it takes longer to import than a listing takes
+        from ctadata.http.rest import JsonClient  # it takes longer to import than a listing takes
 
-        rest = Rest(trusted=trusted_origins(profile), ca=profile.ca, stop=stop)
+        rest = JsonClient(trusted=trusted_origins(profile), ca=profile.ca, stop=stop)
         answer = rest.get(url, token=tokens.bearer())
         answer.raise_for_status()
         return answer.json

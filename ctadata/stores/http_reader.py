@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
-from ctadata.checksums import read_digests
-from ctadata.entries import NONE_KNOWN
+from ctadata.checksums import parse_digests
+from ctadata.entries import NO_CHECKSUMS
 from ctadata.errors import (
     Changed,
     CtadataError,
@@ -23,7 +23,7 @@ from ctadata.fibers import Condition
 from ctadata.http.client import Client
 from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.messages import Accept, Origin, Response
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import sanitize
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink, about
 from ctadata.stores.webdav.get_response import Answer, NoByte
@@ -244,7 +244,7 @@ class HttpReading:
 
     def _in_header(self, response: Response) -> Mapping[str, str]:
         # XRootD sends digests of other files to those who did not ask
-        return read_digests(response.headers.get("Digest") or "") if self._want_digest else NONE_KNOWN
+        return parse_digests(response.headers.get("Digest") or "") if self._want_digest else NO_CHECKSUMS
 
     def close(self) -> None:
         """End the movers, by closing their connections; reads that are under way end as Interrupted, and later ones."""
@@ -265,5 +265,5 @@ class HttpReading:
 
 def coding_of(response: Response) -> str:
     """What the body of an answer is encoded with, as `gzip`; empty for nothing."""
-    said = presentable((response.headers.get("Content-Encoding") or "").strip().lower())
+    said = sanitize((response.headers.get("Content-Encoding") or "").strip().lower())
     return "" if said == "identity" else said

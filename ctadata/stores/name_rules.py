@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctadata.errors import Unsupported
-from ctadata.paths import RemotePath, changed_by_nfc, composed, control_in, printable
+from ctadata.paths import RemotePath, escape_unprintable, first_changed_by_nfc, first_control_character, to_nfc
 from ctadata.stores.base import Features
 
 
@@ -17,7 +17,7 @@ def refuse_undecodable(path: RemotePath) -> None:
 
 def control_of(features: Features, path: RemotePath) -> Unsupported | None:
     """The error for a file whose name holds a control character, where the store gives no such file back."""
-    found = "" if features.controls else control_in(path.name)
+    found = "" if features.controls else first_control_character(path.name)
     if not found:
         return None
     what = f"the storage may take a file whose name holds {found}, and never gives it back"
@@ -26,7 +26,7 @@ def control_of(features: Features, path: RemotePath) -> Unsupported | None:
 
 def is_changed(features: Features, path: RemotePath) -> bool:
     """Whether the server writes the path otherwise when it asks its pools."""
-    return features.composes and any(map(changed_by_nfc, path.parts))
+    return features.composes and any(map(first_changed_by_nfc, path.parts))
 
 
 def unserved(path: RemotePath) -> Unsupported:
@@ -41,5 +41,9 @@ def unserved(path: RemotePath) -> Unsupported:
 
 def worded(path: RemotePath) -> tuple[str, str, str]:
     """The character that NFC changes, what it is in, and how that is written in NFC."""
-    name, character = next((name, changed) for name in path.parts if (changed := changed_by_nfc(name)))
-    return character, "it" if name == path.name else f"the directory {printable(name)}", printable(composed(name))
+    name, character = next((name, changed) for name in path.parts if (changed := first_changed_by_nfc(name)))
+    return (
+        character,
+        "it" if name == path.name else f"the directory {escape_unprintable(name)}",
+        escape_unprintable(to_nfc(name)),
+    )

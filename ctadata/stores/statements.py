@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctadata.entries import Entry
 from ctadata.errors import ServerTrouble
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 
 KEPT = 4096
 """Names, at least, after which a name that comes again is still known."""
@@ -48,4 +48,4 @@ class Statements:
 def contradiction(path: RemotePath) -> ServerTrouble:
     """The error of a resource that the server describes in two ways."""
     what = "the server lists this name twice, and differently"
-    return ServerTrouble(what, hint="tell whoever runs the storage", path=printable(str(path)))
+    return ServerTrouble(what, hint="tell whoever runs the storage", path=escape_unprintable(str(path)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctadata.config.profile import Profile
-from ctadata.paths import Anchor, RemotePath, Spelling, refuse_userinfo
+from ctadata.paths import Anchor, RemotePath, TypedPath, refuse_userinfo
 from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.stores.s3.address import path_of_s3, refuse_odd_key
 
@@ -26,7 +26,7 @@ def read_path(profile: Profile, text: str, home: Callable[[], RemotePath], *, fr
 def _path_of(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool) -> RemotePath:
     if text.startswith("s3://"):
         return path_of_s3(profile, text)
-    spelling = Spelling.read(text)
+    spelling = TypedPath.read(text)
     if profile.kind == "s3":
         refuse_odd_key(text, text.removeprefix("home:").removeprefix("~/").removeprefix("/"))
     if spelling.anchor is Anchor.HOME or (spelling.anchor is Anchor.OPEN and from_home):

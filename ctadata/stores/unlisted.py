@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctadata.errors import CtadataError, Incomplete, ServerTrouble, Unnameable, UsageError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 
 NAMED = 100
 """Members that are named, at most, so that memory stays bounded."""
@@ -52,15 +52,15 @@ class Unlisted:
 
     def add_name(self, text: str) -> None:
         """Take a member whose name, as the server writes it, is none below the collection."""
-        what = f"the server lists {printable(text[:200])!r} there, which has no place in it"
+        what = f"the server lists {escape_unprintable(text[:200])!r} there, which has no place in it"
         self.add(ServerTrouble(what, hint="tell whoever runs the storage"))
 
     def check(self, path: RemotePath) -> None:
         """Incomplete, where a member of the collection `path` is missing from the listing; Unnameable."""
         if self._named:
             for error in self._named:
-                error.path = error.path or printable(str(path))
-            where = printable(str(path))
+                error.path = error.path or escape_unprintable(str(path))
+            where = escape_unprintable(str(path))
             if self._is_whole:
                 raise Unnameable(self._named, count=self.count, path=where, counterparts=self._counterparts)
             raise Incomplete(self._named, count=self.count, path=where)

@@ -19,7 +19,7 @@ from ctadata.config.jasmin import CREDENTIALS
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.http.credentials import SigningKey
-from ctadata.paths import local_home, printable
+from ctadata.paths import escape_unprintable, local_home
 from ctadata.tokens.access_key_text import AccessKey, read_access_key
 from ctadata.tokens.files import local_error, read_discovered, read_private, write_private
 from ctadata.tokens.profile_files import ProfileFiles
@@ -102,7 +102,7 @@ class AccessKeys:
         if self._profile.anonymous:
             yield Found(None, "nobody: the profile is anonymous")
         for path in filter(None, (self._explicit, self._profile.credentials_file)):
-            yield Found(_named(path), printable(str(path)))
+            yield Found(_named(path), escape_unprintable(str(path)))
         places = ProfileFiles.of(self._profile.name)
         if kept := load_access_key(places):
             self._check_endpoint(places)
@@ -134,11 +134,11 @@ class AccessKeys:
 def _named(path: Path) -> AccessKey:
     text = read_discovered(path, follow=True)
     if text is None:
-        raise LocalError("there is no such file of credentials", path=printable(str(path)))
+        raise LocalError("there is no such file of credentials", path=escape_unprintable(str(path)))
     try:
         return read_access_key(text)
     except ConfigError as error:
-        error.path = printable(str(path))
+        error.path = escape_unprintable(str(path))
         raise
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped, Untrusted
 from ctadata.http.messages import Origin
-from ctadata.http.rest import Answer
-from ctadata.paths import printable
+from ctadata.http.rest import JsonResponse
+from ctadata.paths import escape_unprintable
 from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.token import Secret, seconds
 from ctadata.tokens.token_response import Grant, Refusal, read_answer, read_grant, refused
@@ -110,7 +110,7 @@ def wait_for_login(
         interval = pause = interval + _more_patience(result)
 
 
-def _ask_for_code(issuer: Issuer, scope: str, verifier: Secret) -> Answer:
+def _ask_for_code(issuer: Issuer, scope: str, verifier: Secret) -> JsonResponse:
     digest = hashlib.sha256(verifier.reveal().encode("ascii")).digest()
     challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
     fields = {"scope": scope, "code_challenge": challenge, "code_challenge_method": "S256", **issuer.for_audience()}
@@ -152,7 +152,7 @@ def _read_login(content: Mapping[str, Any], verifier: Secret) -> DeviceLogin:
     if address is None:
         raise ConfigError("the issuer began a login, but gave no address to approve it at")
     return DeviceLogin(
-        user_code=printable(user_code),
+        user_code=escape_unprintable(user_code),
         verification_uri=address,
         verification_uri_complete=_web_address(content.get("verification_uri_complete")),
         expires_in=seconds(content.get("expires_in")) or CODE_LIFE,

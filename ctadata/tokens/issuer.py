@@ -15,8 +15,8 @@ from urllib.parse import quote_plus
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, Untrusted
 from ctadata.http.messages import Origin
-from ctadata.http.redaction import presentable
-from ctadata.http.rest import Answer, Rest
+from ctadata.http.redaction import sanitize
+from ctadata.http.rest import JsonClient, JsonResponse
 from ctadata.tokens.token import Secret, same_issuer
 from ctadata.tokens.token_response import Grant, expect, read_grant
 
@@ -33,7 +33,7 @@ class Issuer:
     now:       the local clock, seconds since 1970.
     """
 
-    rest: Rest
+    rest: JsonClient
     name: str
     client_id: str
     secret: Secret | None
@@ -47,7 +47,7 @@ class Issuer:
 
     @classmethod
     def discover(
-        cls, profile: Profile, rest: Rest, secret: Secret | None, now: Callable[[], float] = time.time
+        cls, profile: Profile, rest: JsonClient, secret: Secret | None, now: Callable[[], float] = time.time
     ) -> Issuer:
         """Ask the profile's issuer what it offers.
 
@@ -63,7 +63,7 @@ class Issuer:
             error.hint = error.hint or hint
             raise
         if not same_issuer(told.get("issuer"), name):
-            raise ConfigError(f"{name} says that it is {presentable(str(told.get('issuer')))}", hint=hint)
+            raise ConfigError(f"{name} says that it is {sanitize(str(told.get('issuer')))}", hint=hint)
         listed = told.get("token_endpoint_auth_methods_supported")
         methods = (listed if isinstance(listed, list) else []) or ["client_secret_basic"]
         return cls(
@@ -99,7 +99,7 @@ class Issuer:
             expect(answer, "to revoke the login")
         return True
 
-    def post(self, url: str, fields: Mapping[str, str]) -> Answer:
+    def post(self, url: str, fields: Mapping[str, str]) -> JsonResponse:
         """Send a form as this client (RFC 6749 section 2.3.1: what stands in Basic is form-encoded first)."""
         if self.secret is None:
             return self.rest.post_form(url, {**fields, "client_id": self.client_id})
@@ -136,4 +136,4 @@ def _refuse_plain(url: str) -> None:
     except Untrusted as error:
         raise ConfigError(error.what) from None
     if origin.scheme != "https" and not origin.is_loopback:
-        raise ConfigError(f"{presentable(url)} is not an https address, and a login goes nowhere else")
+        raise ConfigError(f"{sanitize(url)} is not an https address, and a login goes nowhere else")

@@ -11,7 +11,7 @@ import secrets
 from typing import Any
 
 from ctadata.errors import ConfigError, LocalError
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import sanitize
 
 SERVICE = "ctadata"
 _UNSAFE = ("keyrings.alt", "keyring.backends.null", "keyring.backends.fail")
@@ -78,7 +78,7 @@ def _library() -> Any:
 
 
 def _words(error: Exception) -> str:
-    return presentable(f"{type(error).__name__} {error}".rstrip(". "), 200)
+    return sanitize(f"{type(error).__name__} {error}".rstrip(". "), 200)
 
 
 _HINT = 'login_store = "file" keeps the login in a private file instead'

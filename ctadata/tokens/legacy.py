@@ -13,7 +13,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctadata.config.builtin import DEFAULT, DEVELOPMENT
+from ctadata.config.builtin import DEFAULT_PROFILE, DEVELOPMENT_PROFILE
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError
 from ctadata.paths import local_home
@@ -60,9 +60,9 @@ def find_former(profile: Profile, now: float, home: Path | None = None) -> Legac
 def _places(profile_name: str, home: Path) -> tuple[list[Path], list[Path]]:
     """The files with secrets, and those with tokens."""
     folder = home / ".config" / "cta-data"
-    if profile_name == DEFAULT:
+    if profile_name == DEFAULT_PROFILE:
         return [folder / "secret", home / ".secret"], [folder / "token", home / ".cta_token"]
-    if profile_name == DEVELOPMENT:
+    if profile_name == DEVELOPMENT_PROFILE:
         return [folder / "secret-dev"], [folder / "token-dev"]
     return [], []
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import sanitize
 from ctadata.tokens import keyring_store
 from ctadata.tokens.files import local_error, read_private, room_for, write_private
 from ctadata.tokens.origins import not_among, refusal, written
@@ -162,7 +162,7 @@ def why_not(places: ProfileFiles, profile: Profile) -> str:
     if not told or read_private(places.token) is None:
         return ""
     if not _is_of(told, profile):
-        return f"the login was at {presentable(str(told.get('issuer')))}, and the profile now names {profile.issuer}"
+        return f"the login was at {sanitize(str(told.get('issuer')))}, and the profile now names {profile.issuer}"
     missing = not_among(profile, told.get("origins"))
     return refusal(_origins(told), missing) if missing else ""
 

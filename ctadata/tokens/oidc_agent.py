@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut, Unreachable
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import sanitize
 from ctadata.tokens.token import Token, seconds
 
 PATIENCE = 60.0
@@ -80,7 +80,7 @@ def ask(path: Path, request: Mapping[str, object], timeout: float) -> Mapping[st
 
 def refused(said: str, account: str) -> CtadataError:
     """What oidc-agent says of a failure, as one of our errors."""
-    words = presentable(said.strip(), 300)
+    words = sanitize(said.strip(), 300)
     lower = words.lower()
     if any(sign in lower for sign in ("invalid_grant", "not loaded", "access_denied", "expired_token", "no account")):
         return LoginNeeded(f"oidc-agent has no login for the account {account} ({words})")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Untrusted
-from ctadata.http.messages import Origin, dissect
+from ctadata.http.messages import Origin, split_url
 
 
 def trusted_origins(profile: Profile) -> frozenset[Origin]:
@@ -21,7 +21,7 @@ def trusted_origins(profile: Profile) -> frozenset[Origin]:
 def origin_of(url: str, what: str) -> Origin:
     """The origin that an address is, and nothing more; ConfigError, in which `what` names it."""
     try:
-        origin, target = dissect(url)
+        origin, target = split_url(url)
     except Untrusted as error:
         raise ConfigError(f"{what} is no origin: {error.what}", hint="it looks like https://host:port") from error
     if target != "/":

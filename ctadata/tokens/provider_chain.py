@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import sanitize
 from ctadata.tokens.discovery import Source, Stamp, discover
 from ctadata.tokens.login_store import why_not_elsewhere
 from ctadata.tokens.token import Token, same_issuer
@@ -178,7 +178,7 @@ class TokenProvider:
         issuers = (self._profile.issuer, *self._profile.accept_issuers)
         if source.kind != "agent" and token.issuer and not any(same_issuer(token.issuer, one) for one in issuers):
             return (
-                f"the token is from {presentable(token.issuer)}, and accept_issuers of the profile "
+                f"the token is from {sanitize(token.issuer)}, and accept_issuers of the profile "
                 f"{self._profile.name} does not name that"
             )
         if source.kind == "outside" and source.path is not None and (words := why_not_elsewhere(token, self._profile)):

@@ -16,7 +16,7 @@ from typing import Any
 
 from ctadata.errors import ConfigError
 from ctadata.http.redaction import Secret
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 
 __all__ = ["SPACES", "Secret", "Token", "same_issuer", "seconds"]
 
@@ -107,7 +107,7 @@ class Token:
         """Whose it is, in words, and nothing of its text."""
         if self.claims is None:
             return "an opaque token"
-        return f"a token of {printable(self.issuer or 'an unnamed issuer')}"
+        return f"a token of {escape_unprintable(self.issuer or 'an unnamed issuer')}"
 
 
 def same_issuer(one: object, other: object) -> bool:

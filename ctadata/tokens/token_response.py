@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctadata.errors import Busy, ConfigError, CtadataError, LoginNeeded, ServerTrouble, TemporaryError
-from ctadata.http.failures import read_retry_after
-from ctadata.http.redaction import presentable
-from ctadata.http.rest import Answer
+from ctadata.http.failures import parse_retry_after
+from ctadata.http.redaction import sanitize
+from ctadata.http.rest import JsonResponse
 from ctadata.tokens.token import Secret, Token, seconds
 
 LONGEST_WORDS = 300
@@ -43,7 +43,7 @@ class Refusal:
         return f"{self.code}: {self.description}" if self.description else self.code
 
 
-def read_answer(answer: Answer, doing: str) -> Mapping[str, Any] | Refusal:
+def read_answer(answer: JsonResponse, doing: str) -> Mapping[str, Any] | Refusal:
     """The JSON object of a success, or the refusal; Busy, ServerTrouble, TemporaryError for what passes.
 
     doing: what was asked for, as it ends the sentence "the issuer failed ...".
@@ -61,7 +61,7 @@ def read_answer(answer: Answer, doing: str) -> Mapping[str, Any] | Refusal:
     return content
 
 
-def expect(answer: Answer, doing: str) -> Mapping[str, Any]:
+def expect(answer: JsonResponse, doing: str) -> Mapping[str, Any]:
     """The JSON object of a success; LoginNeeded, ConfigError or what passes (see the head of the module)."""
     content = read_answer(answer, doing)
     if isinstance(content, Refusal):
@@ -94,10 +94,10 @@ def read_grant(content: Mapping[str, Any], received: float) -> Grant:
     )
 
 
-def _trouble(answer: Answer, doing: str) -> CtadataError | None:
+def _trouble(answer: JsonResponse, doing: str) -> CtadataError | None:
     words = f"the issuer failed {doing}: {answer.status} {answer.reason}".rstrip()
     if answer.status in (429, 503):
-        return Busy(words, status=answer.status, retry_after=read_retry_after(answer.headers.get("Retry-After")))
+        return Busy(words, status=answer.status, retry_after=parse_retry_after(answer.headers.get("Retry-After")))
     if answer.status >= 500 or answer.status == 408:
         return ServerTrouble(words, status=answer.status)
     if not 200 <= answer.status < 300 and answer.status < 400:
@@ -106,7 +106,7 @@ def _trouble(answer: Answer, doing: str) -> CtadataError | None:
 
 
 def _words(value: object) -> str:
-    return presentable(value, LONGEST_WORDS) if isinstance(value, str) else ""
+    return sanitize(value, LONGEST_WORDS) if isinstance(value, str) else ""
 
 
 _LOGIN_HINT = "log in again; if it was another login of yours that ended this one, ask for tokens that can be reused"

@@ -6,7 +6,7 @@ import re
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.tokens.token import Token
 
 
@@ -36,7 +36,7 @@ def home_user(profile: Profile, token: Token | None) -> str:
     if fragment is None:
         raise ConfigError(f"user_rule is {profile.user_rule!r}: it can be {' or '.join(sorted(_RULES))}")
     if fragment in ("", ".", "..") or "/" in fragment or "\0" in fragment:
-        raise ConfigError(f"{printable(name)!r} cannot be the name of a home directory")
+        raise ConfigError(f"{escape_unprintable(name)!r} cannot be the name of a home directory")
     return fragment
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from ctadata.entries import Entry
 from ctadata.errors import NotFound, Untrusted
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Store
 from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
@@ -45,7 +45,7 @@ def note(summary: Summary, entry: Entry, outcome: Outcome) -> Outcome:
 
 def why_kept(entry: Entry) -> str:
     """Why no file replaces an alias: its other names would go on telling of another one."""
-    return f"it differs, and is an alias of {printable(entry.alias_of or '')}: put that, or rm the alias first"
+    return f"it differs, and is an alias of {escape_unprintable(entry.alias_of or '')}: put that, or rm the alias first"
 
 
 Make = Callable[[RemotePath, RemotePath], bool]

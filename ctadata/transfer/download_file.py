@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, StorageFull
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.transfer import resume_journal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling
@@ -102,7 +102,7 @@ def _full(why: str, folder: LocalDir, entry: Entry, local: Path, *, goes_on: boo
     size, room = "of unknown size" if entry.size is None else f"of {entry.size} bytes", folder.room()
     words = f"{why}: a file {size}" + ("" if room is None else f", and {room} bytes are free")
     hint = "the same command goes on once there is room" if goes_on else ""
-    return StorageFull(words, hint=hint, path=printable(str(local)))
+    return StorageFull(words, hint=hint, path=escape_unprintable(str(local)))
 
 
 def _publish(

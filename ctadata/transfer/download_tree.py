@@ -14,7 +14,7 @@ from typing import Protocol
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import RemotePath, local_name, printable
+from ctadata.paths import RemotePath, check_local_name, escape_unprintable
 from ctadata.stores.channel import each
 from ctadata.transfer.aliases import may_be_alias, note, resolve_alias
 from ctadata.transfer.dir_cache import DirCache
@@ -215,7 +215,7 @@ def _refuse_twin(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
     if filters.enters(inside) if entry.is_directory else filters.takes(inside):
         what = "a file and a directory have this name on the storage, and only one of them could have it here"
         path = f"{entry.path}/" if entry.is_directory else str(entry.path)
-        run.fail(AlreadyExists(what, hint="rename one of them", path=printable(path)), entry.path)
+        run.fail(AlreadyExists(what, hint="rename one of them", path=escape_unprintable(path)), entry.path)
 
 
 def _is_settled(run: Run, folder: LocalDir, records: FolderRecords, entry: Entry) -> bool:
@@ -227,7 +227,7 @@ def _is_settled(run: Run, folder: LocalDir, records: FolderRecords, entry: Entry
     if run.rules.update or may_be_alias(run.store, entry):
         return False
     with contextlib.suppress(LocalError):
-        found = folder.look(local_name(name))
+        found = folder.look(check_local_name(name))
         if found is not None and looks_equal(entry, found, run.rules, run.store.features, records.get(name)):
             state, why = STATES[Step.SKIP]
             run.reporter.planned(1, 0)
@@ -282,13 +282,13 @@ def _fetch(run: Run, folders: DirCache, landing: DownloadTarget, local: Path) ->
         if run.rules.dry_run or outcome.state is State.SKIPPED:
             return outcome
     with folders.borrow(landing.base, landing.parts) as folder:
-        outcome = fetch_file(run, entry, folder, local_name(landing.name), local)
+        outcome = fetch_file(run, entry, folder, check_local_name(landing.name), local)
     return note(run.summary, entry, _with_version(outcome, entry))
 
 
 def _foretell(run: Run, landing: DownloadTarget) -> Outcome:
     """What a download would end with; nothing is made or changed."""
-    entry, name = landing.entry, local_name(landing.name)
+    entry, name = landing.entry, check_local_name(landing.name)
     with find_folder(landing.base, landing.parts) or contextlib.nullcontext() as folder:
         found = folder.look(name) if folder else None
         if run.rules.update and found is not None and is_newer(found.st_mtime, entry.mtime):

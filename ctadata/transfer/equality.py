@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ctadata.checksums import STRONGEST_FIRST, strongest, tag_digest, tag_digests
+from ctadata.checksums import STRONGEST_FIRST, etag_digest, etag_digests, strongest_digest
 from ctadata.entries import Entry
 from ctadata.stores.base import Features
 from ctadata.transfer.integrity import digest_of
@@ -106,13 +106,13 @@ class HereFile:
 
     def same(self, size: int, digests: Mapping[str, str]) -> str:
         """Read it and compare; LocalError where it cannot be read."""
-        best = strongest(digests)
+        best = strongest_digest(digests)
         same = best is not None and size == self.size and digest_of(self.local, best[0]) == best[1]
         return best[0] if best and same else ""
 
     def same_tag(self, entry: Entry) -> bool:
         """Whether the tag is that of parts of one of the usual sizes."""
-        candidates = tag_digests(entry.etag, self.size)
+        candidates = etag_digests(entry.etag, self.size)
         return any(digest_of(self.local, algorithm) == digest for algorithm, digest in candidates)
 
 
@@ -153,14 +153,14 @@ class ThereFile:
 
     def same(self, size: int, digests: Mapping[str, str]) -> str:
         """Compare with what the listing tells; nothing is read."""
-        own = {**(tag_digest(self.entry.etag) if self.tags else {}), **self.entry.checksums}
+        own = {**(etag_digest(self.entry.etag) if self.tags else {}), **self.entry.checksums}
         common = [name for name in STRONGEST_FIRST if name in digests and name in own]
         same = size == self.size and bool(common) and own[common[0]] == digests[common[0]]
         return common[0] if same else ""
 
     def same_tag(self, entry: Entry) -> bool:
         """Whether both tags are the MD5 of the same parts."""
-        return self.tags and self.entry.etag == entry.etag and bool(tag_digests(entry.etag, entry.size or 0))
+        return self.tags and self.entry.etag == entry.etag and bool(etag_digests(entry.etag, entry.size or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +226,7 @@ def _is_proved(side: Side, entry: Entry, pair: Pair | None, record: Record | Non
 
 def _common(digests: Mapping[str, str], entry: Entry) -> str:
     """The strongest algorithm of which a digest was kept and the listing tells one."""
-    now = entry.checksums or tag_digest(entry.etag)
+    now = entry.checksums or etag_digest(entry.etag)
     return next((name for name in STRONGEST_FIRST if name in digests and name in now), "")
 
 
@@ -255,5 +255,5 @@ def same_content(side: Side, entry: Entry) -> bool:
     """Whether the file has the size of the entry, and a checksum or tag of it; False where the entry has none."""
     if entry.size is None or entry.size != side.size:
         return False
-    known = entry.checksums or tag_digest(entry.etag)
+    known = entry.checksums or etag_digest(entry.etag)
     return bool(side.same(entry.size, known)) if known else side.same_tag(entry)

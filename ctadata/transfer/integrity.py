@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ctadata.checksums import hasher
+from ctadata.checksums import new_hasher
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, LocalError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Delivery, Store
-from ctadata.versions import opaque, tags_differ
+from ctadata.versions import opaque_tag, tags_differ
 
 BLOCK = 1 << 20
 """Bytes read at a time from a local file."""
@@ -56,10 +56,8 @@ def check_agreement(entry: Entry, delivery: Delivery, *, tags: bool) -> None:
         if (listed := entry.checksums.get(name, said)) != said:
             raise Disagreement(f"its {name} is {listed} in the listing, and {said} where its bytes come from")
     if tags and tags_differ(entry.etag, delivery.etag):
-        was, now = opaque(entry.etag), opaque(delivery.etag)
-        raise Disagreement(
-            f"its tag is {printable(was)} in the listing, and {printable(now)} where its bytes come from"
-        )
+        was, now = escape_unprintable(opaque_tag(entry.etag)), escape_unprintable(opaque_tag(delivery.etag))
+        raise Disagreement(f"its tag is {was} in the listing, and {now} where its bytes come from")
 
 
 def check_entry(store: Store, entry: Entry, size: int) -> None:
@@ -97,7 +95,7 @@ class _Count:
 
 def digest_of(local: Path | int, algorithm: str) -> str:
     """The digest of a local file, or of an open one from its beginning; LocalError where it cannot be read."""
-    work = hasher(algorithm)
+    work = new_hasher(algorithm)
     try:
         with open(local, "rb", buffering=0, closefd=not isinstance(local, int)) as file:
             file.seek(0)
@@ -105,5 +103,5 @@ def digest_of(local: Path | int, algorithm: str) -> str:
             while block := file.read(most):
                 work.update(block)
     except OSError as error:
-        raise LocalError(f"local: {error.strerror}", path=printable(str(local))) from error
+        raise LocalError(f"local: {error.strerror}", path=escape_unprintable(str(local))) from error
     return work.hexdigest()

@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ctadata.errors import LocalError
-from ctadata.paths import MARK, local_name, printable
+from ctadata.paths import TEMPORARY_PREFIX, check_local_name, escape_unprintable
 from ctadata.transfer import resume_journal, temp_names
 from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_words, name_file
 
@@ -66,7 +66,7 @@ class LocalDir:
             fd = os.open(path, _FOLDER_FLAGS)
         try:
             for part in parts:
-                path = path / local_name(part)
+                path = path / check_local_name(part)
                 below = _step(fd, part, path)
                 os.close(fd)
                 fd = below
@@ -106,7 +106,9 @@ class LocalDir:
         now = time.time() if now is None else now
         with os.scandir(self.fd) as entries:
             names = {
-                e.name for e in entries if e.name.startswith(MARK) and e.name.endswith((SUFFIX, resume_journal.SUFFIX))
+                e.name
+                for e in entries
+                if e.name.startswith(TEMPORARY_PREFIX) and e.name.endswith((SUFFIX, resume_journal.SUFFIX))
             }
         for name in names:
             stem = name.rpartition(".")[0]
@@ -267,7 +269,7 @@ class LocalDir:
 
 def _stem(target: str) -> str:
     """The hidden name, without its end, of the part of a file that several runs may fetch."""
-    return MARK + hashlib.sha256(target.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return TEMPORARY_PREFIX + hashlib.sha256(target.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _lock(fd: int, name: str, directory: int) -> bool | None:
@@ -297,7 +299,7 @@ def _step(fd: int, part: str, path: Path) -> int:
         os.mkdir(part, dir_fd=fd)
     below = open_directory(fd, part, path)
     if below is None:
-        raise LocalError("local: it was removed meanwhile", path=printable(str(path)))
+        raise LocalError("local: it was removed meanwhile", path=escape_unprintable(str(path)))
     return below
 
 
@@ -316,4 +318,4 @@ def open_directory(fd: int | None, name: str, path: Path) -> int | None:
                 raise
             is_link = stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=fd is None).st_mode)
     what = "a link, and files are not written through links" if is_link else "not a directory"
-    raise LocalError(f"local: it is {what}", path=printable(str(path)))
+    raise LocalError(f"local: it is {what}", path=escape_unprintable(str(path)))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ctadata.errors import AlreadyExists
-from ctadata.paths import local_name, printable
+from ctadata.paths import check_local_name, escape_unprintable
 from ctadata.transfer.local_dir import LocalDir, open_directory
 from ctadata.transfer.partial_file import local_words
 
@@ -27,9 +27,9 @@ def find_folder(base: Path, parts: Sequence[str] = ()) -> LocalDir | None:
     for part in parts:
         if fd is None:
             return None
-        path = path / printable(part)
+        path = path / escape_unprintable(part)
         try:
-            below = open_directory(fd, local_name(part), path)
+            below = open_directory(fd, check_local_name(part), path)
         finally:
             os.close(fd)
         fd = below
@@ -48,9 +48,10 @@ def check_spelling(folder: LocalDir, name: str) -> None:
             names = [each for each, _ in names_in(folder)]
             others = [each for each in names if each.casefold() == name.casefold()]
             if others and _composed(name) not in map(_composed, names):
+                other = escape_unprintable(others[0])
                 raise AlreadyExists(
-                    f"local: {printable(others[0])} stands there, and this file system takes it for the same name",
-                    path=printable(str(folder.path / name)),
+                    f"local: {other} stands there, and this file system takes it for the same name",
+                    path=escape_unprintable(str(folder.path / name)),
                 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from ctadata.errors import AlreadyExists, CtadataError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Store
 
 
@@ -22,7 +22,7 @@ def refuse_other_spelling(store: Store, path: RemotePath) -> None:
     while path.parts and store.features.collections:  # keys of objects are never folded
         other = _other_spelling(store, path)
         if other is not None:
-            here, there = printable(path.name), printable(other)
+            here, there = escape_unprintable(path.name), escape_unprintable(other)
             raise AlreadyExists(
                 f"{there} stands there, and this server takes it for the same name as {here}",
                 hint="rename one of the two",

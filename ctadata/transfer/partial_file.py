@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from ctadata.errors import AlreadyExists, LocalError, StorageFull
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.transfer import resume_journal, temp_names
 
 FSYNC_FROM = 1 << 20
@@ -48,11 +48,11 @@ class local_words:  # noqa: N801  (reads as a verb, as those of contextlib do)
     ) -> None:
         """Raise ours for the system's."""
         if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
-            where = printable(str(Path(self._path, self._name)))
+            where = escape_unprintable(str(Path(self._path, self._name)))
             raise LocalError("no local file can bear this name", path=where) from error
         if isinstance(error, OSError):
             ours = StorageFull if error.errno in _FULL else LocalError
-            where = printable(str(Path(self._path, self._name)))
+            where = escape_unprintable(str(Path(self._path, self._name)))
             raise ours(f"local: {error.strerror or error}", path=where) from error
 
 
@@ -122,13 +122,13 @@ class PartialFile:
                 return
             os.link(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory, follow_symlinks=False)
         except FileExistsError:
-            raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
+            raise AlreadyExists("local: the name was taken meanwhile", path=escape_unprintable(name)) from None
         except OSError as error:
             if not self.name or error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 raise
             # a file system without hard links: as near to it as it allows
             if _exists(name, self.directory):
-                raise AlreadyExists("local: the name was taken meanwhile", path=printable(name)) from None
+                raise AlreadyExists("local: the name was taken meanwhile", path=escape_unprintable(name)) from None
             os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         else:
             with contextlib.suppress(FileNotFoundError):  # who looks on may have taken the second name for a rest

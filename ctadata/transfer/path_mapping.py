@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
-from ctadata.paths import RemotePath, printable, refuse_userinfo
+from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
 from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import InvalidPath, Summary
@@ -68,14 +68,14 @@ def listed_landings(
 def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
     """The names of a path in a list; UsageError, for that line alone.   exact: `a//b` is another name than `a/b`."""
     if exact and not {"", "."}.isdisjoint(name.removeprefix("/").removesuffix("/").split("/")):
-        return UsageError("no path can name this key: it holds // or .", path=printable(name))
+        return UsageError("no path can name this key: it holds // or .", path=escape_unprintable(name))
     try:
         refuse_userinfo(name)
         parts = RemotePath.parse(name).parts
     except UsageError as error:
-        error.path = error.path or printable(name)
+        error.path = error.path or escape_unprintable(name)
         return error
-    return parts or UsageError("it is no path of a file", path=printable(name))
+    return parts or UsageError("it is no path of a file", path=escape_unprintable(name))
 
 
 def check_local(sources: Iterable[str], *, recursive: bool) -> None:
@@ -86,15 +86,17 @@ def check_local(sources: Iterable[str], *, recursive: bool) -> None:
             if not recursive:
                 raise _a_directory(source, "uploads")
         elif not os.path.lexists(source):  # a link that leads nowhere is passed over, as in a tree
-            raise NotFound("no such local file", path=printable(source))
+            raise NotFound("no such local file", path=escape_unprintable(source))
 
 
 def check_directory(source: str) -> None:
     """NotFound; UsageError for a file."""
     if not Path(source).exists():
-        raise NotFound("no such local directory", path=printable(source))
+        raise NotFound("no such local directory", path=escape_unprintable(source))
     if not Path(source).is_dir():
-        raise UsageError("it is a file, and directories are synced", hint="put sends it", path=printable(source))
+        raise UsageError(
+            "it is a file, and directories are synced", hint="put sends it", path=escape_unprintable(source)
+        )
 
 
 def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[UploadSource]:
@@ -130,7 +132,7 @@ def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iter
 
 def _below_here(name: str) -> tuple[str, ...] | UsageError:
     if name.startswith("/"):
-        return UsageError("a list of files has paths below the directory", path=printable(name))
+        return UsageError("a list of files has paths below the directory", path=escape_unprintable(name))
     return _below(name)
 
 
@@ -181,25 +183,27 @@ def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
 
 
 def _outside(path: RemotePath, local: Path) -> InvalidPath:
-    hint = f"to allow it, name its directory after the receipt: {shlex.quote(printable(str(local.parent)))}"
-    error = UsageError("the receipt names a file outside of the directory", hint=hint, path=printable(str(local)))
+    hint = f"to allow it, name its directory after the receipt: {shlex.quote(escape_unprintable(str(local.parent)))}"
+    error = UsageError(
+        "the receipt names a file outside of the directory", hint=hint, path=escape_unprintable(str(local))
+    )
     return InvalidPath(error, path)
 
 
 def _a_directory(source: str, verb: str) -> UsageError:
     hint = f"-r, in Python recursive=True, {verb} it with all it holds"
-    return UsageError("it is a directory", hint=hint, path=printable(source))
+    return UsageError("it is a directory", hint=hint, path=escape_unprintable(source))
 
 
 def _refuse_file(local: Path) -> None:
     if local.exists() and not local.is_dir():
-        raise LocalError("local: it is not a directory", path=printable(str(local)))
+        raise LocalError("local: it is not a directory", path=escape_unprintable(str(local)))
 
 
 def _refuse_unknown(folder: Path) -> None:
     """LocalError for a folder of which not even the one above is there: its name is a mistake."""
     if not folder.exists() and not folder.parent.exists():
-        raise LocalError("local: no such directory", hint="make it first", path=printable(str(folder.parent)))
+        raise LocalError("local: no such directory", hint="make it first", path=escape_unprintable(str(folder.parent)))
 
 
 def _is_contents(source: str) -> bool:
@@ -211,7 +215,7 @@ def _refuse_twins(targets: Sequence[str]) -> None:
     seen: set[str] = set()
     for target in targets:
         if target in seen:
-            raise UsageError("two sources would become this one", path=printable(target))
+            raise UsageError("two sources would become this one", path=escape_unprintable(target))
         seen.add(target)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ctadata.checksums import strongest
+from ctadata.checksums import strongest_digest
 from ctadata.entries import Entry, Kind
 from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Features
 from ctadata.transfer.equality import HereFile, Pair, Side, agree, is_equal, same_content
 from ctadata.transfer.integrity import digest_of
@@ -107,7 +107,7 @@ def plan_download(
         return Step.CREATE
     if not stat.S_ISREG(found.st_mode):
         what = _OTHERS.get(stat.S_IFMT(found.st_mode), "something that is no file")
-        raise LocalError(f"local: {what} stands in the way", path=printable(str(local)))
+        raise LocalError(f"local: {what} stands in the way", path=escape_unprintable(str(local)))
     if compares_equal(HereFile(local, found), entry, features or Features(), rules, pair):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
@@ -183,4 +183,4 @@ def digest_in(entry: Entry) -> str:
     """A digest of the listing as outcomes have it, `adler32:5ae07809`; empty where there is none."""
     if "adler32" in entry.checksums:
         return f"adler32:{entry.checksums['adler32']}"
-    return ":".join(strongest(entry.checksums) or ())
+    return ":".join(strongest_digest(entry.checksums) or ())

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ctadata.errors import UsageError
-from ctadata.paths import LONGEST, RemotePath, printable, shortened
-from ctadata.permissions import refuse_foreign
+from ctadata.paths import MAX_CHARACTERS, RemotePath, escape_unprintable, shorten
+from ctadata.permissions import refuse_untrusted_file
 from ctadata.transfer.partial_file import local_words
 from ctadata.transfer.report import Outcome, State
 
@@ -106,13 +106,13 @@ def read_receipt(file: Path) -> list[Record]:
     """
     found: dict[tuple[RemotePath, Path | None, str], Record] = {}
     with local_words(file), file.open(encoding="utf-8", errors="replace") as lines:
-        refuse_foreign(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
+        refuse_untrusted_file(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
         for number, line in enumerate(lines, 1):
-            record = _read(line, f"{printable(str(file))}:{number}")
+            record = _read(line, f"{escape_unprintable(str(file))}:{number}")
             if record is not None:
                 found[record.path, record.local, record.key] = record
     if not found:
-        raise UsageError("there is nothing of a receipt in it", path=printable(str(file)))
+        raise UsageError("there is nothing of a receipt in it", path=escape_unprintable(str(file)))
     return list(found.values())
 
 
@@ -125,7 +125,7 @@ def _read(line: str, where: str) -> Record | None:
     try:
         if fields["schema"] != SCHEMA:
             raise UsageError(
-                f"a receipt of schema {shortened(str(fields['schema']))}, and only {SCHEMA} is known", path=where
+                f"a receipt of schema {shorten(str(fields['schema']))}, and only {SCHEMA} is known", path=where
             )
         return Record(
             action=str(fields["action"]),
@@ -142,12 +142,12 @@ def _read(line: str, where: str) -> Record | None:
             key=str(fields.get("key") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"this is no line of a receipt: {shortened(str(error))}", path=where) from error
+        raise UsageError(f"this is no line of a receipt: {shorten(str(error))}", path=where) from error
 
 
 def _name(value: str) -> str:
     """A path that a file system can have; ValueError."""
-    if "\0" in value or len(os.fsencode(value)) > LONGEST:
+    if "\0" in value or len(os.fsencode(value)) > MAX_CHARACTERS:
         raise ValueError("a path that no file has")
     return value
 

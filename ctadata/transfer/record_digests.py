@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ctadata.checksums import Hasher, hasher, strongest
-from ctadata.entries import NONE_KNOWN
+from ctadata.checksums import Hasher, new_hasher, strongest_digest
+from ctadata.entries import NO_CHECKSUMS
 
 SMALL = 16 << 20
 """Bytes up to which a record keeps an MD5; of larger files it keeps a crc32."""
@@ -26,7 +26,7 @@ class Passing:
     def __init__(self, algorithm: str | None) -> None:
         """No byte has passed yet; None: no digest is wanted."""
         self._at = 0
-        self._hasher: Hasher | None = hasher(algorithm) if algorithm else None
+        self._hasher: Hasher | None = new_hasher(algorithm) if algorithm else None
 
     def add(self, at: int, block: bytes | memoryview) -> None:
         """Take in the bytes at the offset `at`; if bytes are missing before it, no digest comes of it."""
@@ -45,19 +45,19 @@ class Passing:
         return {self._hasher.algorithm: self._hasher.hexdigest()}
 
 
-def passing(size: int | None, listed: Mapping[str, str] = NONE_KNOWN) -> Passing:
+def passing(size: int | None, listed: Mapping[str, str] = NO_CHECKSUMS) -> Passing:
     """What computes the digest for the record of a file, and for its check where the listing tells no adler32.
 
     Args:
         size: of the file in bytes; None if nobody knows it.
         listed: the checksums that the listing tells. If there is a stronger one than a crc32, the record keeps that.
     """
-    if listed.keys() - _WEAK and (best := strongest(listed)):
+    if listed.keys() - _WEAK and (best := strongest_digest(listed)):
         return Passing(None if "adler32" in listed else best[0])
     return Passing("crc32" if size is None or size > SMALL else "md5")
 
 
-def record_digests(told: str, passed: Mapping[str, str], listed: Mapping[str, str] = NONE_KNOWN) -> dict[str, str]:
+def record_digests(told: str, passed: Mapping[str, str], listed: Mapping[str, str] = NO_CHECKSUMS) -> dict[str, str]:
     """The digests that a record keeps of a file that has just been moved.
 
     Args:

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ctadata.checksums import tag_digest
-from ctadata.entries import NONE_KNOWN, Entry
+from ctadata.checksums import etag_digest
+from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.paths import RemotePath
 from ctadata.versions import tags_differ, tags_match
 
@@ -86,7 +86,7 @@ def may_change_unseen(found: os.stat_result, *, now: float, changed: float | Non
 
 def digests_of(entry: Entry) -> dict[str, str]:
     """The digests of a remote file that its listing tells; a tag that looks like an MD5 counts as one."""
-    return {**tag_digest(entry.etag), **entry.checksums}
+    return {**etag_digest(entry.etag), **entry.checksums}
 
 
 @dataclass(slots=True)  # a frozen one takes three times as long to make, and there is one for each file
@@ -100,7 +100,7 @@ class Record:
 
     here: Version | None
     there: Version
-    digests: Mapping[str, str] = field(default_factory=lambda: NONE_KNOWN)
+    digests: Mapping[str, str] = field(default_factory=lambda: NO_CHECKSUMS)
 
     def holds(self, here: Version, entry: Entry) -> bool:
         """Whether both files are those of then."""

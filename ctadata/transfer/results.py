@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TypedDict
 
 from ctadata.errors import NotFound, PartialFailure, UsageError
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.transfer.report import Outcome, Reporter, Summary
 
 _STATUS = {"done": "uploaded", "skipped": "unchanged", "kept": "kept"}
@@ -83,9 +83,9 @@ def contents_of(directory: str | os.PathLike[str]) -> str:
     """The name of a local directory, written so that its contents are meant; NoSuchDirectory, NoDirectory."""
     path = os.fspath(directory)
     if not os.path.exists(path):  # noqa: PTH110  (the empty path is here to pathlib, and nowhere to the user)
-        raise NoSuchDirectory("no such local directory", path=printable(path))
+        raise NoSuchDirectory("no such local directory", path=escape_unprintable(path))
     if not os.path.isdir(path):  # noqa: PTH112
-        raise NoDirectory("it is a file, not a directory", path=printable(path))
+        raise NoDirectory("it is a file, not a directory", path=escape_unprintable(path))
     return os.path.join(path, "")  # noqa: PTH118
 
 

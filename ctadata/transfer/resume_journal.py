@@ -21,7 +21,7 @@ from typing import Any
 from ctadata.checksums import crc32
 from ctadata.entries import Entry
 from ctadata.transfer import temp_names
-from ctadata.versions import is_provable
+from ctadata.versions import can_prove_version
 
 SUFFIX = ".journal"
 BLOCK = 4 << 20
@@ -39,7 +39,7 @@ _PER_BLOCK = 4096  # bytes: a line has 46 at most, and a block that breaks off a
 
 def is_lasting(entry: Entry) -> bool:
     """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
-    return (entry.size or 0) >= LASTING and is_provable(entry)
+    return (entry.size or 0) >= LASTING and can_prove_version(entry)
 
 
 def version_of(entry: Entry) -> dict[str, Any]:

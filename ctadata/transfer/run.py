@@ -26,8 +26,8 @@ from ctadata.errors import (
 )
 from ctadata.namespace.listing import tell_each
 from ctadata.namespace.name_check import NameCheck
-from ctadata.paths import RemotePath, printable
-from ctadata.resources import shortage
+from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.resources import shortage_error
 from ctadata.retry import Retries, retry
 from ctadata.stores.base import Store
 from ctadata.transfer.equality import Pair
@@ -195,7 +195,7 @@ class Run:
 
     def wait(self, seconds: float) -> None:
         """Wait; Stopped if the run is to end meanwhile."""
-        self.pause(seconds) if self.pause else fibers.pause(self.stop, seconds)
+        self.pause(seconds) if self.pause else fibers.wait_for_event(self.stop, seconds)
         self.check_stop()
 
     def check_stop(self) -> None:
@@ -234,14 +234,14 @@ class Run:
         except Stopped:
             return
         except CtadataError as error:
-            error.path = error.path or printable(str(task.remote))
+            error.path = error.path or escape_unprintable(str(task.remote))
             outcome = task.failed(error, time.monotonic() - began)
             if isinstance(error, LoginNeeded):
                 self.crew.end()
         except Exception as error:
             log.debug("unexpected", exc_info=error)
             said = f"unexpected {type(error).__name__}: {error}"
-            wrong = shortage(error) or CtadataError(said, hint="this is a fault of ctadata")
+            wrong = shortage_error(error) or CtadataError(said, hint="this is a fault of ctadata")
             outcome = task.failed(wrong, time.monotonic() - began)
         if task.size and outcome.state is not State.DONE:
             self.reporter.planned(0, -task.size)

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Mapping
 
-from ctadata.checksums import adler32, strongest
+from ctadata.checksums import adler32, strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
 from ctadata.stores.base import Delivery, Reading
@@ -20,7 +20,7 @@ from ctadata.transfer.partial_file import PartialFile
 from ctadata.transfer.record_digests import passing
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
 from ctadata.transfer.segments import Piece, Segment, Segments
-from ctadata.versions import is_another, is_provable, is_strong, tags_differ, tags_match
+from ctadata.versions import can_prove_version, is_other_version, is_strong, tags_differ, tags_match
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Incoming:
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.passing = passing(entry.size, entry.checksums)
-        self._is_provable = is_provable(entry)  # before the first byte is read
+        self._is_provable = can_prove_version(entry)  # before the first byte is read
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
         self.alone = self.alone or not self._is_provable
         self.tries = 0
@@ -176,7 +176,7 @@ class Incoming:
     def _newer(self) -> Entry | None:
         """The file as it is now, where it is another version; raises what the store raises."""
         now = self.run.store.info(self.entry.path)
-        return now if is_another(now, self.entry) else None
+        return now if is_other_version(now, self.entry) else None
 
     def help(self) -> bool:
         """Be one more stream; whatever breaks is left to the worker whose file it is."""
@@ -250,7 +250,7 @@ class Incoming:
         self.run.reporter.moved(str(self.entry.path), -self._end_streams())
         if now is not None:
             self.entry, self.digests = now, now.checksums
-        self._is_provable = is_provable(self.entry)
+        self._is_provable = can_prove_version(self.entry)
         self.part.void(resume_journal.version_of(self.entry) if self._is_provable else None)
         self._etag, self._kept_mtime, self._begun = None, self.entry.kept_mtime, False
         self.passing = passing(self.entry.size, self.digests)
@@ -303,7 +303,7 @@ class Incoming:
         known = self.digests or self.run.store.digests(self.entry.path)
         proofs = {"adler32": f"{self.pieces.adler32:08x}"} if self.hashing and "adler32" in known else {}
         # where the listing has other checksums than the pool, the bytes have to agree with both
-        best = strongest(self.entry.checksums if proofs else known)
+        best = strongest_digest(self.entry.checksums if proofs else known)
         if best is not None and not ("adler32" in self.entry.checksums and proofs):
             passed = self.passing.digests(self.pieces.size).get(best[0])
             proofs[best[0]] = passed or integrity.digest_of(self.part.fd, best[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ctadata.checksums import Adler32, adler32_combine
 from ctadata.errors import LocalError
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.transfer import integrity
 from ctadata.transfer.record_digests import Passing, passing
 from ctadata.transfer.run import Run
@@ -24,11 +24,11 @@ def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
         # a pipe would block for ever in open; it is told apart after it
         fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise LocalError(f"local: {error.strerror}", path=printable(str(local))) from error
+        raise LocalError(f"local: {error.strerror}", path=escape_unprintable(str(local))) from error
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise LocalError("local: not a regular file", path=printable(str(local)))
+            raise LocalError("local: not a regular file", path=escape_unprintable(str(local)))
         yield fd, found
     finally:
         os.close(fd)

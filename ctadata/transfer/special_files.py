@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 
 from ctadata.errors import CtadataError, LocalError, NotFound
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.transfer.report import Outcome, State
 
 NOT_UTF8 = "its name is not UTF-8"
@@ -71,7 +71,9 @@ def passed(target: RemotePath, local: Path, why: str, *, skip_special: bool) -> 
     """The outcome of a name that is passed over; it has an error unless `skip_special` allows it."""
     if skip_special and why in SPECIAL:
         return Outcome(State.PASSED, target, local, why=why)
-    error: CtadataError = (NotFound if why == NOWHERE else LocalError)(f"local: {why}", path=printable(str(local)))
+    error: CtadataError = (NotFound if why == NOWHERE else LocalError)(
+        f"local: {why}", path=escape_unprintable(str(local))
+    )
     return Outcome(State.PASSED, target, local, why=why, error=error)
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ctadata.checksums import Hasher, hasher, strongest
+from ctadata.checksums import Hasher, new_hasher, strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, NotFound, Stopped, TimedOut, UsageError
 from ctadata.paths import RemotePath
@@ -91,7 +91,7 @@ class _Pouring:
         self.digest = self.verified = ""
         self._skip = 0
         self._first: Delivery | None = None
-        self._hasher: Hasher = hasher("adler32")
+        self._hasher: Hasher = new_hasher("adler32")
 
     def go_on(self) -> None:
         """Read what is missing; IntegrityError where the whole is not right, or the server says two things about it."""
@@ -121,8 +121,8 @@ class _Pouring:
         if self.offset == 0:
             self._first = delivery
             known = delivery.digests or self.entry.checksums
-            best = strongest(known)
-            self._hasher = hasher("adler32" if best is None or "adler32" in known else best[0])
+            best = strongest_digest(known)
+            self._hasher = new_hasher("adler32" if best is None or "adler32" in known else best[0])
         elif delivery.start > self.offset or not self._is_same_version(delivery):
             raise IntegrityError("the file changed while it was read", hint="what was written is not the file")
         self._skip = self.offset - delivery.start

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotFound, Unnameable, UsageError
-from ctadata.paths import MARK, RemotePath
+from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.transfer.download_tree import DownloadTarget, download, each_of
 from ctadata.transfer.local_entries import find_folder, names_in, remove
@@ -172,7 +172,7 @@ class _Surplus(abc.ABC):
     def _doomed(self, extra: Extraneous) -> Generator[Extraneous, None, bool]:
         """The names to be deleted, deepest first; gives back whether nothing of it stays."""
         filters = self.run.rules.filters
-        if extra.remote.name.startswith(MARK):
+        if extra.remote.name.startswith(TEMPORARY_PREFIX):
             return False
         if extra.directory:
             below = self._below(extra) if filters.enters(extra.inside) else None

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError
-from ctadata.paths import MARK, RemotePath
+from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 
 FOREIGN_AFTER = 86400.0
 """Seconds after which an unchanged temporary from another host counts as dead."""
@@ -25,7 +25,7 @@ FOREIGN_AFTER = 86400.0
 
 def new_name() -> str:
     """A name for an upload of this process."""
-    return f"{MARK}{_host()}-{this_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
+    return f"{TEMPORARY_PREFIX}{_host()}-{this_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
 
 
 def tell_of(error: CtadataError, temporary: RemotePath, target: RemotePath) -> None:
@@ -36,8 +36,8 @@ def tell_of(error: CtadataError, temporary: RemotePath, target: RemotePath) -> N
 
 def is_dead(entry: Entry, now: float | None = None) -> bool:
     """Whether the run that made this temporary is certain to have ended (a day without change, if on another host)."""
-    fields = entry.path.name.removeprefix(MARK).split("-")
-    if not entry.path.name.startswith(MARK) or len(fields) != 5:
+    fields = entry.path.name.removeprefix(TEMPORARY_PREFIX).split("-")
+    if not entry.path.name.startswith(TEMPORARY_PREFIX) or len(fields) != 5:
         return False
     host, boot, pid, start, _ = fields
     if host != _host():
@@ -53,7 +53,7 @@ def is_abandoned(name: str, mtime: float, now: float) -> bool:
     abandoned if nobody has written to it for a day: a lock proves nothing if locks are local to a machine, and two
     machines that were cloned may have one host name and one machine-id.
     """
-    fields = name.removeprefix(MARK).split("-")
+    fields = name.removeprefix(TEMPORARY_PREFIX).split("-")
     if len(fields) == 5 and fields[:2] == [_host(), this_boot()]:
         return not fields[2].isdigit() or _start_of(int(fields[2])) != fields[3]
     return now - mtime > FOREIGN_AFTER
@@ -61,7 +61,7 @@ def is_abandoned(name: str, mtime: float, now: float) -> bool:
 
 def may_be_alive_elsewhere(name: str, mtime: float, now: float | None = None) -> bool:
     """Whether a process of another host has given this name, and less than a day ago."""
-    host = name.removeprefix(MARK).split("-")[0]
+    host = name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
     return host != _host() and (time.time() if now is None else now) - mtime <= FOREIGN_AFTER
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ctadata.checksums import STRONGEST_FIRST
-from ctadata.entries import NONE_KNOWN, Entry
+from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound, TemporaryError, Unnameable
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
@@ -196,7 +196,7 @@ class _Moving:
         self.run, self.ends, self.crossing, self.side = run, ends, crossing, side
         self.verified = self.digest = ""
         self.arrived: Entry | None = None
-        self.digests: Mapping[str, str] = NONE_KNOWN
+        self.digests: Mapping[str, str] = NO_CHECKSUMS
         self._gone = 0
 
     def _moved(self, so_far: int) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ctadata.errors import NotFound, UsageError
-from ctadata.paths import RemotePath, composed, printable
+from ctadata.paths import RemotePath, escape_unprintable, to_nfc
 from ctadata.transfer.run import Run
 
 FORMS = ("nfc",)
@@ -21,7 +21,7 @@ Named = list[tuple[Path, str]]
 def check_form(form: str | None) -> str:
     """The form as rules have it, empty for none; UsageError for one that is not known."""
     if form is not None and form.lower() not in FORMS:
-        raise UsageError(f"{printable(form)!r} is no form of names", hint="it is nfc")
+        raise UsageError(f"{escape_unprintable(form)!r} is no form of names", hint="it is nfc")
     return (form or "").lower()
 
 
@@ -31,7 +31,7 @@ def renamed(run: Run, collection: RemotePath, named: Named) -> Named:
         return named
     twins: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
     for local, name in named:
-        twins[composed(name)].append((local, name))
+        twins[to_nfc(name)].append((local, name))
     kept: Named = []
     for name, group in twins.items():
         native = [local for local, before in group if before == name]
@@ -42,7 +42,9 @@ def renamed(run: Run, collection: RemotePath, named: Named) -> Named:
                 kept.append((local, name))
             else:
                 other = next(str(each) for each, its in group if its != before)
-                error = UsageError(f"its name in NFC is also that of {printable(other)}", path=printable(str(local)))
+                error = UsageError(
+                    f"its name in NFC is also that of {escape_unprintable(other)}", path=escape_unprintable(str(local))
+                )
                 run.fail(error, collection / name, local)
     return kept
 
@@ -51,7 +53,7 @@ def renamed_file(run: Run, path: RemotePath) -> RemotePath:
     """The path of one file, its name in NFC, as a person wrote it; what is there of the path above stays."""
     if not run.rules.normalize or not path.parts:
         return path
-    target = renamed_target(run, path.parent) / composed(path.name)
+    target = renamed_target(run, path.parent) / to_nfc(path.name)
     if target.name != path.name:
         run.renamed.append(target)
     return target
@@ -62,9 +64,9 @@ def renamed_target(run: Run, path: RemotePath) -> RemotePath:
     if not run.rules.normalize:
         return path
     there = path
-    while there.parts and str(there) != composed(str(there)) and not _is_there(run, there):
+    while there.parts and str(there) != to_nfc(str(there)) and not _is_there(run, there):
         there = there.parent
-    target = there.below(map(composed, path.parts[len(there.parts) :]))
+    target = there.below(map(to_nfc, path.parts[len(there.parts) :]))
     if target != path:
         run.renamed.append(target)
     return target
@@ -79,7 +81,7 @@ def _is_there(run: Run, path: RemotePath) -> bool:
 
 def remark(run: Run) -> None:
     """Say which names were put in another form; once."""
-    count, shown = len(run.renamed), ", ".join(printable(str(path)) for path in run.renamed[:SHOWN])
+    count, shown = len(run.renamed), ", ".join(escape_unprintable(str(path)) for path in run.renamed[:SHOWN])
     if count:
         more = f" and {count - SHOWN} more" if count > SHOWN else ""
         names = "1 name is" if count == 1 else f"{count} names are"

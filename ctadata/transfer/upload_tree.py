@@ -25,7 +25,7 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import MARK, RemotePath, composed, printable
+from ctadata.paths import TEMPORARY_PREFIX, RemotePath, escape_unprintable, to_nfc
 from ctadata.transfer import temp_names, unicode_nfc
 from ctadata.transfer.name_collisions import folded, refuse_other_spelling
 from ctadata.transfer.partial_file import local_words
@@ -95,7 +95,9 @@ def _in_normal_form(run: Run, departures: Iterable[UploadSource | InvalidPath]) 
         if before.setdefault(target, departure.target) == departure.target:
             yield dataclasses.replace(departure, target=target)
         else:
-            yield InvalidPath(UsageError("another directory has this name in NFC", path=printable(str(target))), target)
+            yield InvalidPath(
+                UsageError("another directory has this name in NFC", path=escape_unprintable(str(target))), target
+            )
 
 
 _Give = Callable[[Node[UploadSource | InvalidPath] | Task], object]
@@ -223,7 +225,7 @@ def _normalize(run: Run, collection: RemotePath, here: _Here) -> None:
         both = unicode_nfc.renamed(run, collection, [*here.folders, *here.files])
         here.folders = [each for each in both if each[0] in folders]
         here.files = [each for each in both if each[0] not in folders]
-        here.names = set(map(composed, here.names))
+        here.names = set(map(to_nfc, here.names))
 
 
 def _read(run: Run, departure: UploadSource) -> _Here:
@@ -242,7 +244,7 @@ def _read(run: Run, departure: UploadSource) -> _Here:
                 _pass_over(run, target, local, why)
             elif _is_directory(entry):
                 here.folders.append((local, entry.name))
-            elif not entry.name.startswith(MARK):
+            elif not entry.name.startswith(TEMPORARY_PREFIX):
                 here.files.append((local, entry.name))
     return here
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from ctadata.errors import CtadataError, IntegrityError, LocalError, NotFound, UsageError
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.transfer import integrity
 from ctadata.transfer.partial_file import local_words
 from ctadata.transfer.receipt import Record
@@ -52,7 +52,7 @@ def _check(run: Run, record: Record, check: _Check) -> Outcome:
 
 def _check_local(run: Run, record: Record) -> str:
     """What was compared; IntegrityError, NotFound, LocalError."""
-    path = printable(str(record.local))
+    path = escape_unprintable(str(record.local))
     if record.local is None:
         return ""
     with local_words(path):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from ctadata.fibers import Condition, Fibers
-from ctadata.resources import shortage
+from ctadata.resources import shortage_error
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class WorkerPool(Generic[T]):
         except RuntimeError as error:
             self._threads.remove(thread)
             if len(self._threads) < FEWEST:
-                raise shortage(error) or error from None
+                raise shortage_error(error) or error from None
             return False
         return True
 

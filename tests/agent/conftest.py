@@ -16,7 +16,7 @@ from ctadata.agent import control
 from ctadata.agent.instance import read_state
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.sandbox import Sandbox
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -63,8 +63,8 @@ def places(profile: Profile) -> ProfileFiles:
 
 
 @pytest.fixture
-def rest(box: Sandbox) -> Rest:
-    return Rest(ca=box.ca, timeouts=(5, 5))
+def rest(box: Sandbox) -> JsonClient:
+    return JsonClient(ca=box.ca, timeouts=(5, 5))
 
 
 @pytest.fixture

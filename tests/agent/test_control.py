@@ -19,7 +19,7 @@ from ctadata.agent.instance import State, claim, read_state
 from ctadata.agent.login import obtain
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
-from ctadata.process_identity import process_started
+from ctadata.process_identity import read_process_start
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
@@ -237,7 +237,9 @@ class TestStop:
             subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander,
             claim(places) as presence,
         ):
-            earlier = process_started(bystander.pid) - 1  # the kernel's ticks are long enough for both to begin in one
+            earlier = (
+                read_process_start(bystander.pid) - 1
+            )  # the kernel's ticks are long enough for both to begin in one
             presence.tell(dataclasses.replace(read_state(places), pid=bystander.pid, process_started=earlier))
             with pytest.raises(TimedOut, match=str(bystander.pid)):
                 control.stop(profile)

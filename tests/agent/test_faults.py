@@ -22,7 +22,7 @@ from ctadata.agent.loop import keep_fresh
 from ctadata.agent.renewal import Renewal
 from ctadata.cli import main
 from ctadata.errors import Busy, ConfigError, CtadataError, LoginNeeded, TemporaryError
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.faults import Fault
 from ctadata.sandbox.issuer import CONNECT, DISCOVERY
@@ -118,7 +118,7 @@ def live(profile, places, clock):
 
     def run(token, seconds):
         stop, beats = Event(), []
-        renewal = Renewal(profile, places, Rest(ca=profile.ca, timeouts=(5, 0.3)), clock.now)
+        renewal = Renewal(profile, places, JsonClient(ca=profile.ca, timeouts=(5, 0.3)), clock.now)
         clock.at(seconds, stop.set)
         ended = keep_fresh(token, renewal.renew, beats.append, stop, now=clock.now, wait=clock.wait, jitter=lambda: 0.0)
         return beats, ended
@@ -234,7 +234,7 @@ def test_our_clock_is_wrong(told, hours, profile_at, places, clock, shown):
         if told == "claims":
             token = dataclasses.replace(token, expires_in=None)
         assert token.life_left(clock.time) == pytest.approx(300, abs=1)
-        renewal, stop, beats = Renewal(profile, places, Rest(ca=other.ca), clock.now), Event(), []
+        renewal, stop, beats = Renewal(profile, places, JsonClient(ca=other.ca), clock.now), Event(), []
         clock.at(900, stop.set)
         assert (
             keep_fresh(token, renewal.renew, beats.append, stop, now=clock.now, wait=clock.wait, jitter=float) is None
@@ -381,7 +381,7 @@ def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypat
         lives = 0
         while not stop.is_set():
             lives += 1
-            renewal = Renewal(profile, places, Rest(ca=box.ca), clock.now)
+            renewal = Renewal(profile, places, JsonClient(ca=box.ca), clock.now)
             try:
                 ended = keep_fresh(
                     load_token(places, profile), renew, lambda beat: None, stop,

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from ctadata.agent.instance import State, claim, is_claimed, read_state
-from ctadata.process_identity import process_started, this_host
+from ctadata.process_identity import host_name, read_process_start
 from ctadata.tokens.files import write_private
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -76,11 +76,11 @@ def test_it_knows_when_its_files_are_gone(places):
 
 
 def test_a_process_is_told_from_a_later_one_of_its_number():
-    assert process_started(os.getpid()) == process_started(os.getpid()) is not None
-    assert process_started(2**22 + 1) is None
+    assert read_process_start(os.getpid()) == read_process_start(os.getpid()) is not None
+    assert read_process_start(2**22 + 1) is None
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        assert process_started(other.pid) > process_started(os.getpid())
+        assert read_process_start(other.pid) > read_process_start(os.getpid())
 
 
 def test_this_host_has_a_name():
-    assert this_host()
+    assert host_name()

@@ -13,7 +13,7 @@ from ctadata.agent.login import obtain
 from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.tokens.device import begin_device_login, wait_for_login
 from ctadata.tokens.issuer import Issuer
 from ctadata.tokens.login_store import load_login, load_token, save_login
@@ -45,7 +45,7 @@ def issuer(profile):
 
     def make(realm, client="public", secret=None, **changes):
         told = profile(realm, client, **changes)
-        return Issuer.discover(told, Rest(ca=told.ca), secret and Secret(secret))
+        return Issuer.discover(told, JsonClient(ca=told.ca), secret and Secret(secret))
 
     return make
 

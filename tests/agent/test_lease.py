@@ -40,8 +40,8 @@ def on(monkeypatch):
     @contextlib.contextmanager
     def pretend(host, boot="boot"):
         with monkeypatch.context() as patch:
-            patch.setattr(lease, "this_host", lambda: host)
-            patch.setattr(lease, "boot_id", lambda: boot)
+            patch.setattr(lease, "host_name", lambda: host)
+            patch.setattr(lease, "read_boot_id", lambda: boot)
             yield
 
     return pretend
@@ -63,7 +63,7 @@ class TestWhose:
             assert begin(places, now()) is None
             found = read_lease(places)
         assert (found.host, found.boot, found.pid, found.lasting) == ("a", "boot", os.getpid(), True)
-        assert found.process_started == lease.process_started(os.getpid())
+        assert found.process_started == lease.read_process_start(os.getpid())
         assert found.until == pytest.approx(now() + LIFE, abs=5)
         assert places.lease.stat().st_mode & 0o777 == 0o600
 
@@ -114,13 +114,13 @@ class TestWhose:
             begin(places, now() - 10)
         with on("a", "second"):
             assert begin(places, now()).host == "a"  # or a container of that name on another machine
-            monkeypatch.setattr(lease, "booted_at", lambda: time.time() - 5)
+            monkeypatch.setattr(lease, "read_boot_time", lambda: time.time() - 5)
             assert begin(places, now()) is None
 
     def test_many_machines_at_once(self, places, on, monkeypatch):
         """Each thread is a machine; none of them shares a lock with another."""
         mine, got, barrier = threading.local(), [], threading.Barrier(8)
-        monkeypatch.setattr(lease, "this_host", lambda: getattr(mine, "host", "main"))
+        monkeypatch.setattr(lease, "host_name", lambda: getattr(mine, "host", "main"))
 
         def machine(number):
             mine.host = f"m{number}"
@@ -226,7 +226,7 @@ from ctadata.agent.login import obtain
 from ctadata.config.profile import Profile
 from ctadata.tokens.profile_files import ProfileFiles
 folder, door, issuer, client_id, ca, host = sys.argv[1:]
-lease.this_host = lambda: host
+lease.host_name = lambda: host
 ProfileFiles.login_lock = property(lambda self: self.folder / f"login.lock.{host}")  # does not reach the other machine
 known = sys.stdin.read()
 profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))

@@ -29,7 +29,7 @@ from ctadata.errors import (
     TemporaryError,
     Unreachable,
 )
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
@@ -215,7 +215,7 @@ def test_an_issuer_that_does_not_rotate(profile_at, shown):
         profile = profile_at(box)
         places = ProfileFiles.of(profile.name)
         token = obtain(profile, places, good=lambda token: False, show=shown.append)
-        renewal = Renewal(profile, places, Rest(ca=box.ca))
+        renewal = Renewal(profile, places, JsonClient(ca=box.ca))
         for _ in range(3):
             token = renewal.renew(token)
 

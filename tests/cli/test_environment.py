@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ctadata.errors import LocalError
-from ctadata.paths import local_name
+from ctadata.paths import check_local_name
 
 COMMAND = [sys.executable, "-m", "ctadata"]
 WRITERS = [
@@ -186,12 +186,12 @@ class TestLocale:
 
 
 def test_two_names_that_would_be_one_file_are_not():
-    assert local_name("é") == "é"
-    assert local_name(os.fsdecode(b"\xff")) == os.fsdecode(b"\xff")
+    assert check_local_name("é") == "é"
+    assert check_local_name(os.fsdecode(b"\xff")) == os.fsdecode(b"\xff")
     with pytest.raises(LocalError, match="no local file"):
-        local_name("\udcc3\udca9")  # escapes for the very bytes of é
+        check_local_name("\udcc3\udca9")  # escapes for the very bytes of é
     with pytest.raises(LocalError, match="no local file"):
-        local_name("\ud800")
+        check_local_name("\ud800")
 
 
 class TestLimits:

@@ -8,7 +8,7 @@ import pytest
 from ctadata.config.builtin import BUILT_IN
 from ctadata.config.keys import KEYS
 from ctadata.config.profile import Profile
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.errors import ConfigError
 
 
@@ -32,7 +32,7 @@ def no_settings_of_this_machine(monkeypatch, tmp_path):
 
 def refused(**arguments):
     with pytest.raises(ConfigError) as caught:
-        resolve(**{"env": {}, **arguments})
+        resolve_profile(**{"env": {}, **arguments})
     line = str(caught.value)
     assert "\n" not in line
     assert caught.value.exit_code == 2
@@ -41,7 +41,7 @@ def refused(**arguments):
 
 class TestBuiltIn:
     def test_cscs_is_what_you_get(self):
-        resolved = resolve(env={})
+        resolved = resolve_profile(env={})
         assert resolved.profile == Profile(
             name="cscs",
             door="https://dcache.cta.cscs.ch:2880",
@@ -58,9 +58,9 @@ class TestBuiltIn:
         assert not resolved.explicit
 
     def test_the_development_instance(self):
-        profile = resolve("cscs-dev", env={}).profile
+        profile = resolve_profile("cscs-dev", env={}).profile
         assert (profile.door, profile.client_id) == ("https://dcache-dev.ctaodc.ch:2880", "dcache-dev")
-        assert profile.issuer == resolve(env={}).profile.issuer
+        assert profile.issuer == resolve_profile(env={}).profile.issuer
 
     def test_built_in_values_pass_their_own_checks(self):
         for table in BUILT_IN.values():
@@ -85,45 +85,45 @@ class TestPrecedence:
             ({"jobs": "6"}, env, (6, "command line")),
         ]
         for overrides, environment, expected in layers:
-            resolved = resolve(overrides=overrides, env=environment, config_file=path)
+            resolved = resolve_profile(overrides=overrides, env=environment, config_file=path)
             value = resolved.values["jobs"]
             assert (value.value, value.origin) == expected
             assert resolved.profile.jobs == value.value
-        assert resolve(env={}).values["jobs"].origin == "default"
-        assert resolve(env={}).values["door"].origin == "built in"
-        assert resolve(env={}, config_file=path).profile.client_id == "file"
+        assert resolve_profile(env={}).values["jobs"].origin == "default"
+        assert resolve_profile(env={}).values["door"].origin == "built in"
+        assert resolve_profile(env={}, config_file=path).profile.client_id == "file"
 
     def test_an_empty_variable_is_none(self, write):
         env = {"CTADATA_JOBS": "", "CTADATA_PROFILE": "", "CTADATA_CONFIG": ""}
-        assert resolve(env=env).profile.jobs == 8
+        assert resolve_profile(env=env).profile.jobs == 8
 
     def test_who_chooses_the_profile(self, write):
         path = write('default = "mine"\n[profiles.mine]\ndoor = "https://d:1"\n')
         env = {"CTADATA_PROFILE": "cscs-dev"}
-        by_name = resolve("cscs", env=env, config_file=path)
+        by_name = resolve_profile("cscs", env=env, config_file=path)
         assert (by_name.profile.name, by_name.chosen_by, by_name.explicit) == ("cscs", "command line", True)
-        by_env = resolve(env=env, config_file=path)
+        by_env = resolve_profile(env=env, config_file=path)
         assert (by_env.profile.name, by_env.chosen_by, by_env.explicit) == (
             "cscs-dev",
             "CTADATA_PROFILE in the environment",
             False,
         )
-        by_file = resolve(env={}, config_file=path)
+        by_file = resolve_profile(env={}, config_file=path)
         assert (by_file.profile.name, by_file.chosen_by) == ("mine", str(path))
 
     def test_the_file_is_named_by_the_environment(self, write):
         path = write("[profiles.cscs]\njobs = 2\n")
-        assert resolve(env={"CTADATA_CONFIG": str(path)}).profile.jobs == 2
+        assert resolve_profile(env={"CTADATA_CONFIG": str(path)}).profile.jobs == 2
 
     def test_the_file_is_found_at_its_usual_place(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
         (tmp_path / "ctadata").mkdir()
         (tmp_path / "ctadata" / "config.toml").write_text("[profiles.cscs]\njobs = 3\n")
         (tmp_path / "ctadata" / "config.toml").chmod(0o600)
-        assert resolve(env={}).profile.jobs == 3
+        assert resolve_profile(env={}).profile.jobs == 3
 
     def test_without_a_file_all_is_well(self):
-        resolved = resolve(env={})
+        resolved = resolve_profile(env={})
         assert not resolved.file_exists
         assert resolved.known == ("cscs", "cscs-dev")
 
@@ -162,7 +162,7 @@ class TestPrecedence:
             "CTADATA_NOTICE": "mind the gap",
         }
         assert set(env) == {key.variable for key in KEYS}
-        assert resolve(env=env).profile == Profile(
+        assert resolve_profile(env=env).profile == Profile(
             name="cscs",
             kind="webdav",
             door="https://d.example:1",
@@ -202,7 +202,7 @@ class TestFile:
             '[profiles.mine]\nkind = "webdav"\ndoor = "http://127.0.0.1:8080"\nhome = "u/{user}"\n'
             'accept_issuers = ["https://a.example"]\nhttp_pools = true\njobs = 1\n'
         )
-        resolved = resolve("mine", env={}, config_file=path)
+        resolved = resolve_profile("mine", env={}, config_file=path)
         assert resolved.profile == Profile(
             name="mine",
             kind="webdav",
@@ -218,17 +218,17 @@ class TestFile:
     def test_paths_are_relative_to_the_file(self, write, tmp_path):
         (tmp_path / "ca").mkdir()
         path = write('[profiles.cscs]\nca = "ca"\nclient_secret_file = "sub/secret"\n')
-        profile = resolve(env={}, config_file=path).profile
+        profile = resolve_profile(env={}, config_file=path).profile
         assert (profile.ca, profile.client_secret_file) == (tmp_path / "ca", tmp_path / "sub" / "secret")
 
     def test_the_local_home_is_understood(self, write, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path))
         path = write('[profiles.cscs]\nclient_secret_file = "~/s"\n')
-        assert resolve(env={}, config_file=path).profile.client_secret_file == tmp_path / "s"
+        assert resolve_profile(env={}, config_file=path).profile.client_secret_file == tmp_path / "s"
 
     def test_an_empty_text_takes_a_built_in_value_away(self, write):
         path = write('[profiles.cscs]\nissuer = ""\nhome = []\n')
-        profile = resolve(env={}, config_file=path).profile
+        profile = resolve_profile(env={}, config_file=path).profile
         assert (profile.issuer, profile.home) == (None, ())
 
 
@@ -302,7 +302,7 @@ class TestMistakesInTheFile:
 
     @pytest.mark.parametrize("door", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "http://127.9.9.9"])
     def test_http_on_this_machine_is_allowed(self, write, door):
-        assert resolve(env={}, config_file=write(f'[profiles.cscs]\ndoor = "{door}"')).profile.door == door
+        assert resolve_profile(env={}, config_file=write(f'[profiles.cscs]\ndoor = "{door}"')).profile.door == door
 
     def test_a_profile_without_door(self, write):
         path = write('[profiles.mine]\nkind = "webdav"')
@@ -310,7 +310,7 @@ class TestMistakesInTheFile:
 
     def test_mistakes_elsewhere_do_not_matter_before_they_are_used(self, write):
         path = write("[profiles.other]\njobs = 99\n")
-        assert resolve("cscs", env={}, config_file=path).profile.jobs == 8
+        assert resolve_profile("cscs", env={}, config_file=path).profile.jobs == 8
 
     def test_a_file_that_was_named_has_to_exist(self, tmp_path):
         path = tmp_path / "nowhere.toml"
@@ -398,7 +398,7 @@ class TestOtherMistakes:
 
     def test_a_variable_that_is_almost_ours_is_told_of(self, caplog):
         with caplog.at_level(logging.WARNING, "ctadata"):
-            resolve(env={"CTADATA_DOR": "https://d", "CTADATA_SOMETHING_ELSE": "1", "DOR": "1"})
+            resolve_profile(env={"CTADATA_DOR": "https://d", "CTADATA_SOMETHING_ELSE": "1", "DOR": "1"})
         assert caplog.messages == ["CTADATA_DOR in the environment means nothing; did you mean CTADATA_DOOR?"]
 
 
@@ -418,11 +418,11 @@ def jos(monkeypatch, tmp_path):
 def test_the_store_of_an_s3_profile_may_stand_beside_its_key(jos, write):
     file = write('[profiles.a]\nkind = "s3"\n[profiles.b]\nkind = "s3"\nendpoint = "https://b.example"\n')
     jos('{"token": "a", "secret": "b", "store_url": "http://store.example:80/"}')
-    resolved = resolve("a", env={}, config_file=file)
+    resolved = resolve_profile("a", env={}, config_file=file)
     assert resolved.profile.endpoint == "http://store.example:80"
     assert resolved.values["endpoint"].origin.endswith(".credentials/jos-credentials.json")
-    assert resolve("b", env={}, config_file=file).profile.endpoint == "https://b.example"
-    assert resolve("cscs", env={}, config_file=file).profile.endpoint is None
+    assert resolve_profile("b", env={}, config_file=file).profile.endpoint == "https://b.example"
+    assert resolve_profile("cscs", env={}, config_file=file).profile.endpoint is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"token": "a", "secret": "b"}', "\0", '{"store_url": null'])

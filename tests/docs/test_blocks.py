@@ -18,7 +18,7 @@ import pytest
 from servers.moto import MotoS3
 from servers.platform_site import Platform
 
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.errors import LoginNeeded
 from ctadata.sandbox import Sandbox
 from ctadata.tokens.profile_files import ProfileFiles
@@ -157,6 +157,6 @@ def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str
         elif language == "toml":
             (tmp_path / "own.toml").write_text(text)
             name = next(iter(tomllib.loads(text)["profiles"]))
-            assert resolve(name, env={}, config_file=tmp_path / "own.toml").profile.name == name
+            assert resolve_profile(name, env={}, config_file=tmp_path / "own.toml").profile.name == name
         else:
             pytest.fail(f"a block of {language}: nothing executes it")

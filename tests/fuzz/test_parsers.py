@@ -18,15 +18,15 @@ from pathlib import Path
 import pytest
 
 from ctadata.cli.commands.list import as_json, long_line, short_line
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError
 from ctadata.http import failures, redirects
 from ctadata.http.messages import Headers, Response
-from ctadata.http.rest import Answer
+from ctadata.http.rest import JsonResponse
 from ctadata.listed_paths import Listed
 from ctadata.namespace.external_sort import by_name
-from ctadata.paths import RemotePath, Spelling, local_name, printable
+from ctadata.paths import RemotePath, TypedPath, check_local_name, escape_unprintable
 from ctadata.stores import dates
 from ctadata.stores.dcache import frontend, json_fields
 from ctadata.stores.download_service.listing import read_rows
@@ -96,7 +96,7 @@ def shown(entry: Entry) -> None:
         json.dumps(as_json(entry)),
         str(Listed.of(entry)),
     ):
-        printable(line)
+        escape_unprintable(line)
     by_name(entry)
 
 
@@ -160,7 +160,7 @@ def error_body(content: bytes) -> None:
     for kind in ("application/problem+json", "text/html", ""):
         headers = Headers([("Content-Type", kind), ("Retry-After", content[:40].decode("latin-1"))])
         for status in (403, 500, 507):
-            str(failures.of_response(Response("PUT", URL, status, "x", headers, content), secret="secret"))
+            str(failures.error_from_response(Response("PUT", URL, status, "x", headers, content), secret="secret"))
 
 
 CHILD = {
@@ -241,7 +241,7 @@ REFUSAL = json.dumps({"error": "invalid_grant", "error_description": "Token is n
 def issuer_json(content: bytes) -> None:
     read = of_json(content)
     for status in (200, 400, 401, 429):
-        answer = Answer("POST", URL, status, "", Headers([("Retry-After", "5")]), read, "")
+        answer = JsonResponse("POST", URL, status, "", Headers([("Retry-After", "5")]), read, "")
         for use in (
             lambda told: token_response.read_grant(told, NOW),
             lambda told: device._read_login(told, Secret("v")),
@@ -319,7 +319,7 @@ DATES = [b"Sat, 21 Nov 2026 03:36:32 GMT", b"2026-11-21T03:36:32.123Z", b"Saturd
 
 def date(content: bytes) -> None:
     text = content.decode("utf-8", "replace")
-    for value in (dates.seconds(text), failures.read_retry_after(text, NOW), macaroon.moment(text)):
+    for value in (dates.seconds(text), failures.parse_retry_after(text, NOW), macaroon.moment(text)):
         shown(Entry(HERE, Kind.FILE, 1, value))
 
 
@@ -334,7 +334,7 @@ SETTINGS = [
 def settings(content: bytes) -> None:
     file = Path("settings.toml")
     file.write_bytes(content)
-    str(resolve(env={"CTADATA_CONFIG": str(file), "HOME": os.environ["HOME"]}).profile)
+    str(resolve_profile(env={"CTADATA_CONFIG": str(file), "HOME": os.environ["HOME"]}).profile)
 
 
 RECORD = {
@@ -387,7 +387,7 @@ def path(content: bytes) -> None:
     readings: list[Callable[[str], RemotePath]] = [
         RemotePath.parse,
         RemotePath.decode,
-        lambda text: Spelling.read(text).path,
+        lambda text: TypedPath.read(text).path,
     ]
     for read in readings:
         try:
@@ -395,7 +395,7 @@ def path(content: bytes) -> None:
             assert RemotePath.decode(found.encoded).encoded == found.encoded
             shown(Entry(found, Kind.FILE))
             for name in found.parts:
-                local_name(name)
+                check_local_name(name)
         except CtadataError as error:
             str(error)
 

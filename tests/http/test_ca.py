@@ -8,7 +8,7 @@ import pytest
 
 from ctadata.errors import ConfigError
 from ctadata.http import ca
-from ctadata.http.ca import CaCertificates, choose_trust
+from ctadata.http.ca import CaCertificates, choose_ca
 
 
 @pytest.fixture
@@ -27,45 +27,45 @@ def folder(tmp_path):
 
 def test_the_profiles_own_counts_alone(bundle, folder):
     environ = {"SSL_CERT_FILE": __file__, "X509_CERT_DIR": str(folder)}
-    assert choose_trust(bundle, environ) == CaCertificates(bundle, None)
-    assert choose_trust(folder, environ) == CaCertificates(None, folder)
+    assert choose_ca(bundle, environ) == CaCertificates(bundle, None)
+    assert choose_ca(folder, environ) == CaCertificates(None, folder)
 
 
 def test_a_missing_one_is_an_error_not_a_wider_trust(tmp_path):
     with pytest.raises(ConfigError, match=r"missing\.pem"):
-        choose_trust(tmp_path / "missing.pem", {})
+        choose_ca(tmp_path / "missing.pem", {})
 
 
 def test_home_is_understood(bundle, monkeypatch):
     monkeypatch.setenv("HOME", str(bundle.parent))
-    assert choose_trust(Path("~/ca.pem"), {}) == CaCertificates(bundle, None)
+    assert choose_ca(Path("~/ca.pem"), {}) == CaCertificates(bundle, None)
 
 
 def test_the_environment_of_openssl(bundle, folder):
-    assert choose_trust(None, {"SSL_CERT_FILE": str(bundle)}) == CaCertificates(bundle, None)
-    assert choose_trust(None, {"SSL_CERT_DIR": str(folder)}) == CaCertificates(None, folder)
+    assert choose_ca(None, {"SSL_CERT_FILE": str(bundle)}) == CaCertificates(bundle, None)
+    assert choose_ca(None, {"SSL_CERT_DIR": str(folder)}) == CaCertificates(None, folder)
 
 
 def test_the_systems_and_a_grids(folder):
-    chosen = choose_trust(None, {"X509_CERT_DIR": str(folder)})
+    chosen = choose_ca(None, {"X509_CERT_DIR": str(folder)})
     assert chosen.directory == folder
-    assert chosen.file == choose_trust(None, {}).file
+    assert chosen.file == choose_ca(None, {}).file
 
 
 def test_names_that_do_not_exist_are_passed_over():
-    chosen = choose_trust(None, {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "", "X509_CERT_DIR": "/nonexistent"})
-    assert chosen == choose_trust(None, {})
+    chosen = choose_ca(None, {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "", "X509_CERT_DIR": "/nonexistent"})
+    assert chosen == choose_ca(None, {})
 
 
 def test_there_is_always_a_bundle_that_holds_certificates():
-    chosen = choose_trust(None, {})
+    chosen = choose_ca(None, {})
     assert ssl.create_default_context(cafile=chosen.verify).cert_store_stats()["x509_ca"] > 10
 
 
 def test_without_a_system_bundle_certifis(monkeypatch):
     monkeypatch.setattr(ca, "_BUNDLES", ())
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: ssl.DefaultVerifyPaths(None, None, "", "", "", ""))
-    assert choose_trust(None, {}).file == Path(certifi.where())
+    assert choose_ca(None, {}).file == Path(certifi.where())
 
 
 def test_requests_takes_the_bundle_else_the_directory(bundle, folder):

@@ -10,7 +10,7 @@ import weakref
 import pycurl
 import pytest
 
-from ctadata.http.ca import choose_trust
+from ctadata.http.ca import choose_ca
 from ctadata.http.client import Client
 from ctadata.http.curl_pool import CurlHandle, CurlPool
 from ctadata.http.retries import Retries
@@ -76,7 +76,7 @@ def test_the_watch_is_called_while_nothing_happens_and_what_it_raises_ends_the_c
 
 
 def test_only_http_is_spoken_whatever_the_url(tmp_path):
-    handles = CurlPool(choose_trust(), "test")
+    handles = CurlPool(choose_ca(), "test")
     handle = handles.lend()
     (tmp_path / "secret").write_text("mine")
     for url in (f"file://{tmp_path}/secret", "ftp://127.0.0.1:1/", "scp://127.0.0.1:1/a", "dict://127.0.0.1:1/"):
@@ -94,7 +94,7 @@ def test_closing_does_not_wait_for_what_hangs():
             over.wait(PATIENCE)
             ended.set()
 
-    handles = CurlPool(choose_trust(), "test")
+    handles = CurlPool(choose_ca(), "test")
     stuck = Stuck(pycurl.CurlShare())
     stuck.may_hang = True
     handles.take_back(stuck)
@@ -113,7 +113,7 @@ def test_what_does_not_hang_is_closed_in_the_thread_that_closes_the_pool(answeri
             super().close()
 
     peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
-    handles = CurlPool(choose_trust(), "test")
+    handles = CurlPool(choose_ca(), "test")
     handles.take_back(Told(pycurl.CurlShare()))
     lent = handles.lend()
     lent.curl.setopt(pycurl.URL, peer.url)
@@ -130,7 +130,7 @@ def test_a_handle_that_was_given_back_keeps_nothing_of_the_request():
             pass
 
     kept = Kept()
-    handles = CurlPool(choose_trust(), "test")
+    handles = CurlPool(choose_ca(), "test")
     lent = handles.lend()
     lent.curl.setopt(pycurl.WRITEFUNCTION, kept.take)
     gone = weakref.ref(kept)

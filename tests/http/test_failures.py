@@ -32,7 +32,7 @@ POOL = Origin.of("https://pool.example:20001")
 
 def error_of(method, status, reason="Reason", body=b"", kind="text/plain", **headers):
     fields = Headers([("Content-Type", kind), *((name.replace("_", "-"), value) for name, value in headers.items())])
-    return failures.of_response(Response(method, "https://door/a", status, reason, fields, body))
+    return failures.error_from_response(Response(method, "https://door/a", status, reason, fields, body))
 
 
 @pytest.mark.parametrize("status", [s for s in HTTPStatus if s >= 300])
@@ -151,13 +151,13 @@ def test_neither_control_characters_nor_secrets_nor_length():
 
 def test_a_server_that_repeats_the_token_does_not_get_it_shown():
     response = Response("GET", "https://door/a", 401, "no opaque/word", Headers(), b"login opaque/word failed")
-    error = failures.of_response(response, secret="opaque/word")
+    error = failures.error_from_response(response, secret="opaque/word")
     assert "opaque/word" not in str(error)
 
 
 def test_a_pool_is_named():
     response = Response("GET", "https://pool/a", 500, "Boom", Headers())
-    assert str(POOL) in failures.of_response(response, at=POOL).what
+    assert str(POOL) in failures.error_from_response(response, at=POOL).what
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_pool_is_named():
     ],
 )
 def test_retry_after(value, seconds):
-    assert failures.read_retry_after(value, now=1000) == seconds
+    assert failures.parse_retry_after(value, now=1000) == seconds
 
 
 def test_retry_after_is_in_the_error():
@@ -197,8 +197,8 @@ UNUSED = {  # names of errors that curl does not report any more, or not over HT
 def test_every_curl_error_is_in_the_table_or_cannot_happen(name):
     impossible = name in UNUSED or name.startswith(OTHER_PROTOCOLS)
     if not impossible:
-        assert getattr(pycurl, name) in failures.CURL
-    assert isinstance(failures.of_curl(getattr(pycurl, name), "words", POOL, moved=False), CtadataError)
+        assert getattr(pycurl, name) in failures.CURL_CODES
+    assert isinstance(failures.error_from_curl(getattr(pycurl, name), "words", POOL, moved=False), CtadataError)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_every_curl_error_is_in_the_table_or_cannot_happen(name):
     ],
 )
 def test_the_meaning_of_a_curl_error(code, kind):
-    error = failures.of_curl(code, "what curl said", POOL, moved=False)
+    error = failures.error_from_curl(code, "what curl said", POOL, moved=False)
     assert type(error) is kind
     assert "what curl said" in error.what
     assert str(POOL) in error.what
@@ -244,11 +244,11 @@ def test_the_words_of_a_dav_error():
 
 def test_a_connection_lost_in_mid_body_is_an_interruption():
     for code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR, pycurl.E_GOT_NOTHING, pycurl.E_PARTIAL_FILE):
-        assert type(failures.of_curl(code, "", POOL, moved=True)) is Interrupted
+        assert type(failures.error_from_curl(code, "", POOL, moved=True)) is Interrupted
 
 
 def test_a_certificate_for_another_name_has_another_hint():
-    unknown = failures.of_curl(60, "SSL certificate problem: self-signed certificate", POOL, moved=False)
+    unknown = failures.error_from_curl(60, "SSL certificate problem: self-signed certificate", POOL, moved=False)
     assert "ca in the profile" in unknown.hint
-    other = failures.of_curl(60, "SSL: no alternative certificate subject name matches 'x'", POOL, moved=False)
+    other = failures.error_from_curl(60, "SSL: no alternative certificate subject name matches 'x'", POOL, moved=False)
     assert "address" in other.hint

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata.http.messages import Headers, Response
-from ctadata.http.redaction import Secret, presentable, redacted
+from ctadata.http.redaction import Secret, redact, sanitize
 from ctadata.stores.s3.errors import explain
 from ctadata.tokens.access_key_text import AccessKey
 
@@ -37,13 +37,13 @@ JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
     ],
 )
 def test_a_secret_is_hidden(text):
-    assert "5ecret" not in redacted(text)
-    assert "***" in redacted(text)
+    assert "5ecret" not in redact(text)
+    assert "***" in redact(text)
 
 
 @pytest.mark.parametrize("text", [JWT, f"token {JWT} refused", f"x={JWT}&y", f"'{JWT}'", JWT.rpartition(".")[0]])
 def test_whatever_looks_like_a_jwt_is_hidden(text):
-    assert "eyJ" not in redacted(text)
+    assert "eyJ" not in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -60,22 +60,22 @@ def test_whatever_looks_like_a_jwt_is_hidden(text):
     ],
 )
 def test_what_is_no_secret_stays(text):
-    assert redacted(text) == text
+    assert redact(text) == text
 
 
 def test_the_token_that_was_sent_is_hidden_in_any_place():
-    assert presentable("who are you, opaque/word?", secret="opaque/word") == "who are you, ***?"
+    assert sanitize("who are you, opaque/word?", secret="opaque/word") == "who are you, ***?"
 
 
 def test_one_line_that_cannot_steer_a_terminal_and_is_not_long():
-    shown = presentable("a\r\nb\x1b[31m\x9b\u202e" + "x" * 10_000)
+    shown = sanitize("a\r\nb\x1b[31m\x9b\u202e" + "x" * 10_000)
     assert shown.startswith("a b\\x1b[31m\\x9b\\u202e")
     assert len(shown) == 200
 
 
 @given(st.text(max_size=300))
 def test_presentable_is_always_one_printable_line(text):
-    shown = presentable(text)
+    shown = sanitize(text)
     assert len(shown) <= 200
     assert "\n" not in shown
     assert all(c.isprintable() or not c.isascii() for c in shown)
@@ -97,25 +97,25 @@ def test_a_secret_that_the_process_holds_is_shown_nowhere(text):
         text.replace("/", r"\/"),
     ):
         for around in ("{}", "<Token>{}</Token>", "x={}&y", "the token '{}' has expired", "{0} and {0}"):
-            shown = redacted(around.format(said))
+            shown = redact(around.format(said))
             assert said not in shown
             assert "***" in shown
-    assert text not in presentable(f"the token {text} is not good")
+    assert text not in sanitize(f"the token {text} is not good")
     del held
 
 
 def test_what_nobody_holds_any_more_and_what_is_too_short_stays():
     held = Secret("short")
-    assert redacted("a short word") == "a short word"
+    assert redact("a short word") == "a short word"
     held = Secret("a-longer-one")
-    assert redacted("a-longer-one") == "***"
+    assert redact("a-longer-one") == "***"
     del held
-    assert redacted("a-longer-one") == "a-longer-one"
+    assert redact("a-longer-one") == "a-longer-one"
 
 
 def test_of_two_the_longer_one_goes_first():
     held = [Secret("beginning"), Secret("beginning-and-end")]
-    assert redacted("beginning-and-end") == "***"
+    assert redact("beginning-and-end") == "***"
     del held
 
 

@@ -10,13 +10,13 @@ import pytest
 import trustme
 
 from ctadata.errors import Busy, Interrupted, LoginNeeded, ServerTrouble, Stopped, TimedOut, Unreachable, Untrusted
-from ctadata.http.rest import LONGEST, Rest
+from ctadata.http.rest import MAX_BODY, JsonClient
 
 
 @pytest.fixture
 def rest(ca):
     """`rest(*trusted, **options)`: a Rest that trusts these peers."""
-    return lambda *trusted, **options: Rest(**{"trusted": [peer.origin for peer in trusted], "ca": ca, **options})
+    return lambda *trusted, **options: JsonClient(**{"trusted": [peer.origin for peer in trusted], "ca": ca, **options})
 
 
 def says(body, status="200 OK", *fields):
@@ -306,7 +306,7 @@ def test_an_answer_without_end(serve, rest):
 
     with pytest.raises(ServerTrouble, match="too long"):
         rest().get(serve(script).url)
-    assert sum(sent) < 4 * LONGEST
+    assert sum(sent) < 4 * MAX_BODY
 
 
 def test_nothing_secret_is_logged_or_shown(answering, rest, tls, caplog):

@@ -8,7 +8,7 @@ import pytest
 from ctadata.errors import IntegrityError, LoginNeeded, Stopped, StorageFull
 from ctadata.http.client import Client
 from ctadata.http.messages import Origin
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.http.retries import Retries
 from ctadata.sandbox import Sandbox, faults
 
@@ -191,7 +191,7 @@ def test_pools_without_tls_are_refused_or_used_without_the_token(sender):
 
 
 def test_who_we_are_by_rest(box):
-    rest = Rest(trusted=[Origin.of(box.frontend)], ca=box.ca)
+    rest = JsonClient(trusted=[Origin.of(box.frontend)], ca=box.ca)
     answer = rest.get(f"{box.frontend}/api/v1/user", box.token())
     assert answer.json["homeDirectory"] == HOME
 

@@ -15,7 +15,7 @@ from ctadata.errors import (
     TimedOut,
     Unreachable,
 )
-from ctadata.http.client import AT_ONCE
+from ctadata.http.client import EXPECT_THRESHOLD
 from ctadata.http.retries import Retries
 from ctadata.http.timeouts import Limits
 
@@ -60,7 +60,7 @@ def test_an_upload(serve, client, content):
     assert body.rewinds == 0
 
 
-@pytest.mark.parametrize(("size", "asked"), [(AT_ONCE, False), (AT_ONCE + 1, True)])
+@pytest.mark.parametrize(("size", "asked"), [(EXPECT_THRESHOLD, False), (EXPECT_THRESHOLD + 1, True)])
 def test_who_is_not_known_to_redirect_is_asked_about_large_bodies_alone(serve, client, content, size, asked):
     peer = serve(polite)
     client(peer).send("PUT", peer.url, body=content(bytes(size)))
@@ -71,9 +71,9 @@ def test_who_is_not_known_to_redirect_is_asked_about_large_bodies_alone(serve, c
 @pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
 def test_a_small_body_that_was_sent_at_once_follows_a_redirect(serve, client, content, status):
     pool = serve(polite)
-    door, body = serve(a_door(lambda: f"{pool.url}/b", status)), content(bytes(AT_ONCE))
+    door, body = serve(a_door(lambda: f"{pool.url}/b", status)), content(bytes(EXPECT_THRESHOLD))
     assert client(door).send("PUT", f"{door.url}/a", body=body).status == 201
-    assert pool.requests[0].body == bytes(AT_ONCE)
+    assert pool.requests[0].body == bytes(EXPECT_THRESHOLD)
     assert body.rewinds <= 1
 
 
@@ -103,14 +103,14 @@ def test_who_has_ended_the_connection_in_a_small_body_is_asked_the_next_time(ser
             wire.reset()
         else:
             wire.send(CONTINUE)
-            wire.read(AT_ONCE)
+            wire.read(EXPECT_THRESHOLD)
             wire.answer("201 Created")
 
     peer = serve(script)
     sender = client(peer)
     with pytest.raises(Interrupted):
-        sender.send("PUT", peer.url, body=content(bytes(AT_ONCE)))
-    assert sender.send("PUT", peer.url, body=content(bytes(AT_ONCE))).status == 201
+        sender.send("PUT", peer.url, body=content(bytes(EXPECT_THRESHOLD)))
+    assert sender.send("PUT", peer.url, body=content(bytes(EXPECT_THRESHOLD))).status == 201
 
 
 @pytest.mark.parametrize("script", [polite, plain])

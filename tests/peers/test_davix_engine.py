@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stores.suite import StoreSuite
 
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.errors import ConfigError, Interrupted, Unsupported
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
@@ -28,7 +28,9 @@ def open_session(box, tmp_path):
         token.write_text(box.token())
         env = {**os.environ, "CTADATA_CONFIG": str(config)}
         overrides = {"engine": "davix", **keys}
-        sessions.append(Session.open(resolve("sandbox", overrides=overrides, env=env), token_file=token, env=env))
+        sessions.append(
+            Session.open(resolve_profile("sandbox", overrides=overrides, env=env), token_file=token, env=env)
+        )
         return sessions[-1]
 
     yield make
@@ -115,7 +117,7 @@ def test_a_door_that_does_not_redirect_is_refused_in_words(davix, tmp_path):
         token.write_text(box.token())
         env = {**os.environ, "CTADATA_CONFIG": str(config)}
         (tmp_path / "up").write_bytes(b"x")
-        with Session.open(resolve("sandbox", env=env), token_file=token, env=env) as session:
+        with Session.open(resolve_profile("sandbox", env=env), token_file=token, env=env) as session:
             for summary in (
                 session.get(["lst/a"], str(tmp_path / "x")),
                 session.put([str(tmp_path / "up")], "/lst/up"),

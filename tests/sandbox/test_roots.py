@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.session import Session
 
 ROOT, HOME = "/site/cta", "/users/ada"
@@ -61,7 +61,7 @@ def test_the_client_finds_home_through_rest(box, tmp_path):
     token.write_text(box.token())
     env = {"CTADATA_CONFIG": str(config)}
     (tmp_path / "up").write_bytes(b"content")
-    with Session.open(resolve("sandbox", env=env), token_file=token, env=env) as session:
+    with Session.open(resolve_profile("sandbox", env=env), token_file=token, env=env) as session:
         assert str(session.home) == HOME
         assert session.put([str(tmp_path / "up")], "home:a").done == 1
         (entry,) = session.find("home:a")

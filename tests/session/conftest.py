@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.sandbox import Sandbox
 from ctadata.session import Session
 
@@ -32,7 +32,7 @@ def open_session(box: Sandbox, tmp_path: Path) -> Iterator[OpenSession]:
         token_file.touch(mode=0o600)
         token_file.write_text(token or box.token())
         env = {**os.environ, "CTADATA_CONFIG": str(config)}
-        session = Session.open(resolve("sandbox", overrides=keys, env=env), token_file=token_file, env=env)
+        session = Session.open(resolve_profile("sandbox", overrides=keys, env=env), token_file=token_file, env=env)
         sessions.append(session)
         return session
 

@@ -20,7 +20,7 @@ import pytest
 from ctadata.cli import main
 from ctadata.http.client import Client
 from ctadata.http.timeouts import Limits
-from ctadata.paths import MARK
+from ctadata.paths import TEMPORARY_PREFIX
 from ctadata.sandbox import Sandbox
 from ctadata.sandbox.faults import Fault
 from ctadata.transfer import resume_journal, segmented_download, segments, sink
@@ -148,12 +148,12 @@ class Trial:
         else:
             names = [path.rpartition("/")[2] for path in self.box.files.tree(self.there)]
             found = {name: self.box.files.read(f"{self.there}/{name}") for name in names}
-        return {name: data for name, data in found.items() if not name.startswith(MARK)}
+        return {name: data for name, data in found.items() if not name.startswith(TEMPORARY_PREFIX)}
 
     def left(self) -> tuple[str, ...]:
         """The kinds of hidden files that are left; `temporary` for each on the storage."""
-        here = [path.suffix for path in self.here.iterdir() if path.name.startswith(MARK)]
-        there = ["temporary" for path in self.box.files.tree(self.there) if MARK in path]
+        here = [path.suffix for path in self.here.iterdir() if path.name.startswith(TEMPORARY_PREFIX)]
+        there = ["temporary" for path in self.box.files.tree(self.there) if TEMPORARY_PREFIX in path]
         return (*sorted(here), *there)
 
     def run(self, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -8,7 +8,7 @@ import pytest
 from servers.real import RealServer
 from session.conftest import OpenSession
 
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.errors import Forbidden, Unsupported
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
@@ -170,7 +170,7 @@ def test_a_name_that_a_move_would_cut_is_written_at_once_and_not_replaced(
     folder.mkdir()
     (folder / "q").write_bytes(b"kept")
     source = tmp_path / "source"
-    with Session.open(resolve("here", env=env), token_file=token, env=env) as session:
+    with Session.open(resolve_profile("here", env=env), token_file=token, env=env) as session:
         source.write_bytes(b"first")
         assert session.put([str(source)], f"/{folder.name}/{name}").done == 1
         source.write_bytes(b"second")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from session.conftest import OpenSession
 
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.errors import Unsupported
 from ctadata.namespace.listing import listing
 from ctadata.namespace.mkdir import make
@@ -58,7 +58,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         token.touch(mode=0o600)
         token.write_text(box.token(lifetime=3600))
         env = {**os.environ, "CTADATA_CONFIG": str(folder / "config.toml")}
-        with Session.open(resolve("sandbox", env=env), token_file=token, env=env) as session:
+        with Session.open(resolve_profile("sandbox", env=env), token_file=token, env=env) as session:
             yield box, session, back
 
 

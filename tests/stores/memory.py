@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from ctadata.checksums import STRONGEST_FIRST, hasher
+from ctadata.checksums import STRONGEST_FIRST, new_hasher
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, Interrupted, NotFound, UsageError
 from ctadata.paths import RemotePath
@@ -213,7 +213,7 @@ class MemoryReading:
 
 def digest(content: bytes, algorithm: str) -> str:
     """The digest of bytes that are all there, lower-case hexadecimal."""
-    work = hasher(algorithm)
+    work = new_hasher(algorithm)
     work.update(content)
     return work.hexdigest()
 

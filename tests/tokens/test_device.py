@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped, Untrusted
-from ctadata.http.rest import Rest
+from ctadata.http.rest import JsonClient
 from ctadata.http.timeouts import Limits
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
@@ -26,7 +26,7 @@ class Flow:
 
     def __init__(self, box, profile, clock):
         self.box, self.clock, self.stop = box, clock, Event()
-        self.rest = Rest(ca=box.ca, timeouts=(60, 60))
+        self.rest = JsonClient(ca=box.ca, timeouts=(60, 60))
         self.issuer = Issuer.discover(profile, self.rest, None, clock.now)
         self.login = begin_device_login(self.issuer)
         self.at = []
@@ -151,7 +151,7 @@ def test_other_refusals_end_it_with_the_issuers_words(flow, code, words):
 
 def test_a_certificate_that_does_not_verify_ends_it(flow, tmp_path):
     with Sandbox() as other:
-        flow.issuer = dataclasses.replace(flow.issuer, rest=Rest(ca=other.ca))
+        flow.issuer = dataclasses.replace(flow.issuer, rest=JsonClient(ca=other.ca))
         with pytest.raises(Untrusted):
             flow.wait()
 

@@ -21,7 +21,7 @@ from ctadata.errors import (
     Untrusted,
 )
 from ctadata.http.messages import Headers
-from ctadata.http.rest import Answer, Rest
+from ctadata.http.rest import JsonClient, JsonResponse
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT, DISCOVERY
 from ctadata.tokens.device import begin_device_login, wait_for_login
@@ -32,7 +32,7 @@ TOKEN = f"{CONNECT}/token"
 
 
 def discover(profile, secret=None, **more):
-    return Issuer.discover(profile, Rest(ca=profile.ca, timeouts=(60, more.pop("patience", 60))), secret, **more)
+    return Issuer.discover(profile, JsonClient(ca=profile.ca, timeouts=(60, more.pop("patience", 60))), secret, **more)
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ class Said:
         self.document = document
 
     def get(self, url):
-        return Answer("GET", url, 200, "OK", Headers(), self.document, "")
+        return JsonResponse("GET", url, 200, "OK", Headers(), self.document, "")
 
 
 @pytest.mark.parametrize("methods", [5, 1.5, True, "client_secret_post", {}, [[]], [None], None])

@@ -8,7 +8,7 @@ import pytest
 
 from ctadata.errors import Busy, ConfigError, LoginNeeded, ServerTrouble, TemporaryError
 from ctadata.http.messages import Headers
-from ctadata.http.rest import Answer
+from ctadata.http.rest import JsonResponse
 from ctadata.tokens.token_response import Refusal, expect, read_answer, read_grant
 
 
@@ -19,7 +19,7 @@ def answer(status, body, **headers):
     except ValueError:
         document = None
     lines = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return Answer("POST", "https://i/token", status, "Reason", Headers(lines), document, text)
+    return JsonResponse("POST", "https://i/token", status, "Reason", Headers(lines), document, text)
 
 
 def refusal(code, status=400, words=""):
@@ -65,7 +65,7 @@ HTML = "<html><body>Welcome to the hotel</body></html>"
         (answer(502, HTML), ServerTrouble),
         (answer(503, HTML), Busy),
     ],
-    ids=lambda value: f"{value.status} {value.text[:30]}" if isinstance(value, Answer) else value.__name__,
+    ids=lambda value: f"{value.status} {value.text[:30]}" if isinstance(value, JsonResponse) else value.__name__,
 )
 def test_the_three_classes(said, kind):
     with pytest.raises(kind) as caught:

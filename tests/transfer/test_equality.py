@@ -16,8 +16,8 @@ import pytest
 from stores.memory import MemoryStore
 from transfer.trees import Recorder
 
-from ctadata.checksums import hasher
-from ctadata.entries import NONE_KNOWN, Entry
+from ctadata.checksums import new_hasher
+from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written
 from ctadata.transfer.download_tree import DownloadTarget, download
@@ -41,7 +41,7 @@ KINDS = {
 
 
 def digest(algorithm: str, content: bytes) -> str:
-    work = hasher(algorithm)
+    work = new_hasher(algorithm)
     work.update(content)
     return work.hexdigest()
 
@@ -58,7 +58,7 @@ class Dated(MemoryStore):
     def _shown(self, entry: Entry, *, beside: bool) -> Entry:
         if entry.is_directory:
             return entry
-        sums = {"adler32": entry.checksums["adler32"]} if self.kind == "dcache" else NONE_KNOWN
+        sums = {"adler32": entry.checksums["adler32"]} if self.kind == "dcache" else NO_CHECKSUMS
         etag = None if "without" in self.kind else entry.etag
         if self.kind == "s3":
             etag = f'"{entry.checksums["md5"]}"'
@@ -81,7 +81,7 @@ class Dated(MemoryStore):
         written = super().write(path, Plain(source, mtime), new=new)
         self.beside[written.etag or ""] = kept
         now = self.info(path)
-        sums = {"adler32": now.checksums["adler32"]} if self.kind == "dcache" else NONE_KNOWN
+        sums = {"adler32": now.checksums["adler32"]} if self.kind == "dcache" else NO_CHECKSUMS
         return Written(sums, now.etag if self.kind == "s3" else None, "md5" if self.kind == "s3" else "")
 
     def open(self, path: RemotePath) -> Read:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ctadata.errors import AlreadyExists, LocalError
-from ctadata.paths import MARK
+from ctadata.paths import TEMPORARY_PREFIX
 from ctadata.transfer import local_dir, temp_names
 from ctadata.transfer.local_dir import LocalDir
 
@@ -102,11 +102,11 @@ def test_a_part_is_swept_once_its_process_has_ended_and_not_before(
 @pytest.mark.parametrize("field", [0, 1])
 def test_a_part_of_another_machine_is_swept_after_a_day(tmp_path: Path, field: int) -> None:
     """Another host, or another boot of a host that bears this name."""
-    fields = temp_names.new_name().removeprefix(MARK).split("-")
+    fields = temp_names.new_name().removeprefix(TEMPORARY_PREFIX).split("-")
     fields[2:4] = "999999999", "1"  # no process of this machine
-    dead = tmp_path / f"{MARK}{'-'.join(fields)}.part"
+    dead = tmp_path / f"{TEMPORARY_PREFIX}{'-'.join(fields)}.part"
     fields[field] = "00000000"
-    theirs = tmp_path / f"{MARK}{'-'.join(fields)}.part"
+    theirs = tmp_path / f"{TEMPORARY_PREFIX}{'-'.join(fields)}.part"
     for part in (dead, theirs):
         part.write_text("half of it")
     written = theirs.stat().st_mtime

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ctadata.entries import Entry, Kind
-from ctadata.paths import MARK, RemotePath
+from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.transfer import temp_names
 
 NOW = 1_800_000_000.0
@@ -31,21 +31,23 @@ def test_those_of_a_process_that_ended_are_dead() -> None:
 
 
 def test_a_process_that_bears_an_old_number_is_another_one() -> None:
-    host, boot, _, _, random = temp_names.new_name().removeprefix(MARK).split("-")
-    assert temp_names.is_dead(entry(f"{MARK}{host}-{boot}-{os.getpid()}-1-{random}"), NOW)
+    host, boot, _, _, random = temp_names.new_name().removeprefix(TEMPORARY_PREFIX).split("-")
+    assert temp_names.is_dead(entry(f"{TEMPORARY_PREFIX}{host}-{boot}-{os.getpid()}-1-{random}"), NOW)
 
 
 def test_those_of_an_earlier_boot_are_dead() -> None:
-    host, _, pid, start, random = temp_names.new_name().removeprefix(MARK).split("-")
-    assert temp_names.is_dead(entry(f"{MARK}{host}-00000000-{pid}-{start}-{random}"), NOW)
+    host, _, pid, start, random = temp_names.new_name().removeprefix(TEMPORARY_PREFIX).split("-")
+    assert temp_names.is_dead(entry(f"{TEMPORARY_PREFIX}{host}-00000000-{pid}-{start}-{random}"), NOW)
 
 
 @pytest.mark.parametrize(("age", "dead"), [(60.0, False), (86000.0, False), (90000.0, True)])
 def test_those_of_another_host_count_as_dead_after_a_day(age: float, dead: bool) -> None:
-    _, boot, pid, start, random = temp_names.new_name().removeprefix(MARK).split("-")
-    assert temp_names.is_dead(entry(f"{MARK}00000000-{boot}-{pid}-{start}-{random}", age), NOW) is dead
+    _, boot, pid, start, random = temp_names.new_name().removeprefix(TEMPORARY_PREFIX).split("-")
+    assert temp_names.is_dead(entry(f"{TEMPORARY_PREFIX}00000000-{boot}-{pid}-{start}-{random}", age), NOW) is dead
 
 
-@pytest.mark.parametrize("name", ["file", MARK, f"{MARK}x", f"{MARK}a-b-c", ".hidden-a-b-c-d"])
+@pytest.mark.parametrize(
+    "name", ["file", TEMPORARY_PREFIX, f"{TEMPORARY_PREFIX}x", f"{TEMPORARY_PREFIX}a-b-c", ".hidden-a-b-c-d"]
+)
 def test_names_that_are_not_of_our_making_are_left_alone(name: str) -> None:
     assert not temp_names.is_dead(entry(name, age=1e9), NOW)

@@ -37,7 +37,7 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
 
 
 def _tell(path: Path, status: stat_result, *, as_json: bool) -> None:
-    from ctadata.paths import printable
+    from ctadata.paths import escape_unprintable
     from ctadata.transfer import records
 
     remote, other, count = records.describe(path) or ("", "", 0)
@@ -46,7 +46,7 @@ def _tell(path: Path, status: stat_result, *, as_json: bool) -> None:
         told = {"file": str(path), "remote": remote, "other": other, "files": count}
         data_json({**told, "size": status.st_size, "used": used})
     else:
-        data(f"{status.st_size:>10}  {count:>6}  {used}  {printable(remote)}  {printable(other)}")
+        data(f"{status.st_size:>10}  {count:>6}  {used}  {escape_unprintable(remote)}  {escape_unprintable(other)}")
 
 
 def clear_cache(ctx: typer.Context) -> None:

@@ -76,10 +76,10 @@ def _known(session: Session, entry: Entry, algorithm: str | None, local: Path | 
 
 
 def _computed(local: Path, algorithm: str) -> str:
-    from ctadata.checksums import hasher
+    from ctadata.checksums import new_hasher
     from ctadata.transfer.partial_file import local_words
 
-    work = hasher(algorithm)
+    work = new_hasher(algorithm)
     with local_words(str(local)), local.open("rb", buffering=0) as file:
         while block := file.read(1 << 20):
             work.update(block)

@@ -78,10 +78,10 @@ def as_json(resolved: Resolved) -> dict[str, object]:
 def environment() -> dict[str, str]:
     """The variables that are set and that we look at, without secrets: a proxy's address may hold a password."""
     from ctadata.config.variables import VARIABLES
-    from ctadata.http.redaction import redacted
+    from ctadata.http.redaction import redact
 
     return {
-        variable.name: "***" if variable.secret else redacted(os.environ[variable.name])
+        variable.name: "***" if variable.secret else redact(os.environ[variable.name])
         for variable in VARIABLES
         if os.environ.get(variable.name)
     }

@@ -80,11 +80,11 @@ def _tell(finding: Finding, *, json: bool) -> None:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    from ctadata.http.redaction import redacted
+    from ctadata.http.redaction import redact
 
-    yield f"{finding.verdict:<4}  {finding.what:<10}  {redacted(finding.words)}"
+    yield f"{finding.verdict:<4}  {finding.what:<10}  {redact(finding.words)}"
     if finding.advice:
-        yield f"{'':18}{redacted(finding.advice)}"
+        yield f"{'':18}{redact(finding.advice)}"
 
 
 def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
@@ -93,7 +93,7 @@ def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
     from importlib.metadata import version
 
     from ctadata.cli.commands.config import as_toml
-    from ctadata.http.redaction import redacted
+    from ctadata.http.redaction import redact
 
     versions = [f"{name} {version(name)}" for name in ("ctadata", "pycurl", "requests", "typer")]
     lines = [
@@ -103,7 +103,7 @@ def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
         "",
         *(line for finding in findings for line in _lines(finding)),
     ]
-    return "\n".join(redacted(line) for line in lines) + "\n"
+    return "\n".join(redact(line) for line in lines) + "\n"
 
 
 def _write(bundle: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from ctadata.cli.option_groups import grouped
 from ctadata.cli.output import open_stdin
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import move
-from ctadata.config.builtin import BUILT_IN, DEFAULT
+from ctadata.config.builtin import BUILT_IN, DEFAULT_PROFILE
 from ctadata.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -127,4 +127,4 @@ def notice(ctx: typer.Context) -> str:
     try:
         return options.begin(ctx).resolve().profile.notice
     except ConfigError:  # told when it matters; help is given in any case
-        return str(BUILT_IN[DEFAULT]["notice"])
+        return str(BUILT_IN[DEFAULT_PROFILE]["notice"])

@@ -51,12 +51,15 @@ def stat(
 
 def lines(entry: Entry) -> list[str]:
     """The path, and below it what is known, one thing a line."""
-    from ctadata.paths import printable
+    from ctadata.paths import escape_unprintable
 
     size = None if entry.size is None else f"{entry.size} ({units.size(entry.size)})"
     known = {"kind": str(entry.kind), "size": size, "mtime": rfc3339(entry.mtime), "etag": entry.etag}
     known |= {**entry.checksums, "locality": entry.locality}
-    return [short_line(entry) or "/", *(f"  {name:<8}  {printable(value)}" for name, value in known.items() if value)]
+    return [
+        short_line(entry) or "/",
+        *(f"  {name:<8}  {escape_unprintable(value)}" for name, value in known.items() if value),
+    ]
 
 
 def get_home(

@@ -32,7 +32,7 @@ def inspect_token(
     It is read here and sent nowhere; its text is not shown. No signature is
     checked: what is said is what the token claims.
     """
-    from ctadata.paths import printable
+    from ctadata.paths import escape_unprintable
     from ctadata.tokens.inspection import contents, inspect
 
     common = options.begin(ctx)
@@ -41,7 +41,7 @@ def inspect_token(
         data_json(contents(text))
         return
     for name, words in inspect(text, time.time()):
-        data(printable(f"{name:<16}{words}"))  # whoever made the token chose the words
+        data(escape_unprintable(f"{name:<16}{words}"))  # whoever made the token chose the words
 
 
 def _read(file: str) -> str:

@@ -18,14 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from ctadata.checksums import want_digest
+from ctadata.checksums import want_digest_header
 from ctadata.entries import Entry
 from ctadata.errors import ConfigError, Interrupted, LocalError, TemporaryError, Unsupported, UsageError
 from ctadata.fibers import run_in_thread
-from ctadata.http.ca import choose_trust
+from ctadata.http.ca import choose_ca
 from ctadata.http.client import Client
 from ctadata.http.messages import Response
-from ctadata.http.redaction import presentable, redacted
+from ctadata.http.redaction import redact, sanitize
 from ctadata.http.redirects import is_redirect, next_url
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink, Source, Written, about
@@ -64,7 +64,7 @@ class DavixStore:
 
     def pool_for_reading(self, path: RemotePath) -> str:
         """Where the bytes of a file are; Unsupported where the door would send them itself."""
-        asked = {"Want-Digest": want_digest()}
+        asked = {"Want-Digest": want_digest_header()}
         answer = self._client.send("GET", self._door.url(path), headers=asked, accept=_refuse, follow=False)
         return self._location(answer)
 
@@ -104,7 +104,7 @@ class DavixStore:
             raise _does_not_redirect()
         url = next_url(answer, http_pools=self._http_pools)
         plain = _TICKET.sub("", url)
-        if redacted(plain) != plain:
+        if redact(plain) != plain:
             raise Unsupported(
                 "the address that the door names holds a login, and davix's tools would show it among their arguments",
                 hint='take engine = "davix" out of the profile',
@@ -253,7 +253,7 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def _said(words: IO[bytes]) -> str:
     words.seek(0)
-    return presentable(words.read(4096).decode("utf-8", "replace"))
+    return sanitize(words.read(4096).decode("utf-8", "replace"))
 
 
 def _tool(name: str) -> str:
@@ -267,7 +267,7 @@ def _tool(name: str) -> str:
 def _environment(ca: Path | None) -> dict[str, str]:
     """Nothing that a tool could log in with; and the CA certificates that we trust."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    trust = choose_trust(ca)
+    trust = choose_ca(ca)
     if trust.file:
         kept["SSL_CERT_FILE"] = str(trust.file)
     if trust.directory:

@@ -25,9 +25,9 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.http.client import Client
-from ctadata.http.error_phrases import by_saying
+from ctadata.http.error_phrases import find_phrase
 from ctadata.http.messages import Consumer, Response
-from ctadata.http.redaction import presentable, remember
+from ctadata.http.redaction import register_secret, sanitize
 from ctadata.paths import RemotePath
 from ctadata.stores.base import about
 from ctadata.stores.dcache.macaroons import READING, Limits
@@ -95,7 +95,7 @@ class Door:
                         "no link outlives the login that makes it", hint="ask for less with --expires"
                     ) from error
                 secret = self._request_macaroon(path, wanted.caveats)
-            remember(secret)
+            register_secret(secret)
             ends = wanted.check(secret, time.time())
         return Link(f"{self.url(path)}?authz={secret}", ends, secret)
 
@@ -180,12 +180,12 @@ class _Markers:
             return
         if outcome != "failure":
             raise Interrupted("the copy broke off: the server did not say how it ended")
-        raise _failure(presentable(words.strip()))
+        raise _failure(sanitize(words.strip()))
 
 
 def _failure(words: str) -> CtadataError:
     """What the server says of a copy that failed."""
-    if (meaning := by_saying("GET", 500, words)) and meaning.final:
+    if (meaning := find_phrase("GET", 500, words)) and meaning.final:
         return meaning.as_error(f"the copy failed: {meaning.words}: {words}")
     status = _REFUSED.search(words)
     kind = _FAILURES.get(int(status[1]), TemporaryError) if status else TemporaryError

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ctadata.entries import NONE_KNOWN, Entry, Kind
+from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, UsageError
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
@@ -244,7 +244,7 @@ def _entry(parent: RemotePath, child: object, unlisted: Unlisted) -> Entry | Non
         size=size if not directory else None,
         mtime=None if mtime is None else float(mtime // 1000),  # as the door tells it
         etag=_etag(told.get("pnfsId"), mtime) if not directory else None,
-        checksums=_checksums(checksums) if isinstance(checksums, list) else NONE_KNOWN,
+        checksums=_checksums(checksums) if isinstance(checksums, list) else NO_CHECKSUMS,
         locality=locality if isinstance(locality, str) else None,
     )
 

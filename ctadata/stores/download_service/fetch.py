@@ -20,7 +20,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Enough, Sink, about
 from ctadata.stores.download_service.requests import Wire
 from ctadata.stores.http_reader import HttpReading, coding_of
-from ctadata.versions import is_another
+from ctadata.versions import is_other_version
 
 PIECE = 32 << 20
 """Bytes of a range that is asked for at a time."""
@@ -72,7 +72,7 @@ class ServiceReading:
         now, before = self._now(self._path), self._version
         if now.is_directory:
             raise UsageError("a directory, not a file")
-        if before and is_another(now, before):
+        if before and is_other_version(now, before):
             raise Changed()
         self._version = now
         return now

@@ -14,7 +14,7 @@ from typing import Any
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, ServerTrouble, Untrusted, UsageError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.dates import seconds
 from ctadata.stores.statements import contradiction
 from ctadata.stores.unlisted import Unlisted
@@ -68,7 +68,7 @@ def _row(item: Mapping[str, Any], asked: RemotePath) -> Row:
 
 def _path(href: str, asked: RemotePath) -> RemotePath:
     """The path that is meant; Untrusted for an absolute one, and for all but the collection and what lies in it."""
-    refusal = Untrusted(f"the service lists {printable(href)!r} there, which lies elsewhere: refused")
+    refusal = Untrusted(f"the service lists {escape_unprintable(href)!r} there, which lies elsewhere: refused")
     try:
         path = RemotePath.decode(href)
     except UsageError:

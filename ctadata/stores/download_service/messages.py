@@ -6,8 +6,8 @@ import json
 import re
 
 from ctadata.errors import CtadataError, Forbidden, IntegrityError, LoginNeeded, ServerTrouble, Untrusted
-from ctadata.http.messages import Origin, Response, resolve
-from ctadata.paths import RemotePath, printable
+from ctadata.http.messages import Origin, Response, resolve_location
+from ctadata.paths import RemotePath, escape_unprintable
 
 KEYS = ("lst", "cta", "arc")
 """The names of certificates; the service opens a path with the one of its first name, all others with `arc`."""
@@ -49,7 +49,7 @@ def clearer(error: CtadataError, path: RemotePath, address: str) -> CtadataError
 
 def not_logged_in(response: Response, address: str) -> CtadataError:
     """What a redirect means, which is never followed: to the hub's login page, else nothing good."""
-    target = resolve(response.url, response.headers.get("Location") or "/")
+    target = resolve_location(response.url, response.headers.get("Location") or "/")
     if any(page in target for page in _LOGIN_PAGES) and Origin.of(target) == Origin.of(response.url):
         return LoginNeeded(
             "not logged in: the service redirects to the login page",
@@ -69,8 +69,8 @@ def check_receipt(response: Response, path: RemotePath, size: int) -> None:
         raise ServerTrouble(f"the service did not say that it has the file: {response.status}") from None
     if f"/{stored}" not in (str(path), path.encoded):  # it tells the path as it has understood it, decoded once
         raise CtadataError(
-            f"the service has put it to {printable(str(stored))}: your home there is another one",
+            f"the service has put it to {escape_unprintable(str(stored))}: your home there is another one",
             hint="set JUPYTERHUB_USER to the user whose token it is",
         )
     if written != size:
-        raise IntegrityError(f"the service received {printable(str(written))} bytes instead of {size}")
+        raise IntegrityError(f"the service received {escape_unprintable(str(written))} bytes instead of {size}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ctadata.errors import CtadataError, LocalError
 from ctadata.http.client import NO_HEADERS, Client
-from ctadata.http.messages import Accept, Response, dissect
+from ctadata.http.messages import Accept, Response, split_url
 from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source
@@ -49,7 +49,7 @@ class Wire:
         self.client = client
         self._address = address.rstrip("/")
         self._query = f"?chunk_size={chunk_size}" if chunk_size else ""
-        self.webdav = RemotePath.decode(dissect(self._address)[1]) / "webdav"
+        self.webdav = RemotePath.decode(split_url(self._address)[1]) / "webdav"
 
     def url(self, verb: str, path: RemotePath) -> str:
         """The address of a path at one of the service's verbs; the root has no slash at its end, which would be 404."""

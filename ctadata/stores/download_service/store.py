@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 from ctadata import fibers
-from ctadata.checksums import read_digests, want_digest
-from ctadata.entries import NONE_KNOWN, Entry, Kind
+from ctadata.checksums import parse_digests, want_digest_header
+from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import (
     AccessError,
     AlreadyExists,
@@ -164,14 +164,14 @@ class DownloadService:
                 if digests or not self._tells_digests:
                     return digests
                 self._wait(pause)
-        return NONE_KNOWN
+        return NO_CHECKSUMS
 
     def _ask_digests(self, path: RemotePath) -> Mapping[str, str]:
         try:
-            response = self._wire.ask("HEAD", "webdav", path, headers={"Want-Digest": want_digest()})
+            response = self._wire.ask("HEAD", "webdav", path, headers={"Want-Digest": want_digest_header()})
         except (ServerTrouble, Unsupported):
-            return NONE_KNOWN
-        digests = read_digests(response.headers.get("Digest") or "")
+            return NO_CHECKSUMS
+        digests = parse_digests(response.headers.get("Digest") or "")
         self._tells_digests = self._tells_digests or bool(digests)
         return digests
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Untrusted, UsageError
-from ctadata.http.messages import Origin, dissect
-from ctadata.paths import RemotePath, printable
+from ctadata.http.messages import Origin, split_url
+from ctadata.paths import RemotePath, escape_unprintable
 
 USUAL_REGION = "us-east-1"
 """What is signed for where nobody has said: servers with one region take it."""
@@ -54,7 +54,7 @@ class Endpoint:
     def of(cls, profile: Profile) -> Endpoint:
         """The server of a profile; ConfigError where it names none."""
         try:
-            origin, _ = dissect(profile.endpoint or "")
+            origin, _ = split_url(profile.endpoint or "")
         except Untrusted as error:
             raise ConfigError(
                 f"the endpoint of the profile {profile.name} is no origin: {error.what}",
@@ -105,7 +105,7 @@ def refuse_odd_key(text: str, key: str) -> None:
         raise UsageError(
             "no path can name this key: it holds //, . or ..",
             hint="with --raw-key, stat, cat, get and rm take s3://bucket/key as it is written",
-            path=printable(text),
+            path=escape_unprintable(text),
         )
 
 

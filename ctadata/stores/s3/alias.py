@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from ctadata.errors import AlreadyExists, NotFound, Unsupported, Untrusted, UsageError
 from ctadata.http.messages import Headers, Response
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import NOTHING, Connection
 from ctadata.stores.s3.head import head
@@ -32,7 +32,7 @@ def location_of(key: str) -> str:
     try:
         path = quote(key, safe=_PLAIN, errors="surrogateescape")
     except UnicodeEncodeError:
-        raise UsageError("no alias can name this", path=printable(key)) from None
+        raise UsageError("no alias can name this", path=escape_unprintable(key)) from None
     return f"/%2F{path[1:]}" if path.startswith("/") else f"/{path}"  # // would name a host
 
 
@@ -40,7 +40,7 @@ def key_behind(location: str) -> str:
     """The key that an alias names in its own bucket; Untrusted where it leads elsewhere."""
     if not location.startswith("/") or location.startswith("//") or "?" in location or "#" in location:
         raise Untrusted(
-            f"an alias that leads out of its bucket: {printable(location)!r}",
+            f"an alias that leads out of its bucket: {escape_unprintable(location)!r}",
             hint="only an alias of a file in the same bucket is followed",
         )
     return unquote(location[1:], errors="surrogateescape")
@@ -55,7 +55,7 @@ def final_key(key: str, look: Callable[[str], str | None]) -> str:
     while (location := look(seen[-1])) is not None:
         target = key_behind(location)
         if target in seen:
-            raise Untrusted(f"aliases that lead round in a circle, by way of {printable(target)}")
+            raise Untrusted(f"aliases that lead round in a circle, by way of {escape_unprintable(target)}")
         if len(seen) > MAX_HOPS:
             raise Untrusted(f"more than {MAX_HOPS} aliases on the way to the file")
         seen.append(target)
@@ -84,7 +84,9 @@ def head_behind(connection: Connection, name: Name) -> tuple[Name, Response]:
         except NotFound as error:
             if key == name.key:
                 raise
-            raise NotFound(f"an alias of {printable(key)}, which does not exist", status=error.status) from None
+            raise NotFound(
+                f"an alias of {escape_unprintable(key)}, which does not exist", status=error.status
+            ) from None
         return location_in(answers[key].headers)
 
     key = final_key(name.key, look)
@@ -157,4 +159,6 @@ def _refuse(there: Response, *, replace: bool) -> None:
     if location is None:
         raise AlreadyExists("a file has this name", hint="an alias takes no file's place")
     if not replace:
-        raise AlreadyExists(f"an alias of {printable(location)}", hint="--replace makes it stand for another file")
+        raise AlreadyExists(
+            f"an alias of {escape_unprintable(location)}", hint="--replace makes it stand for another file"
+        )

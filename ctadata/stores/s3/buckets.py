@@ -25,7 +25,7 @@ from ctadata.errors import (
     Stopped,
     UsageError,
 )
-from ctadata.paths import printable
+from ctadata.paths import escape_unprintable
 from ctadata.stores.s3.address import USUAL_REGION, Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.listing import keys_below
@@ -176,7 +176,7 @@ def _delete_hidden(connection: Connection, bucket: str) -> tuple[list[CtadataErr
             except (LoginNeeded, Stopped):
                 raise
             except CtadataError as error:
-                error.path = printable(f"s3://{bucket}/{key}")
+                error.path = escape_unprintable(f"s3://{bucket}/{key}")
                 failures.append(error)
     return failures, done
 
@@ -210,5 +210,5 @@ def _about(bucket: str) -> Iterator[None]:
             raise UsageError("no bucket can have this name", hint="it has 3 to 63 lower-case letters, digits, - and .")
         yield
     except CtadataError as error:
-        error.path = error.path or f"s3://{printable(bucket)}"
+        error.path = error.path or f"s3://{escape_unprintable(bucket)}"
         raise

@@ -31,7 +31,7 @@ from ctadata.errors import (
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import Route
-from ctadata.http.messages import Accept, Body, Consumer, Response, dissect
+from ctadata.http.messages import Accept, Body, Consumer, Response, split_url
 from ctadata.http.retries import Retries
 from ctadata.retry import retry
 from ctadata.stores.s3.address import Endpoint, Name
@@ -132,7 +132,7 @@ class Connection:
         """`ask`, and again where bytes have gone or come already, of which the client by itself repeats nothing."""
 
         def wait(error: CtadataError, seconds: float) -> None:
-            if fibers.pause(self._stop, seconds):
+            if fibers.wait_for_event(self._stop, seconds):
                 raise error
             rewind()
 
@@ -199,7 +199,7 @@ class Connection:
         """Send what boto3 has prepared, and give it the answer."""
         from botocore.awsrequest import AWSResponse
 
-        path, _sep, query = dissect(request.url)[1].partition("?")
+        path, _sep, query = split_url(request.url)[1].partition("?")
         bucket, _sep, key = path[1:].partition("/")
         name = Name(_unquoted(bucket), _unquoted(key))
         body = request.body if isinstance(request.body, bytes) else (request.body or "").encode() or None

@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Mapping
 
-from ctadata.checksums import tag_digest
+from ctadata.checksums import etag_digest
 from ctadata.http.messages import Headers
 
 PART_SIZE = "x-amz-meta-ctadata-part-size"
@@ -23,7 +23,7 @@ _SIZES = {"sha-256": 32, "sha": 20, "crc32": 4}
 
 def digests_in(headers: Headers, *, whole: bool) -> dict[str, str]:
     """The digests that an answer about an object tells; of stored checksums only where it is about the whole."""
-    found = {} if is_encrypted(headers) else tag_digest(headers.get("ETag"), _part_size(headers))
+    found = {} if is_encrypted(headers) else etag_digest(headers.get("ETag"), _part_size(headers))
     return {**found, **(_stored(headers) if whole else {})}
 
 

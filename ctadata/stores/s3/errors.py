@@ -25,9 +25,9 @@ from ctadata.errors import (
     Unsupported,
     UsageError,
 )
-from ctadata.http.failures import Meaning, meaning_of, read_retry_after
+from ctadata.http.failures import Meaning, find_meaning, parse_retry_after
 from ctadata.http.messages import Response
-from ctadata.http.redaction import presentable
+from ctadata.http.redaction import sanitize
 from ctadata.tokens.access_keys import RENEW
 
 _EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW)
@@ -116,7 +116,7 @@ def explain(response: Response) -> CtadataError | None:
         )
     if not code and response.status != 403:
         return None
-    wait = read_retry_after(response.headers.get("Retry-After"))
+    wait = parse_retry_after(response.headers.get("Retry-After"))
     return of_code(code, told.get("Message", ""), response.status, response.method, retry_after=wait)
 
 
@@ -124,10 +124,10 @@ def of_code(
     code: str, message: str, status: int, method: str = "GET", *, retry_after: float | None = None
 ) -> CtadataError:
     """The error that a code is, with the server's words; what has no entry of its own is what its status says."""
-    meaning = CODES.get(code) or (_DENIED if status == 403 else meaning_of("", status, ""))
+    meaning = CODES.get(code) or (_DENIED if status == 403 else find_meaning("", status, ""))
     if method in _WRITES and (meaning is _DENIED or status == 412):
         meaning = _READ_ONLY if meaning is _DENIED else _TAKEN
-    said = " ".join(filter(None, (str(status or ""), presentable(code), presentable(message))))
+    said = " ".join(filter(None, (str(status or ""), sanitize(code), sanitize(message))))
     return meaning.error(f"{meaning.words}: {said}", hint=meaning.hint, status=status, retry_after=retry_after)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble, UsageError
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
@@ -192,4 +192,4 @@ def _is_path(names: Sequence[str]) -> bool:
 
 
 def _address(bucket: str, key: str) -> str:
-    return printable(f"s3://{bucket}/{key}")
+    return escape_unprintable(f"s3://{bucket}/{key}")

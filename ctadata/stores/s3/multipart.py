@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ctadata.checksums import PARTS
+from ctadata.checksums import PARTS_PREFIX
 from ctadata.errors import (
     ConfigError,
     CtadataError,
@@ -171,7 +171,7 @@ class _Upload:
         """Have the parts put together."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self.tags.items())]
         joined = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
-        digest, algorithm = f"{joined.hexdigest()}-{len(parts)}", f"{PARTS}{self.size}"
+        digest, algorithm = f"{joined.hexdigest()}-{len(parts)}", f"{PARTS_PREFIX}{self.size}"
         expected = f'"{digest}"'
         try:
             etag = self._complete(parts, new=new) or self._tag()  # Ceph's answer has an empty one

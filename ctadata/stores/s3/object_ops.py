@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped, Unsupported
 from ctadata.http.messages import Headers
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.connection import Connection
@@ -64,7 +64,7 @@ def delete_keys(
             if error is None:
                 done += 1
             else:
-                error.path = printable(place(key))
+                error.path = escape_unprintable(place(key))
                 failures.append(error)
     return failures, done
 

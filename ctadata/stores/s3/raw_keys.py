@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, UsageError
-from ctadata.paths import RemotePath, printable, refuse_userinfo
+from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
 from ctadata.stores.base import Store, about
 from ctadata.stores.s3.address import Name, name_of
 from ctadata.stores.s3.object_ops import delete_keys
@@ -30,10 +30,10 @@ class RawKeys(S3Store):
         refuse_userinfo(text)
         bucket, slash, key = text.removeprefix("s3://").partition("/")
         if not text.startswith("s3://") or not bucket or not key:
-            raise UsageError("--raw-key takes s3://bucket/key", path=printable(text))
+            raise UsageError("--raw-key takes s3://bucket/key", path=escape_unprintable(text))
         root = name_of(self.root, RemotePath())
         if root.bucket and (bucket != root.bucket or not f"{bucket}{slash}{key}".startswith(f"{bucket}/{root.prefix}")):
-            raise UsageError("it lies outside the root of the profile", path=printable(text))
+            raise UsageError("it lies outside the root of the profile", path=escape_unprintable(text))
         encoded = quote(key, safe="", errors="surrogateescape")
         return RemotePath((bucket, encoded if key.strip(".") else encoded.replace(".", "%2E")))
 

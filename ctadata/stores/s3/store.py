@@ -11,8 +11,8 @@ import base64
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ctadata.checksums import STRONGEST_FIRST, tag_digest
-from ctadata.entries import NONE_KNOWN, Entry, Kind
+from ctadata.checksums import STRONGEST_FIRST, etag_digest
+from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import (
     AlreadyExists,
     CtadataError,
@@ -162,10 +162,10 @@ class S3Store:
         try:
             first = self.connection.send("HEAD", name, query="partNumber=1").headers
         except CtadataError:
-            return NONE_KNOWN
+            return NO_CHECKSUMS
         count, length = first.get("x-amz-mp-parts-count"), first.get("Content-Length")
         known = count is not None and length is not None and length.isdecimal() and (etag or "").endswith(f'-{count}"')
-        return tag_digest(etag, int(length or 0)) if known else NONE_KNOWN
+        return etag_digest(etag, int(length or 0)) if known else NO_CHECKSUMS
 
     # --- reading
 

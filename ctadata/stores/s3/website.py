@@ -14,8 +14,8 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import ServerTrouble, Unsupported, Untrusted
 from ctadata.http.client import Client
 from ctadata.http.curl_pool import Route
-from ctadata.http.messages import Accept, Origin, Response, resolve
-from ctadata.http.redaction import redacted
+from ctadata.http.messages import Accept, Origin, Response, resolve_location
+from ctadata.http.redaction import redact
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written, about
 from ctadata.stores.dates import seconds
@@ -55,9 +55,9 @@ class Asking:
         location = response.headers.get("Location")
         if not location:
             raise ServerTrouble(f"a redirect that leads nowhere: {response.status}", status=response.status)
-        target = resolve(seen[-1], location)
+        target = resolve_location(seen[-1], location)
         if Origin.of(target) != self.origin:
-            raise Untrusted(f"a redirect that leads out of the website: {redacted(target)}")
+            raise Untrusted(f"a redirect that leads out of the website: {redact(target)}")
         if target in seen or len(seen) > MAX_HOPS:
             raise Untrusted("redirects that lead round in a circle, or on and on")
         return target

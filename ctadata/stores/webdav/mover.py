@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from ctadata.errors import CtadataError, Interrupted, Stopped, TimedOut
 from ctadata.http.client import Client
 from ctadata.http.curl_pool import CurlPool, Route
-from ctadata.http.host_limits import REFUSALS
+from ctadata.http.host_limits import BUSY_STATUSES
 from ctadata.http.messages import Accept, Consumer, Response, Watch
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class Mover:
                 "GET", self.url, headers={"Range": "bytes=0-0"}, follow=False, repeat=False, route=route
             )
         except CtadataError as error:
-            return error.status in REFUSALS
+            return error.status in BUSY_STATUSES
         return response.status < 300
 
     def _bear(self, silent: float) -> None:

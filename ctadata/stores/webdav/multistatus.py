@@ -22,12 +22,12 @@ import re
 from collections.abc import Callable
 from xml.etree.ElementTree import Element, ParseError, iterparse
 
-from ctadata.checksums import read_digests
-from ctadata.entries import NONE_KNOWN, Entry, Kind
+from ctadata.checksums import parse_digests
+from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, Stopped, UsageError
-from ctadata.http.failures import meaning_of
+from ctadata.http.failures import find_meaning
 from ctadata.http.messages import Response
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.dates import seconds
 from ctadata.stores.statements import Statements, contradiction, statement
 from ctadata.stores.unlisted import Unlisted
@@ -151,7 +151,7 @@ class Multistatus:
             self.status = status
             self.itself = _entry(self._collection, texts) if status < 300 else None
         elif status >= 300:  # as 507 for a listing that was cut (RFC 6578 section 3.6)
-            self.unlisted.add(refusal(status, printable(str(self._collection))))
+            self.unlisted.add(refusal(status, escape_unprintable(str(self._collection))))
         elif self.itself not in (None, _entry(self._collection, texts)):
             self._doubt(self._collection, None)
 
@@ -161,7 +161,7 @@ class Multistatus:
         if status in _GONE:
             self._doubt(path, self._statements.find(path.name))
         elif status >= 300:
-            self.unlisted.add(refusal(status, printable(str(path))))
+            self.unlisted.add(refusal(status, escape_unprintable(str(path))))
         else:
             entry = _entry(path, texts)
             said = self._statements.take(entry)
@@ -177,7 +177,7 @@ class Multistatus:
             self.doubtful.setdefault(path, said)
         else:
             what = "the server's listing is not clear about this name, and about too many others"
-            self.unlisted.add(ServerTrouble(what, path=printable(str(path))))
+            self.unlisted.add(ServerTrouble(what, path=escape_unprintable(str(path))))
 
     def settle(self, look: Callable[[RemotePath], Entry]) -> list[Entry]:
         """Look at each doubtful resource by itself; the entries that have not been given yet.
@@ -201,14 +201,14 @@ class Multistatus:
             except (Stopped, LoginNeeded):
                 raise
             except CtadataError as error:
-                error.path = error.path or printable(str(path))
+                error.path = error.path or escape_unprintable(str(path))
                 self.unlisted.add(error)
         return found
 
 
 def refusal(status: int, path: str = "") -> CtadataError:
     """The error of a resource that a 207 answers with a failure for."""
-    meaning = meaning_of("PROPFIND", status, "")
+    meaning = find_meaning("PROPFIND", status, "")
     return meaning.error(f"{meaning.words}: {status}", hint=meaning.hint, path=path, status=status)
 
 
@@ -228,7 +228,7 @@ def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
         int(size) if len(size) < 20 and size.isascii() and size.isdecimal() else None,
         mtime,
         etag,
-        read_digests(sums) if sums else NONE_KNOWN,
+        parse_digests(sums) if sums else NO_CHECKSUMS,
         known(LOCALITY, "").strip() or None,
     )
 
@@ -280,5 +280,5 @@ def _path(href: str, root: RemotePath) -> str:
 
 
 def _error(method: str, status: int, path: str) -> CtadataError:
-    meaning = meaning_of(method, status, "")
+    meaning = find_meaning(method, status, "")
     return meaning.error(f"{meaning.words}: {status}", hint=meaning.hint, path=path, status=status)

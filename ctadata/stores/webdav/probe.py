@@ -12,10 +12,10 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctadata.checksums import read_digests
+from ctadata.checksums import parse_digests
 from ctadata.errors import Stopped, TimedOut, Unreachable, Untrusted
 from ctadata.http import failures
-from ctadata.http.ca import CaCertificates, choose_trust
+from ctadata.http.ca import CaCertificates, choose_ca
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Origin, Response
 
@@ -59,7 +59,7 @@ def certificate_of(url: str, ca: Path | None, stop: threading.Event) -> Certific
     origin = Origin.of(url)
     if origin.scheme != "https":
         return None
-    trust = choose_trust(ca)
+    trust = choose_ca(ca)
     found: Future[Certificate] = Future()
     threading.Thread(target=_into, args=(found, origin, trust), name="certificate", daemon=True).start()
     ends = time.monotonic() + PATIENCE
@@ -87,7 +87,7 @@ def _ask(origin: Origin, trust: CaCertificates) -> Certificate:
         ):
             return _certificate(secure)
     except ssl.SSLCertVerificationError as error:
-        hint = failures.bad_certificate(origin, error.verify_message).hint
+        hint = failures.bad_certificate_error(origin, error.verify_message).hint
         raise Untrusted(f"its certificate is not trusted: {error.verify_message}", hint=hint) from error
     except TimeoutError as error:
         words = f"no answer from {origin} within {PATIENCE:.0f} s"
@@ -156,7 +156,7 @@ class _Probing:
 
 def _route(answer: Response, began: float) -> Route:
     elsewhere = str(Origin.of(answer.url)) if answer.hops else None
-    return Route(elsewhere, time.monotonic() - began, read_digests(answer.headers.get("Digest") or ""))
+    return Route(elsewhere, time.monotonic() - began, parse_digests(answer.headers.get("Digest") or ""))
 
 
 def _ahead(answer: Response, now: float) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from ctadata.errors import Unsupported
-from ctadata.paths import RemotePath, printable
+from ctadata.paths import RemotePath, escape_unprintable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +62,4 @@ def _refuse(path: RemotePath, characters: str, words: str) -> None:
     found = sorted({letter for letter in characters for name in path.parts if letter in name})
     if found:
         hint = "letters, digits and . _ - are understood everywhere"
-        raise Unsupported(words.format(" and ".join(map(printable, found))), hint=hint, path=str(path))
+        raise Unsupported(words.format(" and ".join(map(escape_unprintable, found))), hint=hint, path=str(path))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, TemporaryError, TimedOut
-from ctadata.http.error_phrases import in_state, is_explained
+from ctadata.http.error_phrases import explain_by_locality, is_explained
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features
 from ctadata.stores.name_rules import control_of, is_changed, unserved
@@ -24,6 +24,6 @@ def explained(
     if is_explained(error) or not (isinstance(error, TimedOut) or error.status in (403, 500)):
         return error
     try:
-        return in_state(error, info(path).locality)
+        return explain_by_locality(error, info(path).locality)
     except CtadataError:
         return error

@@ -15,8 +15,8 @@ from functools import lru_cache
 from xml.parsers import expat
 
 from ctadata.errors import CtadataError, ServerTrouble
-from ctadata.http.failures import meaning_of
-from ctadata.http.redaction import presentable
+from ctadata.http.failures import find_meaning
+from ctadata.http.redaction import sanitize
 from ctadata.stores.webdav.response_template import END, PLAIN, ResponseTemplate, Text, learn
 from ctadata.stores.webdav.xml_characters import Characters
 
@@ -220,13 +220,13 @@ class Responses:
 
     def _told_error(self, said: dict[str, str]) -> CtadataError:
         """The error that a `DAV:error` is: what its exception says, where nothing else has been told before."""
-        words = presentable(said.get("message") or said.get("exception") or next(iter(said), ""))
+        words = sanitize(said.get("message") or said.get("exception") or next(iter(said), ""))
         if self._told:
             return self._trouble(f"the server broke off its listing: {words or 'it says not why'}")
         exception = said.get("exception", "")
         status = next((status for end, status in _EXCEPTIONS.items() if exception.endswith(end)), 0)
         status = status or (403 if not exception and said else 500)  # a condition of RFC 4918 section 16
-        meaning = meaning_of("PROPFIND", status, words)
+        meaning = find_meaning("PROPFIND", status, words)
         return meaning.error(
             ": ".join(filter(None, (meaning.words, words))), hint=meaning.hint, path=self._path, status=status
         )

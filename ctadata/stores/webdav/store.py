@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from ctadata import fibers
-from ctadata.checksums import read_digests, want_digest
-from ctadata.entries import NONE_KNOWN, Entry, Kind
+from ctadata.checksums import parse_digests, want_digest_header
+from ctadata.entries import NO_CHECKSUMS, Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure, ServerTrouble, TimedOut, UsageError
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
@@ -116,7 +116,7 @@ class WebDAVStore:
 
     def open(self, path: RemotePath) -> HttpReading:
         """A file, to be read; no request is sent before the first `send`."""
-        wanted = want_digest() if self.features.digests else None
+        wanted = want_digest_header() if self.features.digests else None
         explain = functools.partial(self._explained, path)
         url = self._url(path)
         return HttpReading(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
@@ -154,7 +154,7 @@ class WebDAVStore:
                 raise
             if response.status not in (200, 201, 204):
                 raise ServerTrouble(f"the server did not say that it has the file: {response.status} {response.reason}")
-        digests = read_digests(response.headers.get("Digest") or "") if "Want-Digest" in headers else NONE_KNOWN
+        digests = parse_digests(response.headers.get("Digest") or "") if "Want-Digest" in headers else NO_CHECKSUMS
         return Written(digests, response.headers.get("ETag"))
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
@@ -169,16 +169,16 @@ class WebDAVStore:
 
     def _digests_if_told(self, path: RemotePath) -> Mapping[str, str]:
         if self._mute:
-            return NONE_KNOWN
-        digests: Mapping[str, str] = NONE_KNOWN
+            return NO_CHECKSUMS
+        digests: Mapping[str, str] = NO_CHECKSUMS
         with contextlib.suppress(TimedOut):  # it would have to read a large file first
             digests = self._soon(lambda: self._head(path), lambda _: True)
         self._mute = not digests
         return digests
 
     def _head(self, path: RemotePath) -> dict[str, str]:
-        response = self._client.send("HEAD", self._url(path), headers={"Want-Digest": want_digest()})
-        return read_digests(response.headers.get("Digest") or "")
+        response = self._client.send("HEAD", self._url(path), headers={"Want-Digest": want_digest_header()})
+        return parse_digests(response.headers.get("Digest") or "")
 
     def mkdir(self, path: RemotePath) -> None:
         """Make a collection, and those above it where need be; AlreadyExists where a file is in the way."""

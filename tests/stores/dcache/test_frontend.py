@@ -315,7 +315,7 @@ def test_a_frontend_that_is_not_named_is_not_asked(box: Sandbox, client: Client)
 
 def test_a_sync_by_checksum_costs_a_request_for_each_page(box: Sandbox, tmp_path: Path) -> None:
     """10,000 files that are equal: two pages, and a third that is empty."""
-    from ctadata.config.resolve import resolve
+    from ctadata.config.resolve import resolve_profile
     from ctadata.session import Session
     from ctadata.transfer.plan import Compare, Rules
 
@@ -335,7 +335,7 @@ def test_a_sync_by_checksum_costs_a_request_for_each_page(box: Sandbox, tmp_path
     token.write_text(box.token())
     box.forget_seen()
     env = {"CTADATA_CONFIG": str(config)}
-    with Session.open(resolve("sandbox", env=env), token_file=token, env=env) as session:
+    with Session.open(resolve_profile("sandbox", env=env), token_file=token, env=env) as session:
         rules = Rules(compare=Compare.CHECKSUM)
         summary = session.sync_down(RemotePath(("many",)), str(target), rules=rules)
     assert (summary.skipped, summary.done, summary.failed) == (files, 0, [])
