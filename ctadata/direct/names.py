@@ -13,11 +13,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ctadata.direct.client import APIClient, PathText
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, NothingMatched, PartialFailure, Stopped
 from ctadata.listed_paths import Listed, Listing
+from ctadata.progress.reporters import Progress, told
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
@@ -219,3 +221,32 @@ def get_home(*, dev_instance: bool = False) -> str:
     """Where your home is, from the root, ending in a slash; ConfigError where none is known."""
     with APIClient(dev_instance).session() as session:
         return "/".join(session.resolve("home:", make=False).parts) + "/"
+
+
+def local(path: PathText, *, stage: bool = False, progress: Progress | None = None, dev_instance: bool = False) -> Path:
+    """Return a local file with the bytes of a remote one, for libraries that take local paths only.
+
+    The copy is verified and kept in the cache directory, one for each version of the file. A second call downloads
+    nothing. `CTADATA_CACHE_SIZE` (`20G`) limits all copies together; those that were not used for longest go first.
+
+    Args:
+        path: The path of one file.
+        stage: Bring a file on tape to disk first, and wait for it.
+        progress: True shows a bar.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        A read-only file that bears the remote name. It stays for at least an hour after this call.
+
+    Raises:
+        UsageError: The path is a directory, or `CTADATA_CACHE_SIZE` is no size.
+        CtadataError: Everything that `fetch_and_save_file` raises.
+
+    Example:
+        >>> from gammapy.data import EventList
+        >>> events = EventList.read(direct.local("lst/run1/events.fits.gz"))
+    """
+    from ctadata.local_copies import local_copy, read_room
+
+    with APIClient(dev_instance).session() as session, told(progress) as reporter:
+        return local_copy(session, os.fspath(path), room=read_room(), stage=stage, reporter=reporter)

@@ -55,14 +55,20 @@ Version = tuple[Any, ...]
 mtime and tag."""
 
 
-def directory() -> Path | None:
-    """The folder of all records; None where the user has no home."""
+def cache_directory() -> Path | None:
+    """Return the user's cache directory of this program; None if the user has no home."""
     import platformdirs
 
     try:
-        return platformdirs.user_cache_path("ctadata", appauthor=False) / "records"
+        return platformdirs.user_cache_path("ctadata", appauthor=False)
     except (RuntimeError, KeyError, OSError):
         return None
+
+
+def directory() -> Path | None:
+    """Return the directory of all records; None if the user has no home."""
+    cache = cache_directory()
+    return cache and cache / "records"
 
 
 def version_here(found: os.stat_result) -> Version:
