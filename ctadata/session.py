@@ -42,7 +42,7 @@ from ctadata.transfer.records import Records, directory
 from ctadata.transfer.report import InvalidPath, NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
-from ctadata.transfer.streams import pour_all, send_spooled, spooled
+from ctadata.transfer.streams import spool_pipe, stream_files_to, upload_spooled_file
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
 from ctadata.transfer.upload_tree import UploadSource, upload
 
@@ -200,18 +200,18 @@ class Session:
         Raises before anything moves: UsageError (a collection without `recursive`, two sources for one name),
         NotFound, NothingMatched. What happens to single files is in the summary.
         """
-        landings: Iterable[DownloadTarget | PendingTarget | InvalidPath]
+        targets: Iterable[DownloadTarget | PendingTarget | InvalidPath]
         if listed is None:
             known = [(source, *as_known(self.find, source)) for source in sources]
             found = [(source, entry) for source, entries, _ in known for entry in entries]
-            landings = [*path_mapping.landings(found, local, recursive=recursive)]
-            landings += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
+            targets = [*path_mapping.download_targets(found, local, recursive=recursive)]
+            targets += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
         else:
             base = self.resolve(sources[0]) if sources else RemotePath()
-            landings = path_mapping.listed_landings(
+            targets = path_mapping.listed_download_targets(
                 base, listed, local, recursive=recursive, exact=self.profile.kind == "s3"
             )
-        return download(self.run(rules, reporter, jobs), landings)
+        return download(self.run(rules, reporter, jobs), targets)
 
     def put(
         self,
@@ -233,16 +233,16 @@ class Session:
         """
         path_mapping.check_local(local, recursive=recursive or listed is not None)
         path = self.resolve(target, from_home=True, make=not (rules and rules.dry_run))
-        departures: Iterable[UploadSource | InvalidPath]
+        upload_sources: Iterable[UploadSource | InvalidPath]
         if listed is None:
             into = target.endswith("/") or len(local) > 1 or path in (RemotePath(), self._known_home)
             only_trees = all(Path(source).is_dir() for source in local)
-            departures = path_mapping.departures(
+            upload_sources = path_mapping.upload_sources(
                 local, path, into=into or (not only_trees and self._is_collection(path))
             )
         else:
-            departures = path_mapping.listed_departures(local[0] if local else "", listed, path)
-        return upload(self.run(rules, reporter, jobs), departures)
+            upload_sources = path_mapping.listed_upload_sources(local[0] if local else "", listed, path)
+        return upload(self.run(rules, reporter, jobs), upload_sources)
 
     def get_to_pipe(
         self,
@@ -257,7 +257,7 @@ class Session:
         UsageError (a collection), NotFound, NothingMatched; OSError of `write`.
         """
         entries = [entry for source in sources for entry in self.find(source)]
-        return pour_all(self.run(rules, reporter, 1), entries, write)
+        return stream_files_to(self.run(rules, reporter, 1), entries, write)
 
     def put_from_pipe(
         self,
@@ -276,9 +276,9 @@ class Session:
             raise UsageError(
                 "it is a directory, and a pipe has no name", hint="write one", path=escape_unprintable(target)
             )
-        with spooled(pipe, self._stop) as (fd, found):
+        with spool_pipe(pipe, self._stop) as (fd, found):
             run = self.run(rules, reporter, 1)
-            work = functools.partial(send_spooled, run, fd, found, path)
+            work = functools.partial(upload_spooled_file, run, fd, found, path)
             return run.execute([run.task(path, None, found.st_size, work)])
 
     def sync_down(

@@ -101,12 +101,12 @@ class _Book:
                 self.broken = error
 
     def _show(self, outcome: Outcome) -> None:
-        from ctadata.progress.format import foreseen_line
+        from ctadata.progress.format import dry_run_line
 
         if self.account.json:
             data_json(self.voucher.as_json(outcome))
         elif self.account.dry_run and (self.verbose or outcome.state != "skipped"):
-            data(foreseen_line(outcome, self.account.action))
+            data(dry_run_line(outcome, self.account.action))
 
     def close(self) -> None:
         """Let go of the receipt."""

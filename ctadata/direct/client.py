@@ -11,9 +11,9 @@ from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import ConfigError
 from ctadata.listed_paths import Listed, Listing
 from ctadata.namespace.external_sort import by_name
-from ctadata.progress.reporters import Progress, told
+from ctadata.progress.reporters import Progress, reporter_for
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.results import Upload, collecting, contents_of, raise_failures
+from ctadata.transfer.results import Upload, collect_results, contents_path, raise_failures
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -82,7 +82,7 @@ class APIClient:
         progress: Progress | None = None,
     ) -> int:
         """Download a file, or with `recursive` a directory; the bytes of all files."""
-        with self.session() as session, collecting(told(progress)) as collected:
+        with self.session() as session, collect_results(reporter_for(progress)) as collected:
             local = None if save_to_fn is None else os.fspath(save_to_fn)
             summary = session.get([os.fspath(path)], local, recursive=recursive, reporter=collected)
         raise_failures(summary, collected.sizes, one=not recursive)
@@ -98,7 +98,7 @@ class APIClient:
         progress: Progress | None = None,
     ) -> Upload:
         """Upload one file."""
-        with self.session() as session, collecting(told(progress)) as collected:
+        with self.session() as session, collect_results(reporter_for(progress)) as collected:
             from ctadata.transfer.unicode_nfc import check_form  # it brings the engine along
 
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
@@ -116,8 +116,8 @@ class APIClient:
         progress: Progress | None = None,
     ) -> list[Upload]:
         """Upload the contents of a local directory."""
-        contents = contents_of(local_dir)
-        with self.session() as session, collecting(told(progress)) as collected:
+        contents = contents_path(local_dir)
+        with self.session() as session, collect_results(reporter_for(progress)) as collected:
             from ctadata.transfer.unicode_nfc import check_form  # it brings the engine along
 
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))

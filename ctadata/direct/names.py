@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ctadata.direct.client import APIClient, PathText
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, NothingMatched, PartialFailure, Stopped
 from ctadata.listed_paths import Listed, Listing
-from ctadata.progress.reporters import Progress, told
+from ctadata.progress.reporters import Progress, reporter_for
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
@@ -193,12 +193,12 @@ def rmdir(path: PathText, *, dev_instance: bool = False) -> None:
 
 def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance: bool = False) -> bytes:
     """The bytes of a file, all of them verified; or those from `start` up to `stop` (exclusive), as they come."""
-    from ctadata.transfer.streams import pour_slice
+    from ctadata.transfer.streams import stream_range_to
 
     content = io.BytesIO()
     with APIClient(dev_instance).session() as session:
         if start or stop is not None:
-            pour_slice(session.store, session.info(os.fspath(path)), start, stop, content.write)
+            stream_range_to(session.store, session.info(os.fspath(path)), start, stop, content.write)
         else:
             summary = session.get_to_pipe([os.fspath(path)], content.write)
             if summary.errors:
@@ -248,5 +248,5 @@ def local(path: PathText, *, stage: bool = False, progress: Progress | None = No
     """
     from ctadata.local_copies import local_copy, read_room
 
-    with APIClient(dev_instance).session() as session, told(progress) as reporter:
+    with APIClient(dev_instance).session() as session, reporter_for(progress) as reporter:
         return local_copy(session, os.fspath(path), room=read_room(), stage=stage, reporter=reporter)

@@ -72,7 +72,7 @@ def _name(outcome: Outcome) -> str:
     return escape_unprintable(outcome.error.path) if outcome.error and outcome.error.path else remote_name(outcome)
 
 
-def foreseen_line(outcome: Outcome, action: str) -> str:
+def dry_run_line(outcome: Outcome, action: str) -> str:
     """What a dry run says: `get lst/a -> out/a (5 B)`, `put out/a -> lst/a (5 B)`, `delete out/a`; safe for a terminal.
 
     action: `get` or `put`.
@@ -87,7 +87,7 @@ def foreseen_line(outcome: Outcome, action: str) -> str:
     return outcome_line(outcome)
 
 
-def standing_line(now: Snapshot) -> str:
+def progress_line(now: Snapshot) -> str:
     """`3 of 20 files, 1.2 GiB of 3.4 GiB, 56.1 MiB/s, 41 s left`; what is not known is left out."""
     line = f"{now.done} of {units.files(now.planned)}, {units.size(now.moved)} of {units.size(now.size)}"
     if now.rate > 0:

@@ -11,7 +11,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from ctadata.progress.format import standing_line
+from ctadata.progress.format import progress_line
 from ctadata.progress.tally import Tally
 from ctadata.transfer.report import Outcome, State
 
@@ -80,9 +80,9 @@ class NotebookReporter:
                 self._lock.release()
 
     def _draw(self) -> None:
-        now = self._tally.standing()
+        now = self._tally.snapshot()
         self.bar.value = now.moved / now.size if now.size else float(bool(now.done))
-        self.label.value = standing_line(now)
+        self.label.value = progress_line(now)
 
     def __enter__(self) -> Self:
         """Show it."""

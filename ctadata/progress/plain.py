@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from ctadata.paths import escape_unprintable
-from ctadata.progress.format import outcome_line, standing_line
+from ctadata.progress.format import outcome_line, progress_line
 from ctadata.progress.tally import Tally
 from ctadata.transfer.report import Outcome
 
@@ -66,7 +66,7 @@ class PlainReporter:
             if now < self.due:
                 return
             self.due = now + EVERY
-        self._write(standing_line(self.tally.standing()))
+        self._write(progress_line(self.tally.snapshot()))
 
     def _write(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # that nobody reads it must not stop a transfer

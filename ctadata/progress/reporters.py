@@ -37,7 +37,7 @@ def shown() -> AbstractContextManager[Reporter]:
     return choose(sys.stderr, quiet=False, verbose=False, env=os.environ)
 
 
-def told(progress: Progress | None) -> AbstractContextManager[Reporter]:
+def reporter_for(progress: Progress | None) -> AbstractContextManager[Reporter]:
     """The reporter that a function was asked to tell; None and False: nobody."""
     if isinstance(progress, bool):
         progress = shown() if progress else None

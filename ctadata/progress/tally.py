@@ -70,7 +70,7 @@ class Tally:
             if outcome.state not in (State.PASSED, State.DELETED):
                 self.done += 1
 
-    def standing(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """How far it is now."""
         with self.lock:
             rate = self._rate()

@@ -47,7 +47,7 @@ class TerminalReporter:
         no_color = any(self.env.get(name) for name in ("NO_COLOR", "CTADATA_NO_COLOR"))
         console = Console(file=self.stream, no_color=no_color, highlight=False)
         self.live = Live(
-            get_renderable=lambda: draw(self.tally.standing()),
+            get_renderable=lambda: draw(self.tally.snapshot()),
             console=console,
             refresh_per_second=FRAMES,
             transient=True,

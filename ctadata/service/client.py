@@ -13,9 +13,9 @@ from ctadata.errors import UsageError
 from ctadata.http.messages import Origin
 from ctadata.listed_paths import Listed, Listing
 from ctadata.namespace.external_sort import by_name
-from ctadata.progress.reporters import Progress, told
+from ctadata.progress.reporters import Progress, reporter_for
 from ctadata.service.endpoints import PathText, Place, refuse_development
-from ctadata.transfer.results import Upload, collecting, contents_of, raise_failures
+from ctadata.transfer.results import Upload, collect_results, contents_path, raise_failures
 
 if TYPE_CHECKING:
     from webdav4.client import Client as WebDAV4Client
@@ -114,7 +114,7 @@ class APIClient:
     ) -> int:
         """Download one file, verified; its bytes."""
         local = None if save_to_fn is None else os.fspath(save_to_fn)
-        with self._session() as session, collecting(told(progress)) as collected:
+        with self._session() as session, collect_results(reporter_for(progress)) as collected:
             summary = session.get([os.fspath(path)], local, reporter=collected)
         raise_failures(summary, collected.sizes, one=True)
         return sum(collected.sizes)
@@ -127,7 +127,7 @@ class APIClient:
 
         if not recursive:
             return self.fetch_and_save_file(path, progress=progress)
-        with self._session() as session, collecting(told(progress)) as collected:
+        with self._session() as session, collect_results(reporter_for(progress)) as collected:
             summary = get_along(session, os.fspath(path), reporter=collected)
         raise_failures(summary, collected.sizes, one=False)
         return sum(collected.sizes)
@@ -136,7 +136,7 @@ class APIClient:
         """Upload one file below the home; what is there is replaced."""
         from ctadata.service.transfers import REPLACING
 
-        with self._session() as session, collecting(told(progress)) as collected:
+        with self._session() as session, collect_results(reporter_for(progress)) as collected:
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=REPLACING, reporter=collected)
         raise_failures(summary, collected.uploads, one=True)
         return collected.uploads[0]
@@ -145,8 +145,8 @@ class APIClient:
         """Upload the contents of a directory below the home; what is there is replaced."""
         from ctadata.service.transfers import REPLACING
 
-        contents = contents_of(local_dir)
-        with self._session() as session, collecting(told(progress)) as collected:
+        contents = contents_path(local_dir)
+        with self._session() as session, collect_results(reporter_for(progress)) as collected:
             summary = session.put([contents], os.fspath(path), recursive=True, rules=REPLACING, reporter=collected)
         raise_failures(summary, collected.uploads, one=False)
         return collected.uploads

@@ -28,7 +28,7 @@ def may_be_alias(store: Store, entry: Entry) -> bool:
     return store.features.aliases and entry.size == 0 and entry.alias_of is None
 
 
-def standing(store: Store, entry: Entry | None) -> Entry | None:
+def resolve_existing_alias(store: Store, entry: Entry | None) -> Entry | None:
     """The same for a name that is to be replaced, which may stand for nothing."""
     if entry is not None:
         with contextlib.suppress(NotFound, Untrusted):
@@ -36,7 +36,7 @@ def standing(store: Store, entry: Entry | None) -> Entry | None:
     return entry
 
 
-def note(summary: Summary, entry: Entry, outcome: Outcome) -> Outcome:
+def with_alias_remark(summary: Summary, entry: Entry, outcome: Outcome) -> Outcome:
     """The outcome, after it was said that what was an alias is none where it has gone."""
     if entry.alias_of is not None and outcome.state is State.DONE and BECAME_FILES not in summary.remarks:
         summary.remarks.append(BECAME_FILES)

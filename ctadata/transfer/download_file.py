@@ -19,19 +19,19 @@ from ctadata.transfer import resume_journal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling
 from ctadata.transfer.partial_file import PartialFile
-from ctadata.transfer.plan import ENDS, STATES, Step, plan_download, plan_taken_here
+from ctadata.transfer.plan import ENDS, STATES, Step, plan_download, plan_for_taken_local_name
 from ctadata.transfer.record_digests import record_digests
-from ctadata.transfer.records import may_change_unseen, version_here, version_there
+from ctadata.transfer.records import local_version, may_change_unseen, remote_version
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import Run
-from ctadata.transfer.segmented_download import Incoming
+from ctadata.transfer.segmented_download import SegmentedDownload
 from ctadata.transfer.staging import refuse_tape
 
 LOOKS = 10
 """How often a name is looked at that others take and give back while a file is about to get it."""
 
 
-def fetch_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Path) -> Outcome:
+def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Path) -> Outcome:
     """Download `entry` as `name` into `folder`, which makes it `local`, if the plan says so.
 
     Raises what the store raises, IntegrityError, Changed, LocalError, StorageFull; the old file, if any, is untouched.
@@ -49,12 +49,12 @@ def fetch_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Path)
     if not run.staging:
         refuse_tape(entry)
     part = (
-        folder.lasting_part(name, resume_journal.version_of(entry))
-        if resume_journal.is_lasting(entry)
+        folder.resumable_part(name, resume_journal.version_of(entry))
+        if resume_journal.is_resumable(entry)
         else folder.part()
     )
     try:
-        incoming = Incoming(run, entry, part)
+        incoming = SegmentedDownload(run, entry, part)
         _check_room(folder, entry, sum(block.stop - block.start for block in part.here))
         incoming.fetch()
         entry = incoming.entry
@@ -65,7 +65,7 @@ def fetch_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Path)
         part.drop()
         raise
     except StorageFull as error:
-        goes_on = part.diary is not None and os.fstat(part.fd).st_size > 0
+        goes_on = part.journal is not None and os.fstat(part.fd).st_size > 0
         part.leave() if goes_on else part.drop()
         raise _full(error.what, folder, entry, local, goes_on=goes_on) from error
     except BaseException:
@@ -74,7 +74,7 @@ def fetch_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Path)
     state, why = ENDS.get(end, (State.DONE, ""))
     if made is not None:
         is_fresh = may_change_unseen(made, now=time.time(), changed=made.st_mtime)
-        pair.note(None if is_fresh else version_here(made), version_there(entry), digests)
+        pair.note(None if is_fresh else local_version(made), remote_version(entry), digests)
     return Outcome(
         state,
         entry.path,
@@ -106,7 +106,7 @@ def _full(why: str, folder: LocalDir, entry: Entry, local: Path, *, goes_on: boo
 
 
 def _publish(
-    run: Run, part: PartialFile, incoming: Incoming, folder: LocalDir, name: str, found: os.stat_result | None
+    run: Run, part: PartialFile, incoming: SegmentedDownload, folder: LocalDir, name: str, found: os.stat_result | None
 ) -> tuple[Step | None, os.stat_result | None]:
     """Publish; where the name was taken since the plan, the content of what stands there decides.
 
@@ -123,7 +123,7 @@ def _publish(
             if found is None:
                 continue
             check_spelling(folder, name)
-            step = plan_taken_here(part.fd, folder.path / name, found, mtime, run.rules)
+            step = plan_for_taken_local_name(part.fd, folder.path / name, found, mtime, run.rules)
             if step in ENDS:
                 part.drop()
                 return step, None

@@ -16,15 +16,15 @@ from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, 
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, check_local_name, escape_unprintable
 from ctadata.stores.channel import each
-from ctadata.transfer.aliases import may_be_alias, note, resolve_alias
+from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
-from ctadata.transfer.download_file import fetch_file
+from ctadata.transfer.download_file import download_file
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling, find_folder
 from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
 from ctadata.transfer.records import FolderRecords
 from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
-from ctadata.transfer.resume_journal import is_lasting
+from ctadata.transfer.resume_journal import is_resumable
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
 
@@ -201,7 +201,7 @@ def _children(
             give(Node(DownloadTarget(entry, landing.base, (*landing.parts, name), inside=inside)))
 
     try:
-        each_of(run, landing.entry.path, take)
+        for_each_entry(run, landing.entry.path, take)
     except Unnameable as error:
         run.fail(error, landing.entry.path, landing.local)
         if surplus:
@@ -240,11 +240,11 @@ def _is_settled(run: Run, folder: LocalDir, records: FolderRecords, entry: Entry
 
 def _tidy(run: Run, folder: LocalDir, entry: Entry, name: str, *, settled: bool) -> None:
     """Remove what an earlier run has begun of a file that needs it no more: it is here, or is fetched in one go."""
-    if folder.has_begun(name) and (settled or not (is_lasting(entry) or may_be_alias(run.store, entry))):
+    if folder.has_begun(name) and (settled or not (is_resumable(entry) or may_be_alias(run.store, entry))):
         folder.abandon(name)
 
 
-def each_of(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None:
+def for_each_entry(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None:
     """Hand the entries of a collection to `take`; one that lists as empty is asked once more, and counted.
 
     A dCache door lists a collection that may not be read, or whose listing fails inside, as an empty one.
@@ -282,8 +282,8 @@ def _fetch(run: Run, folders: DirCache, landing: DownloadTarget, local: Path) ->
         if run.rules.dry_run or outcome.state is State.SKIPPED:
             return outcome
     with folders.borrow(landing.base, landing.parts) as folder:
-        outcome = fetch_file(run, entry, folder, check_local_name(landing.name), local)
-    return note(run.summary, entry, _with_version(outcome, entry))
+        outcome = download_file(run, entry, folder, check_local_name(landing.name), local)
+    return with_alias_remark(run.summary, entry, _with_version(outcome, entry))
 
 
 def _foretell(run: Run, landing: DownloadTarget) -> Outcome:

@@ -29,9 +29,9 @@ from ctadata.transfer.records import (
     Records,
     Version,
     digests_of,
+    local_version,
     may_change_unseen,
-    version_here,
-    version_there,
+    remote_version,
 )
 
 EXACT = 1e-6
@@ -68,7 +68,7 @@ class Side(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HereFile:
+class LocalFile:
     """A local file: a path, or an open descriptor; what stat(2) says of it, and when it was asked at the latest."""
 
     local: Path | int
@@ -88,7 +88,7 @@ class HereFile:
     @property
     def version(self) -> Version:
         """Size, mtime, ctime and inode."""
-        return version_here(self.found)
+        return local_version(self.found)
 
     @property
     def may_be_dated(self) -> bool:
@@ -102,7 +102,7 @@ class HereFile:
         except OSError:
             return None
         is_fresh = may_change_unseen(self.found, now=self.looked)
-        return None if is_fresh or version_here(now) != self.version else self.version
+        return None if is_fresh or local_version(now) != self.version else self.version
 
     def same(self, size: int, digests: Mapping[str, str]) -> str:
         """Read it and compare; LocalError where it cannot be read."""
@@ -117,7 +117,7 @@ class HereFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ThereFile:
+class RemoteFile:
     """A file of another storage, as an entry.
 
     date: asks for the mtime of the file that was uploaded.   tags: its tag is a digest where it looks like one.
@@ -140,7 +140,7 @@ class ThereFile:
     @property
     def version(self) -> Version:
         """Size, mtime and tag."""
-        return version_there(self.entry)
+        return remote_version(self.entry)
 
     @property
     def may_be_dated(self) -> bool:
@@ -202,7 +202,7 @@ def is_equal(side: Side, entry: Entry, features: Features, pair: Pair | None) ->
         if entry.size != side.size:
             return False
         if _agrees_beside(side, entry):
-            pair.note(side.settled_version(), version_there(entry), {})
+            pair.note(side.settled_version(), remote_version(entry), {})
             return True
     return _is_proved(side, entry, pair, None)
 
@@ -220,7 +220,7 @@ def _is_proved(side: Side, entry: Entry, pair: Pair | None, record: Record | Non
         known = digests_of(entry)
         same = same_content(side, entry)
     if same and pair is not None:
-        pair.note(side.settled_version(), version_there(entry), known)
+        pair.note(side.settled_version(), remote_version(entry), known)
     return same
 
 

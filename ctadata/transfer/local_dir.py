@@ -122,7 +122,7 @@ class LocalDir:
         """Whether a run of another machine, whose lock may not be seen here, may be at the part of this journal."""
         name = stem + resume_journal.SUFFIX
         mtime = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
-        return temp_names.may_be_alive_elsewhere(resume_journal.writer_of(self.fd, name), mtime, now)
+        return temp_names.may_be_written_elsewhere(resume_journal.writer_of(self.fd, name), mtime, now)
 
     def _sweep(self, stem: str, *, has_journal: bool, now: float) -> None:
         fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
@@ -187,7 +187,7 @@ class LocalDir:
                 return PartialFile(self.path, self.fd, name, fd)
             os.close(fd)  # swept by another run in the moment before our lock
 
-    def lasting_part(self, target: str, version: dict[str, Any]) -> PartialFile:
+    def resumable_part(self, target: str, version: dict[str, Any]) -> PartialFile:
         """The part of the file `target` that an earlier run may have begun, with its journal.
 
         Where another run is at it, or locks cannot be had, a part of one's own without a journal: two runs on one
@@ -216,11 +216,11 @@ class LocalDir:
         # what follows the last block is nobody's, and of another version there may be more bytes than of this one
         os.ftruncate(fd, here[-1].stop if here else 0)
         try:
-            diary = resume_journal.Journal.begin(self.fd, name, version, here)
+            journal = resume_journal.Journal.begin(self.fd, name, version, here)
         except OSError:  # perhaps something that is no file has its name
             os.unlink(stem + SUFFIX, dir_fd=self.fd)
             return None
-        return PartialFile(self.path, self.fd, stem + SUFFIX, fd, here, diary)
+        return PartialFile(self.path, self.fd, stem + SUFFIX, fd, here, journal)
 
     def _claim(self, stem: str) -> int | None:
         """Open and lock a part that may be there; None where it is not ours alone."""

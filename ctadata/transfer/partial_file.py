@@ -63,7 +63,7 @@ class PartialFile:
     path, directory: the folder it lies in, in words and as an open descriptor.
     name:  its hidden name; empty where it has none.
     here:  the blocks that an earlier run says it has left in it.
-    diary: its journal, where it has one.
+    journal: its journal, where it has one.
     """
 
     path: Path
@@ -71,7 +71,7 @@ class PartialFile:
     name: str
     fd: int
     here: list[resume_journal.Block] = field(default_factory=list)
-    diary: resume_journal.Journal | None = None
+    journal: resume_journal.Journal | None = None
 
     def write(self, block: bytes | memoryview, offset: int) -> None:
         """Write the whole block at `offset`."""
@@ -102,8 +102,8 @@ class PartialFile:
                 os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         found = os.fstat(self.fd)
         os.close(self.fd)
-        if self.diary:
-            self.diary.close(keep=False)
+        if self.journal:
+            self.journal.close(keep=False)
         return found
 
     def _hide(self) -> None:
@@ -141,26 +141,26 @@ class PartialFile:
 
     def notes(self, at: int) -> resume_journal.Notes | None:
         """What notes the blocks that a stream writes from `at` on; None if there is no journal."""
-        return resume_journal.Notes(self.diary, at) if self.diary else None
+        return resume_journal.Notes(self.journal, at) if self.journal else None
 
     def void(self, version: dict[str, Any] | None) -> None:
         """Forget all bytes, in the journal too; None: no later run can go on with the version that follows."""
         with local_words(self.path):
             os.ftruncate(self.fd, 0)
             self.here = []
-            if self.diary:
-                name = self.diary.name
-                self.diary.close(keep=version is not None)
-                self.diary = resume_journal.Journal.begin(self.directory, name, version, []) if version else None
+            if self.journal:
+                name = self.journal.name
+                self.journal.close(keep=version is not None)
+                self.journal = resume_journal.Journal.begin(self.directory, name, version, []) if version else None
 
     def leave(self) -> None:
         """Let go of it; a later run goes on from it where it has a journal, else it is removed."""
-        keep = self.diary is not None
+        keep = self.journal is not None
         if self.name and not keep:
             with contextlib.suppress(OSError):
                 os.unlink(self.name, dir_fd=self.directory)
-        if self.diary:
-            self.diary.close(keep=keep)
+        if self.journal:
+            self.journal.close(keep=keep)
         with contextlib.suppress(OSError):
             os.close(self.fd)
 
@@ -169,8 +169,8 @@ class PartialFile:
         if self.name:
             with contextlib.suppress(OSError):
                 os.unlink(self.name, dir_fd=self.directory)
-        if self.diary:
-            self.diary.close(keep=False)
+        if self.journal:
+            self.journal.close(keep=False)
         with contextlib.suppress(OSError):
             os.close(self.fd)
 

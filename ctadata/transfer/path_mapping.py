@@ -18,7 +18,7 @@ from ctadata.transfer.run import Run
 from ctadata.transfer.upload_tree import UploadSource, upload
 
 
-def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> DownloadTarget:
+def download_target(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> DownloadTarget:
     """Where `entry` goes, as cp and rsync users expect it.
 
     local: what the user named, None for here.  into: it is a folder to put things in (a slash at its end, several
@@ -32,7 +32,9 @@ def land(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> Dow
     return DownloadTarget(entry, local.parent, (), local.name, (name,))
 
 
-def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool) -> list[DownloadTarget]:
+def download_targets(
+    sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool
+) -> list[DownloadTarget]:
     """Where entries go, each with what was written for it.
 
     UsageError (no `recursive`, two for one name); LocalError if several are to go into a file, or a file far
@@ -48,12 +50,12 @@ def landings(sources: Sequence[tuple[str, Entry]], local: str | None, *, recursi
         there = None if local is None else Path(local)
         if there and not entry.is_directory:
             _refuse_unknown(there if into else there.parent)
-        found.append(land(entry, there, into=into, contents=source.endswith("/")))
+        found.append(download_target(entry, there, into=into, contents=source.endswith("/")))
     _refuse_twins([str(landing.local) for landing in found])
     return found
 
 
-def listed_landings(
+def listed_download_targets(
     base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool, exact: bool = False
 ) -> Iterator[PendingTarget | InvalidPath]:
     """Where the paths of a list go, which start from `base`, each with its directories.   exact: as in `_below`."""
@@ -99,7 +101,7 @@ def check_directory(source: str) -> None:
         )
 
 
-def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[UploadSource]:
+def upload_sources(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[UploadSource]:
     """What goes to `path`; UsageError where two sources would become one name.
 
     into: it is a collection to put things in; else it is the name of the file that goes there.
@@ -116,7 +118,7 @@ def departures(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[
     return [*trees, UploadSource(collection, files=named)] if files else trees
 
 
-def listed_departures(base: str, names: Iterable[str], path: RemotePath) -> Iterator[UploadSource | InvalidPath]:
+def listed_upload_sources(base: str, names: Iterable[str], path: RemotePath) -> Iterator[UploadSource | InvalidPath]:
     """What goes to `path` of a list of files, which start from the directory `base`.
 
     Names of one directory that follow each other go together: the storage is then looked at once for all of them.
@@ -136,7 +138,9 @@ def _below_here(name: str) -> tuple[str, ...] | UsageError:
     return _below(name)
 
 
-def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterator[PendingTarget | InvalidPath]:
+def receipt_download_targets(
+    records: Iterable[Record], folders: Sequence[Path]
+) -> Iterator[PendingTarget | InvalidPath]:
     """Where the files of a receipt go, from the root of this machine, and never through links that it did not know.
 
     folders: the directories that they may lie in.
@@ -154,7 +158,7 @@ def landings_again(records: Iterable[Record], folders: Sequence[Path]) -> Iterat
             yield PendingTarget(record.path, Path("/"), tuple(above), name, recursive=True)
 
 
-def departures_again(
+def receipt_upload_sources(
     records: Iterable[Record], folders: Sequence[Path], *, follow_links: bool = False
 ) -> Iterator[UploadSource | InvalidPath]:
     """What goes up again of a receipt; files of one collection that follow each other go together.
@@ -219,11 +223,11 @@ def _refuse_twins(targets: Sequence[str]) -> None:
         seen.add(target)
 
 
-def do_again(run: Run, action: str, records: Sequence[Record], folders: Sequence[Path]) -> Summary:
+def retry_receipt(run: Run, action: str, records: Sequence[Record], folders: Sequence[Path]) -> Summary:
     """Move the files of these records, `get` or `put` as the receipt says; gives the summary.
 
     folders: the local directories that they may lie in; a record of any other place is a failure.
     """
     if action == "get":
-        return download(run, landings_again(records, folders))
-    return upload(run, departures_again(records, folders, follow_links=run.rules.follow_links))
+        return download(run, receipt_download_targets(records, folders))
+    return upload(run, receipt_upload_sources(records, folders, follow_links=run.rules.follow_links))

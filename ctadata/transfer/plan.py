@@ -18,9 +18,9 @@ from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Features
-from ctadata.transfer.equality import HereFile, Pair, Side, agree, is_equal, same_content
+from ctadata.transfer.equality import LocalFile, Pair, Side, agree, is_equal, same_content
 from ctadata.transfer.integrity import digest_of
-from ctadata.transfer.records import Record, version_here
+from ctadata.transfer.records import Record, local_version
 from ctadata.transfer.report import State
 
 NEWER = "newer at the target"
@@ -85,7 +85,7 @@ class Rules:
     normalize: str = ""
     rate: float | None = None
 
-    def portion(self, most: int) -> int:
+    def block_size(self, most: int) -> int:
         """Bytes to move at a time: `most`, or fewer where pauses would become long: those of an eighth of a second."""
         return most if self.rate is None else min(most, max(1024, int(self.rate / 8)))
 
@@ -108,7 +108,7 @@ def plan_download(
     if not stat.S_ISREG(found.st_mode):
         what = _OTHERS.get(stat.S_IFMT(found.st_mode), "something that is no file")
         raise LocalError(f"local: {what} stands in the way", path=escape_unprintable(str(local)))
-    if compares_equal(HereFile(local, found), entry, features or Features(), rules, pair):
+    if compares_equal(LocalFile(local, found), entry, features or Features(), rules, pair):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
@@ -124,12 +124,12 @@ def plan_upload(
     """Decide on the upload of `local` (a path or an open file) over `entry` (None: nothing is there)."""
     if entry is None:
         return Step.CREATE
-    if compares_equal(HereFile(local, found), entry, features, rules, pair):
+    if compares_equal(LocalFile(local, found), entry, features, rules, pair):
         return Step.SKIP
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
 
-def plan_taken(side: Side, entry: Entry, rules: Rules) -> Step | None:
+def plan_for_taken_name(side: Side, entry: Entry, rules: Rules) -> Step | None:
     """Decide on a file whose name was taken since the plan: nothing but the content proves `entry` equal.
 
     None where `update` leaves alone what is newer there.
@@ -137,7 +137,9 @@ def plan_taken(side: Side, entry: Entry, rules: Rules) -> Step | None:
     return _taken(rules, same=same_content(side, entry), receiver=entry.mtime, sender=side.mtime)
 
 
-def plan_taken_here(part: int, local: Path, found: os.stat_result, mtime: float | None, rules: Rules) -> Step | None:
+def plan_for_taken_local_name(
+    part: int, local: Path, found: os.stat_result, mtime: float | None, rules: Rules
+) -> Step | None:
     """The same for a download that is whole in the open file `part`: the two local files are compared."""
     if not stat.S_ISREG(found.st_mode):
         return plan_download(Entry(RemotePath(), Kind.FILE), local, found, rules)
@@ -170,8 +172,8 @@ def looks_equal(entry: Entry, found: os.stat_result, rules: Rules, features: Fea
     if rules.compare is Compare.SIZE:
         return True
     if record is not None:
-        return record.holds(version_here(found), entry)
-    return agree(HereFile(-1, found, looked=0), entry, features)
+        return record.holds(local_version(found), entry)
+    return agree(LocalFile(-1, found, looked=0), entry, features)
 
 
 def is_newer(receiver: float | None, sender: float | None) -> bool:

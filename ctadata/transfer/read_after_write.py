@@ -13,7 +13,7 @@ WAITS = (0.1, 0.2, 0.4, 0.8)
 """Seconds before each further look."""
 
 
-def arrived(run: Run, path: RemotePath, size: int | None) -> Entry:
+def wait_for_entry(run: Run, path: RemotePath, size: int | None) -> Entry:
     """The entry of a file that should have `size` bytes (None: any); looked at again for a second and a half.
 
     A server that tells no size is not asked for it again.

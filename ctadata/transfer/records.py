@@ -71,12 +71,12 @@ def directory() -> Path | None:
     return cache and cache / "records"
 
 
-def version_here(found: os.stat_result) -> Version:
+def local_version(found: os.stat_result) -> Version:
     """The version of a local file."""
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def version_there(entry: Entry) -> Version:
+def remote_version(entry: Entry) -> Version:
     """The version of a remote file, as a listing tells it."""
     return entry.size, entry.mtime, entry.etag or None
 
@@ -317,12 +317,12 @@ def _load(path: Path | None) -> tuple[dict[str, Any], Version | None]:
             said = json.loads(file.read())
         except (OSError, ValueError, RecursionError):
             return {}, None
-    return (said if isinstance(said, dict) else {}), version_here(found)
+    return (said if isinstance(said, dict) else {}), local_version(found)
 
 
 def _stamp(path: Path) -> Version | None:
     try:
-        return version_here(path.stat())
+        return local_version(path.stat())
     except OSError:
         return None
 

@@ -28,7 +28,7 @@ class Upload(TypedDict):
     total_written: int
 
 
-class Collected:
+class CollectingReporter:
     """A reporter that keeps what was done, and hands everything on to another."""
 
     def __init__(self, inner: Reporter) -> None:
@@ -65,10 +65,10 @@ class Collected:
 
 
 @contextmanager
-def collecting(telling: AbstractContextManager[Reporter]) -> Iterator[Collected]:
+def collect_results(telling: AbstractContextManager[Reporter]) -> Iterator[CollectingReporter]:
     """Collect what is done in the block; who is told of it anyway, is told too."""
     with telling as reporter:
-        yield Collected(reporter)
+        yield CollectingReporter(reporter)
 
 
 class NoSuchDirectory(NotFound, NotADirectoryError, FileExistsError):
@@ -79,7 +79,7 @@ class NoDirectory(UsageError, NotADirectoryError):
     """It is a local file; it is also what scripts of 0.6 and 0.7 catch."""
 
 
-def contents_of(directory: str | os.PathLike[str]) -> str:
+def contents_path(directory: str | os.PathLike[str]) -> str:
     """The name of a local directory, written so that its contents are meant; NoSuchDirectory, NoDirectory."""
     path = os.fspath(directory)
     if not os.path.exists(path):  # noqa: PTH110  (the empty path is here to pathlib, and nowhere to the user)

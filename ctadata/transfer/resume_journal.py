@@ -27,7 +27,7 @@ SUFFIX = ".journal"
 BLOCK = 4 << 20
 """Bytes of a block. They end at multiples of it; a kill can cost one for each stream."""
 
-LASTING = 4 * BLOCK
+RESUMABLE_FROM = 4 * BLOCK
 """Bytes from which a part keeps a journal; a smaller file is fetched again."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -37,9 +37,9 @@ _HEADER = 1 << 16  # bytes for the version at most
 _PER_BLOCK = 4096  # bytes: a line has 46 at most, and a block that breaks off again and again has many
 
 
-def is_lasting(entry: Entry) -> bool:
+def is_resumable(entry: Entry) -> bool:
     """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
-    return (entry.size or 0) >= LASTING and can_prove_version(entry)
+    return (entry.size or 0) >= RESUMABLE_FROM and can_prove_version(entry)
 
 
 def version_of(entry: Entry) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def recall(folder: int, name: str, size: int, version: dict[str, Any]) -> list[B
 def _read(fd: int, mtime: float, size: int, version: dict[str, Any]) -> list[Block] | None:
     with open(fd, encoding="ascii", errors="replace", newline="\n", closefd=False) as file:
         header = json.loads(file.readline(_HEADER))
-        if temp_names.may_be_alive_elsewhere(str(header["by"]), mtime):
+        if temp_names.may_be_written_elsewhere(str(header["by"]), mtime):
             return None
         return list(_apart(file, size)) if header["version"] == version else []
 

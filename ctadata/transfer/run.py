@@ -109,12 +109,12 @@ class Run:
     has_odd_tags: bool = False
     staging: Staging[Task] | None = None
     records: Records = field(default_factory=lambda: Records(""))
-    crew: WorkerPool[Task] = field(init=False)
+    workers: WorkerPool[Task] = field(init=False)
     names: NameCheck = field(init=False)
 
     def __post_init__(self) -> None:
         """Workers end when the run is stopped."""
-        self.crew = WorkerPool(self.stop)
+        self.workers = WorkerPool(self.stop)
         self.names = NameCheck(self.store)
         if self.rules.rate is not None:
             self.reporter = ThrottledReporter(self.reporter, RateLimiter(self.rules.rate, sleep=self.stop.wait))
@@ -164,7 +164,7 @@ class Run:
         while self.leftovers:
             self.discard(self.leftovers.pop())
 
-    def persist(
+    def retry(
         self,
         attempt: Callable[[], T],
         *,
@@ -211,12 +211,12 @@ class Run:
         """
         try:
             tasks = self.staging.feed(tasks) if self.staging else tasks
-            self.crew.work_off(tasks, self._do, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
+            self.workers.run(tasks, self._do, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
         except BaseException:
             self.stop.set()
             raise
         finally:
-            self.crew.join()
+            self.workers.join()
             self.records.write()
             self.summary.stopped = self.stop.is_set()
             if self.staging:
@@ -237,7 +237,7 @@ class Run:
             error.path = error.path or escape_unprintable(str(task.remote))
             outcome = task.failed(error, time.monotonic() - began)
             if isinstance(error, LoginNeeded):
-                self.crew.end()
+                self.workers.end()
         except Exception as error:
             log.debug("unexpected", exc_info=error)
             said = f"unexpected {type(error).__name__}: {error}"

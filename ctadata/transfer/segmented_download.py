@@ -40,7 +40,7 @@ class _Final(Exception):
         self.error = error
 
 
-class Incoming:
+class SegmentedDownload:
     """One file on its way into its part: any number of streams, then the check of the whole."""
 
     def __init__(self, run: Run, entry: Entry, part: PartialFile) -> None:
@@ -75,7 +75,7 @@ class Incoming:
             if self.alone:
                 self._persist()
             else:
-                with self.run.crew.divisible(self):
+                with self.run.workers.divisible(self):
                     self._persist()
         except BaseException:
             self._end_streams()  # whoever helps is not to write any more into what is let go of
@@ -102,7 +102,7 @@ class Incoming:
 
     def _persist(self) -> None:
         try:
-            self.run.persist(self._once, progress=self._progress)
+            self.run.retry(self._once, progress=self._progress)
         except _Final as final:
             final.error.retries = self.tries - 1
             raise final.error from final
@@ -198,7 +198,7 @@ class Incoming:
         lease = pieces.take(alone=self.alone)
         if lease is None:
             return False
-        room = min(self.run.rules.portion(sink.GATHERED), self.entry.size or sink.GATHERED)
+        room = min(self.run.rules.block_size(sink.GATHERED), self.entry.size or sink.GATHERED)
         taking = sink.Sink(self, pieces, lease, self.part.notes(lease.at), room)
         whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size)
         ended = False
@@ -268,7 +268,7 @@ class Incoming:
             raise _NoRanges
         if not self.alone and not self._begun:
             self._begun = True
-            self.run.crew.rouse()
+            self.run.workers.wake_workers()
         if tags_differ(delivery.etag, self._etag):
             raise Changed()
         if delivery.digests:

@@ -82,7 +82,7 @@ class FileSource:
 
     def read(self, limit: int) -> bytes:
         """The next bytes; IntegrityError instead of the last ones where the file has changed meanwhile."""
-        limit = self.run.rules.portion(limit)
+        limit = self.run.rules.block_size(limit)
         block = os.pread(self.fd, min(limit, self.size - self.offset), self.offset)
         self.offset += len(block)
         if self.offset == self.size or not block:
@@ -141,7 +141,7 @@ class FilePart:
 
     def read(self, limit: int) -> bytes:
         """The next bytes; LocalError where the file has changed."""
-        limit = self.whole.run.rules.portion(limit)
+        limit = self.whole.run.rules.block_size(limit)
         block = os.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
         self.offset += len(block)
         if self.offset == self.size or not block:

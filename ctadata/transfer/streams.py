@@ -24,14 +24,14 @@ from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import MORE, Run
 from ctadata.transfer.staging import is_on_tape, refuse_tape
 from ctadata.transfer.unicode_nfc import remark, renamed_file
-from ctadata.transfer.upload_file import Rights, send_open
+from ctadata.transfer.upload_file import Rights, upload_open_file
 from ctadata.versions import tags_differ, tags_match
 
 BLOCK = 1 << 20
 """Bytes read at a time from a pipe."""
 
 
-def pour_all(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object]) -> Summary:
+def stream_files_to(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object]) -> Summary:
     """Pour files, one after the other, until one fails; OSError of `write`."""
     broken: list[OSError] = []
 
@@ -66,7 +66,7 @@ def stream_to(run: Run, entry: Entry, write: Callable[[bytes], object]) -> Outco
         refuse_tape(entry)
     pouring = _Pouring(run, entry, write)
     if not run.rules.dry_run:
-        run.persist(pouring.go_on, progress=lambda: pouring.offset, after=(Interrupted, TimedOut))
+        run.retry(pouring.go_on, progress=lambda: pouring.offset, after=(Interrupted, TimedOut))
     seconds, size = time.monotonic() - began, entry.size or pouring.offset
     return Outcome(
         State.DONE,
@@ -154,8 +154,8 @@ class _Pouring:
         self.digest = f"{algorithm}:{computed}"
 
 
-def send_spooled(run: Run, fd: int, found: os.stat_result, target: RemotePath) -> Outcome:
-    """Upload an open file that has no name here; raises what `send_file` raises."""
+def upload_spooled_file(run: Run, fd: int, found: os.stat_result, target: RemotePath) -> Outcome:
+    """Upload an open file that has no name here; raises what `upload_file` raises."""
     target, there = renamed_file(run, target), None
     remark(run)
     try:
@@ -164,11 +164,11 @@ def send_spooled(run: Run, fd: int, found: os.stat_result, target: RemotePath) -
         run.names.check(target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(target.parent)
-    return send_open(run, Rights(), fd, found, Path("-"), target, there)
+    return upload_open_file(run, Rights(), fd, found, Path("-"), target, there)
 
 
 @contextlib.contextmanager
-def spooled(pipe: int, stop: threading.Event) -> Iterator[tuple[int, os.stat_result]]:
+def spool_pipe(pipe: int, stop: threading.Event) -> Iterator[tuple[int, os.stat_result]]:
     """All that comes out of a pipe, in a file without a name in TMPDIR: open, and what stat says of it.
 
     The storage wants to know the size before the first byte. Raises StorageFull, LocalError, Stopped.
@@ -197,7 +197,7 @@ ATTEMPTS = 4
 """How often a part that breaks off is asked for and brings no more than before."""
 
 
-def pour_slice(store: Store, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
+def stream_range_to(store: Store, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
     """Give the bytes from `start` up to `stop` (exclusive; None: the end) to `write`, in order.
 
     What breaks off goes on where it broke, of the same version. UsageError (a collection), Changed, what

@@ -19,7 +19,7 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotFound, Unnameable, UsageError
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.transfer.download_tree import DownloadTarget, download, each_of
+from ctadata.transfer.download_tree import DownloadTarget, download, for_each_entry
 from ctadata.transfer.local_entries import find_folder, names_in, remove
 from ctadata.transfer.plan import Compare
 from ctadata.transfer.report import Outcome, State, Summary
@@ -229,7 +229,7 @@ class RemoteExtraneous(_Surplus):
     def _below(self, extra: Extraneous) -> list[Extraneous] | None:
         entries: list[Extraneous] = []
         try:
-            each_of(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
+            for_each_entry(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
         except Unnameable as error:
             self.run.fail(error, extra.remote)
             self.spare(extra.remote, error)

@@ -28,7 +28,7 @@ def new_name() -> str:
     return f"{TEMPORARY_PREFIX}{_host()}-{this_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
 
 
-def tell_of(error: CtadataError, temporary: RemotePath, target: RemotePath) -> None:
+def name_target_in(error: CtadataError, temporary: RemotePath, target: RemotePath) -> None:
     """Have an error about a temporary speak of its target: the user knows no other name."""
     error.path = str(target)
     error.what = error.what.replace(temporary.name, target.name)
@@ -59,7 +59,7 @@ def is_abandoned(name: str, mtime: float, now: float) -> bool:
     return now - mtime > FOREIGN_AFTER
 
 
-def may_be_alive_elsewhere(name: str, mtime: float, now: float | None = None) -> bool:
+def may_be_written_elsewhere(name: str, mtime: float, now: float | None = None) -> bool:
     """Whether a process of another host has given this name, and less than a day ago."""
     host = name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
     return host != _host() and (time.time() if now is None else now) - mtime <= FOREIGN_AFTER

@@ -21,12 +21,12 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.channel import each
 from ctadata.transfer import temp_names
-from ctadata.transfer.aliases import note, resolve_alias, standing, why_kept
-from ctadata.transfer.equality import Pair, ThereFile, is_equal
+from ctadata.transfer.aliases import resolve_alias, resolve_existing_alias, why_kept, with_alias_remark
+from ctadata.transfer.equality import Pair, RemoteFile, is_equal
 from ctadata.transfer.name_collisions import refuse_other_spelling
-from ctadata.transfer.plan import ENDS, STATES, Step, plan_taken
-from ctadata.transfer.read_after_write import arrived
-from ctadata.transfer.records import Version, version_there
+from ctadata.transfer.plan import ENDS, STATES, Step, plan_for_taken_name
+from ctadata.transfer.read_after_write import wait_for_entry
+from ctadata.transfer.records import Version, remote_version
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import BROKEN_OFF, Run, Task
 from ctadata.transfer.staging import refuse_tape
@@ -135,9 +135,9 @@ def _cross(run: Run, ends: Ends, crossing: CopyItem, there: Entry | None) -> Out
     crossing = CopyItem(entry, crossing.target)
     if there is not None and there.is_directory:
         raise AlreadyExists("it is a collection there", path=str(crossing.target))
-    there = standing(run.store, there)
+    there = resolve_existing_alias(run.store, there)
     date = functools.partial(mtime_of, ends.origin, entry)
-    side = ThereFile(entry, date, ends.origin.features.tags_content)
+    side = RemoteFile(entry, date, ends.origin.features.tags_content)
     pair = run.pair(crossing.target, f"{ends.address}{entry.path.parent}")
     step, verified, digest = _decide(run, side, there, pair), "", ""
     end: Step | None = step
@@ -148,16 +148,16 @@ def _cross(run: Run, ends: Ends, crossing: CopyItem, there: Entry | None) -> Out
         refuse_tape(entry, hint="stage brings it back; copy anew when stage-status says that it is there")
         if not run.rules.dry_run:
             moving = _Moving(run, ends, crossing, side)
-            end = run.persist(functools.partial(moving.once, step), after=AGAIN)
+            end = run.retry(functools.partial(moving.once, step), after=AGAIN)
             verified, digest = moving.verified, moving.digest
             prove(run, crossing.target, end)
-            if end not in ENDS and moving.arrived is not None:
-                pair.note(side.version, _version(run.store, moving.arrived, crossing.target), moving.digests)
+            if end not in ENDS and moving.temporary_entry is not None:
+                pair.note(side.version, _version(run.store, moving.temporary_entry, crossing.target), moving.digests)
     state, why = ENDS.get(end, (State.DONE, ""))
     seconds = time.monotonic() - began
     size = entry.size or 0
     outcome = Outcome(state, crossing.target, None, size, seconds, verified=verified, why=why, digest=digest)
-    return note(run.summary, entry, outcome)
+    return with_alias_remark(run.summary, entry, outcome)
 
 
 def mtime_of(origin: Store, entry: Entry) -> float | None:
@@ -172,13 +172,13 @@ def _version(store: Store, entry: Entry, target: RemotePath) -> Version:
 
     A copy within S3 keeps the tag; the checksum of a listing tells it too. Else it has to be looked at again.
     """
-    size, mtime, etag = version_there(entry)
+    size, mtime, etag = remote_version(entry)
     if store.features.tags_content:
         return size, None, etag
-    return (size, mtime, None) if store.features.lists_checksums else version_there(store.info(target))
+    return (size, mtime, None) if store.features.lists_checksums else remote_version(store.info(target))
 
 
-def _decide(run: Run, side: ThereFile, there: Entry | None, pair: Pair) -> Step:
+def _decide(run: Run, side: RemoteFile, there: Entry | None, pair: Pair) -> Step:
     if there is None:
         return Step.CREATE
     if is_equal(side, there, run.store.features, pair):
@@ -192,10 +192,10 @@ class _Moving:
     arrived: the entry under the temporary name.   digests: of the bytes, as both sides tell.
     """
 
-    def __init__(self, run: Run, ends: Ends, crossing: CopyItem, side: ThereFile) -> None:
+    def __init__(self, run: Run, ends: Ends, crossing: CopyItem, side: RemoteFile) -> None:
         self.run, self.ends, self.crossing, self.side = run, ends, crossing, side
         self.verified = self.digest = ""
-        self.arrived: Entry | None = None
+        self.temporary_entry: Entry | None = None
         self.digests: Mapping[str, str] = NO_CHECKSUMS
         self._gone = 0
 
@@ -215,7 +215,7 @@ class _Moving:
             self._moved(0)
             run.discard(temporary)
             if isinstance(error, CtadataError):
-                temp_names.tell_of(error, temporary, target)
+                temp_names.name_target_in(error, temporary, target)
             raise
         self._moved(self.crossing.entry.size or 0)
         return end
@@ -232,7 +232,7 @@ class _Moving:
             there = run.store.info(target)
             if there.is_directory:
                 raise
-            again = plan_taken(self.side, there, run.rules)
+            again = plan_for_taken_name(self.side, there, run.rules)
             if again in ENDS:
                 run.discard(temporary)
                 return again
@@ -243,7 +243,7 @@ class _Moving:
         """IntegrityError where size or digest differ; keeps what could be compared."""
         entry, run = self.crossing.entry, self.run
         try:
-            self.arrived = there = arrived(run, temporary, entry.size)
+            self.temporary_entry = there = wait_for_entry(run, temporary, entry.size)
         except NotFound as error:
             raise IntegrityError("the server says that it has copied the file, and there is none") from error
         if entry.size is not None and there.size != entry.size:

@@ -32,13 +32,13 @@ from ctadata.errors import (
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Written
 from ctadata.transfer import integrity, temp_names
-from ctadata.transfer.aliases import standing, why_kept
-from ctadata.transfer.equality import HereFile, Pair
+from ctadata.transfer.aliases import resolve_existing_alias, why_kept
+from ctadata.transfer.equality import LocalFile, Pair
 from ctadata.transfer.name_collisions import refuse_other_spelling
-from ctadata.transfer.plan import ENDS, STATES, Step, digest_in, is_newer, plan_taken, plan_upload
-from ctadata.transfer.read_after_write import arrived
+from ctadata.transfer.plan import ENDS, STATES, Step, digest_in, is_newer, plan_for_taken_name, plan_upload
+from ctadata.transfer.read_after_write import wait_for_entry
 from ctadata.transfer.record_digests import record_digests
-from ctadata.transfer.records import Version, version_there
+from ctadata.transfer.records import Version, remote_version
 from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.run import BROKEN_OFF, Run
 from ctadata.transfer.source_file import FileSource, open_file
@@ -62,23 +62,23 @@ class Rights:
     keeps: bool | None = None
 
 
-def send_file(run: Run, rights: Rights, local: Path, target: RemotePath, there: Entry | None) -> Outcome:
+def upload_file(run: Run, rights: Rights, local: Path, target: RemotePath, there: Entry | None) -> Outcome:
     """Upload `local` as `target`, where the listing showed `there`, if the plan says so.
 
     Raises what the store raises, IntegrityError (also where the local file changes while it is read), LocalError.
     """
     with open_file(local) as (fd, found):
-        return send_open(run, rights, fd, found, local, target, there)
+        return upload_open_file(run, rights, fd, found, local, target, there)
 
 
-def send_open(
+def upload_open_file(
     run: Run, rights: Rights, fd: int, found: os.stat_result, local: Path, target: RemotePath, there: Entry | None
 ) -> Outcome:
     """The same for a regular file that is open as `fd`; `local` is for words only."""
-    began, here = time.monotonic(), HereFile(fd, found)
+    began, here = time.monotonic(), LocalFile(fd, found)
     if there is not None and there.is_directory:
         raise AlreadyExists("it is a collection on the storage", path=str(target))
-    there = standing(run.store, there)
+    there = resolve_existing_alias(run.store, there)
     pair = run.pair(target, local.parent)
     step, upload = _decide(run, here, there, pair), None
     if step is Step.REPLACE and there is not None and there.alias_of is not None:
@@ -88,7 +88,7 @@ def send_open(
     if step in (Step.CREATE, Step.REPLACE) and not run.rules.dry_run:
         hashing = not run.store.features.hashes_uploads
         upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found, hashing))
-        step = run.persist(functools.partial(upload.once, step), after=AGAIN)
+        step = run.retry(functools.partial(upload.once, step), after=AGAIN)
         prove(run, target, step)
     state, why = ENDS.get(step, (State.DONE, ""))
     outcome = Outcome(state, target, local, found.st_size, time.monotonic() - began, why=why)
@@ -110,14 +110,14 @@ def prove(run: Run, target: RemotePath, step: Step | None) -> None:
         raise
 
 
-def _record(here: HereFile, upload: _Upload, pair: Pair, digest: str) -> None:
+def _record(here: LocalFile, upload: _Upload, pair: Pair, digest: str) -> None:
     """Keep what both sides are now; nothing where it is not known what listings will tell."""
     there = upload.version()
     if there is not None and pair.writes:
         pair.note(here.settled_version(), there, record_digests(digest, upload.source.digests))
 
 
-def _decide(run: Run, here: HereFile, there: Entry | None, pair: Pair) -> Step | None:
+def _decide(run: Run, here: LocalFile, there: Entry | None, pair: Pair) -> Step | None:
     """What the plan says; None where `update` leaves alone what is newer there."""
     if run.rules.update and there is not None and is_newer(there.mtime, here.mtime):
         return None
@@ -169,7 +169,7 @@ class _Upload:
                 if looked is not None and self.rights.keeps is None:
                     self.rights.keeps = (now.mtime, now.etag) == (looked.mtime, looked.etag)
                 looked = now
-        return version_there(looked) if looked and looked.size == self.source.size else None
+        return remote_version(looked) if looked and looked.size == self.source.size else None
 
     def _kept_mtime(self) -> float | None:
         keeps, mtime = self.run.store.features.keeps_mtime, self.source.mtime
@@ -193,11 +193,11 @@ class _Upload:
             self._write(temporary)
             return self._move(temporary, step)
         except _MoveRefused as refusal:
-            temp_names.tell_of(refusal.error, temporary, self.target)
+            temp_names.name_target_in(refusal.error, temporary, self.target)
             self._learn(temporary, refusal)
         except Unsupported as error:  # to this name, or to none at all
             self.run.discard(temporary)
-            temp_names.tell_of(error, temporary, self.target)
+            temp_names.name_target_in(error, temporary, self.target)
             if step is Step.REPLACE:
                 raise Unsupported(error.what, hint="rm what is there, and put anew", path=str(self.target)) from error
             if error.status:
@@ -205,7 +205,7 @@ class _Upload:
         except BaseException as error:
             self.run.discard(temporary)
             if isinstance(error, CtadataError):
-                temp_names.tell_of(error, temporary, self.target)
+                temp_names.name_target_in(error, temporary, self.target)
             raise
         self.source.rewind()
         return self._create(step)
@@ -304,7 +304,7 @@ class _Upload:
         if integrity.check_digest("adler32", self.source.adler32, digests):
             self.verified = "size, adler32"
             return
-        self.looked = arrived(self.run, path, self.source.size)
+        self.looked = wait_for_entry(self.run, path, self.source.size)
         integrity.check_entry(self.run.store, self.looked, self.source.size)
         self.verified = "size"
 
@@ -337,7 +337,7 @@ class _Upload:
         there = self.run.store.info(self.target)
         if there.is_directory:
             raise AlreadyExists("it is a collection on the storage", path=str(self.target))
-        return plan_taken(HereFile(self.source.fd, self.source.found), there, self.run.rules)
+        return plan_for_taken_name(LocalFile(self.source.fd, self.source.found), there, self.run.rules)
 
     def _moved_after_all(self, temporary: RemotePath) -> bool:
         """Whether the move happened although its answer was lost."""
@@ -346,5 +346,5 @@ class _Upload:
                 self.run.store.info(temporary)
             except NotFound:
                 integrity.check_digest("adler32", self.source.adler32, self.run.store.digests(self.target))
-                return arrived(self.run, self.target, self.source.size).size == self.source.size
+                return wait_for_entry(self.run, self.target, self.source.size).size == self.source.size
         return False

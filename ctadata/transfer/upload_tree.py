@@ -33,7 +33,7 @@ from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
 from ctadata.transfer.special_files import CIRCLE, NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
-from ctadata.transfer.upload_file import Rights, send_file
+from ctadata.transfer.upload_file import Rights, upload_file
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def _expand(
         return
     for local, name in here.files:
         target = departure.target / name
-        work = functools.partial(send_file, run, rights, local, target, there.get(name))
+        work = functools.partial(upload_file, run, rights, local, target, there.get(name))
         give(run.task(target, local, planned_size(local), work))
     alike = Counter(folded(name) for _, name in here.folders)
     for local, name in here.folders:

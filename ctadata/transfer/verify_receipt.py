@@ -25,7 +25,7 @@ CLAIMED = (State.DONE, State.SKIPPED)
 _KINDS = {kind.exit_code: kind for kind in (NotFound, LocalError, UsageError)}
 
 
-def audit(run: Run, records: Iterable[Record], *, remote: bool) -> Summary:
+def verify_receipt(run: Run, records: Iterable[Record], *, remote: bool) -> Summary:
     """Check files, here or on the storage; in the summary DONE is right, FAILED is missing or different."""
     check = _check_remote if remote else _check_local
     claimed = (record for record in records if record.state in CLAIMED or record.is_undone)

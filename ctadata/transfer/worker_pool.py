@@ -60,28 +60,28 @@ class WorkerPool(Generic[T]):
         self._done = 0
         self._divisible: list[Divisible] = []
         self._fibers = Fibers()
-        self._relief = ReliefThreads(0)
+        self._small_task_threads = SmallTaskThreads(0)
         self._lock = threading.Lock()
         self._for_fibers = Condition(self._lock)
         self._for_threads = Condition(self._lock)
         self._for_finder = Condition(self._lock)
 
-    def work_off(
+    def run(
         self,
         tasks: Iterable[T],
         do: Callable[[T], None],
         *,
         jobs: int,
         is_small: Callable[[T], bool] = lambda task: False,  # noqa: ARG005
-        relief: ReliefThreads | None = None,
+        small_task_threads: SmallTaskThreads | None = None,
     ) -> None:
         """Hand the tasks to `do`, so many at a time, until all are done, or the run has ended or was stopped.
 
         `tasks` is read in a thread of its own. What it raises, or `do`, ends the run and is raised here, once every
-        worker has ended.  relief: says how many threads take small tasks beside the fibers.
+        worker has ended.  small_task_threads: says how many threads take small tasks beside the fibers.
         """
         self._tasks, self._jobs, self._all_found = tasks, jobs, False
-        self._relief, self._fibers = relief or ReliefThreads(jobs - 1), Fibers()
+        self._small_task_threads, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
         self._start("tasks", self._lead, do, is_small)
         self.join()
         if self._fault is not None:
@@ -144,7 +144,7 @@ class WorkerPool(Generic[T]):
             with self._lock:
                 self._divisible.remove(work)
 
-    def rouse(self) -> None:
+    def wake_workers(self) -> None:
         """Work that was not ready to be divided is now."""
         with self._lock:
             self._for_threads.notify_all()
@@ -154,10 +154,10 @@ class WorkerPool(Generic[T]):
 
     def _look(self, passed: float, stuck: float) -> None:
         with self._lock:
-            before = self._relief.threads
-            self._relief.look(passed, stuck, self._done)
+            before = self._small_task_threads.threads
+            self._small_task_threads.look(passed, stuck, self._done)
             self._done = 0
-            if self._relief.threads > before:
+            if self._small_task_threads.threads > before:
                 self._for_threads.notify_all()
 
     # Tasks are found
@@ -173,7 +173,7 @@ class WorkerPool(Generic[T]):
             for task in self._tasks:
                 if not self._put_down(task, small=is_small(task)):
                     break
-        except BaseException as error:  # noqa: BLE001  (raised again by `work_off`)
+        except BaseException as error:  # noqa: BLE001  (raised again by `run`)
             self._fail(error)
         with self._lock:
             self._all_found = True
@@ -209,7 +209,7 @@ class WorkerPool(Generic[T]):
                     do(task)
                 finally:
                     self._finish()
-        except BaseException as error:  # noqa: BLE001  (raised again by `work_off`)
+        except BaseException as error:  # noqa: BLE001  (raised again by `run`)
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -244,7 +244,7 @@ class WorkerPool(Generic[T]):
         if self._running < self._jobs:
             if self._large:
                 self._for_threads.notify()
-            elif self._small and self._relief.threads:  # not each may take it
+            elif self._small and self._small_task_threads.threads:  # not each may take it
                 self._for_fibers.notify_all()
                 self._for_threads.notify_all()
             elif self._small:
@@ -252,13 +252,17 @@ class WorkerPool(Generic[T]):
 
     def _take_small(self, place: int) -> T | None:
         """A task for the fiber at this place; a large one takes longer, and goes first."""
-        return self._small.popleft() if self._small and not self._large and place >= self._relief.threads else None
+        return (
+            self._small.popleft()
+            if self._small and not self._large and place >= self._small_task_threads.threads
+            else None
+        )
 
     def _take(self, place: int) -> T | None:
         """A task for the thread at this place: of the first ones also small tasks, where they relieve the fibers."""
         if self._large:
             return self._large.popleft()
-        return self._small.popleft() if self._small and place < self._relief.threads else None
+        return self._small.popleft() if self._small and place < self._small_task_threads.threads else None
 
     def _finish(self) -> None:
         with self._lock:
@@ -293,7 +297,7 @@ REST, LONGEST_REST = 4, 64
 """Looks until more are tried again, where they got no more done; twice as many each time, at most so many."""
 
 
-class ReliefThreads:
+class SmallTaskThreads:
     """The state of a crew; not for several threads. Times are in seconds.
 
     threads: how many may take small files.

@@ -151,7 +151,7 @@ class TestTerminal:
         tally.moved("/lst/x", 5 * MIB)
         clock[0] += 5
         with io.StringIO() as out:
-            Console(file=out, width=100, force_terminal=False).print(draw(tally.standing()))
+            Console(file=out, width=100, force_terminal=False).print(draw(tally.snapshot()))
             line = out.getvalue().splitlines()[0]
         assert line.startswith("990 of 1000 files  5.0 MiB of 10.0 MiB")
         assert line.rstrip().endswith("1.0 MiB/s  5 s left")

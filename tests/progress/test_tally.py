@@ -27,7 +27,7 @@ def test_counts_files_and_bytes():
     tally.moved("/a", 100)
     tally.ended(outcome("a"))
     tally.moved("/b", 50)
-    now = tally.standing()
+    now = tally.snapshot()
     assert (now.done, now.planned, now.moved, now.size) == (1, 2, 150, 300)
     assert now.active == (("/b", 50),)
 
@@ -38,7 +38,7 @@ def test_void_bytes_are_taken_back():
     tally.moved("/a", 80)
     tally.moved("/a", -80)
     tally.moved("/a", 100)
-    assert tally.standing().moved == 100
+    assert tally.snapshot().moved == 100
 
 
 def test_bytes_of_a_failed_file_do_not_count():
@@ -48,14 +48,14 @@ def test_bytes_of_a_failed_file_do_not_count():
     tally.moved("/b", 100)
     tally.ended(outcome("a", State.FAILED, error=Interrupted("cut")))
     tally.ended(outcome("b"))
-    now = tally.standing()
+    now = tally.snapshot()
     assert (now.done, now.moved, now.active) == (2, 100, ())
 
 
 def test_names_that_cannot_be_copied_are_no_files():
     tally = Tally(Clock())
     tally.ended(outcome("a", State.PASSED, why="a socket"))
-    assert tally.standing().done == 0
+    assert tally.snapshot().done == 0
 
 
 def test_rate_is_of_the_last_ten_seconds():
@@ -64,11 +64,11 @@ def test_rate_is_of_the_last_ten_seconds():
     tally.planned(1, 10_000)
     tally.moved("/a", 1000)
     clock.now += 1
-    assert tally.standing().rate == 1000
+    assert tally.snapshot().rate == 1000
     for _ in range(20):
         clock.now += 1
         tally.moved("/a", 100)
-        now = tally.standing()
+        now = tally.snapshot()
     assert now.rate == 100
     assert now.left == 70
 
@@ -79,22 +79,22 @@ def test_seldom_asked_it_still_knows_a_rate():
     for _ in range(3):
         tally.moved("/a", 600)
         clock.now += 60
-        now = tally.standing()
+        now = tally.snapshot()
     assert now.rate == 10
 
 
 def test_nothing_moving_has_no_end():
     tally = Tally(Clock())
     tally.planned(1, 100)
-    assert tally.standing().rate == 0
-    assert math.isinf(tally.standing().left)
+    assert tally.snapshot().rate == 0
+    assert math.isinf(tally.snapshot().left)
 
 
 def test_totals_never_fall_behind_what_was_done():
     tally = Tally(Clock())
     tally.moved("/a", 10)
     tally.ended(outcome("a"))
-    now = tally.standing()
+    now = tally.snapshot()
     assert (now.planned, now.size) == (1, 10)
 
 
@@ -112,5 +112,5 @@ def test_many_threads_tell_at_once():
         thread.start()
     for thread in threads:
         thread.join()
-    now = tally.standing()
+    now = tally.snapshot()
     assert (now.done, now.planned, now.moved, now.size) == (8000, 8000, 24000, 24000)

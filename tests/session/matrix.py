@@ -222,7 +222,7 @@ def quicken(monkeypatch: pytest.MonkeyPatch, trial: Trial, *, stalls: bool) -> N
     monkeypatch.setattr("ctadata.session.Client", functools.partial(Client, **options))
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 1 << 20)
-    monkeypatch.setattr(resume_journal, "LASTING", 1 << 20)
+    monkeypatch.setattr(resume_journal, "RESUMABLE_FROM", 1 << 20)
     monkeypatch.setattr(sink, "GATHERED", 1 << 16)
     monkeypatch.setattr(resume_journal, "BLOCK", 1 << 18)
     monkeypatch.setattr(segments, "SMALLEST", 1 << 19)

@@ -22,7 +22,7 @@ from ctadata.session import Session
 from ctadata.transfer import resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
 from ctadata.transfer.report import NullReporter, Outcome
-from ctadata.transfer.streams import pour_slice
+from ctadata.transfer.streams import stream_range_to
 
 PATH = "/lst/f"
 MIB = 1 << 20
@@ -182,7 +182,7 @@ def test_a_part_of_a_file_goes_on_at_the_door(box: Sandbox, session: Session, fa
     """As `cat --range` reads it."""
     box.faults.add("pool", "GET", PATH, fault, times=1)
     got = bytearray()
-    pour_slice(session.store, session.store.info(session.resolve("lst/f")), 1000, 2 * MIB, got.extend)
+    stream_range_to(session.store, session.store.info(session.resolve("lst/f")), 1000, 2 * MIB, got.extend)
     assert bytes(got) == CONTENT[1000 : 2 * MIB]
     assert door_requests(box) == 2
 

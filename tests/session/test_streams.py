@@ -33,7 +33,7 @@ BLOCK = 20_000
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything happens at a hundredth of its size, and at once."""
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 500_000)
-    monkeypatch.setattr(resume_journal, "LASTING", 4 * BLOCK)
+    monkeypatch.setattr(resume_journal, "RESUMABLE_FROM", 4 * BLOCK)
     monkeypatch.setattr(sink, "GATHERED", BLOCK // 2)
     monkeypatch.setattr(resume_journal, "BLOCK", BLOCK)
     monkeypatch.setattr(segments, "SMALLEST", 50_000)
@@ -281,10 +281,10 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     filled.faults.add("pool", "GET", "/lst/f", meeting, times=1)
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=60_000), times=1)
     filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
-    files, left = list[segmented_download.Incoming](), list[int]()
+    files, left = list[segmented_download.SegmentedDownload](), list[int]()
     leave = PartialFile.leave
 
-    class Incoming(segmented_download.Incoming):
+    class SegmentedDownload(segmented_download.SegmentedDownload):
         def fetch(self) -> None:
             files.append(self)
             super().fetch()
@@ -293,7 +293,7 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
         left.append(len(files[0].pieces._leases))
         leave(part)
 
-    monkeypatch.setattr(download_file, "Incoming", Incoming)
+    monkeypatch.setattr(download_file, "SegmentedDownload", SegmentedDownload)
     monkeypatch.setattr(PartialFile, "leave", leaving)
     [error] = session.get(["lst/f"], str(tmp_path / "f"), jobs=2).errors
     assert (type(error), helping.hits, left) == (Forbidden, 1, [0])
@@ -355,7 +355,7 @@ def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
     first = open_session()
     [entry] = [e for e in first.store.list(RemotePath(("lst",))) if e.path.name == "f"]
     with LocalDir.open(tmp_path) as folder:
-        part = folder.lasting_part("f", resume_journal.version_of(entry))
+        part = folder.resumable_part("f", resume_journal.version_of(entry))
         notes = part.notes(0)
         assert notes
         part.write(CONTENT, 0)

@@ -322,7 +322,7 @@ def test_what_no_repetition_mends_is_asked_for_once(server: OddServer, said: str
     with opened("dcache", server.url, None, "token", retries=Retries()) as store:
         run = Run(store, Rules(), NullReporter(), threading.Event())
         with pytest.raises(CtadataError) as caught:
-            run.persist(lambda: get(store, A), after=(TemporaryError, *BROKEN_OFF))
+            run.retry(lambda: get(store, A), after=(TemporaryError, *BROKEN_OFF))
     assert (caught.value.exit_code, caught.value.retryable, caught.value.retries) == (code, False, 0)
     assert "try again later" not in caught.value.hint
     assert [asked.method for asked in server.asked].count("GET") == 1

@@ -127,14 +127,14 @@ def test_of_two_runs_on_different_machines_none_takes_the_parts_of_the_other(
     with LocalDir.open(tmp_path) as here, LocalDir.open(tmp_path) as there:
         here.nameless = there.nameless = False
         version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
-        small, large = here.part(), here.lasting_part("f", version)
+        small, large = here.part(), here.resumable_part("f", version)
         before = names(tmp_path)
         monkeypatch.setattr(temp_names, "_host", lambda: "00000000")
         there.sweep()
         there.abandon("f")
         assert names(tmp_path) == before
-        theirs = there.lasting_part("f", version)
-        assert theirs.diary is None
+        theirs = there.resumable_part("f", version)
+        assert theirs.journal is None
         small.publish("small", mtime=None, replace=None)
         for part, content in ((large, b"ours"), (theirs, b"same")):
             part.write(content, 0)
@@ -149,12 +149,12 @@ def test_of_two_runs_on_different_machines_none_takes_the_parts_of_the_other(
 def test_a_part_whose_journal_another_machine_is_about_to_write_is_not_shared(tmp_path: Path) -> None:
     with LocalDir.open(tmp_path) as folder:
         version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
-        begun = folder.lasting_part("f", version)
+        begun = folder.resumable_part("f", version)
         begun.leave()
         (tmp_path / begun.name.replace(".part", ".journal")).unlink()
-        part = folder.lasting_part("f", version)
+        part = folder.resumable_part("f", version)
         assert part.name != begun.name
-        assert part.diary is None
+        assert part.journal is None
         part.drop()
         assert names(tmp_path) == [begun.name]
 

@@ -82,10 +82,10 @@ def test_all_streams_share_it(clock: Clock) -> None:
 
 
 def test_a_portion_is_moved_within_an_eighth_of_a_second() -> None:
-    assert Rules().portion(1 << 20) == 1 << 20
-    assert Rules(rate=800_000).portion(1 << 20) == 100_000
-    assert Rules(rate=1024).portion(1 << 20) == 1024
-    assert Rules(rate=1e9).portion(1 << 20) == 1 << 20
+    assert Rules().block_size(1 << 20) == 1 << 20
+    assert Rules(rate=800_000).block_size(1 << 20) == 100_000
+    assert Rules(rate=1024).block_size(1 << 20) == 1024
+    assert Rules(rate=1e9).block_size(1 << 20) == 1 << 20
 
 
 @pytest.mark.parametrize("way", ["down", "up"])

@@ -12,7 +12,7 @@ from stores.odd_server import Answer, OddServer
 from ctadata.errors import NotFound, Stopped
 from ctadata.paths import RemotePath
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.read_after_write import WAITS, arrived
+from ctadata.transfer.read_after_write import WAITS, wait_for_entry
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 
@@ -48,13 +48,13 @@ def run(server: OddServer, waited: list[float]) -> Iterator[Run]:
 @pytest.mark.parametrize("late", [[], [Answer(404)], [Answer(404), shown(0), shown(3)]])
 def test_it_is_there_in_the_end(server: OddServer, run: Run, waited: list[float], late: list[Answer]) -> None:
     server.answers = {"PROPFIND /a": [*late, shown(7)]}
-    assert arrived(run, A, 7).size == 7
+    assert wait_for_entry(run, A, 7).size == 7
     assert waited == list(WAITS[: len(late)])
 
 
 def test_any_size_where_none_is_known(server: OddServer, run: Run, waited: list[float]) -> None:
     server.answers = {"PROPFIND /a": [Answer(404), shown(3)]}
-    assert arrived(run, A, None).size == 3
+    assert wait_for_entry(run, A, None).size == 3
     assert waited == [WAITS[0]]
 
 
@@ -62,20 +62,20 @@ def test_a_server_that_tells_no_size_is_not_asked_for_it_again(
     server: OddServer, run: Run, waited: list[float]
 ) -> None:
     server.answers = {"PROPFIND /a": [shown(None), shown(7)]}
-    assert arrived(run, A, 7).size is None
+    assert wait_for_entry(run, A, 7).size is None
     assert waited == []
 
 
 def test_it_is_not_there(server: OddServer, run: Run, waited: list[float]) -> None:
     server.answers = {"PROPFIND /a": [Answer(404)]}
     with pytest.raises(NotFound):
-        arrived(run, A, 7)
+        wait_for_entry(run, A, 7)
     assert waited == list(WAITS)
 
 
 def test_it_stays_short(server: OddServer, run: Run, waited: list[float]) -> None:
     server.answers = {"PROPFIND /a": [shown(3)]}
-    assert arrived(run, A, 7).size == 3
+    assert wait_for_entry(run, A, 7).size == 3
     assert waited == list(WAITS)
 
 
@@ -83,4 +83,4 @@ def test_a_stop_ends_the_wait(server: OddServer, run: Run) -> None:
     server.answers = {"PROPFIND /a": [Answer(404)]}
     run.pause = lambda _: run.stop.set()
     with pytest.raises(Stopped):
-        arrived(run, A, 7)
+        wait_for_entry(run, A, 7)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctadata.errors import UsageError
-from ctadata.transfer.path_mapping import departures_again, landings_again
+from ctadata.transfer.path_mapping import receipt_download_targets, receipt_upload_sources
 from ctadata.transfer.receipt import read_receipt, unfinished
 
 USUAL = {
@@ -63,5 +63,5 @@ def test_what_is_odd_but_can_be_read(tmp_path, fields):
     receipt.write_text(json.dumps({**USUAL, **fields}))
     receipt.chmod(0o600)
     records = list(unfinished(read_receipt(receipt), "get", damaged=True))
-    assert list(landings_again(records, [Path.cwd()]))
-    assert list(departures_again(records, [Path("/")]))
+    assert list(receipt_download_targets(records, [Path.cwd()]))
+    assert list(receipt_upload_sources(records, [Path("/")]))

@@ -17,7 +17,7 @@ from transfer.test_equality import DIRECTORY, World
 from ctadata.checksums import PARTS_PREFIX, new_hasher
 from ctadata.paths import RemotePath
 from ctadata.transfer import integrity, record_digests
-from ctadata.transfer.download_file import fetch_file
+from ctadata.transfer.download_file import download_file
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_digests import Passing, passing
@@ -93,7 +93,7 @@ def test_a_download_is_not_read_again(
         run = Run(store, Rules(jobs=1), NullReporter(), threading.Event(), pause=lambda seconds: None)
         run.records = run_records
         with LocalDir.open(tmp_path) as folder:
-            fetch_file(run, store.info(F), folder, "f", tmp_path / "f")
+            download_file(run, store.info(F), folder, "f", tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == CONTENT
     record = run_records.of(RemotePath(), tmp_path).get("f")
     assert record is not None

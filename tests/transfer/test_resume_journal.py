@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Iterator[LocalDir]:
 
 def begin(folder: LocalDir) -> PartialFile:
     """A part with two pieces in it, as a run that is killed now leaves it."""
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     for block in HERE:
         write(part, block.start, block.stop)
     return part
@@ -57,9 +57,9 @@ def write(part: PartialFile, start: int, stop: int) -> None:
 
 def kill(part: PartialFile) -> None:
     """What the end of a process does: its descriptors close."""
-    assert part.diary
+    assert part.journal
     os.close(part.fd)
-    os.close(part.diary.fd)
+    os.close(part.journal.fd)
 
 
 def names(folder: LocalDir) -> list[str]:
@@ -72,7 +72,7 @@ def journal_file(folder: LocalDir) -> Path:
 
 def test_the_next_run_knows_what_is_here(folder: LocalDir) -> None:
     kill(begin(folder))
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert part.here == HERE
     part.drop()
     assert names(folder) == []
@@ -83,7 +83,7 @@ def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: LocalDir) -> No
     longer = resume_journal.Block(0, 2000, zlib.crc32(CONTENT[:2000]))
     write(part, 0, 2000)
     kill(part)
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert part.here == [longer, HERE[1]]
     part.drop()
 
@@ -91,7 +91,7 @@ def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: LocalDir) -> No
 @pytest.mark.parametrize("change", [{"size": 7}, {"etag": '"v2"'}, {"mtime": 1e9 + 1}, {"path": "/g"}])
 def test_of_another_version_nothing_is_believed(folder: LocalDir, change: dict[str, object]) -> None:
     kill(begin(folder))
-    part = folder.lasting_part("f", {**VERSION, **change})
+    part = folder.resumable_part("f", {**VERSION, **change})
     assert part.here == []
     part.drop()
 
@@ -102,7 +102,7 @@ def test_of_another_version_nothing_is_believed(folder: LocalDir, change: dict[s
 def test_a_damaged_journal_is_no_journal(folder: LocalDir, damage: str) -> None:
     kill(begin(folder))
     journal_file(folder).write_text(damage)
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert part.here == []
     part.drop()
 
@@ -114,17 +114,17 @@ def test_lines_that_cannot_be_are_passed_over(folder: LocalDir, line: str) -> No
     kill(begin(folder))
     with journal_file(folder).open("a") as file:
         file.write(line)
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert part.here == HERE
     part.drop()
 
 
 def test_a_stream_notes_blocks_that_end_on_the_grid(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume_journal, "BLOCK", 2000)
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     write(part, 1500, 7000)
     kill(part)
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     edges = [1500, 2000, 4000, 6000, 7000]
     assert [(block.start, block.stop) for block in part.here] == list(itertools.pairwise(edges))
     assert [part.read_back(block) for block in part.here] == [CONTENT[b.start : b.stop] for b in part.here]
@@ -145,7 +145,7 @@ def test_what_is_not_what_was_written_is_found_out(folder: LocalDir, harm: Calla
     part = begin(folder)
     harm(part.fd)
     kill(part)
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert [part.read_back(block) is not None for block in part.here] in ([True, False], [True])
     part.drop()
 
@@ -202,7 +202,7 @@ def test_whatever_stands_in_its_place_the_file_starts_anew(
     GOOD[0] = path.read_bytes()
     path.unlink()
     plant(path)
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert part.here == [] or which == local_dir.SUFFIX  # a part is only bytes, which are read back
     part.write(CONTENT, 0)
     part.publish("f", mtime=None, replace=None)
@@ -218,16 +218,16 @@ def test_no_journal_is_too_odd(garbage: bytes, at: int) -> None:
         file = journal_file(folder)
         good = file.read_bytes()
         file.write_bytes(good[:at] + garbage + good[at + len(garbage) :])
-        part = folder.lasting_part("f", VERSION)
+        part = folder.resumable_part("f", VERSION)
         ends = [0, *(edge for block in part.here for edge in (block.start, block.stop)), len(CONTENT)]
         assert ends == sorted(ends)
         part.drop()
 
 
 def test_two_runs_on_one_target_never_share_a_part(folder: LocalDir) -> None:
-    first, second = begin(folder), folder.lasting_part("f", VERSION)
+    first, second = begin(folder), folder.resumable_part("f", VERSION)
     assert second.name != first.name
-    assert second.diary is None
+    assert second.journal is None
     second.drop()
     kill(first)
 
@@ -235,8 +235,8 @@ def test_two_runs_on_one_target_never_share_a_part(folder: LocalDir) -> None:
 def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
     folder.nameless = False
-    lasting, own = folder.lasting_part("f", VERSION), folder.part()
-    assert lasting.diary is None
+    lasting, own = folder.resumable_part("f", VERSION), folder.part()
+    assert lasting.journal is None
     before = names(folder)
     assert before == sorted([lasting.name, own.name])
     folder.sweep()
@@ -258,7 +258,7 @@ def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
         return flock(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    second = folder.lasting_part("f", VERSION)
+    second = folder.resumable_part("f", VERSION)
     second.write(b"another version", 0)
     second.drop()
     assert (folder.path / "f").read_bytes().startswith(CONTENT[:100])
@@ -271,11 +271,11 @@ def test_a_part_that_another_host_may_be_at_is_left_alone(folder: LocalDir) -> N
     header, *lines = file.read_text().splitlines()
     by = json.loads(header)["by"].replace(".ctadata-", ".ctadata-ffff", 1)
     file.write_text("\n".join([json.dumps({**json.loads(header), "by": by}), *lines, ""]))
-    part = folder.lasting_part("f", VERSION)
-    assert part.diary is None
+    part = folder.resumable_part("f", VERSION)
+    assert part.journal is None
     part.drop()
     os.utime(file, (1e9, 1e9))
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert part.here == HERE
     part.drop()
 
@@ -288,7 +288,7 @@ def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: Lo
         part_file.unlink()
         victim.write_bytes(b"precious")
         plant(victim)
-        part = folder.lasting_part("f", VERSION)
+        part = folder.resumable_part("f", VERSION)
         part.write(b"evil", 0)
         assert victim.read_bytes() == b"precious"
         part.drop()
@@ -326,7 +326,7 @@ def test_publishing_removes_the_journal(folder: LocalDir) -> None:
 
 def test_what_is_left_can_be_taken_up_in_the_same_process(folder: LocalDir) -> None:
     begin(folder).leave()
-    part = folder.lasting_part("f", VERSION)
+    part = folder.resumable_part("f", VERSION)
     assert part.here == HERE
     fcntl.flock(part.fd, fcntl.LOCK_UN)
     part.drop()

@@ -84,11 +84,11 @@ def test_what_fills_the_disk_on_the_way_is_named_and_leaves_nothing(
     def full(*_: object) -> int:
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-    there.write(F, Content(b"x" * (resume_journal.LASTING + 1)))
+    there.write(F, Content(b"x" * (resume_journal.RESUMABLE_FROM + 1)))
     monkeypatch.setattr(os, "pwrite", full)
     [error] = download(run(), [DownloadTarget(there.info(F), tmp_path, (), "f")]).errors
     assert error.path == str(tmp_path / "f")
-    assert f"local: Disk quota exceeded: a file of {resume_journal.LASTING + 1} bytes, and " in error.what
+    assert f"local: Disk quota exceeded: a file of {resume_journal.RESUMABLE_FROM + 1} bytes, and " in error.what
     assert error.hint == ""
     assert os.listdir(tmp_path) == []
 
@@ -96,7 +96,7 @@ def test_what_fills_the_disk_on_the_way_is_named_and_leaves_nothing(
 def test_what_can_be_gone_on_with_stays_and_counts(
     run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size, half = resume_journal.LASTING, resume_journal.LASTING // 2
+    size, half = resume_journal.RESUMABLE_FROM, resume_journal.RESUMABLE_FROM // 2
     content = os.urandom(1 << 16) * (size >> 16)
     there.write(F, Content(content))
     pwrite, landing = os.pwrite, DownloadTarget(there.info(F), tmp_path, (), "f")

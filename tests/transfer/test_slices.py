@@ -10,7 +10,7 @@ from stores.memory import MemoryReading, MemoryStore
 from ctadata.errors import CtadataError, IntegrityError, Interrupted, TimedOut, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Sink
-from ctadata.transfer.streams import ATTEMPTS, pour_slice
+from ctadata.transfer.streams import ATTEMPTS, stream_range_to
 
 A = RemotePath(("a",))
 CONTENT = bytes(range(256)) * 10
@@ -66,7 +66,7 @@ def odd(store, monkeypatch) -> Odd:
 
 def poured(store: MemoryStore, start: int, stop: int | None) -> bytes:
     blocks: list[bytes] = []
-    pour_slice(store, store.info(A), start, stop, blocks.append)
+    stream_range_to(store, store.info(A), start, stop, blocks.append)
     return b"".join(blocks)
 
 
@@ -107,9 +107,9 @@ def test_what_the_reader_says_comes_out(store):
         raise BrokenPipeError("nobody there")
 
     with pytest.raises(BrokenPipeError):
-        pour_slice(store, store.info(A), 0, 10, write)
+        stream_range_to(store, store.info(A), 0, 10, write)
 
 
 def test_a_directory(store):
     with pytest.raises(UsageError, match="directory"):
-        pour_slice(store, store.info(RemotePath()), 0, 1, lambda block: None)
+        stream_range_to(store, store.info(RemotePath()), 0, 1, lambda block: None)

@@ -17,12 +17,12 @@ from ctadata.errors import CtadataError, IntegrityError, Interrupted, ServerTrou
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.transfer import integrity
-from ctadata.transfer.download_file import fetch_file
+from ctadata.transfer.download_file import download_file
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome
 from ctadata.transfer.run import Run
-from ctadata.transfer.streams import pour_slice, stream_to
+from ctadata.transfer.streams import stream_range_to, stream_to
 
 F = RemotePath(("f",))
 CONTENT = b"line of text\n" * 500
@@ -89,7 +89,7 @@ def fetched(store: Store, out: Path) -> Outcome:
     run, entry = run_of(store), store.info(F)
     with LocalDir.open(out) as folder:
         try:
-            return fetch_file(run, entry, folder, "f", out / "f")
+            return download_file(run, entry, folder, "f", out / "f")
         except CtadataError:
             assert list(out.iterdir()) == []
             raise
@@ -144,7 +144,7 @@ def test_a_server_whose_tags_are_of_two_kinds_is_learnt_about(server: OddServer,
     run, entry = run_of(webdav), webdav.info(F)
     with LocalDir.open(tmp_path) as folder:
         for name in ("f", "g"):
-            fetch_file(run, entry, folder, name, tmp_path / name)
+            download_file(run, entry, folder, name, tmp_path / name)
             assert (tmp_path / name).read_bytes() == CONTENT
     assert gets(server) == 3
 
@@ -188,7 +188,7 @@ def test_what_is_encoded_on_the_way_becomes_no_file(
         elif verb == "cat":
             stream_to(run_of(webdav), webdav.info(F), written.append)
         else:
-            pour_slice(webdav, webdav.info(F), 0, 4, written.append)
+            stream_range_to(webdav, webdav.info(F), 0, 4, written.append)
     assert written == []
 
 
@@ -209,7 +209,7 @@ def test_of_a_range_the_total_is_compared(server: OddServer, webdav: Store, tota
     server.answers["GET /f"] = [Answer(206, {**CODED, "Content-Range": f"bytes 2-5/{total}"}, PACKED[2:6])]
     written: list[bytes] = []
     try:
-        pour_slice(webdav, webdav.info(F), 2, 6, written.append)
+        stream_range_to(webdav, webdav.info(F), 2, 6, written.append)
     except IntegrityError:
         assert not right
     assert b"".join(written) == PACKED[2:6] * right

@@ -59,7 +59,7 @@ def test_files_that_are_there_cost_no_task_and_are_told_of_as_by_one(
     down(run, store, tmp_path / "out")
     by_tasks, by_looks = run(update=True), run()  # with --update each file is a task
     download(by_tasks, [DownloadTarget(store.info(HOME), tmp_path / "out")])
-    monkeypatch.setattr(by_looks.crew, "work_off", lambda tasks, *_, **__: list(map(pytest.fail, tasks)))
+    monkeypatch.setattr(by_looks.workers, "run", lambda tasks, *_, **__: list(map(pytest.fail, tasks)))
     download(by_looks, [DownloadTarget(store.info(HOME), tmp_path / "out")])
     told = [sorted(each.reporter.outcomes, key=lambda o: o.remote) for each in (by_tasks, by_looks)]  # type: ignore[attr-defined]
     assert [dataclasses.replace(outcome, seconds=0) for outcome in told[0]] == told[1]

@@ -19,14 +19,14 @@ from ctadata.errors import CtadataError
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.transfer import resume_journal, segmented_download
-from ctadata.transfer.download_file import fetch_file
+from ctadata.transfer.download_file import download_file
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record as Line
-from ctadata.transfer.records import Record, version_there
+from ctadata.transfer.records import Record, remote_version
 from ctadata.transfer.report import NullReporter, State
 from ctadata.transfer.run import Run
-from ctadata.transfer.verify_receipt import audit
+from ctadata.transfer.verify_receipt import verify_receipt
 
 F = RemotePath(("f",))
 CONTENT = b"line of text\n" * 20_000
@@ -52,7 +52,7 @@ GOES_ON = [
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume_journal, "BLOCK", 20_000)
-    monkeypatch.setattr(resume_journal, "LASTING", 1)
+    monkeypatch.setattr(resume_journal, "RESUMABLE_FROM", 1)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def run_of(store: Store, jobs: int = 1) -> Run:
 def fetch(store: Store, out: Path, jobs: int = 1) -> None:
     entry = store.info(F)
     with LocalDir.open(out) as folder:
-        fetch_file(run_of(store, jobs), entry, folder, "f", out / "f")
+        download_file(run_of(store, jobs), entry, folder, "f", out / "f")
 
 
 def ranges(server: OddServer) -> list[str | None]:
@@ -182,7 +182,7 @@ def test_a_record_holds_by_no_weak_tag(
     then: tuple[str, float | None], now: tuple[str, float | None], holds: bool
 ) -> None:
     before, after = (Entry(F, Kind.FILE, 3, mtime, etag) for etag, mtime in (then, now))
-    assert Record((3, 1, 1, 1), version_there(before)).holds((3, 1, 1, 1), after) is holds
+    assert Record((3, 1, 1, 1), remote_version(before)).holds((3, 1, 1, 1), after) is holds
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_an_audit_tells_no_weak_tag_as_a_proof(
     server.answers["PROPFIND /f"] = [listed(CONTENT, now, OLD)]
     recorder = Recorder()
     run = Run(store, Rules(jobs=1), recorder, threading.Event())
-    audit(run, [Line("get", "p", State.DONE, F, None, len(CONTENT), "", then, "")], remote=True)
+    verify_receipt(run, [Line("get", "p", State.DONE, F, None, len(CONTENT), "", then, "")], remote=True)
     ((outcome),) = recorder.outcomes
     assert (outcome.state is State.FAILED) is (verified is None)
     assert outcome.verified == (verified or "")

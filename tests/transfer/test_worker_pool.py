@@ -9,13 +9,13 @@ import pytest
 from ctadata import fibers
 from ctadata.errors import LocalError
 from ctadata.transfer import worker_pool as module
-from ctadata.transfer.worker_pool import ReliefThreads, WorkerPool
+from ctadata.transfer.worker_pool import SmallTaskThreads, WorkerPool
 
 
 def test_every_task_is_done_once() -> None:
     done: list[int] = []
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
-    crew.work_off(iter(range(1000)), done.append, jobs=5)
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
+    pool.run(iter(range(1000)), done.append, jobs=5)
     assert sorted(done) == list(range(1000))
 
 
@@ -24,9 +24,9 @@ def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
         if task == 3:
             raise RuntimeError("at three")
 
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
     with pytest.raises(RuntimeError, match="at three"):
-        crew.work_off(iter(range(1000)), do, jobs=3)
+        pool.run(iter(range(1000)), do, jobs=3)
 
 
 def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
@@ -35,9 +35,9 @@ def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
         raise RuntimeError("no more")
 
     before = threading.active_count()
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
     with pytest.raises(RuntimeError, match="no more"):
-        crew.work_off(tasks(), lambda task: None, jobs=3)
+        pool.run(tasks(), lambda task: None, jobs=3)
     assert threading.active_count() == before
 
 
@@ -48,8 +48,8 @@ def test_a_stop_ends_the_workers() -> None:
         done.append(task)
         stop.set()
 
-    crew: WorkerPool[int] = WorkerPool(stop)
-    crew.work_off(iter(range(100_000)), do, jobs=2)
+    pool: WorkerPool[int] = WorkerPool(stop)
+    pool.run(iter(range(100_000)), do, jobs=2)
     assert len(done) < 10
 
 
@@ -65,21 +65,21 @@ def test_what_keeps_one_from_being_started_comes_out_and_nobody_hangs(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refused)
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
     done: list[int] = []
     if name == "transfer-1":  # those that there are do it all
-        crew.work_off(iter(range(1000)), done.append, jobs=3)
+        pool.run(iter(range(1000)), done.append, jobs=3)
         assert sorted(done) == list(range(1000))
     else:
         with pytest.raises(LocalError, match="no further thread"):
-            crew.work_off(iter(range(1000)), done.append, jobs=3)
-    crew.join()
+            pool.run(iter(range(1000)), done.append, jobs=3)
+    pool.join()
     assert threading.active_count() == before
 
 
 def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_waited_for_again() -> None:
     stop, working, before = threading.Event(), threading.Event(), threading.active_count()
-    crew: WorkerPool[int] = WorkerPool(stop)
+    pool: WorkerPool[int] = WorkerPool(stop)
 
     def interrupt() -> None:
         assert working.wait(60)
@@ -92,17 +92,17 @@ def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_w
     interrupting = threading.Thread(daemon=True, target=interrupt)
     with pytest.raises(KeyboardInterrupt):
         interrupting.start()
-        crew.work_off(iter(range(1000)), do, jobs=3)
+        pool.run(iter(range(1000)), do, jobs=3)
     interrupting.join()
     assert threading.active_count() >= before + 3
     stop.set()
-    crew.join()
+    pool.join()
     assert threading.active_count() == before
 
 
 def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
     closed, done = threading.Event(), list[int]()
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
 
     def tasks() -> Iterator[int]:
         try:
@@ -112,18 +112,18 @@ def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
 
     def do(task: int) -> None:
         done.append(task)
-        crew.end()
+        pool.end()
 
-    crew.work_off(tasks(), do, jobs=2)
+    pool.run(tasks(), do, jobs=2)
     assert closed.is_set()
     assert len(done) < 10
 
 
 def test_a_crew_works_off_one_lot_after_the_other() -> None:
     done: list[int] = []
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
     for lot in ([1, 2], [3], []):
-        crew.work_off(lot, done.append, jobs=2)
+        pool.run(lot, done.append, jobs=2)
     assert sorted(done) == [1, 2, 3]
 
 
@@ -161,43 +161,43 @@ class ForThree:
 
 def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
     work = ForThree()
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
 
     def do(task: int) -> None:
-        with crew.divisible(work):
+        with pool.divisible(work):
             assert work.everybody.wait(60)
 
-    crew.work_off(iter([1]), do, jobs=4)
+    pool.run(iter([1]), do, jobs=4)
     assert len(work.helped) == 3
 
 
 def test_so_many_small_tasks_are_done_at_a_time_in_one_thread() -> None:
-    together, threads, crew = Meeting(3), set[str](), WorkerPool[int](threading.Event())
+    together, threads, pool = Meeting(3), set[str](), WorkerPool[int](threading.Event())
 
     def do(task: int) -> None:
         threads.add(threading.current_thread().name)
         together.come()
 
-    crew.work_off(iter(range(9)), do, jobs=3, is_small=lambda task: True)
+    pool.run(iter(range(9)), do, jobs=3, is_small=lambda task: True)
     assert threads == {"transfer-small"}
     assert together.most == 3
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_small_and_large_together_are_never_more_than_were_asked_for(jobs: int) -> None:
-    there, crew, done = Meeting(0), WorkerPool[int](threading.Event()), list[int]()
+    there, pool, done = Meeting(0), WorkerPool[int](threading.Event()), list[int]()
 
     def do(task: int) -> None:
         there.come()
         done.append(task)
 
-    crew.work_off(iter(range(300)), do, jobs=jobs, is_small=lambda task: task % 3 > 0)
+    pool.run(iter(range(300)), do, jobs=jobs, is_small=lambda task: task % 3 > 0)
     assert sorted(done) == list(range(300))
     assert there.most <= jobs
 
 
 def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
-    small, crew = threading.Event(), WorkerPool[int](threading.Event())
+    small, pool = threading.Event(), WorkerPool[int](threading.Event())
 
     def do(task: int) -> None:
         if task:
@@ -205,26 +205,28 @@ def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
         else:
             assert small.wait(60)
 
-    crew.work_off(iter([0, 1]), do, jobs=2, is_small=bool)
+    pool.run(iter([0, 1]), do, jobs=2, is_small=bool)
 
 
 def test_threads_take_small_tasks_where_relief_says_so() -> None:
     together = threading.Barrier(3)  # which holds up all fibers
 
-    class Stuck(ReliefThreads):
+    class Stuck(SmallTaskThreads):
         def look(self, passed: float, stuck: float, done: int) -> None:
             assert 0 <= stuck <= passed
             self.threads = 2
 
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
-    crew.work_off(iter(range(3)), lambda task: together.wait(60), jobs=3, is_small=lambda task: True, relief=Stuck(3))
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
+    pool.run(
+        iter(range(3)), lambda task: together.wait(60), jobs=3, is_small=lambda task: True, small_task_threads=Stuck(3)
+    )
 
 
 def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
-    names, crew, relieved = list[str](), WorkerPool[int](threading.Event()), threading.Event()
+    names, pool, relieved = list[str](), WorkerPool[int](threading.Event()), threading.Event()
     inside = most = 0
 
-    class Relieved(ReliefThreads):
+    class Relieved(SmallTaskThreads):
         def look(self, passed: float, stuck: float, done: int) -> None:
             self.threads = 2
             relieved.set()
@@ -248,13 +250,13 @@ def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
         else:
             fibers.sleep(0)
 
-    crew.work_off(tasks(), do, jobs=3, is_small=lambda task: True, relief=Relieved(2))
+    pool.run(tasks(), do, jobs=3, is_small=lambda task: True, small_task_threads=Relieved(2))
     assert set(names) == {"transfer-small", "transfer-0", "transfer-1"}
     assert most == 1
 
 
 def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
-    read, first, crew = list[int](), threading.Event(), WorkerPool[int](threading.Event())
+    read, first, pool = list[int](), threading.Event(), WorkerPool[int](threading.Event())
 
     def tasks() -> Iterator[int]:
         for i in range(10 * module.AHEAD):
@@ -267,7 +269,7 @@ def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
         assert first.wait(60)
         assert len(read) <= task + module.AHEAD + 4
 
-    crew.work_off(tasks(), do, jobs=2)
+    pool.run(tasks(), do, jobs=2)
     assert len(read) == 10 * module.AHEAD
 
 
@@ -280,13 +282,13 @@ def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: p
             (helped if ready.is_set() else refused).set()
             return False
 
-    crew: WorkerPool[int] = WorkerPool(threading.Event())
+    pool: WorkerPool[int] = WorkerPool(threading.Event())
 
     def do(task: int) -> None:
-        with crew.divisible(Work()):
+        with pool.divisible(Work()):
             assert refused.wait(60)
             ready.set()
-            crew.rouse()
+            pool.wake_workers()
             assert helped.wait(60)
 
-    crew.work_off(iter([1]), do, jobs=2)
+    pool.run(iter([1]), do, jobs=2)

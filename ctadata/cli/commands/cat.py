@@ -46,12 +46,12 @@ def cat(
             if summary.exit_code:
                 raise typer.Exit(summary.exit_code)
         else:
-            from ctadata.transfer.streams import pour_slice
+            from ctadata.transfer.streams import stream_range_to
 
             for text in paths:
                 for entry in command_context.entries(visit.session, text):
                     start, stop = _bounds(range_, entry)
-                    pour_slice(visit.session.store, entry, start, stop, out.write)
+                    stream_range_to(visit.session.store, entry, start, stop, out.write)
         if stdout_is_terminal():
             out.flush()
 

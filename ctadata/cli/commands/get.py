@@ -126,7 +126,7 @@ def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Seq
 
     folders: the local directories that the receipt's files may lie in; none means the current one.
     """
-    from ctadata.transfer.path_mapping import do_again
+    from ctadata.transfer.path_mapping import retry_receipt
     from ctadata.transfer.plan import Compare
     from ctadata.transfer.receipt import unfinished
 
@@ -139,4 +139,4 @@ def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Seq
             )
     allowed = [Path(folder) for folder in folders or ["."]]
     records = list(unfinished(transfer_options.records_of(common, receipt), action, damaged=damaged))
-    return lambda session, reporter: do_again(session.run(rules, reporter), action, records, allowed)
+    return lambda session, reporter: retry_receipt(session.run(rules, reporter), action, records, allowed)

@@ -34,7 +34,7 @@ def verify(
     then counts as wrong; the exit code is 7 where content differs, 3 where
     files are missing, 6 where some are right and some wrong.
     """
-    from ctadata.transfer.verify_receipt import audit
+    from ctadata.transfer.verify_receipt import verify_receipt
 
     common = options.begin(ctx)
     records = transfer_options.records_of(common, receipt)
@@ -42,7 +42,7 @@ def verify(
     again = [source, "--retry-failed", str(receipt), "--checksum"]
     move(
         common,
-        lambda session, reporter: audit(session.run(None, reporter), records, remote=remote),
+        lambda session, reporter: verify_receipt(session.run(None, reporter), records, remote=remote),
         RunOutput("verify", json, mend=again if {record.action for record in records} == {source} else ()),
         RunOptions(jobs=jobs, token_file=token_file),
     )

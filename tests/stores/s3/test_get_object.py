@@ -13,7 +13,7 @@ from stores.suite import get, names, put, read
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, NotFound, Untrusted
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
-from ctadata.transfer.download_file import fetch_file
+from ctadata.transfer.download_file import download_file
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
@@ -134,9 +134,9 @@ def test_a_tag_at_the_read_does_not_overrule_that_of_the_listing(at, tmp_path, r
         at.stub.answer("GET", "sequence/a", 200, body=other, headers={"ETag": tag})
     with LocalDir.open(tmp_path) as folder:
         if replaced:
-            fetch_file(run, listed, folder, "a", tmp_path / "a")
+            download_file(run, listed, folder, "a", tmp_path / "a")
             assert (tmp_path / "a").read_bytes() == other
         else:
             with pytest.raises(IntegrityError, match="its tag is"):
-                fetch_file(run, listed, folder, "a", tmp_path / "a")
+                download_file(run, listed, folder, "a", tmp_path / "a")
             assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from ctadata.transfer.worker_pool import LONGEST_REST, REST, ReliefThreads
+from ctadata.transfer.worker_pool import LONGEST_REST, REST, SmallTaskThreads
 
 LOOK = 0.05
 Look = tuple[float, int]  # seconds stuck, files done
@@ -24,20 +24,20 @@ def others_at_work(threads: int) -> Look:
     return 0.03, 50
 
 
-def numbers(relief: ReliefThreads, look: Callable[[int], Look], times: int = 10) -> list[int]:
+def numbers(state: SmallTaskThreads, look: Callable[[int], Look], times: int = 10) -> list[int]:
     found = []
     for _ in range(times):
-        relief.look(LOOK, *look(relief.threads))
-        found.append(relief.threads)
+        state.look(LOOK, *look(state.threads))
+        found.append(state.threads)
     return found
 
 
 def test_where_the_disk_holds_fibers_up_threads_come() -> None:
-    assert numbers(ReliefThreads(8), distant_disk, 6) == [1, 2, 4, 8, 8, 8]
+    assert numbers(SmallTaskThreads(8), distant_disk, 6) == [1, 2, 4, 8, 8, 8]
 
 
 def test_where_they_get_no_more_done_they_go_and_it_is_tried_ever_more_seldom() -> None:
-    found = numbers(ReliefThreads(8), others_at_work, 1000)
+    found = numbers(SmallTaskThreads(8), others_at_work, 1000)
     tried = [i for i, threads in enumerate(found) if threads]
     assert set(found) == {0, 1}
     between = [later - earlier - 1 for earlier, later in pairwise(tried)]
@@ -46,10 +46,10 @@ def test_where_they_get_no_more_done_they_go_and_it_is_tried_ever_more_seldom() 
 
 @pytest.mark.parametrize("look", [BUSY, FAR_AWAY, UNDER_WAY])
 def test_fibers_that_work_or_wait_for_the_network_need_none(look: Look) -> None:
-    assert set(numbers(ReliefThreads(8), lambda threads: look)) == {0}
+    assert set(numbers(SmallTaskThreads(8), lambda threads: look)) == {0}
 
 
 def test_they_go_when_the_disk_is_quick_again() -> None:
-    relief = ReliefThreads(8)
-    numbers(relief, distant_disk)
-    assert numbers(relief, lambda threads: BUSY, 5) == [4, 2, 1, 0, 0]
+    state = SmallTaskThreads(8)
+    numbers(state, distant_disk)
+    assert numbers(state, lambda threads: BUSY, 5) == [4, 2, 1, 0, 0]
