@@ -33,7 +33,7 @@ from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import cache_directory
 from ctadata.transfer.report import Reporter
 from ctadata.transfer.results import raise_failures
-from ctadata.versions import is_another
+from ctadata.versions import is_other_version
 
 ROOM = 20 << 30
 """Bytes of all copies, unless the caller says otherwise."""
@@ -121,7 +121,7 @@ def local_copy(
             return found
         prune(folder, room - (entry.size or 0))
         before, entry = entry, _download(session, entry, place, stage=stage, reporter=reporter)
-        if not is_another(entry, before):
+        if not is_other_version(entry, before):
             return place / _name(before)
     raise Changed("the file changes while it is read", path=str(entry.path))
 
@@ -158,7 +158,7 @@ def _download(session: Session, entry: Entry, place: Path, *, stage: bool, repor
         run = session.run(Rules(stage=stage), reporter, 1)
         raise_failures(download(run, [DownloadTarget(entry, unfinished, name=_name(entry))]), (), one=True)
         now = session.store.info(entry.path)
-        if not is_another(now, entry):
+        if not is_other_version(now, entry):
             (unfinished / _name(entry)).chmod(0o400)
             _publish(unfinished, place, entry)
     except OSError as error:
