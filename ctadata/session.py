@@ -21,16 +21,16 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, UsageError
 from ctadata.http.client import Client
 from ctadata.namespace.filters import Filters, is_pattern
-from ctadata.namespace.globs import as_known, matching
-from ctadata.namespace.listing import children, listing
+from ctadata.namespace.globs import catch_incomplete, find_matches
+from ctadata.namespace.listing import list_children, list_tree
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import Anchor, RemotePath, TypedPath, escape_unprintable
 from ctadata.resources import limit_workers
 from ctadata.stores.base import Store
 from ctadata.stores.dcache.site import Site
 from ctadata.stores.factory import open_store
-from ctadata.stores.home import home_of
-from ctadata.stores.typed_path import read_path
+from ctadata.stores.home import find_home
+from ctadata.stores.typed_path import resolve_typed_path
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
@@ -115,7 +115,7 @@ class Session:
 
     def _home(self, *, make: bool) -> RemotePath:
         if self._known_home is None:
-            by_profile = functools.partial(home_of, self.profile, self.store, self.tokens, make=make, stop=self.stop)
+            by_profile = functools.partial(find_home, self.profile, self.store, self.tokens, make=make, stop=self.stop)
             found = (self._find_home or by_profile)()
             if not make:
                 return found
@@ -130,7 +130,7 @@ class Session:
         """
         if self.raw_keys:
             return self.raw_keys.path_of(text)
-        return read_path(self.profile, text, lambda: self._home(make=make), from_home=from_home)
+        return resolve_typed_path(self.profile, text, lambda: self._home(make=make), from_home=from_home)
 
     def info(self, text: str, *, make: bool = True) -> Entry:
         """The entry that `text` names; NotFound says where else it exists.   make: as in `resolve`."""
@@ -157,7 +157,7 @@ class Session:
         """
         if self.raw_keys or not is_pattern(text):
             return [self.info(text)]
-        if found := matching(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
+        if found := find_matches(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
             return found
         raise NothingMatched("nothing matches this pattern", path=escape_unprintable(text))
 
@@ -170,15 +170,15 @@ class Session:
         threads: collections listed at a time, where `recursive`.   filters: what is meant of what lies below.
         """
         filters = filters or Filters()
-        entries, incomplete = as_known(self.find, text)
+        entries, incomplete = catch_incomplete(self.find, text)
         matches = is_pattern(text) and not (entries and entries[0].path == self.resolve(text))
         for entry in entries:
             if matches or not entry.is_directory:
                 yield entry
             if entry.is_directory and recursive:
-                yield from listing(self.store, entry.path, threads=threads or WALKERS, filters=filters)
+                yield from list_tree(self.store, entry.path, threads=threads or WALKERS, filters=filters)
             elif entry.is_directory and not matches:
-                yield from children(self.store, entry.path, filters)
+                yield from list_children(self.store, entry.path, filters)
         if incomplete:
             raise incomplete
 
@@ -202,7 +202,7 @@ class Session:
         """
         targets: Iterable[DownloadTarget | PendingTarget | InvalidPath]
         if listed is None:
-            known = [(source, *as_known(self.find, source)) for source in sources]
+            known = [(source, *catch_incomplete(self.find, source)) for source in sources]
             found = [(source, entry) for source, entries, _ in known for entry in entries]
             targets = [*path_mapping.download_targets(found, local, recursive=recursive)]
             targets += [InvalidPath(error, self.resolve(source)) for source, _, error in known if error]
@@ -315,7 +315,7 @@ class Session:
         except NotFound:
             return False
         except Forbidden:  # dCache tells a token that may only create of files, and not of collections
-            return self.store.features.collections
+            return self.store.features.has_collections
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """A run by these rules, of so many jobs, else as many as the profile says."""

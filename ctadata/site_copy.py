@@ -97,7 +97,7 @@ def _proof(session: Session, path: RemotePath, activities: tuple[str, ...], way:
     if token is None:
         return None
     try:
-        return session.site.door.share(path, lifetime=PROOF_LIFE, activities=activities, or_less=True).secret
+        return session.site.door.share(path, lifetime=PROOF_LIFE, activities=activities, may_be_shorter=True).secret
     except (Unsupported, AccessError) as error:
         if way.send_token:
             return token

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.errors import ConfigError
 from ctadata.listed_paths import Listed, Listing
-from ctadata.namespace.external_sort import by_name
+from ctadata.namespace.external_sort import name_key
 from ctadata.progress.reporters import Progress, reporter_for
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.results import Upload, collect_results, contents_path, raise_failures
@@ -65,7 +65,7 @@ class APIClient:
         """The paths in a directory, sorted by name; with `recursive`, in all below it as well, as they come."""
         with self.session() as session:
             entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
-            return Listing(Listed.of(entry) for entry in (entries if recursive else sorted(entries, key=by_name)))
+            return Listing(Listed.of(entry) for entry in (entries if recursive else sorted(entries, key=name_key)))
 
     def fetch_and_save_file(
         self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None

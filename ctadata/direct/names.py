@@ -23,7 +23,7 @@ from ctadata.progress.reporters import Progress, reporter_for
 
 if TYPE_CHECKING:
     from ctadata.entries import Entry
-    from ctadata.namespace.rename import Renaming
+    from ctadata.namespace.rename import PlannedRename
     from ctadata.session import Session
 
 T = TypeVar("T")
@@ -34,11 +34,11 @@ Moment = str | datetime
 
 def stat(path: PathText, *, dev_instance: bool = False) -> Listed:
     """The one entry of that name, with all that the storage tells of it: `.size`, `.mtime`, `.checksums` and so on."""
-    from ctadata.namespace.digests import known_digests
+    from ctadata.namespace.digests import get_digests
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))
-        return Listed.of(dataclasses.replace(entry, checksums=known_digests(session.store, entry)))
+        return Listed.of(dataclasses.replace(entry, checksums=get_digests(session.store, entry)))
 
 
 def exists(path: PathText, *, dev_instance: bool = False) -> bool:
@@ -86,29 +86,29 @@ def _text(moment: Moment | None) -> str | None:
 
 def tree(path: PathText, depth: int | None = None, *, dev_instance: bool = False) -> str:
     """A directory drawn, `depth` levels of it (None: all)."""
-    from ctadata.namespace.tree import draw
+    from ctadata.namespace.tree import draw_tree
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))
-        return "\n".join(draw(session.store, entry, depth=depth))
+        return "\n".join(draw_tree(session.store, entry, depth=depth))
 
 
 def du(path: PathText, depth: int | None = 0, *, dev_instance: bool = False) -> dict[str, int]:
     """The bytes below each directory down to `depth` levels (None: all), the whole last."""
-    from ctadata.namespace.du import usage
+    from ctadata.namespace.du import measure_usage
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))
-        counted = usage(session.store, entry, depth=depth)
+        counted = measure_usage(session.store, entry, depth=depth)
         return {"/".join(part.path.parts) + "/" * entry.is_directory: part.size for part in counted}
 
 
 def mkdir(path: PathText, parents: bool = False, *, dev_instance: bool = False) -> None:
     """Make a directory; with `parents` those above too, and one that exists is no error. AlreadyExists, NotFound."""
-    from ctadata.namespace.mkdir import make
+    from ctadata.namespace.mkdir import make_directory
 
     with APIClient(dev_instance).session() as session:
-        make(session.store, session.resolve(os.fspath(path)), parents=parents)
+        make_directory(session.store, session.resolve(os.fspath(path)), parents=parents)
 
 
 def mv(
@@ -120,16 +120,16 @@ def mv(
     AlreadyExists, UsageError. Every one is tried; PartialFailure tells then which failed.
     """
     from ctadata.namespace.remove import refuse_home
-    from ctadata.namespace.rename import rename, renamings
+    from ctadata.namespace.rename import plan_renames, rename
 
     text = os.fspath(target)
     with APIClient(dev_instance).session() as session:
         found = _named(session, source)
         refuse_home(found, lambda: session.resolve("home:", make=False))
         path = session.resolve(text)
-        todo = renamings(session.store, found, path, into=text.endswith("/") or not path.parts)
+        todo = plan_renames(session.store, found, path, into=text.endswith("/") or not path.parts)
 
-        def move(renaming: Renaming) -> str:
+        def move(renaming: PlannedRename) -> str:
             rename(session.store, renaming, replace=replace)
             return "/".join(renaming.target.parts)
 
@@ -142,10 +142,10 @@ def rm(path: PathText | Sequence[PathText], recursive: bool = False, *, dev_inst
     UsageError: a directory without `recursive`, the root, your home. Every one is tried; PartialFailure tells then
     which failed.
     """
-    from ctadata.namespace.remove import outermost, refuse_home, remove
+    from ctadata.namespace.remove import drop_nested, refuse_home, remove
 
     with APIClient(dev_instance).session() as session:
-        doomed = outermost(_named(session, path))
+        doomed = drop_nested(_named(session, path))
         refuse_home(doomed, lambda: session.resolve("home:", make=False))
 
         def delete(entry: Entry) -> str:
@@ -211,10 +211,10 @@ def checksum(path: PathText, algorithm: str | None = None, *, dev_instance: bool
 
     Unsupported where the storage does not know it.
     """
-    from ctadata.namespace.digests import known_digest
+    from ctadata.namespace.digests import get_digest
 
     with APIClient(dev_instance).session() as session:
-        return known_digest(session.store, session.info(os.fspath(path)), algorithm)
+        return get_digest(session.store, session.info(os.fspath(path)), algorithm)
 
 
 def get_home(*, dev_instance: bool = False) -> str:

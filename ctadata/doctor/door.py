@@ -140,11 +140,11 @@ class DoorExamination:
             yield Finding("download", Verdict.WARN, "no file was found to try it with", "name one: doctor PATH")
             return
         route = self.session.site.probe.read(self.session.site.door.url(entry.path))
-        way = f"comes from {route.elsewhere}" if route.elsewhere else "is sent by the door itself"
+        way = f"comes from {route.redirected_to}" if route.redirected_to else "is sent by the door itself"
         slow = route.seconds > SLOW
         words = f"{entry.path} {way}, after {route.seconds:.1f} s"
         yield Finding("download", Verdict.WARN if slow else Verdict.OK, words, "the door is slow" if slow else "")
-        if route.elsewhere and route.elsewhere.startswith("http:"):
+        if route.redirected_to and route.redirected_to.startswith("http:"):
             advice = "nobody on the way may be trusted with what you read; checksums are compared all the same"
             yield Finding("pool", Verdict.WARN, "the pool is asked without TLS", advice)
         known = sorted({*entry.checksums, *route.digests, *self.session.store.digests(entry.path)})
@@ -174,8 +174,8 @@ class DoorExamination:
                 store.delete(path)
             raise
         deleted = deletion(store, path)
-        way = f"goes to {route.elsewhere}" if route.elsewhere else "is taken by the door itself"
-        expected = store.features.redirects and route.elsewhere is None
+        way = f"goes to {route.redirected_to}" if route.redirected_to else "is taken by the door itself"
+        expected = store.features.redirects and route.redirected_to is None
         advice = "every byte passes the door: is something between here and it that swallows Expect?"
         verdict = Verdict.WARN if expected else Verdict.OK
         yield Finding("upload", verdict, f"{way}, after {route.seconds:.1f} s", advice if expected else "")

@@ -12,7 +12,7 @@ from ctadata.doctor.finding import TELL, Check, Finding, Verdict, deletion, tls
 from ctadata.doctor.sample_file import a_file
 from ctadata.errors import ConfigError
 from ctadata.session import Session
-from ctadata.stores.base import Delivery, Enough
+from ctadata.stores.base import Delivery, StopReading
 from ctadata.stores.webdav.probe import PROBE
 from ctadata.tokens.access_keys import AccessKeys
 from ctadata.transfer import temp_names
@@ -106,4 +106,4 @@ class _FirstByte:
 
     def write(self, block: bytes) -> None:  # noqa: ARG002
         """Enough."""
-        raise Enough
+        raise StopReading

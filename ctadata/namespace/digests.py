@@ -10,14 +10,14 @@ from ctadata.errors import Unsupported, UsageError
 from ctadata.stores.base import Store
 
 
-def known_digests(store: Store, entry: Entry) -> Mapping[str, str]:
+def get_digests(store: Store, entry: Entry) -> Mapping[str, str]:
     """Those of the listing, else those that the store is known to keep; empty for a collection."""
     if entry.is_directory or entry.checksums or not store.features.digests:
         return entry.checksums
     return store.digests(entry.path)
 
 
-def known_digest(store: Store, entry: Entry, algorithm: str | None = None) -> tuple[str, str]:
+def get_digest(store: Store, entry: Entry, algorithm: str | None = None) -> tuple[str, str]:
     """Algorithm and digest of a file: of that algorithm, or the strongest that is known.
 
     UsageError for a collection, Unsupported where the storage knows none.

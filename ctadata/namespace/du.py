@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ctadata.entries import Entry
-from ctadata.namespace.listing import Failed, listing
+from ctadata.namespace.listing import ErrorCallback, list_tree
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import RemotePath
 from ctadata.stores.base import CountsTrees, Store
@@ -35,8 +35,8 @@ class Usage:
         self.size += entry.size or 0
 
 
-def usage(
-    store: Store, top: Entry, *, depth: int | None = 0, threads: int = WALKERS, failed: Failed | None = None
+def measure_usage(
+    store: Store, top: Entry, *, depth: int | None = 0, threads: int = WALKERS, on_error: ErrorCallback | None = None
 ) -> list[Usage]:
     """The usage of each collection down to `depth` levels below the top (None: all), by path, and of the top last.
 
@@ -47,7 +47,7 @@ def usage(
         whole.add(top)
         return [whole]
     below: dict[tuple[str, ...], Usage] = {}
-    for entry in listing(store, top.path, threads=threads, failed=failed):
+    for entry in list_tree(store, top.path, threads=threads, on_error=on_error):
         whole.add(entry)
         inside = entry.path.relative_to(top.path)
         for level in range(1, len(inside) if depth is None else min(depth + 1, len(inside))):
@@ -58,9 +58,9 @@ def usage(
     return [*sorted(below.values(), key=lambda each: each.path), whole]
 
 
-def doomed_with(store: Store, top: Entry) -> Usage:
+def measure_deletion(store: Store, top: Entry) -> Usage:
     """All that is deleted with a collection, or a file; raises what the store raises, Incomplete among it."""
     if not (top.is_directory and isinstance(store, CountsTrees)):
-        return usage(store, top)[-1]
+        return measure_usage(store, top)[-1]
     count = store.count_tree(top.path)
     return Usage(top.path, count.size, count.files, count.directories, count.unsized, count.unnamed)

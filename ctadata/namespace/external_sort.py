@@ -21,12 +21,12 @@ AT_ONCE = 500
 """Entries that are written and read at a time."""
 
 
-def by_name(entry: Entry) -> tuple[bytes, ...]:
+def name_key(entry: Entry) -> tuple[bytes, ...]:
     """What entries are sorted by: the names along the path, as the bytes of UTF-8; a directory, then what is in it."""
     return tuple(part.encode("utf-8", "surrogatepass") for part in entry.path.parts)
 
 
-def in_order(entries: Iterable[Entry], in_memory: int = IN_MEMORY) -> Iterator[Entry]:
+def sort_by_name(entries: Iterable[Entry], in_memory: int = IN_MEMORY) -> Iterator[Entry]:
     """The entries, sorted by name.
 
     What `entries` raises is raised after those that came before it, unless it is a stop. LocalError or StorageFull
@@ -34,7 +34,7 @@ def in_order(entries: Iterable[Entry], in_memory: int = IN_MEMORY) -> Iterator[E
     """
     raised: list[Exception] = []
     remaining = _until(entries, raised)
-    batch = sorted(itertools.islice(remaining, in_memory), key=by_name)
+    batch = sorted(itertools.islice(remaining, in_memory), key=name_key)
     if len(batch) < in_memory:
         yield from batch
     else:
@@ -59,8 +59,8 @@ def _merged(batch: list[Entry], remaining: Iterator[Entry], size: int) -> Iterat
             batches: list[tuple[int, int]] = []
             while batch:
                 batches.append(_write(file, batch))
-                batch = sorted(itertools.islice(remaining, size), key=by_name)
-            yield from heapq.merge(*(_read(file, *place) for place in batches), key=by_name)
+                batch = sorted(itertools.islice(remaining, size), key=name_key)
+            yield from heapq.merge(*(_read(file, *place) for place in batches), key=name_key)
     except OSError as error:
         kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
         words = f"local: the listing cannot be sorted: {error.strerror}"

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from ctadata.entries import Entry, Kind
 from ctadata.errors import UsageError
 from ctadata.namespace.filters import Pattern
-from ctadata.namespace.listing import Failed, listing
+from ctadata.namespace.listing import ErrorCallback, list_tree
 from ctadata.namespace.walk import WALKERS
 from ctadata.stores.base import Store
 
 
 def find(
-    store: Store, top: Entry, criteria: Criteria, *, threads: int = WALKERS, failed: Failed | None = None
+    store: Store, top: Entry, criteria: Criteria, *, threads: int = WALKERS, on_error: ErrorCallback | None = None
 ) -> Iterator[Entry]:
     """The entries below a collection that fit, as they are found, or a file that does; raises what the store raises.
 
@@ -26,7 +26,7 @@ def find(
         if criteria.fit(top, (top.path.name,)):
             yield top
         return
-    for entry in listing(store, top.path, threads=threads, failed=failed):
+    for entry in list_tree(store, top.path, threads=threads, on_error=on_error):
         if criteria.fit(entry, entry.path.relative_to(top.path)):
             yield entry
 

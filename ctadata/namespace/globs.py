@@ -15,11 +15,11 @@ from typing import TypeVar
 from ctadata.entries import Entry
 from ctadata.errors import Incomplete, NotFound, UsageError
 from ctadata.namespace.filters import is_pattern
-from ctadata.namespace.listing import merged
+from ctadata.namespace.listing import merge_incomplete
 from ctadata.namespace.walk import Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.channel import each
+from ctadata.stores.channel import for_each
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class _Quest:
     names: tuple[str, ...]
 
 
-def matching(store: Store, path: RemotePath, *, threads: int, directories: bool = False) -> list[Entry]:
+def find_matches(store: Store, path: RemotePath, *, threads: int, directories: bool = False) -> list[Entry]:
     """The entry that is spelled so, else those that match; raises what the store raises, but never NotFound.
 
     directories: collections alone are meant.   Raises Incomplete as `glob` does.
@@ -40,7 +40,7 @@ def matching(store: Store, path: RemotePath, *, threads: int, directories: bool 
     with contextlib.suppress(NotFound):
         there = store.info(path)
         return [there] if there.is_directory or not directories else []
-    found, incomplete = as_known(lambda path: glob(store, path, threads=threads), path)
+    found, incomplete = catch_incomplete(lambda path: glob(store, path, threads=threads), path)
     entries = [entry for entry in found if entry.is_directory or not directories]
     if incomplete:
         incomplete.done = entries
@@ -48,7 +48,7 @@ def matching(store: Store, path: RemotePath, *, threads: int, directories: bool 
     return entries
 
 
-def as_known(find: Callable[[T], list[Entry]], what: T) -> tuple[list[Entry], Incomplete | None]:
+def catch_incomplete(find: Callable[[T], list[Entry]], what: T) -> tuple[list[Entry], Incomplete | None]:
     """What `find` finds, and the error that says that there may be more."""
     try:
         return find(what), None
@@ -68,7 +68,7 @@ def glob(store: Store, pattern: RemotePath, *, threads: int) -> list[Entry]:
     found = walk([quest], functools.partial(_expand, store, incomplete), threads=threads)
     entries = sorted({entry.path: entry for entry in found}.values(), key=lambda entry: entry.path)
     if incomplete:
-        raise merged(incomplete, quest.base, done=entries)
+        raise merge_incomplete(incomplete, quest.base, done=entries)
     return entries
 
 
@@ -105,4 +105,4 @@ def _in_collection(store: Store, base: RemotePath, names: Sequence[str], give: _
             elif entry.is_directory:
                 give(Node(_Quest(entry.path, rest)))
 
-    each(store.list(base), take)
+    for_each(store.list(base), take)

@@ -10,13 +10,13 @@ from ctadata.namespace.filters import Filters
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Store
-from ctadata.stores.channel import each
+from ctadata.stores.channel import for_each
 
-Failed = Callable[[CtadataError], object]
+ErrorCallback = Callable[[CtadataError], object]
 """Who is told of what could not be listed; called by several threads."""
 
 
-def children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
+def list_children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
     """The entries directly below a collection that are meant, our temporaries left out."""
     for entry in store.list(path):
         inside = (entry.path.name,)
@@ -26,14 +26,14 @@ def children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry
             yield entry
 
 
-def listing(
+def list_tree(
     store: Store,
     path: RemotePath,
     *,
     threads: int = WALKERS,
     filters: Filters = Filters(),  # noqa: B008  (frozen)
     depth: int | None = None,
-    failed: Failed | None = None,
+    on_error: ErrorCallback | None = None,
 ) -> Iterator[Entry]:
     """Every entry below a collection that is meant, our temporaries left out; raises what the store raises.
 
@@ -54,33 +54,33 @@ def listing(
                 give(Node(entry.path))
 
         try:
-            each(store.list(node), take)
+            for_each(store.list(node), take)
         except Incomplete as error:
-            if failed is None:
+            if on_error is None:
                 incomplete.append(error)
             else:
-                tell_each(error, failed)
+                report_each(error, on_error)
         except (Forbidden, NotFound, ServerTrouble) as error:
-            if failed is None or node == path:
+            if on_error is None or node == path:
                 raise
-            failed(error)
+            on_error(error)
 
     yield from walk([path] if depth != 0 else [], expand, threads=threads)
     if incomplete:
-        raise merged(incomplete, path)
+        raise merge_incomplete(incomplete, path)
 
 
-def merged(errors: Sequence[Incomplete], path: RemotePath, done: Sequence[Entry] = ()) -> Incomplete:
+def merge_incomplete(errors: Sequence[Incomplete], path: RemotePath, done: Sequence[Entry] = ()) -> Incomplete:
     """One error of several incomplete listings below `path`."""
     failures = [failure for error in errors for failure in error.failures]
     kind = Unnameable if all(isinstance(error, Unnameable) for error in errors) else Incomplete
     return kind(failures, done, count=sum(error.count for error in errors), path=escape_unprintable(str(path)))
 
 
-def tell_each(error: Incomplete, failed: Failed) -> None:
+def report_each(error: Incomplete, on_error: ErrorCallback) -> None:
     """Hand over the errors of an incomplete listing, one for each member, and one for those that are not named."""
     for failure in error.failures:
-        failed(failure)
+        on_error(failure)
     if error.count > len(error.failures):
         more = error.count - len(error.failures)
-        failed(ServerTrouble(f"{more} more of its names could not be listed", path=error.path))
+        on_error(ServerTrouble(f"{more} more of its names could not be listed", path=error.path))

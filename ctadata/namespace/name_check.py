@@ -29,7 +29,13 @@ from ctadata.errors import (
 )
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.stores.base import Delivery, Store
-from ctadata.stores.name_rules import control_of, is_changed, refuse_undecodable, unserved, worded
+from ctadata.stores.name_rules import (
+    control_character_error,
+    describe_nfc_change,
+    is_rewritten_by_nfc,
+    refuse_undecodable,
+    unserved_path_error,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +59,18 @@ class NameCheck:
         tries: the door may be asked to store a file of one byte, and to give it back.
         """
         refuse_undecodable(path)
-        if refusal := control_of(self._store.features, path):
+        if refusal := control_character_error(self._store.features, path):
             raise refusal
-        if tries and is_changed(self._store.features, path):
+        if tries and is_rewritten_by_nfc(self._store.features, path):
             if self._is_served is None:
                 self._is_served = self._try(path.parent)
             if self._is_served is False:
-                raise unserved(path)
+                raise unserved_path_error(path)
 
     def prove(self, path: RemotePath) -> None:
         """Read the first byte of a file that was uploaded, if NFC changes its name; Unsupported if it does not come."""
-        if is_changed(self._store.features, path) and not (self._may_come(path) or self._may_come(path)):
-            raise unserved(path)
+        if is_rewritten_by_nfc(self._store.features, path) and not (self._may_come(path) or self._may_come(path)):
+            raise unserved_path_error(path)
 
     def _may_come(self, path: RemotePath) -> bool:
         """Whether the first byte comes, or that cannot be told; the server may show the file a moment late."""
@@ -99,7 +105,7 @@ class NameCheck:
         except (Stopped, LoginNeeded):
             raise
         except CtadataError as error:
-            return False if error.status == 400 and is_changed(self._store.features, collection) else None
+            return False if error.status == 400 and is_rewritten_by_nfc(self._store.features, collection) else None
         at = plain
         try:
             self._store.move(plain, changed, replace=False)
@@ -133,8 +139,8 @@ def check_for_others(store: Store, path: RemotePath, hint: str = "") -> None:
     hint: what to do instead of renaming it.
     """
     NameCheck(store).check(path, tries=False)
-    if is_changed(store.features, path):
-        character, what, better = worded(path)
+    if is_rewritten_by_nfc(store.features, path):
+        character, what, better = describe_nfc_change(path)
         raise Unsupported(
             f"other programs cannot get a file whose path holds {character}: the door writes it otherwise (NFC)",
             hint=hint or f"mv {what} to {better}",

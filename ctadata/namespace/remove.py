@@ -27,7 +27,7 @@ def refuse_home(doomed: Sequence[Entry], home: Callable[[], RemotePath]) -> None
             raise UsageError(f"{what}, and stays", hint="name what lies in it", path=str(path))
 
 
-def outermost(entries: Iterable[Entry]) -> list[Entry]:
+def drop_nested(entries: Iterable[Entry]) -> list[Entry]:
     """Those that lie in none of the others, each once."""
     found = {entry.path: entry for entry in entries}
     return [

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.namespace.listing import Failed, listing
+from ctadata.namespace.listing import ErrorCallback, list_tree
 from ctadata.namespace.walk import WALKERS
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Store
@@ -27,14 +27,14 @@ ASCII = Pen("|-- ", "`-- ", "|   ")
 """For terminals that lack the letters of the usual one."""
 
 
-def draw(
+def draw_tree(
     store: Store,
     top: Entry,
     *,
     depth: int | None = None,
     pen: Pen = Pen(),
     threads: int = WALKERS,
-    failed: Failed | None = None,
+    on_error: ErrorCallback | None = None,
 ) -> Iterator[str]:
     """The lines of a tree, names in order, safe for a terminal; raises what the store raises.
 
@@ -42,7 +42,7 @@ def draw(
     """
     children: defaultdict[RemotePath, list[Entry]] = defaultdict(list)
     if top.is_directory:
-        for entry in listing(store, top.path, threads=threads, depth=depth, failed=failed):
+        for entry in list_tree(store, top.path, threads=threads, depth=depth, on_error=on_error):
             children[entry.path.parent].append(entry)
     yield escape_unprintable("/".join(top.path.parts)) + "/" * top.is_directory
     waiting = _last_first(children, top.path, "")

@@ -103,7 +103,7 @@ class _Walk(Generic[N, T]):
             wrong = error
             self._end()
         self.over.set()
-        self.items.end(wrong)
+        self.items.finish(wrong)
 
     def _wait_until_wanted(self, place: int) -> None:
         look = _Look()
@@ -157,7 +157,7 @@ class _Walk(Generic[N, T]):
         def take(thing: Node[N] | T) -> None:
             if isinstance(thing, Node):
                 found.append(thing.value)
-            elif not self.items.give((thing,)) or self.ended:
+            elif not self.items.put((thing,)) or self.ended:
                 raise _Over
 
         with contextlib.suppress(_Over):
@@ -182,7 +182,7 @@ class _Walk(Generic[N, T]):
             yield from self.items
         finally:
             self._end()
-            self.items.leave()
+            self.items.stop()
             for thread in crew:
                 if thread.is_alive():  # an interrupt may have kept it from being started
                     thread.join()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ctadata.errors import UsageError
 from ctadata.http.messages import Origin
 from ctadata.listed_paths import Listed, Listing
-from ctadata.namespace.external_sort import by_name
+from ctadata.namespace.external_sort import name_key
 from ctadata.progress.reporters import Progress, reporter_for
 from ctadata.service.endpoints import PathText, Place, refuse_development
 from ctadata.transfer.results import Upload, collect_results, contents_path, raise_failures
@@ -104,7 +104,7 @@ class APIClient:
             assert isinstance(store, DownloadService)
             top, *rows = store.rows(session.resolve(os.fspath(path)))
             itself = Listed.of(top.entry, top.told)
-            below = [Listed.of(row.entry, row.told) for row in sorted(rows, key=lambda row: by_name(row.entry))]
+            below = [Listed.of(row.entry, row.told) for row in sorted(rows, key=lambda row: name_key(row.entry))]
             if recursive and below:
                 below = [Listed.of(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
         return Listing([itself, *below])

@@ -49,21 +49,21 @@ class Features:
     """
 
     atomic_put: bool = False
-    moves: bool = True
-    moves_trees: bool = False
+    can_move: bool = True
+    can_move_trees: bool = False
     keeps_mtime: bool = False
-    mtime_beside: bool = False
+    mtime_in_metadata: bool = False
     digests: tuple[str, ...] = ()
     lists_checksums: bool = False
-    divides: bool = True
+    parallel_reads: bool = True
     redirects: bool = False
-    collections: bool = True
-    tags_content: bool = False
-    aliases: bool = False
-    hides: bool = False
-    hashes_uploads: bool = False
-    controls: bool = True
-    composes: bool = False
+    has_collections: bool = True
+    etag_may_be_md5: bool = False
+    has_aliases: bool = False
+    hides_forbidden: bool = False
+    digests_uploads: bool = False
+    serves_control_characters: bool = True
+    normalizes_paths: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Delivery:
     kept_mtime: float | None = None
 
 
-class Enough(Exception):
+class StopReading(Exception):
     """Raised by a sink that wants no further bytes: the read ends, and that is no error."""
 
 
@@ -154,7 +154,7 @@ class Written:
     sent: str = ""
 
 
-class Reading(Protocol):
+class Reader(Protocol):
     """One version of one file, open for reading; the first read asks the store, later ones reuse its answer."""
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
@@ -191,7 +191,7 @@ class Store(Protocol):
         placed, where the collection holds more than these.
         """
 
-    def open(self, path: RemotePath) -> Reading:
+    def open(self, path: RemotePath) -> Reader:
         """A file, to be read; no request is sent before the first `send`."""
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
@@ -225,7 +225,7 @@ class Store(Protocol):
         """Rename a collection with all that lies below it, in one go; it only gets a name that is free.
 
         AlreadyExists where the target is taken, NotFound where one of the two collections is missing, UsageError for
-        a file, the root, or a target inside the collection itself; Unsupported where `features.moves_trees` is False.
+        a file, the root, or a target inside the collection itself; Unsupported unless `features.can_move_trees`.
         """
 
     def close(self) -> None:
@@ -267,7 +267,7 @@ def refuse_inside(source: RemotePath, target: RemotePath) -> None:
         raise UsageError("a directory cannot be moved into itself", path=str(source))
 
 
-class about:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)
+class add_path_to_errors:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)
     """Errors that pass here, and are about no path yet, are about this one; but not that nobody is logged in."""
 
     __slots__ = ("_path",)

@@ -11,7 +11,7 @@ from ctadata.fibers import Condition
 
 T = TypeVar("T")
 
-AHEAD = 2000
+CAPACITY = 2000
 """Items that may wait; more of them and the makers wait."""
 
 
@@ -22,7 +22,7 @@ class Channel(Generic[T]):
     so first and looks again, and is woken by whoever changes what it waits for. Most items meet nobody who waits.
     """
 
-    def __init__(self, makers: int = 1, ahead: int = AHEAD) -> None:
+    def __init__(self, makers: int = 1, ahead: int = CAPACITY) -> None:
         """So many makers will end; so many items may wait, give or take what comes at once."""
         self._items: deque[T] = deque()
         self._ahead = ahead
@@ -33,7 +33,7 @@ class Channel(Generic[T]):
         self._left = False
         self._error: BaseException | None = None
 
-    def give(self, items: Sequence[T]) -> bool:
+    def put(self, items: Sequence[T]) -> bool:
         """Hand over; waits while too many are there already. False where nobody will take any more."""
         self._items.extend(items)
         if self._user_waits:
@@ -42,14 +42,14 @@ class Channel(Generic[T]):
             self._wait_for_room()
         return not self._left
 
-    def end(self, error: BaseException | None = None) -> None:
+    def finish(self, error: BaseException | None = None) -> None:
         """A maker has ended; `error` is raised where the items are used, after those that came before."""
         with self._changed:
             self._makers -= 1
             self._error = self._error or error
             self._changed.notify_all()
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         """The user takes no more: `give` says so, and nobody waits for room."""
         with self._changed:
             self._left = True
@@ -102,7 +102,7 @@ Make = Callable[[Callable[[Sequence[T]], None]], None]
 """Makes items, and hands them to the function it is called with, some at a time."""
 
 
-class handed_over(Iterator[T]):  # noqa: N801  (reads as what it gives, as the iterators of itertools do)
+class ThreadedIterator(Iterator[T]):
     """What `make(give)` gives, as it comes; `make` runs in a thread of its own from the first item asked for.
 
     Raises what `make` raises, after the items that came before. Where the iterator is closed or dropped, the next
@@ -127,13 +127,13 @@ class handed_over(Iterator[T]):  # noqa: N801  (reads as what it gives, as the i
         self._items.close()
 
 
-def each(items: Iterable[T], take: Callable[[T], object]) -> None:
+def for_each(items: Iterable[T], take: Callable[[T], object]) -> None:
     """Hand every item to `take`, in this thread: what was to be made in another one is made in this one.
 
     A thread and two hand-overs for each small collection took a third of the time in which a tree is listed. What
     `take` raises ends the making, and is raised here.
     """
-    if not isinstance(items, handed_over):
+    if not isinstance(items, ThreadedIterator):
         for item in items:
             take(item)
         return
@@ -146,17 +146,17 @@ def each(items: Iterable[T], take: Callable[[T], object]) -> None:
 
 
 def _made(make: Make[T]) -> Generator[T, None, None]:
-    lane: Channel[T] = Channel()
-    threading.Thread(target=_run, args=(make, lane), name="ctadata-listing", daemon=True).start()
+    channel: Channel[T] = Channel()
+    threading.Thread(target=_run, args=(make, channel), name="ctadata-listing", daemon=True).start()
     try:
-        yield from lane
+        yield from channel
     finally:
-        lane.leave()
+        channel.stop()
 
 
-def _run(make: Make[T], lane: Channel[T]) -> None:
+def _run(make: Make[T], channel: Channel[T]) -> None:
     def give(items: Sequence[T]) -> None:
-        if not lane.give(items):
+        if not channel.put(items):
             raise _Left
 
     error: BaseException | None = None
@@ -166,4 +166,4 @@ def _run(make: Make[T], lane: Channel[T]) -> None:
         pass
     except BaseException as raised:  # noqa: BLE001  (raised where the items are used)
         error = raised
-    lane.end(error)
+    channel.finish(error)

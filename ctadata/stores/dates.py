@@ -14,7 +14,7 @@ _RFC1123 = re.compile(r"[A-Z][a-z]{2}, (\d\d [A-Z][a-z]{2} \d{4}) ([01]\d|2[0-3]
 
 
 @lru_cache(maxsize=4096)  # files of one run are often written in the same seconds
-def seconds(date: str | None) -> float | None:
+def parse_date(date: str | None) -> float | None:
     """Read `Sat, 21 Nov 2026 03:36:32 GMT` or `2026-11-21T03:36:32Z`; None for none, and for what is no date."""
     if not date or not date.isascii():
         return None

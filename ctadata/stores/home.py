@@ -17,7 +17,7 @@ from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.user_name import home_user
 
 
-def home_of(
+def find_home(
     profile: Profile,
     store: Store,
     tokens: TokenProvider | HubToken | AccessKeys,
@@ -35,10 +35,10 @@ def home_of(
         answer.raise_for_status()
         return answer.json
 
-    return find_home(profile, store, lambda: home_user(profile, tokens.token), ask, make=make)
+    return _find_home(profile, store, lambda: home_user(profile, tokens.token), ask, make=make)
 
 
-def find_home(
+def _find_home(
     profile: Profile, store: Store, user: Callable[[], str], ask: Callable[[str], Any], *, make: bool = True
 ) -> RemotePath:
     """The home collection, from the root of the store.

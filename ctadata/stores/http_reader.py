@@ -25,8 +25,8 @@ from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.messages import Accept, Origin, Response
 from ctadata.http.redaction import sanitize
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Sink, about
-from ctadata.stores.webdav.get_response import Answer, NoByte
+from ctadata.stores.base import Delivery, Sink, StopReading, add_path_to_errors
+from ctadata.stores.webdav.get_response import GetResponse, NoBytesReceived
 from ctadata.stores.webdav.mover import Mover
 from ctadata.versions import tags_differ
 
@@ -51,7 +51,7 @@ class Sends(Protocol):
         """One request to its 2xx answer; any other is raised as its error."""
 
 
-class HttpReading:
+class HttpReader:
     """One version of one file; a `with` block closes it."""
 
     def __init__(
@@ -97,7 +97,7 @@ class HttpReading:
         Raises NotFound, UsageError (a directory), Interrupted (short body), Changed (since the last read),
         IntegrityError (another range than asked, shorter than `start`).
         """
-        with about(self._path):
+        with add_path_to_errors(self._path):
             try:
                 return self._send(sink, start, stop)
             except CtadataError as error:
@@ -108,10 +108,10 @@ class HttpReading:
     def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
         self.check_open()
         if start == 0 and stop is None:
-            return self._ask(Answer(self, sink, 0, None))
+            return self._ask(GetResponse(self, sink, 0, None))
         stop = self._clip(start, stop)
         if stop is None:  # a file without a known size: all of it, from the beginning
-            return self._ask(Answer(self, sink, 0, None))
+            return self._ask(GetResponse(self, sink, 0, None))
         if start >= stop:
             return self._nothing(sink, start)
         return self._range(sink, start, stop)
@@ -135,7 +135,7 @@ class HttpReading:
         return delivery
 
     def _range(self, sink: Sink, start: int, stop: int) -> Delivery:
-        answer = Answer(self, sink, start, stop)
+        answer = GetResponse(self, sink, start, stop)
         try:
             return self._ask(answer)
         except CtadataError as error:
@@ -148,19 +148,19 @@ class HttpReading:
         self._clip(start, stop)
         return self._nothing(sink, start)
 
-    def _ask(self, answer: Answer) -> Delivery:
+    def _ask(self, answer: GetResponse) -> Delivery:
         try:
             if answer.stop is None or self._movers is None:
                 self._ask_door(answer, None)
             else:
                 self._ask_for_range(answer)
-        except Enough:
+        except StopReading:
             answer.broke_off()
             return answer.begun()
         except Interrupted as error:
             answer.was_cut()
             if answer.is_empty:
-                raise NoByte(error.what, hint=error.hint) from error
+                raise NoBytesReceived(error.what, hint=error.hint) from error
             raise
         except BaseException:
             answer.broke_off()
@@ -169,7 +169,7 @@ class HttpReading:
             answer.let_go()
         return answer.end()
 
-    def _ask_for_range(self, answer: Answer) -> None:
+    def _ask_for_range(self, answer: GetResponse) -> None:
         """Ask the mover, or the door, whose answer names the next mover for all who wait."""
         for _ in range(DOORS):
             answer.mover = self._wait_for_mover()
@@ -182,7 +182,7 @@ class HttpReading:
         finally:
             self._let_others_ask()
 
-    def _ask_door(self, answer: Answer, own: CurlPool | None) -> None:
+    def _ask_door(self, answer: GetResponse, own: CurlPool | None) -> None:
         answer.mover, answer.own = None, own
         headers, route = self._headers(answer), Route(own, watch=answer.look)
         self._client.send("GET", self._url, headers=headers, accept=answer.accept, route=route)
@@ -204,7 +204,7 @@ class HttpReading:
             self._is_asking = False
             self._change.notify_all()
 
-    def remember(self, response: Response, answer: Answer) -> None:
+    def remember(self, response: Response, answer: GetResponse) -> None:
         """Where a range has come from, the next ones come from too."""
         if answer.mover is not None or self._movers is None:
             return
@@ -224,7 +224,7 @@ class HttpReading:
     def _is_elsewhere(self, response: Response) -> bool:
         return Origin.of(response.url) != Origin.of(self._url)
 
-    def _headers(self, answer: Answer) -> dict[str, str]:
+    def _headers(self, answer: GetResponse) -> dict[str, str]:
         headers = {"Range": f"bytes={answer.start}-{answer.stop - 1}"} if answer.stop is not None else {}
         return {**headers, "Want-Digest": self._want_digest} if self._want_digest else headers
 

@@ -15,23 +15,23 @@ def refuse_undecodable(path: RemotePath) -> None:
         raise Unsupported("the new name is not UTF-8", hint="give it another name", path=str(path)) from None
 
 
-def control_of(features: Features, path: RemotePath) -> Unsupported | None:
+def control_character_error(features: Features, path: RemotePath) -> Unsupported | None:
     """The error for a file whose name holds a control character, where the store gives no such file back."""
-    found = "" if features.controls else first_control_character(path.name)
+    found = "" if features.serves_control_characters else first_control_character(path.name)
     if not found:
         return None
     what = f"the storage may take a file whose name holds {found}, and never gives it back"
     return Unsupported(what, hint="give it another name", path=str(path))
 
 
-def is_changed(features: Features, path: RemotePath) -> bool:
+def is_rewritten_by_nfc(features: Features, path: RemotePath) -> bool:
     """Whether the server writes the path otherwise when it asks its pools."""
-    return features.composes and any(map(first_changed_by_nfc, path.parts))
+    return features.normalizes_paths and any(map(first_changed_by_nfc, path.parts))
 
 
-def unserved(path: RemotePath) -> Unsupported:
+def unserved_path_error(path: RemotePath) -> Unsupported:
     """The error for a path that NFC changes, at a door that gives no file of such a path back."""
-    character, what, better = worded(path)
+    character, what, better = describe_nfc_change(path)
     return Unsupported(
         f"this door cannot give back a file whose path holds {character}, which the normal form NFC writes otherwise",
         hint=f"name {what} {better}, as put and sync do with --normalize nfc",
@@ -39,7 +39,7 @@ def unserved(path: RemotePath) -> Unsupported:
     )
 
 
-def worded(path: RemotePath) -> tuple[str, str, str]:
+def describe_nfc_change(path: RemotePath) -> tuple[str, str, str]:
     """The character that NFC changes, what it is in, and how that is written in NFC."""
     name, character = next((name, changed) for name in path.parts if (changed := first_changed_by_nfc(name)))
     return (

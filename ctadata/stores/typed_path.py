@@ -10,7 +10,9 @@ from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.stores.s3.address import path_of_s3, refuse_odd_key
 
 
-def read_path(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool = False) -> RemotePath:
+def resolve_typed_path(
+    profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool = False
+) -> RemotePath:
     """The path that `text` means.
 
     from_home: it is the target of an upload, which starts from home if it is relative; Unsupported if it is not UTF-8.

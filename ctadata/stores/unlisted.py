@@ -55,7 +55,7 @@ class Unlisted:
         what = f"the server lists {escape_unprintable(text[:200])!r} there, which has no place in it"
         self.add(ServerTrouble(what, hint="tell whoever runs the storage"))
 
-    def check(self, path: RemotePath) -> None:
+    def raise_if_any(self, path: RemotePath) -> None:
         """Incomplete, where a member of the collection `path` is missing from the listing; Unnameable."""
         if self._named:
             for error in self._named:

@@ -25,7 +25,7 @@ def resolve_alias(store: Store, entry: Entry) -> Entry:
 
 def may_be_alias(store: Store, entry: Entry) -> bool:
     """Whether the store has to be asked what the entry stands for."""
-    return store.features.aliases and entry.size == 0 and entry.alias_of is None
+    return store.features.has_aliases and entry.size == 0 and entry.alias_of is None
 
 
 def resolve_existing_alias(store: Store, entry: Entry | None) -> Entry | None:

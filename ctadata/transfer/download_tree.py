@@ -15,7 +15,7 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, check_local_name, escape_unprintable
-from ctadata.stores.channel import each
+from ctadata.stores.channel import for_each
 from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import download_file
@@ -257,10 +257,10 @@ def for_each_entry(run: Run, path: RemotePath, take: Callable[[Entry], object]) 
         take(entry)
 
     for _ in range(2):
-        each(run.store.list(path), seen)
+        for_each(run.store.list(path), seen)
         if not empty:
             return
-    run.summary.add_empty(hides=run.store.features.hides)
+    run.summary.add_empty(hides=run.store.features.hides_forbidden)
     log.info("%s: lists as empty, twice", path)
 
 

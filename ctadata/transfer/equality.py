@@ -197,7 +197,7 @@ def is_equal(side: Side, entry: Entry, features: Features, pair: Pair | None) ->
         return record.holds(side.version, entry) or _is_proved(side, entry, pair, record)
     if agree(side, entry, features):
         return True
-    if pair is not None and features.mtime_beside:
+    if pair is not None and features.mtime_in_metadata:
         entry = pair.look() if entry.kept_mtime is None else entry
         if entry.size != side.size:
             return False
@@ -240,7 +240,7 @@ def agree(side: Side, entry: Entry, features: Features) -> bool:
         return False
     if features.keeps_mtime:  # in whole seconds, where not exactly
         return math.floor(mtime) == entry.mtime or abs(entry.mtime - mtime) < EXACT
-    return not features.mtime_beside and entry.mtime == mtime
+    return not features.mtime_in_metadata and entry.mtime == mtime
 
 
 def _agrees_beside(side: Side, entry: Entry) -> bool:

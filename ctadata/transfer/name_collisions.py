@@ -19,7 +19,7 @@ def refuse_other_spelling(store: Store, path: RemotePath) -> None:
 
     A listing has the names as they were made; one that may not be had says nothing.
     """
-    while path.parts and store.features.collections:  # keys of objects are never folded
+    while path.parts and store.features.has_collections:  # keys of objects are never folded
         other = _other_spelling(store, path)
         if other is not None:
             here, there = escape_unprintable(path.name), escape_unprintable(other)

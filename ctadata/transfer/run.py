@@ -24,7 +24,7 @@ from ctadata.errors import (
     TimedOut,
     Unnameable,
 )
-from ctadata.namespace.listing import tell_each
+from ctadata.namespace.listing import report_each
 from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.resources import shortage_error
@@ -143,10 +143,10 @@ class Run:
         Keys that no path can name are passed over, and count as not done.
         """
         if isinstance(error, Unnameable):
-            tell_each(error, lambda failure: self.end(_passed_key(failure, remote, local)))
+            report_each(error, lambda failure: self.end(_passed_key(failure, remote, local)))
             return
         if isinstance(error, Incomplete):
-            tell_each(error, lambda failure: self.fail(failure, remote, local))
+            report_each(error, lambda failure: self.fail(failure, remote, local))
             return
         self.end(Outcome(State.FAILED, remote, local, error=error))
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from ctadata.checksums import adler32, strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
-from ctadata.stores.base import Delivery, Reading
+from ctadata.stores.base import Delivery, Reader
 from ctadata.transfer import integrity, resume_journal, sink
 from ctadata.transfer.partial_file import PartialFile
 from ctadata.transfer.record_digests import passing
@@ -54,7 +54,7 @@ class SegmentedDownload:
         self.hashing = bool(run.store.features.digests or entry.checksums)
         self.passing = passing(entry.size, entry.checksums)
         self._is_provable = can_prove_version(entry)  # before the first byte is read
-        self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.divides
+        self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.parallel_reads
         self.alone = self.alone or not self._is_provable
         self.tries = 0
         self._has_ranges = True
@@ -64,7 +64,7 @@ class SegmentedDownload:
         self._begun = False  # the door has answered: others need not ask it
         self._etag: str | None = None
         self._kept_mtime = entry.kept_mtime
-        self._reading: Reading | None = None
+        self._reading: Reader | None = None
         self._lock = threading.Lock()
 
     def fetch(self) -> None:
@@ -124,7 +124,7 @@ class SegmentedDownload:
 
     def mtime(self) -> float | None:
         """The mtime of the file that was uploaded, where the store tells it; else that of the listing."""
-        if self._kept_mtime is None and self.run.store.features.mtime_beside and not self._etag:
+        if self._kept_mtime is None and self.run.store.features.mtime_in_metadata and not self._etag:
             self._kept_mtime = self.run.store.info(self.entry.path).kept_mtime
         return self.entry.mtime if self._kept_mtime is None else self._kept_mtime
 
@@ -218,7 +218,7 @@ class SegmentedDownload:
             pieces.give_back(lease, ended=ended)  # at last: once all are given back, the part may be let go of
         return True
 
-    def _open(self, pieces: Segments) -> Reading:
+    def _open(self, pieces: Segments) -> Reader:
         with self._lock:
             if pieces.is_void:
                 raise Interrupted("the file is begun anew")
@@ -292,7 +292,7 @@ class SegmentedDownload:
         try:
             integrity.check_agreement(self.entry, delivery, tags=not self.run.has_odd_tags)
         except integrity.Disagreement:
-            if not self._has_looked or self.run.store.features.tags_content:
+            if not self._has_looked or self.run.store.features.etag_may_be_md5:
                 raise
             integrity.check_agreement(self.entry, delivery, tags=False)
             self.run.has_odd_tags = True

@@ -6,7 +6,7 @@ import time
 from typing import Protocol
 
 from ctadata.errors import IntegrityError
-from ctadata.stores.base import Delivery, Enough
+from ctadata.stores.base import Delivery, StopReading
 from ctadata.transfer.resume_journal import Notes
 from ctadata.transfer.segments import Segment, Segments
 
@@ -59,7 +59,7 @@ class Sink:
                 return
             self.flush()
             if self.pieces.is_void:
-                raise Enough
+                raise StopReading
 
     def flush(self) -> None:
         """Put into the part what has been gathered."""

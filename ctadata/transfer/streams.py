@@ -16,7 +16,7 @@ from ctadata.checksums import Hasher, new_hasher, strongest_digest
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, Interrupted, NotFound, Stopped, TimedOut, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Store
+from ctadata.stores.base import Delivery, StopReading, Store
 from ctadata.transfer import integrity
 from ctadata.transfer.integrity import check_delivery
 from ctadata.transfer.partial_file import local_words
@@ -117,7 +117,7 @@ class _Pouring:
     def begin(self, delivery: Delivery) -> None:
         """Bytes follow; IntegrityError where they do not continue what was written."""
         integrity.check_delivery(delivery, self.entry.size)
-        integrity.check_agreement(self.entry, delivery, tags=self.run.store.features.tags_content)
+        integrity.check_agreement(self.entry, delivery, tags=self.run.store.features.etag_may_be_md5)
         if self.offset == 0:
             self._first = delivery
             known = delivery.digests or self.entry.checksums
@@ -259,4 +259,4 @@ class _Slice:
             raise Stopped("nobody takes it") from error
         self.offset += len(wanted)
         if self._stop is not None and self.offset >= self._stop and not self._ends:
-            raise Enough
+            raise StopReading

@@ -67,7 +67,7 @@ def sync_up(run: Run, departure: UploadSource, deletion: Deletion | None = None)
 
 def _check_comparable(run: Run) -> None:
     features = run.store.features
-    if run.rules.compare is Compare.CHECKSUM and not (features.lists_checksums or features.tags_content):
+    if run.rules.compare is Compare.CHECKSUM and not (features.lists_checksums or features.etag_may_be_md5):
         raise UsageError("this storage tells no checksums in its listings", hint="leave --checksum out")
 
 

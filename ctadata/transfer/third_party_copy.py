@@ -19,7 +19,7 @@ from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.channel import each
+from ctadata.stores.channel import for_each
 from ctadata.transfer import temp_names
 from ctadata.transfer.aliases import resolve_alias, resolve_existing_alias, why_kept, with_alias_remark
 from ctadata.transfer.equality import Pair, RemoteFile, is_equal
@@ -112,7 +112,7 @@ def _children(run: Run, ends: Ends, crossing: CopyItem, give: _Give) -> None:
         elif run.rules.filters.takes(inside):
             give(_task(run, ends, below, there.get(entry.path.name)))
 
-    each(ends.origin.list(base), take)
+    for_each(ends.origin.list(base), take)
 
 
 def _listed(run: Run, path: RemotePath) -> dict[str, Entry]:
@@ -137,7 +137,7 @@ def _cross(run: Run, ends: Ends, crossing: CopyItem, there: Entry | None) -> Out
         raise AlreadyExists("it is a collection there", path=str(crossing.target))
     there = resolve_existing_alias(run.store, there)
     date = functools.partial(mtime_of, ends.origin, entry)
-    side = RemoteFile(entry, date, ends.origin.features.tags_content)
+    side = RemoteFile(entry, date, ends.origin.features.etag_may_be_md5)
     pair = run.pair(crossing.target, f"{ends.address}{entry.path.parent}")
     step, verified, digest = _decide(run, side, there, pair), "", ""
     end: Step | None = step
@@ -162,7 +162,7 @@ def _cross(run: Run, ends: Ends, crossing: CopyItem, there: Entry | None) -> Out
 
 def mtime_of(origin: Store, entry: Entry) -> float | None:
     """The mtime of the file that was uploaded, where the store tells one; else that of the entry."""
-    if entry.kept_mtime is None and origin.features.mtime_beside:
+    if entry.kept_mtime is None and origin.features.mtime_in_metadata:
         entry = origin.info(entry.path)
     return entry.mtime if entry.kept_mtime is None else entry.kept_mtime
 
@@ -173,7 +173,7 @@ def _version(store: Store, entry: Entry, target: RemotePath) -> Version:
     A copy within S3 keeps the tag; the checksum of a listing tells it too. Else it has to be looked at again.
     """
     size, mtime, etag = remote_version(entry)
-    if store.features.tags_content:
+    if store.features.etag_may_be_md5:
         return size, None, etag
     return (size, mtime, None) if store.features.lists_checksums else remote_version(store.info(target))
 

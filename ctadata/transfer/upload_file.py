@@ -86,7 +86,7 @@ def upload_open_file(
     if step in (Step.CREATE, Step.REPLACE):
         run.names.check(target, tries=not run.rules.dry_run)
     if step in (Step.CREATE, Step.REPLACE) and not run.rules.dry_run:
-        hashing = not run.store.features.hashes_uploads
+        hashing = not run.store.features.digests_uploads
         upload = _Upload(run, rights, target, FileSource(run, str(target), fd, found, hashing))
         step = run.retry(functools.partial(upload.once, step), after=AGAIN)
         prove(run, target, step)
@@ -182,7 +182,7 @@ class _Upload:
         features = self.run.store.features
         if features.atomic_put:
             return self._in_place(step)
-        if not features.moves:
+        if not features.can_move:
             return self._exposed(step)
         if step is Step.REPLACE and not self.rights.replace:
             raise self._may_not_replace()

@@ -141,7 +141,7 @@ def _make_alike(run: Run, departure: UploadSource) -> bool:
     The directory is made before the next one is looked at, so that two workers never take one collection for two.
     """
     try:
-        if run.store.features.collections:
+        if run.store.features.has_collections:
             run.store.mkdir(departure.target)
             refuse_other_spelling(run.store, departure.target)
     except CtadataError as error:
@@ -276,7 +276,7 @@ def _look(run: Run, departure: UploadSource, here: _Here, surplus: ExtraneousCol
     surplus: is told of the entries of other names, our temporaries left out.
     """
     names = {name for _, name in (*here.files, *here.folders)}
-    if departure.tree is None and len(names) <= FEW and not run.store.features.collections:
+    if departure.tree is None and len(names) <= FEW and not run.store.features.has_collections:
         return _look_one_by_one(run, departure.target, names)
     found, others = dict[str, Entry](), list[Entry]()
     try:
@@ -316,7 +316,7 @@ def _look(run: Run, departure: UploadSource, here: _Here, surplus: ExtraneousCol
 def _make(run: Run, departure: UploadSource, here: _Here) -> None:
     """Make a collection that is missing, unless files make it by themselves."""
     meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
-    made_by_files = not run.store.features.collections and (here.files or here.folders)
+    made_by_files = not run.store.features.has_collections and (here.files or here.folders)
     if (meant or here.files) and not made_by_files:
         run.names.check(departure.target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
@@ -331,7 +331,7 @@ def _clear(run: Run, entry: Entry) -> None:
 
 def _may_be_there(run: Run, collection: RemotePath, names: set[str]) -> bool:
     """Whether a collection that may not be listed may exist, as far as a token of WLCG's storage.create is told."""
-    if not run.store.features.collections:
+    if not run.store.features.has_collections:
         return bool(names)  # then its files make it, or else an empty one has to be
     try:
         with contextlib.suppress(Forbidden):  # dCache tells such a token of files, not of collections

@@ -101,7 +101,7 @@ class TestOrder:
         assert ended.err.count("\n") == 1
 
     def test_more_than_memory_may_hold(self, run, server, monkeypatch):
-        monkeypatch.setattr(external_sort.in_order, "__defaults__", (4,))
+        monkeypatch.setattr(external_sort.sort_by_name, "__defaults__", (4,))
         assert self.names(run("list", "/d").out) == sorted(NAMES, key=str.encode)
 
 

@@ -25,7 +25,7 @@ from ctadata.http import failures, redirects
 from ctadata.http.messages import Headers, Response
 from ctadata.http.rest import JsonResponse
 from ctadata.listed_paths import Listed
-from ctadata.namespace.external_sort import by_name
+from ctadata.namespace.external_sort import name_key
 from ctadata.paths import RemotePath, TypedPath, check_local_name, escape_unprintable
 from ctadata.stores import dates
 from ctadata.stores.dcache import frontend, json_fields
@@ -35,7 +35,7 @@ from ctadata.stores.s3 import errors as s3_errors
 from ctadata.stores.s3 import listing as s3_listing
 from ctadata.stores.s3 import pages as s3_pages
 from ctadata.stores.unlisted import Unlisted
-from ctadata.stores.webdav.multistatus import Multistatus, refused
+from ctadata.stores.webdav.multistatus import Multistatus, read_refused_members
 from ctadata.tokens import device, inspection, macaroon, token_response
 from ctadata.tokens.access_key_text import read_access_key
 from ctadata.tokens.token import Secret, Token
@@ -97,7 +97,7 @@ def shown(entry: Entry) -> None:
         str(Listed.of(entry)),
     ):
         escape_unprintable(line)
-    by_name(entry)
+    name_key(entry)
 
 
 # --- what reads ---
@@ -128,7 +128,7 @@ def multistatus(content: bytes) -> None:
 
 
 def refused_deletions(content: bytes) -> None:
-    for error in refused(Response("DELETE", URL, 207, "", Headers(), content), HERE, root=RemotePath()):
+    for error in read_refused_members(Response("DELETE", URL, 207, "", Headers(), content), HERE, root=RemotePath()):
         str(error)
 
 
@@ -319,7 +319,7 @@ DATES = [b"Sat, 21 Nov 2026 03:36:32 GMT", b"2026-11-21T03:36:32.123Z", b"Saturd
 
 def date(content: bytes) -> None:
     text = content.decode("utf-8", "replace")
-    for value in (dates.seconds(text), failures.parse_retry_after(text, NOW), macaroon.moment(text)):
+    for value in (dates.parse_date(text), failures.parse_retry_after(text, NOW), macaroon.moment(text)):
         shown(Entry(HERE, Kind.FILE, 1, value))
 
 

@@ -7,15 +7,15 @@ from stores.memory import MemoryStore
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, ConfigError, NotFound, Unsupported, UsageError
-from ctadata.namespace.digests import known_digest, known_digests
-from ctadata.namespace.du import usage
+from ctadata.namespace.digests import get_digest, get_digests
+from ctadata.namespace.du import measure_usage
 from ctadata.namespace.filters import Pattern
 from ctadata.namespace.find import Criteria, find, read_moment, read_size
-from ctadata.namespace.listing import listing
-from ctadata.namespace.mkdir import make
-from ctadata.namespace.remove import outermost, refuse_home, remove, remove_empty
-from ctadata.namespace.rename import rename, renamings
-from ctadata.namespace.tree import ASCII, draw
+from ctadata.namespace.listing import list_tree
+from ctadata.namespace.mkdir import make_directory
+from ctadata.namespace.remove import drop_nested, refuse_home, remove, remove_empty
+from ctadata.namespace.rename import plan_renames, rename
+from ctadata.namespace.tree import ASCII, draw_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features
 
@@ -151,22 +151,22 @@ class TestUsage:
         ],
     )
     def test_levels(self, store, top, depth, lines):
-        counted = usage(store, top, depth=depth)
+        counted = measure_usage(store, top, depth=depth)
         assert [(str(u.path), u.size, u.files, u.directories) for u in counted] == lines
 
     def test_a_file(self, store):
-        (counted,) = usage(store, store.info(at("t/a.h5")))
+        (counted,) = measure_usage(store, store.info(at("t/a.h5")))
         assert (counted.size, counted.files, counted.directories, counted.unsized) == (5, 1, 0, 0)
 
     def test_files_of_unknown_size_are_told(self, store, top, monkeypatch):
         monkeypatch.setattr(store, "list", lambda path: iter([Entry(path / "new", Kind.FILE)]))
-        (counted,) = usage(store, top)
+        (counted,) = measure_usage(store, top)
         assert (counted.size, counted.files, counted.unsized) == (0, 1, 1)
 
 
 class TestDrawing:
     def test_all(self, store, top):
-        assert list(draw(store, top)) == [
+        assert list(draw_tree(store, top)) == [
             "t/",
             "├── a.h5",
             "├── run1/",
@@ -177,27 +177,27 @@ class TestDrawing:
         ]
 
     def test_levels_in_ascii(self, store, top):
-        assert list(draw(store, top, depth=1, pen=ASCII)) == ["t/", "|-- a.h5", "|-- run1/", "`-- run2/"]
-        assert list(draw(store, top, depth=0)) == ["t/"]
+        assert list(draw_tree(store, top, depth=1, pen=ASCII)) == ["t/", "|-- a.h5", "|-- run1/", "`-- run2/"]
+        assert list(draw_tree(store, top, depth=0)) == ["t/"]
 
     def test_a_file(self, store):
-        assert list(draw(store, store.info(at("t/a.h5")))) == ["t/a.h5"]
+        assert list(draw_tree(store, store.info(at("t/a.h5")))) == ["t/a.h5"]
 
     def test_names_cannot_draw(self, store, top):
         store.write(at("t/run2/\x1b[2J\n├── fake"), Content(b""))
-        assert list(draw(store, top))[-1] == "    └── \\x1b[2J\\n├── fake"
+        assert list(draw_tree(store, top))[-1] == "    └── \\x1b[2J\\n├── fake"
 
     def test_a_deep_tree(self):
         store = MemoryStore()
         store.mkdir(RemotePath(("d",) * 1200))  # more than calls can be nested
-        assert len(list(draw(store, store.info(RemotePath(("d",)))))) == 1200
+        assert len(list(draw_tree(store, store.info(RemotePath(("d",)))))) == 1200
 
 
 def test_a_listing_to_a_depth_does_not_look_below_it(store, monkeypatch):
     looked: list[str] = []
     real = store.list
     monkeypatch.setattr(store, "list", lambda path: looked.append(str(path)) or real(path))
-    assert {str(entry.path) for entry in listing(store, at("t"), depth=1)} == {"/t/a.h5", "/t/run1", "/t/run2"}
+    assert {str(entry.path) for entry in list_tree(store, at("t"), depth=1)} == {"/t/a.h5", "/t/run1", "/t/run2"}
     assert looked == ["/t"]
 
 
@@ -206,11 +206,11 @@ class TestRenaming:
         return [store.info(at(text)) for text in texts]
 
     def move(self, store, sources, target, *, replace=False, into=False):
-        for renaming in renamings(store, self.entries(store, *sources), at(target), into=into):
+        for renaming in plan_renames(store, self.entries(store, *sources), at(target), into=into):
             rename(store, renaming, replace=replace)
 
     def names(self, store):
-        return {str(entry.path) for entry in listing(store, RemotePath()) if not entry.is_directory}
+        return {str(entry.path) for entry in list_tree(store, RemotePath()) if not entry.is_directory}
 
     @pytest.mark.parametrize(
         ("sources", "target", "at_last"),
@@ -263,17 +263,17 @@ class TestRenaming:
             self.move(store, ["t/a.h5", "t/run2/a.h5"], "t/run1")
 
     def test_where_collections_come_with_their_files(self, store, monkeypatch):
-        monkeypatch.setattr(store, "features", Features(collections=False))
-        [renaming] = renamings(store, self.entries(store, "t/a.h5"), at("t/new"), into=True)
+        monkeypatch.setattr(store, "features", Features(has_collections=False))
+        [renaming] = plan_renames(store, self.entries(store, "t/a.h5"), at("t/new"), into=True)
         assert renaming.target == at("t/new/a.h5")
-        make(store, at("x/y"))
+        make_directory(store, at("x/y"))
         monkeypatch.undo()
         with pytest.raises(NotFound):
-            make(store, at("z/y"))
+            make_directory(store, at("z/y"))
 
     @pytest.mark.parametrize("source", ["t/a.h5", "t/run1"])
     def test_a_storage_that_cannot(self, store, monkeypatch, source):
-        monkeypatch.setattr(store, "features", Features(moves=False))
+        monkeypatch.setattr(store, "features", Features(can_move=False))
         with pytest.raises(Unsupported, match="cannot rename"):
             self.move(store, [source], "t/new")
 
@@ -307,7 +307,7 @@ class TestRemoval:
             remove(store, store.info(at("t/run1")))
         remove(store, store.info(at("t/run1")), recursive=True)
         remove(store, store.info(at("t/a.h5")))
-        assert [str(entry.path) for entry in listing(store, at("t"))] == ["/t/run2"]
+        assert [str(entry.path) for entry in list_tree(store, at("t"))] == ["/t/run2"]
 
     def test_empty_ones_alone(self, store):
         for text in ("t/run1", "t/a.h5"):
@@ -318,28 +318,28 @@ class TestRemoval:
 
     def test_what_lies_in_another_goes_with_it(self, store):
         entries = [store.info(at(text)) for text in ("t/run1/log/c.txt", "t/run1", "t/run1", "t/a.h5", "t/run1/log")]
-        assert [str(entry.path) for entry in outermost(entries)] == ["/t/run1", "/t/a.h5"]
+        assert [str(entry.path) for entry in drop_nested(entries)] == ["/t/run1", "/t/a.h5"]
 
 
 class TestDigests:
     def test_the_strongest_or_the_one_asked_for(self, store):
         file = store.info(at("t/a.h5"))
-        assert known_digest(store, file)[0] == "sha-512"
-        assert known_digest(store, file, "md5") == ("md5", "827ccb0eea8a706c4c34a16891f84e7b")
+        assert get_digest(store, file)[0] == "sha-512"
+        assert get_digest(store, file, "md5") == ("md5", "827ccb0eea8a706c4c34a16891f84e7b")
 
     def test_asked_of_a_store_that_lists_none(self, store):
         bare = Entry(at("t/a.h5"), Kind.FILE, 5)
-        assert known_digests(store, bare)["adler32"] == "02f80100"
+        assert get_digests(store, bare)["adler32"] == "02f80100"
 
     def test_none(self, store, monkeypatch):
         monkeypatch.setattr(store, "digests", lambda path: {})
         with pytest.raises(Unsupported, match="no checksum"):
-            known_digest(store, Entry(at("t/a.h5"), Kind.FILE, 5))
+            get_digest(store, Entry(at("t/a.h5"), Kind.FILE, 5))
         with pytest.raises(Unsupported, match="no md5") as caught:
-            known_digest(store, Entry(at("t/a.h5"), Kind.FILE, 5, checksums={"adler32": "02f80100"}), "md5")
+            get_digest(store, Entry(at("t/a.h5"), Kind.FILE, 5, checksums={"adler32": "02f80100"}), "md5")
         assert caught.value.hint == "it knows: adler32"
         with pytest.raises(UsageError, match="directory"):
-            known_digest(store, store.info(at("t")))
+            get_digest(store, store.info(at("t")))
 
 
 class Replacing(MemoryStore):
@@ -353,7 +353,7 @@ def test_a_taken_name_is_kept_where_the_server_would_replace_it():
     store = Replacing()
     store.write(at("a"), Content(b"new"))
     store.write(at("b"), Content(b"old!"))
-    (renaming,) = renamings(store, [store.info(at("a"))], at("b"))
+    (renaming,) = plan_renames(store, [store.info(at("a"))], at("b"))
     with pytest.raises(AlreadyExists):
         rename(store, renaming)
     assert store.info(at("b")).size == 4

@@ -13,11 +13,11 @@ from session.conftest import OpenSession
 
 from ctadata.config.resolve import resolve_profile
 from ctadata.errors import Unsupported
-from ctadata.namespace.listing import listing
-from ctadata.namespace.mkdir import make
+from ctadata.namespace.listing import list_tree
+from ctadata.namespace.mkdir import make_directory
 from ctadata.namespace.name_check import check_for_others
 from ctadata.namespace.remove import remove
-from ctadata.namespace.rename import Renaming, rename
+from ctadata.namespace.rename import PlannedRename, rename
 from ctadata.sandbox import Sandbox, faults
 from ctadata.session import Session
 from ctadata.site_copy import CopyMode, copy_between
@@ -89,7 +89,7 @@ def test_sixty_names(site: Site, tree: Path, tmp_path: Path) -> None:
 
     assert failed(session.put([str(tree)], "home:", recursive=True)) == refused
     home = session.resolve("home:odd")
-    assert {entry.path.name for entry in listing(session.store, home)} == back
+    assert {entry.path.name for entry in list_tree(session.store, home)} == back
     assert {path.rpartition("/")[2] for path in box.files.tree(str(home))} == back
 
     assert session.get(["home:odd/"], str(tmp_path / "here"), recursive=True).exit_code == 0
@@ -121,7 +121,7 @@ def test_sixty_names(site: Site, tree: Path, tmp_path: Path) -> None:
     moved = session.resolve("home:moved")
     session.store.mkdir(moved)
     for entry in list(session.store.list(home)):
-        rename(session.store, Renaming(entry, moved / entry.path.name))
+        rename(session.store, PlannedRename(entry, moved / entry.path.name))
     assert session.get(["home:moved/"], str(tmp_path / "moved"), recursive=True).exit_code == 0
     assert contents(tmp_path / "moved") == {name: name.encode() for name in back}
 
@@ -146,7 +146,7 @@ def test_a_name_that_cannot_come_back_is_refused_alone(site: Site, tmp_path: Pat
 
     box.files.put("/lst/users/ada/plain", b"plain")
     with pytest.raises(Unsupported):
-        rename(session.store, Renaming(session.info("home:plain"), session.resolve("home:") / name), replace=True)
+        rename(session.store, PlannedRename(session.info("home:plain"), session.resolve("home:") / name), replace=True)
     assert box.files.read("/lst/users/ada/plain") == b"plain"
     box.files.remove("/lst/users/ada/plain")
 
@@ -191,11 +191,11 @@ def test_a_new_name_that_is_not_utf8_is_refused(site: Site, tmp_path: Path) -> N
     for target in ("home:h\udcff", "home:dd\udcff/", "home:dd\udcff/x"):
         with pytest.raises(Unsupported, match="not UTF-8"):
             session.put([str(tmp_path / "file")], target)
-        renaming = Renaming(session.info("home:plain"), session.resolve(target.rstrip("/")))
+        renaming = PlannedRename(session.info("home:plain"), session.resolve(target.rstrip("/")))
         with pytest.raises(Unsupported, match="not UTF-8"):
             rename(session.store, renaming, replace=True)
     with pytest.raises(Unsupported, match="not UTF-8"):
-        make(session.store, session.resolve("home:m\udcff"))
+        make_directory(session.store, session.resolve("home:m\udcff"))
     assert box.files.tree("/lst/users/ada") == before
 
 

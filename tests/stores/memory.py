@@ -14,7 +14,7 @@ from ctadata.checksums import STRONGEST_FIRST, new_hasher
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, Interrupted, NotFound, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written, refuse_inside, refuse_root
+from ctadata.stores.base import Delivery, Features, Sink, Source, StopReading, Written, refuse_inside, refuse_root
 
 BLOCK = 1 << 16
 """Bytes that go to a sink, or are asked of a source, at a time."""
@@ -41,7 +41,7 @@ class MemoryStore:
     """A store whose files live as long as it does; each file is replaced as a whole."""
 
     features = Features(
-        atomic_put=True, moves_trees=True, keeps_mtime=True, digests=STRONGEST_FIRST, lists_checksums=True
+        atomic_put=True, can_move_trees=True, keeps_mtime=True, digests=STRONGEST_FIRST, lists_checksums=True
     )
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ class MemoryReading:
         end = len(content) if stop is None else min(stop, len(content))
         delivery = Delivery(start, len(content), digests, etag, end)
         sink.begin(delivery)
-        with contextlib.suppress(Enough):
+        with contextlib.suppress(StopReading):
             for i in range(start, end, BLOCK):
                 sink.write(content[i : min(i + BLOCK, end)])
         return delivery

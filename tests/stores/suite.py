@@ -32,10 +32,10 @@ from ctadata.errors import (
     Unsupported,
     UsageError,
 )
-from ctadata.namespace.listing import listing
+from ctadata.namespace.listing import list_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Store
-from ctadata.stores.channel import each
+from ctadata.stores.channel import for_each
 from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Summary
@@ -227,9 +227,9 @@ class StoreSuite:
             put(store, folder / f"{number}", b"")
         some = list(itertools.islice(store.list(folder), 3))
         assert len(some) == 3
-        listing = store.list(folder)
-        next(listing)
-        del listing
+        list_tree = store.list(folder)
+        next(list_tree)
+        del list_tree
         assert len(names(store, folder)) == 20
 
     def test_odd_names_go_there_and_back(self, store, folder):
@@ -587,7 +587,7 @@ class StoreSuite:
         assert names(store, folder) == {"a", "sub"}
 
     def test_a_store_says_whether_it_moves_trees(self, store, tree):
-        assert store.features.moves_trees
+        assert store.features.can_move_trees
 
     # --- many at once
 
@@ -616,7 +616,7 @@ class StoreSuiteWithoutTreeMoves(StoreSuite):
     test_neither_a_file_nor_the_root_is_a_tree_to_move = None
 
     def test_a_store_says_whether_it_moves_trees(self, store, folder, tree):
-        assert not store.features.moves_trees
+        assert not store.features.can_move_trees
         with pytest.raises(Unsupported):
             store.move_tree(tree, folder / "other")
         assert names(store, folder) == {"sub"}
@@ -657,7 +657,7 @@ class _PlacedSuite:
             found.append(entry.path.name)
 
         with pytest.raises(Incomplete) as caught:
-            each(broken.store.list(broken.path), take)
+            for_each(broken.store.list(broken.path), take)
         assert type(caught.value) is self.kind
         assert set(found) == broken.placed
         assert caught.value.count == broken.missing == len(caught.value.failures)
@@ -666,10 +666,10 @@ class _PlacedSuite:
 
     def test_a_walk_tells_of_what_is_missing_and_goes_on(self, broken: Broken):
         failures: list[CtadataError] = []
-        found = {entry.path.name for entry in listing(broken.store, broken.path, failed=failures.append, depth=1)}
+        found = {entry.path.name for entry in list_tree(broken.store, broken.path, on_error=failures.append, depth=1)}
         assert (found, len(failures)) == (broken.placed, broken.missing)
         with pytest.raises(Incomplete) as caught:
-            list(listing(broken.store, broken.path, depth=1))
+            list(list_tree(broken.store, broken.path, depth=1))
         assert type(caught.value) is self.kind
 
     def test_it_is_not_taken_for_empty(self, broken: Broken):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctadata.stores.channel import AHEAD, Channel, each, handed_over
+from ctadata.stores.channel import CAPACITY, Channel, ThreadedIterator, for_each
 
 
 def test_items_come_in_order_and_then_end() -> None:
@@ -16,12 +16,12 @@ def test_items_come_in_order_and_then_end() -> None:
         for i in range(0, 1000, 10):
             give(range(i, i + 10))
 
-    assert list(handed_over(make)) == list(range(1000))
+    assert list(ThreadedIterator(make)) == list(range(1000))
 
 
 def test_nothing_is_made_before_it_is_asked_for() -> None:
     made = threading.Event()
-    items = handed_over(lambda give: made.set())
+    items = ThreadedIterator(lambda give: made.set())
     assert not made.is_set()
     assert list(items) == []
     assert made.is_set()
@@ -32,7 +32,7 @@ def test_what_breaks_the_making_comes_after_what_was_made() -> None:
         give([1, 2])
         raise KeyError("broken")
 
-    items = handed_over(make)
+    items = ThreadedIterator(make)
     assert [next(items), next(items)] == [1, 2]
     with pytest.raises(KeyError, match="broken"):
         next(items)
@@ -48,7 +48,7 @@ def test_an_item_is_there_before_the_next_is_made() -> None:
         assert seen.wait(60)
         give([2])
 
-    items = handed_over(make)
+    items = ThreadedIterator(make)
     assert next(items) == 1
     seen.set()
     assert next(items) == 2
@@ -64,10 +64,10 @@ def test_the_maker_waits_for_a_slow_user() -> None:
             made += 100
         ended.set()
 
-    items = handed_over(make)
+    items = ThreadedIterator(make)
     next(items)
     assert not ended.wait(0.05)
-    assert made <= 2 * AHEAD + 100  # what was taken at once, and what waits
+    assert made <= 2 * CAPACITY + 100  # what was taken at once, and what waits
     assert len(list(items)) == 10_000 - 1
     assert ended.is_set()
 
@@ -83,7 +83,7 @@ def test_a_user_who_leaves_ends_the_making(how: str) -> None:
         finally:
             ended.set()
 
-    items = handed_over(make)
+    items = ThreadedIterator(make)
     assert next(items) == 1
     if how == "close":
         items.close()  # type: ignore[attr-defined]
@@ -99,8 +99,8 @@ def test_each_is_made_in_the_thread_that_takes() -> None:
         give([1, 2])
         give([3])
 
-    each(handed_over(make), lambda item: taken.append((item, threading.get_ident())))
-    each(iter([4]), lambda item: taken.append((item, threading.get_ident())))
+    for_each(ThreadedIterator(make), lambda item: taken.append((item, threading.get_ident())))
+    for_each(iter([4]), lambda item: taken.append((item, threading.get_ident())))
     assert taken == [(item, threading.get_ident()) for item in (1, 2, 3, 4)]
 
 
@@ -119,25 +119,25 @@ def test_what_the_taker_or_the_maker_of_each_raises_comes_out_and_ends_the_makin
             raise IndexError("enough")
 
     with pytest.raises(IndexError, match="enough"):
-        each(handed_over(make), take)
+        for_each(ThreadedIterator(make), take)
     assert made == [0, 1, 2]
     with pytest.raises(KeyError, match="broken"):
-        each(handed_over(make), lambda item: None)
+        for_each(ThreadedIterator(make), lambda item: None)
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(1, 8))
 def test_many_makers_and_little_room_lose_nothing_and_keep_the_order_of_each(batches: list[int], ahead: int) -> None:
-    lane: Channel[tuple[int, int]] = Channel(len(batches), ahead)
+    channel: Channel[tuple[int, int]] = Channel(len(batches), ahead)
 
     def make(maker: int, count: int) -> None:
         for i in range(count):
-            assert lane.give([(maker, 2 * i), (maker, 2 * i + 1)])
-        lane.end()
+            assert channel.put([(maker, 2 * i), (maker, 2 * i + 1)])
+        channel.finish()
 
     crew = [threading.Thread(daemon=True, target=make, args=one) for one in enumerate(batches)]
     for thread in crew:
         thread.start()
-    got = list(lane)
+    got = list(channel)
     for thread in crew:
         thread.join(60)
     for maker, count in enumerate(batches):
@@ -146,12 +146,12 @@ def test_many_makers_and_little_room_lose_nothing_and_keep_the_order_of_each(bat
 
 
 def test_makers_who_wait_for_room_hear_that_the_user_has_left() -> None:
-    lane: Channel[int] = Channel(2, 1)
+    channel: Channel[int] = Channel(2, 1)
     said: list[bool] = []
-    crew = [threading.Thread(daemon=True, target=lambda: said.append(lane.give([1, 2, 3]))) for _ in range(2)]
+    crew = [threading.Thread(daemon=True, target=lambda: said.append(channel.put([1, 2, 3]))) for _ in range(2)]
     for thread in crew:
         thread.start()
-    lane.leave()
+    channel.stop()
     for thread in crew:
         thread.join(60)
     assert said == [False, False]

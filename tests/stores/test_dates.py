@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ctadata.stores.dates import seconds
+from ctadata.stores.dates import parse_date
 
 
 @pytest.mark.parametrize(
@@ -23,29 +23,29 @@ from ctadata.stores.dates import seconds
     ],
 )
 def test_every_form_of_one_moment(date: str) -> None:
-    assert seconds(date) == 1795232192.0
+    assert parse_date(date) == 1795232192.0
 
 
 @pytest.mark.parametrize(
     "date", [None, "", "yesterday", "Sat, 21 Xyz 2026 03:36:32 GMT", "21", "Sat, ٢١ Nov 2026 03:36:32 GMT"]
 )
 def test_what_is_no_date_is_none(date: str | None) -> None:
-    assert seconds(date) is None
+    assert parse_date(date) is None
 
 
 def test_fractions_are_kept() -> None:
-    assert seconds("1970-01-01T00:00:01.500+00:00") == 1.5
+    assert parse_date("1970-01-01T00:00:01.500+00:00") == 1.5
 
 
 def test_a_date_that_does_not_exist_is_none() -> None:
-    assert seconds("Sat, 31 Feb 2026 25:61:61 GMT") is None
+    assert parse_date("Sat, 31 Feb 2026 25:61:61 GMT") is None
 
 
 @given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)))
 def test_the_form_of_listings_is_read_as_the_library_reads_it(moment: datetime) -> None:
     date = format_datetime(moment.replace(microsecond=0, tzinfo=UTC), usegmt=True)
     assert (
-        seconds(date)
+        parse_date(date)
         == parsedate_to_datetime(date).timestamp()
         == moment.replace(microsecond=0, tzinfo=UTC).timestamp()
     )
@@ -57,5 +57,5 @@ def test_the_form_of_listings_is_read_as_the_library_reads_it(moment: datetime) 
 @example("Mon, 01 Jan 0001 00:00:00 +2359")
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
 def test_whatever_is_read_is_a_date_in_utc(date: str) -> None:
-    moment = seconds(date)
+    moment = parse_date(date)
     assert moment is None or datetime.fromtimestamp(moment, UTC).year < 10_000

@@ -35,7 +35,7 @@ def test_of_any_webdav_server_nothing_is_expected(client: Client) -> None:
     features = open_store(replace(PROFILE, kind="webdav"), client).features
     assert (features.redirects, features.keeps_mtime, features.lists_checksums) == (False, False, False)
     assert features.digests == ()
-    assert features.moves
+    assert features.can_move
 
 
 @pytest.mark.parametrize("kind", ["dcache", "webdav"])

@@ -19,7 +19,7 @@ from transfer.trees import Recorder
 from ctadata.checksums import new_hasher
 from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Features, Sink, Source, Written
+from ctadata.stores.base import Delivery, Features, Sink, Source, StopReading, Written
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.records import SUFFIX, Records, files
@@ -36,7 +36,7 @@ KINDS = {
     "dcache": Features(keeps_mtime=True, lists_checksums=True, digests=("adler32",)),
     "webdav": Features(),
     "webdav without tags": Features(),
-    "s3": Features(atomic_put=True, mtime_beside=True, tags_content=True, hashes_uploads=True),
+    "s3": Features(atomic_put=True, mtime_in_metadata=True, etag_may_be_md5=True, digests_uploads=True),
 }
 
 
@@ -113,7 +113,7 @@ class Read:
         content, now = self.store.content(self.path)[0], self.store.info(self.path)
         delivery = Delivery(0, len(content), now.checksums, now.etag, len(content), now.kept_mtime)
         sink.begin(delivery)
-        with contextlib.suppress(Enough):
+        with contextlib.suppress(StopReading):
             sink.write(content)
         return delivery
 

@@ -11,7 +11,7 @@ import pytest
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound
-from ctadata.namespace.listing import listing
+from ctadata.namespace.listing import list_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Features, Sink, Source, Written
 from ctadata.transfer.download_tree import DownloadTarget, download
@@ -164,7 +164,7 @@ def test_a_crowded_directory_is_listed_as_it_arrives(count: Callable[[int, int],
     entries = count(20_000, 1_000_000)
 
     def read() -> None:
-        rows = listing(Endless(0, entries), RemotePath(("d",)))  # type: ignore[arg-type]
+        rows = list_tree(Endless(0, entries), RemotePath(("d",)))  # type: ignore[arg-type]
         assert next(rows).path.name == "file_0000000"
         assert sum(1 for _ in rows) == entries - 1
 

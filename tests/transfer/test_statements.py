@@ -155,7 +155,7 @@ def test_a_tag_of_the_listing_counts_where_tags_are_digests(
     """At S3 both come from one place."""
     server.answers["PROPFIND /f"] = [listed(CONTENT, etag='"listed"')]
     server.answers["GET /f"] = [whole(CONTENT, ETag='"read"')]
-    features = dataclasses.replace(webdav.features, tags_content=True)
+    features = dataclasses.replace(webdav.features, etag_may_be_md5=True)
     monkeypatch.setattr(webdav, "features", features)
     with pytest.raises(IntegrityError, match="its tag is"):
         fetched(webdav, tmp_path)

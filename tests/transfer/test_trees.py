@@ -13,7 +13,7 @@ from transfer.trees import remote_names, shape
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, IntegrityError, LocalError, LoginNeeded, Stopped
-from ctadata.namespace.listing import listing
+from ctadata.namespace.listing import list_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
 from ctadata.transfer import temp_names
@@ -152,7 +152,7 @@ def test_listings_and_downloads_do_not_show_temporaries(
 ) -> None:
     up(run, tree)
     upload(run(), [UploadSource(HOME, files=((tree / "top", temp_names.new_name()),))])
-    assert not [e for e in listing(store, RemotePath()) if e.path.is_temporary]
+    assert not [e for e in list_tree(store, RemotePath()) if e.path.is_temporary]
     down(run, store, tmp_path / "out")
     assert shape(tmp_path / "out") == shape(tree)
 

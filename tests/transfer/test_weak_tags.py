@@ -146,7 +146,7 @@ def test_a_file_is_divided_only_then(
     goes_on: bool,
 ) -> None:
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 1000)
-    monkeypatch.setattr(store, "features", dataclasses.replace(store.features, divides=True))
+    monkeypatch.setattr(store, "features", dataclasses.replace(store.features, parallel_reads=True))
     server.answers["PROPFIND /f"] = [listed(CONTENT, etag, mtime, checksum=checksum)]
     server.answers["GET /f"] = [Answer(200, headers(etag), CONTENT)]
     fetch(store, tmp_path, jobs=4)

@@ -65,9 +65,9 @@ def checksum(
 
 def _known(session: Session, entry: Entry, algorithm: str | None, local: Path | None) -> tuple[str, str]:
     """Algorithm and digest as the storage has them; IntegrityError where the local file differs."""
-    from ctadata.namespace.digests import known_digest
+    from ctadata.namespace.digests import get_digest
 
-    known = known_digest(session.store, entry, algorithm)
+    known = get_digest(session.store, entry, algorithm)
     if local is not None:
         computed = _computed(local, known[0])
         if computed != known[1]:

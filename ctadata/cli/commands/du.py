@@ -35,15 +35,15 @@ def du(
     One level is shown unless -L says otherwise. Files are counted as long as
     they are: what copies and tapes take up in the end is not known.
     """
-    from ctadata.namespace.du import usage
+    from ctadata.namespace.du import measure_usage
 
     levels = command_context.depth_of(depth)
     words = human or stdout_is_terminal()
     with command_context.visiting(ctx, token_file) as visit:
 
         def count(entry: Entry) -> None:
-            with command_context.partly(entry) as failed:
-                parts = usage(visit.session.store, entry, depth=levels, failed=failed)
+            with command_context.partly(entry) as on_error:
+                parts = measure_usage(visit.session.store, entry, depth=levels, on_error=on_error)
                 for part in parts:
                     _show(part, directory=entry.is_directory, words=words, json=json)
                 if unsized := parts[-1].unsized:

@@ -54,8 +54,8 @@ def find(
         columns = Columns(long=long, null=null, json=json, checksums=visit.session.store.features.lists_checksums)
 
         def look(top: Entry) -> None:
-            with command_context.partly(top) as failed:
-                for entry in search(visit.session.store, top, criteria, failed=failed):
+            with command_context.partly(top) as on_error:
+                for entry in search(visit.session.store, top, criteria, on_error=on_error):
                     write_entry(entry, columns)
 
         command_context.each(command_context.named(visit.session, paths), look)

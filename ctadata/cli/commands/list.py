@@ -59,7 +59,7 @@ def list_(
     directories end in a slash. Times are UTC. One directory is sorted by name
     (as LC_ALL=C does it); -r, -0, --json and --unsorted write each line as it comes.
     """
-    from ctadata.namespace.external_sort import in_order
+    from ctadata.namespace.external_sort import sort_by_name
     from ctadata.namespace.filters import Filters
 
     common = options.begin(ctx)
@@ -71,7 +71,7 @@ def list_(
         entries = session.list(path, recursive=recursive, filters=filters)
         if sort is None:
             sort = not (recursive or null or json)
-        for entry in in_order(entries) if sort else entries:
+        for entry in sort_by_name(entries) if sort else entries:
             write_entry(entry, columns)
 
 

@@ -29,16 +29,16 @@ def mkdir(
 
     Uploads need none of it: put makes the directories that it puts files into.
     """
-    from ctadata.namespace.mkdir import is_there, make
+    from ctadata.namespace.mkdir import exists, make_directory
 
     with command_context.visiting(ctx, token_file) as visit:
 
         def make_one(text: str) -> None:
             path = visit.session.resolve(text)
             try:
-                make(visit.session.store, path, parents=parents)
+                make_directory(visit.session.store, path, parents=parents)
             except Forbidden as error:
-                if not text.startswith(("/", "~", "home:")) and not is_there(visit.session.store, _first(path)):
+                if not text.startswith(("/", "~", "home:")) and not exists(visit.session.store, _first(path)):
                     error.hint = f"paths start from the root; below your home it is home:{text}"
                 raise
 

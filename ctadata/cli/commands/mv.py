@@ -13,7 +13,7 @@ from ctadata.cli.locations import located
 from ctadata.cli.output import data, say
 
 if TYPE_CHECKING:
-    from ctadata.namespace.rename import Renaming
+    from ctadata.namespace.rename import PlannedRename
 
 
 def mv(
@@ -45,7 +45,7 @@ def mv(
     No byte is moved. A name that is taken stays as it is (exit code 8), unless
     -f says that the file there may go.
     """
-    from ctadata.namespace.rename import rename, renamings
+    from ctadata.namespace.rename import plan_renames, rename
 
     if len(paths or []) < 2:
         raise transfer_options.missing("mv SRC... DST")
@@ -54,10 +54,10 @@ def mv(
         session = visit.session
         found = [entry for text in sources for entry in command_context.entries(session, text)]
         path = session.resolve(target)
-        todo = renamings(session.store, found, path, into=target.endswith("/") or path.parts == ())
+        todo = plan_renames(session.store, found, path, into=target.endswith("/") or path.parts == ())
         command_context.refuse_home(session, found)
 
-        def move(renaming: Renaming) -> None:
+        def move(renaming: PlannedRename) -> None:
             if dry_run:
                 data(_words(renaming))
                 return
@@ -68,5 +68,5 @@ def mv(
         command_context.each(todo, move)
 
 
-def _words(renaming: Renaming) -> str:
+def _words(renaming: PlannedRename) -> str:
     return f"{short_line(renaming.entry)} -> {'/'.join(renaming.target.parts)}"

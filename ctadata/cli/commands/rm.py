@@ -46,13 +46,13 @@ def rm(
     What is deleted is gone. The root of the storage and your home stay. If the
     storage fails in the middle of a directory, part of it may be gone.
     """
-    from ctadata.namespace.remove import outermost, remove
+    from ctadata.namespace.remove import drop_nested, remove
 
     with command_context.visiting(ctx, token_file, raw_key=raw_key) as visit:
         store = visit.session.store
         found = list(command_context.named(visit.session, paths))
         failed = [each for each in found if isinstance(each, CtadataError) and not (force and _is_missing(each))]
-        doomed = outermost(each for each in found if not isinstance(each, CtadataError))
+        doomed = drop_nested(each for each in found if not isinstance(each, CtadataError))
         trees = [entry for entry in doomed if entry.is_directory]
         command_context.refuse_home(visit.session, trees)
         if trees and not recursive:
@@ -97,9 +97,9 @@ def _confirmed(visit: CommandContext, doomed: Sequence[Entry]) -> bool:
 
 
 def _counted(visit: CommandContext, doomed: Sequence[Entry]) -> list[Usage]:
-    from ctadata.namespace.du import doomed_with
+    from ctadata.namespace.du import measure_deletion
 
-    return [doomed_with(visit.session.store, entry) for entry in doomed]
+    return [measure_deletion(visit.session.store, entry) for entry in doomed]
 
 
 def _line(entry: Entry, whole: Usage) -> str:

@@ -34,12 +34,12 @@ def stat(
     Size, time (UTC), version tag, checksums, and where the bytes are: ONLINE
     on disk, NEARLINE on tape alone. What the storage does not say is left out.
     """
-    from ctadata.namespace.digests import known_digests
+    from ctadata.namespace.digests import get_digests
 
     with command_context.visiting(ctx, token_file, raw_key=raw_key) as visit:
 
         def tell(entry: Entry) -> None:
-            whole = dataclasses.replace(entry, checksums=known_digests(visit.session.store, entry))
+            whole = dataclasses.replace(entry, checksums=get_digests(visit.session.store, entry))
             if json:
                 data_json(as_json(whole))
             else:

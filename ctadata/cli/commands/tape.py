@@ -16,7 +16,7 @@ from ctadata.errors import CtadataError, NeedsStaging, PartialFailure
 if TYPE_CHECKING:
     from ctadata.entries import Entry
     from ctadata.session import Session
-    from ctadata.stores.dcache.tape import Recalled
+    from ctadata.stores.dcache.tape import RecallStatus
 
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below directories.")]
 Request = Annotated[str, typer.Argument(metavar="REQUEST", show_default=False, help="What stage has printed.")]
@@ -72,15 +72,15 @@ def stage(
     What is on disk already is left out.
     """
     from ctadata.namespace.find import read_span
-    from ctadata.stores.dcache.tape import MOST
+    from ctadata.stores.dcache.tape import MAX_FILES
 
     seconds = None if lifetime is None else float(read_span(lifetime))
     with command_context.visiting(ctx, token_file) as visit:
         wanted, errors = _on_tape(_files(visit.session, paths, recursive=recursive))
         for error in errors:
             say(str(error))
-        for first in range(0, len(wanted), MOST):
-            batch = [entry.path for entry in wanted[first : first + MOST]]
+        for first in range(0, len(wanted), MAX_FILES):
+            batch = [entry.path for entry in wanted[first : first + MAX_FILES]]
             request = visit.session.site.tape.stage(batch, lifetime=seconds)
             if json:
                 data_json({"request": request, "files": len(batch)})
@@ -118,7 +118,7 @@ def stage_status(
         raise typer.Exit(_code(recalls))
 
 
-def _code(recalls: Sequence[Recalled]) -> int:
+def _code(recalls: Sequence[RecallStatus]) -> int:
     states = Counter("online" if recall.online else "ended" if recall.ended else "coming" for recall in recalls)
     if states["coming"]:
         return NeedsStaging.exit_code
@@ -151,13 +151,13 @@ def release(
 
 def _files(session: Session, texts: Sequence[str], *, recursive: bool) -> Iterator[Entry | CtadataError]:
     """The files that arguments name, and with `recursive` those below directories."""
-    from ctadata.namespace.listing import listing
+    from ctadata.namespace.listing import list_tree
 
     for found in command_context.named(session, texts):
         if isinstance(found, CtadataError) or not found.is_directory:
             yield found
         elif recursive:
-            yield from (entry for entry in listing(session.store, found.path) if not entry.is_directory)
+            yield from (entry for entry in list_tree(session.store, found.path) if not entry.is_directory)
         else:
             yield from (entry for entry in session.store.list(found.path) if not entry.is_directory)
 

@@ -29,15 +29,15 @@ def tree(
 
     For programs, list -r and find write full paths.
     """
-    from ctadata.namespace.tree import draw
+    from ctadata.namespace.tree import draw_tree
 
     levels = command_context.depth_of(depth)
     pen = _pen()
     with command_context.visiting(ctx, token_file) as visit:
 
         def show(entry: Entry) -> None:
-            with command_context.partly(entry) as failed:
-                for line in draw(visit.session.store, entry, depth=levels, pen=pen, failed=failed):
+            with command_context.partly(entry) as on_error:
+                for line in draw_tree(visit.session.store, entry, depth=levels, pen=pen, on_error=on_error):
                     data_raw(line + "\n")
 
         command_context.each(command_context.named(visit.session, paths), show)

@@ -28,9 +28,9 @@ from ctadata.http.messages import Response
 from ctadata.http.redaction import redact, sanitize
 from ctadata.http.redirects import is_redirect, next_url
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Sink, Source, Written, about
+from ctadata.stores.base import Delivery, Sink, Source, StopReading, Written, add_path_to_errors
 from ctadata.stores.dcache.door import Door
-from ctadata.stores.http_reader import HttpReading
+from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.webdav.store import WebDAVStore
 
 BLOCK = 1 << 20
@@ -50,7 +50,7 @@ class DavixStore:
 
         http_pools: whether a redirect may lead from https to http.
         """
-        self.features = replace(store.features, divides=False)
+        self.features = replace(store.features, parallel_reads=False)
         self._store = store
         self._client = client
         self._door = door
@@ -58,9 +58,9 @@ class DavixStore:
         self._environment = _environment(ca)
         self._http_pools = http_pools
 
-    def open(self, path: RemotePath) -> DavixReading:
+    def open(self, path: RemotePath) -> DavixReader:
         """A file, to be read; no request is sent before the first `send`."""
-        return DavixReading(self, path, self._store.open(path))
+        return DavixReader(self, path, self._store.open(path))
 
     def pool_for_reading(self, path: RemotePath) -> str:
         """Where the bytes of a file are; Unsupported where the door would send them itself."""
@@ -75,7 +75,7 @@ class DavixStore:
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
         """Upload a file by way of a copy without a name; the door says where to, before a byte is sent."""
-        with about(path), tempfile.TemporaryFile(prefix="ctadata-") as spool:
+        with add_path_to_errors(path), tempfile.TemporaryFile(prefix="ctadata-") as spool:
             pool = self._pool_for_writing(path, source, new=new)
             if _copy(source, spool) != source.size:
                 raise LocalError("local: the file became shorter while it was read")
@@ -150,10 +150,10 @@ class DavixStore:
         self._store.close()
 
 
-class DavixReading:
+class DavixReader:
     """One file, read by davix-get where all of it is wanted; it takes no ranges, and those are read by ourselves."""
 
-    def __init__(self, store: DavixStore, path: RemotePath, ranges: HttpReading) -> None:
+    def __init__(self, store: DavixStore, path: RemotePath, ranges: HttpReader) -> None:
         """Of the file at `path`."""
         self._store = store
         self._path = path
@@ -163,7 +163,7 @@ class DavixReading:
         """Send the bytes from `start` up to `stop` (exclusive; None: the end); Interrupted where they are short."""
         if start or stop is not None:
             return self._ranges.send(sink, start, stop)
-        with about(self._path), tempfile.TemporaryFile() as words:
+        with add_path_to_errors(self._path), tempfile.TemporaryFile() as words:
             entry = self._store.info(self._path)
             if entry.is_directory:
                 raise UsageError("a directory, not a file")
@@ -175,7 +175,7 @@ class DavixReading:
             with _ended(process), process.stdout as output:
                 try:
                     sent = run_in_thread(lambda: _pour(output, sink))
-                except Enough:
+                except StopReading:
                     return delivery
                 run_in_thread(process.wait)
             if process.returncode or (entry.size is not None and sent != entry.size):

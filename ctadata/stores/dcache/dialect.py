@@ -19,13 +19,13 @@ def dcache(*, atomic_put: bool = False) -> Dialect:
     """
     features = Features(
         atomic_put=atomic_put,
-        moves_trees=True,
+        can_move_trees=True,
         keeps_mtime=True,
         digests=("adler32", "md5", "sha", "sha-256", "sha-512"),
         lists_checksums=True,
         redirects=True,
-        hides=True,
-        controls=False,
-        composes=True,
+        hides_forbidden=True,
+        serves_control_characters=False,
+        normalizes_paths=True,
     )
-    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),), habits=AS_WRITTEN)
+    return Dialect(features, properties=CHECKSUMS + _LOCALITY, headers=(("Brief", "t"),), quirks=AS_WRITTEN)

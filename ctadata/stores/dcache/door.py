@@ -29,7 +29,7 @@ from ctadata.http.error_phrases import find_phrase
 from ctadata.http.messages import Consumer, Response
 from ctadata.http.redaction import register_secret, sanitize
 from ctadata.paths import RemotePath
-from ctadata.stores.base import about
+from ctadata.stores.base import add_path_to_errors
 from ctadata.stores.dcache.macaroons import READING, Limits
 from ctadata.stores.sharing import Link
 
@@ -75,22 +75,22 @@ class Door:
         lifetime: float,
         activities: Sequence[str] = (),
         addresses: Sequence[str] = (),
-        or_less: bool = False,
+        may_be_shorter: bool = False,
     ) -> Link:
         """A macaroon for `path`, and the link that it is in; dCache counts its life from now.
 
-        or_less: it may end with the login that makes it, where dCache lets none outlive that.
+        may_be_shorter: it may end with the login that makes it, where dCache lets none outlive that.
         UsageError (an unknown activity, no network, more than seven days), Unsupported (no macaroons here), Forbidden,
         Untrusted where it opens more than was asked for.
         """
         wanted = Limits.read(activities or READING, addresses, lifetime)
-        with about(path):
+        with add_path_to_errors(path):
             try:
                 secret = self._request_macaroon(path, wanted.caveats | wanted.validity)
             except CtadataError as error:
                 if "cannot extend session" not in error.what:
                     raise
-                if not or_less:
+                if not may_be_shorter:
                     raise UsageError(
                         "no link outlives the login that makes it", hint="ask for less with --expires"
                     ) from error
@@ -141,7 +141,7 @@ class Door:
                 raise Unsupported(f"this server copies nothing from others: {response.status} {response.reason}")
             return markers.feed
 
-        with about(path):
+        with add_path_to_errors(path):
             try:
                 self._client.send("COPY", self.url(path), headers=headers, accept=accept)
             except CtadataError as error:

@@ -21,9 +21,9 @@ from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
-from ctadata.stores.base import about
+from ctadata.stores.base import add_path_to_errors
 from ctadata.stores.dcache.json_fields import fields, items, number, rows, texts, whole
-from ctadata.stores.statements import Statements, contradiction, statement
+from ctadata.stores.duplicates import SeenEntries, contradiction_error, fingerprint
 from ctadata.stores.unlisted import Unlisted
 
 PAGE = 5000
@@ -74,7 +74,7 @@ class Frontend:
 
     def user(self) -> Mapping[str, Any]:
         """Who we are at the site: `username`, `homeDirectory`, `rootDirectory` and more."""
-        return fields(self.ask("GET", "/user"))
+        return fields(self.request("GET", "/user"))
 
     def list(self, path: RemotePath, *, page: int = PAGE) -> Iterator[Entry]:
         """The entries directly below a collection, with checksums and localities, a page at a time.
@@ -85,7 +85,7 @@ class Frontend:
         shift the others: one that is missed then is the server's to avoid.
         NotFound; UsageError for a file; Incomplete, after all others, if a name is none, or is described in two ways.
         """
-        offset, seen, unlisted, statements = 0, set[int](), Unlisted(), Statements()
+        offset, seen, unlisted, statements = 0, set[int](), Unlisted(), SeenEntries()
         while children := self._page(path, offset, page):
             first = children[0]
             sign = hash(repr(first.get("fileName") if isinstance(first, dict) else first))
@@ -95,21 +95,21 @@ class Frontend:
             entries = (entry for child in children if (entry := _entry(path, child, unlisted)))
             yield from (entry for entry in entries if _is_new(entry, statements, unlisted))
             offset += len(children)
-        unlisted.check(path)
+        unlisted.raise_if_any(path)
 
     def _page(self, path: RemotePath, offset: int, limit: int) -> Sequence[object]:
         query = {"children": "true", "locality": "true", "checksum": "true", "limit": str(limit)}
-        with about(path):
-            told = fields(self.ask("GET", self._namespace(path), query={**query, "offset": str(offset)}))
+        with add_path_to_errors(path):
+            told = fields(self.request("GET", self._namespace(path), query={**query, "offset": str(offset)}))
             if told.get("fileType") != "DIR":
                 raise UsageError("it is a file, not a directory", path=str(path))
             return items(told.get("children"))
 
     def details(self, path: RemotePath) -> Details:
         """Quality of service, labels and extended attributes of a file or collection."""
-        with about(path):
+        with add_path_to_errors(path):
             query = {"qos": "true", "labels": "true", "xattr": "true"}
-            told = fields(self.ask("GET", self._namespace(path), query=query))
+            told = fields(self.request("GET", self._namespace(path), query=query))
             attributes = fields(told.get("extendedAttributes") or {})
             return Details(
                 told.get("currentQos"),
@@ -133,7 +133,7 @@ class Frontend:
 
     def qualities(self) -> Sequence[str]:
         """The qualities of service that files can have here."""
-        return texts(fields(self.ask("GET", "/qos-management/qos/file")).get("name"))
+        return texts(fields(self.request("GET", "/qos-management/qos/file")).get("name"))
 
     def set_label(self, path: RemotePath, label: str, *, on: bool = True) -> None:
         """Give a file a label, or take it away; NotFound where it has none such."""
@@ -155,31 +155,31 @@ class Frontend:
 
     def _quotas_of(self, kind: str) -> Sequence[Mapping[str, Any]]:
         try:
-            return rows(self.ask("GET", f"/quota/{kind}", query={"user": "true"}, repeat=False))
+            return rows(self.request("GET", f"/quota/{kind}", query={"user": "true"}, repeat=False))
         except CtadataError as error:
             if error.status in (404, 503):  # off here
                 return []
             raise
 
     def _change(self, path: RemotePath, change: Mapping[str, Any]) -> None:
-        with about(path):
-            self.ask("POST", self._namespace(path), payload=change)
+        with add_path_to_errors(path):
+            self.request("POST", self._namespace(path), payload=change)
 
     def _namespace(self, path: RemotePath) -> str:
         return f"/namespace{self._root.below(path.parts).encoded}"
 
-    def native(self, path: RemotePath) -> str:
+    def to_native(self, path: RemotePath) -> str:
         """A path as the frontend writes it in JSON."""
         return str(self._root.below(path.parts))
 
-    def own(self, text: str) -> RemotePath:
+    def from_native(self, text: str) -> RemotePath:
         """The path in the store that a path of the frontend means; ServerTrouble where it lies outside."""
         try:
             return RemotePath(RemotePath.parse(text).relative_to(self._root))
         except (ValueError, UsageError) as error:
             raise ServerTrouble(f"the server tells of a path outside of the root: {text}") from error
 
-    def ask(
+    def request(
         self,
         method: str,
         target: str,
@@ -249,10 +249,10 @@ def _entry(parent: RemotePath, child: object, unlisted: Unlisted) -> Entry | Non
     )
 
 
-def _is_new(entry: Entry, statements: Statements, unlisted: Unlisted) -> bool:
+def _is_new(entry: Entry, statements: SeenEntries, unlisted: Unlisted) -> bool:
     said = statements.take(entry)
-    if said not in (None, statement(entry)):
-        unlisted.add(contradiction(entry.path))
+    if said not in (None, fingerprint(entry)):
+        unlisted.add(contradiction_error(entry.path))
     return said is None
 
 

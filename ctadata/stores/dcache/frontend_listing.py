@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from ctadata.entries import Entry
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Reading, Source, Store, Written
+from ctadata.stores.base import Reader, Source, Store, Written
 from ctadata.stores.dcache.frontend import Frontend
 
 
@@ -31,7 +31,7 @@ class PagedStore:
         """As the door says."""
         return self._door.info(path)
 
-    def open(self, path: RemotePath) -> Reading:
+    def open(self, path: RemotePath) -> Reader:
         """Of the door."""
         return self._door.open(path)
 

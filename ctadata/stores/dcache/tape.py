@@ -17,9 +17,9 @@ from ctadata.stores.dcache.json_fields import fields, rows
 log = logging.getLogger(__name__)
 
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
-MOST = 500
+MAX_FILES = 500
 """Files of one request (dCache's bulk.limits.max.targets-per-flat-request)."""
-MOST_ASKED = 5000
+MAX_LOCALITIES = 5000
 """Paths whose locality is asked at once; dCache leaves out in silence what is beyond 10,000."""
 
 LOCALITIES = {"DISK": "ONLINE", "TAPE": "NEARLINE", "DISK_AND_TAPE": "ONLINE_AND_NEARLINE"}
@@ -30,7 +30,7 @@ _ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class RecallStatus:
     """How the recall of one file stands: SUBMITTED, STARTED, COMPLETED, FAILED, CANCELLED; and the server's words."""
 
     path: RemotePath
@@ -96,7 +96,7 @@ class TapeLibrary:
     def _announced(self, origin: str) -> Iterator[str]:
         """The addresses that this origin announces."""
         try:
-            told = self._frontend.ask("GET", origin + WELL_KNOWN)
+            told = self._frontend.request("GET", origin + WELL_KNOWN)
         except (NotFound, ServerTrouble):
             return
         for endpoint in rows(told.get("endpoints")) if isinstance(told, Mapping) else ():
@@ -118,17 +118,17 @@ class TapeLibrary:
         lifetime: seconds for which they are wanted on disk, None for what the site finds right.
         """
         life = {} if lifetime is None else {"diskLifetime": f"PT{max(1, round(lifetime))}S"}
-        files = [{"path": self._frontend.native(path), **life} for path in paths]
-        told = self._frontend.ask("POST", f"{self.base}/stage", payload={"files": files})
+        files = [{"path": self._frontend.to_native(path), **life} for path in paths]
+        told = self._frontend.request("POST", f"{self.base}/stage", payload={"files": files})
         name = told.get("requestId") if isinstance(told, Mapping) else None
         if not (isinstance(name, str) and _ID.fullmatch(name)):
             raise ServerTrouble("the tape interface gives no id for the request")
         return name
 
-    def status(self, request: str) -> list[Recalled]:
+    def status(self, request: str) -> list[RecallStatus]:
         """How the files of a request stand; NotFound."""
         try:
-            told = self._frontend.ask("GET", self._of(request))
+            told = self._frontend.request("GET", self._of(request))
         except NotFound as error:
             raise NotFound("no such stage request", path=request, status=error.status) from error
         return [self._recalled(each) for each in rows(fields(told).get("files"))]
@@ -138,29 +138,29 @@ class TapeLibrary:
             raise NotFound("no such stage request", path=request)
         return f"{self.base}/stage/{request}"
 
-    def _recalled(self, told: Mapping[str, Any]) -> Recalled:
+    def _recalled(self, told: Mapping[str, Any]) -> RecallStatus:
         state = str(told.get("state") or "SUBMITTED").upper()
         if told.get("error") and state not in _ENDED:
             state = "FAILED"
-        return Recalled(self._frontend.own(str(told.get("path"))), state, str(told.get("error") or ""))
+        return RecallStatus(self._frontend.from_native(str(told.get("path"))), state, str(told.get("error") or ""))
 
     def release(self, request: str, paths: Sequence[RemotePath]) -> None:
         """Nobody needs these files of a request on disk any more."""
         self._of(request)
-        native = [self._frontend.native(path) for path in paths]
-        self._frontend.ask("POST", f"{self.base}/release/{request}", payload={"paths": native})
+        native = [self._frontend.to_native(path) for path in paths]
+        self._frontend.request("POST", f"{self.base}/release/{request}", payload={"paths": native})
 
     def cancel(self, request: str, paths: Sequence[RemotePath]) -> None:
         """Nobody waits for these files of a request any more."""
-        native = [self._frontend.native(path) for path in paths]
-        self._frontend.ask("POST", f"{self._of(request)}/cancel", payload={"paths": native})
+        native = [self._frontend.to_native(path) for path in paths]
+        self._frontend.request("POST", f"{self._of(request)}/cancel", payload={"paths": native})
 
     def localities(self, paths: Sequence[RemotePath]) -> Iterator[tuple[RemotePath, str | CtadataError]]:
         """Where the bytes of files are: ONLINE, NEARLINE and so on, or why that is not known; in no certain order."""
-        for first in range(0, len(paths), MOST_ASKED):
-            native = [self._frontend.native(path) for path in paths[first : first + MOST_ASKED]]
-            for told in rows(self._frontend.ask("POST", f"{self.base}/archiveinfo", payload={"paths": native})):
-                path = self._frontend.own(str(told.get("path")))
+        for first in range(0, len(paths), MAX_LOCALITIES):
+            native = [self._frontend.to_native(path) for path in paths[first : first + MAX_LOCALITIES]]
+            for told in rows(self._frontend.request("POST", f"{self.base}/archiveinfo", payload={"paths": native})):
+                path = self._frontend.from_native(str(told.get("path")))
                 locality = str(told.get("locality") or "")
                 yield path, LOCALITIES.get(locality, locality) or _unknown(path, str(told.get("error") or ""))
 

@@ -17,9 +17,9 @@ from ctadata.entries import Entry
 from ctadata.errors import Changed, IntegrityError, ServerTrouble, UsageError
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Enough, Sink, about
+from ctadata.stores.base import Delivery, Sink, StopReading, add_path_to_errors
 from ctadata.stores.download_service.requests import Wire
-from ctadata.stores.http_reader import HttpReading, coding_of
+from ctadata.stores.http_reader import HttpReader, coding_of
 from ctadata.versions import is_other_version
 
 PIECE = 32 << 20
@@ -53,7 +53,7 @@ class ServiceReading:
         NotFound, Forbidden, UsageError (a directory), Interrupted (cut), Changed (since the last read),
         IntegrityError (not as many bytes as the storage says, shorter than `start`).
         """
-        with about(self._path):
+        with add_path_to_errors(self._path):
             now = self._look()
             size = now.size
             if size is None:
@@ -96,7 +96,7 @@ class ServiceReading:
         try:
             self._wire.ask("GET", "fetch", self._path, accept=taking.accept)
             taking.end()
-        except Enough:
+        except StopReading:
             pass
         except IntegrityError:
             self._ranged.setdefault(self._path, True)
@@ -107,7 +107,7 @@ class ServiceReading:
     def _fetch_ranges(self, sink: Sink, wanted: Delivery) -> Delivery:
         onward, stop = _Onward(sink, wanted), wanted.stop or 0
         url = self._wire.url("webdav", self._path)
-        with HttpReading(self._wire.client, url, self._path, lambda _: wanted.total, None) as reading:
+        with HttpReader(self._wire.client, url, self._path, lambda _: wanted.total, None) as reading:
             for at in range(wanted.start, stop, PIECE):
                 onward.at = at
                 reading.send(onward, at, min(at + PIECE, stop))
@@ -183,6 +183,6 @@ class _Onward:
         """The next bytes."""
         try:
             self._sink.write(block)
-        except Enough:
+        except StopReading:
             self.enough = True
             raise

@@ -15,8 +15,8 @@ from typing import Any
 from ctadata.entries import Entry, Kind
 from ctadata.errors import NotFound, ServerTrouble, Untrusted, UsageError
 from ctadata.paths import RemotePath, escape_unprintable
-from ctadata.stores.dates import seconds
-from ctadata.stores.statements import contradiction
+from ctadata.stores.dates import parse_date
+from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.unlisted import Unlisted
 
 
@@ -46,7 +46,7 @@ def read_rows(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
         if row.entry.path not in first:
             rows.append(row)
         elif row.entry != first[row.entry.path]:
-            unlisted.add(contradiction(row.entry.path))
+            unlisted.add(contradiction_error(row.entry.path))
         first.setdefault(row.entry.path, row.entry)
     itself = [row for row in rows if row.entry.path == path]
     if not listed:
@@ -59,7 +59,7 @@ def read_rows(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
 def _row(item: Mapping[str, Any], asked: RemotePath) -> Row:
     told = {str(key): value for key, value in item.items() if isinstance(value, str)}
     path = _path(told.get("href", ""), asked)
-    mtime, size = seconds(told.get("mtime")), told.get("size", "")
+    mtime, size = parse_date(told.get("mtime")), told.get("size", "")
     if not path.parts or told.get("href", "").endswith("/") or told.get("type") == "directory":
         return Row(Entry(path, Kind.DIRECTORY, None, mtime), told)
     known = int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else None

@@ -33,13 +33,13 @@ from ctadata.errors import (
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written, about, refuse_inside, refuse_root
+from ctadata.stores.base import Features, Source, Written, add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.dcache.dialect import CHECKSUMS
 from ctadata.stores.download_service.fetch import ServiceReading
 from ctadata.stores.download_service.listing import Row, read_rows
 from ctadata.stores.download_service.messages import check_receipt
 from ctadata.stores.download_service.requests import CHUNKED, Whole, Wire
-from ctadata.stores.statements import contradiction
+from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
 from ctadata.stores.webdav.store import PROPFIND
@@ -64,7 +64,12 @@ Rows = list[Row]  # the class below has a method of that name
 class DownloadService:
     """The files that the service at `address`, `https://host/services/downloadservice`, gives access to."""
 
-    features = Features(moves=False, divides=False, hides=True, digests=("adler32", "md5", "sha", "sha-256", "sha-512"))
+    features = Features(
+        can_move=False,
+        parallel_reads=False,
+        hides_forbidden=True,
+        digests=("adler32", "md5", "sha", "sha-256", "sha-512"),
+    )
 
     def __init__(
         self,
@@ -101,7 +106,7 @@ class DownloadService:
         if not itself.entry.is_directory:
             raise UsageError("a file, not a directory", path=str(path))
         yield from (row.entry for row in below)
-        unlisted.check(path)
+        unlisted.raise_if_any(path)
 
     def rows(self, path: RemotePath) -> Rows:
         """What the service lists, as it tells it: the collection or file itself, then what lies in it.
@@ -109,7 +114,7 @@ class DownloadService:
         NotFound; Incomplete where it lists what does not lie there.
         """
         rows, unlisted = self._rows(path)
-        unlisted.check(path)
+        unlisted.raise_if_any(path)
         return rows
 
     def _rows(self, path: RemotePath) -> tuple[Rows, Unlisted]:
@@ -120,7 +125,7 @@ class DownloadService:
                 raise ServerTrouble("the listing has no end")
             body.extend(block)
 
-        with about(path):
+        with add_path_to_errors(path):
             self._wire.ask("GET", "list", path, accept=lambda _: consume)
             return read_rows(bytes(body), path)
 
@@ -149,16 +154,16 @@ class DownloadService:
             "PROPFIND", "webdav", path, headers=_XML, body=PROPFIND.format(CHECKSUMS).encode(), accept=accept
         )
         listing.close()
-        if listing.doubtful:
-            raise contradiction(path)
-        if listing.itself is None:
+        if listing.ambiguous:
+            raise contradiction_error(path)
+        if listing.requested is None:
             raise ServerTrouble(f"the service tells nothing of it: {listing.status}")
-        self._tells_digests = self._tells_digests or bool(listing.itself.checksums)
-        return listing.itself
+        self._tells_digests = self._tells_digests or bool(listing.requested.checksums)
+        return listing.requested
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """What the storage behind knows of a file's digests; waited for a little where it has told others. NotFound."""
-        with about(path):
+        with add_path_to_errors(path):
             for pause in (*_WAITS, 0.0):
                 digests = self._ask_digests(path)
                 if digests or not self._tells_digests:
@@ -211,7 +216,7 @@ class DownloadService:
 
         IntegrityError where the service counted other bytes than were sent.
         """
-        with about(path):
+        with add_path_to_errors(path):
             below = self._below_home(path)
             body = Whole(source)
             try:
@@ -246,7 +251,7 @@ class DownloadService:
 
     def mkdir(self, path: RemotePath) -> None:
         """Make a collection, and those above it where need be; AlreadyExists where a file is in the way."""
-        with about(path):
+        with add_path_to_errors(path):
             if self._is_there(path):
                 return
             if path != self.home:

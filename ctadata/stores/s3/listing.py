@@ -93,7 +93,7 @@ def entries_below(connection: Connection, name: Name, path: RemotePath) -> Itera
             yield None
         yield from twins.sort(_entries(connection, name, path, page, unlisted))
     yield from twins.rest()
-    unlisted.check(path)
+    unlisted.raise_if_any(path)
 
 
 def _entries(

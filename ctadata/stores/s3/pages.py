@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote_plus
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from ctadata.errors import ServerTrouble
-from ctadata.stores.dates import seconds
+from ctadata.stores.dates import parse_date
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.errors import of_code, told_in
@@ -151,7 +151,7 @@ def _stand_in(reference: re.Match[bytes]) -> bytes:
 
 
 def _item(contents: Element, said: Callable[[Element, str], str], decode: Callable[[str], str]) -> Item:
-    size, modified = said(contents, "Size"), seconds(said(contents, "LastModified"))
+    size, modified = said(contents, "Size"), parse_date(said(contents, "LastModified"))
     # whole seconds, as the date in the answer to HEAD
     mtime = None if modified is None else float(int(modified))
     return Item(decode(said(contents, "Key")), size_in(size), mtime, said(contents, "ETag") or None)

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
-from ctadata.stores.base import Store, about
+from ctadata.stores.base import Store, add_path_to_errors
 from ctadata.stores.s3.address import Name, name_of
 from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.store import S3Store
@@ -40,7 +40,7 @@ class RawKeys(S3Store):
     def delete(self, path: RemotePath) -> None:
         """Delete the object; NotFound. One whose key no URL can carry is deleted by a list of one key."""
         name = self.name(path)
-        with about(path):
+        with add_path_to_errors(path):
             if not {".", ".."} & set(name.key.split("/")):
                 super().delete(path)
                 return

@@ -24,9 +24,9 @@ from ctadata.errors import (
 from ctadata.http.client import NO_HEADERS
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, TreeCount, Written, about, refuse_root
-from ctadata.stores.dates import seconds
-from ctadata.stores.http_reader import HttpReading
+from ctadata.stores.base import Features, Source, TreeCount, Written, add_path_to_errors, refuse_root
+from ctadata.stores.dates import parse_date
+from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.s3.address import Name, name_of
 from ctadata.stores.s3.alias import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection
@@ -44,11 +44,11 @@ from ctadata.stores.sharing import Link
 FEATURES = Features(
     atomic_put=True,
     digests=tuple(name for name in STRONGEST_FIRST if name not in ("sha-512", "adler32")),
-    collections=False,
-    tags_content=True,
-    aliases=True,
-    hashes_uploads=True,
-    mtime_beside=True,
+    has_collections=False,
+    etag_may_be_md5=True,
+    has_aliases=True,
+    digests_uploads=True,
+    mtime_in_metadata=True,
 )
 
 
@@ -84,7 +84,7 @@ class S3Store:
 
     def is_described(self, path: RemotePath) -> bool:
         """Whether an object carries the description that uploads do; NotFound."""
-        with about(path):
+        with add_path_to_errors(path):
             said = head(self.connection, self.name(path)).headers
             return all(said.get(header) == value for header, value in self._description.items())
 
@@ -107,7 +107,7 @@ class S3Store:
 
     def _look(self, path: RemotePath, entry: Callable[[RemotePath, Name], Entry]) -> Entry:
         name = self.name(path)
-        with about(path):
+        with add_path_to_errors(path):
             if not path.parts:
                 return Entry(path, Kind.DIRECTORY)  # nobody asks after what the profile says
             if not name.key:
@@ -132,7 +132,7 @@ class S3Store:
         Above the buckets: the buckets of whoever asks.
         """
         name = self.name(path)
-        with about(path):
+        with add_path_to_errors(path):
             if not name.bucket:
                 yield from self._buckets(path)
                 return
@@ -152,7 +152,7 @@ class S3Store:
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """What the server knows of an object's digests; NotFound."""
-        with about(path):
+        with add_path_to_errors(path):
             name, answer = head_behind(self.connection, self.name(path))
             headers = answer.headers
             return digests_in(headers, whole=True) or self._of_parts(name, headers.get("ETag"))
@@ -169,12 +169,12 @@ class S3Store:
 
     # --- reading
 
-    def open(self, path: RemotePath) -> HttpReading:
+    def open(self, path: RemotePath) -> HttpReader:
         """An object, to be read; no request is sent before the first `send`."""
         name = self.name(path)
         getting = ObjectGet(self.connection, name)
         url = self.connection.endpoint.url(name)
-        return HttpReading(getting, url, path, self._size, None, digests=_digests_of, kept_mtime=kept_mtime)
+        return HttpReader(getting, url, path, self._size, None, digests=_digests_of, kept_mtime=kept_mtime)
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)
@@ -193,7 +193,7 @@ class S3Store:
         name, headers = self.name(path), self._description
         if source.mtime is not None:
             headers = {MTIME: written_mtime(source.mtime), **headers}
-        with about(path):
+        with add_path_to_errors(path):
             if not name.key:
                 raise AlreadyExists("a directory has this name")
             size = part_size(source.size, self._part)
@@ -222,7 +222,7 @@ class S3Store:
     def mkdir(self, path: RemotePath) -> None:
         """Make an empty directory, which those above it then are too; AlreadyExists where a file is in the way."""
         name = self.name(path)
-        with about(path):
+        with add_path_to_errors(path):
             if not name.key:
                 if path.parts:
                     exists_below(self.connection, name)
@@ -250,7 +250,7 @@ class S3Store:
         """Delete an object or an empty directory; NotFound, UsageError where it is not empty."""
         refuse_root(path)
         name = self.name(path)
-        with about(path):
+        with add_path_to_errors(path):
             if not self._bare(path).is_directory:
                 self.connection.send("DELETE", name)
                 return
@@ -262,7 +262,7 @@ class S3Store:
 
     def count_tree(self, path: RemotePath) -> TreeCount:
         """All that `delete_tree` deletes below a directory, keys that no path can name included."""
-        with about(path):
+        with add_path_to_errors(path):
             return count_below(self.connection, self.name(path))
 
     def delete_tree(self, path: RemotePath) -> None:
@@ -272,7 +272,7 @@ class S3Store:
         """
         refuse_root(path)
         name = self.name(path)
-        with about(path):
+        with add_path_to_errors(path):
             if not name.key:
                 raise UsageError("a bucket is no directory", hint="remove-bucket -r takes it away with all it holds")
             if self._bare(path).is_directory:
@@ -287,7 +287,7 @@ class S3Store:
         """
         if source == target:
             raise UsageError("a file cannot be moved onto itself", path=str(source))
-        with about(source):
+        with add_path_to_errors(source):
             if self._bare(source).is_directory:
                 raise UsageError("a directory: only files are moved")
             self._refuse_target(target, replace=replace)
@@ -312,7 +312,7 @@ class S3Store:
     ) -> Link:
         """A presigned URL of an object, for an alias of its file; NotFound (to download), UsageError, Unsupported."""
         name = self.name(path)
-        with about(path):
+        with add_path_to_errors(path):
             wish = wished(lifetime=lifetime, activities=activities, addresses=addresses)
             there = self.info(path) if wish.method == "GET" else None
             if not name.key or (there and there.is_directory):
@@ -328,7 +328,7 @@ class S3Store:
 
 def _entry(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
     headers = response.headers
-    modified, etag = seconds(headers.get("Last-Modified")), headers.get("ETag")
+    modified, etag = parse_date(headers.get("Last-Modified")), headers.get("ETag")
     size = size_in(headers.get("Content-Length") or "")
     return Entry(path, Kind.FILE, size, modified, etag, alias_of=alias_of, kept_mtime=kept_mtime(response))
 

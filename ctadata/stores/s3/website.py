@@ -17,9 +17,9 @@ from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Origin, Response, resolve_location
 from ctadata.http.redaction import redact
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written, about
-from ctadata.stores.dates import seconds
-from ctadata.stores.http_reader import HttpReading
+from ctadata.stores.base import Features, Source, Written, add_path_to_errors
+from ctadata.stores.dates import parse_date
+from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.s3.alias import MAX_HOPS
 from ctadata.stores.s3.digests import digests_in
 
@@ -66,7 +66,7 @@ class Asking:
 class WebsiteStore:
     """The files of a website, below `root`."""
 
-    features = Features(atomic_put=False, moves=False, digests=("md5",), collections=False)
+    features = Features(atomic_put=False, can_move=False, digests=("md5",), has_collections=False)
 
     def __init__(self, client: Client, origin: Origin, root: RemotePath) -> None:
         """No request is sent; the client is closed with the store."""
@@ -84,11 +84,11 @@ class WebsiteStore:
         """The entry of a file, which what it redirects to tells of; NotFound, or Forbidden where nobody may know."""
         if not path.parts:
             return Entry(path, Kind.DIRECTORY)
-        with about(path):
+        with add_path_to_errors(path):
             response = self._head(path)
             length = response.headers.get("Content-Length") or ""
             size = int(length) if length.isascii() and length.isdigit() else None
-            modified, etag = seconds(response.headers.get("Last-Modified")), response.headers.get("ETag")
+            modified, etag = parse_date(response.headers.get("Last-Modified")), response.headers.get("ETag")
             return Entry(path, Kind.FILE, size, modified, etag)
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
@@ -97,12 +97,12 @@ class WebsiteStore:
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """What the tag of a file tells."""
-        with about(path):
+        with add_path_to_errors(path):
             return digests_in(self._head(path).headers, whole=True)
 
-    def open(self, path: RemotePath) -> HttpReading:
+    def open(self, path: RemotePath) -> HttpReader:
         """A file, to be read; no request is sent before the first `send`."""
-        return HttpReading(self._asking, self._url(path), path, self._size, None, digests=_digests_of)
+        return HttpReader(self._asking, self._url(path), path, self._size, None, digests=_digests_of)
 
     def _size(self, path: RemotePath) -> int | None:
         return self.info(path).size

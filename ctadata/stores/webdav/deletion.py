@@ -32,7 +32,7 @@ class Deletion:
     listing: Callable[[RemotePath], Iterable[Entry]]
     wait: Callable[[float], object]
 
-    def fell(self, path: RemotePath, *, tree: bool) -> None:
+    def delete(self, path: RemotePath, *, tree: bool) -> None:
         """Delete a file, or a collection (`tree`) with all that lies below it.
 
         A large tree takes longer than a request is waited for; the server goes on, and we look when it is done.
@@ -66,7 +66,7 @@ class Deletion:
 
     def _try_tree(self, entry: Entry) -> list[CtadataError]:
         try:
-            self.fell(entry.path, tree=entry.is_directory)
+            self.delete(entry.path, tree=entry.is_directory)
         except NotFound:  # somebody else was quicker
             return []
         except (Stopped, LoginNeeded):

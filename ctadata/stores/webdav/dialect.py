@@ -14,10 +14,10 @@ class Dialect:
 
     properties: XML of the properties that a listing asks for beside the usual four.
     headers:    sent with every PROPFIND.
-    habits:     how it takes names; None: what the server calls itself says it.
+    quirks:     how it takes names; None: what the server calls itself says it.
     """
 
     features: Features = field(default_factory=Features)
     properties: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    habits: Quirks | None = None
+    quirks: Quirks | None = None

@@ -14,17 +14,17 @@ from ctadata.stores.webdav.mover import Mover
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 
 
-class NoByte(Interrupted):
+class NoBytesReceived(Interrupted):
     """The server that was asked has announced the file, and sent no byte of it."""
 
 
-class Shared(Protocol):
+class SharedReadState(Protocol):
     """What the reads of one file share."""
 
     def check_open(self) -> None:
         """Interrupted if it is closed."""
 
-    def remember(self, response: Response, answer: Answer) -> None:
+    def remember(self, response: Response, answer: GetResponse) -> None:
         """Where a range has come from, the next ones come from too."""
 
     def mover_of(self, response: Response) -> Mover | None:
@@ -34,10 +34,10 @@ class Shared(Protocol):
         """What the headers of an answer say; Changed where it is another version than the last one."""
 
 
-class Answer:
+class GetResponse:
     """The answer to one GET: checked at its head, counted to its end."""
 
-    def __init__(self, reading: Shared, sink: Sink, start: int, stop: int | None) -> None:
+    def __init__(self, reading: SharedReadState, sink: Sink, start: int, stop: int | None) -> None:
         self.start = start
         self.stop = stop
         self.delivery: Delivery | None = None

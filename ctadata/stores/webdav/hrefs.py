@@ -28,7 +28,7 @@ class Href:
     relative: bool = False
 
 
-class Places:
+class HrefResolver:
     """The places of the hrefs of one listing.
 
     raw:  whether hrefs are known not to be percent-encoded; found out from the first href that is no URI.

@@ -28,10 +28,10 @@ from ctadata.errors import CtadataError, LoginNeeded, NotFound, ServerTrouble, S
 from ctadata.http.failures import find_meaning
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath, escape_unprintable
-from ctadata.stores.dates import seconds
-from ctadata.stores.statements import Statements, contradiction, statement
+from ctadata.stores.dates import parse_date
+from ctadata.stores.duplicates import SeenEntries, contradiction_error, fingerprint
 from ctadata.stores.unlisted import Unlisted
-from ctadata.stores.webdav.hrefs import Places
+from ctadata.stores.webdav.hrefs import HrefResolver
 from ctadata.stores.webdav.responses import (
     CHECKSUMS,
     COLLECTION,
@@ -71,14 +71,14 @@ class Multistatus:
         self, collection: RemotePath, *, root: RemotePath = _NO_ROOT, raw: bool = False, alone: bool = False
     ) -> None:
         """Be ready for the first block."""
-        self.itself: Entry | None = None
+        self.requested: Entry | None = None
         self.status = 0
         self.unlisted = Unlisted()
-        self.doubtful: dict[RemotePath, int | None] = {}
-        self._statements = Statements()
+        self.ambiguous: dict[RemotePath, int | None] = {}
+        self._statements = SeenEntries()
         self._collection = collection
         self._alone = alone
-        self._places = Places(root, root.below(collection.parts), raw=raw, alone=alone)
+        self._places = HrefResolver(root, root.below(collection.parts), raw=raw, alone=alone)
         self._waiting: list[tuple[str, dict[str, str], int]] = []
         self._waiting_bytes = 0
         self._entries: list[Entry] = []
@@ -149,10 +149,10 @@ class Multistatus:
     def _take_itself(self, texts: dict[str, str], status: int) -> None:
         if not self.status:
             self.status = status
-            self.itself = _entry(self._collection, texts) if status < 300 else None
+            self.requested = _entry(self._collection, texts) if status < 300 else None
         elif status >= 300:  # as 507 for a listing that was cut (RFC 6578 section 3.6)
-            self.unlisted.add(refusal(status, escape_unprintable(str(self._collection))))
-        elif self.itself not in (None, _entry(self._collection, texts)):
+            self.unlisted.add(refusal_error(status, escape_unprintable(str(self._collection))))
+        elif self.requested not in (None, _entry(self._collection, texts)):
             self._doubt(self._collection, None)
 
     def _take_member(self, path: RemotePath, texts: dict[str, str], status: int) -> None:
@@ -161,43 +161,43 @@ class Multistatus:
         if status in _GONE:
             self._doubt(path, self._statements.find(path.name))
         elif status >= 300:
-            self.unlisted.add(refusal(status, escape_unprintable(str(path))))
+            self.unlisted.add(refusal_error(status, escape_unprintable(str(path))))
         else:
             entry = _entry(path, texts)
             said = self._statements.take(entry)
             if said is None:
                 self._entries.append(entry)
-                if path in self.doubtful:
-                    self.doubtful[path] = statement(entry)
-            elif said != statement(entry):
+                if path in self.ambiguous:
+                    self.ambiguous[path] = fingerprint(entry)
+            elif said != fingerprint(entry):
                 self._doubt(path, said)
 
     def _doubt(self, path: RemotePath, said: int | None) -> None:
-        if len(self.doubtful) < DOUBTED or path in self.doubtful:
-            self.doubtful.setdefault(path, said)
+        if len(self.ambiguous) < DOUBTED or path in self.ambiguous:
+            self.ambiguous.setdefault(path, said)
         else:
             what = "the server's listing is not clear about this name, and about too many others"
             self.unlisted.add(ServerTrouble(what, path=escape_unprintable(str(path))))
 
-    def settle(self, look: Callable[[RemotePath], Entry]) -> list[Entry]:
+    def recheck_ambiguous(self, look: Callable[[RemotePath], Entry]) -> list[Entry]:
         """Look at each doubtful resource by itself; the entries that have not been given yet.
 
         What `look` raises for the collection is raised; for a member it is in `unlisted`, but for NotFound.
         """
         found = []
-        for path, said in self.doubtful.items():
+        for path, said in self.ambiguous.items():
             if path == self._collection:
-                self.itself = look(path)
+                self.requested = look(path)
                 continue
             try:
                 entry = look(path)
-                if said not in (None, statement(entry)):
-                    self.unlisted.add(contradiction(path))
+                if said not in (None, fingerprint(entry)):
+                    self.unlisted.add(contradiction_error(path))
                 elif said is None:
                     found.append(entry)
             except NotFound:
                 if said is not None:
-                    self.unlisted.add(contradiction(path))
+                    self.unlisted.add(contradiction_error(path))
             except (Stopped, LoginNeeded):
                 raise
             except CtadataError as error:
@@ -206,7 +206,7 @@ class Multistatus:
         return found
 
 
-def refusal(status: int, path: str = "") -> CtadataError:
+def refusal_error(status: int, path: str = "") -> CtadataError:
     """The error of a resource that a 207 answers with a failure for."""
     meaning = find_meaning("PROPFIND", status, "")
     return meaning.error(f"{meaning.words}: {status}", hint=meaning.hint, path=path, status=status)
@@ -218,7 +218,7 @@ def _is_directory(texts: dict[str, str]) -> bool:
 
 def _entry(path: RemotePath, texts: dict[str, str]) -> Entry:
     known = texts.get
-    mtime, etag = seconds(known(MTIME, "").strip()), _etag(known(ETAG, "").strip())
+    mtime, etag = parse_date(known(MTIME, "").strip()), _etag(known(ETAG, "").strip())
     if _is_directory(texts):
         return Entry(path, Kind.DIRECTORY, None, mtime, etag)
     size, sums = known(SIZE, "").strip(), known(CHECKSUMS)
@@ -246,7 +246,7 @@ _CONSEQUENCE = 424  # Failed Dependency: kept because something below it was
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 
 
-def refused(response: Response, path: RemotePath, *, root: RemotePath) -> list[CtadataError]:
+def read_refused_members(response: Response, path: RemotePath, *, root: RemotePath) -> list[CtadataError]:
     """An error for each member that was refused, the causes before what merely followed from them.
 
     path: what was asked for, named where a member cannot be.   root: what the store puts before every path.

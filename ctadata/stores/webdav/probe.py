@@ -38,14 +38,14 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ProbeResult:
     """How one transfer went.
 
-    elsewhere: the origin that the bytes came from or went to; None where that is the door itself.
+    redirected_to: the origin that the bytes came from or went to; None where that is the door itself.
     seconds:   until its answer.   digests: of the file, as told on the way, by algorithm.
     """
 
-    elsewhere: str | None
+    redirected_to: str | None
     seconds: float
     digests: dict[str, str]
 
@@ -119,7 +119,7 @@ class Probe:
         middle = (before + time.time()) / 2
         return answer.headers.get("Server") or "it does not say what it is", _ahead(answer, middle)
 
-    def read(self, url: str) -> Route:
+    def read(self, url: str) -> ProbeResult:
         """Read the first byte of a file."""
         began = time.monotonic()
         asked = {"Range": "bytes=0-0", "Want-Digest": "adler32"}
@@ -129,7 +129,7 @@ class Probe:
 
         return _route(self._client.send("GET", url, headers=asked, pool_headers=asked, accept=accept), began)
 
-    def write(self, url: str) -> Route:
+    def write(self, url: str) -> ProbeResult:
         """Upload a small file, as uploads go: the door is asked before a byte is sent."""
         began = time.monotonic()
         asked = {"Want-Digest": "adler32"}
@@ -154,9 +154,9 @@ class _Probing:
         self._sent = 0
 
 
-def _route(answer: Response, began: float) -> Route:
-    elsewhere = str(Origin.of(answer.url)) if answer.hops else None
-    return Route(elsewhere, time.monotonic() - began, parse_digests(answer.headers.get("Digest") or ""))
+def _route(answer: Response, began: float) -> ProbeResult:
+    redirected_to = str(Origin.of(answer.url)) if answer.hops else None
+    return ProbeResult(redirected_to, time.monotonic() - began, parse_digests(answer.headers.get("Digest") or ""))
 
 
 def _ahead(answer: Response, now: float) -> float | None:

@@ -53,7 +53,7 @@ _KNOWN = {
 }
 
 
-def habits_of(server: str | None) -> Quirks:
+def find_quirks(server: str | None) -> Quirks:
     """Those of the server that calls itself so."""
     return _KNOWN.get((server or "").partition("/")[0], UNKNOWN)
 

@@ -9,18 +9,18 @@ from ctadata.errors import CtadataError, TemporaryError, TimedOut
 from ctadata.http.error_phrases import explain_by_locality, is_explained
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features
-from ctadata.stores.name_rules import control_of, is_changed, unserved
-from ctadata.stores.webdav.get_response import NoByte
+from ctadata.stores.name_rules import control_character_error, is_rewritten_by_nfc, unserved_path_error
+from ctadata.stores.webdav.get_response import NoBytesReceived
 
 
-def explained(
+def explain_read_error(
     error: CtadataError, path: RemotePath, features: Features, info: Callable[[RemotePath], Entry]
 ) -> CtadataError:
     """The error to raise for `error`, which a GET of `path` ended with; `info` asks for the file's entry."""
-    if isinstance(error, TemporaryError) and (refusal := control_of(features, path)):
+    if isinstance(error, TemporaryError) and (refusal := control_character_error(features, path)):
         return refusal
-    if isinstance(error, NoByte) and is_changed(features, path):
-        return unserved(path)
+    if isinstance(error, NoBytesReceived) and is_rewritten_by_nfc(features, path):
+        return unserved_path_error(path)
     if is_explained(error) or not (isinstance(error, TimedOut) or error.status in (403, 500)):
         return error
     try:

@@ -14,15 +14,15 @@ from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Source, Written, about, refuse_inside, refuse_root
-from ctadata.stores.channel import handed_over
-from ctadata.stores.http_reader import HttpReading, coding_of
-from ctadata.stores.statements import contradiction
+from ctadata.stores.base import Source, Written, add_path_to_errors, refuse_inside, refuse_root
+from ctadata.stores.channel import ThreadedIterator
+from ctadata.stores.duplicates import contradiction_error
+from ctadata.stores.http_reader import HttpReader, coding_of
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
-from ctadata.stores.webdav.multistatus import Multistatus, refusal, refused
-from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Quirks, habits_of
-from ctadata.stores.webdav.read_error import explained
+from ctadata.stores.webdav.multistatus import Multistatus, read_refused_members, refusal_error
+from ctadata.stores.webdav.quirks import SUSPICIOUS, UNKNOWN, Quirks, find_quirks
+from ctadata.stores.webdav.read_error import explain_read_error
 
 T = TypeVar("T")
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may show a checksum, even the name, only after its 201 (its issue 7467)
@@ -52,29 +52,29 @@ class WebDAVStore:
         self._top = door + (root.encoded if root.parts else "")
         self._dialect = dialect
         self._wait = wait
-        self._habits = dialect.habits
+        self._quirks = dialect.quirks
         self._mute = False  # has answered without a digest
 
     def info(self, path: RemotePath) -> Entry:
         """The entry of one file or collection; NotFound."""
-        with about(path):
+        with add_path_to_errors(path):
             for _ in range(2):
                 listing = self._propfind(path, self._url(path), "0", lambda _: None)
-                if not listing.doubtful:
-                    if listing.itself is None:
-                        raise refusal(listing.status)
-                    return listing.itself
-            raise contradiction(path)
+                if not listing.ambiguous:
+                    if listing.requested is None:
+                        raise refusal_error(listing.status)
+                    return listing.requested
+            raise contradiction_error(path)
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
         """The entries directly below a collection, as they arrive; NotFound, UsageError for a file, Incomplete.
 
         The request is sent when the first entry is asked for.
         """
-        return handed_over(lambda give: self._list(path, give))
+        return ThreadedIterator(lambda give: self._list(path, give))
 
     def _list(self, path: RemotePath, give: Callable[[Sequence[Entry]], None]) -> None:
-        with about(path):
+        with add_path_to_errors(path):
             try:
                 listing = self._propfind(path, self._url(path, slash=True), "1", give)
             except CtadataError as error:
@@ -82,12 +82,12 @@ class WebDAVStore:
                 if error.status in (400, 404, 405, 409) and not self.info(path).is_directory:
                     raise _a_file() from error
                 raise
-            if listing.itself is None:
-                raise refusal(listing.status)
-            give(listing.settle(self.info))
-            if not listing.itself.is_directory:
+            if listing.requested is None:
+                raise refusal_error(listing.status)
+            give(listing.recheck_ambiguous(self.info))
+            if not listing.requested.is_directory:
                 raise _a_file()
-            listing.unlisted.check(path)
+            listing.unlisted.raise_if_any(path)
 
     def _propfind(self, path: RemotePath, url: str, depth: str, give: Callable[[Sequence[Entry]], None]) -> Multistatus:
         listings: list[Multistatus] = []
@@ -97,8 +97,8 @@ class WebDAVStore:
                 raise ServerTrouble(f"the server answers no WebDAV: {response.status} {response.reason}")
             if coding := coding_of(response):
                 raise ServerTrouble(f"the listing is encoded as {coding}, which nobody has asked for")
-            self._habits = self._dialect.habits or habits_of(response.headers.get("Server"))
-            listing = Multistatus(path, root=self._root, raw=self._habits.raw, alone=depth == "0")
+            self._quirks = self._dialect.quirks or find_quirks(response.headers.get("Server"))
+            listing = Multistatus(path, root=self._root, raw=self._quirks.raw, alone=depth == "0")
             listings.append(listing)
 
             def consume(block: bytes) -> None:
@@ -114,15 +114,15 @@ class WebDAVStore:
             give(entries)
         return listings[-1]
 
-    def open(self, path: RemotePath) -> HttpReading:
+    def open(self, path: RemotePath) -> HttpReader:
         """A file, to be read; no request is sent before the first `send`."""
         wanted = want_digest_header() if self.features.digests else None
         explain = functools.partial(self._explained, path)
         url = self._url(path)
-        return HttpReading(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
+        return HttpReader(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
 
     def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
-        return explained(error, path, self.features, self.info) if self.features.hides else error
+        return explain_read_error(error, path, self.features, self.info) if self.features.hides_forbidden else error
 
     def _size(self, path: RemotePath) -> int | None:
         entry = self.info(path)
@@ -142,7 +142,7 @@ class WebDAVStore:
             headers["X-OC-Mtime"] = str(int(source.mtime))
         if "adler32" in self.features.digests:
             headers["Want-Digest"] = "adler32"
-        with about(path):
+        with add_path_to_errors(path):
             self._check_kept(path)
             try:
                 response = self._client.send(
@@ -162,7 +162,7 @@ class WebDAVStore:
 
         One that is not known to keep any is asked as long as it answers: XRootD computes them.
         """
-        with about(path):
+        with add_path_to_errors(path):
             if not self.features.digests:
                 return self._digests_if_told(path)
             return self._soon(lambda: self._head(path), bool)
@@ -182,7 +182,7 @@ class WebDAVStore:
 
     def mkdir(self, path: RemotePath) -> None:
         """Make a collection, and those above it where need be; AlreadyExists where a file is in the way."""
-        with about(path):
+        with add_path_to_errors(path):
             self._check_kept(path)
             try:
                 self._mkcol(path)
@@ -217,9 +217,9 @@ class WebDAVStore:
         that somebody puts there in between is lost. Where one listing is no proof, we look twice: what may not be
         listed, the server does not delete either (it looks itself), and a trouble that passes is not met twice.
         """
-        with about(path):
+        with add_path_to_errors(path):
             entry = self.info(path)
-            looks = 2 if self.features.hides else 1
+            looks = 2 if self.features.hides_forbidden else 1
             if entry.is_directory and (not path.parts or any(self._holds_any(path) for _ in range(looks))):
                 raise UsageError("the directory is not empty")
             self._delete(path, entry.is_directory)
@@ -230,9 +230,9 @@ class WebDAVStore:
     def delete_tree(self, path: RemotePath) -> None:
         """Delete a collection with all that lies below it, or a file; NotFound, UsageError (the root)."""
         refuse_root(path)
-        with about(path):
+        with add_path_to_errors(path):
             deletion = Deletion(self._delete, self._look, self.list, self._wait)
-            deletion.fell(path, tree=self.info(path).is_directory)
+            deletion.delete(path, tree=self.info(path).is_directory)
 
     def _delete(self, path: RemotePath, collection: bool) -> None:
         self._check_all_done(self._client.send("DELETE", self._url(path, slash=collection)), path)
@@ -243,7 +243,7 @@ class WebDAVStore:
         XRootD replaces whatever `replace` says. Unsupported for a name that this server is known to take for another;
         where nothing is known of it, one that has to be encoded is looked for afterwards: CtadataError.
         """
-        with about(source):
+        with add_path_to_errors(source):
             if source == target:
                 raise UsageError("a file cannot be moved onto itself")
             before = self._entry(target) if replace else None
@@ -263,7 +263,7 @@ class WebDAVStore:
         Both names end in a slash, which nginx wants. Servers that replace whatever they are told are never asked to.
         """
         refuse_inside(source, target)
-        with about(source):
+        with add_path_to_errors(source):
             if not self.info(source).is_directory:
                 raise _a_file()
             if self._look(target):
@@ -281,13 +281,13 @@ class WebDAVStore:
     def _check_all_done(self, response: Response, path: RemotePath) -> None:
         """PartialFailure where a 207 says that something below `path` was kept (RFC 4918 sections 9.6.1, 9.9.3)."""
         if response.status == 207:
-            failures = refused(response, path, root=self._root)
+            failures = read_refused_members(response, path, root=self._root)
             if failures or self._look(path):
-                raise PartialFailure(failures or [refusal(500)], [])
+                raise PartialFailure(failures or [refusal_error(500)], [])
 
     def _check_name(self, target: RemotePath, before: Entry | None) -> None:
         """CtadataError where a name that has to be encoded stands for what it stood for before the move."""
-        if _is_plain(target) or self._habits_at(target).proven:
+        if _is_plain(target) or self._quirks_for(target).proven:
             return
         if self._soon(lambda: self._entry(target), lambda there: there != before) == before:
             hint = "letters, digits and . _ - are understood everywhere"
@@ -295,19 +295,19 @@ class WebDAVStore:
 
     def _check_kept(self, path: RemotePath) -> None:
         if any(letter in name for name in path.parts for letter in SUSPICIOUS):
-            self._habits_at(path).check(path)
+            self._quirks_for(path).check(path)
 
     def _destination(self, target: RemotePath, *, slash: bool = False) -> str:
-        return self._habits_at(target).destination(self._url(target, slash=slash), target)
+        return self._quirks_for(target).destination(self._url(target, slash=slash), target)
 
-    def _habits_at(self, path: RemotePath) -> Quirks:
+    def _quirks_for(self, path: RemotePath) -> Quirks:
         """How this server takes names; asked for where it has not answered yet, and the name is one to ask about.
 
         A listing tells, so the collection is looked at: what is to get the name is not there yet.
         """
-        if self._habits is None and not _is_plain(path):
+        if self._quirks is None and not _is_plain(path):
             self._look(path.parent)
-        return self._habits or UNKNOWN
+        return self._quirks or UNKNOWN
 
     def close(self) -> None:
         """Close the client's connections."""

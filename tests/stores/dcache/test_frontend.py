@@ -100,10 +100,10 @@ def test_the_root_of_the_profile_stands_before_every_path(box: Sandbox, client: 
     box.files.put("/below/d/a", b"x")
     frontend = Frontend(client, box.frontend, root=RemotePath(("below",)))
     assert [str(entry.path) for entry in frontend.list(RemotePath(("d",)))] == ["/d/a"]
-    assert frontend.native(RemotePath(("d", "a"))) == "/below/d/a"
-    assert frontend.own("/below/d/a") == RemotePath(("d", "a"))
+    assert frontend.to_native(RemotePath(("d", "a"))) == "/below/d/a"
+    assert frontend.from_native("/below/d/a") == RemotePath(("d", "a"))
     with pytest.raises(ServerTrouble):
-        frontend.own("/elsewhere/a")
+        frontend.from_native("/elsewhere/a")
 
 
 def test_errors_are_those_of_a_store(box: Sandbox, frontend: Frontend) -> None:

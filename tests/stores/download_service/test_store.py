@@ -33,7 +33,7 @@ from ctadata.fibers import Fibers
 from ctadata.http.client import Client
 from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Enough
+from ctadata.stores.base import StopReading
 from ctadata.stores.download_service import fetch as service_reading
 from ctadata.stores.download_service import store as service_store
 from ctadata.stores.download_service.store import DownloadService
@@ -136,7 +136,7 @@ def test_a_sink_that_has_enough_ends_the_pieces(
     class Sated(Basket):
         def write(self, block: bytes) -> None:
             super().write(block)
-            raise Enough
+            raise StopReading
 
     monkeypatch.setattr(service_reading, "PIECE", 3)
     platform.put("lst/f", b"0123456789")

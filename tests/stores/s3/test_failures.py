@@ -28,7 +28,7 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.paths import RemotePath
-from ctadata.stores.channel import each
+from ctadata.stores.channel import for_each
 from ctadata.stores.s3.store import S3Store
 
 A = RemotePath(("a",))
@@ -321,5 +321,5 @@ def test_an_endless_listing_of_hostile_keys_stays_below_the_directory(store, stu
     stub.answer("GET", "list-type", 200, body=body)
     found: list[str] = []
     with pytest.raises(Incomplete) as caught:
-        each(store.list(RemotePath()), lambda entry: found.append(entry.path.name))
+        for_each(store.list(RemotePath()), lambda entry: found.append(entry.path.name))
     assert (found, caught.value.count) == (["good"], 2)

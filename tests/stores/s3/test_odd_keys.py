@@ -14,7 +14,7 @@ from stores.suite import Broken, UnnameableSuite, get
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, NotFound, Unnameable, UsageError
-from ctadata.namespace.du import doomed_with
+from ctadata.namespace.du import measure_deletion
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.raw_keys import RawKeys, raw_keys
 
@@ -80,7 +80,7 @@ def test_a_deletion_counts_all_that_it_deletes(s3: Served) -> None:
     for key in (*ODD, "t/fine", "t/d/e/f", "t/d/g", "t/empty/"):
         s3.put(bucket, key, b"" if key == "t/empty/" else b"12")
     top = Entry(RemotePath((bucket, "t")), Kind.DIRECTORY)
-    whole = doomed_with(s3.store, top)
+    whole = measure_deletion(s3.store, top)
     assert (whole.files, whole.size) == (10, 20)
     assert set(whole.unnamed) == {f"s3://{bucket}/{key}" for key in ODD}
     s3.store.delete_tree(top.path)
@@ -91,7 +91,7 @@ def test_directories_are_counted_once(s3: Served) -> None:
     bucket = s3.bucket()
     for key in ("t/a/b/c", "t/a/b/d", "t/a/e", "t/a-b/c", "t/f/", "t/g"):
         s3.put(bucket, key)
-    assert doomed_with(s3.store, Entry(RemotePath((bucket, "t")), Kind.DIRECTORY)).directories == 4
+    assert measure_deletion(s3.store, Entry(RemotePath((bucket, "t")), Kind.DIRECTORY)).directories == 4
 
 
 def test_a_mark_that_holds_bytes_is_no_empty_directory(s3: Served) -> None:

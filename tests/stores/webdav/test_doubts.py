@@ -14,7 +14,7 @@ from stores.suite import Broken, IncompleteSuite
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, Incomplete, NotFound, ServerTrouble, UsageError
-from ctadata.namespace.du import doomed_with
+from ctadata.namespace.du import measure_deletion
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.webdav.multistatus import DOUBTED
@@ -101,7 +101,7 @@ def test_a_name_that_is_there_after_all_is_listed(door, store, member) -> None:
     door.listed = [member, response("/t/a", sized(1))]
     door.alone["/t/x"] = body(response("/t/x", sized(7)))
     assert found(store) == [("a", 1), ("x", 7)]
-    assert doomed_with(store, store.info(T)).files == 2
+    assert measure_deletion(store, store.info(T)).files == 2
 
 
 @pytest.mark.parametrize("answer", [Answer(403), Answer(500), body(response("/t/x", "", "403 Forbidden"))])

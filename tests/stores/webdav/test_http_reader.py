@@ -13,7 +13,7 @@ from stores.suite import Basket, read
 from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, NotFound, ServerTrouble, UsageError
 from ctadata.paths import RemotePath
 from ctadata.sandbox import Sandbox, faults
-from ctadata.stores.base import Enough, Store
+from ctadata.stores.base import StopReading, Store
 
 A = RemotePath(("a",))
 CONTENT = bytes(range(256)) * 100
@@ -339,7 +339,7 @@ def test_a_read_that_is_ended_early_costs_the_others_a_mover_and_no_byte(box, at
 
     class Few(Basket):
         def write(self, block: bytes) -> None:
-            raise Enough
+            raise StopReading
 
     with at_box.open(A) as reading, ThreadPoolExecutor(2) as threads:
         assert read(reading, 0, 5) == CONTENT[:5]

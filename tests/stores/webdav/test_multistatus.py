@@ -44,8 +44,8 @@ def parse(body: bytes, at: str, *, raw: bool = False, root: str = "", block: int
     parser = Multistatus(RemotePath.parse(at), root=RemotePath.parse(root), raw=raw)
     entries = [entry for i in range(0, len(body), block) for entry in parser.feed(body[i : i + block])]
     entries += parser.close()
-    assert parser.itself is not None
-    return entries, parser.itself
+    assert parser.requested is not None
+    return entries, parser.requested
 
 
 def listing(*responses: str, at: str = "/t/n/") -> bytes:
@@ -184,7 +184,7 @@ def test_a_response_may_have_a_status_of_its_own() -> None:
     assert names(parser.feed(body)) == ["fine"]
     assert parser.close() == []
     with pytest.raises(Incomplete) as caught:
-        parser.unlisted.check(RemotePath.parse("/t/n"))
+        parser.unlisted.raise_if_any(RemotePath.parse("/t/n"))
     assert [(type(each), each.path) for each in caught.value.failures] == [(Forbidden, "/t/n/secret")]
     assert caught.value.code == 4
 
@@ -194,7 +194,7 @@ def test_the_collection_itself_may_be_refused() -> None:
     body = "<x:response><x:href>/t/</x:href><x:status>HTTP/1.1 403 Forbidden</x:status></x:response>"
     assert parser.feed(multistatus(body)) == []
     parser.close()
-    assert (parser.itself, parser.status) == (None, 403)
+    assert (parser.requested, parser.status) == (None, 403)
 
 
 @pytest.mark.parametrize(
@@ -237,10 +237,10 @@ def test_what_does_not_lie_directly_below_is_counted_and_never_an_entry(href: st
         parser = Multistatus(RemotePath.parse("/t/n"))
         assert names(parser.feed(body) + parser.close()) == ["good"]
         if href == "//t/n":  # doubled slashes: the collection once more
-            parser.unlisted.check(RemotePath.parse("/t/n"))
+            parser.unlisted.raise_if_any(RemotePath.parse("/t/n"))
         else:
             with pytest.raises(Incomplete, match="no place") as caught:
-                parser.unlisted.check(RemotePath.parse("/t/n"))
+                parser.unlisted.raise_if_any(RemotePath.parse("/t/n"))
             assert (caught.value.count, caught.value.code) == (1, 5)
         assert names(parse(body, "/t/n")[0]) == ["good"]
         assert all(".." not in entry.path.parts for entry in parse(body, "/t/n", raw=True)[0])

@@ -10,7 +10,7 @@ KEPT = 4096
 """Names, at least, after which a name that comes again is still known."""
 
 
-def statement(entry: Entry) -> int:
+def fingerprint(entry: Entry) -> int:
     """What is said of an entry, beside its name, as a number; equal for equal statements.
 
     All collections are equal: an XRootD cluster lists one at each of its servers, each with a time of its own.
@@ -21,7 +21,7 @@ def statement(entry: Entry) -> int:
     return hash((entry.kind, entry.size, entry.mtime, entry.etag, sums, entry.locality))
 
 
-class Statements:
+class SeenEntries:
     """The last statements of a listing: the last `kept` names and up to as many before them."""
 
     def __init__(self, kept: int = KEPT) -> None:
@@ -41,11 +41,11 @@ class Statements:
         if said is None:
             if len(self._last) >= self._kept:
                 self._last, self._before = {}, self._last
-            self._last[hash(entry.path.name)] = statement(entry)
+            self._last[hash(entry.path.name)] = fingerprint(entry)
         return said
 
 
-def contradiction(path: RemotePath) -> ServerTrouble:
+def contradiction_error(path: RemotePath) -> ServerTrouble:
     """The error of a resource that the server describes in two ways."""
     what = "the server lists this name twice, and differently"
     return ServerTrouble(what, hint="tell whoever runs the storage", path=escape_unprintable(str(path)))

@@ -8,16 +8,16 @@ import pytest
 
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
-from ctadata.stores.statements import Statements, statement
+from ctadata.stores.duplicates import SeenEntries, fingerprint
 
 FILE = Entry(RemotePath(("t", "a")), Kind.FILE, 5, 1e9, '"tag"', {"md5": "00", "adler32": "11"}, "ONLINE")
 DIRECTORY = Entry(RemotePath(("t", "a")), Kind.DIRECTORY, mtime=1e9, etag='"tag"')
 
 
 def test_a_name_is_new_once() -> None:
-    statements = Statements()
+    statements = SeenEntries()
     assert statements.take(FILE) is None
-    assert statements.take(FILE) == statements.find("a") == statement(FILE)
+    assert statements.take(FILE) == statements.find("a") == fingerprint(FILE)
     assert statements.find("b") is None
 
 
@@ -31,20 +31,20 @@ def test_a_name_is_new_once() -> None:
     ids=str,
 )
 def test_another_statement_is_told_from_the_first(change: dict) -> None:
-    statements = Statements()
+    statements = SeenEntries()
     statements.take(FILE)
     other = replace(FILE, **change)
-    assert statements.take(other) == statement(FILE) != statement(other)
+    assert statements.take(other) == fingerprint(FILE) != fingerprint(other)
 
 
 def test_the_order_of_checksums_and_the_time_of_a_collection_are_no_other_statement() -> None:
-    assert statement(FILE) == statement(replace(FILE, checksums={"adler32": "11", "md5": "00"}))
-    assert statement(DIRECTORY) == statement(replace(DIRECTORY, mtime=2e9, etag=None))
+    assert fingerprint(FILE) == fingerprint(replace(FILE, checksums={"adler32": "11", "md5": "00"}))
+    assert fingerprint(DIRECTORY) == fingerprint(replace(DIRECTORY, mtime=2e9, etag=None))
 
 
 @pytest.mark.parametrize("kept", [1, 2, 10])
 def test_the_last_names_are_known_and_no_more_than_twice_as_many(kept: int) -> None:
-    statements = Statements(kept)
+    statements = SeenEntries(kept)
     for number in range(100):
         assert statements.take(replace(FILE, path=RemotePath((str(number),)))) is None
         known = [name for name in range(number + 1) if statements.find(str(name)) is not None]
