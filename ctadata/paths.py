@@ -78,7 +78,7 @@ class RemotePath:
         object.__setattr__(below, "parts", (*self.parts, name))
         return below
 
-    def below(self, parts: Iterable[str]) -> RemotePath:
+    def join(self, parts: Iterable[str]) -> RemotePath:
         """The entry reached from here by these names."""
         return RemotePath((*self.parts, *parts))
 
@@ -122,7 +122,7 @@ class Anchor(StrEnum):
 
     ROOT = "root"
     HOME = "home"
-    OPEN = "open"
+    RELATIVE = "relative"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class TypedPath:
     slash: bool
 
     @classmethod
-    def read(cls, text: str) -> TypedPath:
+    def parse(cls, text: str) -> TypedPath:
         """Read an argument; UsageError where it holds `..`, or the shell has put the local home into it."""
         _refuse_local_home(text)
         for prefix in ("home:", "~/"):
@@ -148,7 +148,7 @@ class TypedPath:
                 return cls(Anchor.HOME, RemotePath.parse(rest), not rest or rest.endswith("/"))
         if text == "~":
             return cls(Anchor.HOME, RemotePath(), slash=False)
-        anchor = Anchor.ROOT if text.startswith("/") else Anchor.OPEN
+        anchor = Anchor.ROOT if text.startswith("/") else Anchor.RELATIVE
         return cls(anchor, RemotePath.parse(text), text.endswith("/"))
 
 

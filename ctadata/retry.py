@@ -29,25 +29,25 @@ class Retries:
     """
 
     attempts: int = 4
-    busy: int = 7
-    within: float = 120.0
-    first: float = 0.5
-    longest: float = 20.0
+    busy_attempts: int = 7
+    time_limit: float = 120.0
+    first_pause: float = 0.5
+    longest_pause: float = 20.0
 
     def pause(self, attempt: int, error: CtadataError, elapsed: float, jitter: float) -> float | None:
         """Seconds to wait after attempt number `attempt` (from 1) failed; None for giving up. `jitter` is in [0, 1)."""
-        usual = min(self.first * 2 ** (attempt - 1), self.longest) * (0.5 + jitter / 2)
+        usual = min(self.first_pause * 2 ** (attempt - 1), self.longest_pause) * (0.5 + jitter / 2)
         # never all at the same moment after what the server named (Retry-After comes in whole seconds)
-        seconds = usual if error.retry_after is None else error.retry_after + jitter * self.first
-        attempts = self.busy if isinstance(error, Busy) else self.attempts
-        return seconds if attempt < attempts and elapsed + seconds <= self.within else None
+        seconds = usual if error.retry_after is None else error.retry_after + jitter * self.first_pause
+        attempts = self.busy_attempts if isinstance(error, Busy) else self.attempts
+        return seconds if attempt < attempts and elapsed + seconds <= self.time_limit else None
 
 
 def retry(
     attempt: Callable[[], T],
     retries: Retries,
     *,
-    may: Callable[[CtadataError], bool],
+    may_retry: Callable[[CtadataError], bool],
     wait: Callable[[CtadataError, float], object],
     has_progressed: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
@@ -66,7 +66,7 @@ def retry(
             return attempt()
         except CtadataError as error:
             error.retries = count
-            if error.given_up or not may(error):
+            if error.given_up or not may_retry(error):
                 raise
             if has_progressed():
                 number, failing_since = 0, None

@@ -138,7 +138,8 @@ class Session:
         try:
             return self.store.info(path)
         except NotFound as error:
-            if not text.startswith("s3://") and TypedPath.read(text).anchor is Anchor.OPEN and self._is_at_home(path):
+            relative = not text.startswith("s3://") and TypedPath.parse(text).anchor is Anchor.RELATIVE
+            if relative and self._is_at_home(path):
                 raise NotFound(
                     error.what, hint=f"it exists in your home: write home:{text}", path=str(path), status=error.status
                 ) from None
@@ -146,7 +147,7 @@ class Session:
 
     def _is_at_home(self, path: RemotePath) -> bool:
         try:
-            return bool(self.store.info(self._home(make=False).below(path.parts)))
+            return bool(self.store.info(self._home(make=False).join(path.parts)))
         except CtadataError:
             return False
 

@@ -157,4 +157,4 @@ def _server(session: Session) -> str:
 
 def _from_the_top(session: Session, path: RemotePath) -> tuple[str, ...]:
     """The names on the way from the server's own root, which profiles of one server may see from different places."""
-    return RemotePath.parse(session.profile.root).below(path.parts).parts
+    return RemotePath.parse(session.profile.root).join(path.parts).parts

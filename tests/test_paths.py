@@ -61,8 +61,8 @@ def test_joining_and_its_opposite(parts: tuple[str, ...], name: str) -> None:
     below = path / name
     assert (below.parent, below.name) == (path, name)
     assert below.relative_to(path) == (name,)
-    assert path.below([name]) == below
-    assert RemotePath().below(below.parts) == below
+    assert path.join([name]) == below
+    assert RemotePath().join(below.parts) == below
 
 
 DOTS = st.text(alphabet="./%2eE2fF\0a", max_size=20)
@@ -140,44 +140,44 @@ def test_our_own_temporaries() -> None:
     [
         ("/a/b", Anchor.ROOT, "/a/b", False),
         ("/", Anchor.ROOT, "/", True),
-        ("a/b/", Anchor.OPEN, "/a/b", True),
-        ("a", Anchor.OPEN, "/a", False),
-        ("", Anchor.OPEN, "/", False),
-        (".", Anchor.OPEN, "/", False),
+        ("a/b/", Anchor.RELATIVE, "/a/b", True),
+        ("a", Anchor.RELATIVE, "/a", False),
+        ("", Anchor.RELATIVE, "/", False),
+        (".", Anchor.RELATIVE, "/", False),
         ("~", Anchor.HOME, "/", False),
         ("~/", Anchor.HOME, "/", True),
         ("~/a", Anchor.HOME, "/a", False),
         ("home:", Anchor.HOME, "/", True),
         ("home:a/", Anchor.HOME, "/a", True),
         ("home:/a", Anchor.HOME, "/a", False),
-        ("~a/b", Anchor.OPEN, "/~a/b", False),
-        ("a/~/b", Anchor.OPEN, "/a/~/b", False),
-        ("a%20b", Anchor.OPEN, "/a%20b", False),
+        ("~a/b", Anchor.RELATIVE, "/~a/b", False),
+        ("a/~/b", Anchor.RELATIVE, "/a/~/b", False),
+        ("a%20b", Anchor.RELATIVE, "/a%20b", False),
     ],
 )
 def test_what_a_person_types(text: str, anchor: Anchor, path: str, slash: bool) -> None:
-    assert TypedPath.read(text) == TypedPath(anchor, RemotePath.parse(path), slash)
+    assert TypedPath.parse(text) == TypedPath(anchor, RemotePath.parse(path), slash)
 
 
 @pytest.mark.parametrize("text", ["a/../b", "~/..", "home:..", "/.."])
 def test_dots_that_lead_up_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        TypedPath.read(text)
+        TypedPath.parse(text)
 
 
 def test_the_local_home_that_a_shell_put_in_is_refused_with_the_right_spelling() -> None:
     home = os.environ["HOME"]
     with pytest.raises(UsageError, match="home:data/x") as caught:
-        TypedPath.read(f"{home}/data/x")
+        TypedPath.parse(f"{home}/data/x")
     assert "'~/data/x'" in str(caught.value)
     with pytest.raises(UsageError):
-        TypedPath.read(home)
-    assert TypedPath.read(home + "-elsewhere/x").anchor is Anchor.ROOT
+        TypedPath.parse(home)
+    assert TypedPath.parse(home + "-elsewhere/x").anchor is Anchor.ROOT
 
 
 def test_a_home_that_is_the_root_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/")
-    assert TypedPath.read("/a").anchor is Anchor.ROOT
+    assert TypedPath.parse("/a").anchor is Anchor.ROOT
 
 
 # --- local_name ---

@@ -23,7 +23,7 @@ class Failing:
 def again(attempt, *kinds, retries=None, waits=None, **more):
     waits = [] if waits is None else waits
     wait = lambda error, seconds: waits.append(seconds)  # noqa: E731
-    return retry(attempt, retries or Retries(), may=lambda error: isinstance(error, kinds), wait=wait, **more)
+    return retry(attempt, retries or Retries(), may_retry=lambda error: isinstance(error, kinds), wait=wait, **more)
 
 
 @pytest.mark.parametrize(("kind", "calls"), [(ServerTrouble, 4), (Interrupted, 4), (Busy, 7)])

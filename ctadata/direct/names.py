@@ -38,7 +38,7 @@ def stat(path: PathText, *, dev_instance: bool = False) -> Listed:
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))
-        return Listed.of(dataclasses.replace(entry, checksums=get_digests(session.store, entry)))
+        return Listed.from_entry(dataclasses.replace(entry, checksums=get_digests(session.store, entry)))
 
 
 def exists(path: PathText, *, dev_instance: bool = False) -> bool:
@@ -73,7 +73,7 @@ def find(
     )
     with APIClient(dev_instance).session() as session:
         tops = session.find(os.fspath(path))
-        return Listing(Listed.of(entry) for top in tops for entry in search(session.store, top, criteria))
+        return Listing(Listed.from_entry(entry) for top in tops for entry in search(session.store, top, criteria))
 
 
 def _several(text: str | Sequence[str]) -> list[str]:
@@ -150,7 +150,7 @@ def rm(path: PathText | Sequence[PathText], recursive: bool = False, *, dev_inst
 
         def delete(entry: Entry) -> str:
             remove(session.store, entry, recursive=recursive)
-            return str(Listed.of(entry))
+            return str(Listed.from_entry(entry))
 
         return _each(doomed, delete)
 

@@ -124,7 +124,7 @@ class DoorExamination:
         words = "the profile names no REST interface: no quotas, no tape"
         advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
         try:
-            found = Origin.of(self.session.site.tape.base)
+            found = Origin.parse(self.session.site.tape.base)
             advice = f'the door announces one: set frontend = "{found}" in the profile'
         except Untrusted as error:
             words, advice = f"{words}; {error.what}", error.hint

@@ -48,7 +48,7 @@ class _Call:
     upload: Upload | None
     streams: bool
     accept: Accept | None
-    patient: bool
+    await_redirect: bool
     follow: bool
     sign: SigningKey | None
     route: Route = Route()  # noqa: RUF009  (frozen)
@@ -119,7 +119,7 @@ class Client:
         self._sleep = sleep or functools.partial(fibers.wait_for_event, self._stop)
         self._jitter = jitter
         self._handles = CurlPool(choose_ca(ca), user_agent)
-        self._gates = HostLimiters(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first)
+        self._gates = HostLimiters(jobs, pinned=pinned, clock=clock, spread=lambda: jitter() * retries.first_pause)
         self._given_up: set[Origin] = set()
         self._waits: dict[Origin, float | None] = {}  # for `100 Continue`, where a server has shown what it does
 
@@ -132,7 +132,7 @@ class Client:
         body: bytes | Body | None = None,
         accept: Accept | None = None,
         pool_headers: Mapping[str, str] = NO_HEADERS,
-        patient: bool = False,
+        await_redirect: bool = False,
         follow: bool = True,
         sign: SigningKey | None = None,
         repeat: bool = True,
@@ -144,7 +144,7 @@ class Client:
         headers: sent to the door; at another origin only what a pool needs of them, and `pool_headers`.
         body:    a `Body` stands at its first byte and is rewound where it has to be sent anew.
         accept:  takes the body of the answer; from then on nothing is repeated.
-        patient: the server redirects uploads, so no byte of the body is sent before it has answered.
+        await_redirect: the server redirects uploads, so no byte of the body is sent before it has answered.
         follow:  False gives a redirect back as the answer.
         sign:    signs the request to the door (S3); what it redirects to gets no signature.
         repeat:  False sends it once, however it ends: somebody else may be asked instead.
@@ -153,12 +153,14 @@ class Client:
         """
         streams = body is not None and not isinstance(body, bytes)
         upload = Upload(InMemory(body) if isinstance(body, bytes) else body) if body is not None else None
-        call = _Call(method, url, headers, pool_headers, upload, streams, accept, patient, follow, sign, route, total)
+        call = _Call(
+            method, url, headers, pool_headers, upload, streams, accept, await_redirect, follow, sign, route, total
+        )
         try:
             response = retry(
                 lambda: self._walk(call),
                 self._retries,
-                may=lambda error: repeat and self._may_repeat(call, error),
+                may_retry=lambda error: repeat and self._may_repeat(call, error),
                 wait=self._wait,
                 clock=lambda: self._clock() - call.waited,
                 jitter=self._jitter,
@@ -183,9 +185,9 @@ class Client:
         if error.status not in BUSY_STATUSES or error.retry_after is None:
             self._sleep(seconds)
 
-    def branch(self) -> CurlPool:
+    def separate_pool(self) -> CurlPool:
         """Connections of one's own, for the `route` of requests; closed by the caller."""
-        return self._handles.branch()
+        return self._handles.separate_pool()
 
     def close(self) -> None:
         """Close the connections."""
@@ -207,7 +209,7 @@ class Client:
             if not follow and not redirects.is_expired(response):
                 return self._judge(response, call, origin, token)
             if follow and call.streams:
-                self._waits[origin] = self.limits.expect_patient
+                self._waits[origin] = self.limits.expect_redirect
             hops = (*hops, url)
             url, origin = self._next(response, call, origin)
             url = redirects.strip_token(url, origin, shown, trusted=self._may_have_token(call, origin))
@@ -218,7 +220,7 @@ class Client:
         if redirects.is_expired(response):
             return call.url, call.door
         url = redirects.next_url(response, http_pools=self._http_pools)
-        target = Origin.of(url)
+        target = Origin.parse(url)
         bounced = target == call.door != origin and target in self._trusted
         return (call.url, call.door) if bounced else (url, target)
 
@@ -297,12 +299,12 @@ class Client:
         if origin in self._waits:
             return self._waits[origin]
         if (
-            not call.patient
+            not call.await_redirect
             and call.upload
             and call.upload.size <= (CURL_EXPECT_THRESHOLD if call.sign else EXPECT_THRESHOLD)
         ):
             return None
-        return self.limits.expect_patient if call.patient else self.limits.expect
+        return self.limits.expect_redirect if call.await_redirect else self.limits.expect
 
     def _perform(self, call: _Call, request: Request) -> Response:
         if request.fresh:
@@ -318,7 +320,7 @@ class Client:
         came = self._clock()
         # an upload's answer comes when its body has gone, and says nothing about how quick the server is
         kind = "" if call.streams else call.method
-        turn = self._gates.of(origin).enter(kind, self._stop, self._sleep, self._retries.within)
+        turn = self._gates.of(origin).enter(kind, self._stop, self._sleep, self._retries.time_limit)
         call.waited += self._clock() - came
         return turn
 

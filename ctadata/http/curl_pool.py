@@ -179,7 +179,7 @@ class CurlPool:
         self._options = _common_options(trust, user_agent)
         self._closed = False
 
-    def branch(self) -> CurlPool:
+    def separate_pool(self) -> CurlPool:
         """Handles with connections of their own, and the same look-ups and TLS sessions; closed by the caller."""
         branch = copy.copy(self)
         branch._idle = deque()

@@ -39,14 +39,14 @@ def webdav4_client(
     composes: the server is a dCache, or stands before one: it gives no file back whose name holds a control character,
     and none whose name NFC changes to other clients. Unsupported for a request that would make such a name.
     """
-    home = Origin.of(url)
+    home = Origin.parse(url)
 
     def authorize(request: httpx.Request) -> httpx.Request:
         if composes:
             _check_names(request)
         if twice:
             request.url = request.url.copy_with(raw_path=request.url.raw_path.replace(b"%", b"%25"))
-        secret = token() if Origin.of(str(request.url)) == home else None
+        secret = token() if Origin.parse(str(request.url)) == home else None
         if secret:
             request.headers["Authorization"] = f"Bearer {secret}"
         return request

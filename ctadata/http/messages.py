@@ -36,7 +36,7 @@ class Origin:
     port: int
 
     @classmethod
-    def of(cls, url: str) -> Origin:
+    def parse(cls, url: str) -> Origin:
         """The origin of a URL; Untrusted for anything but plain http and https URLs."""
         return split_url(url)[0]
 

@@ -42,12 +42,12 @@ def next_url(response: Response, *, http_pools: bool) -> str:
     if not location or changes_method:
         words = f"a redirect that cannot be followed: {response.status} {response.reason}"
         raise ServerTrouble(words, status=response.status)
-    before = Origin.of(response.url)
+    before = Origin.parse(response.url)
     try:
         url = resolve_location(response.url, _encoded(response.url, location))
     except Untrusted as error:
         raise Untrusted(f"a redirect that must not be followed: {before} sends us on, and {error.what}") from error
-    after = Origin.of(url)
+    after = Origin.parse(url)
     if before.scheme == "https" and after.scheme == "http" and not http_pools:
         raise Untrusted(
             f"a redirect from https to unprotected http: {before} sends us to {after}",

@@ -52,7 +52,7 @@ def measure_usage(
         inside = entry.path.relative_to(top.path)
         for level in range(1, len(inside) if depth is None else min(depth + 1, len(inside))):
             part = inside[:level]
-            below.setdefault(part, Usage(top.path.below(part))).add(entry)
+            below.setdefault(part, Usage(top.path.join(part))).add(entry)
         if entry.is_directory and (depth is None or len(inside) <= depth):
             below.setdefault(inside, Usage(entry.path))
     return [*sorted(below.values(), key=lambda each: each.path), whole]

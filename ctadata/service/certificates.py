@@ -98,7 +98,7 @@ def _key_status(place: Place, key: str) -> str:
 
 def _post(place: Place, name: str, payload: dict[str, Any], *, hint: str) -> dict[str, Any]:
     service = place.certificateservice
-    rest = JsonClient(trusted={Origin.of(service)})
+    rest = JsonClient(trusted={Origin.parse(service)})
     answer = rest.post_json(f"{service}/{name}", payload, token=place.token(service).text)
     _check(answer, service, hint)
     if not isinstance(answer.json, dict):
@@ -110,7 +110,7 @@ def _check(answer: JsonResponse, service: str, hint: str) -> None:
     """The error of an answer that is no success; a redirect is one: what was sent goes nowhere else."""
     if 300 <= answer.status < 400:
         raise LoginNeeded(
-            f"not logged in: {Origin.of(service)} redirects, and the certificate is not sent along",
+            f"not logged in: {Origin.parse(service)} redirects, and the certificate is not sent along",
             hint=f"the token of JUPYTERHUB_API_TOKEN is no good there; {token_page(service)} gives new ones",
             status=answer.status,
         )

@@ -103,10 +103,10 @@ class APIClient:
             store = session.store
             assert isinstance(store, DownloadService)
             top, *rows = store.rows(session.resolve(os.fspath(path)))
-            itself = Listed.of(top.entry, top.told)
-            below = [Listed.of(row.entry, row.told) for row in sorted(rows, key=lambda row: name_key(row.entry))]
+            itself = Listed.from_entry(top.entry, top.told)
+            below = [Listed.from_entry(row.entry, row.told) for row in sorted(rows, key=lambda row: name_key(row.entry))]
             if recursive and below:
-                below = [Listed.of(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
+                below = [Listed.from_entry(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
         return Listing([itself, *below])
 
     def fetch_and_save_file(
@@ -192,6 +192,6 @@ class APIClient:
         place = self.place
         url = self.construct_endpoint_url(place.downloadservice, endpoint, path)
         url += f"?chunk_size={chunk_size}" if chunk_size else ""
-        rest = JsonClient(trusted={Origin.of(place.downloadservice)})
+        rest = JsonClient(trusted={Origin.parse(place.downloadservice)})
         large = endpoint.strip("/").partition("/")[0] in _FILES
-        return rest.response(url, place.token().text, stream=stream, large=large)
+        return rest.get_raw(url, place.token().text, stream=stream, large=large)

@@ -55,9 +55,9 @@ class Place:
         if not text:
             raise LoginNeeded("no token of the hub: JUPYTERHUB_API_TOKEN is not set", hint=_what_else(service))
         home = self.env.get("JUPYTERHUB_PUBLIC_HUB_URL") or self.env.get("JUPYTERHUB_HOST")
-        if service in (DOWNLOADS, CERTIFICATES) and home and Origin.of(home) != Origin.of(service):
+        if service in (DOWNLOADS, CERTIFICATES) and home and Origin.parse(home) != Origin.parse(service):
             raise LoginNeeded(
-                f"the token of {Origin.of(home)}, the hub of this session, is not sent to {Origin.of(service)}",
+                f"the token of {Origin.parse(home)}, the hub of this session, is not sent to {Origin.parse(service)}",
                 hint="name that hub's services in CTADS_URL and CTACS_URL",
             )
         return HubToken(text, "JUPYTERHUB_API_TOKEN in the environment")
@@ -70,7 +70,7 @@ class Place:
 
         url = token_page(self.downloadservice).removesuffix("token") + "api/user"
         try:
-            answer = JsonClient(trusted={Origin.of(url)}).get(url, token=self.token().text)
+            answer = JsonClient(trusted={Origin.parse(url)}).get(url, token=self.token().text)
             answer.raise_for_status()
             name = answer.json.get("name") if isinstance(answer.json, dict) else None
         except CtadataError as error:

@@ -20,7 +20,7 @@ JOBS = 4
 
 def open_store(place: Place, *, chunk_size: int | None = None, stop: threading.Event | None = None) -> DownloadService:
     """The files at the download service; LoginNeeded."""
-    trusted = {Origin.of(place.downloadservice)}
+    trusted = {Origin.parse(place.downloadservice)}
     client = Client(trusted=trusted, credentials=place.token(), stop=stop)
     return DownloadService(client, place.downloadservice, user=place.user, chunk_size=chunk_size)
 
@@ -31,5 +31,5 @@ def open_session(
     """A session over it; no request is sent. LoginNeeded."""
     stop = stop or threading.Event()
     store = open_store(place, chunk_size=chunk_size, stop=stop)
-    profile = Profile(NAME, str(Origin.of(place.downloadservice)), jobs=jobs)
+    profile = Profile(NAME, str(Origin.parse(place.downloadservice)), jobs=jobs)
     return Session(profile, store, place.token(), stop, lambda: store.home)

@@ -178,7 +178,7 @@ class HttpReader:
             if answer.mover.read(self._headers(answer), answer.accept, answer.look):
                 return
         try:
-            self._ask_door(answer, self._movers.branch() if self._movers else None)
+            self._ask_door(answer, self._movers.separate_pool() if self._movers else None)
         finally:
             self._let_others_ask()
 
@@ -219,10 +219,10 @@ class HttpReader:
         """The mover of a read of the whole file, which shares it with none; None if the server sends it itself."""
         if self._movers is None or not self._is_elsewhere(response):
             return None
-        return Mover(self._movers, response.url, self._movers.branch())
+        return Mover(self._movers, response.url, self._movers.separate_pool())
 
     def _is_elsewhere(self, response: Response) -> bool:
-        return Origin.of(response.url) != Origin.of(self._url)
+        return Origin.parse(response.url) != Origin.parse(self._url)
 
     def _headers(self, answer: GetResponse) -> dict[str, str]:
         headers = {"Range": f"bytes={answer.start}-{answer.stop - 1}"} if answer.stop is not None else {}

@@ -28,9 +28,9 @@ def resolve_typed_path(
 def _path_of(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool) -> RemotePath:
     if text.startswith("s3://"):
         return path_of_s3(profile, text)
-    spelling = TypedPath.read(text)
+    spelling = TypedPath.parse(text)
     if profile.kind == "s3":
         refuse_odd_key(text, text.removeprefix("home:").removeprefix("~/").removeprefix("/"))
-    if spelling.anchor is Anchor.HOME or (spelling.anchor is Anchor.OPEN and from_home):
-        return home().below(spelling.path.parts)
+    if spelling.anchor is Anchor.HOME or (spelling.anchor is Anchor.RELATIVE and from_home):
+        return home().join(spelling.path.parts)
     return spelling.path

@@ -172,7 +172,7 @@ def _web_address(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        Origin.of(value)
+        Origin.parse(value)
     except Untrusted:
         return None
     return value

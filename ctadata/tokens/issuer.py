@@ -132,7 +132,7 @@ def _endpoint(told: Mapping[str, Any], key: str) -> str:
 def _refuse_plain(url: str) -> None:
     """Refuse what is neither https nor on this machine (ConfigError)."""
     try:
-        origin = Origin.of(url)
+        origin = Origin.parse(url)
     except Untrusted as error:
         raise ConfigError(error.what) from None
     if origin.scheme != "https" and not origin.is_loopback:

@@ -64,7 +64,7 @@ def listed_download_targets(
         if isinstance(parts, UsageError):
             yield InvalidPath(parts, base)
         else:
-            yield PendingTarget(base.below(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
+            yield PendingTarget(base.join(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
 
 
 def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
@@ -129,7 +129,7 @@ def listed_upload_sources(base: str, names: Iterable[str], path: RemotePath) -> 
         yield from (InvalidPath(parts, path) for parts in found if isinstance(parts, UsageError))
         files = tuple((Path(base, *parts), parts[-1]) for parts in found if isinstance(parts, tuple))
         if above is not None:
-            yield UploadSource(path.below(above), files=files)
+            yield UploadSource(path.join(above), files=files)
 
 
 def _below_here(name: str) -> tuple[str, ...] | UsageError:

@@ -187,8 +187,8 @@ class Run:
 
         return retry(
             attempt,
-            Retries(TRIES, first=FIRST_PAUSE),
-            may=lambda error: isinstance(error, after) and error.retryable and not self.stop.is_set(),
+            Retries(TRIES, first_pause=FIRST_PAUSE),
+            may_retry=lambda error: isinstance(error, after) and error.retryable and not self.stop.is_set(),
             wait=wait,
             has_progressed=has_progressed,
         )

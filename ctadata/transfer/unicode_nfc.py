@@ -66,7 +66,7 @@ def renamed_target(run: Run, path: RemotePath) -> RemotePath:
     there = path
     while there.parts and str(there) != to_nfc(str(there)) and not _is_there(run, there):
         there = there.parent
-    target = there.below(map(to_nfc, path.parts[len(there.parts) :]))
+    target = there.join(map(to_nfc, path.parts[len(there.parts) :]))
     if target != path:
         run.renamed.append(target)
     return target

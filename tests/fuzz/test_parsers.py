@@ -94,7 +94,7 @@ def shown(entry: Entry) -> None:
         short_line(entry),
         long_line(entry, checksums=True),
         json.dumps(as_json(entry)),
-        str(Listed.of(entry)),
+        str(Listed.from_entry(entry)),
     ):
         escape_unprintable(line)
     name_key(entry)
@@ -215,7 +215,7 @@ def service_json(content: bytes) -> None:
     rows, _ = read_rows(content, HERE)
     for row in rows:
         shown(row.entry)
-        Listed.of(row.entry, row.told)
+        Listed.from_entry(row.entry, row.told)
 
 
 def service_receipt(content: bytes) -> None:
@@ -387,7 +387,7 @@ def path(content: bytes) -> None:
     readings: list[Callable[[str], RemotePath]] = [
         RemotePath.parse,
         RemotePath.decode,
-        lambda text: TypedPath.read(text).path,
+        lambda text: TypedPath.parse(text).path,
     ]
     for read in readings:
         try:

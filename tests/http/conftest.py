@@ -139,7 +139,7 @@ class Peer:
         self._threads[0].start()
         scheme = "https" if self.context else "http"
         self.url = f"{scheme}://{self.host}:{self._listener.getsockname()[1]}"
-        self.origin = Origin.of(self.url)
+        self.origin = Origin.parse(self.url)
 
     def _accept(self) -> None:
         while True:
@@ -310,7 +310,7 @@ def client(ca: Path, naps: list[float]) -> Iterator[Callable[..., Client]]:
             "trusted": [peer.origin for peer in trusted],
             "credentials": Login("secret-token") if trusted else None,
             "ca": ca,
-            "retries": Retries(attempts=1, busy=1),
+            "retries": Retries(attempts=1, busy_attempts=1),
             "limits": Limits(expect=PATIENCE),  # a busy machine may take longer than curl waits
             "sleep": naps.append,
             "jitter": lambda: 0.0,

@@ -267,7 +267,9 @@ def test_through_a_proxy_it_is_the_servers_answer_that_counts(
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
     url = peer.url.replace("localhost", "door.localhost.")
     seen = []
-    response = client(trusted=[Origin.of(url)], credentials=login("secret-token")).send("GET", url, accept=seen.append)
+    response = client(trusted=[Origin.parse(url)], credentials=login("secret-token")).send(
+        "GET", url, accept=seen.append
+    )
     assert (response.status, response.body, len(seen)) == (206, b"hello", 1)
     assert response.headers.get("Content-Length") == "5"
     assert (peer.requests[0].token, spy.requests[0].token) == ("Bearer secret-token", None)
@@ -290,7 +292,7 @@ def failing(*statuses):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PROPFIND"])
 def test_trouble_inside_the_server_is_waited_out_when_reading(answering, client, naps, method):
     peer = answering(failing(("500 Internal problem: timed out",), ("502 Bad Gateway",)))
-    assert client(peer, retries=Retries(first=1)).send(method, peer.url).status == 200
+    assert client(peer, retries=Retries(first_pause=1)).send(method, peer.url).status == 200
     assert naps == [0.5, 1.0]
 
 
@@ -313,7 +315,7 @@ def test_a_busy_server_is_given_the_time_it_asks_for(answering, client, naps, me
 def test_an_end_to_patience(answering, client, naps):
     peer = answering(lambda wire, request: wire.answer("429 Too Many Requests", b"", "Retry-After: 1"))
     with pytest.raises(Busy) as busy:
-        client(peer, retries=Retries(busy=3)).send("GET", peer.url)
+        client(peer, retries=Retries(busy_attempts=3)).send("GET", peer.url)
     assert busy.value.retry_after == 1
     assert len(peer.requests) == 3
 
@@ -341,7 +343,9 @@ def test_the_time_that_repetitions_take_is_bounded(answering, client):
         now[0] += 100
 
     with pytest.raises(ServerTrouble):
-        client(peer, retries=Retries(attempts=99, within=250), clock=lambda: now[0], sleep=sleep).send("GET", peer.url)
+        client(peer, retries=Retries(attempts=99, time_limit=250), clock=lambda: now[0], sleep=sleep).send(
+            "GET", peer.url
+        )
     assert len(peer.requests) == 4
 
 

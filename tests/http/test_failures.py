@@ -27,7 +27,7 @@ from ctadata.errors import (
 from ctadata.http import failures
 from ctadata.http.messages import Headers, Origin, Response
 
-POOL = Origin.of("https://pool.example:20001")
+POOL = Origin.parse("https://pool.example:20001")
 
 
 def error_of(method, status, reason="Reason", body=b"", kind="text/plain", **headers):

@@ -103,7 +103,7 @@ def test_what_is_named_to_one_holds_for_all(answering, client, naps):
     def reply(wire, request):
         wire.answer(left.pop() if left else "200 OK", b"", "Retry-After: 30")
 
-    one = client(retries=Retries(busy=1))
+    one = client(retries=Retries(busy_attempts=1))
     peer, other = answering(reply), answering(lambda wire, request: wire.answer("200 OK"))
     with pytest.raises(Busy):
         one.send("GET", peer.url)
@@ -130,7 +130,7 @@ def test_who_waits_while_another_is_refused_waits_anew(answering, client):
             asked.set()
             assert go.wait(PATIENCE)
 
-    peer, one = answering(reply), client(jobs=4, retries=Retries(busy=1), sleep=sleep)
+    peer, one = answering(reply), client(jobs=4, retries=Retries(busy_attempts=1), sleep=sleep)
     with suppress(Busy):
         one.send("GET", peer.url)
     with ThreadPoolExecutor(1) as thread:
@@ -157,7 +157,7 @@ def test_longer_than_anybody_waits_ends_at_once_and_nothing_is_sent(answering, c
 def test_a_refusal_without_a_time_is_waited_out_by_the_one_it_met(answering, client, naps):
     left = ["429 Too Many Requests"] * 6
     peer = answering(lambda wire, request: wire.answer(left.pop() if left else "200 OK"))
-    assert client(retries=Retries(first=1)).send("MOVE", peer.url).status == 200
+    assert client(retries=Retries(first_pause=1)).send("MOVE", peer.url).status == 200
     assert [nap for nap in naps if nap >= 0.5] == [0.5, 1, 2, 4, 8, 10]
     assert sum(naps) > 10  # longer than a dCache door shuts an address out
 

@@ -21,7 +21,7 @@ from ctadata.http.messages import Headers, Origin, Response, resolve_location, s
     ],
 )
 def test_origin_of_a_plain_url(url, origin):
-    assert str(Origin.of(url)) == origin
+    assert str(Origin.parse(url)) == origin
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_origin_of_a_plain_url(url, origin):
 )
 def test_what_is_no_plain_url_is_refused(url):
     with pytest.raises(Untrusted):
-        Origin.of(url)
+        Origin.parse(url)
 
 
 def test_a_refused_url_is_shown_without_its_secrets():
     with pytest.raises(Untrusted) as refused:
-        Origin.of("https://ada:hunter2@door/a?authz=secret")
+        Origin.parse("https://ada:hunter2@door/a?authz=secret")
     assert "hunter2" not in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -73,8 +73,10 @@ def test_dissect_drops_the_fragment_and_keeps_the_query():
 
 
 def test_loopback():
-    assert all(Origin.of(f"http://{host}").is_loopback for host in ("localhost", "127.0.0.1", "127.9.9.9", "[::1]"))
-    assert not any(Origin.of(f"http://{host}").is_loopback for host in ("localhost.evil.org", "192.0.2.1", "128.0.0.1"))
+    assert all(Origin.parse(f"http://{host}").is_loopback for host in ("localhost", "127.0.0.1", "127.9.9.9", "[::1]"))
+    assert not any(
+        Origin.parse(f"http://{host}").is_loopback for host in ("localhost.evil.org", "192.0.2.1", "128.0.0.1")
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,9 +126,9 @@ def test_whatever_a_location_holds_python_and_we_agree_on_the_host(text):
         assert url.isprintable()
         assert " " not in url
         assert (parts.scheme, parts.hostname, parts.port, parts.username) == (
-            Origin.of(url).scheme,
-            Origin.of(url).host.strip("[]"),
-            Origin.of(url).port,
+            Origin.parse(url).scheme,
+            Origin.parse(url).host.strip("[]"),
+            Origin.parse(url).port,
             None,
         )
 

@@ -116,7 +116,7 @@ def test_the_token_does_not_go_over_http_to_another_machine(login):
     """Nor is it asked for: the request itself is refused by nobody, it just goes without."""
     from ctadata.http.messages import Origin
 
-    door = Origin.of("http://door.example")
+    door = Origin.parse("http://door.example")
     asked = login("secret-token")
     client = Client(trusted=[door], credentials=asked, retries=Retries(attempts=1))
     assert client._token(_call(door), door) is None

@@ -234,7 +234,7 @@ def test_an_answer_of_the_library_has_an_end_too(serve, rest, beginning, more):
     passed = [0.0]
     peer = serve(lambda wire: begin_slowly(wire, BEGINNINGS[beginning], passed))
     with pytest.raises(TimedOut, match=r"no whole answer in time: .* 40 s"):
-        rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).response(peer.url, "", **more)
+        rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).get_raw(peer.url, "", **more)
 
 
 def test_a_file_may_take_longer_than_a_call_may(serve, rest):
@@ -249,8 +249,8 @@ def test_a_file_may_take_longer_than_a_call_may(serve, rest):
         wire.send(b"file")
 
     slow = rest(timeouts=(10.0, 30.0), clock=lambda: passed[0])
-    assert slow.response(serve(script).url, "", large=True).content[size:] == b"file"
-    with slow.response(serve(script).url, "", stream=True) as answer:
+    assert slow.get_raw(serve(script).url, "", large=True).content[size:] == b"file"
+    with slow.get_raw(serve(script).url, "", stream=True) as answer:
         assert answer.content[size:] == b"file"
 
 
@@ -263,7 +263,7 @@ def test_an_answer_of_the_library_can_be_stopped(serve, rest):
         wire.wait()
 
     with pytest.raises(Stopped):
-        rest(stop=stop).response(serve(script).url, "")
+        rest(stop=stop).get_raw(serve(script).url, "")
 
 
 def test_a_proxy_that_answers_so_has_an_end_too(serve, rest, monkeypatch):
@@ -279,7 +279,7 @@ def test_a_proxy_has_an_end_for_the_library_too(serve, rest, monkeypatch):
     spy = serve(lambda wire: begin_slowly(wire, b"HTTP/1.1 200 Connection established\r\nX: ", passed))
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
     with pytest.raises(TimedOut):
-        rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).response("https://issuer.localhost./", "")
+        rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).get_raw("https://issuer.localhost./", "")
 
 
 def test_a_call_can_be_stopped(serve, rest):

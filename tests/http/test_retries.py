@@ -70,20 +70,20 @@ def test_what_would_not_help(error):
 
 
 def test_pauses_double_up_to_the_longest_and_half_of_each_is_chance():
-    retries = Retries(attempts=9, first=1, longest=5)
+    retries = Retries(attempts=9, first_pause=1, longest_pause=5)
     error = Unreachable("x")
     assert [retries.pause(n, error, 0, 0.0) for n in (1, 2, 3, 4, 5)] == [0.5, 1, 2, 2.5, 2.5]
     assert retries.pause(1, error, 0, 0.999) == pytest.approx(1, rel=0.01)
 
 
 def test_what_the_server_asked_for_is_waited():
-    retries = Retries(first=0.5)
+    retries = Retries(first_pause=0.5)
     assert retries.pause(1, Busy("x", retry_after=7), 0, 0.0) == 7
     assert 7 < retries.pause(1, Busy("x", retry_after=7), 0, 0.9) < 7.5
 
 
 def test_an_end_after_so_many_attempts_or_so_long():
-    retries = Retries(attempts=3, within=10)
+    retries = Retries(attempts=3, time_limit=10)
     error = Unreachable("x")
     assert retries.pause(2, error, 0, 0.0) is not None
     assert retries.pause(3, error, 0, 0.0) is None

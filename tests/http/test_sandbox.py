@@ -43,7 +43,7 @@ def sender(box):
     made = []
 
     def make(*tokens, **options):
-        usual = {"trusted": [Origin.of(box.door)], "ca": box.ca, "retries": Retries(attempts=1)}
+        usual = {"trusted": [Origin.parse(box.door)], "ca": box.ca, "retries": Retries(attempts=1)}
         made.append(Client(credentials=Token(*(tokens or [box.token()])), **{**usual, **options}))
         return made[-1]
 
@@ -67,7 +67,7 @@ def test_a_download_goes_door_pool_without_the_token(box, sender):
     response = sender().send("GET", f"{box.door}{HOME}/a%20b.fits", headers=DIGEST, accept=accept)
     assert b"".join(blocks) == DATA
     assert digests == [f"adler32={zlib.adler32(DATA):08x}"]
-    assert Origin.of(response.url) in [Origin.of(pool) for pool in box.pools]
+    assert Origin.parse(response.url) in [Origin.parse(pool) for pool in box.pools]
     assert [seen.header("Authorization") for seen in at_pools(box)] == [None]
 
 
@@ -79,7 +79,7 @@ def test_a_range(box, sender):
 
 def test_an_upload_waits_for_the_pool(box, sender, content):
     headers = {**DIGEST, "X-OC-Mtime": "1700000000"}
-    response = sender().send("PUT", f"{box.door}{HOME}/a", headers=headers, body=content(DATA), patient=True)
+    response = sender().send("PUT", f"{box.door}{HOME}/a", headers=headers, body=content(DATA), await_redirect=True)
     assert response.status == 201
     assert response.headers.get("Digest") == f"adler32={zlib.adler32(DATA):08x}"
     assert [(seen.server[:4], seen.status, seen.body_bytes) for seen in box.seen] == [
@@ -93,7 +93,7 @@ def test_an_upload_waits_for_the_pool(box, sender, content):
 
 
 def test_an_empty_upload(box, sender, content):
-    assert sender().send("PUT", f"{box.door}{HOME}/a", body=content(b""), patient=True).status == 201
+    assert sender().send("PUT", f"{box.door}{HOME}/a", body=content(b""), await_redirect=True).status == 201
     assert box.files.entry(f"{HOME}/a").size == 0
 
 
@@ -121,13 +121,13 @@ def test_a_token_that_the_door_does_not_take_any_more(box, sender):
 def test_a_pool_that_fills_up_is_heard_while_sending(box, sender, content):
     box.faults.add("pool", "PUT", f"{HOME}/a", faults.Full(after=100_000, reason="Pool is full"))
     with pytest.raises(StorageFull, match="507 Pool is full"):
-        sender().send("PUT", f"{box.door}{HOME}/a", body=content(DATA * 50), patient=True)
+        sender().send("PUT", f"{box.door}{HOME}/a", body=content(DATA * 50), await_redirect=True)
 
 
 def test_a_wrong_checksum_is_the_pools_word(box, sender, content):
     headers = {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}
     with pytest.raises(IntegrityError, match="400 Checksum mismatch"):
-        sender().send("PUT", f"{box.door}{HOME}/a", headers=headers, body=content(DATA), patient=True)
+        sender().send("PUT", f"{box.door}{HOME}/a", headers=headers, body=content(DATA), await_redirect=True)
 
 
 def test_trouble_at_the_door_is_waited_out(box, sender):
@@ -177,7 +177,7 @@ def test_pools_without_tls_are_refused_or_used_without_the_token(sender):
         box.files.put(f"{HOME}/a", b"hello")
         for allowed in (False, True):
             client = Client(
-                trusted=[Origin.of(box.door)], credentials=Token(box.token()), ca=box.ca, http_pools=allowed
+                trusted=[Origin.parse(box.door)], credentials=Token(box.token()), ca=box.ca, http_pools=allowed
             )
             try:
                 if allowed:
@@ -191,7 +191,7 @@ def test_pools_without_tls_are_refused_or_used_without_the_token(sender):
 
 
 def test_who_we_are_by_rest(box):
-    rest = JsonClient(trusted=[Origin.of(box.frontend)], ca=box.ca)
+    rest = JsonClient(trusted=[Origin.parse(box.frontend)], ca=box.ca)
     answer = rest.get(f"{box.frontend}/api/v1/user", box.token())
     assert answer.json["homeDirectory"] == HOME
 
@@ -199,5 +199,5 @@ def test_who_we_are_by_rest(box):
 def test_a_pool_that_cannot_reserve_the_space(box, sender, content):
     box.faults.add("pool", "PUT", f"{HOME}/a", faults.Prealloc())
     with pytest.raises(StorageFull, match="500 Failed to preallocate space"):
-        sender(retries=Retries()).send("PUT", f"{box.door}{HOME}/a", body=content(b"xy"), patient=True)
+        sender(retries=Retries()).send("PUT", f"{box.door}{HOME}/a", body=content(b"xy"), await_redirect=True)
     assert len(at_pools(box)) == 1

@@ -101,7 +101,7 @@ def test_the_wait_for_the_answer_begins_when_all_is_sent(serve, client, content)
         wire.answer("201 Created")
 
     peer = serve(script)
-    assert client(peer, clock=clock).send("PUT", peer.url, body=content(b"x" * 10), patient=True).status == 201
+    assert client(peer, clock=clock).send("PUT", peer.url, body=content(b"x" * 10), await_redirect=True).status == 201
 
 
 def test_a_download_that_stalls(serve, client):
@@ -207,7 +207,7 @@ def test_a_stop_is_heard(serve, client, content, where):
     peer = serve(script)
     sender = client(peer, stop=stop, retries=Retries())
     if where == "waiting to send":
-        ended = in_thread(lambda: sender.send("PUT", peer.url, body=content(b"x" * 1000), patient=True))
+        ended = in_thread(lambda: sender.send("PUT", peer.url, body=content(b"x" * 1000), await_redirect=True))
     else:
         ended = in_thread(lambda: sender.send("GET", peer.url, accept=take))
     assert reached.wait(60)

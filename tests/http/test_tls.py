@@ -137,7 +137,7 @@ class Login:
     def bearer(self): return "t0ken-5ecret"
     def renew(self, refused): return None
 logging.basicConfig(level=logging.DEBUG)
-client = Client(trusted=[Origin.of("{door.url}")], credentials=Login(), ca=Path("{ca}"))
+client = Client(trusted=[Origin.parse("{door.url}")], credentials=Login(), ca=Path("{ca}"))
 client.send("GET", "{door.url}/a")
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)

@@ -130,7 +130,7 @@ def test_a_redirected_upload_sends_nothing_to_the_door_and_little_to_the_pool(se
 
     pool, door, body = serve(plain), serve(door_script), content(DATA)
     headers = {"X-OC-Mtime": "1", "If-None-Match": "*", "Content-Type": "x/y", "Content-MD5": "m", "Want-Digest": "a"}
-    assert client(door).send("PUT", f"{door.url}/a", body=body, headers=headers, patient=True).status == 201
+    assert client(door).send("PUT", f"{door.url}/a", body=body, headers=headers, await_redirect=True).status == 201
     assert heard == [b""]
     assert set(headers) <= set(door.requests[0].names)
     assert pool.requests[0].body == DATA
@@ -150,8 +150,8 @@ def test_patience_outlives_a_slow_door(serve, client, content):
 
     pool, door = serve(plain), serve(door_script)
     sender = client(door)
-    assert sender.send("PUT", f"{door.url}/a", body=content(DATA), patient=True).status == 201
-    sender.send("PUT", f"{door.url}/a", body=content(DATA), patient=True)
+    assert sender.send("PUT", f"{door.url}/a", body=content(DATA), await_redirect=True).status == 201
+    sender.send("PUT", f"{door.url}/a", body=content(DATA), await_redirect=True)
     assert heard == [b"", b""]
     assert "expect" in door.requests[1].headers  # a slow door is not a silent one
 
@@ -167,9 +167,9 @@ def test_a_silent_origin_gets_the_body_and_no_expect_again(serve, client, conten
 
 def test_patience_has_an_end_too(serve, client, content):
     peer = serve(plain)
-    sender = client(peer, limits=Limits(expect_patient=0.05))
+    sender = client(peer, limits=Limits(expect_redirect=0.05))
     for _ in range(2):
-        assert sender.send("PUT", peer.url, body=content(DATA), patient=True).status == 201
+        assert sender.send("PUT", peer.url, body=content(DATA), await_redirect=True).status == 201
     assert ["expect" in request.headers for request in peer.requests] == [True, False]
 
 
@@ -338,7 +338,7 @@ def test_a_pool_url_that_is_used_up_sends_the_body_again_from_its_start(serve, c
     pool = serve(stale)
     door = serve(a_door(lambda: f"{pool.url}/a?dcache-http-uuid={len(door.requests)}"))
     body = content(DATA)
-    assert client(door).send("PUT", f"{door.url}/a", body=body, patient=True).status == 201
+    assert client(door).send("PUT", f"{door.url}/a", body=body, await_redirect=True).status == 201
     assert body.rewinds == 1
     assert len(door.requests) == 2
     assert pool.requests[1].body == DATA

@@ -30,7 +30,7 @@ def opened():
 
     def make(door: PlainDoor, *, trusting: bool = True, http_pools: bool = False) -> WebDAVStore:
         trusted = [door.url, *(f"https://{pool}" for pool in door.pools if trusting)]
-        origins = [Origin.of(url) for url in trusted]
+        origins = [Origin.parse(url) for url in trusted]
         client = Client(trusted=origins, credentials=Holder(door.token), ca=door.ca, http_pools=http_pools)
         stores.append(WebDAVStore(client, door.url, root=RemotePath(), dialect=Dialect()))
         return stores[-1]

@@ -99,7 +99,7 @@ def test_a_pool_that_breaks_off_gets_fewer_streams_and_the_door_as_many(
         box.files.put(f"/lst/run/f{i}", b"x" * 1000)
     session.get(["lst/run"], str(tmp_path / "before"), recursive=True)
     widths = session.store._client._gates.of  # type: ignore[attr-defined]
-    door, pool = Origin.of(box.door), Origin.of(box.pools[0])
+    door, pool = Origin.parse(box.door), Origin.parse(box.pools[0])
     assert (widths(door)._pace.width, widths(pool)._pace.width) == (8, 8)
     box.faults.add("pool1", "GET", "*", faults.Cut(after=500, reset=True), times=1)
     summary = session.get(["lst/run"], str(tmp_path / "after"), recursive=True)

@@ -15,7 +15,7 @@ from ctadata.stores.base import Store
 from ctadata.stores.factory import open_store
 from ctadata.tokens.origins import trusted_origins
 
-IMPATIENT = Retries(first=0.01)
+IMPATIENT = Retries(first_pause=0.01)
 USUAL = Limits()
 
 

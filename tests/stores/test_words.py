@@ -273,7 +273,7 @@ def server() -> Iterator[OddServer]:
 
 @pytest.fixture(scope="module")
 def store(server: OddServer) -> Iterator[Store]:
-    with opened("dcache", server.url, None, "token", retries=Retries(attempts=1, busy=1)) as store:
+    with opened("dcache", server.url, None, "token", retries=Retries(attempts=1, busy_attempts=1)) as store:
         yield store
 
 

@@ -36,7 +36,7 @@ def nobody_asked() -> None:
 def store() -> MemoryStore:
     store = MemoryStore()
     for name in ("keep", "sub/keep"):
-        store.write(TOP.below(name.split("/")), Content(b"same", 1e9))
+        store.write(TOP.join(name.split("/")), Content(b"same", 1e9))
     return store
 
 
@@ -68,7 +68,7 @@ def add_here(here: Path, *names: str) -> None:
 
 def add_there(store: MemoryStore, *names: str) -> None:
     for name in names:
-        store.write(TOP.below(name.split("/")), Content(b"extra", 1e9))
+        store.write(TOP.join(name.split("/")), Content(b"extra", 1e9))
 
 
 class TestDown:

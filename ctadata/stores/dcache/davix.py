@@ -95,7 +95,9 @@ class DavixStore:
         if source.mtime is not None:
             headers["X-OC-Mtime"] = str(int(source.mtime))
         body = _Unsent(source.size)
-        answer = self._client.send("PUT", self._door.url(path), headers=headers, body=body, patient=True, follow=False)
+        answer = self._client.send(
+            "PUT", self._door.url(path), headers=headers, body=body, await_redirect=True, follow=False
+        )
         return self._location(answer)
 
     def _location(self, answer: Response) -> str:

@@ -64,7 +64,7 @@ class Door:
 
     def url(self, path: RemotePath) -> str:
         """The address of a file or collection."""
-        return self._origin + self._root.below(path.parts).encoded
+        return self._origin + self._root.join(path.parts).encoded
 
     # ---- macaroons
 

@@ -166,11 +166,11 @@ class Frontend:
             self.request("POST", self._namespace(path), payload=change)
 
     def _namespace(self, path: RemotePath) -> str:
-        return f"/namespace{self._root.below(path.parts).encoded}"
+        return f"/namespace{self._root.join(path.parts).encoded}"
 
     def to_native(self, path: RemotePath) -> str:
         """A path as the frontend writes it in JSON."""
-        return str(self._root.below(path.parts))
+        return str(self._root.join(path.parts))
 
     def from_native(self, text: str) -> RemotePath:
         """The path in the store that a path of the frontend means; ServerTrouble where it lies outside."""

@@ -104,7 +104,7 @@ class TapeLibrary:
                 yield str(endpoint.get("uri"))
 
     def _checked(self, uri: str) -> str:
-        origin = Origin.of(uri)
+        origin = Origin.parse(uri)
         if origin not in self._trusted:
             raise Untrusted(
                 f"the tape interface is said to be at {origin}, which gets no token",

@@ -50,13 +50,13 @@ def clearer(error: CtadataError, path: RemotePath, address: str) -> CtadataError
 def not_logged_in(response: Response, address: str) -> CtadataError:
     """What a redirect means, which is never followed: to the hub's login page, else nothing good."""
     target = resolve_location(response.url, response.headers.get("Location") or "/")
-    if any(page in target for page in _LOGIN_PAGES) and Origin.of(target) == Origin.of(response.url):
+    if any(page in target for page in _LOGIN_PAGES) and Origin.parse(target) == Origin.parse(response.url):
         return LoginNeeded(
             "not logged in: the service redirects to the login page",
             hint=f"the token of JUPYTERHUB_API_TOKEN is no good there; {token_page(address)} gives new ones",
             status=response.status,
         )
-    words = f"the service redirects to {Origin.of(target)}, and is not followed"
+    words = f"the service redirects to {Origin.parse(target)}, and is not followed"
     return Untrusted(words, hint=f"is {address} the address of the service?", status=response.status)
 
 

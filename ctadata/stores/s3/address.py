@@ -38,7 +38,7 @@ class Name(NamedTuple):
 
 def name_of(root: RemotePath, path: RemotePath) -> Name:
     """The bucket and key that a path means; both empty for the root of a profile that names no bucket."""
-    bucket, *rest = root.below(path.parts).parts or ("",)
+    bucket, *rest = root.join(path.parts).parts or ("",)
     return Name(bucket, "/".join(rest))
 
 

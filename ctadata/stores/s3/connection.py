@@ -139,7 +139,7 @@ class Connection:
         return retry(
             ask,
             self._retries,
-            may=lambda error: isinstance(error, (TemporaryError, TimedOut, IntegrityError)),
+            may_retry=lambda error: isinstance(error, (TemporaryError, TimedOut, IntegrityError)),
             wait=wait,
         )
 

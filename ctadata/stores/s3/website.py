@@ -56,7 +56,7 @@ class Asking:
         if not location:
             raise ServerTrouble(f"a redirect that leads nowhere: {response.status}", status=response.status)
         target = resolve_location(seen[-1], location)
-        if Origin.of(target) != self.origin:
+        if Origin.parse(target) != self.origin:
             raise Untrusted(f"a redirect that leads out of the website: {redact(target)}")
         if target in seen or len(seen) > MAX_HOPS:
             raise Untrusted("redirects that lead round in a circle, or on and on")
@@ -75,7 +75,7 @@ class WebsiteStore:
         self._root = root
 
     def _url(self, path: RemotePath) -> str:
-        return f"{self._asking.origin}{self._root.below(path.parts).encoded}"
+        return f"{self._asking.origin}{self._root.join(path.parts).encoded}"
 
     def _head(self, path: RemotePath) -> Response:
         return self._asking.send("HEAD", self._url(path), headers={})

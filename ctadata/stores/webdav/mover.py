@@ -33,7 +33,7 @@ class Mover:
         self.own = own
         self.is_usable = True
         self._client = client
-        self._patience = client.limits.unheard
+        self._patience = client.limits.mover_probe
         self._has_ended = False
         self._is_doubted = False
         self._is_asked = False

@@ -78,7 +78,7 @@ class Multistatus:
         self._statements = SeenEntries()
         self._collection = collection
         self._alone = alone
-        self._places = HrefResolver(root, root.below(collection.parts), raw=raw, alone=alone)
+        self._places = HrefResolver(root, root.join(collection.parts), raw=raw, alone=alone)
         self._waiting: list[tuple[str, dict[str, str], int]] = []
         self._waiting_bytes = 0
         self._entries: list[Entry] = []

@@ -56,7 +56,7 @@ def certificate_of(url: str, ca: Path | None, stop: threading.Event) -> Certific
     Unreachable, TimedOut, Untrusted, ConfigError (ca), Stopped. A thread of its own asks: neither the look-up of a name
     nor a handshake can be interrupted.
     """
-    origin = Origin.of(url)
+    origin = Origin.parse(url)
     if origin.scheme != "https":
         return None
     trust = choose_ca(ca)
@@ -133,7 +133,7 @@ class Probe:
         """Upload a small file, as uploads go: the door is asked before a byte is sent."""
         began = time.monotonic()
         asked = {"Want-Digest": "adler32"}
-        answer = self._client.send("PUT", url, headers=asked, body=_Probing(), pool_headers=asked, patient=True)
+        answer = self._client.send("PUT", url, headers=asked, body=_Probing(), pool_headers=asked, await_redirect=True)
         return _route(answer, began)
 
 
@@ -155,7 +155,7 @@ class _Probing:
 
 
 def _route(answer: Response, began: float) -> ProbeResult:
-    redirected_to = str(Origin.of(answer.url)) if answer.hops else None
+    redirected_to = str(Origin.parse(answer.url)) if answer.hops else None
     return ProbeResult(redirected_to, time.monotonic() - began, parse_digests(answer.headers.get("Digest") or ""))
 
 

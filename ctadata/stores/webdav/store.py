@@ -146,7 +146,7 @@ class WebDAVStore:
             self._check_kept(path)
             try:
                 response = self._client.send(
-                    "PUT", self._url(path), headers=headers, body=source, patient=self.features.redirects
+                    "PUT", self._url(path), headers=headers, body=source, await_redirect=self.features.redirects
                 )
             except NotFound as error:
                 if error.status == 409 and self._look(path) is Kind.DIRECTORY:

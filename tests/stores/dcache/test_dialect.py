@@ -128,7 +128,7 @@ def waits() -> list[float]:
 @pytest.fixture
 def waiting(own_box: Sandbox, waits: list[float]) -> Iterator[WebDAVStore]:
     """The store, which writes down how long it would have waited."""
-    client = Client(trusted=[Origin.of(own_box.door)], credentials=Holder(own_box.token()), ca=own_box.ca)
+    client = Client(trusted=[Origin.parse(own_box.door)], credentials=Holder(own_box.token()), ca=own_box.ca)
     store = WebDAVStore(client, own_box.door, root=RemotePath(), dialect=dcache(), wait=waits.append)
     yield store
     store.close()

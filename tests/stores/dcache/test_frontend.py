@@ -51,7 +51,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def client(box: Sandbox) -> Iterator[Client]:
-    trusted = [Origin.of(box.door), Origin.of(box.frontend)]
+    trusted = [Origin.parse(box.door), Origin.parse(box.frontend)]
     client = Client(trusted=trusted, credentials=Holder(box.token(lifetime=3600)), ca=box.ca)
     yield client
     client.close()
@@ -274,7 +274,7 @@ def test_what_no_frontend_answers_is_the_servers_trouble(client: Client, answer:
     with OddServer() as server:
         server.otherwise = Answer(200, {"Content-Type": "application/json"}, answer)
         frontend = Frontend(client, server.url, root=RemotePath())
-        tape = TapeLibrary(frontend, [server.url], frozenset([Origin.of(server.url)]))
+        tape = TapeLibrary(frontend, [server.url], frozenset([Origin.parse(server.url)]))
         path = RemotePath(("d",))
         asks: list[Callable[[], object]] = [
             *(lambda: list(frontend.list(path)), lambda: frontend.details(path), frontend.qualities, frontend.quotas),
@@ -300,7 +300,7 @@ def test_a_page_that_comes_again_and_again_ends_the_listing(client: Client) -> N
 def test_who_may_not_change_it_is_told(box: Sandbox) -> None:
     with Sandbox() as strict:
         strict.files.put("/lst/shared/a", b"x")
-        trusted = [Origin.of(strict.frontend)]
+        trusted = [Origin.parse(strict.frontend)]
         client = Client(trusted=trusted, credentials=Holder(strict.token()), ca=strict.ca)
         with pytest.raises(Forbidden):
             Frontend(client, strict.frontend, root=RemotePath()).set_label(RemotePath(("lst", "shared", "a")), "l")
@@ -310,7 +310,7 @@ def test_who_may_not_change_it_is_told(box: Sandbox) -> None:
 def test_a_frontend_that_is_not_named_is_not_asked(box: Sandbox, client: Client) -> None:
     with pytest.raises(ConfigError, match="no REST interface"):
         open_store(replace(Profile("box", box.door), listing="frontend"), client)
-    assert Origin.of(box.frontend) not in trusted_origins(Profile("box", box.door))
+    assert Origin.parse(box.frontend) not in trusted_origins(Profile("box", box.door))
 
 
 def test_a_sync_by_checksum_costs_a_request_for_each_page(box: Sandbox, tmp_path: Path) -> None:

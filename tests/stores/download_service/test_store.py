@@ -44,7 +44,7 @@ OUTSIDE = ("/tmp/x", "../x", "lst/d/../x", "lst/d/%2e%2e/x", "lst/other", "lst/d
 
 
 def opened(platform: Platform, token: str | None = None, **more) -> DownloadService:
-    trusted = {Origin.of(platform.url)}
+    trusted = {Origin.parse(platform.url)}
     client = Client(trusted=trusted, credentials=Holder(token or platform.token), retries=IMPATIENT)
     return DownloadService(client, platform.ds_url, user=lambda: platform.user, wait=lambda _: None, **more)
 
@@ -375,7 +375,7 @@ def test_a_listing_that_comes_slowly_has_an_end(platform: Platform) -> None:
             passed[0] += 3
             yield b" " * 100_000
 
-    trusted = {Origin.of(platform.url)}
+    trusted = {Origin.parse(platform.url)}
     client = Client(trusted=trusted, credentials=Holder(platform.token), retries=IMPATIENT, clock=lambda: passed[0])
     store = DownloadService(client, platform.ds_url, user=lambda: platform.user)
     platform.instead("GET", "downloadservice/list/lst", lambda: Response(slowly()))

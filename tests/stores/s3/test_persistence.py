@@ -56,7 +56,7 @@ def store(seen):
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         profile = Profile("busy", "", kind="s3", endpoint=f"http://127.0.0.1:{server.server_port}", addressing="path")
-        with contextlib.closing(open_s3(profile, Held("id", "secret"), retries=Retries(first=0.0))) as store:
+        with contextlib.closing(open_s3(profile, Held("id", "secret"), retries=Retries(first_pause=0.0))) as store:
             yield store
         server.shutdown()
         thread.join()
