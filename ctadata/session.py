@@ -140,9 +140,8 @@ class Session:
         except NotFound as error:
             relative = not text.startswith("s3://") and TypedPath.parse(text).anchor is Anchor.RELATIVE
             if relative and self._is_at_home(path):
-                raise NotFound(
-                    error.what, hint=f"it exists in your home: write home:{text}", path=str(path), status=error.status
-                ) from None
+                hint = f"it exists in your home: write home:{text}"
+                raise NotFound(error.what, hint=hint, path=str(path), status=error.status) from None
             raise
 
     def _is_at_home(self, path: RemotePath) -> bool:

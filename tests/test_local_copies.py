@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ctadata import direct, local_copies
-from ctadata.config.resolve import resolve
+from ctadata.config.resolve import resolve_profile
 from ctadata.errors import Changed, CtadataError, LocalError, NotFound, UsageError
 from ctadata.local_copies import local_copy
 from ctadata.sandbox import Sandbox
@@ -46,7 +46,7 @@ def box(site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandb
 
 @pytest.fixture
 def session(box: Sandbox) -> Iterator[Session]:
-    with Session.open(resolve()) as session:
+    with Session.open(resolve_profile()) as session:
         yield session
 
 
