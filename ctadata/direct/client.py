@@ -65,7 +65,9 @@ class APIClient:
         """The paths in a directory, sorted by name; with `recursive`, in all below it as well, as they come."""
         with self.session() as session:
             entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
-            return Listing(Listed.from_entry(entry) for entry in (entries if recursive else sorted(entries, key=name_key)))
+            return Listing(
+                Listed.from_entry(entry) for entry in (entries if recursive else sorted(entries, key=name_key))
+            )
 
     def fetch_and_save_file(
         self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None

@@ -39,7 +39,7 @@ TICK = 0.2
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of an answer at most; a longer one is refused."""
 
-RawResponse = requests.Response
+Raw = requests.Response
 """The library's own answer."""
 
 
@@ -112,7 +112,7 @@ class JsonClient:
         """POST a JSON document; the token only to trusted origins (else Untrusted)."""
         return self._send("POST", url, data=json.dumps(payload), content_type="application/json", token=token)
 
-    def get_raw(self, url: str, token: str, *, stream: bool = False, large: bool = False) -> RawResponse:
+    def get_raw(self, url: str, token: str, *, stream: bool = False, large: bool = False) -> Raw:
         """GET for scripts that work with the library's own answer, whatever its status; the token as in `get`.
 
         stream: the body is left to the caller, who closes the answer.
@@ -124,7 +124,7 @@ class JsonClient:
         headers["Authorization"] = f"Bearer {token}"
         proxies = {} if origin.is_loopback else get_environ_proxies(url)
 
-        def ask() -> RawResponse:
+        def ask() -> Raw:
             with requests.Session() as session:
                 session.trust_env = False
                 return session.get(
@@ -145,12 +145,12 @@ class JsonClient:
             raise _error_of(error, origin) from None  # its traceback would hold the request
         return answer
 
-    def _in_time(self, ask: Callable[[], RawResponse], origin: Origin) -> RawResponse:
+    def _in_time(self, ask: Callable[[], Raw], origin: Origin) -> Raw:
         """What `ask` gives or raises; TimedOut, Stopped. The library ends a silence, but not what moves on for ever.
 
         So it has a thread of its own, which ends when the server does, where nobody waits for it any more.
         """
-        answers, total, began = Future[RawResponse](), self._limits.total or 0.0, self._clock()
+        answers, total, began = Future[Raw](), self._limits.total or 0.0, self._clock()
 
         def run() -> None:
             try:

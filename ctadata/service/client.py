@@ -104,7 +104,9 @@ class APIClient:
             assert isinstance(store, DownloadService)
             top, *rows = store.rows(session.resolve(os.fspath(path)))
             itself = Listed.from_entry(top.entry, top.told)
-            below = [Listed.from_entry(row.entry, row.told) for row in sorted(rows, key=lambda row: name_key(row.entry))]
+            below = [
+                Listed.from_entry(row.entry, row.told) for row in sorted(rows, key=lambda row: name_key(row.entry))
+            ]
             if recursive and below:
                 below = [Listed.from_entry(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
         return Listing([itself, *below])
