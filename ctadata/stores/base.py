@@ -1,16 +1,20 @@
-"""Store: the few things that every place with files can do; Features: what a place can do beyond, as data.
+"""The contract of every store: `Store`, what it reads and writes, and `Features`, what a store can do beyond it.
 
-The contract, tested for every store by one conformance suite (`tests/stores/suite.py`):
+A store is one place that holds files: a WebDAV door, a dCache, an S3 bucket, the platform's download service. The
+engine (`namespace`, `transfer`) knows this contract alone. One suite of tests holds every store to it
+(`tests/stores/suite.py`).
 
-- Methods raise the errors of `ctadata.errors` with `path` set: `NotFound`, `Forbidden`, `LoginNeeded`,
-  `AlreadyExists`, `StorageFull`, `TemporaryError` and the rest. A missing name is `NotFound`, never an empty answer.
-- A listing is whole, or it ends in an error. A member that has no name below the collection, or that the server tells
-  nothing of, makes it `Incomplete`: raised after all other entries, with an error for each such member. What may not
-  be listed is `Forbidden`. A size that the server does not tell is None. Nobody deletes anything because a name is
-  missing from a listing that did not end well.
-- A store repeats a request only until its first body byte. What breaks after that is raised as a retryable
-  error, and the caller decides.
-- A store may be used by many threads at once.
+Each store keeps these promises in every method:
+
+- It raises the errors of `ctadata.errors`, with `path` set: `NotFound`, `Forbidden`, `LoginNeeded`, `AlreadyExists`,
+  `StorageFull`, `TemporaryError` and the others. It never returns an empty answer for a name that does not exist.
+- A listing is complete, or it ends in an error. If a member has no valid name below the collection, or the server
+  refuses to describe it, the listing yields all other entries and then raises `Incomplete`, which holds one error for
+  each such member. A collection that the caller may not list raises `Forbidden`. A size that the server does not send
+  is None. The caller never deletes anything because a name is missing from a listing that ended in an error.
+- It repeats a request only until the first byte of the response body. A failure after that byte is raised as a
+  retryable error, and the caller decides whether to begin again.
+- Many threads may use one store at the same time.
 """
 
 from __future__ import annotations
@@ -21,31 +25,34 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from ctadata.entries import Entry, no_checksums
-from ctadata.errors import CtadataError, LoginNeeded, UsageError
 from ctadata.paths import RemotePath
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What a store can do, as data, so that the engine asks and never guesses from a type.
+    """What a store can do beyond the contract, as data: the engine reads it and never looks at the store's type.
 
-    atomic_put:      its own upload appears whole or not at all, and `new=True` is honoured.
-    moves:           `move` works, so an upload can go to a temporary name first.
-    moves_trees:     `move_tree` works.
-    keeps_mtime:     an upload's mtime may be kept; the entry tells whether it was.
-    mtime_beside:    an upload's mtime is kept beside the file's own one; `info` and a read tell it, listings do not.
-    digests:         algorithms it may tell of a file while transferring it; empty where it knows none.
-    lists_checksums: listings carry checksums.
-    divides:         several streams may read a large file at once; where not, it comes in one.
-    redirects:       bytes come from elsewhere than the listing: uploads wait for the redirect before they send.
-    collections:     a collection is made before files go into it; where not, the files make it.
-    aliases:         an empty file in a listing may stand for another one: `info` tells.
-    tags_content:    a tag that is the MD5 of a file proves it equal; one that is not proves nothing.
-    controls:        a file is given back whose name holds control characters.
-    composes:        it writes paths in the Unicode normal form NFC when it asks its own pools: a file whose name NFC
-                     changes is given back by some servers of this kind, and not by others.
-    hides:           a collection that may not be listed looks empty, so that one listing is no proof.
-    hashes_uploads:  an upload tells the digest of what it sent, so nobody else need compute one.
+    Attributes:
+        atomic_put: An upload appears under its name complete or not at all, and the store honours `new=True`.
+        can_move: `move` works, so an upload can go to a temporary name first.
+        can_move_trees: `move_tree` works.
+        keeps_mtime: The store can set the mtime of an upload. Its entry then shows whether it did.
+        mtime_in_metadata: The store keeps the mtime of an upload in the object's metadata, beside its own mtime. `info`
+            and a read return it as `kept_mtime`; a listing does not.
+        digests: The algorithms that the store may send with a transfer. Empty if it sends none.
+        lists_checksums: The entries of a listing carry checksums.
+        parallel_reads: Several streams may read one large file at the same time. If False, one stream reads it.
+        redirects: Another server than the one that lists carries the bytes. An upload then waits for the redirect
+            before it sends the body.
+        has_collections: A collection has to be made before files go into it. If False, the name of a file makes it.
+        has_aliases: An empty file in a listing may be an alias of another file. `info` finds out.
+        etag_may_be_md5: If the ETag of a file is the MD5 of some bytes, the file holds these bytes. An ETag that is
+            anything else proves nothing.
+        serves_control_characters: The store can send a file back if its name holds control characters.
+        normalizes_paths: The server writes paths in the Unicode normal form NFC when it asks its pools. Some servers of
+            this kind can send a file back whose name NFC changes, and others cannot.
+        hides_forbidden: A collection that the caller may not list looks empty, so one empty listing proves nothing.
+        digests_uploads: An upload returns the digest of the bytes that it sent, so the caller need not compute one.
     """
 
     atomic_put: bool = False
@@ -68,16 +75,19 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is known when the first byte of a read arrives.
+    """What the response headers say about a read, known before its first byte.
 
-    start, stop: where the bytes begin, and where they end (exclusive; None: not said).
-    total: how long the whole file is, None where not said.
-    digests: of the whole file, algorithm to lower-case hexadecimal; only ones that were asked for.
-    etag: of the version that is being read, None where not said.
-    coding: what the bytes are encoded with though nobody asked for it, as `gzip`; empty where they are as stored. The
-        caller compares `total` with the size that the listing tells: only if they are equal, this is how it is stored.
-    is_framed: whether the answer shows where its bytes end; if not, a connection that is cut looks as one that ends.
-    kept_mtime: as in `Entry`.
+    Attributes:
+        start: The offset of the first byte.
+        total: The length of the whole file in bytes. None if the server does not send it.
+        digests: The digests of the whole file, algorithm to lower-case hexadecimal. Only digests that the client
+            requested.
+        etag: The ETag of the version that is being read. None if the server sends none.
+        stop: The offset after the last byte. None if the server does not send it.
+        coding: The `Content-Encoding` of the bytes, for example `gzip`, though the client requested none. Empty if the
+            bytes are as stored. If `total` equals the size in the listing, the file is stored in this encoding.
+        is_framed: Whether the response shows where its bytes end. If False, a cut connection looks like the end.
+        kept_mtime: See `Entry.kept_mtime`.
     """
 
     start: int
@@ -91,61 +101,68 @@ class Delivery:
 
 
 class StopReading(Exception):
-    """Raised by a sink that wants no further bytes: the read ends, and that is no error."""
+    """A sink raises this to end the read early. It is no error."""
 
 
 class Sink(Protocol):
-    """Where the bytes of a read go."""
+    """The receiver of the bytes of a read."""
 
     def begin(self, delivery: Delivery) -> None:
-        """Bytes follow from `delivery.start` on; it may be 0 where a later start was asked (no ranges there).
+        """Take note of what follows; the bytes from `delivery.start` on come next.
 
-        Called again where the store had to start anew: what came since the last call is void.
+        `delivery.start` is 0 if the caller requested a later start and the server sends no ranges. The store calls this
+        method again if it has to start anew: all bytes since the last call are then invalid.
         """
 
     def write(self, block: bytes) -> None:
-        """The next bytes; may raise Enough."""
+        """Take the next bytes.
+
+        Raises:
+            StopReading: The sink wants no further bytes.
+        """
 
 
 class Source(Protocol):
-    """Where the bytes of an upload come from.
-
-    size:  bytes, exact.
-    mtime: seconds since 1970 UTC, None where there is none to keep.
-    """
+    """The origin of the bytes of an upload."""
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The exact number of bytes."""
 
     @property
     def mtime(self) -> float | None:
-        """Seconds since 1970 UTC."""
+        """Seconds since 1970 UTC; None if the upload has no mtime to keep."""
 
     def read(self, limit: int) -> bytes:
-        """At most `limit` next bytes; empty at the end."""
+        """Return the next bytes, at most `limit`; empty at the end."""
 
     def rewind(self) -> None:
-        """Start again at the first byte: checksum and progress as well."""
+        """Go back to the first byte, and reset the checksum and the progress."""
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The bytes from `start` up to `stop`, read beside the upload: not for the checksum, nor for the progress."""
+        """Yield the bytes from offset `start` up to `stop` (exclusive; None: the end), apart from the upload.
+
+        These bytes count neither for the checksum nor for the progress.
+        """
 
     def part(self, start: int, stop: int) -> Source:
-        """The bytes from `start` up to `stop` as a source of their own; checksum and progress are those of the whole.
+        """Return the bytes from offset `start` up to `stop` (exclusive) as a source of their own.
 
-        Several parts may be read at once; each byte is to be in one of them.
+        Several threads may read several parts at the same time. The checksum and the progress remain those of the whole
+        source, so each byte has to be in exactly one part.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the store said of an upload that it took.
+    """What the store said about an upload that it accepted.
 
-    digests: computed by the store over what it received; empty where it said none.
-    etag:    of the new version, None where not said.
-    checked: the digest by which the store has itself compared what was sent with what arrived; empty for none.
-    sent:    a digest of what was sent, as `md5:5eb63bbb...`, where it was computed for the upload; else empty.
+    Attributes:
+        digests: The digests that the store computed over the bytes it received. Empty if it sent none.
+        etag: The ETag of the new version. None if the store sent none.
+        checked: The algorithm by which the store itself compared the bytes it received with the bytes sent. Empty if it
+            compared none.
+        sent: The digest of the bytes sent, for example `md5:5eb63bbb...`, if the upload computed one. Else empty.
     """
 
     digests: Mapping[str, str] = field(default_factory=no_checksums, hash=False)
@@ -155,88 +172,157 @@ class Written:
 
 
 class Reader(Protocol):
-    """One version of one file, open for reading; the first read asks the store, later ones reuse its answer."""
+    """One version of one file, open for reading.
+
+    The first read sends a request; later reads use what its response said. The reader is a context manager that closes
+    itself.
+    """
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
-        """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
+        """Send the bytes from offset `start` up to `stop` (exclusive; None: the end) into the sink.
 
-        Several threads may read ranges at once. The sink ends it early with Enough.
-        Raises NotFound, Interrupted (short body), Changed, IntegrityError (another range than asked).
+        Several threads may send ranges of one reader at the same time. If the sink raises `StopReading`, the read ends
+        early and the method returns as usual.
+
+        Returns:
+            What the response headers said about the bytes.
+
+        Raises:
+            NotFound: The file does not exist.
+            Interrupted: The body ended too early. The caller may read again.
+            Changed: The file is another version than at the first read.
+            IntegrityError: The server sent another range than the one requested.
         """
 
     def close(self) -> None:
-        """End it, at the store as well (a dCache mover)."""
+        """End the reads, and the transfer on the server (a dCache mover)."""
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the reader."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the reader."""
 
 
 class Store(Protocol):
-    """A place with files."""
+    """A place that holds files. The docstring of this module says what every method promises."""
 
     features: Features
 
     def info(self, path: RemotePath) -> Entry:
-        """The entry of one file or collection; NotFound where there is none."""
+        """Return the entry of one file or collection.
+
+        Raises:
+            NotFound: Nothing has this name.
+        """
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """The entries directly below a collection, in the store's order, as they arrive; itself is not among them.
+        """Yield the entries directly below a collection as they arrive, in the order of the server.
 
-        NotFound where there is none; a file's listing is UsageError. Incomplete, after all entries that could be
-        placed, where the collection holds more than these.
+        The collection itself is not among them.
+
+        Raises:
+            NotFound: Nothing has this name.
+            UsageError: The name is that of a file.
+            Incomplete: The collection holds more members than the ones yielded. Raised after all entries.
         """
 
     def open(self, path: RemotePath) -> Reader:
-        """A file, to be read; no request is sent before the first `send`."""
+        """Return a reader of a file. The store sends no request before the first `Reader.send`.
+
+        The caller closes the reader. A missing file is an error of `Reader.send`, not of `open`.
+        """
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
-        """Upload a file; with `new`, AlreadyExists where the name is taken and the store can tell.
+        """Upload a file; it replaces a file of the same name unless `new` is True.
 
-        The collection above exists, or is made by the store.
+        The collection above has to exist, or the store makes it. The store reads the source from its first byte to its
+        last, and rewinds it if it has to send it again. It need not check the digest: the caller compares the digest in
+        the answer with its own.
+
+        With `new`, the store refuses to replace anything; only a store with `features.atomic_put` can promise this.
+
+        Returns:
+            What the store said about the bytes that it received.
+
+        Raises:
+            AlreadyExists: A collection has this name; or, with `new`, anything has.
+            NotFound: The collection above does not exist.
+            StorageFull: The server has no room, or the user's quota is exhausted.
         """
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
-        """What the store knows of a stored file's digests; empty where it keeps none.
+        """Return the digests that the store keeps of a stored file; empty if it keeps none.
 
-        To be asked after an upload whose answer had none: a store that computes them late waits a little for them.
+        No byte of the file is transferred. The caller asks after an upload whose answer held no digest: a store that
+        computes digests late waits a little for them.
+
+        Returns:
+            Algorithm (`adler32`, `md5`, `sha-256`) to lower-case hexadecimal.
+
+        Raises:
+            NotFound: Nothing has this name.
         """
 
     def mkdir(self, path: RemotePath) -> None:
-        """Make a collection and those above it; one that exists is no error, a file there is AlreadyExists."""
+        """Make a collection, and the collections above it that are missing. An existing collection is no error.
+
+        Raises:
+            AlreadyExists: A file has this name, or the name of a collection above.
+        """
 
     def delete(self, path: RemotePath) -> None:
-        """Delete a file or an empty collection; NotFound where there is none, UsageError where it is not empty."""
+        """Delete a file or an empty collection. It never deletes a collection that holds anything.
+
+        Raises:
+            NotFound: Nothing has this name.
+            UsageError: The collection is not empty, or it is the root.
+        """
 
     def delete_tree(self, path: RemotePath) -> None:
-        """Delete a collection with all that lies below it, or a file; NotFound, UsageError for the root.
+        """Delete a file, or a collection with all that lies below it.
 
-        PartialFailure where the server says what it kept. After any error part of the tree may be gone.
+        After any error some of the tree may be deleted.
+
+        Raises:
+            NotFound: Nothing has this name.
+            UsageError: The path is the root, which is never deleted.
+            PartialFailure: The server kept some members, and the error names them.
         """
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
-        """Rename a file; AlreadyExists where the target is taken and `replace` is False."""
+        """Rename a file. With `replace` it replaces a file of that name, but never a collection.
+
+        Raises:
+            NotFound: `source` does not exist, or the collection above `target` does not.
+            AlreadyExists: `target` is taken and `replace` is False, or a collection has this name.
+            Unsupported: `features.can_move` is False, or the server would give the file another name.
+        """
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
-        """Rename a collection with all that lies below it, in one go; it only gets a name that is free.
+        """Rename a collection with all that lies below it, in one request. It never replaces anything.
 
-        AlreadyExists where the target is taken, NotFound where one of the two collections is missing, UsageError for
-        a file, the root, or a target inside the collection itself; Unsupported unless `features.can_move_trees`.
+        Raises:
+            NotFound: `source` does not exist, or the collection above `target` does not.
+            AlreadyExists: `target` is taken.
+            UsageError: `source` is a file or the root, or `target` lies inside `source`.
+            Unsupported: `features.can_move_trees` is False.
         """
 
     def close(self) -> None:
-        """Let go of its connections."""
+        """Close the connections. The store is not used afterwards."""
 
 
 @dataclass(slots=True)
 class TreeCount:
-    """What lies below a collection, itself not counted; bytes of the files whose size is known.
+    """The number of files and collections below a collection, itself not counted.
 
-    unsized: files whose size is not known.   unnamed: the addresses of files that no path can name, some of them.
+    Attributes:
+        size: The sum of the sizes in bytes of the files whose size is known.
+        unsized: The number of files whose size is not known.
+        unnamed: The addresses of some files that no path can name. They count among `files`.
     """
 
     files: int = 0
@@ -248,41 +334,7 @@ class TreeCount:
 
 @runtime_checkable
 class CountsTrees(Protocol):
-    """A store whose `delete_tree` takes more along than its listings can name."""
+    """A store whose `delete_tree` deletes more than its listings can name."""
 
     def count_tree(self, path: RemotePath) -> TreeCount:
-        """All that `delete_tree` would delete below a collection."""
-
-
-def refuse_root(path: RemotePath) -> None:
-    """UsageError for the root, which no verb takes away."""
-    if not path.parts:
-        raise UsageError("the root of a store stays where it is", path="/")
-
-
-def refuse_inside(source: RemotePath, target: RemotePath) -> None:
-    """UsageError where a collection, or the root, is to be moved to itself or below itself."""
-    refuse_root(source)
-    if target.parts[: len(source.parts)] == source.parts:
-        raise UsageError("a directory cannot be moved into itself", path=str(source))
-
-
-class add_path_to_errors:  # noqa: N801  (reads as a preposition; a class, because a generator costs each request more)
-    """Errors that pass here, and are about no path yet, are about this one; but not that nobody is logged in."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: RemotePath) -> None:
-        """Nothing happens yet."""
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Nothing."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Say which path it was."""
-        unasked = isinstance(error, LoginNeeded) and not error.status
-        if isinstance(error, CtadataError) and not unasked:
-            error.path = error.path or str(self._path)
+        """Count all that `delete_tree` would delete below a collection."""

@@ -25,7 +25,8 @@ from ctadata.http.curl_pool import CurlPool, Route
 from ctadata.http.messages import Accept, Origin, Response
 from ctadata.http.redaction import sanitize
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Sink, StopReading, add_path_to_errors
+from ctadata.stores.base import Delivery, Sink, StopReading
+from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.webdav.get_response import GetResponse, NoBytesReceived
 from ctadata.stores.webdav.mover import Mover
 from ctadata.versions import tags_differ

@@ -14,7 +14,8 @@ from ctadata.checksums import STRONGEST_FIRST, new_hasher
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, Interrupted, NotFound, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Features, Sink, Source, StopReading, Written, refuse_inside, refuse_root
+from ctadata.stores.base import Delivery, Features, Sink, Source, StopReading, Written
+from ctadata.stores.path_errors import refuse_inside, refuse_root
 
 BLOCK = 1 << 16
 """Bytes that go to a sink, or are asked of a source, at a time."""

@@ -28,9 +28,10 @@ from ctadata.http.messages import Response
 from ctadata.http.redaction import redact, sanitize
 from ctadata.http.redirects import is_redirect, next_url
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Sink, Source, StopReading, Written, add_path_to_errors
+from ctadata.stores.base import Delivery, Sink, Source, StopReading, Written
 from ctadata.stores.dcache.door import Door
 from ctadata.stores.http_reader import HttpReader
+from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.webdav.store import WebDAVStore
 
 BLOCK = 1 << 20

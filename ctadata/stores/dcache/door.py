@@ -29,8 +29,8 @@ from ctadata.http.error_phrases import find_phrase
 from ctadata.http.messages import Consumer, Response
 from ctadata.http.redaction import register_secret, sanitize
 from ctadata.paths import RemotePath
-from ctadata.stores.base import add_path_to_errors
 from ctadata.stores.dcache.macaroons import READING, Limits
+from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.sharing import Link
 
 Progress = Callable[[int], None]

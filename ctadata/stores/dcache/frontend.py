@@ -21,9 +21,9 @@ from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
-from ctadata.stores.base import add_path_to_errors
 from ctadata.stores.dcache.json_fields import fields, items, number, rows, texts, whole
 from ctadata.stores.duplicates import SeenEntries, contradiction_error, fingerprint
+from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.unlisted import Unlisted
 
 PAGE = 5000

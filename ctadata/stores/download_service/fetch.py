@@ -17,9 +17,10 @@ from ctadata.entries import Entry
 from ctadata.errors import Changed, IntegrityError, ServerTrouble, UsageError
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Delivery, Sink, StopReading, add_path_to_errors
+from ctadata.stores.base import Delivery, Sink, StopReading
 from ctadata.stores.download_service.requests import Wire
 from ctadata.stores.http_reader import HttpReader, coding_of
+from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.versions import is_other_version
 
 PIECE = 32 << 20

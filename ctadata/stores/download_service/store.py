@@ -33,13 +33,14 @@ from ctadata.errors import (
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written, add_path_to_errors, refuse_inside, refuse_root
+from ctadata.stores.base import Features, Source, Written
 from ctadata.stores.dcache.dialect import CHECKSUMS
 from ctadata.stores.download_service.fetch import ServiceReading
 from ctadata.stores.download_service.listing import Row, read_rows
 from ctadata.stores.download_service.messages import check_receipt
 from ctadata.stores.download_service.requests import CHUNKED, Whole, Wire
 from ctadata.stores.duplicates import contradiction_error
+from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
 from ctadata.stores.webdav.store import PROPFIND

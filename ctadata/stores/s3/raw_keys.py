@@ -11,7 +11,8 @@ from urllib.parse import quote, unquote
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
-from ctadata.stores.base import Store, add_path_to_errors
+from ctadata.stores.base import Store
+from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.s3.address import Name, name_of
 from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.store import S3Store

@@ -24,9 +24,10 @@ from ctadata.errors import (
 from ctadata.http.client import NO_HEADERS
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, TreeCount, Written, add_path_to_errors, refuse_root
+from ctadata.stores.base import Features, Source, TreeCount, Written
 from ctadata.stores.dates import parse_date
 from ctadata.stores.http_reader import HttpReader
+from ctadata.stores.path_errors import add_path_to_errors, refuse_root
 from ctadata.stores.s3.address import Name, name_of
 from ctadata.stores.s3.alias import head_behind
 from ctadata.stores.s3.connection import NOTHING, Connection

@@ -17,9 +17,10 @@ from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Origin, Response, resolve_location
 from ctadata.http.redaction import redact
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Features, Source, Written, add_path_to_errors
+from ctadata.stores.base import Features, Source, Written
 from ctadata.stores.dates import parse_date
 from ctadata.stores.http_reader import HttpReader
+from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.s3.alias import MAX_HOPS
 from ctadata.stores.s3.digests import digests_in
 

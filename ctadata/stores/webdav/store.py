@@ -14,10 +14,11 @@ from ctadata.errors import AlreadyExists, CtadataError, NotFound, PartialFailure
 from ctadata.http.client import Client
 from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Source, Written, add_path_to_errors, refuse_inside, refuse_root
+from ctadata.stores.base import Source, Written
 from ctadata.stores.channel import ThreadedIterator
 from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.http_reader import HttpReader, coding_of
+from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.multistatus import Multistatus, read_refused_members, refusal_error
