@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ctadata.agent.renew_on_demand import sources_of
+from ctadata.agent.renew_on_demand import make_token_provider
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
 from ctadata.entries import Entry
@@ -96,7 +96,7 @@ class Session:
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
             store: Store = open_s3(profile, keys, stop=stop, pinned=pinned)
             return cls(profile, store, keys, stop, home=lambda: home)
-        tokens = sources_of(resolved, stop, token_file=token_file, env=env)
+        tokens = make_token_provider(resolved, stop, token_file=token_file, env=env)
         client = Client(
             trusted=trusted_origins(profile),
             credentials=tokens,
@@ -331,7 +331,7 @@ class Session:
         """Where the token in use comes from, in words; empty before the first request."""
         return self.tokens.origin
 
-    def take_raw_keys(self) -> None:
+    def use_raw_keys(self) -> None:
         """From now on paths are `s3://bucket/key`, with the key as it is written; UsageError for no store of S3."""
         from ctadata.stores.s3.raw_keys import raw_keys
 

@@ -17,7 +17,7 @@ from ctadata.tokens.files import local_error, read_private, write_private
 from ctadata.tokens.token import Token
 
 
-def standard_place(env: Mapping[str, str] = os.environ) -> Path:
+def bearer_token_path(env: Mapping[str, str] = os.environ) -> Path:
     """Where to publish; ConfigError where this login session has no such place, LocalError where it is not safe."""
     runtime = env.get("XDG_RUNTIME_DIR")
     if not runtime or not Path(runtime).is_absolute():

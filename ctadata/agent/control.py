@@ -11,25 +11,25 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Event
 
-from ctadata.agent.bearer_token_file import standard_place
+from ctadata.agent.bearer_token_file import bearer_token_path
 from ctadata.agent.daemon import serve
 from ctadata.agent.instance import State, is_claimed, read_state
 from ctadata.agent.lease import foreign_agent
-from ctadata.agent.login import obtain
-from ctadata.agent.renew_on_demand import Standby
+from ctadata.agent.login import obtain_token
+from ctadata.agent.renew_on_demand import RenewOnDemand
 from ctadata.agent.spawn import spawn
-from ctadata.agent.status import Status, describe
+from ctadata.agent.status import Status, read_status
 from ctadata.config.profile import Profile
 from ctadata.errors import AlreadyExists, LocalError, TemporaryError, TimedOut
 from ctadata.process_identity import host_name, read_process_start
 from ctadata.tokens.device import Show
-from ctadata.tokens.login_store import why_not
+from ctadata.tokens.login_store import explain_mismatch
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token, same_issuer
 
 log = logging.getLogger(__name__)
 
-STOP_PATIENCE = 120.0
+STOP_TIMEOUT = 120.0
 """Seconds that an agent may take to end: it never breaks a refresh off, whose answer may hold the next login."""
 
 MIN_LIFE = 60.0
@@ -51,18 +51,18 @@ def start(
     publish: whether the agent puts a copy of the token where every program looks (`$XDG_RUNTIME_DIR/bt_u<uid>`).
     Raises LoginNeeded, ConfigError, Stopped, LocalError, StorageFull, and retryable errors.
     """
-    places = ProfileFiles.of(profile.name)
-    places.prepare()
-    copy = standard_place() if publish else None
-    if is_claimed(places) and (not _serves(read_state(places), profile, copy) or why_not(places, profile)):
-        stop_agent(places)  # of an issuer, client or door that the profile had before, or one that publishes nothing
-    if not is_claimed(places):
-        obtain(profile, places, good=_never, secret=secret, show=show, stop=stop)
-        spawn(profile, places, copy)
-    return _with_good_token(describe(profile, places))
+    files = ProfileFiles.of(profile.name)
+    files.prepare()
+    copy = bearer_token_path() if publish else None
+    if is_claimed(files) and (not _serves(read_state(files), profile, copy) or explain_mismatch(files, profile)):
+        stop_agent(files)  # of an issuer, client or door that the profile had before, or one that publishes nothing
+    if not is_claimed(files):
+        obtain_token(profile, files, is_good=_never, secret=secret, show=show, stop=stop)
+        spawn(profile, files, copy)
+    return _with_good_token(read_status(profile, files))
 
 
-def run_here(
+def run_in_foreground(
     profile: Profile,
     *,
     secret: str | None = None,
@@ -75,24 +75,24 @@ def run_here(
     ready: is told once, when the agent is in charge.
     AlreadyExists where one runs; else errors as of `start`, and of those that end an agent.
     """
-    places = ProfileFiles.of(profile.name)
-    places.prepare()
-    copy = standard_place() if publish else None
-    in_charge = not is_claimed(places)
+    files = ProfileFiles.of(profile.name)
+    files.prepare()
+    copy = bearer_token_path() if publish else None
+    in_charge = not is_claimed(files)
 
     def tell(told: Mapping[str, object]) -> None:
         nonlocal in_charge
         in_charge = bool(told["running"])
         if in_charge:
-            ready(describe(profile, places))
+            ready(read_status(profile, files))
 
     if in_charge:
-        obtain(profile, places, good=_never, secret=secret, show=show)
-        ended = serve(profile, places, tell, copy)
+        obtain_token(profile, files, is_good=_never, secret=secret, show=show)
+        ended = serve(profile, files, tell, copy)
         if ended is not None:
             raise ended
     if not in_charge:
-        found = describe(profile, places)
+        found = read_status(profile, files)
         raise AlreadyExists(f"an agent runs already (process {found.pid} of {found.host})", hint="stop-agent ends it")
 
 
@@ -106,7 +106,7 @@ def stop(profile: Profile) -> bool:
 
 def status(profile: Profile) -> Status:
     """How the agent and the login are; never asks the network."""
-    return describe(profile, ProfileFiles.of(profile.name))
+    return read_status(profile, ProfileFiles.of(profile.name))
 
 
 def get_token(
@@ -124,26 +124,28 @@ def get_token(
     Errors as of `start`.
     """
 
-    def good(token: Token) -> bool:
+    def is_good(token: Token) -> bool:
         return token.life_left(now()) > min(min_life, (token.lifetime or 2 * min_life) / 2)
 
-    token = obtain(profile, ProfileFiles.of(profile.name), good=good, secret=secret, show=show, stop=stop, now=now)
-    warning = Standby(profile, Event(), now).warning(token)
+    token = obtain_token(
+        profile, ProfileFiles.of(profile.name), is_good=is_good, secret=secret, show=show, stop=stop, now=now
+    )
+    warning = RenewOnDemand(profile, Event(), now).warning(token)
     if warning:
         log.warning("%s", warning)
     return token
 
 
-def stop_agent(places: ProfileFiles) -> bool:
+def stop_agent(files: ProfileFiles) -> bool:
     """As `stop`."""
-    if not is_claimed(places):
+    if not is_claimed(files):
         return False
-    elsewhere = foreign_agent(places, time.time())
+    elsewhere = foreign_agent(files, time.time())
     if elsewhere is not None:
         raise LocalError(f"the agent runs on {elsewhere.host}", hint="stop it there")
-    pause, ends, told = Event(), time.monotonic() + STOP_PATIENCE, None
-    while is_claimed(places):
-        state = read_state(places)
+    pause, ends, told = Event(), time.monotonic() + STOP_TIMEOUT, None
+    while is_claimed(files):
+        state = read_state(files)
         if state is not None and state.pid != told:  # an agent that has just begun has not said yet who it is
             _terminate(state)
             told = state.pid

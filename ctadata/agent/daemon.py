@@ -24,7 +24,7 @@ from ctadata.agent.bearer_token_file import publish
 from ctadata.agent.instance import AgentInstance, State, claim
 from ctadata.agent.log import begin_log
 from ctadata.agent.loop import LoopStatus, keep_fresh
-from ctadata.agent.token_backends import open_way
+from ctadata.agent.token_backends import open_backend
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.process_identity import host_name, read_boot_id, read_process_start
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def serve(
-    profile: Profile, places: ProfileFiles, ready: Callable[[Mapping[str, object]], None], copy: Path | None = None
+    profile: Profile, files: ProfileFiles, ready: Callable[[Mapping[str, object]], None], copy: Path | None = None
 ) -> CtadataError | None:
     """Be the agent of a profile, in this process, until SIGTERM or SIGINT, or until only a person can help (then why).
 
@@ -59,21 +59,21 @@ def serve(
     Must run in the main thread. Raises CtadataError where there is no good token to begin with, and none comes.
     """
     stop = _stop_on_signals()
-    presence = claim(places)
-    if presence is None:
+    instance = claim(files)
+    if instance is None:
         ready({"running": False})
         return None
-    with presence, open_way(profile, places) as way:
-        token = load_token(places, profile)
+    with instance, open_backend(profile, files) as backend:
+        token = load_token(files, profile)
         if token is None:
             raise LoginNeeded("there is no token to begin with")
-        begin_log(log, places.agent_log)
+        begin_log(log, files.agent_log)
         log.info("the agent begins, process %d", os.getpid())
         if token.life_left(time.time()) <= 0:
-            token = way.renew(token)
-        teller = _Teller(profile, presence, stop, lambda: ready({"running": True}), copy)
+            token = backend.renew(token)
+        teller = _Teller(profile, instance, stop, lambda: ready({"running": True}), copy)
         try:
-            return keep_fresh(token, way.renew, teller.tell, stop, wait=teller.wait)
+            return keep_fresh(token, backend.renew, teller.tell, stop, wait=teller.wait)
         except Exception:
             log.exception("the agent fails")
             raise
@@ -83,25 +83,25 @@ class _Teller:
     """Writes the state at every beat, and reports the first; publishes the copy; keeps the lease."""
 
     def __init__(
-        self, profile: Profile, presence: AgentInstance, stop: Event, first: Callable[[], None], copy: Path | None
+        self, profile: Profile, instance: AgentInstance, stop: Event, first: Callable[[], None], copy: Path | None
     ) -> None:
         self._profile = profile
-        self._presence = presence
+        self._instance = instance
         self._stop = stop
         self._first: Callable[[], None] | None = first
         self._copy = copy
         self._started = time.time()
 
     def tell(self, beat: LoopStatus) -> None:
-        if self._presence.is_lost():
+        if self._instance.is_lost():
             log.error("the files of this agent were removed: it ends")
             self._stop.set()
             return
         try:
             if self._copy:
                 publish(self._copy, beat.token)
-            if self._presence.stays():
-                self._presence.tell(self._state(beat))
+            if self._instance.extend_lease():
+                self._instance.write_state(self._state(beat))
         except CtadataError as error:  # a full disk must not end the agent
             log.warning("the state could not be written: %s", error)
         if self._first:
@@ -114,7 +114,7 @@ class _Teller:
         if self._stop.is_set():
             return
         try:
-            self._presence.stays()
+            self._instance.extend_lease()
         except CtadataError as error:
             log.warning("the lease could not be written: %s", error)
 

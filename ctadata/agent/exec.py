@@ -12,7 +12,7 @@ from threading import Event
 from types import FrameType
 
 from ctadata.agent.loop import LoopStatus, keep_fresh
-from ctadata.agent.token_backends import open_way
+from ctadata.agent.token_backends import open_backend
 from ctadata.config.profile import Profile
 from ctadata.errors import LocalError, NotFound
 from ctadata.tokens.login_store import load_token
@@ -27,12 +27,12 @@ def run(profile: Profile, command: Sequence[str], env: Mapping[str, str] = os.en
 
     A token must be on disk. NotFound where there is no such program, LocalError where it cannot be run.
     """
-    places = ProfileFiles.of(profile.name)
+    files = ProfileFiles.of(profile.name)
     told = {name: value for name, value in env.items() if name != "BEARER_TOKEN"}  # it would beat the file
     with forwarded_signals() as forward_to:
-        process = _start(command, {**told, "BEARER_TOKEN_FILE": str(places.token)})
+        process = _start(command, {**told, "BEARER_TOKEN_FILE": str(files.token)})
         forward_to(process)
-        with process, _kept_fresh(profile, places, load_token(places, profile)):
+        with process, _kept_fresh(profile, files, load_token(files, profile)):
             code = process.wait()
     return code if code >= 0 else 128 - code
 
@@ -47,14 +47,14 @@ def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[b
 
 
 @contextlib.contextmanager
-def _kept_fresh(profile: Profile, places: ProfileFiles, token: Token | None) -> Iterator[None]:
+def _kept_fresh(profile: Profile, files: ProfileFiles, token: Token | None) -> Iterator[None]:
     """Renew the token in a thread of its own; where an agent runs, whoever is first does it for both."""
     stop = Event()
 
     def work() -> None:
         assert token is not None
-        with open_way(profile, places) as way:
-            keep_fresh(token, way.renew, _say_nothing, stop)
+        with open_backend(profile, files) as backend:
+            keep_fresh(token, backend.renew, _say_nothing, stop)
 
     thread = threading.Thread(target=work, name="token", daemon=True)
     if token is not None:

@@ -16,11 +16,11 @@ from threading import Event
 from types import TracebackType
 from typing import Self
 
-from ctadata.agent.lease import begin, drop, extend, foreign_agent
+from ctadata.agent.lease import acquire_lease, extend_lease, foreign_agent, release_lease
 from ctadata.agent.record import read_record
 from ctadata.errors import CtadataError
 from ctadata.tokens.files import read_private, write_private
-from ctadata.tokens.locks import exclusive, is_locked, open_lock, try_lock
+from ctadata.tokens.locks import hold_lock, is_locked, open_lock, try_lock
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
@@ -69,23 +69,23 @@ class State:
 class AgentInstance:
     """The claim of a running agent; a context manager that gives it back."""
 
-    def __init__(self, places: ProfileFiles, fd: int) -> None:
+    def __init__(self, files: ProfileFiles, fd: int) -> None:
         """Of a lock that is held; `claim` makes it."""
-        self._places = places
+        self._files = files
         self._fd = fd
 
-    def tell(self, state: State) -> None:
+    def write_state(self, state: State) -> None:
         """Say how the agent is. StorageFull, LocalError."""
-        write_private(self._places.agent_state, json.dumps(dataclasses.asdict(state)))
+        write_private(self._files.agent_state, json.dumps(dataclasses.asdict(state)))
 
-    def stays(self) -> bool:
+    def extend_lease(self) -> bool:
         """Let this machine go on being the one that refreshes; False where another one has taken over."""
-        return extend(self._places, time.time())
+        return extend_lease(self._files, time.time())
 
     def is_lost(self) -> bool:
         """Whether somebody has removed our files, so that another agent may claim the profile."""
         try:
-            found = self._places.agent_lock.stat()
+            found = self._files.agent_lock.stat()
         except OSError:
             return True
         ours = os.fstat(self._fd)
@@ -100,13 +100,13 @@ class AgentInstance:
     ) -> None:
         """Give the claim back."""
         with contextlib.suppress(CtadataError, OSError):
-            drop(self._places)
+            release_lease(self._files)
         os.close(self._fd)
 
 
-def claim(places: ProfileFiles) -> AgentInstance | None:
+def claim(files: ProfileFiles) -> AgentInstance | None:
     """Become the agent of a profile; None where there is one, here or on another machine. LocalError, StorageFull."""
-    fd = open_lock(places.agent_lock)
+    fd = open_lock(files.agent_lock)
     pause = Event()
     for _ in range(CLAIM_TRIES):
         if try_lock(fd):
@@ -116,27 +116,27 @@ def claim(places: ProfileFiles) -> AgentInstance | None:
         os.close(fd)
         return None
     try:
-        with exclusive(places.login_lock):
-            taken = begin(places, time.time())
+        with hold_lock(files.login_lock):
+            taken = acquire_lease(files, time.time())
     except BaseException:
         os.close(fd)
         raise
     if taken is not None and taken.lasting:
         os.close(fd)
         return None
-    return AgentInstance(places, fd)
+    return AgentInstance(files, fd)
 
 
-def is_claimed(places: ProfileFiles) -> bool:
+def is_claimed(files: ProfileFiles) -> bool:
     """Whether an agent of the profile lives, here or on another host that shares the home."""
-    return is_locked(places.agent_lock) or foreign_agent(places, time.time()) is not None
+    return is_locked(files.agent_lock) or foreign_agent(files, time.time()) is not None
 
 
-def has_spoken_since(state: State, token: Token | None) -> bool:
+def is_newer_than_token(state: State, token: Token | None) -> bool:
     """Whether an agent said this after the token came; else there has been a login since."""
     return token is None or token.received is None or token.received <= state.updated
 
 
-def read_state(places: ProfileFiles) -> State | None:
+def read_state(files: ProfileFiles) -> State | None:
     """What the last agent said of itself; None where it said nothing that can be read."""
-    return read_record(State, read_private(places.agent_state))
+    return read_record(State, read_private(files.agent_state))

@@ -24,7 +24,7 @@ from threading import Event
 from ctadata.agent.record import read_record
 from ctadata.errors import Stopped, TemporaryError
 from ctadata.process_identity import host_name, read_boot_id, read_boot_time, read_process_start
-from ctadata.tokens.files import UNFINISHED, local_error, read_private, write_private
+from ctadata.tokens.files import TEMPORARY_PREFIX, local_error, read_private, write_private
 from ctadata.tokens.profile_files import ProfileFiles
 
 LIFE = 120.0
@@ -33,7 +33,7 @@ LIFE = 120.0
 EXTENDED_AT = 75.0
 """Seconds before its end at which an agent extends its lease: early enough for one that looks every half minute."""
 
-LOOK_AGAIN = 0.2
+POLL_INTERVAL = 0.2
 """Seconds between two looks at the lease of a host that is refreshing."""
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -55,7 +55,7 @@ class Lease:
     lasting: bool
     until: float
 
-    def lives(self, now: float) -> bool:
+    def is_valid(self, now: float) -> bool:
         """Whether it has not aged out."""
         return self.until > now
 
@@ -66,97 +66,99 @@ class Lease:
 
 
 @contextlib.contextmanager
-def leased(places: ProfileFiles, *, stop: Event | None = None, now: Callable[[], float] = time.time) -> Iterator[None]:
+def hold_lease(
+    files: ProfileFiles, *, stop: Event | None = None, now: Callable[[], float] = time.time
+) -> Iterator[None]:
     """Be the machine that refreshes, for one refresh; the caller holds the login lock.
 
     Waits for a command of another machine; TemporaryError where an agent runs there. Stopped, LocalError, StorageFull.
     """
-    found = read_lease(places)
-    if found is not None and found.is_local and found.lasting and found.lives(now()):
+    found = read_lease(files)
+    if found is not None and found.is_local and found.lasting and found.is_valid(now()):
         # it is this machine's already, and stays the agent's; a slow refresh must not outlive it
-        write_private(places.lease, _written(dataclasses.replace(found, until=now() + LIFE)))
+        write_private(files.lease, _written(dataclasses.replace(found, until=now() + LIFE)))
         yield
         return
-    _take_turn(places, stop or Event(), now)
+    _take_turn(files, stop or Event(), now)
     try:
         yield
     finally:
-        drop(places)
+        release_lease(files)
 
 
-def begin(places: ProfileFiles, now: float) -> Lease | None:
+def acquire_lease(files: ProfileFiles, now: float) -> Lease | None:
     """Take the lease for an agent, which extends it; else whose it is. The login lock is the caller's."""
-    return _take(places, _mine(True, now), now)
+    return _take(files, _mine(True, now), now)
 
 
-def extend(places: ProfileFiles, now: float) -> bool:
+def extend_lease(files: ProfileFiles, now: float) -> bool:
     """Let the lease of this agent last on; False where another host has taken over. LocalError, StorageFull."""
-    found = read_lease(places)
+    found = read_lease(files)
     if found is None or not found.is_local:
-        return _take(places, _mine(True, now), now) is None
+        return _take(files, _mine(True, now), now) is None
     if found.until < now + EXTENDED_AT or not found.lasting:
-        write_private(places.lease, _written(_mine(True, now)))
+        write_private(files.lease, _written(_mine(True, now)))
     return True
 
 
-def drop(places: ProfileFiles) -> None:
+def release_lease(files: ProfileFiles) -> None:
     """Give up this machine's lease; whoever comes next need not wait."""
-    found = read_lease(places)
+    found = read_lease(files)
     if found is not None and found.is_local:
-        places.lease.unlink(missing_ok=True)
+        files.lease.unlink(missing_ok=True)
 
 
-def foreign_agent(places: ProfileFiles, now: float) -> Lease | None:
+def foreign_agent(files: ProfileFiles, now: float) -> Lease | None:
     """The lease of another host's agent, while it lasts."""
-    found = read_lease(places)
-    return found if found and found.lasting and found.lives(now) and not found.is_local else None
+    found = read_lease(files)
+    return found if found and found.lasting and found.is_valid(now) and not found.is_local else None
 
 
-def read_lease(places: ProfileFiles) -> Lease | None:
+def read_lease(files: ProfileFiles) -> Lease | None:
     """The lease as it stands; None where there is none that can be read. LocalError where its file is not safe."""
-    return _read(places.lease)
+    return _read(files.lease)
 
 
-def _take_turn(places: ProfileFiles, stop: Event, now: Callable[[], float]) -> None:
+def _take_turn(files: ProfileFiles, stop: Event, now: Callable[[], float]) -> None:
     ends = now() + LIFE
-    while (other := _take(places, _mine(False, now()), now())) is not None:
+    while (other := _take(files, _mine(False, now()), now())) is not None:
         if other.lasting or now() > ends:
             raise TemporaryError(
                 f"the token is renewed on {other.host} (process {other.pid}), and not here at the same time",
                 hint=f"if that machine is gone, try again in {LIFE:.0f} s",
             )
-        if stop.wait(LOOK_AGAIN):
+        if stop.wait(POLL_INTERVAL):
             raise Stopped("stopped while another machine renews the token")
 
 
-def _take(places: ProfileFiles, mine: Lease, now: float) -> Lease | None:
+def _take(files: ProfileFiles, mine: Lease, now: float) -> Lease | None:
     """Take a lease that nobody has, that is this machine's, or has aged out; else whose it is."""
-    found = read_lease(places)
-    if found is not None and found.lives(now) and not found.is_local:
+    found = read_lease(files)
+    if found is not None and found.is_valid(now) and not found.is_local:
         return found
     if found is None:  # nothing is set aside that somebody may have made meanwhile
-        if _put(places, mine):
+        if _put(files, mine):
             return None
-        found = read_lease(places)
+        found = read_lease(files)
         if found is not None:
             return None if found.is_local else found
-    aside = _set_aside(places)
+    aside = _set_aside(files)
     if aside is not None and aside != found:  # somebody was faster
-        _put(places, aside)
+        _put(files, aside)
         return None if aside.is_local else aside
-    return None if _put(places, mine) else read_lease(places)
+    return None if _put(files, mine) else read_lease(files)
 
 
-def _set_aside(places: ProfileFiles) -> Lease | None:
+def _set_aside(files: ProfileFiles) -> Lease | None:
     """Take the lease away, and say what it was; None where there was none."""
-    aside = places.folder / f"{UNFINISHED}{secrets.token_hex(8)}"
+    aside = files.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
-        places.lease.rename(aside)
+        files.lease.rename(aside)
         return _read(aside)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise local_error(error, places.lease) from None
+        raise local_error(error, files.lease) from None
     finally:
         aside.unlink(missing_ok=True)
 
@@ -174,18 +176,18 @@ def _read(path: Path) -> Lease | None:
     return dataclasses.replace(told, until=until)
 
 
-def _put(places: ProfileFiles, lease: Lease) -> bool:
+def _put(files: ProfileFiles, lease: Lease) -> bool:
     """Make the lease; False where there is one."""
-    draft = places.folder / f"{UNFINISHED}{secrets.token_hex(8)}"
+    draft = files.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     write_private(draft, _written(lease))
     try:
-        os.link(draft, places.lease)
+        os.link(draft, files.lease)
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno not in _NO_LINKS:
-            raise local_error(error, places.lease) from None
-        write_private(places.lease, _written(lease))  # the lock alone has to do on such a file system
+            raise local_error(error, files.lease) from None
+        write_private(files.lease, _written(lease))  # the lock alone has to do on such a file system
     finally:
         draft.unlink(missing_ok=True)
     return True

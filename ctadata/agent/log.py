@@ -12,22 +12,22 @@ from ctadata.http.redaction import redact
 from ctadata.tokens.files import local_error, read_private
 from ctadata.tokens.profile_files import ProfileFiles
 
-LARGEST = 256 * 1024
+MAX_LOG_SIZE = 256 * 1024
 """Bytes of a log; one older one is kept."""
 
 
 def begin_log(log: logging.Logger, path: Path) -> None:
     """Write a logger's records to the file, too."""
-    handler = _Private(path, maxBytes=LARGEST, backupCount=1)
+    handler = _Private(path, maxBytes=MAX_LOG_SIZE, backupCount=1)
     handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 
 
-def last_lines(places: ProfileFiles, count: int) -> list[str]:
+def last_lines(files: ProfileFiles, count: int) -> list[str]:
     """The last lines of the log, the older file's first; LocalError where a file is not safe."""
-    older = places.agent_log.with_name(places.agent_log.name + ".1")
-    texts = [read_private(path) or "" for path in (older, places.agent_log)]
+    older = files.agent_log.with_name(files.agent_log.name + ".1")
+    texts = [read_private(path) or "" for path in (older, files.agent_log)]
     return "".join(texts).splitlines()[-count:]
 
 

@@ -8,26 +8,26 @@ import time
 from collections.abc import Callable
 from threading import Event
 
-from ctadata.agent.lease import leased
-from ctadata.agent.renewal import chosen_secret
-from ctadata.agent.token_backends import TokenBackend, open_way
+from ctadata.agent.lease import hold_lease
+from ctadata.agent.renewal import secret_for_command
+from ctadata.agent.token_backends import TokenBackend, open_backend
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.tokens.device import DeviceLogin, Show
-from ctadata.tokens.legacy import find_former
-from ctadata.tokens.locks import exclusive, waiting_for_a_person
-from ctadata.tokens.login_store import Login, load_login, load_token, save_login, save_token, why_not
+from ctadata.tokens.legacy import find_legacy_login
+from ctadata.tokens.locks import hold_lock, mark_waiting_for_user
+from ctadata.tokens.login_store import Login, explain_mismatch, load_login, load_token, save_login, save_token
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 log = logging.getLogger(__name__)
 
 
-def obtain(
+def obtain_token(
     profile: Profile,
-    places: ProfileFiles,
+    files: ProfileFiles,
     *,
-    good: Callable[[Token], bool],
+    is_good: Callable[[Token], bool],
     secret: str | None = None,
     show: Show | None = None,
     stop: Event | None = None,
@@ -41,51 +41,55 @@ def obtain(
     A token that is still valid is kept through trouble that passes. LoginNeeded, ConfigError, Stopped, retryable
     errors, StorageFull, LocalError.
     """
-    places.prepare()
-    with exclusive(places.login_lock, stop), open_way(profile, places, now) as way:
-        _import_former(profile, places, now())
+    files.prepare()
+    with hold_lock(files.login_lock, stop), open_backend(profile, files, now) as backend:
+        _import_former(profile, files, now())
         try:
-            return _without_a_person(way, profile, places, good, secret, stop, now)
+            return _without_a_person(backend, profile, files, is_good, secret, stop, now)
         except LoginNeeded:
             if show is None:
                 raise
-        with waiting_for_a_person(places.login_lock):
-            return way.log_in(secret, show, stop or Event())
+        with mark_waiting_for_user(files.login_lock):
+            return backend.log_in(secret, show, stop or Event())
 
 
-def _import_former(profile: Profile, places: ProfileFiles, now: float) -> None:
+def _import_former(profile: Profile, files: ProfileFiles, now: float) -> None:
     """Take over what an earlier version left, where there is no login of ours yet; say so once."""
-    if load_login(places, profile) is not None or load_token(places, profile) is not None or why_not(places, profile):
+    if (
+        load_login(files, profile) is not None
+        or load_token(files, profile) is not None
+        or explain_mismatch(files, profile)
+    ):
         return
-    former = find_former(profile, now)
+    former = find_legacy_login(profile, now)
     if former.secret is not None:
         login = Login(str(profile.issuer), str(profile.client_id), None, former.secret)
-        save_login(places, login, profile.login_store)
+        save_login(files, login, profile.login_store)
     if former.token is not None:
-        save_token(places, profile, former.token)
+        save_token(files, profile, former.token)
     if former.files:
         log.warning("%s", former)
 
 
 def _without_a_person(
-    way: TokenBackend,
+    backend: TokenBackend,
     profile: Profile,
-    places: ProfileFiles,
-    good: Callable[[Token], bool],
+    files: ProfileFiles,
+    is_good: Callable[[Token], bool],
     secret: str | None,
     stop: Event | None,
     now: Callable[[], float],
 ) -> Token:
     """The token that is there, if it is good, else a refreshed one, else the one that is there if it is valid."""
-    token = load_token(places, profile)
-    if token is not None and good(token):
+    token = load_token(files, profile)
+    if token is not None and is_good(token):
         return token
     try:
-        with leased(places, stop=stop):
-            brought = load_token(places, profile)
-            if brought is not None and brought != token and good(brought):  # another machine was faster
+        with hold_lease(files, stop=stop):
+            brought = load_token(files, profile)
+            if brought is not None and brought != token and is_good(brought):  # another machine was faster
                 return brought
-            return way.refresh(lambda profile, login: chosen_secret(profile, login, secret))
+            return backend.refresh(lambda profile, login: secret_for_command(profile, login, secret))
     except CtadataError as error:
         if error.retryable and token is not None and token.life_left(now()) > 0:
             return token

@@ -8,14 +8,14 @@ import time
 from ctadata.agent.bearer_token_file import withdraw
 from ctadata.agent.control import stop_agent
 from ctadata.agent.instance import read_state
-from ctadata.agent.oidc_agent import Account
-from ctadata.agent.renewal import Renewal, kept_secret
+from ctadata.agent.oidc_agent import OidcAgentAccount
+from ctadata.agent.renewal import Renewal, secret_for_agent
 from ctadata.agent.token_backends import VIA_OIDC_AGENT
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.http.rest import JsonClient
-from ctadata.tokens.locks import exclusive
-from ctadata.tokens.login_store import forget, load_login, load_token
+from ctadata.tokens.locks import hold_lock
+from ctadata.tokens.login_store import delete_login, load_login, load_token
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
@@ -28,38 +28,38 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
     revoke: whether the issuer is asked to end the login as well. Where it cannot be asked, its error is raised, and
     nothing is removed. Errors of `Renewal.issuer` and of `stop`.
     """
-    places = ProfileFiles.of(profile.name)
-    if not places.folder.exists():
+    files = ProfileFiles.of(profile.name)
+    if not files.folder.exists():
         return "there was no login"
-    stop_agent(places)
-    with exclusive(places.login_lock):
-        there = _is_kept(profile, places)
-        told = _revoke(profile, places) if revoke else "" if not there else "the issuer was not asked to end the login"
+    stop_agent(files)
+    with hold_lock(files.login_lock):
+        there = _is_kept(profile, files)
+        told = _revoke(profile, files) if revoke else "" if not there else "the issuer was not asked to end the login"
         if profile.token_source == VIA_OIDC_AGENT:
-            Account(profile, places).file.unlink(missing_ok=True)
-        token = load_token(places, profile, to_end=True)
-        state = read_state(places)
+            OidcAgentAccount(profile, files).file.unlink(missing_ok=True)
+        token = load_token(files, profile, to_end=True)
+        state = read_state(files)
         withdraw(state.published if state else "", token)
-        forget(places, profile)
-        places.agent_state.unlink(missing_ok=True)
+        delete_login(files, profile)
+        files.agent_state.unlink(missing_ok=True)
     return " and ".join(words for words in (told, _lives_on(token)) if words)
 
 
-def _is_kept(profile: Profile, places: ProfileFiles) -> bool:
+def _is_kept(profile: Profile, files: ProfileFiles) -> bool:
     if profile.token_source == VIA_OIDC_AGENT:
-        return Account(profile, places).exists
-    return load_login(places, profile, to_end=True) is not None
+        return OidcAgentAccount(profile, files).exists
+    return load_login(files, profile, to_end=True) is not None
 
 
-def _revoke(profile: Profile, places: ProfileFiles) -> str:
+def _revoke(profile: Profile, files: ProfileFiles) -> str:
     if profile.token_source == VIA_OIDC_AGENT:
-        return _revoke_through_oidc_agent(profile, places)
-    login = load_login(places, profile, to_end=True)
+        return _revoke_through_oidc_agent(profile, files)
+    login = load_login(files, profile, to_end=True)
     if login is None or login.refresh_token is None:
         return ""
-    secret, _ = kept_secret(profile, login)
+    secret, _ = secret_for_agent(profile, login)
     try:
-        ended = Renewal(profile, places, JsonClient(ca=profile.ca)).issuer(secret).revoke(login.refresh_token)
+        ended = Renewal(profile, files, JsonClient(ca=profile.ca)).issuer(secret).revoke(login.refresh_token)
     except LoginNeeded:  # it is over already
         return ""
     except CtadataError as error:
@@ -68,8 +68,8 @@ def _revoke(profile: Profile, places: ProfileFiles) -> str:
     return "" if ended else "the issuer cannot be asked to end a login: it ends there in its own time"
 
 
-def _revoke_through_oidc_agent(profile: Profile, places: ProfileFiles) -> str:
-    with contextlib.closing(Account(profile, places)) as account:
+def _revoke_through_oidc_agent(profile: Profile, files: ProfileFiles) -> str:
+    with contextlib.closing(OidcAgentAccount(profile, files)) as account:
         try:
             ours = account.log_out()
         except LoginNeeded:  # it is over already

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol
 
-from ctadata.agent.schedule import pause_after, refresh_at, unexpired
+from ctadata.agent.schedule import pause_after, refresh_at, require_unexpired
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped
 from ctadata.tokens.token import Token
 
@@ -29,7 +29,7 @@ class LoopStatus:
     error: CtadataError | None = None
 
 
-class Renews(Protocol):
+class RenewToken(Protocol):
     """Gets a newer token than the known one, and publishes it."""
 
     def __call__(self, known: Token, stop: Event | None = None) -> Token:
@@ -38,7 +38,7 @@ class Renews(Protocol):
 
 def keep_fresh(
     token: Token,
-    renew: Renews,
+    renew: RenewToken,
     tell: Callable[[LoopStatus], None],
     stop: Event,
     *,
@@ -61,7 +61,7 @@ def keep_fresh(
         if not failures:
             margin = token.life_left(now())
         try:
-            token = unexpired(renew(token, stop), now())
+            token = require_unexpired(renew(token, stop), now())
         except Stopped:
             return None
         except (LoginNeeded, ConfigError) as ended:

@@ -12,18 +12,24 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
-from ctadata.agent.lease import leased
-from ctadata.agent.oidc_child import Child, Home, generate, load, secrets_of
-from ctadata.agent.renewal import ChooseSecret, chosen_secret, is_newer, login_hint
+from ctadata.agent.lease import hold_lease
+from ctadata.agent.oidc_child import (
+    OidcAgentFiles,
+    OidcAgentProcess,
+    create_account,
+    load_account,
+    read_account_secrets,
+)
+from ctadata.agent.renewal import ChooseSecret, is_newer, login_hint, secret_for_command
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError, LoginNeeded
 from ctadata.http.rest import JsonClient
 from ctadata.tokens.device import Show
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.locks import exclusive
+from ctadata.tokens.locks import hold_lock
 from ctadata.tokens.login_store import load_login, load_token, login_origins, save_token
 from ctadata.tokens.oidc_agent import access_token, is_answering, loaded_accounts
-from ctadata.tokens.origins import not_among, refusal
+from ctadata.tokens.origins import describe_origin_mismatch, missing_origins
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
@@ -31,22 +37,22 @@ ALWAYS_FRESH = 1e6
 """Seconds that no token lives: oidc-agent then asks the issuer."""
 
 
-class Account:
+class OidcAgentAccount:
     """Renews the token of one profile through oidc-agent, as `Renewal` does without it; `close` ends what it began."""
 
-    def __init__(self, profile: Profile, places: ProfileFiles, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, profile: Profile, files: ProfileFiles, now: Callable[[], float] = time.time) -> None:
         """Nothing is started before a token is asked for."""
         self.name = f"ctadata-{profile.name}"
         self._profile = profile
-        self._places = places
+        self._files = files
         self._now = now
-        self._home = Home(places.oidc)
-        self._child: Child | None = None
+        self._home = OidcAgentFiles(files.oidc)
+        self._child: OidcAgentProcess | None = None
 
     def renew(self, known: Token, stop: Event | None = None) -> Token:
         """As `Renewal.renew`."""
-        with exclusive(self._places.login_lock, stop), leased(self._places, stop=stop):
-            found = load_token(self._places, self._profile)
+        with hold_lock(self._files.login_lock, stop), hold_lease(self._files, stop=stop):
+            found = load_token(self._files, self._profile)
             if found is not None and is_newer(found, known, self._now()):
                 return found
             return self._renewed(known.life_left(self._now()) + 1 if known.lifetime else ALWAYS_FRESH)
@@ -58,8 +64,8 @@ class Account:
     def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
         """As `Renewal.log_in`; always into an oidc-agent of our own."""
         self._home.prepare()
-        secret, _ = chosen_secret(self._profile, load_login(self._places, self._profile), given)
-        generate(self._profile, self._home, self._own(), self.name, secret, show, stop)
+        secret, _ = secret_for_command(self._profile, load_login(self._files, self._profile), given)
+        create_account(self._profile, self._home, self._own(), self.name, secret, show, stop)
         return self._fetch(0)
 
     def log_out(self) -> bool:
@@ -71,7 +77,7 @@ class Account:
             return False
         if not self.exists:
             return True
-        refresh_token, secret = secrets_of(self._home, self._loaded(), self.name)
+        refresh_token, secret = read_account_secrets(self._home, self._loaded(), self.name)
         if refresh_token is not None:
             Issuer.discover(self._profile, JsonClient(ca=self._profile.ca), secret, self._now).revoke(refresh_token)
         self.file.unlink(missing_ok=True)
@@ -100,9 +106,9 @@ class Account:
 
     def _renewed(self, min_life: float) -> Token:
         """A token of the login that there is; LoginNeeded where that was for other origins than the profile's."""
-        origins = login_origins(self._places)
-        if origins and (missing := not_among(self._profile, list(origins))):
-            raise LoginNeeded(refusal(origins, missing), hint=login_hint(self._profile))
+        origins = login_origins(self._files)
+        if origins and (missing := missing_origins(self._profile, list(origins))):
+            raise LoginNeeded(describe_origin_mismatch(origins, missing), hint=login_hint(self._profile))
         return self._fetch(min_life, origins)
 
     def _fetch(self, min_life: float, origins: tuple[str, ...] = ()) -> Token:
@@ -110,7 +116,7 @@ class Account:
             token = access_token(self._users() or self._loaded(), self.name, min_life, self._now)
         except LoginNeeded as error:
             raise LoginNeeded(error.what, hint=login_hint(self._profile)) from None
-        save_token(self._places, self._profile, token, origins)
+        save_token(self._files, self._profile, token, origins)
         return token
 
     def _users(self) -> Path | None:
@@ -131,7 +137,7 @@ class Account:
         running = self._home.listening()
         if running is not None:
             return running
-        self._child = Child(self._home)
+        self._child = OidcAgentProcess(self._home)
         return self._child.socket
 
     def _loaded(self) -> Path:
@@ -141,5 +147,5 @@ class Account:
         self._home.prepare()
         socket = self._own()
         if self.name not in loaded_accounts(socket):
-            load(self._home, socket, self.name)
+            load_account(self._home, socket, self.name)
         return socket

@@ -27,12 +27,12 @@ from threading import Event
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, Stopped, TemporaryError, TimedOut
 from ctadata.tokens.device import CODE_LIFE, INTERVAL, DeviceLogin, Show
-from ctadata.tokens.files import private_directory, read_private, write_private
-from ctadata.tokens.oidc_agent import is_answering, refused
+from ctadata.tokens.files import make_private_directory, read_private, write_private
+from ctadata.tokens.oidc_agent import failure_error, is_answering
 from ctadata.tokens.token import Secret
 
-START_PATIENCE = 10.0
-END_PATIENCE = 5.0
+START_TIMEOUT = 10.0
+END_TIMEOUT = 5.0
 LONGEST_SOCKET = 100
 """Characters of a socket's path; the kernel takes 107."""
 
@@ -47,7 +47,7 @@ if os.getppid() == int(sys.argv[1]):
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class OidcAgentFiles:
     """Where our oidc-agent keeps its accounts and their password, and where it listens."""
 
     folder: Path
@@ -69,7 +69,7 @@ class Home:
 
     def prepare(self) -> None:
         """Make what is missing; LocalError where it is not safe."""
-        private_directory(self.accounts)
+        make_private_directory(self.accounts)
         if not read_private(self.password):
             write_private(self.password, secrets.token_urlsafe(48) + "\n")
 
@@ -79,10 +79,10 @@ class Home:
         return Path(told) if told and is_answering(Path(told)) else None
 
 
-class Child:
+class OidcAgentProcess:
     """A running oidc-agent of ours: its `home`, and its `socket`."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: OidcAgentFiles) -> None:
         """Start it, and wait until it answers. ConfigError where it is not installed, TimedOut."""
         self.home = home
         self._temporary: str | None = None
@@ -123,25 +123,25 @@ class Child:
         return path
 
     def _wait(self) -> None:
-        ends, pause = time.monotonic() + START_PATIENCE, Event()
+        ends, pause = time.monotonic() + START_TIMEOUT, Event()
         while not is_answering(self.socket):
             if self._process.poll() is not None:
                 raise TemporaryError(f"oidc-agent has ended at once (exit code {self._process.returncode})")
             if time.monotonic() > ends:
-                raise TimedOut(f"oidc-agent did not start within {START_PATIENCE:.0f} s")
+                raise TimedOut(f"oidc-agent did not start within {START_TIMEOUT:.0f} s")
             pause.wait(0.02)
 
     def close(self) -> None:
         """End oidc-agent, and wait for the process that it forks, which ends a moment after it."""
         self._process.terminate()
         try:
-            self._process.wait(END_PATIENCE)
+            self._process.wait(END_TIMEOUT)
         except subprocess.TimeoutExpired:  # it waits for an issuer, and has no time-out
             self._process.kill()
             self._process.wait()
         ended = select.poll()
         ended.register(self._ended)
-        ended.poll(END_PATIENCE * 1000)
+        ended.poll(END_TIMEOUT * 1000)
         os.close(self._ended)
         self.home.said.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
@@ -157,18 +157,18 @@ def program(name: str) -> str:
     return found
 
 
-def environment(home: Home, socket: Path | None = None) -> dict[str, str]:
+def environment(home: OidcAgentFiles, socket: Path | None = None) -> dict[str, str]:
     """What oidc-agent's programs have of ours."""
     kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR", "LANG") if name in os.environ}
     return {**kept, "OIDC_CONFIG_DIR": str(home.accounts)} | ({"OIDC_SOCK": str(socket)} if socket else {})
 
 
-def load(home: Home, socket: Path, account: str) -> None:
+def load_account(home: OidcAgentFiles, socket: Path, account: str) -> None:
     """Load an account into a running one. LoginNeeded, TemporaryError."""
     _run(["oidc-add", f"--pw-file={home.password}", account], home, socket, account)
 
 
-def secrets_of(home: Home, socket: Path, account: str) -> tuple[Secret | None, Secret | None]:
+def read_account_secrets(home: OidcAgentFiles, socket: Path, account: str) -> tuple[Secret | None, Secret | None]:
     """What an account of ours is renewed with, so that it can be revoked, and its client's secret; None: it has none.
 
     `oidc-gen --delete` would revoke it too, but removes the account also where that fails. TemporaryError, LoginNeeded.
@@ -182,8 +182,8 @@ def secrets_of(home: Home, socket: Path, account: str) -> tuple[Secret | None, S
     return Secret(refresh_token) if refresh_token else None, Secret(client_secret) if client_secret else None
 
 
-def generate(
-    profile: Profile, home: Home, socket: Path, account: str, secret: Secret | None, show: Show, stop: Event
+def create_account(
+    profile: Profile, home: OidcAgentFiles, socket: Path, account: str, secret: Secret | None, show: Show, stop: Event
 ) -> None:
     """Make an account by the device flow: a person approves. LoginNeeded, ConfigError, Stopped, TemporaryError."""
     told = home.folder / "client.json"
@@ -204,10 +204,10 @@ def generate(
     finally:
         told.unlink(missing_ok=True)
     if process.returncode:
-        raise refused(said, account)
+        raise failure_error(said, account)
 
 
-def _options(profile: Profile, home: Home, client: Path, *, public: bool) -> list[str]:
+def _options(profile: Profile, home: OidcAgentFiles, client: Path, *, public: bool) -> list[str]:
     ca = [f"--cert-path={profile.ca.absolute()}"] if profile.ca and profile.ca.is_file() else []
     return [
         f"--file={client}",
@@ -254,7 +254,7 @@ def _collect(process: subprocess.Popen[str], lines: list[str], show: Show) -> No
             address = code = ""
 
 
-def _run(argv: Sequence[str], home: Home, socket: Path, account: str) -> str:
+def _run(argv: Sequence[str], home: OidcAgentFiles, socket: Path, account: str) -> str:
     """Run one of the programs; what it prints, which may be secret."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
@@ -270,5 +270,5 @@ def _run(argv: Sequence[str], home: Home, socket: Path, account: str) -> str:
         )
         if done.returncode == 0:
             return done.stdout
-        raise refused(done.stderr.strip().removeprefix("Error: ") or "no reason given", account)
+        raise failure_error(done.stderr.strip().removeprefix("Error: ") or "no reason given", account)
     raise TimedOut(f"{argv[0]} does not end")

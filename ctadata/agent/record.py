@@ -6,7 +6,7 @@ import json
 from types import NoneType, UnionType
 from typing import TypeVar, get_args, get_type_hints
 
-from ctadata.tokens.token import seconds
+from ctadata.tokens.token import parse_seconds
 
 T = TypeVar("T")
 
@@ -36,5 +36,5 @@ def _fits(value: object, hint: object) -> bool:
     if isinstance(value, int) and int in kinds:
         return abs(value) < 1 << 63
     if isinstance(value, int | float):
-        return float in kinds and seconds(value) is not None
+        return float in kinds and parse_seconds(value) is not None
     return isinstance(value, str) and str in kinds and len(value) <= LONGEST and "\0" not in value

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
 
-from ctadata.agent.instance import has_spoken_since, read_state
+from ctadata.agent.instance import is_newer_than_token, read_state
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import Resolved
 from ctadata.errors import CtadataError, Stopped, StorageFull, TemporaryError
@@ -21,7 +21,7 @@ from ctadata.tokens.token import Token
 log = logging.getLogger(__name__)
 
 
-class Standby:
+class RenewOnDemand:
     """What `tokens.sources` asks where the profile's own token will not do."""
 
     def __init__(self, profile: Profile, stop: Event, now: Callable[[], float] = time.time) -> None:
@@ -30,7 +30,7 @@ class Standby:
         self._stop = stop
         self._now = now
 
-    def bring(self, refused: str | None, *, patient: bool) -> bool:
+    def renew_token(self, refused: str | None, *, patient: bool) -> bool:
         """Have a valid token on disk, another than the refused one; False where nothing here could renew it.
 
         patient: a run waits as long as its issuer is away, or the disk is full, and says so once; else the one is a
@@ -38,18 +38,18 @@ class Standby:
         """
         from ctadata.agent import login, schedule, token_backends  # needed once in the life of a token
 
-        profile = token_backends.remembered(self._profile)
-        places = ProfileFiles.of(profile.name)
-        if not token_backends.is_renewable(profile, places):
+        profile = token_backends.with_last_token_source(self._profile)
+        files = ProfileFiles.of(profile.name)
+        if not token_backends.is_renewable(profile, files):
             return False
 
-        def good(token: Token) -> bool:
+        def is_good(token: Token) -> bool:
             return token.reveal() != refused and token.life_left(self._now()) > 0
 
         failures = 0
         while True:
             try:
-                login.obtain(profile, places, good=good, stop=self._stop, now=self._now)
+                login.obtain_token(profile, files, is_good=is_good, stop=self._stop, now=self._now)
             except CtadataError as error:
                 if not error.retryable and not (patient and isinstance(error, StorageFull)):
                     raise
@@ -70,16 +70,16 @@ class Standby:
             state = read_state(ProfileFiles.of(self._profile.name))
         except CtadataError:
             return ""
-        if state is None or not state.has_ended or not has_spoken_since(state, token):
+        if state is None or not state.has_ended or not is_newer_than_token(state, token):
             return ""
         left = token.life_left(self._now())
         last = f"; its last token is good for another {left / 60:.0f} min" if left < 1e9 else ""
         return f"the agent has ended: {state.last_error}{last}"
 
 
-def sources_of(
+def make_token_provider(
     resolved: Resolved, stop: Event, *, token_file: Path | None = None, env: Mapping[str, str] = os.environ
 ) -> TokenProvider:
     """Where the tokens of a session come from; the agent's own is renewed where it has ended."""
-    profile, standby = resolved.profile, Standby(resolved.profile, stop)
-    return TokenProvider(profile, explicit=token_file, only_profile=resolved.explicit, env=env, standby=standby)
+    profile, renewer = resolved.profile, RenewOnDemand(resolved.profile, stop)
+    return TokenProvider(profile, explicit=token_file, only_profile=resolved.explicit, env=env, renewer=renewer)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from ctadata.agent.lease import leased
-from ctadata.agent.schedule import refresh_at, unexpired
+from ctadata.agent.lease import hold_lease
+from ctadata.agent.schedule import refresh_at, require_unexpired
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
 from ctadata.http.rest import JsonClient
@@ -23,9 +23,9 @@ from ctadata.tokens import keyring_store
 from ctadata.tokens.device import Show, begin_device_login, wait_for_login
 from ctadata.tokens.files import read_discovered
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.locks import exclusive
-from ctadata.tokens.login_store import KEYRING, Login, load_login, load_token, room_for_login, save_token
-from ctadata.tokens.origins import written
+from ctadata.tokens.locks import hold_lock
+from ctadata.tokens.login_store import KEYRING, Login, load_login, load_token, reserve_login, save_token
+from ctadata.tokens.origins import origin_texts
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret, Token
 from ctadata.tokens.token_response import Grant
@@ -42,7 +42,7 @@ class Renewal:
     """Renews the token of one profile."""
 
     profile: Profile
-    places: ProfileFiles
+    files: ProfileFiles
     rest: JsonClient
     now: Callable[[], float] = time.time
     _issuer: Issuer | None = None
@@ -54,21 +54,21 @@ class Renewal:
         LoginNeeded, ConfigError (only a person can help), retryable errors, StorageFull, LocalError (the new login is
         kept in memory, and saved when tried again), Stopped.
         """
-        with exclusive(self.places.login_lock, stop), leased(self.places, stop=stop):
-            found = load_token(self.places, self.profile)
+        with hold_lock(self.files.login_lock, stop), hold_lease(self.files, stop=stop):
+            found = load_token(self.files, self.profile)
             now = self.now()
             if found is not None and is_newer(found, known, now):
                 self._unsaved = None
                 return found
-            return self.refresh(kept_secret)
+            return self.refresh(secret_for_agent)
 
     def refresh(self, choose_secret: ChooseSecret) -> Token:
         """A fresh token from the issuer, published; lock and lease are the caller's. Errors as for `renew`."""
-        login = load_login(self.places, self.profile)
+        login = load_login(self.files, self.profile)
         if login is None or login.refresh_token is None:
             raise LoginNeeded("there is no login that could be renewed", hint=login_hint(self.profile))
         secret, keep = choose_secret(self.profile, login)
-        with room_for_login(self.places, self.profile.login_store) as save:
+        with reserve_login(self.files, self.profile.login_store) as save:
             grant = self._unsaved or self._ask(login.refresh_token, secret)
             self._unsaved = grant
             save(self._login(grant, secret if keep else None, login))
@@ -81,9 +81,9 @@ class Renewal:
         """
         if self.profile.login_store == KEYRING:
             keyring_store.probe()
-        secret, keep = chosen_secret(self.profile, load_login(self.places, self.profile), given)
+        secret, keep = secret_for_command(self.profile, load_login(self.files, self.profile), given)
         issuer = self.issuer(secret)
-        with room_for_login(self.places, self.profile.login_store) as save:
+        with reserve_login(self.files, self.profile.login_store) as save:
             login = begin_device_login(issuer)
             show(login)
             grant = wait_for_login(issuer, login, stop=stop)
@@ -93,15 +93,15 @@ class Renewal:
     def _login(self, grant: Grant, secret: Secret | None, before: Login | None = None) -> Login:
         """What renews the token from now on; a refresh token that is not sent stays the old one."""
         refresh_token = grant.refresh_token or (before.refresh_token if before else None)
-        origins = (before.origins if before else ()) or tuple(written(self.profile))
+        origins = (before.origins if before else ()) or tuple(origin_texts(self.profile))
         return Login(str(self.profile.issuer), str(self.profile.client_id), refresh_token, secret, origins)
 
     def _publish(self, grant: Grant, origins: tuple[str, ...] = ()) -> Token:
         """Put the token on disk, after what renews it; one that finds no room is published when tried again."""
         self._unsaved = None
-        token = unexpired(grant.token, self.now())
+        token = require_unexpired(grant.token, self.now())
         try:
-            save_token(self.places, self.profile, token, origins)
+            save_token(self.files, self.profile, token, origins)
         except CtadataError:
             self._unsaved = grant
             raise
@@ -130,7 +130,7 @@ def is_newer(found: Token, known: Token, now: float) -> bool:
     return found.reveal() != known.reveal() and refresh_at(found, now, 0) > now + 1
 
 
-def kept_secret(profile: Profile, login: Login) -> tuple[Secret | None, bool]:
+def secret_for_agent(profile: Profile, login: Login) -> tuple[Secret | None, bool]:
     """The client's secret for an agent, which asks nobody: the one kept with the login, else the profile's file.
 
     Also whether it is to be kept with the login.
@@ -140,7 +140,7 @@ def kept_secret(profile: Profile, login: Login) -> tuple[Secret | None, bool]:
     return secret_in_file(profile.client_secret_file), False
 
 
-def chosen_secret(profile: Profile, login: Login | None, given: str | None) -> tuple[Secret | None, bool]:
+def secret_for_command(profile: Profile, login: Login | None, given: str | None) -> tuple[Secret | None, bool]:
     """The client's secret for a command: given, in the environment, in the profile's file, or kept; None for a public
     client. Also whether it is to be kept with the login, so that the agent has it too.
     """

@@ -39,7 +39,7 @@ def pause_after(failures: int, retry_after: float | None, jitter: float, margin:
     return max(pause, min(retry_after or 0.0, LONGEST_PAUSE))
 
 
-def unexpired(token: Token, now: float) -> Token:
+def require_unexpired(token: Token, now: float) -> Token:
     """The token, unless the issuer says that it is over already (TemporaryError): it is worse than the one before it,
     and asking again at once would go on for ever.
     """

@@ -14,7 +14,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, TimedOut
 from ctadata.tokens.profile_files import ProfileFiles
 
-PATIENCE = 60.0
+START_TIMEOUT = 60.0
 """Seconds that an agent may take to start: an interpreter on a slow shared disk needs many."""
 
 KEPT_VARIABLES = frozenset(
@@ -41,7 +41,7 @@ KEPT_VARIABLES = frozenset(
 """What an agent has of the environment of whoever started it: never a token or secret."""
 
 
-def spawn(profile: Profile, places: ProfileFiles, copy: Path | None = None) -> None:
+def spawn(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> None:
     """Start the agent of a profile; returns once it lives, or another one does. A good token must be on disk.
 
     copy: where it publishes the token as well.
@@ -61,17 +61,17 @@ def spawn(profile: Profile, places: ProfileFiles, copy: Path | None = None) -> N
     )
     with process:
         try:
-            said, _ = process.communicate(json.dumps(_order(profile, places, copy)), timeout=PATIENCE)
+            said, _ = process.communicate(json.dumps(_order(profile, files, copy)), timeout=START_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise TimedOut(f"the agent did not start within {PATIENCE:.0f} s", path=str(places.agent_log)) from None
-    _check_answer(said, places)
+            raise TimedOut(f"the agent did not start within {START_TIMEOUT:.0f} s", path=str(files.agent_log)) from None
+    _check_answer(said, files)
 
 
-def _order(profile: Profile, places: ProfileFiles, copy: Path | None = None) -> dict[str, Any]:
+def _order(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> dict[str, Any]:
     """What the agent needs to know; nothing in it is secret."""
     return {
-        "folder": str(places.folder.absolute()),
+        "folder": str(files.folder.absolute()),
         "publish": copy and str(copy.absolute()),
         "profile": {
             "name": profile.name,
@@ -90,12 +90,12 @@ def _order(profile: Profile, places: ProfileFiles, copy: Path | None = None) -> 
     }
 
 
-def _check_answer(said: str, places: ProfileFiles) -> None:
+def _check_answer(said: str, files: ProfileFiles) -> None:
     try:
         answer = json.loads(said)
     except ValueError:
         last = said.strip().splitlines()[-1:] or ["it said nothing"]
-        raise CtadataError(f"the agent did not start: {last[0]}", path=str(places.agent_log)) from None
+        raise CtadataError(f"the agent did not start: {last[0]}", path=str(files.agent_log)) from None
     if "error" in answer:
         raise LocalError(f"the agent did not start: {answer['error']}", hint=answer["hint"], path=answer["path"])
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ctadata.agent.instance import State, has_spoken_since, is_claimed, read_state
-from ctadata.agent.oidc_agent import Account
+from ctadata.agent.instance import State, is_claimed, is_newer_than_token, read_state
+from ctadata.agent.oidc_agent import OidcAgentAccount
 from ctadata.agent.token_backends import VIA_OIDC_AGENT, is_renewable
 from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
 from ctadata.process_identity import host_name
-from ctadata.tokens.login_store import KEYRING, load_token, why_not
+from ctadata.tokens.login_store import KEYRING, explain_mismatch, load_token
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 from ctadata.tokens.user_name import user_name
@@ -79,13 +79,13 @@ class Status:
         }
 
 
-def describe(profile: Profile, places: ProfileFiles) -> Status:
+def read_status(profile: Profile, files: ProfileFiles) -> Status:
     """Read how things are from the profile's files; what cannot be read shows in `last_error`."""
-    running = is_claimed(places)
-    token, renewable, state, trouble = _on_disk(profile, places)
+    running = is_claimed(files)
+    token, renewable, state, trouble = _on_disk(profile, files)
     speaks = state if running else None
     trouble = trouble or (_silence(speaks, time.time()) if speaks else "")
-    storage, place = _storage(profile, places)
+    storage, place = _storage(profile, files)
     return Status(
         profile=profile.name,
         running=running,
@@ -95,38 +95,38 @@ def describe(profile: Profile, places: ProfileFiles) -> Status:
         user=user_name(profile, token),
         expires_at=token.expires_at if token else None,
         next_refresh=speaks.next_refresh if speaks else None,
-        token_file=places.token,
+        token_file=files.token,
         published=Path(speaks.published) if speaks and speaks.published else None,
         storage=storage,
         login_place=place,
         login_needed=_login_needed(token, renewable, state),
-        last_error=trouble or (state.last_error if state and has_spoken_since(state, token) else ""),
+        last_error=trouble or (state.last_error if state and is_newer_than_token(state, token) else ""),
     )
 
 
-def _on_disk(profile: Profile, places: ProfileFiles) -> tuple[Token | None, bool, State | None, str]:
+def _on_disk(profile: Profile, files: ProfileFiles) -> tuple[Token | None, bool, State | None, str]:
     """The token, whether something could renew it, the agent's last words, and what cannot be read."""
     token, state = None, None
     try:
-        state = read_state(places)
-        token = load_token(places, profile)
-        return token, is_renewable(profile, places), state, why_not(places, profile)
+        state = read_state(files)
+        token = load_token(files, profile)
+        return token, is_renewable(profile, files), state, explain_mismatch(files, profile)
     except CtadataError as error:
         return token, False, state, str(error)
 
 
-def _storage(profile: Profile, places: ProfileFiles) -> tuple[str, str]:
+def _storage(profile: Profile, files: ProfileFiles) -> tuple[str, str]:
     """What keeps the login, and where."""
     if profile.token_source == VIA_OIDC_AGENT:
-        account = Account(profile, places)
+        account = OidcAgentAccount(profile, files)
         return VIA_OIDC_AGENT, str(account.file) if account.exists else f"account {account.name}"
     if profile.login_store == KEYRING:
         return KEYRING, "the system's keyring"
-    return "file", str(places.login) if places.login.exists() else ""
+    return "file", str(files.login) if files.login.exists() else ""
 
 
 def _login_needed(token: Token | None, renewable: bool, state: State | None) -> bool:
-    if state is not None and state.login_needed and has_spoken_since(state, token):
+    if state is not None and state.login_needed and is_newer_than_token(state, token):
         return True
     return not renewable and (token is None or token.life_left(time.time()) <= 0)
 

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Protocol
 
 from ctadata.agent.instance import read_state
-from ctadata.agent.oidc_agent import Account
+from ctadata.agent.oidc_agent import OidcAgentAccount
 from ctadata.agent.renewal import ChooseSecret, Renewal
 from ctadata.config.profile import Profile
 from ctadata.http.rest import JsonClient
@@ -39,7 +39,7 @@ class TokenBackend(Protocol):
         """A token that a person approves; the lock is the caller's."""
 
 
-def remembered(profile: Profile) -> Profile:
+def with_last_token_source(profile: Profile) -> Profile:
     """The profile, with oidc-agent as its source where its last agent was started so (`--via`), until a logout."""
     state = read_state(ProfileFiles.of(profile.name))
     if state is None or state.via != VIA_OIDC_AGENT:
@@ -47,21 +47,21 @@ def remembered(profile: Profile) -> Profile:
     return dataclasses.replace(profile, token_source=VIA_OIDC_AGENT)
 
 
-def is_renewable(profile: Profile, places: ProfileFiles) -> bool:
+def is_renewable(profile: Profile, files: ProfileFiles) -> bool:
     """Whether something on this machine could renew the token, with no person's help. LocalError, ConfigError."""
     if profile.token_source == VIA_OIDC_AGENT:
-        return Account(profile, places).is_known
-    login = load_login(places, profile)
+        return OidcAgentAccount(profile, files).is_known
+    login = load_login(files, profile)
     return login is not None and login.refresh_token is not None
 
 
 @contextlib.contextmanager
-def open_way(profile: Profile, places: ProfileFiles, now: Callable[[], float] = time.time) -> Iterator[TokenBackend]:
+def open_backend(profile: Profile, files: ProfileFiles, now: Callable[[], float] = time.time) -> Iterator[TokenBackend]:
     """The way of the profile (`token_source`); what it has started ends with the block."""
     if profile.token_source != VIA_OIDC_AGENT:
-        yield Renewal(profile, places, JsonClient(ca=profile.ca, timeouts=TIMEOUTS), now)
+        yield Renewal(profile, files, JsonClient(ca=profile.ca, timeouts=TIMEOUTS), now)
         return
-    account = Account(profile, places, now)
+    account = OidcAgentAccount(profile, files, now)
     try:
         yield account
     finally:

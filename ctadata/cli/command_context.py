@@ -64,7 +64,7 @@ def visiting(ctx: typer.Context, token_file: Path | None, *, raw_key: bool = Fal
     common = options.begin(ctx)
     with stopping() as stop, common.session(stop, token_file) as session:
         if raw_key:
-            session.take_raw_keys()
+            session.use_raw_keys()
         yield CommandContext(session, stop, bool(common.verbose))
 
 

@@ -35,7 +35,7 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     It starts a process, so it must be called while no signals are blocked.
     """
     from ctadata.agent import control
-    from ctadata.agent.token_backends import remembered
+    from ctadata.agent.token_backends import with_last_token_source
     from ctadata.tokens.provider_chain import TokenProvider
 
     seen = show_where_seen()
@@ -44,7 +44,7 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     except LoginNeeded:
         if seen is None or token_file is not None:
             raise
-        profile = remembered(resolved.profile)
+        profile = with_last_token_source(resolved.profile)
         with_secret(profile, None, lambda given: control.start(profile, secret=given, show=seen))
 
 

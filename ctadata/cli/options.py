@@ -54,7 +54,7 @@ class Common:
 
         UsageError where nobody logs in.
         """
-        from ctadata.agent.token_backends import remembered
+        from ctadata.agent.token_backends import with_last_token_source
 
         profile = self.resolve({"token_source": via} if via else None).profile
         if profile.kind == "s3":
@@ -62,7 +62,7 @@ class Common:
                 f"the profile {profile.name} is an S3 store: it takes an access key, and no login",
                 hint=f"cta-data-direct -P {profile.name} credentials import",
             )
-        return profile if via else remembered(profile)
+        return profile if via else with_last_token_source(profile)
 
     @contextlib.contextmanager
     def session(self, stop: threading.Event, token_file: Path | None, jobs: str | None = None) -> Iterator[Session]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ctadata.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from ctadata.service.endpoints import Place
+    from ctadata.service.endpoints import ServiceEndpoints
     from ctadata.session import Session
 
 GREETING = """Files on CTA storage, through the JupyterHub: list, get and put, verified.
@@ -84,23 +84,23 @@ M, G, T). Dates are UTC. That nothing is found is no error.
 """Where the platform's clients have always done otherwise than the direct ones."""
 
 
-def place_of(profile: str | None, token_file: Path | None = None) -> Place:
+def place_of(profile: str | None, token_file: Path | None = None) -> ServiceEndpoints:
     """The services that the environment names; UsageError where a profile, or --dev, was named: they have none."""
-    from ctadata.service.endpoints import Place
+    from ctadata.service.endpoints import ServiceEndpoints
 
     if profile is not None:
         raise UsageError(
             f"the download service has no profiles, and so no {profile}", hint="cta-data-direct goes to the storage"
         )
     if token_file is None:
-        return Place.now()
+        return ServiceEndpoints.now()
     try:
         token = token_file.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise ConfigError(f"no token can be read: {error}", path=str(token_file)) from None
     if not token:
         raise ConfigError("the file holds no token", path=str(token_file))
-    return Place.now(token=token)
+    return ServiceEndpoints.now(token=token)
 
 
 def open_platform(

@@ -164,9 +164,9 @@ class APIClient:
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
 
     def _sources(self) -> TokenProvider:
-        from ctadata.agent.renew_on_demand import sources_of
+        from ctadata.agent.renew_on_demand import make_token_provider
 
-        return sources_of(self._resolved(), threading.Event(), env=self._env())
+        return make_token_provider(self._resolved(), threading.Event(), env=self._env())
 
     def _env(self) -> dict[str, str]:
         return {**os.environ, **({} if self._token is None else {"BEARER_TOKEN": self._token})}

@@ -42,10 +42,10 @@ def agent_status(*, dev_instance: bool = False) -> Status:
 
 
 def _profile(dev_instance: bool) -> Profile:
-    from ctadata.agent.token_backends import remembered
+    from ctadata.agent.token_backends import with_last_token_source
     from ctadata.config.resolve import resolve_profile
 
-    return remembered(resolve_profile(DEVELOPMENT_PROFILE if dev_instance else None).profile)
+    return with_last_token_source(resolve_profile(DEVELOPMENT_PROFILE if dev_instance else None).profile)
 
 
 def _show(login: DeviceLogin) -> None:

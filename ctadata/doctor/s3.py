@@ -47,7 +47,7 @@ class ObjectsExamination:
         keys = self.session.tokens
         if not isinstance(keys, AccessKeys):
             raise ConfigError(f"the profile {self.profile.name} has no access keys")
-        found = keys.found()
+        found = keys.locate()
         if found.key is None:
             advice = "" if self.profile.anonymous else "only public buckets open so; else: credentials import"
             yield Finding("key", Verdict.WARN if advice else Verdict.OK, f"none is used by {found.origin}", advice)

@@ -14,12 +14,12 @@ from ctadata.http.messages import Origin
 from ctadata.http.redaction import sanitize
 from ctadata.http.rest import JsonClient, JsonResponse
 from ctadata.paths import RemotePath, escape_unprintable
-from ctadata.service.endpoints import Place
+from ctadata.service.endpoints import ServiceEndpoints
 from ctadata.service.factory import open_store
 from ctadata.service.pem import read_pem
 from ctadata.stores.download_service.messages import KEYS, token_page
 
-USUAL_KEY = "cta"
+DEFAULT_KEY = "cta"
 
 
 def allowed_keys() -> tuple[str, ...]:
@@ -28,12 +28,14 @@ def allowed_keys() -> tuple[str, ...]:
     return tuple(key for key in named if key) or ("cta", "lst", "arc")
 
 
-def usual_key() -> str:
+def default_key() -> str:
     """The first of CTACS_ALLOWED_CERT_KEYS, else `cta`."""
-    return allowed_keys()[0] if os.environ.get("CTACS_ALLOWED_CERT_KEYS") else USUAL_KEY
+    return allowed_keys()[0] if os.environ.get("CTACS_ALLOWED_CERT_KEYS") else DEFAULT_KEY
 
 
-def send_personal(place: Place, file: Path, key: str, user: str | None = None) -> dict[str, str]:
+def send_personal_certificate(
+    endpoints: ServiceEndpoints, file: Path, key: str, user: str | None = None
+) -> dict[str, str]:
     """Have the service keep a certificate of ours under a key; `message`, `validity` and `certificate_key`.
 
     user: whose it is, where an admin sends it.
@@ -44,7 +46,7 @@ def send_personal(place: Place, file: Path, key: str, user: str | None = None) -
             f"{escape_unprintable(key)!r} is no key of a certificate", hint=f"one of {', '.join(allowed_keys())}"
         )
     payload = {"certificate": read_pem(file).text, "certificate_key": key, "user": user}
-    said = _post(place, "certificate", payload, hint=f"does the service know the key {key!r}?")
+    said = _post(endpoints, "certificate", payload, hint=f"does the service know the key {key!r}?")
     validity = said.get("validity")
     if not isinstance(validity, str):  # a refusal comes as a list, with the status of a success
         words = validity[0] if isinstance(validity, list) and validity else "it does not say why"
@@ -52,37 +54,37 @@ def send_personal(place: Place, file: Path, key: str, user: str | None = None) -
     return {"message": str(said.get("message", "")), "validity": validity, "certificate_key": key}
 
 
-def send_shared(place: Place, file: Path) -> dict[str, Any]:
+def send_shared_certificate(endpoints: ServiceEndpoints, file: Path) -> dict[str, Any]:
     """Have the service use a certificate for all who have none; for admins of the hub. Errors as `send_personal`."""
     payload = {"certificate": read_pem(file).text}
-    said = _post(place, "main-certificate", payload, hint="")
+    said = _post(endpoints, "main-certificate", payload, hint="")
     if said.get("certificateUploaded") is not True:
         raise Forbidden("the service does not say that it has taken the certificate", path=str(file))
     return {"message": str(said.get("message", "")), "certificateUploaded": True}
 
 
-def status(place: Place) -> dict[str, Any]:
+def status(endpoints: ServiceEndpoints) -> dict[str, Any]:
     """What is known: `service` and `shared`, in the service's own words; `keys`, what each opens, in ours."""
-    words = {name: _words_of(place, path) for name, path in _HEALTH.items()}
-    return {**words, "keys": {key: _key_status(place, key) for key in KEYS}}
+    words = {name: _words_of(endpoints, path) for name, path in _HEALTH.items()}
+    return {**words, "keys": {key: _key_status(endpoints, key) for key in KEYS}}
 
 
 _HEALTH = {"service": "health", "shared": "shared-certificate-status"}
 GOOD = "good: the storage opens with it"
 
 
-def _words_of(place: Place, path: str) -> str:
+def _words_of(endpoints: ServiceEndpoints, path: str) -> str:
     try:
-        answer = JsonClient().get(f"{place.certificateservice}/{path}")
+        answer = JsonClient().get(f"{endpoints.certificateservice}/{path}")
     except CtadataError as error:
         return str(error)
     text = answer.text.strip()
     return sanitize(text.splitlines()[0]) if text and "<" not in text else f"{answer.status} {answer.reason}"
 
 
-def _key_status(place: Place, key: str) -> str:
+def _key_status(endpoints: ServiceEndpoints, key: str) -> str:
     """Whether the download service can open something with it; `arc` opens all that has no key of its own."""
-    store = open_store(place)
+    store = open_store(endpoints)
     try:
         store.info(RemotePath(() if key == "arc" else (key,)))
     except (LoginNeeded, Untrusted):
@@ -96,10 +98,10 @@ def _key_status(place: Place, key: str) -> str:
     return GOOD
 
 
-def _post(place: Place, name: str, payload: dict[str, Any], *, hint: str) -> dict[str, Any]:
-    service = place.certificateservice
+def _post(endpoints: ServiceEndpoints, name: str, payload: dict[str, Any], *, hint: str) -> dict[str, Any]:
+    service = endpoints.certificateservice
     rest = JsonClient(trusted={Origin.parse(service)})
-    answer = rest.post_json(f"{service}/{name}", payload, token=place.token(service).text)
+    answer = rest.post_json(f"{service}/{name}", payload, token=endpoints.token(service).text)
     _check(answer, service, hint)
     if not isinstance(answer.json, dict):
         raise ServerTrouble(f"the certificate service's answer is not understood: {answer.status} {answer.reason}")

@@ -14,7 +14,7 @@ from ctadata.http.messages import Origin
 from ctadata.listed_paths import Listed, Listing
 from ctadata.namespace.external_sort import name_key
 from ctadata.progress.reporters import Progress, reporter_for
-from ctadata.service.endpoints import PathText, Place, refuse_development
+from ctadata.service.endpoints import PathText, ServiceEndpoints, refuse_development
 from ctadata.transfer.results import Upload, collect_results, contents_path, raise_failures
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ _FILES = ("fetch", "webdav")  # endpoints whose answer may be a file
 class _AtCall:
     """A value that is looked up whenever it is asked for; assigned to class or object, the assigned one counts."""
 
-    def __init__(self, look: Callable[[Place], str]) -> None:
+    def __init__(self, look: Callable[[ServiceEndpoints], str]) -> None:
         self._look = look
 
     def __get__(self, instance: object, owner: type | None = None) -> str:
-        return self._look(Place.now())
+        return self._look(ServiceEndpoints.now())
 
 
 class APIClient:
@@ -72,9 +72,9 @@ class APIClient:
                 setattr(self, name, value)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ServiceEndpoints:
         """Which services, and whose token, as of now."""
-        return Place.now(
+        return ServiceEndpoints.now(
             token=self._assigned("token"),
             downloadservice=self._assigned("downloadservice"),
             certificateservice=self._assigned("certificateservice"),
@@ -125,12 +125,12 @@ class APIClient:
         self, path: PathText, recursive: bool = False, *, progress: Progress | None = None
     ) -> int:
         """Download a file, or with `recursive` a directory under its whole path here; the bytes of all files."""
-        from ctadata.service.transfers import get_along
+        from ctadata.service.transfers import download_with_full_path
 
         if not recursive:
             return self.fetch_and_save_file(path, progress=progress)
         with self._session() as session, collect_results(reporter_for(progress)) as collected:
-            summary = get_along(session, os.fspath(path), reporter=collected)
+            summary = download_with_full_path(session, os.fspath(path), reporter=collected)
         raise_failures(summary, collected.sizes, one=False)
         return sum(collected.sizes)
 
@@ -157,15 +157,15 @@ class APIClient:
         self, certificate_file_path: PathText, certificate_key: str, user: str | None = None
     ) -> dict[str, str]:
         """Have the certificate service keep a certificate of ours."""
-        from ctadata.service.certificates import send_personal
+        from ctadata.service.certificates import send_personal_certificate
 
-        return send_personal(self.place, Path(certificate_file_path), certificate_key, user)
+        return send_personal_certificate(self.place, Path(certificate_file_path), certificate_key, user)
 
     def upload_shared_certificate(self, certificate_file_path: PathText) -> dict[str, Any]:
         """Have the certificate service use a certificate for all."""
-        from ctadata.service.certificates import send_shared
+        from ctadata.service.certificates import send_shared_certificate
 
-        return send_shared(self.place, Path(certificate_file_path))
+        return send_shared_certificate(self.place, Path(certificate_file_path))
 
     def certificate_status(self) -> dict[str, Any]:
         """What is known of the certificates."""

@@ -21,7 +21,7 @@ CERTIFICATES = "https://platform.cta.cscs.ch/services/certificateservice"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Place:
+class ServiceEndpoints:
     """The two services, each `https://host/services/<name>`, and the token given; None: the environment's."""
 
     downloadservice: str
@@ -37,7 +37,7 @@ class Place:
         downloadservice: str | None = None,
         certificateservice: str | None = None,
         env: Mapping[str, str] = os.environ,
-    ) -> Place:
+    ) -> ServiceEndpoints:
         """What is meant now; ConfigError for an address that is not https, but for this very machine."""
         downloads = downloadservice or env.get("CTADS_URL") or DOWNLOADS
         certificates = certificateservice or env.get("CTACS_URL") or CERTIFICATES
@@ -93,11 +93,11 @@ def _checked(url: str, what: str) -> str:
 def _what_else(service: str) -> str:
     """What to do without a token: who has logged in at the storage can go there."""
     from ctadata.agent import control
-    from ctadata.agent.token_backends import remembered
+    from ctadata.agent.token_backends import with_last_token_source
     from ctadata.config.resolve import resolve_profile
 
     try:
-        logged_in = not control.status(remembered(resolve_profile(None).profile)).login_needed
+        logged_in = not control.status(with_last_token_source(resolve_profile(None).profile)).login_needed
     except CtadataError:
         logged_in = False
     if logged_in:

@@ -7,7 +7,7 @@ import threading
 from ctadata.config.profile import Profile
 from ctadata.http.client import Client
 from ctadata.http.messages import Origin
-from ctadata.service.endpoints import Place
+from ctadata.service.endpoints import ServiceEndpoints
 from ctadata.session import Session
 from ctadata.stores.download_service.store import DownloadService
 
@@ -18,18 +18,20 @@ JOBS = 4
 """Files moved at a time: the service has ten threads for all its users."""
 
 
-def open_store(place: Place, *, chunk_size: int | None = None, stop: threading.Event | None = None) -> DownloadService:
+def open_store(
+    endpoints: ServiceEndpoints, *, chunk_size: int | None = None, stop: threading.Event | None = None
+) -> DownloadService:
     """The files at the download service; LoginNeeded."""
-    trusted = {Origin.parse(place.downloadservice)}
-    client = Client(trusted=trusted, credentials=place.token(), stop=stop)
-    return DownloadService(client, place.downloadservice, user=place.user, chunk_size=chunk_size)
+    trusted = {Origin.parse(endpoints.downloadservice)}
+    client = Client(trusted=trusted, credentials=endpoints.token(), stop=stop)
+    return DownloadService(client, endpoints.downloadservice, user=endpoints.user, chunk_size=chunk_size)
 
 
 def open_session(
-    place: Place, *, chunk_size: int | None = None, jobs: int = JOBS, stop: threading.Event | None = None
+    endpoints: ServiceEndpoints, *, chunk_size: int | None = None, jobs: int = JOBS, stop: threading.Event | None = None
 ) -> Session:
     """A session over it; no request is sent. LoginNeeded."""
     stop = stop or threading.Event()
-    store = open_store(place, chunk_size=chunk_size, stop=stop)
-    profile = Profile(NAME, str(Origin.parse(place.downloadservice)), jobs=jobs)
-    return Session(profile, store, place.token(), stop, lambda: store.home)
+    store = open_store(endpoints, chunk_size=chunk_size, stop=stop)
+    profile = Profile(NAME, str(Origin.parse(endpoints.downloadservice)), jobs=jobs)
+    return Session(profile, store, endpoints.token(), stop, lambda: store.home)

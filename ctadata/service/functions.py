@@ -156,10 +156,10 @@ def upload_certificate(
 
     certificate_key: None for the first of CTACS_ALLOWED_CERT_KEYS, else `cta`; the answer names it.
     """
-    from ctadata.service.certificates import usual_key
+    from ctadata.service.certificates import default_key
 
     client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.upload_personal_certificate(certificate_file_path, certificate_key or usual_key())
+    return client.upload_personal_certificate(certificate_file_path, certificate_key or default_key())
 
 
 def upload_shared_certificate(

@@ -10,7 +10,7 @@ REPLACING = Rules(compare=Compare.CHECKSUM)
 """What an upload goes by: the service lists no checksums, so no file there counts as equal."""
 
 
-def get_along(
+def download_with_full_path(
     session: Session, source: str, *, rules: Rules | None = None, reporter: Reporter | None = None
 ) -> Summary:
     """Download a directory with its whole path: `a/b` becomes `./a/b/...`; a file, or the root, comes to here.

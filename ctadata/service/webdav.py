@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from ctadata.errors import CtadataError, Forbidden
 from ctadata.http.messages import Headers, Response
 from ctadata.paths import RemotePath, escape_unprintable
-from ctadata.service.endpoints import PathText, Place
+from ctadata.service.endpoints import PathText, ServiceEndpoints
 from ctadata.service.factory import open_store
 from ctadata.stores.download_service.messages import not_logged_in
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 _REDIRECTS = range(300, 400)
 
 
-def webdav4_client(place: Place) -> Client:
+def webdav4_client(endpoints: ServiceEndpoints) -> Client:
     """A client of webdav4; the token is read at each request. LoginNeeded where there is none."""
     from ctadata.http import dav4
 
-    place.token()
-    address = f"{place.downloadservice}/webdav"
+    endpoints.token()
+    address = f"{endpoints.downloadservice}/webdav"
 
     def explain(response: httpx.Response) -> CtadataError | None:
         if response.status_code in _REDIRECTS:
             said = Headers(response.headers.items())
             answer = Response(response.request.method, str(response.url), response.status_code, "", said)
-            return not_logged_in(answer, place.downloadservice)
+            return not_logged_in(answer, endpoints.downloadservice)
         if response.status_code == 403 and response.request.method in ("PUT", "MKCOL", "PROPPATCH"):
             path = unquote(unquote(str(response.url).removeprefix(address))).strip("/")
-            return _not_below_home(place, path, response.reason_phrase)
+            return _not_below_home(endpoints, path, response.reason_phrase)
         return None
 
-    client = dav4.webdav4_client(address, lambda: place.token().text, twice=True, composes=True, explain=explain)
-    _make_parents_first(client, place)
+    client = dav4.webdav4_client(address, lambda: endpoints.token().text, twice=True, composes=True, explain=explain)
+    _make_parents_first(client, endpoints)
     return client
 
 
-def _make_parents_first(client: Client, place: Place) -> None:
+def _make_parents_first(client: Client, endpoints: ServiceEndpoints) -> None:
     """Uploads make the directories above them, as the functions do; dCache's door would, others would not."""
     plain = client.upload_file
 
@@ -55,7 +55,7 @@ def _make_parents_first(client: Client, place: Place) -> None:
     ) -> None:
         """Upload a file from a local path to a remote one below your home; directories above it are made."""
         target = RemotePath.parse(to_path)
-        store = open_store(place)
+        store = open_store(endpoints)
         try:
             if store.home.parts == target.parts[: len(store.home.parts)] and target != store.home:
                 store.mkdir(target.parent)
@@ -66,8 +66,8 @@ def _make_parents_first(client: Client, place: Place) -> None:
     client.upload_file = client.uploadFile = upload_file
 
 
-def _not_below_home(place: Place, path: str, said: str) -> Forbidden:
-    store = open_store(place)
+def _not_below_home(endpoints: ServiceEndpoints, path: str, said: str) -> Forbidden:
+    store = open_store(endpoints)
     try:
         home = str(store.home).removeprefix("/")
     except CtadataError as error:

@@ -41,7 +41,7 @@ class AccessKey:
     expires: float | None = None
 
 
-def read_access_key(text: str) -> AccessKey:
+def parse_access_key(text: str) -> AccessKey:
     """The access key in a text; ConfigError, which shows nothing of it, where there is none or half of one."""
     found = dict(_fields(text))
     ident, secret = _first(found, _ID), _first(found, _SECRET)

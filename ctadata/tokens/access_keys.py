@@ -20,17 +20,17 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.http.credentials import SigningKey
 from ctadata.paths import escape_unprintable, local_home
-from ctadata.tokens.access_key_text import AccessKey, read_access_key
+from ctadata.tokens.access_key_text import AccessKey, parse_access_key
 from ctadata.tokens.files import local_error, read_discovered, read_private, write_private
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret
 
 _VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
-RENEW = "copy new ones, and: cta-data-direct credentials import"
+RENEW_HINT = "copy new ones, and: cta-data-direct credentials import"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LocatedKey:
     """An access key, and the place that it was found in, in words; None for asking without one."""
 
     key: AccessKey | None
@@ -59,7 +59,7 @@ class AccessKeys:
         self._home = home or local_home()
         self._now = now
         self._lock = threading.Lock()
-        self._found: Found | None = None
+        self._found: LocatedKey | None = None
 
     @property
     def origin(self) -> str:
@@ -73,7 +73,7 @@ class AccessKeys:
     def bearer(self) -> None:
         """No token goes along: requests are signed."""
 
-    def found(self) -> Found:
+    def locate(self) -> LocatedKey:
         """The key in use; ConfigError, LocalError where a file that should have it cannot be used.
 
         One that has expired is looked for anew: another terminal may have imported the next one.
@@ -85,50 +85,50 @@ class AccessKeys:
 
     def current(self, region: str) -> SigningKey | None:
         """What signs a request now, None for sending it unsigned; LoginNeeded where the key has expired."""
-        found = self.found()
+        found = self.locate()
         if found.key is None:
             return None
         if self._left(found) <= 0:
-            raise LoginNeeded(f"the temporary credentials from {found.origin} have expired", hint=RENEW)
+            raise LoginNeeded(f"the temporary credentials from {found.origin} have expired", hint=RENEW_HINT)
         token = found.key.token
         return SigningKey(found.key.id, found.key.secret.reveal(), region, token.reveal() if token else None)
 
-    def _left(self, found: Found) -> float:
+    def _left(self, found: LocatedKey) -> float:
         expires = found.key.expires if found.key else None
         return float("inf") if expires is None else expires - self._now()
 
-    def _look(self) -> Iterator[Found]:
+    def _look(self) -> Iterator[LocatedKey]:
         """What there is, in order; the last one is nobody."""
         if self._profile.anonymous:
-            yield Found(None, "nobody: the profile is anonymous")
+            yield LocatedKey(None, "nobody: the profile is anonymous")
         for path in filter(None, (self._explicit, self._profile.credentials_file)):
-            yield Found(_named(path), escape_unprintable(str(path)))
-        places = ProfileFiles.of(self._profile.name)
-        if kept := load_access_key(places):
-            self._check_endpoint(places)
-            yield Found(kept, "credentials import")
+            yield LocatedKey(_named(path), escape_unprintable(str(path)))
+        files = ProfileFiles.of(self._profile.name)
+        if kept := load_access_key(files):
+            self._check_endpoint(files)
+            yield LocatedKey(kept, "credentials import")
         yield from self._unnamed()
-        yield Found(None, "nobody: no access key was found")
+        yield LocatedKey(None, "nobody: no access key was found")
 
-    def _check_endpoint(self, places: ProfileFiles) -> None:
+    def _check_endpoint(self, files: ProfileFiles) -> None:
         """LoginNeeded where the kept key was imported for another server than the profile now names."""
-        before = _json(places).get("endpoint")
+        before = _json(files).get("endpoint")
         if isinstance(before, str) and self._profile.endpoint and before != self._profile.endpoint:
             said = f"the access key was imported for {before}, and the profile now names {self._profile.endpoint}"
             raise LoginNeeded(
                 said, hint=f"if it is for that server too: cta-data-direct -P {self._profile.name} credentials import"
             )
 
-    def _unnamed(self) -> Iterator[Found]:
+    def _unnamed(self) -> Iterator[LocatedKey]:
         jos = self._home / CREDENTIALS
         with contextlib.suppress(ConfigError):
             if text := read_discovered(jos, follow=True):
-                yield Found(read_access_key(text), str(jos))
+                yield LocatedKey(parse_access_key(text), str(jos))
         if self._env.get("AWS_ACCESS_KEY_ID") and self._env.get("AWS_SECRET_ACCESS_KEY"):
             wanted = {name: self._env.get(name) or "" for name in _VARIABLES}
-            yield Found(read_access_key(json.dumps(wanted)), "AWS_ACCESS_KEY_ID in the environment")
+            yield LocatedKey(parse_access_key(json.dumps(wanted)), "AWS_ACCESS_KEY_ID in the environment")
         if (self._home / ".aws").is_dir() and (key := _of_aws(self._env, self._home)):
-            yield Found(key, str(self._home / ".aws"))
+            yield LocatedKey(key, str(self._home / ".aws"))
 
 
 def _named(path: Path) -> AccessKey:
@@ -136,7 +136,7 @@ def _named(path: Path) -> AccessKey:
     if text is None:
         raise LocalError("there is no such file of credentials", path=escape_unprintable(str(path)))
     try:
-        return read_access_key(text)
+        return parse_access_key(text)
     except ConfigError as error:
         error.path = escape_unprintable(str(path))
         raise
@@ -176,12 +176,12 @@ def _of_aws(env: Mapping[str, str], home: Path) -> AccessKey | None:
 # What `credentials import` keeps
 
 
-def save_access_key(places: ProfileFiles, key: AccessKey, endpoint: str | None = None) -> None:
+def save_access_key(files: ProfileFiles, key: AccessKey, endpoint: str | None = None) -> None:
     """Keep the key of a profile, readable for its user alone; StorageFull, LocalError: the old one then stays.
 
     endpoint: the server that it is for.
     """
-    places.prepare()
+    files.prepare()
     content = {
         "access_key_id": key.id,
         "secret_access_key": key.secret.reveal(),
@@ -189,29 +189,29 @@ def save_access_key(places: ProfileFiles, key: AccessKey, endpoint: str | None =
         "expires": key.expires,
         **({"endpoint": endpoint} if endpoint else {}),
     }
-    write_private(places.access_key, json.dumps(content))
+    write_private(files.access_key, json.dumps(content))
 
 
-def load_access_key(places: ProfileFiles) -> AccessKey | None:
+def load_access_key(files: ProfileFiles) -> AccessKey | None:
     """The key that was kept, good or not; None where there is none. LocalError where its file is not safe."""
-    text = read_private(places.access_key)
-    return read_access_key(text) if text else None
+    text = read_private(files.access_key)
+    return parse_access_key(text) if text else None
 
 
-def _json(places: ProfileFiles) -> dict[str, object]:
+def _json(files: ProfileFiles) -> dict[str, object]:
     try:
-        told = json.loads(read_private(places.access_key) or "{}")
+        told = json.loads(read_private(files.access_key) or "{}")
     except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
 
 
-def forget_access_key(places: ProfileFiles) -> bool:
+def forget_access_key(files: ProfileFiles) -> bool:
     """Remove what was kept; whether there was anything. LocalError."""
     try:
-        places.access_key.unlink()
+        files.access_key.unlink()
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise local_error(error, places.access_key) from None
+        raise local_error(error, files.access_key) from None
     return True

@@ -20,8 +20,8 @@ from ctadata.http.messages import Origin
 from ctadata.http.rest import JsonResponse
 from ctadata.paths import escape_unprintable
 from ctadata.tokens.issuer import Issuer
-from ctadata.tokens.token import Secret, seconds
-from ctadata.tokens.token_response import Grant, Refusal, read_answer, read_grant, refused
+from ctadata.tokens.token import Secret, parse_seconds
+from ctadata.tokens.token_response import ErrorResponse, Grant, parse_grant, parse_response, refusal_error
 
 INTERVAL = 5.0
 """Seconds between two questions where the issuer names none; also what `slow_down` adds (RFC 8628 section 3.5)."""
@@ -66,11 +66,11 @@ def begin_device_login(issuer: Issuer) -> DeviceLogin:
         raise ConfigError(f"{issuer.name} offers no login by code (device flow)")
     verifier = Secret(secrets.token_urlsafe(48))
     doing = "to begin a login"
-    content = read_answer(_ask_for_code(issuer, issuer.scope, verifier), doing)
+    content = parse_response(_ask_for_code(issuer, issuer.scope, verifier), doing)
     online = " ".join(scope for scope in issuer.scope.split() if scope != "offline_access")
-    if isinstance(content, Refusal) and content.code == "invalid_scope" and online != issuer.scope:
-        content = read_answer(_ask_for_code(issuer, online, verifier), doing)
-    if isinstance(content, Refusal):
+    if isinstance(content, ErrorResponse) and content.code == "invalid_scope" and online != issuer.scope:
+        content = parse_response(_ask_for_code(issuer, online, verifier), doing)
+    if isinstance(content, ErrorResponse):
         raise _not_possible(content)
     return _read_login(content, verifier)
 
@@ -113,19 +113,19 @@ def wait_for_login(
 def _ask_for_code(issuer: Issuer, scope: str, verifier: Secret) -> JsonResponse:
     digest = hashlib.sha256(verifier.reveal().encode("ascii")).digest()
     challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-    fields = {"scope": scope, "code_challenge": challenge, "code_challenge_method": "S256", **issuer.for_audience()}
+    fields = {"scope": scope, "code_challenge": challenge, "code_challenge_method": "S256", **issuer.audience_field()}
     return issuer.post(issuer.device_endpoint, fields)
 
 
-def _ask_for_token(issuer: Issuer, login: DeviceLogin) -> Grant | Refusal:
+def _ask_for_token(issuer: Issuer, login: DeviceLogin) -> Grant | ErrorResponse:
     received = issuer.now()
     proof = {"device_code": login.device_code.reveal(), "code_verifier": login.verifier.reveal()}
     answer = issuer.post(issuer.token_endpoint, {"grant_type": _GRANT_TYPE, **proof})
-    content = read_answer(answer, "to finish the login")
-    return content if isinstance(content, Refusal) else read_grant(content, received)
+    content = parse_response(answer, "to finish the login")
+    return content if isinstance(content, ErrorResponse) else parse_grant(content, received)
 
 
-def _more_patience(refusal: Refusal) -> float:
+def _more_patience(refusal: ErrorResponse) -> float:
     """Seconds to add to the interval; every refusal but two ends the login (raised)."""
     if refusal.code == "authorization_pending":
         return 0
@@ -138,10 +138,10 @@ def _more_patience(refusal: Refusal) -> float:
     raise _not_possible(refusal)
 
 
-def _not_possible(refusal: Refusal) -> CtadataError:
+def _not_possible(refusal: ErrorResponse) -> CtadataError:
     if refusal.code == "invalid_grant":  # Keycloak: "Client not allowed for OAuth 2.0 Device Authorization Grant"
         return ConfigError(f"the issuer does not take this login ({refusal})")
-    return refused(refusal, "the login")
+    return refusal_error(refusal, "the login")
 
 
 def _read_login(content: Mapping[str, Any], verifier: Secret) -> DeviceLogin:
@@ -155,7 +155,7 @@ def _read_login(content: Mapping[str, Any], verifier: Secret) -> DeviceLogin:
         user_code=escape_unprintable(user_code),
         verification_uri=address,
         verification_uri_complete=_web_address(content.get("verification_uri_complete")),
-        expires_in=seconds(content.get("expires_in")) or CODE_LIFE,
+        expires_in=parse_seconds(content.get("expires_in")) or CODE_LIFE,
         interval=_interval(content.get("interval")),
         device_code=Secret(device_code),
         verifier=verifier,
@@ -163,7 +163,7 @@ def _read_login(content: Mapping[str, Any], verifier: Secret) -> DeviceLogin:
 
 
 def _interval(told: object) -> float:
-    number = seconds(told)
+    number = parse_seconds(told)
     return INTERVAL if number is None or number < 0 else number
 
 

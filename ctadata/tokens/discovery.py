@@ -15,16 +15,16 @@ from pathlib import Path
 from ctadata.config.profile import Profile
 from ctadata.errors import LocalError, LoginNeeded
 from ctadata.tokens.files import read_discovered
-from ctadata.tokens.login_store import load_token, why_not
+from ctadata.tokens.login_store import explain_mismatch, load_token
 from ctadata.tokens.profile_files import ProfileFiles
-from ctadata.tokens.token import SPACES, Token
+from ctadata.tokens.token import WHITESPACE, Token
 
-Stamp = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
 """What changes when a file does: inode, time of change in ns, size."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TokenSource:
     """One place where a token may be.
 
     name:  in words, as the user may read them.
@@ -38,7 +38,7 @@ class Source:
     path: Path | None
     kind: str
 
-    def stamp(self) -> Stamp | None:
+    def stamp(self) -> FileStamp | None:
         """Changes whenever the token may have; None where there is no file."""
         if self.path is None:
             return None
@@ -49,21 +49,21 @@ class Source:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def discover(
+def find_token_sources(
     profile: Profile,
     *,
     explicit: Path | None = None,
     only_profile: bool = False,
     env: Mapping[str, str] = os.environ,
     temporary: Path = Path("/tmp"),  # noqa: S108  (the convention names it)
-    places: ProfileFiles | None = None,
-) -> tuple[Source, ...]:
+    files: ProfileFiles | None = None,
+) -> tuple[TokenSource, ...]:
     """Where to look, in order.
 
     only_profile: nothing but the explicit file and the profile's agent, as when a profile was asked for by name.
     """
     first = (_explicit(explicit),) if explicit else ()
-    agent = _agent(profile, places or ProfileFiles.of(profile.name))
+    agent = _agent(profile, files or ProfileFiles.of(profile.name))
     if only_profile:
         return (*first, agent)
     runtime = env.get("XDG_RUNTIME_DIR")
@@ -72,44 +72,44 @@ def discover(
     return (*first, *_from_environment(env), agent, *(_file(path, str(path)) for path in shared))
 
 
-def _explicit(path: Path) -> Source:
+def _explicit(path: Path) -> TokenSource:
     def read() -> Token | None:
         text = read_discovered(path, follow=True)
         if text is None:
             raise LocalError("there is no such token file", path=str(path))
-        return Token.read(text)
+        return Token.parse(text)
 
-    return Source(str(path), read, path, "explicit")
+    return TokenSource(str(path), read, path, "explicit")
 
 
-def _from_environment(env: Mapping[str, str]) -> tuple[Source, ...]:
-    text = env.get("BEARER_TOKEN", "").strip(SPACES)
-    named = env.get("BEARER_TOKEN_FILE", "").strip(SPACES)
-    found: list[Source] = []
+def _from_environment(env: Mapping[str, str]) -> tuple[TokenSource, ...]:
+    text = env.get("BEARER_TOKEN", "").strip(WHITESPACE)
+    named = env.get("BEARER_TOKEN_FILE", "").strip(WHITESPACE)
+    found: list[TokenSource] = []
     if text:
-        found.append(Source("BEARER_TOKEN", lambda: Token.read(text), None, "outside"))
+        found.append(TokenSource("BEARER_TOKEN", lambda: Token.parse(text), None, "outside"))
     if named:
         found.append(_file(Path(named), f"BEARER_TOKEN_FILE ({named})", named=True))
     return tuple(found)
 
 
-def _file(path: Path, name: str, *, named: bool = False) -> Source:
+def _file(path: Path, name: str, *, named: bool = False) -> TokenSource:
     """A file that may be there; a `named` one, which may be a link, is missed."""
 
     def read() -> Token | None:
         text = read_discovered(path, follow=named)
         if text is None and named:
             raise LocalError("there is no such file")
-        return Token.read(text) if text and text.strip(SPACES) else None
+        return Token.parse(text) if text and text.strip(WHITESPACE) else None
 
-    return Source(name, read, path, "outside")
+    return TokenSource(name, read, path, "outside")
 
 
-def _agent(profile: Profile, places: ProfileFiles) -> Source:
+def _agent(profile: Profile, files: ProfileFiles) -> TokenSource:
     def read() -> Token | None:
-        token = load_token(places, profile)
-        if token is None and (words := why_not(places, profile)):
+        token = load_token(files, profile)
+        if token is None and (words := explain_mismatch(files, profile)):
             raise LoginNeeded(words)
         return token
 
-    return Source(f"the agent of profile {profile.name}", read, places.token, "agent")
+    return TokenSource(f"the agent of profile {profile.name}", read, files.token, "agent")

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from ctadata.errors import CtadataError, LocalError, StorageFull
 
-LARGEST = 1 << 20
+MAX_FILE_SIZE = 1 << 20
 """Bytes that a file of ours may have; tokens of 16 KiB exist."""
 
-UNFINISHED = ".new-"
+TEMPORARY_PREFIX = ".new-"
 """How the name of a file begins while it is written."""
 
-STALE = 3600.0
+STALE_AFTER = 3600.0
 """Seconds after which an unfinished file is that of a writer which was killed."""
 
 
-def private_directory(path: Path) -> None:
+def make_private_directory(path: Path) -> None:
     """Make a directory that only we can enter; LocalError where one is there that others can, or that is not ours."""
     try:
         for missing in [folder for folder in (path, *path.parents) if not folder.exists()][::-1]:
@@ -45,11 +45,11 @@ def private_directory(path: Path) -> None:
         )
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_temporaries(folder: Path) -> None:
     """Remove what writers that were killed have left unfinished."""
-    for left in folder.glob(UNFINISHED + "*"):
+    for left in folder.glob(TEMPORARY_PREFIX + "*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.lstat().st_mtime > STALE:
+            if time.time() - left.lstat().st_mtime > STALE_AFTER:
                 left.unlink()
 
 
@@ -58,12 +58,12 @@ def write_private(path: Path, text: str) -> None:
 
     A symlink of that name is replaced, not followed. StorageFull, LocalError; the old content then stays.
     """
-    with room_for(path, 0) as write:
+    with reserve_file(path, 0) as write:
         write(text)
 
 
 @contextlib.contextmanager
-def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
+def reserve_file(path: Path, size: int) -> Iterator[Callable[[str], None]]:
     """Room on the disk for a file before anybody knows what will be in it; gives what writes it, as `write_private`.
 
     StorageFull, LocalError: then and there; what fits into the room is written also where the disk is full by then.
@@ -104,13 +104,13 @@ def room_for(path: Path, size: int) -> Iterator[Callable[[str], None]]:
 
 def _named(folder: Path) -> tuple[int, Path]:
     """A new file that has a name from the beginning (O_EXCL, 0600)."""
-    fd, name = tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
+    fd, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
     return fd, Path(name)
 
 
 def _link(file: FileIO, folder: Path) -> Path:
     """Give an open file without a name its first one (open(2), O_TMPFILE)."""
-    name = f"{UNFINISHED}{secrets.token_hex(8)}"
+    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.link(f"/proc/self/fd/{file.fileno()}", name, dst_dir_fd=directory, follow_symlinks=True)
@@ -177,10 +177,10 @@ def _read_once(path: Path, forbidden: int, owners: tuple[int, ...], *, follow: b
         return None
     try:
         _refuse_meddled(os.fstat(fd), path, forbidden, owners)
-        content = os.read(fd, LARGEST + 1)
+        content = os.read(fd, MAX_FILE_SIZE + 1)
     finally:
         os.close(fd)
-    if len(content) > LARGEST:
+    if len(content) > MAX_FILE_SIZE:
         raise LocalError("this is too large to be a token file", path=str(path))
     return content.decode("utf-8", errors="replace")
 

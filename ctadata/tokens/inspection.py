@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ctadata.tokens.macaroon import Macaroon, moment
-from ctadata.tokens.token import Token, seconds
+from ctadata.tokens.macaroon import Macaroon, parse_before
+from ctadata.tokens.token import Token, parse_seconds
 
 Fact = tuple[str, str]
 """A name, and what is to be said of it."""
@@ -41,26 +41,26 @@ _GROUPS = ("wlcg.groups", "groups", "eduperson_entitlement", "entitlements")
 _SHOWN = {"iss", "sub", "aud", "exp", "nbf", "iat", "scope", "scp", "preferred_username", "email", *_GROUPS}
 
 
-def inspect(text: str, now: float) -> Iterator[Fact]:
+def describe_token(text: str, now: float) -> Iterator[Fact]:
     """What this token says, line by line; ConfigError where it is none at all.
 
     now: seconds since 1970; only to say how long it still lives.
     """
-    token = Token.read(text)
+    token = Token.parse(text)
     if token.claims is not None:
         yield from _of_jwt(token.claims, now)
-    elif (macaroon := Macaroon.read(token.reveal())) is not None:
+    elif (macaroon := Macaroon.parse(token.reveal())) is not None:
         yield from _of_macaroon(macaroon, now)
     else:
         yield "kind", "opaque: only its issuer knows what it says"
 
 
-def contents(text: str) -> dict[str, object]:
+def token_as_json(text: str) -> dict[str, object]:
     """The same for programs: the kind, and the claims or the caveats as they stand."""
-    token = Token.read(text)
+    token = Token.parse(text)
     if token.claims is not None:
         return {"kind": "jwt", "claims": dict(token.claims)}
-    if (macaroon := Macaroon.read(token.reveal())) is not None:
+    if (macaroon := Macaroon.parse(token.reveal())) is not None:
         return {
             "kind": "macaroon",
             "location": macaroon.location,
@@ -78,7 +78,7 @@ def _of_jwt(claims: Mapping[str, Any], now: float) -> Iterator[Fact]:
     yield "audience", _words(claims["aud"]) if "aud" in claims else "anybody"
     for name, label in (("nbf", "not before"), ("iat", "issued"), ("exp", "expires")):
         if name in claims:
-            yield label, _moment(seconds(claims[name]), now)
+            yield label, _moment(parse_seconds(claims[name]), now)
     if "exp" not in claims:
         yield "expires", "never, or it does not say when"
     for scope in _list(claims.get("scope", claims.get("scp"))):
@@ -95,7 +95,7 @@ def _of_macaroon(macaroon: Macaroon, now: float) -> Iterator[Fact]:
     yield "kind", "macaroon (its signature was not checked: only its door can do that)"
     yield ("made for" if macaroon.location.startswith("/") else "door"), macaroon.location or "not said"
     yield "identifier", macaroon.identifier
-    ends = [end for end in map(moment, macaroon.limits("before")) if end is not None]
+    ends = [end for end in map(parse_before, macaroon.limits("before")) if end is not None]
     if not ends:
         yield "ends", "never, or it does not say when"
     for caveat in macaroon.caveats:
@@ -105,7 +105,7 @@ def _of_macaroon(macaroon: Macaroon, now: float) -> Iterator[Fact]:
 
 def _caveat(key: str, value: str, whole: str, now: float) -> str:
     if key == "before":
-        return _moment(moment(value), now)
+        return _moment(parse_before(value), now)
     if key == "activity":
         return ", ".join(value.lower().replace("_", " ").split(","))
     return value if key in CAVEATS else whole

@@ -18,7 +18,7 @@ from ctadata.http.messages import Origin
 from ctadata.http.redaction import sanitize
 from ctadata.http.rest import JsonClient, JsonResponse
 from ctadata.tokens.token import Secret, same_issuer
-from ctadata.tokens.token_response import Grant, expect, read_grant
+from ctadata.tokens.token_response import Grant, parse_grant, parse_success
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Issuer:
     token_endpoint: str
     device_endpoint: str
     revocation_endpoint: str
-    by_form: bool
+    secret_in_form: bool
     now: Callable[[], float] = time.time
 
     @classmethod
@@ -58,7 +58,7 @@ class Issuer:
         answer = rest.get(name.rstrip("/") + "/.well-known/openid-configuration")
         hint = f"check issuer in the profile {profile.name}"
         try:
-            told = expect(answer, "to say what it offers")
+            told = parse_success(answer, "to say what it offers")
         except CtadataError as error:
             error.hint = error.hint or hint
             raise
@@ -76,7 +76,7 @@ class Issuer:
             token_endpoint=_endpoint(told, "token_endpoint"),
             device_endpoint=_endpoint(told, "device_authorization_endpoint"),
             revocation_endpoint=_endpoint(told, "revocation_endpoint"),
-            by_form="client_secret_basic" not in methods and "client_secret_post" in methods,
+            secret_in_form="client_secret_basic" not in methods and "client_secret_post" in methods,
             now=now,
         )
 
@@ -86,8 +86,8 @@ class Issuer:
         LoginNeeded where the login is over; ConfigError; retryable errors.
         """
         received = self.now()
-        fields = {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal(), **self.for_audience()}
-        return read_grant(expect(self.post(self.token_endpoint, fields), "to refresh the token"), received)
+        fields = {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal(), **self.audience_field()}
+        return parse_grant(parse_success(self.post(self.token_endpoint, fields), "to refresh the token"), received)
 
     def revoke(self, refresh_token: Secret) -> bool:
         """End the login at the issuer; False where it offers no revocation. Errors as in `refresh`."""
@@ -96,20 +96,20 @@ class Issuer:
         fields = {"token": refresh_token.reveal(), "token_type_hint": "refresh_token"}
         answer = self.post(self.revocation_endpoint, fields)
         if answer.status != 200:  # RFC 7009 section 2.2: 200, and the body does not matter
-            expect(answer, "to revoke the login")
+            parse_success(answer, "to revoke the login")
         return True
 
     def post(self, url: str, fields: Mapping[str, str]) -> JsonResponse:
         """Send a form as this client (RFC 6749 section 2.3.1: what stands in Basic is form-encoded first)."""
         if self.secret is None:
             return self.rest.post_form(url, {**fields, "client_id": self.client_id})
-        if self.by_form:
+        if self.secret_in_form:
             proof = {"client_id": self.client_id, "client_secret": self.secret.reveal()}
             return self.rest.post_form(url, {**fields, **proof})
         basic = (quote_plus(self.client_id), quote_plus(self.secret.reveal()))
         return self.rest.post_form(url, fields, basic=basic)
 
-    def for_audience(self) -> dict[str, str]:
+    def audience_field(self) -> dict[str, str]:
         """The field that names the audience, where the profile does."""
         return {"audience": self.audience} if self.audience else {}
 

@@ -43,13 +43,13 @@ class LegacyLogin:
         return f"imported {' and '.join(what)} of an earlier version from {names}; {warning}to remove: {remove}"
 
 
-def find_former(profile: Profile, now: float, home: Path | None = None) -> LegacyLogin:
+def find_legacy_login(profile: Profile, now: float, home: Path | None = None) -> LegacyLogin:
     """What an earlier version has left for this profile; the newer version's first, empty files passed over.
 
     now: seconds since 1970; a token that has expired is worth nothing.
     """
     home = home or local_home()
-    secrets, tokens = _places(profile.name, home)
+    secrets, tokens = _candidate_files(profile.name, home)
     secret, secret_file = _first(secrets)
     text, token_file = _first(tokens)
     token = _token(text, profile, now) if text else None
@@ -57,7 +57,7 @@ def find_former(profile: Profile, now: float, home: Path | None = None) -> Legac
     return LegacyLogin(Secret(secret) if secret else None, token, tuple(files))
 
 
-def _places(profile_name: str, home: Path) -> tuple[list[Path], list[Path]]:
+def _candidate_files(profile_name: str, home: Path) -> tuple[list[Path], list[Path]]:
     """The files with secrets, and those with tokens."""
     folder = home / ".config" / "cta-data"
     if profile_name == DEFAULT_PROFILE:
@@ -92,7 +92,7 @@ def _decoded(text: str) -> str:
 def _token(text: str, profile: Profile, now: float) -> Token | None:
     """The token, if it can still be used."""
     try:
-        token = Token.read(text)
+        token = Token.parse(text)
     except ConfigError:
         return None
     if token.expires_at is None or token.expires_at <= now or not same_issuer(token.issuer, profile.issuer):

@@ -13,10 +13,10 @@ from threading import Event
 from ctadata.errors import LocalError, LoginNeeded, Stopped
 from ctadata.tokens.files import local_error
 
-LOOK_AGAIN = 0.05
+POLL_INTERVAL = 0.05
 """Seconds between two looks at a lock that somebody else holds; flock itself cannot be told to give up."""
 
-SAY_AFTER = 60
+WARN_AFTER_POLLS = 60
 """Looks after which somebody should know what is waited for: a person may need minutes to approve a login."""
 
 PERSON = b"a person"
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, stop: Event | None = None) -> Iterator[None]:
+def hold_lock(path: Path, stop: Event | None = None) -> Iterator[None]:
     """Hold the lock file `path` alone, across processes, however long the wait; Stopped where `stop` is set first.
 
     LoginNeeded where the holder waits for a person, and CTADATA_NO_INPUT says that this process must not.
@@ -38,10 +38,10 @@ def exclusive(path: Path, stop: Event | None = None) -> Iterator[None]:
         while not try_lock(fd):
             if os.environ.get("CTADATA_NO_INPUT") and os.pread(fd, len(PERSON), 0) == PERSON:
                 raise LoginNeeded("another process waits for a person to log in", hint="approve that login")
-            if stop.wait(LOOK_AGAIN):
+            if stop.wait(POLL_INTERVAL):
                 raise Stopped("stopped while another process is logging in")
             looks += 1
-            if looks == SAY_AFTER:
+            if looks == WARN_AFTER_POLLS:
                 log.warning("another process of yours is logging in; this one waits for it")
         os.ftruncate(fd, 0)  # of a holder that was killed
         yield
@@ -50,7 +50,7 @@ def exclusive(path: Path, stop: Event | None = None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def waiting_for_a_person(path: Path) -> Iterator[None]:
+def mark_waiting_for_user(path: Path) -> Iterator[None]:
     """Say in the lock file, which the caller holds, that a person is waited for."""
     fd = open_lock(path)
     try:

@@ -19,10 +19,10 @@ from ctadata.config.profile import Profile
 from ctadata.errors import CtadataError
 from ctadata.http.redaction import sanitize
 from ctadata.tokens import keyring_store
-from ctadata.tokens.files import local_error, read_private, room_for, write_private
-from ctadata.tokens.origins import not_among, refusal, written
+from ctadata.tokens.files import local_error, read_private, reserve_file, write_private
+from ctadata.tokens.origins import describe_origin_mismatch, missing_origins, origin_texts
 from ctadata.tokens.profile_files import ProfileFiles
-from ctadata.tokens.token import Secret, Token, same_issuer, seconds
+from ctadata.tokens.token import Secret, Token, parse_seconds, same_issuer
 
 KEYRING = "keyring"
 """The `login_store` that is the system's keyring."""
@@ -47,13 +47,13 @@ class Login:
     origins: tuple[str, ...] = ()
 
 
-def load_login(places: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Login | None:
+def load_login(files: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Login | None:
     """The login of the profile; None where there is none. LocalError where its file is not safe.
 
     to_end: the caller ends it, so that one for other origins counts too.
     """
-    told = _object(keyring_store.load(_key(places)) if profile.login_store == KEYRING else read_private(places.login))
-    if not _is_of(told, profile) or (not to_end and not_among(profile, told.get("origins"))):
+    told = _object(keyring_store.load(_key(files)) if profile.login_store == KEYRING else read_private(files.login))
+    if not _is_of(told, profile) or (not to_end and missing_origins(profile, told.get("origins"))):
         return None
     return Login(
         issuer=told["issuer"],
@@ -64,31 +64,31 @@ def load_login(places: ProfileFiles, profile: Profile, *, to_end: bool = False) 
     )
 
 
-def save_login(places: ProfileFiles, login: Login, store: str = "file") -> None:
+def save_login(files: ProfileFiles, login: Login, store: str = "file") -> None:
     """Keep the login, before its refresh token is used. StorageFull, LocalError; the old one then stays.
 
     store: the profile's `login_store`; a login that a file has of old is removed once the keyring has the new one.
     """
-    with room_for_login(places, store) as save:
+    with reserve_login(files, store) as save:
         save(login)
 
 
 @contextlib.contextmanager
-def room_for_login(places: ProfileFiles, store: str = "file") -> Iterator[Callable[[Login], None]]:
+def reserve_login(files: ProfileFiles, store: str = "file") -> Iterator[Callable[[Login], None]]:
     """Room for a login before it is asked for: on a full disk a refresh token that rotates would be lost.
 
     Gives what keeps it, as `save_login`. StorageFull, LocalError, ConfigError (no keyring).
     """
     if store == KEYRING:
-        yield lambda login: _save_in_keyring(places, login)
+        yield lambda login: _save_in_keyring(files, login)
         return
-    with room_for(places.login, ROOM) as write:
+    with reserve_file(files.login, ROOM) as write:
         yield lambda login: write(_written(login))
 
 
-def _save_in_keyring(places: ProfileFiles, login: Login) -> None:
-    keyring_store.save(_key(places), _written(login))
-    places.login.unlink(missing_ok=True)
+def _save_in_keyring(files: ProfileFiles, login: Login) -> None:
+    keyring_store.save(_key(files), _written(login))
+    files.login.unlink(missing_ok=True)
 
 
 def _written(login: Login) -> str:
@@ -102,38 +102,38 @@ def _written(login: Login) -> str:
     return json.dumps(content)
 
 
-def forget(places: ProfileFiles, profile: Profile) -> None:
+def delete_login(files: ProfileFiles, profile: Profile) -> None:
     """Remove token and login of the profile. LocalError."""
     if profile.login_store == KEYRING:
-        keyring_store.remove(_key(places))
-    for path in (places.login, places.token, places.about):
+        keyring_store.remove(_key(files))
+    for path in (files.login, files.token, files.token_metadata):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise local_error(error, path) from None
 
 
-def load_token(places: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Token | None:
+def load_token(files: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Token | None:
     """The access token of the profile, good or not; None where there is none.
 
     to_end: see `load_login`.
     LocalError where its file is not safe, ConfigError where it holds no token.
     """
-    text = read_private(places.token)
+    text = read_private(files.token)
     if text is None or not text.strip():
         return None
-    told = _load_json(places.about)
-    if not to_end and not_among(profile, told.get("origins")):
+    told = _load_json(files.token_metadata)
+    if not to_end and missing_origins(profile, told.get("origins")):
         return None
     if told.get("sha256") != _digest(text):  # some other program wrote the token
-        token = Token.read(text)
+        token = Token.parse(text)
         return token if token.issuer is None or same_issuer(token.issuer, profile.issuer) else None
     if not _is_of(told, profile):
         return None
-    return Token.read(text, seconds(told.get("received")), seconds(told.get("expires_in")))
+    return Token.parse(text, parse_seconds(told.get("received")), parse_seconds(told.get("expires_in")))
 
 
-def save_token(places: ProfileFiles, profile: Profile, token: Token, origins: Sequence[str] = ()) -> None:
+def save_token(files: ProfileFiles, profile: Profile, token: Token, origins: Sequence[str] = ()) -> None:
     """Publish the access token. StorageFull, LocalError; the old one then stays.
 
     origins: those that the user logged in for; none for the profile's.
@@ -145,36 +145,36 @@ def save_token(places: ProfileFiles, profile: Profile, token: Token, origins: Se
         "received": token.received,
         "expires_in": token.expires_in,
         "sha256": _digest(text),
-        "origins": list(origins) or written(profile),
+        "origins": list(origins) or origin_texts(profile),
     }
-    write_private(places.token, text)
-    write_private(places.about, json.dumps(about))
+    write_private(files.token, text)
+    write_private(files.token_metadata, json.dumps(about))
 
 
-def login_origins(places: ProfileFiles) -> tuple[str, ...]:
+def login_origins(files: ProfileFiles) -> tuple[str, ...]:
     """The origins that the token on disk was obtained for; none where no record says so. LocalError."""
-    return _origins(_load_json(places.about))
+    return _origins(_load_json(files.token_metadata))
 
 
-def why_not(places: ProfileFiles, profile: Profile) -> str:
+def explain_mismatch(files: ProfileFiles, profile: Profile) -> str:
     """Why the token on disk does not count for this profile, in words; empty where it does, or there is none."""
-    told = _load_json(places.about)
-    if not told or read_private(places.token) is None:
+    told = _load_json(files.token_metadata)
+    if not told or read_private(files.token) is None:
         return ""
     if not _is_of(told, profile):
         return f"the login was at {sanitize(str(told.get('issuer')))}, and the profile now names {profile.issuer}"
-    missing = not_among(profile, told.get("origins"))
-    return refusal(_origins(told), missing) if missing else ""
+    missing = missing_origins(profile, told.get("origins"))
+    return describe_origin_mismatch(_origins(told), missing) if missing else ""
 
 
-def why_not_elsewhere(token: Token, profile: Profile) -> str:
+def explain_copy_mismatch(token: Token, profile: Profile) -> str:
     """The same for a token that was found in some file, where it is the copy of one that a login of ours has left."""
     digest = _digest(token.reveal())
     for about in ProfileFiles.of(profile.name).folder.parent.glob("*/token.json"):
         with contextlib.suppress(CtadataError):
             told = _load_json(about)
-            if told.get("sha256") == digest and (missing := not_among(profile, told.get("origins"))):
-                return refusal(_origins(told), missing)
+            if told.get("sha256") == digest and (missing := missing_origins(profile, told.get("origins"))):
+                return describe_origin_mismatch(_origins(told), missing)
     return ""
 
 
@@ -200,9 +200,9 @@ def _object(text: str | None) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _key(places: ProfileFiles) -> str:
+def _key(files: ProfileFiles) -> str:
     """What the keyring has the login under."""
-    return str(places.folder)
+    return str(files.folder)
 
 
 def _secret(value: object) -> Secret | None:

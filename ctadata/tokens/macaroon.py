@@ -32,7 +32,7 @@ class Macaroon:
     caveats: tuple[str, ...]
 
     @classmethod
-    def read(cls, text: str) -> Macaroon | None:
+    def parse(cls, text: str) -> Macaroon | None:
         """The macaroon that this text is; None where it is none."""
         try:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -57,7 +57,7 @@ def _plain(text: str) -> str:
     return f"{match['key']}{match['value'] or ''}" if match else text
 
 
-def moment(before: str) -> float | None:
+def parse_before(before: str) -> float | None:
     """The end that a `before` caveat names, seconds since 1970; None where it cannot be read."""
     try:
         read = datetime.fromisoformat(before)

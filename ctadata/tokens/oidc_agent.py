@@ -17,26 +17,26 @@ from typing import Any
 
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut, Unreachable
 from ctadata.http.redaction import sanitize
-from ctadata.tokens.token import Token, seconds
+from ctadata.tokens.token import Token, parse_seconds
 
-PATIENCE = 60.0
+ANSWER_TIMEOUT = 60.0
 """Seconds that an answer may take: it may have to ask the issuer first, after somebody else's question."""
 
-QUICK = 5.0
+MEMORY_TIMEOUT = 5.0
 """Seconds for what it answers out of its memory."""
 
 
 def is_answering(path: Path) -> bool:
     """Whether an oidc-agent of ours listens there."""
     try:
-        return ask(path, {"request": "check"}, QUICK).get("status") == "success"
+        return send_request(path, {"request": "check"}, MEMORY_TIMEOUT).get("status") == "success"
     except CtadataError:
         return False
 
 
 def loaded_accounts(path: Path) -> tuple[str, ...]:
     """The accounts that it can give tokens of, by their exact names."""
-    told = ask(path, {"request": "loaded_accounts"}, QUICK).get("info")
+    told = send_request(path, {"request": "loaded_accounts"}, MEMORY_TIMEOUT).get("info")
     return tuple(name for name in told if isinstance(name, str)) if isinstance(told, list) else ()
 
 
@@ -52,15 +52,15 @@ def access_token(path: Path, account: str, min_life: float, now: Callable[[], fl
         "min_valid_period": int(min_life),
         "application_hint": "ctadata",
     }
-    told = ask(path, request, PATIENCE)
+    told = send_request(path, request, ANSWER_TIMEOUT)
     text = told.get("access_token")
     if told.get("status") != "success" or not isinstance(text, str):
-        raise refused(str(told.get("error") or "it did not say why"), account)
-    ends = seconds(told.get("expires_at"))
-    return Token.read(text, received, ends - received) if ends else Token.read(text)
+        raise failure_error(str(told.get("error") or "it did not say why"), account)
+    ends = parse_seconds(told.get("expires_at"))
+    return Token.parse(text, received, ends - received) if ends else Token.parse(text)
 
 
-def ask(path: Path, request: Mapping[str, object], timeout: float) -> Mapping[str, Any]:
+def send_request(path: Path, request: Mapping[str, object], timeout: float) -> Mapping[str, Any]:
     """One question and its answer. Unreachable, TimedOut, TemporaryError, LocalError (another user's socket)."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
@@ -78,7 +78,7 @@ def ask(path: Path, request: Mapping[str, object], timeout: float) -> Mapping[st
     return answer if isinstance(answer, dict) else {}
 
 
-def refused(said: str, account: str) -> CtadataError:
+def failure_error(said: str, account: str) -> CtadataError:
     """What oidc-agent says of a failure, as one of our errors."""
     words = sanitize(said.strip(), 300)
     lower = words.lower()

@@ -31,16 +31,16 @@ def origin_of(url: str, what: str) -> Origin:
     return origin
 
 
-def written(profile: Profile) -> list[str]:
+def origin_texts(profile: Profile) -> list[str]:
     """The origins of a profile, as a record keeps them."""
     return sorted(map(str, trusted_origins(profile)))
 
 
-def not_among(profile: Profile, recorded: object) -> list[str]:
+def missing_origins(profile: Profile, recorded: object) -> list[str]:
     """The profile's origins that a record does not name; none where there is no record (older versions made none)."""
-    return [origin for origin in written(profile) if origin not in recorded] if isinstance(recorded, list) else []
+    return [origin for origin in origin_texts(profile) if origin not in recorded] if isinstance(recorded, list) else []
 
 
-def refusal(recorded: Iterable[object], missing: Iterable[str]) -> str:
+def describe_origin_mismatch(recorded: Iterable[object], missing: Iterable[str]) -> str:
     """Why a token does not go to the `missing` origins, in words."""
     return f"the login was for {' and '.join(map(str, recorded))}, and the profile now names {' and '.join(missing)}"

@@ -15,7 +15,7 @@ import platformdirs
 
 from ctadata.errors import ConfigError
 from ctadata.paths import local_home
-from ctadata.tokens.files import private_directory, sweep
+from ctadata.tokens.files import make_private_directory, remove_stale_temporaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ProfileFiles:
         return self.folder / "token"
 
     @property
-    def about(self) -> Path:
+    def token_metadata(self) -> Path:
         """What the issuer said of the access token: when it came, how long it lives."""
         return self.folder / "token.json"
 
@@ -84,8 +84,8 @@ class ProfileFiles:
 
     def prepare(self) -> None:
         """Make the directory where it is missing; LocalError where it is not safe."""
-        private_directory(self.folder)
-        sweep(self.folder)
+        make_private_directory(self.folder)
+        remove_stale_temporaries(self.folder)
 
 
 def _state() -> Path:

@@ -14,8 +14,8 @@ from typing import Protocol
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
 from ctadata.http.redaction import sanitize
-from ctadata.tokens.discovery import Source, Stamp, discover
-from ctadata.tokens.login_store import why_not_elsewhere
+from ctadata.tokens.discovery import FileStamp, TokenSource, find_token_sources
+from ctadata.tokens.login_store import explain_copy_mismatch
 from ctadata.tokens.token import Token, same_issuer
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,10 @@ EVERY = 1.0
 that a server refuses is looked for at once."""
 
 
-class Standby(Protocol):
+class TokenRenewer(Protocol):
     """Who helps where the profile's own token has ended, or is about to."""
 
-    def bring(self, refused: str | None, *, patient: bool) -> bool:
+    def renew_token(self, refused: str | None, *, patient: bool) -> bool:
         """Have a valid token on disk, another than the refused one; False where nothing could renew it.
 
         patient: trouble that passes is waited for.   LoginNeeded, ConfigError, TemporaryError, Stopped, LocalError.
@@ -57,7 +57,7 @@ class TokenProvider:
         temporary: Path = Path("/tmp"),  # noqa: S108  (the convention names it)
         warn: Callable[[str], None] = log.warning,
         now: Callable[[], float] = time.time,
-        standby: Standby | None = None,
+        renewer: TokenRenewer | None = None,
     ) -> None:
         """Nothing is read before the first token is asked for.
 
@@ -69,15 +69,17 @@ class TokenProvider:
         standby: renews the profile's own token where no other is found.
         """
         self._profile = profile
-        self._sources = discover(profile, explicit=explicit, only_profile=only_profile, env=env, temporary=temporary)
+        self._sources = find_token_sources(
+            profile, explicit=explicit, only_profile=only_profile, env=env, temporary=temporary
+        )
         self._warn = warn
         self._now = now
-        self._standby = standby
+        self._renewer = renewer
         self._lock = threading.Lock()
         self._told: set[str] = set()
         self._token: Token | None = None
-        self._source: Source | None = None
-        self._stamp: Stamp | None = None
+        self._source: TokenSource | None = None
+        self._stamp: FileStamp | None = None
         self._looked = -math.inf
         self._until = -math.inf
 
@@ -134,7 +136,7 @@ class TokenProvider:
             return self._find(refused)
         except LoginNeeded:
             explicit = self._sources[0].kind == "explicit"
-            if explicit or not self._standby or not self._standby.bring(refused, patient=self._token is not None):
+            if explicit or not self._renewer or not self._renewer.renew_token(refused, patient=self._token is not None):
                 raise
         return self._find(refused)
 
@@ -160,7 +162,7 @@ class TokenProvider:
             hint=f"log in: cta-data-direct start-agent -P {self._profile.name}",
         )
 
-    def _look(self, source: Source) -> tuple[Token | None, str]:
+    def _look(self, source: TokenSource) -> tuple[Token | None, str]:
         """The token of a source, or why it is passed over."""
         try:
             token = source.read()
@@ -170,7 +172,7 @@ class TokenProvider:
             return None, str(error).removeprefix(f"{source.path}: ")
         return token, self._unfit(source, token) if token else ""
 
-    def _unfit(self, source: Source, token: Token) -> str:
+    def _unfit(self, source: TokenSource, token: Token) -> str:
         """Why this token is not sent, in words; empty where it may be."""
         left = token.life_left(self._now())
         if left <= 0:
@@ -181,7 +183,11 @@ class TokenProvider:
                 f"the token is from {sanitize(token.issuer)}, and accept_issuers of the profile "
                 f"{self._profile.name} does not name that"
             )
-        if source.kind == "outside" and source.path is not None and (words := why_not_elsewhere(token, self._profile)):
+        if (
+            source.kind == "outside"
+            and source.path is not None
+            and (words := explain_copy_mismatch(token, self._profile))
+        ):
             return words
         if self._token is not None and _person(token) != _person(self._token):
             return "the token is another user's than the one this run began with"
@@ -189,14 +195,14 @@ class TokenProvider:
 
     def _warn_of_its_end(self, token: Token) -> None:
         """Say once what will be missed when the profile's own token ends."""
-        if self._standby is None or self._source is None or self._source.kind != "agent":
+        if self._renewer is None or self._source is None or self._source.kind != "agent":
             return
-        words = self._standby.warning(token)
+        words = self._renewer.warning(token)
         if words and words not in self._told:
             self._warn(words)
             self._told.add(words)
 
-    def _pass_over(self, source: Source, text: str) -> None:
+    def _pass_over(self, source: TokenSource, text: str) -> None:
         """Say so once, but of the agent's only where no other token is found: then the error does."""
         if source.kind == "explicit":
             raise LoginNeeded(text, hint="a token file that was asked for is not replaced by another token")

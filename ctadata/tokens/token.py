@@ -18,9 +18,9 @@ from ctadata.errors import ConfigError
 from ctadata.http.redaction import Secret
 from ctadata.paths import escape_unprintable
 
-__all__ = ["SPACES", "Secret", "Token", "same_issuer", "seconds"]
+__all__ = ["WHITESPACE", "Secret", "Token", "parse_seconds", "same_issuer"]
 
-SPACES = " \t\n\v\f\r"
+WHITESPACE = " \t\n\v\f\r"
 """What C's `isspace` strips, as WLCG Bearer Token Discovery asks."""
 
 
@@ -43,13 +43,13 @@ class Token:
     expires_in: float | None = None
 
     @classmethod
-    def read(cls, text: str, received: float | None = None, expires_in: float | None = None) -> Token:
+    def parse(cls, text: str, received: float | None = None, expires_in: float | None = None) -> Token:
         """Read a token as it stands in a file or an answer; what is no JWT is opaque.
 
         ConfigError where it is empty, or holds what could not stand in a header: spaces, control or other
         characters than ASCII (the message does not quote it).
         """
-        text = text.strip(SPACES)
+        text = text.strip(WHITESPACE)
         if not text:
             raise ConfigError("the token is empty")
         if not all("!" <= c <= "~" for c in text):
@@ -101,7 +101,7 @@ class Token:
         return value if isinstance(value, str) and value else None
 
     def _instant(self, name: str) -> float | None:
-        return seconds(self.claim(name))
+        return parse_seconds(self.claim(name))
 
     def __str__(self) -> str:
         """Whose it is, in words, and nothing of its text."""
@@ -115,7 +115,7 @@ def same_issuer(one: object, other: object) -> bool:
     return isinstance(one, str) and isinstance(other, str) and one.rstrip("/") == other.rstrip("/")
 
 
-def seconds(value: object) -> float | None:
+def parse_seconds(value: object) -> float | None:
     """A number of seconds from JSON (RFC 7519 NumericDate); None where it is none that can be reckoned with."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

@@ -16,7 +16,7 @@ from ctadata.errors import Busy, ConfigError, CtadataError, LoginNeeded, ServerT
 from ctadata.http.failures import parse_retry_after
 from ctadata.http.redaction import sanitize
 from ctadata.http.rest import JsonResponse
-from ctadata.tokens.token import Secret, Token, seconds
+from ctadata.tokens.token import Secret, Token, parse_seconds
 
 LONGEST_WORDS = 300
 """Characters of an issuer's description that are shown."""
@@ -32,7 +32,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """An error of OAuth: its code, and the issuer's own words."""
 
     code: str
@@ -43,7 +43,7 @@ class Refusal:
         return f"{self.code}: {self.description}" if self.description else self.code
 
 
-def read_answer(answer: JsonResponse, doing: str) -> Mapping[str, Any] | Refusal:
+def parse_response(answer: JsonResponse, doing: str) -> Mapping[str, Any] | ErrorResponse:
     """The JSON object of a success, or the refusal; Busy, ServerTrouble, TemporaryError for what passes.
 
     doing: what was asked for, as it ends the sentence "the issuer failed ...".
@@ -57,19 +57,21 @@ def read_answer(answer: JsonResponse, doing: str) -> Mapping[str, Any] | Refusal
             f"something between us and the issuer answered {doing}: {answer.status} and no JSON", status=answer.status
         )
     if answer.status >= 400 or "error" in content:
-        return Refusal(_words(content.get("error")) or str(answer.status), _words(content.get("error_description")))
+        return ErrorResponse(
+            _words(content.get("error")) or str(answer.status), _words(content.get("error_description"))
+        )
     return content
 
 
-def expect(answer: JsonResponse, doing: str) -> Mapping[str, Any]:
+def parse_success(answer: JsonResponse, doing: str) -> Mapping[str, Any]:
     """The JSON object of a success; LoginNeeded, ConfigError or what passes (see the head of the module)."""
-    content = read_answer(answer, doing)
-    if isinstance(content, Refusal):
-        raise refused(content, doing)
+    content = parse_response(answer, doing)
+    if isinstance(content, ErrorResponse):
+        raise refusal_error(content, doing)
     return content
 
 
-def refused(refusal: Refusal, doing: str) -> CtadataError:
+def refusal_error(refusal: ErrorResponse, doing: str) -> CtadataError:
     """The error that a refusal amounts to."""
     if refusal.code == "invalid_grant":
         return LoginNeeded(f"the login is over, says the issuer ({refusal})", hint=_LOGIN_HINT)
@@ -78,7 +80,7 @@ def refused(refusal: Refusal, doing: str) -> CtadataError:
     return ConfigError(f"the issuer refused {doing} ({refusal})", hint=_HINTS.get(refusal.code, ""))
 
 
-def read_grant(content: Mapping[str, Any], received: float) -> Grant:
+def parse_grant(content: Mapping[str, Any], received: float) -> Grant:
     """The tokens of a successful answer (RFC 6749 section 5.1); TemporaryError where there is none in it.
 
     received: when it was asked for, local clock: the lifetime counts from then, to be on the safe side.
@@ -88,7 +90,7 @@ def read_grant(content: Mapping[str, Any], received: float) -> Grant:
         raise TemporaryError("the issuer's answer holds no token")
     refresh = content.get("refresh_token")
     return Grant(
-        Token.read(text, received, seconds(content.get("expires_in"))),
+        Token.parse(text, received, parse_seconds(content.get("expires_in"))),
         Secret(refresh) if isinstance(refresh, str) and refresh else None,
         str(content.get("scope") or ""),
     )

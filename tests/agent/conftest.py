@@ -56,10 +56,10 @@ def profile(box: Sandbox, profile_at: Callable[..., Profile]) -> Profile:
 
 
 @pytest.fixture
-def places(profile: Profile) -> ProfileFiles:
-    places = ProfileFiles.of(profile.name)
-    places.prepare()
-    return places
+def files(profile: Profile) -> ProfileFiles:
+    files = ProfileFiles.of(profile.name)
+    files.prepare()
+    return files
 
 
 @pytest.fixture

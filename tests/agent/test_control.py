@@ -16,7 +16,7 @@ import pytest
 
 from ctadata.agent import control, spawn
 from ctadata.agent.instance import State, claim, read_state
-from ctadata.agent.login import obtain
+from ctadata.agent.login import obtain_token
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded, TemporaryError, TimedOut
 from ctadata.process_identity import read_process_start
@@ -35,16 +35,16 @@ def started(profile, shown):
     return control.start(profile, show=shown.append)
 
 
-def published(places):
-    return places.token.read_text()
+def published(files):
+    return files.token.read_text()
 
 
-def agents(places):
+def agents(files):
     """The processes that hold the agent's lock open."""
     found = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            if os.readlink(link) == str(places.agent_lock):
+            if os.readlink(link) == str(files.agent_lock):
                 found.add(int(link.parts[2]))
         except OSError:
             continue
@@ -52,12 +52,12 @@ def agents(places):
 
 
 class TestStart:
-    def test_a_good_token_and_a_living_agent(self, started, profile, places, box, shown):
+    def test_a_good_token_and_a_living_agent(self, started, profile, files, box, shown):
         assert started.running
         assert len(shown) == 1
-        assert agents(places) == {started.pid}
-        assert load_token(places, profile).claim("preferred_username") == started.user == "ada"
-        assert started.token_file == places.token
+        assert agents(files) == {started.pid}
+        assert load_token(files, profile).claim("preferred_username") == started.user == "ada"
+        assert started.token_file == files.token
         assert (started.issuer, started.login_needed, started.last_error) == (box.issuer, False, "")
         assert started.next_refresh < started.expires_at
 
@@ -76,24 +76,24 @@ class TestStart:
             until(several)
             assert control.stop(profile)
 
-    def test_an_expired_token_is_renewed_before_it_begins(self, profile, places, shown):
+    def test_an_expired_token_is_renewed_before_it_begins(self, profile, files, shown):
         control.get_token(profile, show=shown.append)
-        old = load_token(places, profile)
-        save_token(places, profile, dataclasses.replace(old, received=old.received - 3600))
-        spawn.spawn(profile, places)
+        old = load_token(files, profile)
+        save_token(files, profile, dataclasses.replace(old, received=old.received - 3600))
+        spawn.spawn(profile, files)
         assert control.status(profile).running
-        assert load_token(places, profile).life_left(time.time()) > 0
+        assert load_token(files, profile).life_left(time.time()) > 0
 
     def test_once_more_is_the_same_agent(self, started, profile, shown):
         again = control.start(profile, show=shown.append)
         assert again.pid == started.pid
         assert len(shown) == 1
 
-    def test_two_at_once_are_one(self, profile, places, shown):
+    def test_two_at_once_are_one(self, profile, files, shown):
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda _: control.start(profile, show=shown.append), range(4)))
         assert len({status.pid for status in found}) == 1
-        assert agents(places) == {found[0].pid}
+        assert agents(files) == {found[0].pid}
         assert len(shown) == 1
 
     def test_an_earlier_login_is_used_again(self, started, profile, shown):
@@ -108,10 +108,10 @@ class TestStart:
         assert again.running
         assert again.pid != started.pid
 
-    def test_nobody_can_approve(self, profile, places):
+    def test_nobody_can_approve(self, profile, files):
         with pytest.raises(LoginNeeded):
             control.start(profile, show=None)
-        assert agents(places) == set()
+        assert agents(files) == set()
 
     def test_a_profile_of_another_issuer_gets_an_agent_of_its_own(self, started, profile, profile_at, shown):
         with Sandbox(approve=True, interval=0) as other:
@@ -126,7 +126,7 @@ class TestStart:
         with pytest.raises(TemporaryError, match="Gone fishing"):
             control.start(profile, show=None)
 
-    def test_from_python_the_caller_is_neither_forked_nor_ended(self, profile, places, shown):
+    def test_from_python_the_caller_is_neither_forked_nor_ended(self, profile, files, shown):
         """A buffer that is full would come out twice, and handlers at exit run twice, were the caller forked."""
         script = (
             "import atexit, sys; from pathlib import Path; from ctadata.agent import control\n"
@@ -142,7 +142,7 @@ class TestStart:
             "once True ended ",
             "",
         )  # and its pipes are closed: the agent has none of them
-        assert agents(places)
+        assert agents(files)
 
 
 class TestTheProcess:
@@ -163,12 +163,12 @@ class TestTheProcess:
         assert "HOME=" in environment
         assert "in-the-environment" not in environment
 
-    def test_it_works_where_the_package_is_not_installed(self, profile, places, here, monkeypatch):
+    def test_it_works_where_the_package_is_not_installed(self, profile, files, here, monkeypatch):
         monkeypatch.setenv("PYTHONPATH", "relative")
         made = spawn._environment({"PYTHONPATH": "relative", "PATH": "p"})["PYTHONPATH"].split(os.pathsep)
         assert made == [str(Path("relative").absolute()), str(here.parent)]
 
-    def test_one_that_cannot_start_says_why(self, profile, places, shown, monkeypatch):
+    def test_one_that_cannot_start_says_why(self, profile, files, shown, monkeypatch):
         monkeypatch.setattr(sys, "executable", "")
         with pytest.raises(ConfigError, match="interpreter"):
             control.start(profile, show=shown.append)
@@ -176,88 +176,88 @@ class TestTheProcess:
         with pytest.raises(CtadataError, match="did not start: it said nothing"):
             control.start(profile, show=shown.append)
 
-    def test_one_without_token_does_not_start(self, profile, places):
+    def test_one_without_token_does_not_start(self, profile, files):
         with pytest.raises(LocalError, match="no token to begin with"):
-            spawn.spawn(profile, places)
+            spawn.spawn(profile, files)
 
-    def test_one_that_takes_too_long_is_given_up(self, profile, places, shown, monkeypatch, tmp_path):
+    def test_one_that_takes_too_long_is_given_up(self, profile, files, shown, monkeypatch, tmp_path):
         slow = tmp_path / "slow"
         slow.write_text("#!/bin/sh\nexec sleep 60\n")
         slow.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(slow))
-        monkeypatch.setattr(spawn, "PATIENCE", 0.2)
+        monkeypatch.setattr(spawn, "START_TIMEOUT", 0.2)
         with pytest.raises(TimedOut, match="did not start"):
             control.start(profile, show=shown.append)
 
 
 class TestStop:
-    def test_it_is_gone_and_the_login_stays(self, started, profile, places):
-        kept = {path.name for path in places.folder.iterdir()} - {"lease.json"}
+    def test_it_is_gone_and_the_login_stays(self, started, profile, files):
+        kept = {path.name for path in files.folder.iterdir()} - {"lease.json"}
         assert control.stop(profile)
-        assert agents(places) == set()
+        assert agents(files) == set()
         assert not control.status(profile).running
-        assert {path.name for path in places.folder.iterdir()} == kept  # no stop file, nothing removed
+        assert {path.name for path in files.folder.iterdir()} == kept  # no stop file, nothing removed
         assert control.start(profile, show=None).running
 
-    def test_none_is_running(self, profile, places):
-        before = list(places.folder.iterdir())
+    def test_none_is_running(self, profile, files):
+        before = list(files.folder.iterdir())
         assert not control.stop(profile)
-        assert list(places.folder.iterdir()) == before
+        assert list(files.folder.iterdir()) == before
 
     def test_twice(self, started, profile):
         assert control.stop(profile)
         assert not control.stop(profile)
 
-    def test_a_refresh_is_not_broken_off(self, started, profile, places, box):
+    def test_a_refresh_is_not_broken_off(self, started, profile, files, box):
         """Its answer may hold the only refresh token that is good for anything."""
         rule = box.faults.add("issuer", "POST", TOKEN, faults.Delay(), times=1)
         assert rule.reached.wait(60)
         with ThreadPoolExecutor(1) as pool:
             stopped = pool.submit(control.stop, profile)
-            old = published(places)
+            old = published(files)
             assert not stopped.done()
             rule.release()
             assert stopped.result(10)
-        assert published(places) != old
+        assert published(files) != old
         assert control.start(profile, show=None).running
 
-    def test_one_on_another_host_is_named(self, profile, places, started):
+    def test_one_on_another_host_is_named(self, profile, files, started):
         os.kill(started.pid, signal.SIGKILL)
-        with claim(places) as presence:
-            presence.tell(dataclasses.replace(read_state(places), host="login-node-7"))
+        with claim(files) as instance:
+            instance.write_state(dataclasses.replace(read_state(files), host="login-node-7"))
             with pytest.raises(LocalError, match="login-node-7"):
                 control.stop(profile)
-        places.agent_state.unlink()
+        files.agent_state.unlink()
 
-    def test_no_other_process_is_ended(self, profile, places, started, monkeypatch):
+    def test_no_other_process_is_ended(self, profile, files, started, monkeypatch):
         """The lock is held, but the process that the state names is a later one of that number."""
         os.kill(started.pid, signal.SIGKILL)
-        monkeypatch.setattr(control, "STOP_PATIENCE", 0.1)
+        monkeypatch.setattr(control, "STOP_TIMEOUT", 0.1)
         with (
             subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander,
-            claim(places) as presence,
+            claim(files) as instance,
         ):
             earlier = (
                 read_process_start(bystander.pid) - 1
             )  # the kernel's ticks are long enough for both to begin in one
-            presence.tell(dataclasses.replace(read_state(places), pid=bystander.pid, process_started=earlier))
+            instance.write_state(dataclasses.replace(read_state(files), pid=bystander.pid, process_started=earlier))
             with pytest.raises(TimedOut, match=str(bystander.pid)):
                 control.stop(profile)
-            presence.tell(dataclasses.replace(read_state(places), pid=2**22 + 1))
+            instance.write_state(dataclasses.replace(read_state(files), pid=2**22 + 1))
             with pytest.raises(TimedOut):
                 control.stop(profile)
             assert bystander.poll() is None
 
-    def test_one_that_has_not_said_yet_who_it_is(self, started, profile, places, monkeypatch):
+    def test_one_that_has_not_said_yet_who_it_is(self, started, profile, files, monkeypatch):
         """Its state is still that of an earlier agent: it is told to end once it has said."""
-        now = places.agent_state.read_text()
-        places.agent_state.unlink()
+        now = files.agent_state.read_text()
+        files.agent_state.unlink()
         looks = []
 
-        def slowly(places):
-            looks.append(read_state(places))
+        def slowly(files):
+            looks.append(read_state(files))
             if len(looks) == 3:
-                write_private(places.agent_state, now)
+                write_private(files.agent_state, now)
             return looks[-1]
 
         monkeypatch.setattr(control, "read_state", slowly)
@@ -284,22 +284,22 @@ class TestStatus:
         control.status(profile)
         assert not (tmp_path / "state").exists()
 
-    def test_as_json(self, started, places):
+    def test_as_json(self, started, files):
         told = started.as_json()
         assert json.loads(json.dumps(told)) == told
         assert told["schema"] == 1
         assert told["expires_at"].endswith("Z")
         assert told["expires_at"][10] == "T"
-        assert told["token_file"] == str(places.token)
-        assert published(places) not in json.dumps(told)
+        assert told["token_file"] == str(files.token)
+        assert published(files) not in json.dumps(told)
 
-    def test_a_login_that_is_over_is_said_and_nothing_deleted(self, started, profile, places, box, until):
+    def test_a_login_that_is_over_is_said_and_nothing_deleted(self, started, profile, files, box, until):
         box.revoke_sessions()
         ended = until(lambda: (status := control.status(profile)).login_needed and not status.running and status)
         assert "Token is not active" in ended.last_error
         assert "start-agent -P sandbox" in ended.last_error
-        assert places.token.exists()
-        assert places.login.exists()
+        assert files.token.exists()
+        assert files.login.exists()
         with pytest.raises(LoginNeeded):
             control.start(profile, show=None)
 
@@ -311,15 +311,15 @@ class TestStatus:
         status = control.status(profile)
         assert (status.login_needed, status.last_error) == (False, "")
 
-    def test_an_outage_is_said_and_got_over(self, started, profile, places, box, until):
+    def test_an_outage_is_said_and_got_over(self, started, profile, files, box, until):
         rule = box.faults.add("issuer", "POST", TOKEN, faults.Status(500, "Oops", b"<html>"))
         troubled = until(lambda: (status := control.status(profile)).last_error and status)
         assert "500 Oops" in troubled.last_error
         assert troubled.running
         assert not troubled.login_needed
         rule.remove()
-        old = published(places)
-        until(lambda: not control.status(profile).last_error and published(places) != old)
+        old = published(files)
+        until(lambda: not control.status(profile).last_error and published(files) != old)
 
     def test_a_wrong_client_ends_it_with_words(self, started, profile, box, until):
         body = json.dumps({"error": "invalid_client", "error_description": "Gone"}).encode()
@@ -329,25 +329,25 @@ class TestStatus:
         assert not ended.login_needed
 
     @pytest.mark.parametrize(("late", "words"), [(300, "nothing for 5 min; is the disk full?"), (60, "")])
-    def test_an_agent_that_falls_silent(self, profile, places, late, words):
+    def test_an_agent_that_falls_silent(self, profile, files, late, words):
         """On a full disk it cannot say what is wrong."""
         told = {"issuer": profile.issuer, "client_id": profile.client_id, "started": 1.0, "updated": 1.0}
         told |= {"pid": os.getpid(), "host": os.uname().nodename, "process_started": None}
-        with claim(places) as presence:
-            presence.tell(State(**told, next_refresh=time.time() - late))
+        with claim(files) as instance:
+            instance.write_state(State(**told, next_refresh=time.time() - late))
             assert control.status(profile).last_error.endswith(words)
             assert bool(control.status(profile).last_error) == bool(words)
 
-    def test_files_that_others_can_reach_are_said(self, started, profile, places):
+    def test_files_that_others_can_reach_are_said(self, started, profile, files):
         control.stop(profile)
-        places.token.chmod(0o644)
+        files.token.chmod(0o644)
         assert "others can read" in control.status(profile).last_error
 
 
-def test_an_agent_whose_files_were_removed_ends(started, places, until):
-    for path in places.folder.iterdir():
+def test_an_agent_whose_files_were_removed_ends(started, files, until):
+    for path in files.folder.iterdir():
         path.unlink()
-    places.folder.rmdir()
+    files.folder.rmdir()
     until(lambda: not Path(f"/proc/{started.pid}").exists() or "Z" in Path(f"/proc/{started.pid}/stat").read_text())
 
 
@@ -357,10 +357,10 @@ class TestGetToken:
         with Sandbox(approve=True, interval=0) as box:
             yield box
 
-    def test_once_without_an_agent(self, profile, places, shown):
+    def test_once_without_an_agent(self, profile, files, shown):
         token = control.get_token(profile, show=shown.append)
         assert token.life_left(time.time()) > 0
-        assert agents(places) == set()
+        assert agents(files) == set()
         assert len(shown) == 1
         assert control.get_token(profile) == token
 
@@ -382,13 +382,13 @@ class TestGetToken:
 
 
 class TestBesideTheAgent:
-    def test_its_token_is_used(self, started, profile, places):
-        assert control.get_token(profile, min_life=0).reveal() == published(places)
+    def test_its_token_is_used(self, started, profile, files):
+        assert control.get_token(profile, min_life=0).reveal() == published(files)
 
-    def test_no_login_is_lost(self, started, profile, places, until):
+    def test_no_login_is_lost(self, started, profile, files, until):
         """Both refresh, with tokens that rotate: under one lock."""
         for _ in range(20):
-            obtain(profile, places, good=lambda token: False)
+            obtain_token(profile, files, is_good=lambda token: False)
         before = control.status(profile).next_refresh
         until(lambda: control.status(profile).next_refresh > before)
         assert control.status(profile).last_error == ""

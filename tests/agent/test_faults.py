@@ -17,7 +17,7 @@ from threading import Event
 import pytest
 
 from ctadata.agent import token_backends
-from ctadata.agent.login import obtain
+from ctadata.agent.login import obtain_token
 from ctadata.agent.loop import keep_fresh
 from ctadata.agent.renewal import Renewal
 from ctadata.cli import main
@@ -107,18 +107,18 @@ def box(clock):
 
 
 @pytest.fixture
-def begun(profile, places, clock, shown):
+def begun(profile, files, clock, shown):
     """Somebody has logged in; the token lives for 300 s."""
-    return obtain(profile, places, good=lambda token: False, show=shown.append, now=clock.now)
+    return obtain_token(profile, files, is_good=lambda token: False, show=shown.append, now=clock.now)
 
 
 @pytest.fixture
-def live(profile, places, clock):
+def live(profile, files, clock):
     """`live(token, seconds)`: an agent's life for so long from now on; its beats, and what ended it."""
 
     def run(token, seconds):
         stop, beats = Event(), []
-        renewal = Renewal(profile, places, JsonClient(ca=profile.ca, timeouts=(5, 0.3)), clock.now)
+        renewal = Renewal(profile, files, JsonClient(ca=profile.ca, timeouts=(5, 0.3)), clock.now)
         clock.at(seconds, stop.set)
         ended = keep_fresh(token, renewal.renew, beats.append, stop, now=clock.now, wait=clock.wait, jitter=lambda: 0.0)
         return beats, ended
@@ -127,27 +127,27 @@ def live(profile, places, clock):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_agent(case: Case, box, profile, places, clock, begun, live):
-    login = load_login(places, profile)
+def test_the_agent(case: Case, box, profile, files, clock, begun, live):
+    login = load_login(files, profile)
     rule = box.faults.add("issuer", *case.at, case.fault)
     beats, ended = live(begun, 201 if case.pause < 1 else 279)
     if case.outcome == "fine":
         assert (beats[-1].error, ended) == (None, None)
-        assert places.token.read_text() == beats[-1].token.reveal() != begun.reveal()
+        assert files.token.read_text() == beats[-1].token.reveal() != begun.reveal()
         return
     assert rule.hits >= 1
     error = beats[-1].error
     assert isinstance(error, KINDS[case.outcome])
     assert case.words in str(error)
     assert (beats[-1].next_refresh is None) == (ended is not None) == (case.outcome != "passes")
-    assert (places.token.read_text(), load_login(places, profile)) == (begun.reveal(), login)  # nothing is deleted
+    assert (files.token.read_text(), load_login(files, profile)) == (begun.reveal(), login)  # nothing is deleted
     if case.outcome == "passes":
         assert error.exit_code == case.code
         assert beats[1].next_refresh - beats[0].next_refresh == pytest.approx(case.pause, abs=0.01)
         rule.remove()
         beats, _ = live(begun, 60)
         assert beats[-1].error is None
-        assert places.token.read_text() == beats[-1].token.reveal() != begun.reveal()
+        assert files.token.read_text() == beats[-1].token.reveal() != begun.reveal()
 
 
 @pytest.fixture
@@ -166,28 +166,28 @@ def command(box, tmp_path, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_command(case: Case, box, profile, places, begun, command):
+def test_a_command(case: Case, box, profile, files, begun, command):
     """It needs a fresh token; one that is still valid is used where the trouble passes."""
-    login = load_login(places, profile)
+    login = load_login(files, profile)
     box.faults.add("issuer", *case.at, case.fault)
-    save_token(places, profile, dataclasses.replace(begun, received=time.time() - 270))
+    save_token(files, profile, dataclasses.replace(begun, received=time.time() - 270))
     if case.outcome == "fine":
-        assert command("get-token") == (0, places.token.read_text() + "\n", "")
-        assert places.token.read_text() != begun.reveal()
+        assert command("get-token") == (0, files.token.read_text() + "\n", "")
+        assert files.token.read_text() != begun.reveal()
         return
     if case.outcome == "passes":
         assert command("get-token") == (0, begun.reveal() + "\n", "")
-    save_token(places, profile, dataclasses.replace(begun, received=time.time() - 301))
+    save_token(files, profile, dataclasses.replace(begun, received=time.time() - 301))
     code, out, err = command("get-token")
     assert (code, out, err.count("\n")) == (case.code, "", 1)
     assert err.startswith("cta-data-direct: ")
     assert case.words in err
-    assert (places.token.read_text(), load_login(places, profile)) == (begun.reveal(), login)  # nothing is deleted
+    assert (files.token.read_text(), load_login(files, profile)) == (begun.reveal(), login)  # nothing is deleted
     assert (code := command("list")[0]) == (5 if case.outcome == "passes" else case.code), code
 
 
 class TestRotation:
-    def test_the_answer_is_lost(self, box, profile, places, begun, live):
+    def test_the_answer_is_lost(self, box, profile, files, begun, live):
         """The issuer has rotated; the second question is a thief's to it. Nothing that a client could do."""
         box.faults.add("issuer", "POST", TOKEN, faults.LostAnswer(), times=1)
         beats, ended = live(begun, 290)
@@ -195,46 +195,46 @@ class TestRotation:
         assert isinstance(ended, LoginNeeded)
         assert "reuse" in str(ended)
         assert "start-agent -P sandbox" in str(ended)
-        assert places.token.read_text() == begun.reveal()
+        assert files.token.read_text() == begun.reveal()
 
     @pytest.mark.full("stall")
-    def test_a_stall_of_half_a_minute_is_waited_out(self, box, profile, places, begun):
+    def test_a_stall_of_half_a_minute_is_waited_out(self, box, profile, files, begun):
         """In real time: a question given up, and asked again, would be a thief's."""
         box.faults.add("issuer", "POST", TOKEN, faults.Delay(31), times=1)
-        with token_backends.open_way(profile, places) as way:
-            assert way.renew(begun).reveal() == places.token.read_text() != begun.reveal()
-            assert way.renew(load_token(places, profile))
+        with token_backends.open_backend(profile, files) as way:
+            assert way.renew(begun).reveal() == files.token.read_text() != begun.reveal()
+            assert way.renew(load_token(files, profile))
 
-    def test_reuse(self, box, profile, places, begun, live):
-        old = load_login(places, profile)
+    def test_reuse(self, box, profile, files, begun, live):
+        old = load_login(files, profile)
         live(begun, 201)
-        save_login(places, old)
-        _, ended = live(load_token(places, profile), 250)
+        save_login(files, old)
+        _, ended = live(load_token(files, profile), 250)
         assert isinstance(ended, LoginNeeded)
         assert ended.exit_code == 4
         assert "reuse" in str(ended)
 
-    def test_an_issuer_that_sends_no_new_one(self, box, profile, places, begun, live):
-        old = load_login(places, profile)
+    def test_an_issuer_that_sends_no_new_one(self, box, profile, files, begun, live):
+        old = load_login(files, profile)
         box.faults.add("issuer", "POST", TOKEN, says(access_token="new", expires_in=300))
         live(begun, 201)
-        assert load_login(places, profile) == old
-        assert places.token.read_text() == "new"
+        assert load_login(files, profile) == old
+        assert files.token.read_text() == "new"
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
 @pytest.mark.parametrize("told", ["expires_in", "claims"])
-def test_our_clock_is_wrong(told, hours, profile_at, places, clock, shown):
+def test_our_clock_is_wrong(told, hours, profile_at, files, clock, shown):
     """By an hour: a token lives for as long as its issuer says, from when we got it."""
     clock.time += 3600 * hours
     with Sandbox(approve=True, interval=0, clock=lambda: clock.time - 3600 * hours) as other:
         profile = profile_at(other, name="other")
-        places = type(places)(places.folder.parent / "other")
-        token = obtain(profile, places, good=lambda token: False, show=shown.append, now=clock.now)
+        files = type(files)(files.folder.parent / "other")
+        token = obtain_token(profile, files, is_good=lambda token: False, show=shown.append, now=clock.now)
         if told == "claims":
             token = dataclasses.replace(token, expires_in=None)
         assert token.life_left(clock.time) == pytest.approx(300, abs=1)
-        renewal, stop, beats = Renewal(profile, places, JsonClient(ca=other.ca), clock.now), Event(), []
+        renewal, stop, beats = Renewal(profile, files, JsonClient(ca=other.ca), clock.now), Event(), []
         clock.at(900, stop.set)
         assert (
             keep_fresh(token, renewal.renew, beats.append, stop, now=clock.now, wait=clock.wait, jitter=float) is None
@@ -294,24 +294,26 @@ class Waits(Event):
 def test_a_login(case: LoginCase, profile_at, clock, shown):
     with Sandbox(approve=True, interval=1, clock=clock.now) as box:
         profile = profile_at(box)
-        places = ProfileFiles.of(profile.name)
+        files = ProfileFiles.of(profile.name)
         box.faults.add("issuer", *case.at, case.fault, times=1)
 
         def log_in() -> Token:
-            return obtain(profile, places, good=lambda _: False, show=shown.append, stop=Waits(clock), now=clock.now)
+            return obtain_token(
+                profile, files, is_good=lambda _: False, show=shown.append, stop=Waits(clock), now=clock.now
+            )
 
         if case.error is None:
             token = log_in()
-            assert places.token.read_text() == token.reveal()
-            assert load_login(places, profile) is not None
+            assert files.token.read_text() == token.reveal()
+            assert load_login(files, profile) is not None
         else:
             with pytest.raises(case.error) as caught:
                 log_in()
             assert case.words in str(caught.value)
             assert caught.value.exit_code == case.code
-            assert not places.token.exists()
-            assert case.name == "over already" or not places.login.exists()
-        assert not list(places.folder.glob(".new-*"))
+            assert not files.token.exists()
+            assert case.name == "over already" or not files.login.exists()
+        assert not list(files.folder.glob(".new-*"))
         assert clock.waits == pytest.approx(case.waits)
         assert len(shown) == (case.at[1] == TOKEN)
 
@@ -331,7 +333,7 @@ FAULTS = (
 STALL = 30.0
 
 
-def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypatch):
+def test_a_life_of_hours(profile_at, files, clock, shown, rng, count, monkeypatch):
     """Tokens of a minute, each fault at 1% of the requests, three outages, three kills: never without a valid token
     for longer than the outage that caused it. Simulated time, a real issuer, real files."""
     hours = count(1, 8)
@@ -340,7 +342,7 @@ def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypat
     kills = sorted(begin + rng.uniform(0.05, 0.95) * length for _ in range(3))
     with Sandbox(approve=True, interval=0, token_lifetime=60, clock=clock.now) as box:
         profile = profile_at(box)
-        token = obtain(profile, places, good=lambda token: False, show=shown.append, now=clock.now)
+        token = obtain_token(profile, files, is_good=lambda token: False, show=shown.append, now=clock.now)
         stop, published, troubles, since = Event(), [], [], []
         over = token.expires_at
 
@@ -381,10 +383,10 @@ def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypat
         lives = 0
         while not stop.is_set():
             lives += 1
-            renewal = Renewal(profile, places, JsonClient(ca=box.ca), clock.now)
+            renewal = Renewal(profile, files, JsonClient(ca=box.ca), clock.now)
             try:
                 ended = keep_fresh(
-                    load_token(places, profile), renew, lambda beat: None, stop,
+                    load_token(files, profile), renew, lambda beat: None, stop,
                     now=clock.now, wait=wait, jitter=rng.random,
                 )  # fmt: skip
                 assert ended is None
@@ -394,11 +396,11 @@ def test_a_life_of_hours(profile_at, places, clock, shown, rng, count, monkeypat
     assert len(troubles) > hours * 3
     assert [gap for gap, away in published if gap > max(away, 0)] == []
     assert max(gap for gap, _ in published) > 0  # an outage can be long
-    assert load_token(places, profile).reveal() == places.token.read_text()
+    assert load_token(files, profile).reveal() == files.token.read_text()
 
 
 @pytest.mark.parametrize("at", ["Renewal._login", "save_token"])
-def test_killed_in_the_middle_of_a_refresh(at, box, profile, places, clock, begun, live, monkeypatch):
+def test_killed_in_the_middle_of_a_refresh(at, box, profile, files, clock, begun, live, monkeypatch):
     """Before the new login is on disk it is lost, if the issuer rotates; after that nothing is."""
 
     def kill(*arguments):
@@ -408,11 +410,11 @@ def test_killed_in_the_middle_of_a_refresh(at, box, profile, places, clock, begu
         patch.setattr(f"ctadata.agent.renewal.{at}", kill)
         with pytest.raises(Killed):
             live(begun, 290)
-    assert places.token.read_text() == begun.reveal()
+    assert files.token.read_text() == begun.reveal()
     beats, ended = live(begun, 80)
     if at == "save_token":
         assert ended is None
-        assert places.token.read_text() != begun.reveal()
+        assert files.token.read_text() != begun.reveal()
     else:
         assert isinstance(ended, LoginNeeded)
     assert beats

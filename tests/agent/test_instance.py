@@ -19,60 +19,60 @@ STATE = State(
 
 
 @pytest.fixture
-def places(tmp_path):
-    places = ProfileFiles.of("site", tmp_path)
-    places.prepare()
-    return places
+def files(tmp_path):
+    files = ProfileFiles.of("site", tmp_path)
+    files.prepare()
+    return files
 
 
-def test_one_at_a_time(places):
-    assert not is_claimed(places)
-    with claim(places):
-        assert is_claimed(places)
-        assert claim(places) is None
-    assert not is_claimed(places)
-    with claim(places):
+def test_one_at_a_time(files):
+    assert not is_claimed(files)
+    with claim(files):
+        assert is_claimed(files)
+        assert claim(files) is None
+    assert not is_claimed(files)
+    with claim(files):
         pass
 
 
-def test_a_look_does_not_keep_an_agent_out(places):
+def test_a_look_does_not_keep_an_agent_out(files):
     """Who looks holds the lock for an instant; a claim in that instant tries again."""
     look = "import sys\nfrom pathlib import Path\nfrom ctadata.tokens.locks import is_locked\nprint(flush=True)\n"
     look += "while True: is_locked(Path(sys.argv[1]))"
-    with claim(places):
+    with claim(files):
         pass
-    argv = [sys.executable, "-c", look, places.agent_lock]
+    argv = [sys.executable, "-c", look, files.agent_lock]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as looker:
         looker.stdout.readline()
         try:
             for _ in range(20):
-                with claim(places) as presence:
-                    assert presence
+                with claim(files) as instance:
+                    assert instance
         finally:
             looker.kill()
 
 
-def test_what_it_says_is_read_back(places):
-    assert read_state(places) is None
-    with claim(places) as presence:
-        presence.tell(STATE)
-        assert read_state(places) == STATE
-        assert places.agent_state.stat().st_mode & 0o777 == 0o600
+def test_what_it_says_is_read_back(files):
+    assert read_state(files) is None
+    with claim(files) as instance:
+        instance.write_state(STATE)
+        assert read_state(files) == STATE
+        assert files.agent_state.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": 1, "future": 2}'])
-def test_what_cannot_be_read_is_none(places, text):
-    write_private(places.agent_state, text)
-    assert read_state(places) is None
+def test_what_cannot_be_read_is_none(files, text):
+    write_private(files.agent_state, text)
+    assert read_state(files) is None
 
 
-def test_it_knows_when_its_files_are_gone(places):
-    with claim(places) as presence:
-        assert not presence.is_lost()
-        places.agent_lock.unlink()
-        assert presence.is_lost()
-        places.agent_lock.touch(mode=0o600)
-        assert presence.is_lost()
+def test_it_knows_when_its_files_are_gone(files):
+    with claim(files) as instance:
+        assert not instance.is_lost()
+        files.agent_lock.unlink()
+        assert instance.is_lost()
+        files.agent_lock.touch(mode=0o600)
+        assert instance.is_lost()
 
 
 def test_a_process_is_told_from_a_later_one_of_its_number():

@@ -9,7 +9,7 @@ import pytest
 from servers.login import discovery, post
 
 from ctadata.agent import control
-from ctadata.agent.login import obtain
+from ctadata.agent.login import obtain_token
 from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded
@@ -56,7 +56,7 @@ def never(token):
 
 def fresh(profile):
     """Refreshed, by nobody's help."""
-    return obtain(profile, ProfileFiles.of(profile.name), good=never)
+    return obtain_token(profile, ProfileFiles.of(profile.name), is_good=never)
 
 
 def kept(profile):
@@ -157,28 +157,28 @@ class TestRotation:
     def test_reuse_ends_the_login_and_removes_nothing(self, profile, approve):
         """A copy of the files on another machine: the second of the two that refresh has lost."""
         there = profile("rotating")
-        places = ProfileFiles.of(there.name)
+        files = ProfileFiles.of(there.name)
         control.get_token(there, show=approve)
         copied = kept(there)
         fresh(there)
-        save_login(places, copied)
-        published = load_token(places, there)
+        save_login(files, copied)
+        published = load_token(files, there)
         with pytest.raises(
             LoginNeeded, match=r"invalid_grant: Maximum allowed refresh token reuse exceeded.*start-agent"
         ):
             fresh(there)
-        assert load_token(places, there) == published
+        assert load_token(files, there) == published
         assert kept(there) == copied
 
     def test_reuse_ends_the_rightful_login_too(self, profile, approve):
         there = profile("rotating")
-        places = ProfileFiles.of(there.name)
+        files = ProfileFiles.of(there.name)
         control.get_token(there, show=approve)
         copied = kept(there)
         fresh(there)
         rightful = kept(there)
         for login in (copied, rightful):
-            save_login(places, login)
+            save_login(files, login)
             with pytest.raises(LoginNeeded, match="invalid_grant"):
                 fresh(there)
 
@@ -196,7 +196,7 @@ class TestRotation:
     def test_the_agent_lives_through_it(self, profile, approve, until):
         """Tokens of 9 s, each refreshed with a refresh token that is good once."""
         there = profile("rotating", "short-lived")
-        places = ProfileFiles.of(there.name)
+        files = ProfileFiles.of(there.name)
         try:
             control.start(there, show=approve)
             seen = set()
@@ -204,7 +204,7 @@ class TestRotation:
             def several():
                 asked = time.time()
                 assert control.status(there).expires_at > asked
-                seen.add(places.token.read_text())
+                seen.add(files.token.read_text())
                 return len(seen) >= 4
 
             until(several, timeout=60)

@@ -15,12 +15,12 @@ import pytest
 
 from ctadata.agent import control, lease
 from ctadata.agent.instance import claim, is_claimed
-from ctadata.agent.lease import LIFE, begin, drop, extend, foreign_agent, leased, read_lease
-from ctadata.agent.login import obtain
+from ctadata.agent.lease import LIFE, acquire_lease, extend_lease, foreign_agent, hold_lease, read_lease, release_lease
+from ctadata.agent.login import obtain_token
 from ctadata.errors import LocalError, Stopped, TemporaryError
 from ctadata.sandbox import Sandbox
 from ctadata.sandbox.issuer import CONNECT
-from ctadata.tokens.locks import exclusive
+from ctadata.tokens.locks import hold_lock
 from ctadata.tokens.login_store import load_token
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -53,71 +53,71 @@ def now():
 
 class TestWhose:
     @pytest.fixture
-    def places(self, tmp_path):
-        places = ProfileFiles.of("site", tmp_path)
-        places.prepare()
-        return places
+    def files(self, tmp_path):
+        files = ProfileFiles.of("site", tmp_path)
+        files.prepare()
+        return files
 
-    def test_the_first_has_it_and_says_who_it_is(self, places, on):
+    def test_the_first_has_it_and_says_who_it_is(self, files, on):
         with on("a"):
-            assert begin(places, now()) is None
-            found = read_lease(places)
+            assert acquire_lease(files, now()) is None
+            found = read_lease(files)
         assert (found.host, found.boot, found.pid, found.lasting) == ("a", "boot", os.getpid(), True)
         assert found.process_started == lease.read_process_start(os.getpid())
         assert found.until == pytest.approx(now() + LIFE, abs=5)
-        assert places.lease.stat().st_mode & 0o777 == 0o600
+        assert files.lease.stat().st_mode & 0o777 == 0o600
 
-    def test_another_machine_does_not_get_it_until_it_is_given_up(self, places, on):
+    def test_another_machine_does_not_get_it_until_it_is_given_up(self, files, on):
         with on("a"):
-            begin(places, now())
+            acquire_lease(files, now())
         with on("b"):
-            assert begin(places, now()).host == "a"
-            assert foreign_agent(places, now()).host == "a"
-            assert not extend(places, now())
-            drop(places)  # not ours
-            assert foreign_agent(places, now())
+            assert acquire_lease(files, now()).host == "a"
+            assert foreign_agent(files, now()).host == "a"
+            assert not extend_lease(files, now())
+            release_lease(files)  # not ours
+            assert foreign_agent(files, now())
         with on("a"):
-            assert foreign_agent(places, now()) is None
-            drop(places)
+            assert foreign_agent(files, now()) is None
+            release_lease(files)
         with on("b"):
-            assert begin(places, now()) is None
+            assert acquire_lease(files, now()) is None
 
-    def test_it_ages_out_and_its_first_holder_learns_that(self, places, on):
+    def test_it_ages_out_and_its_first_holder_learns_that(self, files, on):
         with on("a"):
-            begin(places, now())
+            acquire_lease(files, now())
         later = now() + LIFE + 1
         with on("b"):
-            assert begin(places, later) is None
+            assert acquire_lease(files, later) is None
         with on("a"):
-            assert not extend(places, later)
-            assert foreign_agent(places, later).host == "b"
+            assert not extend_lease(files, later)
+            assert foreign_agent(files, later).host == "b"
 
-    def test_an_agent_that_extends_it_keeps_it(self, places, on):
+    def test_an_agent_that_extends_it_keeps_it(self, files, on):
         start = now()
         with on("a"):
-            begin(places, start)
+            acquire_lease(files, start)
             for seconds in range(30, 241, 30):
-                assert extend(places, start + seconds)
-            assert read_lease(places).until > start + 240
+                assert extend_lease(files, start + seconds)
+            assert read_lease(files).until > start + 240
         with on("b"):
-            assert begin(places, start + 200).host == "a"
+            assert acquire_lease(files, start + 200).host == "a"
 
-    def test_a_clock_that_is_days_ahead_does_not_keep_it_for_days(self, places, on):
+    def test_a_clock_that_is_days_ahead_does_not_keep_it_for_days(self, files, on):
         with on("a"):
-            begin(places, now() + 3 * 86400)
+            acquire_lease(files, now() + 3 * 86400)
         with on("b"):
-            assert begin(places, now() + 1).host == "a"
-            assert begin(places, now() + 2 * LIFE + 1) is None
+            assert acquire_lease(files, now() + 1).host == "a"
+            assert acquire_lease(files, now() + 2 * LIFE + 1) is None
 
-    def test_of_this_machine_before_it_crashed(self, places, on, monkeypatch):
+    def test_of_this_machine_before_it_crashed(self, files, on, monkeypatch):
         with on("a", "first"):
-            begin(places, now() - 10)
+            acquire_lease(files, now() - 10)
         with on("a", "second"):
-            assert begin(places, now()).host == "a"  # or a container of that name on another machine
+            assert acquire_lease(files, now()).host == "a"  # or a container of that name on another machine
             monkeypatch.setattr(lease, "read_boot_time", lambda: time.time() - 5)
-            assert begin(places, now()) is None
+            assert acquire_lease(files, now()) is None
 
-    def test_many_machines_at_once(self, places, on, monkeypatch):
+    def test_many_machines_at_once(self, files, on, monkeypatch):
         """Each thread is a machine; none of them shares a lock with another."""
         mine, got, barrier = threading.local(), [], threading.Barrier(8)
         monkeypatch.setattr(lease, "host_name", lambda: getattr(mine, "host", "main"))
@@ -125,7 +125,7 @@ class TestWhose:
         def machine(number):
             mine.host = f"m{number}"
             barrier.wait(60)
-            if begin(places, now()) is None:
+            if acquire_lease(files, now()) is None:
                 got.append(mine.host)
 
         threads = [threading.Thread(daemon=True, target=machine, args=(number,)) for number in range(8)]
@@ -133,88 +133,88 @@ class TestWhose:
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert got == [read_lease(places).host]
-        assert not list(places.folder.glob(".new-*"))
+        assert got == [read_lease(files).host]
+        assert not list(files.folder.glob(".new-*"))
 
-    def test_nothing_that_can_be_read(self, places, on):
-        places.lease.touch(0o600)
-        places.lease.write_text('{"host": 1}')
+    def test_nothing_that_can_be_read(self, files, on):
+        files.lease.touch(0o600)
+        files.lease.write_text('{"host": 1}')
         with on("a"):
-            assert begin(places, now()) is None
+            assert acquire_lease(files, now()) is None
 
-    def test_one_that_others_can_write_is_refused(self, places, on):
-        places.lease.write_text("{}")
-        places.lease.chmod(0o666)
+    def test_one_that_others_can_write_is_refused(self, files, on):
+        files.lease.write_text("{}")
+        files.lease.chmod(0o666)
         with on("a"), pytest.raises(LocalError, match="others can write"):
-            begin(places, now())
+            acquire_lease(files, now())
 
-    def test_a_file_system_without_links(self, places, on, monkeypatch):
+    def test_a_file_system_without_links(self, files, on, monkeypatch):
         def refuse(source, target, **_):
             raise OSError(errno.EPERM, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", refuse)
         with on("a"):
-            assert begin(places, now()) is None
+            assert acquire_lease(files, now()) is None
         with on("b"):
-            assert begin(places, now()).host == "a"
+            assert acquire_lease(files, now()).host == "a"
 
 
 class TestForOneRefresh:
     @pytest.fixture
-    def places(self, tmp_path):
-        places = ProfileFiles.of("site", tmp_path)
-        places.prepare()
-        return places
+    def files(self, tmp_path):
+        files = ProfileFiles.of("site", tmp_path)
+        files.prepare()
+        return files
 
-    def test_it_is_given_up_at_the_end_even_after_an_error(self, places, on):
-        with on("a"), pytest.raises(ZeroDivisionError), leased(places):
-            assert not read_lease(places).lasting
+    def test_it_is_given_up_at_the_end_even_after_an_error(self, files, on):
+        with on("a"), pytest.raises(ZeroDivisionError), hold_lease(files):
+            assert not read_lease(files).lasting
             raise ZeroDivisionError
-        assert read_lease(places) is None
+        assert read_lease(files) is None
 
-    def test_the_agents_of_this_machine_stays_the_agents(self, places, on):
+    def test_the_agents_of_this_machine_stays_the_agents(self, files, on):
         with on("a"):
-            begin(places, now())
-            with leased(places):
+            acquire_lease(files, now())
+            with hold_lease(files):
                 pass
-            assert read_lease(places).lasting
+            assert read_lease(files).lasting
 
-    def test_the_agents_lasts_through_a_slow_refresh(self, places, on):
+    def test_the_agents_lasts_through_a_slow_refresh(self, files, on):
         with on("a"):
-            begin(places, now() - LIFE + 5)
-            before = read_lease(places)
-            with leased(places):
-                assert read_lease(places).until > now() + LIFE - 30
-                assert read_lease(places).pid == before.pid
+            acquire_lease(files, now() - LIFE + 5)
+            before = read_lease(files)
+            with hold_lease(files):
+                assert read_lease(files).until > now() + LIFE - 30
+                assert read_lease(files).pid == before.pid
 
-    def test_where_an_agent_runs_elsewhere_nothing_is_refreshed_here(self, places, on):
+    def test_where_an_agent_runs_elsewhere_nothing_is_refreshed_here(self, files, on):
         with on("a"):
-            begin(places, now())
-        with on("b"), pytest.raises(TemporaryError, match="renewed on a"), leased(places):
+            acquire_lease(files, now())
+        with on("b"), pytest.raises(TemporaryError, match="renewed on a"), hold_lease(files):
             pass
 
-    def test_a_command_elsewhere_is_waited_for(self, places, on, monkeypatch):
+    def test_a_command_elsewhere_is_waited_for(self, files, on, monkeypatch):
         with on("a"):
-            lease._take_turn(places, Event(), now)
+            lease._take_turn(files, Event(), now)
         looks = []
 
         class Stop(Event):
             def wait(self, timeout=None):
                 looks.append(timeout)
                 if len(looks) == 3:
-                    places.lease.unlink()
+                    files.lease.unlink()
                 return False
 
-        with on("b"), leased(places, stop=Stop()):
-            assert read_lease(places).host == "b"
+        with on("b"), hold_lease(files, stop=Stop()):
+            assert read_lease(files).host == "b"
         assert len(looks) == 3
 
-    def test_the_wait_can_be_stopped(self, places, on):
+    def test_the_wait_can_be_stopped(self, files, on):
         with on("a"):
-            lease._take_turn(places, Event(), now)
+            lease._take_turn(files, Event(), now)
         stop = Event()
         stop.set()
-        with on("b"), pytest.raises(Stopped), leased(places, stop=stop):
+        with on("b"), pytest.raises(Stopped), hold_lease(files, stop=stop):
             pass
 
 
@@ -222,7 +222,7 @@ ASK = """
 import sys
 from pathlib import Path
 from ctadata.agent import lease
-from ctadata.agent.login import obtain
+from ctadata.agent.login import obtain_token
 from ctadata.config.profile import Profile
 from ctadata.tokens.profile_files import ProfileFiles
 folder, door, issuer, client_id, ca, host = sys.argv[1:]
@@ -230,17 +230,17 @@ lease.host_name = lambda: host
 ProfileFiles.login_lock = property(lambda self: self.folder / f"login.lock.{host}")  # does not reach the other machine
 known = sys.stdin.read()
 profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))
-print(obtain(profile, ProfileFiles(Path(folder)), good=lambda token: token.reveal() != known).reveal())
+print(obtain_token(profile, ProfileFiles(Path(folder)), is_good=lambda token: token.reveal() != known).reveal())
 """
 
 
-def test_eight_processes_of_two_machines_make_one_refresh(box, profile, places, shown):
-    token = obtain(profile, places, good=lambda token: False, show=shown.append)
+def test_eight_processes_of_two_machines_make_one_refresh(box, profile, files, shown):
+    token = obtain_token(profile, files, is_good=lambda token: False, show=shown.append)
     logins = sum(seen.target == TOKEN for seen in box.seen)
-    argv = [sys.executable, "-c", ASK, places.folder, profile.door, profile.issuer, profile.client_id, profile.ca]
-    locks = [places.folder / f"login.lock.{host}" for host in "ab"]
+    argv = [sys.executable, "-c", ASK, files.folder, profile.door, profile.issuer, profile.client_id, profile.ca]
+    locks = [files.folder / f"login.lock.{host}" for host in "ab"]
     askers = []
-    with exclusive(locks[0]), exclusive(locks[1]):  # all have begun before the first may ask
+    with hold_lock(locks[0]), hold_lock(locks[1]):  # all have begun before the first may ask
         for number in range(8):
             askers.append(
                 subprocess.Popen([*argv, "ab"[number % 2]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -251,41 +251,41 @@ def test_eight_processes_of_two_machines_make_one_refresh(box, profile, places, 
     for asker in askers:
         with asker:
             answers.add(asker.stdout.read().strip())
-    assert answers == {load_token(places, profile).reveal()}
+    assert answers == {load_token(files, profile).reveal()}
     assert answers != {token.reveal()}
     assert sum(seen.target == TOKEN for seen in box.seen) == logins + 1
 
 
 class TestAgents:
-    def test_one_of_another_machine_is_left_alone(self, profile, places, on, box, shown):
+    def test_one_of_another_machine_is_left_alone(self, profile, files, on, box, shown):
         """Whoever asks gets its token; nobody refreshes, nobody starts a second one."""
         token = control.get_token(profile, show=shown.append)
-        with on("elsewhere"), claim(places):
+        with on("elsewhere"), claim(files):
             pass
         with on("elsewhere"):
-            begin(places, now())
+            acquire_lease(files, now())
         asked = len(box.seen)
-        assert is_claimed(places)
+        assert is_claimed(files)
         assert control.start(profile, show=None).running
         assert control.get_token(profile) == token
         with pytest.raises(TemporaryError, match="renewed on elsewhere"):
             control.get_token(profile, now=lambda: token.expires_at + 1)
-        assert claim(places) is None
+        assert claim(files) is None
         with pytest.raises(LocalError, match="runs on elsewhere"):
             control.stop(profile)
         assert len(box.seen) == asked
-        places.lease.unlink()  # aged out
+        files.lease.unlink()  # aged out
 
-    def test_a_running_one_holds_the_lease_and_gives_it_up(self, profile, places, shown):
+    def test_a_running_one_holds_the_lease_and_gives_it_up(self, profile, files, shown):
         started = control.start(profile, show=shown.append)
-        found = read_lease(places)
+        found = read_lease(files)
         assert (found.pid, found.host, found.lasting) == (started.pid, started.host, True)
         assert control.stop(profile)
-        assert read_lease(places) is None
+        assert read_lease(files) is None
 
-    def test_one_that_was_killed_is_replaced_at_once_on_its_own_machine(self, profile, places, shown, until):
+    def test_one_that_was_killed_is_replaced_at_once_on_its_own_machine(self, profile, files, shown, until):
         started = control.start(profile, show=shown.append)
         os.kill(started.pid, 9)
-        until(lambda: not is_claimed(places))
-        assert read_lease(places).pid == started.pid
-        assert control.start(profile, show=None).pid == read_lease(places).pid != started.pid
+        until(lambda: not is_claimed(files))
+        assert read_lease(files).pid == started.pid
+        assert control.start(profile, show=None).pid == read_lease(files).pid != started.pid

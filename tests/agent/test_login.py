@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from ctadata.agent.login import obtain, qr_code
+from ctadata.agent.login import obtain_token, qr_code
 from ctadata.errors import CtadataError, LocalError, LoginNeeded, Stopped
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
@@ -32,61 +32,61 @@ def no(token):
     return False
 
 
-def test_a_first_login(profile, places, box, shown):
-    token = obtain(profile, places, good=yes, show=shown.append)
+def test_a_first_login(profile, files, box, shown):
+    token = obtain_token(profile, files, is_good=yes, show=shown.append)
     (login,) = shown
     assert login.verification_uri.startswith(box.issuer)
-    assert load_token(places, profile) == token
-    assert load_login(places, profile).refresh_token is not None
+    assert load_token(files, profile) == token
+    assert load_login(files, profile).refresh_token is not None
 
 
-def test_what_is_there_and_good_costs_nothing(profile, places, box, shown):
-    first = obtain(profile, places, good=yes, show=shown.append)
+def test_what_is_there_and_good_costs_nothing(profile, files, box, shown):
+    first = obtain_token(profile, files, is_good=yes, show=shown.append)
     before = len(box.seen)
-    assert obtain(profile, places, good=yes) == first
+    assert obtain_token(profile, files, is_good=yes) == first
     assert len(box.seen) == before
 
 
-def test_what_is_not_good_is_refreshed_without_a_person(profile, places, shown):
-    first = obtain(profile, places, good=yes, show=shown.append)
-    second = obtain(profile, places, good=no, show=shown.append)
+def test_what_is_not_good_is_refreshed_without_a_person(profile, files, shown):
+    first = obtain_token(profile, files, is_good=yes, show=shown.append)
+    second = obtain_token(profile, files, is_good=no, show=shown.append)
     assert first.reveal() != second.reveal()
     assert len(shown) == 1
 
 
-def test_a_login_that_is_over_needs_a_person(profile, places, box, shown):
-    obtain(profile, places, good=yes, show=shown.append)
+def test_a_login_that_is_over_needs_a_person(profile, files, box, shown):
+    obtain_token(profile, files, is_good=yes, show=shown.append)
     box.revoke_sessions()
     with pytest.raises(LoginNeeded):
-        obtain(profile, places, good=no)
-    assert obtain(profile, places, good=no, show=shown.append)
+        obtain_token(profile, files, is_good=no)
+    assert obtain_token(profile, files, is_good=no, show=shown.append)
     assert len(shown) == 2
 
 
-def test_many_at_once_make_one_login(profile, places, shown):
+def test_many_at_once_make_one_login(profile, files, shown):
     with ThreadPoolExecutor(6) as pool:
-        tokens = pool.map(lambda _: obtain(profile, places, good=yes, show=shown.append), range(6))
+        tokens = pool.map(lambda _: obtain_token(profile, files, is_good=yes, show=shown.append), range(6))
     assert len({token.reveal() for token in tokens}) == 1
     assert len(shown) == 1
 
 
-def test_trouble_at_the_issuer_leaves_a_valid_token_in_use(profile, places, box, shown):
-    first = obtain(profile, places, good=yes, show=shown.append)
+def test_trouble_at_the_issuer_leaves_a_valid_token_in_use(profile, files, box, shown):
+    first = obtain_token(profile, files, is_good=yes, show=shown.append)
     box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Busy"))
-    assert obtain(profile, places, good=no, show=shown.append) == first
+    assert obtain_token(profile, files, is_good=no, show=shown.append) == first
     with pytest.raises(CtadataError, match="503"):
-        obtain(profile, places, good=no, show=shown.append, now=lambda: first.expires_at + 1)
+        obtain_token(profile, files, is_good=no, show=shown.append, now=lambda: first.expires_at + 1)
     assert len(shown) == 1
 
 
-def test_nothing_is_left_of_a_login_that_was_stopped(profile_at, places, shown):
+def test_nothing_is_left_of_a_login_that_was_stopped(profile_at, files, shown):
     with Sandbox(interval=0) as box:
         stop, profile = Event(), profile_at(box)
         threading.Timer(0.2, stop.set).start()
         with pytest.raises(Stopped):
-            obtain(profile, places, good=yes, show=shown.append, stop=stop)
-    assert load_login(places, profile) is None
-    assert load_token(places, profile) is None
+            obtain_token(profile, files, is_good=yes, show=shown.append, stop=stop)
+    assert load_login(files, profile) is None
+    assert load_token(files, profile) is None
 
 
 class TestConfidential:
@@ -95,30 +95,30 @@ class TestConfidential:
         with Sandbox(approve=True, interval=0, confidential=True) as box:
             yield box
 
-    def test_a_given_secret_is_kept_with_the_login(self, profile, places, box, shown):
-        obtain(profile, places, good=yes, secret=box.client_secret, show=shown.append)
-        assert load_login(places, profile).client_secret == Secret(box.client_secret)
-        assert obtain(profile, places, good=no)  # needs it, and nobody gives it
+    def test_a_given_secret_is_kept_with_the_login(self, profile, files, box, shown):
+        obtain_token(profile, files, is_good=yes, secret=box.client_secret, show=shown.append)
+        assert load_login(files, profile).client_secret == Secret(box.client_secret)
+        assert obtain_token(profile, files, is_good=no)  # needs it, and nobody gives it
 
-    def test_a_secret_in_the_users_own_file_stays_there(self, profile_at, places, box, shown, tmp_path):
+    def test_a_secret_in_the_users_own_file_stays_there(self, profile_at, files, box, shown, tmp_path):
         (tmp_path / "secret").write_text(box.client_secret + "\n")
         profile = profile_at(box, client_secret_file=tmp_path / "secret")
-        obtain(profile, places, good=yes, show=shown.append)
-        assert load_login(places, profile).client_secret is None
-        assert box.client_secret not in "".join(path.read_text() for path in places.folder.iterdir())
-        assert obtain(profile, places, good=no)
+        obtain_token(profile, files, is_good=yes, show=shown.append)
+        assert load_login(files, profile).client_secret is None
+        assert box.client_secret not in "".join(path.read_text() for path in files.folder.iterdir())
+        assert obtain_token(profile, files, is_good=no)
 
-    def test_a_secret_in_the_environment(self, profile, places, box, shown, monkeypatch):
+    def test_a_secret_in_the_environment(self, profile, files, box, shown, monkeypatch):
         monkeypatch.setenv("CTADATA_CLIENT_SECRET", box.client_secret)
-        obtain(profile, places, good=yes, show=shown.append)
+        obtain_token(profile, files, is_good=yes, show=shown.append)
         monkeypatch.delenv("CTADATA_CLIENT_SECRET")
-        assert obtain(profile, places, good=no)
+        assert obtain_token(profile, files, is_good=no)
 
 
-def test_an_unsafe_directory_is_refused_before_anything_is_asked(profile, places, box, shown):
-    places.folder.chmod(0o755)
+def test_an_unsafe_directory_is_refused_before_anything_is_asked(profile, files, box, shown):
+    files.folder.chmod(0o755)
     with pytest.raises(LocalError, match="chmod 700"):
-        obtain(profile, places, good=yes, show=shown.append)
+        obtain_token(profile, files, is_good=yes, show=shown.append)
     assert box.seen == []
 
 

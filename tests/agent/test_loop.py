@@ -33,7 +33,7 @@ class Life:
 
     def issue(self):
         self.number += 1
-        return Token.read(f"t{self.number}", self.clock.time, self.life)
+        return Token.parse(f"t{self.number}", self.clock.time, self.life)
 
     def renew(self, known, stop=None):
         assert known == self.token
@@ -201,7 +201,7 @@ def test_a_clock_that_is_set_back_does_not_stop_refreshing(clock):
 
 
 def test_a_token_that_has_expired_already_is_no_reason_to_ask_without_pause(clock):
-    over = Token.read("over", 0.0, 1.0)
+    over = Token.parse("over", 0.0, 1.0)
     life = Life(clock, answers=[over] * 5)
 
     def renew(known, stop=None):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ctadata.agent.oidc_child import Child, Home
+from ctadata.agent.oidc_child import OidcAgentFiles, OidcAgentProcess
 
 PROGRAM = """#!{python}
 import os, pathlib, signal, socket, sys, threading
@@ -43,7 +43,7 @@ def forking(tmp_path, monkeypatch):
 
 
 def test_its_end_is_that_of_all_its_processes(forking, tmp_path):
-    home = Home(tmp_path / "home")
+    home = OidcAgentFiles(tmp_path / "home")
     home.prepare()
-    Child(home).close()
+    OidcAgentProcess(home).close()
     assert forking.with_name("oidc-agent.ended").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctadata.agent import control
-from ctadata.agent.login import obtain
+from ctadata.agent.login import obtain_token
 from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded
@@ -33,36 +33,36 @@ def approve(provider):
 
 def fresh(profile):
     """Refreshed, by nobody's help."""
-    return obtain(profile, ProfileFiles.of(profile.name), good=lambda token: False)
+    return obtain_token(profile, ProfileFiles.of(profile.name), is_good=lambda token: False)
 
 
 @pytest.mark.parametrize("client, secret", [("ctadata-tests", None), ("plain", "plain-secret")])
 def test_a_login_rotation_and_its_end(profile, approve, client, secret):
     there = profile(client)
-    places = ProfileFiles.of(there.name)
+    files = ProfileFiles.of(there.name)
     first = control.get_token(there, secret=secret, show=approve)
-    seen = {load_login(places, there).refresh_token.reveal()}
+    seen = {load_login(files, there).refresh_token.reveal()}
     for _ in range(2):
         assert fresh(there).reveal() != first.reveal()
-        seen.add(load_login(places, there).refresh_token.reveal())
+        seen.add(load_login(files, there).refresh_token.reveal())
     assert len(seen) == 3
-    copied = load_login(places, there)
+    copied = load_login(files, there)
     logout(there)
-    assert load_token(places, there) is None
-    save_login(places, copied)
+    assert load_token(files, there) is None
+    save_login(files, copied)
     with pytest.raises(LoginNeeded, match="invalid_grant"):
         fresh(there)
 
 
 def test_reuse_ends_the_whole_family(profile, approve):
     there = profile()
-    places = ProfileFiles.of(there.name)
+    files = ProfileFiles.of(there.name)
     control.get_token(there, show=approve)
-    copied = load_login(places, there)
+    copied = load_login(files, there)
     fresh(there)
-    rightful = load_login(places, there)
+    rightful = load_login(files, there)
     for login in (copied, rightful):
-        save_login(places, login)
+        save_login(files, login)
         with pytest.raises(LoginNeeded, match=r"invalid_grant.*start-agent"):
             fresh(there)
 

@@ -7,7 +7,7 @@ import pytest
 
 from ctadata.agent.instance import State, read_state
 from ctadata.agent.lease import read_lease
-from ctadata.agent.status import describe
+from ctadata.agent.status import read_status
 from ctadata.config.profile import Profile
 from ctadata.tokens.files import write_private
 from ctadata.tokens.profile_files import ProfileFiles
@@ -19,37 +19,37 @@ ODD = [None, [], {}, "x", "x\0", "x" * 5000, True, -1.5, float("inf"), float("na
 
 
 @pytest.fixture
-def places(tmp_path):
-    places = ProfileFiles.of("site", tmp_path)
-    places.prepare()
-    return places
+def files(tmp_path):
+    files = ProfileFiles.of("site", tmp_path)
+    files.prepare()
+    return files
 
 
-def test_both_come_back(places):
-    write_private(places.agent_state, json.dumps({**STATE, "expires_at": None, "next_refresh": 5}))
-    write_private(places.lease, json.dumps(LEASE))
-    assert read_state(places) == State(1, "h", 5, "i", "c", NOW, NOW, None, 5)
-    assert read_lease(places).until == LEASE["until"]
+def test_both_come_back(files):
+    write_private(files.agent_state, json.dumps({**STATE, "expires_at": None, "next_refresh": 5}))
+    write_private(files.lease, json.dumps(LEASE))
+    assert read_state(files) == State(1, "h", 5, "i", "c", NOW, NOW, None, 5)
+    assert read_lease(files).until == LEASE["until"]
 
 
 @pytest.mark.parametrize("text", ["", "[", "null", "[]", "[" * 100_000, '{"a":' * 50_000, "9" * 5000, "{}", '"x"'])
-def test_what_is_none(places, text):
-    for path in (places.agent_state, places.lease):
+def test_what_is_none(files, text):
+    for path in (files.agent_state, files.lease):
         write_private(path, text)
-    assert (read_state(places), read_lease(places)) == (None, None)
+    assert (read_state(files), read_lease(files)) == (None, None)
 
 
 @pytest.mark.parametrize("field", [*STATE, "expires_at", "next_refresh", "published", "login_needed", "unheard_of"])
 @pytest.mark.parametrize("value", ODD, ids=lambda value: str(value)[:20])
-def test_odd_fields_of_a_state_end_nothing(places, field, value):
-    write_private(places.agent_state, json.dumps({**STATE, field: value}))
+def test_odd_fields_of_a_state_end_nothing(files, field, value):
+    write_private(files.agent_state, json.dumps({**STATE, field: value}))
     site = Profile("site", "https://door", issuer="i", client_id="c")
-    assert describe(site, places).as_json()["running"] is False
+    assert read_status(site, files).as_json()["running"] is False
 
 
 @pytest.mark.parametrize("field", LEASE)
 @pytest.mark.parametrize("value", ODD, ids=lambda value: str(value)[:20])
-def test_odd_fields_of_a_lease_end_nothing(places, field, value):
-    write_private(places.lease, json.dumps({**LEASE, field: value}))
-    found = read_lease(places)
+def test_odd_fields_of_a_lease_end_nothing(files, field, value):
+    write_private(files.lease, json.dumps({**LEASE, field: value}))
+    found = read_lease(files)
     assert found is None or found.until <= NOW + 300

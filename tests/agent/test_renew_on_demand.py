@@ -13,7 +13,7 @@ import pytest
 
 from ctadata.agent import control, schedule
 from ctadata.agent.instance import State, claim
-from ctadata.agent.renew_on_demand import Standby
+from ctadata.agent.renew_on_demand import RenewOnDemand
 from ctadata.errors import LoginNeeded, Stopped, TemporaryError
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
@@ -31,10 +31,10 @@ def box():
 
 
 @pytest.fixture
-def ended(profile, places, shown):
+def ended(profile, files, shown):
     """Somebody has logged in, there is no agent, and the token has ended."""
     token = control.get_token(profile, show=shown.append)
-    save_token(places, profile, dataclasses.replace(token, received=token.received - 3600))
+    save_token(files, profile, dataclasses.replace(token, received=token.received - 3600))
     return token
 
 
@@ -42,7 +42,7 @@ def ended(profile, places, shown):
 def sources(profile):
     """`sources(stop)`: as a session has them."""
     return lambda stop=None: TokenProvider(
-        profile, env={}, only_profile=True, standby=Standby(profile, stop or Event())
+        profile, env={}, only_profile=True, renewer=RenewOnDemand(profile, stop or Event())
     )
 
 
@@ -51,10 +51,10 @@ def refreshes(box):
 
 
 class TestBring:
-    def test_a_login_without_an_agent_is_renewed(self, box, profile, places, ended, sources):
+    def test_a_login_without_an_agent_is_renewed(self, box, profile, files, ended, sources):
         found = sources().bearer()
-        assert found == places.token.read_text() != ended.reveal()
-        assert load_token(places, profile).life_left(time.time()) > 0
+        assert found == files.token.read_text() != ended.reveal()
+        assert load_token(files, profile).life_left(time.time()) > 0
         assert refreshes(box) == 1
 
     def test_many_sessions_at_once_ask_once(self, box, ended, sources):
@@ -75,33 +75,33 @@ class TestBring:
     def test_an_explicit_file_is_not_replaced(self, box, profile, ended, tmp_path):
         (tmp_path / "token").write_text(box.token(lifetime=-5))
         (tmp_path / "token").chmod(0o600)
-        standby = Standby(profile, Event())
+        renewer = RenewOnDemand(profile, Event())
         with pytest.raises(LoginNeeded, match="not replaced"):
-            TokenProvider(profile, env={}, explicit=tmp_path / "token", standby=standby).bearer()
+            TokenProvider(profile, env={}, explicit=tmp_path / "token", renewer=renewer).bearer()
         assert refreshes(box) == 0
 
-    def test_the_issuer_is_away(self, box, ended, sources, places):
+    def test_the_issuer_is_away(self, box, ended, sources, files):
         """At the beginning of a run that is an error, at once, and none that asks for a login."""
         box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
         with pytest.raises(TemporaryError, match=r"ended, and no new one comes.*503 Gone fishing") as caught:
             sources().bearer()
         assert (caught.value.exit_code, type(caught.value)) == (5, TemporaryError)  # one that no request repeats
         assert refreshes(box) == 1
-        assert places.token.read_text() == ended.reveal()
+        assert files.token.read_text() == ended.reveal()
 
 
 class TestInTheMiddleOfARun:
     @pytest.fixture
-    def running(self, profile, places, shown, sources):
+    def running(self, profile, files, shown, sources):
         """A run that has used a token, which has ended since; `stop` ends it."""
         token, stop = control.get_token(profile, show=shown.append), Event()
         begun = sources(stop)
         assert begun.bearer() == token.reveal()
-        save_token(places, profile, dataclasses.replace(token, received=token.received - 3600))
+        save_token(files, profile, dataclasses.replace(token, received=token.received - 3600))
         begun.stop = stop
         return begun
 
-    def test_it_waits_for_the_issuer(self, box, running, places, monkeypatch, caplog):
+    def test_it_waits_for_the_issuer(self, box, running, files, monkeypatch, caplog):
         rule = box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
         asked = []
 
@@ -112,13 +112,13 @@ class TestInTheMiddleOfARun:
             return 0.0
 
         monkeypatch.setattr(schedule, "pause_after", pause)
-        old = places.token.read_text()
+        old = files.token.read_text()
         monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
-        assert running.bearer() == places.token.read_text() != old
+        assert running.bearer() == files.token.read_text() != old
         assert asked == [1, 2, 3]
         assert caplog.text.count("the next one is waited for: the issuer failed to refresh the token: 503") == 1
 
-    def test_it_waits_for_room_on_the_disk(self, running, places, monkeypatch, caplog):
+    def test_it_waits_for_room_on_the_disk(self, running, files, monkeypatch, caplog):
         full, make = [1, 2], tempfile.mkstemp
 
         def refuse(**options):
@@ -130,8 +130,8 @@ class TestInTheMiddleOfARun:
         monkeypatch.setattr(tempfile, "mkstemp", refuse)
         monkeypatch.setattr(schedule, "pause_after", lambda *arguments: 0.0)
         monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
-        old = places.token.read_text()
-        assert running.bearer() == places.token.read_text() != old
+        old = files.token.read_text()
+        assert running.bearer() == files.token.read_text() != old
         assert caplog.text.count("the next one is waited for") == 1
 
     def test_it_can_be_stopped(self, box, running, monkeypatch):
@@ -152,9 +152,9 @@ class TestARefusal:
     """Of a token that does not say when it ends, a refusal is how we learn it."""
 
     @pytest.fixture
-    def opaque(self, box, profile, places, shown):
+    def opaque(self, box, profile, files, shown):
         token = control.get_token(profile, show=shown.append)
-        save_token(places, profile, dataclasses.replace(token, secret=type(token.secret)("opaque"), expires_in=None))
+        save_token(files, profile, dataclasses.replace(token, secret=type(token.secret)("opaque"), expires_in=None))
         return "opaque"
 
     def test_brings_the_next(self, box, opaque, sources):
@@ -178,14 +178,14 @@ class TestWarning:
         return control.get_token(profile, show=shown.append)
 
     @pytest.fixture
-    def says(self, places, profile, box):
+    def says(self, files, profile, box):
         """`says(...)`: an agent's last words, now."""
 
         def tell(**words):
             told = {"pid": 1, "host": "h", "process_started": 1, "issuer": box.issuer, "client_id": box.client_id}
             told |= {"started": time.time(), "updated": time.time(), "next_refresh": None}
-            with claim(places) as presence:
-                presence.tell(State(**told | words))
+            with claim(files) as instance:
+                instance.write_state(State(**told | words))
 
         return tell
 

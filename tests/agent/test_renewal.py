@@ -17,8 +17,8 @@ from threading import Event
 import pytest
 
 from ctadata.agent import lease
-from ctadata.agent.login import obtain
-from ctadata.agent.renewal import Renewal, chosen_secret
+from ctadata.agent.login import obtain_token
+from ctadata.agent.renewal import Renewal, secret_for_command
 from ctadata.errors import (
     ConfigError,
     CtadataError,
@@ -33,7 +33,7 @@ from ctadata.http.rest import JsonClient
 from ctadata.sandbox import Sandbox, faults
 from ctadata.sandbox.issuer import CONNECT
 from ctadata.tokens.files import write_private
-from ctadata.tokens.locks import exclusive
+from ctadata.tokens.locks import hold_lock
 from ctadata.tokens.login_store import ROOM, Login, load_login, load_token, save_login
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret, Token
@@ -48,26 +48,26 @@ def box():
 
 
 @pytest.fixture
-def token(profile, places, shown):
+def token(profile, files, shown):
     """A login has taken place."""
-    return obtain(profile, places, good=lambda token: False, show=shown.append)
+    return obtain_token(profile, files, is_good=lambda token: False, show=shown.append)
 
 
 @pytest.fixture
-def renewal(profile, places, rest, token):
-    return Renewal(profile, places, rest)
+def renewal(profile, files, rest, token):
+    return Renewal(profile, files, rest)
 
 
 def refreshes(box):
     return [seen for seen in box.seen if seen.target == TOKEN and seen.method == "POST"][1:]  # the first was the login
 
 
-def test_a_new_token_is_published_and_the_new_login_kept(renewal, profile, places, token):
-    before = load_login(places, profile)
+def test_a_new_token_is_published_and_the_new_login_kept(renewal, profile, files, token):
+    before = load_login(files, profile)
     renewed = renewal.renew(token)
     assert renewed.reveal() != token.reveal()
-    assert load_token(places, profile) == renewed
-    assert load_login(places, profile).refresh_token != before.refresh_token
+    assert load_token(files, profile) == renewed
+    assert load_login(files, profile).refresh_token != before.refresh_token
     assert renewal.renew(renewed).reveal() != renewed.reveal()  # the rotated one works
 
 
@@ -87,16 +87,16 @@ from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 folder, door, issuer, client_id, ca = sys.argv[1:]
-known = Token.read(sys.stdin.read())
+known = Token.parse(sys.stdin.read())
 profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))
 print(Renewal(profile, ProfileFiles(Path(folder)), Rest(ca=Path(ca))).renew(known).reveal())
 """
 
 
-def test_eight_processes_at_once_make_one_refresh(box, profile, places, token):
-    argv = [sys.executable, "-c", RENEW, places.folder, profile.door, profile.issuer, profile.client_id, profile.ca]
+def test_eight_processes_at_once_make_one_refresh(box, profile, files, token):
+    argv = [sys.executable, "-c", RENEW, files.folder, profile.door, profile.issuer, profile.client_id, profile.ca]
     askers = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    with exclusive(places.login_lock):  # all have begun before the first may ask
+    with hold_lock(files.login_lock):  # all have begun before the first may ask
         for asker in askers:
             asker.stdin.write(token.reveal())
             asker.stdin.close()
@@ -105,30 +105,30 @@ def test_eight_processes_at_once_make_one_refresh(box, profile, places, token):
         with asker:
             answers.add(asker.stdout.read().strip())
     assert len(answers) == 1
-    assert answers == {load_token(places, profile).reveal()}
+    assert answers == {load_token(files, profile).reveal()}
     assert len(refreshes(box)) == 1
 
 
-def test_a_wait_for_the_lock_can_be_stopped(renewal, places, token):
+def test_a_wait_for_the_lock_can_be_stopped(renewal, files, token):
     stop = Event()
     stop.set()
-    with exclusive(places.login_lock), pytest.raises(Stopped):
+    with hold_lock(files.login_lock), pytest.raises(Stopped):
         renewal.renew(token, stop)
 
 
-def test_the_login_is_kept_before_the_token(renewal, profile, places, box, token):
+def test_the_login_is_kept_before_the_token(renewal, profile, files, box, token):
     """The disk refuses the token: the rotated refresh token is safe, and what was granted is published later."""
-    before = load_login(places, profile)
-    places.token.unlink()
-    places.token.mkdir()
+    before = load_login(files, profile)
+    files.token.unlink()
+    files.token.mkdir()
     with pytest.raises(LocalError):
         renewal.refresh(lambda profile, login: (None, False))
-    kept = load_login(places, profile)
+    kept = load_login(files, profile)
     assert kept.refresh_token != before.refresh_token
-    places.token.rmdir()
-    write_private(places.token, token.reveal())
+    files.token.rmdir()
+    write_private(files.token, token.reveal())
     renewed = renewal.renew(token)
-    assert load_token(places, profile) == renewed
+    assert load_token(files, profile) == renewed
     assert len(refreshes(box)) == 1
 
 
@@ -149,30 +149,30 @@ def full_disk():
 
 
 @pytest.mark.parametrize("agent", [True, False])
-def test_on_a_full_disk_the_issuer_is_not_even_asked(renewal, profile, places, box, token, full_disk, agent):
+def test_on_a_full_disk_the_issuer_is_not_even_asked(renewal, profile, files, box, token, full_disk, agent):
     """What it would rotate could not be kept."""
     if agent:
-        lease.begin(places, time.time())
-    before = load_login(places, profile)
+        lease.acquire_lease(files, time.time())
+    before = load_login(files, profile)
     with full_disk():
         for _ in range(2):
             with pytest.raises(LocalError):
                 renewal.renew(token)
     assert refreshes(box) == []
-    assert load_login(places, profile) == before
-    assert load_token(places, profile) == token
-    assert renewal.renew(token) == load_token(places, profile) != token
+    assert load_login(files, profile) == before
+    assert load_token(files, profile) == token
+    assert renewal.renew(token) == load_token(files, profile) != token
 
 
-def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, places, box, token, monkeypatch):
+def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, files, box, token, monkeypatch):
     """The disk is full by the time when it comes: it goes where room was kept, and the token waits for some."""
-    before, ask = load_login(places, profile), Renewal._ask
+    before, ask = load_login(files, profile), Renewal._ask
 
     def granted(self, refresh_token, secret):
         (kept,) = [
             file
             for file in Path("/proc/self/fd").iterdir()
-            if os.path.realpath(file).startswith(f"{places.folder}/#")  # a file without a name
+            if os.path.realpath(file).startswith(f"{files.folder}/#")  # a file without a name
         ]
         assert kept.stat().st_blocks * 512 >= ROOM
         grant = ask(self, refresh_token, secret)
@@ -193,40 +193,40 @@ def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, pl
         patch.setattr(tempfile, "mkstemp", tempfile.mkstemp)  # put back at the end
         patch.setattr(os, "open", opened)
         renewal.renew(token)
-    assert load_login(places, profile).refresh_token != before.refresh_token
-    assert load_token(places, profile) == token
+    assert load_login(files, profile).refresh_token != before.refresh_token
+    assert load_token(files, profile) == token
     renewed = renewal.renew(token)
     assert len(refreshes(box)) == 1  # the grant in memory, not a second question
-    assert load_token(places, profile) == renewed != token
+    assert load_token(files, profile) == renewed != token
 
 
-def test_a_token_that_is_over_is_not_published(renewal, profile, places, box, token):
+def test_a_token_that_is_over_is_not_published(renewal, profile, files, box, token):
     """But what renews it is kept: it may be the only one that is good for anything."""
     body = b'{"access_token": "over", "expires_in": 0, "refresh_token": "r"}'
     box.faults.add("issuer", "POST", TOKEN, faults.Status(200, "OK", body))
     with pytest.raises(TemporaryError, match="expired already"):
         renewal.renew(token)
-    assert load_token(places, profile) == token
-    assert load_login(places, profile).refresh_token == Secret("r")
+    assert load_token(files, profile) == token
+    assert load_login(files, profile).refresh_token == Secret("r")
 
 
 def test_an_issuer_that_does_not_rotate(profile_at, shown):
     with Sandbox(approve=True, interval=0, rotate=False) as box:
         profile = profile_at(box)
-        places = ProfileFiles.of(profile.name)
-        token = obtain(profile, places, good=lambda token: False, show=shown.append)
-        renewal = Renewal(profile, places, JsonClient(ca=box.ca))
+        files = ProfileFiles.of(profile.name)
+        token = obtain_token(profile, files, is_good=lambda token: False, show=shown.append)
+        renewal = Renewal(profile, files, JsonClient(ca=box.ca))
         for _ in range(3):
             token = renewal.renew(token)
 
 
-def test_the_login_is_over(renewal, profile, places, box, token):
+def test_the_login_is_over(renewal, profile, files, box, token):
     box.revoke_sessions()
-    before = load_login(places, profile)
+    before = load_login(files, profile)
     with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox; another login of yours"):
         renewal.renew(token)
-    assert load_login(places, profile) == before  # nothing is deleted
-    assert load_token(places, profile) == token
+    assert load_login(files, profile) == before  # nothing is deleted
+    assert load_token(files, profile) == token
 
 
 def test_an_issuer_that_has_moved_is_found_again(renewal, box, token):
@@ -237,13 +237,13 @@ def test_an_issuer_that_has_moved_is_found_again(renewal, box, token):
     assert renewal.renew(token) != token
 
 
-def test_there_is_no_login(profile, places, rest):
+def test_there_is_no_login(profile, files, rest):
     with pytest.raises(LoginNeeded, match="start-agent"):
-        Renewal(profile, places, rest).renew(Token.read("t"))
+        Renewal(profile, files, rest).renew(Token.parse("t"))
 
 
-def test_a_login_that_cannot_be_renewed(renewal, profile, places, token):
-    save_login(places, Login(profile.issuer, profile.client_id, None))
+def test_a_login_that_cannot_be_renewed(renewal, profile, files, token):
+    save_login(files, Login(profile.issuer, profile.client_id, None))
     with pytest.raises(LoginNeeded):
         renewal.renew(token)
 
@@ -268,22 +268,22 @@ class TestTheClientsSecret:
         return profile_at(box, client_secret_file=tmp_path / "secret")
 
     def test_the_order(self, profile, with_file, kept, monkeypatch):
-        assert chosen_secret(profile, None, None) == (None, False)
-        assert chosen_secret(profile, kept, None) == (Secret("kept"), True)
-        assert chosen_secret(with_file, kept, None) == (Secret("in file"), False)
+        assert secret_for_command(profile, None, None) == (None, False)
+        assert secret_for_command(profile, kept, None) == (Secret("kept"), True)
+        assert secret_for_command(with_file, kept, None) == (Secret("in file"), False)
         monkeypatch.setenv("CTADATA_CLIENT_SECRET", "in environment")
-        assert chosen_secret(with_file, kept, None) == (Secret("in environment"), True)
-        assert chosen_secret(with_file, kept, "given") == (Secret("given"), True)
+        assert secret_for_command(with_file, kept, None) == (Secret("in environment"), True)
+        assert secret_for_command(with_file, kept, "given") == (Secret("given"), True)
 
     def test_its_file_is_missing_or_empty(self, with_file):
         write_private(with_file.client_secret_file, " \n")
         with pytest.raises(ConfigError, match="empty"):
-            chosen_secret(with_file, None, None)
+            secret_for_command(with_file, None, None)
         with_file.client_secret_file.unlink()
         with pytest.raises(LocalError, match="client_secret_file"):
-            chosen_secret(with_file, None, None)
+            secret_for_command(with_file, None, None)
 
     def test_a_file_that_others_can_write_is_refused(self, with_file):
         with_file.client_secret_file.chmod(0o666)
         with pytest.raises(LocalError, match="others can write"):
-            chosen_secret(with_file, None, None)
+            secret_for_command(with_file, None, None)

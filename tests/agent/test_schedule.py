@@ -13,7 +13,7 @@ NOW = 1_800_000_000.0
 
 
 def fresh(life):
-    return Token.read("t", NOW, life)
+    return Token.parse("t", NOW, life)
 
 
 @pytest.mark.parametrize(

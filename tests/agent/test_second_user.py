@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from ctadata.agent import control
-from ctadata.agent.bearer_token_file import standard_place
+from ctadata.agent.bearer_token_file import bearer_token_path
 from ctadata.agent.renewal import secret_in_file
 from ctadata.errors import LocalError
 from ctadata.sandbox import Sandbox
 from ctadata.tokens import oidc_agent
-from ctadata.tokens.discovery import discover
+from ctadata.tokens.discovery import find_token_sources
 from ctadata.tokens.login_store import load_login
 from ctadata.tokens.profile_files import ProfileFiles
 
@@ -166,10 +166,10 @@ def test_they_are_somebody_else(second_user, common):
 class TestReading:
     def test_nothing_of_a_running_agent(self, second_user, carelessly, in_common, profile, shown):
         started = control.start(profile, show=shown.append, publish=True)
-        places = ProfileFiles.of(profile.name)
-        assert places.folder.is_relative_to(in_common)
-        assert load_login(places, profile)
-        assert standard_place().exists()
+        files = ProfileFiles.of(profile.name)
+        assert files.folder.is_relative_to(in_common)
+        assert load_login(files, profile)
+        assert bearer_token_path().exists()
         assert second_user.can_read(in_common) == []
         assert json.loads(second_user.run(PYTHON, "-I", "-c", SPY, started.pid)) == []
         assert control.status(profile).running
@@ -190,7 +190,7 @@ class TestReading:
 class TestTaking:
     def test_no_token_that_they_left_where_ours_would_be(self, second_user, common, profile):
         second_user.write(common / f"bt_u{os.geteuid()}", "theirs")
-        source = discover(profile, env={}, temporary=common)[-1]
+        source = find_token_sources(profile, env={}, temporary=common)[-1]
         with pytest.raises(LocalError, match="another user"):
             source.read()
 
@@ -198,13 +198,13 @@ class TestTaking:
         (tmp_path / "ours").write_text("ours")
         second_user.run("ln", "-s", tmp_path / "ours", common / f"bt_u{os.geteuid()}")
         with pytest.raises(LocalError, match="symlink"):
-            discover(profile, env={}, temporary=common)[-1].read()
+            find_token_sources(profile, env={}, temporary=common)[-1].read()
 
     def test_no_file_of_theirs_that_a_variable_names(self, second_user, common, profile):
         second_user.write(common / "token", "theirs")
         (source,) = (
             one
-            for one in discover(profile, env={"BEARER_TOKEN_FILE": str(common / "token")})
+            for one in find_token_sources(profile, env={"BEARER_TOKEN_FILE": str(common / "token")})
             if one.path == common / "token"
         )
         with pytest.raises(LocalError, match="another user"):
@@ -227,7 +227,7 @@ class TestTaking:
         second_user.run("mkdir", "-m", "777", common / "run")
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(common / "run"))
         with pytest.raises(LocalError, match="others can write"):
-            standard_place()
+            bearer_token_path()
 
     def test_no_oidc_agent_of_theirs(self, second_user, common):
         with second_user.listening(common / "socket"):

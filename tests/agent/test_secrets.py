@@ -22,7 +22,7 @@ def box():
         yield box
 
 
-def test_a_whole_life(box, profile, places, shown, until, caplog, capfd):
+def test_a_whole_life(box, profile, files, shown, until, caplog, capfd):
     """Start with a given secret, refreshes, trouble, stop; looked at everywhere, by all that was ever secret."""
     caplog.set_level(logging.DEBUG)
     before = os.umask(0)
@@ -33,14 +33,14 @@ def test_a_whole_life(box, profile, places, shown, until, caplog, capfd):
     secrets = {box.client_secret, shown[0].device_code.reveal(), shown[0].verifier.reveal()}
 
     def look():
-        secrets.add(places.token.read_text())
-        secrets.add(load_login(places, profile).refresh_token.reveal())
+        secrets.add(files.token.read_text())
+        secrets.add(load_login(files, profile).refresh_token.reveal())
 
     def process():
         argv = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path)]
         return b"".join(argv) + Path(f"/proc/{started.pid}/environ").read_bytes()
 
-    first = places.token.read_text()
+    first = files.token.read_text()
     look()
     until(lambda: look() or len(secrets) >= 7)
     box.faults.add("issuer", "POST", f"{CONNECT}/token", faults.Status(500, "Oops"))
@@ -51,19 +51,19 @@ def test_a_whole_life(box, profile, places, shown, until, caplog, capfd):
     control.stop(profile)
     assert first in secrets
 
-    texts = {path: path.read_text() for path in places.folder.iterdir() if path not in (places.token, places.login)}
+    texts = {path: path.read_text() for path in files.folder.iterdir() if path not in (files.token, files.login)}
     texts["processes"] = seen_of_processes.decode("utf-8", "replace")
     texts["logs"] = caplog.text
     texts["output"] = "".join(capfd.readouterr())
     texts["tracebacks"] = "".join(traceback.format_exception(caught.value))
-    texts["what is shown"] = f"{started} {started.as_json()} {shown} {load_login(places, profile)}"
+    texts["what is shown"] = f"{started} {started.as_json()} {shown} {load_login(files, profile)}"
     texts["urls"] = "".join(seen.target for seen in box.seen)
-    assert texts[places.agent_log]
+    assert texts[files.agent_log]
     for where, text in texts.items():
         assert not [secret[:4] for secret in secrets if secret in text], where
     assert texts["output"] == ""  # library code does not print
-    assert {path.stat().st_mode & 0o777 for path in places.folder.iterdir()} == {0o600}
-    assert places.folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in files.folder.iterdir()} == {0o600}
+    assert files.folder.stat().st_mode & 0o777 == 0o700
 
 
 def readable(path):
@@ -74,8 +74,8 @@ def readable(path):
     return True
 
 
-def test_it_holds_what_it_must(box, profile, places, shown):
+def test_it_holds_what_it_must(box, profile, files, shown):
     """The two files: the token alone in one, what renews it in the other."""
     control.get_token(profile, secret=box.client_secret, show=shown.append)
-    assert places.token.read_text().count(".") == 2
-    assert load_login(places, profile).client_secret.reveal() == box.client_secret
+    assert files.token.read_text().count(".") == 2
+    assert load_login(files, profile).client_secret.reveal() == box.client_secret

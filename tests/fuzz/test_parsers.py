@@ -37,7 +37,7 @@ from ctadata.stores.s3 import pages as s3_pages
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus, read_refused_members
 from ctadata.tokens import device, inspection, macaroon, token_response
-from ctadata.tokens.access_key_text import read_access_key
+from ctadata.tokens.access_key_text import parse_access_key
 from ctadata.tokens.token import Secret, Token
 from ctadata.transfer import resume_journal
 from ctadata.transfer.receipt import read_receipt
@@ -243,11 +243,11 @@ def issuer_json(content: bytes) -> None:
     for status in (200, 400, 401, 429):
         answer = JsonResponse("POST", URL, status, "", Headers([("Retry-After", "5")]), read, "")
         for use in (
-            lambda told: token_response.read_grant(told, NOW),
+            lambda told: token_response.parse_grant(told, NOW),
             lambda told: device._read_login(told, Secret("v")),
         ):
             try:
-                use(token_response.expect(answer, "to renew"))
+                use(token_response.parse_success(answer, "to renew"))
             except CtadataError as error:
                 str(error)
 
@@ -267,9 +267,9 @@ MACAROON = (
 
 def token(content: bytes) -> None:
     text = content.decode("utf-8", "replace")
-    list(inspection.inspect(text, NOW))
-    json.dumps(inspection.contents(text))
-    read = Token.read(text, NOW, 300)
+    list(inspection.describe_token(text, NOW))
+    json.dumps(inspection.token_as_json(text))
+    read = Token.parse(text, NOW, 300)
     read.life_left(NOW)
     str(read)
 
@@ -281,8 +281,8 @@ def jwt_claims(content: bytes) -> None:
 
 def macaroon_bytes(content: bytes) -> None:
     text = base64.urlsafe_b64encode(content).decode().rstrip("=")
-    macaroon.Macaroon.read(text)
-    list(inspection.inspect(text, NOW))
+    macaroon.Macaroon.parse(text)
+    list(inspection.describe_token(text, NOW))
 
 
 PASTED = [
@@ -293,7 +293,7 @@ PASTED = [
 
 
 def pasted(content: bytes) -> None:
-    read_access_key(content.decode("utf-8", "surrogateescape"))
+    parse_access_key(content.decode("utf-8", "surrogateescape"))
 
 
 LOCATIONS = [
@@ -319,7 +319,7 @@ DATES = [b"Sat, 21 Nov 2026 03:36:32 GMT", b"2026-11-21T03:36:32.123Z", b"Saturd
 
 def date(content: bytes) -> None:
     text = content.decode("utf-8", "replace")
-    for value in (dates.parse_date(text), failures.parse_retry_after(text, NOW), macaroon.moment(text)):
+    for value in (dates.parse_date(text), failures.parse_retry_after(text, NOW), macaroon.parse_before(text)):
         shown(Entry(HERE, Kind.FILE, 1, value))
 
 

@@ -15,7 +15,7 @@ from threading import Event
 import pytest
 
 from ctadata.agent import control
-from ctadata.agent.login import obtain
+from ctadata.agent.login import obtain_token
 from ctadata.agent.logout import logout
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped
@@ -68,7 +68,7 @@ def no(token):
 
 
 def fresh(profile):
-    return obtain(profile, ProfileFiles.of(profile.name), good=no)
+    return obtain_token(profile, ProfileFiles.of(profile.name), is_good=no)
 
 
 def until(probe):

@@ -4,51 +4,51 @@ import pytest
 from servers.platform_site import Platform
 
 from ctadata.errors import ConfigError, LoginNeeded
-from ctadata.service.endpoints import CERTIFICATES, DOWNLOADS, Place
+from ctadata.service.endpoints import CERTIFICATES, DOWNLOADS, ServiceEndpoints
 from ctadata.stores.download_service.messages import token_page
 
 
 def test_what_is_given_counts_before_the_environment_and_that_before_the_platform() -> None:
     env = {"CTADS_URL": "https://h/services/downloadservice/", "CTACS_URL": ""}
-    place = Place.now(env=env)
+    place = ServiceEndpoints.now(env=env)
     assert (place.downloadservice, place.certificateservice) == ("https://h/services/downloadservice", CERTIFICATES)
-    assert Place.now(downloadservice="https://i/d", env=env).downloadservice == "https://i/d"
-    assert Place.now(env={}).downloadservice == DOWNLOADS
+    assert ServiceEndpoints.now(downloadservice="https://i/d", env=env).downloadservice == "https://i/d"
+    assert ServiceEndpoints.now(env={}).downloadservice == DOWNLOADS
 
 
 @pytest.mark.parametrize("url", ["http://h/x", "ftp://h/x", "https://u:p@h/x", "https://h/x?token=y", "nonsense"])
 def test_addresses_that_would_give_the_token_away(url: str) -> None:
     for given in ({"downloadservice": url}, {"certificateservice": url}):
         with pytest.raises(ConfigError) as caught:
-            Place.now(**given)
+            ServiceEndpoints.now(**given)
         assert "p@" not in str(caught.value)
 
 
 def test_the_token_of_another_hub_goes_to_no_service_that_nobody_named() -> None:
     env = {"JUPYTERHUB_API_TOKEN": "secret", "JUPYTERHUB_PUBLIC_HUB_URL": "https://other.example/hub/"}
     with pytest.raises(LoginNeeded, match=r"other\.example.*CTADS_URL") as caught:
-        Place.now(env=env).token()
+        ServiceEndpoints.now(env=env).token()
     assert "secret" not in str(caught.value)
-    assert Place.now(token="given", env=env).token().text == "given"
+    assert ServiceEndpoints.now(token="given", env=env).token().text == "given"
     named = {**env, "CTADS_URL": "https://other.example/services/downloadservice"}
-    assert Place.now(env=named).token().text == "secret"
-    assert Place.now(env={"JUPYTERHUB_API_TOKEN": "secret"}).token().text == "secret"
+    assert ServiceEndpoints.now(env=named).token().text == "secret"
+    assert ServiceEndpoints.now(env={"JUPYTERHUB_API_TOKEN": "secret"}).token().text == "secret"
     home = {**env, "JUPYTERHUB_PUBLIC_HUB_URL": "https://platform.cta.cscs.ch/hub/"}
-    assert Place.now(env=home).token().text == "secret"
+    assert ServiceEndpoints.now(env=home).token().text == "secret"
 
 
 def test_a_token_is_in_no_picture_of_itself() -> None:
-    place = Place.now(token="secret", env={})
+    place = ServiceEndpoints.now(token="secret", env={})
     assert "secret" not in f"{place!r} {place.token()!r}"
 
 
 def test_whose_token_it_is_says_the_session_else_the_hub(platform: Platform) -> None:
     env = {"CTADS_URL": platform.ds_url, "JUPYTERHUB_API_TOKEN": platform.token, "JUPYTERHUB_USER": "me"}
-    assert Place.now(env=env).user() == "me"
-    assert Place.now(token=platform.token, env=env).user() == "me"
-    assert Place.now(env={**env, "JUPYTERHUB_USER": ""}).user() == platform.user
+    assert ServiceEndpoints.now(env=env).user() == "me"
+    assert ServiceEndpoints.now(token=platform.token, env=env).user() == "me"
+    assert ServiceEndpoints.now(env={**env, "JUPYTERHUB_USER": ""}).user() == platform.user
     with pytest.raises(ConfigError, match="JUPYTERHUB_USER"):
-        Place.now(token="bad", env={**env, "JUPYTERHUB_USER": ""}).user()
+        ServiceEndpoints.now(token="bad", env={**env, "JUPYTERHUB_USER": ""}).user()
 
 
 def test_the_hub_of_a_service_may_have_a_prefix() -> None:

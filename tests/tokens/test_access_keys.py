@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LocalError, LoginNeeded
-from ctadata.tokens.access_key_text import AccessKey, read_access_key
+from ctadata.tokens.access_key_text import AccessKey, parse_access_key
 from ctadata.tokens.access_keys import AccessKeys, forget_access_key, load_access_key, save_access_key
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret
@@ -41,12 +41,12 @@ FULL = AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN))
     ],
 )  # fmt: skip
 def test_what_data_stores_give_to_copy(text) -> None:
-    assert read_access_key(text) == FULL
+    assert parse_access_key(text) == FULL
 
 
 def test_the_credentials_of_an_object_store_have_names_of_their_own() -> None:
     text = json.dumps({"token": "AKIA1", "secret": SECRET, "store_url": "http://store.example"})
-    assert read_access_key(text) == AccessKey("AKIA1", Secret(SECRET))
+    assert parse_access_key(text) == AccessKey("AKIA1", Secret(SECRET))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_credentials_of_an_object_store_have_names_of_their_own() -> None:
 )
 def test_when_they_end(expiry) -> None:
     text = json.dumps({"AccessKeyId": "AKIA1", "SecretAccessKey": SECRET, "Expiration": expiry})
-    assert read_access_key(text).expires == 1795262400.0
+    assert parse_access_key(text).expires == 1795262400.0
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_when_they_end(expiry) -> None:
 )  # fmt: skip
 def test_half_of_it_is_refused_without_being_shown(text) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_access_key(text)
+        parse_access_key(text)
     assert SECRET not in str(caught.value)
     assert SECRET[5:] not in str(caught.value)
 
@@ -74,7 +74,7 @@ def test_half_of_it_is_refused_without_being_shown(text) -> None:
 @given(st.text())
 def test_nothing_that_is_pasted_breaks_the_reader(text) -> None:
     try:
-        key = read_access_key(text)
+        key = parse_access_key(text)
     except ConfigError:
         return
     assert key.id.isprintable()
@@ -103,7 +103,7 @@ def test_the_first_place_that_has_one_counts(tmp_path) -> None:
     profile = PROFILE
 
     def used(explicit: Path | None = None) -> str | None:
-        found = AccessKeys(profile, explicit=explicit, env=env, home=tmp_path).found()
+        found = AccessKeys(profile, explicit=explicit, env=env, home=tmp_path).locate()
         return found.key and found.key.id
 
     assert used() is None
@@ -138,24 +138,24 @@ def test_what_signs(tmp_path) -> None:
 def test_a_section_of_aws_by_its_name(tmp_path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text("[other]\n" + lines("of-other").lower())
-    assert keys(tmp_path).found().key is None
-    assert keys(tmp_path, env={"AWS_PROFILE": "other"}).found().key.id == "of-other"
+    assert keys(tmp_path).locate().key is None
+    assert keys(tmp_path, env={"AWS_PROFILE": "other"}).locate().key.id == "of-other"
     with pytest.raises(ConfigError, match=r"~/\.aws"):
-        keys(tmp_path, env={"AWS_PROFILE": "nosuch"}).found()
+        keys(tmp_path, env={"AWS_PROFILE": "nosuch"}).locate()
 
 
 def test_no_machine_of_a_cloud_is_asked(tmp_path, refusals) -> None:
     (tmp_path / ".aws").mkdir()
-    assert keys(tmp_path).found().key is None
+    assert keys(tmp_path).locate().key is None
     assert refusals() == []
 
 
 def test_a_file_that_was_named_has_to_be_there_and_whole(tmp_path) -> None:
     with pytest.raises(LocalError, match="no such file"):
-        keys(tmp_path, explicit=tmp_path / "nowhere").found()
+        keys(tmp_path, explicit=tmp_path / "nowhere").locate()
     (tmp_path / "half").write_text("AWS_ACCESS_KEY_ID=AKIA1")
     with pytest.raises(ConfigError) as caught:
-        keys(tmp_path, explicit=tmp_path / "half").found()
+        keys(tmp_path, explicit=tmp_path / "half").locate()
     assert caught.value.path == str(tmp_path / "half")
 
 
@@ -163,29 +163,29 @@ def test_what_anybody_may_write_is_not_believed(tmp_path) -> None:
     (tmp_path / "open").write_text(lines("open"))
     (tmp_path / "open").chmod(0o666)
     with pytest.raises(LocalError, match="others can write"):
-        keys(tmp_path, explicit=tmp_path / "open").found()
+        keys(tmp_path, explicit=tmp_path / "open").locate()
 
 
 def test_what_was_imported_is_private_and_can_be_forgotten() -> None:
-    places = ProfileFiles.of("mine")
-    save_access_key(places, AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN), 1795262400.0))
-    assert places.access_key.stat().st_mode & 0o777 == 0o600
-    assert places.folder.stat().st_mode & 0o777 == 0o700
-    assert load_access_key(places) == AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN), 1795262400.0)
-    assert forget_access_key(places)
-    assert not forget_access_key(places)
-    assert load_access_key(places) is None
+    files = ProfileFiles.of("mine")
+    save_access_key(files, AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN), 1795262400.0))
+    assert files.access_key.stat().st_mode & 0o777 == 0o600
+    assert files.folder.stat().st_mode & 0o777 == 0o700
+    assert load_access_key(files) == AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN), 1795262400.0)
+    assert forget_access_key(files)
+    assert not forget_access_key(files)
+    assert load_access_key(files) is None
 
 
 def test_one_that_has_expired_is_not_sent_and_the_next_one_is_found(tmp_path) -> None:
     now = [1000.0]
-    places = ProfileFiles.of("mine")
-    save_access_key(places, AccessKey("first", Secret("s"), expires=2000.0))
+    files = ProfileFiles.of("mine")
+    save_access_key(files, AccessKey("first", Secret("s"), expires=2000.0))
     source = keys(tmp_path, now=lambda: now[0])
     assert source.current("r").id == "first"
     now[0] = 2001.0
     with pytest.raises(LoginNeeded, match="expired") as caught:
         source.current("r")
     assert "credentials import" in caught.value.hint
-    save_access_key(places, AccessKey("second", Secret("s"), expires=9000.0))
+    save_access_key(files, AccessKey("second", Secret("s"), expires=9000.0))
     assert source.current("r").id == "second"

@@ -14,7 +14,14 @@ import pytest
 
 from ctadata.errors import ConfigError, CtadataError, LocalError
 from ctadata.tokens import files
-from ctadata.tokens.files import private_directory, read_discovered, read_private, room_for, sweep, write_private
+from ctadata.tokens.files import (
+    make_private_directory,
+    read_discovered,
+    read_private,
+    remove_stale_temporaries,
+    reserve_file,
+    write_private,
+)
 from ctadata.tokens.profile_files import ProfileFiles
 
 
@@ -31,7 +38,7 @@ def mode(path: Path) -> int:
 
 def test_modes_do_not_depend_on_the_umask(tmp_path, umask):
     folder = tmp_path / "new" / "state" / "tokens" / "p"
-    private_directory(folder)
+    make_private_directory(folder)
     write_private(folder / "token", "secret")
     assert [mode(place) for place in (folder, *folder.parents[:3])] == [0o700] * 4
     assert mode(folder / "token") == 0o600
@@ -66,7 +73,7 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 def test_room_is_taken_before_the_content_is_known(tmp_path):
     target = tmp_path / "login"
-    with room_for(target, 8192) as write:
+    with reserve_file(target, 8192) as write:
         assert list(tmp_path.iterdir()) == []  # nothing that a kill would leave
         (kept,) = [f.stat() for f in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(f)]
         assert (stat.S_IMODE(kept.st_mode), kept.st_size) == (0o600, 8192)
@@ -84,7 +91,7 @@ def test_where_no_file_can_be_without_a_name(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "open", refused)
     target = tmp_path / "login"
-    with room_for(target, 8192) as write:
+    with reserve_file(target, 8192) as write:
         (kept,) = tmp_path.iterdir()
         assert (mode(kept), kept.stat().st_size) == (0o600, 8192)
         write("secret")
@@ -92,7 +99,7 @@ def test_where_no_file_can_be_without_a_name(tmp_path, monkeypatch):
 
 
 def test_room_that_was_not_needed_is_given_back(tmp_path):
-    with pytest.raises(ZeroDivisionError), room_for(tmp_path / "login", 8192):
+    with pytest.raises(ZeroDivisionError), reserve_file(tmp_path / "login", 8192):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
@@ -222,7 +229,7 @@ def test_a_pipe_or_a_directory_is_refused_at_once(tmp_path):
 
 
 def test_a_file_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "LARGEST", 10)
+    monkeypatch.setattr(files, "MAX_FILE_SIZE", 10)
     write_private(tmp_path / "token", "x" * 11)
     with pytest.raises(LocalError, match="too large"):
         read_private(tmp_path / "token")
@@ -246,14 +253,14 @@ def test_an_unsafe_directory_is_refused(tmp_path, kind):
     else:
         folder.touch()
     with pytest.raises(LocalError):
-        private_directory(folder)
+        make_private_directory(folder)
 
 
 def test_another_users_directory_is_refused(tmp_path, make_foreign):
-    private_directory(tmp_path / "tokens")
+    make_private_directory(tmp_path / "tokens")
     make_foreign(tmp_path / "tokens")
     with pytest.raises(LocalError, match="another user"):
-        private_directory(tmp_path / "tokens")
+        make_private_directory(tmp_path / "tokens")
 
 
 def test_what_killed_writers_left_is_removed_and_no_more(tmp_path):
@@ -262,7 +269,7 @@ def test_what_killed_writers_left_is_removed_and_no_more(tmp_path):
         path.touch()
         os.utime(path, (0, 0))
     os.utime(new)
-    sweep(tmp_path)
+    remove_stale_temporaries(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".new-fresh", "token"]
 
 
@@ -288,15 +295,15 @@ def test_they_lie_in_the_platforms_state_directory(monkeypatch, tmp_path):
 
 
 def test_each_file_has_a_name_of_its_own(tmp_path):
-    places = ProfileFiles.of("cscs", tmp_path)
+    files = ProfileFiles.of("cscs", tmp_path)
     names = [
-        places.token,
-        places.about,
-        places.login,
-        places.login_lock,
-        places.agent_lock,
-        places.agent_state,
-        places.agent_log,
+        files.token,
+        files.token_metadata,
+        files.login,
+        files.login_lock,
+        files.agent_lock,
+        files.agent_state,
+        files.agent_log,
     ]
     assert len(set(names)) == 7
-    assert {name.parent for name in names} == {places.folder}
+    assert {name.parent for name in names} == {files.folder}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata.errors import ConfigError
-from ctadata.tokens.inspection import contents, inspect
+from ctadata.tokens.inspection import describe_token, token_as_json
 from ctadata.tokens.macaroon import Macaroon
 
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
@@ -45,7 +45,7 @@ def second_format(*caveats: bytes) -> str:
 
 
 def said(text: str) -> list[tuple[str, str]]:
-    return list(inspect(text, NOW))
+    return list(describe_token(text, NOW))
 
 
 class TestJWT:
@@ -105,10 +105,10 @@ class TestMacaroon:
 
     def test_a_long_caveat(self, form):
         caveat = b"path:/" + b"a" * 300
-        assert Macaroon.read(form(caveat)).caveats == (caveat.decode(),)
+        assert Macaroon.parse(form(caveat)).caveats == (caveat.decode(),)
 
     def test_for_programs(self, form):
-        assert contents(form(b"a:b")) == {
+        assert token_as_json(form(b"a:b")) == {
             "kind": "macaroon",
             "location": "https://door.example:2880",
             "identifier": "a1b2",
@@ -130,7 +130,7 @@ def test_one_of_dcache():
     assert ("made for", "/lst/users/ada/wire/exp2.txt") in facts
     assert ("issue number", "0KKrDbcU") in facts
     assert not any("Optional" in words for _, words in facts)
-    assert contents(RECORDED)["location"] == "/lst/users/ada/wire/exp2.txt"
+    assert token_as_json(RECORDED)["location"] == "/lst/users/ada/wire/exp2.txt"
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def test_one_of_dcache():
     ],
 )  # fmt: skip
 def test_what_java_prints_of_an_optional(written, read):
-    assert Macaroon.read(first_format(written.encode())).caveats == (read,)
-    assert Macaroon.read(second_format(written.encode())).caveats == (read,)
+    assert Macaroon.parse(first_format(written.encode())).caveats == (read,)
+    assert Macaroon.parse(second_format(written.encode())).caveats == (read,)
 
 
 def test_an_opaque_one():
     assert said("abc123") == [("kind", "opaque: only its issuer knows what it says")]
-    assert contents("abc123") == {"kind": "opaque"}
+    assert token_as_json("abc123") == {"kind": "opaque"}
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "two words"])
@@ -159,5 +159,5 @@ def test_none_at_all(text):
 
 @given(st.binary(max_size=80))
 def test_rubbish_is_opaque_or_explained_and_never_breaks(data):
-    assert Macaroon.read(b64(data)) is None or b"signature" in data or data[:1] == b"\x02"
+    assert Macaroon.parse(b64(data)) is None or b"signature" in data or data[:1] == b"\x02"
     assert said(b64(b"\x02" + data) or "x")

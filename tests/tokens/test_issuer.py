@@ -167,12 +167,12 @@ class TestTheClient:
         assert all(value.startswith("Basic ") for value in asked)
 
     def test_confidential_by_form_where_the_issuer_wants_that(self, strict, profile_at):
-        issuer = dataclasses.replace(discover(profile_at(strict), Secret(strict.client_secret)), by_form=True)
+        issuer = dataclasses.replace(discover(profile_at(strict), Secret(strict.client_secret)), secret_in_form=True)
         assert self.use(issuer).token.claim("azp") == strict.client_id
         assert not any(seen.header("Authorization") for seen in strict.seen)
 
     @pytest.mark.parametrize(
-        ("methods", "by_form"),
+        ("methods", "secret_in_form"),
         [
             (None, False),
             (["client_secret_basic", "client_secret_post"], False),
@@ -180,10 +180,10 @@ class TestTheClient:
             (["private_key_jwt"], False),
         ],
     )
-    def test_what_the_issuer_wants(self, box, profile, methods, by_form):
+    def test_what_the_issuer_wants(self, box, profile, methods, secret_in_form):
         told = {"issuer": box.issuer, "token_endpoint_auth_methods_supported": methods}
         box.faults.add("issuer", "GET", DISCOVERY, faults.Status(200, "OK", json.dumps(told).encode()))
-        assert discover(profile, Secret("s")).by_form == by_form
+        assert discover(profile, Secret("s")).secret_in_form == secret_in_form
 
     @pytest.mark.parametrize("secret", [None, "wrong"])
     def test_a_wrong_secret_is_a_matter_of_settings(self, strict, profile_at, secret):
@@ -248,4 +248,4 @@ def test_methods_that_are_no_list_count_as_not_said(methods):
     issuer = "https://issuer/x"
     said = {"issuer": issuer, "token_endpoint": f"{issuer}/t", "token_endpoint_auth_methods_supported": methods}
     profile = Profile("p", "https://door", issuer=issuer, client_id="me")
-    assert not Issuer.discover(profile, Said(said), None).by_form
+    assert not Issuer.discover(profile, Said(said), None).secret_in_form

@@ -44,7 +44,7 @@ def profile(box, profile_at):
 
 
 @pytest.fixture
-def places(profile):
+def files(profile):
     return ProfileFiles.of(profile.name)
 
 
@@ -57,27 +57,27 @@ def test_an_entry(keyring):
     assert keyring_store.load("a") is None
 
 
-def test_a_login_lives_there_and_nowhere_else(keyring, profile, places):
+def test_a_login_lives_there_and_nowhere_else(keyring, profile, files):
     shown = []
     started = control.start(profile, show=shown.append)
     assert (started.storage, started.login_place) == ("keyring", "the system's keyring")
-    refresh_token = load_login(places, profile).refresh_token.reveal()
-    assert not places.login.exists()
-    assert not [path for path in places.folder.iterdir() if refresh_token in path.read_text()]
+    refresh_token = load_login(files, profile).refresh_token.reveal()
+    assert not files.login.exists()
+    assert not [path for path in files.folder.iterdir() if refresh_token in path.read_text()]
     assert control.stop(profile)
     assert control.start(profile, show=None).running  # by what the keyring has
     assert len(shown) == 1
     logout(profile)
-    assert load_login(places, profile) is None
+    assert load_login(files, profile) is None
     assert list(keyring.iterdir()) == []
 
 
-def test_one_that_is_locked_is_found_out_before_anybody_logs_in(keyring, profile, places, box):
+def test_one_that_is_locked_is_found_out_before_anybody_logs_in(keyring, profile, files, box):
     (keyring / "locked").touch()
     with pytest.raises((ConfigError, LocalError), match="unlock it"):
         control.start(profile, show=lambda login: None)
     assert not [seen for seen in box.seen if "device" in seen.target]
-    assert not places.login.exists()
+    assert not files.login.exists()
 
 
 def test_one_that_forgets(keyring, profile, box):
@@ -87,7 +87,7 @@ def test_one_that_forgets(keyring, profile, box):
     assert not [seen for seen in box.seen if "device" in seen.target]
 
 
-def test_no_keyring_at_all(keyring, profile, places, box, monkeypatch):
+def test_no_keyring_at_all(keyring, profile, files, box, monkeypatch):
     import keyring as library
     from keyring.backends.fail import Keyring
 
@@ -97,7 +97,7 @@ def test_no_keyring_at_all(keyring, profile, places, box, monkeypatch):
     assert "keyring" in str(caught.value)
     with pytest.raises(ConfigError, match='login_store = "file"'):
         keyring_store.probe()
-    assert not places.login.exists()
+    assert not files.login.exists()
 
 
 def test_the_library_is_not_installed(profile, monkeypatch, box):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ctadata.config.profile import Profile
-from ctadata.tokens.legacy import find_former
+from ctadata.tokens.legacy import find_legacy_login
 
 NOW = time.time()
 ISSUER = "https://issuer.example/realms/a"
@@ -22,7 +22,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def find(home):
-    return lambda name="cscs": find_former(Profile(name=name, door="https://d", issuer=ISSUER), NOW, home)
+    return lambda name="cscs": find_legacy_login(Profile(name=name, door="https://d", issuer=ISSUER), NOW, home)
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import threading
 import pytest
 
 from ctadata.errors import LocalError, Stopped
-from ctadata.tokens.locks import SAY_AFTER, exclusive, is_locked
+from ctadata.tokens.locks import WARN_AFTER_POLLS, hold_lock, is_locked
 
 HOLDER = """
 import sys
 from pathlib import Path
-from ctadata.tokens.locks import exclusive
-with exclusive(Path(sys.argv[1])):
+from ctadata.tokens.locks import hold_lock
+with hold_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -43,7 +43,7 @@ def test_kill_9_frees_it(tmp_path, holder):
     holder.kill()
     holder.wait()
     assert not is_locked(tmp_path / "lock")
-    with exclusive(tmp_path / "lock"):
+    with hold_lock(tmp_path / "lock"):
         assert is_locked(tmp_path / "lock")
 
 
@@ -54,26 +54,26 @@ def test_a_wait_is_said_once_it_is_long(tmp_path, holder, monkeypatch, caplog):
     class Stop(threading.Event):
         def wait(self, timeout=None):
             looks.append(timeout)
-            if len(looks) == 2 * SAY_AFTER:
+            if len(looks) == 2 * WARN_AFTER_POLLS:
                 holder.kill()
                 holder.wait()
             return False
 
-    with exclusive(tmp_path / "lock", Stop()):
-        assert sum(looks[:SAY_AFTER]) == pytest.approx(3)
+    with hold_lock(tmp_path / "lock", Stop()):
+        assert sum(looks[:WARN_AFTER_POLLS]) == pytest.approx(3)
     assert caplog.messages == ["another process of yours is logging in; this one waits for it"]
 
 
 def test_a_wait_for_it_can_be_stopped(tmp_path, holder):
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
-    with pytest.raises(Stopped), exclusive(tmp_path / "lock", stop):
+    with pytest.raises(Stopped), hold_lock(tmp_path / "lock", stop):
         raise AssertionError("held by two")
 
 
 def test_a_wait_for_it_ends_when_it_is_free(tmp_path, holder):
     threading.Timer(0.1, holder.stdin.close).start()
-    with exclusive(tmp_path / "lock"):
+    with hold_lock(tmp_path / "lock"):
         assert holder.wait(60) == 0
 
 
@@ -81,7 +81,7 @@ def test_threads_exclude_each_other_too(tmp_path):
     inside, most = [], []
 
     def work():
-        with exclusive(tmp_path / "lock"):
+        with hold_lock(tmp_path / "lock"):
             inside.append(1)
             most.append(len(inside))
             inside.pop()
@@ -100,7 +100,7 @@ def test_no_file_is_not_locked(tmp_path):
 
 def test_a_lock_that_is_a_symlink_is_refused(tmp_path):
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(LocalError), exclusive(tmp_path / "lock"):
+    with pytest.raises(LocalError), hold_lock(tmp_path / "lock"):
         pass
     assert not (tmp_path / "elsewhere").exists()
 
@@ -113,5 +113,5 @@ def test_a_file_system_that_knows_none(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     words = r"no lock can be had.*function not implemented.*XDG_STATE_HOME"
-    with pytest.raises(LocalError, match=words), exclusive(tmp_path / "lock"):
+    with pytest.raises(LocalError, match=words), hold_lock(tmp_path / "lock"):
         pytest.fail("it is not held")

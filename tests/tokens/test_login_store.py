@@ -18,91 +18,91 @@ SITE = Profile(name="site", door="https://door", issuer="https://i/realms/a", cl
 
 
 @pytest.fixture
-def places(tmp_path):
-    places = ProfileFiles.of("site", tmp_path)
-    places.prepare()
-    return places
+def files(tmp_path):
+    files = ProfileFiles.of("site", tmp_path)
+    files.prepare()
+    return files
 
 
 def login(**changes):
     return dataclasses.replace(Login(SITE.issuer, SITE.client_id, Secret("refresh"), Secret("client")), **changes)
 
 
-def test_nothing_yet(places):
-    assert load_login(places, SITE) is None
-    assert load_token(places, SITE) is None
+def test_nothing_yet(files):
+    assert load_login(files, SITE) is None
+    assert load_token(files, SITE) is None
 
 
 @pytest.mark.parametrize("kept", [login(), login(client_secret=None), login(refresh_token=None)])
-def test_a_login_comes_back(places, kept):
-    save_login(places, kept)
-    assert load_login(places, SITE) == kept
+def test_a_login_comes_back(files, kept):
+    save_login(files, kept)
+    assert load_login(files, SITE) == kept
     assert "refresh" not in repr(kept).replace("refresh_token", "")
 
 
-def test_the_issuer_may_gain_a_slash(places):
-    save_login(places, login())
-    assert load_login(places, dataclasses.replace(SITE, issuer="https://i/realms/a/")) == login()
+def test_the_issuer_may_gain_a_slash(files):
+    save_login(files, login())
+    assert load_login(files, dataclasses.replace(SITE, issuer="https://i/realms/a/")) == login()
 
 
 @pytest.mark.parametrize("changes", [{"issuer": "https://evil"}, {"issuer": None}, {"client_id": "you"}])
-def test_a_changed_profile_gets_neither_login_nor_token(places, changes, jwt):
-    save_login(places, login())
-    save_token(places, SITE, Token.read("opaque", 100.0, 60.0))
-    assert load_login(places, dataclasses.replace(SITE, **changes)) is None
-    assert load_token(places, dataclasses.replace(SITE, **changes)) is None
+def test_a_changed_profile_gets_neither_login_nor_token(files, changes, jwt):
+    save_login(files, login())
+    save_token(files, SITE, Token.parse("opaque", 100.0, 60.0))
+    assert load_login(files, dataclasses.replace(SITE, **changes)) is None
+    assert load_token(files, dataclasses.replace(SITE, **changes)) is None
 
 
 @pytest.mark.parametrize("text", ["", "[", "[]", "null", '{"issuer": 1}', "[" * 100_000])
-def test_a_broken_login_is_none(places, text):
-    write_private(places.login, text)
-    assert load_login(places, SITE) is None
+def test_a_broken_login_is_none(files, text):
+    write_private(files.login, text)
+    assert load_login(files, SITE) is None
 
 
-def test_a_token_comes_back_with_its_life(places):
-    token = Token.read("opaque", 100.0, 60.0)
-    save_token(places, SITE, token)
-    assert load_token(places, SITE) == token
-    assert places.token.read_text() == "opaque"  # and nothing else: other programs read it
-    assert "opaque" not in places.about.read_text()
+def test_a_token_comes_back_with_its_life(files):
+    token = Token.parse("opaque", 100.0, 60.0)
+    save_token(files, SITE, token)
+    assert load_token(files, SITE) == token
+    assert files.token.read_text() == "opaque"  # and nothing else: other programs read it
+    assert "opaque" not in files.token_metadata.read_text()
 
 
-def test_what_is_said_of_another_token_does_not_count(places, jwt):
+def test_what_is_said_of_another_token_does_not_count(files, jwt):
     """Between the writing of the two files, or where some other program wrote the token."""
-    save_token(places, SITE, Token.read("opaque", 100.0, 60.0))
-    write_private(places.token, jwt(iss=SITE.issuer, exp=5000))
-    assert load_token(places, SITE).expires_at == 5000
-    write_private(places.token, jwt(iss="https://evil", exp=5000))
-    assert load_token(places, SITE) is None
-    write_private(places.token, "another")
-    assert load_token(places, SITE).expires_at is None
+    save_token(files, SITE, Token.parse("opaque", 100.0, 60.0))
+    write_private(files.token, jwt(iss=SITE.issuer, exp=5000))
+    assert load_token(files, SITE).expires_at == 5000
+    write_private(files.token, jwt(iss="https://evil", exp=5000))
+    assert load_token(files, SITE) is None
+    write_private(files.token, "another")
+    assert load_token(files, SITE).expires_at is None
 
 
-def test_a_file_without_token(places):
-    write_private(places.token, "\n")
-    assert load_token(places, SITE) is None
-    write_private(places.token, "two words")
+def test_a_file_without_token(files):
+    write_private(files.token, "\n")
+    assert load_token(files, SITE) is None
+    write_private(files.token, "two words")
     with pytest.raises(ConfigError):
-        load_token(places, SITE)
+        load_token(files, SITE)
 
 
-def test_an_open_file_is_refused(places):
-    save_token(places, SITE, Token.read("opaque"))
-    save_login(places, login())
-    for path in (places.token, places.login):
+def test_an_open_file_is_refused(files):
+    save_token(files, SITE, Token.parse("opaque"))
+    save_login(files, login())
+    for path in (files.token, files.login):
         path.chmod(0o644)
     with pytest.raises(LocalError, match="others can read"):
-        load_token(places, SITE)
+        load_token(files, SITE)
     with pytest.raises(LocalError, match="others can read"):
-        load_login(places, SITE)
+        load_login(files, SITE)
 
 
-def test_secrets_are_in_their_two_files_alone(places):
-    save_login(places, login())
-    save_token(places, SITE, Token.read("the-access-token", 1.0, 2.0))
+def test_secrets_are_in_their_two_files_alone(files):
+    save_login(files, login())
+    save_token(files, SITE, Token.parse("the-access-token", 1.0, 2.0))
     holders = {
-        path.name for path in places.folder.iterdir() if 'refresh"' in path.read_text() or 'client"' in path.read_text()
+        path.name for path in files.folder.iterdir() if 'refresh"' in path.read_text() or 'client"' in path.read_text()
     }
     assert holders == {"login.json"}
-    assert json.loads(places.login.read_text())["client_secret"] == "client"
-    assert {path.name for path in places.folder.iterdir() if "the-access-token" in path.read_text()} == {"token"}
+    assert json.loads(files.login.read_text())["client_secret"] == "client"
+    assert {path.name for path in files.folder.iterdir() if "the-access-token" in path.read_text()} == {"token"}

@@ -13,7 +13,7 @@ import pytest
 
 from ctadata.errors import ConfigError, LocalError, LoginNeeded, TemporaryError, TimedOut, Unreachable
 from ctadata.tokens import oidc_agent
-from ctadata.tokens.oidc_agent import access_token, ask, is_answering, loaded_accounts, refused
+from ctadata.tokens.oidc_agent import access_token, failure_error, is_answering, loaded_accounts, send_request
 
 
 @pytest.fixture
@@ -79,21 +79,21 @@ def test_which_accounts_it_has(listen):
 
 def test_nobody_is_there(tmp_path):
     with pytest.raises(Unreachable, match="no oidc-agent answers"):
-        ask(tmp_path / "none", {"request": "check"}, 1)
+        send_request(tmp_path / "none", {"request": "check"}, 1)
     assert not is_answering(tmp_path / "none")
 
 
 def test_one_that_hangs(listen):
     path, _ = listen(b"{}", silent=threading.Event())
     with pytest.raises(TimedOut, match="does not answer"):
-        ask(path, {"request": "check"}, 0.1)
+        send_request(path, {"request": "check"}, 0.1)
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b'{"status":'])
 def test_what_is_no_json(listen, answer):
     path, _ = listen(answer)
     with pytest.raises(TemporaryError, match="no JSON"):
-        ask(path, {"request": "check"}, 5)
+        send_request(path, {"request": "check"}, 5)
 
 
 def test_an_answer_without_a_token(listen):
@@ -108,7 +108,7 @@ def test_another_users_is_refused(listen, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     monkeypatch.setattr(oidc_agent.struct, "unpack", lambda form, content: (1, 65534, 65534))
     with pytest.raises(LocalError, match="another user"):
-        ask(path, {"request": "check"}, 5)
+        send_request(path, {"request": "check"}, 5)
     assert struct.calcsize("3i") == 12
     assert said == []
 
@@ -125,10 +125,10 @@ def test_another_users_is_refused(listen, monkeypatch):
     ],
 )
 def test_its_words(said, error):
-    found = refused(said, "ctadata-x")
+    found = failure_error(said, "ctadata-x")
     assert type(found) is error
     assert said in found.what
 
 
 def test_a_token_in_its_words_is_not_repeated(jwt):
-    assert jwt(a=1) not in str(refused(f"no: {jwt(a=1)}", "x"))
+    assert jwt(a=1) not in str(failure_error(f"no: {jwt(a=1)}", "x"))

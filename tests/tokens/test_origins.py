@@ -13,7 +13,7 @@ from ctadata.tokens.access_key_text import AccessKey
 from ctadata.tokens.access_keys import AccessKeys, save_access_key
 from ctadata.tokens.files import write_private
 from ctadata.tokens.login_store import Login, load_login, load_token, save_login, save_token
-from ctadata.tokens.origins import written
+from ctadata.tokens.origins import origin_texts
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.tokens.token import Secret, Token
@@ -37,12 +37,12 @@ FEWER = [{"frontend": None}, {"token_origins": ()}, {"door": "https://rest:3880"
 
 
 @pytest.fixture
-def places():
-    places = ProfileFiles.of("site")
-    places.prepare()
-    save_token(places, SITE, Token.read("opaque-token"))
-    save_login(places, Login(ISSUER, "me", Secret("r"), origins=tuple(written(SITE))))
-    return places
+def files():
+    files = ProfileFiles.of("site")
+    files.prepare()
+    save_token(files, SITE, Token.parse("opaque-token"))
+    save_login(files, Login(ISSUER, "me", Secret("r"), origins=tuple(origin_texts(SITE))))
+    return files
 
 
 def asked(profile, tmp_path, **env):
@@ -50,65 +50,65 @@ def asked(profile, tmp_path, **env):
 
 
 @pytest.mark.parametrize("changes", OTHERS, ids=str)
-def test_another_origin_needs_a_new_login(places, tmp_path, changes):
+def test_another_origin_needs_a_new_login(files, tmp_path, changes):
     profile = replace(SITE, **changes)
     with pytest.raises(LoginNeeded) as caught:
         asked(profile, tmp_path)
-    [new] = set(written(profile)) - set(written(SITE))
+    [new] = set(origin_texts(profile)) - set(origin_texts(SITE))
     assert "the login was for https://door:2880 and https://p:1 and https://rest:3880" in str(caught.value)
     assert f"now names {new}" in str(caught.value)
     assert "start-agent -P site" in caught.value.hint
-    assert load_login(places, profile) is None  # nothing renews it either
-    assert load_token(places, profile) is None
-    assert load_login(places, profile, to_end=True).refresh_token == Secret("r")  # but a logout ends it
+    assert load_login(files, profile) is None  # nothing renews it either
+    assert load_token(files, profile) is None
+    assert load_login(files, profile, to_end=True).refresh_token == Secret("r")  # but a logout ends it
 
 
 @pytest.mark.parametrize("changes", FEWER, ids=str)
-def test_fewer_origins_need_none(places, tmp_path, changes):
+def test_fewer_origins_need_none(files, tmp_path, changes):
     profile = replace(SITE, **changes)
     assert asked(profile, tmp_path) == "opaque-token"
-    assert load_login(places, profile) is not None
+    assert load_login(files, profile) is not None
 
 
-def test_copies_of_it_are_held_to_the_same(places, tmp_path):
+def test_copies_of_it_are_held_to_the_same(files, tmp_path):
     """As BEARER_TOKEN_FILE names it where `env` or `exec` has set that, and as the agent publishes it."""
     other = replace(SITE, name="other", door="https://evil:2880")
     published = tmp_path / "bt"
     write_private(published, "opaque-token")
-    for path in (places.token, published):
+    for path in (files.token, published):
         with pytest.raises(LoginNeeded):
             asked(other, tmp_path, BEARER_TOKEN_FILE=str(path))
         assert asked(replace(SITE, name="other"), tmp_path, BEARER_TOKEN_FILE=str(path)) == "opaque-token"
 
 
-def test_what_a_person_gives_is_theirs_to_give(places, tmp_path):
+def test_what_a_person_gives_is_theirs_to_give(files, tmp_path):
     other = replace(SITE, door="https://evil:2880")
     assert asked(other, tmp_path, BEARER_TOKEN="opaque-token") == "opaque-token"
-    assert TokenProvider(other, explicit=places.token, env={}, temporary=tmp_path).bearer() == "opaque-token"
+    assert TokenProvider(other, explicit=files.token, env={}, temporary=tmp_path).bearer() == "opaque-token"
 
 
-def test_what_older_versions_left_counts_until_it_is_renewed(places, tmp_path):
-    for path in (places.about, places.login):
+def test_what_older_versions_left_counts_until_it_is_renewed(files, tmp_path):
+    for path in (files.token_metadata, files.login):
         told = json.loads(path.read_text())
         del told["origins"]
         write_private(path, json.dumps(told))
     other = replace(SITE, door="https://moved:2880")
     assert asked(other, tmp_path) == "opaque-token"
-    assert load_login(places, other).origins == ()
+    assert load_login(files, other).origins == ()
 
 
-def test_a_token_that_another_program_put_there_is_held_to_the_record(places, tmp_path):
-    write_private(places.token, "another-token")
+def test_a_token_that_another_program_put_there_is_held_to_the_record(files, tmp_path):
+    write_private(files.token, "another-token")
     assert asked(SITE, tmp_path) == "another-token"
     with pytest.raises(LoginNeeded):
         asked(replace(SITE, door="https://evil:2880"), tmp_path)
 
 
-def test_an_access_key_goes_to_the_server_that_it_was_imported_for(places, tmp_path):
+def test_an_access_key_goes_to_the_server_that_it_was_imported_for(files, tmp_path):
     s3 = Profile("site", "", kind="s3", endpoint="https://s3:9021")
-    save_access_key(places, AccessKey("AKIA1", Secret("s")), s3.endpoint)
+    save_access_key(files, AccessKey("AKIA1", Secret("s")), s3.endpoint)
     assert AccessKeys(s3, env={}, home=tmp_path).current("r").id == "AKIA1"
     with pytest.raises(LoginNeeded, match="imported for https://s3:9021, and the profile now names https://evil"):
         AccessKeys(replace(s3, endpoint="https://evil"), env={}, home=tmp_path).current("r")
-    save_access_key(places, AccessKey("AKIA1", Secret("s")))
+    save_access_key(files, AccessKey("AKIA1", Secret("s")))
     assert AccessKeys(replace(s3, endpoint="https://evil"), env={}, home=tmp_path).current("r").id == "AKIA1"

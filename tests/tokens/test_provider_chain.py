@@ -30,11 +30,11 @@ class Place:
         self.env = {"XDG_RUNTIME_DIR": str(folder / "run")}
         self.temporary = folder / "tmp"
         self.explicit, self.named = folder / "explicit", folder / "named"
-        self.places = ProfileFiles.of("site")
-        self.places.prepare()
+        self.files = ProfileFiles.of("site")
+        self.files.prepare()
         name = f"bt_u{os.geteuid()}"
-        self.files = {"runtime": folder / "run" / name, "tmp": self.temporary / name}
-        for path in self.files.values():
+        self.shared = {"runtime": folder / "run" / name, "tmp": self.temporary / name}
+        for path in self.shared.values():
             path.parent.mkdir()
         self.said = []
 
@@ -42,9 +42,9 @@ class Place:
         if place == "BEARER_TOKEN":
             self.env[place] = text
         elif place == "agent":
-            save_token(self.places, SITE, Token.read(text))
+            save_token(self.files, SITE, Token.parse(text))
         else:
-            write_private({"explicit": self.explicit, "BEARER_TOKEN_FILE": self.named, **self.files}[place], text)
+            write_private({"explicit": self.explicit, "BEARER_TOKEN_FILE": self.named, **self.shared}[place], text)
             self.env |= {"BEARER_TOKEN_FILE": str(self.named)} if place == "BEARER_TOKEN_FILE" else {}
 
     def sources(self, profile=SITE, **more):
@@ -105,7 +105,7 @@ def test_a_profile_that_was_asked_for_counts_alone(place, good):
     assert place.sources(only_profile=True).bearer() == good("explicit")
     place.explicit.unlink()
     assert place.sources(only_profile=True).bearer() == good("agent")
-    place.places.token.unlink()
+    place.files.token.unlink()
     with pytest.raises(LoginNeeded):
         place.sources(only_profile=True).bearer()
 
@@ -169,7 +169,7 @@ def test_a_broken_outside_token_is_passed_over_without_showing_it(place):
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_an_empty_place_is_none(place, good, text):
     place.env |= {"BEARER_TOKEN": text, "BEARER_TOKEN_FILE": text}
-    place.files["runtime"].write_text(text)
+    place.shared["runtime"].write_text(text)
     place.put("tmp", good())
     assert place.sources().bearer() == good()
     assert place.said == []
@@ -178,7 +178,7 @@ def test_an_empty_place_is_none(place, good, text):
 @pytest.mark.parametrize("how", ["foreign", "writable", "symlink"])
 @pytest.mark.parametrize("name", ["runtime", "tmp"])
 def test_a_squatters_file_is_passed_over(place, good, make_foreign, how, name):
-    path = place.files[name]
+    path = place.shared[name]
     place.put(name, good())
     if how == "foreign":
         make_foreign(path)
@@ -206,7 +206,7 @@ def test_a_file_that_the_user_named_is_missed(place, good):
 
 def test_a_link_that_the_user_named_is_followed(place, good):
     place.put("runtime", good())
-    place.named.symlink_to(place.files["runtime"])
+    place.named.symlink_to(place.shared["runtime"])
     place.env["BEARER_TOKEN_FILE"] = str(place.named)
     sources = place.sources()
     assert sources.bearer() == good()
@@ -248,7 +248,7 @@ def test_the_agents_token_may_name_any_issuer(place, good):
 
 def test_an_agents_file_that_others_can_read_is_said(place, good):
     place.put("agent", good())
-    place.places.token.chmod(0o644)
+    place.files.token.chmod(0o644)
     with pytest.raises(LoginNeeded, match=r"others can read.*chmod 600"):
         place.sources().bearer()
 
@@ -327,7 +327,7 @@ class TestReadingAgain:
         place.put("tmp", good("tmp"))
         sources = place.sources()
         assert sources.bearer() == good("runtime")
-        place.files["runtime"].unlink()
+        place.shared["runtime"].unlink()
         assert sources.bearer() == good("tmp")
 
 
@@ -366,4 +366,4 @@ class TestRenew:
 
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(refused, range(8))) == {good("new")}
-        assert reads.count(place.places.token) == 1
+        assert reads.count(place.files.token) == 1

@@ -9,7 +9,7 @@ import pytest
 from ctadata.errors import Busy, ConfigError, LoginNeeded, ServerTrouble, TemporaryError
 from ctadata.http.messages import Headers
 from ctadata.http.rest import JsonResponse
-from ctadata.tokens.token_response import Refusal, expect, read_answer, read_grant
+from ctadata.tokens.token_response import ErrorResponse, parse_grant, parse_response, parse_success
 
 
 def answer(status, body, **headers):
@@ -69,46 +69,48 @@ HTML = "<html><body>Welcome to the hotel</body></html>"
 )
 def test_the_three_classes(said, kind):
     with pytest.raises(kind) as caught:
-        expect(said, "to refresh the token")
+        parse_success(said, "to refresh the token")
     assert caught.value.retryable == issubclass(kind, TemporaryError)
     assert caught.value.what
 
 
 def test_a_success_is_what_it_says():
-    assert expect(answer(200, {"a": 1}), "") == {"a": 1}
+    assert parse_success(answer(200, {"a": 1}), "") == {"a": 1}
 
 
 def test_a_refusal_is_a_value_for_who_expects_it():
-    assert read_answer(refusal("authorization_pending", words="wait"), "") == Refusal("authorization_pending", "wait")
+    assert parse_response(refusal("authorization_pending", words="wait"), "") == ErrorResponse(
+        "authorization_pending", "wait"
+    )
 
 
 def test_the_issuers_own_words_are_in_the_error_and_can_steer_no_terminal():
     with pytest.raises(ConfigError, match=r"to refresh the token.*invalid_client: Bad \\x1b.2J secret") as caught:
-        expect(refusal("invalid_client", 401, "Bad \x1b[2J secret"), "to refresh the token")
+        parse_success(refusal("invalid_client", 401, "Bad \x1b[2J secret"), "to refresh the token")
     assert "secret" in caught.value.hint
 
 
 def test_long_words_are_cut():
     with pytest.raises(ConfigError) as caught:
-        expect(refusal("invalid_client", 401, "x" * 10_000), "to refresh the token")
+        parse_success(refusal("invalid_client", 401, "x" * 10_000), "to refresh the token")
     assert len(str(caught.value)) < 600
 
 
 def test_a_token_in_the_issuers_words_is_hidden():
     with pytest.raises(LoginNeeded) as caught:
-        expect(refusal("invalid_grant", words="refresh_token=abcdef is over"), "to refresh the token")
+        parse_success(refusal("invalid_grant", words="refresh_token=abcdef is over"), "to refresh the token")
     assert "abcdef" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("soon", None)])
 def test_retry_after(value, seconds):
     with pytest.raises(Busy) as caught:
-        expect(answer(429, "", Retry_After=value), "")
+        parse_success(answer(429, "", Retry_After=value), "")
     assert caught.value.retry_after == seconds
 
 
 def test_a_grant():
-    grant = read_grant({"access_token": "a", "expires_in": 60, "refresh_token": "r", "scope": "openid"}, 100.0)
+    grant = parse_grant({"access_token": "a", "expires_in": 60, "refresh_token": "r", "scope": "openid"}, 100.0)
     assert (grant.token.reveal(), grant.token.expires_at, grant.scope) == ("a", 160.0, "openid")
     assert grant.refresh_token.reveal() == "r"
     assert not {"r", "a"} & set(repr(grant).replace("'", " ").split())
@@ -116,19 +118,19 @@ def test_a_grant():
 
 @pytest.mark.parametrize("expires_in", [None, "soon", True, [], float("inf")])
 def test_a_grant_that_does_not_say_when_it_ends(expires_in):
-    assert read_grant({"access_token": "a", "expires_in": expires_in}, 100.0).token.expires_at is None
+    assert parse_grant({"access_token": "a", "expires_in": expires_in}, 100.0).token.expires_at is None
 
 
 def test_seconds_may_come_as_text():
-    assert read_grant({"access_token": "a", "expires_in": "60"}, 100.0).token.expires_at == 160.0
+    assert parse_grant({"access_token": "a", "expires_in": "60"}, 100.0).token.expires_at == 160.0
 
 
 def test_no_refresh_token():
     for value in (None, "", 7):
-        assert read_grant({"access_token": "a", "refresh_token": value}, 0.0).refresh_token is None
+        assert parse_grant({"access_token": "a", "refresh_token": value}, 0.0).refresh_token is None
 
 
 @pytest.mark.parametrize("content", [{}, {"access_token": None}, {"access_token": 7}])
 def test_a_success_without_token_is_trouble_that_passes(content):
     with pytest.raises(TemporaryError):
-        read_grant(content, 0.0)
+        parse_grant(content, 0.0)

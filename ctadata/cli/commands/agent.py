@@ -61,7 +61,7 @@ def start_agent(
         with_secret(
             profile,
             secret,
-            lambda given: control.run_here(profile, secret=given, show=seen, publish=publish, ready=told.here),
+            lambda given: control.run_in_foreground(profile, secret=given, show=seen, publish=publish, ready=told.here),
         )
         return
     shown = show_unless_told()

@@ -38,11 +38,11 @@ def upload_personal_certificate(
     It is looked at here before it is sent: it has to have its private key with
     it, and to be good for seven days at most. The platform keeps both.
     """
-    from ctadata.service.certificates import send_personal
+    from ctadata.service.certificates import send_personal_certificate
 
     common = options.begin(ctx)
     with _words(file):
-        said = send_personal(place_of(common.profile), file, key, user)
+        said = send_personal_certificate(place_of(common.profile), file, key, user)
     if json:
         data_json(said)
     elif not common.quiet:
@@ -55,11 +55,11 @@ def upload_shared_certificate(ctx: typer.Context, file: File, json: options.Json
     \b
       cta-data upload-shared-certificate robot.pem
     """
-    from ctadata.service.certificates import send_shared
+    from ctadata.service.certificates import send_shared_certificate
 
     common = options.begin(ctx)
     with _words(file):
-        said = send_shared(place_of(common.profile), file)
+        said = send_shared_certificate(place_of(common.profile), file)
     if json:
         data_json(said)
     elif not common.quiet:

@@ -37,7 +37,7 @@ def import_credentials(
     """
     from dataclasses import replace
 
-    from ctadata.tokens.access_key_text import read_access_key
+    from ctadata.tokens.access_key_text import parse_access_key
     from ctadata.tokens.access_keys import save_access_key
     from ctadata.tokens.profile_files import ProfileFiles
 
@@ -46,7 +46,7 @@ def import_credentials(
     stdin = open_stdin()
     is_terminal = stdin.isatty()
     text = pasted("paste the credentials, which are not shown, then Ctrl-D") if is_terminal else stdin.read()
-    key = read_access_key(text)
+    key = parse_access_key(text)
     if key.expires is None and life is not None:
         key = replace(key, expires=time.time() + life)
     if key.expires is not None and key.expires <= time.time():
@@ -68,7 +68,7 @@ def show_credentials(ctx: typer.Context, json: options.Json = False, token_file:
     from ctadata.tokens.access_keys import AccessKeys
 
     profile = _profile(ctx)
-    found = AccessKeys(profile, explicit=token_file).found()
+    found = AccessKeys(profile, explicit=token_file).locate()
     key = found.key
     if json:
         told = {"profile": profile.name, "origin": found.origin, "access_key_id": key and key.id}

@@ -87,9 +87,9 @@ def get(
             named, out.write, rules=rules, reporter=reporter
         )
     elif common.platform and recursive and local is None and files_from is None:
-        from ctadata.service.transfers import get_along
+        from ctadata.service.transfers import download_with_full_path
 
-        work = lambda session, reporter: get_along(session, named[0], rules=rules, reporter=reporter)  # noqa: E731
+        work = lambda session, reporter: download_with_full_path(session, named[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
         listed = None if files_from is None else transfer_options.names_in(files_from, null=null)
         work = lambda session, reporter: session.get(  # noqa: E731
@@ -115,7 +115,7 @@ def _by_key(work: Work) -> Work:
     """The same work about keys of S3 as they are written."""
 
     def by_key(session: Session, reporter: Reporter) -> Summary:
-        session.take_raw_keys()
+        session.use_raw_keys()
         return work(session, reporter)
 
     return by_key

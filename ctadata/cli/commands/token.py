@@ -33,14 +33,14 @@ def inspect_token(
     checked: what is said is what the token claims.
     """
     from ctadata.paths import escape_unprintable
-    from ctadata.tokens.inspection import contents, inspect
+    from ctadata.tokens.inspection import describe_token, token_as_json
 
     common = options.begin(ctx)
     text = _read(file) if file is not None else _current(common)
     if json:
-        data_json(contents(text))
+        data_json(token_as_json(text))
         return
-    for name, words in inspect(text, time.time()):
+    for name, words in describe_token(text, time.time()):
         data(escape_unprintable(f"{name:<16}{words}"))  # whoever made the token chose the words
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ctadata.errors import ServerTrouble, Untrusted, UsageError
-from ctadata.tokens.macaroon import Macaroon, moment
+from ctadata.tokens.macaroon import Macaroon, parse_before
 
 READING = ("download", "list", "read_metadata")
 ACTIVITIES = (*READING, "upload", "delete", "manage", "update_metadata", "stage")
@@ -56,10 +56,10 @@ class Limits:
         ServerTrouble where it is none, Untrusted where it is not limited as it should be: a server that passes over
         what it does not understand would have us hand out more than we say.
         """
-        macaroon = Macaroon.read(secret)
+        macaroon = Macaroon.parse(secret)
         if macaroon is None or not re.fullmatch("[A-Za-z0-9_-]+=*", secret):
             raise ServerTrouble("the server gives a macaroon that is none")
-        ends = [end for end in map(moment, macaroon.limits("before")) if end is not None]
+        ends = [end for end in map(parse_before, macaroon.limits("before")) if end is not None]
         missing = {
             "activity": not any(self._allows_no_more(value) for value in macaroon.limits("activity")),
             "ip": bool(self.addresses) and not any(self._is_from(value) for value in macaroon.limits("ip")),

@@ -36,7 +36,7 @@ from ctadata.http.retries import Retries
 from ctadata.retry import retry
 from ctadata.stores.s3.address import Endpoint, Name
 from ctadata.stores.s3.errors import WrongRegion, of_code
-from ctadata.tokens.access_keys import RENEW
+from ctadata.tokens.access_keys import RENEW_HINT
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 """What stands for the digest of a body that TLS protects."""
@@ -170,7 +170,7 @@ class Connection:
             # Ceph's word for a session token that it cannot read
             if error.status == 400 and "InvalidArgument" in error.what and self._has_token(bucket):
                 what = f"the session token is not accepted: {error.what}"
-                raise LoginNeeded(what, hint=RENEW, path=error.path, status=error.status) from error
+                raise LoginNeeded(what, hint=RENEW_HINT, path=error.path, status=error.status) from error
             raise
 
     def _has_token(self, bucket: str) -> bool:

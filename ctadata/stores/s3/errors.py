@@ -28,9 +28,9 @@ from ctadata.errors import (
 from ctadata.http.failures import Meaning, find_meaning, parse_retry_after
 from ctadata.http.messages import Response
 from ctadata.http.redaction import sanitize
-from ctadata.tokens.access_keys import RENEW
+from ctadata.tokens.access_keys import RENEW_HINT
 
-_EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW)
+_EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW_HINT)
 _UNKNOWN_KEY = Meaning(LoginNeeded, "the server does not know this access key", "see: cta-data-direct credentials show")
 _FULL = Meaning(StorageFull, "the storage has no room: a quota is used up")
 # some gateways say no more than this of a key that they do not know, and of a wrong secret
