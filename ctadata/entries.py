@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from ctadata.paths import RemotePath
 
@@ -50,7 +51,16 @@ class Entry:
     has_twin: bool = False
     kept_mtime: float | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle needs: a mapping proxy cannot be pickled, so the checksums go as a dictionary."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return _restore, ({**values, "checksums": dict(self.checksums)},)
+
     @property
     def is_directory(self) -> bool:
         """Whether other entries may lie below it."""
         return self.kind is Kind.DIRECTORY
+
+
+def _restore(values: dict[str, Any]) -> Entry:
+    return Entry(**values)

@@ -72,6 +72,17 @@ class CtadataError(Exception):
         text = f"{self.path}: {self.what}" if self.path else self.what
         return f"{text} ({self.hint})" if self.hint else text
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle needs: the attributes, whatever the initialiser of the class takes."""
+        return restore_error, (type(self), self.args), self.__dict__
+
+
+def restore_error(kind: type[CtadataError], args: tuple[Any, ...]) -> CtadataError:
+    """Make an error that pickle gives its attributes."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
 
 class UsageError(CtadataError):
     """The command or the call cannot be understood."""

@@ -106,8 +106,21 @@ class HttpReader:
                     raise explained from error
                 raise
 
+    def send_suffix(self, sink: Sink, length: int) -> Delivery:
+        """Send the last `length` bytes of the file into the sink, or all of it if it has fewer.
+
+        Returns:
+            Where the bytes begin, and the size of the file, that no request has asked for before.
+
+        Raises:
+            IntegrityError: The server sends another range; some read `bytes=-N` wrongly (dCache's issue 7971).
+        """
+        return self.send(sink, -length, 0)
+
     def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
         self.check_open()
+        if start < 0:
+            return self._range(sink, start, 0)
         if start == 0 and stop is None:
             return self._ask(GetResponse(self, sink, 0, None))
         stop = self._clip(start, stop)
@@ -144,10 +157,10 @@ class HttpReader:
             if error.status not in (416, 500) or answer.delivery:
                 raise
             self._total = self._size(self._path)
-            if self._total is None or start < self._total:
+            if self._total is None or max(start, 0) < self._total:
                 raise
-        self._clip(start, stop)
-        return self._nothing(sink, start)
+        self._clip(max(start, 0), stop)
+        return self._nothing(sink, max(start, 0))
 
     def _ask(self, answer: GetResponse) -> Delivery:
         try:
@@ -226,7 +239,8 @@ class HttpReader:
         return Origin.parse(response.url) != Origin.parse(self._url)
 
     def _headers(self, answer: GetResponse) -> dict[str, str]:
-        headers = {"Range": f"bytes={answer.start}-{answer.stop - 1}"} if answer.stop is not None else {}
+        last = "" if answer.stop is None or answer.start < 0 else f"-{answer.stop - 1}"
+        headers = {"Range": f"bytes={answer.start}{last}"} if answer.stop is not None else {}
         return {**headers, "Want-Digest": self._want_digest} if self._want_digest else headers
 
     def describe(self, response: Response, start: int, stop: int | None, total: int | None) -> Delivery:
@@ -246,6 +260,12 @@ class HttpReader:
     def _in_header(self, response: Response) -> Mapping[str, str]:
         # XRootD sends digests of other files to those who did not ask
         return parse_digests(response.headers.get("Digest") or "") if self._want_digest else NO_CHECKSUMS
+
+    def rest(self) -> None:
+        """End the movers, by closing their connections, until the next read asks the door for another one."""
+        made, self._made = self._made, []
+        for mover in made:
+            mover.close()
 
     def close(self) -> None:
         """End the movers, by closing their connections; reads that are under way end as Interrupted, and later ones."""

@@ -60,6 +60,7 @@ class GetResponse:
             total = self._check_range(response.headers.get("Content-Range") or "", self.stop, said)
         elif response.status == 200:
             total = self._end = said
+            self.stop = said if self.start < 0 else self.stop
         else:
             raise ServerTrouble(f"no file in the answer: {response.status} {response.reason}")
         self._response = response
@@ -73,6 +74,8 @@ class GetResponse:
         match = _CONTENT_RANGE.fullmatch(said)
         first, last, total = match.groups() if match else ("-1", "-1", "*")
         size = None if total == "*" else int(total)
+        if self.start < 0 and size is not None:  # the last bytes were asked for
+            self.start, self.stop, stop = max(0, size + self.start), size, size
         if int(first) != self.start or int(last) + 1 != min(stop, stop if size is None else size):
             raise IntegrityError(f"asked for the bytes {self.start}-{stop - 1}, and offered {said!r}")
         self._offset, self._end = self.start, int(last) + 1

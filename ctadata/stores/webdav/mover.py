@@ -96,15 +96,17 @@ class Mover:
             if self._is_asked:
                 return
             self._is_asked, self._is_doubted = True, False
-        threading.Thread(target=self._find_out, name="ctadata-mover", daemon=True).start()
+        self._find_out()
 
     def _find_out(self) -> None:
-        exists = self._exists()
-        log.info("a read hears nothing; the mover %s", "answers, and is waited for" if exists else "has ended")
-        if not exists:
-            self.end()
-        self._answered_at = time.monotonic()
-        self._is_asked = False
+        try:
+            exists = self._exists()
+            log.info("a read hears nothing; the mover %s", "answers, and is waited for" if exists else "has ended")
+            if not exists:
+                self.end()
+        finally:
+            self._answered_at = time.monotonic()
+            self._is_asked = False
 
     def _exists(self) -> bool:
         route = Route(self.own, fresh=True, watch=self._bear)

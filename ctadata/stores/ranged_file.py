@@ -1,0 +1,345 @@
+"""A remote file that is open for reads of ranges, into memory of the caller.
+
+The thread that calls does all the work, and several requests at a time run in fibers of that thread. No other Python
+thread takes part: h5py holds its lock while it reads, so another thread that happens to collect an object of h5py would
+wait for that lock, and this thread for the other one.
+
+Each answer is checked before its bytes count: the range that was asked for, of a file with the same size, digest and
+tag as before, in no encoding. A file that has changed is an error for as long as it is open.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from ctadata import fibers
+from ctadata.checksums import new_hasher, strongest_digest
+from ctadata.entries import NO_CHECKSUMS
+from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, TimedOut, Unsupported
+from ctadata.paths import RemotePath
+from ctadata.retry import Retries, retry
+from ctadata.stores.after_fork import abandon, generation
+from ctadata.stores.base import Delivery, Reader, Sink, Store
+from ctadata.stores.idle_movers import OPEN_FILES
+from ctadata.versions import tags_differ
+
+AT_ONCE = 16
+"""Requests of one thread that are under way at a time, at most."""
+
+STREAMS = 8
+"""Ranges that one long read is divided into, at most."""
+
+DIVIDED = 1 << 20
+"""Bytes that each of these ranges has, at least."""
+
+AGAIN = Retries(attempts=4)
+"""How often a range that breaks off is asked for again."""
+
+
+@runtime_checkable
+class KeepsPool(Protocol):
+    """A reader that keeps the address of a pool between two reads, and reads the end of a file without its size."""
+
+    def rest(self) -> None:
+        """Give the pool's mover back until the next read."""
+
+    def send_suffix(self, sink: Sink, length: int) -> Delivery:
+        """Send the last `length` bytes of the file into the sink."""
+
+
+class RangedFile:
+    """One version of one remote file; any number of threads read from it.
+
+    size:    bytes; None before the first answer.
+    digests: of the whole file, as the server sent them with the first answer.
+    """
+
+    def __init__(self, store: Callable[[], Store], path: RemotePath, size: int | None = None) -> None:
+        """Open the file; no request is sent.
+
+        Args:
+            store: Gives the store; a forked child calls it again.
+            size: Bytes that the file has to have; None if the first answer decides.
+        """
+        self.path = path
+        self.size = size
+        self.digests: Mapping[str, str] = NO_CHECKSUMS
+        self.last_read = 0.0
+        self.is_closed = False
+        self._etag: str | None = None
+        self._changed: Changed | None = None
+        self._store = store
+        self._reader: Reader | None = None
+        self._generation = generation()
+        self._under_way = set[object]()
+        self._keeps_mover = False
+        OPEN_FILES.add(self)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill `buffer` with the bytes from `offset` on.
+
+        Returns:
+            The number of bytes, which is less than the buffer holds only at the end of the file.
+
+        Raises:
+            NotFound, Forbidden, LoginNeeded: As the server says.
+            Changed: The file is another one than at the first read.
+            IntegrityError, Unsupported: The server sends other bytes than asked, or whole files only.
+            UsageError: It is a directory.
+        """
+        if self.size is not None:
+            buffer = buffer[: max(0, self.size - offset)]
+            if not buffer:
+                return 0
+        count = min(STREAMS, len(buffer) // DIVIDED) if self.size is not None else 1
+        if count < 2:
+            return self._fill(offset, buffer)
+        step = -(-len(buffer) // count)
+        starts = range(0, len(buffer), step)
+        read_side_by_side([lambda at=at: self._fill(offset + at, buffer[at : at + step]) for at in starts])  # type: ignore[misc]
+        return len(buffer)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop` (exclusive), fewer at the file's end; errors as `read_into`."""
+        if self.size is not None:
+            stop = min(stop, self.size)
+        buffer = bytearray(max(0, stop - start))
+        return bytes(buffer[: self.read_into(start, memoryview(buffer))]) if buffer else b""
+
+    def read_suffix(self, length: int) -> bytes:
+        """Return the last `length` bytes, without asking for the size first; errors as `read_into`."""
+        if self.size is None and length > 0:
+            gathered = _Gathered(self, length)
+            try:
+                self._persist(lambda reader: _send_suffix(reader, gathered, length))
+            except (IntegrityError, Unsupported):
+                if self._changed:
+                    raise
+                self.look_up_size()  # the server reads such ranges in another way
+            else:
+                return gathered.content
+        size = self.look_up_size()
+        return self.read(max(0, size - length), size)
+
+    def read_whole(self) -> bytes:
+        """Return the whole file, compared with the digest that the server sends along; errors as `read_into`.
+
+        A pool's mover ends with it, so that nothing has to be closed.
+        """
+        gathered = _Gathered(self, None)
+        self._persist(lambda reader: reader.send(gathered))
+        gathered.verify()
+        return gathered.content
+
+    def look_up_size(self) -> int:
+        """Return the size, and ask the server for it if no answer has shown it yet."""
+        if self.size is None:
+            entry = self._store().info(self.path)
+            if entry.size is None:
+                raise Unsupported("the server does not tell the size of this file", path=str(self.path))
+            self.size = entry.size
+        return self.size
+
+    def check(self, delivery: Delivery) -> None:
+        """Compare an answer with those before it.
+
+        Raises:
+            Changed: It is about another version; so is every later read.
+            IntegrityError: The bytes are encoded, which nobody asked for.
+        """
+        if delivery.coding:
+            raise IntegrityError(f"the server sends the file encoded as {delivery.coding}, which nobody has asked for")
+        reason = ""
+        if None not in (self.size, delivery.total) and self.size != delivery.total:
+            reason = f"{self.size} bytes, now {delivery.total}"
+        elif tags_differ(self._etag, delivery.etag):
+            reason = "it has another version tag"
+        elif any(delivery.digests.get(name, digest) != digest for name, digest in self.digests.items()):
+            reason = "it has another checksum"
+        if reason:
+            raise Changed(reason)
+        self.size = delivery.total if self.size is None else self.size
+        self._etag = self._etag or delivery.etag
+        self.digests = self.digests or delivery.digests
+
+    def _fill(self, start: int, view: memoryview) -> int:
+        sink = _Into(self, start, view)
+        self._keeps_mover = True
+        self._persist(lambda reader: reader.send(sink, start + sink.done, start + len(view)))
+        return sink.done
+
+    def _persist(self, send: Callable[[Reader], object]) -> None:
+        """Send, and again after what breaks off."""
+        token = object()
+        OPEN_FILES.end_idle(self)
+        self._under_way.add(token)
+        try:
+            retry(
+                lambda: send(self._open()),
+                AGAIN,
+                may_retry=lambda error: isinstance(error, Interrupted | TimedOut) and not self.is_closed,
+                wait=lambda _error, seconds: fibers.sleep(seconds),
+            )
+        except Changed as error:
+            self._changed = error
+            raise
+        finally:
+            self._under_way.discard(token)
+            self.last_read = OPEN_FILES.clock()
+
+    def _open(self) -> Reader:
+        if self.is_closed:
+            raise Interrupted("the file was closed while it was read", path=str(self.path))
+        if self._changed:
+            raise Changed(self._changed.about, path=str(self.path))
+        if self._generation != generation():
+            self._let_go()
+            self._generation = generation()
+        if self._reader is None:
+            self._reader = self._store().open(self.path)
+        return self._reader
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it may keep a mover, and no read is under way."""
+        return self._keeps_mover and not self._under_way
+
+    def rest(self) -> None:
+        """Give the mover back; the next read asks the door for another one."""
+        self._keeps_mover = False
+        if self._generation == generation() and isinstance(self._reader, KeepsPool):
+            self._reader.rest()
+
+    def close(self) -> None:
+        """End the mover, by closing its connections; no request is sent."""
+        self.is_closed = True
+        OPEN_FILES.remove(self)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is None:
+            return
+        if self._generation == generation():
+            reader.close()
+        else:
+            abandon(reader)
+
+    def __del__(self) -> None:
+        """End the mover."""
+        if not getattr(self, "is_closed", True):
+            self.close()
+
+
+def _send_suffix(reader: Reader, sink: Sink, length: int) -> None:
+    if not isinstance(reader, KeepsPool):
+        raise Unsupported("this store reads no suffixes")
+    reader.send_suffix(sink, length)
+
+
+class _Into:
+    """The bytes of one range, on their way into the caller's memory."""
+
+    def __init__(self, file: RangedFile, start: int, view: memoryview) -> None:
+        self.done = 0
+        self._file = file
+        self._start = start
+        self._view = view
+
+    def begin(self, delivery: Delivery) -> None:
+        """The answer begins; Unsupported if it is the whole file instead of the range."""
+        self._file.check(delivery)
+        stop = self._start + len(self._view)
+        if delivery.start != self._start + self.done or delivery.stop is None or delivery.stop > stop:
+            raise _sends_whole_files()
+
+    def write(self, block: bytes) -> None:
+        """The next bytes."""
+        end = self.done + len(block)
+        self._view[self.done : end] = block
+        self.done = end
+
+
+class _Gathered:
+    """The bytes of a whole file, or of its end, of a length that the answer shows."""
+
+    def __init__(self, file: RangedFile, length: int | None) -> None:
+        self._file = file
+        self._length = length
+        self._blocks: list[bytes] = []
+        self._digests: Mapping[str, str] = NO_CHECKSUMS
+
+    def begin(self, delivery: Delivery) -> None:
+        """The answer begins, or begins anew."""
+        self._file.check(delivery)
+        if self._length is not None and delivery.total is None:
+            raise _sends_whole_files()
+        start = 0 if self._length is None else max(0, (delivery.total or 0) - self._length)
+        if delivery.start != start:
+            raise _sends_whole_files()
+        self._blocks.clear()
+        self._digests = delivery.digests
+
+    def write(self, block: bytes) -> None:
+        """The next bytes."""
+        self._blocks.append(block)
+
+    @property
+    def content(self) -> bytes:
+        """All of them."""
+        return b"".join(self._blocks)
+
+    def verify(self) -> None:
+        """IntegrityError if the whole file has another digest than the server sent."""
+        best = strongest_digest(self._digests)
+        algorithm = "adler32" if "adler32" in self._digests else best[0] if best else ""
+        if not algorithm:
+            return
+        computed = new_hasher(algorithm)
+        for block in self._blocks:
+            computed.update(block)
+        if computed.hexdigest() != self._digests[algorithm]:
+            said = f"the bytes that arrived have the {algorithm} {computed.hexdigest()} instead of "
+            raise IntegrityError(said + self._digests[algorithm], path=str(self._file.path))
+
+
+def _sends_whole_files() -> Unsupported:
+    return Unsupported(
+        "the server sends whole files where a part is asked for",
+        hint="get the file and open it here; fsspec does it for simplecache::cta:///...",
+    )
+
+
+def read_side_by_side(reads: Sequence[Callable[[], object]]) -> None:
+    """Call each of the functions, some at a time, in fibers of this thread.
+
+    Raises:
+        CtadataError: The first error, after all functions have ended.
+    """
+    errors: list[CtadataError] = []
+
+    def caught(read: Callable[[], object]) -> None:
+        try:
+            read()
+        except CtadataError as error:
+            errors.append(error)
+
+    run_in_fibers(lambda read=read: caught(read) for read in reads)  # type: ignore[misc]
+    if errors:
+        raise errors[0]
+
+
+def run_in_fibers(works: Iterable[Callable[[], object]]) -> None:
+    """Call each function, `AT_ONCE` at a time, in fibers of this thread; what they raise beyond control ends all."""
+    waiting = deque(works)
+
+    def work() -> None:
+        while waiting:
+            waiting.popleft()()
+
+    if len(waiting) < 2 or fibers.current_poller() is not None:
+        work()
+    else:
+        fibers.Fibers().run([work] * min(len(waiting), AT_ONCE))

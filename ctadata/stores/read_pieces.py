@@ -1,0 +1,101 @@
+"""Many pieces of many files, read by the thread that calls."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ctadata.errors import CtadataError
+from ctadata.stores.ranged_file import RangedFile, run_in_fibers
+
+GAP = 32 << 10
+"""Bytes between two pieces of one file that are read along with both, instead of asking twice."""
+
+LONGEST = 8 << 20
+"""Bytes of the pieces that are asked for together, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The bytes of a file from `start` up to `stop` (exclusive; None: the end).
+
+    A negative `start` or `stop` counts from the end, as in a slice.
+    """
+
+    file: RangedFile
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Pieces of one file that are read with one request; their places in the list that was asked for."""
+
+    file: RangedFile
+    start: int
+    stop: int
+    places: list[int]
+
+
+def read_pieces(pieces: Sequence[Piece]) -> list[bytes | CtadataError]:
+    """Read all pieces, several at a time.
+
+    Returns:
+        The bytes of each piece, or the error that it ended with. A piece that ends after the file is shorter.
+    """
+    found: list[bytes | CtadataError] = [b""] * len(pieces)
+    reads: list[Callable[[], None]] = []
+    bounded: list[tuple[int, Piece]] = []
+    for place, piece in enumerate(pieces):
+        if piece.stop is not None and piece.start >= 0:
+            bounded.append((place, piece))
+        else:
+            reads.append(functools.partial(_read_open, piece, place, found))
+    reads += [functools.partial(_read_stretch, stretch, pieces, found) for stretch in _stretches(bounded)]
+    run_in_fibers(reads)
+    return found
+
+
+def _stretches(pieces: Sequence[tuple[int, Piece]]) -> list[_Stretch]:
+    """Put together what lies close by in one file."""
+    stretches: list[_Stretch] = []
+    for place, piece in sorted(pieces, key=lambda each: (id(each[1].file), each[1].start)):
+        stop = max(piece.start, piece.stop or 0)
+        last = stretches[-1] if stretches else None
+        if last and last.file is piece.file and piece.start <= last.stop + GAP and stop <= last.start + LONGEST:
+            last.stop = max(last.stop, stop)
+            last.places.append(place)
+        else:
+            stretches.append(_Stretch(piece.file, piece.start, stop, [place]))
+    return stretches
+
+
+def _read_open(piece: Piece, place: int, found: list[bytes | CtadataError]) -> None:
+    try:
+        found[place] = _bytes_of(piece)
+    except CtadataError as error:
+        found[place] = error
+
+
+def _bytes_of(piece: Piece) -> bytes:
+    if piece.stop is None and piece.start < 0:
+        return piece.file.read_suffix(-piece.start)
+    if piece.stop is None and piece.start == 0:
+        return piece.file.read_whole()
+    start, stop, _ = slice(piece.start, piece.stop).indices(piece.file.look_up_size())
+    return piece.file.read(start, stop)
+
+
+def _read_stretch(stretch: _Stretch, pieces: Sequence[Piece], found: list[bytes | CtadataError]) -> None:
+    try:
+        content = stretch.file.read(stretch.start, stretch.stop)
+    except CtadataError as error:
+        for place in stretch.places:
+            found[place] = error
+        return
+    for place in stretch.places:
+        piece = pieces[place]
+        stop = max(piece.start, piece.stop or 0)
+        whole = len(stretch.places) == 1
+        found[place] = content if whole else content[piece.start - stretch.start : stop - stretch.start]
