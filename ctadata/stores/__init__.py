@@ -1,1 +1,1 @@
-"""Places that hold files, behind one small Store."""
+"""The places that hold files, behind one contract: `ctadata.stores.base.Store`."""

@@ -1,4 +1,4 @@
-"""Items made in some threads and used in another, while they are made, with a bounded number in between."""
+"""A bounded channel: producer threads put items in, and one consumer iterates over them meanwhile."""
 
 from __future__ import annotations
 
@@ -12,51 +12,61 @@ from ctadata.fibers import Condition
 T = TypeVar("T")
 
 CAPACITY = 2000
-"""Items that may wait; more of them and the makers wait."""
+"""The number of items that may wait in a channel before `put` blocks."""
 
 
 class Channel(Generic[T]):
-    """Between makers, who `give` and then `end`, and one user, who iterates.
+    """A queue between producers, which call `put` and then `finish`, and one consumer, which iterates.
 
-    Adding to a deque and taking from it need no lock (each is one step of the interpreter); whoever has to wait says
-    so first and looks again, and is woken by whoever changes what it waits for. Most items meet nobody who waits.
+    Adding to a deque and taking from it need no lock: each is one step of the interpreter. A thread that has to wait
+    sets its flag first and then looks again, and the other side wakes it if the flag is set. So the lock is taken only
+    when one side waits.
     """
 
-    def __init__(self, makers: int = 1, ahead: int = CAPACITY) -> None:
-        """So many makers will end; so many items may wait, give or take what comes at once."""
+    def __init__(self, producers: int = 1, capacity: int = CAPACITY) -> None:
+        """Create an empty channel.
+
+        Args:
+            producers: The number of calls of `finish` after which the channel ends.
+            capacity: The number of items above which `put` blocks. One call may exceed it by the items it brings.
+        """
         self._items: deque[T] = deque()
-        self._ahead = ahead
-        self._makers = makers
+        self._capacity = capacity
+        self._producers = producers
         self._changed = Condition()
-        self._user_waits = False
-        self._makers_wait = False
-        self._left = False
+        self._is_consumer_waiting = False
+        self._is_producer_waiting = False
+        self._is_stopped = False
         self._error: BaseException | None = None
 
     def put(self, items: Sequence[T]) -> bool:
-        """Hand over; waits while too many are there already. False where nobody will take any more."""
+        """Add the items, and wait while the channel is full.
+
+        Returns:
+            False if the consumer takes no further items.
+        """
         self._items.extend(items)
-        if self._user_waits:
+        if self._is_consumer_waiting:
             self._wake()
-        if len(self._items) >= self._ahead:
+        if len(self._items) >= self._capacity:
             self._wait_for_room()
-        return not self._left
+        return not self._is_stopped
 
     def finish(self, error: BaseException | None = None) -> None:
-        """A maker has ended; `error` is raised where the items are used, after those that came before."""
+        """End one producer. The consumer gets the remaining items, and then `error`."""
         with self._changed:
-            self._makers -= 1
+            self._producers -= 1
             self._error = self._error or error
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """The user takes no more: `give` says so, and nobody waits for room."""
+        """End the consumer: `put` returns False from now on and no longer blocks."""
         with self._changed:
-            self._left = True
+            self._is_stopped = True
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[T]:
-        """Each item, until all makers have ended; then raises what ended one of them."""
+        """Yield each item until all producers have finished; then raise the first error that one finished with."""
         take = self._items.popleft
         while True:
             try:
@@ -65,7 +75,7 @@ class Channel(Generic[T]):
                 if self._wait_for_items():
                     continue
                 break
-            if self._makers_wait and len(self._items) <= self._ahead // 2:
+            if self._is_producer_waiting and len(self._items) <= self._capacity // 2:
                 self._wake()
             yield item
         if self._error is not None:
@@ -73,97 +83,97 @@ class Channel(Generic[T]):
 
     def _wake(self) -> None:
         with self._changed:
-            self._user_waits = self._makers_wait = False
+            self._is_consumer_waiting = self._is_producer_waiting = False
             self._changed.notify_all()
 
     def _wait_for_items(self) -> bool:
-        """Whether there are some."""
+        """Wait for an item; return False if all producers have finished and no item is left."""
         with self._changed:
-            self._user_waits = True
-            while not self._items and self._makers:
+            self._is_consumer_waiting = True
+            while not self._items and self._producers:
                 self._changed.wait()
-                self._user_waits = True
-            self._user_waits = False
+                self._is_consumer_waiting = True
+            self._is_consumer_waiting = False
             return bool(self._items)
 
     def _wait_for_room(self) -> None:
         with self._changed:
-            self._makers_wait = True
-            while len(self._items) > self._ahead // 2 and not self._left:
+            self._is_producer_waiting = True
+            while len(self._items) > self._capacity // 2 and not self._is_stopped:
                 self._changed.wait()
-                self._makers_wait = True
+                self._is_producer_waiting = True
 
 
-class _Left(Exception):
-    """Nobody waits for the items any more."""
+class _ConsumerStopped(Exception):
+    """The consumer takes no further items."""
 
 
-Make = Callable[[Callable[[Sequence[T]], None]], None]
-"""Makes items, and hands them to the function it is called with, some at a time."""
+Produce = Callable[[Callable[[Sequence[T]], None]], None]
+"""A function that makes items. It receives a function and calls it with each batch of items."""
 
 
 class ThreadedIterator(Iterator[T]):
-    """What `make(give)` gives, as it comes; `make` runs in a thread of its own from the first item asked for.
+    """An iterator over the items that `produce` makes in a thread of its own.
 
-    Raises what `make` raises, after the items that came before. Where the iterator is closed or dropped, the next
-    `give` ends the making.
+    The thread starts when the first item is requested. The iterator raises what `produce` raises, after the items that
+    came before. If the iterator is closed or dropped, the next batch ends the thread.
     """
 
-    def __init__(self, make: Make[T]) -> None:
-        """Nothing is made yet."""
-        self.make = make
-        self._items = _made(make)
+    def __init__(self, produce: Produce[T]) -> None:
+        """Create the iterator; no thread is started yet."""
+        self.produce = produce
+        self._items = _iterate_in_thread(produce)
 
     def __iter__(self) -> Iterator[T]:
-        """Each item."""
+        """Return the iterator over the items."""
         return self._items
 
     def __next__(self) -> T:
-        """The next item."""
+        """Return the next item."""
         return next(self._items)
 
     def close(self) -> None:
-        """Take no more."""
+        """Take no further items."""
         self._items.close()
 
 
 def for_each(items: Iterable[T], take: Callable[[T], object]) -> None:
-    """Hand every item to `take`, in this thread: what was to be made in another one is made in this one.
+    """Call `take` with each item, in this thread.
 
-    A thread and two hand-overs for each small collection took a third of the time in which a tree is listed. What
-    `take` raises ends the making, and is raised here.
+    A `ThreadedIterator` then makes its items in this thread too: a thread and two switches for each small collection
+    took a third of the time in which a tree is listed. An exception of `take` ends the production and is raised here.
     """
     if not isinstance(items, ThreadedIterator):
         for item in items:
             take(item)
         return
 
-    def give(batch: Sequence[T]) -> None:
+    def take_batch(batch: Sequence[T]) -> None:
         for item in batch:
             take(item)
 
-    items.make(give)
+    items.produce(take_batch)
 
 
-def _made(make: Make[T]) -> Generator[T, None, None]:
+def _iterate_in_thread(produce: Produce[T]) -> Generator[T, None, None]:
     channel: Channel[T] = Channel()
-    threading.Thread(target=_run, args=(make, channel), name="ctadata-listing", daemon=True).start()
+    threading.Thread(target=_run, args=(produce, channel), name="ctadata-listing", daemon=True).start()
     try:
         yield from channel
     finally:
         channel.stop()
 
 
-def _run(make: Make[T], channel: Channel[T]) -> None:
-    def give(items: Sequence[T]) -> None:
+def _run(produce: Produce[T], channel: Channel[T]) -> None:
+    def put(items: Sequence[T]) -> None:
         if not channel.put(items):
-            raise _Left
+            raise _ConsumerStopped
 
     error: BaseException | None = None
     try:
-        make(give)
-    except _Left:
+        produce(put)
+    except _ConsumerStopped:
         pass
-    except BaseException as raised:  # noqa: BLE001  (raised where the items are used)
+    except BaseException as raised:  # noqa: BLE001  (raised again in the consumer)
         error = raised
     channel.finish(error)

@@ -1,4 +1,4 @@
-"""The statements that a listing makes about names, so that a name which comes twice is noticed, in bounded memory."""
+"""Notice a name that a listing holds twice, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from ctadata.errors import ServerTrouble
 from ctadata.paths import RemotePath, escape_unprintable
 
 KEPT = 4096
-"""Names, at least, after which a name that comes again is still known."""
+"""The smallest key of names after which a name that comes again is still recognised."""
 
 
 def fingerprint(entry: Entry) -> int:
-    """What is said of an entry, beside its name, as a number; equal for equal statements.
+    """Return a key for all that a listing says about an entry, apart from its name; equal for equal statements.
 
-    All collections are equal: an XRootD cluster lists one at each of its servers, each with a time of its own.
+    All collections have the same fingerprint: each server of an XRootD cluster lists a collection with its own time.
     """
     if entry.is_directory:
         return 0
@@ -22,30 +22,30 @@ def fingerprint(entry: Entry) -> int:
 
 
 class SeenEntries:
-    """The last statements of a listing: the last `kept` names and up to as many before them."""
+    """The names of a listing with their fingerprints: the last `kept` names, and up to as many before them."""
 
     def __init__(self, kept: int = KEPT) -> None:
-        """No name has come."""
+        """Start with no name."""
         self._kept = kept
-        self._last, self._before = dict[int, int](), dict[int, int]()
+        self._recent, self._older = dict[int, int](), dict[int, int]()
 
     def find(self, name: str) -> int | None:
-        """What was said first of a name; None where it has not come, or too long ago."""
-        number = hash(name)
-        said = self._last.get(number)
-        return self._before.get(number) if said is None else said
+        """Return the first fingerprint of a name; None if the name is new or came too long ago."""
+        key = hash(name)
+        first = self._recent.get(key)
+        return self._older.get(key) if first is None else first
 
     def take(self, entry: Entry) -> int | None:
-        """Remember what is said of an entry if its name is new; else return what was said of it first."""
-        said = self.find(entry.path.name)
-        if said is None:
-            if len(self._last) >= self._kept:
-                self._last, self._before = {}, self._last
-            self._last[hash(entry.path.name)] = fingerprint(entry)
-        return said
+        """Remember the entry if its name is new; else return the first fingerprint of this name."""
+        first = self.find(entry.path.name)
+        if first is None:
+            if len(self._recent) >= self._kept:
+                self._recent, self._older = {}, self._recent
+            self._recent[hash(entry.path.name)] = fingerprint(entry)
+        return first
 
 
 def contradiction_error(path: RemotePath) -> ServerTrouble:
-    """The error of a resource that the server describes in two ways."""
+    """Return the error for a name that the server describes in two different ways."""
     what = "the server lists this name twice, and differently"
     return ServerTrouble(what, hint="tell whoever runs the storage", path=escape_unprintable(str(path)))

@@ -1,4 +1,4 @@
-"""From a profile to its store."""
+"""Create the store that a profile describes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from ctadata.tokens.origins import origin_of
 
 
 def open_store(profile: Profile, client: Client) -> Store:
-    """The store of a profile; it closes the client with itself. ConfigError (kind, door, or root)."""
+    """Return the store of a profile. Closing the store closes the client.
+
+    Raises:
+        ConfigError: The profile's kind, door or root is not valid.
+    """
     match profile.kind:
         case "dcache":
             dialect = dcache(atomic_put=profile.atomic_put)
@@ -32,13 +36,17 @@ def open_store(profile: Profile, client: Client) -> Store:
     if profile.engine == "davix":
         from ctadata.stores.dcache.davix import DavixStore
 
-        asked = Door(client, door, root=RemotePath.parse(profile.root))
-        return DavixStore(store, client, asked, profile.ca, http_pools=profile.http_pools)
+        dcache_door = Door(client, door, root=RemotePath.parse(profile.root))
+        return DavixStore(store, client, dcache_door, profile.ca, http_pools=profile.http_pools)
     return PagedStore(store, open_frontend(profile, client)) if profile.listing == "frontend" else store
 
 
 def open_frontend(profile: Profile, client: Client) -> Frontend:
-    """The REST interface of a profile's site; ConfigError where it names none."""
+    """Return the client of the site's REST interface.
+
+    Raises:
+        ConfigError: The profile names no frontend, or no valid one.
+    """
     if profile.frontend is None:
         raise ConfigError(
             f"the profile {profile.name} names no REST interface",

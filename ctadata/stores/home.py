@@ -1,4 +1,4 @@
-"""Which collection is the user's own: from the profile's templates, else from dCache's REST interface."""
+"""Find the user's home collection, from the profile's templates or else from dCache's REST interface."""
 
 from __future__ import annotations
 
@@ -25,32 +25,42 @@ def find_home(
     make: bool = True,
     stop: Event | None = None,
 ) -> RemotePath:
-    """The home collection of whoever the token is; errors as `find_home`.   stop: once set, nobody waits (Stopped)."""
+    """Return the path of the user's home collection.
 
-    def ask(url: str) -> Any:
-        from ctadata.http.rest import JsonClient  # it takes longer to import than a listing takes
+    The first of the profile's `home` templates that exists is the home. If none exists, the home is the first template
+    whose parent exists. If the profile has no template, the site's frontend says where the home is.
+
+    Args:
+        profile: Its keys `home`, `frontend` and `root` are read.
+        store: Where the templates are looked up.
+        tokens: Where the user's name comes from, and the token for the frontend.
+        make: Make the collection if it does not exist.
+        stop: Once it is set, a request to the frontend ends with Stopped.
+
+    Raises:
+        ConfigError: The profile has neither templates nor a frontend, or the frontend names no home below `root`.
+        NotFound: No template exists, and none can be made.
+    """
+
+    def fetch_json(url: str) -> Any:
+        from ctadata.http.rest import JsonClient  # importing it takes longer than a listing
 
         rest = JsonClient(trusted=trusted_origins(profile), ca=profile.ca, stop=stop)
-        answer = rest.get(url, token=tokens.bearer())
-        answer.raise_for_status()
-        return answer.json
+        response = rest.get(url, token=tokens.bearer())
+        response.raise_for_status()
+        return response.json
 
-    return _find_home(profile, store, lambda: home_user(profile, tokens.token), ask, make=make)
+    return _find_home(profile, store, lambda: home_user(profile, tokens.token), fetch_json, make=make)
 
 
 def _find_home(
-    profile: Profile, store: Store, user: Callable[[], str], ask: Callable[[str], Any], *, make: bool = True
+    profile: Profile, store: Store, user: Callable[[], str], fetch_json: Callable[[str], Any], *, make: bool = True
 ) -> RemotePath:
-    """The home collection, from the root of the store.
-
-    user: gives what stands for `{user}`.  ask: fetches JSON from a URL of the profile's `frontend`.
-    The first template that exists counts; else the first whose parent exists is made, with `make`. ConfigError where
-    the profile has neither templates nor a frontend, or none of them leads anywhere.
-    """
+    """Find the home as `find_home` does; `user` returns the name for `{user}`, `fetch_json` fetches JSON from a URL."""
     if profile.home:
         return _from_templates(store, [RemotePath.parse(t.replace("{user}", user())) for t in profile.home], make=make)
     if profile.frontend:
-        return _from_rest(profile, ask)
+        return _from_rest(profile, fetch_json)
     raise ConfigError(
         f"the profile {profile.name} does not say where your home is",
         hint='write the path from the root, with / in front, or set home = ["..."] in the profile',
@@ -75,14 +85,14 @@ def _exists(store: Store, path: RemotePath) -> bool:
         return store.info(path).is_directory
     except NotFound:
         return False
-    except Forbidden:  # dCache tells a token that may only create of no collection, not even that it is there
+    except Forbidden:  # to a token that may only create, dCache does not even say that the collection exists
         return True
 
 
-def _from_rest(profile: Profile, ask: Callable[[str], Any]) -> RemotePath:
-    """`GET /api/v1/user` (dCache frontend): `homeDirectory` is told below the user's root, which the door applies."""
-    told = ask(f"{profile.frontend}/api/v1/user")
-    home = told.get("homeDirectory") if isinstance(told, dict) else None
+def _from_rest(profile: Profile, fetch_json: Callable[[str], Any]) -> RemotePath:
+    """Return the `homeDirectory` of `GET /api/v1/user` (dCache frontend); the door adds the user's root to it."""
+    user = fetch_json(f"{profile.frontend}/api/v1/user")
+    home = user.get("homeDirectory") if isinstance(user, dict) else None
     if not isinstance(home, str) or not home.strip("/"):
         raise ConfigError(
             f"{profile.frontend} names no home for you", hint='set home = ["..."] in the profile, or write /full/paths'

@@ -1,4 +1,4 @@
-"""Which names a store cannot give a file back under, and what is said of them."""
+"""The names under which a store cannot send a file back, and the errors that say so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from ctadata.stores.base import Features
 
 
 def refuse_undecodable(path: RemotePath) -> None:
-    """Unsupported for a new name that is not UTF-8: servers replace such bytes, and the file gets another name."""
+    """Raise Unsupported for a new name that is not UTF-8.
+
+    Servers replace such bytes, so the file would get another name.
+    """
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -16,21 +19,25 @@ def refuse_undecodable(path: RemotePath) -> None:
 
 
 def control_character_error(features: Features, path: RemotePath) -> Unsupported | None:
-    """The error for a file whose name holds a control character, where the store gives no such file back."""
-    found = "" if features.serves_control_characters else first_control_character(path.name)
-    if not found:
+    """Return the error for a file whose name holds a control character.
+
+    Returns:
+        None if the store can send such a file back, or the name holds no control character.
+    """
+    character = "" if features.serves_control_characters else first_control_character(path.name)
+    if not character:
         return None
-    what = f"the storage may take a file whose name holds {found}, and never gives it back"
+    what = f"the storage may take a file whose name holds {character}, and never gives it back"
     return Unsupported(what, hint="give it another name", path=str(path))
 
 
 def is_rewritten_by_nfc(features: Features, path: RemotePath) -> bool:
-    """Whether the server writes the path otherwise when it asks its pools."""
+    """Return whether the server writes the path differently when it asks its pools."""
     return features.normalizes_paths and any(map(first_changed_by_nfc, path.parts))
 
 
 def unserved_path_error(path: RemotePath) -> Unsupported:
-    """The error for a path that NFC changes, at a door that gives no file of such a path back."""
+    """Return the error for a path that NFC changes, at a door that can send no such file back."""
     character, what, better = describe_nfc_change(path)
     return Unsupported(
         f"this door cannot give back a file whose path holds {character}, which the normal form NFC writes otherwise",
@@ -40,7 +47,11 @@ def unserved_path_error(path: RemotePath) -> Unsupported:
 
 
 def describe_nfc_change(path: RemotePath) -> tuple[str, str, str]:
-    """The character that NFC changes, what it is in, and how that is written in NFC."""
+    """Return the words that an error needs about a path that NFC changes.
+
+    Returns:
+        The first character that NFC changes; the name that holds it (`it`, or the directory); and that name in NFC.
+    """
     name, character = next((name, changed) for name in path.parts if (changed := first_changed_by_nfc(name)))
     return (
         character,

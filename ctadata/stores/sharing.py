@@ -1,4 +1,4 @@
-"""Links that open one file or collection to whoever has them, for a while: macaroons, presigned URLs."""
+"""Links that open one file or collection for a limited time: macaroons and presigned URLs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ctadata.paths import RemotePath
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Link:
-    """Who has it needs no login.
+    """A link that works without a login for everyone who has it.
 
-    url:     opens the file, or the collection, in any program; it holds the secret.
-    expires: when it ends, seconds since 1970.
-    secret:  the part of it that proves the right (a macaroon), for programs that send it as a bearer token; None
-             where it cannot be told apart from the URL.
+    Attributes:
+        url: Opens the file or the collection in any program. It holds the secret.
+        expires: The time at which the link ends, in seconds since 1970 UTC.
+        secret: The macaroon itself, for programs that send it as a bearer token. None if the URL cannot be taken apart.
     """
 
     url: str
@@ -26,14 +26,20 @@ class Link:
 
 @runtime_checkable
 class Shares(Protocol):
-    """A place that makes links."""
+    """A store or a door that makes links."""
 
     def share(
         self, path: RemotePath, *, lifetime: float, activities: Sequence[str] = (), addresses: Sequence[str] = ()
     ) -> Link:
-        """A link to `path` for `lifetime` seconds.
+        """Return a link to `path`.
 
-        activities: what may be done with it (`download`, `list`, `upload`, `delete`, `manage`), none for reading.
-        addresses:  networks that it may be used from (CIDR), none for everywhere.
-        Unsupported where it cannot be limited so, UsageError where it cannot live so long.
+        Args:
+            path: The file or the collection that the link opens.
+            lifetime: Seconds from now.
+            activities: What the link allows: `download`, `list`, `upload`, `delete`, `manage`. Empty: reading.
+            addresses: The networks that may use the link (CIDR). Empty: all.
+
+        Raises:
+            Unsupported: The server cannot limit a link in this way.
+            UsageError: No link may live so long.
         """

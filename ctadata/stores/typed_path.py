@@ -1,4 +1,4 @@
-"""What a path that a person typed means: from the root, from home, or an address of S3."""
+"""Resolve a path that a user typed: from the root, from the home, or an S3 address."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from ctadata.stores.s3.address import path_of_s3, refuse_odd_key
 def resolve_typed_path(
     profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool = False
 ) -> RemotePath:
-    """The path that `text` means.
+    """Return the path in the store that a typed text means.
 
-    from_home: it is the target of an upload, which starts from home if it is relative; Unsupported if it is not UTF-8.
-    UsageError where it leads out of the storage, or would be another key of S3 than it says, or holds a password.
+    Args:
+        profile: Its `kind` decides how S3 addresses and keys are read.
+        text: `/from/the/root`, `home:path`, `~/path`, `s3://bucket/key`, or a relative path.
+        home: Returns the home collection; called only if the text starts there.
+        from_home: The text is the target of an upload, so a relative path starts at the home.
+
+    Raises:
+        UsageError: The text leads out of the storage, holds a password, or S3 would store it under another key.
+        Unsupported: The target of an upload is not UTF-8.
     """
     refuse_userinfo(text)
-    path = _path_of(profile, text, home, from_home=from_home)
+    path = _parse(profile, text, home, from_home=from_home)
     if from_home:
         refuse_undecodable(path)
     return path
 
 
-def _path_of(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool) -> RemotePath:
+def _parse(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool) -> RemotePath:
     if text.startswith("s3://"):
         return path_of_s3(profile, text)
     spelling = TypedPath.parse(text)

@@ -1,4 +1,4 @@
-"""The members of a collection that its listing cannot give: counted, the first of them named."""
+"""The members of a collection that its listing cannot name: counted, and the first of them kept as errors."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from ctadata.errors import CtadataError, Incomplete, ServerTrouble, Unnameable, 
 from ctadata.paths import RemotePath, escape_unprintable
 
 NAMED = 100
-"""Members that are named, at most, so that memory stays bounded."""
+"""The largest number of members that are kept by name, so that memory stays bounded."""
 
 COUNTERPARTS = 10_000
-"""Counterparts of keys that are kept, at most."""
+"""The largest number of counterparts that are kept."""
 
 
 class Unlisted:
-    """What a store collects while it lists a collection."""
+    """The members that a store could not list in one collection."""
 
     def __init__(self) -> None:
-        """Nothing is missing yet."""
+        """Start with no member."""
         self.count = 0
         self._named: list[CtadataError] = []
         self._is_whole = True
         self._counterparts: set[tuple[str, ...]] | None = set()
 
     def add(self, error: CtadataError, count: int = 1) -> None:
-        """Take the error of one member, which names it, or of `count` members."""
+        """Add the error of one member, which names it, or of `count` members."""
         self._is_whole = False
         self._count(error, count)
 
@@ -35,9 +35,13 @@ class Unlisted:
         counterpart: tuple[str, ...] | None = None,
         stands_for_more: bool = False,
     ) -> None:
-        """Take a key that no path can name, which leaves the listing whole.
+        """Add a key of S3 that no path can name. The listing still counts as whole.
 
-        counterpart: see `Unnameable`; None if the key has none.   stands_for_more: other keys begin with this one.
+        Args:
+            address: The key as the user would type it.
+            why: The reason, the first half of the message.
+            counterpart: See `Unnameable`; None if the key has none.
+            stands_for_more: Other keys begin with this one, so its counterparts are not all known.
         """
         self._count(UsageError(why, hint="--raw-key takes it as it is written", path=address), 1)
         if stands_for_more or (self._counterparts is not None and len(self._counterparts) > COUNTERPARTS):
@@ -51,12 +55,17 @@ class Unlisted:
             self._named.append(error)
 
     def add_name(self, text: str) -> None:
-        """Take a member whose name, as the server writes it, is none below the collection."""
+        """Add a member whose name, as the server writes it, is no valid name below the collection."""
         what = f"the server lists {escape_unprintable(text[:200])!r} there, which has no place in it"
         self.add(ServerTrouble(what, hint="tell whoever runs the storage"))
 
     def raise_if_any(self, path: RemotePath) -> None:
-        """Incomplete, where a member of the collection `path` is missing from the listing; Unnameable."""
+        """Raise the error of an incomplete listing of `path`, if a member was added.
+
+        Raises:
+            Unnameable: All missing members are keys that no path can name.
+            Incomplete: Any other member is missing.
+        """
         if self._named:
             for error in self._named:
                 error.path = error.path or escape_unprintable(str(path))
