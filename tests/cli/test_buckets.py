@@ -64,7 +64,7 @@ def test_what_is_pasted_on_a_terminal_is_not_shown(cli, s3_site):
     token = "t0ken" * 1200  # more than a terminal takes in one line
     terminal.send('export AWS_ACCESS_KEY_ID="AKIA1"\nexport AWS_SECRET_ACCESS_KEY="5ecret"\n')
     terminal.send(f'export AWS_SESSION_TOKEN="{token}"\n\x04')
-    terminal.expect("kept for the profile store: the access key AKIA1")
+    terminal.expect("access key AKIA1 kept for the profile store")
     assert terminal.end() == 0
     assert "5ecret" not in terminal.text
     assert "t0ken" not in terminal.text

@@ -28,7 +28,7 @@ def test_each_value_says_where_it_comes_from(cli, tmp_path):
     assert 'client_id = "dcache-cta-cscs-ch-users"  # built in' in out
     assert 'root = "/"  # default' in out
     assert "# frontend is not set" in out
-    assert f"# file of settings: {settings}" in out
+    assert f"# settings file: {settings}" in out
     assert "# profile cscs (by: built in); known: cscs, cscs-dev" in out
 
 

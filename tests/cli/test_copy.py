@@ -150,7 +150,7 @@ def test_what_is_on_tape_is_not_asked_of_the_door(cli, sites, place):
 def test_a_directory_without_r(cli, sites, place):
     a, *_ = sites
     a.files.put(f"/{place}/run/1", b"x")
-    assert "-r copies it" in cli("copy", f"a:{place}/run", f"b:{place}", check=2).err
+    assert "-r copies a directory" in cli("copy", f"a:{place}/run", f"b:{place}", check=2).err
 
 
 def test_through_this_machine(cli, sites, place):
@@ -204,9 +204,9 @@ def test_ctrl_c_cancels_it(cli, sites, place):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["./local", "b:x"], "a copy is between two sites"),
+        (["./local", "b:x"], "a copy needs two sites"),
         (["--push", "--through", "a:x", "b:x"], "exclude each other"),
-        (["a:lst", "a:lst/below"], "-r copies it"),
+        (["a:lst", "a:lst/below"], "-r copies a directory"),
         (["-r", "a:lst", "a:lst/below"], "copied onto itself"),
     ],
 )

@@ -361,7 +361,7 @@ class TestEnv:
     def test_says_that_no_agent_runs(self, cli, fresh):
         fresh()
         cli("start-agent", "--one-shot", check=0)
-        assert "no agent keeps this token fresh" in cli("env", check=0).err
+        assert "no agent renews this token" in cli("env", check=0).err
 
     def test_without_a_login(self, cli, fresh):
         fresh()

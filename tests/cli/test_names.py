@@ -283,7 +283,7 @@ class TestRm:
     def test_a_terminal_is_not_asked_where_nobody_wants_that(self, at_box, box, tree):
         for options, env in ((["--no-input"], {}), ([], {"CTADATA_NO_INPUT": "1"})):
             terminal = at_box.terminal("rm", *options, "-r", f"{tree}/run1", env=env)
-            terminal.expect("nobody is here to answer")
+            terminal.expect("nobody can answer here")
             assert terminal.end() == 2
         assert box.files.exists(f"/{tree}/run1")
 

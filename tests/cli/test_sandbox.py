@@ -55,7 +55,7 @@ def test_settings_that_no_sandbox_wrote_stay(cli):
     mine.write_text('[profiles.mine]\ndoor = "https://d"\n')
     ended = cli("sandbox", "--write-config", mine)
     assert (ended.code, ended.out) == (8, "")
-    assert ended.err == f"cta-data-direct: {mine}: it is there already, and no sandbox wrote it (name another)\n"
+    assert ended.err == f"cta-data-direct: {mine}: the file exists, and no sandbox wrote it (choose another name)\n"
     assert mine.read_text() == '[profiles.mine]\ndoor = "https://d"\n'
 
 

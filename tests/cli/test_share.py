@@ -36,7 +36,7 @@ def test_a_link_opens_the_file_to_whoever_has_it(at_box, box, place, fetch):
     box.files.put(f"/{place}/a b", b"content")
     ended = at_box("share", f"{place}/a b", check=0)
     assert fetch(ended.out.strip()) == b"content"
-    assert "for whoever has it" in ended.err
+    assert "everybody who has this link can use it until" in ended.err
     assert ended.out.strip() not in ended.err
 
 

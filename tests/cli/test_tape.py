@@ -129,7 +129,7 @@ class TestCommands:
 
     def test_nothing_to_ask_for(self, at_box, box, place, archived):
         before = len(box.tape.requests)
-        assert "nothing of it is on tape" in at_box("stage", f"{place}/e", check=0).err
+        assert "no file is on tape only" in at_box("stage", f"{place}/e", check=0).err
         assert len(box.tape.requests) == before
 
     @pytest.mark.parametrize("request_id", ["no-such-request", "../../user"])
@@ -142,7 +142,7 @@ class TestKeptBesideTheBytes:
         assert at_box("qos", f"{place}/e", check=0).out == "disk\n"
         at_box("qos", f"{place}/e", "tape", check=0)
         assert at_box("qos", f"{place}/e", check=0).out == "tape\n"
-        assert "there are disk, tape, disk+tape, volatile" in at_box("qos", f"{place}/e", "gold", check=2).err
+        assert "choose one of disk, tape, disk+tape, volatile" in at_box("qos", f"{place}/e", "gold", check=2).err
 
     def test_a_site_without_a_qos_engine_says_so(self, at_box, box, place, archived):
         body = b'{"detail":"NoRouteToCell[Failed to deliver to [>qos-engine@local]]","title":"x","status":"500"}'

@@ -123,7 +123,7 @@ def test_an_interrupt_in_mid_upload_says_that_the_file_there_may_be_broken(on_pl
     lines.remove("cta-data: stopping; Ctrl-C again ends at once")  # said by a thread that nobody waits for
     assert lines == [
         f"cta-data: /{on_platform.home}/up/run.h5 was being sent, and may be broken there",
-        "cta-data: the same command sends all of it; sync what is not there yet",
+        "cta-data: the same command sends all files again; sync sends the missing ones",
         "cta-data: stopped",
     ]
 

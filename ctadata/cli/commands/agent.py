@@ -28,21 +28,24 @@ def start_agent(
         bool, typer.Option("--publish", help="Copy the token to $XDG_RUNTIME_DIR/bt_u<uid>, for other programs.")
     ] = False,
     foreground: Annotated[
-        bool, typer.Option("--foreground", help="Be the agent, in this process: for systemd and containers.")
+        bool, typer.Option("--foreground", help="Run the agent in this process, for systemd and containers.")
     ] = False,
-    one_shot: Annotated[bool, typer.Option("--one-shot", help="Start nothing; print a token, as get-token.")] = False,
+    one_shot: Annotated[
+        bool, typer.Option("--one-shot", help="Print a token, as get-token does, and start nothing.")
+    ] = False,
     via: options.Via = None,
 ) -> None:
     """Log in, and keep the login fresh.
 
     \b
-      cta-data-direct start-agent              the usual site
-      cta-data-direct start-agent -P mine      another one
-      cta-data-direct start-agent -s -         with a secret, which it asks for
+      cta-data-direct start-agent              the default site
+      cta-data-direct start-agent -P mine      the site of the profile "mine"
+      cta-data-direct start-agent -s -         ask for the client's secret
 
-    It shows an address and a code: approve it in any browser, on any device.
-    A process in the background then keeps the token fresh, also when this
-    terminal is closed, until stop-agent. One that runs already is left alone.
+    The command shows an address and a code. Open the address in any browser,
+    on any device, and approve the code. A background process, the agent, then
+    renews the token until stop-agent, also after you close this terminal. If
+    an agent runs already, it goes on.
     """
     from ctadata.agent import control
 
@@ -52,52 +55,54 @@ def start_agent(
     profile = common.who_logs_in(via)
     if one_shot:
         shown = show_unless_told()
-        token = with_secret(profile, secret, lambda given: control.get_token(profile, secret=given, show=shown))
+        token = with_secret(profile, secret, lambda secret: control.get_token(profile, secret=secret, show=shown))
         data(token.reveal())
         return
-    told = _Told(profile.name, common.quiet)
+    messages = _LoginMessages(profile.name, common.quiet)
     if foreground:
         seen = show_where_seen()
         with_secret(
             profile,
             secret,
-            lambda given: control.run_in_foreground(profile, secret=given, show=seen, publish=publish, ready=told.here),
+            lambda secret: control.run_in_foreground(
+                profile, secret=secret, show=seen, publish=publish, ready=messages.print_foreground
+            ),
         )
         return
     shown = show_unless_told()
-    told.started(
-        with_secret(profile, secret, lambda given: control.start(profile, secret=given, show=shown, publish=publish))
+    messages.print_started(
+        with_secret(profile, secret, lambda secret: control.start(profile, secret=secret, show=shown, publish=publish))
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """Says that an agent is in charge."""
+class _LoginMessages:
+    """The messages that say which process keeps the login fresh."""
 
     profile: str
     quiet: bool
 
-    def started(self, status: Status) -> None:
+    def print_started(self, status: Status) -> None:
         host = f" of {status.host}" if status.elsewhere else ""
-        self._say(status, f"process {status.pid}{host} keeps the login fresh")
+        self._print(status, f"process {status.pid}{host} keeps the login fresh")
 
-    def here(self, status: Status) -> None:
-        self._say(status, "this process keeps the login fresh")
+    def print_foreground(self, status: Status) -> None:
+        self._print(status, "this process keeps the login fresh")
 
-    def _say(self, status: Status, words: str) -> None:
+    def _print(self, status: Status, words: str) -> None:
         if not self.quiet:
             say(f"logged in {f'as {status.user} ' if status.user else ''}at {self.profile}; {words}")
 
 
 def agent_status(ctx: typer.Context, json: options.Json = False, via: options.Via = None) -> None:
-    """Tell how agent and login are.
+    """Show the state of the agent and of the login.
 
     \b
       cta-data-direct agent-status
       cta-data-direct agent-status --json | jq .expires_at
       cta-data-direct agent-status -q || cta-data-direct start-agent
 
-    The exit code is 4 where a login is needed.
+    The exit code is 4 if you have to log in.
     """
     from ctadata.agent import control
 
@@ -113,14 +118,14 @@ def agent_status(ctx: typer.Context, json: options.Json = False, via: options.Vi
 
 
 def stop_agent(ctx: typer.Context) -> None:
-    """End the agent; its last token stays until it expires.
+    """Stop the agent; its last token stays until it expires.
 
     \b
       cta-data-direct stop-agent
       cta-data-direct stop-agent -P mine
 
-    The login stays: a command that needs a token after that renews it itself.
-    To end the login too: cta-data-direct logout.
+    The login stays: a later command that needs a token renews it itself. To
+    end the login too, use cta-data-direct logout.
     """
     from ctadata.agent import control
 
@@ -135,7 +140,10 @@ def get_token(
     ctx: typer.Context,
     secret: Secret = None,
     min_life: Annotated[
-        float | None, typer.Option("--min-life", metavar="SECONDS", min=0, help="How long it has to live; else 60.")
+        float | None,
+        typer.Option(
+            "--min-life", metavar="SECONDS", min=0, help="The token must be good for this long; 60 by default."
+        ),
     ] = None,
     via: options.Via = None,
 ) -> None:
@@ -144,8 +152,9 @@ def get_token(
     \b
       export BEARER_TOKEN=$(cta-data-direct get-token)
 
-    It is the agent's, else a fresh one; on a terminal you may have to log in.
-    Whoever has it can do what you can, until it expires.
+    This is the agent's token; without an agent, a new one. On a terminal you
+    may have to log in. Give the token to nobody: until it expires, it opens
+    all that you can open.
     """
     from ctadata.agent import control
 
@@ -154,7 +163,7 @@ def get_token(
     token = with_secret(
         profile,
         secret,
-        lambda given: control.get_token(profile, secret=given, show=seen, min_life=min_life or control.MIN_LIFE),
+        lambda secret: control.get_token(profile, secret=secret, show=seen, min_life=min_life or control.MIN_LIFE),
     )
     data(token.reveal())
 
@@ -178,7 +187,7 @@ def _status_lines(status: Status, now: float) -> Iterator[tuple[str, str]]:
     if status.login_needed:
         yield "to do", f"log in: cta-data-direct start-agent -P {status.profile}"
     if os.environ.get("BEARER_TOKEN"):
-        yield "mind", "BEARER_TOKEN is set: most programs use that one, however old it is"
+        yield "note", "BEARER_TOKEN is set: most programs use that token, even if it is old"
 
 
 def _token_line(expires_at: float | None, now: float) -> str:
@@ -192,9 +201,9 @@ def _token_line(expires_at: float | None, now: float) -> str:
 
 def agent_log(
     ctx: typer.Context,
-    lines: Annotated[int, typer.Option("-n", "--lines", metavar="N", min=1, help="How many lines.")] = 50,
+    lines: Annotated[int, typer.Option("-n", "--lines", metavar="N", min=1, help="The number of lines.")] = 50,
 ) -> None:
-    """Show what the agent did last: refreshes, failures, its end.
+    """Show what the agent did: refreshes, failures, its end.
 
     \b
       cta-data-direct agent-log
@@ -205,28 +214,29 @@ def agent_log(
 
     common = options.begin(ctx)
     profile = common.resolve().profile
-    found = last_lines(ProfileFiles.of(profile.name), lines)
-    for line in found:
+    log = last_lines(ProfileFiles.of(profile.name), lines)
+    for line in log:
         data(line)
-    if not found and not common.quiet:
+    if not log and not common.quiet:
         say(f"no agent of {profile.name} has written anything yet")
 
 
 def logout(
     ctx: typer.Context,
     local: Annotated[
-        bool, typer.Option("--local", help="Do not ask the issuer: remove the login from this machine only.")
+        bool, typer.Option("--local", help="Remove the login from this machine only, and send the issuer nothing.")
     ] = False,
     via: options.Via = None,
 ) -> None:
-    """End agent and login.
+    """End the agent and the login.
 
     \b
       cta-data-direct logout
       cta-data-direct logout -P mine
 
-    The issuer is asked to end the login, then it is removed from this machine,
-    the token with it. Where the issuer cannot be asked, nothing is removed.
+    The command first asks the issuer to end the login, and then removes the
+    login and the token from this machine. If the issuer does not answer, it
+    removes nothing.
     """
     from ctadata.agent.logout import logout as end
 

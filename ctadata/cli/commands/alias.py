@@ -1,4 +1,4 @@
-"""`alias`: names at an S3 store that stand for a file there."""
+"""The command `alias`: further names of a file at an S3 store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def alias(
         typer.Argument(
             metavar="FILE ALIAS...",
             show_default=False,
-            help="A file, and what else it is to be called; from the root of the storage.",
+            help="The file and its new names, from the root of the storage.",
             autocompletion=remote,
             callback=located,
         ),
@@ -35,11 +35,13 @@ def alias(
     manifest: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="LIST", help="A list with a file and its aliases on each line, tabs between; - is stdin."
+            "--from",
+            metavar="LIST",
+            help="Read a list: each line has a file and its aliases, with tabs between; - is stdin.",
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Aliases of another file are made to stand for this one.")
+        bool, typer.Option("--replace", help="Let existing aliases of other files point to this one.")
     ] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
@@ -51,15 +53,15 @@ def alias(
       cta-data-direct alias s3://refs/sequence/3050 s3://refs/sequence/ga4gh:SQ.1
       cta-data-direct alias --from aliases.tsv
 
-    An alias is an object without bytes that names the file (its website
-    redirect). get, cat and sync read it as the file; a website answers with a
-    redirect. It lies in the file's bucket. A file never becomes an alias, and
-    aliases that are there already are skipped, so that a list can be done
-    again.
+    An alias is an object without bytes whose website redirect names the file.
+    get, cat and sync read the file in its place; a website answers with the
+    redirect. The alias lies in the bucket of the file. A file never becomes
+    an alias. Aliases that exist already are skipped, so you can run the same
+    list again.
     """
     common = options.begin(ctx)
     if (manifest is None) == (not paths) or (paths and len(paths) < 2):
-        raise UsageError("say a file and its aliases, or --from", hint="as in: alias FILE ALIAS")
+        raise UsageError("a file and its aliases are missing, or --from", hint="as in: alias FILE ALIAS")
 
     def work(session: Session, reporter: Reporter) -> Summary:
         from ctadata.buckets import Buckets
@@ -71,18 +73,20 @@ def alias(
 
 
 def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:
-    """The pairs `(alias, file)` of a list; UsageError for a line that has no alias, or names another profile."""
+    """Yield the pairs `(alias, file)` of a list; UsageError if a line has no alias or names another profile."""
     for number, line in enumerate(transfer_options.names_in(manifest, null=False), 1):
         file, *names = line.split("\t")
         if not file or not names or "" in names:
-            raise UsageError(f"line {number} of the list is no file and its aliases with tabs between", path=manifest)
-        there, *here = (_path_at(profile, text) for text in (file, *names))
-        for name in here:
-            yield name, there
+            raise UsageError(
+                f"line {number} of the list is not a file and its aliases with tabs between", path=manifest
+            )
+        target, *aliases = (_path_at(profile, text) for text in (file, *names))
+        for name in aliases:
+            yield name, target
 
 
 def _path_at(profile: str, text: str) -> str:
-    named, path = split(text)
-    if named not in (None, profile):
-        raise UsageError(f"it is of the profile {named}, and {profile} is in use", path=text)
+    path_profile, path = split(text)
+    if path_profile not in (None, profile):
+        raise UsageError(f"it belongs to the profile {path_profile}, but {profile} is in use", path=text)
     return path

@@ -1,4 +1,4 @@
-"""`make-bucket`, `buckets`, `remove-bucket`: the buckets of an S3 store, which no path leads into existence."""
+"""The commands `make-bucket`, `buckets` and `remove-bucket`, for an S3 store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ctadata.errors import UsageError
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="BUCKET", show_default=False, help="Its name, or s3://name.", callback=located),
+    typer.Argument(metavar="BUCKET", show_default=False, help="The name of a bucket, or s3://name.", callback=located),
 ]
 
 
@@ -22,9 +22,9 @@ def make_bucket(
     ctx: typer.Context,
     names: Names,
     public_read: Annotated[
-        bool, typer.Option("--public-read", help="Everybody may read what is in it, without a key; nobody may list.")
+        bool, typer.Option("--public-read", help="Let everybody read its objects without a key; nobody may list them.")
     ] = False,
-    website: Annotated[bool, typer.Option("--website", help="Serve it as a website, where aliases redirect.")] = False,
+    website: Annotated[bool, typer.Option("--website", help="Serve it as a website; aliases redirect there.")] = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Make buckets at an S3 store.
@@ -33,19 +33,19 @@ def make_bucket(
       cta-data-direct make-bucket results-2026
       cta-data-direct make-bucket --website --public-read reference
 
-    With --public-read or --website a bucket of yours that is there already is
-    opened; its bucket policy gets one statement more, and keeps its others.
+    --public-read and --website also change a bucket that you own already. Its
+    bucket policy then gets one more statement, and keeps the others.
     """
     from ctadata.buckets import Buckets
 
-    with command_context.visiting(ctx, token_file) as visit:
-        hosting = Buckets(visit.session)
+    with command_context.visiting(ctx, token_file) as context:
+        hosting = Buckets(context.session)
         command_context.each(names, lambda name: hosting.make_bucket(name, website=website, public=public_read))
 
 
 def buckets(
     ctx: typer.Context,
-    long: Annotated[bool, typer.Option("-l", "--long", help="When each was made, as well.")] = False,
+    long: Annotated[bool, typer.Option("-l", "--long", help="Show when each was made.")] = False,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -55,13 +55,13 @@ def buckets(
       cta-data-direct buckets
       cta-data-direct buckets -l
 
-    Buckets that are shared with you are not among them; they are reached by
-    name, as in: list s3://bucket/
+    Buckets that others share with you are not listed. Use their name, as in:
+    list s3://bucket/
     """
     from ctadata.buckets import Buckets
 
-    with command_context.visiting(ctx, token_file) as visit:
-        for bucket in Buckets(visit.session).buckets():
+    with command_context.visiting(ctx, token_file) as context:
+        for bucket in Buckets(context.session).buckets():
             created = rfc3339(bucket.created)
             if json:
                 data_json({"bucket": bucket.name, "created": created})
@@ -73,29 +73,31 @@ def remove_bucket(
     ctx: typer.Context,
     names: Names,
     recursive: Annotated[
-        bool, typer.Option("-r", "-R", "--recursive", help="With all it holds, old versions as well.")
+        bool, typer.Option("-r", "-R", "--recursive", help="Remove all its objects too, with their old versions.")
     ] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Remove with all it holds without asking.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Remove the objects without asking.")] = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Remove buckets of an S3 store.
 
     \b
-      cta-data-direct remove-bucket results-2026           an empty one
+      cta-data-direct remove-bucket results-2026           an empty bucket
       cta-data-direct remove-bucket -r results-2026        asks
       cta-data-direct remove-bucket -r --yes results-2026  in scripts
 
-    What is removed is gone, and its name is free for anybody.
+    There is no way back, and anybody may take the name of the bucket.
     """
     from ctadata.buckets import Buckets, bucket_name
 
-    with command_context.visiting(ctx, token_file) as visit:
-        hosting = Buckets(visit.session)
+    with command_context.visiting(ctx, token_file) as context:
+        hosting = Buckets(context.session)
         if recursive and not yes:
             if not is_anybody_here():
-                raise UsageError("-r asks first, and nobody is here to answer", hint="--yes removes without asking")
+                raise UsageError(
+                    "-r asks before it removes, but nobody can answer here", hint="--yes removes without asking"
+                )
             doomed = [f"s3://{bucket_name(name)}/ with all it holds" for name in names]
-            if not may_delete(doomed, visit.stop, "1 bucket" if len(names) == 1 else f"{len(names)} buckets"):
+            if not may_delete(doomed, context.stop, "1 bucket" if len(names) == 1 else f"{len(names)} buckets"):
                 say("nothing was removed")
                 raise typer.Exit(1)
         command_context.each(names, lambda name: hosting.remove_bucket(name, recursive=recursive))

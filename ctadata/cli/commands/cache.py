@@ -1,4 +1,4 @@
-"""`cache`: the records of verified transfers on this machine: listed, and removed."""
+"""The commands `cache list` and `cache clear`: the records of verified transfers on this machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
-    """List the records of transfers that are kept here.
+    """List the records of transfers on this machine.
 
     \b
       cta-data-direct cache list
 
-    One line a pair of folders: bytes, files, when it was used last, and the
-    two sides. The last line on stderr tells the directory and the whole size.
+    One line for each pair of folders: bytes, files, time of the last use, and
+    the two folders. The last line, on stderr, has the directory of the records
+    and their size.
     """
     from ctadata.transfer import records
 
@@ -31,32 +32,32 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
     rows = size = 0
     for path, status in sorted(records.files(folder)) if folder else []:
         rows, size = rows + 1, size + status.st_size
-        _tell(path, status, as_json=json)
+        _print_record(path, status, as_json=json)
     if not common.quiet:
         say(f"{_pairs(rows)}, {units.size(size)}, in {folder or 'no directory'}")
 
 
-def _tell(path: Path, status: stat_result, *, as_json: bool) -> None:
+def _print_record(path: Path, status: stat_result, *, as_json: bool) -> None:
     from ctadata.paths import escape_unprintable
     from ctadata.transfer import records
 
     remote, other, count = records.describe(path) or ("", "", 0)
     used = rfc3339(status.st_mtime)
     if as_json:
-        told = {"file": str(path), "remote": remote, "other": other, "files": count}
-        data_json({**told, "size": status.st_size, "used": used})
+        fields = {"file": str(path), "remote": remote, "other": other, "files": count}
+        data_json({**fields, "size": status.st_size, "used": used})
     else:
         data(f"{status.st_size:>10}  {count:>6}  {used}  {escape_unprintable(remote)}  {escape_unprintable(other)}")
 
 
 def clear_cache(ctx: typer.Context) -> None:
-    """Remove all records of transfers that are kept here.
+    """Remove all records of transfers on this machine.
 
     \b
       cta-data-direct cache clear
 
-    No file is lost by that, here or on the storage. The next run compares
-    mtimes and checksums, and reads or sends what these do not prove equal.
+    No file is lost, here or on the storage. The next run compares mtimes and
+    checksums, and reads or sends the files that these do not prove equal.
     """
     from ctadata.transfer import records
 

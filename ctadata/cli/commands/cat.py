@@ -1,4 +1,4 @@
-"""`cat`: the bytes of files on standard output."""
+"""The command `cat`: the bytes of files on standard output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ def cat(
     paths: command_context.Paths,
     range_: Annotated[
         str | None,
-        typer.Option("--range", metavar="A-B", help="These bytes alone, from 0 on; A- to the end, -N the last N."),
+        typer.Option(
+            "--range",
+            metavar="A-B",
+            help="Write bytes A to B only, counted from 0; A- means to the end, -N the last N.",
+        ),
     ] = None,
     raw_key: transfer_options.RawKey = False,
     token_file: options.TokenFile = None,
@@ -34,13 +38,14 @@ def cat(
       cta-data-direct cat lst/run1/events.h5 | head -c 8
       cta-data-direct cat --range 0-1023 lst/run1/events.h5 > head
 
-    Whole files are checked at their end: with exit code 7 what was written is
-    not the file. Of a part there is no checksum to compare with.
+    A whole file is verified after its last byte. Exit code 7 means that the
+    bytes on stdout are not the file. The bytes of --range are not verified:
+    the storage has no checksum for them.
     """
     out = open_stdout().buffer
-    with command_context.visiting(ctx, token_file, raw_key=raw_key) as visit:
+    with command_context.visiting(ctx, token_file, raw_key=raw_key) as context:
         if range_ is None:
-            summary = visit.session.get_to_pipe(paths, out.write)
+            summary = context.session.get_to_pipe(paths, out.write)
             for error in summary.errors:
                 say(str(error))
             if summary.exit_code:
@@ -49,22 +54,25 @@ def cat(
             from ctadata.transfer.streams import stream_range_to
 
             for text in paths:
-                for entry in command_context.entries(visit.session, text):
+                for entry in command_context.entries(context.session, text):
                     start, stop = _bounds(range_, entry)
-                    stream_range_to(visit.session.store, entry, start, stop, out.write)
+                    stream_range_to(context.session.store, entry, start, stop, out.write)
         if stdout_is_terminal():
             out.flush()
 
 
 def _bounds(text: str, entry: Entry) -> tuple[int, int | None]:
-    """The first byte and the one after the last (None: to the end) that `A-B`, `A-` or `-N` means; UsageError."""
+    """Return the offset of the first byte of `A-B`, `A-` or `-N`, and the offset after its last byte.
+
+    The second offset is None if the range goes to the end of the file.
+    """
     match = _RANGE.fullmatch(text)
     first, last = match.groups() if match else ("", "")
     if not first and not last:
-        raise UsageError(f"{text!r} is no range", hint="a range looks like 0-1023, 1024- or -512")
+        raise UsageError(f"{text!r} is no range", hint="write 0-1023, 1024- or -512")
     if not first:
         if entry.size is None:
-            raise UsageError("its size is not known, so its end is not", path=str(entry.path))
+            raise UsageError("its size is unknown, so the last bytes cannot be found", path=str(entry.path))
         return max(0, entry.size - int(last)), entry.size
     start, stop = int(first), int(last) + 1 if last else None
     if stop is not None and stop <= start:

@@ -1,4 +1,4 @@
-"""The certificates that the platform opens the storage with: upload-personal-certificate and its siblings."""
+"""The commands for the certificates with which the platform opens the storage."""
 
 from __future__ import annotations
 
@@ -16,41 +16,44 @@ from ctadata.errors import LocalError, NotFound
 
 File = Annotated[
     Path,
-    typer.Argument(metavar="FILE", show_default=False, help="PEM: certificate, its private key, what it was made of."),
+    typer.Argument(metavar="FILE", show_default=False, help="PEM: the certificate, its private key and its chain."),
 ]
 
 
 def upload_personal_certificate(
     ctx: typer.Context,
     file: File,
-    key: Annotated[str, typer.Argument(metavar="KEY", show_default=False, help="What it opens: cta, lst or arc.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", show_default=False, help="The storage that it opens: cta, lst or arc.")
+    ],
     user: Annotated[
-        str | None, typer.Option("-u", "--user", metavar="NAME", help="Whose it is, where an admin sends it.")
+        str | None, typer.Option("-u", "--user", metavar="NAME", help="The owner, if an admin uploads it for somebody.")
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Have the platform open the storage with your certificate.
+    """Let the platform open the storage with your certificate.
 
     \b
       voms-proxy-init -valid 168:00 -out user.pem
       cta-data upload-personal-certificate user.pem lst
 
-    It is looked at here before it is sent: it has to have its private key with
-    it, and to be good for seven days at most. The platform keeps both.
+    The file is checked here before it is sent: it must contain the private
+    key, and the certificate must expire within seven days. The platform keeps
+    both.
     """
     from ctadata.service.certificates import send_personal_certificate
 
     common = options.begin(ctx)
-    with _words(file):
-        said = send_personal_certificate(place_of(common.profile), file, key, user)
+    with _local_errors(file):
+        response = send_personal_certificate(place_of(common.profile), file, key, user)
     if json:
-        data_json(said)
+        data_json(response)
     elif not common.quiet:
-        say(f"the certificate for {said['certificate_key']} is stored, and good until {said['validity']}")
+        say(f"the certificate for {response['certificate_key']} is stored, and good until {response['validity']}")
 
 
 def upload_shared_certificate(ctx: typer.Context, file: File, json: options.Json = False) -> None:
-    """Have the platform use a certificate for all who have none; for admins.
+    """Set the certificate for users who have none; for admins.
 
     \b
       cta-data upload-shared-certificate robot.pem
@@ -58,16 +61,16 @@ def upload_shared_certificate(ctx: typer.Context, file: File, json: options.Json
     from ctadata.service.certificates import send_shared_certificate
 
     common = options.begin(ctx)
-    with _words(file):
-        said = send_shared_certificate(place_of(common.profile), file)
+    with _local_errors(file):
+        response = send_shared_certificate(place_of(common.profile), file)
     if json:
-        data_json(said)
+        data_json(response)
     elif not common.quiet:
         say("the shared certificate is stored")
 
 
 def certificate_status(ctx: typer.Context, json: options.Json = False) -> None:
-    """Tell what is known of the certificates: the shared one, and what opens.
+    """Show the shared certificate, and which storages open.
 
     \b
       cta-data certificate-status
@@ -76,18 +79,18 @@ def certificate_status(ctx: typer.Context, json: options.Json = False) -> None:
     from ctadata.service.certificates import status
 
     common = options.begin(ctx)
-    known = status(place_of(common.profile))
+    state = status(place_of(common.profile))
     if json:
-        data_json(known)
+        data_json(state)
         return
     for name in ("service", "shared"):
-        data(f"{name:<10}{known[name]}")
-    for key, words in known["keys"].items():
+        data(f"{name:<10}{state[name]}")
+    for key, words in state["keys"].items():
         data(f"{key:<10}{words}")
 
 
 @contextmanager
-def _words(file: Path) -> Iterator[None]:
+def _local_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:

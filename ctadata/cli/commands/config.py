@@ -1,4 +1,4 @@
-"""`config`: which values hold, and where each comes from."""
+"""The command `config`: the settings in force, and the origin of each."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 def config(
     ctx: typer.Context,
     json: options.Json = False,
-    keys: Annotated[bool, typer.Option("--keys", help="Explain every key and variable instead.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Explain every key and variable.")] = False,
 ) -> None:
     """Show each setting and where it comes from.
 
     \b
       cta-data-direct config                     the profile in use
-      cta-data-direct -P cscs-dev config         another one
-      cta-data-direct config --keys              what can be set, and how
-      cta-data-direct config > config.toml       to begin a file of settings
+      cta-data-direct -P cscs-dev config         the profile cscs-dev
+      cta-data-direct config --keys              all keys and variables
+      cta-data-direct config > config.toml       begin a settings file
 
-    Arguments beat the environment, that beats the file of settings, that beats
-    what is built in. Secrets are not shown.
+    An argument overrides an environment variable, a variable overrides the
+    settings file, and the file overrides the built-in value. Secrets are not
+    shown.
     """
     common = options.begin(ctx)
     if keys:
@@ -45,10 +46,10 @@ def config(
 
 
 def as_toml(resolved: Resolved) -> Iterator[str]:
-    """The profile as a table of TOML, the origin of each value in a comment."""
+    """Yield the lines of the profile as a TOML table, with the origin of each value in a comment."""
     absent = "" if resolved.file_exists else " (not there)"
     yield f"# profile {resolved.profile.name} (by: {resolved.chosen_by}); known: {', '.join(resolved.known)}"
-    yield f"# file of settings: {resolved.file}{absent}"
+    yield f"# settings file: {resolved.file}{absent}"
     for name, shown in environment().items():
         yield f"# {name}={shown} in the environment"
     yield ""
@@ -61,7 +62,7 @@ def as_toml(resolved: Resolved) -> Iterator[str]:
 
 
 def as_json(resolved: Resolved) -> dict[str, object]:
-    """The same for programs."""
+    """Return the profile, its values and their origins as a JSON object."""
     return {
         "profile": resolved.profile.name,
         "chosen_by": resolved.chosen_by,
@@ -76,7 +77,10 @@ def as_json(resolved: Resolved) -> dict[str, object]:
 
 
 def environment() -> dict[str, str]:
-    """The variables that are set and that we look at, without secrets: a proxy's address may hold a password."""
+    """Return the variables that are set and that the client reads, without their secrets.
+
+    A proxy's address may contain a password, so each value is redacted.
+    """
     from ctadata.config.variables import VARIABLES
     from ctadata.http.redaction import redact
 
@@ -88,15 +92,15 @@ def environment() -> dict[str, str]:
 
 
 def explain_keys() -> Iterator[str]:
-    """The keys of a profile and the variables, from their tables."""
+    """Yield the lines that explain the keys of a profile and the environment variables."""
     from ctadata.config.keys import KEYS
     from ctadata.config.variables import VARIABLES
 
     by_key = {key.variable for key in KEYS}
     others = [variable for variable in VARIABLES if variable.name not in by_key]
     width = max(len(variable.name) for variable in others) + 2
-    yield "Keys of a profile, in the file of settings under [profiles.NAME]; each also as CTADATA_<KEY>, where"
-    yield "several values have commas between:"
+    yield "Keys of a profile, in the settings file under [profiles.NAME]. Each is also a variable, CTADATA_<KEY>;"
+    yield "there, commas separate several values."
     for key in KEYS:
         yield f"  {key.name:<{width}}{key.meaning}"
     yield ""
@@ -106,7 +110,7 @@ def explain_keys() -> Iterator[str]:
 
 
 def _plain(value: object) -> object:
-    """A value as JSON and TOML know it."""
+    """Return a value in a type that JSON and TOML have."""
     if isinstance(value, tuple):
         return list(value)
     return value if isinstance(value, (bool, int, str)) or value is None else str(value)
@@ -122,7 +126,7 @@ def _toml(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML 1.0: as JSON writes it, but for pairs of surrogates, which TOML does not know."""
+    """Return a basic string of TOML 1.0: JSON's form, but without surrogate pairs, which TOML does not have."""
     import json
 
     return json.dumps(text, ensure_ascii=False)

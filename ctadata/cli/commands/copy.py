@@ -1,4 +1,4 @@
-"""`copy`: from one site to another, without passing through this machine."""
+"""The command `copy`: files from one site to another, without passing through this machine."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 def copy(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SRC", show_default=False, help="profile:path, :path or a URL.")],
-    target: Annotated[str, typer.Argument(metavar="DST", show_default=False, help="The same, at the other site.")],
+    target: Annotated[
+        str, typer.Argument(metavar="DST", show_default=False, help="The same forms, at the other site.")
+    ],
     recursive: transfer_options.Recursive = False,
     include: transfer_options.Include = None,
     exclude: transfer_options.Exclude = None,
-    push: Annotated[bool, typer.Option("--push", help="SRC's site sends; else DST's site fetches.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Let SRC's site send; by default DST's site fetches.")] = False,
     through: Annotated[bool, typer.Option("--through", help="Pass the bytes through this machine.")] = False,
     send_token: Annotated[
-        bool, typer.Option("--send-token", help="Hand the other site your token where no macaroon is to be had.")
+        bool, typer.Option("--send-token", help="Give the other site your token if no macaroon is available.")
     ] = False,
     dry_run: transfer_options.DryRun = False,
     no_clobber: options.NoClobber = False,
@@ -50,39 +52,39 @@ def copy(
       cta-data-direct copy --push cscs:lst/run1/a.h5 mine:
       cta-data-direct copy --through cscs:lst/run1/a.h5 bucket:run1/
 
-    One site is asked to fetch or to send; the other is shown a macaroon for
-    that one file, never your token. A file gets its name when it is whole and
-    its checksum is that of the source. Ctrl-C cancels the copy.
+    One site fetches or sends the file. It shows the other site a macaroon for
+    that one file, never your token. The file gets its name when it is whole
+    and its checksum equals the source's. Ctrl-C cancels the copy.
     """
     from ctadata.namespace.filters import Filters
     from ctadata.site_copy import CopyMode
     from ctadata.transfer.plan import Rules
 
     common = options.begin(ctx)
-    here, there = _side(source), _side(target)
+    origin, destination = _side(source), _side(target)
     if through and push:
         raise UsageError("--push and --through exclude each other")
     filters = Filters.read(include or [], exclude or [])
     rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run)
-    account = RunOutput("copy", json, dry_run, receipt, [])
-    work = _Work(here, there, recursive, CopyMode(push, through, send_token), rules)
-    _run(common, work, account, jobs)
+    output = RunOutput("copy", json, dry_run, receipt, [])
+    work = _Work(origin, destination, recursive, CopyMode(push, through, send_token), rules)
+    _run(common, work, output, jobs)
 
 
 def _side(text: str) -> Remote:
     side = remote_side(text)
     if side is None:
-        hint = "write profile:path; get and put go to and from here"
-        raise UsageError("a copy is between two sites", hint=hint, path=text)
+        hint = "write profile:path; for local files use get and put"
+        raise UsageError("a copy needs two sites, and this is a local path", hint=hint, path=text)
     return side
 
 
 class _Work:
-    """What is to be copied, and how."""
+    """The copy that the arguments describe."""
 
-    def __init__(self, source: Remote, target: Remote, recursive: bool, way: CopyMode, rules: Rules) -> None:
+    def __init__(self, source: Remote, target: Remote, recursive: bool, mode: CopyMode, rules: Rules) -> None:
         self.source, self.target = source, target
-        self._recursive, self._way, self._rules = recursive, way, rules
+        self._recursive, self._mode, self._rules = recursive, mode, rules
 
     def __call__(self, origin: Session, target: Session, reporter: Reporter) -> Summary:
         from ctadata.site_copy import check_sides, copy_between, where
@@ -90,18 +92,18 @@ class _Work:
         source = self.source.resolve(origin, make=False)
         entry = origin.store.info(source)
         if entry.is_directory and not self._recursive:
-            raise UsageError("it is a directory", hint="-r copies it with all it holds", path=str(source))
+            raise UsageError("it is a directory", hint="-r copies a directory with its contents", path=str(source))
         contents = self.source.text.endswith("/")
         to = where(target, self.target.text, source, directory=entry.is_directory, contents=contents)
         check_sides(origin, target, source, to)
-        return copy_between(origin, target, entry, to, way=self._way, rules=self._rules, reporter=reporter)
+        return copy_between(origin, target, entry, to, way=self._mode, rules=self._rules, reporter=reporter)
 
 
-def _run(common: options.Common, work: _Work, account: RunOutput, jobs: str | None) -> None:
+def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | None) -> None:
     from ctadata.progress.reporters import choose
 
     began, verbose = time.monotonic(), bool(common.verbose)
-    quiet = common.quiet or account.dry_run or (account.json and stdout_is_terminal())
+    quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
     with (
         stopping() as stop,
         _at(common, work.source).session(stop, None) as origin,
@@ -109,14 +111,14 @@ def _run(common: options.Common, work: _Work, account: RunOutput, jobs: str | No
     ):
         with (
             choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
-            account.kept(reporter, target.profile.name, verbose=verbose) as kept,
+            output.kept(reporter, target.profile.name, verbose=verbose) as kept,
         ):
             summary = work(origin, target, kept)
-        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set() or summary.stopped)
+        tell(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
 
 def _at(common: options.Common, side: Remote) -> options.Common:
-    """The options, for the profile of one side."""
+    """Return the common options with the profile of one side."""
     return options.Common(side.profile or common.profile, common.verbose, common.quiet)

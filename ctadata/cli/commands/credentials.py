@@ -1,4 +1,4 @@
-"""`credentials`: the access key of an S3 profile: taken from what was copied, told of, forgotten."""
+"""The commands `credentials import`, `show` and `forget`: the access key of an S3 profile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def import_credentials(
     ctx: typer.Context,
     lifetime: Annotated[
         str | None,
-        typer.Option("--lifetime", metavar="TIME", help="How long they are good, as 8h, where they do not say."),
+        typer.Option("--lifetime", metavar="TIME", help="The lifetime of a key whose text names none, as 8h."),
     ] = None,
 ) -> None:
     """Keep the access key that comes on standard input.
@@ -32,8 +32,8 @@ def import_credentials(
       cta-data-direct -P mine credentials import --lifetime 8h    then paste, and Ctrl-D
       cta-data-direct -P mine credentials import < copied.txt
 
-    What data stores give to copy is understood as it is: the lines for bash,
-    for cmd and for PowerShell, and JSON. It is kept readable for you alone.
+    Paste the text as your data store shows it: lines for bash, cmd or
+    PowerShell, or JSON. The key is kept in a file that only you can read.
     """
     from dataclasses import replace
 
@@ -45,25 +45,26 @@ def import_credentials(
     life = None if lifetime is None else seconds_in(lifetime)
     stdin = open_stdin()
     is_terminal = stdin.isatty()
-    text = pasted("paste the credentials, which are not shown, then Ctrl-D") if is_terminal else stdin.read()
+    text = pasted("paste the credentials (they are not shown), then press Ctrl-D") if is_terminal else stdin.read()
     key = parse_access_key(text)
     if key.expires is None and life is not None:
         key = replace(key, expires=time.time() + life)
     if key.expires is not None and key.expires <= time.time():
-        raise ConfigError("these credentials have expired already", hint="copy new ones")
+        raise ConfigError("these credentials have expired already", hint="copy new ones from your data store")
     save_access_key(ProfileFiles.of(profile.name), key, profile.endpoint)
-    say(f"kept for the profile {profile.name}: the access key {key.id}{_lasts(key.expires)}")
+    say(f"access key {key.id} kept for the profile {profile.name}{_lasts(key.expires)}")
 
 
 def show_credentials(ctx: typer.Context, json: options.Json = False, token_file: options.TokenFile = None) -> None:
-    """Tell which access key counts, where it comes from, and how long it is good.
+    """Show the access key in use, its origin and its lifetime.
 
     \b
       cta-data-direct -P mine credentials show
 
-    In this order: --token-file, credentials_file of the profile, what was
-    imported, ~/.credentials/jos-credentials.json, AWS_ACCESS_KEY_ID and its
-    kin, ~/.aws; and else none, for public buckets. Secrets are never shown.
+    The first of these is used: --token-file, credentials_file of the profile,
+    the imported key, ~/.credentials/jos-credentials.json, the variables
+    AWS_ACCESS_KEY_ID and so on, ~/.aws. Without any, requests carry no key,
+    which is enough for public buckets. Secrets are never shown.
     """
     from ctadata.tokens.access_keys import AccessKeys
 
@@ -71,8 +72,8 @@ def show_credentials(ctx: typer.Context, json: options.Json = False, token_file:
     found = AccessKeys(profile, explicit=token_file).locate()
     key = found.key
     if json:
-        told = {"profile": profile.name, "origin": found.origin, "access_key_id": key and key.id}
-        data_json({**told, "temporary": bool(key and key.token), "expires": rfc3339(key.expires) if key else None})
+        fields = {"profile": profile.name, "origin": found.origin, "access_key_id": key and key.id}
+        data_json({**fields, "temporary": bool(key and key.token), "expires": rfc3339(key.expires) if key else None})
     elif key is None:
         data(f"no access key ({found.origin})")
     else:
@@ -90,14 +91,14 @@ def forget_credentials(ctx: typer.Context) -> None:
     from ctadata.tokens.profile_files import ProfileFiles
 
     profile = _profile(ctx)
-    there = forget_access_key(ProfileFiles.of(profile.name))
-    say(f"forgotten: the access key of the profile {profile.name}" if there else "there was nothing to forget")
+    existed = forget_access_key(ProfileFiles.of(profile.name))
+    say(f"access key of the profile {profile.name} removed" if existed else "no access key was kept")
 
 
 def _profile(ctx: typer.Context) -> Profile:
     profile = options.begin(ctx).resolve().profile
     if profile.kind != "s3":
-        raise UsageError(f"the profile {profile.name} is no S3 store", hint="name one that is: -P NAME")
+        raise UsageError(f"the profile {profile.name} is no S3 store", hint="choose an S3 profile with -P NAME")
     return profile
 
 
@@ -105,12 +106,16 @@ def _lasts(expires: float | None) -> str:
     if expires is None:
         return ""
     left = expires - time.time()
-    return f", good for {units.duration(left)} more" if left > 0 else ", which has expired"
+    return f", good for {units.duration(left)} more" if left > 0 else ", expired"
 
 
 def seconds_in(text: str) -> float:
-    """`90s`, `15m`, `3h`, `7d`, or a number of seconds; UsageError."""
+    """Return the seconds that `90s`, `15m`, `3h`, `7d` or a bare number mean.
+
+    Raises:
+        UsageError: The text is no time, or not between 1 and 10**9 - 1 of its unit.
+    """
     number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
     if not (number.isascii() and number.isdigit() and 0 < int(number) < 10**9):
-        raise UsageError(f"{text!r} is no time", hint="it is written as 90s, 15m, 3h or 7d")
+        raise UsageError(f"{text!r} is no time", hint="write it as 90s, 15m, 3h or 7d")
     return float(int(number) * _UNITS[unit])

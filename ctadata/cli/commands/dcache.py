@@ -1,4 +1,4 @@
-"""`qos`, `label`, `xattr`: what dCache keeps of a file beside its bytes; `quota`: how much the user may store."""
+"""The commands `qos`, `label`, `xattr` and `quota`: what dCache's REST frontend knows beside names and bytes."""
 
 from __future__ import annotations
 
@@ -19,48 +19,50 @@ def qos(
     ctx: typer.Context,
     path: command_context.OnePath,
     target: Annotated[
-        str | None, typer.Argument(metavar="[TARGET]", show_default=False, help="What it shall be; see the examples.")
+        str | None,
+        typer.Argument(metavar="[TARGET]", show_default=False, help="The new quality of service; see the examples."),
     ] = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell or change the quality of service of a file.
+    """Show or change the quality of service of a file.
 
     \b
-      cta-data-direct qos home:run1.h5               disk
-      cta-data-direct qos home:run1.h5 tape          ask for it to go to tape
-      cta-data-direct qos home:run1.h5 disk+tape     or to be on both
+      cta-data-direct qos home:run1.h5               show it: disk
+      cta-data-direct qos home:run1.h5 tape          move the file to tape
+      cta-data-direct qos home:run1.h5 disk+tape     keep it on both
 
-    The change takes its time; locality tells where the bytes are by now.
+    dCache needs some time for the change; the command locality shows where the
+    bytes are now.
     """
-    with command_context.visiting(ctx, token_file) as visit:
-        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
+    with command_context.visiting(ctx, token_file) as context:
+        frontend, where = context.session.site.frontend, context.session.resolve(path)
         if target is None:
             quality = frontend.details(where).quality
             data_json({"path": str(where), "qos": quality}) if json else data(quality or "unknown")
             return
-        known = frontend.qualities()
-        if known and target not in known:
-            raise UsageError(f"{target!r} is no quality of service here", hint=f"there are {', '.join(known)}")
+        qualities = frontend.qualities()
+        if qualities and target not in qualities:
+            raise UsageError(f"{target!r} is no quality of service here", hint=f"choose one of {', '.join(qualities)}")
         frontend.set_quality(where, target)
 
 
 def label(
     ctx: typer.Context,
     path: command_context.OnePath,
-    add: Annotated[list[str] | None, typer.Option("--add", metavar="LABEL", help="Give it this label.")] = None,
-    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="LABEL", help="Take it away.")] = None,
+    add: Annotated[list[str] | None, typer.Option("--add", metavar="LABEL", help="Add this label.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="LABEL", help="Remove this label.")] = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell or change the labels of a file.
+    """Show or change the labels of a file.
 
     \b
       cta-data-direct label home:run1.h5
       cta-data-direct label --add good --remove raw home:run1.h5
     """
-    with command_context.visiting(ctx, token_file) as visit:
-        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
+    with command_context.visiting(ctx, token_file) as context:
+        frontend, where = context.session.site.frontend, context.session.resolve(path)
         for each in add or ():
             frontend.set_label(where, each)
         for each in remove or ():
@@ -79,27 +81,27 @@ def xattr(
     ctx: typer.Context,
     path: command_context.OnePath,
     assignments: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", show_default=False, help="What to set.")
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", show_default=False, help="The attributes to set.")
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="NAME", help="Take it away.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", metavar="NAME", help="Remove this attribute.")] = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell or change the extended attributes of a file.
+    """Show or change the extended attributes of a file.
 
     \b
       cta-data-direct xattr home:run1.h5
       cta-data-direct xattr home:run1.h5 run=7 telescope=LST-1
       cta-data-direct xattr --remove run home:run1.h5
     """
-    wanted = dict(_assignment(text) for text in assignments or ())
-    with command_context.visiting(ctx, token_file) as visit:
-        frontend, where = visit.session.site.frontend, visit.session.resolve(path)
-        if wanted:
-            frontend.set_attributes(where, wanted)
+    changes = dict(_assignment(text) for text in assignments or ())
+    with command_context.visiting(ctx, token_file) as context:
+        frontend, where = context.session.site.frontend, context.session.resolve(path)
+        if changes:
+            frontend.set_attributes(where, changes)
         if remove:
             frontend.remove_attributes(where, remove)
-        if wanted or remove:
+        if changes or remove:
             return
         attributes = frontend.details(where).attributes
         if json:
@@ -112,31 +114,31 @@ def xattr(
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise UsageError(f"{text!r} sets nothing", hint="write NAME=VALUE")
+        raise UsageError(f"{text!r} is no attribute with its value", hint="write NAME=VALUE")
     return name, value
 
 
 def quota(ctx: typer.Context, json: options.Json = False, token_file: options.TokenFile = None) -> None:
-    """Tell how much you may store, and have stored.
+    """Show how much you may store, and how much you have stored.
 
     \b
       cta-data-direct quota
       cta-data-direct quota --json | jq .used
 
-    Replica is space on disk, custodial on tape. dCache counts once a day or
-    so. It takes a profile that names the site's REST interface (frontend).
+    "replica" is space on disk, "custodial" is space on tape. dCache counts
+    about once a day. The profile must name the site's REST frontend.
     """
-    with command_context.visiting(ctx, token_file) as visit:
-        quotas = visit.session.site.frontend.quotas()
+    with command_context.visiting(ctx, token_file) as context:
+        quotas = context.session.site.frontend.quotas()
         for each in quotas:
             for policy, used in each.used.items():
                 if used or each.limits[policy] is not None:
-                    _tell(each, policy, json=json)
+                    _print_quota(each, policy, json=json)
         if not quotas:
             say("this site has no quotas for you")
 
 
-def _tell(quota: Quota, policy: str, *, json: bool) -> None:
+def _print_quota(quota: Quota, policy: str, *, json: bool) -> None:
     used, limit = quota.used[policy], quota.limits[policy]
     if json:
         data_json({"kind": quota.kind, "id": quota.id, "policy": policy, "used": used, "limit": limit})

@@ -1,4 +1,4 @@
-"""`doctor`: what works and what does not, from here to the storage."""
+"""The command `doctor`: find out which part between here and the storage does not work."""
 
 from __future__ import annotations
 
@@ -27,31 +27,33 @@ def doctor(
         typer.Argument(
             metavar="PATH",
             show_default=False,
-            help="A file to read; else one is looked for.",
+            help="A file to read; by default the doctor looks for one.",
             autocompletion=remote,
             callback=located,
         ),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Try an upload too, in your home; it is deleted again.")
+        bool, typer.Option("--write", help="Try an upload in your home too; the file is deleted again.")
     ] = False,
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", metavar="FILE", help="Write a report to send to somebody, without secrets."),
+        typer.Option(
+            "--bundle", metavar="FILE", help="Write a report without secrets to this file, to send to the site."
+        ),
     ] = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell what works and what does not, and what to do about it.
+    """Check everything that a transfer needs, and say what to do.
 
     \b
       cta-data-direct doctor
       cta-data-direct doctor --write lst/run1/events.h5
-      cta-data-direct doctor --bundle report.txt      to send to the site
+      cta-data-direct doctor --bundle report.txt      a report for the site
 
-    TLS, clock, token, listing, home, REST interface, where bytes come from
-    and go to, checksums; of an S3 store the access key. The exit code is 1
-    where something fails.
+    It checks TLS, the clock, the token, a listing, your home, the REST
+    frontend, the servers that move the bytes, and checksums; at an S3 store
+    the access key. The exit code is 1 if a check fails.
     """
     from ctadata.doctor.doctor import diagnose
     from ctadata.doctor.finding import Verdict
@@ -62,18 +64,18 @@ def doctor(
     with stopping() as stop, common.session(stop, token_file) as session:
         for finding in diagnose(session, named=path, write=write):
             findings.append(finding)
-            _tell(finding, json=json)
+            _print_finding(finding, json=json)
     if bundle is not None:
         _write(bundle, _report(resolved, findings))
-        say(f"the report is in {bundle}; look at it before you send it")
+        say(f"the report is in {bundle}; read it before you send it")
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
 
 
-def _tell(finding: Finding, *, json: bool) -> None:
+def _print_finding(finding: Finding, *, json: bool) -> None:
     if json:
-        what = {"what": finding.what, "verdict": str(finding.verdict), "words": finding.words}
-        data_json({**what, "advice": finding.advice or None})
+        fields = {"what": finding.what, "verdict": str(finding.verdict), "words": finding.words}
+        data_json({**fields, "advice": finding.advice or None})
     else:
         for line in _lines(finding):
             data(line)
@@ -88,7 +90,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
-    """Versions, settings without secrets, findings."""
+    """Return the text of a report: versions, settings without secrets, findings."""
     import platform
     from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""`find`: which names fit."""
+"""The command `find`: names that match, below directories."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ def find(
     paths: command_context.Paths,
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="GLOB", help="The name matches ('*.h5', or 'log/*.txt' from the top)."),
+        typer.Option("--name", metavar="GLOB", help="Names that match ('*.h5', or 'log/*.txt' from the top)."),
     ] = None,
     size: Annotated[
         list[str] | None,
-        typer.Option("--size", metavar="[+-]N[kMGT]", help="More than +N, less than -N, exactly N bytes; repeatable."),
+        typer.Option("--size", metavar="[+-]N[kMGT]", help="+N: over N bytes, -N: under, N: exactly; repeatable."),
     ] = None,
     newer: Annotated[
-        str | None, typer.Option("--newer", metavar="AGE|DATE", help="Changed since (7d, 12h, 30min, 2026-08-01).")
+        str | None, typer.Option("--newer", metavar="AGE|DATE", help="Changed since then (7d, 12h, 30min, 2026-08-01).")
     ] = None,
-    older: Annotated[str | None, typer.Option("--older", metavar="AGE|DATE", help="Not changed since.")] = None,
-    kind: Annotated[str | None, typer.Option("--kind", metavar="f|d", help="Files, or directories.")] = None,
-    long: Annotated[bool, typer.Option("-l", "--long", help="As list -l writes it.")] = False,
-    null: Annotated[bool, typer.Option("-0", "--null", help="Each path ends in NUL, not in a new line.")] = False,
+    older: Annotated[str | None, typer.Option("--older", metavar="AGE|DATE", help="Not changed since then.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="f|d", help="Only files, or only directories.")] = None,
+    long: Annotated[bool, typer.Option("-l", "--long", help="Print long lines, as list -l does.")] = False,
+    null: Annotated[bool, typer.Option("-0", "--null", help="End each path with NUL in place of a new line.")] = False,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Find files and directories below others.
+    """Find files and directories below directories.
 
     \b
       cta-data-direct find lst/run1 --name '*.h5' --size +1G
@@ -43,19 +43,20 @@ def find(
       cta-data-direct find lst --newer 2026-08-01 -l
       cta-data-direct find -0 home: --name '*.tmp' | xargs -0 cta-data-direct rm
 
-    All that is asked must fit; of several --name, one. Sizes count in 1024
-    (k, M, G, T). Dates are UTC. That nothing is found is no error.
+    A name must match all conditions; with several --name, one of them is
+    enough. The units k, M, G, T are powers of 1024. Dates are in UTC. If
+    nothing matches, the exit code is 0.
     """
     from ctadata.namespace.find import Criteria
     from ctadata.namespace.find import find as search
 
     criteria = Criteria.read(names=name or [], sizes=size or [], newer=newer, older=older, kind=kind, now=time.time())
-    with command_context.visiting(ctx, token_file) as visit:
-        columns = Columns(long=long, null=null, json=json, checksums=visit.session.store.features.lists_checksums)
+    with command_context.visiting(ctx, token_file) as context:
+        columns = Columns(long=long, null=null, json=json, checksums=context.session.store.features.lists_checksums)
 
-        def look(top: Entry) -> None:
+        def search_below(top: Entry) -> None:
             with command_context.partly(top) as on_error:
-                for entry in search(visit.session.store, top, criteria, on_error=on_error):
+                for entry in search(context.session.store, top, criteria, on_error=on_error):
                     write_entry(entry, columns)
 
-        command_context.each(command_context.named(visit.session, paths), look)
+        command_context.each(command_context.named(context.session, paths), search_below)

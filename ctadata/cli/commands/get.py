@@ -1,4 +1,4 @@
-"""`get`: files from the storage to this machine."""
+"""The command `get`: files from the storage to this machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def get(
         typer.Argument(
             metavar="PATH",
             show_default=False,
-            help="What to get, from the root of the storage; the last of several is the local target.",
+            help="Files to get, from the root of the storage; the last of several is the local target.",
             autocompletion=remote,
             callback=located,
         ),
@@ -44,16 +44,16 @@ def get(
     null: transfer_options.Null = False,
     no_clobber: options.NoClobber = False,
     stage: Annotated[
-        bool, typer.Option("--stage", help="Ask for files on tape, and wait until they are on disk.")
+        bool, typer.Option("--stage", help="Request files that are on tape, and wait until they are on disk.")
     ] = False,
     retry_failed: transfer_options.RetryFailed = None,
     raw_key: transfer_options.RawKey = False,
-    conduct: RunOptions = RunOptions(),  # noqa: B008
+    run_options: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Get files, verified.
 
     \b
-      cta-data-direct get lst/x/a.fits                to here
+      cta-data-direct get lst/x/a.fits                to ./a.fits
       cta-data-direct get lst/x/a.fits lst/b.fits out to out/a.fits, out/b.fits
       cta-data-direct get lst/x/a.fits copy.fits      under another name
       cta-data-direct get -r lst/some/run out         to out/run/...
@@ -63,68 +63,81 @@ def get(
       cta-data-direct get --files-from list.txt out   to out/<path> for each line
       cta-data-direct get -r --stage lst/old/run      files on tape as well
 
-    With two or more arguments the last one is always local ('.' for here).
-    A file appears under its name when it is whole and verified. Files that are
-    here already and equal are skipped: the same command again goes on where
-    the last one ended. What goes into a pipe is checked at its end.
+    With two or more arguments, the last one is always local; '.' is the current
+    directory. A file appears under its name when it is whole and verified. Files
+    that are equal already are skipped, so the same command continues where the
+    last run ended. Bytes that go into a pipe are verified after the last one.
     """
     common = options.begin(ctx)
     transfer_options.check_said(*(paths or []))
-    named, local = _arguments(paths or [], listed=files_from is not None)
-    if retry_failed is None and files_from is None and not named:
+    sources, local = _arguments(paths or [], listed=files_from is not None)
+    if retry_failed is None and files_from is None and not sources:
         raise transfer_options.missing("get PATH... [LOCAL]")
     rules = selection.rules(no_clobber=no_clobber, stage=stage)
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
         if files_from:
-            raise UsageError("--retry-failed takes its paths from the receipt")
-        work = again(common, "get", retry_failed, rules, paths or [])
+            raise UsageError("--retry-failed takes its paths from the receipt: leave out --files-from")
+        work = retry_work(common, "get", retry_failed, rules, paths or [])
     elif local == "-":
-        if conduct.json or recursive or files_from:
-            raise UsageError("files that go to standard output take no -r, no --json and no --files-from")
+        if run_options.json or recursive or files_from:
+            raise UsageError("- as the target allows no -r, no --json and no --files-from")
         out = open_stdout().buffer
         work = lambda session, reporter: session.get_to_pipe(  # noqa: E731
-            named, out.write, rules=rules, reporter=reporter
+            sources, out.write, rules=rules, reporter=reporter
         )
     elif common.platform and recursive and local is None and files_from is None:
         from ctadata.service.transfers import download_with_full_path
 
-        work = lambda session, reporter: download_with_full_path(session, named[0], rules=rules, reporter=reporter)  # noqa: E731
+        work = lambda session, reporter: download_with_full_path(session, sources[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
         listed = None if files_from is None else transfer_options.names_in(files_from, null=null)
         work = lambda session, reporter: session.get(  # noqa: E731
-            named, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
+            sources, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
     if raw_key:
         if recursive or files_from or retry_failed:
-            raise UsageError("--raw-key takes single keys: no -r, no --files-from and no --retry-failed")
+            raise UsageError("--raw-key allows no -r, no --files-from and no --retry-failed")
         work = _by_key(work)
-    move(common, work, conduct.account("get", rules, bases), conduct)
+    move(common, work, run_options.account("get", rules, bases), run_options)
 
 
 def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None]:
-    """What to get, and the local target; a list takes at most the collection that it starts from."""
+    """Return the remote sources and the local target; None if there is no target.
+
+    With `--files-from` there is at most one source: the directory that the listed paths start from.
+    """
     if not listed:
         return (paths, None) if len(paths) < 2 else (paths[:-1], paths[-1])
     if len(paths) > 2:
-        raise UsageError("with --files-from, say at most the directory that its paths start from, and where they go")
+        raise UsageError(
+            "with --files-from, give at most two paths: the directory that the list starts from, and the target"
+        )
     return paths[:-1], paths[-1] if paths else None
 
 
 def _by_key(work: Work) -> Work:
-    """The same work about keys of S3 as they are written."""
+    """Return the work with S3 keys sent as they are written."""
 
-    def by_key(session: Session, reporter: Reporter) -> Summary:
+    def work_by_key(session: Session, reporter: Reporter) -> Summary:
         session.use_raw_keys()
         return work(session, reporter)
 
-    return by_key
+    return work_by_key
 
 
-def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Sequence[str]) -> Work:
-    """The work of `--retry-failed`; UsageError (no receipt, one of the other direction, or no such directory).
+def retry_work(common: Common, action: str, receipt: Path, rules: Rules, folders: Sequence[str]) -> Work:
+    """Return the work of `--retry-failed`: transfer again what a receipt records as failed.
 
-    folders: the local directories that the receipt's files may lie in; none means the current one.
+    Args:
+        common: The common options; the receipt's profile becomes the one in use.
+        action: `get` or `put`, the direction of the transfer.
+        receipt: The file that an earlier run wrote with `--receipt`.
+        rules: The rules of the run; with `Compare.CHECKSUM`, damaged files are transferred again too.
+        folders: The local directories that may contain the receipt's files; an empty sequence means the current one.
+
+    Raises:
+        UsageError: The file is no receipt or belongs to the other direction, or a folder does not exist.
     """
     from ctadata.transfer.path_mapping import retry_receipt
     from ctadata.transfer.plan import Compare
@@ -134,7 +147,7 @@ def again(common: Common, action: str, receipt: Path, rules: Rules, folders: Seq
     for folder in folders:
         if not Path(folder).is_dir():
             raise UsageError(
-                "--retry-failed takes its files from the receipt, and directories here that they may lie in",
+                "--retry-failed takes its files from the receipt, and its arguments are existing local directories",
                 path=folder,
             )
     allowed = [Path(folder) for folder in folders or ["."]]

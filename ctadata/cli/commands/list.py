@@ -1,4 +1,4 @@
-"""`list`: what lies in a directory, a line each: sorted by name, or as the storage tells it."""
+"""The command `list`: the entries of a directory, one a line, sorted by name or as the storage sends them."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def list_(
         typer.Argument(metavar="PATH", help="From the root of the storage.", autocompletion=remote, callback=located),
     ] = "/",
     long: Annotated[
-        bool, typer.Option("-l", "--long", help="Kind, size, time, locality and checksum as well.")
+        bool, typer.Option("-l", "--long", help="Show kind, size, time, locality and checksum too.")
     ] = False,
-    recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Everything below.")] = False,
+    recursive: Annotated[bool, typer.Option("-r", "-R", "--recursive", help="List everything below.")] = False,
     include: transfer_options.Include = None,
     exclude: transfer_options.Exclude = None,
-    null: Annotated[bool, typer.Option("-0", "--null", help="Each path ends in NUL, not in a new line.")] = False,
+    null: Annotated[bool, typer.Option("-0", "--null", help="End each path with NUL in place of a new line.")] = False,
     json: options.Json = False,
     sort: Annotated[
         bool | None,
         typer.Option(
             "--sort/--unsorted",
             show_default=False,
-            help="By name, or as it comes; by name unless -r, -0 or --json is given.",
+            help="Sort by name, or not; without -r, -0 and --json sorted.",
         ),
     ] = None,
     token_file: options.TokenFile = None,
@@ -51,13 +51,14 @@ def list_(
       cta-data-direct list -l lst/some/run          with size and time
       cta-data-direct list home:                    your home on the storage
       cta-data-direct list -r lst | grep fits.fz    every path below
-      cta-data-direct list -r --include '*.h5' lst  those that match
-      cta-data-direct list 'lst/run_*/*.h5'         the same, as a pattern
+      cta-data-direct list -r --include '*.h5' lst  every path that matches
+      cta-data-direct list 'lst/run_*/*.h5'         paths of one level
       cta-data-direct list --json lst | jq .size    for programs
 
-    Each line is a full path that the other commands understand as it is;
-    directories end in a slash. Times are UTC. One directory is sorted by name
-    (as LC_ALL=C does it); -r, -0, --json and --unsorted write each line as it comes.
+    Each line is a full path that the other commands accept as it is. The path
+    of a directory ends with a slash. Times are in UTC. One directory is sorted
+    by name, in the order of LC_ALL=C. With -r, -0, --json or --unsorted each
+    line is written as soon as the storage sends the entry.
     """
     from ctadata.namespace.external_sort import sort_by_name
     from ctadata.namespace.filters import Filters
@@ -77,9 +78,13 @@ def list_(
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is written of an entry: NUL after each path, one JSON object, or long lines; else the path.
+    """The form of a line: the path alone, unless one of the fields says otherwise.
 
-    checksums: the storage lists them, so long lines have a column for them.
+    Attributes:
+        long: A long line, with kind, size and time.
+        null: The path, ended by NUL.
+        json: One JSON object.
+        checksums: The storage lists checksums, so long lines have a column for them.
     """
 
     long: bool
@@ -89,7 +94,7 @@ class Columns:
 
 
 def write_entry(entry: Entry, columns: Columns) -> None:
-    """One entry on stdout."""
+    """Write one entry to stdout."""
     if columns.null:
         data_raw(short_line(entry) + "\0")
     elif columns.json:
@@ -99,14 +104,19 @@ def write_entry(entry: Entry, columns: Columns) -> None:
 
 
 def short_line(entry: Entry) -> str:
-    """The path from the root without a slash in front; a directory's ends in one."""
+    """Return the path from the root without a leading slash; the path of a directory ends with a slash."""
     return "/".join(entry.path.parts) + ("/" if entry.is_directory else "")
 
 
 def long_line(entry: Entry, *, checksums: bool) -> str:
-    """Kind, size (in words on a terminal, in bytes in a pipe), time, path; before it locality and checksum.
+    """Return a line with kind, size, time, locality, checksum and path.
 
-    checksums: the storage tells both, so that each line has them; of several checksums the shortest is shown.
+    The size has a unit on a terminal and is in bytes in a pipe.
+
+    Args:
+        entry: A file or a directory.
+        checksums: The storage lists localities and checksums, so each line has both columns, with `-` for an unknown
+            value. If an entry has several checksums, the line has the shortest.
     """
     size = "-" if entry.size is None else units.size(entry.size) if stdout_is_terminal() else str(entry.size)
     kind = "d" if entry.is_directory else "-"
@@ -117,7 +127,7 @@ def long_line(entry: Entry, *, checksums: bool) -> str:
 
 
 def as_json(entry: Entry) -> dict[str, object]:
-    """All that is known, None for what is not."""
+    """Return the entry as a JSON object; an unknown value is None."""
     return {
         "path": "/".join(entry.path.parts),
         "kind": str(entry.kind),

@@ -1,4 +1,4 @@
-"""`mkdir`: new directories on the storage."""
+"""The command `mkdir`: new directories on the storage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def mkdir(
     ctx: typer.Context,
     paths: command_context.Paths,
     parents: Annotated[
-        bool, typer.Option("-p", "--parents", help="Those above as well; one that exists is no error.")
+        bool, typer.Option("-p", "--parents", help="Make its parents too; an existing directory is no error.")
     ] = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -27,26 +27,26 @@ def mkdir(
       cta-data-direct mkdir home:plots
       cta-data-direct mkdir -p home:2026/08/plots
 
-    Uploads need none of it: put makes the directories that it puts files into.
+    You do not need it before an upload: put makes the directories of its files.
     """
     from ctadata.namespace.mkdir import exists, make_directory
 
-    with command_context.visiting(ctx, token_file) as visit:
+    with command_context.visiting(ctx, token_file) as context:
 
         def make_one(text: str) -> None:
-            path = visit.session.resolve(text)
+            path = context.session.resolve(text)
             try:
-                make_directory(visit.session.store, path, parents=parents)
+                make_directory(context.session.store, path, parents=parents)
             except Forbidden as error:
-                if not text.startswith(("/", "~", "home:")) and not exists(visit.session.store, _first(path)):
-                    error.hint = f"paths start from the root; below your home it is home:{text}"
+                if not text.startswith(("/", "~", "home:")) and not exists(context.session.store, _first(path)):
+                    error.hint = f"paths start from the root; for your home write home:{text}"
                 raise
 
         command_context.each(paths, make_one)
 
 
 def _first(path: RemotePath) -> RemotePath:
-    """The collection directly below the root that the path begins with."""
+    """Return the first component of the path, as a path."""
     while path.parent.parts:
         path = path.parent
     return path

@@ -1,4 +1,4 @@
-"""`mv`: other names for what is on the storage."""
+"""The command `mv`: new names for files and directories on the storage."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def mv(
         typer.Argument(
             metavar="SRC... DST",
             show_default=False,
-            help="From the root of the storage; the last one is the new name, or the directory to move into.",
+            help="From the root of the storage; the last one is the new name, or an existing directory.",
             autocompletion=remote,
             callback=located,
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("-f", "--force", help="Replace files that are there; directories never.")
+        bool, typer.Option("-f", "--force", help="Replace existing files; directories are never replaced.")
     ] = False,
     dry_run: transfer_options.DryRun = False,
     token_file: options.TokenFile = None,
@@ -40,33 +40,33 @@ def mv(
       cta-data-direct mv home:a.h5 home:b.h5          another name
       cta-data-direct mv home:a.h5 home:plots/        into a directory
       cta-data-direct mv 'home:run_*' home:2026       all that match
-      cta-data-direct mv -f home:new.h5 home:b.h5     in the place of a file
+      cta-data-direct mv -f home:new.h5 home:b.h5     replace the file b.h5
 
-    No byte is moved. A name that is taken stays as it is (exit code 8), unless
-    -f says that the file there may go.
+    The storage renames; no bytes are copied. If the new name exists already,
+    nothing changes and the exit code is 8. With -f the file there is replaced.
     """
     from ctadata.namespace.rename import plan_renames, rename
 
     if len(paths or []) < 2:
         raise transfer_options.missing("mv SRC... DST")
     *sources, target = paths or []
-    with command_context.visiting(ctx, token_file) as visit:
-        session = visit.session
-        found = [entry for text in sources for entry in command_context.entries(session, text)]
+    with command_context.visiting(ctx, token_file) as context:
+        session = context.session
+        entries = [entry for text in sources for entry in command_context.entries(session, text)]
         path = session.resolve(target)
-        todo = plan_renames(session.store, found, path, into=target.endswith("/") or path.parts == ())
-        command_context.refuse_home(session, found)
+        todo = plan_renames(session.store, entries, path, into=target.endswith("/") or path.parts == ())
+        command_context.refuse_home(session, entries)
 
         def move(renaming: PlannedRename) -> None:
             if dry_run:
-                data(_words(renaming))
+                data(_describe(renaming))
                 return
             rename(session.store, renaming, replace=force)
-            if visit.verbose:
-                say(_words(renaming))
+            if context.verbose:
+                say(_describe(renaming))
 
         command_context.each(todo, move)
 
 
-def _words(renaming: PlannedRename) -> str:
+def _describe(renaming: PlannedRename) -> str:
     return f"{short_line(renaming.entry)} -> {'/'.join(renaming.target.parts)}"

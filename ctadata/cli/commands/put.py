@@ -1,4 +1,4 @@
-"""`put`: files from this machine to the storage."""
+"""The command `put`: files from this machine to the storage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, transfer_options
-from ctadata.cli.commands.get import again
+from ctadata.cli.commands.get import retry_work
 from ctadata.cli.completion import target
 from ctadata.cli.locations import located_last
 from ctadata.cli.option_groups import grouped
@@ -32,7 +32,7 @@ def put(
         typer.Argument(
             metavar="LOCAL... PATH",
             show_default=False,
-            help="What to put; the last is where to, from your home on the storage.",
+            help="Files to put; the last is the target, from your home on the storage.",
             autocompletion=target,
             callback=located_last,
         ),
@@ -47,29 +47,32 @@ def put(
     no_clobber: options.NoClobber = False,
     retry_failed: transfer_options.RetryFailed = None,
     content_type: Annotated[
-        str | None, typer.Option("--content-type", metavar="TYPE", help="What the files are, for S3: text/plain.")
+        str | None,
+        typer.Option("--content-type", metavar="TYPE", help="The media type of the files, for S3, as text/plain."),
     ] = None,
     redirect_to: Annotated[
         str | None,
-        typer.Option("--redirect-to", metavar="WHERE", help="Where a website of S3 sends those who ask for the file."),
+        typer.Option(
+            "--redirect-to", metavar="WHERE", help="Let a website of S3 redirect requests for the file to this address."
+        ),
     ] = None,
-    conduct: RunOptions = RunOptions(),  # noqa: B008
+    run_options: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Put files, verified.
 
     \b
       cta-data-direct put results.h5 papers/     to papers/results.h5 in your home
       cta-data-direct put results.h5 new.h5      under another name
-      cta-data-direct put a.h5 b.h5 papers/      several
+      cta-data-direct put a.h5 b.h5 papers/      several files
       cta-data-direct put -r run papers          to papers/run/...
       cta-data-direct put -r run/ papers         its contents, to papers/...
       cta-data-direct put results.h5 /lst/x/     a path from the root
       tar c run | cta-data-direct put - run.tar  out of a pipe
       cta-data-direct put --files-from list papers   to papers/<path> for each
 
-    What is there already and equal is skipped: the same command again goes on
-    where the last one ended. What differs is replaced, once the new file is
-    whole and verified. What comes out of a pipe is kept in TMPDIR until its end.
+    Files that are equal already are skipped, so the same command continues
+    where the last run ended. A file that differs is replaced when the new one
+    is whole and verified. Bytes from a pipe are kept in TMPDIR until its end.
     """
     from ctadata.transfer.plan import Compare
 
@@ -82,11 +85,13 @@ def put(
         no_clobber=no_clobber, follow_links=follow_links, skip_special=skip_special, normalize=normalize
     )
     if common.platform:
-        rules = dataclasses.replace(rules, compare=Compare.CHECKSUM)  # the service lists none: all is replaced
+        rules = dataclasses.replace(
+            rules, compare=Compare.CHECKSUM
+        )  # the service lists no times, so all files are replaced
     if redirect_to is not None:
         _check_redirecting(sources, one=not (recursive or files_from is not None))
 
-    def described(session: Session) -> Rules:
+    def rules_for(session: Session) -> Rules:
         if content_type is None and redirect_to is None:
             return rules
         from ctadata.buckets import Buckets
@@ -95,36 +100,40 @@ def put(
 
     if retry_failed:
         if files_from or content_type or redirect_to:
-            raise UsageError("--retry-failed takes its paths from the receipt")
-        work = again(common, "put", retry_failed, rules, local or [])
+            raise UsageError("--retry-failed takes its paths from the receipt, and allows no other choice of files")
+        work = retry_work(common, "put", retry_failed, rules, local or [])
     elif sources == ["-"] and files_from is None:
         pipe = open_stdin().fileno()
         work = lambda session, reporter: session.put_from_pipe(  # noqa: E731
-            pipe, path, rules=described(session), reporter=reporter
+            pipe, path, rules=rules_for(session), reporter=reporter
         )
     else:
         if files_from is not None and len(sources) > 1:
-            raise UsageError("with --files-from, say at most the directory that its paths start from, and where to")
+            raise UsageError(
+                "with --files-from, give at most two paths: the directory that the list starts from, and the target"
+            )
         listed = None if files_from is None else transfer_options.names_in(files_from, null=null, local=True)
         work = lambda session, reporter: session.put(  # noqa: E731
-            sources, path, recursive=recursive, listed=listed, rules=described(session), reporter=reporter
+            sources, path, recursive=recursive, listed=listed, rules=rules_for(session), reporter=reporter
         )
-    account = conduct.account("put", rules)
+    output = run_options.account("put", rules)
     if common.platform:
-        account = dataclasses.replace(account, onward="the same command sends all of it; sync what is not there yet")
-    move(common, work, account, conduct)
+        output = dataclasses.replace(
+            output, onward="the same command sends all files again; sync sends the missing ones"
+        )
+    move(common, work, output, run_options)
 
 
 def _check_redirecting(sources: list[str], *, one: bool) -> None:
     if not one or len(sources) > 1:
-        raise UsageError("--redirect-to is for one file")
+        raise UsageError("--redirect-to takes one file")
     if sources and Path(sources[0]).is_file() and not Path(sources[0]).stat().st_size:
-        raise UsageError("an empty file that redirects is an alias", hint="as in: alias FILE ALIAS")
+        raise UsageError("an empty file that redirects is an alias", hint="make it with: alias FILE ALIAS")
 
 
 def notice(ctx: typer.Context) -> str:
-    """What the profile wants users to know before an upload."""
+    """Return the profile's notice for users who upload; it ends the help of `put`."""
     try:
         return options.begin(ctx).resolve().profile.notice
-    except ConfigError:  # told when it matters; help is given in any case
+    except ConfigError:  # the command itself reports the error; its help is shown in any case
         return str(BUILT_IN[DEFAULT_PROFILE]["notice"])

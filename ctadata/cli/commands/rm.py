@@ -1,4 +1,4 @@
-"""`rm` and `rmdir`: names that are no longer wanted."""
+"""The commands `rm` and `rmdir`: delete files and directories of the storage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ctadata.namespace.du import Usage
 
 THREADS = 4
-"""Names deleted at a time."""
+"""The number of names that are deleted at a time."""
 
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete directories without asking.")]
 
@@ -30,7 +30,7 @@ def rm(
     paths: command_context.Paths,
     recursive: transfer_options.Recursive = False,
     yes: Yes = False,
-    force: Annotated[bool, typer.Option("-f", "--force", help="A name that is missing is no failure.")] = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="A missing name is no failure.")] = False,
     dry_run: transfer_options.DryRun = False,
     raw_key: transfer_options.RawKey = False,
     token_file: options.TokenFile = None,
@@ -40,74 +40,77 @@ def rm(
     \b
       cta-data-direct rm home:plots/old.png
       cta-data-direct rm 'home:plots/*.tmp'
-      cta-data-direct rm -r home:plots            shows how much it is, and asks
+      cta-data-direct rm -r home:plots            show the names, and ask
       cta-data-direct rm -r --yes home:plots      in scripts
 
-    What is deleted is gone. The root of the storage and your home stay. If the
-    storage fails in the middle of a directory, part of it may be gone.
+    There is no way back. The root of the storage and your home are never
+    deleted. If the storage fails in the middle of a directory, a part of it may
+    be deleted already.
     """
     from ctadata.namespace.remove import drop_nested, remove
 
-    with command_context.visiting(ctx, token_file, raw_key=raw_key) as visit:
-        store = visit.session.store
-        found = list(command_context.named(visit.session, paths))
-        failed = [each for each in found if isinstance(each, CtadataError) and not (force and _is_missing(each))]
-        doomed = drop_nested(each for each in found if not isinstance(each, CtadataError))
+    with command_context.visiting(ctx, token_file, raw_key=raw_key) as context:
+        store = context.session.store
+        targets = list(command_context.named(context.session, paths))
+        failed = [each for each in targets if isinstance(each, CtadataError) and not (force and _is_missing(each))]
+        doomed = drop_nested(each for each in targets if not isinstance(each, CtadataError))
         trees = [entry for entry in doomed if entry.is_directory]
-        command_context.refuse_home(visit.session, trees)
+        command_context.refuse_home(context.session, trees)
         if trees and not recursive:
-            remove(store, trees[0])  # it says what to write
+            remove(store, trees[0])  # raises the error whose hint names -r
         if trees and not (yes or dry_run or is_anybody_here()):
-            raise UsageError("-r asks first, and nobody is here to answer", hint="--yes deletes without asking")
-        if dry_run or (trees and not yes and not _confirmed(visit, doomed)):
-            _show(visit, doomed) if dry_run else say("nothing was deleted")
+            raise UsageError(
+                "-r asks before it deletes, but nobody can answer here", hint="--yes deletes without asking"
+            )
+        if dry_run or (trees and not yes and not _confirm(context, doomed)):
+            _print_doomed(context, doomed) if dry_run else say("nothing was deleted")
             raise typer.Exit(0 if dry_run else 1)
 
         def delete(entry: Entry) -> None:
             remove(store, entry, recursive=recursive)
-            if visit.verbose:
+            if context.verbose:
                 say(f"deleted {short_line(entry)}")
 
-        things: list[Entry | CtadataError] = [*failed, *doomed]
-        command_context.each(things, delete, threads=THREADS)
+        results: list[Entry | CtadataError] = [*failed, *doomed]
+        command_context.each(results, delete, threads=THREADS)
 
 
 def _is_missing(error: CtadataError) -> bool:
     return isinstance(error, NotFound | NothingMatched)
 
 
-def _show(visit: CommandContext, doomed: Sequence[Entry]) -> None:
-    for entry, whole in zip(doomed, _counted(visit, doomed), strict=True):
-        data(f"delete {_line(entry, whole)}")
-        for address in whole.unnamed:
+def _print_doomed(context: CommandContext, doomed: Sequence[Entry]) -> None:
+    for entry, usage in zip(doomed, _usages(context, doomed), strict=True):
+        data(f"delete {_describe(entry, usage)}")
+        for address in usage.unnamed:
             data(f"  with {address}")
 
 
-def _confirmed(visit: CommandContext, doomed: Sequence[Entry]) -> bool:
-    counted = _counted(visit, doomed)
+def _confirm(context: CommandContext, doomed: Sequence[Entry]) -> bool:
+    usages = _usages(context, doomed)
     names = [
         line
-        for entry, whole in zip(doomed, counted, strict=True)
-        for line in (_line(entry, whole), *(f"  with {address}" for address in whole.unnamed))
+        for entry, usage in zip(doomed, usages, strict=True)
+        for line in (_describe(entry, usage), *(f"  with {address}" for address in usage.unnamed))
     ]
-    trees = sum(entry.is_directory for entry in doomed) + sum(whole.directories for whole in counted)
-    files = units.files(sum(whole.files for whole in counted))
-    size = units.size(sum(whole.size for whole in counted))
-    return may_delete(names, visit.stop, f"{files} in {units.directories(trees)}, {size}")
+    trees = sum(entry.is_directory for entry in doomed) + sum(usage.directories for usage in usages)
+    files = units.files(sum(usage.files for usage in usages))
+    size = units.size(sum(usage.size for usage in usages))
+    return may_delete(names, context.stop, f"{files} in {units.directories(trees)}, {size}")
 
 
-def _counted(visit: CommandContext, doomed: Sequence[Entry]) -> list[Usage]:
+def _usages(context: CommandContext, doomed: Sequence[Entry]) -> list[Usage]:
     from ctadata.namespace.du import measure_deletion
 
-    return [measure_deletion(visit.session.store, entry) for entry in doomed]
+    return [measure_deletion(context.session.store, entry) for entry in doomed]
 
 
-def _line(entry: Entry, whole: Usage) -> str:
-    """`lst/run1/ (12 files in 3 directories, 1.2 GiB)`, or `lst/a.h5 (1.2 GiB)`."""
-    size = units.size(whole.size)
+def _describe(entry: Entry, usage: Usage) -> str:
+    """Return `lst/run1/ (12 files in 3 directories, 1.2 GiB)` or `lst/a.h5 (1.2 GiB)`."""
+    size = units.size(usage.size)
     if not entry.is_directory:
         return f"{short_line(entry)} ({size})"
-    return f"{short_line(entry)} ({units.files(whole.files)} in {units.directories(whole.directories + 1)}, {size})"
+    return f"{short_line(entry)} ({units.files(usage.files)} in {units.directories(usage.directories + 1)}, {size})"
 
 
 def rmdir(
@@ -120,17 +123,18 @@ def rmdir(
     \b
       cta-data-direct rmdir home:plots/old
 
-    One that holds anything stays (exit code 2). dCache lists a directory that
-    it cannot read as empty: such a door is asked again before it is believed.
+    A directory that is not empty stays, and the exit code is 2. dCache sends
+    an empty listing for a directory that it cannot read, so there the directory
+    is listed twice before it is deleted.
     """
     from ctadata.namespace.remove import remove_empty
 
-    with command_context.visiting(ctx, token_file) as visit:
+    with command_context.visiting(ctx, token_file) as context:
 
         def delete(entry: Entry) -> None:
-            command_context.refuse_home(visit.session, [entry])
-            remove_empty(visit.session.store, entry)
-            if visit.verbose:
+            command_context.refuse_home(context.session, [entry])
+            remove_empty(context.session.store, entry)
+            if context.verbose:
                 say(f"deleted {short_line(entry)}")
 
-        command_context.each(command_context.named(visit.session, paths), delete)
+        command_context.each(command_context.named(context.session, paths), delete)

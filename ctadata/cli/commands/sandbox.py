@@ -1,4 +1,4 @@
-"""`sandbox`: a small storage of one's own, to try things out without an account. Only here the sandbox is imported."""
+"""The command `sandbox`: a small storage on this machine. No other module of the client imports the sandbox."""
 
 from __future__ import annotations
 
@@ -31,39 +31,43 @@ def _is_name(user: str) -> str:
 
 def sandbox(
     ctx: typer.Context,
-    approve: Annotated[bool, typer.Option("--approve", help="Every login is approved at once.")] = False,
-    user: Annotated[str, typer.Option("--user", metavar="NAME", callback=_is_name, help="Who logs in.")] = "ada",
+    approve: Annotated[bool, typer.Option("--approve", help="Approve every login at once.")] = False,
+    user: Annotated[
+        str, typer.Option("--user", metavar="NAME", callback=_is_name, help="The name of the user who logs in.")
+    ] = "ada",
     token_lifetime: Annotated[
-        int, typer.Option("--token-lifetime", metavar="SECONDS", min=1, help="How long a token lives.")
+        int, typer.Option("--token-lifetime", metavar="SECONDS", min=1, help="The lifetime of a token.")
     ] = 300,
     write_config: Annotated[
         Path | None,
         typer.Option(
-            "--write-config", metavar="FILE", help="Where to write the settings to use it; a new file elsewhere if not."
+            "--write-config",
+            metavar="FILE",
+            help="Write the sandbox's settings to this file; by default to a temporary one.",
         ),
     ] = None,
 ) -> None:
     """Run a small storage of your own, to try things out.
 
-    It is a miniature of CTA's: a door, two pools and a login of its own, on this
-    machine only. No account is needed; it forgets everything at its end, which
-    is Ctrl-C. In one terminal:
+    It is a miniature dCache with a door, two pools and its own login server. It
+    listens on this machine only and needs no account. Ctrl-C ends it and
+    deletes everything in it. In one terminal:
 
     \b
       cta-data-direct sandbox --write-config /tmp/sandbox.toml
 
-    and in another one:
+    In another terminal:
 
     \b
       export CTADATA_CONFIG=/tmp/sandbox.toml
-      cta-data-direct start-agent                   approve it in the browser
+      cta-data-direct start-agent                   approve it in a browser
       cta-data-direct put README.md home:
       cta-data-direct list -l home:
       cta-data-direct get lst/users/ada/README.md copy.md
       cta-data-direct stop-agent
 
-    It writes the profile to use to stdout, and is ready when the file of
-    settings is there.
+    It prints its profile to stdout. It is ready as soon as the settings file
+    exists.
     """
     common = options.begin(ctx)
     with (
@@ -92,7 +96,17 @@ def _running(*, approve: bool, user: str, token_lifetime: int) -> Iterator[Sandb
 
 @contextlib.contextmanager
 def _written(settings: str, named: Path | None) -> Iterator[Path]:
-    """The settings in a file, whole from its first moment, as long as the block lasts; AlreadyExists."""
+    """Write the settings to a file, and delete the file after the block.
+
+    The file appears under its name when it is complete.
+
+    Args:
+        settings: The text of the file.
+        named: The path that the user chose; None means a file in a new temporary directory.
+
+    Raises:
+        AlreadyExists: The path exists, and no sandbox wrote it.
+    """
     with tempfile.TemporaryDirectory(prefix="ctadata-") as folder:
         path = named or Path(folder) / "config.toml"
         settings = f"{_MARK}\n{settings}"
@@ -112,14 +126,14 @@ def _written(settings: str, named: Path | None) -> Iterator[Path]:
 
 
 def _refuse_others(path: Path) -> None:
-    """A sandbox that was killed has left its file, and the next one takes it; nobody's settings are overwritten."""
+    """Raise AlreadyExists if the file is not a sandbox's; the file of a sandbox that was killed may be replaced."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         if not file.readline().startswith(_MARK.encode()):
-            raise AlreadyExists("it is there already, and no sandbox wrote it", hint="name another", path=str(path))
+            raise AlreadyExists("the file exists, and no sandbox wrote it", hint="choose another name", path=str(path))
 
 
 def _welcome(path: Path, *, approve: bool) -> str:
-    login = "approved at once" if approve else "approve it in the browser"
+    login = "approved at once" if approve else "approve it in a browser"
     return f"""\
 The sandbox is running; Ctrl-C ends it. In another terminal:
 

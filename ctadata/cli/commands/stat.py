@@ -1,4 +1,4 @@
-"""`stat`: all that the storage tells of a name; `exists` and `get-home`: small answers for scripts."""
+"""The commands `stat`, `exists` and `get-home`: what the storage knows about a name."""
 
 from __future__ import annotations
 
@@ -20,37 +20,38 @@ if TYPE_CHECKING:
 def stat(
     ctx: typer.Context,
     paths: command_context.Paths,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as list --json writes.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write one JSON object a line, as list --json does.")] = False,
     raw_key: transfer_options.RawKey = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell all about files and directories.
+    """Show all that is known about files and directories.
 
     \b
       cta-data-direct stat lst/run1/events.h5
       cta-data-direct stat home: 'lst/run*'
       cta-data-direct stat --json lst/run1/events.h5 | jq .checksums
 
-    Size, time (UTC), version tag, checksums, and where the bytes are: ONLINE
-    on disk, NEARLINE on tape alone. What the storage does not say is left out.
+    Size, time (UTC), version tag, checksums, and locality: ONLINE means on
+    disk, NEARLINE means on tape only. A value that the storage does not send
+    is left out.
     """
     from ctadata.namespace.digests import get_digests
 
-    with command_context.visiting(ctx, token_file, raw_key=raw_key) as visit:
+    with command_context.visiting(ctx, token_file, raw_key=raw_key) as context:
 
-        def tell(entry: Entry) -> None:
-            whole = dataclasses.replace(entry, checksums=get_digests(visit.session.store, entry))
+        def print_entry(entry: Entry) -> None:
+            whole = dataclasses.replace(entry, checksums=get_digests(context.session.store, entry))
             if json:
                 data_json(as_json(whole))
             else:
                 for line in lines(whole):
                     data(line)
 
-        command_context.each(command_context.named(visit.session, paths), tell)
+        command_context.each(command_context.named(context.session, paths), print_entry)
 
 
 def lines(entry: Entry) -> list[str]:
-    """The path, and below it what is known, one thing a line."""
+    """Return the path, followed by one line for each known value."""
     from ctadata.paths import escape_unprintable
 
     size = None if entry.size is None else f"{entry.size} ({units.size(entry.size)})"
@@ -67,17 +68,17 @@ def get_home(
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Tell where your home on the storage is.
+    """Print the path of your home on the storage.
 
     \b
       cta-data-direct get-home
       cta-data-direct du "$(cta-data-direct get-home)"
 
-    Every command also takes home: for it. Nothing is made: a home that put
-    would make is told as well.
+    Every command accepts home: in its place. The home need not exist yet: put
+    makes it when it is needed.
     """
-    with command_context.visiting(ctx, token_file) as visit:
-        path = "/".join(visit.session.resolve("home:", make=False).parts)
+    with command_context.visiting(ctx, token_file) as context:
+        path = "/".join(context.session.resolve("home:", make=False).parts)
         if json:
             data_json({"path": path})
         else:
@@ -89,25 +90,25 @@ def exists(
     paths: command_context.Paths,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Say by the exit code whether names exist: 0, or 3.
+    """Exit with 0 if all names exist, with 3 if one is missing.
 
     \b
       cta-data-direct exists lst/run1/done && echo ready
       cta-data-direct exists 'home:run_*/done'      one match is enough
 
-    Nothing is written; with -v what is missing. A slash at the end means a
-    directory. Any other code says that it is not known.
+    It prints nothing; with -v it prints the missing names. A slash at the end
+    means a directory. Any other exit code means that the answer is not known.
     """
-    with command_context.visiting(ctx, token_file) as visit:
-        missing = [text for text in paths if not _is_there(visit, text)]
-        for text in missing if visit.verbose else ():
+    with command_context.visiting(ctx, token_file) as context:
+        missing = [text for text in paths if not _is_there(context, text)]
+        for text in missing if context.verbose else ():
             say(f"{text} does not exist")
     if missing:
         raise typer.Exit(NotFound.exit_code)
 
 
-def _is_there(visit: command_context.CommandContext, text: str) -> bool:
+def _is_there(context: command_context.CommandContext, text: str) -> bool:
     try:
-        return any(entry.is_directory or not text.endswith("/") for entry in visit.session.find(text))
+        return any(entry.is_directory or not text.endswith("/") for entry in context.session.find(text))
     except (NotFound, NothingMatched):
         return False

@@ -1,4 +1,4 @@
-"""`sync`: a directory here made like one on the storage, or the other way round."""
+"""The command `sync`: make a local directory equal to one on the storage, or the reverse."""
 
 from __future__ import annotations
 
@@ -23,24 +23,22 @@ if TYPE_CHECKING:
     from ctadata.transfer.report import Reporter, Summary
     from ctadata.transfer.sync import Extraneous
 
-Delete = Annotated[bool, typer.Option("--delete", help="Delete at DST what SRC does not have; asks first.")]
+Delete = Annotated[bool, typer.Option("--delete", help="Delete from DST the names that SRC does not have; asks first.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete without asking.")]
 MaxDelete = Annotated[
-    int, typer.Option("--max-delete", metavar="N", min=0, help="Delete nothing where it would be more than N names.")
+    int, typer.Option("--max-delete", metavar="N", min=0, help="Delete nothing if more than N names would go.")
 ]
 DeleteEmpty = Annotated[
     bool,
-    typer.Option("--delete-empty", help="Believe a directory of the storage that lists as empty, and delete by it."),
+    typer.Option("--delete-empty", help="Delete even if a directory of the storage lists as empty."),
 ]
 
 
 @grouped
 def sync(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The directory as it is to be.", autocompletion=side)],
-    target: Annotated[
-        str, typer.Argument(metavar="DST", help="The directory that is made like it.", autocompletion=side)
-    ],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The directory to copy from.", autocompletion=side)],
+    target: Annotated[str, typer.Argument(metavar="DST", help="The directory to change.", autocompletion=side)],
     delete: Delete = False,
     yes: Yes = False,
     max_delete: MaxDelete = 100,
@@ -49,32 +47,34 @@ def sync(
     skip_special: transfer_options.SkipSpecial = False,
     normalize: transfer_options.Normalize = None,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
-    conduct: RunOptions = RunOptions(),  # noqa: B008
+    run_options: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
-    """Make a directory like another one.
+    """Make a directory equal to another one.
 
     \b
-      cta-data-direct sync :lst/run1 run1             the storage's, to here
-      cta-data-direct sync run1 home:run1             here, to your home there
-      cta-data-direct sync -n --delete run1 home:run1 what would be done
-      cta-data-direct sync cscs:lst/run1 run1         at the profile cscs
+      cta-data-direct sync :lst/run1 run1             from the storage to here
+      cta-data-direct sync run1 home:run1             from here to your home
+      cta-data-direct sync -n --delete run1 home:run1 show what would be done
+      cta-data-direct sync cscs:lst/run1 run1         from the profile cscs
 
-    The contents of SRC become those of DST. The side on the storage is written
-    :path, profile:path or as a URL, from the root; home:path is your home.
-    Nothing is deleted at DST without --delete, and then only at the end, where
-    nothing has failed.
+    DST gets the contents of SRC. Write the directory on the storage as :path,
+    profile:path or a URL, from the root of the storage; home:path starts from
+    your home. Without --delete nothing is deleted. With --delete, names are
+    deleted at the end, and only if nothing has failed.
     """
     from ctadata.progress.reporters import paused
     from ctadata.transfer.sync import Deletion
 
     common = options.begin(ctx)
     transfer_options.check_said(source, target)
-    source_there, target_there = sides(common, source, target)
+    remote_source, remote_target = sides(common, source, target)
     rules = selection.rules(follow_links=follow_links, skip_special=skip_special, normalize=normalize)
-    if normalize and source_there:
-        raise UsageError("--normalize is for names that go to the storage, and these come from there")
+    if normalize and remote_source:
+        raise UsageError("--normalize changes names that go to the storage, but these come from it")
     if delete and not (yes or rules.dry_run or is_anybody_here()):
-        raise UsageError("--delete asks first, and nobody is here to answer", hint="--yes deletes without asking")
+        raise UsageError(
+            "--delete asks before it deletes, but nobody can answer here", hint="--yes deletes without asking"
+        )
 
     def work(session: Session, reporter: Reporter) -> Summary:
         def confirm(extras: Sequence[Extraneous], stop: threading.Event) -> bool:
@@ -82,11 +82,12 @@ def sync(
                 return yes or may_delete([str(extra.local or extra.remote) for extra in extras], stop)
 
         deletion = Deletion(confirm, max_delete, delete_empty) if delete else None
-        if source_there:
-            path = source_there.resolve(session, make=False)
+        if remote_source:
+            path = remote_source.resolve(session, make=False)
             return session.sync_down(path, target, deletion=deletion, rules=rules, reporter=reporter)
-        assert target_there
-        path = target_there.resolve(session, make=not rules.dry_run)
+        assert remote_target
+        path = remote_target.resolve(session, make=not rules.dry_run)
         return session.sync_up(source, path, deletion=deletion, rules=rules, reporter=reporter)
 
-    move(common, work, conduct.account("get" if source_there else "put", rules, [Path(target)]), conduct)
+    output = run_options.account("get" if remote_source else "put", rules, [Path(target)])
+    move(common, work, output, run_options)

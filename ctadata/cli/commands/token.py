@@ -1,4 +1,4 @@
-"""`token inspect`: what a token says."""
+"""The command `token inspect`: explain a token."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ctadata.cli.output import data, data_json, open_stdin
 from ctadata.errors import ConfigError, LoginNeeded, UsageError
 
 LONGEST = 1 << 20
-"""Bytes read of a file that should hold a token."""
+"""The largest number of bytes that are read from a file with a token."""
 
 
 def inspect_token(
     ctx: typer.Context,
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="Holds the token; - for stdin.")] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="A file with the token; - is stdin.")] = None,
     json: options.Json = False,
 ) -> None:
     """Explain a token: issuer, audience, end, scopes, groups, limits.
 
     \b
-      cta-data-direct token inspect               the one that the next command uses
+      cta-data-direct token inspect               the token of the profile
       cta-data-direct token inspect link.txt      a macaroon that you were given
       get-a-token | cta-data-direct token inspect -
       cta-data-direct token inspect --json | jq .claims.aud
 
-    It is read here and sent nowhere; its text is not shown. No signature is
-    checked: what is said is what the token claims.
+    The token is read here, sent nowhere and not shown. Its signature is not
+    checked: the output is what the token claims.
     """
     from ctadata.paths import escape_unprintable
     from ctadata.tokens.inspection import describe_token, token_as_json
@@ -41,14 +41,14 @@ def inspect_token(
         data_json(token_as_json(text))
         return
     for name, words in describe_token(text, time.time()):
-        data(escape_unprintable(f"{name:<16}{words}"))  # whoever made the token chose the words
+        data(escape_unprintable(f"{name:<16}{words}"))  # the token's maker chose this text
 
 
 def _read(file: str) -> str:
     if file == "-":
         raw = open_stdin().buffer.read(LONGEST)
     elif len(file) > 100 and not Path(file[:255]).exists():
-        raise UsageError("this looks like a token, and arguments can be seen by every user", hint="pipe it in, with -")
+        raise UsageError("this looks like a token, and every user can see arguments", hint="pipe the token in, with -")
     else:
         try:
             with Path(file).open("rb") as opened:
@@ -58,7 +58,7 @@ def _read(file: str) -> str:
     try:
         return raw.decode("ascii")
     except UnicodeDecodeError:
-        raise ConfigError("the token holds spaces, control characters or letters beyond ASCII") from None
+        raise ConfigError("the token contains spaces, control characters or letters beyond ASCII") from None
 
 
 def _current(common: options.Common) -> str:

@@ -1,4 +1,4 @@
-"""`tree`: a directory with all that lies below, drawn."""
+"""The command `tree`: draw the tree below a directory."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def tree(
     depth: command_context.Depth = None,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Draw what lies below directories.
+    """Draw the trees below directories.
 
     \b
       cta-data-direct tree lst/run1
       cta-data-direct tree -L 2 home:        two levels
 
-    For programs, list -r and find write full paths.
+    In scripts use list -r or find: they write full paths.
     """
     from ctadata.namespace.tree import draw_tree
 
     levels = command_context.depth_of(depth)
     pen = _pen()
-    with command_context.visiting(ctx, token_file) as visit:
+    with command_context.visiting(ctx, token_file) as context:
 
-        def show(entry: Entry) -> None:
+        def print_tree(entry: Entry) -> None:
             with command_context.partly(entry) as on_error:
-                for line in draw_tree(visit.session.store, entry, depth=levels, pen=pen, on_error=on_error):
+                for line in draw_tree(context.session.store, entry, depth=levels, pen=pen, on_error=on_error):
                     data_raw(line + "\n")
 
-        command_context.each(command_context.named(visit.session, paths), show)
+        command_context.each(command_context.named(context.session, paths), print_tree)
 
 
 def _pen() -> Pen:

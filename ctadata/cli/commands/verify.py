@@ -1,4 +1,4 @@
-"""`verify`: are the files of a receipt still what they were?"""
+"""The command `verify`: compare files with the receipt of their transfer."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from ctadata.cli.transfer_run import move
 
 def verify(
     ctx: typer.Context,
-    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="What --receipt has written.")],
-    remote: Annotated[bool, typer.Option("--remote", help="The files on the storage, not those here.")] = False,
+    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="The file that --receipt wrote.")],
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Verify the files on the storage, in place of the local ones.")
+    ] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
     token_file: options.TokenFile = None,
 ) -> None:
-    """Check the files of a receipt.
+    """Verify the files of a receipt.
 
     \b
       cta-data-direct get -r lst/run1 --receipt run1.jsonl
-      cta-data-direct verify run1.jsonl            those here
-      cta-data-direct verify --remote run1.jsonl   those on the storage
+      cta-data-direct verify run1.jsonl            the local files
+      cta-data-direct verify --remote run1.jsonl   the files on the storage
       cta-data-direct get --retry-failed run1.jsonl --checksum
-                                                   what is wrong here, anew
+                                                   get damaged files again
 
-    Sizes and checksums are compared with those of the transfer. What failed
-    then counts as wrong; the exit code is 7 where content differs, 3 where
-    files are missing, 6 where some are right and some wrong.
+    Sizes and checksums are compared with those of the transfer. A file whose
+    transfer failed counts as damaged. The exit code is 7 if contents differ, 3
+    if files are missing, and 6 if some files are verified and others are not.
     """
     from ctadata.transfer.verify_receipt import verify_receipt
 
