@@ -1,8 +1,8 @@
-"""One version of one file at a WebDAV server, open for reading.
+"""Read one version of one file over HTTP, and check every response.
 
-Every answer is checked: the bytes that were asked for must come, and the file may not change in between. If the door
-redirects, all ranges are asked for at the `Mover` of the first one, without the door; a read of the whole file has a
-mover to itself and uses it up. One range at a time asks the door, and the others wait for its mover.
+The server has to send the bytes that the client requested, and the file must not change in between. If the door
+redirects a read of a range, later ranges go to the same `Mover`, without the door. A read of the whole file has a mover
+of its own and uses it up. Only one range at a time is requested from the door; the other reads wait for its mover.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from ctadata.stores.webdav.get_response import GetResponse, NoBytesReceived
 from ctadata.stores.webdav.mover import Mover
 from ctadata.versions import tags_differ
 
-DOORS = 4
-"""How often one read asks for a mover; what breaks later is for the caller."""
+MAX_DOOR_REQUESTS = 4
+"""How often one read asks the door for a mover. The caller handles what fails later."""
 
 
-class Sends(Protocol):
-    """Who sends a GET: a client, or who signs for it."""
+class HttpSender(Protocol):
+    """What sends a GET: a client, or one that signs each request."""
 
     def send(
         self,
@@ -49,31 +49,36 @@ class Sends(Protocol):
         repeat: bool = True,
         route: Route = ...,
     ) -> Response:
-        """One request to its 2xx answer; any other is raised as its error."""
+        """Send one request and return its 2xx response; raise the error of any other response."""
 
 
 class HttpReader:
-    """One version of one file; a `with` block closes it."""
+    """One version of one file, open for reading; see `Reader`. A `with` block closes it."""
 
     def __init__(
         self,
-        client: Sends,
+        client: HttpSender,
         url: str,
         path: RemotePath,
         size: Callable[[RemotePath], int | None],
         want_digest: str | None,
         digests: Callable[[Response], Mapping[str, str]] | None = None,
         explain: Callable[[CtadataError], CtadataError] = lambda error: error,
-        movers: Client | None = None,
+        mover_client: Client | None = None,
         kept_mtime: Callable[[Response], float | None] = lambda _response: None,
     ) -> None:
-        """Of the file at `url`. `size` asks for its bytes where nobody has said; `want_digest` is for the header.
+        """Create a reader of the file at `url`. No request is sent.
 
-        movers: asks again where the door has redirected to; None: each read asks at `url`.
-
-        explain: the error to raise for one that the server answers with.
-        digests: reads what an answer says of them, where that is not what was wanted by the header.
-        kept_mtime: reads what an answer says of the mtime that the file was uploaded with.
+        Args:
+            client: Sends the GET requests.
+            url: The address of the file.
+            path: The path of the file, for its errors.
+            size: Returns the size of the file in bytes, or None. Called only if no response has said it.
+            want_digest: The value of the header `Want-Digest`; None sends no such header.
+            digests: Reads the digests from a response. None: read the header `Digest`.
+            explain: Returns the error to raise for an error of the server; the same object if it has nothing to add.
+            mover_client: Sends the requests to the server that the door redirects to. None: each read starts at `url`.
+            kept_mtime: Reads the mtime that the file was uploaded with from a response.
         """
         self._client = client
         self._url = url
@@ -81,22 +86,26 @@ class HttpReader:
         self._size = size
         self._explain = explain
         self._want_digest = want_digest
-        self._digests = digests or self._in_header
+        self._digests = digests or self._digests_from_header
         self._kept_mtime = kept_mtime
         self._total: int | None = None
         self._etag: str | None = None
-        self._movers = movers
-        self._made: list[Mover] = []  # those that several reads share, the current one last
-        self._is_direct = False  # the server sends ranges itself
-        self._is_asking = False  # a range is at the door, and the answer may name a mover
+        self._mover_client = mover_client
+        self._shared_movers: list[Mover] = []  # the current one last
+        self._is_direct = False  # the server sends ranges without a redirect
+        self._is_door_asked = False  # a range is at the door, and its response may name a mover
         self._change = Condition()
         self.is_closed = False
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
-        """Send the bytes from `start` up to `stop` (exclusive; None: the end) into the sink.
+        """Send the bytes from offset `start` up to `stop` (exclusive; None: the end) into the sink.
 
-        Raises NotFound, UsageError (a directory), Interrupted (short body), Changed (since the last read),
-        IntegrityError (another range than asked, shorter than `start`).
+        Raises:
+            NotFound: The file does not exist.
+            UsageError: The path is a directory.
+            Interrupted: The body ended too early, or the reader was closed.
+            Changed: The file is another version than at the last read.
+            IntegrityError: The server sent another range, or the file is shorter than `start`.
         """
         with add_path_to_errors(self._path):
             try:
@@ -107,144 +116,158 @@ class HttpReader:
                 raise
 
     def send_suffix(self, sink: Sink, length: int) -> Delivery:
-        """Send the last `length` bytes of the file into the sink, or all of it if it has fewer.
+        """Send the last `length` bytes of the file into the sink, or the whole file if it is shorter.
 
         Returns:
-            Where the bytes begin, and the size of the file, that no request has asked for before.
+            What the headers said: where the bytes begin, and the size of the file. No other request asks for the size.
 
         Raises:
-            IntegrityError: The server sends another range; some read `bytes=-N` wrongly (dCache's issue 7971).
+            IntegrityError: The server sent another range. Some servers read `bytes=-N` wrongly (dCache's issue 7971).
         """
         return self.send(sink, -length, 0)
 
     def _send(self, sink: Sink, start: int, stop: int | None) -> Delivery:
         self.check_open()
         if start < 0:
-            return self._range(sink, start, 0)
+            return self._send_range(sink, start, 0)
         if start == 0 and stop is None:
-            return self._ask(GetResponse(self, sink, 0, None))
+            return self._request(GetResponse(self, sink, 0, None))
         stop = self._clip(start, stop)
-        if stop is None:  # a file without a known size: all of it, from the beginning
-            return self._ask(GetResponse(self, sink, 0, None))
+        if stop is None:  # the size is not known: read all of it, from the beginning
+            return self._request(GetResponse(self, sink, 0, None))
         if start >= stop:
-            return self._nothing(sink, start)
-        return self._range(sink, start, stop)
+            return self._send_nothing(sink, start)
+        return self._send_range(sink, start, stop)
 
     def check_open(self) -> None:
-        """Interrupted if it is closed."""
+        """Raise Interrupted if the reader is closed."""
         if self.is_closed:
             raise Interrupted("the file was closed while it was read")
 
     def _clip(self, start: int, stop: int | None) -> int | None:
-        """Where the range ends; open ranges are answered wrongly by XRootD and by some dCaches (its issue 7971)."""
+        """Return where the range ends. XRootD and some dCaches (its issue 7971) answer an open range wrongly."""
         if stop is None and self._total is None:
             self._total = self._size(self._path)
         if self._total is not None and start > self._total:
             raise IntegrityError(f"the file has only {self._total} bytes")
         return self._total if stop is None else min(stop, stop if self._total is None else self._total)
 
-    def _nothing(self, sink: Sink, start: int) -> Delivery:
+    def _send_nothing(self, sink: Sink, start: int) -> Delivery:
         delivery = Delivery(start, self._total, etag=self._etag, stop=start)
         sink.begin(delivery)
         return delivery
 
-    def _range(self, sink: Sink, start: int, stop: int) -> Delivery:
-        answer = GetResponse(self, sink, start, stop)
+    def _send_range(self, sink: Sink, start: int, stop: int) -> Delivery:
+        get = GetResponse(self, sink, start, stop)
         try:
-            return self._ask(answer)
+            return self._request(get)
         except CtadataError as error:
-            # a range that starts at the end: 416, which a dCache door that carries the bytes itself puts as 500
-            if error.status not in (416, 500) or answer.delivery:
+            # a range that starts at the end gets 416; a dCache door that carries the bytes itself sends 500
+            if error.status not in (416, 500) or get.delivery:
                 raise
             self._total = self._size(self._path)
             if self._total is None or max(start, 0) < self._total:
                 raise
         self._clip(max(start, 0), stop)
-        return self._nothing(sink, max(start, 0))
+        return self._send_nothing(sink, max(start, 0))
 
-    def _ask(self, answer: GetResponse) -> Delivery:
+    def _request(self, get: GetResponse) -> Delivery:
         try:
-            if answer.stop is None or self._movers is None:
-                self._ask_door(answer, None)
+            if get.stop is None or self._mover_client is None:
+                self._request_from_door(get, None)
             else:
-                self._ask_for_range(answer)
+                self._request_range(get)
         except StopReading:
-            answer.broke_off()
-            return answer.begun()
+            get.abort()
+            return get.get_delivery()
         except Interrupted as error:
-            answer.was_cut()
-            if answer.is_empty:
+            get.note_cut()
+            if get.has_no_byte:
                 raise NoBytesReceived(error.what, hint=error.hint) from error
             raise
         except BaseException:
-            answer.broke_off()
+            get.abort()
             raise
         finally:
-            answer.let_go()
-        return answer.end()
+            get.release()
+        return get.finish()
 
-    def _ask_for_range(self, answer: GetResponse) -> None:
-        """Ask the mover, or the door, whose answer names the next mover for all who wait."""
-        for _ in range(DOORS):
-            answer.mover = self._wait_for_mover()
-            if answer.mover is None:
+    def _request_range(self, get: GetResponse) -> None:
+        """Request the range from the mover, or from the door, whose response names the next mover for all who wait."""
+        for _ in range(MAX_DOOR_REQUESTS):
+            get.mover = self._wait_for_mover()
+            if get.mover is None:
                 break
-            if answer.mover.read(self._headers(answer), answer.accept, answer.look):
+            if get.mover.read(self._headers(get), get.accept, get.check_silence):
                 return
         try:
-            self._ask_door(answer, self._movers.separate_pool() if self._movers else None)
+            self._request_from_door(get, self._mover_client.separate_pool() if self._mover_client else None)
         finally:
-            self._let_others_ask()
+            self._release_door()
 
-    def _ask_door(self, answer: GetResponse, own: CurlPool | None) -> None:
-        answer.mover, answer.own = None, own
-        headers, route = self._headers(answer), Route(own, watch=answer.look)
-        self._client.send("GET", self._url, headers=headers, accept=answer.accept, route=route)
+    def _request_from_door(self, get: GetResponse, pool: CurlPool | None) -> None:
+        get.mover, get.pool = None, pool
+        headers, route = self._headers(get), Route(pool, watch=get.check_silence)
+        self._client.send("GET", self._url, headers=headers, accept=get.accept, route=route)
 
     def _wait_for_mover(self) -> Mover | None:
-        """The mover to read from; None if the caller is to ask the door."""
+        """Return the mover to read from; None if the caller has to ask the door."""
         with self._change:
             while not self._is_direct:
-                if self._made and self._made[-1].is_usable:
-                    return self._made[-1]
-                if not self._is_asking:
-                    self._is_asking = True
+                if self._shared_movers and self._shared_movers[-1].is_usable:
+                    return self._shared_movers[-1]
+                if not self._is_door_asked:
+                    self._is_door_asked = True
                     break
                 self._change.wait()
             return None
 
-    def _let_others_ask(self) -> None:
+    def _release_door(self) -> None:
         with self._change:
-            self._is_asking = False
+            self._is_door_asked = False
             self._change.notify_all()
 
-    def remember(self, response: Response, answer: GetResponse) -> None:
-        """Where a range has come from, the next ones come from too."""
-        if answer.mover is not None or self._movers is None:
+    def remember_mover(self, response: Response, get: GetResponse) -> None:
+        """Keep the mover that a range came from, for the next ranges."""
+        if get.mover is not None or self._mover_client is None:
             return
-        if not self._is_elsewhere(response):
+        if not self._is_redirected(response):
             self._is_direct = True
-        elif answer.own is not None:
-            answer.mover = Mover(self._movers, response.url, answer.own)
-            self._made.append(answer.mover)
-        self._let_others_ask()
+        elif get.pool is not None:
+            get.mover = Mover(self._mover_client, response.url, get.pool)
+            self._shared_movers.append(get.mover)
+        self._release_door()
 
-    def mover_of(self, response: Response) -> Mover | None:
-        """The mover of a read of the whole file, which shares it with none; None if the server sends it itself."""
-        if self._movers is None or not self._is_elsewhere(response):
+    def new_mover(self, response: Response) -> Mover | None:
+        """Return a mover for a read of the whole file, which shares it with no other read.
+
+        Returns:
+            None if the server sends the file itself, so that there is no mover.
+        """
+        if self._mover_client is None or not self._is_redirected(response):
             return None
-        return Mover(self._movers, response.url, self._movers.separate_pool())
+        return Mover(self._mover_client, response.url, self._mover_client.separate_pool())
 
-    def _is_elsewhere(self, response: Response) -> bool:
+    def _is_redirected(self, response: Response) -> bool:
         return Origin.parse(response.url) != Origin.parse(self._url)
 
-    def _headers(self, answer: GetResponse) -> dict[str, str]:
-        last = "" if answer.stop is None or answer.start < 0 else f"-{answer.stop - 1}"
-        headers = {"Range": f"bytes={answer.start}{last}"} if answer.stop is not None else {}
+    def _headers(self, get: GetResponse) -> dict[str, str]:
+        last = "" if get.stop is None or get.start < 0 else f"-{get.stop - 1}"
+        headers = {"Range": f"bytes={get.start}{last}"} if get.stop is not None else {}
         return {**headers, "Want-Digest": self._want_digest} if self._want_digest else headers
 
     def describe(self, response: Response, start: int, stop: int | None, total: int | None) -> Delivery:
-        """What the headers of an answer say; Changed where it is another version than the last one."""
+        """Return what the headers of a response say about the file.
+
+        Args:
+            response: The response.
+            start: The offset of its first byte.
+            stop: The offset after its last byte. None: the headers do not say.
+            total: The length of the whole file in bytes. None: the headers do not say.
+
+        Raises:
+            Changed: The size or the ETag is not that of the last response.
+        """
         etag = response.headers.get("ETag")
         if None not in (total, self._total) and total != self._total:
             raise Changed(f"{self._total} bytes, now {total}")
@@ -253,38 +276,38 @@ class HttpReader:
         self._total = total if self._total is None else self._total
         self._etag = etag or self._etag
         in_chunks = "chunked" in (response.headers.get("Transfer-Encoding") or "").lower()
-        is_framed, said = in_chunks or stop is not None, self._digests(response)
+        is_framed, digests = in_chunks or stop is not None, self._digests(response)
         kept_mtime = self._kept_mtime(response)
-        return Delivery(start, total, said, etag, stop, coding_of(response), is_framed, kept_mtime)
+        return Delivery(start, total, digests, etag, stop, get_content_encoding(response), is_framed, kept_mtime)
 
-    def _in_header(self, response: Response) -> Mapping[str, str]:
-        # XRootD sends digests of other files to those who did not ask
+    def _digests_from_header(self, response: Response) -> Mapping[str, str]:
+        # without Want-Digest, XRootD may send the digest of another file
         return parse_digests(response.headers.get("Digest") or "") if self._want_digest else NO_CHECKSUMS
 
-    def rest(self) -> None:
-        """End the movers, by closing their connections, until the next read asks the door for another one."""
-        made, self._made = self._made, []
-        for mover in made:
+    def close_movers(self) -> None:
+        """Close the movers; the next read asks the door for another one."""
+        movers, self._shared_movers = self._shared_movers, []
+        for mover in movers:
             mover.close()
 
     def close(self) -> None:
-        """End the movers, by closing their connections; reads that are under way end as Interrupted, and later ones."""
+        """Close the connections of the movers. Reads under way, and later ones, end as Interrupted."""
         self.is_closed = True
-        for mover in self._made:
+        for mover in self._shared_movers:
             mover.close()
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the reader."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the reader."""
         self.close()
 
 
-def coding_of(response: Response) -> str:
-    """What the body of an answer is encoded with, as `gzip`; empty for nothing."""
-    said = sanitize((response.headers.get("Content-Encoding") or "").strip().lower())
-    return "" if said == "identity" else said
+def get_content_encoding(response: Response) -> str:
+    """Return the `Content-Encoding` of a response, for example `gzip`; empty if there is none."""
+    encoding = sanitize((response.headers.get("Content-Encoding") or "").strip().lower())
+    return "" if encoding == "identity" else encoding

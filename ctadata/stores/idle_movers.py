@@ -32,7 +32,7 @@ class KeepsMover(Protocol):
     def is_idle(self) -> bool:
         """Whether it keeps a mover, and no read is under way."""
 
-    def rest(self) -> None:
+    def close_movers(self) -> None:
         """Give the mover back."""
 
 
@@ -64,7 +64,7 @@ class IdleMovers:
         idle.sort(key=lambda file: file.last_read)
         for number, file in enumerate(idle):
             if file.last_read <= late or len(idle) - number >= MOST:
-                file.rest()
+                file.close_movers()
 
 
 OPEN_FILES = IdleMovers()

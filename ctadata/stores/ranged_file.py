@@ -42,7 +42,7 @@ AGAIN = Retries(attempts=4)
 class KeepsPool(Protocol):
     """A reader that keeps the address of a pool between two reads, and reads the end of a file without its size."""
 
-    def rest(self) -> None:
+    def close_movers(self) -> None:
         """Give the pool's mover back until the next read."""
 
     def send_suffix(self, sink: Sink, length: int) -> Delivery:
@@ -206,11 +206,11 @@ class RangedFile:
         """Whether it may keep a mover, and no read is under way."""
         return self._keeps_mover and not self._under_way
 
-    def rest(self) -> None:
+    def close_movers(self) -> None:
         """Give the mover back; the next read asks the door for another one."""
         self._keeps_mover = False
         if self._generation == generation() and isinstance(self._reader, KeepsPool):
-            self._reader.rest()
+            self._reader.close_movers()
 
     def close(self) -> None:
         """End the mover, by closing its connections; no request is sent."""

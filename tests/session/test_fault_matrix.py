@@ -232,7 +232,7 @@ TABLE: dict[str, Mapping[str, Cell | str]] = {
     },
     "wrong Content-Range": {
         "get": harmless(after(SECOND, on("pool", "GET", WrongRange(), skip=1))),
-        "get divided": passing(on("pool", "GET", WrongRange()), Ends(7, "asked for the bytes")),
+        "get divided": passing(on("pool", "GET", WrongRange()), Ends(7, "instead of the bytes")),
         "put": NO_RANGE,
     },
     "416": {

@@ -19,7 +19,7 @@ from ctadata.http.messages import Consumer, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Sink, StopReading
 from ctadata.stores.download_service.requests import Wire
-from ctadata.stores.http_reader import HttpReader, coding_of
+from ctadata.stores.http_reader import HttpReader, get_content_encoding
 from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.versions import is_other_version
 
@@ -147,7 +147,7 @@ class _Taking:
         """The answer begins."""
         if response.status != 200:
             raise ServerTrouble(f"no file in the answer: {response.status} {response.reason}")
-        if coding := coding_of(response):
+        if coding := get_content_encoding(response):
             raise IntegrityError(f"the service sends the file encoded as {coding}, which nobody has asked for")
         self._sink.begin(self.delivery)
         return self._consume

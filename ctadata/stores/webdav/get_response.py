@@ -1,4 +1,4 @@
-"""The answer to one GET of a file, on its way into a sink."""
+"""One GET of a file: the checks of its response headers, and the way of its bytes into a sink."""
 
 from __future__ import annotations
 
@@ -15,130 +15,147 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)
 
 
 class NoBytesReceived(Interrupted):
-    """The server that was asked has announced the file, and sent no byte of it."""
+    """The server announced the file and then sent no byte of it."""
 
 
 class SharedReadState(Protocol):
-    """What the reads of one file share."""
+    """What the reads of one file share: the methods of `HttpReader` that a GET calls."""
 
     def check_open(self) -> None:
-        """Interrupted if it is closed."""
+        """Raise Interrupted if the reader is closed."""
 
-    def remember(self, response: Response, answer: GetResponse) -> None:
-        """Where a range has come from, the next ones come from too."""
+    def remember_mover(self, response: Response, answer: GetResponse) -> None:
+        """Keep the mover that a range came from, for the next ranges."""
 
-    def mover_of(self, response: Response) -> Mover | None:
-        """The mover of a read of the whole file, which shares it with none; None if the server sends it itself."""
+    def new_mover(self, response: Response) -> Mover | None:
+        """Return a mover for a read of the whole file; None if the server sends it without a redirect."""
 
     def describe(self, response: Response, start: int, stop: int | None, total: int | None) -> Delivery:
-        """What the headers of an answer say; Changed where it is another version than the last one."""
+        """Return what the headers of a response say; raise Changed if the file is another version."""
 
 
 class GetResponse:
-    """The answer to one GET: checked at its head, counted to its end."""
+    """The response to one GET, checked at its headers and counted to its last byte.
 
-    def __init__(self, reading: SharedReadState, sink: Sink, start: int, stop: int | None) -> None:
+    Attributes:
+        start: The first byte requested; negative: the number of bytes before the end of the file.
+        stop: The offset after the last byte requested. None: the whole file was requested.
+        delivery: What the headers said. None before they have come.
+        mover: The mover that sends the bytes, if the door redirected to one.
+        pool: The connections for the mover that the door is asked for.
+    """
+
+    def __init__(self, reader: SharedReadState, sink: Sink, start: int, stop: int | None) -> None:
+        """Expect a response whose bytes go into `sink`."""
         self.start = start
         self.stop = stop
         self.delivery: Delivery | None = None
         self.mover: Mover | None = None
-        self.own: CurlPool | None = None  # connections for the mover that the door is asked for
+        self.pool: CurlPool | None = None
         self._response: Response | None = None
-        self._reading = reading
+        self._reader = reader
         self._sink = sink
         self._offset = 0
-        self._end: int | None = None  # of the answer, exclusive; None where it does not say
+        self._end: int | None = None  # of the response, exclusive; None if its headers do not say
 
     def accept(self, response: Response) -> Consumer:
-        """The headers have come; IntegrityError where they are about something else than was asked."""
-        self._reading.check_open()
+        """Check the response headers and return the function that takes the bytes.
+
+        Raises:
+            UsageError: The response is the page of a directory.
+            IntegrityError: The response holds another range than the one requested.
+            ServerTrouble: The response holds no file.
+            Changed: The file is another version than at the last read.
+            Interrupted: The reader is closed.
+        """
+        self._reader.check_open()
         if _is_page(response):
             raise UsageError("a directory, not a file")
         length = response.headers.get("Content-Length") or ""
-        said = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
+        content_length = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
         if response.status == 206 and self.stop is not None:
-            total = self._check_range(response.headers.get("Content-Range") or "", self.stop, said)
+            total = self._check_range(response.headers.get("Content-Range") or "", self.stop, content_length)
         elif response.status == 200:
-            total = self._end = said
-            self.stop = said if self.start < 0 else self.stop
+            total = self._end = content_length
+            self.stop = content_length if self.start < 0 else self.stop
         else:
-            raise ServerTrouble(f"no file in the answer: {response.status} {response.reason}")
+            raise ServerTrouble(f"the response holds no file: {response.status} {response.reason}")
         self._response = response
         if self.stop is not None:
-            self._reading.remember(response, self)
-        self.delivery = self._reading.describe(response, self._offset, self._end, total)
+            self._reader.remember_mover(response, self)
+        self.delivery = self._reader.describe(response, self._offset, self._end, total)
         self._sink.begin(self.delivery)
         return self._consume
 
-    def _check_range(self, said: str, stop: int, length: int | None) -> int | None:
-        match = _CONTENT_RANGE.fullmatch(said)
+    def _check_range(self, content_range: str, stop: int, length: int | None) -> int | None:
+        match = _CONTENT_RANGE.fullmatch(content_range)
         first, last, total = match.groups() if match else ("-1", "-1", "*")
         size = None if total == "*" else int(total)
-        if self.start < 0 and size is not None:  # the last bytes were asked for
+        if self.start < 0 and size is not None:  # the last bytes were requested
             self.start, self.stop, stop = max(0, size + self.start), size, size
         if int(first) != self.start or int(last) + 1 != min(stop, stop if size is None else size):
-            raise IntegrityError(f"asked for the bytes {self.start}-{stop - 1}, and offered {said!r}")
+            raise IntegrityError(f"the server sent {content_range!r} instead of the bytes {self.start}-{stop - 1}")
         self._offset, self._end = self.start, int(last) + 1
-        if length not in (None, self._end - self._offset):  # a proxy on the way has rewritten the bytes
-            raise IntegrityError(f"{said} announced, and a body of {length} bytes")
+        if length not in (None, self._end - self._offset):  # a proxy has changed the bytes
+            raise IntegrityError(f"the server announced {content_range} and a body of {length} bytes")
         return size
 
     def _consume(self, block: bytes) -> None:
         if self._end is not None and self._offset + len(block) > self._end:
-            raise IntegrityError(f"more bytes come than the {self._end} that were announced")
-        self._reading.check_open()
+            raise IntegrityError(f"the server sends more bytes than the {self._end} that it announced")
+        self._reader.check_open()
         wanted = block if self.stop is None else block[: max(0, self.stop - self._offset)]
         self._offset += len(block)
         if wanted:
             self._sink.write(wanted)
 
-    def look(self, silent: float) -> None:
-        """Nothing has come for `silent` seconds; Interrupted if nothing more will."""
-        self._reading.check_open()
+    def check_silence(self, silent: float) -> None:
+        """Take note that no byte has come for `silent` seconds; raise Interrupted if none will come."""
+        self._reader.check_open()
         if self.stop is None and self.mover is None and self._response is not None:
-            self.mover = self._reading.mover_of(self._response)
+            self.mover = self._reader.new_mover(self._response)
         if self.mover is not None:
-            self.mover.look(silent)
+            self.mover.check_silence(silent)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether the server that was asked has answered by itself, and no byte has come."""
-        by_itself = self._response is not None and not self._response.hops
-        return by_itself and self.delivery is not None and self._offset == self.delivery.start
+    def has_no_byte(self) -> bool:
+        """Return whether the server answered without a redirect and sent no byte."""
+        is_direct = self._response is not None and not self._response.hops
+        return is_direct and self.delivery is not None and self._offset == self.delivery.start
 
-    def broke_off(self) -> None:
-        """We have ended the connection in mid-body."""
+    def abort(self) -> None:
+        """Take note that the client closed the connection in mid-body."""
         if self.mover is not None:
-            self.mover.end()
+            self.mover.mark_ended()
 
-    def was_cut(self) -> None:
-        """The connection has ended in mid-body, and perhaps the mover with it."""
+    def note_cut(self) -> None:
+        """Take note that the connection ended in mid-body, and perhaps the mover with it."""
         if self.mover is not None:
-            self.mover.doubt()
+            self.mover.suspect()
 
-    def let_go(self) -> None:
-        """The read has ended; what no other read shares is closed."""
+    def release(self) -> None:
+        """Close the connections that no other read shares."""
         if self.stop is None and self.mover is not None:
             self.mover.close()
-        elif self.own is not None and self.mover is None:
-            self.own.close()
+        elif self.pool is not None and self.mover is None:
+            self.pool.close()
 
-    def begun(self) -> Delivery:
-        """What the headers said."""
+    def get_delivery(self) -> Delivery:
+        """Return what the headers said; raise ServerTrouble if the server sent a redirect that cannot be followed."""
         if self.delivery is None:
-            raise ServerTrouble("the server redirected where nothing can be followed")
+            raise ServerTrouble("the server redirected to an address that cannot be followed")
         return self.delivery
 
-    def end(self) -> Delivery:
-        """The body has ended; Interrupted where it is short."""
-        delivery = self.begun()
+    def finish(self) -> Delivery:
+        """Check that the body is complete, and return what the headers said; raise Interrupted if it is short."""
+        delivery = self.get_delivery()
         if self._end is not None and self._offset != self._end:
             raise Interrupted(f"the body ended at byte {self._offset} instead of {self._end}")
         return delivery
 
 
 def _is_page(response: Response) -> bool:
-    """Whether the answer is a directory's page for people: at an address with a slash, or with dCache's metalink."""
+    """Return whether the response is the page of a directory: its URL ends in a slash, or it has dCache's metalink."""
     headers = response.headers
     if response.url.partition("?")[0].endswith("/"):
         return True

@@ -1,8 +1,9 @@
-"""A mover: what the reads of one file share at the server that the door redirects to.
+"""A mover: the transfer on a pool that the reads of one file share after the door has redirected them.
 
-dCache keeps one mover for all connections that use one UUID. A connection that ends in mid-body fails that mover: the
+dCache keeps one mover for all connections that use one UUID. If a connection ends in mid-body, that mover fails: its
 other connections fall silent and stay open, and new requests get 307 (dCache 11.2.5, HttpPoolRequestHandler). So each
-mover has connections of its own, and a read that hears nothing asks over one more connection whether it still exists.
+mover has connections of its own, and a read that receives nothing asks over one more connection whether the mover still
+exists.
 """
 
 from __future__ import annotations
@@ -20,96 +21,106 @@ from ctadata.http.messages import Accept, Consumer, Response, Watch
 
 log = logging.getLogger(__name__)
 
-_DRAINED = 0.1
-"""The share of its patience for which a read of an ended mover takes what is still on the way to it."""
+_DRAIN_SHARE = 0.1
+"""The share of the patience for which a read of an ended mover still waits for bytes that are on their way."""
 
 
 class Mover:
-    """One mover, at `url`; any number of threads read from it. `close` closes its connections, which ends it."""
+    """One mover, at `url`. Any number of threads read from it. `close` closes its connections, which ends it."""
 
-    def __init__(self, client: Client, url: str, own: CurlPool) -> None:
-        """The mover has answered; `own` are the connections that nothing else uses."""
+    def __init__(self, client: Client, url: str, pool: CurlPool) -> None:
+        """Create the mover after its first response. Nothing else uses the connections of `pool`."""
         self.url = url
-        self.own = own
+        self.pool = pool
         self.is_usable = True
         self._client = client
         self._patience = client.limits.mover_probe
         self._has_ended = False
-        self._is_doubted = False
-        self._is_asked = False
+        self._is_suspected = False
+        self._is_probing = False
         self._answered_at = -self._patience
         self._lock = threading.Lock()
 
     def read(self, headers: Mapping[str, str], accept: Accept, watch: Watch) -> bool:
-        """Ask for one range; False if the mover does not serve it, so that the door has to be asked.
+        """Request one range, and pass its bytes to what `accept` returns.
 
-        Raises what breaks the answer off after its head, and Stopped.
+        Args:
+            headers: The request headers, `Range` among them.
+            accept: Receives the response headers.
+            watch: Receives the seconds for which no byte has come.
+
+        Returns:
+            False if the mover does not serve the range, so that the caller has to ask the door.
+
+        Raises:
+            Stopped: The user stopped the run.
+            CtadataError: The response broke off after its headers.
         """
-        begun = False
+        has_begun = False
 
-        def accepted(response: Response) -> Consumer | None:
-            nonlocal begun
-            begun = True
+        def note_head(response: Response) -> Consumer | None:
+            nonlocal has_begun
+            has_begun = True
             return accept(response)
 
         try:
-            # the door is asked by the caller, who knows what for: no redirect is followed, and nothing repeated
-            route = Route(self.own, watch=watch)
+            # the caller asks the door if this fails, so this follows no redirect and repeats nothing
+            route = Route(self.pool, watch=watch)
             response = self._client.send(
-                "GET", self.url, headers=headers, accept=accepted, follow=False, repeat=False, route=route
+                "GET", self.url, headers=headers, accept=note_head, follow=False, repeat=False, route=route
             )
         except Stopped:
             raise
         except CtadataError as error:
-            if begun:
+            if has_begun:
                 raise
             if error.status == 416:
                 return False
         else:
             if response.status < 300:
                 return True
-        self.doubt()
+        self.suspect()
         return False
 
-    def doubt(self) -> None:
-        """A read has met trouble: nothing new is asked for here, and the silent reads ask whether it exists."""
+    def suspect(self) -> None:
+        """Take note that a read failed: no new range is requested here, and the silent reads check the mover."""
         self.is_usable = False
-        self._is_doubted = True
+        self._is_suspected = True
 
-    def end(self) -> None:
-        """A connection was broken off in mid-body, which ends the mover: no read waits for it any more."""
+    def mark_ended(self) -> None:
+        """Take note that a connection was closed in mid-body, which ends the mover. No read waits for it any more."""
         self.is_usable = False
         self._has_ended = True
 
-    def look(self, silent: float) -> None:
-        """A read has heard nothing for `silent` seconds. Interrupted if the mover has ended."""
-        if silent < self._patience * _DRAINED:
+    def check_silence(self, silent: float) -> None:
+        """Check the mover after a read received nothing for `silent` seconds; raise Interrupted if it has ended."""
+        if silent < self._patience * _DRAIN_SHARE:
             return
         if self._has_ended:
             raise Interrupted("the pool has ended the transfer")
         since = time.monotonic() - self._answered_at
-        if self._is_doubted or (silent >= self._patience and since >= self._patience):
-            self._ask()
+        if self._is_suspected or (silent >= self._patience and since >= self._patience):
+            self._start_probe()
 
-    def _ask(self) -> None:
+    def _start_probe(self) -> None:
         with self._lock:
-            if self._is_asked:
+            if self._is_probing:
                 return
-            self._is_asked, self._is_doubted = True, False
-        self._find_out()
+            self._is_probing, self._is_suspected = True, False
+        self._probe()
 
-    def _find_out(self) -> None:
+    def _probe(self) -> None:
         try:
             exists = self._exists()
-            log.info("a read hears nothing; the mover %s", "answers, and is waited for" if exists else "has ended")
+            log.info("a read receives nothing; the mover %s", "answers, so the read goes on" if exists else "has ended")
             if not exists:
-                self.end()
+                self.mark_ended()
         finally:
             self._answered_at = time.monotonic()
-            self._is_asked = False
+            self._is_probing = False
 
     def _exists(self) -> bool:
-        route = Route(self.own, fresh=True, watch=self._bear)
+        route = Route(self.pool, fresh=True, watch=self._limit_silence)
         try:
             response = self._client.send(
                 "GET", self.url, headers={"Range": "bytes=0-0"}, follow=False, repeat=False, route=route
@@ -118,11 +129,11 @@ class Mover:
             return error.status in BUSY_STATUSES
         return response.status < 300
 
-    def _bear(self, silent: float) -> None:
+    def _limit_silence(self, silent: float) -> None:
         if silent >= self._patience:
             raise TimedOut("no answer")
 
     def close(self) -> None:
-        """Close its connections, those of reads that are under way when these have ended."""
-        self.end()
-        self.own.close()
+        """Close its connections. Those of reads under way close when these reads have ended."""
+        self.mark_ended()
+        self.pool.close()

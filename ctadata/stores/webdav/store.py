@@ -17,7 +17,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Source, Written
 from ctadata.stores.channel import ThreadedIterator
 from ctadata.stores.duplicates import contradiction_error
-from ctadata.stores.http_reader import HttpReader, coding_of
+from ctadata.stores.http_reader import HttpReader, get_content_encoding
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.webdav.deletion import Deletion
 from ctadata.stores.webdav.dialect import Dialect
@@ -96,7 +96,7 @@ class WebDAVStore:
         def accept(response: Response) -> Consumer:
             if response.status != 207:
                 raise ServerTrouble(f"the server answers no WebDAV: {response.status} {response.reason}")
-            if coding := coding_of(response):
+            if coding := get_content_encoding(response):
                 raise ServerTrouble(f"the listing is encoded as {coding}, which nobody has asked for")
             self._quirks = self._dialect.quirks or find_quirks(response.headers.get("Server"))
             listing = Multistatus(path, root=self._root, raw=self._quirks.raw, alone=depth == "0")
@@ -120,7 +120,7 @@ class WebDAVStore:
         wanted = want_digest_header() if self.features.digests else None
         explain = functools.partial(self._explained, path)
         url = self._url(path)
-        return HttpReader(self._client, url, path, self._size, wanted, explain=explain, movers=self._client)
+        return HttpReader(self._client, url, path, self._size, wanted, explain=explain, mover_client=self._client)
 
     def _explained(self, path: RemotePath, error: CtadataError) -> CtadataError:
         return explain_read_error(error, path, self.features, self.info) if self.features.hides_forbidden else error
