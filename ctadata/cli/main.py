@@ -14,7 +14,8 @@ from typing import Any
 
 import typer
 
-from ctadata.cli.app import at_storage_alone, command_line
+from ctadata.cli.app import command_line
+from ctadata.cli.command_table import direct_only
 from ctadata.cli.completion import COMPLETION, rejoin
 from ctadata.cli.output import DIRECT, PROGRAM, drop, drop_if_full, end_rows, prepare_streams, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
@@ -105,7 +106,7 @@ def _usage_words(error: Any) -> str:
     if text.startswith("Missing argument"):
         wanted = [re.sub("[{}]", "", piece) for piece in error.ctx.command.collect_usage_pieces(error.ctx)]
         return f"an argument is missing, as in: {' '.join([error.ctx.info_name, *wanted]).replace(' [OPTIONS]', '')}"
-    if text.startswith("No such command") and (name := text.split("'")[1]) in at_storage_alone():
+    if text.startswith("No such command") and (name := text.split("'")[1]) in direct_only():
         return f"no such command {name!r}, but {DIRECT} has it"
     return (text[:1].lower() + text[1:]).rstrip(".").replace(". Did you", "; did you")
 

@@ -24,6 +24,7 @@ import json, sys
 sys.argv[0] = sys.argv[1]
 from ctadata.cli.app import command_line
 def walk(name, command):
+    command = getattr(command, "real", command)
     for word, each in getattr(command, "commands", {}).items():
         yield from walk(f"{name} {word}".strip(), each)
     yield name, sorted({word for param in command.params for word in (*param.opts, *param.secondary_opts)

@@ -35,6 +35,7 @@ class TestHelp:
     def test_of_any_command_names_arguments_without_types(self):
         everything = list(command_line().commands.items())
         for name, command in everything:
+            command = getattr(command, "real", command)
             everything += getattr(command, "commands", {}).items()
             out = command.get_help(command.make_context(name, [], resilient_parsing=True))
             assert "<" not in out.partition("\nArguments:")[2].partition("\nOptions:")[0], out

@@ -11,9 +11,6 @@ from ctadata.cli import options
 from ctadata.cli.login import show_where_seen, with_secret
 from ctadata.cli.output import data, say
 
-EXEC_SETTINGS = {"allow_interspersed_args": False}
-"""Options after the program's name belong to that program."""
-
 
 def exec_(
     ctx: typer.Context,

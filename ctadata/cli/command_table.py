@@ -1,0 +1,156 @@
+"""The commands of both programs: the name, the module and function that do it, and the line that the help shows.
+
+The help of a group and the completion of command names read this table alone: no command module is imported for them.
+A summary here is the first line of the function's docstring; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ctadata.cli.options import AT_PLATFORM
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """One command.
+
+    module:   the module below `ctadata.cli.commands`.
+    function: the function in it, whose parameters are the options.
+    summary:  the line in the help of all commands.
+    settings: what the parser of this command has beside the usual settings (click's `context_settings`).
+    """
+
+    module: str
+    function: str
+    summary: str
+    settings: dict[str, bool] = field(default_factory=dict)
+
+
+Sections = dict[str, dict[str, CommandEntry]]
+"""Commands by their names, below the headings of the help. A name of two words belongs to a group (`cache list`)."""
+
+DIRECT_COMMANDS: Sections = {
+    "Log in": {
+        "start-agent": CommandEntry("agent", "start_agent", "Log in, and keep the login fresh."),
+        "agent-status": CommandEntry("agent", "agent_status", "Show the state of the agent and of the login."),
+        "stop-agent": CommandEntry("agent", "stop_agent", "Stop the agent; its last token stays until it expires."),
+        "logout": CommandEntry("agent", "logout", "End the agent and the login."),
+        "agent-log": CommandEntry("agent", "agent_log", "Show what the agent did: refreshes, failures, its end."),
+    },
+    "Look": {
+        "list": CommandEntry("list", "list_", "List a directory, or one file."),
+        "stat": CommandEntry("stat", "stat", "Show all that is known about files and directories."),
+        "exists": CommandEntry("stat", "exists", "Exit with 0 if all names exist, with 3 if one is missing."),
+        "tree": CommandEntry("tree", "tree", "Draw the trees below directories."),
+        "du": CommandEntry("du", "du", "Add up the sizes of the files in directories."),
+        "find": CommandEntry("find", "find", "Find files and directories below directories."),
+        "checksum": CommandEntry("checksum", "checksum", "Show the storage's checksums, without reading the files."),
+        "get-home": CommandEntry("stat", "get_home", "Print the path of your home on the storage."),
+    },
+    "Move files": {
+        "get": CommandEntry("get", "get", "Get files, verified."),
+        "cat": CommandEntry("cat", "cat", "Write the bytes of files, one after the other."),
+        "put": CommandEntry("put", "put", "Put files, verified."),
+        "sync": CommandEntry("sync", "sync", "Make a directory equal to another one."),
+        "copy": CommandEntry("copy", "copy", "Copy files from one site to another, past this machine."),
+        "verify": CommandEntry("verify", "verify", "Verify the files of a receipt."),
+    },
+    "Change what is there": {
+        "mkdir": CommandEntry("mkdir", "mkdir", "Make directories."),
+        "mv": CommandEntry("mv", "mv", "Rename or move files and directories on the storage."),
+        "rm": CommandEntry("rm", "rm", "Delete files, and with -r directories."),
+        "rmdir": CommandEntry("rm", "rmdir", "Delete empty directories."),
+        "share": CommandEntry("share", "share", "Make a link that opens a file to others, for some time."),
+    },
+    "What dCache has beside files": {
+        "locality": CommandEntry("tape", "locality", "Show where the bytes of files are: on disk or on tape."),
+        "stage": CommandEntry("tape", "stage", "Request files that are on tape, without waiting for them."),
+        "stage-status": CommandEntry(
+            "tape", "stage_status", "Show which files of a stage request are on disk already."
+        ),
+        "release": CommandEntry("tape", "release", "End a stage request, when you no longer need its files."),
+        "quota": CommandEntry("dcache", "quota", "Show how much you may store, and how much you have stored."),
+        "qos": CommandEntry("dcache", "qos", "Show or change the quality of service of a file."),
+        "label": CommandEntry("dcache", "label", "Show or change the labels of a file."),
+        "xattr": CommandEntry("dcache", "xattr", "Show or change the extended attributes of a file."),
+    },
+    "What S3 has beside files": {
+        "credentials import": CommandEntry(
+            "credentials", "import_credentials", "Keep the access key that comes on standard input."
+        ),
+        "credentials show": CommandEntry(
+            "credentials",
+            "show_credentials",
+            "Show the access key in use, its origin and its lifetime.",
+        ),
+        "credentials forget": CommandEntry(
+            "credentials", "forget_credentials", "Forget the access key that was imported."
+        ),
+        "buckets": CommandEntry("buckets", "buckets", "List your buckets at an S3 store."),
+        "make-bucket": CommandEntry("buckets", "make_bucket", "Make buckets at an S3 store."),
+        "remove-bucket": CommandEntry("buckets", "remove_bucket", "Remove buckets of an S3 store."),
+        "alias": CommandEntry("alias", "alias", "Give a file at an S3 store further names."),
+    },
+    "For other programs": {
+        "get-token": CommandEntry("agent", "get_token", "Print a valid token, for other programs."),
+        "token inspect": CommandEntry(
+            "token", "inspect_token", "Explain a token: issuer, audience, end, scopes, groups, limits."
+        ),
+        "env": CommandEntry("exec", "env", "Print the lines that a shell evaluates for other programs."),
+        # the words after the program's name are the program's own options
+        "exec": CommandEntry(
+            "exec", "exec_", "Run a program that finds a fresh token.", {"allow_interspersed_args": False}
+        ),
+    },
+    "Settings, troubles, trials": {
+        "config": CommandEntry("config", "config", "Show each setting and where it comes from."),
+        "doctor": CommandEntry("doctor", "doctor", "Check everything that a transfer needs, and say what to do."),
+        "cache list": CommandEntry("cache", "list_cache", "List the records of transfers on this machine."),
+        "cache clear": CommandEntry("cache", "clear_cache", "Remove all records of transfers on this machine."),
+        "sandbox": CommandEntry("sandbox", "sandbox", "Run a small storage of your own, to try things out."),
+    },
+}
+"""The commands of `cta-data-direct`."""
+
+_ALL_DIRECT = {name: entry for section in DIRECT_COMMANDS.values() for name, entry in section.items()}
+
+PLATFORM_COMMANDS: Sections = {
+    "Files": {name: entry for name, entry in _ALL_DIRECT.items() if name in AT_PLATFORM},
+    "Certificates": {
+        "upload-personal-certificate": CommandEntry(
+            "certificates", "upload_personal_certificate", "Let the platform open the storage with your certificate."
+        ),
+        "upload-shared-certificate": CommandEntry(
+            "certificates",
+            "upload_shared_certificate",
+            "Set the certificate for users who have none; for admins.",
+        ),
+        "certificate-status": CommandEntry(
+            "certificates",
+            "certificate_status",
+            "Show the shared certificate, and which storages open.",
+        ),
+    },
+    "Log in for cta-data-direct": {
+        "start-agent": _ALL_DIRECT["start-agent"],
+        "agent-status": _ALL_DIRECT["agent-status"],
+        "stop-agent": _ALL_DIRECT["stop-agent"],
+        "print-token": _ALL_DIRECT["get-token"],  # the name that scripts of the platform know
+        "get-token": _ALL_DIRECT["get-token"],
+        "logout": _ALL_DIRECT["logout"],
+    },
+}
+"""The commands of `cta-data`: those that go through the platform's services, and those of the agent."""
+
+GROUP_HELP = {
+    "token": "Look at a token.",
+    "credentials": "The access key of an S3 profile.",
+    "cache": "The records of verified transfers on this machine.",
+}
+"""The help of each group of commands."""
+
+
+def direct_only() -> set[str]:
+    """Return the names of the commands that `cta-data-direct` has and `cta-data` has not."""
+    return _ALL_DIRECT.keys() - {name for section in PLATFORM_COMMANDS.values() for name in section}
