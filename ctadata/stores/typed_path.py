@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ctadata.config.profile import Profile
 from ctadata.paths import Anchor, RemotePath, TypedPath, refuse_userinfo
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.stores.s3.address import path_of_s3, refuse_odd_key
+from ctadata.stores.s3.address import parse_s3_url, refuse_odd_key
 
 
 def resolve_typed_path(
@@ -34,7 +34,7 @@ def resolve_typed_path(
 
 def _parse(profile: Profile, text: str, home: Callable[[], RemotePath], *, from_home: bool) -> RemotePath:
     if text.startswith("s3://"):
-        return path_of_s3(profile, text)
+        return parse_s3_url(profile, text)
     spelling = TypedPath.parse(text)
     if profile.kind == "s3":
         refuse_odd_key(text, text.removeprefix("home:").removeprefix("~/").removeprefix("/"))

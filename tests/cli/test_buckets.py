@@ -36,7 +36,7 @@ def name() -> str:
 
 def test_a_bucket_from_its_making_to_its_end(at_s3, moto_s3, name):
     at_s3("make-bucket", name, check=0)
-    assert "there already" in at_s3("make-bucket", name, check=8).err
+    assert "exists already" in at_s3("make-bucket", name, check=8).err
     at_s3("make-bucket", "--website", "--public-read", f"s3://{name}/", check=0)
     assert moto_s3.client().get_bucket_website(Bucket=name)["IndexDocument"]
     assert name in at_s3("buckets", check=0).out.splitlines()

@@ -297,8 +297,8 @@ class TestShare:
         ("more", "words", "code"),
         [
             (["--expires", "8d"], "7 days at most", 2),
-            (["--activity", "delete"], "one thing: download, or upload", 2),
-            (["--ip", "192.0.2.0/24"], "opens from everywhere", 2),
+            (["--activity", "delete"], "one activity: download or upload", 2),
+            (["--ip", "192.0.2.0/24"], "cannot be limited to addresses", 2),
         ],
     )
     def test_what_a_link_cannot_do(self, at_s3, bucket, more, words, code):

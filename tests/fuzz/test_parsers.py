@@ -143,9 +143,9 @@ S3_ERROR = b"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 def s3_page(content: bytes) -> None:
-    page = s3_pages._read(content, 1000)
+    page = s3_pages._parse_page(content, 1000)
     for item in page.items:
-        path = s3_listing._place(item.key, "lst/run/", HERE)
+        path = s3_listing._path_of_key(item.key, "lst/run/", HERE)
         if path is not None:
             shown(Entry(path, Kind.FILE, item.size, item.mtime, item.etag))
 
@@ -153,7 +153,7 @@ def s3_page(content: bytes) -> None:
 def s3_error(content: bytes) -> None:
     for status in (301, 400, 403, 404, 409, 503):
         str(s3_errors.explain(Response("GET", URL, status, "", Headers(), content)))
-    s3_errors.told_in(content)
+    s3_errors.xml_fields(content)
 
 
 def error_body(content: bytes) -> None:

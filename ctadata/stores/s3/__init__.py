@@ -1,1 +1,1 @@
-"""S3 object stores (Amazon S3 API): the store, and what it is made of."""
+"""The store of S3 object storage (Amazon S3 API), and the modules that it consists of."""

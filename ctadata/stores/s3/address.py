@@ -1,7 +1,8 @@
-"""Where an S3 object is: from a path to bucket and key, and from these to the address that a request goes to.
+"""Addresses of S3 objects: from a path to bucket and key, and from bucket and key to the URL of a request.
 
-A path begins with the bucket, `/bucket/prefix/name`; a profile's `root` is put before it. The bucket stands in the
-path of the URL or, virtual, in its host; auto knows the few servers that want the latter.
+A path begins with the bucket, `/bucket/prefix/name`; the profile's `root` is put in front of it. The URL names the
+bucket in its path (path style) or in its host (virtual-hosted style). With `addressing = "auto"`, only the few servers
+that need the host get it there.
 """
 
 from __future__ import annotations
@@ -16,43 +17,51 @@ from ctadata.errors import ConfigError, Untrusted, UsageError
 from ctadata.http.messages import Origin, split_url
 from ctadata.paths import RemotePath, escape_unprintable
 
-USUAL_REGION = "us-east-1"
-"""What is signed for where nobody has said: servers with one region take it."""
+DEFAULT_REGION = "us-east-1"
+"""The region to sign for if neither the profile nor the host names one; servers with one region accept it."""
 
 _AWS = re.compile(r"s3(?:[.-]([a-z]{2}-[a-z-]+-[0-9]))?\.amazonaws\.com")
-_VIRTUAL = ("datastorage.nrw",)  # DataStorage.nrw answers for the bucket in the host alone
-_HOSTLIKE = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # with dots, no certificate for *.host would cover it
+_VIRTUAL = ("datastorage.nrw",)  # DataStorage.nrw accepts the bucket in the host only
+_HOSTLIKE = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # no certificate for *.host covers a name with dots
 
 
 class Name(NamedTuple):
-    """Bucket and key of an object; the key of a bucket itself, and of a prefix that is one, is empty."""
+    """The bucket and the key of an object. The key is empty for a bucket itself, and for a prefix that is a bucket."""
 
     bucket: str
     key: str
 
     @property
     def prefix(self) -> str:
-        """What the keys below it begin with."""
+        """The prefix of all keys below this name."""
         return f"{self.key}/" if self.key else ""
 
 
-def name_of(root: RemotePath, path: RemotePath) -> Name:
-    """The bucket and key that a path means; both empty for the root of a profile that names no bucket."""
+def resolve_name(root: RemotePath, path: RemotePath) -> Name:
+    """Return the bucket and key of a path below the profile's root.
+
+    Returns:
+        Both parts are empty for the root of a profile that names no bucket.
+    """
     bucket, *rest = root.join(path.parts).parts or ("",)
     return Name(bucket, "/".join(rest))
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server: its origin, the region that it is in as far as is known, and how it wants buckets named."""
+    """An S3 server: its origin, its region as far as it is known, and how its URLs name a bucket."""
 
     origin: Origin
-    region: str = USUAL_REGION
+    region: str = DEFAULT_REGION
     addressing: str = "auto"
 
     @classmethod
     def of(cls, profile: Profile) -> Endpoint:
-        """The server of a profile; ConfigError where it names none."""
+        """Return the server of a profile.
+
+        Raises:
+            ConfigError: The profile names no endpoint, or one that is no origin.
+        """
         try:
             origin, _ = split_url(profile.endpoint or "")
         except Untrusted as error:
@@ -60,12 +69,21 @@ class Endpoint:
                 f"the endpoint of the profile {profile.name} is no origin: {error.what}",
                 hint="it looks like https://host:port",
             ) from error
-        return cls(origin, profile.region or _region_in(origin.host) or USUAL_REGION, profile.addressing)
+        return cls(origin, profile.region or _region_in(origin.host) or DEFAULT_REGION, profile.addressing)
 
     def url(self, name: Name, query: str = "", region: str | None = None) -> str:
-        """The address of an object or bucket; Amazon has a host in each region. UsageError (no URL can carry it)."""
+        """Return the URL of an object or a bucket.
+
+        Args:
+            name: Without a key, the URL is the bucket's.
+            query: The query, already encoded and without its question mark.
+            region: The region of the bucket. Amazon has a host of its own in each region; other servers ignore this.
+
+        Raises:
+            UsageError: No URL can carry the key: it holds `.` or `..` between slashes, or half a surrogate pair.
+        """
         if not {".", ".."}.isdisjoint(name.key.split("/")):
-            raise UsageError("no URL can carry this name")  # libcurl would make another one of it
+            raise UsageError("no URL can carry this name")  # libcurl would remove the dot segments
         host = self.origin.host
         if _AWS.fullmatch(host) and region and region != _region_in(host):
             host = f"s3.{region}.amazonaws.com"
@@ -79,8 +97,8 @@ class Endpoint:
     def _is_virtual(self, bucket: str) -> bool:
         if self.addressing != "auto" or not bucket:
             return self.addressing == "virtual" and bool(bucket)
-        wanted = bool(_AWS.fullmatch(self.origin.host)) or self.origin.host.endswith(_VIRTUAL)
-        return wanted and bool(_HOSTLIKE.fullmatch(bucket))
+        needs_host = bool(_AWS.fullmatch(self.origin.host)) or self.origin.host.endswith(_VIRTUAL)
+        return needs_host and bool(_HOSTLIKE.fullmatch(bucket))
 
 
 def _region_in(host: str) -> str | None:
@@ -96,21 +114,26 @@ def _quoted(text: str) -> str:
 
 
 def refuse_odd_key(text: str, key: str) -> None:
-    """UsageError for a key that would become another one as a path: `a//b`, `/a`, `./a`, `../a`.
+    """Raise UsageError if a path would change the key: `a//b`, `/a`, `./a`, `../a`.
 
-    text: as the user wrote it.   key: the part of it from the bucket, or a directory, on; a slash at its end is one of
-    a directory.
+    Args:
+        text: The address as the user wrote it; the error names it.
+        key: The part of `text` from the bucket, or from a directory, on. A slash at its end marks a directory.
     """
     if any(name in ("", ".", "..") for name in key.removesuffix("/").split("/")) and key not in ("", "/"):
         raise UsageError(
             "no path can name this key: it holds //, . or ..",
-            hint="with --raw-key, stat, cat, get and rm take s3://bucket/key as it is written",
+            hint="with --raw-key, stat, cat, get and rm take s3://bucket/key exactly as it is written",
             path=escape_unprintable(text),
         )
 
 
-def path_of_s3(profile: Profile, text: str) -> RemotePath:
-    """The path that `s3://bucket/key` means in a profile; UsageError where it leads out of it, or is none of S3."""
+def parse_s3_url(profile: Profile, text: str) -> RemotePath:
+    """Return the path in a profile of the address `s3://bucket/key`.
+
+    Raises:
+        UsageError: The profile is of another kind, the address lies outside its root, or no path can name the key.
+    """
     if profile.kind != "s3":
         raise UsageError(
             f"the profile {profile.name} is no S3 store", hint="name one that is: -P, or profile:bucket/key", path=text

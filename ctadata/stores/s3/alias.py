@@ -1,8 +1,8 @@
-"""Aliases: objects without a byte that stand for another one in their bucket.
+"""Aliases: empty objects that point to another object of their bucket.
 
-Such an object carries `x-amz-website-redirect-location: /key`. A website endpoint answers with 301 and that Location;
-the REST endpoint answers with 200, no bytes and the header, so that whoever does not look at it holds an empty file
-(Amazon S3 user guide, "Configuring a webpage redirect"; GA4GH refget stores sequences so).
+An alias carries the header `x-amz-website-redirect-location: /key`. A website endpoint answers a request for it with
+301 and that Location. The REST endpoint answers with 200, no bytes and the header, so a client that ignores the header
+gets an empty file (Amazon S3 User Guide, "Configuring a webpage redirect"). GA4GH refget stores sequences this way.
 """
 
 from __future__ import annotations
@@ -15,20 +15,24 @@ from ctadata.errors import AlreadyExists, NotFound, Unsupported, Untrusted, Usag
 from ctadata.http.messages import Headers, Response
 from ctadata.paths import escape_unprintable
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.connection import NOTHING, Connection
+from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
 from ctadata.stores.s3.head import head
 
 REDIRECT = "x-amz-website-redirect-location"
-"""The header, in an upload and in its answers."""
+"""The header of an upload that makes an alias, and of the server's answers about an alias."""
 
 MAX_HOPS = 5
-"""Aliases from the first name to the file; more are taken for a mistake."""
+"""Aliases that are followed from the first name to the file; a longer chain is refused as a mistake."""
 
-_PLAIN = "/:@!$&'()*+,;=~"  # what a path in a URL may hold bare (RFC 3986, pchar)
+_PLAIN = "/:@!$&'()*+,;=~"  # characters that need no encoding in a URL's path (RFC 3986, pchar)
 
 
-def location_of(key: str) -> str:
-    """What an alias of `key` carries; UsageError for half a surrogate pair, which no URL can name."""
+def redirect_location(key: str) -> str:
+    """Return the header value that makes an alias of `key`.
+
+    Raises:
+        UsageError: The key holds half a surrogate pair, which no URL can carry.
+    """
     try:
         path = quote(key, safe=_PLAIN, errors="surrogateescape")
     except UnicodeEncodeError:
@@ -36,129 +40,154 @@ def location_of(key: str) -> str:
     return f"/%2F{path[1:]}" if path.startswith("/") else f"/{path}"  # // would name a host
 
 
-def key_behind(location: str) -> str:
-    """The key that an alias names in its own bucket; Untrusted where it leads elsewhere."""
+def target_key(location: str) -> str:
+    """Return the key that an alias points to, from its header value `location`.
+
+    Raises:
+        Untrusted: The location leads out of the alias's bucket.
+    """
     if not location.startswith("/") or location.startswith("//") or "?" in location or "#" in location:
         raise Untrusted(
-            f"an alias that leads out of its bucket: {escape_unprintable(location)!r}",
+            f"this alias leads out of its bucket, to {escape_unprintable(location)!r}",
             hint="only an alias of a file in the same bucket is followed",
         )
     return unquote(location[1:], errors="surrogateescape")
 
 
-def final_key(key: str, look: Callable[[str], str | None]) -> str:
-    """The key of the file behind `key`, itself where it is none; `look` gives what an alias carries, None for a file.
+def resolve_key(key: str, look: Callable[[str], str | None]) -> str:
+    """Return the key of the file that `key` leads to through its aliases; `key` itself if it is a file.
 
-    Untrusted: aliases that lead round in a circle, or on and on, or out of the bucket.
+    Args:
+        key: The first key.
+        look: Returns the location that the alias of a key carries, None for a file.
+
+    Raises:
+        Untrusted: The aliases form a circle, are more than `MAX_HOPS`, or lead out of the bucket.
     """
     seen = [key]
     while (location := look(seen[-1])) is not None:
-        target = key_behind(location)
+        target = target_key(location)
         if target in seen:
-            raise Untrusted(f"aliases that lead round in a circle, by way of {escape_unprintable(target)}")
+            raise Untrusted(f"the aliases form a circle, through {escape_unprintable(target)}")
         if len(seen) > MAX_HOPS:
-            raise Untrusted(f"more than {MAX_HOPS} aliases on the way to the file")
+            raise Untrusted(f"more than {MAX_HOPS} aliases lead to the file")
         seen.append(target)
     return seen[-1]
 
 
-KEPT = 1000
-"""Primary names that are remembered, so that each is looked at once however many aliases it gets."""
+MAX_REMEMBERED = 1000
+"""The largest number of files that are remembered, so that a file with many aliases is looked up once."""
 
 
-def location_in(headers: Headers) -> str | None:
-    """What an alias carries; None for a file, also for one that has the header and bytes of its own."""
+def alias_location(headers: Headers) -> str | None:
+    """Return the location that an alias carries; None for a file, even for one with bytes that has the header too."""
     return headers.get(REDIRECT) if headers.get("Content-Length") == "0" else None
 
 
-def head_behind(connection: Connection, name: Name) -> tuple[Name, Response]:
-    """The name of the file behind `name`, itself where it is no alias, and the answer to its HEAD.
+def resolve_alias(connection: Connection, name: Name) -> tuple[Name, Response]:
+    """Follow the aliases from `name` to a file, and ask for each name with HEAD.
 
-    NotFound, also where an alias leads nowhere; Untrusted where aliases lead out of the bucket, or in a circle.
+    Returns:
+        The name of the file, which is `name` itself if that is no alias; and the response about the file.
+
+    Raises:
+        NotFound: `name` does not exist, or an alias leads to a key that does not exist.
+        Untrusted: The aliases lead out of the bucket, form a circle, or are too many.
     """
-    answers: dict[str, Response] = {}
+    responses: dict[str, Response] = {}
 
     def look(key: str) -> str | None:
         try:
-            answers[key] = head(connection, Name(name.bucket, key))
+            responses[key] = head(connection, Name(name.bucket, key))
         except NotFound as error:
             if key == name.key:
                 raise
             raise NotFound(
-                f"an alias of {escape_unprintable(key)}, which does not exist", status=error.status
+                f"this is an alias of {escape_unprintable(key)}, which does not exist", status=error.status
             ) from None
-        return location_in(answers[key].headers)
+        return alias_location(responses[key].headers)
 
-    key = final_key(name.key, look)
-    return Name(name.bucket, key), answers[key]
+    key = resolve_key(name.key, look)
+    return Name(name.bucket, key), responses[key]
 
 
-class Aliasing:
-    """Makes aliases, from any number of threads."""
+class AliasWriter:
+    """Creates aliases. Many threads may use it at the same time."""
 
     def __init__(self, connection: Connection) -> None:
-        """Nothing is asked."""
+        """Keep the connection; no request is sent."""
         self._connection = connection
-        self._proved = False
+        self._server_keeps_aliases = False
         self._files: dict[Name, Name] = {}
         self._lock = threading.Lock()
 
-    def make(self, alias: Name, primary: Name, *, replace: bool = False) -> bool:
-        """Make `alias` stand for the file `primary`, or for what that itself stands for; False where it does already.
+    def create(self, alias: Name, primary: Name, *, replace: bool = False) -> bool:
+        """Make `alias` point to the file `primary`; if `primary` is an alias, to the file that it points to.
 
-        NotFound (no such primary), UsageError (two buckets, itself), AlreadyExists (a file; another alias, unless
-        `replace`), Unsupported (the server does not keep aliases).
+        Args:
+            alias: The name to create.
+            primary: An existing file or alias in the same bucket.
+            replace: Whether an alias of another file is pointed to this one.
+
+        Returns:
+            False if the alias exists already and points to this file.
+
+        Raises:
+            NotFound: `primary` does not exist.
+            UsageError: The two lie in different buckets, one is a bucket, or `alias` would point to itself.
+            AlreadyExists: `alias` is a file, or an alias of another file and `replace` is False.
+            Unsupported: The server does not keep the header that makes an alias.
         """
         if alias.bucket != primary.bucket:
-            raise UsageError("an alias and its file lie in one bucket")
+            raise UsageError("an alias and its file must lie in one bucket")
         if not (alias.key and primary.key):
-            raise UsageError("a bucket has no aliases, and is none")
-        file = self._file(primary)
+            raise UsageError("a bucket cannot be an alias, and has no aliases")
+        file = self._resolved_primary(primary)
         if alias in (file, primary):
-            raise UsageError("an alias of itself")
+            raise UsageError("the alias would point to itself")
         try:
-            there = head(self._connection, alias)
+            existing = head(self._connection, alias)
         except NotFound:
             self._write(alias, file, new=True)
             return True
-        if location_in(there.headers) in (location_of(file.key), f"/{file.key}"):
+        if alias_location(existing.headers) in (redirect_location(file.key), f"/{file.key}"):
             return False
-        _refuse(there, replace=replace)
+        _refuse_existing(existing, replace=replace)
         self._write(alias, file, new=False)
         return True
 
-    def _file(self, primary: Name) -> Name:
+    def _resolved_primary(self, primary: Name) -> Name:
         with self._lock:
-            known = self._files.get(primary)
-        if known is None:
-            known, _ = head_behind(self._connection, primary)
+            file = self._files.get(primary)
+        if file is None:
+            file, _ = resolve_alias(self._connection, primary)
             with self._lock:
-                if len(self._files) >= KEPT:
+                if len(self._files) >= MAX_REMEMBERED:
                     self._files.clear()
-                self._files[primary] = known
-        return known
+                self._files[primary] = file
+        return file
 
     def _write(self, alias: Name, file: Name, *, new: bool) -> None:
-        headers = {REDIRECT: location_of(file.key), **({"If-None-Match": "*"} if new else {})}
-        self._connection.send("PUT", alias, headers=headers, body=b"", payload=NOTHING)
-        if not self._proved:
-            self._prove(alias, new=new)
+        headers = {REDIRECT: redirect_location(file.key), **({"If-None-Match": "*"} if new else {})}
+        self._connection.send("PUT", alias, headers=headers, body=b"", payload=EMPTY_SHA256)
+        if not self._server_keeps_aliases:
+            self._check_server_keeps_aliases(alias, new=new)
 
-    def _prove(self, alias: Name, *, new: bool) -> None:
-        """Whether the server keeps what makes an alias: looked at once, because some take it and forget it."""
-        if location_in(head(self._connection, alias).headers) is None:
+    def _check_server_keeps_aliases(self, alias: Name, *, new: bool) -> None:
+        """Raise Unsupported if the server dropped the header of the new alias; some servers accept and ignore it."""
+        if alias_location(head(self._connection, alias).headers) is None:
             if new:
                 self._connection.send("DELETE", alias)
-            raise Unsupported("this server forgets what makes an object an alias: the header " + REDIRECT)
-        self._proved = True
+            raise Unsupported("this server has no aliases: it does not keep the header " + REDIRECT)
+        self._server_keeps_aliases = True
 
 
-def _refuse(there: Response, *, replace: bool) -> None:
-    """AlreadyExists where a name may not become an alias: never where it is a file."""
-    location = location_in(there.headers)
+def _refuse_existing(existing: Response, *, replace: bool) -> None:
+    """Raise AlreadyExists if this object may not become an alias. A file never may."""
+    location = alias_location(existing.headers)
     if location is None:
-        raise AlreadyExists("a file has this name", hint="an alias takes no file's place")
+        raise AlreadyExists("a file has this name", hint="an alias never replaces a file")
     if not replace:
         raise AlreadyExists(
-            f"an alias of {escape_unprintable(location)}", hint="--replace makes it stand for another file"
+            f"the name is an alias of {escape_unprintable(location)}", hint="--replace makes it point to the new file"
         )

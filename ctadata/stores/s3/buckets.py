@@ -1,7 +1,7 @@
-"""Buckets, and what they are to everybody: made, listed, removed; open to be read, served as a website.
+"""Create, list and remove buckets; let everybody read a bucket's objects; serve a bucket as a website.
 
-What everybody may read is said by a bucket policy, not by access lists: buckets of AWS made since April 2023 refuse
-those (Amazon S3 user guide, "Controlling ownership of objects and disabling ACLs").
+Public reading is granted by a bucket policy and not by access control lists, because AWS buckets created since April
+2023 refuse ACLs (Amazon S3 User Guide, "Controlling ownership of objects and disabling ACLs").
 """
 
 from __future__ import annotations
@@ -26,50 +26,69 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.paths import escape_unprintable
-from ctadata.stores.s3.address import USUAL_REGION, Name
+from ctadata.stores.s3.address import DEFAULT_REGION, Name
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.listing import keys_below
+from ctadata.stores.s3.listing import list_keys
 from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.pages import PAGE
 
 PUBLIC = "PublicRead"
-"""The name of our statement in a bucket's policy; letters and digits alone may stand there."""
+"""The Sid (name) of our statement in a bucket's policy; a Sid holds letters and digits only."""
 
 INDEX = "index.html"
-"""What a website shows of a directory; it has to be told."""
+"""The file that a website shows for a directory; S3 requires it in a website's configuration."""
 
-_NAME = re.compile("[A-Za-z0-9._-]{1,255}")  # boto3 asks no server for another one; new ones are held to more by it
+_NAME = re.compile("[A-Za-z0-9._-]{1,255}")  # boto3 refuses other names unsent; servers are stricter
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket of ours; created: seconds since 1970."""
+    """A bucket of the caller.
+
+    Attributes:
+        name: Its name.
+        created: When it was created, in seconds since 1970 UTC; None if the server does not say.
+    """
 
     name: str
     created: float | None
 
 
-def buckets(connection: Connection) -> Iterator[Bucket]:
-    """The buckets of whoever asks; Forbidden, which one that may read its own bucket alone often gets."""
-    told = connection.call("list_buckets")
-    for bucket in told.get("Buckets", ()):
+def list_buckets(connection: Connection) -> Iterator[Bucket]:
+    """Yield the buckets that the caller owns.
+
+    Raises:
+        Forbidden: The key may read its own bucket and list no others, which is common.
+    """
+    response = connection.call("list_buckets")
+    for bucket in response.get("Buckets", ()):
         created = bucket.get("CreationDate")
         yield Bucket(bucket["Name"], created and created.timestamp())
 
 
 def make_bucket(connection: Connection, bucket: str, *, website: bool = False, public: bool = False) -> None:
-    """Make a bucket, and open it; one of ours that is there is opened, where anything of that is asked for.
+    """Create a bucket, and open it to everybody if the caller asks for that.
 
-    public: everybody may read its objects; not list them.   website: it is served as one.
-    AlreadyExists; Forbidden, Unsupported.
+    An existing bucket of the caller is opened too, if `website` or `public` is set.
+
+    Args:
+        connection: The server.
+        bucket: The name.
+        website: Whether the server serves the bucket as a website.
+        public: Whether everybody may read the objects. Nobody else may list them.
+
+    Raises:
+        AlreadyExists: The caller has this bucket already and asks for nothing else, or another user has it.
+        Forbidden: The key may not do this.
+        Unsupported: The server has no policies or no websites.
     """
     with _about(bucket):
         if not _exists(connection, bucket):
             _create(connection, bucket)
         elif not (website or public):
-            raise AlreadyExists("the bucket is there already")
+            raise AlreadyExists("the bucket exists already")
         if public:
-            _open_to_read(connection, bucket)
+            _allow_public_read(connection, bucket)
         if website:
             settings = {"IndexDocument": {"Suffix": INDEX}}
             connection.call("put_bucket_website", Bucket=bucket, WebsiteConfiguration=settings)
@@ -81,48 +100,53 @@ def _exists(connection: Connection, bucket: str) -> bool:
     except NotFound:
         return False
     except Forbidden as error:
-        raise AlreadyExists("the bucket is somebody else's", status=error.status) from error
+        raise AlreadyExists("another user owns a bucket of this name", status=error.status) from error
     return True
 
 
 def _create(connection: Connection, bucket: str) -> None:
     region = connection.endpoint.region
-    place = {} if region == USUAL_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    place = {} if region == DEFAULT_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         connection.call("create_bucket", Bucket=bucket, **place)
     except CtadataError as error:
         if not place or "InvalidLocationConstraint" not in error.what:
             raise
-        connection.call("create_bucket", Bucket=bucket)  # a server where regions are only signed for
+        connection.call("create_bucket", Bucket=bucket)  # this server knows its region in signatures only
 
 
-def _open_to_read(connection: Connection, bucket: str) -> None:
-    policy = public_read(_policy(connection, bucket), bucket)
+def _allow_public_read(connection: Connection, bucket: str) -> None:
+    policy = add_public_read(_get_policy(connection, bucket), bucket)
     if policy is None:
         return
     try:
         connection.call("put_bucket_policy", Bucket=bucket, Policy=policy)
     except Forbidden as error:
-        error.hint = "the bucket is yours to open only where nothing blocks it: on AWS, Block Public Access does"
+        error.hint = "on AWS, switch off Block Public Access for this bucket first"
         raise
 
 
-def _policy(connection: Connection, bucket: str) -> str | None:
+def _get_policy(connection: Connection, bucket: str) -> str | None:
     try:
-        told = connection.call("get_bucket_policy", Bucket=bucket)
+        response = connection.call("get_bucket_policy", Bucket=bucket)
     except NotFound:
         return None
-    return str(told["Policy"])
+    return str(response["Policy"])
 
 
-def public_read(policy: str | None, bucket: str) -> str | None:
-    """The policy with one statement more, by which everybody may read objects; None where it has that already.
+def add_public_read(policy: str | None, bucket: str) -> str | None:
+    """Add to a bucket's policy the statement that lets everybody read its objects, but not list them.
 
-    Whatever else it says stays. Listing is not part of it.
+    Args:
+        policy: The present policy as JSON, None if the bucket has none. Its other statements stay.
+        bucket: The name of the bucket.
+
+    Returns:
+        The new policy as JSON; None if the policy holds our statement already.
     """
     document = json.loads(policy) if policy else {"Version": "2012-10-17", "Statement": []}
-    said: Any = document["Statement"]
-    statements = [said] if isinstance(said, dict) else said
+    statement_or_list: Any = document["Statement"]
+    statements = [statement_or_list] if isinstance(statement_or_list, dict) else statement_or_list
     if any(statement.get("Sid") == PUBLIC for statement in statements):
         return None
     ours = {
@@ -136,38 +160,46 @@ def public_read(policy: str | None, bucket: str) -> str | None:
 
 
 def remove_bucket(connection: Connection, bucket: str, *, recursive: bool = False) -> None:
-    """Remove a bucket; with `recursive` all it holds first: objects, their old versions, uploads under way.
+    """Remove a bucket.
 
-    NotFound; UsageError where it is not empty; PartialFailure where the server kept some of it.
+    Args:
+        connection: The server.
+        bucket: The name.
+        recursive: Whether to delete first all that it holds: objects, their old versions, unfinished uploads.
+
+    Raises:
+        NotFound: There is no such bucket.
+        UsageError: The bucket is not empty, and `recursive` is False.
+        PartialFailure: The server kept some of the objects.
     """
     with _about(bucket):
         if not recursive:
-            _delete(connection, bucket)
+            _delete_bucket(connection, bucket)
             return
-        _check(*delete_keys(connection, bucket, keys_below(connection, Name(bucket, ""))))
+        _raise_failures(*delete_keys(connection, bucket, list_keys(connection, Name(bucket, ""))))
         try:
-            _delete(connection, bucket)
+            _delete_bucket(connection, bucket)
         except CtadataError as error:
             if "BucketNotEmpty" not in error.what:
                 raise
-            _check(*_delete_hidden(connection, bucket))
-            _delete(connection, bucket)
+            _raise_failures(*_delete_hidden(connection, bucket))
+            _delete_bucket(connection, bucket)
 
 
-def _delete(connection: Connection, bucket: str) -> None:
+def _delete_bucket(connection: Connection, bucket: str) -> None:
     connection.call("delete_bucket", Bucket=bucket)
 
 
-def _check(failures: list[CtadataError], done: int) -> None:
+def _raise_failures(failures: list[CtadataError], done: int) -> None:
     if failures:
         raise PartialFailure(failures, [None] * done)
 
 
 def _delete_hidden(connection: Connection, bucket: str) -> tuple[list[CtadataError], int]:
-    """Delete what no listing shows: old versions with their marks, and uploads that were never ended."""
+    """Delete what a listing of objects hides: old versions with their delete markers, and unfinished uploads."""
     failures: list[CtadataError] = []
     done = 0
-    hidden = itertools.chain(_versions(connection, bucket), _uploads(connection, bucket))
+    hidden = itertools.chain(_list_versions(connection, bucket), _list_uploads(connection, bucket))
     while batch := list(itertools.islice(hidden, PAGE)):
         for key, query in batch:
             try:
@@ -181,26 +213,26 @@ def _delete_hidden(connection: Connection, bucket: str) -> tuple[list[CtadataErr
     return failures, done
 
 
-def _versions(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
-    for page in _pages(connection, bucket, "list_object_versions", ("KeyMarker", "VersionIdMarker")):
+def _list_versions(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
+    for page in _list_pages(connection, bucket, "list_object_versions", ("KeyMarker", "VersionIdMarker")):
         for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             yield item["Key"], f"versionId={quote(item['VersionId'], safe='')}"
 
 
-def _uploads(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
-    for page in _pages(connection, bucket, "list_multipart_uploads", ("KeyMarker", "UploadIdMarker")):
+def _list_uploads(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
+    for page in _list_pages(connection, bucket, "list_multipart_uploads", ("KeyMarker", "UploadIdMarker")):
         for item in page.get("Uploads", ()):
             yield item["Key"], f"uploadId={quote(item['UploadId'], safe='')}"
 
 
-def _pages(connection: Connection, bucket: str, verb: str, markers: tuple[str, str]) -> Iterator[Any]:
-    asked: dict[str, str] = {"Bucket": bucket}
+def _list_pages(connection: Connection, bucket: str, operation: str, markers: tuple[str, str]) -> Iterator[Any]:
+    arguments: dict[str, str] = {"Bucket": bucket}
     while True:
-        page = connection.call(verb, **asked)
+        page = connection.call(operation, **arguments)
         yield page
         if not page.get("IsTruncated"):
             return
-        asked.update({marker: page[f"Next{marker}"] for marker in markers if page.get(f"Next{marker}")})
+        arguments.update({marker: page[f"Next{marker}"] for marker in markers if page.get(f"Next{marker}")})
 
 
 @contextlib.contextmanager

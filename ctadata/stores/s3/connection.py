@@ -1,24 +1,21 @@
-"""A connection to an S3 server: requests signed by libcurl, and boto3 for all that is more than bytes.
+"""A connection to an S3 server: libcurl signs and sends the requests; boto3 builds those of the control plane.
 
-boto3 writes the requests of the control plane and reads their answers; they travel through the same pool as the
-bytes do (botocore's event `before-send`), with its signatures, CA certificates, repetitions and its stop. Neither the
-user's own configuration of AWS nor a credential ever gets to boto3.
+The control plane is everything but reading, writing and listing objects. boto3 builds these requests and parses the
+responses; the requests travel through the same curl pool as the bytes of files (botocore's event `before-send`), with
+the pool's signatures, CA certificates, retries and stop event. boto3 receives no credential, and reads none of the
+user's AWS configuration.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import functools
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from ctadata import fibers
 from ctadata.errors import (
-    ConfigError,
     CtadataError,
     Forbidden,
     IntegrityError,
@@ -26,39 +23,49 @@ from ctadata.errors import (
     ServerTrouble,
     TemporaryError,
     TimedOut,
-    UsageError,
 )
 from ctadata.http.client import NO_HEADERS, Client
 from ctadata.http.credentials import SigningKey
 from ctadata.http.curl_pool import Route
-from ctadata.http.messages import Accept, Body, Consumer, Response, split_url
+from ctadata.http.messages import Accept, Body, Consumer, Response
 from ctadata.http.retries import Retries
 from ctadata.retry import retry
 from ctadata.stores.s3.address import Endpoint, Name
-from ctadata.stores.s3.errors import WrongRegion, of_code
+from ctadata.stores.s3.boto3_client import (
+    call_operation,
+    create_client,
+    headers_to_send,
+    parse_request,
+    response_for_boto3,
+)
+from ctadata.stores.s3.errors import WrongRegion
 from ctadata.tokens.access_keys import RENEW_HINT
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
-"""What stands for the digest of a body that TLS protects."""
+"""The value of `x-amz-content-sha256` for a body that TLS protects, instead of the body's digest."""
 
-NOTHING = hashlib.sha256(b"").hexdigest()
-LARGEST = 64 << 20
-"""Bytes that an answer of the control plane may have."""
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+"""The SHA-256 of an empty body, in hexadecimal."""
+MAX_RESPONSE = 64 << 20
+"""The largest body of a response of the control plane, in bytes."""
 
-_BOTO3S_OWN = ("user-agent", "host", "content-length", "expect", "amz-sdk", "x-amz-user-agent", "accept-encoding")
 
 T = TypeVar("T")
 
 
 class AccessKeys(Protocol):
-    """Where the access key comes from; used by many threads at once."""
+    """The source of the access key. Many threads use it at the same time."""
 
     def current(self, region: str) -> SigningKey | None:
-        """The key as of now; None for asking without one. LoginNeeded where it has expired."""
+        """Return the key that is valid now; None for requests without a signature.
+
+        Raises:
+            LoginNeeded: The key has expired.
+        """
 
 
 class Connection:
-    """Requests to one server, from any number of threads."""
+    """Requests to one S3 server. Many threads may use it at the same time."""
 
     def __init__(
         self,
@@ -68,7 +75,15 @@ class Connection:
         stop: threading.Event | None = None,
         retries: Retries = Retries(),  # noqa: B008  (frozen)
     ) -> None:
-        """No request is sent; the client is closed with `close`. `stop` is the one that ends the client's requests."""
+        """Keep what the requests need; no request is sent.
+
+        Args:
+            client: The HTTP client; `close` closes it.
+            endpoint: The server.
+            keys: The source of the access key.
+            stop: The event that ends the client's requests; the client has the same one.
+            retries: How often, and after which waits, a broken request is repeated.
+        """
         self.client = client
         self.endpoint = endpoint
         self._keys = keys
@@ -77,11 +92,11 @@ class Connection:
         self._api: Any = None
         self._stop = stop or threading.Event()
         self._retries = retries
-        self._afterwards: list[Callable[[], object]] = []
+        self._deferred_cleanups: list[Callable[[], object]] = []
 
     @property
     def is_protected(self) -> bool:
-        """Whether TLS protects what travels."""
+        """Whether TLS protects the requests."""
         return self.endpoint.origin.scheme == "https"
 
     def send(
@@ -96,40 +111,65 @@ class Connection:
         accept: Accept | None = None,
         route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
-        """One signed request to its 2xx answer, in the bucket's own region; any other answer is raised as its error.
+        """Send one signed request to the bucket's own region, and return its 2xx response.
 
-        payload: the SHA-256 of the body, hexadecimal, where it is known; has to be, where nothing protects it.
-        LoginNeeded where the credentials are no longer good: never sent again.
+        Args:
+            method: The HTTP method.
+            name: The object, or the bucket if the key is empty.
+            query: The query, already encoded and without its question mark.
+            headers: Headers beside those of the signature.
+            body: None for a request without a body.
+            payload: The SHA-256 of the body in hexadecimal; `UNSIGNED` is allowed only if TLS protects the request.
+            accept: Receives the response's header, and returns the consumer of its body.
+            route: The way of the connection.
+
+        Raises:
+            CtadataError: The error of any other response.
+            LoginNeeded: The credentials are not valid any more. The request is not repeated.
         """
 
-        def ask() -> Response:
+        def send_once() -> Response:
             key = self._keys.current(self.region_of(name.bucket))
             url = self.endpoint.url(name, query, self._regions.get(name.bucket))
-            said = {**headers, "x-amz-content-sha256": NOTHING if body is None else payload} if key else headers
-            return self.client.send(method, url, headers=said, body=body, accept=accept, sign=key, route=route)
+            digest = {"x-amz-content-sha256": EMPTY_SHA256 if body is None else payload} if key else {}
+            return self.client.send(
+                method, url, headers={**headers, **digest}, body=body, accept=accept, sign=key, route=route
+            )
 
-        return self.in_region(name.bucket, ask, rewind=getattr(body, "rewind", None))
+        return self.retry_in_region(name.bucket, send_once, rewind=getattr(body, "rewind", None))
 
-    def gather(self, method: str, name: Name, *, query: str = "") -> bytes:
-        """The body of the answer to one signed request; errors as `send`, ServerTrouble where it is too long."""
-        gathered = bytearray()
+    def read_body(self, method: str, name: Name, *, query: str = "") -> bytes:
+        """Send one signed request, and return the body of its response; a broken response is requested again.
+
+        Raises:
+            CtadataError: As `send`.
+            ServerTrouble: The body is longer than `MAX_RESPONSE`.
+        """
+        received = bytearray()
 
         def accept(response: Response) -> Consumer:  # noqa: ARG001
-            return lambda block: _gather(gathered, block)
+            return lambda block: _append_block(received, block)
 
-        self._repeated(lambda: self.send(method, name, query=query, accept=accept), gathered.clear)
-        return bytes(gathered)
+        self._retry(lambda: self.send(method, name, query=query, accept=accept), received.clear)
+        return bytes(received)
 
     def upload(
         self, name: Name, source: Body, *, query: str = "", headers: Mapping[str, str], payload: str
     ) -> Response:
-        """PUT a source, from its beginning, and again where that broke off or the server was busy; errors as `send`."""
-        return self._repeated(
+        """PUT a source from its first byte; repeat that if it breaks off or the server is busy.
+
+        Raises:
+            CtadataError: As `send`.
+        """
+        return self._retry(
             lambda: self.send("PUT", name, query=query, headers=headers, body=source, payload=payload), source.rewind
         )
 
-    def _repeated(self, ask: Callable[[], T], rewind: Callable[[], object]) -> T:
-        """`ask`, and again where bytes have gone or come already, of which the client by itself repeats nothing."""
+    def _retry(self, attempt: Callable[[], T], rewind: Callable[[], object]) -> T:
+        """Call `attempt`, and again after `rewind`.
+
+        The client itself repeats no request whose bytes have begun to move.
+        """
 
         def wait(error: CtadataError, seconds: float) -> None:
             if fibers.wait_for_event(self._stop, seconds):
@@ -137,39 +177,50 @@ class Connection:
             rewind()
 
         return retry(
-            ask,
+            attempt,
             self._retries,
             may_retry=lambda error: isinstance(error, (TemporaryError, TimedOut, IntegrityError)),
             wait=wait,
         )
 
     def region_of(self, bucket: str) -> str:
-        """The region that requests to a bucket are signed for."""
+        """Return the region that requests to a bucket are signed for."""
         return self._regions.get(bucket, self.endpoint.region)
 
     def signing_key(self, bucket: str) -> SigningKey | None:
-        """What would sign a request to the bucket now."""
+        """Return the key that would sign a request to the bucket now; None for requests without a signature."""
         return self._keys.current(self.region_of(bucket))
 
-    def in_region(self, bucket: str, ask: Callable[[], T], rewind: Callable[[], object] | None = None) -> T:
-        """`ask`, and again in the region that the server names."""
+    def retry_in_region(self, bucket: str, attempt: Callable[[], T], rewind: Callable[[], object] | None = None) -> T:
+        """Call `attempt`; if the server names another region for the bucket, remember it and call `attempt` once more.
+
+        Args:
+            bucket: The bucket that the request is about.
+            attempt: Sends the request.
+            rewind: Brings the body back to its first byte before the second attempt; None if there is nothing to
+                rewind.
+
+        Raises:
+            WrongRegion: The server does not name the region, or names the one that was signed for.
+            LoginNeeded: The server does not accept the session token.
+        """
         try:
-            return ask()
+            return attempt()
         except WrongRegion as error:
             if error.region is None or error.region == self.region_of(bucket):
                 raise
             self._regions[bucket] = error.region
             if rewind:
                 rewind()
-            return ask()
+            return attempt()
         except Forbidden as error:
             if self.signing_key(bucket) is None:
-                raise _without_a_key(error) from error
+                raise _anonymous_refusal(error) from error
             raise
         except CtadataError as error:
-            # Ceph's word for a session token that it cannot read
+            # Ceph answers 400 InvalidArgument if it cannot read the session token
             if error.status == 400 and "InvalidArgument" in error.what and self._has_token(bucket):
-                what = f"the session token is not accepted: {error.what}"
+                what = f"the server does not accept the session token: {error.what}"
                 raise LoginNeeded(what, hint=RENEW_HINT, path=error.path, status=error.status) from error
             raise
 
@@ -179,152 +230,82 @@ class Connection:
 
     # The control plane
 
-    def call(self, operation: str, **asked: Any) -> Any:
-        """One operation of S3 in the spelling of boto3's client, `Bucket` among what it is asked; our errors.
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Call one operation of S3 through boto3.
 
-        ConfigError where boto3 is not installed.
+        Args:
+            operation: The name of the method of boto3's S3 client, for example `list_buckets`.
+            arguments: Its arguments in boto3's spelling, `Bucket` among them.
+
+        Returns:
+            The parsed response as boto3 gives it.
+
+        Raises:
+            CtadataError: The error that the server's answer means; boto3's own errors are translated.
+            ConfigError: boto3 is not installed.
         """
-        return self.in_region(str(asked.get("Bucket", "")), lambda: _translated(getattr(self.api, operation), asked))
+        return self.retry_in_region(
+            str(arguments.get("Bucket", "")), lambda: call_operation(getattr(self.api, operation), arguments)
+        )
 
     @property
     def api(self) -> Any:
-        """boto3's client of S3, made when first needed; ConfigError where boto3 is not installed."""
+        """boto3's S3 client, created at the first use; raises ConfigError if boto3 is not installed."""
         with self._lock:
             if self._api is None:
-                self._api = _boto3_client(self.endpoint)
-                self._api.meta.events.register_first("before-send.s3", self._carry)
+                self._api = create_client(self.endpoint)
+                self._api.meta.events.register_first("before-send.s3", self._send_for_boto3)
             return self._api
 
-    def _carry(self, request: Any, **_: object) -> Any:
-        """Send what boto3 has prepared, and give it the answer."""
-        from botocore.awsrequest import AWSResponse
-
-        path, _sep, query = split_url(request.url)[1].partition("?")
-        bucket, _sep, key = path[1:].partition("/")
-        name = Name(_unquoted(bucket), _unquoted(key))
-        body = request.body if isinstance(request.body, bytes) else (request.body or "").encode() or None
-        gathered = bytearray()
+    def _send_for_boto3(self, request: Any, **_: object) -> Any:
+        """Send the request that boto3 prepared, and return the response in botocore's form."""
+        name, query, body = parse_request(request)
+        received = bytearray()
 
         def accept(response: Response) -> Consumer:  # noqa: ARG001
-            return lambda block: _gather(gathered, block)
+            return lambda block: _append_block(received, block)
 
         sign = self._keys.current(self.region_of(name.bucket))
         response = self.client.send(
             request.method,
             self.endpoint.url(name, query, self._regions.get(name.bucket)),
-            headers=_headers(request.headers, body, signed=sign is not None),
+            headers=headers_to_send(request.headers, body, signed=sign is not None),
             body=body,
             accept=accept,
             sign=sign,
         )
-        return AWSResponse(response.url, response.status, dict(response.headers.items()), _Raw(bytes(gathered)))
+        return response_for_boto3(response, bytes(received))
 
-    def after_stop(self, tidy: Callable[[], object]) -> None:
-        """Tidy up at the server: now, or at the end where the requests are being stopped. That it fails is no error."""
+    def clean_up(self, action: Callable[[], object]) -> None:
+        """Call `action` to tidy up at the server; its failure is ignored.
+
+        If the requests are being stopped, `close` calls it instead.
+        """
         if self._stop.is_set():
-            self._afterwards.append(tidy)
+            self._deferred_cleanups.append(action)
             return
         with contextlib.suppress(CtadataError):
-            tidy()
+            action()
 
     def close(self) -> None:
-        """Do what was left for afterwards, and close the connections."""
-        if self._afterwards:
+        """Do the deferred clean-up, and close the connections."""
+        if self._deferred_cleanups:
             self._stop.clear()  # the stop is over
-        while self._afterwards:
-            self.after_stop(self._afterwards.pop())
+        while self._deferred_cleanups:
+            self.clean_up(self._deferred_cleanups.pop())
         self.client.close()
 
 
-def _without_a_key(error: Forbidden) -> Forbidden:
-    said = error.what.partition(": ")[2] or error.what
+def _anonymous_refusal(error: Forbidden) -> Forbidden:
+    reason = error.what.partition(": ")[2] or error.what
     return Forbidden(
-        f"nobody may do that without an access key: {said}",
-        hint="where keys are looked for: cta-data-direct credentials show --help",
+        f"this needs an access key: {reason}",
+        hint="cta-data-direct credentials show --help lists the places of keys",
         status=error.status,
     )
 
 
-def _unquoted(text: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(text, errors="surrogateescape")
-
-
-def _gather(gathered: bytearray, block: bytes) -> None:
-    if len(gathered) + len(block) > LARGEST:
-        raise ServerTrouble(f"an answer of more than {LARGEST >> 20} MiB")
-    gathered += block
-
-
-def _headers(prepared: Mapping[str, Any], body: bytes | None, *, signed: bool) -> dict[str, str]:
-    """What boto3 has written, without what is its own; with digests of the body, which older servers insist on."""
-    said = {
-        name: value.decode() if isinstance(value, bytes) else str(value)
-        for name, value in prepared.items()
-        if not name.lower().startswith(_BOTO3S_OWN)
-    }
-    if body is not None:
-        md5 = hashlib.md5(body, usedforsecurity=False).digest()
-        said.setdefault("Content-MD5", base64.b64encode(md5).decode())
-    if signed:
-        said["x-amz-content-sha256"] = hashlib.sha256(body or b"").hexdigest()
-    return said
-
-
-def _translated(operation: Callable[..., Any], asked: dict[str, Any]) -> Any:
-    """What boto3 itself makes an error of: a failure in the body of a 200, or what no request can be made of."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return operation(**asked)
-    except ClientError as error:
-        told = error.response.get("Error", {})
-        # the operations that answer so write, and have done nothing
-        raise of_code(str(told.get("Code", "")), str(told.get("Message", "")), 500, "POST") from None
-    except BotoCoreError as error:
-        raise UsageError(f"no request can be made of this: {error}") from None
-
-
-class _Raw:
-    """A body as botocore takes it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self, *_: object, **__: object) -> list[bytes]:
-        return [self._content]
-
-
-_making = threading.Lock()
-
-
-def _boto3_client(endpoint: Endpoint) -> Any:
-    try:
-        from botocore import UNSIGNED as NO_SIGNATURE
-        from botocore.config import Config
-    except ImportError:
-        raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
-    config = Config(
-        signature_version=NO_SIGNATURE,
-        s3={"addressing_style": "path"},
-        retries={"total_max_attempts": 1},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        ignore_configured_endpoint_urls=True,
-        parameter_validation=False,
-    )
-    with _making:
-        return _boto3_session().create_client(
-            "s3", region_name=endpoint.region, endpoint_url=str(endpoint.origin), config=config
-        )
-
-
-@functools.cache
-def _boto3_session() -> Any:
-    """What boto3 knows of S3, read once; nothing of the user's own configuration."""
-    import botocore.session
-
-    nothing = {"profile": (None, None, None, None)}
-    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-    return botocore.session.Session(session_vars={**nothing, **files})
+def _append_block(received: bytearray, block: bytes) -> None:
+    if len(received) + len(block) > MAX_RESPONSE:
+        raise ServerTrouble(f"the server's answer is longer than {MAX_RESPONSE >> 20} MiB")
+    received += block

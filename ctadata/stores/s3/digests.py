@@ -1,7 +1,8 @@
-"""What an S3 server knows of an object's digests: stored checksums, and tags that are the MD5 of the bytes.
+"""Digests of S3 objects: checksums that the server stores, and entity tags that are the MD5 of the bytes.
 
-The tag of an object that came in one piece is its MD5, of one that came in parts the MD5 of their MD5s with the
-number of parts; of one encrypted with a key of the server's (SSE-KMS, SSE-C) it is neither.
+The tag of an object that was uploaded in one piece is its MD5. The tag of an object that was uploaded in parts is the
+MD5 of the parts' MD5s, with the number of parts. The tag of an object that is encrypted with SSE-KMS or SSE-C is
+neither (Amazon S3 User Guide, "Checking object integrity").
 """
 
 from __future__ import annotations
@@ -15,38 +16,46 @@ from ctadata.checksums import etag_digest
 from ctadata.http.messages import Headers
 
 PART_SIZE = "x-amz-meta-ctadata-part-size"
-"""Where an upload of ours in parts keeps their size, which the check of its tag needs."""
+"""The metadata in which our multipart upload keeps its part size; a check of the tag needs it."""
 
 _STORED = {"x-amz-checksum-sha256": "sha-256", "x-amz-checksum-sha1": "sha", "x-amz-checksum-crc32": "crc32"}
 _SIZES = {"sha-256": 32, "sha": 20, "crc32": 4}
 
 
-def digests_in(headers: Headers, *, whole: bool) -> dict[str, str]:
-    """The digests that an answer about an object tells; of stored checksums only where it is about the whole."""
-    found = {} if is_encrypted(headers) else etag_digest(headers.get("ETag"), _part_size(headers))
-    return {**found, **(_stored(headers) if whole else {})}
+def digests_from_headers(headers: Headers, *, whole: bool) -> dict[str, str]:
+    """Return the digests that a response about an object carries, algorithm to hexadecimal.
+
+    Args:
+        headers: The headers of the response.
+        whole: Whether the response is about the whole object. Stored checksums count only then.
+    """
+    from_tag = {} if is_encrypted(headers) else etag_digest(headers.get("ETag"), _part_size(headers))
+    return {**from_tag, **(_stored(headers) if whole else {})}
 
 
 def is_encrypted(headers: Headers) -> bool:
-    """Whether the server keeps it encrypted with a key by which tags are no MD5 (SSE-KMS, SSE-C)."""
+    """Return whether the object is encrypted in a way that makes its tag no MD5 (SSE-KMS, SSE-C)."""
     by_key = (headers.get("x-amz-server-side-encryption") or "").startswith("aws:kms")
     return by_key or headers.get("x-amz-server-side-encryption-customer-algorithm") is not None
 
 
 def _part_size(headers: Headers) -> int | None:
-    said = headers.get(PART_SIZE) or ""
-    return int(said) if re.fullmatch("[0-9]{1,13}", said) and int(said) > 0 else None
+    text = headers.get(PART_SIZE) or ""
+    return int(text) if re.fullmatch("[0-9]{1,13}", text) and int(text) > 0 else None
 
 
 def _stored(headers: Headers) -> Mapping[str, str]:
-    """Checksums of the whole object; one put together from those of parts ends in their number, or says so."""
+    """Return the stored checksums of the whole object.
+
+    A checksum of checksums (one per part) is none: its header ends in the number of parts, or its type is COMPOSITE.
+    """
     if headers.get("x-amz-checksum-type") == "COMPOSITE":
         return {}
-    found = {name: _decoded(headers.get(header) or "") for header, name in _STORED.items()}
-    return {name: raw.hex() for name, raw in found.items() if raw is not None and len(raw) == _SIZES[name]}
+    decoded = {name: _decode(headers.get(header) or "") for header, name in _STORED.items()}
+    return {name: raw.hex() for name, raw in decoded.items() if raw is not None and len(raw) == _SIZES[name]}
 
 
-def _decoded(text: str) -> bytes | None:
+def _decode(text: str) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

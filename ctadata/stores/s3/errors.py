@@ -1,6 +1,6 @@
-"""What an S3 server says of a failure, as our errors: the codes in its XML (Amazon S3 API, "Error responses").
+"""Errors of an S3 server as our exceptions, by the code in the response's XML (Amazon S3 API, "Error responses").
 
-An answer to HEAD has no body, and so no code: whoever wants to know more asks again with GET.
+A response to HEAD has no body and so no code; the caller repeats the request with GET to get the code.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from ctadata.tokens.access_keys import RENEW_HINT
 
 _EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW_HINT)
 _UNKNOWN_KEY = Meaning(LoginNeeded, "the server does not know this access key", "see: cta-data-direct credentials show")
-_FULL = Meaning(StorageFull, "the storage has no room: a quota is used up")
-# some gateways say no more than this of a key that they do not know, and of a wrong secret
-_DENIED = Meaning(Forbidden, "not allowed", "are key and secret right? if so, ask whoever runs the bucket")
+_FULL = Meaning(StorageFull, "the storage is full: a quota is used up")
+# some gateways answer AccessDenied for an unknown key and for a wrong secret too
+_DENIED = Meaning(Forbidden, "not allowed", "check key and secret; if they are right, ask the owner of the bucket")
 _READ_ONLY = Meaning(
-    Forbidden, "this key may not write here", "a read-only key cannot put, rename or delete; use that for writing"
+    Forbidden, "this key may not write here", "a read-only key cannot put, rename or delete; use the key for writing"
 )
 _TAKEN = Meaning(AlreadyExists, "the name is taken")
 _DAMAGED = Meaning(IntegrityError, "the server did not receive the bytes that were sent")
@@ -58,7 +58,7 @@ CODES: dict[str, Meaning] = {
     "QuotaExceededException": _FULL,
     "XMinioStorageFull": _FULL,
     "InsufficientCapacity": _FULL,
-    "NoSuchBucket": Meaning(NotFound, "there is no such bucket", "make-bucket makes one, buckets lists yours"),
+    "NoSuchBucket": Meaning(NotFound, "there is no such bucket", "make-bucket creates one, buckets lists yours"),
     "NoSuchKey": Meaning(NotFound, "there is no such file or directory"),
     "NoSuchUpload": Meaning(NotFound, "there is no such upload any more"),
     "NotImplemented": _UNSUPPORTED,
@@ -78,37 +78,42 @@ CODES: dict[str, Meaning] = {
     "IncompleteBody": _DAMAGED,
     "XAmzContentSHA256Mismatch": _DAMAGED,
     "XAmzContentChecksumMismatch": _DAMAGED,
-    "BucketAlreadyExists": Meaning(AlreadyExists, "the name of the bucket is taken, by somebody else perhaps"),
-    "BucketAlreadyOwnedByYou": Meaning(AlreadyExists, "the bucket is there already"),
+    "BucketAlreadyExists": Meaning(AlreadyExists, "the name of the bucket is taken, perhaps by another user"),
+    "BucketAlreadyOwnedByYou": Meaning(AlreadyExists, "the bucket exists already"),
     "BucketNotEmpty": Meaning(UsageError, "the bucket is not empty"),
     "InvalidBucketName": Meaning(
         UsageError, "no bucket can have this name", "it has 3 to 63 lower-case letters, digits, - and ."
     ),
     "KeyTooLongError": Meaning(CtadataError, "the name is too long for the server"),
     "EntityTooLarge": Meaning(CtadataError, "the file is too large for this server"),
-    "InvalidObjectState": Meaning(NeedsStaging, "the object is archived, and has to be restored first"),
+    "InvalidObjectState": Meaning(NeedsStaging, "the object is archived and must be restored first"),
 }
-"""Codes that say more than their status does."""
+"""The errors of codes that say more than the HTTP status."""
 
 _WRITES = ("PUT", "POST", "DELETE")
 _REGION_CODES = ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint")
 
 
 class WrongRegion(AccessError):
-    """The bucket is in another region than was signed for; `region` is None where the server does not say which."""
+    """The bucket is in another region than the one that was signed for.
+
+    Attributes:
+        region: The bucket's region; None if the server does not name it.
+    """
 
     def __init__(self, what: str, *, region: str | None, status: int) -> None:
-        hint = "" if region else "name it: region in the profile"
+        """Keep the region that the server names."""
+        hint = "" if region else "set region in the profile"
         super().__init__(what, hint=hint, status=status)
         self.region = region
 
 
 def explain(response: Response) -> CtadataError | None:
-    """The error that a failed answer is; None where the status alone says what it comes to."""
-    told = told_in(response.body)
-    code = told.get("Code", "")
-    region = _region(response.headers.get("x-amz-bucket-region") or told.get("Region"))
-    if _is_elsewhere(response, code, region):
+    """Return the error that a failed response means; None if its status alone decides."""
+    fields = xml_fields(response.body)
+    code = fields.get("Code", "")
+    region = _region(response.headers.get("x-amz-bucket-region") or fields.get("Region"))
+    if _is_wrong_region(response, code, region):
         return WrongRegion(
             f"the bucket is in {f'the region {region}' if region else 'another region'}",
             region=region,
@@ -117,26 +122,34 @@ def explain(response: Response) -> CtadataError | None:
     if not code and response.status != 403:
         return None
     wait = parse_retry_after(response.headers.get("Retry-After"))
-    return of_code(code, told.get("Message", ""), response.status, response.method, retry_after=wait)
+    return error_of_code(code, fields.get("Message", ""), response.status, response.method, retry_after=wait)
 
 
-def of_code(
+def error_of_code(
     code: str, message: str, status: int, method: str = "GET", *, retry_after: float | None = None
 ) -> CtadataError:
-    """The error that a code is, with the server's words; what has no entry of its own is what its status says."""
+    """Return the error that a code means, with the server's own message.
+
+    Args:
+        code: The code in the XML, for example `NoSuchKey`; empty if there is none.
+        message: The message in the XML.
+        status: The HTTP status; it decides if `CODES` has no entry for the code.
+        method: The HTTP method. A refused PUT, POST or DELETE means that the key may not write.
+        retry_after: Seconds that the server asks the client to wait; None if it does not.
+    """
     meaning = CODES.get(code) or (_DENIED if status == 403 else find_meaning("", status, ""))
     if method in _WRITES and (meaning is _DENIED or status == 412):
         meaning = _READ_ONLY if meaning is _DENIED else _TAKEN
-    said = " ".join(filter(None, (str(status or ""), sanitize(code), sanitize(message))))
-    return meaning.error(f"{meaning.words}: {said}", hint=meaning.hint, status=status, retry_after=retry_after)
+    details = " ".join(filter(None, (str(status or ""), sanitize(code), sanitize(message))))
+    return meaning.error(f"{meaning.words}: {details}", hint=meaning.hint, status=status, retry_after=retry_after)
 
 
 def _region(text: str | None) -> str | None:
-    """A region as a server says it; what cannot be one is not believed: hosts and signatures are made of it."""
+    """Return the region that a server names; None if it is not a plain name, because it becomes part of a host name."""
     return text if text and re.fullmatch("[A-Za-z0-9-]{1,64}", text) else None
 
 
-def _is_elsewhere(response: Response, code: str, region: str | None) -> bool:
+def _is_wrong_region(response: Response, code: str, region: str | None) -> bool:
     if response.status in (301, 307, 308) or code in _REGION_CODES[:2]:
         return True
     if code in _REGION_CODES[2:]:
@@ -144,13 +157,16 @@ def _is_elsewhere(response: Response, code: str, region: str | None) -> bool:
     return response.status == 400 and not code and region is not None  # the answer to HEAD
 
 
-def told_in(body: bytes) -> dict[str, str]:
-    """The elements of a small answer, by name, of an `<Error>` in it alone; empty where it is no XML.
+def xml_fields(body: bytes) -> dict[str, str]:
+    """Return the texts of the elements of a small XML answer, by element name without its namespace.
 
-    Expat bounds what entities may add.
+    Expat limits how much entities may expand.
+
+    Returns:
+        If the document holds an `<Error>`, only the elements of that. Empty if the body is no XML.
     """
     root: Element | None = None
-    with contextlib.suppress(ParseError, LookupError, ValueError):  # the latter of an encoding that is not known
+    with contextlib.suppress(ParseError, LookupError, ValueError):  # unknown encodings raise the last two
         root = fromstring(body) if body.lstrip().startswith(b"<") else None  # noqa: S314
     if root is None:
         return {}

@@ -1,4 +1,4 @@
-"""From a profile of the kind s3 to its store."""
+"""Create the store of a profile of kind s3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctadata.paths import RemotePath
 from ctadata.stores.s3.address import Endpoint
 from ctadata.stores.s3.connection import AccessKeys, Connection
 from ctadata.stores.s3.errors import explain
-from ctadata.stores.s3.multipart import AT_ONCE
+from ctadata.stores.s3.multipart import PARALLEL_PARTS
 from ctadata.stores.s3.store import S3Store
 from ctadata.stores.s3.website import WebsiteStore
 
@@ -29,20 +29,32 @@ def open_s3(
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     retries: Retries = Retries(),  # noqa: B008
 ) -> S3Store | WebsiteStore:
-    """The store of a profile, over connections of its own; no request is sent. ConfigError.
+    """Return the store of a profile, with connections of its own; no request is sent.
 
-    pinned: the jobs of the profile are the user's own word.
+    Args:
+        profile: A profile of kind s3.
+        keys: The source of the access key.
+        stop: Ends all requests when it is set.
+        pinned: Whether the user chose the number of jobs, so that it is not adapted.
+        limits: Timeouts of the requests.
+        retries: How often, and after which waits, a request is repeated.
+
+    Returns:
+        A read-only WebsiteStore if the profile says `addressing = "website"`.
+
+    Raises:
+        ConfigError: The profile's endpoint is missing or no origin.
     """
     endpoint = Endpoint.of(profile)
     if endpoint.origin.scheme == "http" and not endpoint.origin.is_loopback:
-        log.warning("%s has no TLS: what is moved can be read on its way; your secret does not travel", endpoint.origin)
+        log.warning("%s has no TLS: others can read the files on their way; your secret is not sent", endpoint.origin)
     client = Client(
         trusted=(),
         credentials=None,
         ca=profile.ca,
-        follows=False,  # a signature is for one address
+        follows=False,  # a signature is valid for one URL only
         explain=explain,
-        jobs=max(profile.jobs, AT_ONCE),
+        jobs=max(profile.jobs, PARALLEL_PARTS),
         pinned=pinned,
         stop=stop,
         limits=limits,
@@ -51,4 +63,4 @@ def open_s3(
     if profile.addressing == "website":
         return WebsiteStore(client, endpoint.origin, RemotePath.parse(profile.root))
     connection = Connection(client, endpoint, keys, stop, retries)
-    return S3Store(connection, RemotePath.parse(profile.root), part=profile.part_size)
+    return S3Store(connection, RemotePath.parse(profile.root), part_size=profile.part_size)

@@ -1,4 +1,4 @@
-"""GET of an object, as a reading asks for it: of the file behind it where it is an alias."""
+"""GET of an object, in the form that HttpReader sends its requests; an alias is resolved to its file."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.http.curl_pool import Route
 from ctadata.http.messages import Accept, Consumer, Response
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.alias import MAX_HOPS, head_behind, location_in
+from ctadata.stores.s3.alias import MAX_HOPS, alias_location, resolve_alias
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.head import CHECKSUMS
 
 
 class _IsAlias(Exception):
-    """The answer is about an alias, and none of its bytes are the file's."""
+    """The response is about an alias, so it holds no bytes of the file."""
 
 
 @dataclass(slots=True)
 class ObjectGet:
-    """GET of one object.
+    """Sends the GET requests of one reading.
 
-    name: where the bytes are; of an alias that of its file, once one request has told.
+    Attributes:
+        connection: The server.
+        name: The name of the file; the first response about an alias replaces the alias by its file.
     """
 
     connection: Connection
@@ -40,29 +42,33 @@ class ObjectGet:
         repeat: bool = True,
         route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
-        """One signed request; `url`, `follow` and `repeat` are settled by the connection."""
+        """Send one signed request; the connection decides `url`, `follow` and `repeat`, so they are ignored.
+
+        Raises:
+            ServerTrouble: The name changes between file and alias with each request.
+        """
         del url, follow, repeat
 
-        def accepted(response: Response) -> Consumer | None:
-            if location_in(response.headers) is not None:
+        def accept_file(response: Response) -> Consumer | None:
+            if alias_location(response.headers) is not None:
                 raise _IsAlias
-            # a key may end in a slash, and is no page of a directory for all that
+            # a key may end in a slash; HttpReader would take such a URL for a directory's page
             response = dataclasses.replace(response, url=response.url.rstrip("/"))
             return accept(response) if accept else None
 
-        for _ in range(MAX_HOPS):  # it may become one between two requests
+        for _ in range(MAX_HOPS):  # another client may replace the file by an alias between two requests
             try:
-                said = {**CHECKSUMS, **headers}
-                return self.connection.send(method, self.name, headers=said, accept=accepted, route=route)
+                return self.connection.send(
+                    method, self.name, headers={**CHECKSUMS, **headers}, accept=accept_file, route=route
+                )
             except _IsAlias:
-                self.name, _answer = head_behind(self.connection, self.name)
+                self.name, _ = resolve_alias(self.connection, self.name)
             except CtadataError as error:
                 if error.status != 416:
                     raise
-                file, _answer = head_behind(
-                    self.connection, self.name
-                )  # an alias has no bytes, and so no range of them
+                # an alias has no bytes, so a range of it is 416
+                file, _ = resolve_alias(self.connection, self.name)
                 if file == self.name:
                     raise
                 self.name = file
-        raise ServerTrouble("the object changes between being a file and an alias")
+        raise ServerTrouble("the object keeps changing between a file and an alias")

@@ -1,11 +1,11 @@
-"""What lies below a prefix of a bucket; directories are what the keys have in common up to a slash.
+"""List the objects and directories below a prefix of a bucket; a directory is a prefix that keys share up to a slash.
 
-Always asked with the whole prefix and its slash: some servers allow a key to list its own directory, and not the
-bucket or what is above (a policy with `s3:prefix`).
+Each request carries the whole prefix with its slash, because a policy with `s3:prefix` may allow a key to list its own
+directory, and not the bucket or the directories above.
 
-A key that no path can name (`a//b`, `./a`, a name with a slash at its end that holds bytes) has no place in a listing:
-it is named after all entries, and the listing is whole (`Unnameable`). A key that does not begin with the prefix makes
-the listing incomplete. An object and a directory of one name are both listed, and say so.
+A key that no path can name (`a//b`, `./a`, a name with a slash at its end and with bytes) is no entry of the listing:
+the listing reports it after all entries (`Unnameable`), and is complete. A key that does not begin with the prefix
+makes the listing incomplete. If an object and a directory have the same name, both are listed and marked as twins.
 """
 
 from __future__ import annotations
@@ -19,33 +19,37 @@ from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.pages import Item, Page, in_order, pages
+from ctadata.stores.s3.pages import Item, Page, list_pages, sort_key
 from ctadata.stores.unlisted import NAMED, Unlisted
 
 
-def keys_below(connection: Connection, name: Name) -> Iterator[str]:
-    """Every key below a directory, however deep, its own mark included; ServerTrouble for one that is not below it."""
-    return (item.key for item in _items_below(connection, name))
+def list_keys(connection: Connection, name: Name) -> Iterator[str]:
+    """Yield every key below a directory, at any depth, and the directory's own mark.
+
+    Raises:
+        ServerTrouble: The server listed a key that is not below the directory.
+    """
+    return (item.key for item in _list_items(connection, name))
 
 
-def _items_below(connection: Connection, name: Name) -> Iterator[Item]:
-    """Every object below a directory, for what deletes: one that was not asked for ends it."""
-    for page in pages(connection, name.bucket, name.prefix):
+def _list_items(connection: Connection, name: Name) -> Iterator[Item]:
+    """Yield every object below a directory, for callers that delete; raise ServerTrouble for an object elsewhere."""
+    for page in list_pages(connection, name.bucket, name.prefix):
         for item in page.items:
             if not item.key or not item.key.startswith(name.prefix):
-                raise _misplaced(name, item.key)
+                raise _misplaced_key_error(name, item.key)
             yield item
 
 
-def _misplaced(name: Name, key: str) -> ServerTrouble:
-    what = "the server lists this key where it does not lie"
-    return ServerTrouble(what, hint="tell whoever runs the storage", path=_address(name.bucket, key))
+def _misplaced_key_error(name: Name, key: str) -> ServerTrouble:
+    what = "the server lists this key below a prefix that it does not begin with"
+    return ServerTrouble(what, hint="report this to the administrators of the storage", path=_address(name.bucket, key))
 
 
-def count_below(connection: Connection, name: Name) -> TreeCount:
-    """What lies below a directory, however deep: all that deleting it deletes, but for marks without bytes."""
+def count_tree_below(connection: Connection, name: Name) -> TreeCount:
+    """Count what lies below a directory, at any depth: all that its deletion deletes, but not marks without bytes."""
     counted, above = TreeCount(), tuple[str, ...]()
-    for item in _items_below(connection, name):
+    for item in _list_items(connection, name):
         *folders, last = item.key[len(name.prefix) :].split("/")
         shared = next((i for i, pair in enumerate(zip(above, folders, strict=False)) if pair[0] != pair[1]), None)
         shared = min(len(above), len(folders)) if shared is None else shared
@@ -61,85 +65,103 @@ def count_below(connection: Connection, name: Name) -> TreeCount:
     return counted
 
 
-def exists_below(connection: Connection, name: Name) -> bool:
-    """Whether there is anything at or below the prefix; a bucket always is, NotFound where there is none."""
-    page = next(pages(connection, name.bucket, name.prefix, most=1))
+def has_keys(connection: Connection, name: Name) -> bool:
+    """Return whether any key is at or below the prefix; a bucket always counts.
+
+    Raises:
+        NotFound: There is no such bucket.
+    """
+    page = next(list_pages(connection, name.bucket, name.prefix, most=1))
     return not name.key or bool(page.items)
 
 
 def is_listed(connection: Connection, name: Name) -> bool:
-    """Whether an object of this very name is there, for a key that may list and not look; Forbidden."""
-    page = next(pages(connection, name.bucket, name.key, most=1))  # it sorts before all that it begins
+    """Return whether a listing shows an object with exactly this key, for access keys that may list and not read.
+
+    Raises:
+        Forbidden: The access key may not list either.
+    """
+    page = next(list_pages(connection, name.bucket, name.key, most=1))  # a key sorts before its own extensions
     return any(item.key == name.key for item in page.items)
 
 
-def others_below(connection: Connection, name: Name) -> bool:
-    """Whether anything lies below a directory beside its own mark, or the mark holds bytes."""
-    for page in pages(connection, name.bucket, name.prefix, most=2):
+def has_other_keys(connection: Connection, name: Name) -> bool:
+    """Return whether a directory holds more than its own mark, or the mark holds bytes."""
+    for page in list_pages(connection, name.bucket, name.prefix, most=2):
         if any(item.key != name.prefix or item.size != 0 for item in page.items):
             return True
     return False
 
 
-def entries_below(connection: Connection, name: Name, path: RemotePath) -> Iterator[Entry | None]:
-    """The entries directly below a directory, `path` in the store, as they come; a None first where it is there.
+def list_entries(connection: Connection, name: Name, path: RemotePath) -> Iterator[Entry | None]:
+    """Yield the entries directly below a directory, as the server's pages arrive.
 
-    After all of them Unnameable, where no path can name a key, and Incomplete, where a key does not lie there.
+    Args:
+        connection: The server.
+        name: The directory in its bucket.
+        path: The directory's path in the store; the entries have paths below it.
+
+    Yields:
+        None before the entries of each page if the directory exists, then the entries.
+
+    Raises:
+        Unnameable: After all entries: no path can name some keys.
+        Incomplete: After all entries: the server listed keys that do not lie below the directory.
     """
-    known, unlisted, twins = not name.key, Unlisted(), _Twins()
-    for page in pages(connection, name.bucket, name.prefix, delimiter="/"):
-        known = known or bool(page.items or page.prefixes)
-        if known:
+    is_there, unlisted, twins = not name.key, Unlisted(), _TwinMarker()
+    for page in list_pages(connection, name.bucket, name.prefix, delimiter="/"):
+        is_there = is_there or bool(page.items or page.prefixes)
+        if is_there:
             yield None
-        yield from twins.sort(_entries(connection, name, path, page, unlisted))
-    yield from twins.rest()
+        yield from twins.sort(_entries_of_page(connection, name, path, page, unlisted))
+    yield from twins.flush()
     unlisted.raise_if_any(path)
 
 
-def _entries(
+def _entries_of_page(
     connection: Connection, name: Name, path: RemotePath, page: Page, unlisted: Unlisted
 ) -> Sequence[tuple[bytes, Entry]]:
-    """The entries of a page, each with what its place in the order is: the key, a directory's with its slash."""
-    found = []
+    """Return the entries of a page, each with its sort key: that of the key, or of the prefix with its slash."""
+    entries = []
     for item in page.items:
         if item.key == name.prefix:
             if item.size != 0:
-                why = "its name ends in a slash, and it holds bytes"
+                why = "the key ends in a slash, and the object holds bytes"
                 unlisted.add_key(_address(name.bucket, item.key), why, counterpart=path.parts)
-        elif place := _place(item.key, name.prefix, path):
-            found.append((in_order(item.key), Entry(place, Kind.FILE, item.size, item.mtime, item.etag)))
+        elif entry_path := _path_of_key(item.key, name.prefix, path):
+            entries.append((sort_key(item.key), Entry(entry_path, Kind.FILE, item.size, item.mtime, item.etag)))
         else:
-            _add_key(unlisted, name, item.key, path)
+            _report_key(unlisted, name, item.key, path)
     for prefix in page.prefixes:
-        if place := _place(prefix.removesuffix("/"), name.prefix, path):
-            found.append((in_order(prefix), Entry(place, Kind.DIRECTORY)))
+        if entry_path := _path_of_key(prefix.removesuffix("/"), name.prefix, path):
+            entries.append((sort_key(prefix), Entry(entry_path, Kind.DIRECTORY)))
         else:
-            _add_keys(connection, name, prefix, unlisted, path)
-    return sorted(found, key=lambda pair: pair[0])
+            _report_keys(connection, name, prefix, unlisted, path)
+    return sorted(entries, key=lambda pair: pair[0])
 
 
-def _add_keys(connection: Connection, name: Name, prefix: str, unlisted: Unlisted, path: RemotePath) -> None:
-    """Name the keys below a prefix that is none of a directory; those of the first page one by one."""
+def _report_keys(connection: Connection, name: Name, prefix: str, unlisted: Unlisted, path: RemotePath) -> None:
+    """Report the keys below a prefix that no path can name; those of the first page one by one."""
     if not prefix.startswith(name.prefix):
-        _add_key(unlisted, name, prefix, path)
+        _report_key(unlisted, name, prefix, path)
         return
-    page = next(pages(connection, name.bucket, prefix))
+    page = next(list_pages(connection, name.bucket, prefix))
     for item in page.items:
-        _add_key(unlisted, name, item.key, path)
+        _report_key(unlisted, name, item.key, path)
     if page.token or page.marker or not page.items:
         unlisted.add_key(_address(name.bucket, f"{prefix}..."), stands_for_more=True)
 
 
-def _add_key(unlisted: Unlisted, name: Name, key: str, path: RemotePath) -> None:
-    """Name a key without a place; a server that tells of what was not asked is not believed in anything."""
+def _report_key(unlisted: Unlisted, name: Name, key: str, path: RemotePath) -> None:
+    """Report a key that has no path; a key outside the listed prefix is an error of the server."""
     if key.startswith(name.prefix):
         unlisted.add_key(_address(name.bucket, key), counterpart=_counterpart(key[len(name.prefix) :], path))
     else:
-        unlisted.add(_misplaced(name, key))
+        unlisted.add(_misplaced_key_error(name, key))
 
 
 def _counterpart(key: str, path: RemotePath) -> tuple[str, ...] | None:
-    """The path that file systems and other clients make of a key below a directory; None for one that is none."""
+    """Return the path that file systems and other clients make of a key below a directory; None if they make none."""
     parts = list(path.parts)
     for part in key.split("/"):
         if part == "..":
@@ -149,17 +171,18 @@ def _counterpart(key: str, path: RemotePath) -> tuple[str, ...] | None:
     return None if "\0" in key else tuple(parts)
 
 
-class _Twins:
-    """Finds an object and a directory of one name, which S3 may list pages apart: `a`, `a-1`, `a.txt`, `a/`.
+class _TwinMarker:
+    """Marks an object and a directory of the same name, which S3 may list pages apart: `a`, `a-1`, `a.txt`, `a/`.
 
-    Objects wait until no directory of their name can follow. Those that wait begin with each other, so they are few.
+    An object waits until no directory of its name can follow. Each waiting key is a prefix of the next one, so few
+    wait.
     """
 
     def __init__(self) -> None:
         self._waiting: list[tuple[bytes, Entry]] = []
 
     def sort(self, entries: Sequence[tuple[bytes, Entry]]) -> Iterator[Entry]:
-        """The entries of the next page, as far as it is known whether they have a twin."""
+        """Yield the entries that cannot get a twin any more, in order."""
         for key, entry in entries:
             while self._waiting and self._waiting[-1][0] + b"/" < key:
                 yield self._waiting.pop()[1]
@@ -173,13 +196,13 @@ class _Twins:
             else:
                 self._waiting.append((key, entry))
 
-    def rest(self) -> Iterator[Entry]:
-        """Those that wait at the end."""
+    def flush(self) -> Iterator[Entry]:
+        """Yield the entries that still wait at the end of the listing."""
         yield from (entry for _, entry in self._waiting)
 
 
-def _place(key: str, prefix: str, path: RemotePath) -> RemotePath | None:
-    if key.startswith(prefix):  # a server that tells of what was not asked is not believed
+def _path_of_key(key: str, prefix: str, path: RemotePath) -> RemotePath | None:
+    if key.startswith(prefix):  # a faulty server may list other keys
         try:
             return path / key[len(prefix) :]
         except UsageError:

@@ -1,9 +1,9 @@
-"""A large file to S3 in parts, several at a time; what an earlier run has left of it is gone on with.
+"""Upload a large file to S3 in parts, several at a time, and resume what an earlier run has uploaded.
 
-The object appears, whole, when the server puts the parts together. Where the upload ends without that, it is aborted,
-since parts cost room that no listing shows; only a connection that broke, or a kill, leaves them, and the next upload
-of the same file finds them (ListMultipartUploads, ListParts): parts whose MD5 is that of the file's bytes count. What
-does not fit and has not moved for a day is nobody's any more, and aborted.
+The object appears, whole, when the server joins the parts. An upload that ends without that is aborted, because parts
+take up space that no listing shows. Only a broken connection or a killed process leaves parts behind. The next upload
+of the same file finds them (ListMultipartUploads, ListParts) and keeps each part whose MD5 equals that of the file's
+bytes. An upload that does not match the file and has not changed for a day is taken for dead, and aborted.
 """
 
 from __future__ import annotations
@@ -35,41 +35,54 @@ from ctadata.fibers import run_in_thread
 from ctadata.http.messages import Body
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.connection import NOTHING, UNSIGNED, Connection
+from ctadata.stores.s3.connection import EMPTY_SHA256, UNSIGNED, Connection
 from ctadata.stores.s3.digests import PART_SIZE, is_encrypted
-from ctadata.stores.s3.errors import told_in
-from ctadata.stores.s3.head import refuse_taken
+from ctadata.stores.s3.errors import xml_fields
+from ctadata.stores.s3.head import refuse_existing
 from ctadata.stores.s3.mtime import MTIME
 
-USUAL = 32 << 20
-"""Bytes of a part where nobody has said; a file that is not larger goes in one piece."""
+DEFAULT_PART_SIZE = 32 << 20
+"""Bytes of a part if the profile does not say; a file up to this size is uploaded in one piece."""
 
-LARGEST_PIECE = 5 << 30
-"""Bytes that S3 takes, or copies, in one request at most."""
+MAX_SINGLE_REQUEST = 5 << 30
+"""The largest number of bytes that S3 accepts, or copies, in one request."""
 
-MANY = 200
-"""Parts above which they grow: a store with many small parts reads slowly, and 10 000 are the most there may be."""
+TARGET_PARTS = 200
+"""The number of parts above which the parts get larger: many small parts read slowly, and S3 allows 10 000 at most."""
 
-AT_ONCE = 4
-"""Parts on their way at a time."""
+PARALLEL_PARTS = 4
+"""Parts of one file that are uploaded at the same time."""
 
 COMPLETE = "complete_multipart_upload"
 
-ABANDONED = 86400.0
-"""Seconds after which an upload that has not moved is taken for dead."""
+STALE_AFTER = 86400.0
+"""Seconds without a change after which an unfinished upload is taken for dead."""
 
 
-def part_size(size: int, wished: int | None = None) -> int:
-    """Bytes of a part for a file of `size` bytes; those that have grown are whole MiB."""
-    least = wished or USUAL
-    needed = -(-size // (MANY << 20)) << 20
-    return min(least if least * MANY >= size else needed, LARGEST_PIECE)
+def part_size(size: int, minimum: int | None = None) -> int:
+    """Return the bytes of a part for a file.
+
+    Args:
+        size: Bytes of the file.
+        minimum: Bytes of a part as the profile says; None for the default.
+
+    Returns:
+        The minimum; for a large file more, in whole MiB.
+    """
+    minimum_size = minimum or DEFAULT_PART_SIZE
+    needed = -(-size // (TARGET_PARTS << 20)) << 20
+    return min(minimum_size if minimum_size * TARGET_PARTS >= size else needed, MAX_SINGLE_REQUEST)
 
 
 def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
-    """The MD5 of a source, which the server checks; and what its signature says of it: over http its SHA-256.
+    """Read a source, and return its MD5 and the digest that its signature carries.
 
-    Interrupted where the source ends early.
+    Returns:
+        The raw MD5, which the server compares; and for `x-amz-content-sha256` the SHA-256 in hexadecimal over http,
+        `UNSIGNED-PAYLOAD` over https.
+
+    Raises:
+        Interrupted: The source has not as many bytes as it should.
     """
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     for block in source.peek():
@@ -83,7 +96,7 @@ def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _StoredPart:
     """A part that the server has."""
 
     size: int
@@ -91,8 +104,8 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class _Hashed:
-    """A source whose MD5 is computed while it is sent."""
+class _HashingSource:
+    """A source that computes its MD5 while it is read."""
 
     inner: Source
     md5: hashlib._Hash = field(default_factory=functools.partial(hashlib.md5, usedforsecurity=False))
@@ -113,86 +126,95 @@ class _Hashed:
 
 @dataclass(slots=True)
 class _Upload:
-    """One upload in parts of `size` bytes, under way.
+    """One unfinished upload in parts of `size` bytes.
 
-    tags_tell: the tag of a part is taken for its MD5, so that it can be computed while the part is sent.
+    Attributes:
+        stored: The parts that the server has from an earlier run, by number.
+        tag_is_md5: Whether the server's tag of a part is assumed to be its MD5, so that the MD5 can be computed while
+            the part is sent; otherwise it is computed before.
+        md5s: The MD5 of each part that is there, by number.
+        tags: The tag of each part that is there, by number.
+        ended: Set when no further part may begin.
     """
 
     connection: Connection
     name: Name
     id: str
     size: int
-    kept: Mapping[int, _Kept]
-    tags_tell: bool = False
+    stored: Mapping[int, _StoredPart]
+    tag_is_md5: bool = False
     md5s: dict[int, bytes] = field(default_factory=dict)
     tags: dict[int, str] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def take(self, number: int, part: Source) -> None:
-        """Bring one part there, unless it is."""
-        if not self.ended.is_set() and not (self.tags_tell and self._compared_by_us(number, part)):
-            self._compared_by_server(number, part)
+    def upload_part(self, number: int, part: Source) -> None:
+        """Upload one part, unless the server has it."""
+        if not self.ended.is_set() and not (self.tag_is_md5 and self._send_and_compare_tag(number, part)):
+            self._send_with_content_md5(number, part)
 
-    def _compared_by_us(self, number: int, part: Source) -> bool:
+    def _send_and_compare_tag(self, number: int, part: Source) -> bool:
         """Send a part, and compare its tag with its MD5.
 
-        False where they differ: other bytes have arrived, or the server's tags are no MD5, and it is to compare.
+        Returns:
+            False if they differ: the server received other bytes, or its tags are no MD5. Then the part has to be sent
+                again
+            with a Content-MD5, which the server compares.
         """
-        hashed = _Hashed(part)
-        tag = self._send(number, hashed, {}, UNSIGNED)
-        if tag.strip('"') != hashed.md5.hexdigest():
-            self.tags_tell = False
+        hashing = _HashingSource(part)
+        tag = self._send(number, hashing, {}, UNSIGNED)
+        if tag.strip('"') != hashing.md5.hexdigest():
+            self.tag_is_md5 = False
             part.rewind()
             return False
-        self.md5s[number], self.tags[number] = hashed.md5.digest(), tag
+        self.md5s[number], self.tags[number] = hashing.md5.digest(), tag
         return True
 
-    def _compared_by_server(self, number: int, part: Source) -> None:
+    def _send_with_content_md5(self, number: int, part: Source) -> None:
         md5, payload = fingerprint(self.connection, part)
         self.md5s[number] = md5
-        kept = self.kept.get(number)
-        if kept and kept.size == part.size and kept.etag.strip('"') == md5.hex():
-            while part.read(1 << 20):  # for the progress
+        stored = self.stored.get(number)
+        if stored and stored.size == part.size and stored.etag.strip('"') == md5.hex():
+            while part.read(1 << 20):  # the reader counts these bytes as progress
                 pass
-            self.tags[number] = kept.etag
+            self.tags[number] = stored.etag
         else:
-            said = {"Content-MD5": base64.b64encode(md5).decode()}
-            self.tags[number] = self._send(number, part, said, payload)
+            content_md5 = {"Content-MD5": base64.b64encode(md5).decode()}
+            self.tags[number] = self._send(number, part, content_md5, payload)
 
     def _send(self, number: int, part: Body, headers: Mapping[str, str], payload: str) -> str:
         query = f"partNumber={number}&uploadId={quote(self.id, safe='')}"
         response = self.connection.upload(self.name, part, query=query, headers=headers, payload=payload)
         etag = response.headers.get("ETag")
         if not etag:
-            raise ServerTrouble(f"the server did not say that it has the part {number}")
+            raise ServerTrouble(f"the server did not confirm part {number}")
         return etag
 
     def complete(self, *, new: bool) -> Written:
-        """Have the parts put together."""
+        """Make the server join the parts, and compare the object's tag with the MD5s."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self.tags.items())]
-        joined = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
-        digest, algorithm = f"{joined.hexdigest()}-{len(parts)}", f"{PARTS_PREFIX}{self.size}"
+        md5_of_md5s = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
+        digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(parts)}", f"{PARTS_PREFIX}{self.size}"
         expected = f'"{digest}"'
         try:
-            etag = self._complete(parts, new=new) or self._tag()  # Ceph's answer has an empty one
+            etag = self._complete(parts, new=new) or self._tag()  # Ceph's answer has an empty tag
         except (TemporaryError, TimedOut, NotFound):
             etag = self._tag()
-            if etag != expected:  # else it has happened, and the answer was lost
+            if etag != expected:  # otherwise the parts are joined, and only the answer was lost
                 raise
         checked = algorithm if etag == expected else ""
         return Written(etag=etag, checked=checked, sent=f"{algorithm}:{digest}")
 
     def _complete(self, parts: list[dict[str, Any]], *, new: bool) -> str | None:
-        asked: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
+        arguments: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
         condition = {"IfNoneMatch": "*"} if new else {}
         try:
-            told = self.connection.call(COMPLETE, **asked, **condition, MultipartUpload={"Parts": parts})
+            response = self.connection.call(COMPLETE, **arguments, **condition, MultipartUpload={"Parts": parts})
         except Unsupported:
             if not new:
                 raise
-            refuse_taken(self.connection, self.name)
-            told = self.connection.call(COMPLETE, **asked, MultipartUpload={"Parts": parts})
-        tag = told.get("ETag")
+            refuse_existing(self.connection, self.name)
+            response = self.connection.call(COMPLETE, **arguments, MultipartUpload={"Parts": parts})
+        tag = response.get("ETag")
         return str(tag) if tag else None
 
     def _tag(self) -> str | None:
@@ -201,101 +223,112 @@ class _Upload:
         return None
 
     def abort(self) -> None:
-        """Give the parts up; an upload that is gone is no error."""
+        """Abort the upload, which deletes its parts; an upload that does not exist any more is no error."""
         with contextlib.suppress(NotFound):
-            asked = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
-            self.connection.call("abort_multipart_upload", **asked)
+            arguments = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
+            self.connection.call("abort_multipart_upload", **arguments)
 
 
-def upload_in_parts(
+def upload_multipart(
     connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str], *, new: bool
 ) -> Written:
-    """Upload a source in parts of `size` bytes; the errors are those of a `Store.write`."""
-    may_go_on = headers.keys() <= {MTIME}  # what the parts of an earlier run were said to be, no server tells
-    upload = (_found(connection, name, source, size) if may_go_on else None) or _begun(connection, name, size, headers)
+    """Upload a source in parts of `size` bytes, and resume an earlier upload of the same file.
+
+    Args:
+        connection: The server.
+        name: The object to write.
+        source: The bytes.
+        size: Bytes of a part; the last part may be shorter.
+        headers: Headers that describe the object.
+        new: Whether an object of this name is an error.
+
+    Raises:
+        CtadataError: As `Store.write`.
+    """
+    may_resume = headers.keys() <= {MTIME}  # no server tells the headers that an earlier run has sent
+    upload = _find_resumable(connection, name, source, size) if may_resume else None
+    upload = upload or _create_upload(connection, name, size, headers)
     try:
-        run_in_thread(lambda: _bring(upload, source, size))
+        run_in_thread(lambda: _upload_parts(upload, source, size))
         return upload.complete(new=new)
     except (TemporaryError, TimedOut):
-        raise  # the next try, or the next run, goes on with what is there
+        raise  # the next attempt, or the next run, resumes with the parts that are there
     except BaseException:
-        connection.after_stop(upload.abort)
+        connection.clean_up(upload.abort)
         raise
 
 
-def _bring(upload: _Upload, source: Source, size: int) -> None:
+def _upload_parts(upload: _Upload, source: Source, size: int) -> None:
     ranges = [(start, min(start + size, source.size)) for start in range(0, source.size, size)]
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ctadata-part") as pool:
-        work = [pool.submit(upload.take, number, source.part(*each)) for number, each in enumerate(ranges, 1)]
+    with ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="ctadata-part") as pool:
+        uploads = [pool.submit(upload.upload_part, number, source.part(*each)) for number, each in enumerate(ranges, 1)]
         try:
-            wait(work, return_when=FIRST_EXCEPTION)
+            wait(uploads, return_when=FIRST_EXCEPTION)
         finally:
             upload.ended.set()
             pool.shutdown(cancel_futures=True)
-    for each in work:
+    for each in uploads:
         if each.done() and not each.cancelled():
             each.result()
 
 
-def _begun(connection: Connection, name: Name, size: int, headers: Mapping[str, str]) -> _Upload:
-    said = {**headers, PART_SIZE: str(size)}
-    answer = connection.send("POST", name, query="uploads=", headers=said, body=b"", payload=NOTHING)
-    upload = told_in(answer.body).get("UploadId")
-    if not upload:
+def _create_upload(connection: Connection, name: Name, size: int, headers: Mapping[str, str]) -> _Upload:
+    headers = {**headers, PART_SIZE: str(size)}
+    response = connection.send("POST", name, query="uploads=", headers=headers, body=b"", payload=EMPTY_SHA256)
+    upload_id = xml_fields(response.body).get("UploadId")
+    if not upload_id:
         raise ServerTrouble("the server did not begin the upload in parts")
-    # over http a part is signed for with its SHA-256, and so read before it is sent
-    return _Upload(connection, name, upload, size, {}, connection.is_protected and not is_encrypted(answer.headers))
+    # over http the signature needs the part's SHA-256, so the part is read before it is sent
+    tag_is_md5 = connection.is_protected and not is_encrypted(response.headers)
+    return _Upload(connection, name, upload_id, size, {}, tag_is_md5)
 
 
-# What an earlier run has left
-
-
-def _found(connection: Connection, name: Name, source: Source, size: int) -> _Upload | None:
-    """An upload of this very file that was begun before; the abandoned ones are aborted. None where there is none."""
+def _find_resumable(connection: Connection, name: Name, source: Source, size: int) -> _Upload | None:
+    """Return an upload of this very file that an earlier run began, None if there is none; abort the stale ones."""
     try:
-        for upload, moved in _uploads(connection, name, size):
-            if upload.kept and _fits(upload.kept, source, size):
+        for upload, changed in _list_uploads(connection, name, size):
+            if upload.stored and _matches_source(upload.stored, source, size):
                 return upload
-            if time.time() - moved > ABANDONED:
+            if time.time() - changed > STALE_AFTER:
                 upload.abort()
-    except (TemporaryError, TimedOut, ConfigError):  # without boto3 the parts could not be put together
+    except (TemporaryError, TimedOut, ConfigError):  # without boto3 the parts cannot be joined
         raise
-    except CtadataError:  # a key that may not look, a server that cannot: then all of it is sent
+    except CtadataError:  # the key may not list uploads, or the server cannot: send all of the file
         return None
     return None
 
 
-def _uploads(connection: Connection, name: Name, size: int) -> Iterator[tuple[_Upload, float]]:
-    """The uploads under way to this very name, and when each last moved, in seconds since 1970."""
-    told = connection.call("list_multipart_uploads", Bucket=name.bucket, Prefix=name.key)
-    for each in told.get("Uploads", ()):
+def _list_uploads(connection: Connection, name: Name, size: int) -> Iterator[tuple[_Upload, float]]:
+    """Yield the unfinished uploads to exactly this name, and when each last changed, in seconds since 1970."""
+    response = connection.call("list_multipart_uploads", Bucket=name.bucket, Prefix=name.key)
+    for each in response.get("Uploads", ()):
         if each["Key"] != name.key:
             continue
-        kept: dict[int, _Kept] = {}
-        moved = each["Initiated"].timestamp()
-        for part in _parts(connection, name, each["UploadId"]):
-            kept[part["PartNumber"]] = _Kept(part["Size"], part["ETag"])
-            moved = max(moved, part["LastModified"].timestamp())
-        yield _Upload(connection, name, each["UploadId"], size, kept), moved
+        stored: dict[int, _StoredPart] = {}
+        changed = each["Initiated"].timestamp()
+        for part in _list_parts(connection, name, each["UploadId"]):
+            stored[part["PartNumber"]] = _StoredPart(part["Size"], part["ETag"])
+            changed = max(changed, part["LastModified"].timestamp())
+        yield _Upload(connection, name, each["UploadId"], size, stored), changed
 
 
-def _parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:
-    asked = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
+def _list_parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:
+    arguments = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
     marker = 0
     while True:
-        told = connection.call("list_parts", **asked, PartNumberMarker=marker)
-        yield from told.get("Parts", ())
-        if not told.get("IsTruncated") or told.get("NextPartNumberMarker", marker) <= marker:
+        response = connection.call("list_parts", **arguments, PartNumberMarker=marker)
+        yield from response.get("Parts", ())
+        if not response.get("IsTruncated") or response.get("NextPartNumberMarker", marker) <= marker:
             return
-        marker = told["NextPartNumberMarker"]
+        marker = response["NextPartNumberMarker"]
 
 
-def _fits(kept: Mapping[int, _Kept], source: Source, size: int) -> bool:
-    """Whether the parts are of this size, and one of them of this file."""
+def _matches_source(stored: Mapping[int, _StoredPart], source: Source, size: int) -> bool:
+    """Return whether all stored parts have this size, and the first one has the file's bytes."""
     count = -(-source.size // size)
-    if any(number > count or part.size != _length(number, source.size, size) for number, part in kept.items()):
+    if any(number > count or part.size != _part_length(number, source.size, size) for number, part in stored.items()):
         return False
-    number, part = next(iter(kept.items()))
+    number, part = next(iter(stored.items()))
     start = (number - 1) * size
     md5 = hashlib.md5(usedforsecurity=False)
     for block in source.peek(start, start + part.size):
@@ -303,5 +336,5 @@ def _fits(kept: Mapping[int, _Kept], source: Source, size: int) -> bool:
     return md5.hexdigest() == part.etag.strip('"')
 
 
-def _length(number: int, whole: int, size: int) -> int:
-    return min(size, whole - (number - 1) * size)
+def _part_length(number: int, file_size: int, size: int) -> int:
+    return min(size, file_size - (number - 1) * size)

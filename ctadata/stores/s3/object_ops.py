@@ -1,4 +1,4 @@
-"""Objects copied at the server, with their type, metadata and alias; objects deleted, a thousand in one request."""
+"""Copy objects at the server with their type, metadata and alias; delete objects, a thousand in one request."""
 
 from __future__ import annotations
 
@@ -11,72 +11,102 @@ from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.listing import keys_below
-from ctadata.stores.s3.multipart import LARGEST_PIECE
+from ctadata.stores.s3.listing import list_keys
+from ctadata.stores.s3.multipart import MAX_SINGLE_REQUEST
 from ctadata.stores.s3.pages import PAGE
 
 
 def copy_object(connection: Connection, source: Name, target: Name, head: Headers) -> None:
-    """Copy `source`, of which a HEAD has said `head`, to `target`; Unsupported for more than 5 GiB.
+    """Copy an object at the server.
 
-    What makes it an alias is no part of its metadata, and said anew (Amazon S3 API reference, CopyObject).
+    The location of an alias is no part of an object's metadata, so it is sent again (Amazon S3 API Reference,
+    CopyObject).
+
+    Args:
+        connection: The server.
+        source: The object.
+        target: The name of the copy.
+        head: The headers of a HEAD of `source`.
+
+    Raises:
+        Unsupported: The object is larger than 5 GiB.
     """
-    if int(head.get("Content-Length") or 0) > LARGEST_PIECE:
-        raise Unsupported("S3 copies at most 5 GiB at once", hint="get it, and put it under the new name")
+    if int(head.get("Content-Length") or 0) > MAX_SINGLE_REQUEST:
+        raise Unsupported("S3 copies 5 GiB at most in one request", hint="get the file, and put it under the new name")
     location = head.get(REDIRECT)
     extra = {"WebsiteRedirectLocation": location} if location else {}
-    whence = {"Bucket": source.bucket, "Key": source.key}
-    connection.call("copy_object", Bucket=target.bucket, Key=target.key, CopySource=whence, **extra)
+    copy_source = {"Bucket": source.bucket, "Key": source.key}
+    connection.call("copy_object", Bucket=target.bucket, Key=target.key, CopySource=copy_source, **extra)
 
 
 def delete_below(connection: Connection, name: Name, path: RemotePath) -> None:
-    """Delete all that lies below a directory, `path` in the store, and its mark; PartialFailure where some stayed."""
+    """Delete all that lies below a directory, and its mark.
+
+    Args:
+        connection: The server.
+        name: The directory in its bucket.
+        path: The directory's path in the store; errors name paths below it.
+
+    Raises:
+        PartialFailure: Some objects are still there.
+    """
     cut = len(name.prefix)
     failures, done = delete_keys(
-        connection, name.bucket, keys_below(connection, name), lambda key: f"{path}/{key[cut:]}"
+        connection, name.bucket, list_keys(connection, name), lambda key: f"{path}/{key[cut:]}"
     )
     if failures:
         raise PartialFailure(failures, [None] * done)
 
 
 def delete_keys(
-    connection: Connection, bucket: str, keys: Iterable[str], place: Callable[[str], str] = str
+    connection: Connection, bucket: str, keys: Iterable[str], display_name: Callable[[str], str] = str
 ) -> tuple[list[CtadataError], int]:
-    """Delete objects; the errors of those that stayed, and how many went. `place` names a key in words.
+    """Delete objects.
 
-    Raises what ends everything: LoginNeeded, Stopped.
+    Args:
+        connection: The server.
+        bucket: The bucket of all keys.
+        keys: The keys.
+        display_name: Returns the text by which an error names a key.
+
+    Returns:
+        The errors of the objects that are still there, and the number of deleted ones.
+
+    Raises:
+        LoginNeeded: The server does not accept the access key any more.
+        Stopped: The user stopped the command.
     """
     failures: list[CtadataError] = []
-    done, together = 0, True
+    done, use_batches = 0, True
     remaining = iter(keys)
     while batch := list(itertools.islice(remaining, PAGE)):
-        left = batch
-        if together:
+        remaining_keys = batch
+        if use_batches:
             try:
-                left = _together(connection, bucket, batch)
+                remaining_keys = _delete_batch(connection, bucket, batch)
             except (LoginNeeded, Stopped):
                 raise
             except CtadataError:
-                together = False
-        done += len(batch) - len(left)
-        for key in left:
-            error = _alone(connection, Name(bucket, key))
+                use_batches = False
+        done += len(batch) - len(remaining_keys)
+        for key in remaining_keys:
+            error = _delete_one(connection, Name(bucket, key))
             if error is None:
                 done += 1
             else:
-                error.path = escape_unprintable(place(key))
+                error.path = escape_unprintable(display_name(key))
                 failures.append(error)
     return failures, done
 
 
-def _together(connection: Connection, bucket: str, keys: list[str]) -> list[str]:
-    """Delete in one request; the keys that stayed."""
-    wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-    told = connection.call("delete_objects", Bucket=bucket, Delete=wanted)
-    return [failed["Key"] for failed in told.get("Errors", ())]
+def _delete_batch(connection: Connection, bucket: str, keys: list[str]) -> list[str]:
+    """Delete up to a thousand objects in one request, and return the keys that are still there."""
+    request = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    response = connection.call("delete_objects", Bucket=bucket, Delete=request)
+    return [failed["Key"] for failed in response.get("Errors", ())]
 
 
-def _alone(connection: Connection, name: Name) -> CtadataError | None:
+def _delete_one(connection: Connection, name: Name) -> CtadataError | None:
     try:
         connection.send("DELETE", name)
     except (LoginNeeded, Stopped):

@@ -1,11 +1,11 @@
-"""The answers of ListObjectsV2 and of its first version, page by page, and how each one leads to the next.
+"""Pages of a listing: send ListObjectsV2 or ListObjects, parse the response, and find out how to ask for the next page.
 
-Read here, and not by boto3: every command lists, and boto3 takes longer to import than a listing takes.
+This module parses the XML itself, because every command lists, and importing boto3 takes longer than a listing.
 
-A page that says that there are more, and gives no token, is one of version 1: the next page is asked for by the marker
-that it names, else by its last key. A page with a token or marker leads to the next one, whatever its `IsTruncated`
-says. A page without a valid `IsTruncated` is the last one unless it is full. A listing that comes back to where it was
-before, or does not go on, is an error.
+A page that says that there are more, and has no token, is one of ListObjects (version 1): the next page begins after
+the marker that it names, or else after its last key. A page with a token or a marker leads to the next one, whatever
+its `IsTruncated` says. A page without a valid `IsTruncated` is the last one, unless it is full. A listing that repeats
+a page, or does not advance, is an error.
 """
 
 from __future__ import annotations
@@ -21,21 +21,25 @@ from ctadata.errors import ServerTrouble
 from ctadata.stores.dates import parse_date
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.errors import of_code, told_in
+from ctadata.stores.s3.errors import error_of_code, xml_fields
 
 PAGE = 1000
-"""Keys in one answer, at most."""
+"""The largest number of keys in one response."""
 
-_EMPTY = 1000  # pages without a key that may follow each other
+_MAX_EMPTY_PAGES = 1000  # pages without a key in a row
 _CONTROL = re.compile(rb"&#x0*([01]?[0-9a-fA-F]);")
-_PRIVATE = 0xF0000
-_BACK = {_PRIVATE + number: number for number in range(0x20)}
-"""Ceph's continuation tokens are keys as they are; of control characters XML 1.0 has not even the references."""
+_PRIVATE_USE = 0xF0000
+_CONTROL_OF_PRIVATE = {_PRIVATE_USE + number: number for number in range(0x20)}
+"""Stand-ins for control characters: Ceph's tokens hold them raw, and XML 1.0 allows not even references to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An object in a listing; mtime in seconds since 1970."""
+    """An object in a listing.
+
+    Attributes:
+        mtime: Seconds since 1970 UTC.
+    """
 
     key: str
     size: int | None
@@ -45,7 +49,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer; what asks for the next one: the token, else the marker. Both are None at the end."""
+    """One page of a listing.
+
+    Attributes:
+        token: The continuation token that asks for the next page.
+        marker: The marker that asks for the next page if there is no token. At the end, both are None.
+    """
 
     items: list[Item]
     prefixes: list[str]
@@ -53,110 +62,133 @@ class Page:
     marker: str | None = None
 
     @property
-    def ends(self) -> tuple[str, str] | None:
-        """The first and the last key, and prefix, in the order of S3; None where there is none."""
+    def key_range(self) -> tuple[str, str] | None:
+        """The first and the last key or prefix in S3's order; None on an empty page."""
         keys = [item.key for item in self.items] + self.prefixes
-        return (min(keys, key=in_order), max(keys, key=in_order)) if keys else None
+        return (min(keys, key=sort_key), max(keys, key=sort_key)) if keys else None
 
 
-def in_order(key: str) -> bytes:
-    """What keys are sorted by: their bytes in UTF-8."""
+def sort_key(key: str) -> bytes:
+    """Return the bytes by which S3 sorts a key: its UTF-8."""
     return key.encode("utf-8", "surrogatepass")
 
 
-def pages(connection: Connection, bucket: str, prefix: str, *, delimiter: str = "", most: int = PAGE) -> Iterator[Page]:
-    """The pages of a listing, one after the other; NotFound (no such bucket), Forbidden, ServerTrouble."""
-    asked = {"delimiter": delimiter, "encoding-type": "url", "list-type": "2", "max-keys": str(most), "prefix": prefix}
+def list_pages(
+    connection: Connection, bucket: str, prefix: str, *, delimiter: str = "", most: int = PAGE
+) -> Iterator[Page]:
+    """Yield the pages of a listing, one after the other.
+
+    Args:
+        connection: The server.
+        bucket: The bucket.
+        prefix: Only keys that begin with it are listed.
+        delimiter: Keys are grouped by their part up to this character after the prefix; empty for every key.
+        most: The largest number of keys in one page.
+
+    Raises:
+        NotFound: There is no such bucket.
+        Forbidden: The key may not list this prefix.
+        ServerTrouble: The answer is no listing, or the listing does not advance.
+    """
+    parameters = {
+        "delimiter": delimiter,
+        "encoding-type": "url",
+        "list-type": "2",
+        "max-keys": str(most),
+        "prefix": prefix,
+    }
     seen, empty = set[int](), 0
     while True:
         query = "&".join(
-            f"{name}={quote(value, safe='', errors='surrogateescape')}" for name, value in asked.items() if value
+            f"{name}={quote(value, safe='', errors='surrogateescape')}" for name, value in parameters.items() if value
         )
-        page = _read(connection.gather("GET", Name(bucket, ""), query=query), most)
-        marker = asked.get("marker")
-        if marker is not None and page.ends and in_order(page.ends[0]) < in_order(marker):
-            raise ServerTrouble("the listing does not go on: its next page begins before the end of the last one")
+        page = _parse_page(connection.read_body("GET", Name(bucket, ""), query=query), most)
+        marker = parameters.get("marker")
+        if marker is not None and page.key_range and sort_key(page.key_range[0]) < sort_key(marker):
+            raise ServerTrouble("the listing does not advance: its next page begins before the end of the last one")
         if marker in page.prefixes:
             page.prefixes.remove(marker)
-        signs = [hash(sign) for sign in (page.token, page.marker, page.ends) if sign]
-        if not seen.isdisjoint(signs):
-            raise ServerTrouble("the listing does not go on: a page comes again")
-        seen.update(signs)
-        empty = 0 if page.ends else empty + 1
-        if empty > _EMPTY:
-            raise ServerTrouble("the listing does not go on: page after page is empty")
+        fingerprints = [hash(mark) for mark in (page.token, page.marker, page.key_range) if mark]
+        if not seen.isdisjoint(fingerprints):
+            raise ServerTrouble("the listing does not advance: the server repeats a page")
+        seen.update(fingerprints)
+        empty = 0 if page.key_range else empty + 1
+        if empty > _MAX_EMPTY_PAGES:
+            raise ServerTrouble("the listing does not advance: page after page is empty")
         yield page
         if page.token is not None:
-            asked["continuation-token"] = page.token
+            parameters["continuation-token"] = page.token
         elif page.marker is not None:
-            asked["marker"] = page.marker
-            asked.pop("list-type", None)
-            asked.pop("continuation-token", None)
+            parameters["marker"] = page.marker
+            parameters.pop("list-type", None)
+            parameters.pop("continuation-token", None)
         else:
             return
 
 
-def _read(body: bytes, most: int) -> Page:
-    """An answer; keys come percent-encoded, where they are asked to, because XML cannot hold every character.
+def _parse_page(body: bytes, most: int) -> Page:
+    """Parse a response. Its keys are percent-encoded on request, because XML cannot hold every character.
 
-    `most`: the keys that were asked for, at most.
+    Args:
+        body: The body of the response.
+        most: The largest number of keys that the request allowed.
     """
-    root = _parsed(body)
+    root = _parse_xml(body)
     space = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
     if root.tag != space + "ListBucketResult":
-        told = told_in(body)
-        if "Code" in told:
-            raise of_code(told["Code"], told.get("Message", ""), 500)
+        fields = xml_fields(body)
+        if "Code" in fields:
+            raise error_of_code(fields["Code"], fields.get("Message", ""), 500)
         raise ServerTrouble(f"the server's answer is no listing but <{root.tag.removeprefix(space)[:100]}>")
 
-    def said(element: Element, name: str) -> str:
+    def text_of(element: Element, name: str) -> str:
         return element.findtext(space + name) or ""
 
-    encoded = said(root, "EncodingType").strip() == "url"
+    encoded = text_of(root, "EncodingType").strip() == "url"
     decode: Callable[[str], str] = functools.partial(unquote_plus, errors="surrogateescape") if encoded else str
-    items = [_item(contents, said, decode) for contents in root.iterfind(space + "Contents")]
-    prefixes = [decode(said(each, "Prefix")) for each in root.iterfind(space + "CommonPrefixes")]
-    token = said(root, "NextContinuationToken").translate(_BACK)
-    page = Page(items, prefixes, token or None, None if token else decode(said(root, "NextMarker")) or None)
+    items = [_item(contents, text_of, decode) for contents in root.iterfind(space + "Contents")]
+    prefixes = [decode(text_of(each, "Prefix")) for each in root.iterfind(space + "CommonPrefixes")]
+    token = text_of(root, "NextContinuationToken").translate(_CONTROL_OF_PRIVATE)
+    page = Page(items, prefixes, token or None, None if token else decode(text_of(root, "NextMarker")) or None)
     if token or page.marker:
         return page
-    truncated = said(root, "IsTruncated").strip().lower()
-    if truncated in ("false", "0") or (truncated not in ("true", "1") and not _is_full(page, root, said, most)):
+    truncated = text_of(root, "IsTruncated").strip().lower()
+    if truncated in ("false", "0") or (truncated not in ("true", "1") and not _is_full(page, root, text_of, most)):
         return page
-    if page.ends is None:
-        raise ServerTrouble("the listing does not go on: it says that there are more, and not how to ask for them")
-    return Page(items, prefixes, None, page.ends[1])
+    if page.key_range is None:
+        raise ServerTrouble("the listing does not advance: the server says that there is more, and names no next page")
+    return Page(items, prefixes, None, page.key_range[1])
 
 
-def _is_full(page: Page, root: Element, said: Callable[[Element, str], str], most: int) -> bool:
-    """Whether a page holds as many keys as one may, by what came and by what the server counts."""
-    limit = size_in(said(root, "MaxKeys").strip()) or most
-    count = max(len(page.items) + len(page.prefixes), size_in(said(root, "KeyCount").strip()) or 0)
+def _is_full(page: Page, root: Element, text_of: Callable[[Element, str], str], most: int) -> bool:
+    """Return whether a page holds as many keys as it may, by its own entries and by the server's count."""
+    limit = parse_size(text_of(root, "MaxKeys").strip()) or most
+    count = max(len(page.items) + len(page.prefixes), parse_size(text_of(root, "KeyCount").strip()) or 0)
     return count >= min(limit, most)
 
 
-def _parsed(body: bytes) -> Element:
+def _parse_xml(body: bytes) -> Element:
     try:
         try:
-            return fromstring(body)  # noqa: S314  (bounded by `gather`; expat bounds what entities add)
+            return fromstring(body)  # noqa: S314  (`read_body` limits the size, expat the expansion of entities)
         except ParseError:
-            return fromstring(_CONTROL.sub(_stand_in, body))  # noqa: S314
-    except (ParseError, LookupError, ValueError) as error:  # the latter of an encoding that is not known
+            return fromstring(_CONTROL.sub(_private_reference, body))  # noqa: S314
+    except (ParseError, LookupError, ValueError) as error:  # unknown encodings raise the last two
         raise ServerTrouble(f"the listing is no XML: {error}") from None
 
 
-def _stand_in(reference: re.Match[bytes]) -> bytes:
+def _private_reference(reference: re.Match[bytes]) -> bytes:
     number = int(reference[1], 16)
-    return reference[0] if chr(number) in "\t\n\r" else b"&#x%x;" % (_PRIVATE + number)
+    return reference[0] if chr(number) in "\t\n\r" else b"&#x%x;" % (_PRIVATE_USE + number)
 
 
-def _item(contents: Element, said: Callable[[Element, str], str], decode: Callable[[str], str]) -> Item:
-    size, modified = said(contents, "Size"), parse_date(said(contents, "LastModified"))
-    # whole seconds, as the date in the answer to HEAD
+def _item(contents: Element, text_of: Callable[[Element, str], str], decode: Callable[[str], str]) -> Item:
+    size, modified = text_of(contents, "Size"), parse_date(text_of(contents, "LastModified"))
+    # whole seconds, as in the response to HEAD
     mtime = None if modified is None else float(int(modified))
-    return Item(decode(said(contents, "Key")), size_in(size), mtime, said(contents, "ETag") or None)
+    return Item(decode(text_of(contents, "Key")), parse_size(size), mtime, text_of(contents, "ETag") or None)
 
 
-def size_in(text: str) -> int | None:
-    """Bytes; None for what is no size."""
+def parse_size(text: str) -> int | None:
+    """Return the number of bytes that a text holds; None if it is no size."""
     return int(text) if len(text) < 20 and text.isascii() and text.isdigit() else None

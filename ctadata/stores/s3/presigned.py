@@ -1,4 +1,4 @@
-"""Presigned URLs: one request to one object, good for a while without any key (Signature Version 4 in the query)."""
+"""Presigned URLs: one request to one object that needs no key for a limited time (Signature Version 4 in the query)."""
 
 from __future__ import annotations
 
@@ -12,48 +12,68 @@ from ctadata.stores.s3.connection import Connection
 from ctadata.stores.sharing import Link
 
 LONGEST = 7 * 86400
-"""Seconds, Amazon's rule; a temporary access key ends its links with itself."""
+"""The longest lifetime of a link in seconds, Amazon's rule; a link of a temporary access key ends with the key."""
 
 _METHODS = {"download": "GET", "upload": "PUT"}
 
 
 @dataclass(frozen=True, slots=True)
 class PresignRequest:
-    """The one request that a link is for, and the seconds that it is good."""
+    """The request that a link allows.
+
+    Attributes:
+        method: The HTTP method.
+        lifetime: Seconds that the link is valid.
+    """
 
     method: str
     lifetime: int
 
 
-def wished(*, lifetime: float, activities: Sequence[str], addresses: Sequence[str]) -> PresignRequest:
-    """What is asked of a link; UsageError (too long), Unsupported (more than one request)."""
+def check_link_options(*, lifetime: float, activities: Sequence[str], addresses: Sequence[str]) -> PresignRequest:
+    """Check the options of a link, and return the request that it allows.
+
+    Args:
+        lifetime: Seconds that the link is valid.
+        activities: `download` or `upload`; empty means `download`.
+        addresses: Has to be empty: S3 cannot limit a link to client addresses.
+
+    Raises:
+        UsageError: The lifetime is not between 1 second and 7 days.
+        Unsupported: The options ask for more than one request, or for addresses.
+    """
     if addresses:
-        raise Unsupported("a presigned URL opens from everywhere")
-    wanted = tuple(dict.fromkeys(activities)) or ("download",)
-    if len(wanted) > 1 or wanted[0] not in _METHODS:
-        raise Unsupported("a presigned URL is for one thing: download, or upload")
+        raise Unsupported("a presigned URL cannot be limited to addresses")
+    chosen = tuple(dict.fromkeys(activities)) or ("download",)
+    if len(chosen) > 1 or chosen[0] not in _METHODS:
+        raise Unsupported("a presigned URL allows one activity: download or upload")
     if not 1 <= lifetime <= LONGEST:
-        raise UsageError("a presigned URL lives 7 days at most")
-    return PresignRequest(_METHODS[wanted[0]], int(lifetime))
+        raise UsageError("a presigned URL is valid for 7 days at most")
+    return PresignRequest(_METHODS[chosen[0]], int(lifetime))
 
 
-def presigned(connection: Connection, name: Name, wish: PresignRequest) -> Link:
-    """A link to an object; LoginNeeded (no key)."""
-    return Link(_signed(connection, name, wish), time.time() + wish.lifetime)
+def presign(connection: Connection, name: Name, request: PresignRequest) -> Link:
+    """Return a link to an object.
+
+    Raises:
+        LoginNeeded: There is no access key to sign it with.
+        ConfigError: boto3 is not installed.
+    """
+    return Link(_sign_url(connection, name, request), time.time() + request.lifetime)
 
 
-def _signed(connection: Connection, name: Name, wish: PresignRequest) -> str:
+def _sign_url(connection: Connection, name: Name, request: PresignRequest) -> str:
     key = connection.signing_key(name.bucket)
     if key is None:
-        raise LoginNeeded("a link takes an access key to sign it", hint="see: cta-data-direct credentials show")
+        raise LoginNeeded("an access key is needed to sign a link", hint="see: cta-data-direct credentials show")
     try:
         from botocore.auth import S3SigV4QueryAuth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
     except ImportError:
         raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
-    request = AWSRequest(wish.method, connection.endpoint.url(name, region=connection.region_of(name.bucket)))
-    S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", key.region, expires=wish.lifetime).add_auth(
-        request
+    aws_request = AWSRequest(request.method, connection.endpoint.url(name, region=connection.region_of(name.bucket)))
+    S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", key.region, expires=request.lifetime).add_auth(
+        aws_request
     )
-    return str(request.url)
+    return str(aws_request.url)

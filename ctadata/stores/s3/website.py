@@ -1,7 +1,7 @@
-"""A bucket served as a website: files read by anybody who knows their names, and redirects followed within it.
+"""A bucket that is served as a website: anybody who knows a file's name can read it.
 
-A website lists nothing, takes nothing and knows no keys; an alias answers with 301 (Amazon S3 user guide, "Website
-endpoints"). GA4GH refget's sequences are published so.
+A website has no listing, accepts no uploads and knows no keys. It answers a request for an alias with 301, which this
+store follows inside the website (Amazon S3 User Guide, "Website endpoints"). GA4GH refget publishes sequences this way.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from ctadata.stores.dates import parse_date
 from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.s3.alias import MAX_HOPS
-from ctadata.stores.s3.digests import digests_in
+from ctadata.stores.s3.digests import digests_from_headers
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """Requests to one website; a redirect leads to another file of it, or is refused."""
+class WebsiteRequests:
+    """Requests to one website.
+
+    A redirect to another file of the website is followed; any other redirect is refused.
+    """
 
     client: Client
     origin: Origin
@@ -43,7 +46,12 @@ class Asking:
         repeat: bool = True,
         route: Route = Route(),  # noqa: B008  (frozen)
     ) -> Response:
-        """One request to the file itself; Untrusted where redirects lead elsewhere, or round in a circle."""
+        """Send a request, and follow redirects to the file; `follow` and `repeat` are ignored.
+
+        Raises:
+            Untrusted: A redirect leads to another origin, or the redirects form a circle or are more than `MAX_HOPS`.
+            ServerTrouble: A redirect has no Location.
+        """
         del follow, repeat
         seen = [url]
         while True:
@@ -55,34 +63,39 @@ class Asking:
     def _next(self, response: Response, seen: list[str]) -> str:
         location = response.headers.get("Location")
         if not location:
-            raise ServerTrouble(f"a redirect that leads nowhere: {response.status}", status=response.status)
+            raise ServerTrouble(f"the redirect has no Location: {response.status}", status=response.status)
         target = resolve_location(seen[-1], location)
         if Origin.parse(target) != self.origin:
-            raise Untrusted(f"a redirect that leads out of the website: {redact(target)}")
+            raise Untrusted(f"the redirect leads out of the website: {redact(target)}")
         if target in seen or len(seen) > MAX_HOPS:
-            raise Untrusted("redirects that lead round in a circle, or on and on")
+            raise Untrusted("the redirects form a circle, or are too many")
         return target
 
 
 class WebsiteStore:
-    """The files of a website, below `root`."""
+    """The files of a website below `root`. A store that only reads, and lists nothing."""
 
     features = Features(atomic_put=False, can_move=False, digests=("md5",), has_collections=False)
 
     def __init__(self, client: Client, origin: Origin, root: RemotePath) -> None:
-        """No request is sent; the client is closed with the store."""
+        """Keep the client, which is closed with the store; no request is sent."""
         self._client = client
-        self._asking = Asking(client, origin)
+        self._requests = WebsiteRequests(client, origin)
         self._root = root
 
     def _url(self, path: RemotePath) -> str:
-        return f"{self._asking.origin}{self._root.join(path.parts).encoded}"
+        return f"{self._requests.origin}{self._root.join(path.parts).encoded}"
 
     def _head(self, path: RemotePath) -> Response:
-        return self._asking.send("HEAD", self._url(path), headers={})
+        return self._requests.send("HEAD", self._url(path), headers={})
 
     def info(self, path: RemotePath) -> Entry:
-        """The entry of a file, which what it redirects to tells of; NotFound, or Forbidden where nobody may know."""
+        """Return the entry of a file; an alias has the size, time and tag of its file.
+
+        Raises:
+            NotFound: There is no such file.
+            Forbidden: The bucket lets nobody find out whether there is one.
+        """
         if not path.parts:
             return Entry(path, Kind.DIRECTORY)
         with add_path_to_errors(path):
@@ -93,44 +106,44 @@ class WebsiteStore:
             return Entry(path, Kind.FILE, size, modified, etag)
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """Unsupported."""
-        raise Unsupported("a website lists nothing", hint="name the files", path=str(path))
+        """Raise Unsupported: a website has no listing."""
+        raise Unsupported("a website has no listing", hint="name the files", path=str(path))
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
-        """What the tag of a file tells."""
+        """Return the digests that the headers of a file tell."""
         with add_path_to_errors(path):
-            return digests_in(self._head(path).headers, whole=True)
+            return digests_from_headers(self._head(path).headers, whole=True)
 
     def open(self, path: RemotePath) -> HttpReader:
-        """A file, to be read; no request is sent before the first `send`."""
-        return HttpReader(self._asking, self._url(path), path, self._size, None, digests=_digests_of)
+        """Open a file for reading; the first `send` sends the first request."""
+        return HttpReader(self._requests, self._url(path), path, self._size, None, digests=_digests_of)
 
     def _size(self, path: RemotePath) -> int | None:
         return self.info(path).size
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:  # noqa: ARG002
-        """Unsupported."""
-        _refuse(path)
+        """Raise Unsupported."""
+        _refuse_change(path)
 
     def mkdir(self, path: RemotePath) -> None:
-        """Unsupported."""
-        _refuse(path)
+        """Raise Unsupported."""
+        _refuse_change(path)
 
     def delete(self, path: RemotePath) -> None:
-        """Unsupported."""
-        _refuse(path)
+        """Raise Unsupported."""
+        _refuse_change(path)
 
     def delete_tree(self, path: RemotePath) -> None:
-        """Unsupported."""
-        _refuse(path)
+        """Raise Unsupported."""
+        _refuse_change(path)
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:  # noqa: ARG002
-        """Unsupported."""
-        _refuse(source)
+        """Raise Unsupported."""
+        _refuse_change(source)
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:  # noqa: ARG002
-        """Unsupported."""
-        _refuse(source)
+        """Raise Unsupported."""
+        _refuse_change(source)
 
     def close(self) -> None:
         """Close the connections."""
@@ -138,8 +151,8 @@ class WebsiteStore:
 
 
 def _digests_of(response: Response) -> Mapping[str, str]:
-    return digests_in(response.headers, whole=response.status == 200)
+    return digests_from_headers(response.headers, whole=response.status == 200)
 
 
-def _refuse(path: RemotePath) -> NoReturn:
-    raise Unsupported("a website is only read", hint="use the endpoint of the store itself", path=str(path))
+def _refuse_change(path: RemotePath) -> NoReturn:
+    raise Unsupported("a website is read-only", hint="use the S3 endpoint of the bucket", path=str(path))

@@ -13,7 +13,7 @@ from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
 from ctadata.http.credentials import SigningKey
 from ctadata.paths import RemotePath
-from ctadata.stores.s3.address import Endpoint, Name, name_of, path_of_s3
+from ctadata.stores.s3.address import Endpoint, Name, parse_s3_url, resolve_name
 from ctadata.stores.s3.factory import open_s3
 
 PROFILE = Profile(name="site", door="", kind="s3", endpoint="https://s3.example")
@@ -60,23 +60,23 @@ def test_amazon_has_a_host_in_each_region() -> None:
 
 
 def test_a_path_begins_with_the_bucket_or_with_what_the_profile_says() -> None:
-    assert name_of(RemotePath(), RemotePath()) == Name("", "")
-    assert name_of(RemotePath(), RemotePath(("b", "c", "d"))) == Name("b", "c/d")
-    assert name_of(RemotePath(("b", "p")), RemotePath(("c",))) == Name("b", "p/c")
-    assert name_of(RemotePath(("b", "p")), RemotePath()).prefix == "p/"
+    assert resolve_name(RemotePath(), RemotePath()) == Name("", "")
+    assert resolve_name(RemotePath(), RemotePath(("b", "c", "d"))) == Name("b", "c/d")
+    assert resolve_name(RemotePath(("b", "p")), RemotePath(("c",))) == Name("b", "p/c")
+    assert resolve_name(RemotePath(("b", "p")), RemotePath()).prefix == "p/"
     assert Name("b", "").prefix == ""
 
 
 def test_the_address_that_other_programs_use() -> None:
     from dataclasses import replace
 
-    assert path_of_s3(PROFILE, "s3://bucket/a/b/") == RemotePath(("bucket", "a", "b"))
+    assert parse_s3_url(PROFILE, "s3://bucket/a/b/") == RemotePath(("bucket", "a", "b"))
     inside = replace(PROFILE, root="/bucket/a")
-    assert path_of_s3(inside, "s3://bucket/a/b") == RemotePath(("b",))
+    assert parse_s3_url(inside, "s3://bucket/a/b") == RemotePath(("b",))
     with pytest.raises(UsageError, match="outside the root"):
-        path_of_s3(inside, "s3://bucket/other")
+        parse_s3_url(inside, "s3://bucket/other")
     with pytest.raises(UsageError, match="no S3 store"):
-        path_of_s3(replace(PROFILE, kind="webdav"), "s3://bucket/a")
+        parse_s3_url(replace(PROFILE, kind="webdav"), "s3://bucket/a")
 
 
 @pytest.mark.parametrize("url", [None, "s3.example", "ftp://s3.example", "https://user:secret@s3.example"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctadata.errors import Untrusted, UsageError
-from ctadata.stores.s3.alias import MAX_HOPS, final_key, key_behind, location_of
+from ctadata.stores.s3.alias import MAX_HOPS, redirect_location, resolve_key, target_key
 
 
 @pytest.mark.parametrize(
@@ -20,14 +20,14 @@ from ctadata.stores.s3.alias import MAX_HOPS, final_key, key_behind, location_of
     ],
 )
 def test_a_key_as_a_header_carries_it(key, location):
-    assert location_of(key) == location
+    assert redirect_location(key) == location
     assert location.isascii()
-    assert key_behind(location) == key
+    assert target_key(location) == key
 
 
 def test_what_no_header_carries():
     with pytest.raises(UsageError):
-        location_of("\ud800")
+        redirect_location("\ud800")
 
 
 @pytest.mark.parametrize(
@@ -36,28 +36,28 @@ def test_what_no_header_carries():
 )
 def test_what_leads_out_of_the_bucket_is_refused(location):
     with pytest.raises(Untrusted, match="out of its bucket"):
-        key_behind(location)
+        target_key(location)
 
 
 def test_a_strange_location_is_told_without_steering_the_terminal():
     with pytest.raises(Untrusted) as refused:
-        key_behind("\x1b[2J")
+        target_key("\x1b[2J")
     assert "\x1b" not in str(refused.value)
 
 
 def test_the_file_behind_a_chain():
     aliases = {"a": "/b", "b": "/c"}
-    assert final_key("a", aliases.get) == "c"
-    assert final_key("c", aliases.get) == "c"
+    assert resolve_key("a", aliases.get) == "c"
+    assert resolve_key("c", aliases.get) == "c"
 
 
 @pytest.mark.parametrize("aliases", [{"a": "/a"}, {"a": "/b", "b": "/a"}, {"a": "/b", "b": "/c", "c": "/b"}])
 def test_a_circle(aliases):
     with pytest.raises(Untrusted, match="circle"):
-        final_key("a", aliases.get)
+        resolve_key("a", aliases.get)
 
 
 def test_a_chain_without_end():
     with pytest.raises(Untrusted, match=f"more than {MAX_HOPS}"):
-        final_key("0", lambda key: f"/{int(key) + 1}")
-    assert final_key("0", lambda key: f"/{int(key) + 1}" if int(key) < MAX_HOPS else None) == str(MAX_HOPS)
+        resolve_key("0", lambda key: f"/{int(key) + 1}")
+    assert resolve_key("0", lambda key: f"/{int(key) + 1}" if int(key) < MAX_HOPS else None) == str(MAX_HOPS)

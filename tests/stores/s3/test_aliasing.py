@@ -9,7 +9,7 @@ from stores.s3.connections import Served
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, StorageFull, Unsupported, Untrusted, UsageError
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.alias import REDIRECT, Aliasing, head_behind
+from ctadata.stores.s3.alias import REDIRECT, AliasWriter, resolve_alias
 
 
 @dataclass
@@ -18,18 +18,18 @@ class At:
 
     served: Served
     bucket: str
-    aliasing: Aliasing = field(init=False)
+    aliasing: AliasWriter = field(init=False)
 
     def __post_init__(self) -> None:
         self.client, self.stub, self.connection = self.served.client, self.served.stub, self.served.store.connection
-        self.aliasing = Aliasing(self.connection)
+        self.aliasing = AliasWriter(self.connection)
         self.put("sequence/a", b"ACGT")
 
     def put(self, key: str, body: bytes = b"", location: str | None = None) -> None:
         self.served.put(self.bucket, key, body, location)
 
     def make(self, alias: str, primary: str = "sequence/a", **more: bool) -> bool:
-        return self.aliasing.make(Name(self.bucket, alias), Name(self.bucket, primary), **more)
+        return self.aliasing.create(Name(self.bucket, alias), Name(self.bucket, primary), **more)
 
     def location(self, key: str) -> str | None:
         found = self.client.head_object(Bucket=self.bucket, Key=key)
@@ -37,7 +37,7 @@ class At:
         return found.get("WebsiteRedirectLocation")
 
     def behind(self, key: str) -> str:
-        name, answer = head_behind(self.connection, Name(self.bucket, key))
+        name, answer = resolve_alias(self.connection, Name(self.bucket, key))
         assert answer.headers.get("Content-Length") == "4"
         return name.key
 
@@ -113,7 +113,7 @@ def test_no_alias_leads_nowhere_or_to_itself(at_moto):
     with pytest.raises(UsageError, match="itself"):
         at_moto.make("sequence/a")
     with pytest.raises(UsageError, match="one bucket"):
-        at_moto.aliasing.make(Name("other", "b"), Name(at_moto.bucket, "sequence/a"))
+        at_moto.aliasing.create(Name("other", "b"), Name(at_moto.bucket, "sequence/a"))
     at_moto.make("c")
     with pytest.raises(UsageError, match="itself"):
         at_moto.make("c", "c")

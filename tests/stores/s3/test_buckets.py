@@ -13,7 +13,7 @@ from servers.s3_stub import S3Stub
 from stores.s3.connections import Held, Served, connected
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, PartialFailure, Unsupported, UsageError
-from ctadata.stores.s3.buckets import PUBLIC, buckets, make_bucket, public_read, remove_bucket
+from ctadata.stores.s3.buckets import PUBLIC, add_public_read, list_buckets, make_bucket, remove_bucket
 from ctadata.stores.s3.connection import Connection
 
 
@@ -40,12 +40,12 @@ def bucket() -> str:
 
 def test_made_listed_and_removed(at, bucket):
     make_bucket(at.connection, bucket)
-    found = {found.name: found.created for found in buckets(at.connection)}
+    found = {found.name: found.created for found in list_buckets(at.connection)}
     assert found[bucket] > 1_700_000_000
-    with pytest.raises(AlreadyExists, match="there already"):
+    with pytest.raises(AlreadyExists, match="exists already"):
         make_bucket(at.connection, bucket)
     remove_bucket(at.connection, bucket)
-    assert bucket not in {found.name for found in buckets(at.connection)}
+    assert bucket not in {found.name for found in list_buckets(at.connection)}
     with pytest.raises(NotFound):
         remove_bucket(at.connection, bucket)
 
@@ -77,7 +77,7 @@ def test_removed_with_all_it_holds(at, bucket):
     at.client.delete_object(Bucket=bucket, Key="a")
     at.client.create_multipart_upload(Bucket=bucket, Key="never/ended")
     remove_bucket(at.connection, bucket, recursive=True)
-    assert bucket not in {found.name for found in buckets(at.connection)}
+    assert bucket not in {found.name for found in list_buckets(at.connection)}
 
 
 def test_everybody_may_read_and_not_list(at, bucket):
@@ -104,7 +104,7 @@ def test_a_private_bucket_stays_private_and_an_open_one_lists_for_nobody(rgw, bu
     stranger = rgw.new_user()
     with (
         connected(rgw.http, Held(stranger.access, stranger.secret)) as connection,
-        pytest.raises(AlreadyExists, match="somebody else's"),
+        pytest.raises(AlreadyExists, match="another user owns"),
     ):
         make_bucket(connection, bucket, public=True)
 
@@ -123,9 +123,9 @@ def test_opened_later_and_again(at, bucket):
 
 def test_a_policy_of_one_statement_is_added_to():
     alone = json.dumps({"Version": "2012-10-17", "Statement": {"Sid": "Mine", "Effect": "Deny"}})
-    made = json.loads(public_read(alone, "b"))
+    made = json.loads(add_public_read(alone, "b"))
     assert [statement["Sid"] for statement in made["Statement"]] == ["Mine", PUBLIC]
-    assert public_read(json.dumps(made), "b") is None
+    assert add_public_read(json.dumps(made), "b") is None
 
 
 # --- what neither server does

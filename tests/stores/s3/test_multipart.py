@@ -19,7 +19,7 @@ from stores.suite import Bytes, get
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, IntegrityError, LocalError, ServerTrouble, Stopped
 from ctadata.paths import RemotePath
 from ctadata.stores.s3 import multipart
-from ctadata.stores.s3.multipart import LARGEST_PIECE, part_size
+from ctadata.stores.s3.multipart import MAX_SINGLE_REQUEST, part_size
 from ctadata.stores.s3.store import S3Store
 
 MIB = 1 << 20
@@ -108,7 +108,7 @@ def test_where_tls_protects_parts_they_are_read_once_and_their_tags_compared(ove
 
 
 def test_a_part_with_another_tag_is_sent_again_for_the_server_to_compare(over_tls, monkeypatch) -> None:
-    monkeypatch.setattr(multipart, "AT_ONCE", 1)
+    monkeypatch.setattr(multipart, "PARALLEL_PARTS", 1)
     store, stub = over_tls
     other = {"ETag": f'"{"0" * 32}"'}
     stub.answer("PUT", "partNumber=2", 200, headers=other, times=1, passed_on=True)
@@ -140,20 +140,20 @@ def test_a_part_that_breaks_off_over_tls_is_sent_again_and_hashed_anew(over_tls)
 
 
 @pytest.mark.parametrize(
-    ("size", "wished", "found"),
+    ("size", "minimum", "expected"),
     [
         (0, None, 32 * MIB),
         (1 << 30, None, 32 * MIB),
         (40 << 30, None, 205 * MIB),
-        (5 << 40, None, LARGEST_PIECE),
+        (5 << 40, None, MAX_SINGLE_REQUEST),
         (1 << 30, 5 * MIB, 6 * MIB),
         (100 * MIB, 5 * MIB, 5 * MIB),
         (1 << 30, 200 * MIB, 200 * MIB),
     ],
 )
-def test_parts_grow_with_the_file(size, wished, found) -> None:
-    assert part_size(size, wished) == found
-    assert -(-size // found) <= 10_000
+def test_parts_grow_with_the_file(size, minimum, expected) -> None:
+    assert part_size(size, minimum) == expected
+    assert -(-size // expected) <= 10_000
 
 
 def test_a_part_that_fails_is_sent_again(store, stub) -> None:
@@ -188,7 +188,7 @@ def test_the_upload_of_another_file_is_left_alone(store, stub, moto_s3, root) ->
 
 def test_one_that_has_not_moved_for_a_day_is_given_up(store, moto_s3, root, monkeypatch) -> None:
     begun(moto_s3, root, {1: PARTS[1]})
-    monkeypatch.setattr(multipart, "ABANDONED", -1.0)
+    monkeypatch.setattr(multipart, "STALE_AFTER", -1.0)
     store.write(A, Bytes(CONTENT))
     assert under_way(moto_s3, root) == []
 
@@ -274,7 +274,7 @@ def test_only_where_nothing_is_also_at_servers_that_do_not_know_the_condition(st
 
 def test_what_a_killed_run_has_left_was_said_to_be_of_another_type(store, stub, moto_s3, root) -> None:
     begun(moto_s3, root, {1: PARTS[0]})
-    store.described({"Content-Type": "text/x"}).write(A, Bytes(CONTENT))
+    store.with_upload_headers({"Content-Type": "text/x"}).write(A, Bytes(CONTENT))
     assert sent(stub) == [1, 2, 3]
     assert moto_s3.client().head_object(Bucket=root[1:], Key="a")["ContentType"] == "text/x"
 

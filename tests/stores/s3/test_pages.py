@@ -99,15 +99,15 @@ def test_every_way_to_the_next_page(server, store, version, names_it) -> None:
 @pytest.mark.parametrize(
     ("pages", "words"),
     [
-        ([page("t/a", more=truncated("A")), page("t/b", more=truncated("B"))], "comes again"),
-        ([page("t/a", more=truncated("A"))], "comes again"),
-        ([page("t/a", more=truncated(str(number))) for number in range(5)], "comes again"),
-        ([page(more=truncated())], "not how to ask"),
-        ([page("t/a", more=truncated(marker="t/a"))], "comes again"),
+        ([page("t/a", more=truncated("A")), page("t/b", more=truncated("B"))], "repeats a page"),
+        ([page("t/a", more=truncated("A"))], "repeats a page"),
+        ([page("t/a", more=truncated(str(number))) for number in range(5)], "repeats a page"),
+        ([page(more=truncated())], "names no next page"),
+        ([page("t/a", more=truncated(marker="t/a"))], "repeats a page"),
         ([page("t/b", more=truncated(marker="t/b")), page("t/a", more=truncated(marker="t/a"))], "begins before"),
         ([page("t/a", "t/b", more=truncated())], "begins before"),
-        ([page("t/a", more=NEXT["token"])], "comes again"),
-        ([page("t/a", more="<MaxKeys>1</MaxKeys>")], "comes again"),
+        ([page("t/a", more=NEXT["token"])], "repeats a page"),
+        ([page("t/a", more="<MaxKeys>1</MaxKeys>")], "repeats a page"),
         ([page(more=truncated(str(number))) for number in range(1100)], "page after page is empty"),
         ([Answer(200, {}, b"<html/>")], "no listing but <html>"),
         ([Answer(200, {}, b"<ListBucketResult><Contents>")], "no XML"),
@@ -265,10 +265,10 @@ def test_kinds_of_a_listing_are_those_of_the_keys(server, store) -> None:
 @pytest.mark.parametrize("foreign", ["precious/x", "", "tt", "/t/x"])
 def test_what_does_not_lie_below_a_directory_is_neither_deleted_with_it_nor_counted(server, store, foreign) -> None:
     server.reply = lambda query: page("t/a", foreign)
-    with pytest.raises(ServerTrouble, match="where it does not lie"):
+    with pytest.raises(ServerTrouble, match="does not begin with"):
         store.delete_tree(T)
     assert not [asked for asked in server.asked if asked.method in ("DELETE", "POST")]
-    with pytest.raises(ServerTrouble, match="where it does not lie"):
+    with pytest.raises(ServerTrouble, match="does not begin with"):
         store.count_tree(T)
 
 

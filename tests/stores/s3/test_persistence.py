@@ -71,12 +71,12 @@ def test_an_upload(store, seen, size):
 
 def test_a_listing(store, seen):
     with pytest.raises(Busy):
-        store.connection.gather("GET", Name("b", ""), query="list-type=2")
+        store.connection.read_body("GET", Name("b", ""), query="list-type=2")
     assert seen == ["GET"] * 7
 
 
 def test_one_thing_after_the_other(store, seen):
     for _ in range(3):
         with pytest.raises(Busy):
-            store.connection.gather("GET", Name("b", ""), query="list-type=2")
+            store.connection.read_body("GET", Name("b", ""), query="list-type=2")
     assert seen == ["GET"] * 9
