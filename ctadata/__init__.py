@@ -22,17 +22,19 @@ if TYPE_CHECKING:
     from ctadata import api, direct
     from ctadata.direct.login import start_agent_daemon
     from ctadata.errors import PartialFailure
+    from ctadata.service.certificate_functions import (
+        certificate_status,
+        upload_certificate,
+        upload_personal_certificate,
+        upload_shared_certificate,
+    )
     from ctadata.service.client import APIClient
     from ctadata.service.functions import (
-        certificate_status,
         fetch_and_save_file,
         fetch_and_save_file_or_dir,
         list_dir,
-        upload_certificate,
         upload_dir,
         upload_file,
-        upload_personal_certificate,
-        upload_shared_certificate,
         webdav4_client,
     )
 
@@ -60,6 +62,15 @@ _ELSEWHERE = {
     "APIClient": "ctadata.service.client",
     "PartialFailure": "ctadata.errors",
     "start_agent_daemon": "ctadata.direct.login",
+    **dict.fromkeys(
+        (
+            "certificate_status",
+            "upload_certificate",
+            "upload_personal_certificate",
+            "upload_shared_certificate",
+        ),
+        "ctadata.service.certificate_functions",
+    ),
 }
 _MODULES = {"api", "direct"}
 

@@ -1,6 +1,6 @@
-"""The Python API straight to the storage, with the token that the agent keeps fresh.
+"""The Python API of the storage itself, with the token that the agent keeps fresh.
 
-::
+Example::
 
     from ctadata import direct
 
@@ -10,8 +10,8 @@
     direct.upload_file("latest.txt", "results/")       # below your home: results/latest.txt
     direct.find("home:", name="*.tmp", older="7d")     # also stat, tree, du, cat, checksum, mkdir, mv, rm, ...
 
-Log in once with ``direct.login()``, or ``cta-data-direct start-agent``. ``CTADATA_PROFILE`` chooses the site. Nothing
-is read or asked before a function is called, and nothing is printed, but by ``login``.
+Log in once with ``direct.login()`` or ``cta-data-direct start-agent``. ``CTADATA_PROFILE`` chooses the site. The import
+reads no file and sends no request. Only ``login`` prints anything.
 """
 
 import sys

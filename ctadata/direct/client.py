@@ -1,4 +1,4 @@
-"""APIClient: the storage for one caller, as scripts written for 0.6 and 0.7 use it."""
+"""APIClient: the storage for one caller, with the methods that scripts written for 0.6 and 0.7 use."""
 
 from __future__ import annotations
 
@@ -29,40 +29,54 @@ PathText = str | os.PathLike[str]
 class APIClient:
     """The storage for one caller.
 
-    dev_instance: the development site, as the profile `cscs-dev`; else `CTADATA_PROFILE` says.
-    secret: the client's, for a login; token: what is sent. Both may be assigned.
+    A program that needs its own token or secret assigns it: `client.token = "..."`, `client.secret = "..."`.
+
+    Args:
+        dev_instance: Use the development site, the profile `cscs-dev`. Otherwise `CTADATA_PROFILE` chooses the site.
+
+    Example:
+        >>> client = APIClient()
+        >>> client.list_dir("cta/DL1")
     """
 
     def __init__(self, dev_instance: bool = False) -> None:
-        """Nothing is read or asked."""
+        """Store the settings. The first call of a method reads files and sends requests."""
         self.dev_instance = dev_instance
         self._token: str | None = None
         self._secret: str | None = None
 
     @property
     def token(self) -> str:
-        """The token that was assigned, else the agent's, as the commands find it; LoginNeeded."""
-        return str(self._sources().bearer() or "")
+        """The token that was assigned, or else the one that the commands use.
+
+        Raises:
+            LoginNeeded: There is no valid token.
+        """
+        return str(self._token_provider().bearer() or "")
 
     @token.setter
     def token(self, token: str) -> None:
-        """Send this one."""
+        """Send this token from now on."""
         self._token = token
 
     @property
     def secret(self) -> str:
-        """The client's secret that was assigned; ConfigError where none was. It is never read back from disk."""
+        """The client's secret that was assigned. It is never read back from disk.
+
+        Raises:
+            ConfigError: No secret was assigned.
+        """
         if self._secret is None:
-            raise ConfigError("no secret of the client was given", hint="most sites need none")
+            raise ConfigError("no client secret was assigned", hint="most sites need none")
         return self._secret
 
     @secret.setter
     def secret(self, secret: str) -> None:
-        """Use this one for logins."""
+        """Use this secret of the client for logins."""
         self._secret = secret
 
     def list_dir(self, path: PathText, recursive: bool = False, n_threads: int | None = None) -> Listing:
-        """The paths in a directory, sorted by name; with `recursive`, in all below it as well, as they come."""
+        """List the paths in a directory; see `ctadata.direct.list_dir`."""
         with self.session() as session:
             entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
             return Listing(
@@ -72,7 +86,7 @@ class APIClient:
     def fetch_and_save_file(
         self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None
     ) -> int:
-        """Download one file; its size in bytes."""
+        """Download one file and return its size in bytes; see `ctadata.direct.fetch_and_save_file`."""
         return self.fetch_and_save_file_or_dir(path, save_to_fn=save_to_fn, progress=progress)
 
     def fetch_and_save_file_or_dir(
@@ -83,7 +97,7 @@ class APIClient:
         save_to_fn: PathText | None = None,
         progress: Progress | None = None,
     ) -> int:
-        """Download a file, or with `recursive` a directory; the bytes of all files."""
+        """Download a file or a directory and return the bytes; see `ctadata.direct.fetch_and_save_file_or_dir`."""
         with self.session() as session, collect_results(reporter_for(progress)) as collected:
             local = None if save_to_fn is None else os.fspath(save_to_fn)
             summary = session.get([os.fspath(path)], local, recursive=recursive, reporter=collected)
@@ -99,9 +113,9 @@ class APIClient:
         normalize: str | None = None,
         progress: Progress | None = None,
     ) -> Upload:
-        """Upload one file."""
+        """Upload one file; see `ctadata.direct.upload_file`."""
         with self.session() as session, collect_results(reporter_for(progress)) as collected:
-            from ctadata.transfer.unicode_nfc import check_form  # it brings the engine along
+            from ctadata.transfer.unicode_nfc import check_form  # imported late: it loads the transfer engine
 
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([os.fspath(local_fn)], os.fspath(path), rules=rules, reporter=collected)
@@ -117,10 +131,10 @@ class APIClient:
         normalize: str | None = None,
         progress: Progress | None = None,
     ) -> list[Upload]:
-        """Upload the contents of a local directory."""
+        """Upload the contents of a local directory; see `ctadata.direct.upload_dir`."""
         contents = contents_path(local_dir)
         with self.session() as session, collect_results(reporter_for(progress)) as collected:
-            from ctadata.transfer.unicode_nfc import check_form  # it brings the engine along
+            from ctadata.transfer.unicode_nfc import check_form  # imported late: it loads the transfer engine
 
             rules = Rules(no_clobber=no_clobber, normalize=check_form(normalize))
             summary = session.put([contents], os.fspath(path), recursive=True, rules=rules, reporter=collected)
@@ -128,17 +142,17 @@ class APIClient:
         return collected.uploads
 
     def webdav4_client(self) -> WebDAV4Client:
-        """A client of the library webdav4 at the storage; the token is looked up at each request."""
+        """Return a client of the library webdav4; see `ctadata.direct.webdav4_client`."""
         from ctadata.http.dav4 import webdav4_client
         from ctadata.paths import RemotePath
 
         profile = self._resolved().profile
         root = RemotePath.parse(profile.root).encoded.rstrip("/")
         composes = profile.kind == "dcache"
-        return webdav4_client(profile.door + root, self._sources().bearer, ca=profile.ca, composes=composes)
+        return webdav4_client(profile.door + root, self._token_provider().bearer, ca=profile.ca, composes=composes)
 
     def start_agent_daemon(self) -> Status:
-        """Log in where that is needed, and have the agent keep the login fresh; `ctadata.direct.login` does it too."""
+        """Log in if necessary, and start the agent that keeps the login fresh; see `ctadata.direct.login`."""
         from ctadata.direct.login import login
 
         return login(secret=self._secret, dev_instance=self.dev_instance)
@@ -146,7 +160,7 @@ class APIClient:
     init_agent = start_agent_daemon
 
     def stop_agent(self) -> bool:
-        """End the agent; whether there was one."""
+        """End the agent, and return whether one was running."""
         from ctadata.agent import control
 
         return control.stop(self._resolved().profile)
@@ -163,7 +177,7 @@ class APIClient:
         resolved = resolve_profile(DEVELOPMENT_PROFILE if self.dev_instance else None)
         return dataclasses.replace(resolved, explicit=resolved.explicit and self._token is None)
 
-    def _sources(self) -> TokenProvider:
+    def _token_provider(self) -> TokenProvider:
         from ctadata.agent.renew_on_demand import make_token_provider
 
         return make_token_provider(self._resolved(), threading.Event(), env=self._env())
@@ -172,7 +186,7 @@ class APIClient:
         return {**os.environ, **({} if self._token is None else {"BEARER_TOKEN": self._token})}
 
     def session(self) -> Session:
-        """A session of its own: what the commands work with, a context manager."""
+        """Open a session: the object that the commands work with. It is a context manager."""
         from ctadata.session import Session
 
         return Session.open(self._resolved(), stop=threading.Event(), env=self._env())

@@ -1,4 +1,4 @@
-"""Logging in from Python: `login` shows address, code and QR code where you are, and starts the agent."""
+"""Log in from Python: `login` shows the address, the code and a QR code, and starts the agent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,27 @@ if TYPE_CHECKING:
 
 
 def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
-    """Log in where that is needed, and have the agent keep the login fresh; gives what `agent_status` does.
+    """Log in if necessary, and start the agent that keeps the login fresh.
 
-    Shows what to open in a browser, in the notebook or on stderr, and waits until you have approved it; interrupt it
-    as anything else. The agent is a process of its own: this one is neither forked nor ended, and may end any time.
-    secret: the client's, where the site needs one and no file or variable has it.   dev_instance: the development site.
-    Raises LoginNeeded (denied, or too late), ConfigError, TemporaryError, LocalError (all of `ctadata.errors`).
+    The function shows an address and a code, in the notebook or on stderr. It waits until you have approved the login
+    in a browser; an interrupt (Ctrl-C) ends the wait. The agent is a process of its own and outlives this one.
+
+    Args:
+        secret: The client's secret, if the site needs one and neither a file nor a variable has it.
+        dev_instance: Use the development site.
+
+    Returns:
+        The status that `agent_status` returns.
+
+    Raises:
+        LoginNeeded: You denied the login, or the code expired.
+        ConfigError: The profile names no issuer, or the issuer does not accept the client.
+        TemporaryError: The issuer cannot be reached.
+        LocalError: The token cannot be written to disk.
+
+    Example:
+        >>> direct.login().user
+        'ada'
     """
     from ctadata.agent import control
 
@@ -27,14 +42,27 @@ def login(*, secret: str | None = None, dev_instance: bool = False) -> Status:
 
 
 def start_agent_daemon() -> Status:
-    """As `login`, which is the better name."""
+    """Do the same as `login`, under the name of version 0.6.
+
+    Example:
+        >>> direct.start_agent_daemon().running
+        True
+    """
     return login()
 
 
 def agent_status(*, dev_instance: bool = False) -> Status:
-    """How agent and login are: `running`, `user`, `expires_at`, `login_needed`, `last_error` and more.
+    """Return the state of the agent and of the login. This function sends no request.
 
-    Never asks the network.
+    Args:
+        dev_instance: Use the development site.
+
+    Returns:
+        An object with `running`, `user`, `expires_at` (seconds since 1970), `login_needed`, `last_error` and more.
+
+    Example:
+        >>> if direct.agent_status().login_needed:
+        ...     direct.login()
     """
     from ctadata.agent import control
 
@@ -49,7 +77,7 @@ def _profile(dev_instance: bool) -> Profile:
 
 
 def _show(login: DeviceLogin) -> None:
-    """In the notebook where this is one, else on stderr, with a QR code where that is a terminal."""
+    """Show the login in the notebook, or on stderr with a QR code if that is a terminal."""
     from ctadata.agent.login import instructions, qr_code
 
     address = login.verification_uri_complete or login.verification_uri
@@ -66,7 +94,7 @@ def _show(login: DeviceLogin) -> None:
 
 
 def _is_notebook() -> bool:
-    """Whether a Jupyter kernel runs us: IPython is there, and its shell has a kernel."""
+    """Return whether this code runs in a Jupyter kernel: IPython is loaded, and its shell has a kernel."""
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None

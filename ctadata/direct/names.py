@@ -1,8 +1,8 @@
-"""The functions of `ctadata.direct` about names: looking, finding, counting, making, moving, deleting; and small reads.
+"""The functions of `ctadata.direct` for names: look, find, count, create, move, delete; and small reads.
 
-They are the commands of the same name. Paths are those of `list_dir`: from the root of the storage, or `home:x` below
-your home; patterns (`run_*/*.h5`) where several may be meant. All raise what `list_dir` raises; `dev_instance` is that
-of `list_dir`.
+They do what the commands of the same name do. A path starts from the root of the storage, as in `list_dir`; `home:x` is
+below your home. Functions that take several paths also take patterns (`run_*/*.h5`). Every function raises the errors
+of `list_dir`, and `dev_instance` means the same as there.
 """
 
 from __future__ import annotations
@@ -29,11 +29,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Moment = str | datetime
-"""An age (`7d`, `12h`), a date (`2026-08-01`), or a datetime; without a zone in UTC."""
+"""An age (`7d`, `12h`), a date (`2026-08-01`), or a datetime. A time without a zone is UTC."""
 
 
 def stat(path: PathText, *, dev_instance: bool = False) -> Listed:
-    """The one entry of that name, with all that the storage tells of it: `.size`, `.mtime`, `.checksums` and so on."""
+    """Return one entry with everything that the storage knows about it.
+
+    Args:
+        path: A file or directory.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The path, with the attributes `size` (bytes), `mtime`, `checksums`, `etag` and `locality`.
+
+    Raises:
+        NotFound: No such file or directory exists.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.stat("cta/DL1/run1.h5").checksums
+        {'adler32': '11e60398'}
+    """
     from ctadata.namespace.digests import get_digests
 
     with APIClient(dev_instance).session() as session:
@@ -42,7 +58,19 @@ def stat(path: PathText, *, dev_instance: bool = False) -> Listed:
 
 
 def exists(path: PathText, *, dev_instance: bool = False) -> bool:
-    """Whether there is such a file or directory, or a match of the pattern."""
+    """Return whether the path, or a match of the pattern, exists.
+
+    Args:
+        path: A file, a directory or a pattern.
+        dev_instance: As in `list_dir`.
+
+    Raises:
+        CtadataError: Any error that `list_dir` raises, except `NotFound`.
+
+    Example:
+        >>> direct.exists("cta/DL1/run_*.h5")
+        True
+    """
     with APIClient(dev_instance).session() as session:
         try:
             return bool(session.find(os.fspath(path)))
@@ -60,10 +88,27 @@ def find(
     kind: str | None = None,
     dev_instance: bool = False,
 ) -> Listing:
-    """What lies below a directory and fits all that is asked.
+    """Find the entries below a directory that meet all conditions.
 
-    name: a pattern, or several of which one has to match.   size: `+10M`, `-4k`, `2880`, or several that all hold.
-    newer, older: changed since then, or not.   kind: `file` or `directory`.   UsageError where it cannot be understood.
+    Args:
+        path: The directory, or a pattern of directories.
+        name: A pattern for the name. With several patterns, one of them has to match.
+        size: `+10M` (larger), `-4k` (smaller) or `2880` (exactly), in bytes. With several conditions, all have to hold.
+        newer: Only entries that changed after this moment.
+        older: Only entries that changed before this moment.
+        kind: `file` or `directory`. None finds both.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The paths, as `list_dir` returns them.
+
+    Raises:
+        UsageError: A condition cannot be understood.
+        NotFound: The directory does not exist.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.find("home:", name=["*.tmp", "*.bak"], size="+10M", older="7d")
     """
     from ctadata.namespace.find import Criteria
     from ctadata.namespace.find import find as search
@@ -85,7 +130,20 @@ def _text(moment: Moment | None) -> str | None:
 
 
 def tree(path: PathText, depth: int | None = None, *, dev_instance: bool = False) -> str:
-    """A directory drawn, `depth` levels of it (None: all)."""
+    """Draw a directory as a tree of text lines.
+
+    Args:
+        path: The directory.
+        depth: How many levels are drawn. None draws all.
+        dev_instance: As in `list_dir`.
+
+    Raises:
+        NotFound: The directory does not exist.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> print(direct.tree("cta/DL1", depth=2))
+    """
     from ctadata.namespace.tree import draw_tree
 
     with APIClient(dev_instance).session() as session:
@@ -94,7 +152,24 @@ def tree(path: PathText, depth: int | None = None, *, dev_instance: bool = False
 
 
 def du(path: PathText, depth: int | None = 0, *, dev_instance: bool = False) -> dict[str, int]:
-    """The bytes below each directory down to `depth` levels (None: all), the whole last."""
+    """Add up the bytes below a directory.
+
+    Args:
+        path: The directory.
+        depth: For how many levels of subdirectories the sum is also given. None gives it for all of them.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        Bytes by directory. The directory `path` itself is the last one.
+
+    Raises:
+        NotFound: The directory does not exist.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.du("cta/DL1")
+        {'cta/DL1/': 104857600}
+    """
     from ctadata.namespace.du import measure_usage
 
     with APIClient(dev_instance).session() as session:
@@ -104,7 +179,21 @@ def du(path: PathText, depth: int | None = 0, *, dev_instance: bool = False) -> 
 
 
 def mkdir(path: PathText, parents: bool = False, *, dev_instance: bool = False) -> None:
-    """Make a directory; with `parents` those above too, and one that exists is no error. AlreadyExists, NotFound."""
+    """Create a directory.
+
+    Args:
+        path: The new directory.
+        parents: Also create the missing directories above it, and accept that it exists already.
+        dev_instance: As in `list_dir`.
+
+    Raises:
+        AlreadyExists: Something has that name.
+        NotFound: The directory above does not exist, and `parents` is false.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.mkdir("home:results/2026", parents=True)
+    """
     from ctadata.namespace.mkdir import make_directory
 
     with APIClient(dev_instance).session() as session:
@@ -114,10 +203,26 @@ def mkdir(path: PathText, parents: bool = False, *, dev_instance: bool = False) 
 def mv(
     source: PathText | Sequence[PathText], target: PathText, replace: bool = False, *, dev_instance: bool = False
 ) -> list[str]:
-    """Rename or move files and directories on the storage; gives the new paths.
+    """Rename or move files and directories on the storage.
 
-    target: the new name, or the directory to move into.   replace: a file that is there may go; a directory never.
-    AlreadyExists, UsageError. Every one is tried; PartialFailure tells then which failed.
+    Args:
+        source: One path or pattern, or several.
+        target: The new name, or the existing directory to move into.
+        replace: Replace an existing file. A directory is never replaced.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The new paths.
+
+    Raises:
+        AlreadyExists: The target exists.
+        UsageError: The move is impossible, for example a directory into itself.
+        PartialFailure: Some of several failed; all others were moved.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.mv("home:old.h5", "home:archive/")
+        ['lst/users/ada/archive/old.h5']
     """
     from ctadata.namespace.remove import refuse_home
     from ctadata.namespace.rename import plan_renames, rename
@@ -137,10 +242,24 @@ def mv(
 
 
 def rm(path: PathText | Sequence[PathText], recursive: bool = False, *, dev_instance: bool = False) -> list[str]:
-    """Delete files, with `recursive` directories and all they hold; gives the paths. Nobody is asked.
+    """Delete files, or with `recursive` also directories. The function asks no question first.
 
-    UsageError: a directory without `recursive`, the root, your home. Every one is tried; PartialFailure tells then
-    which failed.
+    Args:
+        path: One path or pattern, or several.
+        recursive: Allow directories, with everything below them.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The deleted paths.
+
+    Raises:
+        UsageError: A directory without `recursive`, the root of the storage, or your home.
+        PartialFailure: Some of several failed; all others were deleted.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.rm("home:results/*.tmp")
+        ['lst/users/ada/results/a.tmp']
     """
     from ctadata.namespace.remove import drop_nested, refuse_home, remove
 
@@ -162,7 +281,12 @@ def _named(session: Session, paths: PathText | Sequence[PathText]) -> list[Entry
 
 
 def _each(things: Iterable[T], work: Callable[[T], str]) -> list[str]:
-    """What `work` gives for each; the only failure is raised as it is, else PartialFailure."""
+    """Return the results of `work` for all things.
+
+    Raises:
+        CtadataError: Only one thing was there, or the first failure ended everything (`Stopped`, `LoginNeeded`).
+        PartialFailure: Some failed.
+    """
     failures: list[CtadataError] = []
     done: list[str] = []
     for thing in things:
@@ -182,7 +306,20 @@ def _each(things: Iterable[T], work: Callable[[T], str]) -> list[str]:
 
 
 def rmdir(path: PathText, *, dev_instance: bool = False) -> None:
-    """Delete an empty directory; UsageError where it holds anything."""
+    """Delete an empty directory.
+
+    Args:
+        path: The directory.
+        dev_instance: As in `list_dir`.
+
+    Raises:
+        UsageError: The directory is not empty.
+        NotFound: The directory does not exist.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.rmdir("home:results/2025")
+    """
     from ctadata.namespace.remove import refuse_home, remove_empty
 
     with APIClient(dev_instance).session() as session:
@@ -192,7 +329,26 @@ def rmdir(path: PathText, *, dev_instance: bool = False) -> None:
 
 
 def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance: bool = False) -> bytes:
-    """The bytes of a file, all of them verified; or those from `start` up to `stop` (exclusive), as they come."""
+    """Read a file into memory.
+
+    Args:
+        path: The file.
+        start: The first byte to read, counted from 0.
+        stop: The byte before which the reading ends. None reads to the end.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The bytes. A whole file is verified with its checksum; a part of one cannot be.
+
+    Raises:
+        NotFound: No such file exists.
+        IntegrityError: The bytes do not match the checksum.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.cat("cta/DL1/run1.fits", stop=2880)[:6]
+        b'SIMPLE'
+    """
     from ctadata.transfer.streams import stream_range_to
 
     content = io.BytesIO()
@@ -207,9 +363,24 @@ def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance
 
 
 def checksum(path: PathText, algorithm: str | None = None, *, dev_instance: bool = False) -> tuple[str, str]:
-    """Algorithm and digest of a file as the storage knows them, without reading it: the strongest, or that one.
+    """Return a checksum of a file that the storage knows. Nothing is downloaded.
 
-    Unsupported where the storage does not know it.
+    Args:
+        path: The file.
+        algorithm: For example `adler32` or `md5`. None returns the strongest one.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The algorithm and the digest in lower-case hexadecimal digits.
+
+    Raises:
+        Unsupported: The storage does not know this checksum.
+        NotFound: No such file exists.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.checksum("cta/DL1/run1.h5")
+        ('adler32', '11e60398')
     """
     from ctadata.namespace.digests import get_digest
 
@@ -218,7 +389,19 @@ def checksum(path: PathText, algorithm: str | None = None, *, dev_instance: bool
 
 
 def get_home(*, dev_instance: bool = False) -> str:
-    """Where your home is, from the root, ending in a slash; ConfigError where none is known."""
+    """Return the path of your home, from the root of the storage. It ends with a slash.
+
+    Args:
+        dev_instance: As in `list_dir`.
+
+    Raises:
+        ConfigError: The profile leads to no home.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> direct.get_home()
+        'lst/users/ada/'
+    """
     with APIClient(dev_instance).session() as session:
         return "/".join(session.resolve("home:", make=False).parts) + "/"
 

@@ -1,1 +1,1 @@
-"""The same verbs through the JupyterHub's download service; and the certificates that it opens the storage with."""
+"""The platform's download service and certificate service, called from a JupyterHub."""

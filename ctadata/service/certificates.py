@@ -1,6 +1,6 @@
-"""The certificates that the download service opens the storage with: looked at, sent, and asked about.
+"""Send certificates to the certificate service, and ask what it knows about them.
 
-What is sent holds a private key: over https alone, never along a redirect, never logged.
+The files hold a private key. They are sent only over https, never along a redirect, and never logged.
 """
 
 from __future__ import annotations
@@ -23,23 +23,35 @@ DEFAULT_KEY = "cta"
 
 
 def allowed_keys() -> tuple[str, ...]:
-    """The names that a certificate may be kept under: CTACS_ALLOWED_CERT_KEYS, else all that are known."""
+    """Return the names that a certificate may be stored under: CTACS_ALLOWED_CERT_KEYS, or else all known ones."""
     named = [key.strip() for key in os.environ.get("CTACS_ALLOWED_CERT_KEYS", "").split(",")]
     return tuple(key for key in named if key) or ("cta", "lst", "arc")
 
 
 def default_key() -> str:
-    """The first of CTACS_ALLOWED_CERT_KEYS, else `cta`."""
+    """Return the first name in CTACS_ALLOWED_CERT_KEYS, or else `cta`."""
     return allowed_keys()[0] if os.environ.get("CTACS_ALLOWED_CERT_KEYS") else DEFAULT_KEY
 
 
 def send_personal_certificate(
     endpoints: ServiceEndpoints, file: Path, key: str, user: str | None = None
 ) -> dict[str, str]:
-    """Have the service keep a certificate of ours under a key; `message`, `validity` and `certificate_key`.
+    """Send a user's certificate, which the service stores under a key.
 
-    user: whose it is, where an admin sends it.
-    Raises OSError (the file), UsageError (the key, the certificate), LoginNeeded, Forbidden (refused).
+    Args:
+        endpoints: The services' addresses and the token.
+        file: A PEM file with the certificate and its private key.
+        key: The name to store it under, one of `allowed_keys`.
+        user: The owner, if an admin sends it for another user.
+
+    Returns:
+        The service's `message`, the `validity` and the `certificate_key`.
+
+    Raises:
+        OSError: The file cannot be read.
+        UsageError: The key is not allowed, or the service could not use the certificate.
+        LoginNeeded: There is no token, or the service does not accept it.
+        Forbidden: The service refused the certificate.
     """
     if key not in allowed_keys():
         raise UsageError(
@@ -55,7 +67,18 @@ def send_personal_certificate(
 
 
 def send_shared_certificate(endpoints: ServiceEndpoints, file: Path) -> dict[str, Any]:
-    """Have the service use a certificate for all who have none; for admins of the hub. Errors as `send_personal`."""
+    """Send the certificate that the service uses for all users who have none. Only admins of the hub may do this.
+
+    Args:
+        endpoints: The services' addresses and the token.
+        file: A PEM file with the certificate and its private key.
+
+    Returns:
+        The service's `message`, and `certificateUploaded`.
+
+    Raises:
+        CtadataError: Any error that `send_personal_certificate` raises.
+    """
     payload = {"certificate": read_pem(file).text}
     said = _post(endpoints, "main-certificate", payload, hint="")
     if said.get("certificateUploaded") is not True:
@@ -64,7 +87,14 @@ def send_shared_certificate(endpoints: ServiceEndpoints, file: Path) -> dict[str
 
 
 def status(endpoints: ServiceEndpoints) -> dict[str, Any]:
-    """What is known: `service` and `shared`, in the service's own words; `keys`, what each opens, in ours."""
+    """Return what the service says about its certificates.
+
+    Args:
+        endpoints: The services' addresses and the token.
+
+    Returns:
+        `service` and `shared` in the service's own words, and `keys`: for each key, whether the storage opens with it.
+    """
     words = {name: _words_of(endpoints, path) for name, path in _HEALTH.items()}
     return {**words, "keys": {key: _key_status(endpoints, key) for key in KEYS}}
 
@@ -83,7 +113,7 @@ def _words_of(endpoints: ServiceEndpoints, path: str) -> str:
 
 
 def _key_status(endpoints: ServiceEndpoints, key: str) -> str:
-    """Whether the download service can open something with it; `arc` opens all that has no key of its own."""
+    """Return whether the download service can open this key's part of the storage; `arc` opens all other parts."""
     store = open_store(endpoints)
     try:
         store.info(RemotePath(() if key == "arc" else (key,)))
@@ -109,7 +139,7 @@ def _post(endpoints: ServiceEndpoints, name: str, payload: dict[str, Any], *, hi
 
 
 def _check(answer: JsonResponse, service: str, hint: str) -> None:
-    """The error of an answer that is no success; a redirect is one: what was sent goes nowhere else."""
+    """Raise the error of an unsuccessful answer. A redirect is one: the certificate is not sent anywhere else."""
     if 300 <= answer.status < 400:
         raise LoginNeeded(
             f"not logged in: {Origin.parse(service)} redirects, and the certificate is not sent along",

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 _FILES = ("fetch", "webdav")  # endpoints whose answer may be a file
 
 
-class _AtCall:
-    """A value that is looked up whenever it is asked for; assigned to class or object, the assigned one counts."""
+class _ReadFromEnvironment:
+    """A value that is read from the environment at each access.
+
+    A value assigned to the class or the object replaces it.
+    """
 
     def __init__(self, look: Callable[[ServiceEndpoints], str]) -> None:
         self._look = look
@@ -38,15 +41,29 @@ class _AtCall:
 
 
 class APIClient:
-    """The services for one caller; what is not given is read from the environment at each call.
+    """The platform's services for one caller. Settings that you do not pass are read from the environment at each call.
 
-    token, downloadservice, certificateservice: may also be assigned, to an object or to the class, for all.
-    chunk_size: bytes that the service is to read at a time.
+    You can also assign `token`, `downloadservice` and `certificateservice` to an object, or to the class for all
+    objects.
+
+    Args:
+        token: The token to send. None takes JUPYTERHUB_API_TOKEN.
+        downloadservice: The address of the download service. None takes CTADS_URL, or the platform's own address.
+        certificateservice: The address of the certificate service. None takes CTACS_URL, or the platform's own address.
+        chunk_size: How many bytes the service reads at a time. None leaves it to the service.
+        dev_instance: Must be false: the download service has no development instance.
+
+    Raises:
+        UsageError: `dev_instance` is true.
+
+    Example:
+        >>> client = ctadata.APIClient()
+        >>> client.list_dir("lst/DL1")
     """
 
-    token: str = _AtCall(lambda place: place.token().text)  # type: ignore[assignment]
-    downloadservice: str = _AtCall(lambda place: place.downloadservice)  # type: ignore[assignment]
-    certificateservice: str = _AtCall(lambda place: place.certificateservice)  # type: ignore[assignment]
+    token: str = _ReadFromEnvironment(lambda place: place.token().text)  # type: ignore[assignment]
+    downloadservice: str = _ReadFromEnvironment(lambda place: place.downloadservice)  # type: ignore[assignment]
+    certificateservice: str = _ReadFromEnvironment(lambda place: place.certificateservice)  # type: ignore[assignment]
     chunk_size: int | None = None
     __class_args__ = ("token", "downloadservice", "certificateservice", "chunk_size")
 
@@ -59,7 +76,7 @@ class APIClient:
         chunk_size: int | None = None,
         dev_instance: bool = False,
     ) -> None:
-        """Nothing is asked. None: the class's value, else the environment's. UsageError for a `dev_instance`."""
+        """Store the settings. No request is sent."""
         refuse_development(dev_instance)
         given = {
             "token": token,
@@ -73,7 +90,7 @@ class APIClient:
 
     @property
     def place(self) -> ServiceEndpoints:
-        """Which services, and whose token, as of now."""
+        """The services' addresses and the token, as they are now."""
         return ServiceEndpoints.now(
             token=self._assigned("token"),
             downloadservice=self._assigned("downloadservice"),
@@ -81,7 +98,7 @@ class APIClient:
         )
 
     def _assigned(self, name: str) -> str | None:
-        """What somebody has assigned; None where the environment is to be asked."""
+        """Return the value that was assigned to the object or the class; None if the environment decides."""
         value = vars(self).get(name, vars(type(self)).get(name))
         return value if isinstance(value, str) else None
 
@@ -93,10 +110,7 @@ class APIClient:
         return open_session(self.place, chunk_size=self.chunk_size, stop=threading.Event())
 
     def list_dir(self, path: PathText = "/", recursive: bool = False, n_threads: int | None = None) -> Listing:
-        """The directory itself, then what lies in it, sorted by name; of a file, the file.
-
-        With `recursive` what lies in all below it as well, as it comes.
-        """
+        """List the paths in a directory, which comes first itself; see `ctadata.list_dir`."""
         from ctadata.stores.download_service.store import DownloadService
 
         with self._session() as session:
@@ -114,7 +128,7 @@ class APIClient:
     def fetch_and_save_file(
         self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None
     ) -> int:
-        """Download one file, verified; its bytes."""
+        """Download one file and return its size in bytes; see `ctadata.fetch_and_save_file`."""
         local = None if save_to_fn is None else os.fspath(save_to_fn)
         with self._session() as session, collect_results(reporter_for(progress)) as collected:
             summary = session.get([os.fspath(path)], local, reporter=collected)
@@ -124,7 +138,7 @@ class APIClient:
     def fetch_and_save_file_or_dir(
         self, path: PathText, recursive: bool = False, *, progress: Progress | None = None
     ) -> int:
-        """Download a file, or with `recursive` a directory under its whole path here; the bytes of all files."""
+        """Download a file or a directory and return the bytes; see `ctadata.fetch_and_save_file_or_dir`."""
         from ctadata.service.transfers import download_with_full_path
 
         if not recursive:
@@ -135,7 +149,7 @@ class APIClient:
         return sum(collected.sizes)
 
     def upload_file(self, local_fn: PathText, path: PathText, *, progress: Progress | None = None) -> Upload:
-        """Upload one file below the home; what is there is replaced."""
+        """Upload one file below your home; see `ctadata.upload_file`."""
         from ctadata.service.transfers import REPLACING
 
         with self._session() as session, collect_results(reporter_for(progress)) as collected:
@@ -144,7 +158,7 @@ class APIClient:
         return collected.uploads[0]
 
     def upload_dir(self, local_dir: PathText, path: PathText, *, progress: Progress | None = None) -> list[Upload]:
-        """Upload the contents of a directory below the home; what is there is replaced."""
+        """Upload the contents of a directory below your home; see `ctadata.upload_dir`."""
         from ctadata.service.transfers import REPLACING
 
         contents = contents_path(local_dir)
@@ -156,38 +170,54 @@ class APIClient:
     def upload_personal_certificate(
         self, certificate_file_path: PathText, certificate_key: str, user: str | None = None
     ) -> dict[str, str]:
-        """Have the certificate service keep a certificate of ours."""
+        """Send your certificate to the service; see `ctadata.upload_personal_certificate`."""
         from ctadata.service.certificates import send_personal_certificate
 
         return send_personal_certificate(self.place, Path(certificate_file_path), certificate_key, user)
 
     def upload_shared_certificate(self, certificate_file_path: PathText) -> dict[str, Any]:
-        """Have the certificate service use a certificate for all."""
+        """Send the certificate that the service uses for all; see `ctadata.upload_shared_certificate`."""
         from ctadata.service.certificates import send_shared_certificate
 
         return send_shared_certificate(self.place, Path(certificate_file_path))
 
     def certificate_status(self) -> dict[str, Any]:
-        """What is known of the certificates."""
+        """Return what the service says about its certificates; see `ctadata.certificate_status`."""
         from ctadata.service.certificates import status
 
         return status(self.place)
 
     def webdav4_client(self) -> WebDAV4Client:
-        """A client of the library webdav4 at the service's `/webdav`."""
+        """Return a client of the library webdav4 for the service; see `ctadata.webdav4_client`."""
         from ctadata.service.webdav import webdav4_client
 
         return webdav4_client(self.place)
 
     def construct_endpoint_url(self, service: str, endpoint: str, path: str = "") -> str:
-        """The address of a path at one of a service's endpoints."""
+        """Return the address of a path at an endpoint of a service.
+
+        Args:
+            service: The address of the service.
+            endpoint: The name of the endpoint, for example `fetch` or `list`.
+            path: The path on the storage. It is percent-encoded twice, as the service expects.
+        """
         parts = [service.rstrip("/"), endpoint.strip("/"), quote(quote(path.strip("/")))]
         return "/".join(part for part in parts if part)
 
     def get_endpoint(self, endpoint: str, path: str, stream: bool = False, chunk_size: int | None = None) -> Raw:
-        """What the download service answers at an endpoint, as 0.6 gave it; nothing of it is checked.
+        """Send a GET request to an endpoint of the download service, and return the answer unchecked.
 
-        stream: the body is left to the caller.   Raises LoginNeeded, Untrusted, TemporaryError, TimedOut.
+        Args:
+            endpoint: The name of the endpoint, for example `fetch` or `list`.
+            path: The path on the storage.
+            stream: Leave the body for the caller to read.
+            chunk_size: How many bytes the service reads at a time. None leaves it to the service.
+
+        Raises:
+            LoginNeeded: There is no token.
+            Untrusted: The address is not a trusted one.
+            TemporaryError: The service cannot be reached.
+            TimedOut: The service does not answer in time.
         """
         from ctadata.http.rest import JsonClient
 
@@ -197,3 +227,20 @@ class APIClient:
         rest = JsonClient(trusted={Origin.parse(place.downloadservice)})
         large = endpoint.strip("/").partition("/")[0] in _FILES
         return rest.get_raw(url, place.token().text, stream=stream, large=large)
+
+
+def make_client(
+    token: str | None,
+    downloadservice: str | None,
+    certificateservice: str | None,
+    chunk_size: int | None,
+    dev_instance: bool,
+) -> APIClient:
+    """Return a client with these settings, which are those of `APIClient`."""
+    return APIClient(
+        token=token,
+        downloadservice=downloadservice,
+        certificateservice=certificateservice,
+        chunk_size=chunk_size,
+        dev_instance=dev_instance,
+    )

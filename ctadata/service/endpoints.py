@@ -1,5 +1,7 @@
-"""Which services are meant, and whose token goes there: decided at each call, from what it is given, else from the
-environment as it is then."""
+"""The addresses of the two services, and the token for them.
+
+Each call decides anew: from its arguments, or else from the environment at that moment.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ CERTIFICATES = "https://platform.cta.cscs.ch/services/certificateservice"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServiceEndpoints:
-    """The two services, each `https://host/services/<name>`, and the token given; None: the environment's."""
+    """The addresses of the download service and the certificate service, and the token for them.
+
+    Attributes:
+        downloadservice: The address, `https://host/services/<name>`.
+        certificateservice: The address, in the same form.
+        given: The token that the caller passed. None takes the one in the environment.
+        env: The environment.
+    """
 
     downloadservice: str
     certificateservice: str
@@ -38,22 +47,41 @@ class ServiceEndpoints:
         certificateservice: str | None = None,
         env: Mapping[str, str] = os.environ,
     ) -> ServiceEndpoints:
-        """What is meant now; ConfigError for an address that is not https, but for this very machine."""
+        """Return the endpoints as the arguments and the environment name them now.
+
+        Args:
+            token: The token to send. None takes JUPYTERHUB_API_TOKEN later.
+            downloadservice: None takes CTADS_URL, or the platform's own address.
+            certificateservice: None takes CTACS_URL, or the platform's own address.
+            env: The environment.
+
+        Raises:
+            ConfigError: An address is neither https nor on this machine.
+        """
         downloads = downloadservice or env.get("CTADS_URL") or DOWNLOADS
         certificates = certificateservice or env.get("CTACS_URL") or CERTIFICATES
         return cls(_checked(downloads, "CTADS_URL"), _checked(certificates, "CTACS_URL"), token or None, env)
 
     def token(self, service: str | None = None) -> HubToken:
-        """The token for one of the services, None: the download service; LoginNeeded where there is none.
+        """Return the token for one of the services.
 
-        The token of a session at another hub does not go to a service that nobody has named.
+        The token of a session at another hub is not sent to the platform's services unless the user has named these
+        services.
+
+        Args:
+            service: The address of the service. None is the download service.
+
+        Raises:
+            LoginNeeded: There is no token, or it belongs to another hub.
         """
         service = service or self.downloadservice
         if self.given:
             return HubToken(self.given.strip(), "the call")
         text = self.env.get("JUPYTERHUB_API_TOKEN", "").strip()
         if not text:
-            raise LoginNeeded("no token of the hub: JUPYTERHUB_API_TOKEN is not set", hint=_what_else(service))
+            raise LoginNeeded(
+                "no token of the hub: JUPYTERHUB_API_TOKEN is not set", hint=_advise_without_token(service)
+            )
         home = self.env.get("JUPYTERHUB_PUBLIC_HUB_URL") or self.env.get("JUPYTERHUB_HOST")
         if service in (DOWNLOADS, CERTIFICATES) and home and Origin.parse(home) != Origin.parse(service):
             raise LoginNeeded(
@@ -63,7 +91,11 @@ class ServiceEndpoints:
         return HubToken(text, "JUPYTERHUB_API_TOKEN in the environment")
 
     def user(self) -> str:
-        """Whose token it is: as JUPYTERHUB_USER says, else as the hub does; ConfigError."""
+        """Return the name of the token's owner: JUPYTERHUB_USER, or else what the hub answers.
+
+        Raises:
+            ConfigError: The hub does not say whose token it is.
+        """
         if self.env.get("JUPYTERHUB_USER"):
             return self.env["JUPYTERHUB_USER"]
         from ctadata.http.rest import JsonClient
@@ -90,8 +122,8 @@ def _checked(url: str, what: str) -> str:
         raise ConfigError(f"{what}: {error}") from None
 
 
-def _what_else(service: str) -> str:
-    """What to do without a token: who has logged in at the storage can go there."""
+def _advise_without_token(service: str) -> str:
+    """Return the advice for a user without a token; a user with a login at the storage itself needs none there."""
     from ctadata.agent import control
     from ctadata.agent.token_backends import with_last_token_source
     from ctadata.config.resolve import resolve_profile
@@ -106,7 +138,11 @@ def _what_else(service: str) -> str:
 
 
 def refuse_development(dev_instance: bool) -> None:
-    """UsageError: `dev_instance` is for the storage itself."""
+    """Refuse a call for the development instance.
+
+    Raises:
+        UsageError: `dev_instance` is true; only the storage itself has a development instance.
+    """
     if dev_instance:
         raise UsageError(
             "the download service has no development instance", hint="ctadata.direct and cta-data-direct go to one"

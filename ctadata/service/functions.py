@@ -1,12 +1,12 @@
-"""The functions of `ctadata`: one call each, with the keywords that they have always had."""
+"""The functions of `ctadata` for files: one call each, with the keyword arguments of earlier versions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ctadata.listed_paths import Listing
 from ctadata.progress.reporters import Progress
-from ctadata.service.client import APIClient
+from ctadata.service.client import make_client
 from ctadata.service.endpoints import PathText
 from ctadata.transfer.results import Upload
 
@@ -25,16 +25,35 @@ def list_dir(
     chunk_size: int | None = None,
     dev_instance: bool = False,
 ) -> Listing:
-    """The directory itself, then the paths in it, with `recursive` in all below it as well; of a file, the file.
+    """List the paths in a directory. The directory itself comes first.
 
-    path: from the root of the storage; `home:x` is below your home. What is listed is text, a path that the other
-    functions take, and knows `kind`, `size` and `mtime`; in a notebook the list is a table.
-    n_threads: directories listed at a time, None for a few.
-    token, downloadservice, certificateservice: instead of JUPYTERHUB_API_TOKEN, CTADS_URL, CTACS_URL as they are at
-    the call. chunk_size: bytes that the service reads at a time. The same for every function here.
-    Raises NotFound, LoginNeeded, Forbidden, TemporaryError (all of `ctadata.errors`).
+    Args:
+        path: The directory, from the root of the storage; `home:x` is below your home. For a file, the list is that
+            file.
+        recursive: Also list everything below the directory's subdirectories.
+        n_threads: How many directories are listed at the same time. None chooses a small number.
+        token: The token to send. None takes JUPYTERHUB_API_TOKEN from the environment, at each call.
+        downloadservice: The address of the download service. None takes CTADS_URL, or the platform's own address.
+        certificateservice: The address of the certificate service. None takes CTACS_URL, or the platform's own address.
+        chunk_size: How many bytes the service reads at a time. None leaves it to the service.
+        dev_instance: Must be false: the download service has no development instance. `token`, `downloadservice`,
+            `certificateservice`, `chunk_size` and `dev_instance` mean the same in every function of this module.
+
+    Returns:
+        Paths that you can pass to the other functions. Each is a string with `kind`, `size` and `mtime`. A notebook
+        shows the list as a table.
+
+    Raises:
+        NotFound: No such file or directory exists.
+        LoginNeeded: There is no token, or the service does not accept it.
+        Forbidden: The storage does not allow this.
+        TemporaryError: The service is busy or cannot be reached. All errors are in `ctadata.errors`.
+
+    Example:
+        >>> for path in ctadata.list_dir("lst/DL1"):
+        ...     print(path, path.size)
     """
-    return _client(token, downloadservice, certificateservice, chunk_size, dev_instance).list_dir(
+    return make_client(token, downloadservice, certificateservice, chunk_size, dev_instance).list_dir(
         path, recursive, n_threads
     )
 
@@ -50,14 +69,36 @@ def fetch_and_save_file(
     chunk_size: int | None = None,
     dev_instance: bool = False,
 ) -> int:
-    """Download one file and verify it; gives its size in bytes.
+    """Download one file and verify it.
 
-    save_to_fn: the local file, or a directory to put it in; None: its own name, here. An equal file that is there
-    already is not fetched again; one that differs is replaced once the new one is verified.
-    progress: True for a bar, in a notebook as a widget; else a reporter of `ctadata.progress`. The same for others.
-    Raises NotFound, UsageError (a directory), IntegrityError, LocalError and what `list_dir` raises.
+    An equal local file is not downloaded again. A local file that differs is replaced after the new one is verified.
+
+    Args:
+        path: The file on the storage.
+        save_to_fn: The local file, or the directory to put the file in. None keeps its name, in the current directory.
+        progress: True shows a progress bar, or a widget in a notebook. You can also pass a reporter of
+            `ctadata.progress`.
+        token: As in `list_dir`.
+        downloadservice: As in `list_dir`.
+        certificateservice: As in `list_dir`.
+        chunk_size: As in `list_dir`.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        NotFound: No such file exists.
+        UsageError: The path is a directory.
+        IntegrityError: The bytes that arrived do not match the checksum or the size.
+        LocalError: The local file cannot be written.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> ctadata.fetch_and_save_file("lst/DL1/run1.h5", "data/")
+        104857600
     """
-    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
+    client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.fetch_and_save_file(path, save_to_fn, progress=progress)
 
 
@@ -72,12 +113,32 @@ def fetch_and_save_file_or_dir(
     chunk_size: int | None = None,
     dev_instance: bool = False,
 ) -> int:
-    """Download a file, or with `recursive` a directory with all it holds, to here; gives the bytes of all files.
+    """Download a file, or with `recursive` a directory with everything below it.
 
-    The directory `a/b` becomes `./a/b/...`. Every file is tried; PartialFailure tells then which failed, and with
-    `.done` the number of bytes of each that did not.
+    The directory `a/b` becomes `./a/b/...`: its whole path is kept.
+
+    Args:
+        path: The file or directory on the storage.
+        recursive: Allow a directory.
+        progress: As in `fetch_and_save_file`.
+        token: As in `list_dir`.
+        downloadservice: As in `list_dir`.
+        certificateservice: As in `list_dir`.
+        chunk_size: As in `list_dir`.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The size of all files together, in bytes.
+
+    Raises:
+        PartialFailure: Some files failed; all others were downloaded. `failures` has one error for each failed file,
+            and `done` the sizes of the others.
+        CtadataError: Any error that `fetch_and_save_file` raises.
+
+    Example:
+        >>> ctadata.fetch_and_save_file_or_dir("lst/DL1", recursive=True)
     """
-    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
+    client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.fetch_and_save_file_or_dir(path, recursive, progress=progress)
 
 
@@ -92,13 +153,35 @@ def upload_file(
     chunk_size: int | None = None,
     dev_instance: bool = False,
 ) -> Upload:
-    """Upload one file and check it; `path`, `status` and `total_written`.
+    """Upload one file and verify it. A file of that name on the storage is replaced.
 
-    path: the file's new name below your home; a directory where it ends in `/` or is one. What is there is replaced,
-    in place: an upload that breaks off leaves a broken file, and is sent again.
-    Raises NotFound (the local file), Forbidden, IntegrityError and what `list_dir` raises.
+    The service cannot rename, so the file is replaced in place. An upload that breaks off leaves a broken file there,
+    which is then sent again.
+
+    Args:
+        local_fn: The local file.
+        path: The new name, below your home. The file keeps its name if the path ends with `/` or is a directory.
+        progress: As in `fetch_and_save_file`.
+        token: As in `list_dir`.
+        downloadservice: As in `list_dir`.
+        certificateservice: As in `list_dir`.
+        chunk_size: As in `list_dir`.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        A dictionary: `path` is the new path from the root, `total_written` is the size in bytes, and `status` is
+        `uploaded` or `unchanged` (an equal file was there).
+
+    Raises:
+        NotFound: The local file does not exist.
+        Forbidden: The path is not below your home.
+        IntegrityError: The checksum on the storage differs from the local file's.
+        CtadataError: Any error that `list_dir` raises.
+
+    Example:
+        >>> ctadata.upload_file("latest.txt", "results/")
     """
-    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
+    client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.upload_file(local_fn, path, progress=progress)
 
 
@@ -113,82 +196,30 @@ def upload_dir(
     chunk_size: int | None = None,
     dev_instance: bool = False,
 ) -> list[Upload]:
-    """Upload the contents of a local directory into the directory `path` below your home.
+    """Upload the contents of a local directory below your home. Files of the same names are replaced.
 
-    Gives what `upload_file` gives, for each file. Every file is tried; PartialFailure tells then which failed.
+    Args:
+        local_dir: The local directory.
+        path: The directory on the storage that gets the contents. It is created if it does not exist.
+        progress: As in `fetch_and_save_file`.
+        token: As in `list_dir`.
+        downloadservice: As in `list_dir`.
+        certificateservice: As in `list_dir`.
+        chunk_size: As in `list_dir`.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The result of `upload_file` for each file.
+
+    Raises:
+        PartialFailure: Some files failed; all others were uploaded. `failures` has one error for each failed file.
+        CtadataError: Any error that `upload_file` raises.
+
+    Example:
+        >>> ctadata.upload_dir("plots", "results/plots")
     """
-    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
+    client = make_client(token, downloadservice, certificateservice, chunk_size, dev_instance)
     return client.upload_dir(local_dir, path, progress=progress)
-
-
-def upload_personal_certificate(
-    certificate_file_path: PathText,
-    certificate_key: str,
-    user: str | None = None,
-    *,
-    token: str | None = None,
-    downloadservice: str | None = None,
-    certificateservice: str | None = None,
-    chunk_size: int | None = None,
-    dev_instance: bool = False,
-) -> dict[str, str]:
-    """Have the service open the storage with your certificate: `message`, `validity` and `certificate_key`.
-
-    certificate_file_path: PEM, the certificate first, with its private key and what it was made of; good for seven
-    days at most.   certificate_key: `cta`, `lst` or `arc`, what it opens.   user: whose it is, for admins.
-    Raises FileNotFoundError, UsageError (it is not as it has to be), Forbidden (the service refuses it), LoginNeeded.
-    """
-    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.upload_personal_certificate(certificate_file_path, certificate_key, user)
-
-
-def upload_certificate(
-    certificate_file_path: PathText,
-    certificate_key: str | None = None,
-    *,
-    token: str | None = None,
-    downloadservice: str | None = None,
-    certificateservice: str | None = None,
-    chunk_size: int | None = None,
-    dev_instance: bool = False,
-) -> dict[str, str]:
-    """As `upload_personal_certificate`, which is the better name.
-
-    certificate_key: None for the first of CTACS_ALLOWED_CERT_KEYS, else `cta`; the answer names it.
-    """
-    from ctadata.service.certificates import default_key
-
-    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.upload_personal_certificate(certificate_file_path, certificate_key or default_key())
-
-
-def upload_shared_certificate(
-    certificate_file_path: PathText,
-    *,
-    token: str | None = None,
-    downloadservice: str | None = None,
-    certificateservice: str | None = None,
-    chunk_size: int | None = None,
-    dev_instance: bool = False,
-) -> dict[str, Any]:
-    """Have the service use this certificate for all who have none: `message` and `certificateUploaded`; for admins.
-
-    Raises what `upload_personal_certificate` raises.
-    """
-    client = _client(token, downloadservice, certificateservice, chunk_size, dev_instance)
-    return client.upload_shared_certificate(certificate_file_path)
-
-
-def certificate_status(
-    *,
-    token: str | None = None,
-    downloadservice: str | None = None,
-    certificateservice: str | None = None,
-    chunk_size: int | None = None,
-    dev_instance: bool = False,
-) -> dict[str, Any]:
-    """What is known of the certificates: `service` and `shared` in the service's words, `keys`: what each opens."""
-    return _client(token, downloadservice, certificateservice, chunk_size, dev_instance).certificate_status()
 
 
 def webdav4_client(
@@ -199,24 +230,22 @@ def webdav4_client(
     chunk_size: int | None = None,
     dev_instance: bool = False,
 ) -> WebDAV4Client:
-    """A client of the library webdav4 at the service: `ls`, `download_file`, `upload_file` (also as `uploadFile`).
+    """Return a client of the library webdav4 for the service, with `ls`, `download_file` and `upload_file`.
 
-    Its paths start from the root of the storage, and it may write below your home alone.
+    The client's paths start from the root of the storage. It can write only below your home.
+
+    Args:
+        token: As in `list_dir`.
+        downloadservice: As in `list_dir`.
+        certificateservice: As in `list_dir`.
+        chunk_size: As in `list_dir`.
+        dev_instance: As in `list_dir`.
+
+    Raises:
+        LoginNeeded: There is no token.
+
+    Example:
+        >>> client = ctadata.webdav4_client()
+        >>> client.ls("lst/DL1", detail=False)
     """
-    return _client(token, downloadservice, certificateservice, chunk_size, dev_instance).webdav4_client()
-
-
-def _client(
-    token: str | None,
-    downloadservice: str | None,
-    certificateservice: str | None,
-    chunk_size: int | None,
-    dev_instance: bool,
-) -> APIClient:
-    return APIClient(
-        token=token,
-        downloadservice=downloadservice,
-        certificateservice=certificateservice,
-        chunk_size=chunk_size,
-        dev_instance=dev_instance,
-    )
+    return make_client(token, downloadservice, certificateservice, chunk_size, dev_instance).webdav4_client()

@@ -1,6 +1,7 @@
-"""A user's certificate as a file, looked at before it is sent: what the service takes without a look fails later.
+"""Check a user's certificate file before it is sent, because the service accepts files that fail later.
 
-The service checks neither key nor match, and keeps only what ends within seven days, counted by days.
+The service does not check whether a key is there and matches. It keeps only a certificate that ends within seven
+calendar days.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 LONGEST_DAYS = 7
 LONGEST = 1 << 20
-"""Bytes of a file at most."""
+"""The largest file, in bytes."""
 
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----.*?-----END ([A-Z0-9]+ )*PRIVATE KEY-----", re.DOTALL)
 _PROXY = "1.3.6.1.5.5.7.1.14"  # RFC 3820 section 3.8
@@ -27,9 +28,12 @@ _SHORT = f"make a short one of it: voms-proxy-init -valid {24 * LONGEST_DAYS}:00
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pem:
-    """A file that was found to be good; it holds a private key, and is never shown.
+    """A checked certificate file. It holds a private key and is never shown.
 
-    subject: whose certificate it is.   until: when it ends, UTC.
+    Attributes:
+        text: The whole file.
+        subject: The owner that the certificate names (RFC 4514).
+        until: The end of the certificate, in UTC.
     """
 
     text: str
@@ -38,8 +42,16 @@ class Pem:
 
 
 def read_pem(file: Path, *, now: datetime | None = None) -> Pem:
-    """The file; UsageError where the service could not use it: no certificate, no key or another's, an incomplete
-    proxy, one that has ended or ends too late. OSError where it cannot be read.
+    """Read and check a certificate file.
+
+    Args:
+        file: A PEM file.
+        now: The present moment, in UTC. None asks the clock.
+
+    Raises:
+        UsageError: The service could not use it: there is no certificate, its key is missing or another's, a proxy
+            lacks its issuer, or the certificate has ended or ends too late.
+        OSError: The file cannot be read.
     """
     with file.open("rb") as opened:
         content = opened.read(LONGEST + 1)
@@ -86,7 +98,7 @@ def _check_key(leaf: Certificate, content: bytes) -> None:
 
 
 def _check_chain(leaf: Certificate, others: list[Certificate]) -> None:
-    """A proxy is nothing without the certificate that has made it."""
+    """Check that the certificates that signed a proxy are in the file, up to one that is no proxy."""
     while _is_proxy(leaf):
         above = next((other for other in others if _has_signed(other, leaf)), None)
         if above is None:

@@ -1,4 +1,4 @@
-"""What the platform's clients have always done: downloads keep the whole remote path, uploads replace."""
+"""How the platform's clients have always transferred: downloads keep the whole remote path, uploads replace."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from ctadata.transfer.plan import Compare, Rules
 from ctadata.transfer.report import Reporter, Summary
 
 REPLACING = Rules(compare=Compare.CHECKSUM)
-"""What an upload goes by: the service lists no checksums, so no file there counts as equal."""
+"""The rules of an upload. The service lists no checksums, so no file on it counts as equal by checksum."""
 
 
 def download_with_full_path(
     session: Session, source: str, *, rules: Rules | None = None, reporter: Reporter | None = None
 ) -> Summary:
-    """Download a directory with its whole path: `a/b` becomes `./a/b/...`; a file, or the root, comes to here.
+    """Download a directory and keep its whole path: `a/b` becomes `./a/b/...`.
 
-    source: a path, or a pattern where no such path exists. NotFound, and what `Session.get` raises.
+    A file, or the root, goes into the current directory.
+
+    Args:
+        session: An open session at the download service.
+        source: A path, or a pattern if no such path exists.
+        rules: What is skipped, kept or replaced. None uses the defaults of a download.
+        reporter: Receives each result. None reports to nobody.
+
+    Raises:
+        NotFound: No such file or directory exists.
+        CtadataError: Any error that `Session.get` raises.
     """
     entries = session.find(source)
     if all(entry.is_directory and entry.path.parts for entry in entries):

@@ -1,4 +1,4 @@
-"""The library webdav4 at the service's `/webdav`: where it may write, and what its refusals mean, in words of ours."""
+"""A client of the library webdav4 for the service's `/webdav`, with clear errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ _REDIRECTS = range(300, 400)
 
 
 def webdav4_client(endpoints: ServiceEndpoints) -> Client:
-    """A client of webdav4; the token is read at each request. LoginNeeded where there is none."""
+    """Return a client of the library webdav4, which reads the token before each request.
+
+    Args:
+        endpoints: The services' addresses and the token.
+
+    Raises:
+        LoginNeeded: There is no token.
+    """
     from ctadata.http import dav4
 
     endpoints.token()
@@ -43,7 +50,7 @@ def webdav4_client(endpoints: ServiceEndpoints) -> Client:
 
 
 def _make_parents_first(client: Client, endpoints: ServiceEndpoints) -> None:
-    """Uploads make the directories above them, as the functions do; dCache's door would, others would not."""
+    """Let uploads create the missing directories above a file. dCache's door does that itself, other servers do not."""
     plain = client.upload_file
 
     def upload_file(
