@@ -28,22 +28,10 @@ from ctadata.direct.api import (
     upload_file,
     webdav4_client,
 )
+from ctadata.direct.changes import mkdir, mv, rm, rmdir
 from ctadata.direct.login import agent_status, login, start_agent_daemon
-from ctadata.direct.names import (
-    cat,
-    checksum,
-    du,
-    exists,
-    find,
-    get_home,
-    local,
-    mkdir,
-    mv,
-    rm,
-    rmdir,
-    stat,
-    tree,
-)
+from ctadata.direct.names import checksum, du, exists, find, get_home, stat, tree
+from ctadata.direct.reads import cat, local
 from ctadata.errors import PartialFailure
 
 __all__ = [

@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from ctadata import direct
+from ctadata.direct import changes, names, reads
 from ctadata.errors import AlreadyExists, IntegrityError, NotFound, PartialFailure, Unsupported, UsageError
 from ctadata.sandbox import Sandbox, faults
 
@@ -134,13 +136,12 @@ def test_home(box: Sandbox) -> None:
     assert direct.get_home() == f"{HOME}/"
 
 
-def test_every_function_is_documented_and_exported() -> None:
-    from ctadata.direct import names
-
+@pytest.mark.parametrize("module", [names, changes, reads])
+def test_every_function_is_documented_and_exported(module: ModuleType) -> None:
     functions = {
-        name for name, each in inspect.getmembers(names, inspect.isfunction) if each.__module__ == names.__name__
+        name for name, each in inspect.getmembers(module, inspect.isfunction) if each.__module__ == module.__name__
     }
     public = {name for name in functions if not name.startswith("_")}
     assert public <= set(direct.__all__)
-    assert all(inspect.getdoc(getattr(direct, name)) for name in public)
+    assert all("Example:" in str(inspect.getdoc(getattr(direct, name))) for name in public)
     assert all("dev_instance" in inspect.signature(getattr(direct, name)).parameters for name in public)
