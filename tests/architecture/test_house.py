@@ -1,4 +1,4 @@
-"""What holds for every file of the package; the floors are import-linter's (pyproject.toml)."""
+"""What holds for every file of the package; the layers are import-linter's (pyproject.toml)."""
 
 import ast
 import re
