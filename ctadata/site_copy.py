@@ -24,7 +24,7 @@ from ctadata.transfer.report import NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.source_file import FileSource
 from ctadata.transfer.streams import stream_to
-from ctadata.transfer.third_party_copy import CopyItem, Ends, Mover, copy, mtime_of
+from ctadata.transfer.third_party_copy import CopyFile, CopyItem, CopySource, copy, mtime_of
 
 PROOF_LIFE = 6 * 3600.0
 """Seconds that a macaroon for one copy lives: the copy may wait for its turn, and is long where the file is."""
@@ -65,11 +65,11 @@ def copy_between(
     """
     refuse_undecodable(to)
     run = target.run(rules, reporter, jobs)
-    ends = Ends(origin.store, _mover(origin, target, way, run), origin.profile.address)
-    return copy(run, ends, [CopyItem(entry, to)])
+    source = CopySource(origin.store, _mover(origin, target, way, run), origin.profile.address)
+    return copy(run, source, [CopyItem(entry, to)])
 
 
-def _mover(origin: Session, target: Session, way: CopyMode, run: Run) -> Mover:
+def _mover(origin: Session, target: Session, way: CopyMode, run: Run) -> CopyFile:
     if way.through:
         return lambda entry, to, moved: _pass_on(origin, run, entry, to, moved)
     if way.push:

@@ -19,7 +19,8 @@ from ctadata.errors import UsageError
 from ctadata.progress import units
 
 if TYPE_CHECKING:
-    from ctadata.transfer.plan import Compare, Rules
+    from ctadata.transfer.equality import Compare
+    from ctadata.transfer.plan import Rules
     from ctadata.transfer.receipt import Record
 
 Update = Annotated[bool, typer.Option("-u", "--update", help="Leave alone what is newer where it would be replaced.")]
@@ -122,7 +123,7 @@ class Selection:
         )
 
     def _compare(self) -> Compare:
-        from ctadata.transfer.plan import Compare
+        from ctadata.transfer.equality import Compare
 
         if self.size_only and self.checksum:
             raise UsageError("--size-only and --checksum exclude each other")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ctadata.session import Session
-from ctadata.transfer.plan import Compare, Rules
+from ctadata.transfer.equality import Compare
+from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Reporter, Summary
 
 REPLACING = Rules(compare=Compare.CHECKSUM)

@@ -1,4 +1,4 @@
-"""Aliases among the files that are moved: a listing shows them as empty, and the store tells what they stand for."""
+"""Handle aliases among the files that are moved. A listing shows an alias as an empty file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 
 BECAME_FILES = "aliases became files of their own, one for each name"
-"""What a run says once where its target cannot keep what it has read through an alias."""
+"""The remark of a run whose target cannot keep aliases: their bytes were moved instead."""
 
 
 def resolve_alias(store: Store, entry: Entry) -> Entry:
-    """The entry with what its bytes are: of an alias those of its file. NotFound, Untrusted (it leads nowhere good)."""
+    """Return the entry; for an alias, return the entry of the file that it points to.
+
+    Raises:
+        NotFound: The alias points to nothing.
+        Untrusted: The alias points to a place that it must not point to.
+    """
     return store.info(entry.path) if may_be_alias(store, entry) else entry
 
 
 def may_be_alias(store: Store, entry: Entry) -> bool:
-    """Whether the store has to be asked what the entry stands for."""
+    """Return whether the store has to be asked whether the entry is an alias."""
     return store.features.has_aliases and entry.size == 0 and entry.alias_of is None
 
 
 def resolve_existing_alias(store: Store, entry: Entry | None) -> Entry | None:
-    """The same for a name that is to be replaced, which may stand for nothing."""
+    """Return the entry of a name that is to be replaced; an alias that points to nothing stays as it is."""
     if entry is not None:
         with contextlib.suppress(NotFound, Untrusted):
             return resolve_alias(store, entry)
@@ -37,23 +42,32 @@ def resolve_existing_alias(store: Store, entry: Entry | None) -> Entry | None:
 
 
 def with_alias_remark(summary: Summary, entry: Entry, outcome: Outcome) -> Outcome:
-    """The outcome, after it was said that what was an alias is none where it has gone."""
+    """Return the outcome; add the remark to the summary if an alias was moved as a file."""
     if entry.alias_of is not None and outcome.state is State.DONE and BECAME_FILES not in summary.remarks:
         summary.remarks.append(BECAME_FILES)
     return outcome
 
 
 def why_kept(entry: Entry) -> str:
-    """Why no file replaces an alias: its other names would go on telling of another one."""
+    """Return why no file replaces an alias: the other aliases of its target would still have the old content."""
     return f"it differs, and is an alias of {escape_unprintable(entry.alias_of or '')}: put that, or rm the alias first"
 
 
 Make = Callable[[RemotePath, RemotePath], bool]
-"""Makes the first stand for the second; False where it does already."""
+"""Makes an alias (the first path) of a file (the second); returns False if it exists already."""
 
 
 def make_aliases(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] | InvalidPath]) -> Summary:
-    """Make each alias of its file, `(alias, file)`; gives the summary, in which each failure has its place."""
+    """Make aliases.
+
+    Args:
+        run: The run.
+        make: Makes one alias.
+        pairs: Each an alias and its file.
+
+    Returns:
+        The summary, with each failure.
+    """
     return run.execute(_tasks(run, make, pairs))
 
 
@@ -67,11 +81,11 @@ def _tasks(run: Run, make: Make, pairs: Iterable[tuple[RemotePath, RemotePath] |
 
 def _make_one(make: Make, alias: RemotePath, file: RemotePath) -> Outcome:
     began = time.monotonic()
-    made = make(alias, file)
+    is_new = make(alias, file)
     return Outcome(
-        State.DONE if made else State.SKIPPED,
+        State.DONE if is_new else State.SKIPPED,
         alias,
         seconds=time.monotonic() - began,
-        verified="alias" if made else "",
-        why="" if made else "equal",
+        verified="alias" if is_new else "",
+        why="" if is_new else "equal",
     )

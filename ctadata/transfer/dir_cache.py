@@ -1,7 +1,7 @@
-"""The folders that a download has open: most files go where the last ones went, and opening it costs as much as they.
+"""Keep the directories of a download open: most files go where the last ones went, and opening one takes time.
 
-A folder that is kept open is used only while its path still leads to it: where it was renamed, removed or replaced
-meanwhile, it is opened anew, name by name and never through links, as the first time.
+An open directory is used only while its path still leads to it. If it was renamed, removed or replaced, it is opened
+again, name by name and never through links, as the first time.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Self
 
 from ctadata.transfer.local_dir import LocalDir
 
-KEPT = 32
-"""Folders that stay open; each costs a file descriptor."""
+MOST_OPEN = 32
+"""Directories that stay open; each costs a file descriptor."""
 
 _Key = tuple[Path, tuple[str, ...]]
 
 
 @dataclass(slots=True)
-class _Kept:
-    """An open folder, its device and inode, and how many are using it."""
+class _OpenDir:
+    """An open directory, its device and inode, and the number of its users."""
 
     folder: LocalDir
     identity: tuple[int, int]
@@ -32,71 +32,71 @@ class _Kept:
 
 
 class DirCache:
-    """Open folders, to be borrowed by any thread; a context manager that closes them at its end."""
+    """Open directories, which any thread may borrow. A context manager; its end closes them."""
 
-    def __init__(self, kept: int = KEPT) -> None:
-        """Of nothing yet; so many stay open when nobody uses them."""
-        self._room = kept
-        self._kept: dict[_Key, _Kept] = {}
+    def __init__(self, most: int = MOST_OPEN) -> None:
+        """Start without any; keep at most `most` open that nobody uses."""
+        self._most = most
+        self._kept: dict[_Key, _OpenDir] = {}
         self._lock = threading.Lock()
 
     def borrow(self, base: Path, parts: Sequence[str] = ()) -> Borrowed:
-        """The folder that `LocalDir.open` gives, for a `with` block; raises what that raises."""
+        """Return a `with` block that gives the directory, as `LocalDir.open` opens it, and raises what that raises."""
         return Borrowed(self, (base, tuple(parts)))
 
-    def take(self, key: _Key) -> _Kept:
-        """One that is open already, where it still is what its path leads to; else a new one."""
+    def take(self, key: _Key) -> _OpenDir:
+        """Return the directory if it is open and its path still leads to it; else open it."""
         with self._lock:
-            kept = self._kept.pop(key, None)
-            if kept is not None:
-                kept.users += 1
-                self._kept[key] = kept  # the last one used is the last one closed
-        if kept is not None:
-            if _identity(kept.folder.path) == kept.identity:
-                return kept
-            self._forget(key, kept)
-            self.give_back(key, kept)
+            open_dir = self._kept.pop(key, None)
+            if open_dir is not None:
+                open_dir.users += 1
+                self._kept[key] = open_dir  # the last one used is the last one closed
+        if open_dir is not None:
+            if _identity(open_dir.folder.path) == open_dir.identity:
+                return open_dir
+            self._forget(key, open_dir)
+            self.give_back(key, open_dir)
         return self._open(key)
 
-    def _open(self, key: _Key) -> _Kept:
+    def _open(self, key: _Key) -> _OpenDir:
         folder = LocalDir.open(*key)
-        found = os.fstat(folder.fd)
-        kept = _Kept(folder, (found.st_dev, found.st_ino))
+        status = os.fstat(folder.fd)
+        open_dir = _OpenDir(folder, (status.st_dev, status.st_ino))
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = kept
-            surplus = list(self._kept)[: max(0, len(self._kept) - self._room)]
-            closing = [old for name in surplus if not (old := self._kept.pop(name)).users]
+                self._kept[key] = open_dir
+            excess = list(self._kept)[: max(0, len(self._kept) - self._most)]
+            closing = [old for name in excess if not (old := self._kept.pop(name)).users]
         for old in closing:
             os.close(old.folder.fd)
-        return kept
+        return open_dir
 
-    def _forget(self, key: _Key, kept: _Kept) -> None:
+    def _forget(self, key: _Key, open_dir: _OpenDir) -> None:
         with self._lock:
-            if self._kept.get(key) is kept:
+            if self._kept.get(key) is open_dir:
                 del self._kept[key]
 
-    def give_back(self, key: _Key, kept: _Kept) -> None:
-        """The last user of one that is kept no more closes it."""
+    def give_back(self, key: _Key, open_dir: _OpenDir) -> None:
+        """End one use. The last user closes a directory that is no longer kept."""
         with self._lock:
-            kept.users -= 1
-            closing = not kept.users and self._kept.get(key) is not kept
+            open_dir.users -= 1
+            closing = not open_dir.users and self._kept.get(key) is not open_dir
         if closing:
-            os.close(kept.folder.fd)
+            os.close(open_dir.folder.fd)
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the cache."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all that nobody uses, and the others when they are given back."""
+        """Close all directories that nobody uses; the others are closed when they are given back."""
         with self._lock:
-            kept, self._kept, self._room = list(self._kept.values()), {}, 0
-            closing = [one for one in kept if not one.users]
-        for one in closing:
-            os.close(one.folder.fd)
+            all_open, self._kept, self._most = list(self._kept.values()), {}, 0
+            closing = [open_dir for open_dir in all_open if not open_dir.users]
+        for open_dir in closing:
+            os.close(open_dir.folder.fd)
 
 
 class Borrowed:
@@ -105,12 +105,12 @@ class Borrowed:
     __slots__ = ("_folders", "_kept", "_key")
 
     def __init__(self, folders: DirCache, key: _Key) -> None:
-        """Nothing is opened yet."""
+        """Open nothing yet."""
         self._folders = folders
         self._key = key
 
     def __enter__(self) -> LocalDir:
-        """The open folder; not to be closed."""
+        """Return the open directory. The user must not close it."""
         self._kept = self._folders.take(self._key)
         return self._kept.folder
 
@@ -122,9 +122,9 @@ class Borrowed:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What a path leads to; None for nothing."""
+    """Return device and inode of what a path leads to; None if it leads to nothing."""
     try:
-        found = os.stat(path)  # noqa: PTH116  (quicker, and done for each file)
+        status = os.stat(path)  # noqa: PTH116  (quicker, and done for each file)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -1,7 +1,8 @@
-"""One file down: into a part, checked, and published when it is whole and right.
+"""Download one file into a part, verify it, and publish it under its final name.
 
-A large file is divided among the workers that have nothing else to do. Its part keeps a journal, so that a run that was
-killed costs the next one a block of each stream.
+`plan` decides whether anything is moved. `SegmentedDownload` fetches and verifies the bytes; idle workers help with a
+large file. The part of a large file has a journal, so that a run that was killed costs the next run only the last block
+of each stream.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ctadata.transfer import resume_journal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling
 from ctadata.transfer.partial_file import PartialFile
-from ctadata.transfer.plan import ENDS, STATES, Step, plan_download, plan_for_taken_local_name
+from ctadata.transfer.plan import UNMOVED, Step, plan_download, plan_for_taken_local_name
 from ctadata.transfer.record_digests import record_digests
 from ctadata.transfer.records import local_version, may_change_unseen, remote_version
 from ctadata.transfer.report import Outcome, State
@@ -27,104 +28,127 @@ from ctadata.transfer.run import Run
 from ctadata.transfer.segmented_download import SegmentedDownload
 from ctadata.transfer.staging import refuse_tape
 
-LOOKS = 10
-"""How often a name is looked at that others take and give back while a file is about to get it."""
+PUBLISH_ATTEMPTS = 10
+"""Attempts to publish a file whose name other processes create and delete in the meantime."""
 
 
 def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Path) -> Outcome:
-    """Download `entry` as `name` into `folder`, which makes it `local`, if the plan says so.
+    """Download one file, if the plan says so.
 
-    Raises what the store raises, IntegrityError, Changed, LocalError, StorageFull; the old file, if any, is untouched.
+    After an error, a file that had the name before is untouched.
+
+    Args:
+        run: The run.
+        entry: The remote file.
+        folder: The open local directory.
+        name: The file's name in `folder`.
+        local: The path of both, for the outcome and for messages.
+
+    Raises:
+        IntegrityError: Size or digest differ from the server's.
+        Changed: The remote file changed while it was read.
+        LocalError: The local file system refuses.
+        StorageFull: The local file system has no room.
+        CtadataError: What the store raises.
     """
     began = time.monotonic()
-    found, pair = folder.look(name), run.pair(entry.path, folder.path)
-    step = plan_download(entry, local, found, run.rules, run.store.features, pair)
-    if step in STATES:
+    existing, pair = folder.stat(name), run.pair(entry.path, folder.path)
+    step = plan_download(entry, local, existing, run.rules, run.store.features, pair)
+    if step in UNMOVED:
         if step is Step.SKIP:
-            folder.abandon(name)
-        state, why = STATES[step]
+            folder.remove_resumable(name)
+        state, why = UNMOVED[step]
         return Outcome(state, entry.path, local, entry.size or 0, why=why)
     if step is Step.REPLACE:
         check_spelling(folder, name)
     if not run.staging:
         refuse_tape(entry)
-    part = (
-        folder.resumable_part(name, resume_journal.version_of(entry))
-        if resume_journal.is_resumable(entry)
-        else folder.part()
-    )
+    part = _open_part(folder, name, entry)
     try:
-        incoming = SegmentedDownload(run, entry, part)
-        _check_room(folder, entry, sum(block.stop - block.start for block in part.here))
-        incoming.fetch()
-        entry = incoming.entry
-        passed = incoming.passing.digests(incoming.pieces.size)
-        digests = record_digests(incoming.digest, passed, entry.checksums)
-        end, made = _publish(run, part, incoming, folder, name, found)
+        fetched = SegmentedDownload(run, entry, part)
+        _check_room(folder, entry, sum(block.stop - block.start for block in part.blocks))
+        fetched.fetch()
+        entry = fetched.entry
+        streamed = fetched.stream_digest.digests(fetched.segments.size)
+        digests = record_digests(fetched.digest, streamed, entry.checksums)
+        step, published = _publish(run, part, fetched, folder, name, existing)
     except (IntegrityError, Changed):
-        part.drop()
+        part.remove()
         raise
     except StorageFull as error:
-        goes_on = part.journal is not None and os.fstat(part.fd).st_size > 0
-        part.leave() if goes_on else part.drop()
-        raise _full(error.what, folder, entry, local, goes_on=goes_on) from error
+        can_resume = part.journal is not None and os.fstat(part.fd).st_size > 0
+        part.close() if can_resume else part.remove()
+        raise _storage_full(error.what, folder, entry, local, can_resume=can_resume) from error
     except BaseException:
-        part.leave()
+        part.close()
         raise
-    state, why = ENDS.get(end, (State.DONE, ""))
-    if made is not None:
-        is_fresh = may_change_unseen(made, now=time.time(), changed=made.st_mtime)
-        pair.note(None if is_fresh else local_version(made), remote_version(entry), digests)
+    if published is not None:
+        is_fresh = may_change_unseen(published, now=time.time(), changed=published.st_mtime)
+        pair.save(None if is_fresh else local_version(published), remote_version(entry), digests)
+    state, why = UNMOVED.get(step, (State.DONE, ""))
     return Outcome(
         state,
         entry.path,
         local,
-        incoming.pieces.received,
+        fetched.segments.received,
         time.monotonic() - began,
-        verified=incoming.verified,
+        verified=fetched.verified,
         why=why,
-        digest=incoming.digest,
+        digest=fetched.digest,
         etag=entry.etag,
-        retries=incoming.tries - 1,
-        resumed=incoming.pieces.resumed,
+        retries=fetched.tries - 1,
+        resumed=fetched.segments.resumed,
     )
 
 
-def _check_room(folder: LocalDir, entry: Entry, here: int) -> None:
-    """StorageFull if it is known that the rest of the file, beyond the bytes that are `here`, has no room."""
-    room = folder.room()
-    if entry.size is not None and room is not None and entry.size - here > room:
+def _open_part(folder: LocalDir, name: str, entry: Entry) -> PartialFile:
+    """Open a new part; for a large file, the part that an earlier run may have left."""
+    if resume_journal.is_resumable(entry):
+        return folder.open_resumable_part(name, resume_journal.version_of(entry))
+    return folder.create_part()
+
+
+def _check_room(folder: LocalDir, entry: Entry, resumed: int) -> None:
+    """Raise StorageFull if the file system says that it has no room for the bytes that are still missing."""
+    room = folder.free_bytes()
+    if entry.size is not None and room is not None and entry.size - resumed > room:
         raise StorageFull(f"local: {os.strerror(errno.ENOSPC)}")
 
 
-def _full(why: str, folder: LocalDir, entry: Entry, local: Path, *, goes_on: bool) -> StorageFull:
-    """The error that names the file, its size and the room, in bytes."""
-    size, room = "of unknown size" if entry.size is None else f"of {entry.size} bytes", folder.room()
+def _storage_full(why: str, folder: LocalDir, entry: Entry, local: Path, *, can_resume: bool) -> StorageFull:
+    """Return the error with the file's size and the free bytes."""
+    size, room = "of unknown size" if entry.size is None else f"of {entry.size} bytes", folder.free_bytes()
     words = f"{why}: a file {size}" + ("" if room is None else f", and {room} bytes are free")
-    hint = "the same command goes on once there is room" if goes_on else ""
+    hint = "the same command goes on once there is room" if can_resume else ""
     return StorageFull(words, hint=hint, path=escape_unprintable(str(local)))
 
 
 def _publish(
-    run: Run, part: PartialFile, incoming: SegmentedDownload, folder: LocalDir, name: str, found: os.stat_result | None
-) -> tuple[Step | None, os.stat_result | None]:
-    """Publish; where the name was taken since the plan, the content of what stands there decides.
+    run: Run,
+    part: PartialFile,
+    fetched: SegmentedDownload,
+    folder: LocalDir,
+    name: str,
+    existing: os.stat_result | None,
+) -> tuple[Step, os.stat_result | None]:
+    """Give the part its final name. If the name was taken since the plan, plan again, by the content.
 
-    Gives the step, and what stat(2) says of the file that was published; None where what stands there stays.
+    Returns:
+        The step that was taken, and stat(2) of the published file; None if the other file stays.
     """
-    mtime = incoming.mtime()
+    mtime = fetched.mtime()
     for attempt in itertools.count(1):
         try:
-            return Step.CREATE, part.publish(name, mtime=mtime, replace=found)
+            return Step.CREATE, part.publish(name, mtime=mtime, replace=existing)
         except AlreadyExists:
-            if attempt == LOOKS:
+            if attempt == PUBLISH_ATTEMPTS:
                 raise
-            found = folder.look(name)
-            if found is None:
+            existing = folder.stat(name)
+            if existing is None:
                 continue
             check_spelling(folder, name)
-            step = plan_for_taken_local_name(part.fd, folder.path / name, found, mtime, run.rules)
-            if step in ENDS:
-                part.drop()
+            step = plan_for_taken_local_name(part.fd, folder.path / name, existing, mtime, run.rules)
+            if step in UNMOVED:
+                part.remove()
                 return step, None
     return Step.CREATE, None

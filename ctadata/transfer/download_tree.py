@@ -1,4 +1,4 @@
-"""Downloads: what lands where, and trees, walked while their files are already on the way."""
+"""Download files and trees. A tree is walked while its files are already being downloaded."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from ctadata.stores.channel import for_each
 from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import download_file
+from ctadata.transfer.equality import looks_equal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling, find_folder
-from ctadata.transfer.plan import NEWER, STATES, Step, digest_in, is_newer, looks_equal, plan_download
+from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_download
 from ctadata.transfer.records import FolderRecords
 from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
 from ctadata.transfer.resume_journal import is_resumable
@@ -33,12 +34,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DownloadTarget:
-    """Where one remote entry goes.
+    """A remote entry and its local target.
 
-    base:   the folder that the user named; it may be a link.
-    parts:  the names below it, never through links, of the folder that takes the file or the collection's contents.
-    name:   the file's local name; unused for a collection.
-    inside: the names from the top of the tree, which filters are about; a file that was named has its own alone.
+    Attributes:
+        entry: The entry.
+        base: The directory that the user named; it may be a link.
+        parts: The names below it, never links, of the directory that holds the file or the collection's contents.
+        name: The file's name; unused for a collection.
+        inside: The names from the top of the tree, for the filters; for a file that was named, its name.
     """
 
     entry: Entry
@@ -49,13 +52,21 @@ class DownloadTarget:
 
     @property
     def local(self) -> Path:
-        """The file, or the folder of a collection's contents."""
+        """The file, or the directory for a collection's contents."""
         return self.base.joinpath(*self.parts, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingTarget:
-    """A path that is still to be looked up, and then lands as `DownloadTarget` says; a collection needs `recursive`."""
+    """A path whose entry is still to be asked for, and its local target as in `DownloadTarget`.
+
+    Attributes:
+        path: The remote path.
+        base: The directory that the user named.
+        parts: The names below it.
+        name: The name of the file or of the collection's directory.
+        recursive: Whether a collection is downloaded; without, it is a failure.
+    """
 
     path: RemotePath
     base: Path
@@ -65,23 +76,32 @@ class PendingTarget:
 
 
 class ExtraneousCollector(Protocol):
-    """Who looks, while a tree comes down, for what stands locally and not on the storage."""
+    """Collects the local names that the storage has not, while a tree is downloaded."""
 
-    def compare(self, landing: DownloadTarget, names: set[str]) -> None:
-        """A collection has been listed in full: these are its names."""
+    def compare(self, target: DownloadTarget, names: set[str]) -> None:
+        """Receive all names of a collection, listed in full."""
 
-    def spare(self, path: RemotePath, error: Unnameable) -> None:
-        """A collection has keys that no path can name: what they would be here stays."""
+    def keep_counterparts(self, path: RemotePath, error: Unnameable) -> None:
+        """Receive that a collection has keys that no path can name: their local counterparts are kept."""
 
 
 def download(
     run: Run,
-    landings: Iterable[DownloadTarget | PendingTarget | InvalidPath],
-    surplus: ExtraneousCollector | None = None,
+    targets: Iterable[DownloadTarget | PendingTarget | InvalidPath],
+    extraneous: ExtraneousCollector | None = None,
 ) -> Summary:
-    """Download files and trees; gives the summary, in which each failure has its place."""
+    """Download files and trees.
+
+    Args:
+        run: The run.
+        targets: What goes where.
+        extraneous: Collects the names that only the local directories have.
+
+    Returns:
+        The summary, with each failure.
+    """
     with DirCache() as folders:
-        return run.execute(walk(landings, functools.partial(_expand, run, folders, surplus), threads=WALKERS))
+        return run.execute(walk(targets, functools.partial(_expand, run, folders, extraneous), threads=WALKERS))
 
 
 _Give = Callable[[Node[DownloadTarget | PendingTarget | InvalidPath] | Task], object]
@@ -90,11 +110,11 @@ _Give = Callable[[Node[DownloadTarget | PendingTarget | InvalidPath] | Task], ob
 def _expand(
     run: Run,
     folders: DirCache,
-    surplus: ExtraneousCollector | None,
+    extraneous: ExtraneousCollector | None,
     node: DownloadTarget | PendingTarget | InvalidPath,
     give: _Give,
 ) -> None:
-    """The tasks of one file or collection; a collection that cannot be listed or made is one failure."""
+    """Give the tasks of one file or collection. A collection that cannot be listed or made is one failure."""
     run.check_stop()
     if isinstance(node, InvalidPath):
         run.fail(node.error, node.base)
@@ -105,23 +125,23 @@ def _expand(
         else (node.entry.path, node.local)
     )
     try:
-        landing = _look_up(run, node) if isinstance(node, PendingTarget) else node
-        with _make_ready(run, landing) or contextlib.nullcontext() as folder:
-            if landing.entry.is_directory:
-                _children(run, folders, surplus, landing, folder, give)
-            elif run.rules.filters.takes(landing.inside):
+        target = _look_up(run, node) if isinstance(node, PendingTarget) else node
+        with _open_folder(run, target) or contextlib.nullcontext() as folder:
+            if target.entry.is_directory:
+                _expand_collection(run, folders, extraneous, target, folder, give)
+            elif run.rules.filters.takes(target.inside):
                 if folder:
-                    _tidy(run, folder, landing.entry, landing.name, settled=False)
-                give(_task(run, folders, landing))
+                    _remove_unneeded_part(run, folder, target.entry, target.name, is_done=False)
+                give(_task(run, folders, target))
     except CtadataError as error:
         if isinstance(error, LocalError) and isinstance(node, DownloadTarget) and node.entry.is_directory:
-            error = _mere_keys(run, remote) or error
+            error = _only_unnameable_keys(run, remote) or error
         error.path = error.path or str(remote)
         run.fail(error, remote, local)
 
 
-def _mere_keys(run: Run, path: RemotePath) -> Unnameable | None:
-    """The keys of a collection, where no path can name any of them: it needs no folder, and a file here may stay."""
+def _only_unnameable_keys(run: Run, path: RemotePath) -> Unnameable | None:
+    """Return the error if no path can name any key of a collection: it needs no local directory."""
     try:
         if next(run.store.list(path), None):
             return None
@@ -132,85 +152,88 @@ def _mere_keys(run: Run, path: RemotePath) -> Unnameable | None:
     return None
 
 
-def _look_up(run: Run, wanted: PendingTarget) -> DownloadTarget:
-    entry = run.store.info(wanted.path)
+def _look_up(run: Run, pending: PendingTarget) -> DownloadTarget:
+    entry = run.store.info(pending.path)
     if not entry.is_directory:
-        return DownloadTarget(entry, wanted.base, wanted.parts, wanted.name, (entry.path.name,))
-    if not wanted.recursive:
-        raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=str(wanted.path))
-    return DownloadTarget(entry, wanted.base, (*wanted.parts, wanted.name) if wanted.name else wanted.parts)
+        return DownloadTarget(entry, pending.base, pending.parts, pending.name, (entry.path.name,))
+    if not pending.recursive:
+        raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=str(pending.path))
+    return DownloadTarget(entry, pending.base, (*pending.parts, pending.name) if pending.name else pending.parts)
 
 
-def _make_ready(run: Run, landing: DownloadTarget) -> LocalDir | None:
-    """Make a collection's folder, where it is meant for itself, and clear the folder of what dead runs have left.
+def _open_folder(run: Run, target: DownloadTarget) -> LocalDir | None:
+    """Open the local directory of a target, and remove stale parts; make it if a collection needs it.
 
-    Gives the open folder, None where there is none.
+    Returns:
+        The open directory; None if it is missing.
     """
     rules = run.rules
-    make = landing.entry.is_directory and not rules.dry_run and rules.filters.takes_directory(landing.inside)
-    folder = LocalDir.open(landing.base, landing.parts) if make else find_folder(landing.base, landing.parts)
+    make = target.entry.is_directory and not rules.dry_run and rules.filters.takes_directory(target.inside)
+    folder = LocalDir.open(target.base, target.parts) if make else find_folder(target.base, target.parts)
     if folder is not None:
         try:
-            if landing.entry.is_directory and landing.parts:
-                _check_spelling(landing)
+            if target.entry.is_directory and target.parts:
+                _check_spelling(target)
             if not rules.dry_run:
-                folder.sweep()
+                folder.remove_stale_parts()
         except BaseException:
             folder.close()
             raise
     return folder
 
 
-def _check_spelling(landing: DownloadTarget) -> None:
-    above = find_folder(landing.base, landing.parts[:-1])
+def _check_spelling(target: DownloadTarget) -> None:
+    above = find_folder(target.base, target.parts[:-1])
     if above is not None:
         with above:
-            check_spelling(above, landing.parts[-1])
+            check_spelling(above, target.parts[-1])
 
 
-def _children(
+def _expand_collection(
     run: Run,
     folders: DirCache,
-    surplus: ExtraneousCollector | None,
-    landing: DownloadTarget,
+    extraneous: ExtraneousCollector | None,
+    target: DownloadTarget,
     folder: LocalDir | None,
     give: _Give,
 ) -> None:
     filters, names = run.rules.filters, set[str]()
     if folder and folder.is_empty:
         folder = None
-    records = run.records.of(landing.entry.path, folder.path) if folder else None
+    records = run.records.of(target.entry.path, folder.path) if folder else None
 
     def take(entry: Entry) -> None:
         name = entry.path.name
         if entry.path.is_temporary:
             return
-        if surplus:
+        if extraneous:
             names.add(name)
-        inside = (*landing.inside, name)
+        inside = (*target.inside, name)
         if entry.has_twin:
-            _refuse_twin(run, entry, inside)
+            _refuse_duplicate(run, entry, inside)
         elif not entry.is_directory:
             if filters.takes(inside):
-                settled = folder is not None and records is not None and _is_settled(run, folder, records, entry)
+                is_done = (
+                    folder is not None and records is not None and _is_equal_at_a_look(run, folder, records, entry)
+                )
                 if folder:
-                    _tidy(run, folder, entry, name, settled=settled)
-                if not settled:
-                    give(_task(run, folders, DownloadTarget(entry, landing.base, landing.parts, name, inside)))
+                    _remove_unneeded_part(run, folder, entry, name, is_done=is_done)
+                if not is_done:
+                    give(_task(run, folders, DownloadTarget(entry, target.base, target.parts, name, inside)))
         elif filters.enters(inside):
-            give(Node(DownloadTarget(entry, landing.base, (*landing.parts, name), inside=inside)))
+            give(Node(DownloadTarget(entry, target.base, (*target.parts, name), inside=inside)))
 
     try:
-        for_each_entry(run, landing.entry.path, take)
+        for_each_entry(run, target.entry.path, take)
     except Unnameable as error:
-        run.fail(error, landing.entry.path, landing.local)
-        if surplus:
-            surplus.spare(landing.entry.path, error)
-    if surplus:
-        surplus.compare(landing, names)
+        run.fail(error, target.entry.path, target.local)
+        if extraneous:
+            extraneous.keep_counterparts(target.entry.path, error)
+    if extraneous:
+        extraneous.compare(target, names)
 
 
-def _refuse_twin(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
+def _refuse_duplicate(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
     filters = run.rules.filters
     if filters.enters(inside) if entry.is_directory else filters.takes(inside):
         what = "a file and a directory have this name on the storage, and only one of them could have it here"
@@ -218,94 +241,98 @@ def _refuse_twin(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
         run.fail(AlreadyExists(what, hint="rename one of them", path=escape_unprintable(path)), entry.path)
 
 
-def _is_settled(run: Run, folder: LocalDir, records: FolderRecords, entry: Entry) -> bool:
-    """Whether a look at what stands there is enough to skip the file; then it has been told of.
+def _is_equal_at_a_look(run: Run, folder: LocalDir, records: FolderRecords, entry: Entry) -> bool:
+    """Return whether a look at the local file is enough to skip the file; then its outcome is reported.
 
-    Most files of a tree that is fetched again are such, and a task for each would take as long as listing them.
+    Most files of a tree that is downloaded again are such, and a task for each would take as long as listing them.
     """
     name = entry.path.name
     if run.rules.update or may_be_alias(run.store, entry):
         return False
     with contextlib.suppress(LocalError):
-        found = folder.look(check_local_name(name))
-        if found is not None and looks_equal(entry, found, run.rules, run.store.features, records.get(name)):
-            state, why = STATES[Step.SKIP]
+        status = folder.stat(check_local_name(name))
+        if status is not None and looks_equal(entry, status, run.store.features, records.get(name), run.rules.compare):
+            state, why = UNMOVED[Step.SKIP]
             run.reporter.planned(1, 0)
-            digest = digest_in(entry)
+            digest = listed_digest(entry)
             local = folder.path / name
             run.end(Outcome(state, entry.path, local, entry.size or 0, why=why, digest=digest, etag=entry.etag))
             return True
     return False
 
 
-def _tidy(run: Run, folder: LocalDir, entry: Entry, name: str, *, settled: bool) -> None:
-    """Remove what an earlier run has begun of a file that needs it no more: it is here, or is fetched in one go."""
-    if folder.has_begun(name) and (settled or not (is_resumable(entry) or may_be_alias(run.store, entry))):
-        folder.abandon(name)
+def _remove_unneeded_part(run: Run, folder: LocalDir, entry: Entry, name: str, *, is_done: bool) -> None:
+    """Remove the part that an earlier run has left, if the file is here or is downloaded in one go."""
+    if folder.has_resumable(name) and (is_done or not (is_resumable(entry) or may_be_alias(run.store, entry))):
+        folder.remove_resumable(name)
 
 
 def for_each_entry(run: Run, path: RemotePath, take: Callable[[Entry], object]) -> None:
-    """Hand the entries of a collection to `take`; one that lists as empty is asked once more, and counted.
+    """Give the entries of a collection to `take`. List an empty one once more, and count it if it stays empty.
 
-    A dCache door lists a collection that may not be read, or whose listing fails inside, as an empty one.
+    A dCache door lists a collection as empty if it may not be read, or if its listing fails inside the server.
+
+    Args:
+        run: The run.
+        path: The collection.
+        take: Receives each entry.
+
+    Raises:
+        CtadataError: What the store raises.
     """
     empty = True
 
-    def seen(entry: Entry) -> None:
+    def take_first(entry: Entry) -> None:
         nonlocal empty
         empty = False
         take(entry)
 
     for _ in range(2):
-        for_each(run.store.list(path), seen)
+        for_each(run.store.list(path), take_first)
         if not empty:
             return
     run.summary.add_empty(hides=run.store.features.hides_forbidden)
     log.info("%s: lists as empty, twice", path)
 
 
-def _task(run: Run, folders: DirCache, landing: DownloadTarget) -> Task:
-    local = landing.local
-    work = functools.partial(_fetch, run, folders, landing, local)
-    task = run.task(landing.entry.path, local, landing.entry.size or 0, work, landing.entry.etag)
-    if run.staging and is_on_tape(landing.entry) and not run.rules.dry_run:
-        task.on_tape = _foretell(run, landing).state is State.DONE
+def _task(run: Run, folders: DirCache, target: DownloadTarget) -> Task:
+    local = target.local
+    work = functools.partial(_download, run, folders, target, local)
+    task = run.task(target.entry.path, local, target.entry.size or 0, work, target.entry.etag)
+    if run.staging and is_on_tape(target.entry) and not run.rules.dry_run:
+        task.on_tape = _plan_outcome(run, target).state is State.DONE
     return task
 
 
-def _fetch(run: Run, folders: DirCache, landing: DownloadTarget, local: Path) -> Outcome:
-    entry = resolve_alias(run.store, landing.entry)
-    if entry is not landing.entry:
-        landing = dataclasses.replace(landing, entry=entry)
-    if run.rules.dry_run or run.rules.update:
-        outcome = _foretell(run, landing)
-        if run.rules.dry_run or outcome.state is State.SKIPPED:
-            return outcome
-    with folders.borrow(landing.base, landing.parts) as folder:
-        outcome = download_file(run, entry, folder, check_local_name(landing.name), local)
+def _download(run: Run, folders: DirCache, target: DownloadTarget, local: Path) -> Outcome:
+    entry = resolve_alias(run.store, target.entry)
+    if entry is not target.entry:
+        target = dataclasses.replace(target, entry=entry)
+    if run.rules.dry_run:
+        return _plan_outcome(run, target)
+    with folders.borrow(target.base, target.parts) as folder:
+        outcome = download_file(run, entry, folder, check_local_name(target.name), local)
     return with_alias_remark(run.summary, entry, _with_version(outcome, entry))
 
 
-def _foretell(run: Run, landing: DownloadTarget) -> Outcome:
-    """What a download would end with; nothing is made or changed."""
-    entry, name = landing.entry, check_local_name(landing.name)
-    with find_folder(landing.base, landing.parts) or contextlib.nullcontext() as folder:
-        found = folder.look(name) if folder else None
-        if run.rules.update and found is not None and is_newer(found.st_mtime, entry.mtime):
-            return Outcome(State.SKIPPED, entry.path, landing.local, entry.size or 0, why=NEWER)
-        pair = run.pair(entry.path, landing.base.joinpath(*landing.parts))
-        step = plan_download(entry, landing.local, found, run.rules, run.store.features, pair)
+def _plan_outcome(run: Run, target: DownloadTarget) -> Outcome:
+    """Return the outcome that a download would have; nothing is made or changed."""
+    entry, name = target.entry, check_local_name(target.name)
+    with find_folder(target.base, target.parts) or contextlib.nullcontext() as folder:
+        existing = folder.stat(name) if folder else None
+        pair = run.pair(entry.path, target.base.joinpath(*target.parts))
+        step = plan_download(entry, target.local, existing, run.rules, run.store.features, pair)
         if folder and step is Step.REPLACE:
             check_spelling(folder, name)
-    state, why = STATES.get(step, (State.DONE, ""))
+    state, why = UNMOVED.get(step, (State.DONE, ""))
     if state is State.DONE and not run.staging:
         refuse_tape(entry)
-    return _with_version(Outcome(state, entry.path, landing.local, entry.size or 0, why=why), entry)
+    return _with_version(Outcome(state, entry.path, target.local, entry.size or 0, why=why), entry)
 
 
 def _with_version(outcome: Outcome, entry: Entry) -> Outcome:
-    """The outcome with what the listing knows of the version, where nothing better is known."""
-    etag, digest = outcome.etag or entry.etag, outcome.digest or digest_in(entry)
+    """Return the outcome with tag and digest of the listing, if nothing better is known."""
+    etag, digest = outcome.etag or entry.etag, outcome.digest or listed_digest(entry)
     if not outcome.digest and outcome.state is not State.SKIPPED and not _was_compared(outcome, digest):
         digest = ""
     if (etag, digest) == (outcome.etag, outcome.digest):

@@ -1,21 +1,26 @@
-"""Equal is known, never guessed: by the record of the last verified transfer, by the mtime, by the content.
+"""Decide whether two files are equal. No other module decides this.
 
-- A record that holds: both files are what they were when their bytes last were the same. Where only times or the inode
-  of the local file moved, it is read and compared with the digest of then.
-- Without a record, the mtime, where it means the content: the store keeps that of an upload (dCache with its listing,
-  S3 beside the object, asked for with one request), or `get` has set the local one from the store's.
-- Else the content: a checksum, or a tag that is one, of both sides.
+Equal is known, never guessed. `is_equal` asks these questions, in this order:
 
-Which file is younger says nothing: a restored file is older than what it replaces, and clocks differ.
+- Does the record of their last verified transfer hold? It holds if both files have the version of that time. If only
+  the times or the inode of the local file changed, the file is read and compared with the digest of that time.
+- If there is no record: do the mtimes agree, and does the mtime say anything of the content? It does if the store keeps
+  the mtime of an upload (dCache in its listing; S3 beside the object, which costs one request), or if `get` has set the
+  local mtime from the store's.
+- Else: does the content agree? A checksum of both sides is compared, or a tag that is one.
+
+Which file is younger says nothing: a restored file is older than the file it replaces, and clocks differ.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -35,107 +40,132 @@ from ctadata.transfer.records import (
 )
 
 EXACT = 1e-6
-"""Seconds: what a number that is written down with all its digits may have lost."""
+"""Seconds that an mtime may lose when all its digits are written down and read again."""
+
+
+class Compare(StrEnum):
+    """The rule by which two files of one name count as equal.
+
+    USUAL is the rule of this module's docstring. SIZE compares the size alone. CHECKSUM compares size and checksum, and
+    a file without a known checksum counts as different.
+    """
+
+    USUAL = "usual"
+    SIZE = "size"
+    CHECKSUM = "checksum"
 
 
 class Side(Protocol):
-    """The file that is compared with an entry of the storage."""
+    """The file that is compared with an entry of the storage: `LocalFile` or `RemoteFile`."""
 
     @property
     def size(self) -> int | None:
-        """Bytes."""
+        """Bytes; None if unknown."""
 
     @property
     def mtime(self) -> float | None:
-        """Seconds since 1970."""
+        """Seconds since 1970; None if unknown."""
 
     @property
     def version(self) -> Version:
-        """What a record keeps of it."""
+        """The version that a record keeps."""
 
     @property
     def may_be_dated(self) -> bool:
-        """Whether a download may have given it the mtime of the entry."""
+        """Whether a download may have set this file's mtime to that of the entry."""
 
     def settled_version(self) -> Version | None:
-        """The version, where no later write can bear the same one."""
+        """Return the version; None if the file may still change and keep this version."""
 
-    def same(self, size: int, digests: Mapping[str, str]) -> str:
-        """The algorithm of `digests` that proves the content to be the same; empty where none does."""
+    def matching_digest(self, size: int, digests: Mapping[str, str]) -> str:
+        """Return the algorithm of `digests` that proves equal content; empty if none does."""
 
-    def same_tag(self, entry: Entry) -> bool:
-        """Whether tags that say something of the content are the same."""
+    def has_same_tag(self, entry: Entry) -> bool:
+        """Return whether the tag of `entry` proves equal content."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A local file: a path, or an open descriptor; what stat(2) says of it, and when it was asked at the latest."""
+    """A local file.
+
+    Attributes:
+        local: A path, or an open file descriptor.
+        status: The file's stat(2).
+        seen_at: A time that is not before the stat(2), in seconds since 1970.
+    """
 
     local: Path | int
-    found: os.stat_result
-    looked: float = field(default_factory=time.time)
+    status: os.stat_result
+    seen_at: float = field(default_factory=time.time)
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.found.st_size
+        return self.status.st_size
 
     @property
     def mtime(self) -> float:
         """Seconds since 1970."""
-        return self.found.st_mtime
+        return self.status.st_mtime
 
     @property
     def version(self) -> Version:
         """Size, mtime, ctime and inode."""
-        return local_version(self.found)
+        return local_version(self.status)
 
     @property
     def may_be_dated(self) -> bool:
-        """Downloads set the mtime."""
+        """True: downloads set the mtime."""
         return True
 
     def settled_version(self) -> Version | None:
-        """None where it was written a moment ago, or is no longer what it was."""
+        """Return the version; None if the file was written a moment ago, or has changed since `status`."""
         try:
             now = os.stat(self.local)  # noqa: PTH116  (a descriptor too)
         except OSError:
             return None
-        is_fresh = may_change_unseen(self.found, now=self.looked)
+        is_fresh = may_change_unseen(self.status, now=self.seen_at)
         return None if is_fresh or local_version(now) != self.version else self.version
 
-    def same(self, size: int, digests: Mapping[str, str]) -> str:
-        """Read it and compare; LocalError where it cannot be read."""
-        best = strongest_digest(digests)
-        same = best is not None and size == self.size and digest_of(self.local, best[0]) == best[1]
-        return best[0] if best and same else ""
+    def matching_digest(self, size: int, digests: Mapping[str, str]) -> str:
+        """Read the file and compare it with the strongest_digest of `digests`; see `Side`.
 
-    def same_tag(self, entry: Entry) -> bool:
-        """Whether the tag is that of parts of one of the usual sizes."""
+        Raises:
+            LocalError: The file cannot be read.
+        """
+        best = strongest_digest(digests)
+        is_same = best is not None and size == self.size and digest_of(self.local, best[0]) == best[1]
+        return best[0] if best and is_same else ""
+
+    def has_same_tag(self, entry: Entry) -> bool:
+        """Read the file, and return whether the tag is that of an upload in parts of one of the usual sizes."""
         candidates = etag_digests(entry.etag, self.size)
         return any(digest_of(self.local, algorithm) == digest for algorithm, digest in candidates)
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file of another storage, as an entry.
+    """A file of another storage.
 
-    date: asks for the mtime of the file that was uploaded.   tags: its tag is a digest where it looks like one.
+    Attributes:
+        entry: Its entry.
+        get_mtime: Returns the mtime of the file that was uploaded; may send a request.
+        etag_may_be_md5: Whether a tag that looks like an MD5 is the MD5 of the content (`Features.etag_may_be_md5`).
     """
 
     entry: Entry
-    date: Callable[[], float | None]
-    tags: bool = False
+    get_mtime: Callable[[], float | None]
+    etag_may_be_md5: bool = False
 
     @property
     def size(self) -> int | None:
-        """Bytes."""
+        """Bytes; None if unknown."""
         return self.entry.size
 
     @property
     def mtime(self) -> float | None:
-        """That of the file which was uploaded, where it is known."""
-        return self.date()
+        """The mtime of the file that was uploaded; None if unknown."""
+        return self.get_mtime()
 
     @property
     def version(self) -> Version:
@@ -144,31 +174,36 @@ class RemoteFile:
 
     @property
     def may_be_dated(self) -> bool:
-        """Nothing dates a remote file."""
+        """False: no transfer sets the mtime of a remote file."""
         return False
 
     def settled_version(self) -> Version:
-        """The version."""
+        """Return the version."""
         return self.version
 
-    def same(self, size: int, digests: Mapping[str, str]) -> str:
-        """Compare with what the listing tells; nothing is read."""
-        own = {**(etag_digest(self.entry.etag) if self.tags else {}), **self.entry.checksums}
+    def matching_digest(self, size: int, digests: Mapping[str, str]) -> str:
+        """Compare the checksums of the listing; nothing is read. See `Side`."""
+        own = {**(etag_digest(self.entry.etag) if self.etag_may_be_md5 else {}), **self.entry.checksums}
         common = [name for name in STRONGEST_FIRST if name in digests and name in own]
-        same = size == self.size and bool(common) and own[common[0]] == digests[common[0]]
-        return common[0] if same else ""
+        is_same = size == self.size and bool(common) and own[common[0]] == digests[common[0]]
+        return common[0] if is_same else ""
 
-    def same_tag(self, entry: Entry) -> bool:
-        """Whether both tags are the MD5 of the same parts."""
-        return self.tags and self.entry.etag == entry.etag and bool(etag_digests(entry.etag, entry.size or 0))
+    def has_same_tag(self, entry: Entry) -> bool:
+        """Return whether both tags are the MD5 of the same parts."""
+        same = self.etag_may_be_md5 and self.entry.etag == entry.etag
+        return same and bool(etag_digests(entry.etag, entry.size or 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A file and its counterpart on the storage: where their record is kept, and who tells more of the remote one.
+    """A file, its counterpart on the storage, and the place of their record.
 
-    look: asks the store for the entry with the mtime that it keeps beside its own.
-    writes: whether records are kept; a dry run keeps none.
+    Attributes:
+        records: The records of the run.
+        folder: The records of the two folders that hold the files.
+        name: The file's name on the storage.
+        look: Asks the store for the entry with the mtime that it keeps beside its own.
+        writes: Whether records are written. A dry run writes none.
     """
 
     records: Records
@@ -179,81 +214,133 @@ class Pair:
 
     @property
     def record(self) -> Record | None:
-        """The record of their last verified transfer."""
+        """The record of the last verified transfer; None if there is none."""
         return self.folder.get(self.name)
 
-    def note(self, here: Version | None, there: Version, digests: Mapping[str, str]) -> None:
-        """Keep what both are now that their bytes are the same."""
+    def save(self, local: Version | None, remote: Version, digests: Mapping[str, str]) -> None:
+        """Keep the versions of both files, whose bytes are the same now."""
         if self.writes:
-            self.records.note(self.folder, self.name, Record(here, there, digests))
+            self.records.note(self.folder, self.name, Record(local, remote, digests))
 
 
-def is_equal(side: Side, entry: Entry, features: Features, pair: Pair | None) -> bool:
-    """Whether the file is known to be equal to `entry`; a new proof by its content is kept as a record."""
+def is_equal(side: Side, entry: Entry, features: Features, pair: Pair | None, compare: Compare = Compare.USUAL) -> bool:
+    """Return whether a file is known to be equal to an entry of the storage; a new proof is kept as a record.
+
+    Args:
+        side: The file.
+        entry: The entry.
+        features: Those of the entry's store.
+        pair: The place of their record; None: without records.
+        compare: The rule.
+
+    Raises:
+        LocalError: The local file cannot be read.
+        CtadataError: What the store raises when it is asked for the mtime.
+    """
+    if compare is Compare.SIZE:
+        return entry.size == side.size
+    if compare is Compare.CHECKSUM:
+        return has_same_content(side, entry)
     if entry.size is None or entry.size != side.size:
         return False
     record = pair.record if pair else None
     if record is not None and pair is not None:
         return record.holds(side.version, entry) or _is_proved(side, entry, pair, record)
-    if agree(side, entry, features):
+    if _has_same_mtime(side, entry, features):
         return True
     if pair is not None and features.mtime_in_metadata:
         entry = pair.look() if entry.kept_mtime is None else entry
         if entry.size != side.size:
             return False
-        if _agrees_beside(side, entry):
-            pair.note(side.settled_version(), remote_version(entry), {})
+        if _has_same_kept_mtime(side, entry):
+            pair.save(side.settled_version(), remote_version(entry), {})
             return True
     return _is_proved(side, entry, pair, None)
 
 
+def looks_equal(
+    entry: Entry, status: os.stat_result, features: Features, record: Record | None, compare: Compare
+) -> bool:
+    """Return whether a local file is known to be equal to an entry without reading it and without a request.
+
+    False means only that `is_equal` has to decide.
+
+    Args:
+        entry: The entry.
+        status: The local file's stat(2).
+        features: Those of the entry's store.
+        record: The record of their last verified transfer, if there is one.
+        compare: The rule.
+    """
+    if not stat.S_ISREG(status.st_mode) or compare is Compare.CHECKSUM or entry.size != status.st_size:
+        return False
+    if compare is Compare.SIZE:
+        return True
+    if record is not None:
+        return record.holds(local_version(status), entry)
+    return _has_same_mtime(LocalFile(-1, status, seen_at=0), entry, features)
+
+
+def has_same_content(side: Side, entry: Entry) -> bool:
+    """Return whether a file has the size and a checksum, or a tag, of an entry; False if the entry has none of them.
+
+    Raises:
+        LocalError: The local file cannot be read.
+    """
+    if entry.size is None or entry.size != side.size:
+        return False
+    known = entry.checksums or etag_digest(entry.etag)
+    return bool(side.matching_digest(entry.size, known)) if known else side.has_same_tag(entry)
+
+
+def have_same_bytes(fd: int, local: Path) -> bool:
+    """Return whether two local files, an open one and one with a path, have the same bytes.
+
+    Raises:
+        LocalError: One of them cannot be read.
+    """
+    return digest_of(fd, "sha-256") == digest_of(local, "sha-256")
+
+
 def _is_proved(side: Side, entry: Entry, pair: Pair | None, record: Record | None) -> bool:
-    """Whether the content is the same: as of the record where the remote file is that of then, else as listed."""
+    """Compare the content: with the record's digests if they are those of `entry`, else with the listing's."""
     known: Mapping[str, str]
-    if record is not None and record.digests and record.is_there(entry):
+    if record is not None and record.digests and record.is_remote_unchanged(entry):
         known = record.digests
-        same = bool(side.same(entry.size or 0, known))
-    elif record is not None and record.here == side.version and (common := _common(record.digests, entry)):
+        same = bool(side.matching_digest(entry.size or 0, known))
+    elif record is not None and record.local == side.version and (common := _common_algorithm(record.digests, entry)):
         known = record.digests
         same = known[common] == digests_of(entry)[common]
     else:
         known = digests_of(entry)
-        same = same_content(side, entry)
+        same = has_same_content(side, entry)
     if same and pair is not None:
-        pair.note(side.settled_version(), remote_version(entry), known)
+        pair.save(side.settled_version(), remote_version(entry), known)
     return same
 
 
-def _common(digests: Mapping[str, str], entry: Entry) -> str:
-    """The strongest algorithm of which a digest was kept and the listing tells one."""
+def _common_algorithm(digests: Mapping[str, str], entry: Entry) -> str:
+    """Return the strongest_digest algorithm that both the record and the listing have a digest of; empty if none."""
     now = entry.checksums or etag_digest(entry.etag)
     return next((name for name in STRONGEST_FIRST if name in digests and name in now), "")
 
 
-def agree(side: Side, entry: Entry, features: Features) -> bool:
-    """Whether size and mtime agree, and the mtime means the content; files without bytes are all equal."""
+def _has_same_mtime(side: Side, entry: Entry, features: Features) -> bool:
+    """Return whether size and mtime agree, and the mtime says something of the content. Empty files are all equal."""
     if entry.size != side.size:
         return False
     if side.size == 0:
         return True
     if entry.mtime is None or not (features.keeps_mtime or side.may_be_dated) or (mtime := side.mtime) is None:
         return False
-    if features.keeps_mtime:  # in whole seconds, where not exactly
+    if features.keeps_mtime:  # some stores keep whole seconds
         return math.floor(mtime) == entry.mtime or abs(entry.mtime - mtime) < EXACT
     return not features.mtime_in_metadata and entry.mtime == mtime
 
 
-def _agrees_beside(side: Side, entry: Entry) -> bool:
-    """The same for a store that keeps the mtime of an upload beside its own, in full."""
+def _has_same_kept_mtime(side: Side, entry: Entry) -> bool:
+    """Compare the mtimes for a store that keeps the mtime of an upload beside its own, in full."""
     if entry.kept_mtime is not None:
         mtime = side.mtime
         return mtime is not None and abs(entry.kept_mtime - mtime) < EXACT
     return side.may_be_dated and entry.mtime == side.mtime
-
-
-def same_content(side: Side, entry: Entry) -> bool:
-    """Whether the file has the size of the entry, and a checksum or tag of it; False where the entry has none."""
-    if entry.size is None or entry.size != side.size:
-        return False
-    known = entry.checksums or etag_digest(entry.etag)
-    return bool(side.same(entry.size, known)) if known else side.same_tag(entry)

@@ -1,4 +1,4 @@
-"""Are these the bytes? Size and digest, compared with what the other side says; and what it says, with itself."""
+"""Compare size and digest of a file with what the other side says, and two statements of one server with each other."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ BLOCK = 1 << 20
 """Bytes read at a time from a local file."""
 
 
-def check_size(got: int, expected: int | None) -> None:
-    """IntegrityError where the sizes differ; None for `expected` proves nothing and passes."""
-    if expected is not None and got != expected:
-        raise IntegrityError(f"{got} bytes arrived instead of {expected}")
+def check_size(received: int, expected: int | None) -> None:
+    """Raise IntegrityError if the sizes differ; an unknown size (`expected` is None) passes."""
+    if expected is not None and received != expected:
+        raise IntegrityError(f"{received} bytes arrived instead of {expected}")
 
 
 def check_digest(algorithm: str, computed: str, digests: Mapping[str, str]) -> bool:
-    """Whether there is a digest to compare with; IntegrityError where it differs."""
+    """Compare a computed digest with the known one.
+
+    Returns:
+        Whether there is a known digest of this algorithm.
+
+    Raises:
+        IntegrityError: The digests differ.
+    """
     expected = digests.get(algorithm)
     if expected is None:
         return False
@@ -34,16 +41,20 @@ def check_digest(algorithm: str, computed: str, digests: Mapping[str, str]) -> b
 
 
 def check_delivery(delivery: Delivery, size: int | None) -> None:
-    """IntegrityError for bytes of unknown number, and for those that were encoded on the way.
+    """Raise IntegrityError if an answer's end cannot be seen, or its bytes were encoded on the way.
 
-    Those that are stored encoded have the length of the file.
+    Bytes that are stored encoded have the length of the file, and pass.
+
+    Args:
+        delivery: The answer.
+        size: Bytes of the file in the listing; None if unknown.
     """
     if size is None and not delivery.is_framed:
         raise IntegrityError("neither the listing nor the answer tells how long the file is")
     if delivery.coding and (size is None or delivery.total != size):
-        came = "bytes of unknown number" if delivery.total is None else f"{delivery.total} bytes"
+        sent = "bytes of unknown number" if delivery.total is None else f"{delivery.total} bytes"
         listed = "a file of unknown size" if size is None else f"the {size} of the file"
-        raise IntegrityError(f"the server sends {came}, encoded as {delivery.coding}, instead of {listed}")
+        raise IntegrityError(f"the server sends {sent}, encoded as {delivery.coding}, instead of {listed}")
 
 
 class Disagreement(Changed):
@@ -51,28 +62,34 @@ class Disagreement(Changed):
 
 
 def check_agreement(entry: Entry, delivery: Delivery, *, tags: bool) -> None:
-    """Disagreement where a listing and an answer cannot both be right.  tags: whether their tags are of one kind."""
-    for name, said in delivery.digests.items():
-        if (listed := entry.checksums.get(name, said)) != said:
-            raise Disagreement(f"its {name} is {listed} in the listing, and {said} where its bytes come from")
+    """Raise Disagreement if a listing and an answer cannot both be right.
+
+    Args:
+        entry: The listing.
+        delivery: The answer to a read.
+        tags: Whether the tags of both are of one kind, so that they can be compared.
+    """
+    for name, stated in delivery.digests.items():
+        if (listed := entry.checksums.get(name, stated)) != stated:
+            raise Disagreement(f"its {name} is {listed} in the listing, and {stated} where its bytes come from")
     if tags and tags_differ(entry.etag, delivery.etag):
         was, now = escape_unprintable(opaque_tag(entry.etag)), escape_unprintable(opaque_tag(delivery.etag))
         raise Disagreement(f"its tag is {was} in the listing, and {now} where its bytes come from")
 
 
 def check_entry(store: Store, entry: Entry, size: int) -> None:
-    """IntegrityError unless the file has so many bytes; where its entry tells no size, it is read."""
+    """Raise IntegrityError unless the file has `size` bytes; if its entry has no size, the file is read."""
     check_size(_size_by_reading(store, entry.path) if entry.size is None else entry.size, size)
 
 
 def _size_by_reading(store: Store, path: RemotePath) -> int:
-    """The size that the answer to a read of the first byte tells; else all bytes are counted."""
+    """Return the size that the answer to a read of the first byte states; without one, count all bytes."""
     count = _Count()
     with store.open(path) as reading:
         try:
             total = reading.send(count, 0, 1).total
         except CtadataError as error:
-            if error.status == 416:  # of an empty file there is no first byte
+            if error.status == 416:  # an empty file has no first byte
                 return 0
             raise
         if total is not None:
@@ -85,16 +102,20 @@ class _Count:
     """Counts the bytes of a read."""
 
     def begin(self, delivery: Delivery) -> None:  # noqa: ARG002
-        """None so far."""
+        """Start at zero."""
         self.size = 0
 
     def write(self, block: bytes) -> None:
-        """So many more."""
+        """Count the bytes of a block."""
         self.size += len(block)
 
 
 def digest_of(local: Path | int, algorithm: str) -> str:
-    """The digest of a local file, or of an open one from its beginning; LocalError where it cannot be read."""
+    """Return the digest of a local file, or of an open file from its first byte, in lower-case hexadecimal.
+
+    Raises:
+        LocalError: The file cannot be read.
+    """
     work = new_hasher(algorithm)
     try:
         with open(local, "rb", buffering=0, closefd=not isinstance(local, int)) as file:

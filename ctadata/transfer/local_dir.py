@@ -1,14 +1,17 @@
-"""Where a download lands: a folder that cannot be left, a hidden part in it, and the explicit `publish`.
+"""The local directory of a download: open it so that it cannot be left, create parts in it, remove stale ones.
 
-Names that a server sends are followed one directory at a time with `O_NOFOLLOW`, relative to an open directory,
-so that neither `..` nor a link that lies on the disk already leads out of the folder the user named.
+Names that a server sends are opened one directory at a time with `O_NOFOLLOW`, relative to an open directory. So
+neither `..` nor a link that is already on the disk leads out of the directory that the user named.
 
-A part has no name at all before it is published, where the file system can do that (`O_TMPFILE`, open(2)): nobody
-meets it, and it goes with its process. Else it lies beside its target under a name of `ctadata.transfer.temp_names`
-that ends in `.part` and tells which process writes it. That of a large file is `.ctadata-<hash of the name>.part`,
-with a journal beside it from which a later run goes on. The writer holds a lock on a part with a name as long as it
-lives, which other machines may not see. `sweep` removes a part without a journal if its writer is known to have ended,
-or has not written for a day. A crash can leave a part, never a half file under a final name.
+A part lies in the directory of its target, in one of three forms::
+
+    (no name)                                              O_TMPFILE, open(2): it goes with its process
+    .ctadata-<host>-<boot>-<pid>-<start>-<random>.part     if the file system has no O_TMPFILE
+    .ctadata-<hash of the target's name>.part, .journal    a large file, which a later run may resume
+
+A part with a name is locked by its writer; other machines may not see that lock. `remove_stale_parts` removes a part
+without a journal if its writer has ended for certain, or has written nothing for a day. A crash can leave a part, but
+never half a file under its final name.
 """
 
 from __future__ import annotations
@@ -30,10 +33,10 @@ from typing import Any, Self
 from ctadata.errors import LocalError
 from ctadata.paths import TEMPORARY_PREFIX, check_local_name, escape_unprintable
 from ctadata.transfer import resume_journal, temp_names
-from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_words, name_file
+from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_errors, name_file
 
 KEPT_FOR = 7 * 86400.0
-"""Seconds that a part with a journal waits for a run that takes it up."""
+"""Seconds for which a part with a journal waits for a run that resumes it."""
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -41,33 +44,36 @@ _PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOE
 
 @dataclass(slots=True)
 class LocalDir:
-    """An open local directory that files are put into.
+    """An open local directory that files are downloaded into.
 
-    path: for words only; the work is done through the open descriptor `fd`.
-    nameless: whether a file can be made there without a name and be given one later; None: not yet found out.
-    begun: hidden names, without their ends, of the parts that wait for a run, as of the last `sweep`.
+    Attributes:
+        path: Its path, for messages; the work is done through `fd`.
+        fd: Its descriptor.
+        nameless: Whether the file system can create a file without a name and name it later; None: not tried yet.
+        resumable: Hidden names, without suffix, of the parts that the last `remove_stale_parts` left for a later run.
     """
 
     path: Path
     fd: int
     nameless: bool | None = None
-    begun: set[str] = field(default_factory=set)
+    resumable: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, base: Path, parts: Sequence[str] = ()) -> LocalDir:
-        """Open (and make where needed) `base`, then each of `parts` below it; links are refused below `base`.
+        """Open `base`, then each of `parts` below it, and make those that are missing. Links below `base` are refused.
 
-        Raises LocalError: a name that no local file can bear, a link or a file in the way, no permission.
+        Raises:
+            LocalError: No local file can have this name, a link or a file has it, or the permission is missing.
         """
         path = base
-        with local_words(path):
-            with contextlib.suppress(FileExistsError):  # what is there and no directory, the next line says
+        with local_errors(path):
+            with contextlib.suppress(FileExistsError):  # if it is no directory, the next line raises
                 path.mkdir(parents=True)
             fd = os.open(path, _FOLDER_FLAGS)
         try:
             for part in parts:
                 path = path / check_local_name(part)
-                below = _step(fd, part, path)
+                below = _open_below(fd, part, path)
                 os.close(fd)
                 fd = below
         except BaseException:
@@ -75,34 +81,38 @@ class LocalDir:
             raise
         return cls(path, fd)
 
-    def look(self, name: str) -> os.stat_result | None:
-        """What stands under `name` (a link's target counts, unless it leads nowhere); None where nothing does."""
-        with local_words(self.path, name):
+    def stat(self, name: str) -> os.stat_result | None:
+        """Return stat(2) of a name; None if the name is free. A link counts as its target, unless it leads nowhere."""
+        with local_errors(self.path, name):
             try:
-                found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+                status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
             except FileNotFoundError:
                 return None
-            if stat.S_ISLNK(found.st_mode):
+            if stat.S_ISLNK(status.st_mode):
                 with contextlib.suppress(FileNotFoundError):
                     return os.stat(name, dir_fd=self.fd)
-            return found
+            return status
 
-    def room(self) -> int | None:
-        """Bytes that the user may still write to this file system, as it says; None if it does not say."""
+    def free_bytes(self) -> int | None:
+        """Return the bytes that the user may still write to this file system; None if it does not say."""
         try:
-            found = os.fstatvfs(self.fd)
+            status = os.fstatvfs(self.fd)
         except OSError:
             return None
-        return found.f_bavail * found.f_frsize if found.f_blocks else None
+        return status.f_bavail * status.f_frsize if status.f_blocks else None
 
     @property
     def is_empty(self) -> bool:
-        """Whether no name stands in it."""
-        with local_words(self.path), os.scandir(self.fd) as entries:
+        """Whether the directory has no entries."""
+        with local_errors(self.path), os.scandir(self.fd) as entries:
             return next(entries, None) is None
 
-    def sweep(self, now: float | None = None) -> None:
-        """Remove what dead runs have left: parts without a journal, or with one that nobody took up for a week."""
+    def remove_stale_parts(self, now: float | None = None) -> None:
+        """Remove what dead runs have left: parts without a journal, and parts whose journal no run has used for a week.
+
+        Args:
+            now: Seconds since 1970; None: the current time.
+        """
         now = time.time() if now is None else now
         with os.scandir(self.fd) as entries:
             names = {
@@ -114,26 +124,27 @@ class LocalDir:
             stem = name.rpartition(".")[0]
             with contextlib.suppress(OSError):
                 if name.endswith(SUFFIX):
-                    self._sweep(stem, has_journal=stem + resume_journal.SUFFIX in names, now=now)
-                elif stem + SUFFIX not in names and not self._is_written_elsewhere(stem, now):
+                    self._remove_stale_part(stem, has_journal=stem + resume_journal.SUFFIX in names, now=now)
+                elif stem + SUFFIX not in names and not self._may_be_written_elsewhere(stem, now):
                     os.unlink(name, dir_fd=self.fd)
 
-    def _is_written_elsewhere(self, stem: str, now: float) -> bool:
-        """Whether a run of another machine, whose lock may not be seen here, may be at the part of this journal."""
+    def _may_be_written_elsewhere(self, stem: str, now: float) -> bool:
+        """Return whether another machine, whose lock is not seen here, may be writing the part of this journal."""
         name = stem + resume_journal.SUFFIX
         mtime = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
         return temp_names.may_be_written_elsewhere(resume_journal.writer_of(self.fd, name), mtime, now)
 
-    def _sweep(self, stem: str, *, has_journal: bool, now: float) -> None:
+    def _remove_stale_part(self, stem: str, *, has_journal: bool, now: float) -> None:
+        """Remove a part and its journal, unless a process writes it. If a later run may resume it, note it instead."""
         fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
         try:
             if not _lock(fd, stem + SUFFIX, self.fd):
                 return
-            found = os.fstat(fd)
-            if has_journal and found.st_nlink == 1 and now - found.st_mtime < KEPT_FOR:
-                self.begun.add(stem)
+            status = os.fstat(fd)
+            if has_journal and status.st_nlink == 1 and now - status.st_mtime < KEPT_FOR:
+                self.resumable.add(stem)
                 return
-            if not (has_journal or temp_names.is_abandoned(stem, found.st_mtime, now)):
+            if not (has_journal or temp_names.is_abandoned(stem, status.st_mtime, now)):
                 return
             os.unlink(stem + SUFFIX, dir_fd=self.fd)
             if has_journal:
@@ -141,28 +152,35 @@ class LocalDir:
         finally:
             os.close(fd)
 
-    def has_begun(self, target: str) -> bool:
-        """Whether the last `sweep` has seen what an earlier run has begun of the file `target`."""
-        return bool(self.begun) and _stem(target) in self.begun
+    def has_resumable(self, target: str) -> bool:
+        """Return whether the last `remove_stale_parts` has seen a part of the file `target` that can be resumed."""
+        return bool(self.resumable) and _hidden_stem(target) in self.resumable
 
-    def abandon(self, target: str) -> None:
-        """Remove what an earlier run has begun of the file `target`, if anything: nobody will go on with it."""
-        stem = _stem(target)
+    def remove_resumable(self, target: str) -> None:
+        """Remove the part of the file `target` that an earlier run has left for later ones, if there is one."""
+        stem = _hidden_stem(target)
         with contextlib.suppress(OSError):
-            if not self._is_written_elsewhere(stem, time.time()):
-                self._sweep(stem, has_journal=True, now=math.inf)
+            if not self._may_be_written_elsewhere(stem, time.time()):
+                self._remove_stale_part(stem, has_journal=True, now=math.inf)
 
-    def part(self) -> PartialFile:
-        """A new part, empty, that nobody else can reach."""
+    def create_part(self) -> PartialFile:
+        """Create an empty part that no other process can reach.
+
+        Raises:
+            LocalError: The file system refuses.
+            StorageFull: The file system is full.
+        """
         if self.nameless is None:
-            self.nameless = self._has_nameless()
-        with local_words(self.path):
-            return PartialFile(self.path, self.fd, "", self._nameless()) if self.nameless else self._hidden()
+            self.nameless = self._can_create_nameless()
+        with local_errors(self.path):
+            if self.nameless:
+                return PartialFile(self.path, self.fd, "", self._create_nameless())
+            return self._create_hidden()
 
-    def _has_nameless(self) -> bool:
+    def _can_create_nameless(self) -> bool:
         """Try it: NFS has no such files, and without /proc they cannot be named."""
         try:
-            fd, name = self._nameless(), hidden_name()
+            fd, name = self._create_nameless(), hidden_name()
         except OSError:
             return False
         try:
@@ -174,78 +192,86 @@ class LocalDir:
             os.close(fd)
         return True
 
-    def _nameless(self) -> int:
+    def _create_nameless(self) -> int:
         return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666, dir_fd=self.fd)
 
-    def _hidden(self) -> PartialFile:
+    def _create_hidden(self) -> PartialFile:
         while True:
             name = hidden_name()
             fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
-            with contextlib.suppress(OSError):  # a file system without locks: its parts are never swept
+            with contextlib.suppress(OSError):  # a file system without locks: its parts are never removed as stale
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_nlink:
                 return PartialFile(self.path, self.fd, name, fd)
-            os.close(fd)  # swept by another run in the moment before our lock
+            os.close(fd)  # another run has removed it as stale in the moment before the lock
 
-    def resumable_part(self, target: str, version: dict[str, Any]) -> PartialFile:
-        """The part of the file `target` that an earlier run may have begun, with its journal.
+    def open_resumable_part(self, target: str, version: dict[str, Any]) -> PartialFile:
+        """Open the part of the file `target`, with its journal and the blocks of an earlier run, or create it.
 
-        Where another run is at it, or locks cannot be had, a part of one's own without a journal: two runs on one
-        target may fetch twice, and never mix.
+        If another run has it, or the file system's locks cannot be trusted, create an own part without a journal
+        instead: two runs with one target may both download it, but never mix their bytes.
+
+        Args:
+            target: The file's final name.
+            version: The result of `resume_journal.version_of`.
+
+        Raises:
+            LocalError: The file system refuses.
+            StorageFull: The file system is full.
         """
-        stem = _stem(target)
-        with local_words(self.path):
-            fd = self._claim(stem)
+        stem = _hidden_stem(target)
+        with local_errors(self.path):
+            fd = self._open_and_lock(stem)
             if fd is None:
-                return self.part()
+                return self.create_part()
             try:
-                if (part := self._resumed(stem, fd, version)) is not None:
+                if (part := self._with_journal(stem, fd, version)) is not None:
                     return part
             except BaseException:
                 os.close(fd)
                 raise
             os.close(fd)
-        return self.part()
+        return self.create_part()
 
-    def _resumed(self, stem: str, fd: int, version: dict[str, Any]) -> PartialFile | None:
-        """The part that is open and ours, with its journal; None if it is to be left, or no journal can be written."""
+    def _with_journal(self, stem: str, fd: int, version: dict[str, Any]) -> PartialFile | None:
+        """Return the open part with its journal; None if the part is to be left alone, or no journal can be written."""
         name = stem + resume_journal.SUFFIX
-        here = resume_journal.recall(self.fd, name, os.fstat(fd).st_size, version)
-        if here is None:
+        blocks = resume_journal.read_journal(self.fd, name, os.fstat(fd).st_size, version)
+        if blocks is None:
             return None
-        # what follows the last block is nobody's, and of another version there may be more bytes than of this one
-        os.ftruncate(fd, here[-1].stop if here else 0)
+        # bytes after the last block are in no journal, and another version may have had more bytes
+        os.ftruncate(fd, blocks[-1].stop if blocks else 0)
         try:
-            journal = resume_journal.Journal.begin(self.fd, name, version, here)
-        except OSError:  # perhaps something that is no file has its name
+            journal = resume_journal.Journal.begin(self.fd, name, version, blocks)
+        except OSError:  # for example a directory has the journal's name
             os.unlink(stem + SUFFIX, dir_fd=self.fd)
             return None
-        return PartialFile(self.path, self.fd, stem + SUFFIX, fd, here, journal)
+        return PartialFile(self.path, self.fd, stem + SUFFIX, fd, blocks, journal)
 
-    def _claim(self, stem: str) -> int | None:
-        """Open and lock a part that may be there; None where it is not ours alone."""
+    def _open_and_lock(self, stem: str) -> int | None:
+        """Open and lock the part, or create it; return None if another process may use it too."""
         name, is_new = stem + SUFFIX, True
         try:
             try:
                 fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
             except FileExistsError:
                 fd, is_new = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd), False
-        except OSError:  # what is wrong with the folder, a part of one's own meets too
+        except OSError:  # if the directory is at fault, `create_part` meets the same error and raises it
             return None
-        found = os.fstat(fd)
-        ours = found.st_nlink == 1 and stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-        # a run of another machine, whose lock may not be seen here, has made it and is about to write its journal
-        ours = ours and (is_new or bool(found.st_size) or self._has(stem + resume_journal.SUFFIX))
-        held = _lock(fd, name, self.fd) if ours else False
-        if held:
+        status = os.fstat(fd)
+        is_ours = status.st_nlink == 1 and stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+        # an empty part without a journal may be new: a run of another machine, whose lock is not seen here, has made it
+        is_ours = is_ours and (is_new or bool(status.st_size) or self._has_name(stem + resume_journal.SUFFIX))
+        is_locked = _lock(fd, name, self.fd) if is_ours else False
+        if is_locked:
             return fd
         os.close(fd)
-        if held is None and not found.st_size:
+        if is_locked is None and not status.st_size:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self.fd)
-        return None  # another run is at it, or it is somebody else's, or linked to elsewhere
+        return None  # another run has it, another user owns it, or it has a second link
 
-    def _has(self, name: str) -> bool:
+    def _has_name(self, name: str) -> bool:
         try:
             os.stat(name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -253,7 +279,7 @@ class LocalDir:
         return True
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the directory."""
         return self
 
     def __exit__(
@@ -263,19 +289,23 @@ class LocalDir:
         self.close()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the descriptor."""
         os.close(self.fd)
 
 
-def _stem(target: str) -> str:
-    """The hidden name, without its end, of the part of a file that several runs may fetch."""
+def _hidden_stem(target: str) -> str:
+    """Return the hidden name, without suffix, of the part that several runs may use for a file."""
     return TEMPORARY_PREFIX + hashlib.sha256(target.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _lock(fd: int, name: str, directory: int) -> bool | None:
-    """Lock the open file; whether nobody else has it locked, and it still has this name; None where locks lie.
+    """Lock the open file `fd`.
 
-    A run that publishes its part lets go of it under the final name. Where locks lie, a second one is to be had too.
+    A run that publishes its part still has the lock, but the file has another name then.
+
+    Returns:
+        True if no other process has the lock and the file still has this name; False if not; None if the locks of this
+        file system mean nothing, because a second one was granted as well.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -293,9 +323,9 @@ def _lock(fd: int, name: str, directory: int) -> bool | None:
     return None
 
 
-def _step(fd: int, part: str, path: Path) -> int:
-    """Open the directory `part` of the open directory `fd`, made where it is missing, never through a link."""
-    with local_words(path), contextlib.suppress(FileExistsError):
+def _open_below(fd: int, part: str, path: Path) -> int:
+    """Open the directory `part` of the open directory `fd`, never through a link; make it if it is missing."""
+    with local_errors(path), contextlib.suppress(FileExistsError):
         os.mkdir(part, dir_fd=fd)
     below = open_directory(fd, part, path)
     if below is None:
@@ -304,11 +334,20 @@ def _step(fd: int, part: str, path: Path) -> int:
 
 
 def open_directory(fd: int | None, name: str, path: Path) -> int | None:
-    """Open the directory `name`, below the open directory `fd` never through a link; None where nothing is there.
+    """Open a directory.
 
-    path: for words.  Raises LocalError: a link or a file in the way, no permission.
+    Args:
+        fd: The open directory that holds it, so that no link is followed; None: `name` is a path.
+        name: Its name.
+        path: Its path, for messages.
+
+    Returns:
+        Its descriptor; None if it is missing.
+
+    Raises:
+        LocalError: A link or a file has the name, or the permission is missing.
     """
-    with local_words(path):
+    with local_errors(path):
         try:
             return os.open(name, _FOLDER_FLAGS if fd is None else _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=fd)
         except FileNotFoundError:

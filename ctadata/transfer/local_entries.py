@@ -1,7 +1,7 @@
-"""What stands in a local folder already: looked at and deleted without making anything, and never through links.
+"""Look at the entries of a local directory and delete them. Nothing is made, and no link is followed.
 
-As in `ctadata.transfer.local_dir`, names below the folder that the user named are followed one directory at a time,
-relative to an open directory, with `O_NOFOLLOW`.
+As in `ctadata.transfer.local_dir`, names below the directory that the user named are opened one by one, relative to an
+open directory, with `O_NOFOLLOW`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from pathlib import Path
 from ctadata.errors import AlreadyExists
 from ctadata.paths import check_local_name, escape_unprintable
 from ctadata.transfer.local_dir import LocalDir, open_directory
-from ctadata.transfer.partial_file import local_words
+from ctadata.transfer.partial_file import local_errors
 
 
 def find_folder(base: Path, parts: Sequence[str] = ()) -> LocalDir | None:
-    """Open `base`, then each of `parts` below it; None where one of them is missing.
+    """Open `base`, then each of `parts` below it.
 
-    Raises LocalError: a name that no local file can bear, a link or a file in the way, no permission.
+    Returns:
+        The open directory; None if one of them is missing.
+
+    Raises:
+        LocalError: No local file can have this name, a link or a file has it, or the permission is missing.
     """
     path, fd = base, open_directory(None, str(base), base)
     for part in parts:
@@ -37,14 +41,14 @@ def find_folder(base: Path, parts: Sequence[str] = ()) -> LocalDir | None:
 
 
 def check_spelling(folder: LocalDir, name: str) -> None:
-    """AlreadyExists where another name stands there that the file system takes for this one.
+    """Raise AlreadyExists if the file system takes an existing, different name for this one.
 
-    `A` and `a` are one name to the usual file systems of macOS and Windows; é has two spellings that are never told
-    apart here, because some file systems change one into the other.
+    `A` and `a` are one name to the usual file systems of macOS and Windows. The two spellings of é are never told apart
+    here, because some file systems change one into the other.
     """
-    with local_words(folder.path, name), contextlib.suppress(FileNotFoundError):
-        found, swapped = (os.stat(each, dir_fd=folder.fd, follow_symlinks=False) for each in (name, name.swapcase()))
-        if name != name.swapcase() and os.path.samestat(found, swapped):
+    with local_errors(folder.path, name), contextlib.suppress(FileNotFoundError):
+        status, swapped = (os.stat(each, dir_fd=folder.fd, follow_symlinks=False) for each in (name, name.swapcase()))
+        if name != name.swapcase() and os.path.samestat(status, swapped):
             names = [each for each, _ in names_in(folder)]
             others = [each for each in names if each.casefold() == name.casefold()]
             if others and _composed(name) not in map(_composed, names):
@@ -60,18 +64,28 @@ def _composed(name: str) -> str:
 
 
 def names_in(folder: LocalDir) -> Iterator[tuple[str, bool]]:
-    """Each name in a folder, and whether it is a directory (a link to one is not)."""
-    with local_words(folder.path), os.scandir(folder.fd) as entries:
+    """Yield each name of a directory, and whether it is a directory (a link to one is not)."""
+    with local_errors(folder.path), os.scandir(folder.fd) as entries:
         for entry in entries:
             yield entry.name, entry.is_dir(follow_symlinks=False)
 
 
 def remove(base: Path, parts: Sequence[str], name: str, *, directory: bool) -> None:
-    """Delete a file, a link or an empty directory; one that is gone already is no error. Raises LocalError."""
+    """Delete a file, a link or an empty directory; a missing one is no error.
+
+    Args:
+        base: The directory that the user named.
+        parts: The names below it, of the directory that holds the entry.
+        name: The entry's name.
+        directory: Whether it is a directory.
+
+    Raises:
+        LocalError: The file system refuses.
+    """
     folder = find_folder(base, parts)
     if folder is None:
         return
-    with folder, local_words(folder.path, name), contextlib.suppress(FileNotFoundError):
+    with folder, local_errors(folder.path, name), contextlib.suppress(FileNotFoundError):
         if directory:
             os.rmdir(name, dir_fd=folder.fd)
         else:

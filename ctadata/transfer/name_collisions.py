@@ -1,4 +1,4 @@
-"""Names that a server takes for one: `Run1` and `run1` where it folds case, and the two spellings of `é`."""
+"""Find names that a server takes for the same name: `Run1` and `run1` if it folds case, the two spellings of `é`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ctadata.stores.base import Store
 
 
 def folded(name: str) -> str:
-    """What all the names have in common that some server may take for this one."""
+    """Return a form that is equal for all names that some server may take for the same name."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def refuse_other_spelling(store: Store, path: RemotePath) -> None:
-    """AlreadyExists where a name that was free is taken by another one, its own or of a directory above it.
+    """Raise AlreadyExists if a free name, or one of its directories, is taken by another spelling of it.
 
-    A listing has the names as they were made; one that may not be had says nothing.
+    A listing shows the names as they were made. A directory that cannot be listed is not checked.
     """
     while path.parts and store.features.has_collections:  # keys of objects are never folded
         other = _other_spelling(store, path)
         if other is not None:
-            here, there = escape_unprintable(path.name), escape_unprintable(other)
+            asked, stored = escape_unprintable(path.name), escape_unprintable(other)
             raise AlreadyExists(
-                f"{there} stands there, and this server takes it for the same name as {here}",
+                f"{stored} stands there, and this server takes it for the same name as {asked}",
                 hint="rename one of the two",
                 path=str(path),
             )
@@ -32,7 +32,7 @@ def refuse_other_spelling(store: Store, path: RemotePath) -> None:
 
 
 def _other_spelling(store: Store, path: RemotePath) -> str | None:
-    """The name under which `path` is listed, where that is another one."""
+    """Return the other spelling under which `path` is listed; None if there is none."""
     found: str | None = None
     try:
         for entry in store.list(path.parent):

@@ -1,4 +1,4 @@
-"""A part: a file on its way, nameless or hidden, until it is published whole or left for a later run."""
+"""A part: the hidden file that a download fills. It is published whole, kept for a later run, or removed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ctadata.paths import escape_unprintable
 from ctadata.transfer import resume_journal, temp_names
 
 FSYNC_FROM = 1 << 20
-"""New files from this size on (bytes) are flushed to disk before they get their name; smaller ones are cheap to fetch.
+"""Bytes from which a new file is flushed to disk before it gets its name; a smaller one is cheap to download again.
 
-A file that replaces another one is always flushed: after a power cut there is the old one or the new one.
+A file that replaces another one is always flushed: after a power cut there is the old file or the new one.
 """
 
 SUFFIX = ".part"
@@ -27,26 +27,26 @@ SUFFIX = ".part"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class local_words:  # noqa: N801  (reads as a verb, as those of contextlib do)
-    """Turn the operating system's errors on `path`, or on `name` in it, into ours, in its own words.
+class local_errors:  # noqa: N801  (a context manager, named as those of contextlib)
+    """Raise the operating system's errors on a local path as StorageFull or LocalError, in the system's words.
 
-    StorageFull or LocalError. A class, because a generator takes longer than most of what it would surround.
+    It is a context manager. It is a class because a generator takes longer than most of the calls that it surrounds.
     """
 
     __slots__ = ("_name", "_path")
 
     def __init__(self, path: Path | str, name: str = "") -> None:
-        """Nothing happens yet."""
+        """Prepare for errors on `path`, or on `name` in it."""
         self._path = path
         self._name = name
 
     def __enter__(self) -> None:
-        """Nothing."""
+        """Enter the block."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Raise ours for the system's."""
+        """Raise StorageFull or LocalError for an OSError, and for a name that the locale's encoding cannot express."""
         if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
             where = escape_unprintable(str(Path(self._path, self._name)))
             raise LocalError("no local file can bear this name", path=where) from error
@@ -58,37 +58,50 @@ class local_words:  # noqa: N801  (reads as a verb, as those of contextlib do)
 
 @dataclass(slots=True)
 class PartialFile:
-    """A file on its way: complete and verified it is published, otherwise dropped.
+    """An open part.
 
-    path, directory: the folder it lies in, in words and as an open descriptor.
-    name:  its hidden name; empty where it has none.
-    here:  the blocks that an earlier run says it has left in it.
-    journal: its journal, where it has one.
+    Attributes:
+        path: The directory that holds it, for messages.
+        directory: The descriptor of that directory.
+        name: Its hidden name; empty if it has none (`O_TMPFILE`).
+        fd: Its own descriptor.
+        blocks: The blocks that an earlier run has written, as the journal names them.
+        journal: Its journal; None if it has none.
     """
 
     path: Path
     directory: int
     name: str
     fd: int
-    here: list[resume_journal.Block] = field(default_factory=list)
+    blocks: list[resume_journal.Block] = field(default_factory=list)
     journal: resume_journal.Journal | None = None
 
     def write(self, block: bytes | memoryview, offset: int) -> None:
         """Write the whole block at `offset`."""
-        with local_words(self.path):
+        with local_errors(self.path):
             view = memoryview(block)
             while view:
                 written = os.pwrite(self.fd, view, offset)
                 view, offset = view[written:], offset + written
 
     def publish(self, name: str, *, mtime: float | None, replace: os.stat_result | None) -> os.stat_result:
-        """Give the file its final name, at once and whole; gives what stat(2) says of it then.
+        """Give the part its final name, at once and whole, and close it.
 
-        mtime: seconds since 1970 to set, None for now.
-        replace: what the plan saw under `name`, whose permissions are kept; None where the plan saw nothing, and
-        then AlreadyExists is raised when something stands there by now.
+        Args:
+            name: The final name.
+            mtime: The mtime to set, in seconds since 1970; None: now.
+            replace: stat(2) of the file that the plan saw under `name`, whose permissions are kept; None: the name was
+                free.
+
+        Returns:
+            stat(2) of the published file.
+
+        Raises:
+            AlreadyExists: The name was free, and is taken by now.
+            LocalError: The file system refuses.
+            StorageFull: The file system is full.
         """
-        with local_words(self.path, name):
+        with local_errors(self.path, name):
             if replace is not None and stat.S_ISREG(replace.st_mode):
                 os.fchmod(self.fd, stat.S_IMODE(replace.st_mode) & 0o777)
             if mtime is not None:
@@ -100,14 +113,14 @@ class PartialFile:
             else:
                 self._hide()
                 os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
-        found = os.fstat(self.fd)
+        status = os.fstat(self.fd)
         os.close(self.fd)
         if self.journal:
             self.journal.close(keep=False)
-        return found
+        return status
 
     def _hide(self) -> None:
-        """Give it a hidden name, where it has none: only what has a name can take another's place."""
+        """Give a file without a name a hidden one: only a file with a name can replace another one."""
         if not self.name:
             name = hidden_name()
             with contextlib.suppress(OSError):
@@ -126,35 +139,39 @@ class PartialFile:
         except OSError as error:
             if not self.name or error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 raise
-            # a file system without hard links: as near to it as it allows
+            # a file system without hard links: there is a moment between the look and the rename
             if _exists(name, self.directory):
                 raise AlreadyExists("local: the name was taken meanwhile", path=escape_unprintable(name)) from None
             os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         else:
-            with contextlib.suppress(FileNotFoundError):  # who looks on may have taken the second name for a rest
+            with contextlib.suppress(FileNotFoundError):  # another run may have removed the second name as a stale part
                 os.unlink(self.name, dir_fd=self.directory)
 
-    def read_back(self, block: resume_journal.Block) -> bytes | None:
-        """The bytes of a block; None if they are not those that were written."""
-        with local_words(self.path):
+    def read_block(self, block: resume_journal.Block) -> bytes | None:
+        """Return the bytes of a block; None if they are not what was written."""
+        with local_errors(self.path):
             return block.read(self.fd)
 
-    def notes(self, at: int) -> resume_journal.Notes | None:
-        """What notes the blocks that a stream writes from `at` on; None if there is no journal."""
-        return resume_journal.Notes(self.journal, at) if self.journal else None
+    def block_writer(self, at: int) -> resume_journal.BlockWriter | None:
+        """Return the writer for the blocks that a stream writes from the offset `at` on; None without a journal."""
+        return resume_journal.BlockWriter(self.journal, at) if self.journal else None
 
-    def void(self, version: dict[str, Any] | None) -> None:
-        """Forget all bytes, in the journal too; None: no later run can go on with the version that follows."""
-        with local_words(self.path):
+    def restart(self, version: dict[str, Any] | None) -> None:
+        """Remove all bytes, and start the journal again.
+
+        Args:
+            version: The version that follows (`resume_journal.version_of`); None: no later run can resume it.
+        """
+        with local_errors(self.path):
             os.ftruncate(self.fd, 0)
-            self.here = []
+            self.blocks = []
             if self.journal:
                 name = self.journal.name
                 self.journal.close(keep=version is not None)
                 self.journal = resume_journal.Journal.begin(self.directory, name, version, []) if version else None
 
-    def leave(self) -> None:
-        """Let go of it; a later run goes on from it where it has a journal, else it is removed."""
+    def close(self) -> None:
+        """Close the part. It stays for a later run if it has a journal; else it is removed."""
         keep = self.journal is not None
         if self.name and not keep:
             with contextlib.suppress(OSError):
@@ -164,8 +181,8 @@ class PartialFile:
         with contextlib.suppress(OSError):
             os.close(self.fd)
 
-    def drop(self) -> None:
-        """Remove it."""
+    def remove(self) -> None:
+        """Close the part and remove it, with its journal."""
         if self.name:
             with contextlib.suppress(OSError):
                 os.unlink(self.name, dir_fd=self.directory)
@@ -176,12 +193,16 @@ class PartialFile:
 
 
 def hidden_name() -> str:
-    """A name for a part that nobody else has, and that tells who writes it."""
+    """Return a new name for a part. It is unique, and names the process that writes it."""
     return temp_names.new_name() + SUFFIX
 
 
 def name_file(fd: int, directory: int, name: str) -> None:
-    """Give an open file without a name its first one, in an open directory; OSError (linkat(2), of O_TMPFILE)."""
+    """Give an open file without a name its first name in an open directory (linkat(2), open(2) on O_TMPFILE).
+
+    Raises:
+        OSError: The file system cannot do that, or the name is taken.
+    """
     os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
 
 

@@ -1,4 +1,4 @@
-"""What a person named, as landings and departures: the rules of cp and rsync about directories and slashes."""
+"""Map the paths that a user names to targets, with the rules of cp and rsync for directories and slashes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from ctadata.transfer.upload_tree import UploadSource, upload
 
 
 def download_target(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> DownloadTarget:
-    """Where `entry` goes, as cp and rsync users expect it.
+    """Return the target of one entry, as users of cp and rsync expect it.
 
-    local: what the user named, None for here.  into: it is a folder to put things in (a slash at its end, several
-    sources).  contents: a collection was written with a slash at its end, so that its contents go, not itself.
+    Args:
+        entry: The entry.
+        local: The path that the user named; None: the current directory.
+        into: Whether `local` is a directory to put things in: it ends in a slash, or there are several sources.
+        contents: Whether a collection was written with a slash at its end, which stands for its contents.
     """
     name = entry.path.name
     if entry.is_directory:
@@ -35,30 +38,44 @@ def download_target(entry: Entry, local: Path | None, *, into: bool, contents: b
 def download_targets(
     sources: Sequence[tuple[str, Entry]], local: str | None, *, recursive: bool
 ) -> list[DownloadTarget]:
-    """Where entries go, each with what was written for it.
+    """Return the targets of entries.
 
-    UsageError (no `recursive`, two for one name); LocalError if several are to go into a file, or a file far
-    into directories that are not there.
+    Args:
+        sources: Each with the text that the user wrote for it.
+        local: The path that the user named; None: the current directory.
+        recursive: Whether collections are downloaded.
+
+    Raises:
+        UsageError: A collection without `recursive`, or two sources with one target.
+        LocalError: Several sources have a file as target, or the directory above the target's is missing.
     """
     into = len(sources) > 1 or (local is not None and local.endswith("/"))
-    found = []
+    targets = []
     if into and local is not None:
         _refuse_file(Path(local))
     for source, entry in sources:
         if entry.is_directory and not recursive:
-            raise _a_directory(source or "/", "downloads")
-        there = None if local is None else Path(local)
-        if there and not entry.is_directory:
-            _refuse_unknown(there if into else there.parent)
-        found.append(download_target(entry, there, into=into, contents=source.endswith("/")))
-    _refuse_twins([str(landing.local) for landing in found])
-    return found
+            raise _directory_error(source or "/", "downloads")
+        folder = None if local is None else Path(local)
+        if folder and not entry.is_directory:
+            _refuse_missing(folder if into else folder.parent)
+        targets.append(download_target(entry, folder, into=into, contents=source.endswith("/")))
+    _refuse_duplicates([str(target.local) for target in targets])
+    return targets
 
 
 def listed_download_targets(
     base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool, exact: bool = False
 ) -> Iterator[PendingTarget | InvalidPath]:
-    """Where the paths of a list go, which start from `base`, each with its directories.   exact: as in `_below`."""
+    """Yield the targets of the paths of a list; each keeps its directories.
+
+    Args:
+        base: The collection that the paths start from.
+        names: The paths.
+        local: The local directory; None: the current one.
+        recursive: Whether collections are downloaded.
+        exact: Whether `a//b` is a different name than `a/b`, as for S3 keys.
+    """
     for name in names:
         parts = _below(name, exact=exact)
         if isinstance(parts, UsageError):
@@ -68,7 +85,7 @@ def listed_download_targets(
 
 
 def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
-    """The names of a path in a list; UsageError, for that line alone.   exact: `a//b` is another name than `a/b`."""
+    """Return the names of a path in a list, or the error of that line; `exact` as in `listed_download_targets`."""
     if exact and not {"", "."}.isdisjoint(name.removeprefix("/").removesuffix("/").split("/")):
         return UsageError("no path can name this key: it holds // or .", path=escape_unprintable(name))
     try:
@@ -81,18 +98,28 @@ def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
 
 
 def check_local(sources: Iterable[str], *, recursive: bool) -> None:
-    """NotFound; UsageError for a directory without `recursive`."""
+    """Check the sources of an upload before anything moves.
+
+    Raises:
+        NotFound: A file is missing.
+        UsageError: A directory without `recursive`.
+    """
     for source in sources:
         path = Path(source)
         if path.is_dir():
             if not recursive:
-                raise _a_directory(source, "uploads")
-        elif not os.path.lexists(source):  # a link that leads nowhere is passed over, as in a tree
+                raise _directory_error(source, "uploads")
+        elif not os.path.lexists(source):  # a link that leads nowhere is passed over later, as in a tree
             raise NotFound("no such local file", path=escape_unprintable(source))
 
 
 def check_directory(source: str) -> None:
-    """NotFound; UsageError for a file."""
+    """Check the local directory of a sync.
+
+    Raises:
+        NotFound: It is missing.
+        UsageError: It is a file.
+    """
     if not Path(source).exists():
         raise NotFound("no such local directory", path=escape_unprintable(source))
     if not Path(source).is_dir():
@@ -102,9 +129,15 @@ def check_directory(source: str) -> None:
 
 
 def upload_sources(sources: Sequence[str], path: RemotePath, *, into: bool) -> list[UploadSource]:
-    """What goes to `path`; UsageError where two sources would become one name.
+    """Return the sources of an upload, with their targets.
 
-    into: it is a collection to put things in; else it is the name of the file that goes there.
+    Args:
+        sources: The local files and directories that the user named.
+        path: The remote path that the user named.
+        into: Whether `path` is a collection to put things in; else it is the file's new name.
+
+    Raises:
+        UsageError: Two sources have one target.
     """
     trees = [
         UploadSource(path if _is_contents(source) else path / Path(source).name, Path(source))
@@ -114,16 +147,21 @@ def upload_sources(sources: Sequence[str], path: RemotePath, *, into: bool) -> l
     files = [Path(source) for source in sources if not Path(source).is_dir()]
     collection = path if into else path.parent
     named = tuple((file, file.name if into else path.name) for file in files)
-    _refuse_twins([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
+    _refuse_duplicates([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
     return [*trees, UploadSource(collection, files=named)] if files else trees
 
 
 def listed_upload_sources(base: str, names: Iterable[str], path: RemotePath) -> Iterator[UploadSource | InvalidPath]:
-    """What goes to `path` of a list of files, which start from the directory `base`.
+    """Yield the sources of the paths of a list; each keeps its directories.
 
-    Names of one directory that follow each other go together: the storage is then looked at once for all of them.
+    Files of one directory that follow each other are one source, so that their collection is listed once.
+
+    Args:
+        base: The local directory that the paths start from.
+        names: The paths.
+        path: The collection.
     """
-    pairs = ((_below_here(name), name) for name in names)
+    pairs = ((_below_local(name), name) for name in names)
     for above, group in itertools.groupby(pairs, key=lambda pair: pair[0][:-1] if isinstance(pair[0], tuple) else None):
         found = [parts for parts, _ in group]
         yield from (InvalidPath(parts, path) for parts in found if isinstance(parts, UsageError))
@@ -132,7 +170,7 @@ def listed_upload_sources(base: str, names: Iterable[str], path: RemotePath) -> 
             yield UploadSource(path.join(above), files=files)
 
 
-def _below_here(name: str) -> tuple[str, ...] | UsageError:
+def _below_local(name: str) -> tuple[str, ...] | UsageError:
     if name.startswith("/"):
         return UsageError("a list of files has paths below the directory", path=escape_unprintable(name))
     return _below(name)
@@ -141,18 +179,20 @@ def _below_here(name: str) -> tuple[str, ...] | UsageError:
 def receipt_download_targets(
     records: Iterable[Record], folders: Sequence[Path]
 ) -> Iterator[PendingTarget | InvalidPath]:
-    """Where the files of a receipt go, from the root of this machine, and never through links that it did not know.
+    """Yield the targets of the files of a receipt. They start at the root directory, so no link is followed.
 
-    folders: the directories that they may lie in.
+    Args:
+        records: The lines of the receipt.
+        folders: The directories that may hold the files; any other file is a failure.
     """
-    seen = set[tuple[RemotePath, Path]]()  # keys that no path can name share the collection above them
+    seen = set[tuple[RemotePath, Path]]()  # keys that no path can name have the collection above them as path
     for record in records:
         if record.local is None or (record.path, record.local) in seen:
             continue
         seen.add((record.path, record.local))
         local = record.local.absolute()
         if ".." in local.parts or not _lies_in(local.parent, folders):
-            yield _outside(record.path, local)
+            yield _outside_error(record.path, local)
         else:
             *above, name = local.parts[1:]
             yield PendingTarget(record.path, Path("/"), tuple(above), name, recursive=True)
@@ -161,17 +201,19 @@ def receipt_download_targets(
 def receipt_upload_sources(
     records: Iterable[Record], folders: Sequence[Path], *, follow_links: bool = False
 ) -> Iterator[UploadSource | InvalidPath]:
-    """What goes up again of a receipt; files of one collection that follow each other go together.
+    """Yield the sources of the files of a receipt; files of one collection that follow each other are one source.
 
-    folders: the directories that they may lie in, links followed.
-    follow_links: whether a link to a directory stands for that directory.
+    Args:
+        records: The lines of the receipt.
+        folders: The directories that may hold the files, with links resolved; any other file is a failure.
+        follow_links: Whether a link to a directory stands for that directory.
     """
 
     def is_tree(local: Path) -> bool:
         return local.is_dir() and (follow_links or not local.is_symlink())
 
     with_local = [(record.path, record.local) for record in records if record.local is not None]
-    yield from (_outside(path, local) for path, local in with_local if not _lies_in(local, folders))
+    yield from (_outside_error(path, local) for path, local in with_local if not _lies_in(local, folders))
     inside = (pair for pair in with_local if _lies_in(pair[1], folders))
     for collection, group in itertools.groupby(inside, key=lambda pair: pair[0].parent):
         pairs = list(group)
@@ -186,7 +228,7 @@ def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
     return any(found.is_relative_to(os.path.realpath(folder)) for folder in folders)
 
 
-def _outside(path: RemotePath, local: Path) -> InvalidPath:
+def _outside_error(path: RemotePath, local: Path) -> InvalidPath:
     hint = f"to allow it, name its directory after the receipt: {shlex.quote(escape_unprintable(str(local.parent)))}"
     error = UsageError(
         "the receipt names a file outside of the directory", hint=hint, path=escape_unprintable(str(local))
@@ -194,7 +236,7 @@ def _outside(path: RemotePath, local: Path) -> InvalidPath:
     return InvalidPath(error, path)
 
 
-def _a_directory(source: str, verb: str) -> UsageError:
+def _directory_error(source: str, verb: str) -> UsageError:
     hint = f"-r, in Python recursive=True, {verb} it with all it holds"
     return UsageError("it is a directory", hint=hint, path=escape_unprintable(source))
 
@@ -204,18 +246,18 @@ def _refuse_file(local: Path) -> None:
         raise LocalError("local: it is not a directory", path=escape_unprintable(str(local)))
 
 
-def _refuse_unknown(folder: Path) -> None:
-    """LocalError for a folder of which not even the one above is there: its name is a mistake."""
+def _refuse_missing(folder: Path) -> None:
+    """Raise LocalError if not even the directory above `folder` exists: its name is a mistake."""
     if not folder.exists() and not folder.parent.exists():
         raise LocalError("local: no such directory", hint="make it first", path=escape_unprintable(str(folder.parent)))
 
 
 def _is_contents(source: str) -> bool:
-    """Whether the directory was written so that its contents are meant: `dir/`, `dir/.`, `.`, `..`."""
+    """Return whether the text stands for a directory's contents: `dir/`, `dir/.`, `.`, `..`."""
     return source.rpartition("/")[2] in ("", ".", "..")
 
 
-def _refuse_twins(targets: Sequence[str]) -> None:
+def _refuse_duplicates(targets: Sequence[str]) -> None:
     seen: set[str] = set()
     for target in targets:
         if target in seen:
@@ -224,9 +266,16 @@ def _refuse_twins(targets: Sequence[str]) -> None:
 
 
 def retry_receipt(run: Run, action: str, records: Sequence[Record], folders: Sequence[Path]) -> Summary:
-    """Move the files of these records, `get` or `put` as the receipt says; gives the summary.
+    """Download or upload the files of a receipt again.
 
-    folders: the local directories that they may lie in; a record of any other place is a failure.
+    Args:
+        run: The run.
+        action: `get` or `put`, as in the receipt.
+        records: The lines of the receipt.
+        folders: The local directories that may hold the files; any other file is a failure.
+
+    Returns:
+        The summary, with each failure.
     """
     if action == "get":
         return download(run, receipt_download_targets(records, folders))

@@ -1,6 +1,6 @@
-"""What is to be done with one file, decided before a byte moves: move it, skip it, keep what is there.
+"""Decide what is done with one file before a byte moves: create, replace, skip or keep.
 
-`ctadata.transfer.equality` says which files are equal; `Rules.compare` can ask for less or for more.
+`ctadata.transfer.equality` decides which files are equal. Here stands what follows from it.
 """
 
 from __future__ import annotations
@@ -13,63 +13,57 @@ from enum import StrEnum
 from pathlib import Path
 
 from ctadata.checksums import strongest_digest
-from ctadata.entries import Entry, Kind
+from ctadata.entries import Entry
 from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Features
-from ctadata.transfer.equality import LocalFile, Pair, Side, agree, is_equal, same_content
-from ctadata.transfer.integrity import digest_of
-from ctadata.transfer.records import Record, local_version
+from ctadata.transfer.equality import Compare, LocalFile, Pair, Side, has_same_content, have_same_bytes, is_equal
 from ctadata.transfer.report import State
-
-NEWER = "newer at the target"
-"""Why a file is skipped that is newer where it would be replaced."""
 
 
 class Step(StrEnum):
-    """What the plan says of one file."""
+    """The decision about one file.
+
+    CREATE: The target has no such name. REPLACE: The target's file differs and is replaced. SKIP: Both are equal.
+    KEEP: They differ, and `Rules.no_clobber` keeps the target's file. SKIP_NEWER: They differ, and `Rules.update` keeps
+    the target's file because it is newer.
+    """
 
     CREATE = "create"
     REPLACE = "replace"
     SKIP = "skip"
     KEEP = "keep"
+    SKIP_NEWER = "skip newer"
 
 
-STATES = {Step.SKIP: (State.SKIPPED, "equal"), Step.KEEP: (State.KEPT, "it differs, and is kept")}
-"""What a file ends with, and why, where the plan moves nothing."""
-
-ENDS = STATES | {None: (State.SKIPPED, NEWER)}
-"""The same, with None for a file that `update` leaves alone."""
-
-
-class Compare(StrEnum):
-    """By what two files of one name count as equal."""
-
-    USUAL = "usual"
-    SIZE = "size"
-    CHECKSUM = "checksum"
+UNMOVED = {
+    Step.SKIP: (State.SKIPPED, "equal"),
+    Step.KEEP: (State.KEPT, "it differs, and is kept"),
+    Step.SKIP_NEWER: (State.SKIPPED, "newer at the target"),
+}
+"""The steps that move no bytes, each with the state and the reason of its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds for a whole run.
+    """The rules of a whole run.
 
-    no_clobber:   a file that is there and differs stays, and is told of.
-    follow_links: for uploads: links to directories are followed too.
-    skip_special: for uploads: links that lead nowhere, or to directories that are not followed, sockets, FIFOs and
-                  devices are passed over, and count as nothing that was left undone.
-    jobs:         files moved at a time.
-    filters:      what of a tree is meant.
-    dry_run:      everything is decided and told, nothing is changed.
-    compare:      USUAL, as above; SIZE: the size alone; CHECKSUM: size and checksum of the listing, never the time,
-                  and a file whose checksum is not known counts as different.
-    update:       a file that is newer where it would be replaced stays.
-    as_described: for uploads: whether what is there is also what they say beside its bytes, as its type; None: they
-                  say nothing.
-    stage:        files on tape are brought back, and waited for.
-    normalize:    for uploads: the Unicode normal form that names get on the storage, "nfc"; "": names stay as they are.
-    rate:         bytes a second, of all files together; None: as many as there are.
+    Attributes:
+        no_clobber: A file of the target that differs is kept and reported.
+        follow_links: For uploads: links to directories are followed too.
+        skip_special: For uploads: sockets, FIFOs, devices, links that lead nowhere, and links to directories that are
+            not followed are passed over and do not count as failures.
+        jobs: Files in transfer at a time.
+        filters: The names of a tree that are transferred.
+        dry_run: Everything is decided and reported; nothing is changed.
+        compare: The rule by which files are equal.
+        update: A file that is newer at the target is kept.
+        as_described: For uploads: returns whether the stored file also has the metadata of this upload, as its content
+            type. None: the upload has no metadata.
+        stage: Files on tape are staged, and the run waits for them.
+        normalize: For uploads: the Unicode normal form of names on the storage, "nfc"; "": names stay as they are.
+        rate: The limit of all transfers together, in bytes per second; None: no limit.
     """
 
     no_clobber: bool = False
@@ -86,103 +80,139 @@ class Rules:
     rate: float | None = None
 
     def block_size(self, most: int) -> int:
-        """Bytes to move at a time: `most`, or fewer where pauses would become long: those of an eighth of a second."""
+        """Return the bytes to move at a time: `most`, or an eighth of a second's under a low `rate`.
+
+        Larger blocks would make the pauses between them long.
+        """
         return most if self.rate is None else min(most, max(1024, int(self.rate / 8)))
 
 
-_OTHERS = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link that leads nowhere"}
-"""What may stand where a file is to go."""
+_IN_THE_WAY = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a link that leads nowhere"}
 
 
 def plan_download(
     entry: Entry,
     local: Path,
-    found: os.stat_result | None,
+    existing: os.stat_result | None,
     rules: Rules,
     features: Features | None = None,
     pair: Pair | None = None,
 ) -> Step:
-    """Decide on the download of `entry` to `local`, where `found` stands; LocalError where no file can stand there."""
-    if found is None:
+    """Decide on the download of one file.
+
+    Args:
+        entry: The remote file.
+        local: Its target.
+        existing: stat(2) of what the target's name stands for; None: the name is free.
+        rules: Those of the run.
+        features: Those of the store; None: those of a store without any.
+        pair: The place of the record of both files; None: without records.
+
+    Raises:
+        LocalError: A directory or another special file has the target's name.
+    """
+    if existing is None:
         return Step.CREATE
-    if not stat.S_ISREG(found.st_mode):
-        what = _OTHERS.get(stat.S_IFMT(found.st_mode), "something that is no file")
-        raise LocalError(f"local: {what} stands in the way", path=escape_unprintable(str(local)))
-    if compares_equal(LocalFile(local, found), entry, features or Features(), rules, pair):
-        return Step.SKIP
-    return Step.KEEP if rules.no_clobber else Step.REPLACE
+    if rules.update and is_newer(existing.st_mtime, entry.mtime):
+        return Step.SKIP_NEWER
+    _refuse_special(existing, local)
+    return _plan_existing(LocalFile(local, existing), entry, features or Features(), rules, pair)
 
 
 def plan_upload(
     local: Path | int,
-    found: os.stat_result,
-    entry: Entry | None,
+    status: os.stat_result,
+    existing: Entry | None,
     features: Features,
     rules: Rules,
     pair: Pair | None = None,
 ) -> Step:
-    """Decide on the upload of `local` (a path or an open file) over `entry` (None: nothing is there)."""
-    if entry is None:
-        return Step.CREATE
-    if compares_equal(LocalFile(local, found), entry, features, rules, pair):
-        return Step.SKIP
-    return Step.KEEP if rules.no_clobber else Step.REPLACE
+    """Decide on the upload of one file.
 
-
-def plan_for_taken_name(side: Side, entry: Entry, rules: Rules) -> Step | None:
-    """Decide on a file whose name was taken since the plan: nothing but the content proves `entry` equal.
-
-    None where `update` leaves alone what is newer there.
+    Args:
+        local: The local file: a path, or an open descriptor.
+        status: Its stat(2).
+        existing: The entry that has the target's name; None: the name is free.
+        features: Those of the store.
+        rules: Those of the run.
+        pair: The place of the record of both files; None: without records.
     """
-    return _taken(rules, same=same_content(side, entry), receiver=entry.mtime, sender=side.mtime)
+    if existing is None:
+        return Step.CREATE
+    if rules.update and is_newer(existing.mtime, status.st_mtime):
+        return Step.SKIP_NEWER
+    step = _plan_existing(LocalFile(local, status), existing, features, rules, pair)
+    if step is Step.SKIP and rules.as_described is not None and not rules.as_described(existing.path):
+        return _plan_different(rules)
+    return step
+
+
+def plan_copy(side: Side, existing: Entry | None, features: Features, rules: Rules, pair: Pair | None = None) -> Step:
+    """Decide on the copy of a file of another store.
+
+    Args:
+        side: The file.
+        existing: The entry that has the target's name; None: the name is free.
+        features: Those of the target's store.
+        rules: Those of the run.
+        pair: The place of the record of both files; None: without records.
+    """
+    return Step.CREATE if existing is None else _plan_existing(side, existing, features, rules, pair)
+
+
+def plan_for_taken_name(side: Side, existing: Entry, rules: Rules) -> Step:
+    """Decide anew on a file whose name was free and is now taken by `existing`: only equal content makes them equal."""
+    if has_same_content(side, existing):
+        return Step.SKIP
+    if rules.update and is_newer(existing.mtime, side.mtime):
+        return Step.SKIP_NEWER
+    return _plan_different(rules)
 
 
 def plan_for_taken_local_name(
-    part: int, local: Path, found: os.stat_result, mtime: float | None, rules: Rules
-) -> Step | None:
-    """The same for a download that is whole in the open file `part`: the two local files are compared."""
-    if not stat.S_ISREG(found.st_mode):
-        return plan_download(Entry(RemotePath(), Kind.FILE), local, found, rules)
-    size = os.fstat(part).st_size
-    same = size == found.st_size and digest_of(part, "sha-256") == digest_of(local, "sha-256")
-    return _taken(rules, same=same, receiver=found.st_mtime, sender=mtime)
+    part: int, local: Path, existing: os.stat_result, mtime: float | None, rules: Rules
+) -> Step:
+    """Decide anew on a download whose name was free and is now taken: the bytes of both local files are compared.
 
+    Args:
+        part: The open file that holds the whole download.
+        local: The target.
+        existing: stat(2) of what has the target's name now.
+        mtime: That of the remote file, in seconds since 1970; None if unknown.
+        rules: Those of the run.
 
-def _taken(rules: Rules, *, same: bool, receiver: float | None, sender: float | None) -> Step | None:
-    if same:
+    Raises:
+        LocalError: A directory or another special file has the target's name, or a file cannot be read.
+    """
+    _refuse_special(existing, local)
+    if os.fstat(part).st_size == existing.st_size and have_same_bytes(part, local):
         return Step.SKIP
-    if rules.update and is_newer(receiver, sender):
-        return None
+    if rules.update and is_newer(existing.st_mtime, mtime):
+        return Step.SKIP_NEWER
+    return _plan_different(rules)
+
+
+def _plan_existing(side: Side, existing: Entry, features: Features, rules: Rules, pair: Pair | None) -> Step:
+    return Step.SKIP if is_equal(side, existing, features, pair, rules.compare) else _plan_different(rules)
+
+
+def _plan_different(rules: Rules) -> Step:
     return Step.KEEP if rules.no_clobber else Step.REPLACE
 
 
-def compares_equal(side: Side, entry: Entry, features: Features, rules: Rules, pair: Pair | None) -> bool:
-    """Whether the two files count as equal, by what the rules compare."""
-    if rules.compare is Compare.SIZE:
-        return entry.size == side.size
-    if rules.compare is Compare.CHECKSUM:
-        return same_content(side, entry)
-    return is_equal(side, entry, features, pair)
+def _refuse_special(existing: os.stat_result, local: Path) -> None:
+    if not stat.S_ISREG(existing.st_mode):
+        what = _IN_THE_WAY.get(stat.S_IFMT(existing.st_mode), "something that is no file")
+        raise LocalError(f"local: {what} stands in the way", path=escape_unprintable(str(local)))
 
 
-def looks_equal(entry: Entry, found: os.stat_result, rules: Rules, features: Features, record: Record | None) -> bool:
-    """Whether a download is skipped for `found`, as far as that can be said without reading it or a request."""
-    if not stat.S_ISREG(found.st_mode) or rules.compare is Compare.CHECKSUM or entry.size != found.st_size:
-        return False
-    if rules.compare is Compare.SIZE:
-        return True
-    if record is not None:
-        return record.holds(local_version(found), entry)
-    return agree(LocalFile(-1, found, looked=0), entry, features)
+def is_newer(target: float | None, source: float | None) -> bool:
+    """Return whether the target's mtime is more than a second after the source's; False if one is unknown (None)."""
+    return target is not None and source is not None and target > source + 1
 
 
-def is_newer(receiver: float | None, sender: float | None) -> bool:
-    """Whether the receiver's mtime lies more than a second after the sender's; not where one is not known."""
-    return receiver is not None and sender is not None and receiver > sender + 1
-
-
-def digest_in(entry: Entry) -> str:
-    """A digest of the listing as outcomes have it, `adler32:5ae07809`; empty where there is none."""
+def listed_digest(entry: Entry) -> str:
+    """Return a digest of the listing as outcomes have it, `adler32:5ae07809`; empty if the listing has none."""
     if "adler32" in entry.checksums:
         return f"adler32:{entry.checksums['adler32']}"
     return ":".join(strongest_digest(entry.checksums) or ())

@@ -1,7 +1,8 @@
-"""So many bytes a second, over all streams together, up and down: what `--limit-rate` asks for.
+"""Limit the bytes per second of all streams of a run together, in both directions: `--limit-rate`.
 
-Whoever has moved bytes tells the reporter; here he waits with it until their time has come. So the connection fills up
-meanwhile, the sender slows down, and nobody takes the pause for a stall: bytes have moved since the last look.
+A thread that has moved bytes reports them, and `ThrottledReporter` lets it wait there until the next bytes may move.
+Meanwhile the connection's buffers fill and the sender slows down. The stall check of the HTTP client is not disturbed:
+bytes have moved since it last looked.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from collections.abc import Callable
 from ctadata.transfer.report import Outcome, Reporter
 
 SAVED = 0.25
-"""Seconds of unused allowance that may be used up later: no pause ends on the dot."""
+"""Seconds of unused rate that may be used up later, because no pause ends exactly on time."""
 
 SHORTEST = 0.01
-"""Seconds below which nobody pauses."""
+"""Seconds below which no thread pauses."""
 
 
 class RateLimiter:
-    """Takes bytes and waits until the next ones may move: a virtual schedule, as in ITU-T I.371's GCRA; any thread."""
+    """Let bytes pass at a limited rate: a virtual schedule, as in ITU-T I.371's GCRA. Any thread may call `take`."""
 
     def __init__(
         self,
@@ -29,45 +30,51 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`rate` in bytes a second; `clock` gives seconds, `sleep` waits for some, less where all is to stop."""
+        """Start with no bytes.
+
+        Args:
+            rate: Bytes per second.
+            clock: Returns seconds of a monotonic clock.
+            sleep: Waits for some seconds, or less if the run is stopped.
+        """
         self._rate = rate
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._paid_until = clock()
+        self._free_at = clock()
 
     def take(self, size: int) -> None:
-        """So many bytes have moved; returns when the next ones may."""
+        """Count `size` bytes that have moved, and return when the next bytes may move."""
         with self._lock:
             now = self._clock()
-            self._paid_until = max(self._paid_until, now - SAVED) + size / self._rate
-            wait = self._paid_until - now
+            self._free_at = max(self._free_at, now - SAVED) + size / self._rate
+            wait = self._free_at - now
         if wait > SHORTEST:
             self._sleep(wait)
 
 
 class ThrottledReporter:
-    """A reporter to whom bytes are told no faster than they may move."""
+    """A reporter that lets the caller of `moved` wait, so that the rate is kept."""
 
-    def __init__(self, inner: Reporter, allowance: RateLimiter) -> None:
-        """Everything goes to `inner`."""
+    def __init__(self, inner: Reporter, limiter: RateLimiter) -> None:
+        """Pass everything on to `inner`."""
         self._inner = inner
-        self._allowance = allowance
+        self._limiter = limiter
 
     def moved(self, name: str, size: int) -> None:
-        """Bytes went by; what turned out void has moved all the same."""
+        """Pass on, and wait. Bytes that no longer count (a negative size) have moved all the same."""
         self._inner.moved(name, size)
         if size > 0:
-            self._allowance.take(size)
+            self._limiter.take(size)
 
     def planned(self, files: int, size: int) -> None:
-        """So many more."""
+        """Pass on."""
         self._inner.planned(files, size)
 
     def ended(self, outcome: Outcome) -> None:
-        """One more has ended."""
+        """Pass on."""
         self._inner.ended(outcome)
 
     def remarked(self, words: str) -> None:
-        """A sentence."""
+        """Pass on."""
         self._inner.remarked(words)

@@ -1,4 +1,4 @@
-"""A file that was just stored, as the storage shows it; some servers show it, or its size, a moment late."""
+"""Ask for the entry of a file that was just stored. Some servers show a new file, or its size, only a moment later."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from ctadata.paths import RemotePath
 from ctadata.transfer.run import Run
 
 WAITS = (0.1, 0.2, 0.4, 0.8)
-"""Seconds before each further look."""
+"""Seconds before each further request."""
 
 
 def wait_for_entry(run: Run, path: RemotePath, size: int | None) -> Entry:
-    """The entry of a file that should have `size` bytes (None: any); looked at again for a second and a half.
+    """Return the entry of a file that was just stored; ask again for 1.5 seconds if it is missing or has another size.
 
-    A server that tells no size is not asked for it again.
+    A server that states no size is not asked again for it.
 
-    NotFound; Stopped.
+    Args:
+        run: The run.
+        path: The file.
+        size: The bytes that it should have; None: any.
+
+    Raises:
+        NotFound: There still is no such file.
+        Stopped: The run was stopped.
     """
     for pause in WAITS:
         with contextlib.suppress(NotFound):

@@ -1,7 +1,7 @@
-"""Receipts: what became of each file of a run, one JSON object on a line, written as it ends.
+"""Receipts: the outcome of each file of a run, one JSON object per line, written when the file ends.
 
-A line says all that a later check, or another try, has to know. Runs add to a receipt that is there; of several lines
-about one file the last one counts. A run that was killed leaves a receipt that can be used.
+A line has all facts that a later check, or another attempt, needs. A run adds its lines to an existing receipt; of
+several lines about one file, the last one counts. The receipt of a killed run can be used.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from typing import Any, TextIO
 from ctadata.errors import UsageError
 from ctadata.paths import MAX_CHARACTERS, RemotePath, escape_unprintable, shorten
 from ctadata.permissions import refuse_untrusted_file
-from ctadata.transfer.partial_file import local_words
+from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import Outcome, State
 
 SCHEMA = 1
-"""Version of the lines; grows when one changes its meaning."""
+"""Version of the lines; it grows when a field changes its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptWriter:
-    """What all outcomes of a run have in common.
+    """The facts that all lines of a run share.
 
-    action:  `get` or `put`, the direction.
-    profile: the site.
-    bases:   the local folders that things land in; names below them are never links.
+    Attributes:
+        action: `get` or `put`.
+        profile: The profile's name.
+        bases: The local directories of a download; names below them are never links.
     """
 
     action: str
@@ -37,7 +38,7 @@ class ReceiptWriter:
     bases: Sequence[Path] = ()
 
     def as_json(self, outcome: Outcome) -> dict[str, object]:
-        """One line of a receipt; sizes in bytes, times in seconds."""
+        """Return the line of one outcome; sizes are in bytes, times in seconds."""
         return {
             "schema": SCHEMA,
             "action": self.action,
@@ -61,15 +62,20 @@ class ReceiptWriter:
         for base in self.bases:
             if local != base and local.is_relative_to(base):
                 return os.path.join(os.path.realpath(base), local.relative_to(base))  # noqa: PTH118
-        return os.path.abspath(local)  # noqa: PTH100  (a link in it stays one)
+        return os.path.abspath(local)  # noqa: PTH100  (links in the path stay links)
 
 
 def open_receipt(file: Path) -> TextIO:
-    """Open a receipt to add lines to, each of which is written at once; LocalError."""
-    with local_words(file):
+    """Open a receipt to add lines; each is written at once.
+
+    Raises:
+        LocalError: The file system refuses.
+        StorageFull: The file system is full.
+    """
+    with local_errors(file):
         stream = file.open("a+", encoding="ascii", errors="backslashreplace", buffering=1)
         if stream.tell() and _last_byte(stream) != b"\n":
-            stream.write("\n")  # a run was killed in the middle of a line
+            stream.write("\n")  # a killed run has left an incomplete line
     return stream
 
 
@@ -79,7 +85,7 @@ def _last_byte(stream: TextIO) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line, read; the fields are those of `Outcome`."""
+    """One line of a receipt; the fields have the meaning that they have in `Outcome`."""
 
     action: str
     profile: str
@@ -96,28 +102,31 @@ class Record:
 
     @property
     def is_undone(self) -> bool:
-        """Whether the run did not do what was asked of it for this file."""
+        """Whether the run did not do what the user asked for this file."""
         return self.state is State.FAILED or (self.state is State.PASSED and bool(self.error))
 
 
 def read_receipt(file: Path) -> list[Record]:
-    """The last line about each file, in the order of the first ones; UsageError (no receipt, or one that everybody can
-    write), LocalError.
+    """Return the last line about each file, in the order of the first lines.
+
+    Raises:
+        UsageError: The file is no receipt, or everybody can write it.
+        LocalError: It cannot be read.
     """
-    found: dict[tuple[RemotePath, Path | None, str], Record] = {}
-    with local_words(file), file.open(encoding="utf-8", errors="replace") as lines:
+    last: dict[tuple[RemotePath, Path | None, str], Record] = {}
+    with local_errors(file), file.open(encoding="utf-8", errors="replace") as lines:
         refuse_untrusted_file(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
         for number, line in enumerate(lines, 1):
             record = _read(line, f"{escape_unprintable(str(file))}:{number}")
             if record is not None:
-                found[record.path, record.local, record.key] = record
-    if not found:
+                last[record.path, record.local, record.key] = record
+    if not last:
         raise UsageError("there is nothing of a receipt in it", path=escape_unprintable(str(file)))
-    return list(found.values())
+    return list(last.values())
 
 
-def _read(line: str, where: str) -> Record | None:
-    """One line; None for what a kill has left of one; UsageError for lines that no version of ours wrote."""
+def _read(line: str, place: str) -> Record | None:
+    """Parse one line; return None if it is incomplete, and raise UsageError if no version of ctadata wrote it."""
     try:
         fields: Any = json.loads(line)
     except (ValueError, RecursionError):
@@ -125,7 +134,7 @@ def _read(line: str, where: str) -> Record | None:
     try:
         if fields["schema"] != SCHEMA:
             raise UsageError(
-                f"a receipt of schema {shorten(str(fields['schema']))}, and only {SCHEMA} is known", path=where
+                f"a receipt of schema {shorten(str(fields['schema']))}, and only {SCHEMA} is known", path=place
             )
         return Record(
             action=str(fields["action"]),
@@ -142,11 +151,11 @@ def _read(line: str, where: str) -> Record | None:
             key=str(fields.get("key") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"this is no line of a receipt: {shorten(str(error))}", path=where) from error
+        raise UsageError(f"this is no line of a receipt: {shorten(str(error))}", path=place) from error
 
 
 def _name(value: str) -> str:
-    """A path that a file system can have; ValueError."""
+    """Return a path; raise ValueError if no file system can have it."""
     if "\0" in value or len(os.fsencode(value)) > MAX_CHARACTERS:
         raise ValueError("a path that no file has")
     return value
@@ -163,18 +172,26 @@ def _size(value: object) -> int:
 
 
 def unfinished(records: Sequence[Record], action: str, *, damaged: bool) -> Iterator[Record]:
-    """What is to be tried again: what failed, and what may be missing by now; UsageError (the other direction).
+    """Yield the records to try again: failures, and files that may be missing or different by now.
 
-    Of downloads that is what is not here any more; of uploads all that is still here, of which the plan says then
-    whether it is there. damaged: what is here may be damaged, so the plan looks at all downloads too.
+    For downloads, these are the files that do not exist any more. For uploads, these are all files that still exist;
+    the plan then decides whether they are on the storage.
+
+    Args:
+        records: The records.
+        action: `get` or `put`: the direction of the new run.
+        damaged: Whether existing local files may be damaged, so that all downloads are planned again.
+
+    Raises:
+        UsageError: The receipt is of the other direction.
     """
     for record in records:
         if record.action != action:
             raise UsageError(f"it is the receipt of a {record.action}", hint=f"use {record.action} --retry-failed")
-        here = record.local is not None and os.path.lexists(record.local)
+        exists = record.local is not None and os.path.lexists(record.local)
         moved = record.state in (State.DONE, State.SKIPPED, State.KEPT)
-        doubtful = here if action == "put" else damaged or not here
+        doubtful = exists if action == "put" else damaged or not exists
         if record.key and action == "put":
-            continue  # it lies on the storage, and has no file here
+            continue  # the key is on the storage, and no local file belongs to it
         if record.is_undone or (moved and doubtful):
             yield record

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on (Reporter) and at its end (Summary)."""
+"""The reports of a run: `Reporter` receives them while the run goes on, `Summary` counts them for its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ctadata.paths import RemotePath
 
 
 class State(StrEnum):
-    """How the work on one file ended."""
+    """The state in which the work on one file ended; see `Outcome`."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -27,21 +27,25 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the work on one name ended.
+    """The end of the work on one file.
 
-    state:   DONE (moved and verified), SKIPPED (equal already), KEPT (it differs, and `no_clobber` keeps it),
-             PASSED (nothing that can be copied: a socket, a link that leads nowhere, a key that no path can name; it
-             counts as not done if it has an error), DELETED, FAILED. A dry run tells what the run would end with.
-    remote:  the remote side.    local: the local side; None where there is none (a name that cannot be local).
-    size:    bytes of the file.  seconds: how long it took.
-    verified: what was compared, as `size, adler32`; empty where nothing moved.
-    why:     for SKIPPED, KEPT, PASSED: the reason in words.
-    error:   for FAILED; for PASSED if it counts as not done.
-    digest:  of the content, `adler32:5ae07809`; empty where it is not known.
-    etag:    of the version on the storage, quotes included; None where it is not known.
-    retries: how often it was begun again.
-    resumed: bytes of it that an earlier run had fetched.
-    key:     for PASSED, the address of a key that no path can name; `remote` is then the collection above it.
+    Attributes:
+        state: DONE: moved and verified. SKIPPED: equal already, or newer at the target. KEPT: it differs, and
+            `no_clobber` keeps it. PASSED: it cannot be copied (a socket, a link that leads nowhere, a key that no path
+            can name); it counts as a failure if it has an error. DELETED. FAILED. A dry run reports the state that the
+            run would reach.
+        remote: The remote path.
+        local: The local path; None if there is none.
+        size: Bytes of the file.
+        seconds: The time it took.
+        verified: What was compared, as `size, adler32`; empty if nothing moved.
+        why: The reason, for SKIPPED, KEPT and PASSED.
+        error: The error, for FAILED; for PASSED only if it counts as a failure.
+        digest: That of the content, `adler32:5ae07809`; empty if unknown.
+        etag: That of the version on the storage, with its quotes; None if unknown.
+        retries: Attempts after the first one.
+        resumed: Bytes that an earlier run had fetched.
+        key: For PASSED: the address of a key that no path can name; `remote` is then the collection above it.
     """
 
     state: State
@@ -60,75 +64,87 @@ class Outcome:
 
 
 class Reporter(Protocol):
-    """Who is told; called from several threads at once."""
+    """Receives the reports of a run. Several threads call it at once."""
 
     def planned(self, files: int, size: int) -> None:
-        """So many more files with so many bytes are known to be moved."""
+        """Receive that so many more files, with so many bytes, will be moved; negative if they turn out not to be."""
 
     def moved(self, name: str, size: int) -> None:
-        """Bytes of the file `name` went by; negative where bytes turned out void and start anew."""
+        """Receive that bytes of the file `name` have moved; negative if so many no longer count and are moved again."""
 
     def ended(self, outcome: Outcome) -> None:
-        """The work on one name ended."""
+        """Receive the outcome of one file."""
 
     def remarked(self, words: str) -> None:
-        """A sentence that is worth knowing before the end."""
+        """Receive a sentence that the user should know before the end."""
 
 
 class NullReporter:
-    """The reporter who tells nobody."""
+    """A reporter that does nothing."""
 
     def planned(self, files: int, size: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def moved(self, name: str, size: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def ended(self, outcome: Outcome) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def remarked(self, words: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class TeeReporter:
-    """A reporter that also hands each outcome to `tell`, one at a time; `tell` raises nothing."""
+    """A reporter that passes everything on, and also calls a function with each outcome."""
 
-    def __init__(self, inner: Reporter, tell: Callable[[Outcome], None]) -> None:
-        """Everything goes to `inner` too."""
+    def __init__(self, inner: Reporter, add: Callable[[Outcome], None]) -> None:
+        """Prepare to pass on.
+
+        Args:
+            inner: Receives everything.
+            add: Receives each outcome, one at a time; it must raise nothing.
+        """
         self.inner = inner
-        self._tell = tell
+        self._add = add
         self._lock = threading.Lock()
 
     def planned(self, files: int, size: int) -> None:
-        """So many more."""
+        """Pass on."""
         self.inner.planned(files, size)
 
     def moved(self, name: str, size: int) -> None:
-        """Bytes went by."""
+        """Pass on."""
         self.inner.moved(name, size)
 
     def remarked(self, words: str) -> None:
-        """A sentence."""
+        """Pass on."""
         self.inner.remarked(words)
 
     def ended(self, outcome: Outcome) -> None:
-        """One more has ended."""
+        """Pass on, and call the function."""
         self.inner.ended(outcome)
         with self._lock:
-            self._tell(outcome)
+            self._add(outcome)
 
 
 @dataclass(slots=True)
 class Summary:
-    """The counts of a run, and each failure; constant memory but for failures, kept and passed names.
+    """The counts of a run, and each failure. Memory is constant, but for failures, kept and passed names.
 
-    size, resumed: bytes of the files that were done, and how many of them an earlier run had fetched.
-    skips:   how many were skipped, by the reason.
-    empty:   collections that listed as empty, twice.
-    hides:   whether the store lists those that may not be read in the same way.
-    remarks: what else is to be told at the end, in sentences.
-    stopped: the run was ended before its end.
+    Attributes:
+        stopped: Whether the run was stopped before its end.
+        done: Files moved and verified.
+        size: Their bytes.
+        resumed: Bytes of these that an earlier run had fetched.
+        deleted: Names deleted.
+        empty: Collections whose listing was empty twice.
+        hides: Whether the store lists a collection that may not be read as an empty one (`Features.hides_forbidden`).
+        skips: Files skipped, by the reason.
+        kept: Outcomes in this state.
+        passed: Outcomes in this state.
+        failed: Outcomes in this state.
+        remarks: Further sentences for the end.
     """
 
     stopped: bool = False
@@ -147,11 +163,11 @@ class Summary:
 
     @property
     def skipped(self) -> int:
-        """How many were skipped, for whatever reason."""
+        """Files skipped, for any reason."""
         return self.skips.total()
 
     def add(self, outcome: Outcome) -> None:
-        """Count one outcome; any thread."""
+        """Count one outcome. Any thread may call it."""
         with self._lock:
             match outcome.state:
                 case State.DONE:
@@ -170,28 +186,36 @@ class Summary:
                     self.failed.append(outcome)
 
     def add_empty(self, *, hides: bool) -> None:
-        """Count a collection that listed as empty; any thread."""
+        """Count a collection whose listing is empty. Any thread may call it."""
         with self._lock:
             self.empty += 1
             self.hides = hides
 
     @property
     def errors(self) -> Sequence[CtadataError]:
-        """The error of each failure, then of each name that was passed over and counts as not done."""
+        """The error of each failure, then of each passed name that counts as a failure."""
         return [outcome.error for outcome in (*self.failed, *self.passed) if outcome.error]
 
     @property
     def exit_code(self) -> int:
-        """0; 6 where some files were done and some were not; else the first error's; 8 where a file was kept."""
+        """The exit code.
+
+        0; 6 if some files failed and some did not; the first error's if all failed; 8 if a file was kept.
+        """
         if self.errors:
-            anything = self.done or self.skipped or self.deleted
-            return PartialFailure(self.errors, [None] if anything else []).code
+            some_done = self.done or self.skipped or self.deleted
+            return PartialFailure(self.errors, [None] if some_done else []).code
         return 8 if self.kept else 0
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidPath:
-    """A name of a list that cannot be one; that line's failure."""
+    """A path of a list that cannot be one. It is a failure of its own, and the run goes on.
+
+    Attributes:
+        error: The failure.
+        base: The directory that the list starts from.
+    """
 
     error: CtadataError
     base: RemotePath

@@ -1,4 +1,4 @@
-"""What was done, collected for the return value of a function."""
+"""Collect the outcomes of a run for the return value of a Python function."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _STATUS = {"done": "uploaded", "skipped": "unchanged", "kept": "kept"}
 
 
 class Upload(TypedDict):
-    """What an upload gives back.
+    """The result of one upload.
 
-    path: where the file is, from the root, without a slash in front.
-    status: `uploaded`; `unchanged`, where an equal file was there; `kept`, where `no_clobber` kept another one.
-    total_written: bytes of the file.
+    Attributes:
+        path: The file's path from the root, without a slash in front.
+        status: `uploaded`; `unchanged` if an equal file was there; `kept` if `no_clobber` kept a different one.
+        total_written: Bytes of the file.
     """
 
     path: str
@@ -29,10 +30,10 @@ class Upload(TypedDict):
 
 
 class CollectingReporter:
-    """A reporter that keeps what was done, and hands everything on to another."""
+    """A reporter that keeps the outcomes of files that did not fail, and passes everything on to another one."""
 
     def __init__(self, inner: Reporter) -> None:
-        """Nothing has been done."""
+        """Start without outcomes."""
         self.outcomes: list[Outcome] = []
         self.planned = inner.planned
         self.moved = inner.moved
@@ -40,14 +41,14 @@ class CollectingReporter:
         self._lock = threading.Lock()
 
     def ended(self, outcome: Outcome) -> None:
-        """Keep it, unless it failed or could not be copied at all."""
+        """Keep the outcome, unless the file failed or could not be copied at all."""
         self._inner.ended(outcome)
         if outcome.state in _STATUS:
             with self._lock:
                 self.outcomes.append(outcome)
 
     def remarked(self, words: str) -> None:
-        """Nothing to keep."""
+        """Pass on."""
         self._inner.remarked(words)
 
     @property
@@ -57,7 +58,7 @@ class CollectingReporter:
 
     @property
     def uploads(self) -> list[Upload]:
-        """What the upload functions give back."""
+        """The results of the upload functions."""
         return [
             Upload(path=str(o.remote).removeprefix("/"), status=_STATUS[o.state], total_written=o.size)
             for o in self.outcomes
@@ -65,22 +66,27 @@ class CollectingReporter:
 
 
 @contextmanager
-def collect_results(telling: AbstractContextManager[Reporter]) -> Iterator[CollectingReporter]:
-    """Collect what is done in the block; who is told of it anyway, is told too."""
-    with telling as reporter:
+def collect_results(reporters: AbstractContextManager[Reporter]) -> Iterator[CollectingReporter]:
+    """Collect the outcomes of the block, and pass each on to the caller's reporter."""
+    with reporters as reporter:
         yield CollectingReporter(reporter)
 
 
 class NoSuchDirectory(NotFound, NotADirectoryError, FileExistsError):
-    """There is no such local directory; it is also what scripts of 0.6 and 0.7 catch."""
+    """The local directory is missing. Scripts of 0.6 and 0.7 catch its base classes."""
 
 
 class NoDirectory(UsageError, NotADirectoryError):
-    """It is a local file; it is also what scripts of 0.6 and 0.7 catch."""
+    """The local path is a file. Scripts of 0.6 and 0.7 catch its base classes."""
 
 
 def contents_path(directory: str | os.PathLike[str]) -> str:
-    """The name of a local directory, written so that its contents are meant; NoSuchDirectory, NoDirectory."""
+    """Return a local directory with a slash at its end, which stands for its contents.
+
+    Raises:
+        NoSuchDirectory: It is missing.
+        NoDirectory: It is a file.
+    """
     path = os.fspath(directory)
     if not os.path.exists(path):  # noqa: PTH110  (the empty path is here to pathlib, and nowhere to the user)
         raise NoSuchDirectory("no such local directory", path=escape_unprintable(path))
@@ -90,7 +96,17 @@ def contents_path(directory: str | os.PathLike[str]) -> str:
 
 
 def raise_failures(summary: Summary, done: Sequence[int] | Sequence[Upload], *, one: bool) -> None:
-    """Raise the error of a call about `one` file, PartialFailure of a call about many; nothing where all went well."""
+    """Raise the failures of a call; return if there are none.
+
+    Args:
+        summary: The run's.
+        done: The results of the files that did not fail, for PartialFailure.
+        one: Whether the call was about one file; then its own error is raised.
+
+    Raises:
+        PartialFailure: A call about many files had failures.
+        CtadataError: The error of a call about one file.
+    """
     if one and summary.errors:
         raise summary.errors[0]
     if summary.errors:

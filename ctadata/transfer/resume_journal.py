@@ -1,10 +1,10 @@
-"""The journal of a part: which blocks an earlier run has left in it, so that a later run goes on where that one ended.
+"""Keep a journal of a part: which blocks a run has written, so that a later run resumes the download.
 
-A text file beside the part: one line of JSON that names the version of the remote file, then `start stop crc32` for
-each block of at most 4 MiB; a later line with the same start replaces an earlier one. A line is written after its
-bytes, without a flush to disk. The next run believes no line: it reads the bytes back, and what has another digest is
-fetched again. A journal that is not a small regular file of our own, or cannot be understood, means that the file
-starts anew.
+The journal is a text file beside the part. Its first line is JSON and names the version of the remote file. Each
+further line is `start stop crc32` of one block of at most 4 MiB; a later line with the same start replaces an earlier
+one. A line is written after its bytes, without a flush to disk. So the next run does not trust the lines: it reads the
+bytes back, and fetches those again whose crc32 differs. A journal that is not a small regular file of this user, or
+that cannot be parsed, is ignored: the file is downloaded from its first byte.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ctadata.versions import can_prove_version
 
 SUFFIX = ".journal"
 BLOCK = 4 << 20
-"""Bytes of a block. They end at multiples of it; a kill can cost one for each stream."""
+"""Bytes of a block. Blocks end at multiples of it. A killed run loses at most one block of each stream."""
 
 RESUMABLE_FROM = 4 * BLOCK
-"""Bytes from which a part keeps a journal; a smaller file is fetched again."""
+"""Bytes from which a part has a journal. A smaller file is downloaded again."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,12 +38,12 @@ _PER_BLOCK = 4096  # bytes: a line has 46 at most, and a block that breaks off a
 
 
 def is_resumable(entry: Entry) -> bool:
-    """Whether what is fetched of a file lasts beyond the run, for the next one to go on with."""
+    """Return whether a later run may resume the download: the file is large, and its version can be proved."""
     return (entry.size or 0) >= RESUMABLE_FROM and can_prove_version(entry)
 
 
 def version_of(entry: Entry) -> dict[str, Any]:
-    """What two runs must agree on to speak of the same version of a file."""
+    """Return what two runs compare to know that they download the same version of a file."""
     return {
         "path": str(entry.path),
         "size": entry.size,
@@ -55,29 +55,45 @@ def version_of(entry: Entry) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Bytes that a run has written into a part: from `start` up to `stop`, and their crc32."""
+    """Bytes that a run has written into a part, from `start` up to `stop` (exclusive), and their crc32."""
 
     start: int
     stop: int
     crc32: int
 
     def read(self, part: int) -> bytes | None:
-        """The bytes, read back from the open part; None if they are not what was written. OSError."""
+        """Return the bytes from the open file `part`; None if they are not what was written. Raises OSError."""
         content = os.pread(part, self.stop - self.start, self.start)
         return content if len(content) == self.stop - self.start and crc32(content) == self.crc32 else None
 
 
 @dataclass(slots=True)
 class Journal:
-    """An open journal; `note` may be called by several threads."""
+    """An open journal. Several threads may call `note`.
+
+    Attributes:
+        folder: The descriptor of the directory that holds it.
+        name: Its name there.
+        fd: Its own descriptor.
+    """
 
     folder: int
     name: str
     fd: int
 
     @classmethod
-    def begin(cls, folder: int, name: str, version: dict[str, Any], here: Iterable[Block]) -> Journal:
-        """Write a journal anew, in the open directory `folder`; OSError, also if no file can get that name."""
+    def begin(cls, folder: int, name: str, version: dict[str, Any], blocks: Iterable[Block]) -> Journal:
+        """Write a new journal and rename it to its final name.
+
+        Args:
+            folder: The descriptor of the directory.
+            name: The journal's name there.
+            version: The result of `version_of`.
+            blocks: The blocks that the part already holds.
+
+        Raises:
+            OSError: The file system refuses, or something other than a file has the name.
+        """
         header = {"version": version, "by": temp_names.new_name()}
         fresh = f"{name}-new"
         with contextlib.suppress(OSError):
@@ -86,7 +102,7 @@ class Journal:
         try:
             with open(fd, "w", encoding="ascii", closefd=False) as file:
                 file.write(json.dumps(header) + "\n")
-                file.writelines(_line(block) for block in here)
+                file.writelines(_line(block) for block in blocks)
             os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             os.close(fd)
@@ -96,12 +112,12 @@ class Journal:
         return cls(folder, name, fd)
 
     def note(self, block: Block) -> None:
-        """These bytes are here. A journal that cannot be written costs a later run its start, this one nothing."""
+        """Add a block. An error is ignored: without the line, a later run fetches the block again."""
         with contextlib.suppress(OSError):
             os.write(self.fd, _line(block).encode())
 
     def close(self, *, keep: bool) -> None:
-        """Let go of it, and remove it unless a later run is to go on from it."""
+        """Close the journal, and remove it unless a later run is to use it."""
         with contextlib.suppress(OSError):
             if not keep:
                 os.unlink(self.name, dir_fd=self.folder)
@@ -109,17 +125,17 @@ class Journal:
             os.close(self.fd)
 
 
-class Notes:
-    """Notes the blocks that one stream writes, from `at` on, each when it is complete and the last one at the end."""
+class BlockWriter:
+    """Add the blocks of one stream to a journal, each one when it is complete, and the last one at the end."""
 
     def __init__(self, journal: Journal, at: int) -> None:
-        """Nothing is written yet."""
+        """Start at the offset `at`, before its bytes are written."""
         self._journal = journal
         self._start = self._at = at
         self._crc32 = 0
 
     def add(self, content: memoryview) -> None:
-        """The next bytes are in the part."""
+        """Count the next bytes, which are in the part."""
         while content:
             end = (self._at // BLOCK + 1) * BLOCK
             taken, content = content[: end - self._at], content[end - self._at :]
@@ -129,28 +145,36 @@ class Notes:
                 self.end()
 
     def end(self) -> None:
-        """Note what there is of the block."""
+        """Add the current block, if it holds any bytes."""
         if self._at > self._start:
             self._journal.note(Block(self._start, self._at, self._crc32))
             self._start, self._crc32 = self._at, 0
 
 
-def recall(folder: int, name: str, size: int, version: dict[str, Any]) -> list[Block] | None:
-    """The blocks that a journal names in a part of `size` bytes, in order; they are to be read back.
+def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> list[Block] | None:
+    """Return the blocks that a journal names, in order. The caller has to read them back.
 
-    Empty if it speaks of another version, is not ours, or cannot be understood; None if another host may be at it.
+    Args:
+        folder: The descriptor of the directory.
+        name: The journal's name there.
+        size: Bytes of the part.
+        version: The result of `version_of` for the file as it is now.
+
+    Returns:
+        An empty list if the journal is of another version, belongs to another user, or cannot be parsed; None if a
+        process of another host may be writing the part.
     """
     try:
         fd = os.open(name, _READ, dir_fd=folder)
     except OSError:
         return []
     try:
-        found = os.fstat(fd)
+        status = os.fstat(fd)
         most = _HEADER + _PER_BLOCK * (version["size"] // BLOCK + 16)
-        ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
-        if not ours or found.st_size > most:
+        ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+        if not ours or status.st_size > most:
             return []
-        return _read(fd, found.st_mtime, min(version["size"], size), version)
+        return _read(fd, status.st_mtime, min(version["size"], size), version)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
     finally:
@@ -162,11 +186,11 @@ def _read(fd: int, mtime: float, size: int, version: dict[str, Any]) -> list[Blo
         header = json.loads(file.readline(_HEADER))
         if temp_names.may_be_written_elsewhere(str(header["by"]), mtime):
             return None
-        return list(_apart(file, size)) if header["version"] == version else []
+        return list(_without_overlaps(file, size)) if header["version"] == version else []
 
 
 def writer_of(folder: int, name: str) -> str:
-    """The name that the writer of a journal has left in it; empty if there is none. Raises OSError."""
+    """Return the name that the writer of a journal has left in it; empty if it has none. Raises OSError."""
     with open(os.open(name, _READ, dir_fd=folder), encoding="utf-8", errors="replace") as file:  # noqa: PTH123
         try:
             return str(json.loads(file.readline(1 << 16))["by"])
@@ -178,8 +202,8 @@ def _line(block: Block) -> str:
     return f"{block.start} {block.stop} {block.crc32:08x}\n"
 
 
-def _apart(lines: Iterable[str], size: int) -> Iterator[Block]:
-    """The blocks of the lines that lie within `size` and do not overlap; half a line at the end is none."""
+def _without_overlaps(lines: Iterable[str], size: int) -> Iterator[Block]:
+    """Yield the blocks that lie within `size` bytes and do not overlap; an incomplete last line is ignored."""
     last: dict[int, Block] = {}
     for line in lines:
         if line.endswith("\n") and (match := _LINE.fullmatch(line[:-1])):

@@ -1,4 +1,4 @@
-"""A run: what its parts share, the stop, trying again, and that one file's failure does not stop the others."""
+"""A run: the state that all its transfers share, the stop and the retries. Files fail one by one."""
 
 from __future__ import annotations
 
@@ -42,27 +42,33 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BROKEN_OFF = (Interrupted, IntegrityError, Changed, TimedOut)
-"""What the engine tries again. Failures before the first byte were tried again by the HTTP client already."""
+"""Errors after which the engine tries again. The HTTP client has already retried failures before the first byte."""
 
 SMALL = 1 << 20
-"""Bytes below which the work on a file is more Python's than that of libraries and the system."""
+"""Bytes below which a file counts as small: Python's own work takes longer than that of libraries and the system."""
 
-MORE = 1 << 16
-"""Bytes that a try has to bring, so that the next one counts as the first: a server that gives some at a time ends."""
+PROGRESS = 1 << 16
+"""Bytes that an attempt has to add so that the next one counts as the first. A server that always sends a few bytes and
+breaks off is given up.
+"""
 
 TRIES = 4
 FIRST_PAUSE = 0.5
-"""Seconds before the second try at most; the rest is as `ctadata.retry` has it."""
+"""Seconds before the second attempt at most; `ctadata.retry` has the rest."""
 
 
 @dataclass(slots=True)
 class Task:
-    """The work on one file; `work` gives its outcome or raises.
+    """The work on one file.
 
-    size:    bytes of it that the reporter was told of as planned.
-    etag:    of the version on the storage that is to come; None where it is not known.
-    on_tape: it waits for the file to be on disk.
-    is_small: most of it is waiting for servers, so that many of them share a thread.
+    Attributes:
+        remote: The remote path.
+        local: The local path; None if there is none.
+        work: Does it, and returns its outcome or raises.
+        size: Bytes that the reporter has received as planned.
+        etag: The tag of the remote version; None if unknown.
+        on_tape: Whether the task waits until the file is on disk.
+        is_small: Whether most of the work is waiting for servers, so that many such tasks share a thread.
     """
 
     remote: RemotePath
@@ -73,8 +79,8 @@ class Task:
     on_tape: bool = False
     is_small: bool = False
 
-    def failed(self, error: CtadataError, seconds: float) -> Outcome:
-        """Its end, where it came to nothing."""
+    def failed_outcome(self, error: CtadataError, seconds: float) -> Outcome:
+        """Return the outcome of a failure, after so many seconds."""
         return Outcome(
             State.FAILED,
             self.remote,
@@ -89,13 +95,22 @@ class Task:
 
 @dataclass(slots=True)
 class Run:
-    """What the parts of one run share.
+    """The state that all transfers of one run share.
 
-    stop: set by whoever wants the run to end; requests that wait notice within a second.
-    renamed: names that `rules.normalize` has changed, as they are on the storage.
-    has_odd_tags: listings and reads of the store have tags of two kinds, which say nothing about each other.
-    staging: brings files from tape; without it such a file is a failure (NeedsStaging).
-    records: of verified transfers; without a folder of the cache, none.
+    Attributes:
+        store: The storage.
+        rules: The rules.
+        reporter: Receives the reports.
+        stop: Set by the caller to end the run. Requests that wait notice it within a second.
+        summary: The counts.
+        pause: Waits for some seconds instead of the usual wait; for tests.
+        leftovers: Temporaries to delete once the run has stopped.
+        renamed: Remote names that `rules.normalize` has changed.
+        has_odd_tags: Whether the store's listings and reads have different tags for one version.
+        staging: Stages files from tape; None: such a file fails with NeedsStaging.
+        records: The records of verified transfers.
+        workers: Work on the tasks.
+        names: Checks whether the door can handle a name.
     """
 
     store: Store
@@ -113,7 +128,7 @@ class Run:
     names: NameCheck = field(init=False)
 
     def __post_init__(self) -> None:
-        """Workers end when the run is stopped."""
+        """Make the workers, and throttle the reporter if there is a rate limit."""
         self.workers = WorkerPool(self.stop)
         self.names = NameCheck(self.store)
         if self.rules.rate is not None:
@@ -122,25 +137,30 @@ class Run:
     def task(
         self, remote: RemotePath, local: Path | None, size: int, work: Callable[[], Outcome], etag: str | None = None
     ) -> Task:
-        """A task on a file of that size, as soon as it is found: the totals are to be true early."""
+        """Return the task of one file, and report it as planned at once, so that the totals are right early."""
         self.reporter.planned(1, size)
         return Task(remote, local, work, size, etag, is_small=size < SMALL)
 
     def pair(self, remote: RemotePath, counterpart: Path | str) -> Pair:
-        """A file of the storage and its counterpart in that folder, local or at another storage."""
+        """Return a remote file and its counterpart in a directory, with the place of their record.
+
+        Args:
+            remote: The remote file.
+            counterpart: The local directory; or the directory of another storage, as an address.
+        """
         folder = self.records.of(remote.parent, counterpart)
         look = functools.partial(self.store.info, remote)
         return Pair(self.records, folder, remote.name, look, writes=not self.rules.dry_run)
 
     def end(self, outcome: Outcome) -> None:
-        """Count an outcome and tell of it."""
+        """Count and report an outcome."""
         self.summary.add(outcome)
         self.reporter.ended(outcome)
 
     def fail(self, error: CtadataError, remote: RemotePath, local: Path | None = None) -> None:
-        """Count a failure and tell of it; of an incomplete listing each member that is missing.
+        """Count and report a failure; for an incomplete listing, one failure for each missing member.
 
-        Keys that no path can name are passed over, and count as not done.
+        A key that no path can name is passed over, and counts as a failure.
         """
         if isinstance(error, Unnameable):
             report_each(error, lambda failure: self.end(_passed_key(failure, remote, local)))
@@ -151,15 +171,15 @@ class Run:
         self.end(Outcome(State.FAILED, remote, local, error=error))
 
     def discard(self, temporary: RemotePath) -> None:
-        """Delete an upload that came to nothing; at once, or at the end of a run that is being stopped."""
+        """Delete an unfinished upload, at once; if the run is being stopped, at its end. Errors are ignored."""
         if self.stop.is_set():
             self.leftovers.append(temporary)
             return
         with contextlib.suppress(CtadataError):
             self.store.delete(temporary)
 
-    def tidy(self) -> None:
-        """Delete what a stop has left on the storage; the stop is over."""
+    def delete_leftovers(self) -> None:
+        """Delete the unfinished uploads of a stopped run. The stop is over then."""
         self.stop.clear()
         while self.leftovers:
             self.discard(self.leftovers.pop())
@@ -171,12 +191,22 @@ class Run:
         progress: Callable[[], int] = lambda: 0,
         after: tuple[type[CtadataError], ...] = BROKEN_OFF,
     ) -> T:
-        """Do `attempt`, again `after` such errors; at most `TRIES` times while `progress` (bytes kept) hardly grows."""
+        """Call `attempt`, and again after the errors `after`, at most `TRIES` times without progress.
+
+        Args:
+            attempt: Makes one attempt.
+            progress: Returns the bytes that the next attempt need not move again. Their growth resets the count.
+            after: The errors after which another attempt is made.
+
+        Raises:
+            Stopped: The run was stopped.
+            CtadataError: The error of the last attempt.
+        """
         best = 0
 
         def has_progressed() -> bool:
             nonlocal best
-            if (kept := progress()) < best + MORE:
+            if (kept := progress()) < best + PROGRESS:
                 return False
             best = kept
             return True
@@ -194,24 +224,33 @@ class Run:
         )
 
     def wait(self, seconds: float) -> None:
-        """Wait; Stopped if the run is to end meanwhile."""
+        """Wait for some seconds; raise Stopped if the run is stopped meanwhile."""
         self.pause(seconds) if self.pause else fibers.wait_for_event(self.stop, seconds)
         self.check_stop()
 
     def check_stop(self) -> None:
-        """Stopped, where the run is to end."""
+        """Raise Stopped if the run is to end."""
         if self.stop.is_set():
             raise Stopped("stopped")
 
     def execute(self, tasks: Iterable[Task]) -> Summary:
-        """Do the tasks, `rules.jobs` at a time, as they are found; gives the summary.
+        """Work on the tasks, `rules.jobs` at a time, while they are still being found.
 
-        KeyboardInterrupt stops the workers, then goes on to the caller. A login that is needed ends the run: every
-        further file would fail the same way, and a door blocks clients that keep knocking.
+        A needed login ends the run, because every further file would fail in the same way, and a door blocks clients
+        that try again and again.
+
+        Args:
+            tasks: The tasks; an iterator that takes long is read in a thread of its own.
+
+        Returns:
+            The summary, with each failure.
+
+        Raises:
+            KeyboardInterrupt: The user stopped the run; the workers have ended.
         """
         try:
-            tasks = self.staging.feed(tasks) if self.staging else tasks
-            self.workers.run(tasks, self._do, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
+            tasks = self.staging.release_when_online(tasks) if self.staging else tasks
+            self.workers.run(tasks, self._work_on, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
         except BaseException:
             self.stop.set()
             raise
@@ -222,10 +261,10 @@ class Run:
             if self.staging:
                 self.staging.end()
             if self.leftovers:
-                self.tidy()
+                self.delete_leftovers()
         return self.summary
 
-    def _do(self, task: Task) -> None:
+    def _work_on(self, task: Task) -> None:
         if self.stop.is_set():
             return
         began = time.monotonic()
@@ -235,14 +274,14 @@ class Run:
             return
         except CtadataError as error:
             error.path = error.path or escape_unprintable(str(task.remote))
-            outcome = task.failed(error, time.monotonic() - began)
+            outcome = task.failed_outcome(error, time.monotonic() - began)
             if isinstance(error, LoginNeeded):
-                self.workers.end()
+                self.workers.close()
         except Exception as error:
             log.debug("unexpected", exc_info=error)
-            said = f"unexpected {type(error).__name__}: {error}"
-            wrong = shortage_error(error) or CtadataError(said, hint="this is a fault of ctadata")
-            outcome = task.failed(wrong, time.monotonic() - began)
+            words = f"unexpected {type(error).__name__}: {error}"
+            failure = shortage_error(error) or CtadataError(words, hint="this is a fault of ctadata")
+            outcome = task.failed_outcome(failure, time.monotonic() - began)
         if task.size and outcome.state is not State.DONE:
             self.reporter.planned(0, -task.size)
         self.end(outcome)

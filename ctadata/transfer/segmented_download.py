@@ -1,7 +1,7 @@
-"""The streams that fetch one file into its part, and the check of the whole.
+"""Fetch one file into its part with one or more streams, and verify the whole.
 
-All of them read from one door request. What one of them meets, as a connection that breaks off, ends all: the rest is
-asked for at the door again, and what is here stays.
+All streams read from one request to the door. When one stream meets an error, for example a connection that breaks off,
+all streams end. The bytes that are here stay, and the rest is asked for at the door again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted
 from ctadata.stores.base import Delivery, Reader
 from ctadata.transfer import integrity, resume_journal, sink
 from ctadata.transfer.partial_file import PartialFile
-from ctadata.transfer.record_digests import passing
+from ctadata.transfer.record_digests import stream_digest
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
 from ctadata.transfer.segments import Piece, Segment, Segments
 from ctadata.versions import can_prove_version, is_other_version, is_strong, tags_differ, tags_match
@@ -41,68 +41,84 @@ class _Final(Exception):
 
 
 class SegmentedDownload:
-    """One file on its way into its part: any number of streams, then the check of the whole."""
+    """The download of one file into its part.
+
+    The worker whose file it is calls `fetch`. Idle workers call `help` at the same time (`worker_pool.Divisible`).
+
+    Attributes:
+        entry: The file; if it was replaced while it was read, the new version.
+        segments: The byte ranges.
+        verified: What was compared, as `size, adler32`; empty before the end.
+        tries: Attempts, the first included.
+        alone: Whether one stream fetches the file.
+    """
 
     def __init__(self, run: Run, entry: Entry, part: PartialFile) -> None:
-        """Nothing is asked for yet; `part` may hold what an earlier run has fetched."""
+        """Send no request yet. The part may hold bytes of an earlier run."""
         self.run = run
         self.entry = entry
         self.part = part
         self.verified = ""
-        self.pieces = Segments(entry.size, streams=run.rules.jobs)
+        self.segments = Segments(entry.size, streams=run.rules.jobs)
         self.digests: Mapping[str, str] = entry.checksums
         self.hashing = bool(run.store.features.digests or entry.checksums)
-        self.passing = passing(entry.size, entry.checksums)
+        self.stream_digest = stream_digest(entry.size, entry.checksums)
         self._is_provable = can_prove_version(entry)  # before the first byte is read
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.parallel_reads
         self.alone = self.alone or not self._is_provable
         self.tries = 0
         self._has_ranges = True
-        self._doubted = False  # the last try broke off
-        self._has_looked = False  # for what a listing and a read said differently
-        self._broken_help = 0
-        self._begun = False  # the door has answered: others need not ask it
+        self._broke_off = False  # the last try
+        self._has_compared = False  # the listing and the read disagreed, and the entry was asked for again
+        self._failed_helps = 0
+        self._begun = False  # the door has answered: helpers need not ask it
         self._etag: str | None = None
         self._kept_mtime = entry.kept_mtime
-        self._reading: Reader | None = None
+        self._reader: Reader | None = None
         self._lock = threading.Lock()
 
     def fetch(self) -> None:
-        """Fetch and check all of it; raises what the store raises, IntegrityError and Changed."""
-        if self.part.here:
-            self._read_back()
+        """Fetch all bytes and verify them, with as many attempts as `Run.retry` allows.
+
+        Raises:
+            IntegrityError: Size or digest differ, or the listing and the read disagree about the file.
+            Changed: The file was replaced while it was read, and again in the next attempts.
+            CtadataError: What the store raises.
+        """
+        if self.part.blocks:
+            self._read_blocks()
         try:
             if self.alone:
-                self._persist()
+                self._fetch_with_retries()
             else:
                 with self.run.workers.divisible(self):
-                    self._persist()
+                    self._fetch_with_retries()
         except BaseException:
-            self._end_streams()  # whoever helps is not to write any more into what is let go of
+            self._end_streams()  # no helper may write into a part that is closed
             raise
         finally:
             self._close()
 
-    def _read_back(self) -> None:
-        """Go on from what an earlier run has left, as far as it still is what that run has written."""
-        here: list[Piece] = []
-        for block in self.part.here:
+    def _read_blocks(self) -> None:
+        """Read the blocks that an earlier run has left, and keep those that still are what that run wrote."""
+        pieces: list[Piece] = []
+        for block in self.part.blocks:
             self.run.check_stop()
-            content = self.part.read_back(block)
+            content = self.part.read_block(block)
             if content is not None:
-                self.passing.add(block.start, content)
+                self.stream_digest.add(block.start, content)
             if content is None:
                 log.info("%s: bytes %d-%d are not what was fetched", self.entry.path, block.start, block.stop - 1)
-            elif here and here[-1].stop == block.start:
-                here[-1] = Piece(here[-1].start, block.stop, adler32(content, here[-1].adler32))
+            elif pieces and pieces[-1].stop == block.start:
+                pieces[-1] = Piece(pieces[-1].start, block.stop, adler32(content, pieces[-1].adler32))
             else:
-                here.append(Piece(block.start, block.stop, adler32(content)))
-        self.pieces = Segments(self.entry.size, here, streams=self.run.rules.jobs)
-        self.run.reporter.planned(0, -self.pieces.resumed)
+                pieces.append(Piece(block.start, block.stop, adler32(content)))
+        self.segments = Segments(self.entry.size, pieces, streams=self.run.rules.jobs)
+        self.run.reporter.planned(0, -self.segments.resumed)
 
-    def _persist(self) -> None:
+    def _fetch_with_retries(self) -> None:
         try:
-            self.run.retry(self._once, progress=self._progress)
+            self.run.retry(self._try, progress=self._kept_bytes)
         except _Final as final:
             final.error.retries = self.tries - 1
             raise final.error from final
@@ -113,158 +129,167 @@ class SegmentedDownload:
             changed.retries = error.retries
             raise changed from error
 
-    def _progress(self) -> int:
-        """Bytes that the next try goes on from."""
-        return self.pieces.received if self._goes_on() else 0
+    def _kept_bytes(self) -> int:
+        """Return the bytes that the next try need not fetch again."""
+        return self.segments.received if self._can_continue() else 0
 
     @property
     def digest(self) -> str:
-        """The digest of the whole file, if it was computed on the way, as `adler32:5ae07809`."""
-        return f"adler32:{self.pieces.adler32:08x}" if self.hashing else ""
+        """The adler32 of the whole file, as `adler32:5ae07809`; empty if it was not computed."""
+        return f"adler32:{self.segments.adler32:08x}" if self.hashing else ""
 
     def mtime(self) -> float | None:
-        """The mtime of the file that was uploaded, where the store tells it; else that of the listing."""
+        """Return the mtime of the file that was uploaded, if the store knows it; else that of the listing."""
         if self._kept_mtime is None and self.run.store.features.mtime_in_metadata and not self._etag:
             self._kept_mtime = self.run.store.info(self.entry.path).kept_mtime
         return self.entry.mtime if self._kept_mtime is None else self._kept_mtime
 
-    def _once(self) -> None:
+    def _try(self) -> None:
+        """Fetch what is missing, and verify the whole."""
         self.tries += 1
-        if self._doubted:
-            self._look_again()
-        if self.pieces.received and not self._goes_on():
-            self._void()
+        if self._broke_off:
+            self._restart_if_replaced()
+        if self.segments.received and not self._can_continue():
+            self._restart()
         try:
             try:
                 self._fetch_rest()
             except _NoRanges:
                 self._has_ranges, self.alone = False, True
-                self._void()
+                self._restart()
                 self._fetch_rest()
-            self._check()
+            self._verify()
         except BROKEN_OFF as error:
-            self._doubted = True
+            self._broke_off = True
             if isinstance(error, IntegrityError | Changed):
-                self._void()
+                self._restart()
             if isinstance(error, integrity.Disagreement):
-                if self._has_looked:
+                if self._has_compared:
                     raise _Final(IntegrityError(error.about, hint="ask who runs the storage")) from error
-                self._has_looked = True
+                self._has_compared = True
             raise
 
     def _fetch_rest(self) -> None:
-        while not self.pieces.is_complete:
+        while not self.segments.is_complete:
             self.run.check_stop()
             if not self._stream():
-                self.pieces.wait(0.2)
+                self.segments.wait(0.2)
 
-    def _look_again(self) -> None:
-        """Start anew with the file as it is now, where it is another version than the one that was listed."""
-        now = self._newer()
-        self._doubted = False
-        if now is not None:
-            self._has_looked = False
-            self.run.reporter.planned(0, (now.size or 0) - (self.entry.size or 0))
-            self._void(now)
+    def _restart_if_replaced(self) -> None:
+        """Ask for the entry; if the file is another version by now, start again with that one."""
+        newer = self._newer_entry()
+        self._broke_off = False
+        if newer is not None:
+            self._has_compared = False
+            self.run.reporter.planned(0, (newer.size or 0) - (self.entry.size or 0))
+            self._restart(newer)
 
     def _has_changed(self) -> bool:
         try:
-            return self._newer() is not None
+            return self._newer_entry() is not None
         except CtadataError:
             return False
 
-    def _newer(self) -> Entry | None:
-        """The file as it is now, where it is another version; raises what the store raises."""
+    def _newer_entry(self) -> Entry | None:
+        """Return the file's entry if it is another version by now; raise what the store raises."""
         now = self.run.store.info(self.entry.path)
         return now if is_other_version(now, self.entry) else None
 
     def help(self) -> bool:
-        """Be one more stream; whatever breaks is left to the worker whose file it is."""
-        if self.alone or not self._begun or self._broken_help >= TRIES:
+        """Fetch one range as a further stream; see `worker_pool.Divisible`.
+
+        An error is left to the worker whose file it is: that worker meets it too.
+        """
+        if self.alone or not self._begun or self._failed_helps >= TRIES:
             return False
         try:
             helped = self._stream()
         except Exception as error:  # noqa: BLE001  (the owner meets it too, and raises it)
             log.info("%s: a stream that helped broke off: %s", self.entry.path, error)
-            self._broken_help += 1
+            self._failed_helps += 1
             return False
         if helped:
-            self._broken_help = 0
+            self._failed_helps = 0
         return helped
 
     def _stream(self) -> bool:
-        """Fetch one range; False where there is none to be had."""
-        pieces = self.pieces
-        lease = pieces.take(alone=self.alone)
-        if lease is None:
+        """Fetch one range; return False if none is free."""
+        segments = self.segments
+        segment = segments.take(alone=self.alone)
+        if segment is None:
             return False
         room = min(self.run.rules.block_size(sink.GATHERED), self.entry.size or sink.GATHERED)
-        taking = sink.Sink(self, pieces, lease, self.part.notes(lease.at), room)
-        whole = self.alone and (lease.start, lease.stop) == (0, self.entry.size)
+        stream = sink.Sink(self, segments, segment, self.part.block_writer(segment.at), room)
+        whole = self.alone and (segment.start, segment.stop) == (0, self.entry.size)
         ended = False
         try:
-            reading = self._open(pieces)
+            reader = self._open(segments)
             try:
-                reading.send(taking, lease.start, None if whole else lease.stop)
+                reader.send(stream, segment.start, None if whole else segment.stop)
             finally:
-                taking.flush()
-            if lease.stop is None:
-                pieces.end_at(lease)
-            if not lease.is_done and not pieces.is_void:
-                raise Interrupted(f"the body ended at byte {lease.at} instead of {lease.stop}")
+                stream.flush()
+            if segment.stop is None:
+                segments.end_at(segment)
+            if not segment.is_done and not segments.is_invalid:
+                raise Interrupted(f"the body ended at byte {segment.at} instead of {segment.stop}")
             ended = True
         finally:
-            taking.end_notes()
-            pieces.give_back(lease, ended=ended)  # at last: once all are given back, the part may be let go of
+            stream.end_journal()
+            segments.give_back(segment, ended=ended)  # last: once all are given back, the part may be closed
         return True
 
-    def _open(self, pieces: Segments) -> Reader:
+    def _open(self, segments: Segments) -> Reader:
         with self._lock:
-            if pieces.is_void:
+            if segments.is_invalid:
                 raise Interrupted("the file is begun anew")
-            if self._reading is None:
-                self._reading = self.run.store.open(self.entry.path)
-            return self._reading
+            if self._reader is None:
+                self._reader = self.run.store.open(self.entry.path)
+            return self._reader
 
     def _close(self) -> None:
         with self._lock:
-            reading, self._reading = self._reading, None
-        if reading is not None:
-            reading.close()
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     def _end_streams(self) -> int:
-        """End all streams, also those to which nothing comes; gives how many bytes no longer count."""
-        self.pieces.condemn()
+        """End all streams, also those that receive nothing, and return how many bytes no longer count."""
+        self.segments.mark_invalid()
         self._close()
-        return self.pieces.void()
+        return self.segments.invalidate()
 
-    def _goes_on(self) -> bool:
-        """Whether a further read can go on where the last one broke off, and both can be proved to be of one version.
+    def _can_continue(self) -> bool:
+        """Return whether a further read can continue, and prove that it reads the same version.
 
-        By a digest, by their strong tags, or by a last look at the entry.
+        A digest, a strong tag, or the entry's mtime proves it.
         """
         return self._has_ranges and (self._is_provable or bool(self.digests) or is_strong(self._etag))
 
-    def _void(self, now: Entry | None = None) -> None:
-        """Start anew, with the file as it is `now`, once the streams that are under way have noticed."""
+    def _restart(self, newer: Entry | None = None) -> None:
+        """End all streams and start at the first byte; with `newer`, if another version is to be fetched."""
         self.run.reporter.moved(str(self.entry.path), -self._end_streams())
-        if now is not None:
-            self.entry, self.digests = now, now.checksums
+        if newer is not None:
+            self.entry, self.digests = newer, newer.checksums
         self._is_provable = can_prove_version(self.entry)
-        self.part.void(resume_journal.version_of(self.entry) if self._is_provable else None)
+        self.part.restart(resume_journal.version_of(self.entry) if self._is_provable else None)
         self._etag, self._kept_mtime, self._begun = None, self.entry.kept_mtime, False
-        self.passing = passing(self.entry.size, self.digests)
+        self.stream_digest = stream_digest(self.entry.size, self.digests)
         self.alone = self.alone or not self._is_provable
-        self.pieces = Segments(self.entry.size, streams=self.run.rules.jobs)
+        self.segments = Segments(self.entry.size, streams=self.run.rules.jobs)
 
-    def begin(self, delivery: Delivery, lease: Segment) -> None:
-        """What a stream is told before its first byte; IntegrityError, Changed: it is not the file we are fetching."""
+    def begin(self, delivery: Delivery, segment: Segment) -> None:
+        """Check that the answer continues the file that is being fetched; see `sink.Receiver`.
+
+        Raises:
+            IntegrityError: The answer does not fit the listing.
+            Changed: The answer is of another version.
+        """
         integrity.check_delivery(delivery, self.entry.size)
         if delivery.total is not None:
             integrity.check_size(delivery.total, self.entry.size)
         self._check_agreement(delivery)
-        beyond = lease.stop is not None and (delivery.stop or 0) > lease.stop
-        if delivery.start != lease.at or beyond:
+        is_longer = segment.stop is not None and (delivery.stop or 0) > segment.stop
+        if delivery.start != segment.at or is_longer:
             raise _NoRanges
         if not self.alone and not self._begun:
             self._begun = True
@@ -273,42 +298,43 @@ class SegmentedDownload:
             raise Changed()
         if delivery.digests:
             self.digests = {**self.entry.checksums, **delivery.digests}
-        goes_on = self.pieces.received and not self._is_provable and not self.digests
-        if goes_on and not tags_match(delivery.etag, self._etag):
+        needs_tag = self.segments.received and not self._is_provable and not self.digests
+        if needs_tag and not tags_match(delivery.etag, self._etag):
             raise Changed("nothing proves that it is the version whose first bytes have come")
         self._etag = delivery.etag or self._etag
         self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
 
-    def take(self, pieces: Segments, lease: Segment, block: memoryview) -> None:
-        """The next bytes of a stream, which go into the part."""
-        at = lease.at
-        pieces.add(lease, block, self.part.write, hashing=self.hashing)
+    def take(self, segments: Segments, segment: Segment, block: memoryview) -> None:
+        """Write the next bytes of a stream into the part; see `sink.Receiver`."""
+        at = segment.at
+        segments.add(segment, block, self.part.write, hashing=self.hashing)
         if self.alone:
-            self.passing.add(at, block)
+            self.stream_digest.add(at, block)
         self.run.reporter.moved(str(self.entry.path), len(block))
 
     def _check_agreement(self, delivery: Delivery) -> None:
-        """Disagreement where the listing says something else; of a server with two kinds of tags that is learnt."""
+        """Raise Disagreement if the listing differs; learn of a server whose listings and reads have different tags."""
         try:
             integrity.check_agreement(self.entry, delivery, tags=not self.run.has_odd_tags)
         except integrity.Disagreement:
-            if not self._has_looked or self.run.store.features.etag_may_be_md5:
+            if not self._has_compared or self.run.store.features.etag_may_be_md5:
                 raise
             integrity.check_agreement(self.entry, delivery, tags=False)
             self.run.has_odd_tags = True
 
-    def _check(self) -> None:
-        integrity.check_size(os.fstat(self.part.fd).st_size, self.pieces.size)
+    def _verify(self) -> None:
+        """Compare size and digests with what the server says."""
+        integrity.check_size(os.fstat(self.part.fd).st_size, self.segments.size)
         self.verified = "size" if self.entry.size is not None else ""
         known = self.digests or self.run.store.digests(self.entry.path)
-        proofs = {"adler32": f"{self.pieces.adler32:08x}"} if self.hashing and "adler32" in known else {}
-        # where the listing has other checksums than the pool, the bytes have to agree with both
+        proofs = {"adler32": f"{self.segments.adler32:08x}"} if self.hashing and "adler32" in known else {}
+        # if the listing has other checksums than the pool, the bytes have to agree with both
         best = strongest_digest(self.entry.checksums if proofs else known)
         if best is not None and not ("adler32" in self.entry.checksums and proofs):
-            passed = self.passing.digests(self.pieces.size).get(best[0])
-            proofs[best[0]] = passed or integrity.digest_of(self.part.fd, best[0])
+            streamed = self.stream_digest.digests(self.segments.size).get(best[0])
+            proofs[best[0]] = streamed or integrity.digest_of(self.part.fd, best[0])
         for algorithm, computed in proofs.items():
             integrity.check_digest(algorithm, computed, known)
             self.verified += f", {algorithm}"
-        if not proofs and (self.tries > 1 or self.pieces.resumed) and self._newer() is not None:
+        if not proofs and (self.tries > 1 or self.segments.resumed) and self._newer_entry() is not None:
             raise Changed()

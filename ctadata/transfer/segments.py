@@ -1,9 +1,9 @@
-"""Pieces: which bytes of a file are here, which are being fetched, and which nobody has asked for yet.
+"""Keep account of one file's byte ranges: which are here, which a stream is fetching, and which are still free.
 
-Several streams may fetch one file. Each leases a range, asks for it in one request and reads it to its end: a range
-that was asked for is never taken from a stream, because a connection that is broken off ends the transfer of all
-(dCache). An idle stream takes the next range that nobody has asked for. Each piece knows the adler32 of its bytes, and
-adler32 can be combined, so that the whole is verified without a second read.
+Several streams may fetch one file. Each takes a range, asks for it in one request and reads it to its end. No stream
+takes over a range that another one has asked for: dCache ends the transfer of all streams when one connection is closed
+early. An idle stream takes the next free range. Each range has the adler32 of its bytes, and adler32 values can be
+combined (zlib's `adler32_combine`), so the whole file is verified without a second read.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from ctadata.fibers import Condition
 
 SMALLEST = 8 << 20
 LARGEST = 128 << 20
-"""Bytes of a range, where several streams take part: what is left, divided by twice the number of streams.
+"""Limits of a range in bytes, if several streams take part. Between them, a range is what is missing, divided by twice
+the number of streams.
 
-So ranges are large while there is much to do: at 100 MB/s the largest takes a second, and its request a round trip.
-They are small at the end, when the others wait for the last stream as long as one of the smallest takes.
+So ranges are large while much is missing: at 100 MB/s the largest takes a second, and its request a round trip. They
+are small at the end, when all streams wait for the last one.
 """
 
 GRID = 4 << 20
-"""Ranges end at multiples of this, as the blocks of a journal do."""
+"""Ranges end at multiples of this number of bytes, as the blocks of a journal do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that are here: from `start` up to `stop`, and their adler32."""
+    """Bytes that are in the part: from `start` up to `stop` (exclusive), and their adler32."""
 
     start: int
     stop: int
@@ -38,7 +39,14 @@ class Piece:
 
 @dataclass(slots=True)
 class Segment:
-    """A range that one stream fetches: bytes up to `at` are here; `stop` is None if the file's end is not known."""
+    """A range that one stream fetches, from `start` up to `stop` (exclusive).
+
+    Attributes:
+        start: The first byte.
+        at: The next byte that the stream expects; the bytes before it are in the part.
+        stop: The end; None if the file's size is unknown.
+        adler32: That of the bytes from `start` up to `at`.
+    """
 
     start: int
     at: int
@@ -47,128 +55,150 @@ class Segment:
 
     @property
     def piece(self) -> Piece:
-        """What is here of it."""
+        """The bytes of it that are in the part."""
         return Piece(self.start, self.at, self.adler32)
 
     @property
     def is_done(self) -> bool:
-        """Whether all of it is here."""
+        """Whether all of its bytes are in the part."""
         return self.at == self.stop
 
 
 class Segments:
-    """The state of one file; any number of threads.
+    """The byte ranges of one file. Any thread may call any method.
 
-    size:     bytes; None as long as nobody knows.
-    received: bytes that are here.   resumed: those that were here already.
+    Attributes:
+        size: Bytes of the file; None until it is known.
+        received: Bytes that are in the part.
+        resumed: Bytes of these that an earlier run has fetched.
+        is_invalid: Whether no byte counts any more.
     """
 
-    def __init__(self, size: int | None, here: Iterable[Piece] = (), *, streams: int = 1) -> None:
-        """Some pieces may be here already; they do not overlap. `streams` may take part at most."""
+    def __init__(self, size: int | None, pieces: Iterable[Piece] = (), *, streams: int = 1) -> None:
+        """Start with what an earlier run has left.
+
+        Args:
+            size: Bytes of the file; None if unknown.
+            pieces: The bytes that are in the part; they do not overlap.
+            streams: The largest number of streams that will take part.
+        """
         self.size = size
-        self.is_void = False
+        self.is_invalid = False
         self._streams = streams
-        self._here = sorted(here, key=lambda piece: piece.start)
-        self._leases: list[Segment] = []
-        self._todo: list[tuple[int, int | None]] = []
+        self._pieces = sorted(pieces, key=lambda piece: piece.start)
+        self._active: list[Segment] = []
+        self._gaps: list[tuple[int, int | None]] = []
         self._lock = threading.Lock()
         self._change = Condition(self._lock)
-        self.received = self.resumed = sum(piece.stop - piece.start for piece in self._here)
+        self.received = self.resumed = sum(piece.stop - piece.start for piece in self._pieces)
         at = 0
-        for piece in self._here:
+        for piece in self._pieces:
             if at < piece.start:
-                self._todo.append((at, piece.start))
+                self._gaps.append((at, piece.start))
             at = piece.stop
         if size is None or at < size or not size:
-            self._todo.append((at, size))
+            self._gaps.append((at, size))
 
     def take(self, *, alone: bool) -> Segment | None:
-        """The next range to fetch; None if all are taken. `alone`: nobody else takes part, and it is all of a gap."""
+        """Return the next range to fetch; None if no range is free.
+
+        Args:
+            alone: Whether no other stream takes part; then the range is a whole gap.
+        """
         with self._lock:
-            if self.is_void or not self._todo:
+            if self.is_invalid or not self._gaps:
                 return None
-            start, stop = self._todo.pop(0)
+            start, stop = self._gaps.pop(0)
             end = stop if alone or stop is None else self._end_of_range(start, stop)
             if end != stop:
-                self._todo.insert(0, (end or start, stop))
-            lease = Segment(start, start, end)
-            self._leases.append(lease)
-            return lease
+                self._gaps.insert(0, (end or start, stop))
+            segment = Segment(start, start, end)
+            self._active.append(segment)
+            return segment
 
     def _end_of_range(self, start: int, stop: int) -> int:
-        left = stop - start + sum(end - begin for begin, end in self._todo if end is not None)
-        size = min(LARGEST, max(SMALLEST, left // (2 * self._streams)))
+        missing = stop - start + sum(end - begin for begin, end in self._gaps if end is not None)
+        size = min(LARGEST, max(SMALLEST, missing // (2 * self._streams)))
         end = (start + size) // GRID * GRID
         return end if start < end < stop else stop
 
     def add(
-        self, lease: Segment, block: memoryview, write: Callable[[memoryview, int], None], *, hashing: bool
+        self, segment: Segment, block: memoryview, write: Callable[[memoryview, int], None], *, hashing: bool
     ) -> None:
-        """Take in the next bytes of a lease.  write: puts bytes at an offset, before they count as here."""
-        write(block, lease.at)
-        value = adler32(block, lease.adler32) if hashing else 1
+        """Write the next bytes of a segment, and count them.
+
+        Args:
+            segment: The segment.
+            block: The bytes.
+            write: Writes bytes at an offset.
+            hashing: Whether the adler32 is computed.
+        """
+        write(block, segment.at)
+        value = adler32(block, segment.adler32) if hashing else 1
         with self._lock:
-            lease.at, lease.adler32 = lease.at + len(block), value
+            segment.at, segment.adler32 = segment.at + len(block), value
             self.received += len(block)
 
-    def give_back(self, lease: Segment, *, ended: bool) -> None:
-        """The stream is over: what it got is here, what it did not is for others.
+    def give_back(self, segment: Segment, *, ended: bool) -> None:
+        """Return a segment whose stream is over; what it did not fetch is free for others.
 
-        ended: with the end of what it had asked for, which may be no byte at all.
+        Args:
+            segment: The segment.
+            ended: Whether the answer ended where it should, which may be without any byte.
         """
         with self._lock:
-            self._leases.remove(lease)
-            if lease.at > lease.start or ended:
-                self._here.append(lease.piece)
-            if not lease.is_done or not (ended or lease.at > lease.start):
-                self._todo.append((lease.at, lease.stop))
-                self._todo.sort(key=lambda gap: gap[0])
+            self._active.remove(segment)
+            if segment.at > segment.start or ended:
+                self._pieces.append(segment.piece)
+            if not segment.is_done or not (ended or segment.at > segment.start):
+                self._gaps.append((segment.at, segment.stop))
+                self._gaps.sort(key=lambda gap: gap[0])
             self._change.notify_all()
 
-    def end_at(self, lease: Segment) -> None:
-        """The file, whose size nobody knew, has ended where the lease is."""
+    def end_at(self, segment: Segment) -> None:
+        """Set the size of a file of unknown size: it ends where the segment is."""
         with self._lock:
-            self.size = lease.stop = lease.at
+            self.size = segment.stop = segment.at
 
-    def condemn(self) -> None:
-        """No byte of it counts any more: its streams take no further range, and end when they notice."""
-        self.is_void = True
+    def mark_invalid(self) -> None:
+        """Let no byte count any more. Streams take no further range, and end when they notice."""
+        self.is_invalid = True
 
-    def void(self) -> int:
-        """No byte of it counts any more, for ever; waits until all streams have ended, and gives how many there were.
+    def invalidate(self) -> int:
+        """Let no byte count any more, wait until all streams have ended, and return how many bytes there were.
 
-        A stream of a file that starts anew holds a lease of other Pieces: none can mistake one for the other.
+        A file that starts again has a new `Segments`, so no stream can take an old range for a new one.
         """
         with self._lock:
-            self.is_void = True
-            while self._leases:
+            self.is_invalid = True
+            while self._active:
                 self._change.wait()
             lost, self.received = self.received, 0
-            self._here, self._todo = [], []
+            self._pieces, self._gaps = [], []
             return lost
 
     def wait(self, seconds: float) -> None:
-        """Until a stream has ended; at most so long."""
+        """Wait until a stream has ended, at most for some seconds."""
         with self._lock:
-            if self._leases and not self._todo:
+            if self._active and not self._gaps:
                 self._change.wait(seconds)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all bytes are here, and no stream is at work."""
+        """Whether all bytes are in the part, and no stream is at work."""
         with self._lock:
-            return not (self._todo or self._leases or self.is_void)
+            return not (self._gaps or self._active or self.is_invalid)
 
     @property
-    def here(self) -> list[Piece]:
+    def pieces(self) -> list[Piece]:
         """The pieces of streams that have ended, in order."""
         with self._lock:
-            return sorted(self._here, key=lambda piece: piece.start)
+            return sorted(self._pieces, key=lambda piece: piece.start)
 
     @property
     def adler32(self) -> int:
-        """Of the whole file, which is complete."""
+        """That of the whole file, which must be complete."""
         value = 1
-        for piece in self.here:
+        for piece in self.pieces:
             value = adler32_combine(value, piece.adler32, piece.stop - piece.start)
         return value

@@ -1,4 +1,4 @@
-"""The sink of one stream: it gathers the small blocks of libcurl, and writes them into the part."""
+"""The sink of one stream: collect the small blocks that libcurl gives, and write them into the part in larger ones."""
 
 from __future__ import annotations
 
@@ -7,46 +7,63 @@ from typing import Protocol
 
 from ctadata.errors import IntegrityError
 from ctadata.stores.base import Delivery, StopReading
-from ctadata.transfer.resume_journal import Notes
+from ctadata.transfer.resume_journal import BlockWriter
 from ctadata.transfer.segments import Segment, Segments
 
 GATHERED = 1 << 20
-"""Bytes that are gathered before they are written, and for how long at most, in seconds."""
+"""Bytes that are collected before they are written."""
+
 GATHERED_FOR = 0.25
+"""Seconds after which fewer bytes are written too."""
 
 
 class Receiver(Protocol):
     """The file whose bytes arrive."""
 
-    def begin(self, delivery: Delivery, lease: Segment) -> None:
-        """Check what the answer to a read says, before its first byte is taken."""
+    def begin(self, delivery: Delivery, segment: Segment) -> None:
+        """Check the answer to a read before its first byte is taken."""
 
-    def take(self, pieces: Segments, lease: Segment, block: memoryview) -> None:
-        """Write the next bytes of a lease."""
+    def take(self, segments: Segments, segment: Segment, block: memoryview) -> None:
+        """Write the next bytes of a segment."""
 
 
 class Sink:
-    """Takes the bytes of one stream."""
+    """The sink of one stream; see `ctadata.stores.base.Sink`."""
 
-    def __init__(self, receiver: Receiver, pieces: Segments, lease: Segment, notes: Notes | None, room: int) -> None:
-        """Nothing has come yet.  notes: note the blocks in a journal.  room: bytes to gather at most."""
+    def __init__(
+        self, receiver: Receiver, segments: Segments, segment: Segment, journal: BlockWriter | None, room: int
+    ) -> None:
+        """Prepare for the bytes of one segment.
+
+        Args:
+            receiver: The file.
+            segments: The ranges that the segment belongs to.
+            segment: The range that the stream fetches.
+            journal: Writes the finished blocks into the journal; None: without a journal.
+            room: The largest number of bytes to collect.
+        """
         self.receiver = receiver
-        self.pieces = pieces
-        self.lease = lease
-        self.notes = notes
+        self.segments = segments
+        self.segment = segment
+        self.journal = journal
         self.gathered = bytearray(room)
         self.waiting = 0
         self.due = 0.0
 
     def begin(self, delivery: Delivery) -> None:
-        """The answer begins; it is checked before its bytes are taken."""
-        self.receiver.begin(delivery, self.lease)
+        """Check the answer before its bytes are taken."""
+        self.receiver.begin(delivery, self.segment)
         self.due = time.monotonic() + GATHERED_FOR
 
     def write(self, block: bytes) -> None:
-        """The next bytes; Enough if they count no more, IntegrityError at the first one too many."""
-        stop = self.lease.stop
-        if stop is not None and self.lease.at + self.waiting + len(block) > stop:
+        """Collect the next bytes.
+
+        Raises:
+            StopReading: The file starts again, so these bytes no longer count.
+            IntegrityError: The server sends more bytes than the segment has.
+        """
+        stop = self.segment.stop
+        if stop is not None and self.segment.at + self.waiting + len(block) > stop:
             raise IntegrityError(f"more bytes arrive than the {stop} of the file")
         rest: bytes | memoryview = block
         while rest:
@@ -58,22 +75,22 @@ class Sink:
             if end < len(self.gathered) and time.monotonic() < self.due:
                 return
             self.flush()
-            if self.pieces.is_void:
+            if self.segments.is_invalid:
                 raise StopReading
 
     def flush(self) -> None:
-        """Put into the part what has been gathered."""
+        """Write the collected bytes into the part."""
         if not self.waiting:
             return
         block, self.waiting = memoryview(self.gathered)[: self.waiting], 0
         self.due = time.monotonic() + GATHERED_FOR
-        if self.pieces.is_void:
+        if self.segments.is_invalid:
             return
-        self.receiver.take(self.pieces, self.lease, block)
-        if self.notes is not None:
-            self.notes.add(block)
+        self.receiver.take(self.segments, self.segment, block)
+        if self.journal is not None:
+            self.journal.add(block)
 
-    def end_notes(self) -> None:
-        """Note what is here, unless it no longer counts."""
-        if self.notes is not None and not self.pieces.is_void:
-            self.notes.end()
+    def end_journal(self) -> None:
+        """Write the last, incomplete block into the journal, unless it no longer counts."""
+        if self.journal is not None and not self.segments.is_invalid:
+            self.journal.end()

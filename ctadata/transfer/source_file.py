@@ -1,4 +1,4 @@
-"""A local file on its way up: open, read once in its order or in parts at once, and noticed where it changes."""
+"""A local file as the body of an upload: read once in order, or in parts at once. A change of the file is noticed."""
 
 from __future__ import annotations
 
@@ -13,56 +13,72 @@ from ctadata.checksums import Adler32, adler32_combine
 from ctadata.errors import LocalError
 from ctadata.paths import escape_unprintable
 from ctadata.transfer import integrity
-from ctadata.transfer.record_digests import Passing, passing
+from ctadata.transfer.record_digests import StreamDigest, stream_digest
 from ctadata.transfer.run import Run
 
 
 @contextlib.contextmanager
 def open_file(local: Path) -> Iterator[tuple[int, os.stat_result]]:
-    """Open a regular file, to be read; LocalError."""
+    """Open a regular file for reading.
+
+    Yields:
+        Its descriptor and its stat(2).
+
+    Raises:
+        LocalError: It is missing, not a regular file, or cannot be opened.
+    """
     try:
-        # a pipe would block for ever in open; it is told apart after it
+        # O_NONBLOCK: without it, a pipe would block here for ever; the check for a regular file follows
         fd = os.open(local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=escape_unprintable(str(local))) from error
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise LocalError("local: not a regular file", path=escape_unprintable(str(local)))
-        yield fd, found
+        yield fd, status
     finally:
         os.close(fd)
 
 
 @dataclass(slots=True)
 class FileSource:
-    """A local file as the body of an upload; notices when it changes while it is read.
+    """A local file as the body of an upload; see `ctadata.stores.base.Source`.
 
-    hashing: whether the adler32 of what is read is computed, and the digest that a record keeps.
+    Attributes:
+        run: The run.
+        name: The name for the reporter.
+        fd: The open file.
+        status: Its stat(2) when it was opened.
+        hashing: Whether the adler32, and the digest for the record, are computed of the bytes that are read.
+        offset: Bytes read so far.
+        hasher: The adler32 of these.
+        parts: The parts that were made of it.
+        stream_digest: The digest for the record.
     """
 
     run: Run
     name: str
     fd: int
-    found: os.stat_result
+    status: os.stat_result
     hashing: bool = True
     offset: int = 0
     hasher: Adler32 = field(default_factory=Adler32)
     parts: list[FilePart] = field(default_factory=list)
-    passing: Passing = field(init=False)
+    stream_digest: StreamDigest = field(init=False)
 
     def __post_init__(self) -> None:
-        """No byte has been read yet."""
-        self.passing = passing(self.size) if self.hashing else Passing(None)
+        """Start before the first byte."""
+        self.stream_digest = stream_digest(self.size) if self.hashing else StreamDigest(None)
 
     @property
     def size(self) -> int:
-        """Bytes, as when it was opened."""
-        return self.found.st_size
+        """Bytes when it was opened."""
+        return self.status.st_size
 
     @property
     def adler32(self) -> str:
-        """Of all the bytes, once they have been read: in one go, or in parts."""
+        """That of all bytes, after they were read in one go or in parts."""
         if not self.parts:
             return self.hasher.hexdigest()
         value = Adler32().value
@@ -72,16 +88,20 @@ class FileSource:
 
     @property
     def digests(self) -> dict[str, str]:
-        """Of all the bytes, for the record, if they have been read in one go."""
-        return self.passing.digests(self.size)
+        """The digest of all bytes for the record, if they were read in one go."""
+        return self.stream_digest.digests(self.size)
 
     @property
     def mtime(self) -> float | None:
-        """Seconds since 1970, as when it was opened."""
-        return self.found.st_mtime
+        """Seconds since 1970, when it was opened."""
+        return self.status.st_mtime
 
     def read(self, limit: int) -> bytes:
-        """The next bytes; IntegrityError instead of the last ones where the file has changed meanwhile."""
+        """Return the next bytes, at most `limit`; empty at the end.
+
+        Raises:
+            LocalError: The file has changed since it was opened; raised instead of the last bytes.
+        """
         limit = self.run.rules.block_size(limit)
         block = os.pread(self.fd, min(limit, self.size - self.offset), self.offset)
         self.offset += len(block)
@@ -89,7 +109,7 @@ class FileSource:
             self.check_unchanged()
         if self.hashing:
             self.hasher.update(block)
-            self.passing.add(self.offset - len(block), block)
+            self.stream_digest.add(self.offset - len(block), block)
         self.run.reporter.moved(self.name, len(block))
         return block
 
@@ -103,25 +123,25 @@ class FileSource:
         self.__post_init__()
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Its bytes, beside the upload."""
+        """Yield the bytes of a range, without effect on the upload."""
         return _blocks(self.fd, start, self.size if stop is None else stop)
 
     def part(self, start: int, stop: int) -> FilePart:
-        """A range as a source of its own."""
+        """Return a range as a source of its own."""
         part = FilePart(self, start, stop)
         self.parts.append(part)
         return part
 
     def check_unchanged(self) -> None:
-        """LocalError where the file is not what it was when it was opened."""
+        """Raise LocalError if the file has changed since it was opened."""
         now = os.fstat(self.fd)
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.found.st_mtime_ns):
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.status.st_mtime_ns):
             raise LocalError("local: the file changed while it was read")
 
 
 @dataclass(slots=True)
 class FilePart:
-    """The bytes of a file from `start` up to `stop`, as the body of an upload."""
+    """The bytes of a file from `start` up to `stop` (exclusive) as the body of an upload."""
 
     whole: FileSource
     start: int
@@ -136,11 +156,11 @@ class FilePart:
 
     @property
     def mtime(self) -> float | None:
-        """That of the whole."""
+        """That of the whole file."""
         return self.whole.mtime
 
     def read(self, limit: int) -> bytes:
-        """The next bytes; LocalError where the file has changed."""
+        """Return the next bytes, at most `limit`; empty at the end. Raises LocalError if the file has changed."""
         limit = self.whole.run.rules.block_size(limit)
         block = os.pread(self.whole.fd, min(limit, self.size - self.offset), self.start + self.offset)
         self.offset += len(block)
@@ -158,11 +178,11 @@ class FilePart:
         self.offset, self.hasher = 0, Adler32()
 
     def peek(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Its bytes, beside the upload."""
+        """Yield the bytes of a range, without effect on the upload."""
         return _blocks(self.whole.fd, self.start + start, self.stop if stop is None else self.start + stop)
 
     def part(self, start: int, stop: int) -> FilePart:
-        """A part of the part."""
+        """Return a part of this part."""
         return self.whole.part(self.start + start, self.start + stop)
 
 
@@ -173,7 +193,7 @@ def _blocks(fd: int, start: int, stop: int) -> Iterator[bytes]:
 
 
 def planned_size(local: Path) -> int:
-    """Bytes of a file, as the plan goes; whatever is wrong with it is told of when it is its turn."""
+    """Return the bytes of a file; 0 if that fails, because the error is raised when the file's turn comes."""
     try:
         return os.stat(local).st_size  # noqa: PTH116
     except OSError:

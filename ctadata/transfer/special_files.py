@@ -1,9 +1,9 @@
-"""Special files: local names that no upload can carry to the storage as a file, and why.
+"""Special files: local names that cannot be uploaded as a file, and why.
 
-A link that leads nowhere, or to a directory (if `Rules.follow_links` is not set), a FIFO, a socket, a device; and a
-name whose bytes are no UTF-8, which is every storage's encoding. A run passes over each of them, goes on with the
-others, and ends with an exit code other than 0. If `Rules.skip_special` is set, the user knows of special files, and
-only a name that is no UTF-8 still counts.
+These are a link that leads nowhere or to a directory (unless `Rules.follow_links` is set), a FIFO, a socket, a device;
+and a name whose bytes are not UTF-8, which is the encoding of every storage. A run passes over each of them, goes on
+with the others, and ends with an exit code other than 0. If `Rules.skip_special` is set, the user knows of special
+files, and only a name that is not UTF-8 counts as a failure.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOWHERE = "a link that leads nowhere"
 TO_DIRECTORY = "a link to a directory, which -L follows"
 CIRCLE = "a link that leads round in a circle"
 _NO_TARGET = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-"""What stat(2) says of a link to a name that is not there, or cannot be, and of a link to itself."""
+"""Errors of stat(2) for a link to a name that is missing or impossible, and for a link to itself."""
 
 _KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
@@ -31,34 +31,41 @@ SPECIAL = {NOWHERE, TO_DIRECTORY, CIRCLE, *(f"{kind}, not a regular file" for ki
 """The reasons that `skip_special` allows."""
 
 
-def why_special(local: str | Path, found: os.stat_result | None, *, follow_links: bool) -> str:
-    """Why no upload can carry `local`; empty if one can, or if only opening it can tell.
+def why_special(local: str | Path, target_status: os.stat_result | None, *, follow_links: bool) -> str:
+    """Return why `local` cannot be uploaded; empty if it can, or if only opening it can tell.
 
-    found: the status of what the name leads to; None if it leads to nothing.
-    follow_links: whether a link to a directory stands for that directory.
+    Args:
+        local: The path.
+        target_status: stat(2) of what the name leads to; None if it leads to nothing.
+        follow_links: Whether a link to a directory stands for that directory.
     """
-    if found is None:
+    if target_status is None:
         return NOWHERE if os.path.islink(local) else ""  # noqa: PTH114  (also for entries of a directory)
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(target_status.st_mode):
         return "" if follow_links or not os.path.islink(local) else TO_DIRECTORY  # noqa: PTH114
-    kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+    kind = _KINDS.get(stat.S_IFMT(target_status.st_mode))
     return f"{kind}, not a regular file" if kind else ""
 
 
 def why_entry_special(entry: os.DirEntry[str], *, follow_links: bool) -> str:
-    """The same of an entry of a directory, or that its name is not UTF-8."""
+    """Return why an entry of a directory cannot be uploaded, which may also be its name; empty if it can.
+
+    Args:
+        entry: The entry.
+        follow_links: Whether a link to a directory stands for that directory.
+    """
     if not is_utf8(entry.name):
         return NOT_UTF8
     if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
         return ""
     try:
-        return why_special(entry.path, status(entry.path), follow_links=follow_links)
+        return why_special(entry.path, status_of_target(entry.path), follow_links=follow_links)
     except OSError:
         return ""
 
 
-def status(local: str | Path) -> os.stat_result | None:
-    """The status of what `local` leads to; None if it leads to nothing. Raises OSError."""
+def status_of_target(local: str | Path) -> os.stat_result | None:
+    """Return stat(2) of what `local` leads to; None if it leads to nothing. Raises OSError."""
     try:
         return os.stat(local)  # noqa: PTH116
     except OSError as error:
@@ -67,8 +74,8 @@ def status(local: str | Path) -> os.stat_result | None:
         raise
 
 
-def passed(target: RemotePath, local: Path, why: str, *, skip_special: bool) -> Outcome:
-    """The outcome of a name that is passed over; it has an error unless `skip_special` allows it."""
+def passed_outcome(target: RemotePath, local: Path, why: str, *, skip_special: bool) -> Outcome:
+    """Return the outcome of a name that is passed over; it has an error unless `skip_special` allows the reason."""
     if skip_special and why in SPECIAL:
         return Outcome(State.PASSED, target, local, why=why)
     error: CtadataError = (NotFound if why == NOWHERE else LocalError)(
@@ -78,7 +85,7 @@ def passed(target: RemotePath, local: Path, why: str, *, skip_special: bool) -> 
 
 
 def is_utf8(name: str) -> bool:
-    """Whether the storage can bear this name."""
+    """Return whether the storage can have this name."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Files on tape: asked for in bulk, and downloaded as they come to disk, while the others are already on the way.
+"""Stage files from tape: request them in bulk, and download each when it is on disk. Other files do not wait for them.
 
-A GET for a file on tape hangs for minutes and then fails (dCache waits 180 s), so none is ever sent: such a file's
-task is held back until the tape library says that the file is online.
+A GET for a file on tape hangs and then fails (dCache waits 180 s), so none is sent. The task of such a file is held
+back until the tape library says that the file is online.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from ctadata.errors import CtadataError, NeedsStaging, TemporaryError
 from ctadata.paths import RemotePath
 
 log = logging.getLogger(__name__)
-H = TypeVar("H", bound="Held")
+H = TypeVar("H", bound="HoldableTask")
 
-FIRST_LOOK, LONGEST_LOOK = 1.0, 60.0
-"""Seconds from a request to the first look at how it stands, and between two looks at most."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds from a request to the first check of its state, and the longest time between two checks."""
 
 
 class Recall(Protocol):
-    """How the recall of one file stands."""
+    """The state of the recall of one file."""
 
     @property
     def path(self) -> RemotePath:
-        """Which file."""
+        """The file."""
 
     @property
     def error(self) -> str:
-        """The server's words, where it failed."""
+        """The server's words for a failure; empty if there is none."""
 
     @property
     def ended(self) -> bool:
@@ -44,19 +44,27 @@ class Recall(Protocol):
 
 
 class Library(Protocol):
-    """Who brings files from tape."""
+    """A tape library, as dCache's bulk and tape services offer it."""
 
     def stage(self, paths: Sequence[RemotePath], *, lifetime: float | None = None) -> str:
-        """Ask for files; gives the id of the request."""
+        """Request files.
+
+        Args:
+            paths: The files.
+            lifetime: Seconds that they stay on disk; None: as the site decides.
+
+        Returns:
+            The id of the request.
+        """
 
     def status(self, request: str) -> Sequence[Recall]:
-        """How the files of a request stand."""
+        """Return the state of each file of a request."""
 
     def release(self, request: str, paths: Sequence[RemotePath]) -> None:
-        """They need not be kept on disk any longer."""
+        """Let files leave the disk again."""
 
 
-class Held(Protocol):
+class HoldableTask(Protocol):
     """A task that can be held back."""
 
     @property
@@ -65,16 +73,21 @@ class Held(Protocol):
 
     @property
     def on_tape(self) -> bool:
-        """Whether its bytes are on tape alone."""
+        """Whether its bytes are on tape only."""
 
 
 def is_on_tape(entry: Entry) -> bool:
-    """Whether a file's bytes are on tape alone (dCache's FileLocality)."""
+    """Return whether a file's bytes are on tape only (dCache's FileLocality NEARLINE)."""
     return entry.locality == "NEARLINE"
 
 
 def refuse_tape(entry: Entry, hint: str = "get --stage brings it back and waits for it") -> None:
-    """NeedsStaging for a file on tape, which nothing asks for here; hint: what does."""
+    """Raise NeedsStaging for a file on tape.
+
+    Args:
+        entry: The file.
+        hint: What the user can do.
+    """
     if is_on_tape(entry):
         raise NeedsStaging("it is on tape, and not on disk", hint=hint, path=str(entry.path))
 
@@ -83,49 +96,52 @@ def refuse_tape(entry: Entry, hint: str = "get --stage brings it back and waits 
 class Staging(Generic[H]):
     """Holds tasks back while their files come from tape.
 
-    wait:  waits for seconds; true where the run is to end.
-    fail:  is told of a file that does not come.
-    tell:  is told, in words, what was asked for.
-    batch: files of one request.
+    Attributes:
+        library: The tape library.
+        wait: Waits for some seconds; returns whether the run is to end.
+        fail: Receives the failure of a file that does not come.
+        remark: Receives a sentence about each request.
+        batch: The largest number of files in one request.
+        lifetime: Seconds that the files stay on disk; None: as the site decides.
     """
 
     library: Library
     wait: Callable[[float], bool]
     fail: Callable[[CtadataError, RemotePath], None]
-    tell: Callable[[str], None]
+    remark: Callable[[str], None]
     batch: int = 500
     lifetime: float | None = None
     _requests: dict[str, set[RemotePath]] = field(default_factory=dict)
-    _came: dict[str, list[RemotePath]] = field(default_factory=dict)
+    _arrived: dict[str, list[RemotePath]] = field(default_factory=dict)
     _held: dict[RemotePath, list[H]] = field(default_factory=dict)
-    _unasked: list[RemotePath] = field(default_factory=list)
-    _pause: float = FIRST_LOOK
+    _unrequested: list[RemotePath] = field(default_factory=list)
+    _pause: float = FIRST_PAUSE
 
-    def feed(self, tasks: Iterable[H]) -> Iterator[H]:
-        """The tasks, those on tape after their files are online; every other as it comes."""
+    def release_when_online(self, tasks: Iterable[H]) -> Iterator[H]:
+        """Yield the tasks: one on tape after its file is online, every other one at once."""
         for task in tasks:
             if not task.on_tape:
                 yield task
                 continue
             if task.remote not in self._held:
-                self._unasked.append(task.remote)
+                self._unrequested.append(task.remote)
             self._held.setdefault(task.remote, []).append(task)
-            if len(self._unasked) >= self.batch:
-                yield from self._ask_and_look()
-        yield from self._ask_and_look()
+            if len(self._unrequested) >= self.batch:
+                yield from self._request_and_check()
+        yield from self._request_and_check()
         while self._held:
             if self.wait(self._pause):
                 return
-            self._pause = min(self._pause * 1.5, LONGEST_LOOK)
-            yield from self._arrivals()
+            self._pause = min(self._pause * 1.5, LONGEST_PAUSE)
+            yield from self._check_requests()
 
-    def _ask_and_look(self) -> Iterator[H]:
-        """Ask for what is not asked for yet; on the way, what was asked for earlier may have come."""
-        yield from self._arrivals()
-        self._ask()
+    def _request_and_check(self) -> Iterator[H]:
+        """Request the files that are not requested yet; first yield tasks whose files have come meanwhile."""
+        yield from self._check_requests()
+        self._request_waiting()
 
-    def _ask(self) -> None:
-        paths, self._unasked = self._unasked, []
+    def _request_waiting(self) -> None:
+        paths, self._unrequested = self._unrequested, []
         if paths:
             self._request(paths)
 
@@ -133,7 +149,7 @@ class Staging(Generic[H]):
         try:
             name = self.library.stage(paths, lifetime=self.lifetime)
         except CtadataError as error:
-            if error.status == 413 and len(paths) > 1:  # the site takes fewer at a time
+            if error.status == 413 and len(paths) > 1:  # the site accepts fewer files in one request
                 self.batch = half = len(paths) // 2
                 self._request(paths[:half])
                 self._request(paths[half:])
@@ -142,11 +158,11 @@ class Staging(Generic[H]):
                 self._give_up(path, type(error)(error.what, hint=error.hint, path=str(path), status=error.status))
             return
         self._requests[name] = set(paths)
-        self._pause = FIRST_LOOK
+        self._pause = FIRST_PAUSE
         files = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
-        self.tell(f"{files} on tape and asked for, as stage request {name}")
+        self.remark(f"{files} on tape and asked for, as stage request {name}")
 
-    def _arrivals(self) -> Iterator[H]:
+    def _check_requests(self) -> Iterator[H]:
         for name in list(self._requests):
             try:
                 recalls = self.library.status(name)
@@ -157,31 +173,31 @@ class Staging(Generic[H]):
                 for path in self._requests.pop(name):
                     self._give_up(path, NeedsStaging(f"its stage request {name} is lost: {error.what}", path=str(path)))
                 continue
-            yield from self._ended(name, recalls)
+            yield from self._release_ended(name, recalls)
 
-    def _ended(self, name: str, recalls: Sequence[Recall]) -> Iterator[H]:
+    def _release_ended(self, name: str, recalls: Sequence[Recall]) -> Iterator[H]:
         waiting = self._requests[name]
         for recall in recalls:
             if not recall.ended or recall.path not in waiting:
                 continue
             waiting.discard(recall.path)
-            self._pause = FIRST_LOOK
+            self._pause = FIRST_PAUSE
             if recall.online:
-                self._came.setdefault(name, []).append(recall.path)
+                self._arrived.setdefault(name, []).append(recall.path)
                 yield from self._held.pop(recall.path, ())
             else:
-                said = recall.error or "the request was cancelled"
-                self._give_up(recall.path, NeedsStaging(f"it does not come from tape: {said}", path=str(recall.path)))
+                reason = recall.error or "the request was cancelled"
+                self._give_up(recall.path, NeedsStaging(f"it does not come from tape: {reason}", path=str(recall.path)))
         if not waiting:
             del self._requests[name]
 
     def end(self) -> None:
-        """The run is over: what came for it need not be kept on disk; what is still to come goes on coming."""
-        for name, paths in self._came.items():
+        """End the run's requests: files that came may leave the disk; files that are still to come go on coming."""
+        for name, paths in self._arrived.items():
             with contextlib.suppress(CtadataError):
                 self.library.release(name, paths)
         for name in self._requests:
-            self.tell(f"stage request {name} goes on; see stage-status, or end it with release")
+            self.remark(f"stage request {name} goes on; see stage-status, or end it with release")
 
     def _give_up(self, path: RemotePath, error: CtadataError) -> None:
         for _ in self._held.pop(path, ()):

@@ -1,4 +1,4 @@
-"""Files that are no files here: a download that goes on to a pipe, an upload that comes from one."""
+"""Stream a download to a pipe, and upload what comes out of a pipe: transfers without a local file of their own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, StopReading, Store
 from ctadata.transfer import integrity
 from ctadata.transfer.integrity import check_delivery
-from ctadata.transfer.partial_file import local_words
+from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import Outcome, State, Summary
-from ctadata.transfer.run import MORE, Run
+from ctadata.transfer.run import PROGRESS, Run
 from ctadata.transfer.staging import is_on_tape, refuse_tape
-from ctadata.transfer.unicode_nfc import remark, renamed_file
-from ctadata.transfer.upload_file import Rights, upload_open_file
+from ctadata.transfer.unicode_nfc import add_remark, renamed_file
+from ctadata.transfer.upload_attempt import Rights
+from ctadata.transfer.upload_file import upload_open_file
 from ctadata.versions import tags_differ, tags_match
 
 BLOCK = 1 << 20
@@ -32,14 +33,26 @@ BLOCK = 1 << 20
 
 
 def stream_files_to(run: Run, entries: Iterable[Entry], write: Callable[[bytes], object]) -> Summary:
-    """Pour files, one after the other, until one fails; OSError of `write`."""
-    broken: list[OSError] = []
+    """Stream files, one after the other, until one fails.
+
+    Args:
+        run: The run.
+        entries: The files.
+        write: Takes the bytes.
+
+    Returns:
+        The summary.
+
+    Raises:
+        OSError: What `write` raises.
+    """
+    write_errors: list[OSError] = []
 
     def write_on(block: bytes) -> None:
         try:
             write(block)
         except OSError as error:
-            broken.append(error)
+            write_errors.append(error)
             raise Stopped("nobody takes it") from error
 
     for entry in entries:
@@ -47,41 +60,45 @@ def stream_files_to(run: Run, entries: Iterable[Entry], write: Callable[[bytes],
         task = run.task(entry.path, None, entry.size or 0, work, entry.etag)
         task.on_tape = bool(run.staging) and is_on_tape(entry)
         run.execute([task])
-        if broken:
-            raise broken[0]
+        if write_errors:
+            raise write_errors[0]
         if run.summary.failed:
             break
     return run.summary
 
 
 def stream_to(run: Run, entry: Entry, write: Callable[[bytes], object]) -> Outcome:
-    """Give the bytes of a file to `write`, in order, as they arrive, and check them at the end.
+    """Stream the bytes of a file to `write`, in order, as they arrive, and verify them at the end.
 
-    IntegrityError: what was written is not what it should be; nothing can be taken back. OSError of `write`.
+    Raises:
+        IntegrityError: Size or digest differ. The bytes are written already.
+        UsageError: It is a collection.
+        OSError: What `write` raises.
+        CtadataError: What the store raises.
     """
     began = time.monotonic()
     if entry.is_directory:
         raise UsageError("it is a directory", path=str(entry.path))
     if not run.staging:
         refuse_tape(entry)
-    pouring = _Pouring(run, entry, write)
+    streamed = _StreamedFile(run, entry, write)
     if not run.rules.dry_run:
-        run.retry(pouring.go_on, progress=lambda: pouring.offset, after=(Interrupted, TimedOut))
-    seconds, size = time.monotonic() - began, entry.size or pouring.offset
+        run.retry(streamed.attempt, progress=lambda: streamed.offset, after=(Interrupted, TimedOut))
+    seconds, size = time.monotonic() - began, entry.size or streamed.offset
     return Outcome(
         State.DONE,
         entry.path,
         None,
         size,
         seconds,
-        verified=pouring.verified,
-        digest=pouring.digest,
+        verified=streamed.verified,
+        digest=streamed.digest,
         etag=entry.etag,
     )
 
 
-class _Pouring:
-    """Takes the bytes of reads that follow each other, each from where the last one broke off."""
+class _StreamedFile:
+    """The sink of reads that follow each other; each starts where the last one broke off."""
 
     def __init__(self, run: Run, entry: Entry, write: Callable[[bytes], object]) -> None:
         self.run = run
@@ -93,8 +110,11 @@ class _Pouring:
         self._first: Delivery | None = None
         self._hasher: Hasher = new_hasher("adler32")
 
-    def go_on(self) -> None:
-        """Read what is missing; IntegrityError where the whole is not right, or the server says two things about it."""
+    def attempt(self) -> None:
+        """Read what is missing, and verify the whole.
+
+        Raises IntegrityError if the whole is wrong, or if the server contradicts itself.
+        """
         try:
             self._read()
         except integrity.Disagreement:
@@ -115,7 +135,7 @@ class _Pouring:
                 reading.send(self, self.offset, self.entry.size if self.offset else None)
 
     def begin(self, delivery: Delivery) -> None:
-        """Bytes follow; IntegrityError where they do not continue what was written."""
+        """Check the answer; raise IntegrityError if its bytes do not continue what was written."""
         integrity.check_delivery(delivery, self.entry.size)
         integrity.check_agreement(self.entry, delivery, tags=self.run.store.features.etag_may_be_md5)
         if self.offset == 0:
@@ -135,10 +155,10 @@ class _Pouring:
         return bool(first.digests or self.entry.checksums) or tags_match(delivery.etag, first.etag)
 
     def write(self, block: bytes) -> None:
-        """The next bytes go on."""
-        passed = min(self._skip, len(block))
-        self._skip -= passed
-        block = bytes(block[passed:])
+        """Pass the next bytes on."""
+        skipped = min(self._skip, len(block))
+        self._skip -= skipped
+        block = bytes(block[skipped:])
         self._hasher.update(block)
         self.write_on(block)
         self.offset += len(block)
@@ -154,29 +174,44 @@ class _Pouring:
         self.digest = f"{algorithm}:{computed}"
 
 
-def upload_spooled_file(run: Run, fd: int, found: os.stat_result, target: RemotePath) -> Outcome:
-    """Upload an open file that has no name here; raises what `upload_file` raises."""
+def upload_spooled_file(run: Run, fd: int, status: os.stat_result, target: RemotePath) -> Outcome:
+    """Upload an open file that has no local name. Raises what `upload_file` raises.
+
+    Args:
+        run: The run.
+        fd: The open file.
+        status: Its stat(2).
+        target: The remote file.
+    """
     target, there = renamed_file(run, target), None
-    remark(run)
+    add_remark(run)
     try:
         there = run.store.info(target)
     except NotFound:
         run.names.check(target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(target.parent)
-    return upload_open_file(run, Rights(), fd, found, Path("-"), target, there)
+    return upload_open_file(run, Rights(), fd, status, Path("-"), target, there)
 
 
 @contextlib.contextmanager
 def spool_pipe(pipe: int, stop: threading.Event) -> Iterator[tuple[int, os.stat_result]]:
-    """All that comes out of a pipe, in a file without a name in TMPDIR: open, and what stat says of it.
+    """Write all that comes out of a pipe into a file without a name in TMPDIR.
 
-    The storage wants to know the size before the first byte. Raises StorageFull, LocalError, Stopped.
+    An upload needs the file's size before the first byte.
+
+    Yields:
+        The file's descriptor and its stat(2).
+
+    Raises:
+        StorageFull: TMPDIR is full.
+        LocalError: TMPDIR cannot be written.
+        Stopped: The run was stopped.
     """
     with contextlib.ExitStack() as stack:
-        with local_words("TMPDIR"):
+        with local_errors("TMPDIR"):
             file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
-        with local_words(tempfile.gettempdir()):
+        with local_errors(tempfile.gettempdir()):
             while block := _read(pipe, stop):
                 view = memoryview(block)
                 while view:
@@ -194,53 +229,64 @@ def _read(pipe: int, stop: threading.Event) -> bytes:
 
 
 ATTEMPTS = 4
-"""How often a part that breaks off is asked for and brings no more than before."""
+"""Attempts to read a range that add hardly any bytes."""
 
 
 def stream_range_to(store: Store, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
-    """Give the bytes from `start` up to `stop` (exclusive; None: the end) to `write`, in order.
+    """Stream a range of a file to `write`, in order. A read that breaks off continues, with the same version.
 
-    What breaks off goes on where it broke, of the same version. UsageError (a collection), Changed, what
-    the store raises, and OSError of `write`.
+    Args:
+        store: The store.
+        entry: The file.
+        start: The first byte.
+        stop: The end (exclusive); None: the end of the file.
+        write: Takes the bytes.
+
+    Raises:
+        UsageError: It is a collection.
+        Changed: The file was replaced meanwhile.
+        OSError: What `write` raises.
+        CtadataError: What the store raises.
     """
     if entry.is_directory:
         raise UsageError("it is a directory", path=str(entry.path))
-    sink = _Slice(entry, start, stop, write)
+    sink = _RangeSink(entry, start, stop, write)
     with store.open(entry.path) as reading:
         attempt, reached = 1, start
         while True:
             try:
                 reading.send(sink, sink.offset, stop)
             except (Interrupted, TimedOut):
-                attempt = 1 if sink.offset >= reached + MORE else attempt + 1
+                attempt = 1 if sink.offset >= reached + PROGRESS else attempt + 1
                 if attempt > ATTEMPTS:
                     raise
                 reached = max(reached, sink.offset)
             except Stopped:
-                if sink.broken is not None:
-                    raise sink.broken from None
+                if sink.write_error is not None:
+                    raise sink.write_error from None
                 raise
             else:
                 return
 
 
-class _Slice:
-    """Takes what belongs to the part, wherever the store begins.
+class _RangeSink:
+    """The sink of a range; it drops the bytes before the range if the store begins earlier.
 
-    broken: the error of `write`, which ends the reading.
+    Attributes:
+        write_error: The error of `write`, which ends the read.
     """
 
     def __init__(self, entry: Entry, start: int, stop: int | None, write: Callable[[bytes], object]) -> None:
         self.entry = entry
         self.offset = start
-        self.broken: OSError | None = None
+        self.write_error: OSError | None = None
         self._stop = stop
         self._write = write
         self._skip = 0
-        self._ends = False  # the answer ends where the part does, and the connection can be used again
+        self._ends = False  # whether the answer ends where the range does: then it is read to its end
 
     def begin(self, delivery: Delivery) -> None:
-        """Bytes follow; IntegrityError where they begin too late, or are not those of the file as it is stored."""
+        """Check the answer; raise IntegrityError if it begins too late, or its bytes are not those that are stored."""
         check_delivery(delivery, self.entry.size)
         self._ends = delivery.stop is not None and self._stop is not None and delivery.stop <= self._stop
         if delivery.start > self.offset:
@@ -248,14 +294,14 @@ class _Slice:
         self._skip = self.offset - delivery.start
 
     def write(self, block: bytes) -> None:
-        """The next bytes; Enough where the part is whole and more follows."""
-        passed = min(self._skip, len(block))
-        self._skip -= passed
-        wanted = block[passed : None if self._stop is None else passed + max(0, self._stop - self.offset)]
+        """Pass the next bytes on; raise StopReading if the range is complete and the answer goes on."""
+        skipped = min(self._skip, len(block))
+        self._skip -= skipped
+        wanted = block[skipped : None if self._stop is None else skipped + max(0, self._stop - self.offset)]
         try:
             self._write(wanted)
         except OSError as error:
-            self.broken = error
+            self.write_error = error
             raise Stopped("nobody takes it") from error
         self.offset += len(wanted)
         if self._stop is not None and self.offset >= self._stop and not self._ends:

@@ -1,7 +1,7 @@
-"""Syncs: a tree made like another one, and what only the target has deleted at the end, if that is asked for.
+"""Sync a tree, and delete at the end what only the target has, if the user asks for that.
 
-Nothing is deleted before everything else is done; nothing at all where anything failed, or where more is to be deleted
-than the limit.
+Nothing is deleted before everything else is done. Nothing is deleted at all if anything failed, or if there are more
+names to delete than the limit.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from ctadata.errors import CtadataError, NotFound, Unnameable, UsageError
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.transfer.download_tree import DownloadTarget, download, for_each_entry
+from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_entries import find_folder, names_in, remove
-from ctadata.transfer.plan import Compare
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.upload_tree import UploadSource, upload
 
 LIMIT = 100
-"""Names that are deleted at most, unless more are asked for."""
+"""The largest number of names that are deleted, unless the user sets another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """That what only the target has is deleted, and how carefully.
+    """The conditions under which names that only the target has are deleted.
 
-    confirm:     asked once, with all names and the stop of the run, before the first one is deleted.
-    limit:       where there are more names than this, none is deleted.
-    trust_empty: a collection that listed as empty is taken to be so.
+    Attributes:
+        confirm: Called once with all names and the stop of the run, before the first one is deleted; returns whether to
+            go on.
+        limit: If there are more names than this, none is deleted.
+        trust_empty: Whether a collection whose listing is empty is taken to be empty.
     """
 
     confirm: Callable[[Sequence[Extraneous], threading.Event], bool]
@@ -44,25 +46,50 @@ class Deletion:
     trust_empty: bool = False
 
 
-def sync_down(run: Run, landing: DownloadTarget, deletion: Deletion | None = None) -> Summary:
-    """Make a local folder like a collection; gives the summary, in which each failure has its place. UsageError."""
+def sync_down(run: Run, target: DownloadTarget, deletion: Deletion | None = None) -> Summary:
+    """Make a local directory like a collection.
+
+    Args:
+        run: The run.
+        target: The collection and its local directory.
+        deletion: The conditions of deletions; None: nothing is deleted.
+
+    Returns:
+        The summary, with each failure.
+
+    Raises:
+        UsageError: `Rules.compare` asks for checksums, and this storage lists none.
+    """
     _check_comparable(run)
     if deletion is None:
-        return download(run, [landing])
-    surplus = LocalExtraneous(run, deletion.trust_empty)
-    download(run, [landing], surplus)
-    return _delete(run, surplus, deletion, landing.entry.path)
+        return download(run, [target])
+    extraneous = LocalExtraneous(run, deletion.trust_empty)
+    download(run, [target], extraneous)
+    return _delete(run, extraneous, deletion, target.entry.path)
 
 
-def sync_up(run: Run, departure: UploadSource, deletion: Deletion | None = None) -> Summary:
-    """Make a collection like a local directory; gives the summary, in which each failure has its place. UsageError."""
+def sync_up(run: Run, source: UploadSource, deletion: Deletion | None = None) -> Summary:
+    """Make a collection like a local directory.
+
+    Args:
+        run: The run.
+        source: The local directory and its collection.
+        deletion: The conditions of deletions; None: nothing is deleted.
+
+    Returns:
+        The summary, with each failure.
+
+    Raises:
+        UsageError: `Rules.compare` asks for checksums, and this storage lists none; or the target has a name that no
+            storage can have.
+    """
     _check_comparable(run)
-    refuse_undecodable(departure.target)
+    refuse_undecodable(source.target)
     if deletion is None:
-        return upload(run, [departure])
-    surplus = RemoteExtraneous(run, deletion.trust_empty)
-    upload(run, [departure], surplus)
-    return _delete(run, surplus, deletion, departure.target)
+        return upload(run, [source])
+    extraneous = RemoteExtraneous(run, deletion.trust_empty)
+    upload(run, [source], extraneous)
+    return _delete(run, extraneous, deletion, source.target)
 
 
 def _check_comparable(run: Run) -> None:
@@ -71,24 +98,24 @@ def _check_comparable(run: Run) -> None:
         raise UsageError("this storage tells no checksums in its listings", hint="leave --checksum out")
 
 
-def _delete(run: Run, surplus: LocalExtraneous | RemoteExtraneous, deletion: Deletion, top: RemotePath) -> Summary:
+def _delete(run: Run, extraneous: LocalExtraneous | RemoteExtraneous, deletion: Deletion, top: RemotePath) -> Summary:
     if run.stop.is_set():
         return run.summary
     if run.summary.failed:
         run.summary.remarks.append("nothing was deleted, because something failed")
         return run.summary
     try:
-        extras = list(surplus.extras())
-        _check(extras, deletion)
+        names = list(extraneous.to_delete())
+        _check(names, deletion)
     except CtadataError as error:
         run.fail(error, top)
         return run.summary
-    if extras and not run.rules.dry_run and not deletion.confirm(extras, run.stop):
+    if names and not run.rules.dry_run and not deletion.confirm(names, run.stop):
         run.summary.remarks.append("nothing was deleted")
         return run.summary
-    extras.sort(key=_depth)
-    for _, level in groupby(extras, key=_depth):
-        run.execute([Task(extra.remote, extra.local, functools.partial(_do, run, extra)) for extra in level])
+    names.sort(key=_depth)
+    for _, level in groupby(names, key=_depth):
+        run.execute([Task(extra.remote, extra.local, functools.partial(_delete_one, run, extra)) for extra in level])
     return run.summary
 
 
@@ -96,15 +123,15 @@ def _depth(extra: Extraneous) -> int:
     return -len(extra.remote.parts)
 
 
-def _check(extras: Sequence[Extraneous], deletion: Deletion) -> None:
-    if len(extras) > deletion.limit:
+def _check(names: Sequence[Extraneous], deletion: Deletion) -> None:
+    if len(names) > deletion.limit:
         raise UsageError(
-            f"{len(extras)} names would be deleted, more than {deletion.limit}: nothing was deleted",
-            hint=f"look at them with --dry-run, allow them with --max-delete {len(extras)}",
+            f"{len(names)} names would be deleted, more than {deletion.limit}: nothing was deleted",
+            hint=f"look at them with --dry-run, allow them with --max-delete {len(names)}",
         )
 
 
-def _do(run: Run, extra: Extraneous) -> Outcome:
+def _delete_one(run: Run, extra: Extraneous) -> Outcome:
     if run.rules.dry_run:
         pass
     elif extra.base is not None:
@@ -117,11 +144,14 @@ def _do(run: Run, extra: Extraneous) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Extraneous:
-    """A name that the source does not have.
+    """A name that the target has and the source has not.
 
-    remote: the name on the storage, or the one that a local name would have there.
-    inside: the names from the top of the tree, which filters are about.
-    base, parts: the local folder it stands in, as in `DownloadTarget`; None where it stands on the storage.
+    Attributes:
+        remote: The name on the storage, or the one that the local name would have there.
+        directory: Whether it is a directory.
+        inside: The names from the top of the tree, for the filters.
+        base: The local directory that the user named; None if the name is on the storage.
+        parts: The names below `base`, of the directory that holds the name.
     """
 
     remote: RemotePath
@@ -132,80 +162,87 @@ class Extraneous:
 
     @property
     def local(self) -> Path | None:
-        """The local name; None where it stands on the storage."""
+        """The local path; None if the name is on the storage."""
         return None if self.base is None else self.base.joinpath(*self.parts, self.remote.name)
 
 
-class _Surplus(abc.ABC):
-    """What has been found, and what stays because of keys that no path can name."""
+class _Extraneous(abc.ABC):
+    """The extraneous names that were found, and the names that keys without a path protect."""
 
     _is_local = False
 
     def __init__(self, run: Run, trust_empty: bool = False) -> None:
-        """Nothing yet."""
+        """Start without names."""
         self.run, self.trust_empty = run, trust_empty
         self._found: list[Extraneous] = []
-        self._names, self._trees = set[tuple[str, ...]](), set[tuple[str, ...]]()
+        self._kept_names, self._kept_trees = set[tuple[str, ...]](), set[tuple[str, ...]]()
         self._lock = threading.Lock()
 
-    def spare(self, path: RemotePath, error: Unnameable) -> None:
-        """Keep a collection with keys that no path can name, and here what these could stand for; any thread.
+    def keep_counterparts(self, path: RemotePath, error: Unnameable) -> None:
+        """Keep a collection with keys that no path can name, and the local names that may be their counterparts.
 
-        If not all of the keys are known, all of the local folder stays.
+        If some of the keys are unknown, the whole local directory is kept. Any thread may call it.
         """
         with self._lock:
-            self._names.add(path.parts)
+            self._kept_names.add(path.parts)
             if self._is_local and error.counterparts is None:
-                self._trees.add(path.parts)
+                self._kept_trees.add(path.parts)
             elif self._is_local:
-                self._names.update(error.counterparts or ())
+                self._kept_names.update(error.counterparts or ())
 
-    def extras(self) -> Iterator[Extraneous]:
-        """All that is to be deleted, what lies in a directory before itself; raises what listing it raises."""
+    def to_delete(self) -> Iterator[Extraneous]:
+        """Yield all names to delete, the contents of a directory before the directory; raise what a listing raises."""
         for extra in self._found:
-            yield from self._doomed(extra)
+            yield from self._deletable(extra)
 
-    def _is_spared(self, path: RemotePath) -> bool:
-        """Whether a name stays for a key; what lies in a directory that stays is still looked through."""
-        return path.parts in self._names or any(path.parts[:depth] in self._trees for depth in range(len(path.parts)))
+    def _is_kept(self, path: RemotePath) -> bool:
+        """Return whether a name is kept because of a key. The contents of a kept directory are still looked at."""
+        return path.parts in self._kept_names or any(
+            path.parts[:depth] in self._kept_trees for depth in range(len(path.parts))
+        )
 
-    def _doomed(self, extra: Extraneous) -> Generator[Extraneous, None, bool]:
-        """The names to be deleted, deepest first; gives back whether nothing of it stays."""
+    def _deletable(self, extra: Extraneous) -> Generator[Extraneous, None, bool]:
+        """Yield the names to delete, the deepest first; return whether nothing of `extra` is kept."""
         filters = self.run.rules.filters
         if extra.remote.name.startswith(TEMPORARY_PREFIX):
             return False
         if extra.directory:
-            below = self._below(extra) if filters.enters(extra.inside) else None
+            below = self._entries_below(extra) if filters.enters(extra.inside) else None
             if below is None:
                 return False
-            goes = filters.takes_directory(extra.inside)
+            deletes = filters.takes_directory(extra.inside)
             for each in below:
-                goes &= yield from self._doomed(each)
+                deletes &= yield from self._deletable(each)
         else:
-            goes = filters.takes(extra.inside)
-        goes = goes and not self._is_spared(extra.remote)
-        if goes:
+            deletes = filters.takes(extra.inside)
+        deletes = deletes and not self._is_kept(extra.remote)
+        if deletes:
             yield extra
-        return goes
+        return deletes
 
     @abc.abstractmethod
-    def _below(self, extra: Extraneous) -> list[Extraneous] | None:
-        """What lies in a directory; None where its listing is not to be trusted."""
+    def _entries_below(self, extra: Extraneous) -> list[Extraneous] | None:
+        """Return the contents of a directory; None if its listing cannot be trusted."""
 
 
-class LocalExtraneous(_Surplus):
-    """What stands here and not on the storage."""
+class LocalExtraneous(_Extraneous):
+    """The names that exist locally and not on the storage."""
 
     _is_local = True
 
-    def compare(self, landing: DownloadTarget, names: set[str]) -> None:
-        """Look at the folder of a collection whose names are known; LocalError."""
-        if names or self.trust_empty:
-            here = _folder(landing.entry.path, landing.inside, landing.base, landing.parts)
-            with self._lock:
-                self._found += [extra for extra in here if extra.remote.name not in names]
+    def compare(self, target: DownloadTarget, names: set[str]) -> None:
+        """Compare a local directory with the names of its collection. Raises LocalError.
 
-    def _below(self, extra: Extraneous) -> list[Extraneous]:
+        Args:
+            target: The collection and its local directory.
+            names: All names of the collection.
+        """
+        if names or self.trust_empty:
+            entries = _folder(target.entry.path, target.inside, target.base, target.parts)
+            with self._lock:
+                self._found += [extra for extra in entries if extra.remote.name not in names]
+
+    def _entries_below(self, extra: Extraneous) -> list[Extraneous]:
         assert extra.base is not None
         return list(_folder(extra.remote, extra.inside, extra.base, (*extra.parts, extra.remote.name)))
 
@@ -218,21 +255,26 @@ def _folder(remote: RemotePath, inside: tuple[str, ...], base: Path, parts: tupl
                 yield Extraneous(remote / name, directory, (*inside, name), base, parts)
 
 
-class RemoteExtraneous(_Surplus):
-    """What stands on the storage and not here."""
+class RemoteExtraneous(_Extraneous):
+    """The names that exist on the storage and not locally."""
 
-    def compare(self, departure: UploadSource, others: list[Entry]) -> None:
-        """Take the entries of a collection that the directory has not."""
+    def compare(self, source: UploadSource, others: list[Entry]) -> None:
+        """Take the entries of a collection that its local directory has not.
+
+        Args:
+            source: The local directory and its collection.
+            others: These entries.
+        """
         with self._lock:
-            self._found += [_remote(entry, departure.inside) for entry in others]
+            self._found += [_remote(entry, source.inside) for entry in others]
 
-    def _below(self, extra: Extraneous) -> list[Extraneous] | None:
+    def _entries_below(self, extra: Extraneous) -> list[Extraneous] | None:
         entries: list[Extraneous] = []
         try:
             for_each_entry(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
         except Unnameable as error:
             self.run.fail(error, extra.remote)
-            self.spare(extra.remote, error)
+            self.keep_counterparts(extra.remote, error)
         return entries if entries or self.trust_empty else None
 
 

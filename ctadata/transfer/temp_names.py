@@ -1,8 +1,8 @@
-"""The names of files on their way, up or down: hidden, ours, and telling whether the run that made them is dead.
+"""The names of temporary files, local and remote. Each is hidden and names the process that writes the file.
 
-`.ctadata-<host>-<boot>-<pid>-<start>-<random>`: host and boot are short hashes, so that only a process on the same
-host can judge; start is the process's start time in clock ticks (proc(5), field 22), because process numbers come
-round again. A temporary from another host is taken for dead when it has not changed for a day.
+`.ctadata-<host>-<boot>-<pid>-<start>-<random>`: host and boot are short hashes, so only a process on the same host can
+look the process up. `start` is the process's start time in clock ticks (proc(5), field 22), because process numbers are
+reused. A temporary of another host counts as abandoned when nothing has changed it for a day.
 """
 
 from __future__ import annotations
@@ -20,22 +20,27 @@ from ctadata.errors import CtadataError
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 
 FOREIGN_AFTER = 86400.0
-"""Seconds after which an unchanged temporary from another host counts as dead."""
+"""Seconds after which an unchanged temporary of another host counts as abandoned."""
 
 
 def new_name() -> str:
-    """A name for an upload of this process."""
+    """Return a new name for a temporary of this process."""
     return f"{TEMPORARY_PREFIX}{_host()}-{this_boot()}-{os.getpid()}-{_start_of(os.getpid())}-{secrets.token_hex(4)}"
 
 
 def name_target_in(error: CtadataError, temporary: RemotePath, target: RemotePath) -> None:
-    """Have an error about a temporary speak of its target: the user knows no other name."""
+    """Name the target instead of the temporary in an error, because the user knows only the target."""
     error.path = str(target)
     error.what = error.what.replace(temporary.name, target.name)
 
 
 def is_dead(entry: Entry, now: float | None = None) -> bool:
-    """Whether the run that made this temporary is certain to have ended (a day without change, if on another host)."""
+    """Return whether the process that made a remote temporary has ended for certain.
+
+    Args:
+        entry: The temporary.
+        now: Seconds since 1970; None: the current time. A temporary of another host has to be a day old.
+    """
     fields = entry.path.name.removeprefix(TEMPORARY_PREFIX).split("-")
     if not entry.path.name.startswith(TEMPORARY_PREFIX) or len(fields) != 5:
         return False
@@ -47,11 +52,16 @@ def is_dead(entry: Entry, now: float | None = None) -> bool:
 
 
 def is_abandoned(name: str, mtime: float, now: float) -> bool:
-    """Whether nobody writes to the local part of this name any more.
+    """Return whether no process writes to a local part of this name any more.
 
-    That is certain if the name tells of a process of this very boot that has ended. A part of any other name counts as
-    abandoned if nobody has written to it for a day: a lock proves nothing if locks are local to a machine, and two
-    machines that were cloned may have one host name and one machine-id.
+    That is certain if the name is of a process of this very boot that has ended. A part of any other name counts as
+    abandoned if nothing was written to it for a day. A lock is no proof, because locks may be local to a machine, and
+    two cloned machines may share host name and machine-id.
+
+    Args:
+        name: The part's name.
+        mtime: Its mtime, in seconds since 1970.
+        now: The current time, in seconds since 1970.
     """
     fields = name.removeprefix(TEMPORARY_PREFIX).split("-")
     if len(fields) == 5 and fields[:2] == [_host(), this_boot()]:
@@ -60,26 +70,32 @@ def is_abandoned(name: str, mtime: float, now: float) -> bool:
 
 
 def may_be_written_elsewhere(name: str, mtime: float, now: float | None = None) -> bool:
-    """Whether a process of another host has given this name, and less than a day ago."""
+    """Return whether a process of another host may be writing the file of this name: it changed less than a day ago.
+
+    Args:
+        name: The name of a temporary.
+        mtime: Its mtime, in seconds since 1970.
+        now: Seconds since 1970; None: the current time.
+    """
     host = name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
     return host != _host() and (time.time() if now is None else now) - mtime <= FOREIGN_AFTER
 
 
 @functools.cache
 def _host() -> str:
-    # processes are told apart by number within one process namespace of one machine
+    # a process number is unique within one process namespace of one machine
     words = (socket.gethostname(), _text("/etc/machine-id"), _link("/proc/self/ns/pid"))
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
 
 
 @functools.cache
 def this_boot() -> str:
-    """This boot of the machine, as a short hash."""
+    """Return a short hash of this boot of the machine."""
     return hashlib.sha256(_text("/proc/sys/kernel/random/boot_id").encode()).hexdigest()[:8]
 
 
 def _start_of(pid: int) -> str:
-    """When the process started, in clock ticks since boot; empty where there is none of that number."""
+    """Return when a process started, in clock ticks since boot; empty if there is no process of that number."""
     stat = _text(f"/proc/{pid}/stat")
     return stat.rpartition(")")[2].split()[19] if stat else ""
 

@@ -1,4 +1,4 @@
-"""Names in Unicode's normal form NFC: how files of other names are put, if the caller asks for it."""
+"""Upload files under names in Unicode's normal form NFC, if the user asks for it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ from ctadata.paths import RemotePath, escape_unprintable, to_nfc
 from ctadata.transfer.run import Run
 
 FORMS = ("nfc",)
-"""The forms that names can be put in."""
+"""The normal forms that names can get."""
 SHOWN = 3
-"""Names that the remark of a run shows."""
+"""The number of names that the remark of a run shows."""
 
 Named = list[tuple[Path, str]]
 """Local files or directories, each with its name on the storage."""
 
 
 def check_form(form: str | None) -> str:
-    """The form as rules have it, empty for none; UsageError for one that is not known."""
+    """Return the normal form as `Rules.normalize` has it; empty for None. Raises UsageError for an unknown form."""
     if form is not None and form.lower() not in FORMS:
         raise UsageError(f"{escape_unprintable(form)!r} is no form of names", hint="it is nfc")
     return (form or "").lower()
 
 
 def renamed(run: Run, collection: RemotePath, named: Named) -> Named:
-    """The same files or directories under names in NFC; two that become one are failures, but for one named so here."""
+    """Return the files or directories with their names in NFC.
+
+    If two names become the same, the one that already was in NFC keeps it, and each other one is a failure.
+
+    Args:
+        run: The run.
+        collection: The remote collection that holds them.
+        named: The files or directories.
+    """
     if not run.rules.normalize:
         return named
     twins: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
@@ -50,7 +58,7 @@ def renamed(run: Run, collection: RemotePath, named: Named) -> Named:
 
 
 def renamed_file(run: Run, path: RemotePath) -> RemotePath:
-    """The path of one file, its name in NFC, as a person wrote it; what is there of the path above stays."""
+    """Return the path of one file with its name in NFC; the collections above it keep an existing spelling."""
     if not run.rules.normalize or not path.parts:
         return path
     target = renamed_target(run, path.parent) / to_nfc(path.name)
@@ -60,27 +68,27 @@ def renamed_file(run: Run, path: RemotePath) -> RemotePath:
 
 
 def renamed_target(run: Run, path: RemotePath) -> RemotePath:
-    """A collection that a person wrote, in NFC from the first name on that is not there as it was written."""
+    """Return the path of a collection, in NFC from the first name on that does not exist as the user wrote it."""
     if not run.rules.normalize:
         return path
-    there = path
-    while there.parts and str(there) != to_nfc(str(there)) and not _is_there(run, there):
-        there = there.parent
-    target = there.join(map(to_nfc, path.parts[len(there.parts) :]))
+    existing = path
+    while existing.parts and str(existing) != to_nfc(str(existing)) and not _exists(run, existing):
+        existing = existing.parent
+    target = existing.join(map(to_nfc, path.parts[len(existing.parts) :]))
     if target != path:
         run.renamed.append(target)
     return target
 
 
-def _is_there(run: Run, path: RemotePath) -> bool:
+def _exists(run: Run, path: RemotePath) -> bool:
     try:
         return bool(run.store.info(path))
     except NotFound:
         return False
 
 
-def remark(run: Run) -> None:
-    """Say which names were put in another form; once."""
+def add_remark(run: Run) -> None:
+    """Add a remark about the names that were changed, once."""
     count, shown = len(run.renamed), ", ".join(escape_unprintable(str(path)) for path in run.renamed[:SHOWN])
     if count:
         more = f" and {count - SHOWN} more" if count > SHOWN else ""

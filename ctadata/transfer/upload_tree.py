@@ -1,4 +1,4 @@
-"""Uploads: local trees walked while their files are already on the way, each collection looked at once."""
+"""Upload files and trees. A tree is walked while its files are being uploaded; each collection is listed once."""
 
 from __future__ import annotations
 
@@ -28,72 +28,93 @@ from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath, escape_unprintable, to_nfc
 from ctadata.transfer import temp_names, unicode_nfc
 from ctadata.transfer.name_collisions import folded, refuse_other_spelling
-from ctadata.transfer.partial_file import local_words
+from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
-from ctadata.transfer.special_files import CIRCLE, NOT_UTF8, is_utf8, passed, status, why_entry_special, why_special
-from ctadata.transfer.upload_file import Rights, upload_file
+from ctadata.transfer.special_files import (
+    CIRCLE,
+    NOT_UTF8,
+    is_utf8,
+    passed_outcome,
+    status_of_target,
+    why_entry_special,
+    why_special,
+)
+from ctadata.transfer.upload_attempt import Rights
+from ctadata.transfer.upload_file import upload_file
 
 log = logging.getLogger(__name__)
 
 FEW = 8
-"""Files that are looked at one by one, where nothing in their collection has to be cleared: it may hold a million."""
+"""The number of files that are looked up one by one, if nothing in their collection has to be deleted: a collection may
+hold a million entries.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadSource:
-    """What goes up into one collection.
+    """The local files, or the local tree, that go into one collection.
 
-    target: the collection.
-    tree:   the local directory whose contents go there, or None where `files` are named one by one.
-    files:  local file and the name it gets.
-    above:  (device, inode) of the directories walked through, so that links never lead round in a circle.
-    inside: the names from the top of the tree, which filters are about; a file that was named has its own alone.
-    free:   the collection was missing in the listing of the one above.
+    Attributes:
+        target: The collection.
+        tree: The local directory whose contents go there; None if `files` are named one by one.
+        files: Local files, each with the name that it gets.
+        ancestors: (device, inode) of the directories above, so that links do not lead round in a circle.
+        inside: The names from the top of the tree, for the filters; empty for files that were named.
+        is_new: Whether the collection was missing in the listing of the one above.
     """
 
     target: RemotePath
     tree: Path | None = None
     files: tuple[tuple[Path, str], ...] = ()
-    above: frozenset[tuple[int, int]] = frozenset()
+    ancestors: frozenset[tuple[int, int]] = frozenset()
     inside: tuple[str, ...] = ()
-    free: bool = False
+    is_new: bool = False
 
 
 class ExtraneousCollector(Protocol):
-    """Who looks, while a tree goes up, for what stands on the storage and not here."""
+    """Collects the names of the storage that have no local counterpart, while a tree is uploaded."""
 
-    def compare(self, departure: UploadSource, others: list[Entry]) -> None:
-        """The collection has been listed in full: its entries whose names the directory has not."""
+    def compare(self, source: UploadSource, others: list[Entry]) -> None:
+        """Receive the entries of a collection, listed in full, whose names the local directory has not."""
 
-    def spare(self, path: RemotePath, error: Unnameable) -> None:
-        """The collection has keys that no path can name: the paths that they begin with stay."""
+    def keep_counterparts(self, path: RemotePath, error: Unnameable) -> None:
+        """Receive that a collection has keys that no path can name: the paths that they begin with are kept."""
 
 
 def upload(
-    run: Run, departures: Iterable[UploadSource | InvalidPath], surplus: ExtraneousCollector | None = None
+    run: Run, sources: Iterable[UploadSource | InvalidPath], extraneous: ExtraneousCollector | None = None
 ) -> Summary:
-    """Upload files and trees; gives the summary, in which each failure has its place."""
-    expand = functools.partial(_expand, run, surplus, Rights())
+    """Upload files and trees.
+
+    Args:
+        run: The run.
+        sources: What goes where.
+        extraneous: Collects the names that only the storage has.
+
+    Returns:
+        The summary, with each failure.
+    """
+    expand = functools.partial(_expand, run, extraneous, Rights())
     try:
-        return run.execute(walk(_in_normal_form(run, departures), expand, threads=WALKERS))
+        return run.execute(walk(_in_normal_form(run, sources), expand, threads=WALKERS))
     finally:
-        unicode_nfc.remark(run)
+        unicode_nfc.add_remark(run)
 
 
-def _in_normal_form(run: Run, departures: Iterable[UploadSource | InvalidPath]) -> Iterator[UploadSource | InvalidPath]:
-    """The departures with targets in the form that the rules ask for; two that become one are refused."""
+def _in_normal_form(run: Run, sources: Iterable[UploadSource | InvalidPath]) -> Iterator[UploadSource | InvalidPath]:
+    """Yield the sources with targets in the normal form of the rules; refuse two that become the same."""
     before: dict[RemotePath, RemotePath] = {}
-    for departure in departures:
-        if not run.rules.normalize or isinstance(departure, InvalidPath):
-            yield departure
+    for source in sources:
+        if not run.rules.normalize or isinstance(source, InvalidPath):
+            yield source
             continue
-        is_named_here = departure.tree is not None and departure.tree.name == departure.target.name
+        is_named_here = source.tree is not None and source.tree.name == source.target.name
         rename = unicode_nfc.renamed_file if is_named_here else unicode_nfc.renamed_target
-        target = rename(run, departure.target)
-        if before.setdefault(target, departure.target) == departure.target:
-            yield dataclasses.replace(departure, target=target)
+        target = rename(run, source.target)
+        if before.setdefault(target, source.target) == source.target:
+            yield dataclasses.replace(source, target=target)
         else:
             yield InvalidPath(
                 UsageError("another directory has this name in NFC", path=escape_unprintable(str(target))), target
@@ -104,113 +125,114 @@ _Give = Callable[[Node[UploadSource | InvalidPath] | Task], object]
 
 
 def _expand(
-    run: Run, surplus: ExtraneousCollector | None, rights: Rights, departure: UploadSource | InvalidPath, give: _Give
+    run: Run, extraneous: ExtraneousCollector | None, rights: Rights, source: UploadSource | InvalidPath, give: _Give
 ) -> None:
+    """Give the tasks of one directory, and its subdirectories as nodes to walk."""
     run.check_stop()
-    if isinstance(departure, InvalidPath):
-        run.fail(departure.error, departure.base)
+    if isinstance(source, InvalidPath):
+        run.fail(source.error, source.base)
         return
-    if departure.tree and not departure.inside and not is_utf8(departure.target.name):
-        _pass_over(run, departure.target, departure.tree, NOT_UTF8)
+    if source.tree and not source.inside and not is_utf8(source.target.name):
+        _pass_over(run, source.target, source.tree, NOT_UTF8)
         return
     try:
-        here = _read(run, departure) if departure.tree else _named(run, departure)
-        _normalize(run, departure.target, here)
-        here.files = [each for each in here.files if _may_be_named(run, departure.target, *each)]
-        above = departure.above | {_identity(departure.tree)} if departure.tree else departure.above
-        there = _look(run, departure, here, surplus)
+        contents = _read_directory(run, source) if source.tree else _read_named(run, source)
+        _normalize(run, source.target, contents)
+        contents.files = [each for each in contents.files if _may_have_name(run, source.target, *each)]
+        ancestors = source.ancestors | {_identity(source.tree)} if source.tree else source.ancestors
+        existing = _list_collection(run, source, contents, extraneous)
     except CtadataError as error:
-        run.fail(_clearer(run, departure, error), departure.target, departure.tree)
+        run.fail(_explain(run, source, error), source.target, source.tree)
         return
-    for local, name in here.files:
-        target = departure.target / name
-        work = functools.partial(upload_file, run, rights, local, target, there.get(name))
+    for local, name in contents.files:
+        target = source.target / name
+        work = functools.partial(upload_file, run, rights, local, target, existing.get(name))
         give(run.task(target, local, planned_size(local), work))
-    alike = Counter(folded(name) for _, name in here.folders)
-    for local, name in here.folders:
-        inside, free = (*departure.inside, name), name not in there
-        below = UploadSource(departure.target / name, local, above=above, inside=inside, free=free)
-        if free and alike[folded(name)] > 1 and not run.rules.dry_run and not _make_alike(run, below):
+    similar = Counter(folded(name) for _, name in contents.folders)
+    for local, name in contents.folders:
+        inside, is_new = (*source.inside, name), name not in existing
+        below = UploadSource(source.target / name, local, ancestors=ancestors, inside=inside, is_new=is_new)
+        if is_new and similar[folded(name)] > 1 and not run.rules.dry_run and not _make_similar(run, below):
             continue
-        _descend(run, below, there.get(name), give)
+        _descend(run, below, existing.get(name), give)
 
 
-def _make_alike(run: Run, departure: UploadSource) -> bool:
-    """Make a collection whose name differs from that of another one in its spelling alone; whether it is one apart.
+def _make_similar(run: Run, source: UploadSource) -> bool:
+    """Make a collection whose name differs from another one's only in spelling; return whether the server keeps both.
 
-    The directory is made before the next one is looked at, so that two workers never take one collection for two.
+    It is made before the next one is looked at, so that two workers never take one collection for two.
     """
     try:
         if run.store.features.has_collections:
-            run.store.mkdir(departure.target)
-            refuse_other_spelling(run.store, departure.target)
+            run.store.mkdir(source.target)
+            refuse_other_spelling(run.store, source.target)
     except CtadataError as error:
-        run.fail(_clearer(run, departure, error), departure.target, departure.tree)
+        run.fail(_explain(run, source, error), source.target, source.tree)
         return False
     return True
 
 
-def _clearer(run: Run, departure: UploadSource, error: CtadataError) -> CtadataError:
-    """The error, or that another name stands where the collection was missing."""
+def _explain(run: Run, source: UploadSource, error: CtadataError) -> CtadataError:
+    """Return the error, or a clearer one if another spelling of the name is why the collection was missing."""
     try:
-        if departure.free:
-            refuse_other_spelling(run.store, departure.target)
+        if source.is_new:
+            refuse_other_spelling(run.store, source.target)
     except AlreadyExists as other:
         return other
     return error
 
 
-def _descend(run: Run, departure: UploadSource, there: Entry | None, give: _Give) -> None:
-    if there is None or there.is_directory:
-        give(Node(departure))
+def _descend(run: Run, source: UploadSource, existing: Entry | None, give: _Give) -> None:
+    if existing is None or existing.is_directory:
+        give(Node(source))
         return
-    path = departure.target
-    run.fail(AlreadyExists("it is a file on the storage, and a directory here", path=str(path)), path, departure.tree)
+    path = source.target
+    run.fail(AlreadyExists("it is a file on the storage, and a directory contents", path=str(path)), path, source.tree)
 
 
 def _identity(directory: Path) -> tuple[int, int]:
-    with local_words(directory):
-        found = directory.stat()
-    return found.st_dev, found.st_ino
+    with local_errors(directory):
+        status = directory.stat()
+    return status.st_dev, status.st_ino
 
 
 Named = list[tuple[Path, str]]
 
 
 @dataclass(slots=True)
-class _Here:
-    """What goes from one directory; `names` are all it has, also those that do not go."""
+class _Contents:
+    """The contents of one local directory that are uploaded; `names` has all its names."""
 
     folders: Named = field(default_factory=list)
     files: Named = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
 
-def _named(run: Run, departure: UploadSource) -> _Here:
-    """The files that were named one by one; those that cannot be copied are told of."""
-    here = _Here()
-    for local, name in departure.files:
+def _read_named(run: Run, source: UploadSource) -> _Contents:
+    """Return the files that were named one by one; report those that cannot be uploaded."""
+    contents = _Contents()
+    for local, name in source.files:
         if run.rules.filters.takes((name,)):
             try:
-                found = status(local)
+                target_status = status_of_target(local)
                 why = NOT_UTF8
                 if is_utf8(name):
-                    why = why_special(local, found, follow_links=run.rules.follow_links)
-            except OSError:  # the words are those of opening it
+                    why = why_special(local, target_status, follow_links=run.rules.follow_links)
+            except OSError:  # opening it raises a clearer error
                 why = ""
             if why:
-                _pass_over(run, departure.target / name, local, why)
+                _pass_over(run, source.target / name, local, why)
             else:
-                here.files.append((local, name))
-    return here
+                contents.files.append((local, name))
+    return contents
 
 
 def _pass_over(run: Run, target: RemotePath, local: Path, why: str) -> None:
-    run.end(passed(target, local, why, skip_special=run.rules.skip_special))
+    run.end(passed_outcome(target, local, why, skip_special=run.rules.skip_special))
 
 
-def _may_be_named(run: Run, collection: RemotePath, local: Path, name: str) -> bool:
-    """Whether a file may get this name; where not, that is told of before the collection is made for it."""
+def _may_have_name(run: Run, collection: RemotePath, local: Path, name: str) -> bool:
+    """Return whether a file may get this name; if not, report that before the collection is made for it."""
     try:
         run.names.check(collection / name, tries=False)
     except Unsupported as error:
@@ -219,130 +241,133 @@ def _may_be_named(run: Run, collection: RemotePath, local: Path, name: str) -> b
     return True
 
 
-def _normalize(run: Run, collection: RemotePath, here: _Here) -> None:
+def _normalize(run: Run, collection: RemotePath, contents: _Contents) -> None:
     if run.rules.normalize:
-        folders = {local for local, _ in here.folders}
-        both = unicode_nfc.renamed(run, collection, [*here.folders, *here.files])
-        here.folders = [each for each in both if each[0] in folders]
-        here.files = [each for each in both if each[0] not in folders]
-        here.names = set(map(to_nfc, here.names))
+        folders = {local for local, _ in contents.folders}
+        both = unicode_nfc.renamed(run, collection, [*contents.folders, *contents.files])
+        contents.folders = [each for each in both if each[0] in folders]
+        contents.files = [each for each in both if each[0] not in folders]
+        contents.names = set(map(to_nfc, contents.names))
 
 
-def _read(run: Run, departure: UploadSource) -> _Here:
-    """The subdirectories and the files of a local directory; what cannot be copied is told of."""
-    tree, here = departure.tree or Path(), _Here()
-    with local_words(tree), os.scandir(tree) as entries:
+def _read_directory(run: Run, source: UploadSource) -> _Contents:
+    """Return the subdirectories and files of a local directory; report those that cannot be uploaded."""
+    tree, contents = source.tree or Path(), _Contents()
+    with local_errors(tree), os.scandir(tree) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
-            here.names.add(entry.name)
-            if not _is_meant(run, entry, departure):
+            contents.names.add(entry.name)
+            if not _is_selected(run, entry, source):
                 continue
-            local, target = tree / entry.name, departure.target / entry.name
+            local, target = tree / entry.name, source.target / entry.name
             why = why_entry_special(entry, follow_links=run.rules.follow_links)
-            if not why and _is_circle(entry, departure):
+            if not why and _is_circle(entry, source):
                 why = CIRCLE
             if why:
                 _pass_over(run, target, local, why)
             elif _is_directory(entry):
-                here.folders.append((local, entry.name))
+                contents.folders.append((local, entry.name))
             elif not entry.name.startswith(TEMPORARY_PREFIX):
-                here.files.append((local, entry.name))
-    return here
+                contents.files.append((local, entry.name))
+    return contents
 
 
-def _is_meant(run: Run, entry: os.DirEntry[str], departure: UploadSource) -> bool:
-    inside = (*departure.inside, entry.name)
+def _is_selected(run: Run, entry: os.DirEntry[str], source: UploadSource) -> bool:
+    inside = (*source.inside, entry.name)
     return run.rules.filters.enters(inside) if _is_directory(entry) else run.rules.filters.takes(inside)
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that may not be followed: opening it will say so
+    except OSError:  # a link that may not be followed: opening it raises
         return False
 
 
-def _is_circle(entry: os.DirEntry[str], departure: UploadSource) -> bool:
-    """Whether an entry is a link to a directory that the walk has come through."""
+def _is_circle(entry: os.DirEntry[str], source: UploadSource) -> bool:
+    """Return whether an entry is a link to a directory that the walk has come through."""
     if not (entry.is_symlink() and _is_directory(entry)):
         return False
-    found = entry.stat()
-    return (found.st_dev, found.st_ino) in departure.above | {_identity(Path(entry.path).parent)}
+    status = entry.stat()
+    return (status.st_dev, status.st_ino) in source.ancestors | {_identity(Path(entry.path).parent)}
 
 
-def _look(run: Run, departure: UploadSource, here: _Here, surplus: ExtraneousCollector | None) -> Mapping[str, Entry]:
-    """What stands in the collection under the names that go there; clears it of dead uploads.
+def _list_collection(
+    run: Run, source: UploadSource, contents: _Contents, extraneous: ExtraneousCollector | None
+) -> Mapping[str, Entry]:
+    """Return the existing entries with the names that are uploaded, and delete temporaries of dead uploads.
 
-    A collection that is missing is made, where it is meant for itself or something goes there.
-    surplus: is told of the entries of other names, our temporaries left out.
+    A missing collection is made if the user named it or a file goes into it. `extraneous` receives the entries with
+    other names, but no temporaries.
     """
-    names = {name for _, name in (*here.files, *here.folders)}
-    if departure.tree is None and len(names) <= FEW and not run.store.features.has_collections:
-        return _look_one_by_one(run, departure.target, names)
+    names = {name for _, name in (*contents.files, *contents.folders)}
+    if source.tree is None and len(names) <= FEW and not run.store.features.has_collections:
+        return _stat_one_by_one(run, source.target, names)
     found, others = dict[str, Entry](), list[Entry]()
     try:
-        for entry in run.store.list(departure.target):
-            if departure.free:
-                refuse_other_spelling(run.store, departure.target)
-                departure = dataclasses.replace(departure, free=False)
+        for entry in run.store.list(source.target):
+            if source.is_new:
+                refuse_other_spelling(run.store, source.target)
+                source = dataclasses.replace(source, is_new=False)
             if entry.path.name in names:
                 found[entry.path.name] = entry
             elif entry.path.is_temporary:
-                _clear(run, entry)
-            elif surplus and entry.path.name not in here.names:
+                _delete_if_dead(run, entry)
+            elif extraneous and entry.path.name not in contents.names:
                 others.append(entry)
     except Unnameable as error:
-        if surplus:
-            run.fail(error, departure.target, departure.tree)
-            surplus.spare(departure.target, error)
+        if extraneous:
+            run.fail(error, source.target, source.tree)
+            extraneous.keep_counterparts(source.target, error)
     except Incomplete as error:
-        if surplus:
+        if extraneous:
             raise
         log.info("%s", error)
-        found |= _look_one_by_one(run, departure.target, names - found.keys())
+        found |= _stat_one_by_one(run, source.target, names - found.keys())
     except NotFound:
-        _make(run, departure, here)
+        _make_collection(run, source, contents)
     except Forbidden:
-        if surplus:
+        if extraneous:
             raise
-        if not _may_be_there(run, departure.target, names):
-            _make(run, departure, here)
+        if not _may_exist(run, source.target, names):
+            _make_collection(run, source, contents)
             return found
-        return _look_one_by_one(run, departure.target, names)
-    if surplus:
-        surplus.compare(departure, others)
+        return _stat_one_by_one(run, source.target, names)
+    if extraneous:
+        extraneous.compare(source, others)
     return found
 
 
-def _make(run: Run, departure: UploadSource, here: _Here) -> None:
-    """Make a collection that is missing, unless files make it by themselves."""
-    meant = departure.tree is not None and run.rules.filters.takes_directory(departure.inside)
-    made_by_files = not run.store.features.has_collections and (here.files or here.folders)
-    if (meant or here.files) and not made_by_files:
-        run.names.check(departure.target, tries=not run.rules.dry_run)
+def _make_collection(run: Run, source: UploadSource, contents: _Contents) -> None:
+    """Make a missing collection, unless its files make it."""
+    selected = source.tree is not None and run.rules.filters.takes_directory(source.inside)
+    made_by_files = not run.store.features.has_collections and (contents.files or contents.folders)
+    if (selected or contents.files) and not made_by_files:
+        run.names.check(source.target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
-            run.store.mkdir(departure.target)
+            run.store.mkdir(source.target)
 
 
-def _clear(run: Run, entry: Entry) -> None:
+def _delete_if_dead(run: Run, entry: Entry) -> None:
+    """Delete a temporary if its upload has ended."""
     if not run.rules.dry_run and temp_names.is_dead(entry):
         with contextlib.suppress(CtadataError):
             run.store.delete(entry.path)
 
 
-def _may_be_there(run: Run, collection: RemotePath, names: set[str]) -> bool:
-    """Whether a collection that may not be listed may exist, as far as a token of WLCG's storage.create is told."""
+def _may_exist(run: Run, collection: RemotePath, names: set[str]) -> bool:
+    """Return whether a collection that may not be listed may exist, as far as a WLCG storage.create token can see."""
     if not run.store.features.has_collections:
-        return bool(names)  # then its files make it, or else an empty one has to be
+        return bool(names)  # its files make it; an empty one has to be made
     try:
-        with contextlib.suppress(Forbidden):  # dCache tells such a token of files, not of collections
+        with contextlib.suppress(Forbidden):  # dCache answers such a token about files, not about collections
             run.store.info(collection)
     except NotFound:
         return False
     return True
 
 
-def _look_one_by_one(run: Run, collection: RemotePath, names: set[str]) -> Mapping[str, Entry]:
-    """The entries of these names; what may not be looked at is taken for new, and as such never overwritten."""
+def _stat_one_by_one(run: Run, collection: RemotePath, names: set[str]) -> Mapping[str, Entry]:
+    """Return the entries of these names. A name that may not be looked at counts as new, so it is never overwritten."""
     found: dict[str, Entry] = {}
     for name in names:
         with contextlib.suppress(NotFound, Forbidden):

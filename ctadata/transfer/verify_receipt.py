@@ -1,4 +1,4 @@
-"""Audits: are the files of a receipt still what they were, here or on the storage?"""
+"""Verify the files of a receipt: are they still what they were, locally or on the storage?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from ctadata.errors import CtadataError, IntegrityError, LocalError, NotFound, UsageError
 from ctadata.paths import escape_unprintable
 from ctadata.transfer import integrity
-from ctadata.transfer.partial_file import local_words
+from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
@@ -19,18 +19,27 @@ from ctadata.versions import tags_differ, tags_match
 
 _Check = Callable[[Run, Record], str]
 
-CLAIMED = (State.DONE, State.SKIPPED)
-"""The states of records that an audit looks at, beside what was not done: that is told of with the words of then."""
+VERIFIED_STATES = (State.DONE, State.SKIPPED)
+"""The states of records whose files are verified. A record of a failure is reported with the error of that time."""
 
 _KINDS = {kind.exit_code: kind for kind in (NotFound, LocalError, UsageError)}
 
 
 def verify_receipt(run: Run, records: Iterable[Record], *, remote: bool) -> Summary:
-    """Check files, here or on the storage; in the summary DONE is right, FAILED is missing or different."""
+    """Verify the files of a receipt.
+
+    Args:
+        run: The run.
+        records: The lines of the receipt.
+        remote: Whether the files on the storage are verified; else the local ones.
+
+    Returns:
+        The summary: DONE is verified, FAILED is missing or different.
+    """
     check = _check_remote if remote else _check_local
-    claimed = (record for record in records if record.state in CLAIMED or record.is_undone)
+    verifiable = (record for record in records if record.state in VERIFIED_STATES or record.is_undone)
     return run.execute(
-        Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in claimed
+        Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in verifiable
     )
 
 
@@ -51,20 +60,20 @@ def _check(run: Run, record: Record, check: _Check) -> Outcome:
 
 
 def _check_local(run: Run, record: Record) -> str:
-    """What was compared; IntegrityError, NotFound, LocalError."""
+    """Return what was compared; raise IntegrityError, NotFound or LocalError."""
     path = escape_unprintable(str(record.local))
     if record.local is None:
         return ""
-    with local_words(path):
+    with local_errors(path):
         try:
-            found = os.stat(record.local)  # noqa: PTH116
+            status = os.stat(record.local)  # noqa: PTH116
         except FileNotFoundError:
             raise NotFound("local: it is not there any more", path=path) from None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise IntegrityError("local: it is no file any more", path=path)
     algorithm, _, digest = record.digest.partition(":")
     try:
-        integrity.check_size(found.st_size, record.size)
+        integrity.check_size(status.st_size, record.size)
         if not digest:
             return "size"
         integrity.check_digest(algorithm, integrity.digest_of(record.local, algorithm), {algorithm: digest})
@@ -76,7 +85,7 @@ def _check_local(run: Run, record: Record) -> str:
 
 
 def _check_remote(run: Run, record: Record) -> str:
-    """What was compared; IntegrityError, NotFound and what the store raises."""
+    """Return what was compared; raise IntegrityError, NotFound, or what the store raises."""
     entry = run.store.info(record.path)
     if entry.is_directory:
         raise IntegrityError("it is a directory now")

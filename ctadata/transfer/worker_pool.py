@@ -1,6 +1,8 @@
-"""The workers of a run: so many tasks at a time; who finds none left helps those whose work can be divided.
+"""A pool of workers. Each worker takes the next task when it has finished its last one.
 
-Small tasks are done by fibers in one thread, the others by threads: see `ctadata.fibers`.
+A worker that finds no task left helps another one whose work can be divided: a large file. Small tasks run in fibers,
+all in one thread; the others run in threads. `ctadata.fibers` says why. If the fibers do not get on, for example
+because the disk is slow, some threads take small tasks too (`SmallTaskThreads`).
 """
 
 from __future__ import annotations
@@ -20,37 +22,37 @@ from ctadata.resources import shortage_error
 T = TypeVar("T")
 
 AHEAD = 128
-"""Tasks that wait for a worker at most; then the next ones are not looked for."""
+"""The largest number of tasks that wait for a worker; then no further tasks are looked for."""
 
-LOOK = 0.05
-"""Seconds between two looks at how the workers get on; and Ctrl-C must be heard."""
+CHECK = 0.05
+"""Seconds between two checks of how the workers get on. Ctrl-C is noticed within this time."""
 
-PATIENCE = 0.2
-"""Seconds that somebody waits for word at most: a stop sends none."""
+LONGEST_WAIT = 0.2
+"""The longest wait for a notification, in seconds. A stop sends no notification."""
 
 
-FEWEST = 3
-"""Threads without which nothing can be done: one that finds tasks, one for small ones, one for large ones."""
+FEWEST_THREADS = 3
+"""Threads without which nothing works: one that finds tasks, one for small ones, one for large ones."""
 
 
 class Divisible(Protocol):
-    """Work of one worker that others can take a part of."""
+    """The work of one worker that other workers can help with."""
 
     def help(self) -> bool:
-        """Take a part and do it; False where nothing is left that is worth dividing. Never raises."""
+        """Do a part of the work; return False if no part is left to do. It must raise nothing."""
 
 
 class WorkerPool(Generic[T]):
-    """Workers who do tasks as they are found: each takes the next one when it has done its last."""
+    """A pool of workers. Each worker takes the next task when it has finished its last one."""
 
     def __init__(self, stop: threading.Event) -> None:
-        """No thread is started. `stop`: set by whoever wants the workers to end."""
+        """Start no thread yet. Args: stop: Set by the caller to end the workers."""
         self._stop = stop
-        self._ended = False
-        self._fault: BaseException | None = None
+        self._closed = False
+        self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
-        self._gone: set[str] = set()
-        self._bell: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended_threads: set[str] = set()
+        self._thread_ended: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._tasks: Iterable[T] = ()
         self._jobs = 0
         self._small: deque[T] = deque()
@@ -60,7 +62,7 @@ class WorkerPool(Generic[T]):
         self._done = 0
         self._divisible: list[Divisible] = []
         self._fibers = Fibers()
-        self._small_task_threads = SmallTaskThreads(0)
+        self._for_small = SmallTaskThreads(0)
         self._lock = threading.Lock()
         self._for_fibers = Condition(self._lock)
         self._for_threads = Condition(self._lock)
@@ -75,66 +77,73 @@ class WorkerPool(Generic[T]):
         is_small: Callable[[T], bool] = lambda task: False,  # noqa: ARG005
         small_task_threads: SmallTaskThreads | None = None,
     ) -> None:
-        """Hand the tasks to `do`, so many at a time, until all are done, or the run has ended or was stopped.
+        """Call `do` with each task, at most `jobs` at a time, until all are done, or the pool is closed or stopped.
 
-        `tasks` is read in a thread of its own. What it raises, or `do`, ends the run and is raised here, once every
-        worker has ended.  small_task_threads: says how many threads take small tasks beside the fibers.
+        Args:
+            tasks: The tasks; they are read in a thread of their own.
+            do: Works on one task.
+            jobs: The largest number of tasks in work at a time.
+            is_small: Whether a task may run in a fiber.
+            small_task_threads: Decides how many threads take small tasks; None: the usual one.
+
+        Raises:
+            BaseException: What `tasks` or `do` raises, once every worker has ended.
         """
         self._tasks, self._jobs, self._all_found = tasks, jobs, False
-        self._small_task_threads, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
-        self._start("tasks", self._lead, do, is_small)
+        self._for_small, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
+        self._start("tasks", self._find_tasks, do, is_small)
         self.join()
-        if self._fault is not None:
-            raise self._fault
+        if self._error is not None:
+            raise self._error
 
-    def _start(self, name: str, function: Callable[..., None], *given: object) -> bool:
-        """Start a thread; False where the system gives no more, and there are some already."""
+    def _start(self, name: str, function: Callable[..., None], *arguments: object) -> bool:
+        """Start a thread; return False if the system refuses another thread and some threads run already."""
 
-        def live() -> None:
+        def run_and_note_end() -> None:
             try:
-                function(*given)
+                function(*arguments)
             finally:
-                self._gone.add(name)
-                self._bell.put(name)
+                self._ended_threads.add(name)
+                self._thread_ended.put(name)
 
-        thread = threading.Thread(target=live, name=name, daemon=True)
+        thread = threading.Thread(target=run_and_note_end, name=name, daemon=True)
         self._threads.append(thread)
         try:
             thread.start()
         except RuntimeError as error:
             self._threads.remove(thread)
-            if len(self._threads) < FEWEST:
+            if len(self._threads) < FEWEST_THREADS:
                 raise shortage_error(error) or error from None
             return False
         return True
 
-    def end(self) -> None:
-        """No further task is begun."""
-        self._ended = True
+    def close(self) -> None:
+        """Let the workers begin no further task."""
+        self._closed = True
 
     def join(self) -> None:
-        """Wait for the workers; tasks that nobody has asked for are given up."""
+        """Wait for the workers to end. Tasks that were not begun are given up."""
         looked, used = time.monotonic(), 0.0
-        # neither threads nor events are waited for: of both CPython loses sight when Ctrl-C comes meanwhile (its issue
-        # 90882); the first thread has started all others when it ends, and one that could not be started has no number
-        while any(thread.ident and thread.name not in self._gone for thread in list(self._threads)):
+        # This waits for a queue, not for threads or events: CPython may lose track of those when Ctrl-C arrives (its
+        # issue 90882). The first thread has started all others before it ends. One that was not started has no `ident`.
+        while any(thread.ident and thread.name not in self._ended_threads for thread in list(self._threads)):
             with contextlib.suppress(queue.Empty):
-                self._bell.get(timeout=LOOK)
-            if (passed := time.monotonic() - looked) >= LOOK:
+                self._thread_ended.get(timeout=CHECK)
+            if (elapsed := time.monotonic() - looked) >= CHECK:
                 before, used = used, self._fibers.waited + self._fibers.worked
-                self._look(passed, passed - (used - before))
-                looked += passed
+                self._adjust_threads(elapsed, elapsed - (used - before))
+                looked += elapsed
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
         self._threads.clear()
-        self._gone.clear()
+        self._ended_threads.clear()
         if isinstance(self._tasks, Generator):
             self._tasks.close()
 
     @contextlib.contextmanager
     def divisible(self, work: Divisible) -> Iterator[None]:
-        """While this lasts, whoever has no task may help with `work`."""
+        """Let idle workers help with `work` while the block lasts."""
         with self._lock:
             self._divisible.append(work)
             self._for_threads.notify_all()
@@ -145,33 +154,33 @@ class WorkerPool(Generic[T]):
                 self._divisible.remove(work)
 
     def wake_workers(self) -> None:
-        """Work that was not ready to be divided is now."""
+        """Wake the idle workers, because work that was not ready to be divided is now."""
         with self._lock:
             self._for_threads.notify_all()
 
     def _is_over(self) -> bool:
-        return self._ended or self._stop.is_set()
+        return self._closed or self._stop.is_set()
 
-    def _look(self, passed: float, stuck: float) -> None:
+    def _adjust_threads(self, elapsed: float, stuck: float) -> None:
         with self._lock:
-            before = self._small_task_threads.threads
-            self._small_task_threads.look(passed, stuck, self._done)
+            before = self._for_small.threads
+            self._for_small.adjust(elapsed, stuck, self._done)
             self._done = 0
-            if self._small_task_threads.threads > before:
+            if self._for_small.threads > before:
                 self._for_threads.notify_all()
 
-    # Tasks are found
+    # The first thread finds tasks
 
-    def _lead(self, do: Callable[[T], None], is_small: Callable[[T], bool]) -> None:
-        """Start the others, then find tasks for them."""
+    def _find_tasks(self, do: Callable[[T], None], is_small: Callable[[T], bool]) -> None:
+        """Start the other threads, then queue the tasks."""
         try:
             small = [functools.partial(self._work_small, do, i) for i in range(self._jobs)]
             self._start("transfer-small", self._fibers.run, small)
             for i in range(self._jobs):
                 if not self._start(f"transfer-{i}", self._work, do, i):
-                    break  # those that there are do it all
+                    break  # the threads that run do all the work
             for task in self._tasks:
-                if not self._put_down(task, small=is_small(task)):
+                if not self._queue(task, small=is_small(task)):
                     break
         except BaseException as error:  # noqa: BLE001  (raised again by `run`)
             self._fail(error)
@@ -180,29 +189,29 @@ class WorkerPool(Generic[T]):
             self._for_fibers.notify_all()
             self._for_threads.notify_all()
 
-    def _put_down(self, task: T, *, small: bool) -> bool:
-        """Put a task where a worker finds it; False where none will."""
+    def _queue(self, task: T, *, small: bool) -> bool:
+        """Queue a task, and wait while too many are waiting; return False if the pool ends."""
         with self._lock:
             (self._small if small else self._large).append(task)
-            self._call_one()
+            self._wake_one()
             if len(self._small) + len(self._large) >= AHEAD:
                 while len(self._small) + len(self._large) > AHEAD // 2 and not self._is_over():
-                    self._for_finder.wait(PATIENCE)
+                    self._for_finder.wait(LONGEST_WAIT)
             return not self._is_over()
 
-    # and done
+    # The others work on them
 
-    def _work_small(self, do: Callable[[T], None], place: int) -> None:
-        """A fiber's life."""
-        self._do_all(do, functools.partial(self._take_small, place), self._for_fibers)
+    def _work_small(self, do: Callable[[T], None], index: int) -> None:
+        """Work on small tasks, in a fiber."""
+        self._work_until_done(do, functools.partial(self._take_small, index), self._for_fibers)
 
-    def _work(self, do: Callable[[T], None], place: int) -> None:
-        """A thread's life."""
-        self._do_all(do, functools.partial(self._take, place), self._for_threads)
+    def _work(self, do: Callable[[T], None], index: int) -> None:
+        """Work on tasks, in a thread; then help others."""
+        self._work_until_done(do, functools.partial(self._take, index), self._for_threads)
         while not self._is_over() and self._help():
             pass
 
-    def _do_all(self, do: Callable[[T], None], take: Callable[[], T | None], change: Condition) -> None:
+    def _work_until_done(self, do: Callable[[T], None], take: Callable[[], T | None], change: Condition) -> None:
         try:
             while (task := self._next(take, change)) is not None:
                 try:
@@ -213,112 +222,116 @@ class WorkerPool(Generic[T]):
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        self._fault, self._ended = error, True
+        self._error, self._closed = error, True
 
     def _next(self, take: Callable[[], T | None], change: Condition) -> T | None:
-        """The next task, once there is one and not too many are being done; None where no more will come."""
+        """Wait for the next task, and return it; None if there will be none."""
         with self._lock:
             while not self._is_over():
                 task = take() if self._running < self._jobs else None
                 if task is not None:
                     self._running += 1
-                    self._taken()
+                    self._after_take()
                     return task
                 if self._all_found and not self._small and not self._large:
                     break
-                change.wait(PATIENCE)
+                change.wait(LONGEST_WAIT)
         return None
 
-    def _taken(self) -> None:
+    def _after_take(self) -> None:
         waiting = len(self._small) + len(self._large)
         if waiting == AHEAD // 2:
             self._for_finder.notify()
         if waiting:
-            self._call_one()
+            self._wake_one()
         elif self._all_found:
             self._for_fibers.notify_all()
             self._for_threads.notify_all()
 
-    def _call_one(self) -> None:
-        """Whoever could do the next task, if one more may be done."""
+    def _wake_one(self) -> None:
+        """Wake a worker that can take the next task, if another task may be in work."""
         if self._running < self._jobs:
             if self._large:
                 self._for_threads.notify()
-            elif self._small and self._small_task_threads.threads:  # not each may take it
+            elif self._small and self._for_small.threads:  # not each of them may take it
                 self._for_fibers.notify_all()
                 self._for_threads.notify_all()
             elif self._small:
                 self._for_fibers.notify()
 
-    def _take_small(self, place: int) -> T | None:
-        """A task for the fiber at this place; a large one takes longer, and goes first."""
-        return (
-            self._small.popleft()
-            if self._small and not self._large and place >= self._small_task_threads.threads
-            else None
-        )
+    def _take_small(self, index: int) -> T | None:
+        """Return a small task for a fiber. Large tasks take longer, so they are taken first."""
+        return self._small.popleft() if self._small and not self._large and index >= self._for_small.threads else None
 
-    def _take(self, place: int) -> T | None:
-        """A task for the thread at this place: of the first ones also small tasks, where they relieve the fibers."""
+    def _take(self, index: int) -> T | None:
+        """Return a task for a thread; the first few threads take small ones too, as many as `SmallTaskThreads` says."""
         if self._large:
             return self._large.popleft()
-        return self._small.popleft() if self._small and place < self._small_task_threads.threads else None
+        return self._small.popleft() if self._small and index < self._for_small.threads else None
 
     def _finish(self) -> None:
         with self._lock:
             self._done += 1
             self._running -= 1
-            self._call_one()
-            if self._all_found and not self._running:  # who helps may go home
+            self._wake_one()
+            if self._all_found and not self._running:  # threads that wait to help may end
                 self._for_threads.notify_all()
 
     def _help(self) -> bool:
-        """Help once, or wait for a chance to; False where all tasks have ended."""
+        """Help once, or wait until help may be needed; return False if all tasks have ended."""
         with self._lock:
             candidates = list(self._divisible)
         if any(work.help() for work in candidates):
             return True
         with self._lock:
             if self._running and not self._is_over():
-                self._for_threads.wait(PATIENCE)  # what was not worth dividing may be when a stream breaks off
+                self._for_threads.wait(LONGEST_WAIT)  # a stream that breaks off leaves a range to help with
             return bool(self._running)
 
 
 STUCK = 0.4
-"""Share of the time that has passed in which the fibers neither worked nor waited, from which threads are tried."""
+"""The share of time in which the fibers neither worked nor waited, from which more threads are tried."""
 
 FREE = 0.1
-"""The same, below which half of the threads go."""
+"""The same share, below which half of the threads stop taking small tasks."""
 
 GAIN = 1.1
-"""Of the files a second that were done before: what more threads must get done to stay."""
+"""The factor by which more threads must raise the files per second, or they stop again."""
 
 REST, LONGEST_REST = 4, 64
-"""Looks until more are tried again, where they got no more done; twice as many each time, at most so many."""
+"""Checks until more threads are tried again after a trial without gain; the rest doubles each time, up to the longest.
+"""
 
 
 class SmallTaskThreads:
-    """The state of a crew; not for several threads. Times are in seconds.
+    """Decides how many threads take small tasks beside the fibers. One thread at a time may call it.
 
-    threads: how many may take small files.
+    Attributes:
+        threads: The number of these threads.
     """
 
     def __init__(self, most: int) -> None:
-        """None yet, and never more than so many."""
+        """Start without threads; never allow more than `most`."""
         self.threads = 0
         self._most = most
-        self._before: tuple[int, float] | None = None  # the number before the trial, and its files a second
+        self._before: tuple[int, float] | None = None  # the number of threads before the trial, and its files a second
         self._rest, self._next_rest = 0, REST
 
-    def look(self, passed: float, stuck: float, done: int) -> None:
-        """In the time that has passed the fibers were stuck for so long, and so many files were done."""
-        rate, (before, self._before) = done / passed, (self._before, None)
+    def adjust(self, elapsed: float, stuck: float, done: int) -> None:
+        """Adjust the number of threads to what happened since the last call.
+
+        Args:
+            elapsed: Seconds since the last call.
+            stuck: Seconds of these in which the fibers neither worked nor waited.
+            done: Files done in this time.
+        """
+        rate, (before, self._before) = done / elapsed, (self._before, None)
         self._rest = max(0, self._rest - 1)
         if before and rate < GAIN * before[1]:
             self.threads, self._rest = before[0], self._next_rest
             self._next_rest = min(LONGEST_REST, 2 * self._next_rest)
-        elif stuck < FREE * passed:
+        elif stuck < FREE * elapsed:
             self.threads //= 2
-        elif stuck > STUCK * passed and done and self.threads < self._most and not self._rest:
+        elif stuck > STUCK * elapsed and done and self.threads < self._most and not self._rest:
             self._before = (self.threads, rate)
             self.threads = min(self._most, max(1, 2 * self.threads))

@@ -19,9 +19,10 @@ from ctadata.session import Session
 from ctadata.stores.base import Delivery
 from ctadata.transfer import download_file, resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
+from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.partial_file import SUFFIX, PartialFile
-from ctadata.transfer.plan import Compare, Rules
+from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
 
 SIZE = 2_000_000
@@ -282,19 +283,19 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=60_000), times=1)
     filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
     files, left = list[segmented_download.SegmentedDownload](), list[int]()
-    leave = PartialFile.leave
+    close = PartialFile.close
 
     class SegmentedDownload(segmented_download.SegmentedDownload):
         def fetch(self) -> None:
             files.append(self)
             super().fetch()
 
-    def leaving(part: PartialFile) -> None:
-        left.append(len(files[0].pieces._leases))
-        leave(part)
+    def closing(part: PartialFile) -> None:
+        left.append(len(files[0].segments._active))
+        close(part)
 
     monkeypatch.setattr(download_file, "SegmentedDownload", SegmentedDownload)
-    monkeypatch.setattr(PartialFile, "leave", leaving)
+    monkeypatch.setattr(PartialFile, "close", closing)
     [error] = session.get(["lst/f"], str(tmp_path / "f"), jobs=2).errors
     assert (type(error), helping.hits, left) == (Forbidden, 1, [0])
 
@@ -355,13 +356,13 @@ def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
     first = open_session()
     [entry] = [e for e in first.store.list(RemotePath(("lst",))) if e.path.name == "f"]
     with LocalDir.open(tmp_path) as folder:
-        part = folder.resumable_part("f", resume_journal.version_of(entry))
-        notes = part.notes(0)
+        part = folder.open_resumable_part("f", resume_journal.version_of(entry))
+        notes = part.block_writer(0)
         assert notes
         part.write(CONTENT, 0)
         notes.add(memoryview(CONTENT))
         notes.end()
-        part.leave()
+        part.close()
     if harmed:
         _harm(tmp_path, SIZE - 1, b"?")
     filled.forget_seen()

@@ -19,7 +19,7 @@ from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
-from ctadata.transfer.third_party_copy import CopyItem, Ends, copy
+from ctadata.transfer.third_party_copy import CopyItem, CopySource, copy
 from ctadata.transfer.upload_tree import UploadSource, upload
 
 ROOT = RemotePath()
@@ -108,7 +108,7 @@ def crossed(origin, run: Run) -> Summary:
     def move(entry, to, moved):
         run.store.write(to, Bytes(get(origin, entry.path)))
 
-    return copy(run, Ends(origin, move), [CopyItem(origin.info(ROOT), ROOT)])
+    return copy(run, CopySource(origin, move), [CopyItem(origin.info(ROOT), ROOT)])
 
 
 def test_a_copy_to_another_store_has_the_files_and_says_so(store):

@@ -16,7 +16,7 @@ from ctadata.transfer.dir_cache import DirCache
 
 def put(folders: DirCache, base: Path, parts: tuple[str, ...], name: str) -> None:
     with folders.borrow(base, parts) as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(name.encode(), 0)
         part.publish(name, mtime=None, replace=None)
 
@@ -63,7 +63,7 @@ class TestWhatIsKept:
             folder = borrowed.__enter__()
             for i in range(3):
                 put(folders, tmp_path, (f"d{i}",), "f")
-        assert folder.look("nothing") is None
+        assert folder.stat("nothing") is None
         borrowed.__exit__(None, None, None)
 
     def test_is_nothing_once_all_is_closed(self, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from transfer.trees import Content, Recorder, remote_names, shape
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget, download
-from ctadata.transfer.plan import Compare, Rules
+from ctadata.transfer.equality import Compare
+from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up

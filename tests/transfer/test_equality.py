@@ -26,7 +26,7 @@ from ctadata.transfer.records import SUFFIX, Records, files
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import sync_down, sync_up
-from ctadata.transfer.third_party_copy import CopyItem, Ends, copy
+from ctadata.transfer.third_party_copy import CopyItem, CopySource, copy
 from ctadata.transfer.upload_tree import UploadSource, upload
 
 NAMES = ("a", "b", "c")
@@ -298,7 +298,7 @@ class World:
         self.passes_mtime = self.rng.random() < 0.5
         known = self._known(self.target, "mem://origin/d")
         kept = {entry.path.name: self.target.info(entry.path) for entry in self.target.list(DIRECTORY)}
-        ends = Ends(self.store, move, "mem://origin")
+        ends = CopySource(self.store, move, "mem://origin")
         summary = copy(self.run(self.target), ends, [CopyItem(self.store.info(DIRECTORY), DIRECTORY)])
         assert not summary.failed, summary.failed
         self.skipped, self.moved = self.skipped + summary.skipped, self.moved + summary.done

@@ -32,7 +32,7 @@ def test_a_published_part_has_content_mtime_and_the_users_mode(tmp_path: Path) -
     old = os.umask(0o027)
     try:
         with LocalDir.open(tmp_path, ("a", "b")) as folder:
-            part = folder.part()
+            part = folder.create_part()
             part.write(b"hello ", 0)
             part.write(b"world", 6)
             part.publish("f", mtime=1_000_000_000.0, replace=None)
@@ -48,20 +48,20 @@ def test_a_published_part_has_content_mtime_and_the_users_mode(tmp_path: Path) -
 def test_until_it_is_published_the_old_file_stands(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("old")
     with LocalDir.open(tmp_path) as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(b"new", 0)
         assert (tmp_path / "f").read_text() == "old"
-        part.drop()
+        part.remove()
     assert (tmp_path / "f").read_text() == "old"
     assert names(tmp_path) == ["f"]
 
 
 def test_nothing_is_seen_of_a_nameless_part_and_nothing_stays_of_it(tmp_path: Path, how: str) -> None:
     with LocalDir.open(tmp_path) as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(b"content", 0)
         assert len(names(tmp_path)) == (how == "hidden")
-        part.leave()
+        part.close()
     assert names(tmp_path) == []
 
 
@@ -72,7 +72,7 @@ from ctadata.transfer.local_dir import LocalDir
 
 folder = LocalDir.open(Path(sys.argv[1]))
 folder.nameless = False
-print(folder.part().name, flush=True)
+print(folder.create_part().name, flush=True)
 sys.stdin.read()
 os._exit(9)
 """
@@ -91,11 +91,13 @@ def test_a_part_is_swept_once_its_process_has_ended_and_not_before(
         assert names(tmp_path) == [name]
         with LocalDir.open(tmp_path) as folder, monkeypatch.context() as patch:
             patch.setattr(local_dir, "_lock", lambda *_: True)
-            folder.sweep(now=time.time() + 9 * 86400)  # a process that is stopped writes nothing, and lives
+            folder.remove_stale_parts(
+                now=time.time() + 9 * 86400
+            )  # a process that is stopped writes nothing, and lives
             assert names(tmp_path) == [name]
             process.stdin.close()
             process.wait()
-            folder.sweep()
+            folder.remove_stale_parts()
     assert names(tmp_path) == []
 
 
@@ -112,9 +114,9 @@ def test_a_part_of_another_machine_is_swept_after_a_day(tmp_path: Path, field: i
     written = theirs.stat().st_mtime
     with LocalDir.open(tmp_path) as folder:
         for now in (written, written + 86000):
-            folder.sweep(now)
+            folder.remove_stale_parts(now)
             assert names(tmp_path) == [theirs.name]
-        folder.sweep(written + 86500)
+        folder.remove_stale_parts(written + 86500)
     assert names(tmp_path) == []
 
 
@@ -127,52 +129,52 @@ def test_of_two_runs_on_different_machines_none_takes_the_parts_of_the_other(
     with LocalDir.open(tmp_path) as here, LocalDir.open(tmp_path) as there:
         here.nameless = there.nameless = False
         version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
-        small, large = here.part(), here.resumable_part("f", version)
+        small, large = here.create_part(), here.open_resumable_part("f", version)
         before = names(tmp_path)
         monkeypatch.setattr(temp_names, "_host", lambda: "00000000")
-        there.sweep()
-        there.abandon("f")
+        there.remove_stale_parts()
+        there.remove_resumable("f")
         assert names(tmp_path) == before
-        theirs = there.resumable_part("f", version)
+        theirs = there.open_resumable_part("f", version)
         assert theirs.journal is None
         small.publish("small", mtime=None, replace=None)
         for part, content in ((large, b"ours"), (theirs, b"same")):
             part.write(content, 0)
         large.publish("f", mtime=None, replace=None)
         monkeypatch.setattr(temp_names, "_host", host)
-        here.sweep()
+        here.remove_stale_parts()
         assert names(tmp_path) == sorted([theirs.name, "f", "small"])
-        theirs.drop()
+        theirs.remove()
     assert (tmp_path / "f").read_bytes() == b"ours"
 
 
 def test_a_part_whose_journal_another_machine_is_about_to_write_is_not_shared(tmp_path: Path) -> None:
     with LocalDir.open(tmp_path) as folder:
         version = {"path": "/f", "size": 10, "etag": "", "mtime": 1.0, "checksums": {}}
-        begun = folder.resumable_part("f", version)
-        begun.leave()
+        begun = folder.open_resumable_part("f", version)
+        begun.close()
         (tmp_path / begun.name.replace(".part", ".journal")).unlink()
-        part = folder.resumable_part("f", version)
+        part = folder.open_resumable_part("f", version)
         assert part.name != begun.name
         assert part.journal is None
-        part.drop()
+        part.remove()
         assert names(tmp_path) == [begun.name]
 
 
 def test_a_part_that_replaces_is_locked_before_it_can_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "f").write_text("old")
     with LocalDir.open(tmp_path) as folder, LocalDir.open(tmp_path) as other:
-        part = folder.part()
+        part = folder.create_part()
         part.write(b"new", 0)
         rename, met = os.rename, []
 
         def renaming(old: str, new: str, **where: int) -> None:
             met.extend(name for name in names(tmp_path) if name != "f")
-            other.sweep()
+            other.remove_stale_parts()
             rename(old, new, **where)
 
         monkeypatch.setattr(os, "rename", renaming)
-        part.publish("f", mtime=None, replace=folder.look("f"))
+        part.publish("f", mtime=None, replace=folder.stat("f"))
     assert met == [part.name]
     assert (tmp_path / "f").read_text() == "new"
     assert names(tmp_path) == ["f"]
@@ -181,27 +183,27 @@ def test_a_part_that_replaces_is_locked_before_it_can_be_met(tmp_path: Path, mon
 def test_a_link_that_is_planted_under_a_new_name_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("untouched")
     with LocalDir.open(tmp_path) as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(b"ours", 0)
         (tmp_path / "f").symlink_to("victim")
         with pytest.raises(AlreadyExists):
             part.publish("f", mtime=None, replace=None)
-        part.drop()
+        part.remove()
     assert (tmp_path / "victim").read_text() == "untouched"
     assert names(tmp_path) == ["f", "victim"]
 
 
 def test_a_folder_that_is_removed_meanwhile_is_said_in_words(tmp_path: Path) -> None:
     with LocalDir.open(tmp_path, ("a",)) as folder:
-        part = folder.part()
-        part.drop()
+        part = folder.create_part()
+        part.remove()
         (tmp_path / "a").rmdir()
         with pytest.raises(LocalError, match="local: "):
-            part = folder.part()  # a nameless one can be made there still, and not be named
+            part = folder.create_part()  # a nameless one can be made there still, and not be named
             try:
                 part.publish("f", mtime=None, replace=None)
             finally:
-                part.leave()
+                part.close()
     assert names(tmp_path) == []
 
 
@@ -209,21 +211,21 @@ def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("old")
     (tmp_path / "f").chmod(0o600)
     with LocalDir.open(tmp_path) as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(b"new", 0)
-        part.publish("f", mtime=None, replace=folder.look("f"))
+        part.publish("f", mtime=None, replace=folder.stat("f"))
     assert (tmp_path / "f").read_text() == "new"
     assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
 
 
 def test_a_name_taken_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
     with LocalDir.open(tmp_path) as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(b"ours", 0)
         (tmp_path / "f").write_text("theirs")
         with pytest.raises(AlreadyExists):
             part.publish("f", mtime=None, replace=None)
-        part.drop()
+        part.remove()
     assert (tmp_path / "f").read_text() == "theirs"
     assert names(tmp_path) == ["f"]
 
@@ -250,7 +252,7 @@ def test_the_folder_that_the_user_named_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "real")
     with LocalDir.open(tmp_path / "out") as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.publish("f", mtime=None, replace=None)
     assert names(tmp_path / "real") == ["f"]
 
@@ -260,9 +262,9 @@ def test_a_link_under_the_final_name_is_replaced_and_not_written_through(tmp_pat
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "f").symlink_to(tmp_path / "victim")
     with LocalDir.open(tmp_path / "out") as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(b"new", 0)
-        part.publish("f", mtime=None, replace=folder.look("f"))
+        part.publish("f", mtime=None, replace=folder.stat("f"))
     assert (tmp_path / "victim").read_text() == "untouched"
     assert (tmp_path / "out" / "f").read_text() == "new"
     assert not (tmp_path / "out" / "f").is_symlink()
@@ -285,18 +287,18 @@ def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how:
         fcntl.flock(held, fcntl.LOCK_EX)
         os.utime(living, (1e9, 1e9))
         with LocalDir.open(tmp_path) as folder:
-            ours = folder.part()
-            folder.sweep()
+            ours = folder.create_part()
+            folder.remove_stale_parts()
             assert (how == "hidden") == bool(ours.name)
             assert names(tmp_path) == sorted([".ctadata-living.part", *[ours.name] * (how == "hidden"), "theirs.part"])
-            ours.drop()
+            ours.remove()
 
 
 def test_a_sweep_does_not_follow_links(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / ".ctadata-x.part").symlink_to(tmp_path / "precious")
     with LocalDir.open(tmp_path) as folder:
-        folder.sweep()
+        folder.remove_stale_parts()
     assert (tmp_path / "precious").read_text() == "kept"
 
 
@@ -328,8 +330,8 @@ def test_what_replaces_a_file_is_flushed_whatever_its_size(
     if old:
         (tmp_path / "f").write_bytes(b"old")
     with LocalDir.open(tmp_path) as folder:
-        part = folder.part()
+        part = folder.create_part()
         part.write(bytes(size), 0)
-        part.publish("f", mtime=None, replace=folder.look("f"))
+        part.publish("f", mtime=None, replace=folder.stat("f"))
     assert flushed == [b"old" if old else None] * flushes
     assert (tmp_path / "f").read_bytes() == bytes(size)

@@ -20,7 +20,7 @@ from ctadata.transfer import integrity, record_digests
 from ctadata.transfer.download_file import download_file
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.record_digests import Passing, passing
+from ctadata.transfer.record_digests import StreamDigest, stream_digest
 from ctadata.transfer.records import Records
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
@@ -37,14 +37,14 @@ def test_bytes_that_pass_in_order_have_a_digest_and_others_none(algorithm: str) 
     whole = new_hasher(algorithm)
     whole.update(b"0123456789")
     expected = whole.hexdigest()
-    ordered = Passing(algorithm)
+    ordered = StreamDigest(algorithm)
     for at in range(0, 10, 2):
         assert ordered.digests(10) == {}
         ordered.add(at, memoryview(b"0123456789")[at : at + 2])
     assert ordered.digests(10) == ordered.digests(10) == {algorithm: expected}  # asked for twice
     assert ordered.digests(11) == ordered.digests(None) == {}
     for places in ([1], [0, 2], [0, 1, 1], [0, 1, 0]):
-        broken = Passing(algorithm)
+        broken = StreamDigest(algorithm)
         for at in places:
             broken.add(at, b"x")
         assert broken.digests(sum(1 for _ in places)) == {}
@@ -52,7 +52,7 @@ def test_bytes_that_pass_in_order_have_a_digest_and_others_none(algorithm: str) 
 
 def test_what_is_computed_depends_on_the_size_and_on_what_the_listing_tells() -> None:
     def algorithm(size: int | None, **listed: str) -> str:
-        computed = passing(size, listed)
+        computed = stream_digest(size, listed)
         computed.add(0, b"x")
         return next(iter(computed.digests(1)), "")
 

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Iterator[LocalDir]:
 
 def begin(folder: LocalDir) -> PartialFile:
     """A part with two pieces in it, as a run that is killed now leaves it."""
-    part = folder.resumable_part("f", VERSION)
+    part = folder.open_resumable_part("f", VERSION)
     for block in HERE:
         write(part, block.start, block.stop)
     return part
@@ -46,7 +46,7 @@ def begin(folder: LocalDir) -> PartialFile:
 
 def write(part: PartialFile, start: int, stop: int) -> None:
     """What a stream writes, in steps that fit no block."""
-    notes = part.notes(start)
+    notes = part.block_writer(start)
     assert notes
     for at in range(start, stop, 700):
         content = memoryview(CONTENT)[at : min(at + 700, stop)]
@@ -72,9 +72,9 @@ def journal_file(folder: LocalDir) -> Path:
 
 def test_the_next_run_knows_what_is_here(folder: LocalDir) -> None:
     kill(begin(folder))
-    part = folder.resumable_part("f", VERSION)
-    assert part.here == HERE
-    part.drop()
+    part = folder.open_resumable_part("f", VERSION)
+    assert part.blocks == HERE
+    part.remove()
     assert names(folder) == []
 
 
@@ -83,17 +83,17 @@ def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: LocalDir) -> No
     longer = resume_journal.Block(0, 2000, zlib.crc32(CONTENT[:2000]))
     write(part, 0, 2000)
     kill(part)
-    part = folder.resumable_part("f", VERSION)
-    assert part.here == [longer, HERE[1]]
-    part.drop()
+    part = folder.open_resumable_part("f", VERSION)
+    assert part.blocks == [longer, HERE[1]]
+    part.remove()
 
 
 @pytest.mark.parametrize("change", [{"size": 7}, {"etag": '"v2"'}, {"mtime": 1e9 + 1}, {"path": "/g"}])
 def test_of_another_version_nothing_is_believed(folder: LocalDir, change: dict[str, object]) -> None:
     kill(begin(folder))
-    part = folder.resumable_part("f", {**VERSION, **change})
-    assert part.here == []
-    part.drop()
+    part = folder.open_resumable_part("f", {**VERSION, **change})
+    assert part.blocks == []
+    part.remove()
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_of_another_version_nothing_is_believed(folder: LocalDir, change: dict[s
 def test_a_damaged_journal_is_no_journal(folder: LocalDir, damage: str) -> None:
     kill(begin(folder))
     journal_file(folder).write_text(damage)
-    part = folder.resumable_part("f", VERSION)
-    assert part.here == []
-    part.drop()
+    part = folder.open_resumable_part("f", VERSION)
+    assert part.blocks == []
+    part.remove()
 
 
 @pytest.mark.parametrize(
@@ -114,21 +114,21 @@ def test_lines_that_cannot_be_are_passed_over(folder: LocalDir, line: str) -> No
     kill(begin(folder))
     with journal_file(folder).open("a") as file:
         file.write(line)
-    part = folder.resumable_part("f", VERSION)
-    assert part.here == HERE
-    part.drop()
+    part = folder.open_resumable_part("f", VERSION)
+    assert part.blocks == HERE
+    part.remove()
 
 
 def test_a_stream_notes_blocks_that_end_on_the_grid(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume_journal, "BLOCK", 2000)
-    part = folder.resumable_part("f", VERSION)
+    part = folder.open_resumable_part("f", VERSION)
     write(part, 1500, 7000)
     kill(part)
-    part = folder.resumable_part("f", VERSION)
+    part = folder.open_resumable_part("f", VERSION)
     edges = [1500, 2000, 4000, 6000, 7000]
-    assert [(block.start, block.stop) for block in part.here] == list(itertools.pairwise(edges))
-    assert [part.read_back(block) for block in part.here] == [CONTENT[b.start : b.stop] for b in part.here]
-    part.drop()
+    assert [(block.start, block.stop) for block in part.blocks] == list(itertools.pairwise(edges))
+    assert [part.read_block(block) for block in part.blocks] == [CONTENT[b.start : b.stop] for b in part.blocks]
+    part.remove()
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_what_is_not_what_was_written_is_found_out(folder: LocalDir, harm: Calla
     part = begin(folder)
     harm(part.fd)
     kill(part)
-    part = folder.resumable_part("f", VERSION)
-    assert [part.read_back(block) is not None for block in part.here] in ([True, False], [True])
-    part.drop()
+    part = folder.open_resumable_part("f", VERSION)
+    assert [part.read_block(block) is not None for block in part.blocks] in ([True, False], [True])
+    part.remove()
 
 
 # --- what has the journal's name, and is none
@@ -202,8 +202,8 @@ def test_whatever_stands_in_its_place_the_file_starts_anew(
     GOOD[0] = path.read_bytes()
     path.unlink()
     plant(path)
-    part = folder.resumable_part("f", VERSION)
-    assert part.here == [] or which == local_dir.SUFFIX  # a part is only bytes, which are read back
+    part = folder.open_resumable_part("f", VERSION)
+    assert part.blocks == [] or which == local_dir.SUFFIX  # a part is only bytes, which are read back
     part.write(CONTENT, 0)
     part.publish("f", mtime=None, replace=None)
     assert (folder.path / "f").read_bytes()[: len(CONTENT)] == CONTENT
@@ -218,31 +218,31 @@ def test_no_journal_is_too_odd(garbage: bytes, at: int) -> None:
         file = journal_file(folder)
         good = file.read_bytes()
         file.write_bytes(good[:at] + garbage + good[at + len(garbage) :])
-        part = folder.resumable_part("f", VERSION)
-        ends = [0, *(edge for block in part.here for edge in (block.start, block.stop)), len(CONTENT)]
+        part = folder.open_resumable_part("f", VERSION)
+        ends = [0, *(edge for block in part.blocks for edge in (block.start, block.stop)), len(CONTENT)]
         assert ends == sorted(ends)
-        part.drop()
+        part.remove()
 
 
 def test_two_runs_on_one_target_never_share_a_part(folder: LocalDir) -> None:
-    first, second = begin(folder), folder.resumable_part("f", VERSION)
+    first, second = begin(folder), folder.open_resumable_part("f", VERSION)
     assert second.name != first.name
     assert second.journal is None
-    second.drop()
+    second.remove()
     kill(first)
 
 
 def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
     folder.nameless = False
-    lasting, own = folder.resumable_part("f", VERSION), folder.part()
+    lasting, own = folder.open_resumable_part("f", VERSION), folder.create_part()
     assert lasting.journal is None
     before = names(folder)
     assert before == sorted([lasting.name, own.name])
-    folder.sweep()
+    folder.remove_stale_parts()
     assert names(folder) == before
-    lasting.drop()
-    own.drop()
+    lasting.remove()
+    own.remove()
 
 
 def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
@@ -258,9 +258,9 @@ def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
         return flock(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    second = folder.resumable_part("f", VERSION)
+    second = folder.open_resumable_part("f", VERSION)
     second.write(b"another version", 0)
-    second.drop()
+    second.remove()
     assert (folder.path / "f").read_bytes().startswith(CONTENT[:100])
     assert [name for name in names(folder) if name.endswith(local_dir.SUFFIX)] == []
 
@@ -271,13 +271,13 @@ def test_a_part_that_another_host_may_be_at_is_left_alone(folder: LocalDir) -> N
     header, *lines = file.read_text().splitlines()
     by = json.loads(header)["by"].replace(".ctadata-", ".ctadata-ffff", 1)
     file.write_text("\n".join([json.dumps({**json.loads(header), "by": by}), *lines, ""]))
-    part = folder.resumable_part("f", VERSION)
+    part = folder.open_resumable_part("f", VERSION)
     assert part.journal is None
-    part.drop()
+    part.remove()
     os.utime(file, (1e9, 1e9))
-    part = folder.resumable_part("f", VERSION)
-    assert part.here == HERE
-    part.drop()
+    part = folder.open_resumable_part("f", VERSION)
+    assert part.blocks == HERE
+    part.remove()
 
 
 def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: LocalDir) -> None:
@@ -288,18 +288,18 @@ def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: Lo
         part_file.unlink()
         victim.write_bytes(b"precious")
         plant(victim)
-        part = folder.resumable_part("f", VERSION)
+        part = folder.open_resumable_part("f", VERSION)
         part.write(b"evil", 0)
         assert victim.read_bytes() == b"precious"
-        part.drop()
+        part.remove()
 
 
 def test_a_part_waits_a_week_for_a_run_that_takes_it_up(folder: LocalDir) -> None:
     kill(begin(folder))
-    folder.sweep()
+    folder.remove_stale_parts()
     assert len(names(folder)) == 2
     mtime = next(folder.path.glob("*" + local_dir.SUFFIX)).stat().st_mtime
-    folder.sweep(now=mtime + local_dir.KEPT_FOR + 1)
+    folder.remove_stale_parts(now=mtime + local_dir.KEPT_FOR + 1)
     assert names(folder) == []
 
 
@@ -307,14 +307,14 @@ def test_what_a_kill_in_the_middle_of_publishing_leaves_is_removed(folder: Local
     part = begin(folder)
     os.link(folder.path / part.name, folder.path / "f")
     kill(part)
-    folder.sweep()
+    folder.remove_stale_parts()
     assert names(folder) == ["f"]
 
 
 def test_a_journal_without_a_part_is_removed(folder: LocalDir) -> None:
     kill(begin(folder))
     next(folder.path.glob("*" + local_dir.SUFFIX)).unlink()
-    folder.sweep()
+    folder.remove_stale_parts()
     assert names(folder) == []
 
 
@@ -325,8 +325,8 @@ def test_publishing_removes_the_journal(folder: LocalDir) -> None:
 
 
 def test_what_is_left_can_be_taken_up_in_the_same_process(folder: LocalDir) -> None:
-    begin(folder).leave()
-    part = folder.resumable_part("f", VERSION)
-    assert part.here == HERE
+    begin(folder).close()
+    part = folder.open_resumable_part("f", VERSION)
+    assert part.blocks == HERE
     fcntl.flock(part.fd, fcntl.LOCK_UN)
-    part.drop()
+    part.remove()

@@ -73,9 +73,9 @@ def test_room_that_the_file_system_does_not_tell_stops_nothing(tmp_path: Path) -
     if os.statvfs("/proc").f_blocks:
         pytest.skip("no file system here that tells nothing of its room")
     with LocalDir.open(Path("/proc")) as folder:
-        assert folder.room() is None
+        assert folder.free_bytes() is None
     with LocalDir.open(tmp_path) as folder:
-        assert folder.room() is not None
+        assert folder.free_bytes() is not None
 
 
 def test_what_fills_the_disk_on_the_way_is_named_and_leaves_nothing(

@@ -45,32 +45,32 @@ def test_whatever_the_streams_do_every_byte_comes_once(
     content = rng.randbytes(size)
     cuts = sorted({mark for mark in marks if mark < size})
     here = [piece_of(content, a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
-    pieces, disk = Segments(size, here, streams=streams), Disk(content, here)
+    segments, disk = Segments(size, here, streams=streams), Disk(content, here)
     at_work: list[Segment] = []
-    while not pieces.is_complete:
-        if len(at_work) < streams and (lease := pieces.take(alone=streams == 1)):
-            assert lease.stop is not None and lease.stop - lease.start <= (size if streams == 1 else 100)
-            at_work.append(lease)
+    while not segments.is_complete:
+        if len(at_work) < streams and (segment := segments.take(alone=streams == 1)):
+            assert segment.stop is not None and segment.stop - segment.start <= (size if streams == 1 else 100)
+            at_work.append(segment)
             continue
-        lease = rng.choice(at_work)
-        block = content[lease.at : min(lease.at + rng.randrange(1, 40), lease.stop)]
-        pieces.add(lease, block, disk.write, hashing=True)
-        if lease.is_done or rng.random() < 0.1:
-            at_work.remove(lease)
-            pieces.give_back(lease, ended=lease.is_done)  # done, or broken off
+        segment = rng.choice(at_work)
+        block = content[segment.at : min(segment.at + rng.randrange(1, 40), segment.stop)]
+        segments.add(segment, block, disk.write, hashing=True)
+        if segment.is_done or rng.random() < 0.1:
+            at_work.remove(segment)
+            segments.give_back(segment, ended=segment.is_done)  # done, or broken off
     assert bytes(disk.bytes) == content
-    assert pieces.adler32 == zlib.adler32(content)
-    assert pieces.received == size
+    assert segments.adler32 == zlib.adler32(content)
+    assert segments.received == size
 
 
 def test_who_is_alone_asks_for_everything_at_once() -> None:
-    lease = Segments(10_000).take(alone=True)
-    assert lease
-    assert (lease.start, lease.stop) == (0, 10_000)
+    segment = Segments(10_000).take(alone=True)
+    assert segment
+    assert (segment.start, segment.stop) == (0, 10_000)
 
 
-def ranges(pieces: Segments) -> list[tuple[int, int | None]]:
-    return [(lease.start, lease.stop) for lease in iter(lambda: pieces.take(alone=False), None)]
+def ranges(segments: Segments) -> list[tuple[int, int | None]]:
+    return [(segment.start, segment.stop) for segment in iter(lambda: segments.take(alone=False), None)]
 
 
 def test_ranges_are_large_while_there_is_much_to_do_and_small_at_the_end() -> None:
@@ -89,52 +89,52 @@ def test_ranges_end_where_blocks_do_whatever_was_here_already() -> None:
 
 
 def test_a_file_of_unknown_size_is_one_range_without_an_end() -> None:
-    pieces = Segments(None)
-    lease = pieces.take(alone=True)
-    assert lease
-    assert (lease.stop, lease.is_done, pieces.is_complete) == (None, False, False)
-    pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
-    pieces.end_at(lease)
-    pieces.give_back(lease, ended=True)
-    assert (pieces.size, pieces.is_complete) == (60, True)
+    segments = Segments(None)
+    segment = segments.take(alone=True)
+    assert segment
+    assert (segment.stop, segment.is_done, segments.is_complete) == (None, False, False)
+    segments.add(segment, b"x" * 60, lambda block, offset: None, hashing=True)
+    segments.end_at(segment)
+    segments.give_back(segment, ended=True)
+    assert (segments.size, segments.is_complete) == (60, True)
 
 
 def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
-    pieces = Segments(100)
-    lease = pieces.take(alone=True)
-    assert lease
-    pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
-    pieces.give_back(lease, ended=False)
-    assert pieces.void() == 60
-    assert pieces.take(alone=True) is None
-    assert pieces.received == 0
-    assert not pieces.is_complete
+    segments = Segments(100)
+    segment = segments.take(alone=True)
+    assert segment
+    segments.add(segment, b"x" * 60, lambda block, offset: None, hashing=True)
+    segments.give_back(segment, ended=False)
+    assert segments.invalidate() == 60
+    assert segments.take(alone=True) is None
+    assert segments.received == 0
+    assert not segments.is_complete
 
 
 def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
-    pieces, lost = Segments(100), list[int]()
-    lease = pieces.take(alone=True)
-    assert lease
-    starting = threading.Thread(daemon=True, target=lambda: lost.append(pieces.void()))
+    segments, lost = Segments(100), list[int]()
+    segment = segments.take(alone=True)
+    assert segment
+    starting = threading.Thread(daemon=True, target=lambda: lost.append(segments.invalidate()))
     starting.start()
-    while not pieces.is_void:
+    while not segments.is_invalid:
         pass
-    pieces.add(lease, b"x" * 60, lambda block, offset: None, hashing=True)
+    segments.add(segment, b"x" * 60, lambda block, offset: None, hashing=True)
     assert lost == []
-    pieces.give_back(lease, ended=False)
+    segments.give_back(segment, ended=False)
     starting.join(60)
     assert lost == [60]
 
 
 def test_an_empty_file_is_complete_once_it_was_asked_for() -> None:
-    pieces = Segments(0)
-    assert not pieces.is_complete
-    lease = pieces.take(alone=True)
-    assert lease
-    pieces.give_back(lease, ended=False)
-    assert not pieces.is_complete
-    lease = pieces.take(alone=True)
-    assert lease
-    pieces.give_back(lease, ended=True)
-    assert pieces.is_complete
-    assert pieces.adler32 == 1
+    segments = Segments(0)
+    assert not segments.is_complete
+    segment = segments.take(alone=True)
+    assert segment
+    segments.give_back(segment, ended=False)
+    assert not segments.is_complete
+    segment = segments.take(alone=True)
+    assert segment
+    segments.give_back(segment, ended=True)
+    assert segments.is_complete
+    assert segments.adler32 == 1

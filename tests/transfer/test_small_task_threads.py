@@ -27,7 +27,7 @@ def others_at_work(threads: int) -> Look:
 def numbers(state: SmallTaskThreads, look: Callable[[int], Look], times: int = 10) -> list[int]:
     found = []
     for _ in range(times):
-        state.look(LOOK, *look(state.threads))
+        state.adjust(LOOK, *look(state.threads))
         found.append(state.threads)
     return found
 

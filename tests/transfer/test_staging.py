@@ -9,7 +9,7 @@ import pytest
 from ctadata.errors import CtadataError, NeedsStaging, TemporaryError, UsageError
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.tape import RecallStatus
-from ctadata.transfer.staging import FIRST_LOOK, Staging
+from ctadata.transfer.staging import FIRST_PAUSE, Staging
 
 
 @dataclass(frozen=True)
@@ -80,21 +80,21 @@ def names(fed):
 
 def test_what_is_on_disk_does_not_wait(library):
     made, failures, words, watch = staging(library)
-    assert names(made.feed(jobs(disk="abc"))) == ["a", "b", "c"]
+    assert names(made.release_when_online(jobs(disk="abc"))) == ["a", "b", "c"]
     assert (library.asked, failures, words, watch.waits) == ([], [], [], [])
 
 
 def test_files_on_tape_are_asked_for_together_and_come_when_they_are_there(library):
     made, _, words, watch = staging(library, then=[lambda: library.bring("y"), lambda: library.bring("x", "z")])
-    assert names(made.feed(jobs("ab", "xyz"))) == ["a", "b", "y", "x", "z"]
+    assert names(made.release_when_online(jobs("ab", "xyz"))) == ["a", "b", "y", "x", "z"]
     assert library.asked == [["x", "y", "z"]]
     assert words == ["3 files are on tape and asked for, as stage request 0"]
-    assert watch.waits == [FIRST_LOOK, FIRST_LOOK]  # sooner again as soon as something has come
+    assert watch.waits == [FIRST_PAUSE, FIRST_PAUSE]  # sooner again as soon as something has come
 
 
 def test_full_batches_are_asked_for_while_the_tree_is_still_walked(library):
     made, *_ = staging(library, batch=2)
-    fed = made.feed(iter(jobs(tape="uv") + jobs(disk="a") + jobs(tape="wx")))
+    fed = made.release_when_online(iter(jobs(tape="uv") + jobs(disk="a") + jobs(tape="wx")))
     library.bring(*"uvwx")
     assert next(fed).remote.name == "a"
     assert library.asked == [["u", "v"]]
@@ -104,8 +104,8 @@ def test_full_batches_are_asked_for_while_the_tree_is_still_walked(library):
 
 def test_looks_become_rarer(library):
     made, _, _, watch = staging(library, then=[lambda: None] * 20 + [lambda: library.bring("x")])
-    assert names(made.feed(jobs(tape="x"))) == ["x"]
-    assert watch.waits[1] == FIRST_LOOK * 1.5
+    assert names(made.release_when_online(jobs(tape="x"))) == ["x"]
+    assert watch.waits[1] == FIRST_PAUSE * 1.5
     assert max(watch.waits) == 60.0
 
 
@@ -113,7 +113,7 @@ def test_looks_become_rarer(library):
 def test_one_that_does_not_come_fails_alone(library, state):
     library.bring("x", state=state, error="the robot has dropped it" if state == "FAILED" else "")
     made, failures, *_ = staging(library, then=[lambda: library.bring("y")])
-    assert names(made.feed(jobs(tape="xy"))) == ["y"]
+    assert names(made.release_when_online(jobs(tape="xy"))) == ["y"]
     ((name, error),) = failures
     assert (name, type(error)) == ("x", NeedsStaging)
     assert ("dropped" if state == "FAILED" else "cancelled") in error.what
@@ -123,7 +123,7 @@ def test_a_site_that_takes_fewer_at_a_time(library):
     library.most = 3
     library.bring(*"abcdefgh")
     made, failures, *_ = staging(library)
-    assert sorted(names(made.feed(jobs(tape="abcdefgh")))) == list("abcdefgh")
+    assert sorted(names(made.release_when_online(jobs(tape="abcdefgh")))) == list("abcdefgh")
     assert all(len(asked) <= 3 for asked in library.asked)
     assert failures == []
 
@@ -132,20 +132,20 @@ def test_a_library_that_is_out_of_order_for_a_while(library):
     library.trouble = [TemporaryError("busy"), TemporaryError("busy")]
     library.bring("x")
     made, failures, *_ = staging(library)
-    assert names(made.feed(jobs(tape="x"))) == ["x"]
+    assert names(made.release_when_online(jobs(tape="x"))) == ["x"]
     assert failures == []
 
 
 def test_a_request_that_is_lost(library):
     library.trouble = [CtadataError("not found")]
     made, failures, *_ = staging(library)
-    assert names(made.feed(jobs(tape="xy"))) == []
+    assert names(made.release_when_online(jobs(tape="xy"))) == []
     assert sorted(name for name, _ in failures) == ["x", "y"]
 
 
 def test_a_stop_ends_the_wait_and_says_what_goes_on(library):
     made, failures, words, _ = staging(library, then=[lambda: True])
-    assert names(made.feed(jobs(tape="x"))) == []
+    assert names(made.release_when_online(jobs(tape="x"))) == []
     made.end()
     assert failures == []
     assert words[-1] == "stage request 0 goes on; see stage-status, or end it with release"
@@ -154,7 +154,7 @@ def test_a_stop_ends_the_wait_and_says_what_goes_on(library):
 def test_at_the_end_what_came_is_released(library):
     library.bring("x")
     made, *_ = staging(library, then=[lambda: False, lambda: True])
-    assert names(made.feed(jobs(tape="xy"))) == ["x"]
+    assert names(made.release_when_online(jobs(tape="xy"))) == ["x"]
     made.end()
     assert library.released == ["x"]
 
@@ -162,5 +162,5 @@ def test_at_the_end_what_came_is_released(library):
 def test_the_same_file_twice_is_asked_for_once(library):
     library.bring("x")
     made, *_ = staging(library)
-    assert names(made.feed(jobs(tape="xx"))) == ["x", "x"]
+    assert names(made.release_when_online(jobs(tape="xx"))) == ["x", "x"]
     assert library.asked == [["x"]]

@@ -12,7 +12,8 @@ from ctadata.errors import Forbidden, UsageError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget
-from ctadata.transfer.plan import Compare, Rules
+from ctadata.transfer.equality import Compare
+from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up

@@ -112,7 +112,7 @@ def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
 
     def do(task: int) -> None:
         done.append(task)
-        pool.end()
+        pool.close()
 
     pool.run(tasks(), do, jobs=2)
     assert closed.is_set()
@@ -212,8 +212,8 @@ def test_threads_take_small_tasks_where_relief_says_so() -> None:
     together = threading.Barrier(3)  # which holds up all fibers
 
     class Stuck(SmallTaskThreads):
-        def look(self, passed: float, stuck: float, done: int) -> None:
-            assert 0 <= stuck <= passed
+        def adjust(self, elapsed: float, stuck: float, done: int) -> None:
+            assert 0 <= stuck <= elapsed
             self.threads = 2
 
     pool: WorkerPool[int] = WorkerPool(threading.Event())
@@ -227,7 +227,7 @@ def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
     inside = most = 0
 
     class Relieved(SmallTaskThreads):
-        def look(self, passed: float, stuck: float, done: int) -> None:
+        def adjust(self, elapsed: float, stuck: float, done: int) -> None:
             self.threads = 2
             relieved.set()
 
@@ -274,7 +274,7 @@ def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
 
 
 def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 600.0)
+    monkeypatch.setattr(module, "LONGEST_WAIT", 600.0)
     refused, ready, helped = threading.Event(), threading.Event(), threading.Event()
 
     class Work:

@@ -78,10 +78,10 @@ def _checked_digest(session: Session, entry: Entry, algorithm: str | None, local
 
 def _hash_file(local: Path, algorithm: str) -> str:
     from ctadata.checksums import new_hasher
-    from ctadata.transfer.partial_file import local_words
+    from ctadata.transfer.partial_file import local_errors
 
     work = new_hasher(algorithm)
-    with local_words(str(local)), local.open("rb", buffering=0) as file:
+    with local_errors(str(local)), local.open("rb", buffering=0) as file:
         while block := file.read(1 << 20):
             work.update(block)
     return work.hexdigest()

@@ -139,8 +139,8 @@ def retry_work(common: Common, action: str, receipt: Path, rules: Rules, folders
     Raises:
         UsageError: The file is no receipt or belongs to the other direction, or a folder does not exist.
     """
+    from ctadata.transfer.equality import Compare
     from ctadata.transfer.path_mapping import retry_receipt
-    from ctadata.transfer.plan import Compare
     from ctadata.transfer.receipt import unfinished
 
     damaged = rules.compare is Compare.CHECKSUM

@@ -74,7 +74,7 @@ def put(
     where the last run ended. A file that differs is replaced when the new one
     is whole and verified. Bytes from a pipe are kept in TMPDIR until its end.
     """
-    from ctadata.transfer.plan import Compare
+    from ctadata.transfer.equality import Compare
 
     common = options.begin(ctx)
     transfer_options.check_said(*(local or []))

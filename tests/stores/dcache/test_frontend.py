@@ -317,7 +317,8 @@ def test_a_sync_by_checksum_costs_a_request_for_each_page(box: Sandbox, tmp_path
     """10,000 files that are equal: two pages, and a third that is empty."""
     from ctadata.config.resolve import resolve_profile
     from ctadata.session import Session
-    from ctadata.transfer.plan import Compare, Rules
+    from ctadata.transfer.equality import Compare
+    from ctadata.transfer.plan import Rules
 
     files = 10_000
     node = box.files.put("/many/seed", b"content")

@@ -1,0 +1,308 @@
+"""The attempts to upload one file: to a temporary name, verified there, then moved to its own name.
+
+The old file stays until the move. Three kinds of stores get the final name at once:
+
+- a store whose own upload appears whole or not at all (`Features.atomic_put`);
+- a store that cannot rename (`Features.can_move` is False): an upload that breaks off leaves a broken file there,
+  and is sent again;
+- a store that does not let this token rename, or refuses such a name: only new names are created, nothing is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+
+from ctadata.entries import Entry
+from ctadata.errors import (
+    AlreadyExists,
+    Busy,
+    CtadataError,
+    Forbidden,
+    IntegrityError,
+    NotFound,
+    ServerTrouble,
+    Stopped,
+    TemporaryError,
+    TimedOut,
+    Unsupported,
+)
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Written
+from ctadata.transfer import integrity, temp_names
+from ctadata.transfer.equality import LocalFile
+from ctadata.transfer.name_collisions import refuse_other_spelling
+from ctadata.transfer.plan import UNMOVED, Step, plan_for_taken_name
+from ctadata.transfer.read_after_write import wait_for_entry
+from ctadata.transfer.records import Version, remote_version
+from ctadata.transfer.report import Outcome
+from ctadata.transfer.run import Run
+from ctadata.transfer.source_file import FileSource
+from ctadata.versions import is_strong
+
+
+@dataclass(slots=True)
+class Rights:
+    """The limits of the token that a run has met; all is thought to be allowed until the server refuses it.
+
+    Attributes:
+        may_move: Whether a file may be renamed.
+        may_replace: Whether a file may be replaced.
+        reason: The server's words for a refusal.
+        move_keeps_version: Whether a file has the same mtime and tag after the move; None: not known yet.
+    """
+
+    may_move: bool = True
+    may_replace: bool = True
+    reason: str = ""
+    move_keeps_version: bool | None = None
+
+
+class _MoveRefused(Exception):
+    """The server does not let this token move a temporary to its final name."""
+
+    def __init__(self, error: Forbidden, step: Step) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.step = step
+
+
+@dataclass(slots=True)
+class UploadAttempts:
+    """The attempts to upload one file, and what they found out.
+
+    Attributes:
+        run: The run.
+        rights: Known limits of the token.
+        target: The remote file.
+        source: The local file.
+        verified: What was compared, as `size, adler32`.
+        sent: The digest that the store computed of what it sent; empty if none.
+        etag: The tag of the new version; None if the store states none.
+        tries: Attempts so far.
+        stored: The entry of the uploaded file, if it was asked for.
+    """
+
+    run: Run
+    rights: Rights
+    target: RemotePath
+    source: FileSource
+    verified: str = ""
+    sent: str = ""
+    etag: str | None = None
+    tries: int = 0
+    stored: Entry | None = None
+
+    def add_proof(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with the proof, the digest and the tag of the file that was sent."""
+        digest = self.sent or (f"adler32:{self.source.adler32}" if self.source.hashing else "")
+        retries = max(0, self.tries - 1)
+        return dataclasses.replace(outcome, verified=self.verified, digest=digest, etag=self.etag, retries=retries)
+
+    def version(self) -> Version | None:
+        """Return the version of the stored file that listings will show; None if that is unknown."""
+        store, rights = self.run.store, self.rights
+        if store.features.lists_checksums:  # with the mtime, they tell this file from others
+            return self.source.size, self._kept_mtime(), None
+        if store.features.atomic_put and is_strong(self.etag):
+            return self.source.size, None, self.etag
+        stored = self.stored
+        if stored is None or (stored.path != self.target and not rights.move_keeps_version):
+            with contextlib.suppress(CtadataError):
+                now = store.info(self.target)
+                if stored is not None and rights.move_keeps_version is None:
+                    rights.move_keeps_version = (now.mtime, now.etag) == (stored.mtime, stored.etag)
+                stored = now
+        return remote_version(stored) if stored and stored.size == self.source.size else None
+
+    def _kept_mtime(self) -> float | None:
+        keeps, mtime = self.run.store.features.keeps_mtime, self.source.mtime
+        return float(int(mtime)) if keeps and mtime is not None else None
+
+    def attempt(self, step: Step) -> Step:
+        """Make one attempt, from the first byte to the final name.
+
+        Args:
+            step: CREATE or REPLACE.
+
+        Returns:
+            The step that was taken: another one if the name was taken since the plan.
+
+        Raises:
+            Forbidden: The token may not do what this file needs.
+            IntegrityError: Size or digest differ from the server's.
+            CtadataError: What the store raises.
+        """
+        self.tries += 1
+        self.source.rewind()
+        features = self.run.store.features
+        if features.atomic_put:
+            return self._put_in_place(step)
+        if not features.can_move:
+            return self._put_without_move(step)
+        if step is Step.REPLACE and not self.rights.may_replace:
+            raise self._may_not_replace()
+        if not self.rights.may_move:
+            return self._put_new_name(step)
+        temporary = self.target.parent / temp_names.new_name()
+        try:
+            self._write(temporary)
+            return self._move(temporary, step)
+        except _MoveRefused as refusal:
+            temp_names.name_target_in(refusal.error, temporary, self.target)
+            self._remember_refusal(temporary, refusal)
+        except Unsupported as error:  # the server renames nothing, or not to this name
+            self.run.discard(temporary)
+            temp_names.name_target_in(error, temporary, self.target)
+            if step is Step.REPLACE:
+                raise Unsupported(error.what, hint="rm what is there, and put anew", path=str(self.target)) from error
+            if error.status:
+                self._stop_moving(error, "this server cannot rename files")
+        except BaseException as error:
+            self.run.discard(temporary)
+            if isinstance(error, CtadataError):
+                temp_names.name_target_in(error, temporary, self.target)
+            raise
+        self.source.rewind()
+        return self._put_new_name(step)
+
+    def _write(self, path: RemotePath, *, new: bool = False) -> None:
+        """Send the bytes to `path`, and verify them."""
+        try:
+            written = self.run.store.write(path, self.source, new=new)
+        except Busy as error:
+            if not self.source.offset:
+                raise
+            # the HTTP client has waited and tried again only before the first byte
+            raise ServerTrouble(error.what, hint=error.hint, status=error.status) from error
+        self._verify(path, written)
+        self.etag, self.sent = written.etag, written.sent
+
+    def _remember_refusal(self, temporary: RemotePath, refusal: _MoveRefused) -> None:
+        """Remember that the token may not move, with one remark; raise Forbidden if this file needs a move."""
+        try:
+            self.run.store.delete(temporary)
+        except Stopped:
+            self.run.discard(temporary)
+            raise
+        except CtadataError:
+            self.run.summary.remarks.append(f"{temporary} is left there: you may not delete it")
+        self.rights.reason = refusal.error.what
+        if refusal.step is Step.REPLACE:
+            self.rights.may_replace = False
+            raise self._may_not_replace() from refusal.error
+        self._stop_moving(refusal.error, "you may create files and not rename them")
+
+    def _stop_moving(self, error: CtadataError, words: str) -> None:
+        if self.rights.may_move:
+            self.rights.may_move = self.rights.may_replace = False
+            self.rights.reason = error.what
+            self.run.summary.remarks.append(
+                f"{words} ({error.what}): new files got their names at once, those that exist stay"
+            )
+
+    def _may_not_replace(self) -> Forbidden:
+        return Forbidden(
+            f"files can be created, and not replaced: {self.rights.reason}",
+            hint="use a new name, or a token that may modify",
+            path=str(self.target),
+        )
+
+    def _put_new_name(self, step: Step) -> Step:
+        """Send the bytes to the final name, which must be free. A file that broke off there cannot be mended."""
+        if step is Step.REPLACE:
+            raise self._may_not_replace()
+        try:
+            self._write(self.target, new=True)
+        except AlreadyExists as error:
+            again = self._plan_again(step)
+            if again in UNMOVED:
+                return again
+            if self.tries > 1:
+                raise IntegrityError(
+                    "an upload broke off, and what is there of it may not be replaced",
+                    hint="have it deleted, or give the file another name",
+                    path=str(self.target),
+                ) from error
+            raise self._may_not_replace() from error
+        except BaseException:
+            if self.source.offset:  # the incomplete file is ours
+                self.run.discard(self.target)
+            raise
+        return step
+
+    def _put_without_move(self, step: Step) -> Step:
+        """Send the bytes to the final name, where others see an incomplete file; warn if the user stops that."""
+        try:
+            return self._put_in_place(step)
+        except Stopped:
+            if self.source.offset:
+                self.run.summary.remarks.append(f"{self.target} was being sent, and may be broken there")
+            raise
+
+    def _put_in_place(self, step: Step) -> Step:
+        while True:
+            try:
+                self._write(self.target, new=step is Step.CREATE)
+            except AlreadyExists:
+                step = self._plan_again(step)
+                if step in UNMOVED:
+                    return step
+                self.source.rewind()
+            else:
+                return step
+
+    def _verify(self, path: RemotePath, written: Written) -> None:
+        """Compare the digest, or else the size, of the stored file with that of the source."""
+        if written.checked:
+            self.verified = f"size, {written.checked}"
+            return
+        digests = written.digests or self.run.store.digests(path)
+        if integrity.check_digest("adler32", self.source.adler32, digests):
+            self.verified = "size, adler32"
+            return
+        self.stored = wait_for_entry(self.run, path, self.source.size)
+        integrity.check_entry(self.run.store, self.stored, self.source.size)
+        self.verified = "size"
+
+    def _move(self, temporary: RemotePath, step: Step) -> Step:
+        """Move the temporary to the final name. If the name was taken since the plan, plan again."""
+        while True:
+            try:
+                self.run.store.move(temporary, self.target, replace=step is Step.REPLACE)
+            except Forbidden as error:
+                raise _MoveRefused(error, step) from error
+            except (AlreadyExists, NotFound, TemporaryError, TimedOut) as error:
+                # libcurl repeats a request by itself if a kept connection did not answer; the second request finds the
+                # temporary gone, or the name taken, by the first
+                if self._has_moved(temporary):
+                    return step
+                if not isinstance(error, AlreadyExists):
+                    raise
+                step = self._plan_again(step)
+                if step in UNMOVED:
+                    self.run.store.delete(temporary)
+                    return step
+            else:
+                return step
+
+    def _plan_again(self, step: Step) -> Step:
+        """Decide anew, by the content of the file that has taken the name since the plan."""
+        if step is Step.REPLACE:
+            raise AlreadyExists("the storage does not replace it", path=str(self.target))
+        refuse_other_spelling(self.run.store, self.target)
+        existing = self.run.store.info(self.target)
+        if existing.is_directory:
+            raise AlreadyExists("it is a collection on the storage", path=str(self.target))
+        return plan_for_taken_name(LocalFile(self.source.fd, self.source.status), existing, self.run.rules)
+
+    def _has_moved(self, temporary: RemotePath) -> bool:
+        """Return whether the move happened although its answer was lost."""
+        with contextlib.suppress(CtadataError):
+            try:
+                self.run.store.info(temporary)
+            except NotFound:
+                integrity.check_digest("adler32", self.source.adler32, self.run.store.digests(self.target))
+                return wait_for_entry(self.run, self.target, self.source.size).size == self.source.size
+        return False
