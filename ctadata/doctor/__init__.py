@@ -1,1 +1,1 @@
-"""What works and what does not, from here to the storage: one finding after the other, each with what to do."""
+"""The doctor: checks of everything that a transfer needs, and advice for each that fails."""

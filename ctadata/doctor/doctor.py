@@ -1,38 +1,47 @@
-"""Everything that a transfer needs, looked at in order."""
+"""Run the doctor's checks in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from ctadata.doctor.door import DoorExamination
-from ctadata.doctor.finding import TELL, Check, Finding, Verdict
-from ctadata.doctor.s3 import ObjectsExamination
+from ctadata.doctor.door import DoorChecks
+from ctadata.doctor.finding import GENERAL_ADVICE, Check, Finding, Verdict
+from ctadata.doctor.s3 import S3Checks
 from ctadata.errors import CtadataError, LoginNeeded, Stopped
 from ctadata.session import Session
 
 
-class Examination(Protocol):
-    """What is looked at for one kind of place."""
+class CheckList(Protocol):
+    """The checks for one kind of storage."""
 
     def checks(self, *, write: bool) -> Mapping[str, Check]:
-        """In order, by what they are about; where the first one fails, nothing else can be told."""
+        """Return the checks in order, by what they are about.
+
+        If the first one fails, the others could not tell anything.
+
+        Args:
+            write: Whether to try an upload too.
+        """
 
 
-def diagnose(session: Session, *, named: str | None = None, write: bool = False) -> Iterator[Finding]:
-    """Look at everything that a transfer needs; the findings come as they are made.
+def diagnose(session: Session, *, path_text: str | None = None, write: bool = False) -> Iterator[Finding]:
+    """Check everything that a transfer needs, and yield each finding when it is made.
 
-    named: a file to read, or a collection to look for one in, as a person writes it; None: the home, else the root.
-    write: an upload is tried as well: a small file of a name of our own, in the home, which is deleted again.
+    Args:
+        session: The session to check.
+        path_text: A file to read, or a collection to look for one in, as the user typed it. None for the home, or else
+            the root.
+        write: Whether to upload a small file with a name of our own to the home too; it is deleted again.
     """
-    for_objects = session.profile.kind == "s3"
-    examination: Examination = (ObjectsExamination if for_objects else DoorExamination)(session, named)
-    for number, (what, check) in enumerate(examination.checks(write=write).items()):
+    is_s3 = session.profile.kind == "s3"
+    check_list: CheckList = (S3Checks if is_s3 else DoorChecks)(session, path_text)
+    for number, (what, check) in enumerate(check_list.checks(write=write).items()):
         try:
             yield from check()
         except Stopped:
             raise
         except CtadataError as error:
-            yield Finding(what, Verdict.FAIL, str(error).removesuffix(f" ({error.hint})"), error.hint or TELL)
+            yield Finding(what, Verdict.FAIL, str(error).removesuffix(f" ({error.hint})"), error.hint or GENERAL_ADVICE)
             if number == 0 or isinstance(error, LoginNeeded):
-                return  # whatever follows would fail the same way
+                return  # all other checks would fail in the same way

@@ -1,4 +1,4 @@
-"""One thing that was looked at, and how it stands."""
+"""The finding of a check, and the checks that all kinds of storage share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.webdav.probe import certificate_of
 
-SOON = 14 * 86400.0
-"""Seconds before its end from which a certificate is worth a warning."""
-TELL = "-v -v shows every request; --bundle writes a report for whoever runs the storage"
-"""What to do where nothing better is known."""
+EXPIRES_SOON = 14 * 86400.0
+"""Seconds before its end from which a certificate gets a warning."""
+GENERAL_ADVICE = "-v -v shows every request; --bundle writes a report for the administrators of the storage"
+"""The advice if there is no better one."""
 
 
 class Verdict(StrEnum):
-    """How it stands."""
+    """The outcome of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -30,7 +30,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: what was seen, and what to do about it."""
+    """The finding of one check.
+
+    Attributes:
+        what: What was checked, in one word.
+        verdict: The outcome.
+        words: What the check found.
+        advice: What the user can do; empty if all is well.
+    """
 
     what: str
     verdict: Verdict
@@ -41,23 +48,41 @@ class Finding:
 Check = Callable[[], Iterator[Finding]]
 
 
-def tls(url: str, ca: Path | None, stop: Event) -> Finding:
-    """How a server is reached; Unreachable, TimedOut, Untrusted, ConfigError (ca), Stopped."""
+def check_tls(url: str, ca: Path | None, stop: Event) -> Finding:
+    """Connect to a server, and return a finding about its TLS and its certificate.
+
+    Args:
+        url: Any URL of the server.
+        ca: CA certificates in addition to the default ones; None for none.
+        stop: Ends the connection attempt when it is set.
+
+    Raises:
+        Unreachable: There is no connection.
+        TimedOut: The server does not answer.
+        Untrusted: No CA that is known here signed the certificate.
+        ConfigError: The CA file is not usable.
+        Stopped: `stop` was set.
+    """
     certificate = certificate_of(url, ca, stop)
     if certificate is None:
-        return Finding("tls", Verdict.WARN, "the server is asked without TLS", "use its https address")
+        return Finding("tls", Verdict.WARN, "the connection has no TLS", "use the server's https address")
     days = (certificate.ends - time.time()) / 86400
-    words = f"{certificate.protocol}, a certificate of {certificate.issuer}, good for {days:.0f} days"
-    late = days * 86400 < SOON
-    return Finding("tls", Verdict.WARN if late else Verdict.OK, words, "tell the site" if late else "")
+    words = f"{certificate.protocol}, a certificate of {certificate.issuer}, valid for {days:.0f} days"
+    expires_soon = days * 86400 < EXPIRES_SOON
+    return Finding(
+        "tls",
+        Verdict.WARN if expires_soon else Verdict.OK,
+        words,
+        "report this to the site" if expires_soon else "",
+    )
 
 
-def deletion(store: Store, path: RemotePath) -> Finding:
-    """Whether the file that a check has uploaded can be deleted again; where not, it is named."""
+def check_deletion(store: Store, path: RemotePath) -> Finding:
+    """Delete the file that a check uploaded, and return a finding; a failure names the file."""
     try:
         store.delete(path)
     except Stopped:
         raise
     except CtadataError as error:
-        return Finding("delete", Verdict.FAIL, f"{path} is left there: {error.what}", error.hint or TELL)
-    return Finding("delete", Verdict.OK, "what was uploaded could be deleted again")
+        return Finding("delete", Verdict.FAIL, f"{path} is left there: {error.what}", error.hint or GENERAL_ADVICE)
+    return Finding("delete", Verdict.OK, "the uploaded file was deleted again")

@@ -117,9 +117,9 @@ class APIClient:
             store = session.store
             assert isinstance(store, DownloadService)
             top, *rows = store.rows(session.resolve(os.fspath(path)))
-            itself = Listed.from_entry(top.entry, top.told)
+            itself = Listed.from_entry(top.entry, top.fields)
             below = [
-                Listed.from_entry(row.entry, row.told) for row in sorted(rows, key=lambda row: name_key(row.entry))
+                Listed.from_entry(row.entry, row.fields) for row in sorted(rows, key=lambda row: name_key(row.entry))
             ]
             if recursive and below:
                 below = [Listed.from_entry(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]

@@ -11,7 +11,7 @@ from ctadata.http.messages import Headers, Response
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.service.endpoints import PathText, ServiceEndpoints
 from ctadata.service.factory import open_store
-from ctadata.stores.download_service.messages import not_logged_in
+from ctadata.stores.download_service.messages import redirect_error
 
 if TYPE_CHECKING:
     import httpx
@@ -38,7 +38,7 @@ def webdav4_client(endpoints: ServiceEndpoints) -> Client:
         if response.status_code in _REDIRECTS:
             said = Headers(response.headers.items())
             answer = Response(response.request.method, str(response.url), response.status_code, "", said)
-            return not_logged_in(answer, endpoints.downloadservice)
+            return redirect_error(answer, endpoints.downloadservice)
         if response.status_code == 403 and response.request.method in ("PUT", "MKCOL", "PROPPATCH"):
             path = unquote(unquote(str(response.url).removeprefix(address))).strip("/")
             return _not_below_home(endpoints, path, response.reason_phrase)

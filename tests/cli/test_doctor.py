@@ -131,7 +131,7 @@ class TestWhereItIsNot:
     def test_a_token_that_is_about_to_end(self, doctor, box):
         told = found(doctor(env={"BEARER_TOKEN": box.token(lifetime=50)}))
         assert told["token"]["verdict"] == "warn"
-        assert "good for 4" in told["token"]["words"] or "good for 50 s" in told["token"]["words"]
+        assert "valid for 4" in told["token"]["words"] or "valid for 50 s" in told["token"]["words"]
 
     def test_a_frontend_that_the_door_announces_is_shown_and_not_asked(self, doctor, at_box, box):
         config = at_box.cwd / "config.toml"

@@ -29,7 +29,7 @@ from ctadata.namespace.external_sort import name_key
 from ctadata.paths import RemotePath, TypedPath, check_local_name, escape_unprintable
 from ctadata.stores import dates
 from ctadata.stores.dcache import frontend, json_fields
-from ctadata.stores.download_service.listing import read_rows
+from ctadata.stores.download_service.listing import parse_listing
 from ctadata.stores.download_service.messages import check_receipt
 from ctadata.stores.s3 import errors as s3_errors
 from ctadata.stores.s3 import listing as s3_listing
@@ -212,10 +212,10 @@ RECEIVED = json.dumps({"path": "lst/run", "total_written": 12, "status": "upload
 
 
 def service_json(content: bytes) -> None:
-    rows, _ = read_rows(content, HERE)
+    rows, _ = parse_listing(content, HERE)
     for row in rows:
         shown(row.entry)
-        Listed.from_entry(row.entry, row.told)
+        Listed.from_entry(row.entry, row.fields)
 
 
 def service_receipt(content: bytes) -> None:

@@ -62,7 +62,7 @@ def doctor(
     resolved = common.resolve()
     findings: list[Finding] = []
     with stopping() as stop, common.session(stop, token_file) as session:
-        for finding in diagnose(session, named=path, write=write):
+        for finding in diagnose(session, path_text=path, write=write):
             findings.append(finding)
             _print_finding(finding, json=json)
     if bundle is not None:

@@ -1,1 +1,1 @@
-"""The download service of the JupyterHub platform: the store, and how the service is asked."""
+"""The store of the JupyterHub platform's download service, and the requests to the service."""

@@ -1,8 +1,8 @@
-"""The download service's listing: a JSON array with the collection itself first, paths below the data's root.
+"""Listings of the download service: a JSON array whose first element is the collection itself.
 
-`href` is percent-encoded once, and a directory's ends in a slash; `size` is decimal text; the root's `href` is empty
-and its `type` is `file`. What does not lie directly below the collection has no place in the listing: nothing there is
-trusted to be a path, and the listing is incomplete.
+`href` is the path below the root of the data, percent-encoded once, with a slash at the end of a directory's; `size`
+is decimal text; the root's `href` is empty and its `type` is `file`. An element that is not the collection or directly
+below it makes the listing incomplete, because no text of the service is trusted to be a path.
 """
 
 from __future__ import annotations
@@ -22,24 +22,42 @@ from ctadata.stores.unlisted import Unlisted
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: the entry, and the texts that the service told of it (`href`, `type`, `url`, `size`, `mtime`)."""
+    """One element of a listing.
+
+    Attributes:
+        entry: The file or collection.
+        fields: The texts of the JSON object: `href`, `type`, `url`, `size`, `mtime`.
+    """
 
     entry: Entry
-    told: Mapping[str, str]
+    fields: Mapping[str, str]
 
 
-def read_rows(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
-    """The collection or file itself, then what lies in it, and what has no place there; NotFound, ServerTrouble."""
+def parse_listing(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
+    """Parse a listing.
+
+    Args:
+        body: The response's body.
+        path: The collection or file that the request named.
+
+    Returns:
+        The collection or file itself first, then the entries directly below it; and the elements that have no place
+        there.
+
+    Raises:
+        NotFound: The listing is empty.
+        ServerTrouble: The body is no listing, or a listing without the requested path.
+    """
     try:
-        listed = json.loads(body)
+        elements = json.loads(body)
     except (ValueError, RecursionError):
-        listed = None
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        elements = None
+    if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
         raise ServerTrouble("the service's answer is no listing")
     rows, unlisted, first = list[Row](), Unlisted(), dict[RemotePath, Entry]()
-    for item in listed:
+    for element in elements:
         try:
-            row = _row(item, path)
+            row = _row(element, path)
         except Untrusted as error:
             unlisted.add(error)
             continue
@@ -49,30 +67,34 @@ def read_rows(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
             unlisted.add(contradiction_error(row.entry.path))
         first.setdefault(row.entry.path, row.entry)
     itself = [row for row in rows if row.entry.path == path]
-    if not listed:
+    if not elements:
         raise NotFound("there is no such file or directory: the listing is empty")
     if not itself:
-        raise ServerTrouble("the service's listing does not speak of what was asked for")
+        raise ServerTrouble("the service's listing does not contain the requested path")
     return [itself[0], *(row for row in rows if row.entry.path != path)], unlisted
 
 
-def _row(item: Mapping[str, Any], asked: RemotePath) -> Row:
-    told = {str(key): value for key, value in item.items() if isinstance(value, str)}
-    path = _path(told.get("href", ""), asked)
-    mtime, size = parse_date(told.get("mtime")), told.get("size", "")
-    if not path.parts or told.get("href", "").endswith("/") or told.get("type") == "directory":
-        return Row(Entry(path, Kind.DIRECTORY, None, mtime), told)
+def _row(element: Mapping[str, Any], requested: RemotePath) -> Row:
+    fields = {str(key): value for key, value in element.items() if isinstance(value, str)}
+    path = _path(fields.get("href", ""), requested)
+    mtime, size = parse_date(fields.get("mtime")), fields.get("size", "")
+    if not path.parts or fields.get("href", "").endswith("/") or fields.get("type") == "directory":
+        return Row(Entry(path, Kind.DIRECTORY, None, mtime), fields)
     known = int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else None
-    return Row(Entry(path, Kind.FILE, known, mtime), told)
+    return Row(Entry(path, Kind.FILE, known, mtime), fields)
 
 
-def _path(href: str, asked: RemotePath) -> RemotePath:
-    """The path that is meant; Untrusted for an absolute one, and for all but the collection and what lies in it."""
-    refusal = Untrusted(f"the service lists {escape_unprintable(href)!r} there, which lies elsewhere: refused")
+def _path(href: str, requested: RemotePath) -> RemotePath:
+    """Return the path of an `href`.
+
+    Raises:
+        Untrusted: The path is absolute, or neither the requested one nor directly below it.
+    """
+    refusal = Untrusted(f"the service lists {escape_unprintable(href)!r}, which does not lie there: refused")
     try:
         path = RemotePath.decode(href)
     except UsageError:
         raise refusal from None
-    if href.startswith("/") or (path != asked and (not path.parts or path.parent != asked)):
+    if href.startswith("/") or (path != requested and (not path.parts or path.parent != requested)):
         raise refusal
     return path

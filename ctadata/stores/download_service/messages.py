@@ -1,4 +1,4 @@
-"""What the download service says, understood: its refusals in clearer words, and its receipt for an upload."""
+"""Messages of the download service: its errors in clearer words, and its receipt for an upload."""
 
 from __future__ import annotations
 
@@ -10,66 +10,94 @@ from ctadata.http.messages import Origin, Response, resolve_location
 from ctadata.paths import RemotePath, escape_unprintable
 
 KEYS = ("lst", "cta", "arc")
-"""The names of certificates; the service opens a path with the one of its first name, all others with `arc`."""
+"""The names of the certificates: the service opens a path with that of the path's first name, or else with `arc`."""
 
-_ASK = "whoever runs the platform can say whether it should be allowed"
+_ASK = "ask the administrators of the platform whether this should be allowed"
 _LOGIN_PAGES = ("/hub/api/oauth2/", "/hub/login", "/hub/oauth_login")
 _NO_CERTIFICATE = re.compile("Error while retrieving certificate: *(.*)")
 
 
-def key_of(path: RemotePath) -> str:
-    """Which certificate the service opens a path with."""
+def certificate_of(path: RemotePath) -> str:
+    """Return the name of the certificate that the service opens a path with."""
     return path.parts[0] if path.parts and path.parts[0] in KEYS else "arc"
 
 
 def token_page(address: str) -> str:
-    """Where the hub of a service gives out tokens: the service's prefix is `<hub's prefix>/services/<name>`."""
+    """Return the URL of the hub's page that creates tokens.
+
+    The service's address is `<hub's prefix>/services/<name>`.
+    """
     return f"{address.partition('/services/')[0]}/hub/token"
 
 
-def clearer(error: CtadataError, path: RemotePath, address: str) -> CtadataError:
-    """The error with what the service means by it, and what to do; the same one where there is nothing to add."""
-    if error.status == 400 and (found := _NO_CERTIFICATE.search(error.what)):
-        key = key_of(path)
-        mine = "scopes are invalid" not in found[1]  # which would be the service's own token
+def explain_error(error: CtadataError, path: RemotePath, address: str) -> CtadataError:
+    """Return the error with a clearer message and a cure; the same error if there is nothing to add.
+
+    Args:
+        error: The error that the HTTP client raised.
+        path: The path of the request.
+        address: The address of the service.
+    """
+    if error.status == 400 and (match := _NO_CERTIFICATE.search(error.what)):
+        key = certificate_of(path)
+        is_user_token = "scopes are invalid" not in match[1]  # else the service's own token is refused
         return Forbidden(
-            f"the service has no good certificate of yours for {key}: {found[1]}",
-            hint=f"cta-data upload-personal-certificate FILE {key}" if mine else _ASK,
+            f"the service has no valid certificate of yours for {key}: {match[1]}",
+            hint=f"cta-data upload-personal-certificate FILE {key}" if is_user_token else _ASK,
             path=error.path,
             status=400,
         )
     if isinstance(error, LoginNeeded):
-        error.hint = f"the token of JUPYTERHUB_API_TOKEN is no good there; {token_page(address)} gives new ones"
+        error.hint = f"the service refuses the token of JUPYTERHUB_API_TOKEN; {token_page(address)} creates new ones"
     elif isinstance(error, Forbidden) and "scopes are insufficient" in error.what:
-        error.hint = f"the token is not for this service; {token_page(address)} gives others"
+        error.hint = f"the token is not for this service; {token_page(address)} creates others"
     elif isinstance(error, Forbidden):
         error.hint = _ASK
     return error
 
 
-def not_logged_in(response: Response, address: str) -> CtadataError:
-    """What a redirect means, which is never followed: to the hub's login page, else nothing good."""
+def redirect_error(response: Response, address: str) -> CtadataError:
+    """Return the error that a redirect means; redirects are never followed.
+
+    Args:
+        response: The redirect.
+        address: The address of the service.
+
+    Returns:
+        LoginNeeded for a redirect to the hub's login page, Untrusted for any other.
+    """
     target = resolve_location(response.url, response.headers.get("Location") or "/")
     if any(page in target for page in _LOGIN_PAGES) and Origin.parse(target) == Origin.parse(response.url):
         return LoginNeeded(
             "not logged in: the service redirects to the login page",
-            hint=f"the token of JUPYTERHUB_API_TOKEN is no good there; {token_page(address)} gives new ones",
+            hint=f"the service refuses the token of JUPYTERHUB_API_TOKEN; {token_page(address)} creates new ones",
             status=response.status,
         )
-    words = f"the service redirects to {Origin.parse(target)}, and is not followed"
+    words = f"the service redirects to {Origin.parse(target)}, which is not followed"
     return Untrusted(words, hint=f"is {address} the address of the service?", status=response.status)
 
 
 def check_receipt(response: Response, path: RemotePath, size: int) -> None:
-    """Whether the answer to an upload says that all of it is stored, and there; IntegrityError, ServerTrouble."""
+    """Check that the response to an upload confirms all bytes at the right path.
+
+    Args:
+        response: The response to the upload.
+        path: The path of the file.
+        size: Bytes that were sent.
+
+    Raises:
+        IntegrityError: The service received another number of bytes.
+        ServerTrouble: The response is no receipt.
+        CtadataError: The service stored the file under another path.
+    """
     try:
-        said = json.loads(response.body)
-        stored, written = said["path"].strip("/"), said["total_written"]
+        receipt = json.loads(response.body)
+        stored, written = receipt["path"].strip("/"), receipt["total_written"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise ServerTrouble(f"the service did not say that it has the file: {response.status}") from None
-    if f"/{stored}" not in (str(path), path.encoded):  # it tells the path as it has understood it, decoded once
+        raise ServerTrouble(f"the service did not confirm the upload: {response.status}") from None
+    if f"/{stored}" not in (str(path), path.encoded):  # the service names the path after one decoding
         raise CtadataError(
-            f"the service has put it to {escape_unprintable(str(stored))}: your home there is another one",
+            f"the service stored the file at {escape_unprintable(str(stored))}, so your home there is another one",
             hint="set JUPYTERHUB_USER to the user whose token it is",
         )
     if written != size:

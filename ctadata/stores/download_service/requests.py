@@ -1,4 +1,4 @@
-"""Requests to the download service: how a path is written, how an upload is sent, and what its refusals mean."""
+"""Requests to the download service: the encoding of paths, the body of an upload, and the errors."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ from ctadata.http.messages import Accept, Response, split_url
 from ctadata.http.timeouts import JSON_TOTAL
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Source
-from ctadata.stores.download_service.messages import clearer, not_logged_in
+from ctadata.stores.download_service.messages import explain_error, redirect_error
 
 CHUNKED = {"Transfer-Encoding": "chunked"}
-"""For uploads: the service takes a body with a length that is cut for a whole one."""
+"""The header of uploads: the service takes a truncated body with a Content-Length for complete, a chunked one not."""
 
-_JSON = {"Content-Type": "application/json"}  # asks for an honest 401 instead of the way to the login page
+_JSON = {"Content-Type": "application/json"}  # gets a 401 instead of a redirect to the login page
 
 
-class Whole:
-    """A source as a body that is whole or broken, never short: a chunked one ends where its reader does."""
+class ChunkedBody:
+    """A source as the body of a chunked upload.
+
+    A chunked body tells no length, so `read` raises if the source ends early, and the service gets a broken body.
+    """
 
     def __init__(self, source: Source) -> None:
-        """Of a source that stands at its first byte."""
+        """Keep the source, which stands at its first byte."""
         self.size = source.size
         self._source = source
         self._sent = 0
 
     def rewind(self) -> None:
-        """Start again."""
+        """Go back to the first byte."""
         self._source.rewind()
         self._sent = 0
 
     def read(self, limit: int) -> bytes:
-        """The next bytes; LocalError where the source ends before its size."""
+        """Return the next bytes.
+
+        Raises:
+            LocalError: The source ends before its size.
+        """
         block = self._source.read(limit)
         self._sent += len(block)
         if not block and self._sent < self.size:
@@ -41,40 +48,63 @@ class Whole:
         return block
 
 
-class Wire:
-    """The service at `address`, `https://host/services/downloadservice`."""
+class ServiceRequests:
+    """Sends requests to the service at `address`, for example `https://host/services/downloadservice`."""
 
     def __init__(self, client: Client, address: str, chunk_size: int | None) -> None:
-        """No request is sent. chunk_size: bytes that the service is to read at a time; None: as it likes."""
+        """Keep the arguments; no request is sent.
+
+        Args:
+            client: The HTTP client.
+            address: The address of the service.
+            chunk_size: Bytes that the service reads at a time; None for its default.
+        """
         self.client = client
         self._address = address.rstrip("/")
         self._query = f"?chunk_size={chunk_size}" if chunk_size else ""
         self.webdav = RemotePath.decode(split_url(self._address)[1]) / "webdav"
 
-    def url(self, verb: str, path: RemotePath) -> str:
-        """The address of a path at one of the service's verbs; the root has no slash at its end, which would be 404."""
-        return f"{self._address}/{verb}{path.twice_encoded if path.parts else ''}"
+    def url(self, endpoint: str, path: RemotePath) -> str:
+        """Return the URL of a path at an endpoint of the service: `list`, `fetch`, `upload` or `webdav`.
 
-    def ask(
+        The root's URL has no slash at its end; with one, the service answers 404.
+        """
+        return f"{self._address}/{endpoint}{path.twice_encoded if path.parts else ''}"
+
+    def send(
         self,
         method: str,
-        verb: str,
+        endpoint: str,
         path: RemotePath,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
-        body: bytes | Whole | None = None,
+        body: bytes | ChunkedBody | None = None,
         accept: Accept | None = None,
         slash: bool = False,
     ) -> Response:
-        """One request to a 2xx answer; LoginNeeded where we are sent to the hub, and the errors in clearer words."""
-        url = self.url(verb, path) + "/" * slash + (self._query if verb in ("fetch", "upload") else "")
-        total = JSON_TOTAL if verb == "list" else None
+        """Send one request, and return its 2xx response.
+
+        Args:
+            method: The HTTP method.
+            endpoint: `list`, `fetch`, `upload` or `webdav`.
+            path: The path of the file or collection.
+            headers: Further headers.
+            body: None for a request without a body.
+            accept: Receives the response's header, and returns the consumer of its body.
+            slash: Whether the URL ends in a slash.
+
+        Raises:
+            LoginNeeded: The service refuses the token, or redirects to the hub's login page.
+            CtadataError: Any other error of the service, in clearer words.
+        """
+        url = self.url(endpoint, path) + "/" * slash + (self._query if endpoint in ("fetch", "upload") else "")
+        total = JSON_TOTAL if endpoint == "list" else None
         try:
             response = self.client.send(
                 method, url, headers={**_JSON, **headers}, body=body, accept=accept, follow=False, total=total
             )
         except CtadataError as error:
-            raise clearer(error, path, self._address) from error
+            raise explain_error(error, path, self._address) from error
         if response.status >= 300:
-            raise not_logged_in(response, self._address)
+            raise redirect_error(response, self._address)
         return response

@@ -1,13 +1,14 @@
-"""The platform's download service as a store: `/list`, `/fetch`, `/upload`, and `/webdav` for what those do not say.
+"""The platform's download service as a store: `/list`, `/fetch`, `/upload`, and `/webdav` for what these do not tell.
 
-What the service teaches (downloadservice 0.7.11; each has a test):
+Facts about the service (downloadservice 0.7.11; each has a test):
 
-- It decodes a path twice, so names are encoded twice.
-- Without a login it sends browsers to the hub; asked with `Content-Type: application/json` it says 401. A redirect is
-  never followed.
-- `/upload` writes below the home of the token's user, in place: it can neither rename nor delete, so an upload that
-  breaks off leaves a broken file. A body with a length that is cut is taken for whole; a chunked one is not.
-- Overwriting, it answers 204 and nothing else.
+- It decodes a path twice, so this store encodes names twice.
+- It redirects a request without a login to the hub, but answers 401 to `Content-Type: application/json`. The store
+  never follows a redirect.
+- `/upload` writes below the home of the token's user, in place. It can neither rename nor delete, so an upload that
+  breaks off leaves a broken file. The service takes a truncated body with a Content-Length for complete, but not a
+  chunked one.
+- When it overwrites a file, it answers 204 and nothing else.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, Written
 from ctadata.stores.dcache.dialect import CHECKSUMS
 from ctadata.stores.download_service.fetch import ServiceReading
-from ctadata.stores.download_service.listing import Row, read_rows
+from ctadata.stores.download_service.listing import Row, parse_listing
 from ctadata.stores.download_service.messages import check_receipt
-from ctadata.stores.download_service.requests import CHUNKED, Whole, Wire
+from ctadata.stores.download_service.requests import CHUNKED, ChunkedBody, ServiceRequests
 from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.unlisted import Unlisted
@@ -47,13 +48,13 @@ from ctadata.stores.webdav.store import PROPFIND
 from ctadata.tokens.user_name import platform_name
 
 BASES = ("lst", "cta")
-"""Where homes may be; the service takes the first whose `users` it may list."""
+"""The directories that may contain `users`; the service takes the first one whose `users` it may list."""
 
-BROKEN = "what is there now may be broken: send it again"
-"""What to know of an upload that failed: it was in place."""
+BROKEN_HINT = "the file there may be broken now: upload it again"
+"""The cure for an upload that failed in place."""
 
-LONGEST = 256 << 20
-"""Bytes of a listing at most."""
+MAX_LISTING = 256 << 20
+"""The largest listing in bytes."""
 
 _XML = {"Content-Type": "application/xml; charset=utf-8", "Depth": "0"}
 _WAITS = (0.1, 0.2, 0.4, 0.8)  # seconds; dCache may know a checksum only after its 201
@@ -63,7 +64,7 @@ Rows = list[Row]  # the class below has a method of that name
 
 
 class DownloadService:
-    """The files that the service at `address`, `https://host/services/downloadservice`, gives access to."""
+    """The files that the service at `address` gives access to, for example `https://host/services/downloadservice`."""
 
     features = Features(
         can_move=False,
@@ -81,13 +82,17 @@ class DownloadService:
         chunk_size: int | None = None,
         wait: Callable[[float], object] = fibers.sleep,
     ) -> None:
-        """No request is sent; the client is closed with the store.
+        """Keep the client, which is closed with the store; no request is sent.
 
-        user: the name of the token's user at the hub, asked for once where the home is needed.
-        chunk_size: bytes that the service reads at a time; None: as it likes.   wait: waits for seconds.
+        Args:
+            client: The HTTP client.
+            address: The address of the service.
+            user: Returns the name of the token's user at the hub; called once, when the home is needed.
+            chunk_size: Bytes that the service reads at a time; None for its default.
+            wait: Waits for a number of seconds.
         """
         self._client = client
-        self._wire = Wire(client, address, chunk_size)
+        self._requests = ServiceRequests(client, address, chunk_size)
         self._user = user
         self._wait = wait
         self._ranged: dict[RemotePath, bool] = {}
@@ -95,14 +100,20 @@ class DownloadService:
         self._home: RemotePath | None = None
         self._lock = fibers.Lock()
 
-    # --- what is there
+    # --- entries
 
     def info(self, path: RemotePath) -> Entry:
-        """The entry of one file or collection; NotFound."""
+        """Return the entry of a file or a collection; raise NotFound if there is none."""
         return self._rows(path)[0][0].entry
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """The entries directly below a collection; NotFound, UsageError for a file, Incomplete."""
+        """Yield the entries directly below a collection.
+
+        Raises:
+            NotFound: There is no such collection.
+            UsageError: The path is a file.
+            Incomplete: After all entries: the service listed elements that do not lie there.
+        """
         (itself, *below), unlisted = self._rows(path)
         if not itself.entry.is_directory:
             raise UsageError("a file, not a directory", path=str(path))
@@ -110,9 +121,11 @@ class DownloadService:
         unlisted.raise_if_any(path)
 
     def rows(self, path: RemotePath) -> Rows:
-        """What the service lists, as it tells it: the collection or file itself, then what lies in it.
+        """Return the service's listing with its texts: the collection or file itself, then what lies directly below it.
 
-        NotFound; Incomplete where it lists what does not lie there.
+        Raises:
+            NotFound: There is no such collection or file.
+            Incomplete: The service listed elements that do not lie there.
         """
         rows, unlisted = self._rows(path)
         unlisted.raise_if_any(path)
@@ -122,16 +135,20 @@ class DownloadService:
         body = bytearray()
 
         def consume(block: bytes) -> None:
-            if len(body) > LONGEST:
-                raise ServerTrouble("the listing has no end")
+            if len(body) > MAX_LISTING:
+                raise ServerTrouble(f"the listing is longer than {MAX_LISTING >> 20} MiB")
             body.extend(block)
 
         with add_path_to_errors(path):
-            self._wire.ask("GET", "list", path, accept=lambda _: consume)
-            return read_rows(bytes(body), path)
+            self._requests.send("GET", "list", path, accept=lambda _: consume)
+            return parse_listing(bytes(body), path)
 
     def version(self, path: RemotePath) -> Entry:
-        """A file as `/webdav` knows it now: size, tag, digests; as `/list` does where that is no help. NotFound."""
+        """Return the entry of a file with the size, tag and digests that `/webdav` tells, or else as `/list` does.
+
+        Raises:
+            NotFound: There is no such file.
+        """
         try:
             return self._properties(path)
         except (NotFound, AccessError, Stopped):
@@ -140,41 +157,44 @@ class DownloadService:
             return self.info(path)
 
     def _properties(self, path: RemotePath) -> Entry:
-        listing = Multistatus(path, root=self._wire.webdav, alone=True)
+        listing = Multistatus(path, root=self._requests.webdav, alone=True)
 
         def accept(response: Response) -> Consumer:
             if response.status != 207:
-                raise ServerTrouble(f"the service answers no WebDAV: {response.status} {response.reason}")
+                raise ServerTrouble(f"the service's answer is no WebDAV: {response.status} {response.reason}")
 
             def consume(block: bytes) -> None:
                 listing.feed(block)
 
             return consume
 
-        self._wire.ask(
+        self._requests.send(
             "PROPFIND", "webdav", path, headers=_XML, body=PROPFIND.format(CHECKSUMS).encode(), accept=accept
         )
         listing.close()
         if listing.ambiguous:
             raise contradiction_error(path)
         if listing.requested is None:
-            raise ServerTrouble(f"the service tells nothing of it: {listing.status}")
+            raise ServerTrouble(f"the service returns no properties of it: {listing.status}")
         self._tells_digests = self._tells_digests or bool(listing.requested.checksums)
         return listing.requested
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
-        """What the storage behind knows of a file's digests; waited for a little where it has told others. NotFound."""
+        """Return the digests that the storage knows of a file; raise NotFound if there is none.
+
+        If the storage has digests of other files, wait up to 1.5 s for this one's.
+        """
         with add_path_to_errors(path):
             for pause in (*_WAITS, 0.0):
-                digests = self._ask_digests(path)
+                digests = self._request_digests(path)
                 if digests or not self._tells_digests:
                     return digests
                 self._wait(pause)
         return NO_CHECKSUMS
 
-    def _ask_digests(self, path: RemotePath) -> Mapping[str, str]:
+    def _request_digests(self, path: RemotePath) -> Mapping[str, str]:
         try:
-            response = self._wire.ask("HEAD", "webdav", path, headers={"Want-Digest": want_digest_header()})
+            response = self._requests.send("HEAD", "webdav", path, headers={"Want-Digest": want_digest_header()})
         except (ServerTrouble, Unsupported):
             return NO_CHECKSUMS
         digests = parse_digests(response.headers.get("Digest") or "")
@@ -184,20 +204,20 @@ class DownloadService:
     # --- reading
 
     def open(self, path: RemotePath) -> ServiceReading:
-        """A file, to be read; no request is sent before the first `send`."""
-        return ServiceReading(self._wire, self.version, path, self._ranged)
+        """Open a file for reading; the first `send` sends the first request."""
+        return ServiceReading(self._requests, self.version, path, self._ranged)
 
     # --- writing
 
     @property
     def home(self) -> RemotePath:
-        """Where the service puts uploads: below it alone may be written; Forbidden where there is none."""
+        """The directory that the service uploads to; raises Forbidden if there is none."""
         with self._lock:
             if self._home is None:
-                self._home = self._base() / platform_name(self._user())
+                self._home = self._users_directory() / platform_name(self._user())
             return self._home
 
-    def _base(self) -> RemotePath:
+    def _users_directory(self) -> RemotePath:
         refusals, advice = [], ""
         for base in BASES:
             users = RemotePath((base, "users"))
@@ -212,23 +232,29 @@ class DownloadService:
                 return users
         raise Forbidden(f"you have no home to upload to: {'; '.join(refusals)}", hint=advice)
 
-    def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:  # noqa: ARG002  (it cannot tell)
-        """Upload a file below the home, in place; Forbidden elsewhere, AlreadyExists for a collection's name.
+    def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:  # noqa: ARG002
+        """Upload a file below the home, in place.
 
-        IntegrityError where the service counted other bytes than were sent.
+        `new` is ignored, because the service cannot tell whether the name is taken.
+
+        Raises:
+            Forbidden: The path is not below the home.
+            AlreadyExists: A collection has this name.
+            NotFound: The collection above does not exist.
+            IntegrityError: The service received another number of bytes.
         """
         with add_path_to_errors(path):
             below = self._below_home(path)
-            body = Whole(source)
+            body = ChunkedBody(source)
             try:
-                if ".." in str(path):  # no name that /upload takes
-                    self._wire.ask("PUT", "webdav", path, body=body, headers=CHUNKED)
+                if ".." in str(path):  # /upload refuses such a name
+                    self._requests.send("PUT", "webdav", path, body=body, headers=CHUNKED)
                     return Written()
-                response = self._wire.ask("POST", "upload", below, body=body, headers=CHUNKED)
+                response = self._requests.send("POST", "upload", below, body=body, headers=CHUNKED)
                 if response.status != 204:
                     check_receipt(response, path, source.size)
             except CtadataError as error:
-                self._why_not(path, error)
+                self._raise_upload_error(path, error)
         return Written()
 
     def _below_home(self, path: RemotePath) -> RemotePath:
@@ -237,21 +263,21 @@ class DownloadService:
         except ValueError:
             below = RemotePath()
         if not below.parts:
-            raise Forbidden("you may write below your home alone", hint=f"that is {self.home}")
+            raise Forbidden("you may write only below your home", hint=f"your home is {self.home}")
         return below
 
-    def _why_not(self, path: RemotePath, error: CtadataError) -> NoReturn:
-        """The error of an upload, with what is to be said of it."""
-        if error.status in (405, 409) and self._look(path) is Kind.DIRECTORY:
+    def _raise_upload_error(self, path: RemotePath, error: CtadataError) -> NoReturn:
+        """Raise the error of an upload with the reason that its status does not tell."""
+        if error.status in (405, 409) and self._kind_of(path) is Kind.DIRECTORY:
             raise AlreadyExists("a directory has this name", status=error.status) from error
         if error.status == 409:
             raise NotFound("the directory above does not exist", status=409) from error
         if error.retryable:
-            error.hint = BROKEN
+            error.hint = BROKEN_HINT
         raise error
 
     def mkdir(self, path: RemotePath) -> None:
-        """Make a collection, and those above it where need be; AlreadyExists where a file is in the way."""
+        """Create a collection, and the missing ones above; raise AlreadyExists if a file has one of the names."""
         with add_path_to_errors(path):
             if self._is_there(path):
                 return
@@ -267,44 +293,44 @@ class DownloadService:
 
     def _mkcol(self, path: RemotePath) -> None:
         try:
-            self._wire.ask("MKCOL", "webdav", path, slash=True)  # the home itself counts as such with the slash alone
+            self._requests.send("MKCOL", "webdav", path, slash=True)  # the home itself needs the slash
         except CtadataError as error:
             if error.status in (404, 409) or not self._is_there(path):
                 raise
 
     def _is_there(self, path: RemotePath) -> bool:
-        there = self._look(path)
-        if there is Kind.FILE:
+        kind = self._kind_of(path)
+        if kind is Kind.FILE:
             raise AlreadyExists("a file has this name")
-        return there is Kind.DIRECTORY
+        return kind is Kind.DIRECTORY
 
-    def _look(self, path: RemotePath) -> Kind | None:
+    def _kind_of(self, path: RemotePath) -> Kind | None:
         try:
             return self.info(path).kind
         except NotFound:
             return None
 
-    # --- what the service has no way to do
+    # --- operations that the service does not have
 
     def delete(self, path: RemotePath) -> None:
-        """Unsupported; NotFound, UsageError for the root."""
+        """Raise Unsupported; NotFound for a missing name, UsageError for the root."""
         refuse_root(path)
         self.info(path)
         raise _unsupported("delete", path)
 
     def delete_tree(self, path: RemotePath) -> None:
-        """Unsupported; NotFound, UsageError for the root."""
+        """Raise Unsupported; NotFound for a missing name, UsageError for the root."""
         self.delete(path)
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:  # noqa: ARG002
-        """Unsupported; NotFound, UsageError onto itself."""
+        """Raise Unsupported; NotFound for a missing source, UsageError if both paths are the same."""
         if source == target:
             raise UsageError("a file cannot be moved onto itself", path=str(source))
         self.info(source)
         raise _unsupported("rename", source)
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
-        """Unsupported; UsageError for the root, or into itself."""
+        """Raise Unsupported; UsageError for the root, or for a target inside the source."""
         refuse_inside(source, target)
         raise _unsupported("rename", source)
 
@@ -314,4 +340,5 @@ class DownloadService:
 
 
 def _unsupported(verb: str, path: RemotePath) -> Unsupported:
-    return Unsupported(f"the download service cannot {verb}", hint="the storage itself can", path=str(path))
+    what, hint = f"the download service cannot {verb}", "use the storage itself: cta-data-direct"
+    return Unsupported(what, hint=hint, path=str(path))

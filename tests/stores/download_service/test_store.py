@@ -123,7 +123,7 @@ def test_a_whole_file_is_fetched_and_a_range_comes_through_webdav(platform: Plat
 def test_ranges_come_in_pieces_that_are_one_delivery(
     platform: Platform, store: DownloadService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_reading, "PIECE", 3)
+    monkeypatch.setattr(service_reading, "RANGE_SIZE", 3)
     platform.put("lst/f", b"0123456789")
     assert get(store, LST / "f", 1, None) == b"123456789"
     ranges = [one.headers["Range"] for one in platform.requests if one.method == "GET"]
@@ -138,7 +138,7 @@ def test_a_sink_that_has_enough_ends_the_pieces(
             super().write(block)
             raise StopReading
 
-    monkeypatch.setattr(service_reading, "PIECE", 3)
+    monkeypatch.setattr(service_reading, "RANGE_SIZE", 3)
     platform.put("lst/f", b"0123456789")
     for start in (0, 1):
         with store.open(LST / "f") as reading:
@@ -295,7 +295,7 @@ def test_where_the_service_itself_may_not_have_certificates_nobody_is_told_to_se
 ) -> None:
     said = "Error while retrieving certificate: Access denied, service-token scopes are invalid."
     platform.instead("GET", "downloadservice/list/lst", lambda: Response(said, 400))
-    with pytest.raises(Forbidden, match=r"scopes are invalid.*whoever runs the platform"):
+    with pytest.raises(Forbidden, match=r"scopes are invalid.*administrators of the platform"):
         store.info(LST)
 
 
@@ -360,9 +360,9 @@ class TestIncomplete(IncompleteSuite):
 
 
 def test_a_listing_without_end_is_refused(platform: Platform, store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_store, "LONGEST", 100_000)
+    monkeypatch.setattr(service_store, "MAX_LISTING", 100_000)
     platform.instead("GET", "downloadservice/list/lst", lambda: Response(itertools.repeat(b" " * 10_000)))
-    with pytest.raises(ServerTrouble, match="no end"):
+    with pytest.raises(ServerTrouble, match="the listing is longer than"):
         store.info(LST)
 
 
