@@ -1,0 +1,77 @@
+"""A sandbox as the default profile of the filesystem, with a token that the agent could have left."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctadata.filesystem import CtaFileSystem
+from ctadata.filesystem.sessions import place_of
+from ctadata.sandbox import Sandbox
+from ctadata.tokens.profile_files import ProfileFiles
+
+
+@pytest.fixture(scope="module")
+def shared_box() -> Iterator[Sandbox]:
+    with Sandbox(approve=True, write_anywhere=True) as box:
+        yield box
+
+
+@pytest.fixture
+def box(shared_box: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox of the module, without faults, its record empty."""
+    shared_box.forget_seen()
+    yield shared_box
+    shared_box.faults.clear()
+
+
+def use(profile: str, toml: str, token: str, folder: Path, env: pytest.MonkeyPatch) -> None:
+    """Make the profile in `toml` the default, with a token as the agent leaves it."""
+    (folder / "config.toml").write_text(toml)
+    env.setenv("CTADATA_CONFIG", str(folder / "config.toml"))
+    env.setenv("CTADATA_PROFILE", profile)
+    give_token(profile, token)
+
+
+def give_token(profile: str, token: str) -> None:
+    """Leave a token where the agent of the profile leaves it."""
+    file = ProfileFiles.of(profile, Path(os.environ["XDG_STATE_HOME"]) / "ctadata").token
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(token)
+
+
+@pytest.fixture
+def sandbox_fs(box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CtaFileSystem]:
+    """The filesystem of the sandbox."""
+    use("sandbox", box.profile_toml("sandbox"), box.token(), tmp_path, monkeypatch)
+    CtaFileSystem.clear_instance_cache()
+    yield CtaFileSystem()
+    place_of(None).kept.clear()
+    place_of(None).session.close()
+
+
+@pytest.fixture
+def fs(sandbox_fs: CtaFileSystem) -> CtaFileSystem:
+    """The filesystem of the sandbox."""
+    return sandbox_fs
+
+
+def requests(box: Sandbox) -> Counter[str]:
+    """How many requests the door and the pools have seen."""
+    return Counter(seen.server.rstrip("0123456789") for seen in box.seen)
+
+
+def movers(box: Sandbox) -> int:
+    """Movers that the pools keep."""
+    return sum(len(pool.movers._movers) for pool in box._pools)
+
+
+def wait_for_no_movers(box: Sandbox) -> None:
+    """Wait until the pools have heard that all connections are closed."""
+    while movers(box):
+        os.sched_yield()
