@@ -4,7 +4,7 @@
 
     CtadataError                     1   anything else
     ├── UsageError                   2   the command or call cannot be understood
-    │   └── ConfigError              2   a profile, a file of settings, a value in the environment
+    │   └── ConfigError              2   a profile, a settings file, a value in the environment
     ├── Unsupported                  2   the place cannot do this, whoever asks
     ├── NotFound                     3   no such file or collection
     ├── AccessError                  4   the server will not, for who we are
@@ -91,7 +91,7 @@ class UsageError(CtadataError):
 
 
 class ConfigError(UsageError):
-    """A profile, a file of settings or a value in the environment is wrong or missing."""
+    """A profile, a settings file or a value in the environment is wrong or missing."""
 
 
 class Unsupported(CtadataError):

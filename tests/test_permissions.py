@@ -16,7 +16,7 @@ SETTINGS = '[profiles.cscs]\ndoor = "https://elsewhere.example.org:2880"\n'
 
 @pytest.fixture
 def usual(tmp_path, monkeypatch):
-    """The file of settings at its usual place."""
+    """The settings file at its usual place."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     path = tmp_path / "ctadata" / "config.toml"
     path.parent.mkdir(mode=0o755)

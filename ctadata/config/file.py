@@ -1,4 +1,4 @@
-"""The user's file of settings: found, read and checked for its form; the values are read by `resolve`.
+"""The user's settings file: found, read and checked for its form; the values are read by `resolve`.
 
 ::
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Profile names become file names of the agent."""
 
 MAX_BYTES = 1 << 20
-"""Bytes that a file of settings may have."""
+"""Bytes that a settings file may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def load_settings(named: Path | None) -> Settings:
     except FileNotFoundError:
         if named is None:
             return Settings(path)
-        raise ConfigError("there is no such file of settings", path=shown) from None
+        raise ConfigError("there is no such settings file", path=shown) from None
     except OSError as error:
         raise ConfigError(f"the settings cannot be read: {error.strerror}", path=shown) from None
     except UnicodeDecodeError:
@@ -80,7 +80,7 @@ def read_checked(path: Path, *, named: bool, hint: str) -> str:
         refuse_untrusted_file(os.fstat(file.fileno()), path, what="these settings", named=named, hint=hint)
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"a file of settings has at most {MAX_BYTES >> 20} MiB", path=str(path))
+        raise ConfigError(f"a settings file has at most {MAX_BYTES >> 20} MiB", path=str(path))
     return content.decode()
 
 

@@ -1,6 +1,6 @@
 """The keys of a profile, in one table: what each means, what values it takes, and how they are read and checked.
 
-The table drives the file of settings, the `CTADATA_<KEY>` variables, `cta-data-direct config` and the reference.
+The table drives the settings file, the `CTADATA_<KEY>` variables, `cta-data-direct config` and the reference.
 """
 
 from __future__ import annotations

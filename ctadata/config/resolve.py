@@ -45,7 +45,7 @@ class Resolved:
     values:    each key of it.
     chosen_by: who named the profile, in the words of an origin.
     explicit:  whether it was the caller (-P, -d): then tokens from outside it do not count.
-    file:      the file of settings; `file_exists` tells whether there is one.
+    file:      the settings file; `file_exists` tells whether there is one.
     known:     the names of all profiles.
     """
 
@@ -69,7 +69,7 @@ def resolve_profile(
 
     The endpoint of an S3 store may stand in JASMIN's file of credentials, where nothing else says one.
     name: the profile; without it the environment, then the file, then `cscs` says.
-    config_file: the file of settings; without it `CTADATA_CONFIG` says, else the platform's usual place.
+    config_file: the settings file; without it `CTADATA_CONFIG` says, else the platform's usual place.
     Raises ConfigError with the file, the variable or the key that is wrong.
     """
     settings = load_settings(config_file or _named(env))
@@ -102,12 +102,12 @@ def resolve_profile(
 
 
 def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The names of all profiles; ConfigError where the file of settings cannot be read."""
+    """The names of all profiles; ConfigError where the settings file cannot be read."""
     return tuple(dict.fromkeys([*BUILT_IN, *load_settings(_named(env)).profiles]))
 
 
 def _named(env: Mapping[str, str]) -> Path | None:
-    """The file of settings that the environment names."""
+    """The settings file that the environment names."""
     try:
         return Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None
     except RuntimeError:  # pathlib's word for a home that is not known

@@ -18,7 +18,7 @@ class Variable:
 
 GENERAL = (
     Variable("CTADATA_PROFILE", "the profile to use"),
-    Variable("CTADATA_CONFIG", "the file of settings"),
+    Variable("CTADATA_CONFIG", "the settings file"),
     Variable("CTADATA_DEBUG", "1 for every step on stderr, as -v -v does"),
     Variable("CTADATA_NO_INPUT", "anything for no questions: what would be asked fails, as with --no-input"),
     Variable("CTADATA_CACHE_SIZE", "the bytes that the local copies of remote files may have together, as 20G"),

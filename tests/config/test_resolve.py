@@ -14,7 +14,7 @@ from ctadata.errors import ConfigError
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a file of settings; gives its path."""
+    """Writes a settings file; gives its path."""
 
     def put(text):
         path = tmp_path / "config.toml"
@@ -314,7 +314,7 @@ class TestMistakesInTheFile:
 
     def test_a_file_that_was_named_has_to_exist(self, tmp_path):
         path = tmp_path / "nowhere.toml"
-        assert refused(config_file=path) == f"{path}: there is no such file of settings"
+        assert refused(config_file=path) == f"{path}: there is no such settings file"
         assert str(path) in refused(env={"CTADATA_CONFIG": str(path)})
 
     def test_a_directory_is_no_file(self, tmp_path):
