@@ -12,7 +12,7 @@ from threading import Event
 from ctadata.errors import CtadataError, Stopped
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.webdav.probe import certificate_of
+from ctadata.stores.webdav.probe import fetch_certificate
 
 EXPIRES_SOON = 14 * 86400.0
 """Seconds before its end from which a certificate gets a warning."""
@@ -63,7 +63,7 @@ def check_tls(url: str, ca: Path | None, stop: Event) -> Finding:
         ConfigError: The CA file is not usable.
         Stopped: `stop` was set.
     """
-    certificate = certificate_of(url, ca, stop)
+    certificate = fetch_certificate(url, ca, stop)
     if certificate is None:
         return Finding("tls", Verdict.WARN, "the connection has no TLS", "use the server's https address")
     days = (certificate.ends - time.time()) / 86400

@@ -125,7 +125,7 @@ def test_a_name_that_xrootd_takes_for_another_one_is_refused_before_that_is_lost
         lambda: store.move(name / "source", name / "q?m", replace=True),
         lambda: store.move_tree(name, name.parent / "q?m"),
     ):
-        with pytest.raises(Unsupported, match=r"keeps no name with \?"):
+        with pytest.raises(Unsupported, match=r"stores no name that holds \?"):
             ask()
     assert (xrootd.data / name.name / "q").read_bytes() == b"kept"
 

@@ -44,7 +44,7 @@ from ctadata.stores.duplicates import contradiction_error
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.unlisted import Unlisted
 from ctadata.stores.webdav.multistatus import Multistatus
-from ctadata.stores.webdav.store import PROPFIND
+from ctadata.stores.webdav.propfind import PROPFIND_BODY
 from ctadata.tokens.user_name import platform_name
 
 BASES = ("lst", "cta")
@@ -169,7 +169,7 @@ class DownloadService:
             return consume
 
         self._requests.send(
-            "PROPFIND", "webdav", path, headers=_XML, body=PROPFIND.format(CHECKSUMS).encode(), accept=accept
+            "PROPFIND", "webdav", path, headers=_XML, body=PROPFIND_BODY.format(CHECKSUMS).encode(), accept=accept
         )
         listing.close()
         if listing.ambiguous:

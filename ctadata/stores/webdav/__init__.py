@@ -1,1 +1,1 @@
-"""WebDAV servers (RFC 4918): the store, how its listings are read, and what some servers do otherwise."""
+"""WebDAV servers (RFC 4918): the store, the parser of listings, and what some servers do differently."""

@@ -1,7 +1,8 @@
-"""Deleting a collection with all that lies below it, whether or not the server's DELETE does that.
+"""Delete a collection with all that lies below it, whether or not the server's DELETE does so.
 
-WebDAV's takes everything along (RFC 4918 section 9.6.1): dCache deletes one by one, and stops at the first that it may
-not (dcache.md 1.7); others say what they kept. XRootD's takes no collection that holds anything.
+A DELETE of a collection takes everything below along (RFC 4918 section 9.6.1). dCache deletes one member after the
+other and stops at the first that it may not delete (dcache.md 1.7); other servers report what they kept. XRootD deletes
+no collection that holds anything.
 """
 
 from __future__ import annotations
@@ -15,51 +16,61 @@ from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, 
 from ctadata.paths import RemotePath
 
 THREADS = 4
-"""Files deleted at a time where we do it one by one."""
-_LOOKS = (5.0,) * 12 + (30.0,) * 58  # seconds between looks at a tree that the server goes on deleting: half an hour
+"""The number of files deleted at the same time if the client has to delete one by one."""
+_PAUSES = (5.0,) * 12 + (30.0,) * 58  # seconds between two looks at a tree that the server still deletes: half an hour
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What deletes at one server.
+    """The deletion of files and trees on one server.
 
-    once: sends one DELETE, for a file or (True) a collection; UsageError where a collection holds anything.
-    look: what is there.   listing: what lies directly below.   wait: for seconds.
+    Attributes:
+        send_delete: Sends one DELETE, for a file or (True) a collection; raises UsageError if a collection is not
+            empty.
+        look: Returns the kind of a path; None if nothing has this name.
+        list_members: Returns the entries directly below a collection.
+        wait: Waits for a number of seconds.
     """
 
-    once: Callable[[RemotePath, bool], object]
+    send_delete: Callable[[RemotePath, bool], object]
     look: Callable[[RemotePath], Kind | None]
-    listing: Callable[[RemotePath], Iterable[Entry]]
+    list_members: Callable[[RemotePath], Iterable[Entry]]
     wait: Callable[[float], object]
 
     def delete(self, path: RemotePath, *, tree: bool) -> None:
-        """Delete a file, or a collection (`tree`) with all that lies below it.
+        """Delete a file, or (`tree`) a collection with all that lies below it.
 
-        A large tree takes longer than a request is waited for; the server goes on, and we look when it is done.
-        A collection is entered only where the server has said that it holds something: not so a link to one.
+        Deleting a large tree takes longer than the client waits for a response: the server goes on, and this method
+        looks until the tree is gone. It enters a collection only after the server has said that it is not empty, so it
+        never follows a link to a collection.
+
+        Raises:
+            NotFound: Nothing has this name.
+            PartialFailure: Some members could not be deleted.
+            UsageError: The server deletes no collection that holds anything, and `tree` is False.
         """
         try:
-            self.once(path, tree)
+            self.send_delete(path, tree)
         except UsageError:
             if not tree:
                 raise
             self._empty(path)
-            self.once(path, tree)
+            self.send_delete(path, tree)
         except CtadataError as error:
-            if (isinstance(error, TimedOut) or error.status == 504) and self._goes_at_last(path):
+            if (isinstance(error, TimedOut) or error.status == 504) and self._wait_until_gone(path):
                 return
             if tree and error.status not in (401, 404, 405, 429, 501):
-                error.hint = "; ".join(filter(None, (error.hint, "some of what lay below may be gone, look first")))
+                error.hint = "; ".join(filter(None, (error.hint, "part of the tree may be gone, list it first")))
             raise
 
     def _empty(self, path: RemotePath) -> None:
-        """Delete all that lies below, whatever of it fails; PartialFailure."""
-        below = list(self.listing(path))
+        """Delete all that lies below, go on after a failure, and raise PartialFailure at the end."""
+        members = list(self.list_members(path))
         with ThreadPoolExecutor(THREADS) as pool:
-            failed = [error for error in pool.map(self._try_file, below) if error]
-        failed += [error for entry in below if entry.is_directory for error in self._try_tree(entry)]
-        if failed:
-            raise PartialFailure(failed, [path] * (len(failed) < len(below)))
+            failures = [error for error in pool.map(self._try_file, members) if error]
+        failures += [error for entry in members if entry.is_directory for error in self._try_tree(entry)]
+        if failures:
+            raise PartialFailure(failures, [path] * (len(failures) < len(members)))
 
     def _try_file(self, entry: Entry) -> CtadataError | None:
         return None if entry.is_directory else next(iter(self._try_tree(entry)), None)
@@ -67,7 +78,7 @@ class Deletion:
     def _try_tree(self, entry: Entry) -> list[CtadataError]:
         try:
             self.delete(entry.path, tree=entry.is_directory)
-        except NotFound:  # somebody else was quicker
+        except NotFound:  # another client has deleted it
             return []
         except (Stopped, LoginNeeded):
             raise
@@ -78,8 +89,8 @@ class Deletion:
             return [error]
         return []
 
-    def _goes_at_last(self, path: RemotePath) -> bool:
-        for pause in _LOOKS:
+    def _wait_until_gone(self, path: RemotePath) -> bool:
+        for pause in _PAUSES:
             self.wait(pause)
             if self.look(path) is None:
                 return True

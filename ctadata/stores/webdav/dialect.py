@@ -1,4 +1,4 @@
-"""What is particular to a kind of WebDAV server, as data that its store is given."""
+"""What one kind of WebDAV server does differently, as data for its store."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from ctadata.stores.webdav.quirks import Quirks
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What is particular to a kind of server.
+    """The particulars of one kind of server.
 
-    properties: XML of the properties that a listing asks for beside the usual four.
-    headers:    sent with every PROPFIND.
-    quirks:     how it takes names; None: what the server calls itself says it.
+    Attributes:
+        features: What the store can do.
+        properties: XML of the properties that a listing requests besides the usual four.
+        headers: The extra headers of every PROPFIND.
+        quirks: How the server takes names. None: its `Server` header says so.
     """
 
     features: Features = field(default_factory=Features)

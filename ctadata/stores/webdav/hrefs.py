@@ -1,9 +1,9 @@
-"""Which member of a collection an href of a Multi-Status body means, and which href is the collection's own.
+"""Find out which member of a collection an href of a Multi-Status body means, and which href is the collection's own.
 
-An href may be a path or a URL of any scheme and host; doubled slashes are one, and a slash at the end means nothing.
-A path may also be relative to the collection. A proxy may put a prefix before every path, or take one away: such a
-listing is believed where the collection's own path ends in the one that was asked for, or the other way round, and
-then for what lies directly below that path alone. The collection's own href may come last.
+An href is a path, or a URL with any scheme and host. Several slashes count as one, and a slash at the end has no
+meaning. A path may also be relative to the collection. A proxy may add a prefix to every path, or remove one: such a
+listing is accepted if the collection's own path ends in the requested one, or the other way round, and then only for
+members directly below that path. The collection's own href may come last.
 """
 
 from __future__ import annotations
@@ -17,45 +17,66 @@ from urllib.parse import unquote
 from ctadata.paths import RemotePath
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
-_NOT_A_URI = re.compile(r'[^!-~]|["<>\\^`{}]|%(?![0-9A-Fa-f]{2})')  # wsgidav writes `|` bare in hrefs it does encode
+_NOT_A_URI = re.compile(r'[^!-~]|["<>\\^`{}]|%(?![0-9A-Fa-f]{2})')  # wsgidav leaves `|` bare
+
+
+def strip_origin(href: str) -> str:
+    """Return the path of an href that may be a whole URL."""
+    return _ORIGIN.sub("", href, count=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Href:
-    """An href, read: the names from the root, or from the collection if it is `relative`."""
+    """A parsed href.
+
+    Attributes:
+        parts: The names from the root, or from the collection if `relative` is True.
+    """
 
     parts: tuple[str, ...]
     relative: bool = False
 
 
 class HrefResolver:
-    """The places of the hrefs of one listing.
+    """The resolver of the hrefs of one listing.
 
-    raw:  whether hrefs are known not to be percent-encoded; found out from the first href that is no URI.
-    own:  the collection's own href, None as long as it is not known.
+    Attributes:
+        raw: The hrefs are known not to be percent-encoded. The first href that is no URI shows it.
+        own: The collection's own href; None while it is not known.
     """
 
-    def __init__(self, root: RemotePath, asked: RemotePath, *, raw: bool, alone: bool) -> None:
-        """`asked`: the collection, below `root`.   `alone`: the server was asked for the collection only."""
+    def __init__(self, root: RemotePath, collection: RemotePath, *, raw: bool, alone: bool) -> None:
+        """Start without any href.
+
+        Args:
+            root: What the store puts before every path.
+            collection: The collection that was requested, below `root`.
+            raw: The hrefs are known not to be percent-encoded.
+            alone: The client requested the collection only (`Depth: 0`), without its members.
+        """
         self.raw = raw
         self.own: Href | None = None
-        self._asked = asked.parts
-        self._stripped = asked == root  # a proxy that takes the root away leaves nothing of this path
+        self._requested = collection.parts
+        self._is_root = collection == root  # a proxy that removes the root leaves an empty path
         self._alone = alone
-        self._spelt = ""  # how this server writes the collection, slash included
+        self._prefix = ""  # the collection as this server writes it, with its slash
 
     def clean(self, href: str) -> str:
-        """The href without the white space around it; a raw name may end in a space."""
+        """Return the href without the white space around it; a raw name may end in a space."""
         href = href.lstrip() if self.raw else href.strip()
-        known = len(self._spelt) if self._spelt and href.startswith(self._spelt) else 0
+        known = len(self._prefix) if self._prefix and href.startswith(self._prefix) else 0
         if not self.raw and _NOT_A_URI.search(href, known):
             self.raw = True
         return href
 
     def name(self, href: str) -> str | None:
-        """The member's name, empty for the collection itself; None for what lies elsewhere. `own` is known."""
-        if self._spelt and (href.startswith(self._spelt) or href + "/" == self._spelt):
-            name = href[len(self._spelt) :].removesuffix("/")
+        """Return the name of the member that an href means. `own` has to be known.
+
+        Returns:
+            An empty text for the collection itself; None if the href lies elsewhere.
+        """
+        if self._prefix and (href.startswith(self._prefix) or href + "/" == self._prefix):
+            name = href[len(self._prefix) :].removesuffix("/")
             if "/" not in name:
                 return name if self.raw else unquote(name, errors="surrogateescape")
         read, own = self.read(href), self.own
@@ -68,54 +89,59 @@ class HrefResolver:
         return "".join(read.parts) if read.relative and len(read.parts) < 2 else None
 
     def read(self, href: str, *, raw: bool | None = None) -> Href | None:
-        """The names that an href is made of; None if one of them can be no name. `raw`: None as is known."""
+        """Return the parsed href; None if a name in it is not valid. With `raw` None, `self.raw` decides."""
         raw = self.raw if raw is None else raw
-        path = _ORIGIN.sub("", href, count=1)
+        path = strip_origin(href)
         pieces = path.split("/") if raw else [unquote(piece, errors="surrogateescape") for piece in path.split("/")]
         parts = tuple(piece for piece in pieces if piece not in ("", "."))
         if not href or any(part == ".." or "/" in part or "\0" in part for part in parts):
             return None
         return Href(parts, relative=path == href and not path.startswith("/"))
 
-    def is_asked(self, href: str) -> bool:
-        """Whether an href is the very path that was asked for; then it is the collection's own."""
+    def is_requested(self, href: str) -> bool:
+        """Return whether an href is exactly the requested path, and keep it as the collection's own."""
         for raw in (True, False) if self.raw else (False,):
             read = self.read(href, raw=raw)
-            if read and (read == Href(self._asked) or (read.relative and not read.parts)):
-                self.own = read if read.parts == self._asked else Href(self._asked)
-                self._spelt = href.rstrip("/") + "/" if not read.relative else ""
+            if read and (read == Href(self._requested) or (read.relative and not read.parts)):
+                self.own = read if read.parts == self._requested else Href(self._requested)
+                self._prefix = href.rstrip("/") + "/" if not read.relative else ""
                 return True
         return False
 
     def guess(self, hrefs: Sequence[tuple[str, bool]], *, ended: bool) -> str | None:
-        """The collection's own href among these, of which none is the very path; it is `own` from now on.
+        """Choose the collection's own href if none of the hrefs is exactly the requested path, and keep it as `own`.
 
-        hrefs: each with whether it is of a collection.   ended: there are no more. If there are, and members lie
-        directly below the path that was asked for, their collection is taken for `own`: its href is to come.
+        Args:
+            hrefs: Each href, with whether it is the href of a collection.
+            ended: No further hrefs will come. If False, and members lie directly below the requested path, `own`
+                becomes that path: the collection's href is still to come.
+
+        Returns:
+            The chosen href; None if none fits, or if it is still to come.
         """
         read = [(href, self.read(href), directory) for href, directory in hrefs]
         below = Counter(each.parts[:-1] for _, each, _ in read if each and each.parts)
-        if not ended and below[self._asked]:
-            self.own = Href(self._asked)
+        if not ended and below[self._requested]:
+            self.own = Href(self._requested)
             return None
-        able = [
+        candidates = [
             (below[each.parts], directory, -len(each.parts), href, each)
             for href, each, directory in read
-            if each and self._is_related(each.parts) and (self._asked or self._alone or below[each.parts])
+            if each and self._is_related(each.parts) and (self._requested or self._alone or below[each.parts])
         ]
-        if not able:
+        if not candidates:
             return None
-        *_, href, self.own = max(able, key=lambda found: found[:3])
-        self._spelt = href.rstrip("/") + "/"
+        *_, href, self.own = max(candidates, key=lambda candidate: candidate[:3])
+        self._prefix = href.rstrip("/") + "/"
         return href
 
     def _is_related(self, own: tuple[str, ...]) -> bool:
-        """Whether a path ends in the one that was asked for, or the other way round."""
+        """Return whether a path ends in the requested one, or the other way round."""
         if not own:
-            return self._stripped
+            return self._is_root
         length = len(own)
         return (
-            own[length - len(self._asked) :] == self._asked
-            if length >= len(self._asked)
-            else (self._asked[-length:] == own)
+            own[length - len(self._requested) :] == self._requested
+            if length >= len(self._requested)
+            else (self._requested[-length:] == own)
         )

@@ -1,4 +1,4 @@
-"""What some servers do otherwise than WebDAV says, known by what they call themselves (`Server`)."""
+"""What some servers do differently from RFC 4918, looked up by their `Server` header."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from ctadata.paths import RemotePath, escape_unprintable
 class Quirks:
     """How a server takes names.
 
-    raw:        the paths that it writes, and those that it reads in a `Destination`, are not percent-encoded.
-    impossible: characters that no name may have: it ends there, and is another file's.
-    cut:        the same for names in a `Destination` alone.
-    proven:     a name in a `Destination` is what was meant, and need not be looked for.
+    Attributes:
+        raw: The server writes paths, and reads those in a `Destination`, without percent-encoding.
+        impossible: Characters that no name may hold: the server cuts the name there, which is another file's name.
+        cut: Characters at which the server cuts a name in a `Destination` only.
+        proven: The server takes a name in a `Destination` as it is, so the client need not look the new name up.
     """
 
     raw: bool = False
@@ -25,27 +26,35 @@ class Quirks:
     proven: bool = False
 
     def check(self, path: RemotePath) -> None:
-        """Unsupported for a path that this server would take for another one."""
-        _refuse(path, self.impossible, "this server keeps no name with {}")
+        """Raise Unsupported for a path that this server would take for another one."""
+        _refuse(path, self.impossible, "this server stores no name that holds {}")
 
     def destination(self, url: str, path: RemotePath) -> str:
-        """The `Destination` for `path`, whose address is `url`; latin-1. Unsupported where it would be another one."""
+        """Return the value of the header `Destination` for `path`, as latin-1 text.
+
+        Args:
+            url: The address of `path`, percent-encoded.
+            path: The new path.
+
+        Raises:
+            Unsupported: The server would take it for another path.
+        """
         self.check(path)
-        _refuse(path, self.cut, "this server may take a name with {} for another one")
+        _refuse(path, self.cut, "this server may take a name that holds {} for another name")
         if not self.raw:
             return url
         raw = unquote_to_bytes(url).decode("latin-1")
         if any(letter < " " or letter == "\x7f" for letter in raw):
-            raise Unsupported("this server renames nothing to a name with control characters", path=str(path))
-        return raw + "?"  # without it XRootD 5.5 drops bytes beyond ASCII at the end
+            raise Unsupported("this server renames no file to a name that holds control characters", path=str(path))
+        return raw + "?"  # without this, XRootD 5.5 drops non-ASCII bytes at the end
 
 
 AS_WRITTEN = Quirks(proven=True)
-"""Of a server that takes names as WebDAV says (RFC 4918, RFC 3986)."""
+"""The quirks of a server that takes names as RFC 4918 and RFC 3986 say."""
 UNKNOWN = Quirks(cut="?;\t\n\r")
-"""Of whoever is none of those we know: wsgidav, which does not say that it is it, cuts names so."""
+"""The quirks of a server that we cannot identify, like wsgidav, which cuts names at these characters."""
 SUSPICIOUS = "?"
-"""The characters that some server keeps no name with."""
+"""The characters that some server allows in no name."""
 _KNOWN = {
     "Apache": AS_WRITTEN,
     "nginx": AS_WRITTEN,
@@ -54,7 +63,7 @@ _KNOWN = {
 
 
 def find_quirks(server: str | None) -> Quirks:
-    """Those of the server that calls itself so."""
+    """Return the quirks of the server that sends `server` in its `Server` header."""
     return _KNOWN.get((server or "").partition("/")[0], UNKNOWN)
 
 

@@ -1,4 +1,4 @@
-"""Why a file cannot be read from a dCache: what its name, or its locality, adds to the error of a GET."""
+"""Explain why a file cannot be read from a dCache: by its name, or by its locality."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ from ctadata.stores.webdav.get_response import NoBytesReceived
 def explain_read_error(
     error: CtadataError, path: RemotePath, features: Features, info: Callable[[RemotePath], Entry]
 ) -> CtadataError:
-    """The error to raise for `error`, which a GET of `path` ended with; `info` asks for the file's entry."""
+    """Return the error to raise for an error of a GET.
+
+    Args:
+        error: The error of the GET.
+        path: The path of the file.
+        features: What the store can do.
+        info: Returns the entry of the file. Called only if the error may be due to the file's locality.
+
+    Returns:
+        An error that names the cause, or `error` itself if nothing more is known.
+    """
     if isinstance(error, TemporaryError) and (refusal := control_character_error(features, path)):
         return refusal
     if isinstance(error, NoBytesReceived) and is_rewritten_by_nfc(features, path):

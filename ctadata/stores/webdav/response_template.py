@@ -1,14 +1,15 @@
-"""Templates: the responses of a listing differ in a few texts, and one that has been read tells where these stand.
+"""Templates of `response` elements: the responses of a listing differ in a few texts only.
 
-`learn` looks at a response that expat has read; `ResponseTemplate.read` takes the texts of the next ones from their
-bytes alone, where these are the same but for texts of harmless characters. Expat would read the same, since
+`learn_template` makes a template from a response that expat has parsed. `ResponseTemplate.read` then takes the texts of
+later responses from their bytes alone, if these bytes equal the template's except for texts of harmless characters.
+Expat would read the same texts, because
 
-- all markup is equal byte for byte, and begins in the same place: after the end of a response, below the same root;
-- what differs was, and is, printable ASCII without `<`, `>` and `&`: no markup, no reference, no line end that XML
-  rewrites; and in the encodings of `PLAIN` each such byte is its character;
-- a text may differ only where it stood whole before its end tag, so that nothing else belonged to it.
+- all markup is equal byte for byte, and begins at the same place: after the end of a response, below the same root;
+- each differing text was, and is, printable ASCII without `<`, `>` and `&`: it holds no markup, no reference, and no
+  line end that XML changes; in the encodings of `PLAIN` each such byte is its character;
+- a text may differ only if it stood complete before its end tag, so that nothing else belongs to it.
 
-All else, as a name beyond ASCII or a text that is empty, is left to expat.
+Expat reads all other responses, for example a name beyond ASCII or an empty text.
 """
 
 from __future__ import annotations
@@ -19,17 +20,23 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 PLAIN = ("", "utf-8", "us-ascii", "iso-8859-1")
-"""Encodings that an XML declaration may name (empty: none named), in lower case."""
+"""The encodings for which templates work, in lower case; empty if the XML declaration names none."""
 
 END = re.compile(rb"</(?:[^<>/:]*:)?response[ \t\r\n]*>")
-"""What may be the end of a response; whether it is one, expat says."""
+"""Matches what may be the end of a response. Expat decides whether it is one."""
 
 _DIFFERING = "([ -%'-;=?-~]*)"
 _HARMLESS = re.compile(_DIFFERING)
 
 
 class Text(NamedTuple):
-    """What was read of one element: whose it is, the text, and where its end tag begins in the bytes."""
+    """The text of one element.
+
+    Attributes:
+        name: The name of the element, with its namespace.
+        text: Its text.
+        stop: The offset of its end tag in the bytes.
+    """
 
     name: str
     text: str
@@ -40,9 +47,11 @@ class Text(NamedTuple):
 class ResponseTemplate:
     """What responses of one form have in common.
 
-    pattern: matches such a response, with a group for each text that may differ; `names` says whose they are.
-    same:    the texts that do not differ, by name.
-    status:  of the response itself, 0 where it says none.
+    Attributes:
+        pattern: Matches such a response, with one group for each text that may differ.
+        names: The name of the element for each group.
+        same: The texts that do not differ, by the name of the element.
+        status: The HTTP status of the response itself; 0 if it has none.
     """
 
     pattern: re.Pattern[str]
@@ -51,9 +60,14 @@ class ResponseTemplate:
     status: int
 
     def read(self, content: str, at: int) -> tuple[dict[str, str], int] | None:
-        """The texts, by name, of the response that begins at `at`, and its end; None where it has another form.
+        """Read the response that begins at offset `at`.
 
-        content: bytes as latin-1, which keeps each in its place.
+        Args:
+            content: The bytes decoded as latin-1, so that each byte is one character.
+            at: The offset of the response.
+
+        Returns:
+            The texts by the name of the element, and the offset of the end; None if the response has another form.
         """
         match = self.pattern.match(content, at)
         if match is None:
@@ -63,11 +77,16 @@ class ResponseTemplate:
         return texts, match.end()
 
 
-def learn(raw: str, texts: Sequence[Text], status: int) -> ResponseTemplate | None:
-    """The skeleton of a response that expat has read; None where it is not fit to be one.
+def learn_template(raw: str, texts: Sequence[Text], status: int) -> ResponseTemplate | None:
+    """Return the template of a response that expat has parsed.
 
-    raw:   its bytes as latin-1, from the end of the response before it.
-    texts: those that count, in the order of their places.
+    Args:
+        raw: The bytes of the response as latin-1, from the end of the response before it.
+        texts: The texts that count, in the order of their offsets, which are relative to `raw`.
+        status: The HTTP status of the response itself; 0 if it has none.
+
+    Returns:
+        None if no template can be made of this response.
     """
     read = {text.name: text.text for text in texts}
     if len(read) < len(texts) or not raw.isascii():
@@ -80,5 +99,5 @@ def learn(raw: str, texts: Sequence[Text], status: int) -> ResponseTemplate | No
             names.append(name)
             at = stop
     constant = {name: text for name, text in read.items() if name not in names}
-    skeleton = ResponseTemplate(re.compile(pattern + re.escape(raw[at:])), tuple(names), constant, status)
-    return skeleton if skeleton.read(raw, 0) == (read, len(raw)) else None
+    template = ResponseTemplate(re.compile(pattern + re.escape(raw[at:])), tuple(names), constant, status)
+    return template if template.read(raw, 0) == (read, len(raw)) else None

@@ -1,10 +1,10 @@
-"""The responses of a Multi-Status body (RFC 4918 section 13), told while it arrives, in constant memory.
+"""Read the responses of a Multi-Status body (RFC 4918 section 13) while it arrives, in constant memory.
 
-Prefixes mean nothing, namespaces do. Only values under a 2xx `propstat` count; its status may come first. A response
-without any such `propstat` has the status of those that it has. Expat reads the XML, but for responses whose form it
-has met before: those are read by their `ResponseTemplate`, many times faster.
+Namespaces count, prefixes do not. Only values below a `propstat` with a 2xx status count; the status may come first. A
+response without such a `propstat` has the status of the ones it has. Expat parses the XML, except for responses of a
+form that came before: a `ResponseTemplate` reads those many times faster.
 
-The time is linear in the bytes, however small the blocks are and however many properties a response has.
+The time is linear in the number of bytes, however small the blocks are and however many properties a response has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xml.parsers import expat
 from ctadata.errors import CtadataError, ServerTrouble
 from ctadata.http.failures import find_meaning
 from ctadata.http.redaction import sanitize
-from ctadata.stores.webdav.response_template import END, PLAIN, ResponseTemplate, Text, learn
+from ctadata.stores.webdav.response_template import END, PLAIN, ResponseTemplate, Text, learn_template
 from ctadata.stores.webdav.xml_characters import Characters
 
 _DAV = "DAV: "  # namespace, and the separator that expat puts before the local name
@@ -39,57 +39,60 @@ CHECKSUMS = "http://www.dcache.org/2013/webdav Checksums"
 LOCALITY = "http://srm.lbl.gov/StorageResourceManager FileLocality"
 
 _TEXTS = {_HREF, _RESPONSE_STATUS, _STATUS}
-_PROPERTY = 5  # the depth of every property, also of those that nobody has asked for and that servers send
+_PROPERTY = 5  # the depth of every property, requested or not
 
-_LONGEST = 1 << 20  # bytes that one response may take; a real one has about a thousand
-_LEARNT = 1 << 14  # bytes that a response has at most whose form is learnt: a pattern costs time for each of them
-_PROPERTIES = 64  # of a response that are kept, beside those that are asked for
-_TAG = 1024  # bytes that a tag has at most which is looked for across two blocks
+_LONGEST = 1 << 20  # bytes of one response at most; a real one has about a thousand
+_LEARNT = 1 << 14  # bytes of a response at most for a template: the pattern costs time for each byte
+_PROPERTIES = 64  # properties of a response that are kept at most, besides the requested ones
+_TAG = 1024  # bytes of a tag at most that may begin in one block and end in the next
 _GONE = (404, 410)
 
-_ASKED = {SIZE, MTIME, ETAG, ISCOLLECTION, CHECKSUMS, LOCALITY, COLLECTION}
+_REQUESTED = {SIZE, MTIME, ETAG, ISCOLLECTION, CHECKSUMS, LOCALITY, COLLECTION}
 
 _EXCEPTIONS = {"NotFound": 404, "Forbidden": 403, "NotAuthenticated": 401, "Locked": 423, "ServiceUnavailable": 503}
-"""The ends of the names that Sabre gives its exceptions, and the status that each stands for."""
+"""The endings of the names of Sabre's exceptions, and the HTTP status that each stands for."""
 
-Tell = Callable[[dict[str, str], int], None]
-"""Takes one response: its texts by name (HREF and the properties; COLLECTION is there for a collection), its status."""
+Report = Callable[[dict[str, str], int], None]
+"""Receives one response: its texts by element name (COLLECTION is among them for a collection), and its status."""
 
 
 class Responses:
-    """The reader of one body; `feed` it every block, then `close` it.
+    """The reader of one body: pass it every block with `feed`, then call `close`.
 
-    Raises ServerTrouble where this is no Multi-Status, and what a `DAV:error` in the place of one says.
+    Its methods raise ServerTrouble if the body is no Multi-Status, and the error that a `DAV:error` in its place
+    describes.
     """
 
-    def __init__(self, tell: Tell, path: str, *, forms: int = 8) -> None:
-        """Be ready for the first block.
+    def __init__(self, report: Report, path: str, *, forms: int = 8) -> None:
+        """Start before the first block.
 
-        path:  what the listing is of, for words.
-        forms: how many forms are learnt; of most servers there are two, of files and of collections.
+        Args:
+            report: Receives each response.
+            path: The path that is listed, for the errors.
+            forms: The largest number of templates. Most servers have two forms: one of files, one of collections.
         """
-        self._tell = tell
+        self._report = report
         self._path = path
         self._forms = forms
-        self._skeletons: list[ResponseTemplate] = []
+        self._templates: list[ResponseTemplate] = []
         self._plain = True
         self._characters = Characters()
         self._pending = bytearray()
-        self._searched = 0  # up to where `_pending` has no end of a response
-        self._rests = False  # whether expat stands right after the end of a response
-        self._given = self._since = 0  # bytes that it has been given: in all, and since a response has ended
-        self._told = 0
-        self._ended = -1  # where the end tag of the last response begins, in what expat has been given
+        self._searched = 0  # no response ends in `_pending` before this offset
+        self._rests = False  # expat stands right after the end of a response
+        self._given = self._since = 0  # bytes passed to expat: in all, and since the last response ended
+        self._reported = 0
+        self._ended = -1  # the offset of the end tag of the last response, in the bytes passed to expat
         self._last: tuple[list[Text], int] = ([], 0)
         self._depth = 0
         self._text: list[str] = []
-        self._texts: list[Text] = []  # of the response at hand, which count
+        self._texts: list[Text] = []  # the texts of the current response that count
         self._status = 0
-        self._held: list[Text] = []  # of the propstat at hand
+        self._held: list[Text] = []  # the texts of the current propstat
         self._held_status = 0
-        self._found = False  # whether a propstat of the response at hand was 2xx
-        self._refused = 0  # the status of those that were not, 404 only where all were
-        self._error: dict[str, str] | None = None  # what a DAV:error says, by the names of its elements
+        self._found = False  # a propstat of the current response had a 2xx status
+        self._refused = 0  # the status of the other propstats; 404 only if all had it
+        self._error: dict[str, str] | None = None  # the texts of a DAV:error, by element name
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.buffer_text = True
         self._parser.XmlDeclHandler = self._declare
@@ -98,17 +101,17 @@ class Responses:
         self._parser.StartDoctypeDeclHandler = self._refuse_doctype
 
     def feed(self, block: bytes) -> None:
-        """Take in the next bytes; tells of the responses that they completed."""
+        """Take the next bytes, and report the responses that they complete."""
         self._pending += block
         if END.search(self._pending, self._searched) or not self._rests:
             self._read()
-        else:  # a tag may have begun at the last `<`
+        else:  # a tag may begin at the last `<`
             self._searched = max(self._pending.rfind(b"<"), len(self._pending) - _TAG, 0)
         if self._since + len(self._pending) > _LONGEST:
-            raise self._trouble("one entry of the listing has no end")
+            raise self._trouble("an entry of the listing has no end")
 
     def _read(self) -> None:
-        """Read the responses that are whole, and give expat what it may have of the next one."""
+        """Read the complete responses, and pass expat what it may have of the next one."""
         pending = bytes(self._pending)
         content = pending.decode("latin-1")
         at = self._follow(content, 0)
@@ -122,36 +125,36 @@ class Responses:
         self._searched = 0
 
     def close(self) -> None:
-        """The body has ended."""
+        """Take note that the body has ended."""
         self._parse(bytes(self._pending), last=True)
 
     def _follow(self, content: str, at: int) -> int:
-        """Read what the skeletons fit, from `at` on; where it ends."""
+        """Read the responses that the templates match, from offset `at` on; return the offset of the end."""
         while self._rests:
-            for skeleton in self._skeletons:
-                if read := skeleton.read(content, at):
+            for template in self._templates:
+                if read := template.read(content, at):
                     break
             else:
                 break
             texts, at = read
-            self._tell(texts, skeleton.status)
+            self._report(texts, template.status)
         return at
 
     def _ask_expat(self, pending: bytes, content: str, at: int, end: re.Match[bytes]) -> None:
-        """Have expat read up to what may be the end of a response; where it is, and all of one, learn its form."""
-        rested, told, base = self._rests, self._told, self._given
+        """Parse up to what may be the end of a response with expat; if it is one, learn its form."""
+        rested, reported, base = self._rests, self._reported, self._given
         self._parse(pending[at : end.end()])
         self._rests = self._plain and self._ended == base + end.start() - at
         if (
             rested
             and self._rests
-            and self._told == told + 1
-            and len(self._skeletons) < self._forms
+            and self._reported == reported + 1
+            and len(self._templates) < self._forms
             and end.end() - at <= _LEARNT
         ):
             texts, status = self._last
-            skeleton = learn(content[at : end.end()], [t._replace(stop=t.stop - base) for t in texts], status)
-            self._skeletons += [skeleton] if skeleton else []
+            template = learn_template(content[at : end.end()], [t._replace(stop=t.stop - base) for t in texts], status)
+            self._templates += [template] if template else []
 
     def _parse(self, block: bytes, *, last: bool = False) -> None:
         block = self._characters.replace(block, last=last)
@@ -161,20 +164,20 @@ class Responses:
             self._parser.Parse(block, last)
         except expat.ExpatError as error:
             raise self._trouble(f"the server's listing is not well-formed XML: {error}") from error
-        except (LookupError, ValueError) as error:  # pyexpat of the encoding that the declaration names
+        except (LookupError, ValueError) as error:  # pyexpat raises these for an encoding that it does not know
             raise self._trouble(f"the server's listing has an encoding that is not known: {error}") from error
 
     def _trouble(self, what: str) -> ServerTrouble:
         return ServerTrouble(what, path=self._path)
 
-    # what expat calls: the place of an element is its depth and its name
+    # the handlers that expat calls; the place of an element is its depth and its name
 
     def _declare(self, _version: str, encoding: str | None, _standalone: int) -> None:
         self._plain = (encoding or "").lower() in PLAIN
         self._characters.declare(encoding)
 
     def _refuse_doctype(self, *_: object) -> None:
-        raise self._trouble("the server's listing declares a document type, which WebDAV has none of: refused")
+        raise self._trouble("the server's listing declares a document type, which WebDAV does not have; it is refused")
 
     def _start(self, name: str, _attributes: dict[str, str]) -> None:
         self._depth = depth = self._depth + 1
@@ -187,7 +190,7 @@ class Responses:
         elif name == _ERROR and depth <= 2:
             self._error = {}
         elif depth == 1 and name != _DAV + "multistatus":
-            raise self._trouble(f"the server's answer is no listing but <{name.rpartition(' ')[2]}>")
+            raise self._trouble(f"the server sent no listing but <{name.rpartition(' ')[2]}>")
 
     def _end(self, name: str) -> None:
         place = (self._depth, name)
@@ -213,19 +216,19 @@ class Responses:
     def _end_in_error(self, name: str) -> None:
         assert self._error is not None
         if name == _ERROR and self._depth <= 1:
-            raise self._told_error(self._error)
+            raise self._described_error(self._error)
         if len(self._error) < _PROPERTIES:
             self._error.setdefault(name.rpartition(" ")[2], self._read_text().strip())
         self._text.clear()
 
-    def _told_error(self, said: dict[str, str]) -> CtadataError:
-        """The error that a `DAV:error` is: what its exception says, where nothing else has been told before."""
-        words = sanitize(said.get("message") or said.get("exception") or next(iter(said), ""))
-        if self._told:
-            return self._trouble(f"the server broke off its listing: {words or 'it says not why'}")
-        exception = said.get("exception", "")
+    def _described_error(self, texts: dict[str, str]) -> CtadataError:
+        """Return the error that a `DAV:error` describes; its exception counts only if no response came before."""
+        words = sanitize(texts.get("message") or texts.get("exception") or next(iter(texts), ""))
+        if self._reported:
+            return self._trouble(f"the server broke off its listing: {words or 'it gives no reason'}")
+        exception = texts.get("exception", "")
         status = next((status for end, status in _EXCEPTIONS.items() if exception.endswith(end)), 0)
-        status = status or (403 if not exception and said else 500)  # a condition of RFC 4918 section 16
+        status = status or (403 if not exception and texts else 500)  # a precondition of RFC 4918 section 16
         meaning = find_meaning("PROPFIND", status, words)
         return meaning.error(
             ": ".join(filter(None, (meaning.words, words))), hint=meaning.hint, path=self._path, status=status
@@ -233,14 +236,14 @@ class Responses:
 
     def _take(self, place: tuple[int, str], text: Text) -> None:
         if place[0] == _PROPERTY:
-            if text.name in _ASKED or len(self._held) < _PROPERTIES:
+            if text.name in _REQUESTED or len(self._held) < _PROPERTIES:
                 self._held.append(text)
         elif place == _STATUS:
-            self._held_status = _code(text.text)
+            self._held_status = parse_status_line(text.text)
         elif place == _HREF:
             self._texts.append(text)
         else:
-            self._status = _code(text.text)
+            self._status = parse_status_line(text.text)
 
     def _respond(self) -> None:
         status = self._status
@@ -250,12 +253,12 @@ class Responses:
         self._texts, self._status, self._held, self._held_status = [], 0, [], 0
         self._found, self._refused = False, 0
         self._ended, self._since = self._parser.CurrentByteIndex, 0
-        self._told += 1
-        self._tell({text.name: text.text for text in texts}, status)
+        self._reported += 1
+        self._report({text.name: text.text for text in texts}, status)
 
 
 @lru_cache(maxsize=64)
-def _code(status_line: str) -> int:
-    """The status of a line as `HTTP/1.1 200 OK`; 0 where there is none."""
+def parse_status_line(status_line: str) -> int:
+    """Return the status of a line like `HTTP/1.1 200 OK`; 0 if it holds none."""
     words = status_line.split(None, 2)
     return int(words[1]) if len(words) > 1 and re.fullmatch("[0-9]{3}", words[1]) else 0

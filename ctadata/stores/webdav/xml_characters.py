@@ -1,8 +1,8 @@
-"""Names that XML cannot hold: servers write bytes that are no UTF-8, and control characters, into it as they are.
+"""Characters that XML cannot hold: some servers write bytes that are no UTF-8, and control characters, as they are.
 
-Expat refuses the whole body because of one of them. Each is replaced by a private character before expat sees it, and
-put back into the texts that expat gives: one odd name costs nothing else. Zero bytes stay an error: they are what is
-left of bytes that were lost.
+Expat rejects a whole body because of one of them. `Characters` replaces each by a private character before expat sees
+it, and puts it back into the texts that expat returns, so that one odd name costs nothing else. Zero bytes stay an
+error: they are what remains of bytes that were lost.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ _PLAIN = re.compile(rb"[\t\n\r -\x7f]*")
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']([^"'>]*)""")
 _DECLARATION = b"<?xml"
 _LONGEST = 1024
-"""Bytes of a declaration, at most."""
+"""The largest number of bytes of a declaration."""
 _BACK = re.compile(f"[{chr(_PRIVATE)}-{chr(_PRIVATE + 0xFFFD)}]")
 
 
 class Characters:
-    """The stand-ins of one body."""
+    """The replaced characters of one body."""
 
     def __init__(self) -> None:
-        """Nothing is replaced yet."""
+        """Start without any replaced character."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._head: bytes | None = b""  # what may be part of an XML declaration; None once that is known
+        self._head: bytes | None = b""  # what may belong to an XML declaration; None once this is decided
         self._is_utf8 = True
         self._replaced = False
 
     def replace(self, block: bytes, *, last: bool = False) -> bytes:
-        """The next bytes, fit for expat; of a body in another encoding than UTF-8 as they are."""
+        """Return the next bytes, fit for expat; those of a body that is not UTF-8 stay as they are."""
         if self._head is not None:
             self._head += block
             if not last and _may_be_declaration(self._head):
@@ -48,18 +48,18 @@ class Characters:
         return fit.encode()
 
     def declare(self, encoding: str | None) -> None:
-        """What the XML declaration says, None for nothing."""
+        """Take note of the encoding that the XML declaration names; None if it names none."""
         self._is_utf8 = self._is_utf8 and (encoding or "utf-8").lower() in ("utf-8", "utf8", "us-ascii")
 
     def restore(self, text: str) -> str:
-        """A text of expat's, with what was replaced in it."""
+        """Return a text from expat with the original characters."""
         return _BACK.sub(_original, text) if self._replaced else text
 
 
 def _may_be_declaration(head: bytes) -> bool:
-    """Whether the body begins with an XML declaration, or a mark of its encoding, of which more is to come."""
-    begun = head.lstrip(b"\t\n\r ")
-    declares = begun.startswith(_DECLARATION) or _DECLARATION.startswith(begun)
+    """Return whether the body begins with an XML declaration, or a byte order mark, that is not complete yet."""
+    start = head.lstrip(b"\t\n\r ")
+    declares = start.startswith(_DECLARATION) or _DECLARATION.startswith(start)
     return len(head) < 2 or (len(head) < _LONGEST and declares and b">" not in head)
 
 

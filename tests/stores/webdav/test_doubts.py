@@ -17,7 +17,7 @@ from ctadata.errors import CtadataError, Incomplete, NotFound, ServerTrouble, Us
 from ctadata.namespace.du import measure_deletion
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
-from ctadata.stores.webdav.multistatus import DOUBTED
+from ctadata.stores.webdav.multistatus import MAX_AMBIGUOUS
 from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
@@ -142,9 +142,9 @@ def test_a_sync_deletes_no_local_file_whose_counterpart_is_there_after_all(door,
 
 
 def test_only_so_many_names_are_looked_at(door, store) -> None:
-    door.listed = [gone(f"/t/{number}") for number in range(DOUBTED)]
+    door.listed = [gone(f"/t/{number}") for number in range(MAX_AMBIGUOUS)]
     assert found(store) == []
-    assert len(door.looks) == DOUBTED
+    assert len(door.looks) == MAX_AMBIGUOUS
     door.listed += [gone("/t/more"), gone("/t/0")]
     with pytest.raises(Incomplete) as caught:
         found(store)
@@ -156,7 +156,7 @@ class TestTooManyDoubts(IncompleteSuite):
 
     @pytest.fixture
     def broken(self, door: Door, store: Store) -> Broken:
-        door.listed = [response("/t/sub"), *(gone(f"/t/{number}") for number in range(DOUBTED + 1))]
+        door.listed = [response("/t/sub"), *(gone(f"/t/{number}") for number in range(MAX_AMBIGUOUS + 1))]
         return Broken(store, T, {"sub"}, 1, lambda: any(asked.method == "DELETE" for asked in door.asked))
 
 

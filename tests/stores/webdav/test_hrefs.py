@@ -94,12 +94,12 @@ def test_the_root_behind_a_proxy() -> None:
 )
 def test_a_collection_that_is_another_one(own: str) -> None:
     for order in ([own, own + "x"], [own + "x", own]):
-        with pytest.raises(ServerTrouble, match="does not speak of"):
+        with pytest.raises(ServerTrouble, match="does not describe"):
             read(body(*(response(href, DIRECTORY) for href in order)))
 
 
 def test_a_root_of_which_only_a_member_is_told_is_no_listing() -> None:
-    with pytest.raises(ServerTrouble, match="does not speak of"):
+    with pytest.raises(ServerTrouble, match="does not describe"):
         read(body(response("/a/", DIRECTORY)), RemotePath())
 
 
@@ -219,7 +219,7 @@ SABRE = "<D:error xmlns:s='http://sabredav.org/ns'><s:exception>Sabre\\DAV\\Exce
         (body(response("/t/n/", "", "404 Not Found")), NotFound, "no such"),
         (body(response("/t/n/", "", "403 Forbidden")), Forbidden, "not allowed"),
         (body(response("/t/n/", "", "500 Trouble")), ServerTrouble, "failed"),
-        (body(), ServerTrouble, "does not speak of"),
+        (body(), ServerTrouble, "does not describe"),
     ],
 )
 def test_an_answer_that_refuses(server: OddServer, store: Store, content: bytes, error: type, words: str) -> None:
@@ -262,7 +262,7 @@ def test_nonsense_costs_its_own_field(date: str) -> None:
 
 
 def test_a_listing_in_small_pieces_reads_each_byte_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted, not timed: what expat and the skeletons are given is linear in the length."""
+    """Counted, not timed: what expat and the templates receive is linear in the length."""
     props = "".join(f"<D:p{number}>v</D:p{number}>" for number in range(20_000))
     content = body(response("/t/n/", DIRECTORY), *(response(f"/t/n/{number}", props) for number in range(2)))
     read_of: list[int] = []
@@ -276,7 +276,7 @@ def test_a_listing_in_small_pieces_reads_each_byte_a_few_times(monkeypatch: pyte
     found, parser = read(content, block=64)
     assert found == ["0", "1"]
     assert sum(read_of) < 3 * len(content)
-    assert all(len(skeleton.names) < 100 for skeleton in parser._responses._skeletons)
+    assert all(len(template.names) < 100 for template in parser._responses._templates)
 
 
 @pytest.mark.parametrize(

@@ -106,14 +106,14 @@ def test_a_listing_without_its_end_is_an_error(server, store) -> None:
 def test_a_listing_of_something_else_is_an_error(server, store) -> None:
     """A server behind a proxy that maps paths: taken for an empty listing, a copy of it would look complete."""
     server.answers["PROPFIND /t/"] = [Answer(207, {}, (HEAD.replace("/t/", "/mapped/") + TAIL).encode())]
-    with pytest.raises(ServerTrouble, match="does not speak of"):
+    with pytest.raises(ServerTrouble, match="does not describe"):
         names(store)
 
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_a_server_that_knows_no_webdav(server, store, status) -> None:
     server.answers["PROPFIND /t/"] = [Answer(status, {"Content-Type": "text/html"}, b"<html></html>")]
-    with pytest.raises(ServerTrouble, match="no WebDAV"):
+    with pytest.raises(ServerTrouble, match="not speak WebDAV"):
         names(store)
 
 
