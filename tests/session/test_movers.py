@@ -166,7 +166,7 @@ def test_a_stream_that_is_silent_for_too_long_ends_all_streams_of_its_mover(
 def test_a_run_that_is_stopped_leaves_no_mover(box: Sandbox, session: Session, tmp_path: Path) -> None:
     class Stopping(NullReporter):
         def moved(self, name: str, size: int) -> None:
-            session._stop.set()
+            session.stop.set()
 
     box.faults.add("pool", "GET", PATH, faults.Stall(after=300_000), skip=1)
     session.get(["lst/f"], str(tmp_path / "f"), jobs=4, reporter=Stopping())

@@ -156,7 +156,7 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
         def moved(self, name: str, size: int) -> None:
             self.received += size
             if self.received > 900_000:
-                first._stop.set()
+                first.stop.set()
 
     first.get(["lst/f"], str(tmp_path / "f"), jobs=jobs, reporter=(stopping := Stopping()))
     assert not (tmp_path / "f").exists()

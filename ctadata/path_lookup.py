@@ -1,0 +1,181 @@
+"""Find what a path typed by the user names: the remote path, its entry, its matches, its listing.
+
+`/a` starts from the root, `~/a` and `home:a` from the user's home, `a` from the root; only a target of `put` starts
+from home when it is relative.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ctadata.config.profile import Profile
+from ctadata.entries import Entry
+from ctadata.errors import CtadataError, NotFound, NothingMatched
+from ctadata.namespace.filters import Filters, is_pattern
+from ctadata.namespace.globs import catch_incomplete, find_matches
+from ctadata.namespace.listing import list_children, list_tree
+from ctadata.namespace.walk import WALKERS
+from ctadata.paths import Anchor, RemotePath, TypedPath, escape_unprintable
+from ctadata.stores.base import Store
+from ctadata.stores.home import find_home
+from ctadata.stores.typed_path import resolve_typed_path
+from ctadata.tokens.access_keys import AccessKeys
+from ctadata.tokens.jupyterhub import HubToken
+from ctadata.tokens.provider_chain import TokenProvider
+
+if TYPE_CHECKING:
+    from ctadata.stores.s3.raw_keys import RawKeys
+
+
+class PathLookup:
+    """Paths of one user at one site, looked up in the store.
+
+    Attributes:
+        profile: The site.
+        store: The place with the files.
+        tokens: The source of the credentials.
+        stop: When set, requests that wait end within a second with `Stopped`.
+        raw_keys: The store itself while paths are raw S3 keys; else None.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        store: Store,
+        tokens: TokenProvider | HubToken | AccessKeys,
+        stop: threading.Event,
+        home: Callable[[], RemotePath] | None = None,
+    ) -> None:
+        """Use these parts.
+
+        Args:
+            profile: The site.
+            store: The place with the files.
+            tokens: The source of the credentials.
+            stop: When set, requests that wait end within a second with `Stopped`.
+            home: Returns the user's home. None finds it as the profile says.
+        """
+        self.profile = profile
+        self.store = store
+        self.tokens = tokens
+        self.stop = stop
+        self._find_home = home
+        self._known_home: RemotePath | None = None
+        self.raw_keys: RawKeys | None = None
+
+    @property
+    def home(self) -> RemotePath:
+        """The user's home, created if it does not exist.
+
+        Raises:
+            ConfigError: The profile leads to no home.
+        """
+        return self._home(make=True)
+
+    def _home(self, *, make: bool) -> RemotePath:
+        if self._known_home is None:
+            by_profile = functools.partial(find_home, self.profile, self.store, self.tokens, make=make, stop=self.stop)
+            home = (self._find_home or by_profile)()
+            if not make:
+                return home
+            self._known_home = home
+        return self._known_home
+
+    def resolve(self, text: str, *, from_home: bool = False, make: bool = True) -> RemotePath:
+        """Return the remote path that the user typed.
+
+        Args:
+            text: The path as typed.
+            from_home: The path is a target of `put`, so a relative one starts from home.
+            make: Create the home if it does not exist.
+
+        Raises:
+            UsageError: The path cannot be understood.
+            Unsupported: The target of a `put` is not UTF-8.
+            ConfigError: The path needs the home, and the profile leads to none.
+        """
+        if self.raw_keys:
+            return self.raw_keys.path_of(text)
+        return resolve_typed_path(self.profile, text, lambda: self._home(make=make), from_home=from_home)
+
+    def info(self, text: str, *, make: bool = True) -> Entry:
+        """Return the entry with this path.
+
+        Args:
+            text: The path as typed.
+            make: Create the home if it does not exist.
+
+        Raises:
+            NotFound: Nothing has this path. The hint says if your home has it.
+        """
+        path = self.resolve(text, make=make)
+        try:
+            return self.store.info(path)
+        except NotFound as error:
+            relative = not text.startswith("s3://") and TypedPath.parse(text).anchor is Anchor.RELATIVE
+            if relative and self._is_at_home(path):
+                hint = f"it exists in your home: write home:{text}"
+                raise NotFound(error.what, hint=hint, path=str(path), status=error.status) from None
+            raise
+
+    def _is_at_home(self, path: RemotePath) -> bool:
+        try:
+            return bool(self.store.info(self._home(make=False).join(path.parts)))
+        except CtadataError:
+            return False
+
+    def find(self, text: str) -> list[Entry]:
+        """Return the entry with this path, or else the entries that match it as a pattern.
+
+        Raises:
+            NotFound: Nothing has this path, and it is no pattern.
+            NothingMatched: Nothing matches the pattern. A pattern that ends with a slash matches only collections.
+            Incomplete: Some collections could not be listed.
+        """
+        if self.raw_keys or not is_pattern(text):
+            return [self.info(text)]
+        if matches := find_matches(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
+            return matches
+        raise NothingMatched("nothing matches this pattern", path=escape_unprintable(text))
+
+    def list(
+        self, text: str, *, recursive: bool = False, threads: int | None = None, filters: Filters | None = None
+    ) -> Iterator[Entry]:
+        """Yield the entries of a collection in the order of arrival, the entry of a file, or the matches of a pattern.
+
+        Args:
+            text: The path or pattern as typed.
+            recursive: Also yield everything below the collections.
+            threads: How many collections are listed at the same time. None chooses a number.
+            filters: Which of the entries below a collection are yielded. None yields all.
+
+        Raises:
+            NotFound: Nothing has this path.
+            NothingMatched: Nothing matches the pattern.
+            Incomplete: Some collections could not be listed. It comes after all other entries.
+        """
+        filters = filters or Filters()
+        entries, incomplete = catch_incomplete(self.find, text)
+        matches = is_pattern(text) and not (entries and entries[0].path == self.resolve(text))
+        for entry in entries:
+            if matches or not entry.is_directory:
+                yield entry
+            if entry.is_directory and recursive:
+                yield from list_tree(self.store, entry.path, threads=threads or WALKERS, filters=filters)
+            elif entry.is_directory and not matches:
+                yield from list_children(self.store, entry.path, filters)
+        if incomplete:
+            raise incomplete
+
+    def use_raw_keys(self) -> None:
+        """Read all further paths as `s3://bucket/key`, with the key exactly as it is written.
+
+        Raises:
+            UsageError: The store is not S3.
+        """
+        from ctadata.stores.s3.raw_keys import raw_keys
+
+        self.store = self.raw_keys = raw_keys(self.store, self.profile)
