@@ -1,1 +1,1 @@
-"""The curl pool: requests and bodies over TLS; redirects, limits and status to error; JSON through requests."""
+"""HTTP requests with libcurl: TLS, redirects, time limits and retries; a failure becomes an error of this package."""

@@ -1,4 +1,4 @@
-"""CA certificates: which ones the client trusts; chosen in one place."""
+"""Choose the CA certificates that the client trusts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _BUNDLES = (
 
 @dataclass(frozen=True, slots=True)
 class CaCertificates:
-    """The CA certificates that servers are checked against.
+    """The CA certificates that verify a server's certificate.
 
-    file:      a PEM bundle, or None.
-    directory: a directory with hashed names (`openssl rehash`, grid CA directories), or None.
+    Attributes:
+        file: A PEM bundle, or None.
+        directory: A directory with hashed names (`openssl rehash`, or a grid's CA directory), or None.
     """
 
     file: Path | None
@@ -30,26 +31,33 @@ class CaCertificates:
 
     @property
     def verify(self) -> str:
-        """For requests, which takes one place only: the bundle, else the directory."""
+        """The value of the `verify` argument of requests, which takes one path: the bundle, or else the directory."""
         return str(self.file or self.directory)
 
 
 def choose_ca(ca: Path | None = None, environ: Mapping[str, str] = os.environ) -> CaCertificates:
-    """The CA certificates to use: those named, else the environment's, else the system's, else certifi's.
+    """Return the CA certificates to use.
 
-    `ca`, the profile's, is a file or a directory and counts alone; ConfigError where it is neither. In the
-    environment SSL_CERT_FILE and SSL_CERT_DIR stand for OpenSSL's; X509_CERT_DIR, a grid's, is trusted beside the
-    system's. Names in the environment that do not exist are passed over.
+    The first of these that exists counts: `ca`; the environment's SSL_CERT_FILE and SSL_CERT_DIR, as OpenSSL reads
+    them; the system's bundle, or certifi's. Beside the bundle, the directory in X509_CERT_DIR (a grid's) is trusted
+    too. A path in the environment that does not exist is ignored.
+
+    Args:
+        ca: The profile's file or directory; None if the profile names none.
+        environ: The environment variables.
+
+    Raises:
+        ConfigError: `ca` is neither a file nor a directory.
     """
     if ca is not None:
-        return _named(ca)
-    file, directory = _existing(environ, "SSL_CERT_FILE", "SSL_CERT_DIR")
+        return _from_profile(ca)
+    file, directory = _existing_paths(environ, "SSL_CERT_FILE", "SSL_CERT_DIR")
     if file or directory:
         return CaCertificates(file, directory)
-    return CaCertificates(_system_bundle(), _existing(environ, "", "X509_CERT_DIR")[1])
+    return CaCertificates(_system_bundle(), _existing_paths(environ, "", "X509_CERT_DIR")[1])
 
 
-def _named(ca: Path) -> CaCertificates:
+def _from_profile(ca: Path) -> CaCertificates:
     ca = ca.expanduser()
     if ca.is_file():
         return CaCertificates(ca, None)
@@ -60,7 +68,7 @@ def _named(ca: Path) -> CaCertificates:
     )
 
 
-def _existing(environ: Mapping[str, str], file: str, directory: str) -> tuple[Path | None, Path | None]:
+def _existing_paths(environ: Mapping[str, str], file: str, directory: str) -> tuple[Path | None, Path | None]:
     file_path, directory_path = Path(environ.get(file, "")), Path(environ.get(directory, ""))
     return (
         file_path if environ.get(file) and file_path.is_file() else None,
@@ -69,12 +77,12 @@ def _existing(environ: Mapping[str, str], file: str, directory: str) -> tuple[Pa
 
 
 def _system_bundle() -> Path:
-    found = next((Path(name) for name in _BUNDLES if Path(name).is_file()), None)
-    return found or _other_bundle()
+    bundle = next((Path(name) for name in _BUNDLES if Path(name).is_file()), None)
+    return bundle or _openssl_bundle()
 
 
-def _other_bundle() -> Path:
-    import ssl  # both take longer to import than to be needed, nearly everywhere
+def _openssl_bundle() -> Path:
+    import ssl  # both imports are slow, and nearly no system needs them
 
     import certifi
 

@@ -1,4 +1,4 @@
-"""Who we are to a server: Credentials, where the pool asks for the token; SigningKey, what signs a request to S3."""
+"""The credentials of a client: Credentials gives bearer tokens; SigningKey signs requests to S3."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Protocol
 
 
 class Credentials(Protocol):
-    """What proves who we are; used by many threads at once."""
+    """A source of bearer tokens. Many threads use it at once."""
 
     def bearer(self) -> str | None:
-        """The token as of now; None for going without."""
+        """Return the token to send now; None to send the request without a token."""
 
     def renew(self, refused: str) -> str | None:
-        """Another token than the one that was refused; None where there is none."""
+        """Return a token that replaces `refused`, which the server has refused; None if there is no other token."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SigningKey:
-    """An S3 access key, with which libcurl signs a request (AWS Signature Version 4).
+    """An S3 access key; libcurl signs requests with it (AWS Signature Version 4).
 
-    token: of temporary credentials; sent along, and signed.
+    Attributes:
+        id: The public part of the key.
+        secret: The secret part; it is never sent.
+        region: The region in the signature.
+        token: The session token of temporary credentials; it is sent along and signed.
     """
 
     id: str

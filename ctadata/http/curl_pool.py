@@ -1,7 +1,8 @@
-"""A curl handle with the connections it keeps, run so that a stop, a limit and Ctrl-C are heard at any moment.
+"""A pool of curl handles with their open connections, and the loop that runs one transfer.
 
-`Curl.perform` waits inside libcurl: it calls nobody while it connects, and once a second later on. Here the waiting is
-ours (libcurl's `multi_socket` interface), in steps of a quarter of a second, and costs fewer calls besides.
+`Curl.perform` waits inside libcurl. It calls no function of ours while it connects, and later only once a second. So
+this module waits itself (libcurl's `multi_socket` interface), in steps of a quarter of a second: a stop, a time limit
+and Ctrl-C take effect within a step. This loop also takes fewer calls than `Curl.perform`.
 """
 
 from __future__ import annotations
@@ -25,57 +26,61 @@ from ctadata.http.messages import Watch
 from ctadata.resources import shortage_error
 
 TICK = 0.25
-"""Seconds between two looks around at most."""
+"""The longest time between two calls of `watch`, in seconds."""
 
 CONNECTIONS = 16
-"""Connections that a handle keeps open: a door and its pools."""
+"""The number of connections that a handle keeps open: one to a door, the others to its pools."""
 
 _READABLE = select.POLLIN | select.POLLPRI | select.POLLHUP | select.POLLERR
 _WRITABLE = select.POLLOUT | select.POLLERR
 
 
 class _Sockets:
-    """The sockets and the time that libcurl waits for.
+    """The sockets and the timer that libcurl waits for.
 
-    libcurl's multi handle keeps this object and nothing else of ours: `CurlHandle` is part of no circle of references,
-    so it ends with its last user, in that thread, and never in a run of the garbage collector.
+    libcurl's multi handle refers to this object and to no other object of ours. So `CurlHandle` is part of no reference
+    cycle: it is closed by the thread that drops it last, and never by the garbage collector.
     """
 
     __slots__ = ("due", "events", "poll")
 
     def __init__(self) -> None:
-        """Nothing is waited for."""
+        """Start without sockets and without a timer."""
         self.events: dict[int, int] = {}
         self.poll: Poller | None = None
         self.due: float | None = None
 
-    def on_socket(self, what: int, socket: int, _multi: Any, _data: Any) -> None:
-        """libcurl says what it waits for at a socket."""
-        if what == pycurl.POLL_REMOVE:
+    def on_socket(self, events: int, socket: int, _multi: Any, _data: Any) -> None:
+        """Receive from libcurl which events of a socket it waits for (CURLMOPT_SOCKETFUNCTION)."""
+        if events == pycurl.POLL_REMOVE:
             if self.events.pop(socket, None) is not None and self.poll:
                 self.poll.unregister(socket)
             return
-        reads = select.POLLIN if what & pycurl.POLL_IN else 0
-        writes = select.POLLOUT if what & pycurl.POLL_OUT else 0
+        reads = select.POLLIN if events & pycurl.POLL_IN else 0
+        writes = select.POLLOUT if events & pycurl.POLL_OUT else 0
         self.events[socket] = reads | writes
         if self.poll:
             self.poll.register(socket, reads | writes)
 
     def on_timer(self, milliseconds: int) -> None:
-        """libcurl says when it wants to be called though nothing has happened."""
+        """Receive from libcurl after how many milliseconds it wants a call; -1 for none (CURLMOPT_TIMERFUNCTION)."""
         self.due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
 
 class CurlHandle:
-    """One transfer at a time; its connections outlive it. Any thread or fiber may use it, one at a time.
+    """A curl handle. It runs one transfer at a time and keeps its connections for the next one.
 
-    The thread that has borrowed the handle owns it: the thread runs it, and gives it back or closes it.
+    Any thread or fiber may use it, one at a time. The thread that has acquired the handle runs it, and then releases or
+    closes it.
 
-    may_hang: the last transfer failed or was broken off; libcurl may still look up a name, and closing waits for that.
+    Attributes:
+        curl: The easy handle, on which the caller sets the options of the transfer.
+        may_hang: Whether the last transfer failed or was aborted. libcurl may then still look up a name, and `close`
+            waits until it has finished.
     """
 
     def __init__(self, share: Any) -> None:
-        """A new handle, with the look-ups and TLS sessions of `share`."""
+        """Create a handle that shares the DNS cache and the TLS sessions of `share`."""
         self.curl = pycurl.Curl()
         self.curl.setopt(pycurl.SHARE, share)
         self.may_hang = False
@@ -86,24 +91,29 @@ class CurlHandle:
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._sockets.on_timer)
 
     def run(self, watch: Callable[[], None]) -> tuple[int, str]:
-        """Do what `curl` has been set up for; curl's error code (0 for none) and words.
+        """Run the transfer that `curl` is set up for.
 
-        watch: called at least every `TICK`; what it raises ends the transfer and its connection.
+        Args:
+            watch: Called at least every `TICK` seconds. An exception from it ends the transfer and closes its
+                connection.
+
+        Returns:
+            curl's error code (0 for success) and its message.
         """
         sockets, poll = self._sockets, current_poller() or select.poll()
         sockets.poll = poll
         self.may_hang = True
         self._multi.add_handle(self.curl)
         try:
-            for socket, events in sockets.events.items():  # of connections that libcurl is closing
+            for socket, events in sockets.events.items():  # the sockets of connections that libcurl is closing
                 poll.register(socket, events)
             running = self._act(pycurl.SOCKET_TIMEOUT, 0)
             while running:
                 watch()
                 running = self._step(poll)
-            _, _, failed = self._multi.info_read()
-            self.may_hang = bool(failed)
-            return (failed[0][1], failed[0][2]) if failed else (pycurl.E_OK, "")
+            _, _, failures = self._multi.info_read()
+            self.may_hang = bool(failures)
+            return (failures[0][1], failures[0][2]) if failures else (pycurl.E_OK, "")
         finally:
             self._multi.remove_handle(self.curl)
             for socket in sockets.events:
@@ -111,16 +121,16 @@ class CurlHandle:
             sockets.poll = None
 
     def clear(self) -> None:
-        """Forget what the last transfer was told: its functions, and all that they hold; connections stay."""
+        """Reset all options, and so release the callbacks of the last transfer. The connections stay open."""
         self.curl.reset()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the handle and its connections."""
         self.curl.close()
         self._multi.close()
 
     def _step(self, poll: Poller) -> int:
-        """Wait, but not for long, and let curl do what there is to do; 0 when the transfer is over."""
+        """Wait for a socket or the timer, at most `TICK` seconds, and let curl act; return 0 at the end."""
         due = self._sockets.due
         wait = TICK if due is None else min(TICK, max(0.0, due - time.monotonic()))
         running = 1
@@ -141,37 +151,40 @@ class CurlHandle:
 
 
 CLOSE_TIMEOUT = 1.0
-"""Seconds that closing may take."""
+"""The longest time that `CurlPool.close` takes, in seconds."""
 
 BLOCK = 512 * 1024
-"""Bytes that curl receives or sends at a time at most."""
+"""The largest number of bytes that curl receives or sends at a time."""
 
 _SUPPRESS_CONNECT_HEADERS = 265  # CURLOPT_SUPPRESS_CONNECT_HEADERS has no name in pycurl
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which connections a request takes beyond its door, and who watches over it.
+    """The connections that a request uses, and its observer.
 
-    own:   carry what a redirect leads to, and a request that follows none; None: those of the client.
-    fresh: it goes at once, over a new connection, whatever the server's gate says: a short question after others.
-    watch: hears a few times a second how long the server has been silent.
+    Attributes:
+        pool: The connections for a redirected request, and for a request that follows no redirects; None for those of
+            the client.
+        fresh: Send the request at once over a new connection, without a slot at the server's limiter. It is for a short
+            question about a transfer that is under way.
+        watch: Called a few times a second with the seconds since the server's last byte.
     """
 
-    own: CurlPool | None = None
+    pool: CurlPool | None = None
     fresh: bool = False
     watch: Watch | None = None
 
 
 class CurlPool:
-    """Handles to borrow, one for each thread that is at work; look-ups and TLS sessions are shared among all.
+    """A pool of curl handles: each thread that runs a transfer acquires one. All share a DNS cache and TLS sessions.
 
-    Connections are not shared: libcurl cannot share them between threads. The last handle given back is the first
-    to be lent, so few threads keep few connections.
+    libcurl cannot share connections between threads, so each handle has its own. The handle that was released last is
+    acquired first, so that few threads keep few connections.
     """
 
     def __init__(self, trust: CaCertificates, user_agent: str) -> None:
-        """Of nothing yet: handles are made when they are needed."""
+        """Create an empty pool; `acquire` opens handles when it needs them."""
         self._idle: deque[CurlHandle] = deque()
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
@@ -180,39 +193,43 @@ class CurlPool:
         self._closed = False
 
     def separate_pool(self) -> CurlPool:
-        """Handles with connections of their own, and the same look-ups and TLS sessions; closed by the caller."""
-        branch = copy.copy(self)
-        branch._idle = deque()
-        branch._closed = False
-        return branch
+        """Return a pool with its own connections that shares DNS cache and TLS sessions; the caller closes it."""
+        pool = copy.copy(self)
+        pool._idle = deque()
+        pool._closed = False
+        return pool
 
-    def lend(self) -> CurlHandle:
-        """A handle with nothing set but what is common to all requests; to be given back."""
+    def acquire(self) -> CurlHandle:
+        """Return a handle on which only the options common to all requests are set; `release` takes it back.
+
+        Raises:
+            LocalError: The system refuses another handle, for lack of files or memory.
+        """
         try:
             handle = self._idle.pop()
         except IndexError:
-            handle = self._new()
+            handle = self._open_handle()
         for option, value in self._options:
             handle.curl.setopt(option, value)
         return handle
 
-    def _new(self) -> CurlHandle:
+    def _open_handle(self) -> CurlHandle:
         try:
             return CurlHandle(self._share)
         except (pycurl.error, MemoryError) as error:
             raise shortage_error(error) or LocalError("no further connection can be opened") from None
 
-    def take_back(self, handle: CurlHandle) -> None:
-        """A handle that was lent, its connections open; it keeps nothing of the request."""
+    def release(self, handle: CurlHandle) -> None:
+        """Take a handle back with its connections open, and reset all that the request has set."""
         handle.clear()
         self._idle.append(handle)
         if self._closed:
             self.close()
 
     def close(self) -> None:
-        """Close the connections; of handles that are lent, when they come back, in the thread that gives them back.
+        """Close the idle connections at once, and each acquired handle when it is released.
 
-        Returns after a second at the latest: where a name look-up hangs libcurl waits for it, and Ctrl-C must not.
+        It returns within `CLOSE_TIMEOUT` seconds: libcurl waits for a name look-up that hangs, and Ctrl-C must not.
         """
         self._closed = True
         hanging = []
@@ -230,7 +247,7 @@ class CurlPool:
 
 
 def _close_each(handles: list[CurlHandle]) -> None:
-    """Close handles that nobody else has any more."""
+    """Close handles that no other thread uses."""
     while handles:
         handles.pop().close()
 
@@ -239,7 +256,7 @@ def _common_options(trust: CaCertificates, user_agent: str) -> list[tuple[int, A
     options = [
         (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),  # libcurl also speaks file, scp, ftp
         (pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
-        (pycurl.FOLLOWLOCATION, 0),  # redirects are followed by `client`, who knows whom to trust
+        (pycurl.FOLLOWLOCATION, 0),  # `client` follows redirects: it knows which origins are trusted
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
         (pycurl.NETRC, pycurl.NETRC_IGNORED),  # it would replace our Authorization
         (pycurl.PATH_AS_IS, 1),

@@ -1,4 +1,4 @@
-"""A client of the library webdav4, ready to use: our CA certificates, our token, our rules about where it goes."""
+"""Make a client of the library webdav4 with our CA certificates, our token, and our rules for sending it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ctadata.http.redirects import restore_path
 from ctadata.paths import escape_unprintable, first_changed_by_nfc, first_control_character, to_nfc
 
 Explain = Callable[[httpx.Response], CtadataError | None]
-"""The error that an answer is, in words of ours; None leaves it to webdav4."""
+"""Return the error of this package for a failed response; None to let webdav4 raise its own."""
 
-_PATIENCE = httpx.Timeout(200.0, connect=15.0)  # a dCache door may take 180 s to answer
+_TIMEOUT = httpx.Timeout(200.0, connect=15.0)  # a dCache door may take 180 s to answer
 
 
 def webdav4_client(
@@ -31,13 +31,20 @@ def webdav4_client(
     composes: bool = False,
     explain: Explain = lambda _: None,
 ) -> Client:
-    """A client whose root is `url`; its `uploadFile` is `upload_file`, as older notebooks say.
+    """Return a webdav4 client whose root is `url`.
 
-    token: asked at every request, so that it is always fresh; it goes to the origin of `url` alone, and a redirect
-    elsewhere is followed without it, never from https to http.   ca: as in the profile.
-    twice: paths are encoded twice, for the platform's service.
-    composes: the server is a dCache, or stands before one: it gives no file back whose name holds a control character,
-    and none whose name NFC changes to other clients. Unsupported for a request that would make such a name.
+    Its `uploadFile` is `upload_file`, the name that older notebooks use.
+
+    A redirect to another origin is followed without the token; a redirect from https to http is refused (Untrusted).
+
+    Args:
+        token: Called for each request, so that the token is always fresh. The token goes to the origin of `url` only.
+        ca: The profile's CA certificates, as for `choose_ca`.
+        twice: Percent-encode paths twice, as the platform's download service wants.
+        composes: The server is a dCache, or stands before one. Such a server never gives back a file whose name holds a
+            control character, nor, to other clients, a file whose name NFC changes. A request that would create such a
+            name raises Unsupported.
+        explain: Reads the failed responses of a server that has its own error texts.
     """
     home = Origin.parse(url)
 
@@ -51,35 +58,35 @@ def webdav4_client(
             request.headers["Authorization"] = f"Bearer {secret}"
         return request
 
-    def judge(response: httpx.Response) -> None:
+    def check_response(response: httpx.Response) -> None:
         error = explain(response)
         if error is None and response.status_code == 401:
             error = LoginNeeded("the server does not accept the login", hint="log in again", status=401)
         if error is None and response.has_redirect_location:
-            error = _downgrade(response)
+            error = _downgrade_error(response)
         if error is not None:
             raise error
         if response.has_redirect_location and composes:
-            asked, url = str(response.request.url), str(response.url.join(response.headers["Location"]))
-            response.headers["Location"] = restore_path(asked, url)
+            requested, url = str(response.request.url), str(response.url.join(response.headers["Location"]))
+            response.headers["Location"] = restore_path(requested, url)
 
     client = Client(
         url,
         auth=authorize,
         verify=_context(ca),
-        timeout=_PATIENCE,
-        event_hooks={"response": [judge]},
-        trust_env=not home.is_loopback,  # a proxy of the environment is not between us and ourselves
+        timeout=_TIMEOUT,
+        event_hooks={"response": [check_response]},
+        trust_env=not home.is_loopback,  # a proxy from the environment is not used for loopback
     )
-    _spell_names_out(client)
+    _encode_whole_names(client)
     client.uploadFile = client.upload_file
     return client
 
 
-def _spell_names_out(client: Client) -> None:
-    """A path is names: `#`, `?` and `%41` in one are no part of a URL, and `..` is a UsageError.
+def _encode_whole_names(client: Client) -> None:
+    """Make the client percent-encode every name of a path, so that `#`, `?` and `%41` in a name stay part of the name.
 
-    httpx takes the first two for the end of the path, the third for a letter, and `..` away with the name before it.
+    httpx would end the path at `#` and `?`, read `%41` as a letter, and resolve `..`; here `..` raises UsageError.
     """
 
     def join_url(path: str, add_trailing_slash: bool = False) -> httpx.URL:
@@ -87,24 +94,24 @@ def _spell_names_out(client: Client) -> None:
         if ".." in names:
             raise UsageError("'..' cannot be a name in a remote path", path=path)
         root = client.base_url.raw_path.decode("ascii").rstrip("/")
-        spelt = "/".join([root, *(quote(name, safe="") for name in names)]) + "/" * add_trailing_slash
-        url: httpx.URL = client.base_url.copy_with(raw_path=(spelt or "/").encode("ascii"))
+        encoded = "/".join([root, *(quote(name, safe="") for name in names)]) + "/" * add_trailing_slash
+        url: httpx.URL = client.base_url.copy_with(raw_path=(encoded or "/").encode("ascii"))
         return url
 
     client.join_url = join_url
 
 
-_MAKING = ("PUT", "MKCOL")
-"""Methods that make the name that they are sent to; others make the one in `Destination`, or none."""
+_CREATING_METHODS = ("PUT", "MKCOL")
+"""Methods that create the name in their URL; other methods create the name in `Destination`, or none."""
 
 
 def _check_names(request: httpx.Request) -> None:
-    made = str(request.url) if request.method in _MAKING else request.headers.get("Destination")
-    path = unquote(urlsplit(made).path).rstrip("/") if made else ""
-    found = first_control_character(path.rpartition("/")[2]) or first_changed_by_nfc(path)
-    if found:
+    created = str(request.url) if request.method in _CREATING_METHODS else request.headers.get("Destination")
+    path = unquote(urlsplit(created).path).rstrip("/") if created else ""
+    character = first_control_character(path.rpartition("/")[2]) or first_changed_by_nfc(path)
+    if character:
         raise Unsupported(
-            f"the storage cannot give a file back whose path holds {found}",
+            f"the storage cannot give a file back whose path holds {character}",
             hint=f"name it {escape_unprintable(to_nfc(path.rpartition('/')[2]))}"
             if first_changed_by_nfc(path)
             else "rename it",
@@ -112,7 +119,7 @@ def _check_names(request: httpx.Request) -> None:
         )
 
 
-def _downgrade(response: httpx.Response) -> Untrusted | None:
+def _downgrade_error(response: httpx.Response) -> Untrusted | None:
     target = response.url.join(response.headers["Location"])
     if response.url.scheme == "https" and target.scheme != "https":
         return Untrusted(f"a redirect from https to unprotected http: to {target.host}")

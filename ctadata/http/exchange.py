@@ -1,4 +1,4 @@
-"""One request and its answer on one curl handle: what curl is told, what it reports, and the limits of patience."""
+"""Exchange: one request and its response on one curl handle: curl's options, its callbacks, and the time limits."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ from ctadata.http.timeouts import Limits
 log = logging.getLogger("ctadata.http")
 
 BATCH_BLOCKS = 6
-"""Blocks of a body (of 16 KiB, libcurl's CURL_MAX_WRITE_SIZE) that are handed on together at most.
+"""The number of body blocks (16 KiB each, libcurl's CURL_MAX_WRITE_SIZE) that are given to the consumer at a time.
 
-For each block libcurl waits until no other thread runs Python, so it is only put by; and of memory that is freed, up to
-128 KiB stay with the process (M_TRIM_THRESHOLD, mallopt(3)), so that it need not be had anew.
+libcurl waits at each block until no other thread runs Python, so the callback only keeps the block. After a batch is
+freed, up to 128 KiB stay with the process (M_TRIM_THRESHOLD, mallopt(3)) and need no new system call.
 """
 
-_ABORT = -1  # no callback's good answer
-_BLANK = (b"\r\n", b"\n")  # what ends a head
+_ABORT = -1  # aborts the transfer as the result of any callback
+_BLANK = (b"\r\n", b"\n")  # the lines that end a head
 
 
 class _Enough(Exception):
-    """No more of the body is wanted."""
+    """The rest of the body is not wanted."""
 
 
 class Exchange:
-    """One request and its answer; used once.
+    """One request and its response; used once.
 
-    sent:     whether a connection was there to send it over.
-    accepted: whether `accept` was called.
-    silent:   whether the body had to be sent without `100 Continue` or a refusal having come.
+    Attributes:
+        request: The request.
+        sent: Whether bytes of the request had been sent.
+        accepted: Whether `accept` was called.
+        unanswered: Whether the body was sent although neither `100 Continue` nor a refusal had come in time.
     """
 
     def __init__(
@@ -53,15 +55,21 @@ class Exchange:
         clock: Callable[[], float],
         watch: Watch | None = None,
     ) -> None:
-        """Prepare; nothing is sent.
+        """Prepare an exchange; nothing is sent.
 
-        accept: takes the body of a 2xx answer.  watch: hears how long the server has been silent, and may end it.
+        Args:
+            request: The request.
+            accept: Takes the body of a 2xx response; None to collect it.
+            limits: The time limits.
+            stop: When it is set, the exchange ends and raises Stopped.
+            clock: Return the seconds of a monotonic clock.
+            watch: Receives the seconds since the server's last byte, and may end the exchange with an exception.
         """
         self.request = request
         self._accept = accept
         self.sent = False
         self.accepted = False
-        self.silent = False
+        self.unanswered = False
         self._limits = limits
         self._stop = stop
         self._clock = clock
@@ -75,35 +83,43 @@ class Exchange:
         self._error: BaseException | None = None
         self._began = self._mark = self._answered = clock()
         self._marked = 0
-        self._next_look = self._mark + TICK
-        self._on_look = watch
-        self._heard: tuple[bool, int] = (False, 0)
-        self._heard_at = self._mark
+        self._next_check = self._mark + TICK
+        self._watch = watch
+        self._last_state: tuple[bool, int] = (False, 0)
+        self._last_byte = self._mark
 
     def perform(self, handle: CurlHandle) -> Response:
-        """Send and receive; the answer, whatever its status. Raises what curl reports and what callbacks raise."""
+        """Send the request and return its response, whatever its status.
+
+        Args:
+            handle: A handle without options of another request.
+
+        Raises:
+            CtadataError: The error of a curl failure, as `failures.error_from_curl` maps it; TimedOut; Stopped; also
+                what the callbacks raise.
+        """
         started, curl = self._clock(), handle.curl
         self._configure(curl)
         code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
             code, message = self._run(handle)
-            self._take_in()
+            self._deliver()
         except _Enough:
             pass
         finally:
             self.sent = curl.getinfo(pycurl.REQUEST_SIZE) > 0
-            self._report(curl, code, self._clock() - started)
+            self._log(curl, code, self._clock() - started)
         return self._outcome(code, message)
 
     def _run(self, handle: CurlHandle) -> tuple[int, str]:
         curl, body = handle.curl, self.request.body
-        code, message = handle.run(lambda: self._watch(curl))
-        unheard = self._response is None and not self._continued
-        if code == pycurl.E_SEND_ERROR and body and unheard and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
-            # a kept connection was dead; curl starts anew by itself where it learns that by receiving, not by sending
-            self._start_anew(body)
+        code, message = handle.run(lambda: self._on_step(curl))
+        no_answer = self._response is None and not self._continued
+        if code == pycurl.E_SEND_ERROR and body and no_answer and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
+            # a kept connection was dead; curl retries by itself only if it notices that while it receives
+            self._rewind(body)
             curl.setopt(pycurl.FRESH_CONNECT, 1)
-            return handle.run(lambda: self._watch(curl))
+            return handle.run(lambda: self._on_step(curl))
         return code, message
 
     def _outcome(self, code: int, message: str) -> Response:
@@ -115,34 +131,34 @@ class Exchange:
                 del error
         response = self._response
         if response is not None and (code == pycurl.E_OK or self._enough or response.status >= 300):
-            # a refusal counts once its headers are there, also where the connection broke while we were sending
+            # a refusal counts as soon as its headers are complete, also if the connection broke during the upload
             response.body = bytes(self._collected)
             return response
         moved = self.accepted or (self.request.body is not None and self.request.body.begun)
         raise failures.error_from_curl(code, message, self.request.origin, moved=moved)
 
-    def _report(self, curl: Any, code: int, seconds: float) -> None:
+    def _log(self, curl: Any, code: int, seconds: float) -> None:
         if not log.isEnabledFor(logging.DEBUG):
             return
         down, up = curl.getinfo(pycurl.SIZE_DOWNLOAD_T), curl.getinfo(pycurl.SIZE_UPLOAD_T)
         outcome = str(self._response.status) if self._response else f"curl {code}"
-        where = redact(self.request.url)
-        log.debug("%s %s %s, %d bytes up, %d down, %.3f s", self.request.method, where, outcome, up, down, seconds)
+        url = redact(self.request.url)
+        log.debug("%s %s %s, %d bytes up, %d down, %.3f s", self.request.method, url, outcome, up, down, seconds)
 
-    # What curl is told
+    # The options of curl
 
     def _configure(self, curl: Any) -> None:
         request, option = self.request, curl.setopt
         option(pycurl.URL, request.url)
         option(pycurl.HTTPHEADER, request.lines)
-        # for a call of ours libcurl has to wait until no other thread runs Python, and a list that appends is quick
+        # libcurl waits for each callback until no other thread runs Python, and `list.append` is the quickest one
         option(pycurl.HEADERFUNCTION, self._lines.append if request.body is None else self._on_header)
         option(pycurl.WRITEFUNCTION, self._on_body)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.fresh:
             option(pycurl.FRESH_CONNECT, 1)
         if request.origin.is_loopback:
-            option(pycurl.PROXY, "")  # a proxy of the environment is not between us and ourselves
+            option(pycurl.PROXY, "")  # a proxy from the environment is not used for loopback
         if request.method == "HEAD":
             option(pycurl.NOBODY, 1)
         elif request.body is not None:
@@ -160,7 +176,7 @@ class Exchange:
         if self.request.expect is not None:
             curl.setopt(pycurl.EXPECT_100_TIMEOUT_MS, int(self.request.expect * 1000))
 
-    # What curl reports. What these raise is kept, and raised by perform: older pycurl would print and forget it.
+    # The callbacks of curl. `perform` raises their exceptions: an older pycurl prints and drops them.
 
     def _keep(self, error: BaseException) -> int:
         self._error = error
@@ -171,26 +187,26 @@ class Exchange:
             self._lines.append(line)
             if line.strip(b"\r\n"):
                 return None
-            self._heed()
+            self._read_heads()
         except BaseException as error:  # noqa: BLE001
             return self._keep(error)
-        # given a 417 curl would send the same again, without end, since the Expect line is ours
+        # after a 417 curl would send the same request without end, because it did not add the Expect header itself
         self._enough = self._response is not None and self._response.status == 417
         return _ABORT if self._enough else None
 
-    def _heed(self) -> None:
-        """Read the heads that have come whole, up to that of the answer; what follows it are trailers."""
+    def _read_heads(self) -> None:
+        """Read the complete heads that have come, up to that of the final response; further lines are trailers."""
         while self._response is None:
             end = min((self._lines.index(blank) for blank in _BLANK if blank in self._lines), default=None)
             if end is None:
                 return
             head = self._lines[:end]
             del self._lines[: end + 1]
-            self._headers_complete(head)
+            self._on_head(head)
         self._lines.clear()
 
-    def _headers_complete(self, head: list[bytes]) -> None:
-        status, reason = _read_status(head[0])
+    def _on_head(self, head: list[bytes]) -> None:
+        status, reason = _parse_status(head[0])
         headers = Headers.parse(b"".join(head[1:]))
         if status < 200:
             self._continued = status == 100
@@ -209,17 +225,17 @@ class Exchange:
         if len(self._blocks) < BATCH_BLOCKS:
             return None
         try:
-            self._take_in()
+            self._deliver()
         except _Enough:
             return _ABORT
         except BaseException as error:  # noqa: BLE001
             return self._keep(error)
         return None
 
-    def _take_in(self) -> None:
-        """Hand on what has come: first the head, then the blocks of the body."""
+    def _deliver(self) -> None:
+        """Read the head that has come, and give the blocks of the body to the consumer."""
         if self._response is None:
-            self._heed()
+            self._read_heads()
         if self._blocks:
             blocks, self._blocks = self._blocks, []
             for block in blocks:
@@ -237,83 +253,85 @@ class Exchange:
         assert body is not None
         try:
             if not body.begun:
-                self.silent = self.request.expect is not None and not self._continued
+                self.unanswered = self.request.expect is not None and not self._continued
             return body.read(limit)
         except BaseException as error:  # noqa: BLE001
             self._keep(error)
             return int(pycurl.READFUNC_ABORT)
 
     def _on_seek(self, offset: int, origin: int) -> int:
-        """Curl starts a body anew where a kept connection turned out to be dead; it never asks for another place."""
+        """Rewind the body: curl sends it again after a kept connection was dead, and asks for no other position."""
         body = self.request.body
         if body is None or offset != 0 or origin != 0:
             return int(pycurl.SEEKFUNC_FAIL)
         try:
-            self._start_anew(body)
+            self._rewind(body)
         except BaseException as error:  # noqa: BLE001
             self._keep(error)
             return int(pycurl.SEEKFUNC_FAIL)
         return int(pycurl.SEEKFUNC_OK)
 
-    def _start_anew(self, body: Upload) -> None:
+    def _rewind(self, body: Upload) -> None:
         body.rewind()
         self._mark, self._marked = self._clock(), 0
 
-    # What we look after while it runs
+    # The time limits
 
-    def _watch(self, curl: Any) -> None:
-        """Called at every step: what has come, the stop, and now and then whether anything moves."""
-        self._take_in()
+    def _on_step(self, curl: Any) -> None:
+        """Deliver the blocks, check the stop event, and check the time limits every `TICK` seconds."""
+        self._deliver()
         if self._stop.is_set():
             raise Stopped("stopped")
         now = self._clock()
-        if now >= self._next_look:
-            self._next_look = now + TICK
-            self._bear_silence(curl, now)
+        if now >= self._next_check:
+            self._next_check = now + TICK
+            self._check_silence(curl, now)
 
-    def _bear_silence(self, curl: Any, now: float) -> None:
-        """TimedOut where too little moved for too long; curl's own limit cannot tell waiting from stalling."""
+    def _check_silence(self, curl: Any, now: float) -> None:
+        """Raise TimedOut if too few bytes moved for too long; curl's own limit cannot tell waiting from stalling."""
         limits, answered = self._limits, self._response is not None
-        self._end_in_time(now)
+        self._check_total(now)
         moved = curl.getinfo(pycurl.SIZE_DOWNLOAD_T if answered else pycurl.SIZE_UPLOAD_T)
-        if self._on_look is not None:
-            if self._heard != (answered, moved):
-                self._heard, self._heard_at = (answered, moved), now
-            self._on_look(now - self._heard_at)
+        if self._watch is not None:
+            if self._last_state != (answered, moved):
+                self._last_state, self._last_byte = (answered, moved), now
+            self._watch(now - self._last_byte)
         size = self.request.body.size if self.request.body else 0
-        enough = limits.stall_seconds * limits.stall_bytes_per_second
-        if moved - self._marked >= enough or (not answered and moved == size > self._marked):
+        least = limits.stall_seconds * limits.stall_bytes_per_second
+        if moved - self._marked >= least or (not answered and moved == size > self._marked):
             self._mark, self._marked = now, moved
             return
         flowing = answered or 0 < moved < size
         allowed = limits.stall_seconds if flowing else limits.first_byte
         if now - self._mark > allowed:
-            what = "the transfer stalled" if flowing else "no answer"
-            raise TimedOut(f"{what}: {self.request.origin}, {allowed:g} s of silence", hint="try again later")
+            event = "the transfer stalled" if flowing else "no answer"
+            raise TimedOut(f"{event}: {self.request.origin}, {allowed:g} s of silence", hint="try again later")
 
-    def _end_in_time(self, now: float) -> None:
-        """End what moves on, and would do so for ever: a request with a limit, and an answer that nobody reads."""
+    def _check_total(self, now: float) -> None:
+        """End a request that takes too long in total, and a response whose body no consumer reads."""
         limits, origin = self._limits, self.request.origin
         if limits.total is not None and now - self._began > limits.total:
-            raise TimedOut(f"no whole answer in time: {origin}, {limits.total:g} s", hint="try again later")
+            raise TimedOut(f"no complete answer in time: {origin}, {limits.total:g} s", hint="try again later")
         unread = self._response is not None and not self.accepted
         if unread and now - self._answered > limits.stall_seconds:
             if self._response and self._response.status < 300:
-                raise TimedOut(f"no whole answer in time: {origin}, {limits.stall_seconds:g} s", hint="try again later")
+                raise TimedOut(
+                    f"no complete answer in time: {origin}, {limits.stall_seconds:g} s", hint="try again later"
+                )
             self._enough = True
             raise _Enough
 
 
 def _sign(curl: Any, key: SigningKey) -> None:
-    curl.setopt(pycurl.PATH_AS_IS, 0)  # libcurl refuses to sign otherwise; no path of ours has dots to resolve
+    curl.setopt(pycurl.PATH_AS_IS, 0)  # libcurl signs only so; no path of ours has dots to resolve
     curl.setopt(pycurl.AWS_SIGV4, f"aws:amz:{key.region}:s3")
     curl.setopt(pycurl.USERNAME, key.id)
     curl.setopt(pycurl.PASSWORD, key.secret)
 
 
 @lru_cache(maxsize=64)
-def _read_status(line: bytes) -> tuple[int, str]:
-    """Status, and reason fit to be shown, of a status line; curl has checked its form."""
+def _parse_status(line: bytes) -> tuple[int, str]:
+    """Return the status, and the sanitized reason, of a status line; curl has checked its form."""
     _, _, rest = line.decode("latin-1").strip().partition(" ")
     status, _, reason = rest.strip().partition(" ")
     return int(status[:3]), sanitize(reason)

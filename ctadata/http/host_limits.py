@@ -1,6 +1,6 @@
-"""Host limits: each request waits for a slot at the server that it goes to; `congestion` says when that is.
+"""Limit the requests to each server: a request waits for a slot, and `congestion` decides when it may start.
 
-One gate for each origin: a door and each of its pools are busy, slow and broken each for itself.
+There is one limiter for each origin, because a door and each of its pools can be slow, busy or broken independently.
 """
 
 from __future__ import annotations
@@ -17,160 +17,197 @@ from ctadata.http.failures import parse_retry_after
 from ctadata.http.messages import Accept, Consumer, Origin, Response
 
 BUSY_STATUSES = (429, 503)
-"""RFC 6585 section 4; RFC 9110 section 15.6.4."""
+"""The statuses of a busy server (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
 
-_LOOK = 0.25
-"""Seconds between two looks at the stop, while there is no room."""
+_STOP_CHECK = 0.25
+"""Seconds between two checks of the stop event while a request waits for a slot."""
 
 
 class Slot:
-    """One request at a gate, from the moment when it may be sent."""
+    """The slot of one request at a server; as a context manager, it ends with the request.
 
-    __slots__ = ("_gate", "_gone", "_heard", "_kind", "began")
+    Attributes:
+        began: The time at which the request may be sent, in seconds of the limiter's clock.
+    """
 
-    def __init__(self, gate: HostLimiter, began: float, kind: str) -> None:
-        """`kind` names what takes equally long; empty for what takes as long as its body is."""
+    __slots__ = ("_answered", "_kind", "_limiter", "_released", "began")
+
+    def __init__(self, limiter: HostLimiter, began: float, kind: str) -> None:
+        """Create the slot of a request.
+
+        Args:
+            limiter: The limiter of the server.
+            began: The time at which the request may be sent.
+            kind: The kind of request, as for `CongestionWindow.record_answer`.
+        """
         self.began = began
-        self._gate = gate
+        self._limiter = limiter
         self._kind = kind
-        self._heard = False
-        self._gone = False
+        self._answered = False
+        self._released = False
 
-    def watched(self, accept: Accept | None) -> Accept | None:
-        """The same, telling us when the answer begins.
+    def wrap_accept(self, accept: Accept | None) -> Accept | None:
+        """Return `accept`, extended to record when the answer begins; None if there is none.
 
-        The turn of a listing ends then: from there on it waits for whoever reads it, who may wait for a turn.
+        The slot of a listing is released at that moment: from then on the caller's speed decides how fast its body
+        comes, and the caller itself may wait for a slot.
         """
         if accept is None:
             return None
 
-        def watching(response: Response) -> Consumer | None:
-            self.hear()
+        def record_and_accept(response: Response) -> Consumer | None:
+            self.record_answer()
             if response.method == "PROPFIND":
-                self.leave()
+                self.release()
             return accept(response)
 
-        return watching
+        return record_and_accept
 
-    def end(self, response: Response) -> None:
-        """The answer has come."""
+    def record_response(self, response: Response) -> None:
+        """Record a complete response: an answer, a refusal, or a failure of the server that says nothing."""
         if response.status in BUSY_STATUSES:
             seconds = parse_retry_after(response.headers.get("Retry-After"))
-            self._gate.refused(self.began, seconds, counts=response.status == 429)
+            self._limiter.record_refusal(self.began, seconds, counts=response.status == 429)
         elif response.status < 500:
-            self.hear()
+            self.record_answer()
 
-    def hear(self) -> None:
-        """The answer begins."""
-        if not self._heard:
-            self._heard = True
-            self._gate.answered(self.began, self._kind)
+    def record_answer(self) -> None:
+        """Record that the answer begins. Further calls do nothing."""
+        if not self._answered:
+            self._answered = True
+            self._limiter.record_answer(self.began, self._kind)
 
-    def leave(self) -> None:
-        """The next may come."""
-        if not self._gone:
-            self._gone = True
-            self._gate.leave()
+    def release(self) -> None:
+        """Free the slot for the next request. Further calls do nothing."""
+        if not self._released:
+            self._released = True
+            self._limiter.release()
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the slot itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The request has ended; where without an answer, or with a part of one, the gate is told."""
+        """Free the slot; if the request got no answer, or only a part of one, record the failure."""
         if isinstance(error, Unreachable | TimedOut | Interrupted):
-            self._gate.broke(self.began)
-        self.leave()
+            self._limiter.record_failure(self.began)
+        self.release()
 
 
 class HostLimiter:
-    """The requests to one server; any number of threads and fibers."""
+    """The limiter of one server. Any number of threads and fibers may use it."""
 
     def __init__(
-        self, name: str, pace: CongestionWindow, clock: Callable[[], float], spread: Callable[[], float]
+        self, name: str, window: CongestionWindow, clock: Callable[[], float], spread: Callable[[], float]
     ) -> None:
-        """Of a server with this name, for words; `spread` gives seconds to wait beyond what the server has named."""
+        """Create the limiter of a server.
+
+        Args:
+            name: The name of the server in error messages.
+            window: The congestion window of the server.
+            clock: Return the seconds of a monotonic clock.
+            spread: Return the random seconds to wait beyond the time in `Retry-After`, so that clients do not all
+                return at the same moment.
+        """
         self._name = name
-        self._pace = pace
+        self._window = window
         self._clock = clock
         self._spread = spread
         self._lock = threading.Lock()
         self._room = fibers.Condition(self._lock)
 
-    def enter(self, kind: str, stop: threading.Event, sleep: Callable[[float], object], patience: float) -> Slot:
-        """Wait for a turn. Stopped; Busy where the server wants to be left alone for more than `patience` seconds."""
+    def acquire(self, kind: str, stop: threading.Event, sleep: Callable[[float], object], patience: float) -> Slot:
+        """Wait for a slot, and for the time at which its request may be sent.
+
+        Args:
+            kind: The kind of request, as for `CongestionWindow.record_answer`.
+            stop: Ends the wait when it is set.
+            sleep: Wait for some seconds, or until `stop` is set.
+            patience: The longest pause of a busy server that is waited for, in seconds.
+
+        Raises:
+            Stopped: `stop` is set.
+            Busy: The server asks for a pause of more than `patience` seconds.
+        """
         while True:
             at, closings = self._begin(stop, patience)
             if (seconds := at - self._clock()) <= 0:
                 return Slot(self, at, kind)
             sleep(seconds)
-            if closings == self._pace.closings and not stop.is_set():
+            if closings == self._window.closings and not stop.is_set():
                 return Slot(self, self._clock(), kind)
-            self.leave()  # it has refused somebody else meanwhile: wait anew
+            self.release()  # the server has refused another request meanwhile: wait again
 
     def _begin(self, stop: threading.Event, patience: float) -> tuple[float, int]:
         with self._lock:
-            while not self._pace.has_room and not stop.is_set():
-                self._room.wait(_LOOK)
+            while not self._window.has_room and not stop.is_set():
+                self._room.wait(_STOP_CHECK)
             if stop.is_set():
                 raise Stopped("stopped")
             now = self._clock()
-            if (closed := self._pace.closed_for(now)) > patience:
+            if (closed := self._window.pause_left(now)) > patience:
                 raise Busy(
-                    f"the server is busy, and wants no requests for a while: {self._name}",
+                    f"the server is busy, and asks for a pause: {self._name}",
                     hint=f"try again in {closed:.0f} s",
                     retry_after=closed,
                 )
-            return self._pace.begin(now), self._pace.closings
+            return self._window.begin_request(now), self._window.closings
 
-    def leave(self) -> None:
-        """One less is in flight."""
+    def release(self) -> None:
+        """Free a slot."""
         with self._lock:
-            self._pace.end(self._clock())
+            self._window.end_request(self._clock())
             self._room.notify()
 
-    def answered(self, began: float, kind: str) -> None:
-        """What was sent at `began` is being answered; perhaps one more may come."""
+    def record_answer(self, began: float, kind: str) -> None:
+        """Record that the answer to a request of `began` begins, and wake a waiting request if there is room."""
         with self._lock:
-            self._pace.answered(began, self._clock(), kind)
-            if self._pace.has_room:
+            self._window.record_answer(began, self._clock(), kind)
+            if self._window.has_room:
                 self._room.notify()
 
-    def refused(self, began: float, seconds: float | None, *, counts: bool) -> None:
-        """The server is busy, as `CongestionWindow.refused` takes it; None where it has named no time."""
+    def record_refusal(self, began: float, seconds: float | None, *, counts: bool) -> None:
+        """Record a refusal; `seconds` is the pause that the server asks for, None if it names none."""
         with self._lock:
             closed = 0.0 if seconds is None else seconds + self._spread()
-            self._pace.refused(began, self._clock(), closed, counts=counts)
+            self._window.record_refusal(began, self._clock(), closed, counts=counts)
 
-    def broke(self, began: float) -> None:
-        """What was sent at `began` was not answered in full."""
+    def record_failure(self, began: float) -> None:
+        """Record that the request of `began` got no answer, or only a part of one."""
         with self._lock:
-            self._pace.broke(began, self._clock())
+            self._window.record_failure(began, self._clock())
 
 
 class HostLimiters:
-    """The gates of all servers that a client meets."""
+    """The limiters of all servers that a client talks to."""
 
     def __init__(
         self, most: int, *, pinned: bool, clock: Callable[[], float], spread: Callable[[], float] = lambda: 0.0
     ) -> None:
-        """`most` requests to a server at a time; `pinned`: as many always. The rest: see `HostLimiter`."""
+        """Start without limiters; each is created with its first request.
+
+        Args:
+            most: The largest number of requests to one server at a time.
+            pinned: Allow always `most` requests, however the server answers.
+            clock: As for `HostLimiter`.
+            spread: As for `HostLimiter`.
+        """
         self._most = most
         self._pinned = pinned
         self._clock = clock
         self._spread = spread
-        self._gates: dict[Origin, HostLimiter] = {}
+        self._limiters: dict[Origin, HostLimiter] = {}
         self._lock = threading.Lock()
 
-    def of(self, origin: Origin) -> HostLimiter:
-        """The gate of a server."""
-        gate = self._gates.get(origin)
-        if gate is None:
+    def limiter_of(self, origin: Origin) -> HostLimiter:
+        """Return the limiter of a server."""
+        limiter = self._limiters.get(origin)
+        if limiter is None:
             with self._lock:
-                fresh = HostLimiter(
+                created = HostLimiter(
                     str(origin), CongestionWindow(self._most, pinned=self._pinned), self._clock, self._spread
                 )
-                gate = self._gates.setdefault(origin, fresh)
-        return gate
+                limiter = self._limiters.setdefault(origin, created)
+        return limiter

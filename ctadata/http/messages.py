@@ -1,4 +1,4 @@
-"""What goes over the wire, as values: Origin, Headers, Response, Body, and how a caller accepts an answer."""
+"""The values of an HTTP exchange: Origin, Headers, Response and Body, and the types of the callbacks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ctadata.errors import Untrusted
 from ctadata.http.redaction import redact, sanitize
 
 BODY_LIMIT = 64 * 1024
-"""Bytes kept of a body that nobody accepted."""
+"""The largest number of bytes that are kept of a body that no callback takes."""
 
 _PORTS = {"http": 80, "https": 443}
 
-# Stricter than RFC 3986 on purpose: what this takes, every parser reads alike (no userinfo, no backslash, no blank).
+# stricter than RFC 3986, so that every parser reads a URL alike: no user, no backslash, no blank
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<target>(?:[/?][\x21\x22\x24-\x7e]*)?)(?:\#[\x21-\x7e]*)?",
@@ -29,7 +29,13 @@ _URL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who a request goes to (RFC 6454): `https` or `http`, lower-case host (IPv6 in brackets), port."""
+    """The server of a request (RFC 6454).
+
+    Attributes:
+        scheme: `https` or `http`.
+        host: The host in lower case; an IPv6 address in brackets.
+        port: The port, also if it is the scheme's default.
+    """
 
     scheme: str
     host: str
@@ -37,16 +43,20 @@ class Origin:
 
     @classmethod
     def parse(cls, url: str) -> Origin:
-        """The origin of a URL; Untrusted for anything but plain http and https URLs."""
+        """Return the origin of a URL.
+
+        Raises:
+            Untrusted: It is no plain http or https URL (see `split_url`).
+        """
         return split_url(url)[0]
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine (RFC 6761 section 6.3)."""
+        """Whether the server is this machine (RFC 6761 section 6.3)."""
         return _is_loopback(self.host)
 
     def __str__(self) -> str:
-        """As it stands in a URL, with the port always."""
+        """Return the origin as it stands in a URL, always with its port."""
         return f"{self.scheme}://{self.host}:{self.port}"
 
 
@@ -59,7 +69,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def split_url(url: str) -> tuple[Origin, str]:
-    """A URL as its origin and its path with query; the fragment is dropped. Untrusted where it is not plain http(s)."""
+    """Split a URL into its origin, and its path with the query; the fragment is dropped.
+
+    The accepted form is stricter than RFC 3986, so that every parser reads the URL alike: no user, no backslash, no
+    blank.
+
+    Raises:
+        Untrusted: It is no http or https URL of this form.
+    """
     match = _URL.fullmatch(url)
     port = int(match["port"] or _PORTS[match["scheme"].lower()]) if match else 0
     if match is None or not 0 < port < 65536:
@@ -70,9 +87,15 @@ def split_url(url: str) -> tuple[Origin, str]:
 
 
 def resolve_location(base: str, location: str) -> str:
-    """The URL that a `Location` seen at `base` means, rebuilt from its parts; Untrusted where it is not http(s).
+    """Return the absolute URL that a `Location` header means.
 
-    Blanks and bytes beyond ASCII, which XRootD sends raw, are percent-encoded first (`location` is latin-1).
+    Args:
+        base: The URL of the response.
+        location: The header, decoded as latin-1. XRootD sends blanks and bytes beyond ASCII unencoded; they are
+            percent-encoded first.
+
+    Raises:
+        Untrusted: The URL is no http or https URL.
     """
     encoded = quote(location.encode("latin-1", "replace"), safe="!#$%&'()*+,/:;=?@[]~")
     try:
@@ -84,12 +107,15 @@ def resolve_location(base: str, location: str) -> str:
 
 
 class Headers:
-    """The headers of an answer; names in any case, several of one name joined by a comma (RFC 9110 section 5.3)."""
+    """The headers of a response. Upper and lower case of names do not matter.
+
+    Several headers of one name are joined by a comma (RFC 9110 section 5.3).
+    """
 
     __slots__ = ("_fields",)
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        """From names and values."""
+        """Create headers from pairs of name and value."""
         self._fields: dict[str, tuple[str, str]] = {}
         for name, value in fields:
             key = name.lower()
@@ -98,32 +124,36 @@ class Headers:
 
     @classmethod
     def parse(cls, block: bytes) -> Headers:
-        """From lines as they come over the wire; latin-1, which keeps every byte."""
+        """Parse the header lines as they are received, without the status line; latin-1 keeps every byte."""
         lines = [line.partition(":") for line in block.decode("latin-1").split("\r\n")]
         return cls([(name.strip(), value.strip()) for name, colon, value in lines if colon])
 
     def get(self, name: str) -> str | None:
-        """The value, None where there is none."""
+        """Return the value of a header; None if it is missing."""
         field = self._fields.get(name.lower())
         return field[1] if field else None
 
     def items(self) -> list[tuple[str, str]]:
-        """Every name, as it was written, with its value."""
+        """Return each name, as the server wrote it, with its value."""
         return list(self._fields.values())
 
     def __repr__(self) -> str:
-        """Names alone: a value may be a secret (`Location` of a pool)."""
+        """Show the names only: a value may be a secret, as a pool's `Location`."""
         return f"Headers({', '.join(name for name, _ in self._fields.values())})"
 
 
 @dataclass(slots=True, repr=False)
 class Response:
-    """The answer to a request.
+    """The response to a request.
 
-    url:    where the answer came from, as sent (it may hold a pool's credential).
-    status, reason: of the status line; the reason is fit to be shown.
-    body:   what `accept` declined, the first 64 KiB.
-    hops:   the URLs that redirected on the way here.
+    Attributes:
+        method: The method of the request.
+        url: The URL that answered, as it was sent; it may hold a pool's credential.
+        status: The status of the status line.
+        reason: The reason phrase, sanitized so that it may be shown.
+        headers: The headers.
+        body: The first 64 KiB of a body that `accept` did not take.
+        hops: The URLs whose redirects led here.
     """
 
     method: str
@@ -135,52 +165,52 @@ class Response:
     hops: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Without secrets."""
+        """Show the request and the status, without secrets."""
         return f"<Response {self.method} {redact(self.url)} {self.status} {self.reason}>"
 
 
 class Body(Protocol):
-    """What is uploaded: a `stores.base.Source` is one."""
+    """The body of an upload; a `stores.base.Source` is one."""
 
     @property
     def size(self) -> int:
-        """Bytes, exact."""
+        """The exact number of bytes."""
 
     def read(self, limit: int) -> bytes:
-        """At most `limit` next bytes; empty at the end."""
+        """Return the next bytes, at most `limit`; empty at the end."""
 
     def rewind(self) -> None:
-        """Start again at the first byte."""
+        """Go back to the first byte."""
 
 
 class InMemory:
-    """Bytes as a Body."""
+    """A body of bytes in memory."""
 
     def __init__(self, content: bytes) -> None:
-        """It stands at its first byte."""
+        """Start at the first byte of `content`."""
         self._file = io.BytesIO(content)
         self.size = len(content)
 
     def read(self, limit: int) -> bytes:
-        """The next bytes."""
+        """Return the next bytes, at most `limit`."""
         return self._file.read(limit)
 
     def rewind(self) -> None:
-        """Back to the first byte."""
+        """Go back to the first byte."""
         self._file.seek(0)
 
 
 Consumer = Callable[[bytes], None]
-"""Takes the next block of a body."""
+"""Take the next block of a body."""
 
 Watch = Callable[[float], None]
-"""Called a few times a second while an answer is waited for, with the seconds for which no byte of it has come.
+"""Observe a transfer: called a few times a second with the seconds since the last byte of the response.
 
-What it raises ends the exchange and comes out of `Client.send`.
+An exception from it ends the exchange and is raised by `Client.send`.
 """
 
 Accept = Callable[[Response], Consumer | None]
-"""Called when the headers of the final 2xx answer are complete: who takes the body, or None to have it collected.
+"""Take the headers of the final 2xx response, and return the consumer of its body; None to collect the body in memory.
 
-What it raises ends the exchange and comes out of `Client.send`.
+An exception from it ends the exchange and is raised by `Client.send`.
 """

@@ -1,6 +1,7 @@
-"""What must never be shown: tokens, secrets and pool credentials, taken out of text that a person or a log may see.
+"""Remove secrets from all text that a user or a log sees: tokens, passwords, and the credentials in pools' URLs.
 
-What looks like a secret goes, and so does every `Secret` that the process holds: servers repeat them in errors.
+Removed are the known secrets, which are all living `Secret` objects of the process, and whatever looks like a secret,
+because servers repeat secrets in their error texts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from xml.sax.saxutils import escape
 from ctadata.paths import escape_unprintable
 
 _HIDDEN = "***"
-_SHORTEST_SECRET = 6  # what is shorter is no secret, and taking it out would spoil the words around it
+_SHORTEST_SECRET = 6  # a shorter text is no secret, and to remove it would damage the words around it
 
 _SECRETS = re.compile(
     r"""(?ix)
@@ -33,40 +34,40 @@ _SECRETS = re.compile(
 
 
 class Revealed(str):
-    """The text of a secret, for where it is needed: no `repr` shows it, as of local variables under a traceback."""
+    """The text of a secret for code that needs it; its `repr` shows nothing, so a traceback shows nothing either."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Nothing of the text."""
+        """Show nothing of the text."""
         return "<secret>"
 
 
 class Secret:
-    """A text that shows itself only when asked: not in repr, str, format, `asdict`, logs, copies or pickles."""
+    """A secret text. Only `reveal` shows it: no repr, str, format, `asdict`, log, copy or pickle does."""
 
     __slots__ = ("__weakref__", "_text")
 
     def __init__(self, text: str) -> None:
-        """While it lives, no message shows this text."""
+        """Keep a secret; as long as this object lives, no message shows the text."""
         self._text = text
         if len(text) >= _SHORTEST_KNOWN:
             _KNOWN[id(self)] = self
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the text."""
         return Revealed(self._text)
 
     def __repr__(self) -> str:
-        """Nothing of the text."""
+        """Show nothing of the text."""
         return "<secret>"
 
     def __eq__(self, other: object) -> bool:
-        """Whether it is the same text."""
+        """Whether both secrets have the same text."""
         return isinstance(other, Secret) and other._text == self._text
 
     def __hash__(self) -> int:
-        """Goes with `==`."""
+        """Return the hash of the text."""
         return hash(self._text)
 
     def __reduce__(self) -> NoReturn:
@@ -74,21 +75,22 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
-_SHORTEST_KNOWN = 8  # of secrets that are taken out wherever they stand
+_SHORTEST_KNOWN = 8  # a shorter secret is not removed wherever it stands: it would match by chance
 _KNOWN: WeakValueDictionary[int, Secret] = WeakValueDictionary()
 
 
 def redact(text: str) -> str:
-    """`text` with `***` for every known secret, for the values of secret parameters, for user names in URLs and for
-    whatever looks like a JWT.
+    """Return `text` with `***` in place of secrets.
+
+    Replaced are the known secrets, the values of secret URL parameters, user names in URLs, and JSON web tokens.
     """
-    for known in _known():
+    for known in _known_secrets():
         text = text.replace(known, _HIDDEN)
     return _SECRETS.sub(_hide, text)
 
 
-def _known() -> Iterator[str]:
-    """The secrets that the process holds, as they stand in texts, in URLs and in JSON; the longest first."""
+def _known_secrets() -> Iterator[str]:
+    """Yield the known secrets as they stand in texts, in URLs and in JSON; the longest first."""
     texts = {secret.reveal() for secret in list(_KNOWN.values())}
     for text in sorted(texts, key=len, reverse=True):
         yield str(text)
@@ -105,11 +107,11 @@ def _known() -> Iterator[str]:
 
 
 def register_secret(text: str) -> None:
-    """Let no message show this text from now on, whoever holds it."""
-    _KEPT.add(Secret(text))
+    """Keep this text out of all messages until the process ends."""
+    _REGISTERED.add(Secret(text))
 
 
-_KEPT: set[Secret] = set()
+_REGISTERED: set[Secret] = set()
 
 
 def _hide(match: re.Match[str]) -> str:
@@ -119,7 +121,13 @@ def _hide(match: re.Match[str]) -> str:
 
 
 def sanitize(text: str, limit: int = 200, *, secret: str | None = None) -> str:
-    """What a server said, fit to be shown: on one line, no secrets (`secret` neither), at most `limit` characters."""
+    """Return a server's text in a form that may be shown: on one line, without secrets, without control characters.
+
+    Args:
+        text: The server's text.
+        limit: The largest number of characters; a longer text is cut.
+        secret: A further secret to remove; the token that was sent.
+    """
     if secret and len(secret) >= _SHORTEST_SECRET:
         text = text.replace(secret, _HIDDEN)
     clean = escape_unprintable(redact(" ".join(text.split())))

@@ -1,4 +1,4 @@
-"""Where a redirect may lead, and what of a request goes along."""
+"""Decide where a redirect may lead, and which headers of a request are sent there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_HOPS = 5
 
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 
-_KEPT = {
+_FORWARDED = {
     "GET": frozenset({"range", "if-range", "want-digest", "want-repr-digest"}),
     "HEAD": frozenset({"range", "if-range", "want-digest", "want-repr-digest"}),
     "PUT": frozenset({"content-md5", "want-digest", "want-repr-digest"}),  # a dCache pool says 501 to other Content-*
@@ -22,20 +22,25 @@ _KEPT = {
 
 
 def is_redirect(response: Response) -> bool:
-    """Whether the answer says to ask elsewhere."""
+    """Whether the response names another URL to ask."""
     return response.status in _STATUSES
 
 
 def is_expired(response: Response) -> bool:
-    """Whether a dCache pool that we were sent to says that its URL has been used up, and does not name the door."""
+    """Whether a dCache pool answers that its URL has been used; this answer does not name the door."""
     return response.status == 400 and bool(response.hops) and "no longer valid" in response.reason
 
 
 def next_url(response: Response, *, http_pools: bool) -> str:
-    """Where a redirect leads.
+    """Return the URL that a redirect leads to.
 
-    ServerTrouble where it does not say; Untrusted where it is no http(s) URL, or leads from https to http
-    without `http_pools`.
+    Args:
+        response: The redirect.
+        http_pools: Allow a redirect from https to http.
+
+    Raises:
+        ServerTrouble: The redirect has no `Location`, or it changes the method of a request that is no GET or HEAD.
+        Untrusted: The target is no http or https URL, or the redirect leads from https to http without `http_pools`.
     """
     location = response.headers.get("Location")
     changes_method = response.status == 303 and response.method not in ("GET", "HEAD")
@@ -44,66 +49,80 @@ def next_url(response: Response, *, http_pools: bool) -> str:
         raise ServerTrouble(words, status=response.status)
     before = Origin.parse(response.url)
     try:
-        url = resolve_location(response.url, _encoded(response.url, location))
+        url = resolve_location(response.url, _encode_location(response.url, location))
     except Untrusted as error:
-        raise Untrusted(f"a redirect that must not be followed: {before} sends us on, and {error.what}") from error
+        raise Untrusted(f"a redirect that must not be followed, from {before}: {error.what}") from error
     after = Origin.parse(url)
     if before.scheme == "https" and after.scheme == "http" and not http_pools:
         raise Untrusted(
-            f"a redirect from https to unprotected http: {before} sends us to {after}",
-            hint="if files may go over the net in clear, set http_pools = true in the profile; the token never does",
+            f"a redirect from https to unprotected http: from {before} to {after}",
+            hint="if files may travel unencrypted, set http_pools = true in the profile; the token never does",
         )
     return restore_path(response.url, url)
 
 
-def restore_path(asked: str, url: str) -> str:
-    """`url`, to which a request for `asked` was redirected, with the path as it was asked for.
+def restore_path(requested: str, url: str) -> str:
+    """Return the redirect target `url` with the spelling of the path in `requested`.
 
-    A dCache door writes the Unicode normal form NFC of the path, and the pool then refuses a file whose name is stored
-    otherwise. So the path is replaced if it differs from ours by its normal form alone, at another origin or at a mover
-    of dCache, whose path may start above ours. Scheme, host, port and query stay.
+    A dCache door writes the path of its redirect in the Unicode normal form NFC, and the pool then refuses a file whose
+    name is stored in another form. So this function restores the path if it differs in the normal form only, and if the
+    target is another origin, or a mover of dCache, whose path may begin above the requested one. Scheme, host, port and
+    query stay.
+
+    Args:
+        requested: The URL of the request.
+        url: The URL that the redirect leads to.
     """
-    home, ours = split_url(asked)
+    origin_before, path_before = split_url(requested)
     origin, target = split_url(url)
     path, mark, query = target.partition("?")
-    ours = ours.partition("?")[0]
+    path_before = path_before.partition("?")[0]
     is_mover = "dcache-http-uuid=" in query
-    if "%" not in ours or path == ours or not (is_mover or origin != home):
+    if "%" not in path_before or path == path_before or not (is_mover or origin != origin_before):
         return url
-    above, *names = path.rsplit("/", ours.count("/") if is_mover else path.count("/"))
+    above, *names = path.rsplit("/", path_before.count("/") if is_mover else path.count("/"))
     below = "/".join(["", *names])
-    if unquote_to_bytes(below) == unquote_to_bytes(ours) or _composed(below) != _composed(ours):
+    if unquote_to_bytes(below) == unquote_to_bytes(path_before) or _composed(below) != _composed(path_before):
         return url
-    return f"{origin}{above}{ours}{mark}{query}"
+    return f"{origin}{above}{path_before}{mark}{query}"
 
 
 def _composed(path: str) -> str:
     return unicodedata.normalize("NFC", unquote(path, errors="surrogateescape"))
 
 
-def _encoded(asked: str, location: str) -> str:
-    """A `Location` as it is meant: XRootD puts the path that was asked for into it decoded, so `#` or `%41` mislead."""
-    path, _, _ = split_url(asked)[1].partition("?")
+def _encode_location(requested: str, location: str) -> str:
+    """Return a `Location` with its path encoded: XRootD repeats the requested path decoded, so `#` or `%41` mislead."""
+    path, _, _ = split_url(requested)[1].partition("?")
     decoded = unquote_to_bytes(path).decode("latin-1")
     if decoded == path:
         return location
-    before, found, rest = location.partition(decoded)
-    origin = before.rstrip("/")  # for a COPY it puts one slash more
-    is_origin = found and origin.count("/") == 2 and "://" in origin
+    before, match, rest = location.partition(decoded)
+    origin = before.rstrip("/")  # for a COPY XRootD adds a slash
+    is_origin = match and origin.count("/") == 2 and "://" in origin
     return f"{origin}{path}{rest}" if is_origin and rest[:1] in ("", "?") else location
 
 
 def strip_token(url: str, target: Origin, token: str | None, *, trusted: bool) -> str:
-    """`url` without the parameters that repeat our token, as XRootD adds one; a `trusted` target gets the header.
+    """Return `url` without the query parameters that repeat our token, as XRootD adds them.
 
-    With both, XRootD 5.5 refuses every MOVE. Untrusted where the target may not have the token.
+    The target gets the token in a header. XRootD 5.5 refuses every MOVE that has both.
+
+    Args:
+        url: The URL that a redirect leads to.
+        target: Its origin.
+        token: The token that was sent; None if there was none.
+        trusted: Whether the target may receive the token.
+
+    Raises:
+        Untrusted: The URL holds the token, and the target may not receive it.
     """
     if not token or token not in unquote(url):
         return url
     if not trusted:
         raise Untrusted(
-            f"a redirect that hands our token to {target}, in the address",
-            hint=f'if that server may have the token, set token_origins = ["{target}"] in the profile',
+            f"a redirect that puts our token into the address of {target}",
+            hint=f'if that server may receive the token, set token_origins = ["{target}"] in the profile',
         )
     address, _, query = url.partition("?")
     kept = "&".join(part for part in query.split("&") if token not in unquote(part))
@@ -113,21 +132,26 @@ def strip_token(url: str, target: Origin, token: str | None, *, trusted: bool) -
 def forwarded_headers(
     method: str, headers: Mapping[str, str], pool_headers: Mapping[str, str], *, trusted: bool = False
 ) -> dict[str, str]:
-    """The headers that go along to another origin: what a pool needs, and nothing about who we are.
+    """Return the headers that are sent along to another origin: those that a pool needs, and none that identifies us.
 
-    trusted: it may have our token, and so what a COPY hands it for the other side (`TransferHeaderAuthorization`).
+    Args:
+        method: The method of the request.
+        headers: The headers of the request to the door.
+        pool_headers: Headers for the other origin; they are always sent.
+        trusted: Whether the origin may receive our token, and so also a COPY's token for the remote side
+            (`TransferHeaderAuthorization`).
     """
-    kept = _KEPT.get(method)
-    along = {name: value for name, value in headers.items() if _goes_along(name.lower(), kept, trusted=trusted)}
-    return {**along, **pool_headers}
+    known = _FORWARDED.get(method)
+    forwarded = {name: value for name, value in headers.items() if _is_forwarded(name.lower(), known, trusted=trusted)}
+    return {**forwarded, **pool_headers}
 
 
-def _goes_along(name: str, kept: frozenset[str] | None, *, trusted: bool) -> bool:
-    if kept is not None:
-        return name in kept
+def _is_forwarded(name: str, known: frozenset[str] | None, *, trusted: bool) -> bool:
+    if known is not None:
+        return name in known
     return (trusted or "authorization" not in name) and name not in ("authorization", "cookie", "cookie2")
 
 
 def too_many_redirects(hops: tuple[str, ...], status: int) -> ServerTrouble:
-    """The error after the last hop that we follow."""
+    """Return the error after `MAX_HOPS` redirects."""
     return ServerTrouble(f"more than {MAX_HOPS} redirects, the last from {redact(hops[-1])}", status=status)

@@ -1,4 +1,4 @@
-"""What one exchange sends."""
+"""One request as it is sent."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ _VALUE = re.compile(r"[\x20-\x7e\x80-\xff]*")
 
 
 class Upload:
-    """A body on its way: knows whether any of it has been read, and then rewinds before it is sent anew."""
+    """A body that is being sent. It knows whether any of it has been read, and then rewinds before it is sent again.
+
+    Attributes:
+        size: The number of bytes.
+        begun: Whether any byte has been read since the last rewind.
+    """
 
     __slots__ = ("_body", "begun", "size")
 
     def __init__(self, body: Body) -> None:
-        """Of a body that stands at its first byte."""
+        """Wrap a body that is at its first byte."""
         self._body = body
         self.size = body.size
         self.begun = False
 
     def read(self, limit: int) -> bytes:
-        """The next bytes."""
+        """Return the next bytes, at most `limit`."""
         self.begun = True
         return self._body.read(limit)
 
     def rewind(self) -> None:
-        """Back to the first byte, checksum and progress as well; nothing where none was read."""
+        """Go back to the first byte, also of checksum and progress; do nothing if no byte has been read."""
         if self.begun:
             self._body.rewind()
             self.begun = False
@@ -37,13 +42,18 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """What one exchange sends.
+    """One request.
 
-    lines:  the header lines, secrets among them: never to be shown.
-    expect: seconds to wait for `100 Continue`; None for sending the body at once.
-    hops:   the URLs that redirected here.
-    sign:   what signs it.
-    fresh:  whether a new connection is made for it.
+    Attributes:
+        method: The method.
+        origin: The server.
+        url: The whole URL.
+        lines: The header lines; they hold secrets and are never shown.
+        body: The body to send, if there is one.
+        expect: Seconds to wait for `100 Continue` before the body is sent; None to send it at once.
+        hops: The URLs whose redirects led here.
+        sign: The key that signs the request (S3), if there is one.
+        fresh: Whether the request gets a new connection.
     """
 
     method: str
@@ -58,9 +68,14 @@ class Request:
 
 
 def header_line(name: str, value: str) -> str | bytes:
-    """One header line; UsageError, which does not show the value, where it would be more than one.
+    """Return a header line for curl.
 
-    Bytes beyond ASCII go out as they are (`value` is latin-1): XRootD wants them so in a `Destination`.
+    Args:
+        name: The name of the header.
+        value: The value, in latin-1. Bytes beyond ASCII are sent as they are: XRootD wants them so in a `Destination`.
+
+    Raises:
+        UsageError: The header would be more than one line, or no header. The error does not show the value.
     """
     if not _VALUE.fullmatch(value) or not name.isascii() or ":" in name or not name.isprintable():
         raise UsageError(f"the value of {name!r} cannot be sent as a header")

@@ -1,7 +1,8 @@
-"""JSON over HTTP, for issuers and REST interfaces; bytes of files never come this way, and each call has an end.
+"""Send JSON over HTTP to token issuers and REST interfaces.
 
-Of the environment only the proxies count: netrc would replace our Authorization, and REQUESTS_CA_BUNDLE our choice
-of CA certificates. Redirects are not followed. Neither bodies nor headers are ever logged.
+No file's bytes are sent this way, and each call has a time limit. From the environment only the proxies count: a netrc
+file would replace our Authorization header, and REQUESTS_CA_BUNDLE our choice of CA certificates. Redirects are not
+followed. Bodies and headers are never logged.
 """
 
 from __future__ import annotations
@@ -32,23 +33,31 @@ from ctadata.http.request import Request, Upload, header_line
 from ctadata.http.timeouts import Limits
 
 CONNECT_TIMEOUT = 10.0
+"""Seconds to connect."""
 READ_TIMEOUT = 30.0
+"""Seconds of silence."""
 _FORM = "application/x-www-form-urlencoded"
 TICK = 0.2
-"""Seconds after which a call that waits looks at the clock, and whether it is to stop."""
+"""Seconds between two checks of the clock and of the stop event during a call."""
 MAX_BODY = 8 * 1024 * 1024
-"""Bytes of an answer at most; a longer one is refused."""
+"""The largest response, in bytes; a longer one is refused."""
 
 Raw = requests.Response
-"""The library's own answer."""
+"""A response of the library requests."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JsonResponse:
-    """What a server said, whatever its status.
+    """A response, whatever its status. It may hold tokens, so its repr shows the status only.
 
-    json: the body as JSON, None where it is none.  text: the beginning of the body.
-    It may hold tokens, so it has no telling repr.
+    Attributes:
+        method: The method of the request.
+        url: The URL of the request.
+        status: The status.
+        reason: The reason phrase, or the standard one.
+        headers: The headers.
+        json: The body as JSON; None if it is no JSON.
+        text: The first 64 KiB of the body.
     """
 
     method: str
@@ -60,7 +69,7 @@ class JsonResponse:
     text: str
 
     def raise_for_status(self) -> None:
-        """Raise the error that a status other than 2xx means, with the server's own words."""
+        """Raise the error of a status other than 2xx, with the server's words."""
         if not 200 <= self.status < 300:
             body = self.text.encode()
             raise failures.error_from_response(
@@ -68,12 +77,12 @@ class JsonResponse:
             )
 
     def __repr__(self) -> str:
-        """The status alone."""
+        """Show the status only."""
         return f"<Answer {self.status} {self.reason}>"
 
 
 class JsonClient:
-    """A client for JSON; any thread may use it. Only https, or http to this very machine."""
+    """A client for JSON over https, or over http to this machine. Any thread may use it."""
 
     def __init__(
         self,
@@ -85,11 +94,18 @@ class JsonClient:
         stop: Event | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """No connection is made.
+        """Create a client; no connection is opened.
 
-        trusted: who may be given a token.  ca: CA certificates, None for the system's (ConfigError where missing).
-        timeouts: seconds to connect, and seconds of silence; both together are the most that a call takes in all.
-        stop: once set, calls end within a second (Stopped).  clock: seconds that run, for tests.
+        Args:
+            trusted: The origins that may receive a token.
+            ca: The profile's CA certificates, as for `choose_ca`.
+            user_agent: The `User-Agent` header.
+            timeouts: Seconds to connect, and seconds of silence. Their sum is the limit of a whole call.
+            stop: When it is set, a call ends within a second and raises Stopped.
+            clock: Return the seconds of a monotonic clock.
+
+        Raises:
+            ConfigError: `ca` does not exist.
         """
         connect, silence = timeouts
         self._trusted = frozenset(trusted)
@@ -101,22 +117,42 @@ class JsonClient:
         self._clock = clock
 
     def get(self, url: str, token: str | None = None) -> JsonResponse:
-        """GET; the token only to trusted origins (else Untrusted)."""
+        """Send a GET request.
+
+        Raises:
+            Untrusted: A token is given, and the origin is not trusted.
+        """
         return self._send("GET", url, token=token)
 
     def post_form(self, url: str, fields: Mapping[str, str], basic: tuple[str, str] | None = None) -> JsonResponse:
-        """POST a form, as OAuth does; `basic`: client id and secret for the Authorization header."""
+        """Send a POST request with a form, as OAuth does.
+
+        Args:
+            url: The URL.
+            fields: The fields of the form.
+            basic: The client id and the secret for the Authorization header (RFC 6749 section 2.3.1); None for neither.
+        """
         return self._send("POST", url, data=urlencode(fields), content_type=_FORM, basic=basic)
 
     def post_json(self, url: str, payload: Any, token: str | None = None) -> JsonResponse:
-        """POST a JSON document; the token only to trusted origins (else Untrusted)."""
+        """Send a POST request with a JSON document.
+
+        Raises:
+            Untrusted: A token is given, and the origin is not trusted.
+        """
         return self._send("POST", url, data=json.dumps(payload), content_type="application/json", token=token)
 
     def get_raw(self, url: str, token: str, *, stream: bool = False, large: bool = False) -> Raw:
-        """GET for scripts that work with the library's own answer, whatever its status; the token as in `get`.
+        """Send a GET request for a script that reads the response of the library requests, whatever its status.
 
-        stream: the body is left to the caller, who closes the answer.
-        large: the body may be a file: it may take longer than a call may in all, and only silence ends it.
+        Args:
+            url: The URL.
+            token: The token, sent as for `get`.
+            stream: Leave the body to the caller, who closes the response.
+            large: The body may be a file: the call may take longer than the limit of a call, and only silence ends it.
+
+        Raises:
+            Untrusted: The origin is not trusted.
         """
         origin, target = split_url(url)
         self._check(origin, token)
@@ -124,7 +160,7 @@ class JsonClient:
         headers["Authorization"] = f"Bearer {token}"
         proxies = {} if origin.is_loopback else get_environ_proxies(url)
 
-        def ask() -> Raw:
+        def request() -> Raw:
             with requests.Session() as session:
                 session.trust_env = False
                 return session.get(
@@ -138,42 +174,43 @@ class JsonClient:
                 )
 
         try:
-            answer = self._in_time(ask, origin)
+            response = self._call_in_time(request, origin)
             if large and not stream:
-                _ = answer.content
+                _ = response.content  # requests reads the body here
         except requests.RequestException as error:
             raise _error_of(error, origin) from None  # its traceback would hold the request
-        return answer
+        return response
 
-    def _in_time(self, ask: Callable[[], Raw], origin: Origin) -> Raw:
-        """What `ask` gives or raises; TimedOut, Stopped. The library ends a silence, but not what moves on for ever.
+    def _call_in_time(self, request: Callable[[], Raw], origin: Origin) -> Raw:
+        """Call `request` in a thread and return its response; raise TimedOut or Stopped if it takes too long.
 
-        So it has a thread of its own, which ends when the server does, where nobody waits for it any more.
+        requests ends a silence, but not a response that goes on for ever. A thread that is given up ends with its
+        response.
         """
-        answers, total, began = Future[Raw](), self._limits.total or 0.0, self._clock()
+        future, total, began = Future[Raw](), self._limits.total or 0.0, self._clock()
 
         def run() -> None:
             try:
-                answer = ask()
+                response = request()
             except BaseException as error:  # noqa: BLE001
-                if answers.set_running_or_notify_cancel():
-                    answers.set_exception(error)
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
             else:
-                if answers.set_running_or_notify_cancel():
-                    answers.set_result(answer)
+                if future.set_running_or_notify_cancel():
+                    future.set_result(response)
                 else:
-                    answer.close()
+                    response.close()
 
         Thread(target=run, name="rest", daemon=True).start()
         try:
-            while not wait([answers], TICK).done:
+            while not wait([future], TICK).done:
                 if self._stop.is_set():
                     raise Stopped("stopped")
                 if self._clock() - began > total:
-                    raise TimedOut(f"no whole answer in time: {origin}, {total:g} s", hint="try again later")
-            return answers.result()
+                    raise TimedOut(f"no complete answer in time: {origin}, {total:g} s", hint="try again later")
+            return future.result()
         finally:
-            answers.cancel()
+            future.cancel()
 
     def _send(
         self,
@@ -195,25 +232,25 @@ class JsonClient:
         if token:
             lines.append(header_line("Authorization", f"Bearer {token}"))
         body = Upload(InMemory(data.encode())) if content_type else None
-        whole = bytearray()
+        content = bytearray()
 
         def accept(response: Response) -> Consumer:  # noqa: ARG001
-            return lambda block: _gather(whole, block, origin)
+            return lambda block: _append(content, block, origin)
 
         request = Request(method, origin, f"{origin}{target}", lines, body)
         exchange = Exchange(request, accept, self._limits, self._stop, self._clock)
-        handles = CurlPool(self._trust, self._user_agent)
-        handle = handles.lend()
+        pool = CurlPool(self._trust, self._user_agent)
+        handle = pool.acquire()
         try:
             response = exchange.perform(handle)
         except Interrupted as error:
             if exchange.accepted:
                 raise
-            raise Unreachable(error.what) from None  # it was the question that broke off, not the answer
+            raise Unreachable(error.what) from None  # the request broke off, not its response
         finally:
-            handles.take_back(handle)
-            handles.close()
-        return _answer(response, bytes(whole) or response.body)
+            pool.release(handle)
+            pool.close()
+        return _json_response(response, bytes(content) or response.body)
 
     def _check(self, origin: Origin, token: str | None) -> None:
         if origin.scheme != "https" and not origin.is_loopback:
@@ -221,17 +258,17 @@ class JsonClient:
         if token and origin not in self._trusted:
             raise Untrusted(
                 f"the token is not sent to {origin}",
-                hint=f'if it may be, set token_origins = ["{origin}"] in the profile',
+                hint=f'if it may receive the token, set token_origins = ["{origin}"] in the profile',
             )
 
 
-def _gather(whole: bytearray, block: bytes, origin: Origin) -> None:
-    whole += block
-    if len(whole) > MAX_BODY:
+def _append(content: bytearray, block: bytes, origin: Origin) -> None:
+    content += block
+    if len(content) > MAX_BODY:
         raise ServerTrouble(f"the answer is too long: {origin}")
 
 
-def _answer(response: Response, body: bytes) -> JsonResponse:
+def _json_response(response: Response, body: bytes) -> JsonResponse:
     status = response.status
     reason = response.reason or (HTTPStatus(status).phrase if status in set(HTTPStatus) else "")
     try:
@@ -243,8 +280,8 @@ def _answer(response: Response, body: bytes) -> JsonResponse:
 
 
 def _error_of(error: requests.RequestException, origin: Origin) -> CtadataError:
-    """The same errors as the pool's."""
-    root = _root(error)
+    """Return the error of a failure of requests; the same failure of curl gets the same error."""
+    root = _root_cause(error)
     said = sanitize(str(root) or type(root).__name__)
     if isinstance(error, requests.exceptions.SSLError):
         if "certificate" in said.lower():
@@ -259,7 +296,7 @@ def _error_of(error: requests.RequestException, origin: Origin) -> CtadataError:
     return CtadataError(f"the request could not be sent: {origin}, {said}")
 
 
-def _root(error: BaseException) -> BaseException:
-    """What lies at the bottom: requests and urllib3 wrap the cause, URL and all, several times."""
+def _root_cause(error: BaseException) -> BaseException:
+    """Return the first cause of an error: requests and urllib3 wrap it several times, together with the URL."""
     deeper = error.__cause__ or error.__context__
-    return _root(deeper) if deeper else error
+    return _root_cause(deeper) if deeper else error

@@ -1,25 +1,28 @@
-"""How long the client waits for a server: Limits, in seconds."""
+"""The time limits of requests, in seconds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 JSON_TOTAL = 300.0
-"""Seconds that a call of a JSON interface may take with all of its answer; a dCache door behind it may be silent for
-180 s first."""
+"""Seconds for a request to a JSON interface with its whole answer. A dCache door behind it may be silent for 180 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long silence is borne, in seconds.
+    """The time limits of one client.
 
-    connect:        for name look-up, TCP and TLS together.
-    first_byte:     from the sent request to the answer's headers; a dCache door may take 180 s.
-    stall_seconds, stall_bytes_per_second: a body must move on by their product, in bytes, within these seconds.
-    mover_probe:        a transfer that shares a mover asks after it when so long nothing has come, and waits so long.
-    total:          for one request with all of its answer; None for those whose bodies may be large.
-    expect:         how long an upload waits for `100 Continue` where nothing is known of the server (as curl does).
-    expect_redirect: the same at a door that redirects uploads, which it does before the first body byte or never.
+    Attributes:
+        connect: Seconds for name look-up, TCP and TLS together.
+        first_byte: Seconds from the end of the request to the headers of its response; a dCache door may take 180 s.
+        stall_seconds: Seconds within which a body must move on by `stall_seconds` times `stall_bytes_per_second` bytes.
+        stall_bytes_per_second: The slowest rate of a body.
+        total: Seconds for one request with its whole answer; None if the body may be large.
+        mover_probe: Seconds without a byte after which a transfer that shares a mover asks whether the mover still
+            lives; the answer must come within the same time.
+        expect: Seconds that an upload waits for `100 Continue` from an unknown server (curl's default).
+        expect_redirect: Seconds that an upload waits for `100 Continue` or a redirect from a door that redirects
+            uploads; it does so before the first byte of the body, or never.
     """
 
     connect: float = 15.0

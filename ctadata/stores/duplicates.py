@@ -48,4 +48,4 @@ class SeenEntries:
 def contradiction_error(path: RemotePath) -> ServerTrouble:
     """Return the error for a name that the server describes in two different ways."""
     what = "the server lists this name twice, and differently"
-    return ServerTrouble(what, hint="tell whoever runs the storage", path=escape_unprintable(str(path)))
+    return ServerTrouble(what, hint="tell the administrators of the storage", path=escape_unprintable(str(path)))

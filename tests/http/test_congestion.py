@@ -13,43 +13,43 @@ class Server:
     """A pace, and a clock; what is asked is answered after `takes` seconds."""
 
     def __init__(self, most: int = 32, *, pinned: bool = False) -> None:
-        self.pace = CongestionWindow(most, pinned=pinned)
+        self.window = CongestionWindow(most, pinned=pinned)
         self.now = 1000.0
 
     def send(self) -> float:
         """One request, sent when it may be; gives the moment."""
-        assert self.pace.has_room
-        self.now = self.pace.begin(self.now)
+        assert self.window.has_room
+        self.now = self.window.begin_request(self.now)
         return self.now
 
     def round(self, takes: float = 0.1, kind: str = "GET") -> None:
         """As many requests as there is room for, and their answers."""
-        began = [self.send() for _ in range(int(self.pace.width))]
+        began = [self.send() for _ in range(int(self.window.width))]
         for at in began:
             self.now = max(self.now, at + takes)
-            self.pace.answered(at, at + takes, kind)
-            self.pace.end(self.now)
+            self.window.record_answer(at, at + takes, kind)
+            self.window.end_request(self.now)
 
 
 def test_it_starts_with_few_and_doubles_up_to_the_most() -> None:
     server, widths = Server(), []
     for _ in range(5):
-        widths.append(int(server.pace.width))
+        widths.append(int(server.window.width))
         server.round()
     assert widths == [START, 2 * START, 4 * START, 8 * START, 32]
 
 
 def test_few_are_few() -> None:
     server = Server(2)
-    assert (server.send(), server.pace.has_room, server.send() > 0, server.pace.has_room)[1::2] == (True, False)
+    assert (server.send(), server.window.has_room, server.send() > 0, server.window.has_room)[1::2] == (True, False)
 
 
 def test_what_is_in_flight_leaves_no_room_until_it_ends() -> None:
     server = Server(1)
     server.send()
-    assert not server.pace.has_room
-    server.pace.end(server.now)
-    assert server.pace.has_room
+    assert not server.window.has_room
+    server.window.end_request(server.now)
+    assert server.window.has_room
 
 
 @pytest.mark.parametrize("trouble", ["refused", "broke"])
@@ -61,15 +61,15 @@ def test_trouble_halves_once_a_round_and_then_it_grows_by_one_a_round(trouble: s
     for at in began[:10]:
         server.now += 0.001
         if trouble == "broke":
-            server.pace.broke(at, server.now)
+            server.window.record_failure(at, server.now)
         else:
-            server.pace.refused(at, server.now, 0, counts=False)
+            server.window.record_refusal(at, server.now, 0, counts=False)
     for _ in began:
-        server.pace.end(server.now)
-    assert server.pace.width == 16
+        server.window.end_request(server.now)
+    assert server.window.width == 16
     server.round()
     server.round()
-    assert 17.5 < server.pace.width < 18
+    assert 17.5 < server.window.width < 18
 
 
 def test_trouble_without_end_leaves_one() -> None:
@@ -77,41 +77,41 @@ def test_trouble_without_end_leaves_one() -> None:
     for _ in range(10):
         at = server.send()
         server.now += 1
-        server.pace.broke(at, server.now)
-        server.pace.end(server.now)
-    assert server.pace.width == 1
+        server.window.record_failure(at, server.now)
+        server.window.end_request(server.now)
+    assert server.window.width == 1
 
 
 def test_slow_answers_narrow_by_one_a_round_and_not_below_the_start() -> None:
     server = Server(8)
     server.round(0.1)
-    assert server.pace.width == 8
+    assert server.window.width == 8
     widths = []
     for _ in range(7):
         server.round(5.0)
-        widths.append(int(server.pace.width))
+        widths.append(int(server.window.width))
     assert widths == [7, 6, 5, 4, 4, 4, 4]
     server.round(0.1)
-    assert server.pace.width > 4
+    assert server.window.width > 4
 
 
 def test_a_listing_that_takes_long_says_nothing_about_files() -> None:
     server = Server(8)
     server.round(0.1, "GET")
     server.round(5.0, "PROPFIND")
-    assert server.pace.width == 8
+    assert server.window.width == 8
 
 
 def test_what_takes_as_long_as_its_body_is_never_slow() -> None:
     server = Server(8)
     server.round(0.1, "")
     server.round(500.0, "")
-    assert server.pace.width == 8
+    assert server.window.width == 8
 
 
 def test_the_first_requests_of_a_burst_are_staggered() -> None:
     server = Server(64, pinned=True)
-    moments = [server.pace.begin(1000.0) for _ in range(BURST + 4)]
+    moments = [server.window.begin_request(1000.0) for _ in range(BURST + 4)]
     steps = [later - earlier for earlier, later in pairwise(moments)]
     assert steps == pytest.approx([GAP] * (BURST - 1) + [0.0] * 4)
 
@@ -119,26 +119,26 @@ def test_the_first_requests_of_a_burst_are_staggered() -> None:
 def test_one_after_the_other_is_no_burst() -> None:
     server = Server()
     for _ in range(20):
-        assert server.pace.begin(server.now) == server.now
-        server.pace.end(server.now)
+        assert server.window.begin_request(server.now) == server.now
+        server.window.end_request(server.now)
 
 
 def test_after_a_while_of_nothing_it_is_a_burst_again() -> None:
     server = Server(64, pinned=True)
     for _ in range(BURST + 4):
-        server.pace.begin(server.now)
+        server.window.begin_request(server.now)
     for _ in range(BURST + 4):
-        server.pace.end(server.now)
+        server.window.end_request(server.now)
     server.now += IDLE + 1
-    assert server.pace.begin(server.now) == server.now
-    assert server.pace.begin(server.now) == pytest.approx(server.now + GAP)
+    assert server.window.begin_request(server.now) == server.now
+    assert server.window.begin_request(server.now) == pytest.approx(server.now + GAP)
 
 
 def test_a_server_that_counts_gets_every_request_in_its_time() -> None:
     server = Server(64, pinned=True)
     for _ in range(BURST):
         at = server.send()
-    server.pace.refused(at, server.now, 0, counts=True)
+    server.window.record_refusal(at, server.now, 0, counts=True)
     moments = [server.send() for _ in range(50)]
     assert all(later - earlier >= GAP * 0.99 for earlier, later in pairwise(moments))
     assert moments[-1] - moments[0] == pytest.approx(49 * GAP)
@@ -150,40 +150,40 @@ def test_the_gap_doubles_once_a_round_and_answers_ease_it_to_where_it_began() ->
     for _ in range(12):
         at = server.send()
         server.now += 0.1
-        server.pace.refused(at, server.now, 0, counts=True)
-        server.pace.refused(at, server.now, 0, counts=True)
-        server.pace.end(server.now)
-        gaps.append(server.pace.gap)
+        server.window.record_refusal(at, server.now, 0, counts=True)
+        server.window.record_refusal(at, server.now, 0, counts=True)
+        server.window.end_request(server.now)
+        gaps.append(server.window.gap)
     assert gaps[:4] == [GAP, 2 * GAP, 4 * GAP, 8 * GAP]
     assert gaps[-1] == LONGEST_GAP
     for _ in range(100):
-        server.pace.answered(server.now, server.now)
-    assert server.pace.gap == GAP
+        server.window.record_answer(server.now, server.now)
+    assert server.window.gap == GAP
 
 
 def test_503_is_not_about_how_many() -> None:
     server = Server()
-    server.pace.refused(server.send(), server.now, 0, counts=False)
-    assert server.pace.gap == 0
+    server.window.record_refusal(server.send(), server.now, 0, counts=False)
+    assert server.window.gap == 0
 
 
 def test_what_the_server_names_holds_for_all_and_the_longest_counts() -> None:
     server = Server()
     at = server.send()
-    server.pace.refused(at, server.now, 7, counts=False)
-    server.pace.refused(at, server.now, 3, counts=False)
-    assert server.pace.closed_for(server.now) == 7
-    assert server.pace.closings == 1
-    assert server.pace.begin(server.now) == server.now + 7
-    assert server.pace.begin(server.now) == pytest.approx(server.now + 7 + GAP)
+    server.window.record_refusal(at, server.now, 7, counts=False)
+    server.window.record_refusal(at, server.now, 3, counts=False)
+    assert server.window.pause_left(server.now) == 7
+    assert server.window.closings == 1
+    assert server.window.begin_request(server.now) == server.now + 7
+    assert server.window.begin_request(server.now) == pytest.approx(server.now + 7 + GAP)
 
 
 def test_pinned_is_pinned() -> None:
     server = Server(16, pinned=True)
-    assert server.pace.width == 16
+    assert server.window.width == 16
     at = server.send()
-    server.pace.broke(at, server.now + 1)
-    server.pace.refused(at, server.now + 1, 5, counts=True)
-    server.pace.answered(at, server.now + 500, "GET")
-    assert server.pace.width == 16
-    assert server.pace.closed_for(server.now + 1) == 5
+    server.window.record_failure(at, server.now + 1)
+    server.window.record_refusal(at, server.now + 1, 5, counts=True)
+    server.window.record_answer(at, server.now + 500, "GET")
+    assert server.window.width == 16
+    assert server.window.pause_left(server.now + 1) == 5

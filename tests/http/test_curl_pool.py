@@ -77,12 +77,12 @@ def test_the_watch_is_called_while_nothing_happens_and_what_it_raises_ends_the_c
 
 def test_only_http_is_spoken_whatever_the_url(tmp_path):
     handles = CurlPool(choose_ca(), "test")
-    handle = handles.lend()
+    handle = handles.acquire()
     (tmp_path / "secret").write_text("mine")
     for url in (f"file://{tmp_path}/secret", "ftp://127.0.0.1:1/", "scp://127.0.0.1:1/a", "dict://127.0.0.1:1/"):
         handle.curl.setopt(pycurl.URL, url)
         assert handle.run(lambda: None)[0] == pycurl.E_UNSUPPORTED_PROTOCOL
-    handles.take_back(handle)
+    handles.release(handle)
     handles.close()
 
 
@@ -97,7 +97,7 @@ def test_closing_does_not_wait_for_what_hangs():
     handles = CurlPool(choose_ca(), "test")
     stuck = Stuck(pycurl.CurlShare())
     stuck.may_hang = True
-    handles.take_back(stuck)
+    handles.release(stuck)
     handles.close()
     assert not ended.is_set()
     over.set()
@@ -114,12 +114,12 @@ def test_what_does_not_hang_is_closed_in_the_thread_that_closes_the_pool(answeri
 
     peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
     handles = CurlPool(choose_ca(), "test")
-    handles.take_back(Told(pycurl.CurlShare()))
-    lent = handles.lend()
+    handles.release(Told(pycurl.CurlShare()))
+    lent = handles.acquire()
     lent.curl.setopt(pycurl.URL, peer.url)
     lent.curl.setopt(pycurl.WRITEFUNCTION, lambda block: None)
     assert lent.run(lambda: None) == (0, "")
-    handles.take_back(lent)
+    handles.release(lent)
     handles.close()
     assert closed == [threading.current_thread()]
 
@@ -131,12 +131,12 @@ def test_a_handle_that_was_given_back_keeps_nothing_of_the_request():
 
     kept = Kept()
     handles = CurlPool(choose_ca(), "test")
-    lent = handles.lend()
+    lent = handles.acquire()
     lent.curl.setopt(pycurl.WRITEFUNCTION, kept.take)
     gone = weakref.ref(kept)
     del kept
     assert gone() is not None
-    handles.take_back(lent)
+    handles.release(lent)
     assert gone() is None
     handles.close()
 
@@ -156,11 +156,11 @@ def test_all_of_a_client_is_freed_where_it_is_let_go(answering, client, ca, how)
         one.send("GET", peer.url)
         with contextlib.suppress(KeyError):
             one.send("GET", peer.url, accept=refuse)
-        lent = [one._handles.lend() for _ in range(2)]
+        lent = [one._transport.pool.acquire() for _ in range(2)]
         parts = [weakref.ref(part) for handle in lent for part in (handle, handle.curl, handle._multi)]
-        parts.append(weakref.ref(one._handles._share))
+        parts.append(weakref.ref(one._transport.pool._share))
         while lent:
-            one._handles.take_back(lent.pop())
+            one._transport.pool.release(lent.pop())
         if how == "closed":
             one.close()
         del one

@@ -184,7 +184,7 @@ def test_resets_halve(serve, client):
         assert all(held.acquire(timeout=PATIENCE) for _ in broken)
         all_held.set()
         assert all(isinstance(each.exception(PATIENCE), CtadataError) for each in broken)
-    assert one._gates.of(peer.origin)._pace.width == 8
+    assert one._transport.limiters.limiter_of(peer.origin)._window.width == 8
 
 
 def test_a_stop_ends_the_wait_for_a_turn(crowd, client):

@@ -124,9 +124,9 @@ def test_the_token_does_not_go_over_http_to_another_machine(login):
 
 
 def _call(door):
-    from ctadata.http.client import _Call
+    from ctadata.http.call import Call
 
-    return _Call("GET", f"{door}/", {}, {}, None, False, None, False, True, None)
+    return Call("GET", f"{door}/", {}, {}, None, False, None, False, True, None)
 
 
 # --- the token in the address, as XRootD puts it there ---
@@ -138,7 +138,7 @@ def test_a_redirect_with_the_token_in_its_address_is_refused(answering, client, 
     pool = answering(ok)
     door = answering(to(f"{pool.url}/a?authz={written}", "307 Temporary Redirect"))
     body = content(b"ours") if method == "PUT" else None
-    with pytest.raises(Untrusted, match="hands our token to") as refused:
+    with pytest.raises(Untrusted, match="puts our token into the address of") as refused:
         client(door).send(method, f"{door.url}/a", body=body)
     assert f'token_origins = ["{pool.origin}"]' in refused.value.hint
     assert "secret" not in f"{refused.value} {refused.value.hint}"
@@ -163,7 +163,7 @@ def test_a_redirect_out_of_http_is_refused(answering, client, content, tmp_path,
     target.write_text("mine")
     door = answering(to(f"{scheme}://{target}", "307 Temporary Redirect"))
     body = content(b"theirs") if method == "PUT" else None
-    with pytest.raises(Untrusted, match=f"{door.url} sends us on, and '{scheme}:.* is not an address"):
+    with pytest.raises(Untrusted, match=f"from {door.url}: '{scheme}:.* is not an address"):
         client(door, limits=Limits(expect=0.01)).send(method, f"{door.url}/a", body=body)
     assert target.read_text() == "mine"
 

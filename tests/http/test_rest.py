@@ -198,7 +198,9 @@ def test_an_answer_of_a_byte_every_three_seconds_has_an_end(serve, rest, beginni
     try:
         answer = call(peer.url, *([{"a": "b"}] if method == "post_form" else []))
     except TimedOut as error:
-        assert re.match("no (whole )?answer|the transfer stalled", error.what)  # whichever limit the clock meets first
+        assert re.match(
+            "no (complete )?answer|the transfer stalled", error.what
+        )  # whichever limit the clock meets first
     else:
         assert answer.status == 503  # an error counts without its body
 
@@ -233,7 +235,7 @@ def begin_slowly(wire, beginning, passed):
 def test_an_answer_of_the_library_has_an_end_too(serve, rest, beginning, more):
     passed = [0.0]
     peer = serve(lambda wire: begin_slowly(wire, BEGINNINGS[beginning], passed))
-    with pytest.raises(TimedOut, match=r"no whole answer in time: .* 40 s"):
+    with pytest.raises(TimedOut, match=r"no complete answer in time: .* 40 s"):
         rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]).get_raw(peer.url, "", **more)
 
 

@@ -49,7 +49,7 @@ def test_a_pool_that_token_origins_does_not_name_gets_nothing(xrootd, opened, na
     store = opened(xrootd, trusting=False)
     (xrootd.data / name.name).write_bytes(b"content")
     for ask in (lambda: get(store, name), lambda: store.info(name), lambda: put(store, name)):
-        with pytest.raises(Untrusted, match="hands our token to https://127") as refused:
+        with pytest.raises(Untrusted, match="puts our token into the address of https://127") as refused:
             ask()
         said = f"{refused.value} {refused.value.hint}"
         assert "token_origins" in said

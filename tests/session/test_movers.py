@@ -59,7 +59,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def session(open_session: OpenSession, small: None) -> Session:
     session = open_session()
-    session.store._client.limits = Limits(stall_seconds=NEVER, mover_probe=0.3)  # type: ignore[attr-defined]
+    session.store._client._transport.limits = Limits(stall_seconds=NEVER, mover_probe=0.3)  # type: ignore[attr-defined]
     return session
 
 
@@ -99,7 +99,7 @@ def broken_off(box: Sandbox) -> list[BrokenOff]:
 def test_no_byte_is_asked_for_twice_and_no_connection_broken_off(
     box: Sandbox, session: Session, tmp_path: Path, jobs: int
 ) -> None:
-    session.store._client.limits = Limits(mover_probe=600)  # type: ignore[attr-defined]  # a busy machine is no silence
+    session.store._client._transport.limits = Limits(mover_probe=600)  # type: ignore[attr-defined]  # a busy machine is no silence
     outcome = get(session, tmp_path / "f", jobs)
     assert (outcome.retries, door_requests(box)) == (0, 1)
     assert box.journal.asked_twice(PATH) == []
@@ -156,7 +156,7 @@ def test_a_stream_that_is_silent_for_too_long_ends_all_streams_of_its_mover(
     box: Sandbox, session: Session, tmp_path: Path
 ) -> None:
     """One connection alone is silent, and the pool answers: only the stall limit ends that."""
-    session.store._client.limits = Limits(stall_seconds=1.0, mover_probe=0.3)  # type: ignore[attr-defined]
+    session.store._client._transport.limits = Limits(stall_seconds=1.0, mover_probe=0.3)  # type: ignore[attr-defined]
     box.faults.add("pool", "GET", PATH, faults.Silence(after=300_000), times=1)
     get(session, tmp_path / "f", 4)
     assert questions(box)

@@ -98,14 +98,14 @@ def test_a_pool_that_breaks_off_gets_fewer_streams_and_the_door_as_many(
     for i in range(24):
         box.files.put(f"/lst/run/f{i}", b"x" * 1000)
     session.get(["lst/run"], str(tmp_path / "before"), recursive=True)
-    widths = session.store._client._gates.of  # type: ignore[attr-defined]
+    widths = session.store._client._transport.limiters.limiter_of  # type: ignore[attr-defined]
     door, pool = Origin.parse(box.door), Origin.parse(box.pools[0])
-    assert (widths(door)._pace.width, widths(pool)._pace.width) == (8, 8)
+    assert (widths(door)._window.width, widths(pool)._window.width) == (8, 8)
     box.faults.add("pool1", "GET", "*", faults.Cut(after=500, reset=True), times=1)
     summary = session.get(["lst/run"], str(tmp_path / "after"), recursive=True)
     assert (summary.done, summary.exit_code) == (24, 0)
-    assert widths(door)._pace.width == 8
-    assert widths(pool)._pace.width < 8
+    assert widths(door)._window.width == 8
+    assert widths(pool)._window.width < 8
 
 
 def test_a_number_that_was_asked_for_is_that_of_the_run(open_session: OpenSession) -> None:

@@ -82,7 +82,7 @@ def test_a_stream_that_stalls_for_good_is_given_up_and_its_piece_fetched_again(
     filled: Sandbox, session: Session, tmp_path: Path, jobs: int
 ) -> None:
     """Within the stall limit, whatever the others do meanwhile; nothing that has come is fetched twice."""
-    session.store._client.limits = Limits(stall_seconds=2)  # type: ignore[attr-defined]
+    session.store._client._transport.limits = Limits(stall_seconds=2)  # type: ignore[attr-defined]
     filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)
     moved: list[int] = []
 
@@ -276,7 +276,7 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     filled: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of its descriptor may be another file's by then."""
-    session.store._client.limits = Limits(stall_seconds=2)  # type: ignore[attr-defined]
+    session.store._client._transport.limits = Limits(stall_seconds=2)  # type: ignore[attr-defined]
     helping = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1, skip=1)
     meeting = faults.Meanwhile(lambda: helping.reached.wait(60), after=50_000)
     filled.faults.add("pool", "GET", "/lst/f", meeting, times=1)

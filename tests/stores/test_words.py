@@ -116,7 +116,7 @@ ROWS = {
         ServerTrouble,
         5,
         "found no pool in time: 500 Internal Server Error, Internal problem: Request to [>PoolManager",
-        "tell whoever runs the storage",
+        "tell the administrators of the storage",
     ),
     "namespace silent": Row(
         "PROPFIND",
@@ -165,7 +165,7 @@ ROWS = {
         "Internal problem: Request to [>PoolManager@local] timed out.",
         NeedsStaging,
         10,
-        "the file is on tape, and on its way to disk",
+        "the file is on tape and on its way to disk",
         "stage it",
         "NEARLINE",
     ),
@@ -176,8 +176,8 @@ ROWS = {
         "Permission denied for GET on path /a",
         Forbidden,
         4,
-        "the file is on tape, and may not be staged",
-        "ask whoever runs the storage",
+        "the file is on tape, and you may not stage it",
+        "ask the administrators of the storage",
         "NEARLINE",
     ),
     "disk-only, pool offline": Row(
@@ -203,7 +203,7 @@ ROWS = {
         Busy,
         5,
         "the upload of the file has not been completed",
-        "upload the file anew",
+        "upload the file again",
         "NONE",
     ),
     "a replica that is broken": Row(
@@ -214,7 +214,7 @@ ROWS = {
         IntegrityError,
         7,
         "copy of the file is damaged",
-        "upload the file anew",
+        "upload the file again",
         "ONLINE",
     ),
     "a replica that is broken, of a file on tape": Row(
@@ -225,7 +225,7 @@ ROWS = {
         IntegrityError,
         7,
         "copy of the file is damaged",
-        "upload the file anew",
+        "upload the file again",
         "NEARLINE",
     ),
     "on disk, and yet": Row(
@@ -260,7 +260,7 @@ ROWS = {
     "pool: full while writing": Row("PUT", 507, "No space left", "", StorageFull, 11, "no room: 507 No space left", ""),
     "pool: full before": Row("PUT", 500, "Out of space", "", StorageFull, 11, "the storage has no room", ""),
     "pool: a macaroon's limit": Row(
-        "PUT", 507, "Exceeded allowed upload size", "", StorageFull, 11, "more than this login may upload", "another"
+        "PUT", 507, "Exceeded allowed upload size", "", StorageFull, 11, "this login may not upload so much", "another"
     ),
 }
 

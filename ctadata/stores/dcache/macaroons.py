@@ -67,7 +67,7 @@ class Limits:
         }
         wrong = [name for name, is_missing in missing.items() if is_missing]
         if wrong:
-            hint = "tell whoever runs the storage"
+            hint = "tell the administrators of the storage"
             raise Untrusted(f"the macaroon is not limited as it was asked to be: {', '.join(wrong)}", hint=hint)
         return min(ends)
 

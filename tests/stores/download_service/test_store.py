@@ -379,7 +379,7 @@ def test_a_listing_that_comes_slowly_has_an_end(platform: Platform) -> None:
     client = Client(trusted=trusted, credentials=Holder(platform.token), retries=IMPATIENT, clock=lambda: passed[0])
     store = DownloadService(client, platform.ds_url, user=lambda: platform.user)
     platform.instead("GET", "downloadservice/list/lst", lambda: Response(slowly()))
-    with closing(store), pytest.raises(TimedOut, match=r"no whole answer in time: .*, 300 s"):
+    with closing(store), pytest.raises(TimedOut, match=r"no complete answer in time: .*, 300 s"):
         list(store.list(LST))
     assert passed[0] < 3000
 
