@@ -45,7 +45,7 @@ class Listed(str):
     __slots__ = ("_told", "checksums", "etag", "kind", "locality", "mtime", "raw_href", "size")
 
     @classmethod
-    def from_entry(cls, entry: Entry, told: Mapping[str, str] = NO_TEXTS) -> Self:
+    def of(cls, entry: Entry, told: Mapping[str, str] = NO_TEXTS) -> Self:
         """The listed path of an entry; `told`: the texts of a service, which beat what is known of the entry."""
         text = str(entry.path).removeprefix("/")
         listed = cls(text + "/" if entry.is_directory else text)

@@ -30,7 +30,7 @@ from ctadata.progress.units import read_size
 from ctadata.session import Session
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.records import cache_directory
+from ctadata.transfer.records import Records, cache_directory
 from ctadata.transfer.report import Reporter
 from ctadata.transfer.results import raise_failures
 from ctadata.versions import is_other_version
@@ -156,6 +156,7 @@ def _download(session: Session, entry: Entry, place: Path, *, stage: bool, repor
     try:
         unfinished.mkdir(mode=0o700, parents=True)
         run = session.run(Rules(stage=stage), reporter, 1)
+        run.records = Records("")  # the directory of the copy is the record
         raise_failures(download(run, [DownloadTarget(entry, unfinished, name=_name(entry))]), (), one=True)
         now = session.store.info(entry.path)
         if not is_other_version(now, entry):

@@ -15,7 +15,7 @@ FOLDER = Entry(RemotePath(("lst", "d")), Kind.DIRECTORY)
 
 
 def test_it_is_the_decoded_path() -> None:
-    file, folder = Listed.from_entry(FILE), Listed.from_entry(FOLDER)
+    file, folder = Listed.of(FILE), Listed.of(FOLDER)
     assert (file, folder) == ("lst/a b.h5", "lst/d/")
     assert "a b" in file
     assert file.split("/")[-1] == file[4:] == "a b.h5"
@@ -25,26 +25,26 @@ def test_it_is_the_decoded_path() -> None:
 
 
 def test_it_answers_as_a_dictionary() -> None:
-    file = Listed.from_entry(FILE, {"href": "lst/a%20b.h5", "size": "1234", "url": "https://h/list/lst/a%20b.h5"})
+    file = Listed.of(FILE, {"href": "lst/a%20b.h5", "size": "1234", "url": "https://h/list/lst/a%20b.h5"})
     assert (file["href"], file["type"], file["size"]) == ("lst/a b.h5", "file", "1234")
     assert file.raw_href == "lst/a%20b.h5"
     assert dict(file)["url"].startswith("https://")
-    assert Listed.from_entry(FILE)["mtime"] == "Sun, 09 Sep 2001 01:46:40 GMT"
-    folder = Listed.from_entry(FOLDER)
+    assert Listed.of(FILE)["mtime"] == "Sun, 09 Sep 2001 01:46:40 GMT"
+    folder = Listed.of(FOLDER)
     assert (folder["type"], folder.get("size"), folder.get("size", "-")) == ("directory", None, "-")
     with pytest.raises(KeyError):
         folder["size"]
 
 
 def test_it_can_be_copied_and_sent_to_another_process() -> None:
-    file = Listed.from_entry(FILE)
+    file = Listed.of(FILE)
     for twin in (copy.copy(file), pickle.loads(pickle.dumps(file))):
         assert (twin, twin.size, twin["type"]) == (file, 1234, "file")
 
 
 def test_a_table_escapes_what_servers_name() -> None:
     hostile = Entry(RemotePath(("lst", "<script>alert(1)<script>\x1b[2J\u202e")), Kind.FILE, 1)
-    picture = Listing([Listed.from_entry(FILE), Listed.from_entry(hostile), Listed.from_entry(FOLDER)])._repr_html_()
+    picture = Listing([Listed.of(FILE), Listed.of(hostile), Listed.of(FOLDER)])._repr_html_()
     assert "1,234" in picture
     assert "2001-09-09 01:46:40" in picture
     assert "&lt;script&gt;" in picture
@@ -52,6 +52,6 @@ def test_a_table_escapes_what_servers_name() -> None:
 
 
 def test_a_long_table_is_cut_and_counted() -> None:
-    picture = Listing([Listed.from_entry(FILE)] * (MAX_ROWS + 5))._repr_html_()
+    picture = Listing([Listed.of(FILE)] * (MAX_ROWS + 5))._repr_html_()
     assert picture.count("a b.h5") == MAX_ROWS
     assert "and 5 more" in picture

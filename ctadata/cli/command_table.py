@@ -50,6 +50,7 @@ DIRECT_COMMANDS: Sections = {
     },
     "Move files": {
         "get": CommandEntry("get", "get", "Get files, verified."),
+        "local": CommandEntry("local", "local", "Print the local paths of verified copies."),
         "cat": CommandEntry("cat", "cat", "Write the bytes of files, one after the other."),
         "put": CommandEntry("put", "put", "Put files, verified."),
         "sync": CommandEntry("sync", "sync", "Make a directory equal to another one."),
@@ -106,8 +107,8 @@ DIRECT_COMMANDS: Sections = {
     "Settings, troubles, trials": {
         "config": CommandEntry("config", "config", "Show each setting and where it comes from."),
         "doctor": CommandEntry("doctor", "doctor", "Check everything that a transfer needs, and say what to do."),
-        "cache list": CommandEntry("cache", "list_cache", "List the records of transfers on this machine."),
-        "cache clear": CommandEntry("cache", "clear_cache", "Remove all records of transfers on this machine."),
+        "cache list": CommandEntry("cache", "list_cache", "List what is kept on this machine: records and copies."),
+        "cache clear": CommandEntry("cache", "clear_cache", "Remove all records and copies on this machine."),
         "sandbox": CommandEntry("sandbox", "sandbox", "Run a small storage of your own, to try things out."),
     },
 }
@@ -146,7 +147,7 @@ PLATFORM_COMMANDS: Sections = {
 GROUP_HELP = {
     "token": "Look at a token.",
     "credentials": "The access key of an S3 profile.",
-    "cache": "The records of verified transfers on this machine.",
+    "cache": "The records of verified transfers, and the copies of files, on this machine.",
 }
 """The help of each group of commands."""
 

@@ -109,7 +109,7 @@ def rm(path: PathText | Sequence[PathText], recursive: bool = False, *, dev_inst
 
         def delete(entry: Entry) -> str:
             remove(session.store, entry, recursive=recursive)
-            return str(Listed.from_entry(entry))
+            return str(Listed.of(entry))
 
         return _each(doomed, delete)
 

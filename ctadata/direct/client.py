@@ -80,7 +80,7 @@ class APIClient:
         with self.session() as session:
             entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
             return Listing(
-                Listed.from_entry(entry) for entry in (entries if recursive else sorted(entries, key=name_key))
+                Listed.of(entry) for entry in (entries if recursive else sorted(entries, key=name_key))
             )
 
     def fetch_and_save_file(

@@ -49,7 +49,7 @@ def stat(path: PathText, *, dev_instance: bool = False) -> Listed:
 
     with APIClient(dev_instance).session() as session:
         entry = session.info(os.fspath(path))
-        return Listed.from_entry(dataclasses.replace(entry, checksums=get_digests(session.store, entry)))
+        return Listed.of(dataclasses.replace(entry, checksums=get_digests(session.store, entry)))
 
 
 def exists(path: PathText, *, dev_instance: bool = False) -> bool:
@@ -113,7 +113,7 @@ def find(
     )
     with APIClient(dev_instance).session() as session:
         tops = session.find(os.fspath(path))
-        return Listing(Listed.from_entry(entry) for top in tops for entry in search(session.store, top, criteria))
+        return Listing(Listed.of(entry) for top in tops for entry in search(session.store, top, criteria))
 
 
 def _several(text: str | Sequence[str]) -> list[str]:

@@ -117,12 +117,12 @@ class APIClient:
             store = session.store
             assert isinstance(store, DownloadService)
             top, *rows = store.rows(session.resolve(os.fspath(path)))
-            itself = Listed.from_entry(top.entry, top.fields)
+            itself = Listed.of(top.entry, top.fields)
             below = [
-                Listed.from_entry(row.entry, row.fields) for row in sorted(rows, key=lambda row: name_key(row.entry))
+                Listed.of(row.entry, row.fields) for row in sorted(rows, key=lambda row: name_key(row.entry))
             ]
             if recursive and below:
-                below = [Listed.from_entry(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
+                below = [Listed.of(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
         return Listing([itself, *below])
 
     def fetch_and_save_file(

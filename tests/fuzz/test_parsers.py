@@ -94,7 +94,7 @@ def shown(entry: Entry) -> None:
         short_line(entry),
         long_line(entry, checksums=True),
         json.dumps(as_json(entry)),
-        str(Listed.from_entry(entry)),
+        str(Listed.of(entry)),
     ):
         escape_unprintable(line)
     name_key(entry)
@@ -215,7 +215,7 @@ def service_json(content: bytes) -> None:
     rows, _ = parse_listing(content, HERE)
     for row in rows:
         shown(row.entry)
-        Listed.from_entry(row.entry, row.fields)
+        Listed.of(row.entry, row.fields)
 
 
 def service_receipt(content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The commands `cache list` and `cache clear`: the records of verified transfers on this machine."""
+"""The commands `cache list` and `cache clear`: records of transfers, and copies of files, on this machine."""
 
 from __future__ import annotations
 
@@ -17,24 +17,29 @@ if TYPE_CHECKING:
 
 
 def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
-    """List the records of transfers on this machine.
+    """List what is kept on this machine: records and copies.
 
     \b
       cta-data-direct cache list
 
-    One line for each pair of folders: bytes, files, time of the last use, and
-    the two folders. The last line, on stderr, has the directory of the records
-    and their size.
+    One line for the records of each pair of folders: bytes, files, time of the
+    last use, and the two folders. One line for each copy that local has made.
+    The last line, on stderr, has the sizes and the directory.
     """
+    from ctadata import local_copies
     from ctadata.transfer import records
 
-    common, folder = options.begin(ctx), records.directory()
+    common, cache = options.begin(ctx), records.cache_directory()
     rows = size = 0
-    for path, status in sorted(records.files(folder)) if folder else []:
+    for path, status in sorted(records.files(cache / "records")) if cache else []:
         rows, size = rows + 1, size + status.st_size
         _print_record(path, status, as_json=json)
+    copies = sorted(local_copies.copies(cache / "copies"), key=lambda copy: copy.path) if cache else []
+    for copy in copies:
+        _print_copy(copy.path, copy.size, copy.used, as_json=json)
     if not common.quiet:
-        say(f"{_pairs(rows)}, {units.size(size)}, in {folder or 'no directory'}")
+        held = units.size(sum(copy.size for copy in copies))
+        say(f"{_pairs(rows)}, {units.size(size)}; {_copies(len(copies))}, {held}; in {cache or 'no directory'}")
 
 
 def _print_record(path: Path, status: stat_result, *, as_json: bool) -> None:
@@ -44,32 +49,48 @@ def _print_record(path: Path, status: stat_result, *, as_json: bool) -> None:
     remote, other, count = records.describe(path) or ("", "", 0)
     used = rfc3339(status.st_mtime)
     if as_json:
-        fields = {"file": str(path), "remote": remote, "other": other, "files": count}
+        fields = {"kind": "records", "file": str(path), "remote": remote, "other": other, "files": count}
         data_json({**fields, "size": status.st_size, "used": used})
     else:
         data(f"{status.st_size:>10}  {count:>6}  {used}  {escape_unprintable(remote)}  {escape_unprintable(other)}")
 
 
+def _print_copy(path: Path, size: int, used: float, *, as_json: bool) -> None:
+    from ctadata.paths import escape_unprintable
+
+    if as_json:
+        data_json({"kind": "copy", "file": str(path), "size": size, "used": rfc3339(used)})
+    else:
+        data(f"{size:>10}  {'copy':>6}  {rfc3339(used)}  {escape_unprintable(str(path))}")
+
+
 def clear_cache(ctx: typer.Context) -> None:
-    """Remove all records of transfers on this machine.
+    """Remove all records and copies on this machine.
 
     \b
       cta-data-direct cache clear
 
     No file is lost, here or on the storage. The next run compares mtimes and
-    checksums, and reads or sends the files that these do not prove equal.
+    checksums, and reads or sends the files that these do not prove equal; local
+    downloads its copies anew.
     """
+    from ctadata import local_copies
     from ctadata.transfer import records
 
-    common = options.begin(ctx)
-    folder = records.directory()
+    common, cache = options.begin(ctx), records.cache_directory()
     try:
-        count, size = records.clear(folder) if folder else (0, 0)
+        count, size = records.clear(cache / "records") if cache else (0, 0)
+        copies, held = local_copies.clear(cache / "copies") if cache else (0, 0)
     except OSError as error:
-        raise LocalError(f"local: {error.strerror}", path=str(error.filename or folder)) from error
+        raise LocalError(f"local: {error.strerror}", path=str(error.filename or cache)) from error
     if not common.quiet:
-        say(f"removed the records of {_pairs(count)}, {units.size(size)}")
+        removed = f"removed the records of {_pairs(count)}, {units.size(size)}"
+        say(f"{removed}, and {_copies(copies)}, {units.size(held)}" if copies else removed)
 
 
 def _pairs(count: int) -> str:
     return "1 pair of folders" if count == 1 else f"{count} pairs of folders"
+
+
+def _copies(count: int) -> str:
+    return "1 copy" if count == 1 else f"{count} copies"
