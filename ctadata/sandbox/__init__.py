@@ -12,11 +12,11 @@ of its own, TLS everywhere with a certificate authority made on the spot. Upload
         box.token(user="ada", lifetime=300, scope="openid", issuer=None, aud=...)   # a JWT without any flow
         box.approve(user_code); box.deny(user_code)       # somebody clicks; box.revoke_sessions() ends every login
         box.seen; box.wait_for(lambda seen: seen.server == "pool1" and seen.method == "PUT", timeout=5)
-        box.journal.asked(path)                           # ranges asked of the pools; asked_twice, broken_off, failed
+        box.transfer_log.requested(path)                  # byte ranges; also requested_twice, broken, failed
         box.served("pool")                                # bytes of bodies sent so far, also where they were cut
         box.files.put("/lst/a.txt", b"...", mtime=1e9); box.files.tree(); box.files.entry("/lst/a.txt").broken
         box.faults.add("pool", "GET", "/lst/a.txt", faults.Cut(after=1000), times=1)
-        box.tape.archive("/lst/a.txt"); box.tape.spoil("/lst/a.txt", "words"); box.tape.requests
+        box.tape.archive("/lst/a.txt"); box.tape.make_unreadable("/lst/a.txt", "words"); box.tape.requests
         box.restart_door(); box.restart_pool(0)           # also stop_door, start_door, stop_pool, start_pool
 
 Everyone may read everything; users may write under their own home `/lst/users/<user>`, made at start for `user` and

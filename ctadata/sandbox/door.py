@@ -12,7 +12,7 @@ from ctadata.sandbox.downloads import get, head
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.frontend import WELL_KNOWN, well_known
 from ctadata.sandbox.login import Login, LoginFailed, Logins
-from ctadata.sandbox.macaroons import Mint, iso
+from ctadata.sandbox.macaroons import MacaroonIssuer, iso
 from ctadata.sandbox.propfind import propfind
 from ctadata.sandbox.proppatch import proppatch
 from ctadata.sandbox.third_party_copy import copy
@@ -39,10 +39,10 @@ MACAROON_REQUEST = "application/macaroon-request"
 class Door:
     """The door of a site. `options_style` is `dav` (to 11.x: DAV and Allow) or `cors` (12.0: an empty 200)."""
 
-    def __init__(self, site: Site, logins: Logins, mint: Mint, options_style: str) -> None:
+    def __init__(self, site: Site, logins: Logins, macaroons: MacaroonIssuer, options_style: str) -> None:
         self._site = site
         self._logins = logins
-        self._mint = mint
+        self._macaroons = macaroons
         self._options_style = options_style
 
     def disconnected(self, connection: int, broken: bool) -> None:
@@ -55,7 +55,7 @@ class Door:
             well_known(exchange, self._site.tape_origin())
             return
         if self._site.tape:
-            self._site.tape.settle()
+            self._site.tape.finish_due()
         visit = DoorRequest(self._site, exchange, Login(""), path)
         try:
             if exchange.request.method == "OPTIONS" and self._options_style == "cors":
@@ -124,10 +124,10 @@ class Door:
         if visit.login.scoped:
             visit.exchange.reply(400, "Cannot serialise with restriction", visit.usual())
             return
-        home = self._site.homes.of(visit.login.user)[0]
+        home = self._site.homes.paths_of(visit.login.user)[0]
         ending = iso(self._site.clock() + lifetime)
         caveats = [f"before:{ending}", f"home:{home}", f"path:{visit.path}", *caveats]
-        macaroon = self._mint.issue(visit.login, f"Optional[{visit.path}]", caveats)
+        macaroon = self._macaroons.issue(visit.login, f"Optional[{visit.path}]", caveats)
         base = self._site.url() + "/"
         answer = {
             "macaroon": macaroon,

@@ -62,12 +62,12 @@ class Site:
         root = self.roots.get(user)
         if root is None:
             return self
-        return replace(self, namespace=self.namespace.below(root), tape=None, root=root)
+        return replace(self, namespace=self.namespace.subtree(root), tape=None, root=root)
 
     def used_by(self, user: str) -> int:
         """Bytes of the files in a user's home."""
         try:
-            home = self.namespace.find(self.homes.of(user)[0])
+            home = self.namespace.find(self.homes.paths_of(user)[0])
         except NamespaceError:
             return 0
         return sum(node.size or 0 for _, node in self.namespace.walk(home))
@@ -122,7 +122,7 @@ class DoorRequest:
         target = self.path if path is None else path
         reading = activity in ("LIST", "READ_METADATA", "DOWNLOAD")
         allowed = self.login.rights.allow(activity, target)
-        if not (allowed and (reading or self.site.homes.writable(self.login.user, target))):
+        if not (allowed and (reading or self.site.homes.is_writable(self.login.user, target))):
             raise Denied(403)
 
     def reply(self, status: int, headers: Headers = (), body: bytes = b"") -> None:

@@ -14,7 +14,7 @@ from ctadata.sandbox.exchange import CHUNKED
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Node, read_range
-from ctadata.sandbox.pool import asked_ranges, is_readable, ranged
+from ctadata.sandbox.pool import is_readable, range_response, requested_ranges
 from ctadata.sandbox.receive import Refused
 
 BARE_IN_PATH = "/-_.!~*'():@&=+$,;"
@@ -86,7 +86,7 @@ def _about(visit: DoorRequest, node: Node) -> list[tuple[str, str]]:
 
 def _proxied(visit: DoorRequest, node: Node) -> None:
     try:
-        ranges = asked_ranges(visit.exchange, node.size or 0)
+        ranges = requested_ranges(visit.exchange, node.size or 0)
     except Refused as refused:
         raise Denied(500, f"Internal problem: {refused.reason}") from refused
     about = [*_about(visit, node), ("Content-Disposition", "attachment")]
@@ -94,7 +94,7 @@ def _proxied(visit: DoorRequest, node: Node) -> None:
         headers = [*about, ("Content-Length", str(node.size or 0))]
         visit.exchange.stream(200, "OK", headers, _nothing())
     if ranges:
-        length, extra, blocks = ranged(node, ranges)
+        length, extra, blocks = range_response(node, ranges)
         about = [pair for pair in about if pair[0] != extra[0]]
         visit.exchange.stream(206, "Partial Content", [*about, extra, ("Content-Length", str(length))], blocks)
     else:

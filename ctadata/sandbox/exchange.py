@@ -32,7 +32,7 @@ from ctadata.sandbox.faults import (
     WrongRange,
 )
 from ctadata.sandbox.request_log import RequestLog, Seen
-from ctadata.sandbox.rules import Rule, first
+from ctadata.sandbox.rules import Rule, first_fault
 
 Headers = Sequence[tuple[str, str]]
 Kind = TypeVar("Kind", bound=Fault)
@@ -102,7 +102,7 @@ class Exchange:
 
     def fault(self, kind: type[Kind]) -> Kind | None:
         """The fault of that kind, where one is switched on for this request."""
-        return first(self.rules, kind)
+        return first_fault(self.rules, kind)
 
     @property
     def length(self) -> int | None:
@@ -273,7 +273,7 @@ class Exchange:
                 case Delay(late=False):
                     rule.hold()
                 case Meanwhile(after=None):
-                    rule.act()
+                    rule.run_action()
                 case NoAnswer():
                     rule.reached.set()
                     self.never_answer()

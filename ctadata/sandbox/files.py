@@ -16,7 +16,7 @@ class Files:
     def put(self, path: str, content: bytes = b"", mtime: float | None = None) -> Node:
         """Write a file whole, with its adler32, replacing what is there; `mtime` in Unix seconds."""
         self._namespace.make_parents(path)
-        incoming = self._namespace.writing(["adler32"])
+        incoming = self._namespace.new_incoming(["adler32"])
         incoming.write(content)
         return self._namespace.put(path, incoming, mtime)
 
@@ -24,7 +24,7 @@ class Files:
         """A file of a name as only a hostile server has: with slashes, `..`, anything; listed, not to be fetched."""
         path = f"{directory}/{uuid.uuid4()}"
         node = self.put(path, content)
-        self._namespace.disguise(path, name)
+        self._namespace.set_raw_name(path, name)
         return node
 
     def read(self, path: str) -> bytes:

@@ -9,9 +9,9 @@ from ctadata.sandbox.door_request import Site, challenge, usual
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.json_text import pretty
 from ctadata.sandbox.login import UID, Login, LoginFailed, Logins
-from ctadata.sandbox.rest import Call, Problem, tell_problem
+from ctadata.sandbox.rest import RestError, RestRequest, reply_problem
 from ctadata.sandbox.rest_namespace import QUALITIES, namespace
-from ctadata.sandbox.rest_tape import bulk_requests, tape
+from ctadata.sandbox.rest_tape import list_bulk_requests, tape
 
 BASE = "/api/v1"
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
@@ -46,11 +46,11 @@ class Frontend:
                 well_known(exchange, self._site.tape_origin())
             else:
                 login = self._login(exchange)
-                _answer(Call(self._site.as_seen_by(login.user), exchange, login))
+                _answer(RestRequest(self._site.as_seen_by(login.user), exchange, login))
         except LoginFailed as failed:
             exchange.reply(401, str(failed), challenge())
-        except Problem as problem:
-            tell_problem(exchange, problem)
+        except RestError as problem:
+            reply_problem(exchange, problem)
 
     def _login(self, exchange: Exchange) -> Login:
         login = self._logins.login(exchange.request, exchange.wire.peer)
@@ -65,21 +65,21 @@ def well_known(exchange: Exchange, origin: str) -> None:
     exchange.reply_in_chunks(200, "OK", [*usual(), ("Content-Type", "application/json;charset=utf-8")], text.encode())
 
 
-def _answer(call: Call) -> None:
+def _answer(call: RestRequest) -> None:
     path = call.exchange.request.path
     for prefix, resource in _RESOURCES.items():
         if path == prefix or path.startswith(prefix + "/"):
-            resource(Call(call.site, call.exchange, call.login, path.removeprefix(prefix) or "/"))
+            resource(RestRequest(call.site, call.exchange, call.login, path.removeprefix(prefix) or "/"))
             return
-    raise Problem(404)
+    raise RestError(404)
 
 
-def _only_get(call: Call) -> None:
+def _only_get(call: RestRequest) -> None:
     if call.method not in ("GET", "HEAD"):
-        raise Problem(405)
+        raise RestError(405)
 
 
-def _user(call: Call) -> None:
+def _user(call: RestRequest) -> None:
     _only_get(call)
     login = call.login
     call.reply(
@@ -90,17 +90,17 @@ def _user(call: Call) -> None:
             "gids": [UID],
             "username": login.user,
             "rootDirectory": call.site.root,
-            "homeDirectory": call.site.homes.of(login.user)[0],
+            "homeDirectory": call.site.homes.paths_of(login.user)[0],
         },
         written=pretty,
     )
 
 
-def _quota(call: Call) -> None:
+def _quota(call: RestRequest) -> None:
     """What the user has, counted anew, which dCache does once a day; groups have no quota."""
     _only_get(call)
     if call.site.quota is None or call.exchange.request.path.startswith(f"{BASE}/quota/group"):
-        raise Problem(404, "No such quota exists")
+        raise RestError(404, "No such quota exists")
     used = call.site.used_by(call.login.user)
     call.reply(
         200,
@@ -119,12 +119,12 @@ def _quota(call: Call) -> None:
     )
 
 
-def _qualities(call: Call) -> None:
+def _qualities(call: RestRequest) -> None:
     _only_get(call)
     call.reply(200, {"name": list(QUALITIES), "message": "successful", "status": "200"})
 
 
-def _labels(call: Call) -> None:
+def _labels(call: RestRequest) -> None:
     """Every label in use, or the files that have one."""
     _only_get(call)
     wanted = call.path.strip("/")
@@ -132,14 +132,14 @@ def _labels(call: Call) -> None:
     if not wanted:
         known = sorted({label for _, node in everything for label in node.labels})
         if not known:
-            raise Problem(500, "there are no any labels added to files : ")
+            raise RestError(500, "there are no any labels added to files : ")
         call.reply(200, {"labels": known})
         return
     found = [{"fileName": path.rpartition("/")[2]} for path, node in everything if wanted in node.labels]
     call.reply(200, {"children": found})
 
 
-def _doors(call: Call) -> None:
+def _doors(call: RestRequest) -> None:
     """The one door of the site."""
     _only_get(call)
     door = urlsplit(call.site.url())
@@ -165,11 +165,11 @@ def _doors(call: Call) -> None:
     )
 
 
-_RESOURCES: dict[str, Callable[[Call], None]] = {
+_RESOURCES: dict[str, Callable[[RestRequest], None]] = {
     f"{BASE}/user": _user,
     f"{BASE}/namespace": namespace,
     f"{BASE}/tape": tape,
-    f"{BASE}/bulk-requests": bulk_requests,
+    f"{BASE}/bulk-requests": list_bulk_requests,
     f"{BASE}/doors": _doors,
     f"{BASE}/quota/user": _quota,
     f"{BASE}/quota/group": _quota,

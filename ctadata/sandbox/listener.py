@@ -21,7 +21,7 @@ from ctadata.sandbox.exchange import Exchange, Request, Wire
 from ctadata.sandbox.faults import Cut, Delay, Hangup, NoAnswer
 from ctadata.sandbox.request_log import RequestLog
 from ctadata.sandbox.rules import Faults
-from ctadata.sandbox.tcp_state import was_reset
+from ctadata.sandbox.tcp_state import is_reset
 
 _numbers = itertools.count(1)
 
@@ -156,7 +156,7 @@ class _Connection(BaseHTTPRequestHandler):
         exchange.reply(431, reason, [("Content-Type", "text/html;charset=iso-8859-1")], page)
 
     def finish(self) -> None:
-        self.broken = self.broken or was_reset(self.connection)
+        self.broken = self.broken or is_reset(self.connection)
         with contextlib.suppress(OSError):
             super().finish()
         with contextlib.suppress(OSError, ValueError):

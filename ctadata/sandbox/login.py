@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from ctadata.sandbox.exchange import Request
-from ctadata.sandbox.permissions import ANYTHING, Rights, from_scope
+from ctadata.sandbox.permissions import ANYTHING, Rights, rights_of_token
 
 CACHE_SECONDS = 600.0
 UID = 1000
@@ -107,7 +107,7 @@ class Logins:
         user = claims.get("preferred_username") or claims.get("email")
         if not (user and self._is_ours(claims)):
             raise LoginFailed("login failed")
-        rights = from_scope(claims)
+        rights = rights_of_token(claims)
         return Login(str(user), claims.get("email"), rights, scoped=rights is not ANYTHING)
 
     def _is_ours(self, claims: Mapping[str, Any]) -> bool:

@@ -53,7 +53,7 @@ class _Issued:
     login: Login
 
 
-class Mint:
+class MacaroonIssuer:
     """Makes macaroons and knows its own again."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

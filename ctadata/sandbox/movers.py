@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from ctadata.sandbox.namespace import Node
 from ctadata.sandbox.tcp_state import is_over
-from ctadata.sandbox.transfer_log import Asked, BrokenOff, Journal
+from ctadata.sandbox.transfer_log import BrokenConnection, RangeRequest, TransferLog
 
 CONNECT_LIMIT = 300.0
 """Seconds a mover waits for its first request."""
@@ -62,10 +62,12 @@ class Mover:
 class Movers:
     """The movers of one pool."""
 
-    def __init__(self, clock: Callable[[], float], timed_out: Callable[[Mover], None], journal: Journal) -> None:
+    def __init__(
+        self, clock: Callable[[], float], timed_out: Callable[[Mover], None], transfer_log: TransferLog
+    ) -> None:
         self._clock = clock
         self._timed_out = timed_out
-        self._journal = journal
+        self._transfer_log = transfer_log
         self._lock = threading.Lock()
         self._movers: dict[str, Mover] = {}
         self._sent_last: dict[int, Mover] = {}
@@ -100,7 +102,7 @@ class Movers:
             mover.under_way.add(connection)
             self._sent_last[connection] = mover
         for first, last in ranges:
-            self._journal.add(Asked(mover.path, mover.uuid, connection, first, last))
+            self._transfer_log.add(RangeRequest(mover.path, mover.uuid, connection, first, last))
 
     def finish(self, mover: Mover, connection: int) -> None:
         """The last of the bytes that a connection asked for were handed to the network."""
@@ -119,7 +121,7 @@ class Movers:
         with self._lock:
             self._movers.pop(mover.uuid, None)
             mover.ended_by = 0
-        self._journal.fail(mover.uuid)
+        self._transfer_log.fail(mover.uuid)
 
     def disconnected(self, connection: int, broken: bool) -> None:
         """A connection has ended, well or in the middle (`broken`).
@@ -141,7 +143,7 @@ class Movers:
             if current is not None:
                 current.under_way.discard(connection)
         if broken and current is not None:
-            self._journal.add(BrokenOff(current.path, current.uuid, connection, siblings))
+            self._transfer_log.add(BrokenConnection(current.path, current.uuid, connection, siblings))
         for mover in used if broken else ():
             self.fail(mover)
 

@@ -72,7 +72,7 @@ class Node:
         return "ONLINE"
 
 
-def parts(path: str) -> list[str]:
+def split_path(path: str) -> list[str]:
     """The names in a path; empty ones and dots are dropped."""
     return [name for name in path.split("/") if name not in ("", ".")]
 
@@ -86,7 +86,7 @@ class Namespace:
         self._lock = threading.RLock()
         self._root = self._directory()
 
-    def below(self, path: str) -> Namespace:
+    def subtree(self, path: str) -> Namespace:
         """The same nodes seen from a directory, which is the root of what is seen; NotFound."""
         view = copy.copy(self)
         view._root = self.find(path)
@@ -100,7 +100,7 @@ class Namespace:
         """The node at `path`; NotFound."""
         with self._lock:
             node = self._root
-            for name in parts(path):
+            for name in split_path(path):
                 if node.children is None or name not in node.children:
                     raise NotFound(path)
                 node = node.children[name]
@@ -112,7 +112,7 @@ class Namespace:
             return list((node.children or {}).items())
 
     def _parent(self, path: str) -> tuple[dict[str, Node], str]:
-        names = parts(path)
+        names = split_path(path)
         if not names:
             raise Exists(path)
         parent = self.find("/".join(names[:-1]))
@@ -132,7 +132,7 @@ class Namespace:
         """Make the missing directories above `path`; NotFound where one of them is a file."""
         with self._lock:
             node = self._root
-            for name in parts(path)[:-1]:
+            for name in split_path(path)[:-1]:
                 if node.children is None:
                     raise NotFound(path)
                 if name not in node.children:
@@ -148,7 +148,7 @@ class Namespace:
                 siblings[name] = old
                 raise IsDirectory(path)
             if old is not None:
-                _forget(old)
+                _delete_data(old)
             now = self._clock()
             return siblings.setdefault(name, Node(mtime=now, created=now, content_type=content_type))
 
@@ -159,7 +159,7 @@ class Namespace:
             incoming.commit(node, mtime)
             return node
 
-    def disguise(self, path: str, name: str) -> None:
+    def set_raw_name(self, path: str, name: str) -> None:
         """Give what is at `path` any name whatever in its directory, even one no path leads to; NotFound."""
         with self._lock:
             siblings, old = self._parent(path)
@@ -173,7 +173,7 @@ class Namespace:
             siblings, name = self._parent(path)
             if name not in siblings:
                 raise NotFound(path)
-            _forget(siblings.pop(name))
+            _delete_data(siblings.pop(name))
 
     def move(self, source: str, target: str) -> None:
         """Rename, keeping the PNFSID; NotFound, Exists."""
@@ -192,16 +192,16 @@ class Namespace:
             yield f"{prefix}/{name}", child
             yield from self.walk(child, f"{prefix}/{name}")
 
-    def writing(self, algorithms: list[str]) -> Incoming:
+    def new_incoming(self, algorithms: list[str]) -> Incoming:
         """A place on disk for bytes that arrive."""
         return Incoming(self._folder / uuid.uuid4().hex, algorithms)
 
 
-def _forget(node: Node) -> None:
+def _delete_data(node: Node) -> None:
     if node.data is not None:
         node.data.unlink(missing_ok=True)
     for child in (node.children or {}).values():
-        _forget(child)
+        _delete_data(child)
 
 
 class Incoming:

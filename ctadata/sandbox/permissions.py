@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ctadata.sandbox.namespace import parts
+from ctadata.sandbox.namespace import split_path
 
 READING = frozenset({"LIST", "READ_METADATA", "DOWNLOAD"})
 ALL = READING | {"UPLOAD", "DELETE", "MANAGE", "UPDATE_METADATA", "STAGE"}
@@ -22,8 +22,8 @@ SCOPES = {
 
 def within(path: str, top: str) -> bool:
     """Whether `path` is `top` or below it."""
-    above = parts(top)
-    return parts(path)[: len(above)] == above
+    above = split_path(top)
+    return split_path(path)[: len(above)] == above
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Rights:
 ANYTHING = Rights((Grant(frozenset(ALL)),))
 
 
-def from_scope(claims: Mapping[str, Any]) -> Rights:
+def rights_of_token(claims: Mapping[str, Any]) -> Rights:
     """The rights of a token: those of its storage scopes where it is a WLCG token that has some, else all."""
     if "wlcg.ver" not in claims:
         return ANYTHING
@@ -68,10 +68,10 @@ class Homes:
     templates: tuple[str, ...]
     open_to_all: bool = False
 
-    def of(self, user: str) -> list[str]:
+    def paths_of(self, user: str) -> list[str]:
         """The homes of a user, as absolute paths, there or not."""
         return ["/" + template.strip("/").format(user=user) for template in self.templates]
 
-    def writable(self, user: str, path: str) -> bool:
+    def is_writable(self, user: str, path: str) -> bool:
         """Whether the namespace lets a user change what is at `path`."""
-        return self.open_to_all or any(within(path, home) for home in self.of(user))
+        return self.open_to_all or any(within(path, home) for home in self.paths_of(user))

@@ -18,8 +18,8 @@ from ctadata.sandbox.faults import FailedMover, Hangup, WholeFile
 from ctadata.sandbox.listener import Limits
 from ctadata.sandbox.movers import Mover, Movers
 from ctadata.sandbox.namespace import Namespace, Node, read_range
-from ctadata.sandbox.receive import Refused, abandoned, receive, with_request
-from ctadata.sandbox.transfer_log import Journal
+from ctadata.sandbox.receive import Refused, merge_request_headers, receive, settle_abandoned
+from ctadata.sandbox.transfer_log import TransferLog
 
 LIMITS = Limits(line=4096, headers=8192, silent=True)
 UUID = re.compile(r"[0-9a-fA-F]+(-[0-9a-fA-F]+){4}")
@@ -28,7 +28,7 @@ Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class _Bounce(Exception):
+class _RedirectToDoor(Exception):
     """The UUID is over: back to the door."""
 
     location: str
@@ -37,14 +37,16 @@ class _Bounce(Exception):
 class Pool:
     """One pool; `server` is its Server header."""
 
-    def __init__(self, namespace: Namespace, clock: Callable[[], float], server: str, journal: Journal) -> None:
+    def __init__(
+        self, namespace: Namespace, clock: Callable[[], float], server: str, transfer_log: TransferLog
+    ) -> None:
         self._namespace = namespace
         self._server: Headers = [("Server", server)]
-        self.movers = Movers(clock, self._timed_out, journal)
+        self.movers = Movers(clock, self._timed_out, transfer_log)
 
     def _timed_out(self, mover: Mover) -> None:
         if mover.upload is not None:
-            abandoned(mover.node, mover.upload, self._namespace)
+            settle_abandoned(mover.node, mover.upload, self._namespace)
 
     def disconnected(self, connection: int, broken: bool) -> None:
         """Downloads end with their last connection, and fail with one that breaks off."""
@@ -57,7 +59,7 @@ class Pool:
             actions.get(exchange.request.method, _unsupported)(exchange)
         except Refused as refused:
             exchange.reply(refused.status, refused.reason, self._server)
-        except _Bounce as bounce:
+        except _RedirectToDoor as bounce:
             exchange.reply(307, "Request is no longer valid", [*self._server, ("Location", bounce.location)])
 
     def _open(self, exchange: Exchange) -> Mover:
@@ -71,7 +73,7 @@ class Pool:
         if mover is None:
             references = request.query.get("dcache-http-ref", [])
             if len(references) == 1:
-                raise _Bounce(references[0].rstrip("/") + request.raw_path)
+                raise _RedirectToDoor(references[0].rstrip("/") + request.raw_path)
             raise Refused(400, "Request is no longer valid. Please resubmit to door.")
         if PurePosixPath(request.path) != PurePosixPath(mover.path):
             raise Refused(400, "The file you specified does not match the UUID you specified!")
@@ -82,38 +84,38 @@ class Pool:
 
     # ---- downloads
 
-    def _about(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
+    def _common_headers(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
         digest = chosen(exchange.request.header("Want-Digest"), mover.checksums)
         return [*self._server, ("Accept-Ranges", "bytes"), *([("Digest", digest)] if digest else [])]
 
-    def _whole(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
+    def _file_headers(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
         return [
-            *self._about(exchange, mover),
+            *self._common_headers(exchange, mover),
             ("Content-Length", str(mover.node.size or 0)),
-            ("Content-Disposition", disposition(mover.disposition, PurePosixPath(mover.path).name)),
+            ("Content-Disposition", content_disposition(mover.disposition, PurePosixPath(mover.path).name)),
             ("Content-Location", mover.url),
         ]
 
     def _head(self, exchange: Exchange) -> None:
         mover = self._open(exchange)
-        exchange.stream(200, "OK", self._whole(exchange, mover), ())
+        exchange.stream(200, "OK", self._file_headers(exchange, mover), ())
 
     def _get(self, exchange: Exchange) -> None:
         mover = self._open(exchange)
         if mover.upload is not None:
             raise Refused(405, "Resource is not open for reading")
         size = mover.node.size or 0
-        ranges = asked_ranges(exchange, size)
+        ranges = requested_ranges(exchange, size)
         if not ranges:
-            blocks = self._sent(exchange, mover, [(0, size - 1)], read_range(mover.node, 0, size), last=True)
-            exchange.stream(200, "OK", self._whole(exchange, mover), blocks)
+            blocks = self._stream_blocks(exchange, mover, [(0, size - 1)], read_range(mover.node, 0, size), last=True)
+            exchange.stream(200, "OK", self._file_headers(exchange, mover), blocks)
             return
-        length, extra, blocks = ranged(mover.node, ranges)
-        headers = [*self._about(exchange, mover), ("Content-Length", str(length)), extra]
+        length, extra, blocks = range_response(mover.node, ranges)
+        headers = [*self._common_headers(exchange, mover), ("Content-Length", str(length)), extra]
         last = len(ranges) == 1 and (exchange.request.header("Connection") or "").lower() == "close"
-        exchange.stream(206, "Partial Content", headers, self._sent(exchange, mover, ranges, blocks, last))
+        exchange.stream(206, "Partial Content", headers, self._stream_blocks(exchange, mover, ranges, blocks, last))
 
-    def _sent(
+    def _stream_blocks(
         self, exchange: Exchange, mover: Mover, ranges: list[Range], blocks: Iterator[bytes], last: bool
     ) -> Iterator[bytes]:
         """The blocks while the mover lives, silence afterwards.
@@ -123,7 +125,7 @@ class Pool:
         connection, sent = exchange.wire.number, 0
         failing = exchange.fault(FailedMover)
         self.movers.begin(mover, connection, ranges)
-        for block, is_last in with_last(blocks):
+        for block, is_last in mark_last(blocks):
             if failing is not None and sent + len(block) > failing.after:
                 yield block[: failing.after - sent]
                 self.movers.fail(mover)
@@ -148,7 +150,7 @@ class Pool:
             raise Refused(405, "Resource is not open for writing")
         self.movers.end(mover, exchange.wire.number)
         exchange.send_continue(self._server)
-        upload = with_request(mover.upload, exchange)
+        upload = merge_request_headers(mover.upload, exchange)
         digests = receive(exchange, self._namespace, mover.node, upload)
         digest = chosen(exchange.request.header("Want-Digest"), digests)
         headers = [
@@ -161,7 +163,7 @@ class Pool:
         exchange.reply(201, "Created", headers, f"{mover.node.size} bytes uploaded\r\n\r\n".encode())
 
 
-def with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+def mark_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
     """Each block, and whether it is the last one."""
     held: bytes | None = None
     for block in blocks:
@@ -181,7 +183,7 @@ def _unsupported(_: Exchange) -> None:
     raise Refused(501, "The requested operation is not supported by dCache")
 
 
-def asked_ranges(exchange: Exchange, size: int) -> list[Range]:
+def requested_ranges(exchange: Exchange, size: int) -> list[Range]:
     """The byte ranges asked for, clipped to the file; none means the whole file. Refused 416 where none fits."""
     header = exchange.request.header("Range")
     if header is None or not header.startswith("bytes=") or exchange.fault(WholeFile) is not None:
@@ -204,7 +206,7 @@ def _range(spec: str, size: int) -> Range | None:
     return (lower, upper) if lower <= upper else None
 
 
-def ranged(node: Node, ranges: list[Range]) -> tuple[int, tuple[str, str], Iterator[bytes]]:
+def range_response(node: Node, ranges: list[Range]) -> tuple[int, tuple[str, str], Iterator[bytes]]:
     """Length, the header that tells what comes, and the bytes of one range or several."""
     size = node.size or 0
     if len(ranges) == 1:
@@ -230,7 +232,7 @@ def _multipart(node: Node, ranges: list[Range], size: int) -> Iterator[bytes]:
     yield _END
 
 
-def disposition(kind: str, name: str) -> str:
+def content_disposition(kind: str, name: str) -> str:
     """Content-Disposition as the pool writes it: plain, quoted, or RFC 2231 for long and non-ASCII names."""
     if len(name) > 78 or not (name.isascii() and name.isprintable()):  # a line break would end the header
         return f"{kind};filename*=UTF-8''{quote(name, safe='', errors='surrogateescape')}"

@@ -1,6 +1,6 @@
 """PROPFIND: 207 Multi-status as the door's WebDAV library writes it (dcache.md 1.1).
 
-Oddities that are meant: all in one line; a namespace is declared only where some property of it was found, so that an
+Oddities that are meant: all in entry_properties line; a namespace is declared only where some property of it was properties, so that an
 unknown property of another namespace stands bare in the 404 propstat, behind it the known ones without a value; a
 request body that cannot be parsed counts as none.
 """
@@ -54,7 +54,7 @@ Digests = Callable[[Node], list[str]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A node as one response shows it. `href` is encoded."""
+    """A node as entry_properties response shows it. `href` is encoded."""
 
     href: str
     name: str
@@ -62,14 +62,14 @@ class Entry:
     digests: Digests
 
 
-def _when(moment: float) -> str:
+def _iso_date(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 Values = dict[Property, Callable[[Entry], str | None]]
-OF_ALL: Values = {
-    (DAV, "creationdate"): lambda entry: _when(entry.node.created),
-    (DAV, "getcreated"): lambda entry: _when(entry.node.created),
+PROPERTIES_OF_ALL: Values = {
+    (DAV, "creationdate"): lambda entry: _iso_date(entry.node.created),
+    (DAV, "getcreated"): lambda entry: _iso_date(entry.node.created),
     (DAV, "getlastmodified"): lambda entry: formatdate(entry.node.mtime, usegmt=True),
     (DAV, "displayname"): lambda entry: entry.name,
     (DAV, "name"): lambda entry: entry.name,
@@ -83,7 +83,7 @@ OF_ALL: Values = {
     (DAV, "isreadonly"): lambda entry: str(not entry.node.is_directory).upper(),
     (DAV, "supported-report-set"): lambda _: "",
 }
-OF_FILES: Values = OF_ALL | {
+PROPERTIES_OF_FILES: Values = PROPERTIES_OF_ALL | {
     (DCACHE, "Checksums"): lambda entry: ",".join(entry.digests(entry.node)),
     (SRM, "AccessLatency"): lambda _: "ONLINE",
     (SRM, "RetentionPolicy"): lambda _: "REPLICA",
@@ -91,34 +91,34 @@ OF_FILES: Values = OF_ALL | {
 }
 
 
-BARE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.*")
+UNENCODED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.*")
 
 
-def percent_encoded(name: str) -> str:
+def encode_name(name: str) -> str:
     """A name in an href: UTF-8, only letters, digits and `- _ . *` stay bare."""
     raw = name.encode("utf-8", "surrogateescape")
-    return "".join(chr(byte) if byte in BARE else f"%{byte:02X}" for byte in raw)
+    return "".join(chr(byte) if byte in UNENCODED else f"%{byte:02X}" for byte in raw)
 
 
-def escaped(text: str) -> str:
+def escape_text(text: str) -> str:
     """Text in an element; quotes stay, because ETags have them."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def propfind(visit: DoorRequest) -> None:
+def propfind(request: DoorRequest) -> None:
     """Answer PROPFIND; the whole body is made before its first byte is sent."""
-    wanted = asked_properties(visit.exchange.body())
-    node = visit.node()
-    visit.need("LIST" if node.is_directory else "READ_METADATA")
-    brief = visit.header("Brief") == "t"
-    body = multistatus(list(_entries(visit, node)), wanted, brief)
+    requested = requested_properties(request.exchange.body())
+    node = request.node()
+    request.need("LIST" if node.is_directory else "READ_METADATA")
+    brief = request.header("Brief") == "t"
+    body = multistatus(list(_entries(request, node)), requested, brief)
     headers = [("DAV", "1, 2"), ("Content-Type", "application/xml; charset=utf-8")]
-    visit.reply_in_chunks(207, headers, body.encode("utf-8", "replace"))
+    request.reply_in_chunks(207, headers, body.encode("utf-8", "replace"))
 
 
-def asked_properties(body: bytes) -> Sequence[Property]:
+def requested_properties(body: bytes) -> Sequence[Property]:
     """The properties a request body names, in its order; the usual seven where it is empty or malformed."""
-    found: list[Property] = []
+    properties: list[Property] = []
     depth = 0
 
     def start(name: str, _: object) -> None:
@@ -126,9 +126,9 @@ def asked_properties(body: bytes) -> Sequence[Property]:
         depth += 1
         namespace, _, local = name.rpartition(" ")
         if depth == 2 and local == "allprop":
-            found.extend(EVERYTHING)
+            properties.extend(EVERYTHING)
         elif depth == 3:
-            found.append((namespace, local))
+            properties.append((namespace, local))
 
     def end(_: str) -> None:
         nonlocal depth
@@ -138,25 +138,25 @@ def asked_properties(body: bytes) -> Sequence[Property]:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     with contextlib.suppress(expat.ExpatError):
         parser.Parse(body, True)
-        return found or DEFAULTS
+        return properties or DEFAULTS
     return DEFAULTS
 
 
-def _entries(visit: DoorRequest, node: Node) -> Iterator[Entry]:
-    href = visit.raw_path.replace("&", "%26")
+def _entries(request: DoorRequest, node: Node) -> Iterator[Entry]:
+    href = request.raw_path.replace("&", "%26")
     if node.is_directory and not href.endswith("/"):
         href += "/"
-    name = visit.path.rstrip("/").rpartition("/")[2]
-    depth = {"0": 0, "1": 1}.get(visit.header("Depth") or "", DEFAULT_DEPTH)
-    if visit.exchange.fault(EmptyListing):
+    name = request.path.rstrip("/").rpartition("/")[2]
+    depth = {"0": 0, "1": 1}.get(request.header("Depth") or "", DEFAULT_DEPTH)
+    if request.exchange.fault(EmptyListing):
         depth = 0
-    yield from _tree(visit.site.namespace, Entry(href, name, node, _digests(visit)), depth)
+    yield from _tree(request.site.namespace, Entry(href, name, node, _digests(request)), depth)
 
 
-def _digests(visit: DoorRequest) -> Digests:
-    if visit.exchange.fault(LateChecksum):
+def _digests(request: DoorRequest) -> Digests:
+    if request.exchange.fault(LateChecksum):
         return lambda _: []
-    if visit.exchange.fault(WrongDigest):
+    if request.exchange.fault(WrongDigest):
         return lambda node: [wrong(written(*pair)) for pair in node.checksums.items()]
     return lambda node: [written(*pair) for pair in node.checksums.items()]
 
@@ -166,52 +166,52 @@ def _tree(namespace: Namespace, entry: Entry, depth: int) -> Iterator[Entry]:
     if not depth or not entry.node.is_directory:
         return
     for name, child in namespace.children(entry.node):
-        href = entry.href + percent_encoded(name) + ("/" if child.is_directory else "")
+        href = entry.href + encode_name(name) + ("/" if child.is_directory else "")
         yield from _tree(namespace, Entry(href, name, child, entry.digests), depth - 1)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The values one entry has, and the properties it has not, in the order in which they are written."""
+class _EntryProperties:
+    """The values entry_properties entry has, and the properties it has not, in the order in which they are written."""
 
     href: str
     known: list[tuple[Property, str]]
     unknown: list[Property]
 
 
-def _found(entry: Entry, wanted: Sequence[Property]) -> _Found:
-    has = OF_ALL if entry.node.is_directory else OF_FILES
-    values = [(key, has[key](entry)) for key in wanted if key in has]
+def _properties_of(entry: Entry, requested: Sequence[Property]) -> _EntryProperties:
+    has = PROPERTIES_OF_ALL if entry.node.is_directory else PROPERTIES_OF_FILES
+    values = [(key, has[key](entry)) for key in requested if key in has]
     known = [(key, value) for key, value in values if value is not None]
-    unknown = [key for key in wanted if key not in has]
-    return _Found(entry.href, known, unknown + [key for key, value in values if value is None])
+    unknown = [key for key in requested if key not in has]
+    return _EntryProperties(entry.href, known, unknown + [key for key, value in values if value is None])
 
 
-def multistatus(entries: Sequence[Entry], wanted: Sequence[Property], brief: bool) -> str:
-    """The body of the answer; `brief` leaves out what was not found."""
-    found = [_found(entry, wanted) for entry in entries]
-    declared = {namespace for one in found for (namespace, _), _ in one.known} - set(PREFIXES)
+def multistatus(entries: Sequence[Entry], requested: Sequence[Property], brief: bool) -> str:
+    """The body of the answer; `brief` leaves out what was not properties."""
+    properties = [_properties_of(entry, requested) for entry in entries]
+    declared = {namespace for one in properties for (namespace, _), _ in one.known} - set(PREFIXES)
     prefixes = PREFIXES | {namespace: f"ns{number}" for number, namespace in enumerate(sorted(declared), 1)}
-    tags = {key: f"{prefixes[key[0]]}:{key[1]}" if key[0] in prefixes else key[1] for key in wanted}
-    responses = "".join(_response(one, tags, brief) for one in found)
-    return f"{opening(prefixes)}{responses}</d:multistatus>"
+    tags = {key: f"{prefixes[key[0]]}:{key[1]}" if key[0] in prefixes else key[1] for key in requested}
+    responses = "".join(_response(entry_properties, tags, brief) for entry_properties in properties)
+    return f"{multistatus_opening(prefixes)}{responses}</d:multistatus>"
 
 
-def opening(prefixes: dict[str, str]) -> str:
+def multistatus_opening(prefixes: dict[str, str]) -> str:
     """The first lines of an answer, which declare the prefixes of its namespaces."""
     declared = "".join(f' xmlns:{prefix}="{uri}"' for uri, prefix in prefixes.items())
     return f'<?xml version="1.0" encoding="utf-8" ?>\n<d:multistatus{declared}>'
 
 
-def _response(found: _Found, tags: dict[Property, str], brief: bool) -> str:
-    known = "".join(f"<{tags[key]}>{_text(key, value)}</{tags[key]}>" for key, value in found.known)
-    unknown = "" if brief else "".join(f"<{tags[key]}/>" for key in found.unknown)
+def _response(properties: _EntryProperties, tags: dict[Property, str], brief: bool) -> str:
+    known = "".join(f"<{tags[key]}>{_text(key, value)}</{tags[key]}>" for key, value in properties.known)
+    unknown = "" if brief else "".join(f"<{tags[key]}/>" for key in properties.unknown)
     propstats = _propstat(known, "200 OK") + _propstat(unknown, "404 Not Found")
-    return f"<d:response><d:href>{found.href}</d:href>{propstats}</d:response>"
+    return f"<d:response><d:href>{properties.href}</d:href>{propstats}</d:response>"
 
 
 def _text(key: Property, value: str) -> str:
-    return value if key == (DAV, "resourcetype") else escaped(value)
+    return value if key == (DAV, "resourcetype") else escape_text(value)
 
 
 def _propstat(elements: str, status: str) -> str:

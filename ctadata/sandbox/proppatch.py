@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from ctadata.sandbox.door_request import DoorRequest
-from ctadata.sandbox.propfind import PREFIXES, opening
+from ctadata.sandbox.propfind import PREFIXES, multistatus_opening
 
 XATTR = "http://www.dcache.org/2020/xattr"
 
@@ -34,16 +34,16 @@ class _Update:
         self._path.pop()
 
 
-def proppatch(visit: DoorRequest) -> None:
+def proppatch(request: DoorRequest) -> None:
     """Answer PROPPATCH."""
     update = _Update()
     parser = expat.ParserCreate(None, " ")
     parser.StartElementHandler, parser.EndElementHandler = update.start, update.end
     parser.CharacterDataHandler = update.text
     with contextlib.suppress(expat.ExpatError):
-        parser.Parse(visit.exchange.body(), True)
-    node = visit.node()
-    visit.need("UPDATE_METADATA")
+        parser.Parse(request.exchange.body(), True)
+    node = request.node()
+    request.need("UPDATE_METADATA")
     for (namespace, name), value in update.asked.items():
         if namespace == XATTR and value is None:
             node.xattrs.pop(name, None)
@@ -51,11 +51,11 @@ def proppatch(visit: DoorRequest) -> None:
             node.xattrs[name] = value
     tags = "".join(f"<{_tag(*key)}/>" for key in update.asked)
     text = (
-        f"{opening(PREFIXES)}<d:response><d:href>{visit.raw_path}</d:href><d:propstat><d:prop>{tags}</d:prop>"
+        f"{multistatus_opening(PREFIXES)}<d:response><d:href>{request.raw_path}</d:href><d:propstat><d:prop>{tags}</d:prop>"
         "<d:status>HTTP/1.1 404 Not Found</d:status></d:propstat></d:response></d:multistatus>"
     )
     headers = [("DAV", "1, 2"), ("Content-Type", "application/xml; charset=utf-8")]
-    visit.reply_in_chunks(207, headers, text.encode())
+    request.reply_in_chunks(207, headers, text.encode())
 
 
 def _tag(namespace: str, name: str) -> str:

@@ -22,7 +22,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-def with_request(upload: Upload, exchange: Exchange) -> Upload:
+def merge_request_headers(upload: Upload, exchange: Exchange) -> Upload:
     """What the request with the body adds to what the door knew."""
     request = exchange.request
     both = ",".join(filter(None, [request.header("Want-Digest"), upload.want_digest]))
@@ -37,11 +37,11 @@ def receive(exchange: Exchange, namespace: Namespace, node: Node, upload: Upload
     """
     if (prealloc := exchange.fault(Prealloc)) is not None:
         raise Refused(500, prealloc.reason)
-    incoming = namespace.writing(_algorithms(upload))
+    incoming = namespace.new_incoming(_algorithms(upload))
     try:
         _copy(exchange, incoming)
     except BaseException:
-        _settle(incoming, node, upload)
+        _commit_or_drop(incoming, node, upload)
         raise
     if (problem := _size_problem(incoming, upload)) is not None:
         incoming.commit(node, upload.mtime, broken=True)
@@ -53,9 +53,9 @@ def receive(exchange: Exchange, namespace: Namespace, node: Node, upload: Upload
     return incoming.digests()
 
 
-def abandoned(node: Node, upload: Upload, namespace: Namespace) -> None:
+def settle_abandoned(node: Node, upload: Upload, namespace: Namespace) -> None:
     """An upload to which nobody came: the same outcome as one cut at its first byte."""
-    _settle(namespace.writing(["adler32"]), node, upload)
+    _commit_or_drop(namespace.new_incoming(["adler32"]), node, upload)
 
 
 def _algorithms(upload: Upload) -> list[str]:
@@ -72,7 +72,7 @@ def _copy(exchange: Exchange, incoming: Incoming) -> None:
         incoming.write(block)
 
 
-def _settle(incoming: Incoming, node: Node, upload: Upload) -> None:
+def _commit_or_drop(incoming: Incoming, node: Node, upload: Upload) -> None:
     """After a cut: keep what came, drop it, or accept it."""
     if not incoming.size and upload.expected_size:
         incoming.drop()

@@ -15,7 +15,7 @@ from ctadata.sandbox.login import Login
 from ctadata.sandbox.namespace import NamespaceError, Node
 
 
-class Problem(Exception):
+class RestError(Exception):
     """An error of the frontend: `{"detail", "title", "status"}`; the title is the reason phrase too."""
 
     def __init__(self, status: int, detail: str | None = None, title: str | None = None) -> None:
@@ -26,7 +26,7 @@ class Problem(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class RestRequest:
     """One request of a user; `path` is what follows the resource's own name, with a slash in front."""
 
     site: Site
@@ -39,43 +39,43 @@ class Call:
         """The request's method."""
         return self.exchange.request.method
 
-    def wants(self, name: str) -> bool:
+    def flag(self, name: str) -> bool:
         """Whether a flag of the query is set."""
         return self.exchange.request.query.get(name, ["false"])[0].lower() == "true"
 
     def number(self, name: str) -> int | None:
-        """A number of the query; None where it is not there. Problem 404, as a wrong parameter is there."""
+        """A number of the query; None where it is not there. RestError 404, as a wrong parameter is there."""
         value = self.exchange.request.query.get(name, [""])[0]
         if not value:
             return None
         if not value.isdigit():
-            raise Problem(404)
+            raise RestError(404)
         return int(value)
 
     def payload(self) -> dict[str, Any]:
-        """The body, a JSON object; Problem 400."""
+        """The body, a JSON object; RestError 400."""
         try:
             found = json.loads(self.exchange.body(8 << 20))
         except ValueError as error:
-            raise Problem(400, f"Badly formed JSON object: {error}") from error
+            raise RestError(400, f"Badly formed JSON object: {error}") from error
         if not isinstance(found, dict):
-            raise Problem(400, "A JSONObject text must begin with '{'")
+            raise RestError(400, "A JSONObject text must begin with '{'")
         return found
 
     def node(self, path: str | None = None) -> Node:
-        """What is at a path (else at the call's own); Problem 404."""
+        """What is at a path (else at the call's own); RestError 404."""
         try:
             return self.site.namespace.find(self.path if path is None else path)
         except NamespaceError as error:
-            raise Problem(404, f"No such file or directory {self.path if path is None else path}") from error
+            raise RestError(404, f"No such file or directory {self.path if path is None else path}") from error
 
     def need(self, activity: str, path: str | None = None) -> None:
         """Refuse (403) what the credential or the namespace does not allow."""
         target = self.path if path is None else path
         reading = activity in ("LIST", "READ_METADATA", "STAGE")
         allowed = self.login.rights.allow(activity, target)
-        if not (allowed and (reading or self.site.homes.writable(self.login.user, target))):
-            raise Problem(403)
+        if not (allowed and (reading or self.site.homes.is_writable(self.login.user, target))):
+            raise RestError(403)
 
     def reply(
         self,
@@ -94,7 +94,7 @@ class Call:
         self.reply(status, {"status": "success"})
 
 
-def tell_problem(exchange: Exchange, problem: Problem) -> None:
+def reply_problem(exchange: Exchange, problem: RestError) -> None:
     """Answer with an error."""
     body = {"detail": problem.detail, "title": problem.title, "status": str(problem.status)}
     headers = [*usual(), ("Content-Type", "application/json")]

@@ -7,22 +7,22 @@ from typing import Any
 from ctadata.sandbox.json_text import pretty
 from ctadata.sandbox.login import UID
 from ctadata.sandbox.namespace import NamespaceError
-from ctadata.sandbox.rest import Call, Problem
-from ctadata.sandbox.tape import Recall, Request, Tape
+from ctadata.sandbox.rest import RestError, RestRequest
+from ctadata.sandbox.tape import Recall, StageRequest, Tape
 
-MOST = 500
+MAX_FILES = 500
 """Files of one request (`bulk.limits.max.targets-per-flat-request`)."""
-MOST_ASKED = 10_000
-"""Paths whose locality is told at once; the rest is left out in silence."""
+MAX_PATHS = 10_000
+"""Paths whose locality is fields at once; the rest is left out in silence."""
 _LOCALITIES = {"ONLINE": "DISK", "NEARLINE": "TAPE", "ONLINE_AND_NEARLINE": "DISK_AND_TAPE"}
 
 
-def tape(call: Call) -> None:
+def tape(call: RestRequest) -> None:
     """Answer one request."""
     library = call.site.tape
     if library is None:
-        raise Problem(404)
-    library.settle()
+        raise RestError(404)
+    library.finish_due()
     match call.method, call.path.strip("/").split("/"):
         case "POST", ["archiveinfo"]:
             _archive_info(call)
@@ -39,21 +39,21 @@ def tape(call: Call) -> None:
             library.release(_existing(call, _paths(call)))
             call.reply(200)
         case _:
-            raise Problem(404)
+            raise RestError(404)
 
 
-def _stage(call: Call, library: Tape) -> None:
+def _stage(call: RestRequest, library: Tape) -> None:
     asked = call.payload()
     files = asked.pop("files", None)
     if not files:
-        raise Problem(400, "request contains no files.")
+        raise RestError(400, "request contains no files.")
     if asked:
-        raise Problem(400, f"unrecognized payload element(s): {sorted(asked)}")
-    if len(files) > MOST:
-        raise Problem(413, f"The number of targets {len(files)} exceeds the maximum {MOST}")
+        raise RestError(400, f"unrecognized payload element(s): {sorted(asked)}")
+    if len(files) > MAX_FILES:
+        raise RestError(413, f"The number of targets {len(files)} exceeds the maximum {MAX_FILES}")
     paths = [str(file["path"]) for file in files if "path" in file]
     if len(paths) < len(files):
-        raise Problem(400, "file object has no path.")
+        raise RestError(400, "file object has no path.")
     for path in paths:
         call.need("STAGE", path)
     request = library.stage(call.login.user, dict.fromkeys(paths))
@@ -61,21 +61,21 @@ def _stage(call: Call, library: Tape) -> None:
     call.reply(201, {"requestId": request.id}, (("Location", f"{_origin(call)}{where}"),), pretty)
 
 
-def _origin(call: Call) -> str:
+def _origin(call: RestRequest) -> str:
     return f"https://{call.exchange.request.header('Host')}"
 
 
-def _find(call: Call, library: Tape, name: str) -> Request:
+def _find(call: RestRequest, library: Tape, name: str) -> StageRequest:
     request = library.request(name)
     if request is None:
-        raise Problem(404, f"request {name} not found")
+        raise RestError(404, f"request {name} not found")
     if request.owner != call.login.user:
-        raise Problem(403)
+        raise RestError(403)
     return request
 
 
-def _status(request: Request) -> dict[str, Any]:
-    return _known(
+def _status(request: StageRequest) -> dict[str, Any]:
+    return _without_none(
         {
             "id": request.id,
             "createdAt": _ms(request.created),
@@ -87,7 +87,7 @@ def _status(request: Request) -> dict[str, Any]:
 
 
 def _recall(recall: Recall) -> dict[str, Any]:
-    return _known(
+    return _without_none(
         {
             "path": recall.path,
             "finishedAt": _ms(recall.finished),
@@ -98,19 +98,19 @@ def _recall(recall: Recall) -> dict[str, Any]:
     )
 
 
-def _known(told: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in told.items() if value is not None}
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
 
 
-def bulk_requests(call: Call) -> None:
+def list_bulk_requests(call: RestRequest) -> None:
     """The stage requests that are not forgotten yet, of all users."""
     if call.method != "GET":
-        raise Problem(405)
+        raise RestError(405)
     requests = call.site.tape.requests if call.site.tape else []
     call.reply(200, [_bulk(call, number, request) for number, request in enumerate(requests, 1)])
 
 
-def _bulk(call: Call, number: int, request: Request) -> dict[str, Any]:
+def _bulk(call: RestRequest, number: int, request: StageRequest) -> dict[str, Any]:
     ended = request.completed is not None
     return {
         "id": number,
@@ -126,35 +126,35 @@ def _ms(moment: float | None) -> int | None:
     return None if moment is None else int(moment * 1000)
 
 
-def _cancel(call: Call, library: Tape, name: str) -> None:
+def _cancel(call: RestRequest, library: Tape, name: str) -> None:
     request = _find(call, library, name)
     try:
         library.cancel(request, _paths(call))
     except KeyError as error:
-        raise Problem(400, "File missing from stage request") from error
+        raise RestError(400, "File missing from stage request") from error
     call.reply(200)
 
 
-def _paths(call: Call) -> list[str]:
+def _paths(call: RestRequest) -> list[str]:
     paths = call.payload().get("paths")
     if not isinstance(paths, list):
-        raise Problem(400, "request had no paths.")
+        raise RestError(400, "request had no paths.")
     return [str(path) for path in paths]
 
 
-def _existing(call: Call, paths: list[str]) -> list[str]:
+def _existing(call: RestRequest, paths: list[str]) -> list[str]:
     for path in paths:
         call.node(path)
     return paths
 
 
-def _archive_info(call: Call) -> None:
+def _archive_info(call: RestRequest) -> None:
     """Not in the order of the question."""
-    told = [_info(call, path) for path in _paths(call)[:MOST_ASKED]]
-    call.reply(200, told[::-1])
+    fields = [_info(call, path) for path in _paths(call)[:MAX_PATHS]]
+    call.reply(200, fields[::-1])
 
 
-def _info(call: Call, path: str) -> dict[str, Any]:
+def _info(call: RestRequest, path: str) -> dict[str, Any]:
     try:
         node = call.site.namespace.find(path)
     except NamespaceError:

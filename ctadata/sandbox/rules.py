@@ -54,7 +54,7 @@ class Rule:
         else:
             self.released.wait(self.fault.seconds if isinstance(self.fault, Delay) else None)
 
-    def act(self) -> None:
+    def run_action(self) -> None:
         """Have happen what a Meanwhile says."""
         self.reached.set()
         if isinstance(self.fault, Meanwhile):
@@ -113,7 +113,7 @@ class Faults:
             rule.release()
 
 
-def first(rules: Iterable[Rule], kind: type[Kind]) -> Kind | None:
+def first_fault(rules: Iterable[Rule], kind: type[Kind]) -> Kind | None:
     """The first fault of a kind among the rules of a request."""
     for rule in rules:
         if isinstance(rule.fault, kind):

@@ -21,7 +21,7 @@ from ctadata.sandbox.issuer import REALM, Client, Issuer, Policy
 from ctadata.sandbox.limiter import RateLimited
 from ctadata.sandbox.listener import DEFAULT_LIMITS, Application, Limits, Listener
 from ctadata.sandbox.login import Logins, Trust
-from ctadata.sandbox.macaroons import Mint
+from ctadata.sandbox.macaroons import MacaroonIssuer
 from ctadata.sandbox.movers import Mover
 from ctadata.sandbox.namespace import Namespace
 from ctadata.sandbox.permissions import Homes
@@ -29,9 +29,9 @@ from ctadata.sandbox.pool import LIMITS, Pool
 from ctadata.sandbox.request_log import RequestLog, Seen
 from ctadata.sandbox.rules import Faults
 from ctadata.sandbox.tape import Tape
-from ctadata.sandbox.tls import make_authority
+from ctadata.sandbox.tls import create_authority
 from ctadata.sandbox.tokens import Signer
-from ctadata.sandbox.transfer_log import Journal
+from ctadata.sandbox.transfer_log import TransferLog
 
 SERVER = "dCache/11.2.5"
 PUBLIC_CLIENT = "ctadata-sandbox"
@@ -73,16 +73,16 @@ class Sandbox:
         self.client_id = CONFIDENTIAL_CLIENT if confidential else PUBLIC_CLIENT
         self.client_secret = f"sandbox-{secrets.token_urlsafe(12)}+&="  # shows who forgets to encode it
         self.faults = Faults()
-        self._spy = RequestLog()
-        self.journal = Journal()
+        self._request_log = RequestLog()
+        self.transfer_log = TransferLog()
         self._folder = Path(tempfile.mkdtemp(prefix="ctadata-sandbox-"))
-        self._authority = make_authority(self._folder)
+        self._authority = create_authority(self._folder)
         self.ca = self._authority.bundle
         self._namespace = Namespace(self._folder, clock)
         self.files = Files(self._namespace)
         self._homes = Homes(tuple(home), write_anywhere)
         for name in dict.fromkeys([user, *users]):
-            self.files.mkdir(roots.get(name, "") + self._homes.of(name)[0])
+            self.files.mkdir(roots.get(name, "") + self._homes.paths_of(name)[0])
 
         self._listeners: list[Listener] = []
         self._signer = Signer(algorithm)
@@ -90,22 +90,22 @@ class Sandbox:
         clients = [Client(PUBLIC_CLIENT), Client(CONFIDENTIAL_CLIENT, self.client_secret)]
         self._issuer = Issuer(lambda: self.issuer, clients, policy, self._signer, clock)
         self.issuer = self._listen("issuer", self._issuer, tls=True).origin + REALM
-        self._pools = [Pool(self._namespace, clock, SERVER, self.journal) for _ in range(2)]
+        self._pools = [Pool(self._namespace, clock, SERVER, self.transfer_log) for _ in range(2)]
         self._pool_listeners = [
             self._listen(f"pool{number}", pool, tls=not http_pools, limits=LIMITS)
             for number, pool in enumerate(self._pools, 1)
         ]
         self.pools = [listener.origin for listener in self._pool_listeners]
         self._turns = itertools.cycle(range(len(self._pools)))
-        mint = Mint(clock)
-        self._logins = Logins(Trust(self.issuer, self._signer.keys), mint, clock)
+        macaroons = MacaroonIssuer(clock)
+        self._logins = Logins(Trust(self.issuer, self._signer.keys), macaroons, clock)
         self.tape = Tape(self._namespace, clock, tape_delay, tape_drives)
         self._site = site = Site(
             self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite,
             self.tape, lambda: tape_api or self.frontend, quota, [self.ca], marker_interval, qos_engine, roots,
         )  # fmt: skip
         front: dict[str, Application] = {
-            "door": Door(site, self._logins, mint, options_style),
+            "door": Door(site, self._logins, macaroons, options_style),
             "frontend": Frontend(site, self._logins),
         }
         if rate_limit:
@@ -115,7 +115,7 @@ class Sandbox:
 
     def _listen(self, name: str, application: Application, tls: bool, limits: Limits = DEFAULT_LIMITS) -> Listener:
         context = self._authority.context if tls else None
-        listener = Listener(name, application, self._spy, self.faults, context, limits)
+        listener = Listener(name, application, self._request_log, self.faults, context, limits)
         listener.bind()
         self._listeners.append(listener)
         return listener
@@ -186,24 +186,24 @@ class Sandbox:
     @property
     def seen(self) -> list[Seen]:
         """Every request so far, in order."""
-        return self._spy.all()
+        return self._request_log.all()
 
     def served(self, server: str = "pool") -> int:
         """Bytes of bodies that a server has sent, as far as its kernel took them; `pool` is both pools."""
-        return self._spy.served(server)
+        return self._request_log.served(server)
 
     def wait_until_served(self, size: int, server: str = "pool", timeout: float = 30.0) -> None:
         """Wait until a server has sent that many bytes: it counts them after its client may have them all."""
-        self._spy.wait_until_served(server, size, timeout)
+        self._request_log.wait_until_served(server, size, timeout)
 
     def forget_seen(self) -> None:
         """Start the record and the pools' journal anew."""
-        self._spy.clear()
-        self.journal.clear()
+        self._request_log.clear()
+        self.transfer_log.clear()
 
     def wait_for(self, predicate: Callable[[Seen], bool], timeout: float = 5.0) -> Seen:
         """The first request, past or to come, that satisfies `predicate`; TimeoutError after seconds."""
-        return self._spy.wait_for(predicate, timeout)
+        return self._request_log.wait_for(predicate, timeout)
 
     # ---- logging in
 

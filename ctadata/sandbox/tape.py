@@ -1,6 +1,6 @@
 """A simulated tape library: files that lie on tape alone come back a while after somebody has asked for them.
 
-Nothing runs in the background: what is due by the clock is done when somebody looks (`settle`), or by the thread of
+Nothing runs in the background: what is due by the clock is done when somebody looks (`finish_due`), or by the thread of
 a reader that waits.
 """
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from ctadata.sandbox.namespace import Namespace, NamespaceError, Node
 
-STAGED = "ONLINE_AND_NEARLINE"
+DISK_AND_TAPE = "ONLINE_AND_NEARLINE"
 DISK_ONLY = "Cannot stage DISK only files"
-LOOK = 0.05
+POLL_INTERVAL = 0.05
 """Seconds between two looks of a reader that waits for a file."""
 
 
@@ -31,7 +31,7 @@ class Recall:
 
 
 @dataclass
-class Request:
+class StageRequest:
     """A stage request of a user."""
 
     owner: str
@@ -61,7 +61,7 @@ class Tape:
         self.drives = drives
         self._lock = threading.RLock()
         self._due: dict[str, float] = {}
-        self._requests: dict[str, Request] = {}
+        self._requests: dict[str, StageRequest] = {}
         self._broken: dict[str, str] = {}
 
     # ---- for tests
@@ -71,12 +71,12 @@ class Tape:
         with self._lock:
             self._namespace.find(path).locality = "NEARLINE"
 
-    def spoil(self, path: str, error: str) -> None:
+    def make_unreadable(self, path: str, error: str) -> None:
         """The tape of a file cannot be read: its recalls fail with these words."""
         self._broken[path] = error
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[StageRequest]:
         """Every stage request so far."""
         with self._lock:
             return list(self._requests.values())
@@ -87,7 +87,7 @@ class Tape:
         """Whether a file's bytes lie on tape alone."""
         return node.locality == "NEARLINE"
 
-    def settle(self) -> None:
+    def finish_due(self) -> None:
         """Bring to disk what is due."""
         with self._lock:
             now = self._clock()
@@ -98,7 +98,7 @@ class Tape:
         error = self._broken.get(path)
         try:
             if error is None:
-                self._namespace.find(path).locality = STAGED
+                self._namespace.find(path).locality = DISK_AND_TAPE
         except NamespaceError:
             error = "no such file"
         for request in self._requests.values():
@@ -119,7 +119,7 @@ class Tape:
         self.recall(path)
         waiting, waited = threading.Event(), 0.0
         while True:
-            self.settle()
+            self.finish_due()
             try:
                 if not self.is_on_tape(self._namespace.find(path)):
                     return True
@@ -127,14 +127,14 @@ class Tape:
                 return False
             if waited >= seconds or path in self._broken:
                 return False
-            waiting.wait(LOOK)
-            waited += LOOK
+            waiting.wait(POLL_INTERVAL)
+            waited += POLL_INTERVAL
 
-    def stage(self, owner: str, paths: Iterable[str]) -> Request:
+    def stage(self, owner: str, paths: Iterable[str]) -> StageRequest:
         """A new request; what is on disk already, or was never on tape, or does not exist, ends at once."""
         now = self._clock()
         with self._lock:
-            request = Request(owner, now, {path: Recall(path, started=now, state="STARTED") for path in paths})
+            request = StageRequest(owner, now, {path: Recall(path, started=now, state="STARTED") for path in paths})
             self._requests[request.id] = request
             for path, recall in request.files.items():
                 try:
@@ -144,19 +144,19 @@ class Tape:
                     continue
                 if locality == "NEARLINE":
                     self.recall(path)
-                elif locality == STAGED:
+                elif locality == DISK_AND_TAPE:
                     recall.state, recall.finished = "COMPLETED", now
                 else:
                     recall.state, recall.error, recall.finished = "FAILED", DISK_ONLY, now
             return request
 
-    def request(self, name: str) -> Request | None:
+    def request(self, name: str) -> StageRequest | None:
         """The request of that id."""
-        self.settle()
+        self.finish_due()
         with self._lock:
             return self._requests.get(name)
 
-    def cancel(self, request: Request, paths: Iterable[str]) -> None:
+    def cancel(self, request: StageRequest, paths: Iterable[str]) -> None:
         """Nobody wants these files of a request any more; KeyError where one is none of its files."""
         with self._lock:
             for recall in [request.files[path] for path in paths]:
@@ -164,7 +164,7 @@ class Tape:
                     recall.state, recall.finished = "CANCELLED", self._clock()
                     self._due.pop(recall.path, None)
 
-    def forget(self, request: Request) -> None:
+    def forget(self, request: StageRequest) -> None:
         """End a request and forget it."""
         self.cancel(request, list(request.files))
         with self._lock:
@@ -175,5 +175,5 @@ class Tape:
         with self._lock:
             for path in paths:
                 node = self._namespace.find(path)
-                if node.locality == STAGED:
+                if node.locality == DISK_AND_TAPE:
                     node.locality = "NEARLINE"

@@ -15,7 +15,7 @@ def _state(connection: socket.socket) -> int | None:
     return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
-def was_reset(connection: socket.socket) -> bool:
+def is_reset(connection: socket.socket) -> bool:
     """Whether the other side reset a connection, as it does that closes it with bytes of ours unread.
 
     A reset that comes after a proper end (EPIPE) is none. TLS reads the error away, and only the state is left.

@@ -27,9 +27,9 @@ BLOCK = 1 << 18
 _PREFIX = "transferheader"
 
 
-def copy(visit: DoorRequest) -> None:
+def copy(request: DoorRequest) -> None:
     """COPY with `Source` or `Destination`, an absolute URL; without a host in it, it is none of ours: 501."""
-    source, destination = visit.header("Source"), visit.header("Destination")
+    source, destination = request.header("Source"), request.header("Destination")
     if source is None and destination is None:
         raise Denied(400, reason="COPY request is missing both Destination and Source request headers")
     if source is not None and destination is not None:
@@ -37,35 +37,35 @@ def copy(visit: DoorRequest) -> None:
     remote = source or destination or ""
     if urlsplit(remote).scheme not in ("http", "https") or not urlsplit(remote).hostname:
         raise Denied(501)
-    _check_credential(visit)
-    job = _Job(visit.site, remote, _headers(visit), list(visit.site.peers))
+    _check_credential(request)
+    job = _Transfer(request.site, remote, _headers(request), list(request.site.peers))
     if source is not None:
-        node = _create(visit)
-        _answer(visit, job, lambda: job.pull(node), lambda: _remove(visit))
+        node = _create(request)
+        _run_transfer(request, job, lambda: job.pull(node), lambda: _remove(request))
     else:
-        node = _existing(visit)
-        _answer(visit, job, lambda: job.push(node), lambda: None)
+        node = _existing(request)
+        _run_transfer(request, job, lambda: job.push(node), lambda: None)
 
 
-def _check_credential(visit: DoorRequest) -> None:
-    kind = visit.header("Credential") or "oidc"
+def _check_credential(request: DoorRequest) -> None:
+    kind = request.header("Credential") or "oidc"
     if kind not in ("none", "oidc", "gridsite"):
         raise Denied(400, reason=f"HTTP header 'Credential' has unknown value \"{kind}\".")
     if kind != "none":  # nobody here could get one for the other side
         raise Denied(500, reason="Error performing OpenId-Connect delegation")
 
 
-def _headers(visit: DoorRequest) -> dict[str, str]:
-    asked = visit.exchange.request.headers
+def _headers(request: DoorRequest) -> dict[str, str]:
+    asked = request.exchange.request.headers
     return {name[len(_PREFIX) :]: value for name, value in asked if name.lower().startswith(_PREFIX)}
 
 
-def _existing(visit: DoorRequest) -> Node:
+def _existing(request: DoorRequest) -> Node:
     try:
-        node = visit.site.namespace.find(visit.path)
+        node = request.site.namespace.find(request.path)
     except NamespaceError as error:
         raise Denied(404, reason="no such file") from error
-    if not visit.login.rights.allow("DOWNLOAD", visit.path):
+    if not request.login.rights.allow("DOWNLOAD", request.path):
         raise Denied(401, reason="Permission denied")
     if node.is_directory:
         raise Denied(400, reason="Not a file")
@@ -74,43 +74,45 @@ def _existing(visit: DoorRequest) -> Node:
     return node
 
 
-def _create(visit: DoorRequest) -> Node:
+def _create(request: DoorRequest) -> Node:
     """A new entry; one that is there is deleted first, unless `Overwrite: F`."""
-    login, namespace = visit.login, visit.site.namespace
-    writable = visit.site.homes.writable(login.user, visit.path)
-    if not (login.rights.allow("UPLOAD", visit.path) and writable):
+    login, namespace = request.login, request.site.namespace
+    writable = request.site.homes.is_writable(login.user, request.path)
+    if not (login.rights.allow("UPLOAD", request.path) and writable):
         raise Denied(401, reason="Permission denied")
     with suppress(NamespaceError):
-        namespace.find(visit.path)
-        if (visit.header("Overwrite") or "T").upper() == "F":
+        namespace.find(request.path)
+        if (request.header("Overwrite") or "T").upper() == "F":
             raise Denied(500, reason="Internal problem with server")
     try:
-        return namespace.create(visit.path)
+        return namespace.create(request.path)
     except IsDirectory as error:
         raise Denied(500, reason="Internal problem with server") from error
     except NamespaceError as error:
         raise Denied(400, reason="Parent directory does not exist") from error
 
 
-def _remove(visit: DoorRequest) -> None:
+def _remove(request: DoorRequest) -> None:
     with suppress(NamespaceError):
-        visit.site.namespace.remove(visit.path)
+        request.site.namespace.remove(request.path)
 
 
-def _answer(visit: DoorRequest, job: _Job, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
+def _run_transfer(request: DoorRequest, job: _Transfer, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
     thread = threading.Thread(target=job.run, args=(work, clean_up), daemon=True, name="tpc")
     thread.start()
-    exchange = visit.exchange
+    exchange = request.exchange
     exchange.keep = False
     kind = [("Content-Type", "text/perf-marker-stream"), CHUNKED]
     try:
-        exchange.stream(202, "Accepted", [*visit.usual(), *kind], (text.encode() for text in _told(visit.site, job)))
+        exchange.stream(
+            202, "Accepted", [*request.usual(), *kind], (text.encode() for text in _progress_lines(request.site, job))
+        )
     finally:
         job.cancel()
         thread.join()
 
 
-def _told(site: Site, job: _Job) -> Iterator[str]:
+def _progress_lines(site: Site, job: _Transfer) -> Iterator[str]:
     """A marker now and then, and how it ended."""
     while not job.ended.wait(site.marker_interval):
         yield job.marker()
@@ -122,7 +124,7 @@ class _Cancelled(Exception):
 
 
 @dataclass
-class _Job:
+class _Transfer:
     """One transfer with another server, in a thread of its own."""
 
     site: Site
@@ -144,7 +146,7 @@ class _Job:
                 wire.shutdown(socket.SHUT_RDWR)
 
     def run(self, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
-        """Do the work; whatever goes wrong is the problem, and is cleaned up before it is told."""
+        """Do the work; whatever goes wrong is the problem, and is cleaned up before it is remote_digest."""
         try:
             work()
         except _Cancelled:
@@ -168,22 +170,22 @@ class _Job:
 
     def pull(self, node: Node) -> None:
         """Fetch the bytes into `node`, and check them against the other side's checksum where it tells one."""
-        with _Reply(self, "GET", {"Want-Digest": "adler32"}, None) as reply:
+        with _RemoteResponse(self, "GET", {"Want-Digest": "adler32"}, None) as reply:
             if reply.status != 200:
                 raise ValueError(f"rejected GET: {reply.status} {reply.reason}")
-            incoming = self.site.namespace.writing(["adler32"])
+            incoming = self.site.namespace.new_incoming(["adler32"])
             try:
-                self._take(reply, incoming)
+                self._receive_body(reply, incoming)
             except BaseException:
                 incoming.drop()
                 raise
             digest = chosen("adler32", incoming.digests())
-            told = reply.headers.get("Digest")
-            incoming.commit(node, broken=told is not None and told != digest)
-            if told is not None and told != digest:
-                raise ValueError(f"checksum verification failed: {told} is not {digest}")
+            remote_digest = reply.headers.get("Digest")
+            incoming.commit(node, broken=remote_digest is not None and remote_digest != digest)
+            if remote_digest is not None and remote_digest != digest:
+                raise ValueError(f"checksum verification failed: {remote_digest} is not {digest}")
 
-    def _take(self, reply: http.client.HTTPResponse, incoming: Incoming) -> None:
+    def _receive_body(self, reply: http.client.HTTPResponse, incoming: Incoming) -> None:
         expected = int(reply.headers["Content-Length"])
         while block := reply.read(BLOCK):
             if self.cancelled.is_set():
@@ -196,15 +198,15 @@ class _Job:
     def push(self, node: Node) -> None:
         """Send the bytes of `node`, then compare checksums by HEAD."""
         length = {"Content-Length": str(node.size)}
-        with _Reply(self, "PUT", length, self._given(node)) as reply:
+        with _RemoteResponse(self, "PUT", length, self._outgoing_blocks(node)) as reply:
             if not 200 <= reply.status < 300:
                 raise ValueError(f"rejected PUT: {reply.status} {reply.reason}")
-        with _Reply(self, "HEAD", {"Want-Digest": "adler32"}, None) as reply:
-            told, digest = reply.headers.get("Digest"), chosen("adler32", node.checksums)
-            if reply.status != 200 or (told is not None and digest is not None and told != digest):
-                raise ValueError(f"verification failed: {told} is not {digest}")
+        with _RemoteResponse(self, "HEAD", {"Want-Digest": "adler32"}, None) as reply:
+            remote_digest, digest = reply.headers.get("Digest"), chosen("adler32", node.checksums)
+            if reply.status != 200 or (remote_digest is not None and digest is not None and remote_digest != digest):
+                raise ValueError(f"verification failed: {remote_digest} is not {digest}")
 
-    def _given(self, node: Node) -> Iterator[bytes]:
+    def _outgoing_blocks(self, node: Node) -> Iterator[bytes]:
         for block in read_range(node, 0, node.size or 0, BLOCK):
             if self.cancelled.is_set():
                 raise _Cancelled
@@ -212,10 +214,10 @@ class _Job:
             self.moved += len(block)
 
 
-class _Reply:
+class _RemoteResponse:
     """The answer of the other server, redirects followed; the login goes to no other server than the first."""
 
-    def __init__(self, job: _Job, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> None:
+    def __init__(self, job: _Transfer, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> None:
         self._job = job
         self._asked = method, headers, body
         self._connection: http.client.HTTPConnection | None = None

@@ -17,7 +17,7 @@ class Authority:
     context: ssl.SSLContext
 
 
-def make_authority(folder: Path) -> Authority:
+def create_authority(folder: Path) -> Authority:
     """Make a CA and a server certificate; the CA's public half is written to `folder`/ca.pem."""
     ca = trustme.CA(organization_name="ctadata sandbox")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

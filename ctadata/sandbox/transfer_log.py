@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Asked:
+class RangeRequest:
     """One range that a connection asked a mover for; `first` and `last` are byte offsets in the file, both included."""
 
     path: str
@@ -18,7 +18,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class BrokenOff:
+class BrokenConnection:
     """One connection that ended while bytes of a mover were under way on it.
 
     `siblings` are the other connections on which bytes of the same mover were under way at that moment; none where
@@ -32,21 +32,21 @@ class BrokenOff:
 
 
 @dataclass
-class Journal:
+class TransferLog:
     """What the pools of one sandbox were asked for, in order."""
 
-    _asked: list[Asked] = field(default_factory=list)
-    _broken_off: list[BrokenOff] = field(default_factory=list)
+    _requested: list[RangeRequest] = field(default_factory=list)
+    _broken: list[BrokenConnection] = field(default_factory=list)
     _failed: list[str] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def add(self, entry: Asked | BrokenOff) -> None:
+    def add(self, entry: RangeRequest | BrokenConnection) -> None:
         """Write one entry."""
         with self._changed:
-            if isinstance(entry, Asked):
-                self._asked.append(entry)
+            if isinstance(entry, RangeRequest):
+                self._requested.append(entry)
             else:
-                self._broken_off.append(entry)
+                self._broken.append(entry)
             self._changed.notify_all()
 
     def fail(self, uuid: str) -> None:
@@ -58,19 +58,19 @@ class Journal:
     def clear(self) -> None:
         """Forget everything."""
         with self._changed:
-            self._asked.clear()
-            self._broken_off.clear()
+            self._requested.clear()
+            self._broken.clear()
             self._failed.clear()
 
-    def asked(self, path: str | None = None) -> list[Asked]:
+    def requested(self, path: str | None = None) -> list[RangeRequest]:
         """Every range asked for, of one file or of all."""
         with self._changed:
-            return [entry for entry in self._asked if path in (None, entry.path)]
+            return [entry for entry in self._requested if path in (None, entry.path)]
 
-    def broken_off(self, path: str | None = None) -> list[BrokenOff]:
+    def broken(self, path: str | None = None) -> list[BrokenConnection]:
         """Every connection that ended in the middle, of one file or of all."""
         with self._changed:
-            return [entry for entry in self._broken_off if path in (None, entry.path)]
+            return [entry for entry in self._broken if path in (None, entry.path)]
 
     @property
     def failed(self) -> list[str]:
@@ -84,9 +84,9 @@ class Journal:
             if not self._changed.wait_for(lambda: uuid in self._failed, timeout):
                 raise TimeoutError(f"the mover {uuid} has not failed within {timeout} s")
 
-    def asked_twice(self, path: str) -> list[tuple[Asked, Asked]]:
+    def requested_twice(self, path: str) -> list[tuple[RangeRequest, RangeRequest]]:
         """The pairs of ranges of a file that share bytes, whichever mover and connection they were asked of."""
-        ranges = sorted(self.asked(path), key=lambda entry: (entry.first, entry.last))
+        ranges = sorted(self.requested(path), key=lambda entry: (entry.first, entry.last))
         found, widest = [], None
         for entry in ranges:
             if widest is not None and entry.first <= widest.last:

@@ -10,59 +10,59 @@ from ctadata.sandbox.namespace import Exists, IsDirectory, NamespaceError, NotFo
 from ctadata.sandbox.permissions import within
 
 
-def mkcol(visit: DoorRequest) -> None:
+def mkcol(request: DoorRequest) -> None:
     """201; 405 where something is, 409 where the parent is missing or a file."""
-    visit.need("MANAGE")
+    request.need("MANAGE")
     try:
-        visit.site.namespace.mkdir(visit.path)
+        request.site.namespace.mkdir(request.path)
     except (Exists, IsDirectory) as error:
         raise Denied(405) from error
     except NotFound as error:
         raise Denied(409) from error
-    visit.reply_in_chunks(201)
+    request.reply_in_chunks(201)
 
 
-def delete(visit: DoorRequest) -> None:
+def delete(request: DoorRequest) -> None:
     """204; a directory goes with everything in it, as far as the door can list it: what it cannot, it cannot delete."""
-    if "#" in visit.exchange.request.target:
+    if "#" in request.exchange.request.target:
         raise Denied(400)
-    node = visit.node()
-    visit.need("DELETE")
-    if node.children and visit.exchange.fault(EmptyListing):
-        raise Denied(500, f"Internal problem: Directory is not empty: {visit.path}")
-    visit.site.namespace.remove(visit.path)
-    visit.reply(204, entity(node))
+    node = request.node()
+    request.need("DELETE")
+    if node.children and request.exchange.fault(EmptyListing):
+        raise Denied(500, f"Internal problem: Directory is not empty: {request.path}")
+    request.site.namespace.remove(request.path)
+    request.reply(204, entity(node))
 
 
-def move(visit: DoorRequest) -> None:
+def move(request: DoorRequest) -> None:
     """201, or 204 where an old target was deleted first; 412 where there is one and no `Overwrite: T`."""
-    target = unquote(urlsplit(visit.header("Destination") or "").path)
+    target = unquote(urlsplit(request.header("Destination") or "").path)
     if not target:
         raise Denied(400)
-    node = visit.node()
-    visit.need("MANAGE")
-    visit.need("MANAGE", target)
-    if within(target, visit.path):
+    node = request.node()
+    request.need("MANAGE")
+    request.need("MANAGE", target)
+    if within(target, request.path):
         raise Denied(409)
-    replaced = _make_room(visit, target)
+    replaced = _make_room(request, target)
     try:
-        visit.site.namespace.move(visit.path, target)
+        request.site.namespace.move(request.path, target)
     except NamespaceError as error:
         raise Denied(409) from error
     if replaced:
-        visit.reply(204, entity(node))
+        request.reply(204, entity(node))
     else:
-        visit.reply_in_chunks(201, entity(node))
+        request.reply_in_chunks(201, entity(node))
 
 
-def _make_room(visit: DoorRequest, target: str) -> bool:
-    namespace = visit.site.namespace
+def _make_room(request: DoorRequest, target: str) -> bool:
+    namespace = request.site.namespace
     try:
         namespace.find(target)
     except NotFound:
         return False
-    if (visit.header("Overwrite") or "F").upper() != "T":
+    if (request.header("Overwrite") or "F").upper() != "T":
         raise Denied(412)
-    visit.need("DELETE", target)
+    request.need("DELETE", target)
     namespace.remove(target)
     return True

@@ -17,57 +17,57 @@ BELOW_A_FILE = (
 """What the door says of a PUT below a file."""
 
 
-def put(visit: DoorRequest) -> None:
+def put(request: DoorRequest) -> None:
     """Preconditions, parents, the new entry (the old one is gone from here on), then the bytes.
 
     Redirected only where Expect is exactly `100-continue` and no byte of the body has come yet.
     """
-    old = _existing(visit)
-    _check(visit, old)
-    node = _create(visit, old)
-    exchange = visit.exchange
+    old = _existing(request)
+    _check(request, old)
+    node = _create(request, old)
+    exchange = request.exchange
     upload = Upload(
-        expected_size=_expected_size(visit),
-        want_digest=visit.header("Want-Digest"),
-        content_md5=visit.header("Content-MD5"),
-        mtime=_mtime(visit),
+        expected_size=_expected_size(request),
+        want_digest=request.header("Want-Digest"),
+        content_md5=request.header("Content-MD5"),
+        mtime=_mtime(request),
     )
-    patient = visit.header("Expect") == "100-continue" and not exchange.body_arrived()
-    if patient and visit.redirects:
-        mover = Mover(visit.path, visit.url, node, visit.site.clock(), upload=upload)
+    may_redirect = request.header("Expect") == "100-continue" and not exchange.body_arrived()
+    if may_redirect and request.redirects:
+        mover = Mover(request.path, request.url, node, request.site.clock(), upload=upload)
         exchange.keep = False
-        exchange.stream(307, "Temporary Redirect", [*visit.usual(), ("Location", pool_url(visit, mover))], ())
+        exchange.stream(307, "Temporary Redirect", [*request.usual(), ("Location", pool_url(request, mover))], ())
     else:
-        _proxied(visit, node, upload)
+        _receive_at_door(request, node, upload)
 
 
-def _existing(visit: DoorRequest) -> Node | None:
+def _existing(request: DoorRequest) -> Node | None:
     try:
-        return visit.site.namespace.find(visit.path)
+        return request.site.namespace.find(request.path)
     except NotFound:
         return None
 
 
-def _check(visit: DoorRequest, old: Node | None) -> None:
-    if_match, if_none_match = visit.header("If-Match"), visit.header("If-None-Match")
+def _check(request: DoorRequest, old: Node | None) -> None:
+    if_match, if_none_match = request.header("If-Match"), request.header("If-None-Match")
     if if_match is not None and not (old and _matches(if_match, old)):
         raise Denied(412)
     if if_none_match is not None and old and _matches(if_none_match, old):
         raise Denied(412)
-    visit.need("UPLOAD")
-    _check_quota(visit)
+    request.need("UPLOAD")
+    _check_quota(request)
     if old is None:
         return
-    if not visit.site.overwrite:
+    if not request.site.overwrite:
         raise Denied(409)
     if old.is_directory:
         raise Denied(405)
-    visit.need("DELETE")
+    request.need("DELETE")
 
 
-def _check_quota(visit: DoorRequest) -> None:
-    quota, coming = visit.site.quota, _expected_size(visit) or 0
-    if quota is not None and visit.site.used_by(visit.login.user) + coming > quota:
+def _check_quota(request: DoorRequest) -> None:
+    quota, coming = request.site.quota, _expected_size(request) or 0
+    if quota is not None and request.site.used_by(request.login.user) + coming > quota:
         raise Denied(507, "Insufficient storage: SER_QUOTA_EXCEEDED")
 
 
@@ -75,48 +75,48 @@ def _matches(header: str, node: Node) -> bool:
     return header.strip() == "*" or node.etag in [tag.strip() for tag in header.split(",")]
 
 
-def _create(visit: DoorRequest, old: Node | None) -> Node:
-    namespace = visit.site.namespace
+def _create(request: DoorRequest, old: Node | None) -> Node:
+    namespace = request.site.namespace
     try:
         if old is None:
-            namespace.make_parents(visit.path)
-        return namespace.create(visit.path, visit.header("Content-Type"))
+            namespace.make_parents(request.path)
+        return namespace.create(request.path, request.header("Content-Type"))
     except IsDirectory as error:
         raise Denied(405) from error
     except NamespaceError as error:
         raise Denied(500, f"Internal problem: {BELOW_A_FILE}") from error
 
 
-def _expected_size(visit: DoorRequest) -> int | None:
-    announced = visit.header("X-Expected-Entity-Length") or visit.header("Content-Length")
+def _expected_size(request: DoorRequest) -> int | None:
+    announced = request.header("X-Expected-Entity-Length") or request.header("Content-Length")
     return int(announced) if announced is not None and announced.isdigit() else None
 
 
-def _mtime(visit: DoorRequest) -> float | None:
-    value = visit.header("X-OC-Mtime")
+def _mtime(request: DoorRequest) -> float | None:
+    value = request.header("X-OC-Mtime")
     try:
         return None if value is None else float(value)
     except ValueError as error:
         raise Denied(400) from error
 
 
-def _proxied(visit: DoorRequest, node: Node, upload: Upload) -> None:
-    exchange = visit.exchange
+def _receive_at_door(request: DoorRequest, node: Node, upload: Upload) -> None:
+    exchange = request.exchange
     exchange.send_continue()
-    if not reaches_pool(visit.path):
-        _clean_up(visit, node)
+    if not reaches_pool(request.path):
+        _clean_up(request, node)
         raise Denied(400)
     try:
-        digests = receive(exchange, visit.site.namespace, node, upload)
+        digests = receive(exchange, request.site.namespace, node, upload)
     except (Hangup, OSError):
-        _clean_up(visit, node)
+        _clean_up(request, node)
         raise
     except Refused as refused:
-        _clean_up(visit, node)
-        raise _as_the_door_says(refused) from refused
-    digest = chosen(visit.header("Want-Digest"), digests)
+        _clean_up(request, node)
+        raise _door_error(refused) from refused
+    digest = chosen(request.header("Want-Digest"), digests)
     headers = [
-        *visit.usual(),
+        *request.usual(),
         *entity(node),
         *([("Digest", digest)] if digest else []),
         *([("X-OC-MTime", "accepted")] if upload.mtime is not None else []),
@@ -124,7 +124,7 @@ def _proxied(visit: DoorRequest, node: Node, upload: Upload) -> None:
     exchange.reply_in_chunks(201, "Created", headers)
 
 
-def _as_the_door_says(refused: Refused) -> Denied:
+def _door_error(refused: Refused) -> Denied:
     """What a pool refused, in the words of the door (dcache.md 4)."""
     if refused.status == 507:
         return Denied(507, "Insufficient storage: SER_DISK_FULL")
@@ -133,7 +133,7 @@ def _as_the_door_says(refused: Refused) -> Denied:
     return Denied(500, f"Internal problem: {refused.reason}")
 
 
-def _clean_up(visit: DoorRequest, node: Node) -> None:
+def _clean_up(request: DoorRequest, node: Node) -> None:
     """The door deletes what a failed upload through it has left, unless something else is there by now."""
-    if _existing(visit) is node:
-        visit.site.namespace.remove(visit.path)
+    if _existing(request) is node:
+        request.site.namespace.remove(request.path)

@@ -70,7 +70,7 @@ class TestGet:
         assert len(box.tape.requests) == before
 
     def test_one_that_cannot_be_read_fails_alone(self, at_box, box, place, archived):
-        box.tape.spoil(archived[1], "the robot has dropped it")
+        box.tape.make_unreadable(archived[1], "the robot has dropped it")
         ended = at_box("get", "-r", "--stage", place, "out", check=10)
         assert f"{archived[1]}: it does not come from tape: the robot has dropped it" in ended.err
         assert len([path for path in (at_box.cwd / "out").rglob("*") if path.is_file()]) == 3

@@ -62,14 +62,14 @@ def is_silent(wire):
 def test_a_connection_that_is_closed_in_mid_body_silences_all_others_of_its_uuid(box, call, ticket):
     one, other = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
     other.close()
-    box.journal.wait_for_failure(uuid_of(ticket))
+    box.transfer_log.wait_for_failure(uuid_of(ticket))
     assert is_silent(one)
 
 
 def test_a_failed_uuid_goes_back_to_the_door(box, call, ticket):
     one, other = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
     other.close()
-    box.journal.wait_for_failure(uuid_of(ticket))
+    box.transfer_log.wait_for_failure(uuid_of(ticket))
     reply = call.bare("GET", ticket, headers={"Range": "bytes=0-0"})
     assert (reply.status, reply.reason, reply["Location"]) == (*GONE, box.door + PATH)
     assert one.fileno() >= 0
@@ -80,7 +80,7 @@ def test_an_idle_connection_is_answered_by_307_after_its_sibling_broke_off(box, 
     target = ticket.removeprefix(box.pools[0])
     assert call.on(idle, "GET", target, headers={"Range": "bytes=0-9"}).status == 206
     begun(call, ticket, 0, HALF - 1).close()
-    box.journal.wait_for_failure(uuid_of(ticket))
+    box.transfer_log.wait_for_failure(uuid_of(ticket))
     assert call.on(idle, "GET", target, headers={"Range": "bytes=0-9"}).status == 307
 
 
@@ -90,14 +90,14 @@ def test_a_reset_after_the_last_byte_was_handed_out_fails_the_mover(box, call, t
     socket.socket.recv(wire, 1, socket.MSG_PEEK)
     box.wait_for(lambda seen: seen.server == "pool1" and seen.status == 206)
     wire.close()
-    box.journal.wait_for_failure(uuid_of(ticket))
+    box.transfer_log.wait_for_failure(uuid_of(ticket))
 
 
 def test_other_uuids_of_the_same_file_go_on(box, call, ticket):
     second = call.ticket(PATH)
     one = begun(call, second, 0, HALF - 1)
     begun(call, ticket, HALF, SIZE - 1).close()
-    box.journal.wait_for_failure(uuid_of(ticket))
+    box.transfer_log.wait_for_failure(uuid_of(ticket))
     assert read(one, HALF - MIB) == HALF - MIB
 
 
@@ -108,7 +108,7 @@ def test_a_connection_that_is_closed_between_two_ranges_fails_nothing(box, call,
         assert call.on(connection, "GET", target, headers={"Range": "bytes=0-9"}).status == 206
     one.close()
     assert call.on(other, "GET", target, headers={"Range": "bytes=0-9"}).status == 206
-    assert box.journal.failed == []
+    assert box.transfer_log.failed == []
 
 
 def test_a_mover_ends_with_its_last_connection_at_once(call, ticket):
@@ -130,22 +130,22 @@ def test_the_journal_knows_what_was_asked_for(box, call, ticket):
     for asked in ("bytes=0-9", "bytes=10-19", "bytes=15-29"):
         call.on(connection, "GET", target, headers={"Range": asked})
     call.bare("GET", ticket)
-    ranges = [(entry.first, entry.last) for entry in box.journal.asked(PATH)]
+    ranges = [(entry.first, entry.last) for entry in box.transfer_log.requested(PATH)]
     assert ranges == [(0, 9), (10, 19), (15, 29), (0, SIZE - 1)]
-    assert {entry.uuid for entry in box.journal.asked()} == {uuid_of(ticket)}
-    assert [(one.last, other.first) for one, other in box.journal.asked_twice(PATH)] == [
+    assert {entry.uuid for entry in box.transfer_log.requested()} == {uuid_of(ticket)}
+    assert [(one.last, other.first) for one, other in box.transfer_log.requested_twice(PATH)] == [
         (9, 0), (SIZE - 1, 10), (SIZE - 1, 15)
     ]  # fmt: skip
     box.forget_seen()
-    assert box.journal.asked() == []
+    assert box.transfer_log.requested() == []
 
 
 def test_the_journal_knows_which_connections_broke_off_and_who_was_under_way(box, call, ticket):
     one, other = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
-    numbers = {entry.first: entry.connection for entry in box.journal.asked()}
+    numbers = {entry.first: entry.connection for entry in box.transfer_log.requested()}
     other.close()
-    box.journal.wait_for_failure(uuid_of(ticket))
-    [broken] = box.journal.broken_off(PATH)
+    box.transfer_log.wait_for_failure(uuid_of(ticket))
+    [broken] = box.transfer_log.broken(PATH)
     assert (broken.connection, broken.siblings) == (numbers[HALF], {numbers[0]})
     assert one.fileno() >= 0
 
@@ -155,7 +155,7 @@ def test_a_cut_on_the_way_fails_the_mover_too(box, call, ticket):
     box.faults.add("pool", "GET", PATH, Cut(after=MIB), times=1)
     cut = call.head("GET", ticket, {"Range": f"bytes={HALF}-{SIZE - 1}"})
     assert read(cut, SIZE) < 2 * MIB
-    box.journal.wait_for_failure(uuid_of(ticket))
+    box.transfer_log.wait_for_failure(uuid_of(ticket))
     assert is_silent(one)
 
 

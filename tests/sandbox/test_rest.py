@@ -210,7 +210,7 @@ class TestTape:
         assert rest("GET", f"/tape/stage/{name}", token=eve)[0] == 403
 
     def test_a_tape_that_cannot_be_read(self, archived, rest, clock):
-        archived.tape.spoil(f"{HOME}/a", "the robot has dropped it")
+        archived.tape.make_unreadable(f"{HOME}/a", "the robot has dropped it")
         name = rest("POST", "/tape/stage", files=[{"path": f"{HOME}/a"}])[1]["requestId"]
         clock.advance(100)
         told = rest("GET", f"/tape/stage/{name}")[1]["files"][0]
@@ -228,5 +228,5 @@ class TestTape:
         assert archived.files.entry(f"{HOME}/a").file_locality == "ONLINE_AND_NEARLINE"
 
     def test_and_hears_500_where_it_does_not_come(self, archived, call):
-        archived.tape.spoil(f"{HOME}/a", "broken")
+        archived.tape.make_unreadable(f"{HOME}/a", "broken")
         assert call.door("GET", f"{HOME}/a").status == 500

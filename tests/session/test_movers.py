@@ -17,7 +17,7 @@ from session.conftest import OpenSession
 
 from ctadata.http.timeouts import Limits
 from ctadata.sandbox import Sandbox, faults
-from ctadata.sandbox.transfer_log import Asked, BrokenOff
+from ctadata.sandbox.transfer_log import BrokenConnection, RangeRequest
 from ctadata.session import Session
 from ctadata.transfer import resume_journal, segmented_download, segments, sink
 from ctadata.transfer import run as transfer_run
@@ -84,15 +84,15 @@ def door_requests(box: Sandbox) -> int:
     return sum(seen.method == "GET" and seen.server == "door" for seen in box.seen)
 
 
-def questions(box: Sandbox) -> list[Asked]:
+def questions(box: Sandbox) -> list[RangeRequest]:
     """The `bytes=0-0` by which a silent stream asks after its mover."""
-    return [asked for asked in box.journal.asked(PATH) if (asked.first, asked.last) == (0, 0)]
+    return [asked for asked in box.transfer_log.requested(PATH) if (asked.first, asked.last) == (0, 0)]
 
 
-def broken_off(box: Sandbox) -> list[BrokenOff]:
+def broken_off(box: Sandbox) -> list[BrokenConnection]:
     """Connections that broke off to a mover of this run: the pool may hear late of those of a killed one."""
-    movers = {asked.uuid for asked in box.journal.asked(PATH)}
-    return [broken for broken in box.journal.broken_off(PATH) if broken.uuid in movers]
+    movers = {asked.uuid for asked in box.transfer_log.requested(PATH)}
+    return [broken for broken in box.transfer_log.broken(PATH) if broken.uuid in movers]
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 4, 8, 16])
@@ -102,9 +102,9 @@ def test_no_byte_is_asked_for_twice_and_no_connection_broken_off(
     session.store._client._transport.limits = Limits(mover_probe=600)  # type: ignore[attr-defined]  # a busy machine is no silence
     outcome = get(session, tmp_path / "f", jobs)
     assert (outcome.retries, door_requests(box)) == (0, 1)
-    assert box.journal.asked_twice(PATH) == []
-    assert sum(asked.last + 1 - asked.first for asked in box.journal.asked(PATH)) == SIZE
-    assert (box.journal.broken_off(), box.journal.failed) == ([], [])
+    assert box.transfer_log.requested_twice(PATH) == []
+    assert sum(asked.last + 1 - asked.first for asked in box.transfer_log.requested(PATH)) == SIZE
+    assert (box.transfer_log.broken(), box.transfer_log.failed) == ([], [])
 
 
 def test_the_mover_ends_with_the_file_though_the_session_goes_on(
@@ -114,7 +114,7 @@ def test_the_mover_ends_with_the_file_though_the_session_goes_on(
     movers = [pool.movers._movers for pool in box._pools]
     while any(movers):
         os.sched_yield()
-    assert box.journal.failed == []
+    assert box.transfer_log.failed == []
 
 
 @pytest.mark.parametrize("fault", [faults.FailedMover(after=300_000), faults.Cut(after=300_000)])
@@ -125,7 +125,7 @@ def test_streams_whose_mover_has_ended_ask_the_door_again(
     """Also where the pool does not close their connections; the stall limit would be ten minutes."""
     box.faults.add("pool", "GET", PATH, fault, times=1, skip=jobs // 2)
     get(session, tmp_path / "f", jobs)
-    assert len({asked.uuid for asked in box.journal.asked(PATH)}) <= 3
+    assert len({asked.uuid for asked in box.transfer_log.requested(PATH)}) <= 3
     assert door_requests(box) <= 3
 
 
@@ -134,9 +134,9 @@ def test_a_pool_that_is_slow_is_not_taken_for_dead(box: Sandbox, session: Sessio
     threading.Thread(target=lambda: _after(box, lambda: bool(questions(box)), slow.release), daemon=True).start()
     outcome = get(session, tmp_path / "f", 4)
     assert (outcome.retries, door_requests(box)) == (0, 1)
-    assert (box.journal.broken_off(), box.journal.failed) == ([], [])
+    assert (box.transfer_log.broken(), box.transfer_log.failed) == ([], [])
     assert len({asked.connection for asked in questions(box)}) == len(questions(box))
-    others = {asked.connection for asked in box.journal.asked(PATH) if asked not in questions(box)}
+    others = {asked.connection for asked in box.transfer_log.requested(PATH) if asked not in questions(box)}
     assert not others & {asked.connection for asked in questions(box)}
 
 
@@ -217,8 +217,8 @@ def killed(box: Sandbox, environ: dict[str, str], target: Path, jobs: int, at: i
     begun.set()
     assert process[0].wait(120) == -signal.SIGKILL
     box.faults.clear()
-    for asked in {asked.uuid for asked in box.journal.asked(PATH)}:
-        box.journal.wait_for_failure(asked, 60)
+    for asked in {asked.uuid for asked in box.transfer_log.requested(PATH)}:
+        box.transfer_log.wait_for_failure(asked, 60)
 
 
 @pytest.fixture
@@ -235,8 +235,8 @@ def test_after_a_kill_only_what_is_missing_is_asked_for_and_once(
     killed(box, environ, tmp_path / "f", jobs, at, skip, small=True)
     box.forget_seen()
     outcome = get(session, tmp_path / "f", jobs)
-    asked = box.journal.asked(PATH)
-    assert [second for _, second in box.journal.asked_twice(PATH) if second.last] == []
+    asked = box.transfer_log.requested(PATH)
+    assert [second for _, second in box.transfer_log.requested_twice(PATH) if second.last] == []
     assert outcome.resumed
     # the first byte alone is asked for where a mover that was opened has nothing left to send
     assert sum(each.last + 1 - each.first for each in asked if each.last) == SIZE - outcome.resumed
@@ -270,8 +270,8 @@ def test_a_large_file_again_and_again(
         assert [str(error) for error in summary.errors] == []
         assert target.stat().st_size == size
         assert (told.outcomes[0].retries, door_requests(box)) == (0, 1)
-        assert (box.journal.asked_twice(PATH), broken_off(box)) == ([], [])
-        asked = sum(asked.last + 1 - asked.first for asked in box.journal.asked(PATH))
+        assert (box.transfer_log.requested_twice(PATH), broken_off(box)) == ([], [])
+        asked = sum(asked.last + 1 - asked.first for asked in box.transfer_log.requested(PATH))
         assert asked == size - summary.resumed
         target.unlink()
         box.forget_seen()

@@ -339,8 +339,10 @@ def test_bytes_that_are_not_what_was_written_are_fetched_again_and_no_others(
     assert ([str(e) for e in summary.errors], summary.done) == ([], 1)
     assert (tmp_path / "f").read_bytes() == CONTENT
     assert summary.resumed == 300_000 - BLOCK
-    assert sum(asked.last + 1 - asked.first for asked in filled.journal.asked("/lst/f")) == SIZE - summary.resumed
-    assert filled.journal.asked_twice("/lst/f") == []
+    assert (
+        sum(asked.last + 1 - asked.first for asked in filled.transfer_log.requested("/lst/f")) == SIZE - summary.resumed
+    )
+    assert filled.transfer_log.requested_twice("/lst/f") == []
 
 
 def _mute(open_session: OpenSession) -> Session:
@@ -368,7 +370,7 @@ def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
     filled.forget_seen()
     assert open_session().get(["lst/f"], str(tmp_path / "f")).done == 1
     assert (tmp_path / "f").read_bytes() == CONTENT
-    assert sum(asked.last + 1 - asked.first for asked in filled.journal.asked("/lst/f")) == harmed * BLOCK
+    assert sum(asked.last + 1 - asked.first for asked in filled.transfer_log.requested("/lst/f")) == harmed * BLOCK
 
 
 @pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir])
