@@ -111,7 +111,7 @@ def test_what_arrives_wrong_gets_no_name(cli, sites, place):
         (b"", 5, "did not say how it ended"),
         (b"success: Created\nfailure: no\n", 5, "the copy failed: no"),
         (b"failure: \x1b[31mred\r\n", 5, "the copy failed: \\x1b[31mred"),
-        (b"x" * 100_000, 5, "the answer to the copy is none"),
+        (b"x" * 100_000, 5, "answer to the copy cannot be understood"),
     ],
 )
 def test_what_a_server_says_of_a_copy_is_not_believed(cli, sites, place, body, code, words):
@@ -179,7 +179,7 @@ def test_a_door_that_copies_nothing(cli, sites, place):
     rule = b.faults.add("door", "COPY", f"/{place}/*", faults.Status(501, "Not Implemented"))
     ended = cli("copy", f"a:{place}/f", f"b:{place}/f", check=2)
     rule.remove()
-    assert "copies nothing from others" in ended.err
+    assert "cannot copy from other servers" in ended.err
 
 
 def test_ctrl_c_cancels_it(cli, sites, place):

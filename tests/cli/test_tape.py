@@ -86,7 +86,7 @@ class TestGet:
         finally:
             for rule in rules:
                 rule.remove()
-        assert "does not count: the tape interface is said to be at https://127.0.0.1:1" in ended.err
+        assert "is ignored: the site announces its tape interface at https://127.0.0.1:1" in ended.err
         assert f"the tape interface of the frontend, {box.frontend}, is used instead" in ended.err
 
     def test_without_a_frontend_such_an_announcement_is_an_error(self, at_box, box, place, archived):
@@ -150,7 +150,7 @@ class TestKeptBesideTheBytes:
         fault = Status(500, "Internal Server Error", body, kind)
         box.faults.add("frontend", "POST", f"/api/v1/namespace/{place}/e", fault)
         ended = at_box("qos", f"{place}/e", "tape", check=2)
-        assert "this site changes no quality of service: it runs no QoS engine" in ended.err
+        assert "this site cannot change the quality of service: it runs no QoS engine" in ended.err
         assert "try again" not in ended.err
 
     def test_labels(self, at_box, place, archived):

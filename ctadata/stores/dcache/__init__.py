@@ -1,1 +1,1 @@
-"""What dCache adds to WebDAV: its doors, its REST interface, its tape, and the ways to them."""
+"""What dCache adds to WebDAV: macaroons, third-party copies, its REST interface, its tape interface."""

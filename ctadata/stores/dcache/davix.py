@@ -1,7 +1,8 @@
-"""davix's tools for the bytes (`engine = "davix"`), where a site wants them; all else, and the login, stays ours.
+"""Move the bytes of files with davix's tools (`engine = "davix"`), for sites that require it.
 
-Its tools take a token only among their arguments, where every user of the machine sees it, and hand it on to the
-pool. So it is we who ask the door, and the tool gets the pool's address: good for one file, once.
+Everything else, and the login, stays ours. davix-get and davix-put accept a token only as an argument, which every user
+of the machine can read, and pass it on to the pool. So the client asks the door itself, and the tool gets the address
+of the pool, which is valid for one file, once.
 """
 
 from __future__ import annotations
@@ -35,60 +36,72 @@ from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.webdav.store import WebDAVStore
 
 BLOCK = 1 << 20
-"""Bytes handed on at a time."""
+"""The number of bytes that are read at a time."""
 
-_TICKET = re.compile(r"\bdcache-http-uuid=[^&]*")  # good for one file, once
-_FOREIGN = ("BEARER_TOKEN", "X509_", "DAVIX_")  # what could make a tool log in by itself
+_TICKET = re.compile(r"\bdcache-http-uuid=[^&]*")  # valid for one file, once
+_LOGIN_VARIABLES = ("BEARER_TOKEN", "X509_", "DAVIX_")  # variables that a tool could log in with
 
 
 class DavixStore:
-    """All as `store` does it, but for the bytes of files, which davix-get and davix-put move."""
+    """A store that reads and writes files with davix-get and davix-put; a WebDAV store does the rest."""
 
     def __init__(
         self, store: WebDAVStore, client: Client, door: Door, ca: Path | None, *, http_pools: bool = False
     ) -> None:
-        """The store is closed with this one. ConfigError where davix is not installed.
+        """Create the store. Closing it closes `store`.
 
-        http_pools: whether a redirect may lead from https to http.
+        Args:
+            store: Does everything except reading and writing files.
+            client: Sends the requests to the door.
+            door: The door, for the addresses of files.
+            ca: The file or directory with CA certificates; None uses the usual ones.
+            http_pools: A redirect may lead from https to http.
+
+        Raises:
+            ConfigError: davix is not installed.
         """
         self.features = replace(store.features, parallel_reads=False)
         self._store = store
         self._client = client
         self._door = door
-        self._tools = {name: _tool(name) for name in ("davix-get", "davix-put")}
+        self._tools = {name: _find_tool(name) for name in ("davix-get", "davix-put")}
         self._environment = _environment(ca)
         self._http_pools = http_pools
 
     def open(self, path: RemotePath) -> DavixReader:
-        """A file, to be read; no request is sent before the first `send`."""
+        """Return a reader of a file. No request is sent before the first `send`."""
         return DavixReader(self, path, self._store.open(path))
 
     def pool_for_reading(self, path: RemotePath) -> str:
-        """Where the bytes of a file are; Unsupported where the door would send them itself."""
-        asked = {"Want-Digest": want_digest_header()}
-        answer = self._client.send("GET", self._door.url(path), headers=asked, accept=_refuse, follow=False)
-        return self._location(answer)
+        """Return the address of a file on its pool; raise Unsupported if the door would send the bytes itself."""
+        headers = {"Want-Digest": want_digest_header()}
+        response = self._client.send("GET", self._door.url(path), headers=headers, accept=_refuse_body, follow=False)
+        return self._location(response)
 
-    def start(self, tool: str, *words: str, **more: object) -> subprocess.Popen[bytes]:
-        """Start one of davix's tools."""
-        command = [self._tools[tool], *words]
-        return subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, **more)  # type: ignore[call-overload,no-any-return]
+    def start(self, tool: str, *arguments: str, **options: object) -> subprocess.Popen[bytes]:
+        """Start one of davix's tools with these arguments; `options` go to `subprocess.Popen`."""
+        command = [self._tools[tool], *arguments]
+        return subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload,no-any-return]
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
-        """Upload a file by way of a copy without a name; the door says where to, before a byte is sent."""
+        """Upload a file; see `Store.write`.
+
+        The bytes go into a temporary file without a name, which davix-put reads. The door names the pool before a byte
+        is sent.
+        """
         with add_path_to_errors(path), tempfile.TemporaryFile(prefix="ctadata-") as spool:
             pool = self._pool_for_writing(path, source, new=new)
             if _copy(source, spool) != source.size:
                 raise LocalError("local: the file became shorter while it was read")
             fd = spool.fileno()
-            with tempfile.TemporaryFile() as words:
+            with tempfile.TemporaryFile() as stderr:
                 process = self.start(
-                    "davix-put", f"/dev/fd/{fd}", pool, pass_fds=[fd], stdout=subprocess.DEVNULL, stderr=words
+                    "davix-put", f"/dev/fd/{fd}", pool, pass_fds=[fd], stdout=subprocess.DEVNULL, stderr=stderr
                 )
-                with _ended(process):
+                with _terminating(process):
                     run_in_thread(process.wait)
                 if process.returncode:
-                    raise TemporaryError(f"davix-put has failed: {_said(words)}")
+                    raise TemporaryError(f"davix-put has failed: {_read_stderr(stderr)}")
         return Written()
 
     def _pool_for_writing(self, path: RemotePath, source: Source, *, new: bool) -> str:
@@ -96,113 +109,116 @@ class DavixStore:
         if source.mtime is not None:
             headers["X-OC-Mtime"] = str(int(source.mtime))
         body = _Unsent(source.size)
-        answer = self._client.send(
+        response = self._client.send(
             "PUT", self._door.url(path), headers=headers, body=body, await_redirect=True, follow=False
         )
-        return self._location(answer)
+        return self._location(response)
 
-    def _location(self, answer: Response) -> str:
-        """The pool's address; Unsupported where there is none, or one that holds a login, which `ps` would show."""
-        if not is_redirect(answer):
+    def _location(self, response: Response) -> str:
+        """Return the address of the pool that the door redirects to.
+
+        Raises Unsupported if the door does not redirect, or if the address holds a login, which `ps` would show.
+        """
+        if not is_redirect(response):
             raise _does_not_redirect()
-        url = next_url(answer, http_pools=self._http_pools)
+        url = next_url(response, http_pools=self._http_pools)
         plain = _TICKET.sub("", url)
         if redact(plain) != plain:
             raise Unsupported(
-                "the address that the door names holds a login, and davix's tools would show it among their arguments",
+                "the address of the pool holds a login, and davix's tools would show it among their arguments",
                 hint='take engine = "davix" out of the profile',
             )
         return url
 
-    # ---- the rest is the store's
+    # ---- the WebDAV store does the rest
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """As the store does."""
+        """See `Store.list`; the WebDAV store does it."""
         return self._store.list(path)
 
     def info(self, path: RemotePath) -> Entry:
-        """As the store does."""
+        """See `Store.info`; the WebDAV store does it."""
         return self._store.info(path)
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
-        """As the store does."""
+        """See `Store.digests`; the WebDAV store does it."""
         return self._store.digests(path)
 
     def mkdir(self, path: RemotePath) -> None:
-        """As the store does."""
+        """See `Store.mkdir`; the WebDAV store does it."""
         self._store.mkdir(path)
 
     def delete(self, path: RemotePath) -> None:
-        """As the store does."""
+        """See `Store.delete`; the WebDAV store does it."""
         self._store.delete(path)
 
     def delete_tree(self, path: RemotePath) -> None:
-        """As the store does."""
+        """See `Store.delete_tree`; the WebDAV store does it."""
         self._store.delete_tree(path)
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
-        """As the store does."""
+        """See `Store.move`; the WebDAV store does it."""
         self._store.move(source, target, replace=replace)
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
-        """As the store does."""
+        """See `Store.move_tree`; the WebDAV store does it."""
         self._store.move_tree(source, target)
 
     def close(self) -> None:
-        """As the store does."""
+        """See `Store.close`; the WebDAV store does it."""
         self._store.close()
 
 
 class DavixReader:
-    """One file, read by davix-get where all of it is wanted; it takes no ranges, and those are read by ourselves."""
+    """One file. davix-get reads the whole file; it reads no ranges, so the WebDAV store reads those."""
 
     def __init__(self, store: DavixStore, path: RemotePath, ranges: HttpReader) -> None:
-        """Of the file at `path`."""
+        """Create a reader of the file at `path`; `ranges` reads its ranges."""
         self._store = store
         self._path = path
         self._ranges = ranges
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
-        """Send the bytes from `start` up to `stop` (exclusive; None: the end); Interrupted where they are short."""
+        """Send the bytes from offset `start` up to `stop` into the sink; see `Reader.send`."""
         if start or stop is not None:
             return self._ranges.send(sink, start, stop)
-        with add_path_to_errors(self._path), tempfile.TemporaryFile() as words:
+        with add_path_to_errors(self._path), tempfile.TemporaryFile() as stderr:
             entry = self._store.info(self._path)
             if entry.is_directory:
                 raise UsageError("a directory, not a file")
             delivery = Delivery(0, entry.size, entry.checksums, entry.etag, entry.size)
             pool = self._store.pool_for_reading(self._path)
             sink.begin(delivery)
-            process = self._store.start("davix-get", pool, stdout=subprocess.PIPE, stderr=words)
+            process = self._store.start("davix-get", pool, stdout=subprocess.PIPE, stderr=stderr)
             assert process.stdout is not None
-            with _ended(process), process.stdout as output:
+            with _terminating(process), process.stdout as output:
                 try:
-                    sent = run_in_thread(lambda: _pour(output, sink))
+                    count = run_in_thread(lambda: _stream_to(output, sink))
                 except StopReading:
                     return delivery
                 run_in_thread(process.wait)
-            if process.returncode or (entry.size is not None and sent != entry.size):
-                said = _said(words) or f"{sent} bytes came instead of {entry.size}"
-                raise Interrupted(f"davix-get has failed: {said}")
+            if process.returncode or (entry.size is not None and count != entry.size):
+                reason = _read_stderr(stderr) or f"{count} bytes came instead of {entry.size}"
+                raise Interrupted(f"davix-get has failed: {reason}")
         return delivery
 
     def close(self) -> None:
-        """End what was read by ourselves."""
+        """Close the reader of the ranges."""
         self._ranges.close()
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the reader."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the reader."""
         self.close()
 
 
 class _Unsent:
-    """A body that a door must not ask for."""
+    """A body whose size is known and whose bytes are never sent: the door has to redirect before."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -214,23 +230,23 @@ class _Unsent:
         pass
 
 
-def _refuse(response: Response) -> None:  # noqa: ARG001
+def _refuse_body(response: Response) -> None:  # noqa: ARG001
     raise _does_not_redirect()
 
 
 def _does_not_redirect() -> Unsupported:
     return Unsupported(
-        "this door moves the bytes itself, and davix's tools would need the token for it",
+        "this door sends and receives the bytes itself, so davix's tools would need the token",
         hint='take engine = "davix" out of the profile',
     )
 
 
-def _pour(output: IO[bytes], sink: Sink) -> int:
-    sent = 0
+def _stream_to(output: IO[bytes], sink: Sink) -> int:
+    count = 0
     while block := output.read(BLOCK):
         sink.write(block)
-        sent += len(block)
-    return sent
+        count += len(block)
+    return count
 
 
 def _copy(source: Source, spool: IO[bytes]) -> int:
@@ -241,8 +257,8 @@ def _copy(source: Source, spool: IO[bytes]) -> int:
 
 
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Whatever happens, the tool is gone at the end."""
+def _terminating(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End the process when the block ends, whatever happens."""
     try:
         yield
     except BaseException:
@@ -254,25 +270,25 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
         process.wait()
 
 
-def _said(words: IO[bytes]) -> str:
-    words.seek(0)
-    return sanitize(words.read(4096).decode("utf-8", "replace"))
+def _read_stderr(stderr: IO[bytes]) -> str:
+    stderr.seek(0)
+    return sanitize(stderr.read(4096).decode("utf-8", "replace"))
 
 
-def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+def _find_tool(name: str) -> str:
+    executable = shutil.which(name)
+    if executable is None:
         hint = "install davix, or take engine out of the profile"
         raise ConfigError(f"the program {name} is not installed", hint=hint)
-    return found
+    return executable
 
 
 def _environment(ca: Path | None) -> dict[str, str]:
-    """Nothing that a tool could log in with; and the CA certificates that we trust."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    """Return the environment of a tool: without anything that it could log in with, and with our CA certificates."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_LOGIN_VARIABLES)}
     trust = choose_ca(ca)
     if trust.file:
-        kept["SSL_CERT_FILE"] = str(trust.file)
+        environment["SSL_CERT_FILE"] = str(trust.file)
     if trust.directory:
-        kept |= dict.fromkeys(("SSL_CERT_DIR", "X509_CERT_DIR"), str(trust.directory))
-    return kept
+        environment |= dict.fromkeys(("SSL_CERT_DIR", "X509_CERT_DIR"), str(trust.directory))
+    return environment

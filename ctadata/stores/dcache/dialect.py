@@ -1,4 +1,4 @@
-"""What a dCache door adds to WebDAV (dcache.md, 1.1 to 1.6)."""
+"""The dialect of a dCache door: what it adds to WebDAV (dcache.md, 1.1 to 1.6)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from ctadata.stores.webdav.dialect import Dialect
 from ctadata.stores.webdav.quirks import AS_WRITTEN
 
 CHECKSUMS = '<Checksums xmlns="http://www.dcache.org/2013/webdav"/>'
-"""The property with all digests of a file, in the form of the Digest header."""
+"""The property that holds all digests of a file, in the form of the header `Digest`."""
 _LOCALITY = '<FileLocality xmlns="http://srm.lbl.gov/StorageResourceManager"/>'
 
 
 def dcache(*, atomic_put: bool = False) -> Dialect:
-    """The dialect of a dCache door.
+    """Return the dialect of a dCache door.
 
-    atomic_put: what the profile says; the door itself deletes the old file before the new one arrives, so no.
-    `Brief: t` spares the listing of what each entry lacks, a third of its bytes.
+    `Brief: t` spares the listing the names of the properties that an entry lacks, a third of its bytes.
+
+    Args:
+        atomic_put: The profile says that uploads to this site appear complete or not at all. A plain door deletes the
+            old file before the new one arrives.
     """
     features = Features(
         atomic_put=atomic_put,

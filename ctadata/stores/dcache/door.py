@@ -1,6 +1,6 @@
-"""What a dCache door offers beside files: macaroons, and copies between it and another server (HTTP-TPC).
+"""What a dCache door offers besides files: macaroons, and copies between it and another server (HTTP-TPC).
 
-Macaroons: dCache User Guide, "Requesting macaroons". Copies: the WLCG's HTTP-TPC, as dCache's CopyFilter has it.
+Macaroons: dCache User Guide, "Requesting macaroons". Copies: the WLCG's HTTP-TPC as dCache's CopyFilter implements it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from ctadata.stores.path_errors import add_path_to_errors
 from ctadata.stores.sharing import Link
 
 Progress = Callable[[int], None]
-"""Is told how many bytes have gone by so far."""
+"""Receives the number of bytes transferred so far."""
 
-_MOVED = re.compile(r"\s*Stripe Bytes Transferred:\s*([0-9]{1,18})\s*")
+_TRANSFERRED = re.compile(r"\s*Stripe Bytes Transferred:\s*([0-9]{1,18})\s*")
 _NO_COPIES = (404, 405, 501)
-_BEGUN = (201, 202)  # dCache says 202, XRootD 201: both before they know how it ends
+_ACCEPTED = (201, 202)  # dCache sends 202, XRootD 201; both before they know how the copy ends
 _REFUSED = re.compile(r"\b(?:rejected \w+:|failed with status code) ([0-9]{3})\b")
-"""`rejected PUT: 409 Conflict` of dCache, `Remote side failed with status code 403` of XRootD."""
+"""dCache writes `rejected PUT: 409 Conflict`, XRootD `Remote side failed with status code 403`."""
 _FAILURES: dict[int, type[CtadataError]] = {
     401: Forbidden,
     403: Forbidden,
@@ -50,20 +50,20 @@ _FAILURES: dict[int, type[CtadataError]] = {
     412: AlreadyExists,
     507: StorageFull,
 }
-"""What the other server's refusal means; every other failure may pass."""
+"""The error for each status of the other server. All other failures may be temporary."""
 
 
 class Door:
-    """The door at `origin` (`https://host:port`), whose paths start from `root`."""
+    """The door at `origin` (`https://host:port`); all paths start at `root`."""
 
     def __init__(self, client: Client, origin: str, *, root: RemotePath) -> None:
-        """No request is sent; the client is somebody else's."""
+        """Send no request yet; the caller closes the client."""
         self._client = client
         self._origin = origin
         self._root = root
 
     def url(self, path: RemotePath) -> str:
-        """The address of a file or collection."""
+        """Return the address of a file or collection."""
         return self._origin + self._root.join(path.parts).encoded
 
     # ---- macaroons
@@ -77,57 +77,88 @@ class Door:
         addresses: Sequence[str] = (),
         may_be_shorter: bool = False,
     ) -> Link:
-        """A macaroon for `path`, and the link that it is in; dCache counts its life from now.
+        """Request a macaroon for `path`, and return the link that holds it.
 
-        may_be_shorter: it may end with the login that makes it, where dCache lets none outlive that.
-        UsageError (an unknown activity, no network, more than seven days), Unsupported (no macaroons here), Forbidden,
-        Untrusted where it opens more than was asked for.
+        Args:
+            path: What the link opens.
+            lifetime: Seconds from now; dCache counts them from the request.
+            activities: What the link allows; see `macaroons.ACTIVITIES`. Empty: reading.
+            addresses: The networks that may use the link (CIDR). Empty: all.
+            may_be_shorter: The link may end together with the login that requests it. Some dCaches allow no later end.
+
+        Raises:
+            UsageError: An activity or a network is not valid, or the lifetime is longer than seven days or the login.
+            Unsupported: The server gives no macaroons.
+            Forbidden: The user may request none.
+            Untrusted: The macaroon allows more than requested.
         """
-        wanted = Limits.read(activities or READING, addresses, lifetime)
+        limits = Limits.read(activities or READING, addresses, lifetime)
         with add_path_to_errors(path):
             try:
-                secret = self._request_macaroon(path, wanted.caveats | wanted.validity)
+                secret = self._request_macaroon(path, limits.caveats | limits.validity)
             except CtadataError as error:
                 if "cannot extend session" not in error.what:
                     raise
                 if not may_be_shorter:
                     raise UsageError(
-                        "no link outlives the login that makes it", hint="ask for less with --expires"
+                        "a link cannot live longer than the login that requests it",
+                        hint="choose a shorter time with --expires",
                     ) from error
-                secret = self._request_macaroon(path, wanted.caveats)
+                secret = self._request_macaroon(path, limits.caveats)
             register_secret(secret)
-            ends = wanted.check(secret, time.time())
+            ends = limits.check(secret, time.time())
         return Link(f"{self.url(path)}?authz={secret}", ends, secret)
 
-    def _request_macaroon(self, path: RemotePath, asked: dict[str, Any]) -> str:
+    def _request_macaroon(self, path: RemotePath, request: dict[str, Any]) -> str:
         kind = {"Content-Type": "application/macaroon-request", "Accept": "application/json"}
-        taken = bytearray()
+        body = bytearray()
         try:
             self._client.send(
-                "POST", self.url(path), headers=kind, body=json.dumps(asked).encode(), accept=lambda _: taken.extend
+                "POST", self.url(path), headers=kind, body=json.dumps(request).encode(), accept=lambda _: body.extend
             )
         except CtadataError as error:
             if error.status in (400, 405, 501):
-                raise Unsupported(f"no macaroon is given: {error.what}", status=error.status) from error
+                raise Unsupported(f"the server refuses the macaroon: {error.what}", status=error.status) from error
             raise
         with contextlib.suppress(ValueError, RecursionError):
-            told = json.loads(taken)
-            if isinstance(told, dict) and isinstance(told.get("macaroon"), str):
-                return str(told["macaroon"])
+            response = json.loads(body)
+            if isinstance(response, dict) and isinstance(response.get("macaroon"), str):
+                return str(response["macaroon"])
         raise Unsupported("this server gives no macaroons")
 
     # ---- copies
 
     def pull(self, path: RemotePath, source: str, bearer: str | None, progress: Progress) -> None:
-        """Have the door fetch the file at the URL `source` as `path`; nothing of it comes through this machine.
+        """Make the door fetch the file at the URL `source` and store it as `path`. No byte passes this machine.
 
-        bearer: proves the right to read it there, None where everybody may.
-        What is at `path` before is deleted first. Unsupported, Forbidden, TemporaryError, ServerTrouble.
+        dCache deletes an existing file at `path` first.
+
+        Args:
+            path: The new file.
+            source: The URL of the file on the other server.
+            bearer: The token for the other server; None if everybody may read the file.
+            progress: Receives the number of bytes transferred so far.
+
+        Raises:
+            Unsupported: The server copies nothing.
+            Forbidden: One of the servers refuses.
+            TemporaryError: The copy failed and may work later.
+            ServerTrouble: The response cannot be understood.
         """
         self._copy(path, "Source", source, bearer, progress)
 
     def push(self, path: RemotePath, target: str, bearer: str | None, progress: Progress) -> None:
-        """Have the door send the file `path` to the URL `target`; the errors are those of `pull`."""
+        """Make the door send the file `path` to the URL `target`. No byte passes this machine.
+
+        Args:
+            path: The file.
+            target: The URL of the new file on the other server.
+            bearer: The token for the other server; None if everybody may write there.
+            progress: Receives the number of bytes transferred so far.
+
+        Raises:
+            CtadataError: As in `pull`.
+        """
         self._copy(path, "Destination", target, bearer, progress)
 
     def _copy(self, path: RemotePath, side: str, url: str, bearer: str | None, progress: Progress) -> None:
@@ -137,8 +168,8 @@ class Door:
         markers = _Markers(progress)
 
         def accept(response: Response) -> Consumer:
-            if response.status not in _BEGUN:
-                raise Unsupported(f"this server copies nothing from others: {response.status} {response.reason}")
+            if response.status not in _ACCEPTED:
+                raise Unsupported(f"this server cannot copy from other servers: {response.status} {response.reason}")
             return markers.feed
 
         with add_path_to_errors(path):
@@ -146,13 +177,13 @@ class Door:
                 self._client.send("COPY", self.url(path), headers=headers, accept=accept)
             except CtadataError as error:
                 if error.status in _NO_COPIES and side == "Source":
-                    raise Unsupported(f"this server copies nothing from others: {error.what}") from error
+                    raise Unsupported(f"this server cannot copy from other servers: {error.what}") from error
                 raise
-            markers.judge()
+            markers.raise_outcome()
 
 
 class _Markers:
-    """The answer to a COPY: performance markers, and a last line that says how it ended."""
+    """The body of the response to a COPY: performance markers, and a last line that says how the copy ended."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -162,19 +193,19 @@ class _Markers:
     def feed(self, block: bytes) -> None:
         *lines, self._rest = (self._rest + block).split(b"\n")
         if len(self._rest) > 1 << 16:
-            raise ServerTrouble("the answer to the copy is none")
+            raise ServerTrouble("the server's answer to the copy cannot be understood")
         for line in lines:
-            self._line(line.decode("utf-8", "replace").rstrip("\r"))
+            self._read_line(line.decode("utf-8", "replace").rstrip("\r"))
 
-    def _line(self, line: str) -> None:
+    def _read_line(self, line: str) -> None:
         if line.strip():
             self._last = line.strip()
-        if match := _MOVED.fullmatch(line):
+        if match := _TRANSFERRED.fullmatch(line):
             self._progress(int(match[1]))
 
-    def judge(self) -> None:
-        """Raise what the last line says; the status was 202 whatever happened."""
-        self._line(self._rest.decode("utf-8", "replace"))
+    def raise_outcome(self) -> None:
+        """Raise the error that the last line describes. The status is 202 however the copy ends."""
+        self._read_line(self._rest.decode("utf-8", "replace"))
         outcome, _, words = self._last.partition(":")
         if outcome == "success":
             return
@@ -184,7 +215,7 @@ class _Markers:
 
 
 def _failure(words: str) -> CtadataError:
-    """What the server says of a copy that failed."""
+    """Return the error for the server's words about a failed copy."""
     if (meaning := find_phrase("GET", 500, words)) and meaning.final:
         return meaning.as_error(f"the copy failed: {meaning.words}: {words}")
     status = _REFUSED.search(words)

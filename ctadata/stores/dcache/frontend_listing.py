@@ -1,7 +1,7 @@
-"""A dCache store whose listings come from the REST interface, a page at a time.
+"""A dCache store that lists collections over the REST interface, one page after the other.
 
-A door builds the whole PROPFIND answer of a collection before it sends a byte, and gives up on very large ones; pages
-have no such end, and carry the checksums of every file.
+A door builds the whole answer to a PROPFIND before it sends a byte, and gives up on very large collections. Pages have
+no such limit, and hold the checksums of every file.
 """
 
 from __future__ import annotations
@@ -15,54 +15,54 @@ from ctadata.stores.dcache.frontend import Frontend
 
 
 class PagedStore:
-    """All as the store `door` does it, but for the listings, which `frontend` gives."""
+    """A store whose `list` uses the frontend. The store of the door does everything else."""
 
     def __init__(self, door: Store, frontend: Frontend) -> None:
-        """The door is closed with this store."""
+        """Create the store; closing it closes `door`."""
         self.features = door.features
         self._door = door
         self._frontend = frontend
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """The entries directly below a collection, as the pages come."""
+        """Yield the entries directly below a collection as the pages arrive; see `Frontend.list`."""
         return self._frontend.list(path)
 
     def info(self, path: RemotePath) -> Entry:
-        """As the door says."""
+        """See `Store.info`; the door does it."""
         return self._door.info(path)
 
     def open(self, path: RemotePath) -> Reader:
-        """Of the door."""
+        """See `Store.open`; the door does it."""
         return self._door.open(path)
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
-        """To the door."""
+        """See `Store.write`; the door does it."""
         return self._door.write(path, source, new=new)
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
-        """As the door says."""
+        """See `Store.digests`; the door does it."""
         return self._door.digests(path)
 
     def mkdir(self, path: RemotePath) -> None:
-        """At the door."""
+        """See `Store.mkdir`; the door does it."""
         self._door.mkdir(path)
 
     def delete(self, path: RemotePath) -> None:
-        """At the door."""
+        """See `Store.delete`; the door does it."""
         self._door.delete(path)
 
     def delete_tree(self, path: RemotePath) -> None:
-        """At the door."""
+        """See `Store.delete_tree`; the door does it."""
         self._door.delete_tree(path)
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
-        """At the door."""
+        """See `Store.move`; the door does it."""
         self._door.move(source, target, replace=replace)
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
-        """At the door."""
+        """See `Store.move_tree`; the door does it."""
         self._door.move_tree(source, target)
 
     def close(self) -> None:
-        """Close the door's connections, which are the frontend's too."""
+        """Close the door's connections, which the frontend uses too."""
         self._door.close()

@@ -1,4 +1,7 @@
-"""What a REST interface tells in JSON, read as what it should be; ServerTrouble where it is something else."""
+"""Read the JSON of a REST interface as the types that it should have.
+
+Each function returns the value in its type, and raises ServerTrouble if the value has another type.
+"""
 
 from __future__ import annotations
 
@@ -8,49 +11,49 @@ from typing import Any
 from ctadata.errors import ServerTrouble
 
 
-def fields(told: object) -> Mapping[str, Any]:
-    """An object."""
-    if not isinstance(told, dict):
-        raise not_meant()
-    return told
+def as_object(value: object) -> Mapping[str, Any]:
+    """Return a JSON object as a mapping."""
+    if not isinstance(value, dict):
+        raise unexpected_json_error()
+    return value
 
 
-def rows(told: object) -> list[Mapping[str, Any]]:
-    """A list of objects; none where it is not there."""
-    return [fields(row) for row in items(told)]
+def as_objects(value: object) -> list[Mapping[str, Any]]:
+    """Return a list of JSON objects; empty for None."""
+    return [as_object(row) for row in as_list(value)]
 
 
-def texts(told: object) -> list[str]:
-    """A list of texts; none where it is not there."""
-    return [text(one) for one in items(told)]
+def as_texts(value: object) -> list[str]:
+    """Return a list of texts; empty for None."""
+    return [as_text(item) for item in as_list(value)]
 
 
-def text(told: object) -> str:
-    """A text."""
-    if not isinstance(told, str):
-        raise not_meant()
-    return told
+def as_text(value: object) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise unexpected_json_error()
+    return value
 
 
-def number(told: object) -> int | None:
-    """A whole number; None where it is not there."""
-    if told is not None and type(told) is not int:
-        raise not_meant()
-    return told
+def as_integer(value: object) -> int | None:
+    """Return an integer; None for None."""
+    if value is not None and type(value) is not int:
+        raise unexpected_json_error()
+    return value
 
 
-def not_meant() -> ServerTrouble:
-    """The error for an answer that is none of this interface."""
-    return ServerTrouble("the server answers what dCache does not", hint="is the key frontend of the profile right?")
+def unexpected_json_error() -> ServerTrouble:
+    """Return the error for an answer that is not from this interface."""
+    return ServerTrouble("the server's answer is not one of dCache", hint="is the key frontend of the profile right?")
 
 
-def whole(told: object, *, below: int) -> int | None:
-    """A whole number from 0 on; None for what is none, or is not `below` the limit."""
-    return told if type(told) is int and 0 <= told < below else None
+def as_bounded_integer(value: object, *, below: int) -> int | None:
+    """Return an integer from 0 up to `below` (exclusive); None for any other value. This raises nothing."""
+    return value if type(value) is int and 0 <= value < below else None
 
 
-def items(told: object) -> list[Any]:
-    """A list, whatever is in it; empty where it is not there."""
-    if told is not None and not isinstance(told, list):
-        raise not_meant()
-    return told or []
+def as_list(value: object) -> list[Any]:
+    """Return a list, whatever its items are; empty for None."""
+    if value is not None and not isinstance(value, list):
+        raise unexpected_json_error()
+    return value or []

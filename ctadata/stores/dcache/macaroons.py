@@ -1,4 +1,4 @@
-"""What a macaroon that we ask for is to be limited to, and whether the one that comes is."""
+"""The limits of a macaroon that we request, and the check that the macaroon we get has them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from ctadata.tokens.macaroon import Macaroon, parse_before
 
 READING = ("download", "list", "read_metadata")
 ACTIVITIES = (*READING, "upload", "delete", "manage", "update_metadata", "stage")
-"""What a macaroon may be limited to; the first are those of a reader."""
+"""The activities that a macaroon can be limited to. The first ones are those of a reader."""
 LONGEST = 7 * 86400
-"""Seconds that a macaroon may live (dCache, webdav.macaroons.max-lifetime)."""
+"""The longest lifetime of a macaroon, in seconds (dCache, webdav.macaroons.max-lifetime)."""
 SKEW = 300.0
-"""Seconds by which the door's clock may be ahead of ours."""
+"""The seconds by which the door's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one macaroon: what may be done, from where (CIDR), for how many seconds."""
+    """The limits of one macaroon.
+
+    Attributes:
+        activities: What it allows.
+        addresses: The networks that may use it (CIDR). Empty: all.
+        lifetime: Seconds.
+    """
 
     activities: frozenset[str]
     addresses: frozenset[str]
@@ -30,35 +36,53 @@ class Limits:
 
     @classmethod
     def read(cls, activities: Sequence[str], addresses: Sequence[str], lifetime: float) -> Self:
-        """From what a person wrote; UsageError (an unknown activity, no network, more than seven days)."""
+        """Return the limits that a user wrote.
+
+        Args:
+            activities: Names from `ACTIVITIES`.
+            addresses: Networks (CIDR); one text may hold several, separated by commas.
+            lifetime: Seconds.
+
+        Raises:
+            UsageError: An activity or a network is not valid, or the lifetime is longer than seven days.
+        """
         unknown = [name for name in activities if name not in ACTIVITIES]
         if unknown:
-            raise UsageError(f"{unknown[0]!r} is no activity", hint=f"there are {', '.join(ACTIVITIES)}")
+            raise UsageError(
+                f"{unknown[0]!r} is not a known activity", hint=f"the activities are {', '.join(ACTIVITIES)}"
+            )
         if lifetime > LONGEST:
-            raise UsageError("no link lives longer than 7 days here", hint="--expires 7d")
+            raise UsageError("a link cannot live longer than 7 days", hint="use --expires 7d or less")
         networks = (part.strip() for text in addresses for part in text.split(","))
         return cls(frozenset(activities), frozenset(map(_network, networks)), lifetime)
 
     @property
     def caveats(self) -> dict[str, object]:
-        """The caveats as dCache is asked for them."""
+        """The caveats in the form of dCache's request."""
         doing = ",".join(name.upper() for name in ACTIVITIES if name in self.activities)
         return {"caveats": [f"activity:{doing}"] + [f"ip:{','.join(sorted(self.addresses))}"] * bool(self.addresses)}
 
     @property
     def validity(self) -> dict[str, object]:
-        """Its life as dCache is asked for it (ISO 8601)."""
+        """The lifetime in the form of dCache's request (ISO 8601)."""
         return {"validity": f"PT{max(1, round(self.lifetime))}S"}
 
     def check(self, secret: str, now: float) -> float:
-        """When this macaroon ends, seconds since 1970.
+        """Check that a macaroon has these limits, and return the time at which it ends, in seconds since 1970 UTC.
 
-        ServerTrouble where it is none, Untrusted where it is not limited as it should be: a server that passes over
-        what it does not understand would have us hand out more than we say.
+        A server that ignores what it does not understand would make us hand out more rights than we say.
+
+        Args:
+            secret: The macaroon.
+            now: The current time, in seconds since 1970 UTC.
+
+        Raises:
+            ServerTrouble: `secret` is no macaroon.
+            Untrusted: The macaroon lacks one of the limits.
         """
         macaroon = Macaroon.parse(secret)
         if macaroon is None or not re.fullmatch("[A-Za-z0-9_-]+=*", secret):
-            raise ServerTrouble("the server gives a macaroon that is none")
+            raise ServerTrouble("the server sent something that is no macaroon")
         ends = [end for end in map(parse_before, macaroon.limits("before")) if end is not None]
         missing = {
             "activity": not any(self._allows_no_more(value) for value in macaroon.limits("activity")),
@@ -68,7 +92,7 @@ class Limits:
         wrong = [name for name, is_missing in missing.items() if is_missing]
         if wrong:
             hint = "tell the administrators of the storage"
-            raise Untrusted(f"the macaroon is not limited as it was asked to be: {', '.join(wrong)}", hint=hint)
+            raise Untrusted(f"the macaroon lacks limits that were requested: {', '.join(wrong)}", hint=hint)
         return min(ends)
 
     def _allows_no_more(self, value: str) -> bool:
@@ -82,4 +106,6 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
-        raise UsageError(f"{text!r} is no network", hint="it looks like 192.0.2.0/24, or 2001:db8::/32") from None
+        raise UsageError(
+            f"{text!r} is not a network", hint="a network looks like 192.0.2.0/24, or 2001:db8::/32"
+        ) from None

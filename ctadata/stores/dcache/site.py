@@ -1,4 +1,4 @@
-"""The interfaces that a site has beside its store: the REST frontend, the tape library, the door itself."""
+"""The interfaces of a site besides its store: the REST frontend, the tape interface, the door itself."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 
 
 class Site:
-    """What a profile leads to; each interface is opened when it is wanted."""
+    """The interfaces of the site of a profile. Each is created when it is first used."""
 
     def __init__(self, profile: Profile, client: Client | None) -> None:
-        """No request is sent. client: None where the store is none that a client asks (S3, the download service)."""
+        """Send no request yet.
+
+        Args:
+            profile: The profile of the site.
+            client: The client of the store; None if the store has no such client (S3, the download service).
+        """
         self._profile = profile
         self._client = client
 
     @cached_property
     def frontend(self) -> Frontend:
-        """The REST interface; ConfigError where the profile names none, Unsupported where it cannot have one."""
-        return open_frontend(self._profile, self._asked)
+        """The REST interface. Raises ConfigError if the profile names none, Unsupported if the site cannot have one."""
+        return open_frontend(self._profile, self._require_client)
 
     @cached_property
     def tape(self) -> TapeLibrary:
-        """Who brings files from tape; its methods raise Unsupported where the site announces nobody."""
-        profile, client = self._profile, self._asked
+        """The tape interface. Its methods raise Unsupported if the site announces none."""
+        profile, client = self._profile, self._require_client
         announced_at = [
             str(origin_of(url, "where tape is announced")) for url in (profile.frontend, profile.door) if url
         ]
@@ -45,19 +50,19 @@ class Site:
 
     @cached_property
     def door(self) -> Door:
-        """Who makes macaroons, and copies with other servers; ConfigError (door), Unsupported."""
+        """The door, for macaroons and copies. Raises ConfigError for an invalid door, Unsupported without a door."""
         door = str(origin_of(self._profile.door, f"the door of the profile {self._profile.name}"))
-        return Door(self._asked, door, root=self._root)
+        return Door(self._require_client, door, root=self._root)
 
     @property
     def probe(self) -> Probe:
-        """Who asks the door how it behaves."""
-        from ctadata.stores.webdav.probe import Probe  # it brings ssl along
+        """The probe of the door, for `doctor`."""
+        from ctadata.stores.webdav.probe import Probe  # it imports ssl
 
-        return Probe(self._asked)
+        return Probe(self._require_client)
 
     @property
-    def _asked(self) -> Client:
+    def _require_client(self) -> Client:
         if self._client is None:
             raise Unsupported(f"the profile {self._profile.name} leads to no WebDAV door, which alone can do that")
         return self._client

@@ -1,4 +1,7 @@
-"""The tape behind a store: files are asked for in bulk, and come to disk some time later (WLCG Tape REST API, v1)."""
+"""The client of the WLCG Tape REST API, version 1: stage files in bulk, and ask where the bytes of files are.
+
+A stage request names many files; they come to disk some time later.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ from ctadata.errors import CtadataError, NotFound, ServerTrouble, Unsupported, U
 from ctadata.http.messages import Origin
 from ctadata.paths import RemotePath
 from ctadata.stores.dcache.frontend import Frontend
-from ctadata.stores.dcache.json_fields import fields, rows
+from ctadata.stores.dcache.json_fields import as_object, as_objects
 
 log = logging.getLogger(__name__)
 
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
 MAX_FILES = 500
-"""Files of one request (dCache's bulk.limits.max.targets-per-flat-request)."""
+"""The largest number of files in one request (dCache's bulk.limits.max.targets-per-flat-request)."""
 MAX_LOCALITIES = 5000
-"""Paths whose locality is asked at once; dCache leaves out in silence what is beyond 10,000."""
+"""The number of paths in one request for localities. dCache ignores those beyond 10,000 without an error."""
 
 LOCALITIES = {"DISK": "ONLINE", "TAPE": "NEARLINE", "DISK_AND_TAPE": "ONLINE_AND_NEARLINE"}
-"""The words of the tape interface for what listings of dCache call otherwise."""
+"""The localities of the tape interface, and what dCache's listings call them."""
 
 _ID = re.compile("[A-Za-z0-9_-]{1,200}")
 _ENDED = ("COMPLETED", "FAILED", "CANCELLED")
@@ -31,7 +34,12 @@ _ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
 @dataclass(frozen=True, slots=True)
 class RecallStatus:
-    """How the recall of one file stands: SUBMITTED, STARTED, COMPLETED, FAILED, CANCELLED; and the server's words."""
+    """The state of the recall of one file.
+
+    Attributes:
+        state: SUBMITTED, STARTED, COMPLETED, FAILED or CANCELLED.
+        error: The server's words about a failure.
+    """
 
     path: RemotePath
     state: str
@@ -39,7 +47,7 @@ class RecallStatus:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the state will not change any more."""
         return self.state in _ENDED
 
     @property
@@ -49,7 +57,7 @@ class RecallStatus:
 
 
 class TapeLibrary:
-    """The tape interface that a site announces at its frontend, or at its door."""
+    """The tape interface that a site announces at its frontend or at its door."""
 
     def __init__(
         self,
@@ -58,10 +66,13 @@ class TapeLibrary:
         trusted: frozenset[Origin],
         fallback: str | None = None,
     ) -> None:
-        """No request is sent.
+        """Send no request yet.
 
-        announced_at: origins that may tell where the interface is.   trusted: who may be given the token.
-        fallback:     the origin that has the interface where no announcement counts; None: no origin is known.
+        Args:
+            frontend: Sends the requests.
+            announced_at: The origins that may announce the interface.
+            trusted: The origins that may receive the token.
+            fallback: The origin that has the interface if no announcement can be trusted; None: no origin is known.
         """
         self._frontend = frontend
         self._announced_at = announced_at
@@ -71,21 +82,24 @@ class TapeLibrary:
 
     @property
     def base(self) -> str:
-        """The address of the interface; Unsupported where none is announced, Untrusted where it lies elsewhere."""
+        """The address of the interface.
+
+        Raises Unsupported if the site announces none, Untrusted if all announcements lead to origins that get no token.
+        """
         if self._known is None:
             self._known = self._discover()
         return self._known
 
     def _discover(self) -> str:
-        """The first announcement that leads to a trusted origin; dCache is delivered with one of example.org."""
+        """Return the first announced address at a trusted origin; a fresh dCache announces one at example.org."""
         refused: Untrusted | None = None
         for origin in self._announced_at:
             for uri in self._announced(origin):
                 try:
-                    return self._checked(uri)
+                    return self._check_origin(uri)
                 except Untrusted as error:
                     refused = refused or error
-                    log.info("%s%s does not count: %s", origin, WELL_KNOWN, error.what)
+                    log.info("%s%s is ignored: %s", origin, WELL_KNOWN, error.what)
         if refused is None:
             raise Unsupported("this site announces no tape interface", hint="ask the site how files come from tape")
         if self._fallback is None:
@@ -94,78 +108,84 @@ class TapeLibrary:
         return f"{self._fallback}/api/v1/tape"
 
     def _announced(self, origin: str) -> Iterator[str]:
-        """The addresses that this origin announces."""
+        """Yield the addresses that this origin announces."""
         try:
-            told = self._frontend.request("GET", origin + WELL_KNOWN)
+            response = self._frontend.request("GET", origin + WELL_KNOWN)
         except (NotFound, ServerTrouble):
             return
-        for endpoint in rows(told.get("endpoints")) if isinstance(told, Mapping) else ():
+        for endpoint in as_objects(response.get("endpoints")) if isinstance(response, Mapping) else ():
             if str(endpoint.get("version", "")).startswith("v1"):
                 yield str(endpoint.get("uri"))
 
-    def _checked(self, uri: str) -> str:
+    def _check_origin(self, uri: str) -> str:
         origin = Origin.parse(uri)
         if origin not in self._trusted:
             raise Untrusted(
-                f"the tape interface is said to be at {origin}, which gets no token",
+                f"the site announces its tape interface at {origin}, which gets no token",
                 hint=f'if that is right, set frontend = "{origin}" in the profile',
             )
         return uri.rstrip("/")
 
     def stage(self, paths: Sequence[RemotePath], *, lifetime: float | None = None) -> str:
-        """Ask for at most `MOST` files; gives the id of the request.
+        """Request that files come to disk, and return the id of the request.
 
-        lifetime: seconds for which they are wanted on disk, None for what the site finds right.
+        Args:
+            paths: At most `MAX_FILES` files.
+            lifetime: The seconds for which the files are needed on disk; None: the site decides.
         """
         life = {} if lifetime is None else {"diskLifetime": f"PT{max(1, round(lifetime))}S"}
         files = [{"path": self._frontend.to_native(path), **life} for path in paths]
-        told = self._frontend.request("POST", f"{self.base}/stage", payload={"files": files})
-        name = told.get("requestId") if isinstance(told, Mapping) else None
-        if not (isinstance(name, str) and _ID.fullmatch(name)):
-            raise ServerTrouble("the tape interface gives no id for the request")
-        return name
+        response = self._frontend.request("POST", f"{self.base}/stage", payload={"files": files})
+        request_id = response.get("requestId") if isinstance(response, Mapping) else None
+        if not (isinstance(request_id, str) and _ID.fullmatch(request_id)):
+            raise ServerTrouble("the tape interface sent no id of the request")
+        return request_id
 
     def status(self, request: str) -> list[RecallStatus]:
-        """How the files of a request stand; NotFound."""
+        """Return the state of each file of a request; raise NotFound if the server does not know the request."""
         try:
-            told = self._frontend.request("GET", self._of(request))
+            response = self._frontend.request("GET", self._request_url(request))
         except NotFound as error:
             raise NotFound("no such stage request", path=request, status=error.status) from error
-        return [self._recalled(each) for each in rows(fields(told).get("files"))]
+        return [self._parse_status(each) for each in as_objects(as_object(response).get("files"))]
 
-    def _of(self, request: str) -> str:
+    def _request_url(self, request: str) -> str:
         if not _ID.fullmatch(request):
             raise NotFound("no such stage request", path=request)
         return f"{self.base}/stage/{request}"
 
-    def _recalled(self, told: Mapping[str, Any]) -> RecallStatus:
-        state = str(told.get("state") or "SUBMITTED").upper()
-        if told.get("error") and state not in _ENDED:
+    def _parse_status(self, fields: Mapping[str, Any]) -> RecallStatus:
+        state = str(fields.get("state") or "SUBMITTED").upper()
+        if fields.get("error") and state not in _ENDED:
             state = "FAILED"
-        return RecallStatus(self._frontend.from_native(str(told.get("path"))), state, str(told.get("error") or ""))
+        return RecallStatus(self._frontend.from_native(str(fields.get("path"))), state, str(fields.get("error") or ""))
 
     def release(self, request: str, paths: Sequence[RemotePath]) -> None:
-        """Nobody needs these files of a request on disk any more."""
-        self._of(request)
+        """Release these files of a request: they need not stay on disk any longer."""
+        self._request_url(request)
         native = [self._frontend.to_native(path) for path in paths]
         self._frontend.request("POST", f"{self.base}/release/{request}", payload={"paths": native})
 
     def cancel(self, request: str, paths: Sequence[RemotePath]) -> None:
-        """Nobody waits for these files of a request any more."""
+        """Cancel these files of a request: they need not come to disk."""
         native = [self._frontend.to_native(path) for path in paths]
-        self._frontend.request("POST", f"{self._of(request)}/cancel", payload={"paths": native})
+        self._frontend.request("POST", f"{self._request_url(request)}/cancel", payload={"paths": native})
 
     def localities(self, paths: Sequence[RemotePath]) -> Iterator[tuple[RemotePath, str | CtadataError]]:
-        """Where the bytes of files are: ONLINE, NEARLINE and so on, or why that is not known; in no certain order."""
+        """Yield the locality of each file (ONLINE, NEARLINE and so on), or the error that explains why it is not known.
+
+        The order is not that of `paths`.
+        """
         for first in range(0, len(paths), MAX_LOCALITIES):
             native = [self._frontend.to_native(path) for path in paths[first : first + MAX_LOCALITIES]]
-            for told in rows(self._frontend.request("POST", f"{self.base}/archiveinfo", payload={"paths": native})):
-                path = self._frontend.from_native(str(told.get("path")))
-                locality = str(told.get("locality") or "")
-                yield path, LOCALITIES.get(locality, locality) or _unknown(path, str(told.get("error") or ""))
+            response = self._frontend.request("POST", f"{self.base}/archiveinfo", payload={"paths": native})
+            for fields in as_objects(response):
+                path = self._frontend.from_native(str(fields.get("path")))
+                locality = str(fields.get("locality") or "")
+                yield path, LOCALITIES.get(locality, locality) or _unknown(path, str(fields.get("error") or ""))
 
 
-def _unknown(path: RemotePath, said: str) -> CtadataError:
-    if "no such file" in said.lower():
+def _unknown(path: RemotePath, reason: str) -> CtadataError:
+    if "no such file" in reason.lower():
         return NotFound("not found", path=str(path))
-    return CtadataError(said or "the server does not say where it is", path=str(path))
+    return CtadataError(reason or "the server does not say where it is", path=str(path))
