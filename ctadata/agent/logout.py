@@ -37,7 +37,7 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
         told = _revoke(profile, files) if revoke else "" if not there else "the issuer was not asked to end the login"
         if profile.token_source == VIA_OIDC_AGENT:
             OidcAgentAccount(profile, files).file.unlink(missing_ok=True)
-        token = load_token(files, profile, to_end=True)
+        token = load_token(files, profile, any_origin=True)
         state = read_state(files)
         withdraw(state.published if state else "", token)
         delete_login(files, profile)
@@ -48,13 +48,13 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
 def _is_kept(profile: Profile, files: ProfileFiles) -> bool:
     if profile.token_source == VIA_OIDC_AGENT:
         return OidcAgentAccount(profile, files).exists
-    return load_login(files, profile, to_end=True) is not None
+    return load_login(files, profile, any_origin=True) is not None
 
 
 def _revoke(profile: Profile, files: ProfileFiles) -> str:
     if profile.token_source == VIA_OIDC_AGENT:
         return _revoke_through_oidc_agent(profile, files)
-    login = load_login(files, profile, to_end=True)
+    login = load_login(files, profile, any_origin=True)
     if login is None or login.refresh_token is None:
         return ""
     secret, _ = secret_for_agent(profile, login)

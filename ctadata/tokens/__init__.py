@@ -1,1 +1,1 @@
-"""What proves who we are: tokens, their files and sources, and the issuer they come from."""
+"""Find, get, store and inspect what proves the user's identity: tokens and access keys."""

@@ -1,7 +1,7 @@
-"""Access keys as people have them: pasted lines of bash, cmd and PowerShell, files of AWS, and JSON.
+"""Parse access keys in the forms that people have: lines for bash, cmd or PowerShell, AWS files, and JSON.
 
-The lines are those that data stores show with a button beside them: `export A="..."`, `SET A=...`, `$Env:A="..."`.
-JSON comes as `{"token", "secret"}` (JASMIN's jos-credentials.json) or with the names of AWS, in any spelling.
+Data stores show such lines with a copy button: `export A="..."`, `SET A=...`, `$Env:A="..."`. JSON comes as
+`{"token", "secret"}` (JASMIN's jos-credentials.json) or with the names of AWS, in any spelling.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from ctadata.errors import ConfigError
 from ctadata.tokens.token import Secret
 
-_BETWEEN = re.compile(r"""(?i)[;&\r\n]+|\s+(?=(?:export|set)\s|\$env:|"?aws_[a-z_]+=)""")
-"""What stands between two of them: a line's end, or a blank before the next one where they come on one line."""
-_LINE = re.compile(r"""(?i)\s*(?:export\s+|set\s+|\$env:\s*)?"?([a-z_]+)\s*=\s*(.*?)\s*""")
+_SEPARATOR = re.compile(r"""(?i)[;&\r\n]+|\s+(?=(?:export|set)\s|\$env:|"?aws_[a-z_]+=)""")
+"""The text between two assignments: a line's end, or a blank if several assignments are on one line."""
+_ASSIGNMENT = re.compile(r"""(?i)\s*(?:export\s+|set\s+|\$env:\s*)?"?([a-z_]+)\s*=\s*(.*?)\s*""")
 _ID = ("accesskeyid", "accesskey", "token")
 _SECRET = ("secretaccesskey", "secretkey", "secret")
 _TOKEN = ("sessiontoken", "securitytoken")
 _EXPIRY = ("credentialexpiration", "expiration", "expiry", "expires")
-_TEMPORARY = "ASIA"  # IAM user guide, "IAM identifiers": unique ID prefixes
+_TEMPORARY = "ASIA"  # the prefix of temporary keys: IAM user guide, "IAM identifiers", unique ID prefixes
 _VISIBLE = re.compile(r"[!-~]{1,16384}")
 
 
@@ -32,7 +32,11 @@ _VISIBLE = re.compile(r"[!-~]{1,16384}")
 class AccessKey:
     """An S3 access key.
 
-    token:   of temporary credentials.  expires: seconds since 1970; None where nobody has said.
+    Attributes:
+        id: The access key ID.
+        secret: The secret access key.
+        token: The session token, which temporary credentials have.
+        expires: The end, in seconds since 1970. None if it is not known.
     """
 
     id: str
@@ -42,36 +46,43 @@ class AccessKey:
 
 
 def parse_access_key(text: str) -> AccessKey:
-    """The access key in a text; ConfigError, which shows nothing of it, where there is none or half of one."""
-    found = dict(_fields(text))
-    ident, secret = _first(found, _ID), _first(found, _SECRET)
+    """Find the access key in a text.
+
+    Args:
+        text: Lines of a shell, an AWS file, or JSON.
+
+    Raises:
+        ConfigError: The text holds no key, or only half of one. The message shows nothing of the text.
+    """
+    fields = dict(_fields(text))
+    ident, secret = _first(fields, _ID), _first(fields, _SECRET)
     if ident is None or secret is None:
         missing = "no access key" if ident is None else "an access key without its secret"
         raise ConfigError(
-            f"{missing} in what was given",
-            hint="AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=... are looked for",
+            f"the text holds {missing}",
+            hint="it needs AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=...",
         )
-    token, expiry = _first(found, _TOKEN), _first(found, _EXPIRY)
+    token, expiry = _first(fields, _TOKEN), _first(fields, _EXPIRY)
     if token is None and ident.startswith(_TEMPORARY):
-        raise ConfigError("a temporary access key without its session token in what was given", hint="copy all of it")
-    return AccessKey(ident, Secret(secret), Secret(token) if token else None, _moment(expiry))
+        raise ConfigError("the text holds a temporary access key without its session token", hint="copy all lines")
+    return AccessKey(ident, Secret(secret), Secret(token) if token else None, _parse_expiry(expiry))
 
 
 def _fields(text: str) -> Iterator[tuple[str, str]]:
-    """Names, in small letters without `aws` and `_`, and values; of JSON those of objects within as well."""
-    text = _decoded(text)
+    """Yield names, in small letters without `aws` and `_`, and values. In JSON, nested objects count too."""
+    text = _decode(text)
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
-        for line in _BETWEEN.split(text):
-            if match := _LINE.fullmatch(line):
-                yield _plain(match[1]), _unquoted(match[2])
+        for line in _SEPARATOR.split(text):
+            if match := _ASSIGNMENT.fullmatch(line):
+                yield _normalize_name(match[1]), _unquote(match[2])
         return
-    yield from _members(told)
+    yield from _json_fields(content)
 
 
-def _decoded(text: str) -> str:
-    """Without the mark that Windows puts first; what PowerShell writes into a file comes in UTF-16."""
+def _decode(text: str) -> str:
+    """Return the text without a byte order mark. PowerShell writes files in UTF-16."""
     with contextlib.suppress(UnicodeEncodeError):
         raw = text.encode(errors="surrogateescape")
         if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -79,33 +90,36 @@ def _decoded(text: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _members(told: object) -> Iterator[tuple[str, str]]:
-    for name, value in told.items() if isinstance(told, dict) else ():
+def _json_fields(content: object) -> Iterator[tuple[str, str]]:
+    for name, value in content.items() if isinstance(content, dict) else ():
         if isinstance(value, (str, int, float)):
-            yield _plain(str(name)), str(value)
+            yield _normalize_name(str(name)), str(value)
         else:
-            yield from _members(value)
+            yield from _json_fields(value)
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return name.lower().replace("_", "").removeprefix("aws")
 
 
-def _unquoted(value: str) -> str:
-    """Without quotes around it: cmd would take those for part of the value, and some people leave half of them."""
+def _unquote(value: str) -> str:
+    """Return the value without quotes.
+
+    cmd would count quotes as part of it, and a copied value may have only one of them.
+    """
     if value[:1] in ('"', "'") and value[-1:] != value[:1]:
-        return f"{value} ..."  # it goes on in another line: not a value
+        return f"{value} ..."  # continues on another line, so this is no valid value
     return value.strip().strip("\"'")
 
 
-def _first(found: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    value = next((found[name] for name in names if found.get(name)), None)
+def _first(fields: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    value = next((fields[name] for name in names if fields.get(name)), None)
     if value is not None and not _VISIBLE.fullmatch(value):
-        raise ConfigError("a value in what was given holds blanks or control characters: it was not pasted whole")
+        raise ConfigError("a value in the text holds blanks or control characters: it was not copied completely")
     return value
 
 
-def _moment(text: str | None) -> float | None:
+def _parse_expiry(text: str | None) -> float | None:
     if not text:
         return None
     try:

@@ -1,7 +1,8 @@
-"""Where the access key of an S3 profile comes from; the first place that has one counts.
+"""Find the access key of an S3 profile. The first place that has one counts.
 
-A file named on the command line, the profile's own (`credentials_file`, else what `credentials import` has kept),
-`~/.credentials/jos-credentials.json`, `AWS_*` in the environment, `~/.aws`, and else nobody: public buckets need none.
+The order is: a file named on the command line, the profile's `credentials_file`, the key that `credentials import`
+stored, `~/.credentials/jos-credentials.json`, `AWS_*` in the environment, and `~/.aws`. Without a key, requests are
+unsigned, which is enough for public buckets.
 """
 
 from __future__ import annotations
@@ -31,14 +32,19 @@ RENEW_HINT = "copy new ones, and: cta-data-direct credentials import"
 
 @dataclass(frozen=True, slots=True)
 class LocatedKey:
-    """An access key, and the place that it was found in, in words; None for asking without one."""
+    """An access key, and its origin in words.
+
+    Attributes:
+        key: None for unsigned requests.
+        origin: The place where the key was found, for messages.
+    """
 
     key: AccessKey | None
     origin: str
 
 
 class AccessKeys:
-    """The access key of a profile; safe to share between threads."""
+    """The access key of a profile. Threads may share it."""
 
     def __init__(
         self,
@@ -49,9 +55,14 @@ class AccessKeys:
         home: Path | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Nothing is read before the first request.
+        """Store the settings. The first request reads files.
 
-        explicit: a file with the key to use, before all other places.  now: the local clock, seconds since 1970.
+        Args:
+            profile: An S3 profile.
+            explicit: A file with the key to use, before all other places.
+            env: The environment.
+            home: The user's local home directory. None asks the system.
+            now: Returns the local time in seconds since 1970.
         """
         self._profile = profile
         self._explicit = explicit
@@ -63,63 +74,73 @@ class AccessKeys:
 
     @property
     def origin(self) -> str:
-        """The place in use, in words; empty before the first request."""
+        """The origin of the key in use, in words; empty before the first request."""
         return self._found.origin if self._found else ""
 
     @property
     def token(self) -> None:
-        """No token says who somebody is."""
+        """None: an S3 profile has no token that names its user."""
 
     def bearer(self) -> None:
-        """No token goes along: requests are signed."""
+        """Return None: requests are signed, and carry no token."""
 
     def locate(self) -> LocatedKey:
-        """The key in use; ConfigError, LocalError where a file that should have it cannot be used.
+        """Return the key in use. An expired key is looked up again: another terminal may have imported a new one.
 
-        One that has expired is looked for anew: another terminal may have imported the next one.
+        Raises:
+            ConfigError: A file that should have the key holds none.
+            LocalError: A file that should have the key cannot be read, or others can read it.
+            LoginNeeded: The stored key was imported for another server.
         """
         with self._lock:
-            if self._found is None or self._left(self._found) <= 0:
-                self._found = next(self._look())
+            if self._found is None or self._seconds_left(self._found) <= 0:
+                self._found = next(self._candidates())
             return self._found
 
     def current(self, region: str) -> SigningKey | None:
-        """What signs a request now, None for sending it unsigned; LoginNeeded where the key has expired."""
+        """Return the key that signs a request now; None sends it unsigned.
+
+        Args:
+            region: The region to sign for.
+
+        Raises:
+            LoginNeeded: The key has expired.
+        """
         found = self.locate()
         if found.key is None:
             return None
-        if self._left(found) <= 0:
+        if self._seconds_left(found) <= 0:
             raise LoginNeeded(f"the temporary credentials from {found.origin} have expired", hint=RENEW_HINT)
         token = found.key.token
         return SigningKey(found.key.id, found.key.secret.reveal(), region, token.reveal() if token else None)
 
-    def _left(self, found: LocatedKey) -> float:
+    def _seconds_left(self, found: LocatedKey) -> float:
         expires = found.key.expires if found.key else None
         return float("inf") if expires is None else expires - self._now()
 
-    def _look(self) -> Iterator[LocatedKey]:
-        """What there is, in order; the last one is nobody."""
+    def _candidates(self) -> Iterator[LocatedKey]:
+        """Yield all keys in their order. The last one is no key."""
         if self._profile.anonymous:
             yield LocatedKey(None, "nobody: the profile is anonymous")
         for path in filter(None, (self._explicit, self._profile.credentials_file)):
-            yield LocatedKey(_named(path), escape_unprintable(str(path)))
+            yield LocatedKey(_read_key_file(path), escape_unprintable(str(path)))
         files = ProfileFiles.of(self._profile.name)
-        if kept := load_access_key(files):
+        if stored := load_access_key(files):
             self._check_endpoint(files)
-            yield LocatedKey(kept, "credentials import")
-        yield from self._unnamed()
+            yield LocatedKey(stored, "credentials import")
+        yield from self._usual_places()
         yield LocatedKey(None, "nobody: no access key was found")
 
     def _check_endpoint(self, files: ProfileFiles) -> None:
-        """LoginNeeded where the kept key was imported for another server than the profile now names."""
+        """Raise LoginNeeded if the stored key was imported for another server than the profile names now."""
         before = _json(files).get("endpoint")
         if isinstance(before, str) and self._profile.endpoint and before != self._profile.endpoint:
-            said = f"the access key was imported for {before}, and the profile now names {self._profile.endpoint}"
             raise LoginNeeded(
-                said, hint=f"if it is for that server too: cta-data-direct -P {self._profile.name} credentials import"
+                f"the access key was imported for {before}, and the profile now names {self._profile.endpoint}",
+                hint=f"if the key is for that server too: cta-data-direct -P {self._profile.name} credentials import",
             )
 
-    def _unnamed(self) -> Iterator[LocatedKey]:
+    def _usual_places(self) -> Iterator[LocatedKey]:
         jos = self._home / CREDENTIALS
         with contextlib.suppress(ConfigError):
             if text := read_discovered(jos, follow=True):
@@ -127,11 +148,11 @@ class AccessKeys:
         if self._env.get("AWS_ACCESS_KEY_ID") and self._env.get("AWS_SECRET_ACCESS_KEY"):
             wanted = {name: self._env.get(name) or "" for name in _VARIABLES}
             yield LocatedKey(parse_access_key(json.dumps(wanted)), "AWS_ACCESS_KEY_ID in the environment")
-        if (self._home / ".aws").is_dir() and (key := _of_aws(self._env, self._home)):
+        if (self._home / ".aws").is_dir() and (key := _read_aws_config(self._env, self._home)):
             yield LocatedKey(key, str(self._home / ".aws"))
 
 
-def _named(path: Path) -> AccessKey:
+def _read_key_file(path: Path) -> AccessKey:
     text = read_discovered(path, follow=True)
     if text is None:
         raise LocalError("there is no such file of credentials", path=escape_unprintable(str(path)))
@@ -142,8 +163,8 @@ def _named(path: Path) -> AccessKey:
         raise
 
 
-def _of_aws(env: Mapping[str, str], home: Path) -> AccessKey | None:
-    """What `~/.aws` comes to, by the library that knows its ways (profiles, processes, single sign-on)."""
+def _read_aws_config(env: Mapping[str, str], home: Path) -> AccessKey | None:
+    """Return the key that `~/.aws` leads to. botocore evaluates profiles, processes and single sign-on."""
     try:
         import botocore.exceptions
         import botocore.session
@@ -161,25 +182,32 @@ def _of_aws(env: Mapping[str, str], home: Path) -> AccessKey | None:
     try:
         session = botocore.session.Session(profile=env.get("AWS_PROFILE"), session_vars=files)
         resolver = session.get_component("credential_provider")
-        for elsewhere in ("env", "container-role", "iam-role"):  # ours, and requests to addresses of clouds
+        for provider in ("env", "container-role", "iam-role"):  # we read env; the others ask a cloud's addresses
             with contextlib.suppress(botocore.exceptions.UnknownCredentialError):
-                resolver.remove(elsewhere)
+                resolver.remove(provider)
         found = session.get_credentials()
         frozen = found.get_frozen_credentials() if found else None
-    except Exception as error:  # noqa: BLE001  (each way has errors of its own, and their words are the library's)
+    except Exception as error:  # noqa: BLE001  (each of botocore's providers has errors of its own)
         raise ConfigError(f"~/.aws cannot be used: {error}") from None
     if frozen is None or not frozen.access_key or not frozen.secret_key:
         return None
     return AccessKey(frozen.access_key, Secret(frozen.secret_key), Secret(frozen.token) if frozen.token else None)
 
 
-# What `credentials import` keeps
+# The key that `credentials import` stores
 
 
 def save_access_key(files: ProfileFiles, key: AccessKey, endpoint: str | None = None) -> None:
-    """Keep the key of a profile, readable for its user alone; StorageFull, LocalError: the old one then stays.
+    """Store the key of a profile in a file that only its user can read.
 
-    endpoint: the server that it is for.
+    Args:
+        files: The profile's files.
+        key: The key to store.
+        endpoint: The address of the server that the key is for. None stores none.
+
+    Raises:
+        StorageFull: The disk has no room. The old key stays.
+        LocalError: The file cannot be written. The old key stays.
     """
     files.prepare()
     content = {
@@ -193,21 +221,30 @@ def save_access_key(files: ProfileFiles, key: AccessKey, endpoint: str | None = 
 
 
 def load_access_key(files: ProfileFiles) -> AccessKey | None:
-    """The key that was kept, good or not; None where there is none. LocalError where its file is not safe."""
+    """Return the stored key, valid or not; None if there is none.
+
+    Raises:
+        LocalError: Others can read the file.
+        ConfigError: The file holds no key.
+    """
     text = read_private(files.access_key)
     return parse_access_key(text) if text else None
 
 
 def _json(files: ProfileFiles) -> dict[str, object]:
     try:
-        told = json.loads(read_private(files.access_key) or "{}")
+        content = json.loads(read_private(files.access_key) or "{}")
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def forget_access_key(files: ProfileFiles) -> bool:
-    """Remove what was kept; whether there was anything. LocalError."""
+    """Delete the stored key, and return whether there was one.
+
+    Raises:
+        LocalError: The file cannot be deleted.
+    """
     try:
         files.access_key.unlink()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""The device flow: a person approves a code in any browser while we wait (RFC 8628), with PKCE (RFC 7636).
+"""The device flow: the user approves a code in any browser while the program waits (RFC 8628), with PKCE (RFC 7636).
 
-PKCE is no part of RFC 8628; Keycloak checks it where a client enforces it, and others pass it over, so it is
-always sent.
+PKCE is no part of RFC 8628. Keycloak checks it if a client enforces it, and other issuers ignore it, so it is always
+sent.
 """
 
 from __future__ import annotations
@@ -24,28 +24,32 @@ from ctadata.tokens.token import Secret, parse_seconds
 from ctadata.tokens.token_response import ErrorResponse, Grant, parse_grant, parse_response, refusal_error
 
 INTERVAL = 5.0
-"""Seconds between two questions where the issuer names none; also what `slow_down` adds (RFC 8628 section 3.5)."""
+"""Seconds between two requests if the issuer names none; `slow_down` also adds them (RFC 8628 section 3.5)."""
 
 CODE_LIFE = 600.0
-"""Seconds that a code lives where the issuer does not say, though it must."""
+"""Seconds that a code lives if the issuer does not say it, although RFC 8628 section 3.2 requires it."""
 
 LONGEST_PAUSE = 60.0
-"""Seconds between two questions, at the most, while the issuer cannot be reached."""
+"""The longest pause between two requests while the issuer cannot be reached, in seconds."""
 
 Show = Callable[["DeviceLogin"], None]
-"""Shows a person the address and the code, and returns at once."""
+"""Shows the user the address and the code, and returns at once."""
 
 _GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLogin:
-    """A login that waits for a person's approval.
+    """A login that waits for the user's approval.
 
-    user_code:  what the person types at `verification_uri`.
-    verification_uri_complete: the address with the code in it, for a QR code; None where the issuer gives none.
-    expires_in: seconds that the code lives.
-    interval:   seconds between two questions.
+    Attributes:
+        user_code: The code that the user types at `verification_uri`.
+        verification_uri: The address to open in a browser.
+        verification_uri_complete: The address with the code in it, for a QR code. None if the issuer sends none.
+        expires_in: The life of the code, in seconds.
+        interval: The pause between two requests, in seconds.
+        device_code: The secret that the program sends while it waits.
+        verifier: The secret of PKCE.
     """
 
     user_code: str
@@ -58,9 +62,11 @@ class DeviceLogin:
 
 
 def begin_device_login(issuer: Issuer) -> DeviceLogin:
-    """Ask for a code; once more without `offline_access` where the issuer does not know that scope.
+    """Request a code. If the issuer does not know the scope `offline_access`, request it once more without that scope.
 
-    ConfigError where the issuer or the client cannot do this; retryable errors.
+    Raises:
+        ConfigError: The issuer has no device flow, or the client may not use it.
+        TemporaryError: The issuer is busy or cannot be reached.
     """
     if not issuer.device_endpoint:
         raise ConfigError(f"{issuer.name} offers no login by code (device flow)")
@@ -71,7 +77,7 @@ def begin_device_login(issuer: Issuer) -> DeviceLogin:
     if isinstance(content, ErrorResponse) and content.code == "invalid_scope" and online != issuer.scope:
         content = parse_response(_ask_for_code(issuer, online, verifier), doing)
     if isinstance(content, ErrorResponse):
-        raise _not_possible(content)
+        raise _device_flow_error(content)
     return _read_login(content, verifier)
 
 
@@ -83,11 +89,19 @@ def wait_for_login(
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], object] | None = None,
 ) -> Grant:
-    """Ask until the person has approved.
+    """Ask the issuer until the user has approved the login.
 
-    wait: passes some seconds, and returns early once `stop` is set; `stop.wait` unless told otherwise.
-    LoginNeeded where it was denied or the code has expired, ConfigError where the client may not do this,
-    Stopped where `stop` is set.
+    Args:
+        issuer: The issuer.
+        login: The login that `begin_device_login` started.
+        stop: When set, the wait ends.
+        clock: Returns seconds of a monotonic clock.
+        wait: Sleeps for some seconds, and returns early when `stop` is set. None uses `stop.wait`.
+
+    Raises:
+        LoginNeeded: The user denied the login, or the code expired.
+        ConfigError: The client may not use the device flow.
+        Stopped: `stop` was set.
     """
     wait = wait or stop.wait
     deadline = clock() + login.expires_in
@@ -97,7 +111,7 @@ def wait_for_login(
         if stop.is_set():
             raise Stopped("the login was stopped")
         if clock() > deadline:
-            raise LoginNeeded("the code has expired before the login was approved", hint="start again")
+            raise LoginNeeded("the code expired before the login was approved", hint="start again")
         try:
             result = _ask_for_token(issuer, login)
         except CtadataError as error:
@@ -107,7 +121,7 @@ def wait_for_login(
             continue
         if isinstance(result, Grant):
             return result
-        interval = pause = interval + _more_patience(result)
+        interval = pause = interval + _added_interval(result)
 
 
 def _ask_for_code(issuer: Issuer, scope: str, verifier: Secret) -> JsonResponse:
@@ -125,8 +139,8 @@ def _ask_for_token(issuer: Issuer, login: DeviceLogin) -> Grant | ErrorResponse:
     return content if isinstance(content, ErrorResponse) else parse_grant(content, received)
 
 
-def _more_patience(refusal: ErrorResponse) -> float:
-    """Seconds to add to the interval; every refusal but two ends the login (raised)."""
+def _added_interval(refusal: ErrorResponse) -> float:
+    """Return the seconds to add to the interval. Raise the error of a response that ends the login."""
     if refusal.code == "authorization_pending":
         return 0
     if refusal.code == "slow_down":
@@ -134,11 +148,11 @@ def _more_patience(refusal: ErrorResponse) -> float:
     if refusal.code == "access_denied":
         raise LoginNeeded(f"the login was denied ({refusal})", hint="start again, and approve it")
     if refusal.code == "expired_token":
-        raise LoginNeeded(f"the code has expired before the login was approved ({refusal})", hint="start again")
-    raise _not_possible(refusal)
+        raise LoginNeeded(f"the code expired before the login was approved ({refusal})", hint="start again")
+    raise _device_flow_error(refusal)
 
 
-def _not_possible(refusal: ErrorResponse) -> CtadataError:
+def _device_flow_error(refusal: ErrorResponse) -> CtadataError:
     if refusal.code == "invalid_grant":  # Keycloak: "Client not allowed for OAuth 2.0 Device Authorization Grant"
         return ConfigError(f"the issuer does not take this login ({refusal})")
     return refusal_error(refusal, "the login")
@@ -147,10 +161,10 @@ def _not_possible(refusal: ErrorResponse) -> CtadataError:
 def _read_login(content: Mapping[str, Any], verifier: Secret) -> DeviceLogin:
     device_code, user_code = content.get("device_code"), content.get("user_code")
     if not isinstance(device_code, str) or not isinstance(user_code, str):
-        raise ConfigError("the issuer began a login, but gave no code")
+        raise ConfigError("the issuer started a login, but sent no code")
     address = _web_address(content.get("verification_uri"))
     if address is None:
-        raise ConfigError("the issuer began a login, but gave no address to approve it at")
+        raise ConfigError("the issuer started a login, but sent no address for the approval")
     return DeviceLogin(
         user_code=escape_unprintable(user_code),
         verification_uri=address,
@@ -162,13 +176,13 @@ def _read_login(content: Mapping[str, Any], verifier: Secret) -> DeviceLogin:
     )
 
 
-def _interval(told: object) -> float:
-    number = parse_seconds(told)
+def _interval(value: object) -> float:
+    number = parse_seconds(value)
     return INTERVAL if number is None or number < 0 else number
 
 
 def _web_address(value: object) -> str | None:
-    """An address that a person may be shown and a QR code may hold; None for everything else."""
+    """Return an address that may be shown and put into a QR code; None for anything else."""
     if not isinstance(value, str):
         return None
     try:

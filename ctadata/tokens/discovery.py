@@ -1,7 +1,7 @@
 """The places where a token may be, in the order in which they count.
 
 The order is that of WLCG Bearer Token Discovery, with the profile's own agent before the files that any program may
-have left: an explicit file, `BEARER_TOKEN`, `BEARER_TOKEN_FILE`, the agent's file, `$XDG_RUNTIME_DIR/bt_u<uid>`,
+have written: an explicit file, `BEARER_TOKEN`, `BEARER_TOKEN_FILE`, the agent's file, `$XDG_RUNTIME_DIR/bt_u<uid>`,
 `/tmp/bt_u<uid>`.
 """
 
@@ -20,17 +20,19 @@ from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import WHITESPACE, Token
 
 FileStamp = tuple[int, int, int]
-"""What changes when a file does: inode, time of change in ns, size."""
+"""The identity of a file's content: inode, time of change in nanoseconds, size in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSource:
     """One place where a token may be.
 
-    name:  in words, as the user may read them.
-    read:  the token; None where there is none; ConfigError, LocalError, LoginNeeded where what is there cannot be used.
-    path:  the file it is in; None where it is in none.
-    kind:  `explicit`, `outside` or `agent`.
+    Attributes:
+        name: The place in words, for messages.
+        read: Returns the token, or None if there is none. Raises ConfigError, LocalError or LoginNeeded if the token
+            that is there cannot be used.
+        path: The file. None for a variable.
+        kind: `explicit` (named by the user), `outside` (written by any program) or `agent`.
     """
 
     name: str
@@ -39,14 +41,14 @@ class TokenSource:
     kind: str
 
     def stamp(self) -> FileStamp | None:
-        """Changes whenever the token may have; None where there is no file."""
+        """Return a value that changes whenever the file changes; None if there is no file."""
         if self.path is None:
             return None
         try:
-            found = self.path.stat()
+            sources = self.path.stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return sources.st_ino, sources.st_mtime_ns, sources.st_size
 
 
 def find_token_sources(
@@ -55,24 +57,30 @@ def find_token_sources(
     explicit: Path | None = None,
     only_profile: bool = False,
     env: Mapping[str, str] = os.environ,
-    temporary: Path = Path("/tmp"),  # noqa: S108  (the convention names it)
+    temporary: Path = Path("/tmp"),  # noqa: S108  (WLCG Bearer Token Discovery names it)
     files: ProfileFiles | None = None,
 ) -> tuple[TokenSource, ...]:
-    """Where to look, in order.
+    """Return the places to look for a token, in order. Nothing is read yet.
 
-    only_profile: nothing but the explicit file and the profile's agent, as when a profile was asked for by name.
+    Args:
+        profile: The profile that needs the token.
+        explicit: A file that the user named for this run.
+        only_profile: Use only that file and the profile's agent, as when the user chose the profile by name.
+        env: The environment.
+        temporary: The directory that everybody may write, in which the convention expects a file.
+        files: The profile's files. None finds them by the profile's name.
     """
-    first = (_explicit(explicit),) if explicit else ()
-    agent = _agent(profile, files or ProfileFiles.of(profile.name))
+    first = (_explicit_source(explicit),) if explicit else ()
+    agent = _agent_source(profile, files or ProfileFiles.of(profile.name))
     if only_profile:
         return (*first, agent)
     runtime = env.get("XDG_RUNTIME_DIR")
     folders = [Path(runtime), temporary] if runtime else [temporary]
     shared = [folder / f"bt_u{os.geteuid()}" for folder in folders]
-    return (*first, *_from_environment(env), agent, *(_file(path, str(path)) for path in shared))
+    return (*first, *_environment_sources(env), agent, *(_file_source(path, str(path)) for path in shared))
 
 
-def _explicit(path: Path) -> TokenSource:
+def _explicit_source(path: Path) -> TokenSource:
     def read() -> Token | None:
         text = read_discovered(path, follow=True)
         if text is None:
@@ -82,19 +90,19 @@ def _explicit(path: Path) -> TokenSource:
     return TokenSource(str(path), read, path, "explicit")
 
 
-def _from_environment(env: Mapping[str, str]) -> tuple[TokenSource, ...]:
+def _environment_sources(env: Mapping[str, str]) -> tuple[TokenSource, ...]:
     text = env.get("BEARER_TOKEN", "").strip(WHITESPACE)
     named = env.get("BEARER_TOKEN_FILE", "").strip(WHITESPACE)
-    found: list[TokenSource] = []
+    sources: list[TokenSource] = []
     if text:
-        found.append(TokenSource("BEARER_TOKEN", lambda: Token.parse(text), None, "outside"))
+        sources.append(TokenSource("BEARER_TOKEN", lambda: Token.parse(text), None, "outside"))
     if named:
-        found.append(_file(Path(named), f"BEARER_TOKEN_FILE ({named})", named=True))
-    return tuple(found)
+        sources.append(_file_source(Path(named), f"BEARER_TOKEN_FILE ({named})", named=True))
+    return tuple(sources)
 
 
-def _file(path: Path, name: str, *, named: bool = False) -> TokenSource:
-    """A file that may be there; a `named` one, which may be a link, is missed."""
+def _file_source(path: Path, name: str, *, named: bool = False) -> TokenSource:
+    """Return the source of a file. A file that the user named may be a symlink, and its absence is an error."""
 
     def read() -> Token | None:
         text = read_discovered(path, follow=named)
@@ -105,7 +113,7 @@ def _file(path: Path, name: str, *, named: bool = False) -> TokenSource:
     return TokenSource(name, read, path, "outside")
 
 
-def _agent(profile: Profile, files: ProfileFiles) -> TokenSource:
+def _agent_source(profile: Profile, files: ProfileFiles) -> TokenSource:
     def read() -> Token | None:
         token = load_token(files, profile)
         if token is None and (words := explain_mismatch(files, profile)):

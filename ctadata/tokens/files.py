@@ -1,4 +1,4 @@
-"""Token files on disk: private from the first byte, replaced whole, read only where nobody else can have meddled."""
+"""Files with tokens: private from the first byte, replaced as a whole, and read only if nobody else can write them."""
 
 from __future__ import annotations
 
@@ -16,37 +16,41 @@ from pathlib import Path
 from ctadata.errors import CtadataError, LocalError, StorageFull
 
 MAX_FILE_SIZE = 1 << 20
-"""Bytes that a file of ours may have; tokens of 16 KiB exist."""
+"""The largest file that is read, in bytes. Tokens of 16 KiB exist."""
 
 TEMPORARY_PREFIX = ".new-"
-"""How the name of a file begins while it is written."""
+"""The beginning of the name of a file that is being written."""
 
 STALE_AFTER = 3600.0
-"""Seconds after which an unfinished file is that of a writer which was killed."""
+"""Seconds after which a temporary file counts as left by a killed writer."""
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory that only we can enter; LocalError where one is there that others can, or that is not ours."""
+    """Create a directory that only its owner can enter.
+
+    Raises:
+        LocalError: The path is no directory, belongs to another user, or others can enter it.
+    """
     try:
         for missing in [folder for folder in (path, *path.parents) if not folder.exists()][::-1]:
             with contextlib.suppress(FileExistsError):
-                missing.mkdir(mode=0o700)  # each of them, since mkdir(parents=True) would heed the umask alone
-        found = path.lstat()
+                missing.mkdir(mode=0o700)  # one by one: mkdir(parents=True) uses the umask for the parents
+        info = path.lstat()
     except OSError as error:
         raise local_error(error, path) from None
-    if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
-        raise LocalError("this is not a directory, but our tokens should lie in it", path=str(path))
-    _refuse_foreign(found, path)
-    if found.st_mode & 0o077:
+    if stat.S_ISLNK(info.st_mode) or not stat.S_ISDIR(info.st_mode):
+        raise LocalError("this must be a directory, because tokens are stored in it", path=str(path))
+    _check_owner(info, path)
+    if info.st_mode & 0o077:
         raise LocalError(
-            f"this directory holds tokens and others can enter it (mode {found.st_mode & 0o777:04o})",
+            f"this directory holds tokens and others can enter it (mode {info.st_mode & 0o777:04o})",
             hint=f"chmod 700 {path}",
             path=str(path),
         )
 
 
 def remove_stale_temporaries(folder: Path) -> None:
-    """Remove what writers that were killed have left unfinished."""
+    """Delete the temporary files that killed writers left."""
     for left in folder.glob(TEMPORARY_PREFIX + "*"):
         with contextlib.suppress(OSError):
             if time.time() - left.lstat().st_mtime > STALE_AFTER:
@@ -54,9 +58,13 @@ def remove_stale_temporaries(folder: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Put `text` into a file of mode 0600, whole or not at all, safe from a crash once this returns.
+    """Write a text into a file of mode 0600, as a whole or not at all.
 
-    A symlink of that name is replaced, not followed. StorageFull, LocalError; the old content then stays.
+    After the return the content survives a crash. A symlink of that name is replaced, not followed.
+
+    Raises:
+        StorageFull: The disk has no room. The old content stays.
+        LocalError: The file cannot be written. The old content stays.
     """
     with reserve_file(path, 0) as write:
         write(text)
@@ -64,37 +72,43 @@ def write_private(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def reserve_file(path: Path, size: int) -> Iterator[Callable[[str], None]]:
-    """Room on the disk for a file before anybody knows what will be in it; gives what writes it, as `write_private`.
+    """Reserve disk space for a file, and yield a function that writes it like `write_private`.
 
-    StorageFull, LocalError: then and there; what fits into the room is written also where the disk is full by then.
+    Args:
+        path: The file. Its content need not be known yet.
+        size: The bytes to reserve. A text that fits is written even if the disk is full by then.
+
+    Raises:
+        StorageFull: The disk has no room.
+        LocalError: The file cannot be written.
     """
     temporary: Path | None = None
     with _local_errors(path):
         try:
-            Path("/proc/self/fd").stat()  # which names it later
-            fd = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)  # a kill leaves nothing
-        except (OSError, AttributeError):  # NFS has no files without a name, and other systems than Linux have none
-            fd, temporary = _named(path.parent)
+            Path("/proc/self/fd").stat()  # _link_temporary needs it
+            fd = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600)  # leaves no file after a kill
+        except (OSError, AttributeError):  # NFS has no O_TMPFILE, and only Linux has it at all
+            fd, temporary = _create_temporary(path.parent)
     with os.fdopen(fd, "wb", buffering=0) as file:
 
         def write(text: str) -> None:
             nonlocal temporary
             with _local_errors(path):
-                _fill(file, text.encode())
+                _write_all(file, text.encode())
                 if temporary is None:
                     try:
-                        temporary = _link(file, path.parent)
-                    except OSError:  # a file system without links
-                        other, temporary = _named(path.parent)
+                        temporary = _link_temporary(file, path.parent)
+                    except OSError:  # a file system without hard links
+                        other, temporary = _create_temporary(path.parent)
                         with os.fdopen(other, "wb", buffering=0) as copy:
-                            _fill(copy, text.encode())
+                            _write_all(copy, text.encode())
                 temporary.replace(path)
                 _sync_directory(path.parent)
 
         try:
             if size:
                 with _local_errors(path):
-                    _fill(file, bytes(size))
+                    _write_all(file, bytes(size))
             yield write
         finally:
             if temporary is not None:
@@ -102,14 +116,14 @@ def reserve_file(path: Path, size: int) -> Iterator[Callable[[str], None]]:
                     temporary.unlink(missing_ok=True)
 
 
-def _named(folder: Path) -> tuple[int, Path]:
-    """A new file that has a name from the beginning (O_EXCL, 0600)."""
+def _create_temporary(folder: Path) -> tuple[int, Path]:
+    """Create a file that has a name from the beginning (O_EXCL, mode 0600)."""
     fd, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
     return fd, Path(name)
 
 
-def _link(file: FileIO, folder: Path) -> Path:
-    """Give an open file without a name its first one (open(2), O_TMPFILE)."""
+def _link_temporary(file: FileIO, folder: Path) -> Path:
+    """Give an open file without a name its first name (open(2), O_TMPFILE)."""
     name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -119,8 +133,8 @@ def _link(file: FileIO, folder: Path) -> Path:
     return folder / name
 
 
-def _fill(file: FileIO, content: bytes) -> None:
-    """Make this the whole content, on the disk itself."""
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Make this the whole content of the file, and flush it to the disk."""
     file.seek(0)
     rest = memoryview(content)
     while rest:
@@ -130,19 +144,24 @@ def _fill(file: FileIO, content: bytes) -> None:
 
 
 def read_private(path: Path) -> str | None:
-    """The text of a file of ours; None where there is none.
+    """Return the text of one of our own files; None if it does not exist.
 
-    LocalError where it is a symlink, not ours, or others can read or write it.
+    Raises:
+        LocalError: The file is a symlink, belongs to another user, or others can read or write it.
     """
     return _read(path, forbidden=0o077, owners=(os.geteuid(),), follow=False)
 
 
 def read_discovered(path: Path, *, follow: bool = False) -> str | None:
-    """The text of a token file that some other program wrote; None where there is none.
+    """Return the text of a token file that another program wrote; None if it does not exist.
 
-    follow: whether it may be a symlink: where the user named it (Kubernetes mounts secrets as links), not where a
-    convention did, since anybody can put a link into /tmp.
-    LocalError where it belongs to another user than us or root, or others can write it.
+    Args:
+        path: The file.
+        follow: Accept a symlink. This is right for a path that the user named (Kubernetes mounts secrets as symlinks),
+            and wrong for a path of a convention, since anybody can put a symlink into /tmp.
+
+    Raises:
+        LocalError: The file belongs to another user except root, or others can write it.
     """
     return _read(path, forbidden=0o022, owners=(os.geteuid(), 0), follow=follow)
 
@@ -156,7 +175,7 @@ def _local_errors(path: Path) -> Iterator[None]:
 
 
 def local_error(error: OSError, path: Path) -> CtadataError:
-    """What the file system said, as one of our errors."""
+    """Return the error of this package for an error of the file system."""
     kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
     return kind((error.strerror or "the file system refused").lower(), path=str(path))
 
@@ -166,7 +185,7 @@ def _read(path: Path, *, forbidden: int, owners: tuple[int, ...], follow: bool) 
         try:
             return _read_once(path, forbidden, owners, follow=follow)
         except OSError as error:
-            if last or error.errno != errno.ESTALE:  # NFS: another machine has just replaced it
+            if last or error.errno != errno.ESTALE:  # NFS: another machine has just replaced the file
                 raise local_error(error, path) from None
     return None
 
@@ -176,7 +195,7 @@ def _read_once(path: Path, forbidden: int, owners: tuple[int, ...], *, follow: b
     if fd is None:
         return None
     try:
-        _refuse_meddled(os.fstat(fd), path, forbidden, owners)
+        _check_file(os.fstat(fd), path, forbidden, owners)
         content = os.read(fd, MAX_FILE_SIZE + 1)
     finally:
         os.close(fd)
@@ -197,26 +216,26 @@ def _open_regular(path: Path, *, follow: bool) -> int | None:
         raise
 
 
-def _refuse_meddled(found: os.stat_result, path: Path, forbidden: int, owners: tuple[int, ...]) -> None:
-    if not stat.S_ISREG(found.st_mode):
+def _check_file(info: os.stat_result, path: Path, forbidden: int, owners: tuple[int, ...]) -> None:
+    if not stat.S_ISREG(info.st_mode):
         raise LocalError("a token file must be a regular file", path=str(path))
-    _refuse_foreign(found, path, owners)
-    if found.st_mode & forbidden:
-        verb = "write" if found.st_mode & 0o022 else "read"
+    _check_owner(info, path, owners)
+    if info.st_mode & forbidden:
+        verb = "write" if info.st_mode & 0o022 else "read"
         raise LocalError(
-            f"others can {verb} this token file (mode {found.st_mode & 0o777:04o})",
+            f"others can {verb} this token file (mode {info.st_mode & 0o777:04o})",
             hint=f"chmod 600 {path}",
             path=str(path),
         )
 
 
-def _refuse_foreign(found: os.stat_result, path: Path, owners: tuple[int, ...] | None = None) -> None:
-    if found.st_uid not in (owners or (os.geteuid(),)):
-        raise LocalError(f"this belongs to another user (uid {found.st_uid})", path=str(path))
+def _check_owner(info: os.stat_result, path: Path, owners: tuple[int, ...] | None = None) -> None:
+    if info.st_uid not in (owners or (os.geteuid(),)):
+        raise LocalError(f"this belongs to another user (uid {info.st_uid})", path=str(path))
 
 
 def _sync_directory(path: Path) -> None:
-    """Make a rename last through a power cut; some file systems cannot, which is no reason to fail."""
+    """Make a rename survive a power cut. Some file systems cannot do that, which is no reason to fail."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):

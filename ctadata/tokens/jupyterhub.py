@@ -1,4 +1,7 @@
-"""The token of a JupyterHub: given by whoever asks, or by the environment of the session; opaque, never renewed."""
+"""The token of a JupyterHub session.
+
+The caller passes it, or the environment has it. It is opaque and never renewed.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from ctadata.tokens.token import Secret, Token
 
 @dataclass(frozen=True, slots=True, repr=False)
 class HubToken:
-    """One token for one session.
+    """The token of one session.
 
-    text:   what goes into the Authorization header.   origin: where it comes from, in words.
+    Attributes:
+        text: The text for the Authorization header.
+        origin: The origin of the token, in words.
     """
 
     text: str
@@ -19,18 +24,18 @@ class HubToken:
     known: Secret = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        """No message shows the text while this lives."""
+        """Register the text as a secret, so that no message shows it."""
         object.__setattr__(self, "known", Secret(self.text))
 
     @property
     def token(self) -> Token | None:
-        """Nothing is known of it."""
+        """None: the token is opaque."""
         return None
 
     def bearer(self) -> str | None:
-        """The text for the Authorization header."""
+        """Return the text for the Authorization header."""
         return self.text
 
     def renew(self, refused: str) -> str | None:  # noqa: ARG002  (there is no other)
-        """None: there is no other."""
+        """Return None: there is no other token."""
         return None

@@ -1,7 +1,7 @@
-"""The system's keyring (`login_store = "keyring"`): a locked place for the login, by the library of that name.
+"""The system's keyring (`login_store = "keyring"`) as the place of the login, through the library keyring.
 
-Never a file in disguise, and never replaced by one: where there is no keyring that can be used, that is an error, and
-it is found out before anybody logs in.
+A backend that writes plain files is refused, and nothing falls back to a file. Without a usable keyring the login fails
+before the user has to approve it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from ctadata.http.redaction import sanitize
 
 SERVICE = "ctadata"
 _UNSAFE = ("keyrings.alt", "keyring.backends.null", "keyring.backends.fail")
-"""Modules whose backends keep no secret: plain files, nowhere, or none at all."""
+"""Modules of backends that protect no secret: plain files, no storage, or none at all."""
 
 
 def probe() -> str:
-    """Write, read and remove something; what the keyring is called. ConfigError where that does not work."""
+    """Write, read and delete an entry, and return the name of the keyring.
+
+    Raises:
+        ConfigError: The library is missing, or the keyring cannot be used.
+    """
     library = _library()
     backend = library.get_keyring()
     name = f"{type(backend).__module__}.{type(backend).__qualname__}"
@@ -28,43 +32,58 @@ def probe() -> str:
     value = secrets.token_hex(8)
     try:
         library.set_password(SERVICE, "probe", value)
-        found = library.get_password(SERVICE, "probe")
+        stored = library.get_password(SERVICE, "probe")
         library.delete_password(SERVICE, "probe")
-    except Exception as error:  # noqa: BLE001  (each backend has errors of its own)
-        raise ConfigError(f"the keyring {name} does not work: {_words(error)}", hint=_HINT) from None
-    if found != value:
-        raise ConfigError(f"the keyring {name} does not keep what it is given", hint=_HINT)
+    except Exception as error:  # noqa: BLE001  (each backend has its own errors)
+        raise ConfigError(f"the keyring {name} does not work: {_error_text(error)}", hint=_HINT) from None
+    if stored != value:
+        raise ConfigError(f"the keyring {name} does not store what is written to it", hint=_HINT)
     return str(getattr(backend, "name", "") or name)
 
 
 def load(key: str) -> str | None:
-    """What is kept under a key; None where nothing is. ConfigError, LocalError."""
+    """Return the text that is stored under a key; None if there is none.
+
+    Raises:
+        ConfigError: The library is missing.
+        LocalError: The keyring cannot be read.
+    """
     library = _library()
     try:
-        found = library.get_password(SERVICE, key)
+        stored = library.get_password(SERVICE, key)
     except Exception as error:  # noqa: BLE001
-        raise LocalError(f"the keyring cannot be read: {_words(error)}", hint="is it locked?") from None
-    return found if isinstance(found, str) else None
+        raise LocalError(f"the keyring cannot be read: {_error_text(error)}", hint="is it locked?") from None
+    return stored if isinstance(stored, str) else None
 
 
 def save(key: str, text: str) -> None:
-    """Keep a text; the old one stays where that fails. ConfigError, LocalError."""
+    """Store a text under a key. The old text stays if this fails.
+
+    Raises:
+        ConfigError: The library is missing.
+        LocalError: The keyring cannot be written.
+    """
     library = _library()
     try:
         library.set_password(SERVICE, key, text)
     except Exception as error:  # noqa: BLE001
-        raise LocalError(f"the keyring cannot be written: {_words(error)}", hint="is it locked?") from None
+        raise LocalError(f"the keyring cannot be written: {_error_text(error)}", hint="is it locked?") from None
 
 
 def remove(key: str) -> None:
-    """Forget what is kept under a key. ConfigError, LocalError."""
+    """Delete the text under a key.
+
+    Raises:
+        ConfigError: The library is missing.
+        LocalError: The keyring cannot be written.
+    """
     if load(key) is None:
         return
     library = _library()
     try:
         library.delete_password(SERVICE, key)
     except Exception as error:  # noqa: BLE001
-        raise LocalError(f"the keyring cannot be written: {_words(error)}", hint="is it locked?") from None
+        raise LocalError(f"the keyring cannot be written: {_error_text(error)}", hint="is it locked?") from None
 
 
 def _library() -> Any:
@@ -77,7 +96,7 @@ def _library() -> Any:
         ) from None
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return sanitize(f"{type(error).__name__} {error}".rstrip(". "), 200)
 
 

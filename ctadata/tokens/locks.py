@@ -1,4 +1,4 @@
-"""Locks between processes: held by flock, so that the death of the holder frees them, whatever killed it."""
+"""Locks between processes, held by flock. The system releases a lock when its holder dies, however it dies."""
 
 from __future__ import annotations
 
@@ -14,22 +14,29 @@ from ctadata.errors import LocalError, LoginNeeded, Stopped
 from ctadata.tokens.files import local_error
 
 POLL_INTERVAL = 0.05
-"""Seconds between two looks at a lock that somebody else holds; flock itself cannot be told to give up."""
+"""Seconds between two attempts to take a lock; flock itself has no time-out."""
 
 WARN_AFTER_POLLS = 60
-"""Looks after which somebody should know what is waited for: a person may need minutes to approve a login."""
+"""Attempts after which the log says what the program waits for: a user may need minutes to approve a login."""
 
 PERSON = b"a person"
-"""What stands in a lock file while its holder waits for one."""
+"""The content of a lock file while its holder waits for the user."""
 
 log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def hold_lock(path: Path, stop: Event | None = None) -> Iterator[None]:
-    """Hold the lock file `path` alone, across processes, however long the wait; Stopped where `stop` is set first.
+    """Hold a lock file across processes. The wait for it has no limit.
 
-    LoginNeeded where the holder waits for a person, and CTADATA_NO_INPUT says that this process must not.
+    Args:
+        path: The lock file. It is created if it does not exist.
+        stop: When set, the wait ends.
+
+    Raises:
+        Stopped: `stop` was set.
+        LoginNeeded: The holder waits for the user, and CTADATA_NO_INPUT forbids this process to wait for a user.
+        LocalError: The file system has no locks.
     """
     fd = open_lock(path)
     stop = stop or Event()
@@ -43,7 +50,7 @@ def hold_lock(path: Path, stop: Event | None = None) -> Iterator[None]:
             looks += 1
             if looks == WARN_AFTER_POLLS:
                 log.warning("another process of yours is logging in; this one waits for it")
-        os.ftruncate(fd, 0)  # of a holder that was killed
+        os.ftruncate(fd, 0)  # a killed holder may have left its mark
         yield
     finally:
         os.close(fd)
@@ -51,7 +58,7 @@ def hold_lock(path: Path, stop: Event | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def mark_waiting_for_user(path: Path) -> Iterator[None]:
-    """Say in the lock file, which the caller holds, that a person is waited for."""
+    """Write into the lock file, which the caller holds, that the user has to act."""
     fd = open_lock(path)
     try:
         os.pwrite(fd, PERSON, 0)
@@ -62,7 +69,11 @@ def mark_waiting_for_user(path: Path) -> Iterator[None]:
 
 
 def open_lock(path: Path) -> int:
-    """A descriptor for a lock file, made where missing; read-write, as flock over NFS asks."""
+    """Open a lock file, and create it if it does not exist. flock over NFS needs a descriptor that can write.
+
+    Raises:
+        LocalError: The file cannot be opened.
+    """
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -70,19 +81,23 @@ def open_lock(path: Path) -> int:
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock if nobody has it; whether we have it now. LocalError where the file system has no locks."""
+    """Take the lock if it is free, and return whether this process has it now.
+
+    Raises:
+        LocalError: The file system has no locks.
+    """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError as error:  # some mounts of Lustre and NFS: without a lock two refreshes could end the login
-        words = f"no lock can be had where the login is kept: {(error.strerror or 'refused').lower()}"
+    except OSError as error:  # some mounts of Lustre and NFS; without a lock, two refreshes at once could end the login
+        words = f"the file system of the login has no locks: {(error.strerror or 'refused').lower()}"
         raise LocalError(words, hint="set XDG_STATE_HOME to a directory on another disk") from None
     return True
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock; False too where there is no such file."""
+    """Return whether a process holds the lock. Without a lock file, none does."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -1,8 +1,8 @@
-"""What a profile's login left on disk: the access token, and what renews it.
+"""Store the login of a profile on disk: the access token, and the refresh token that renews it.
 
-A file that another issuer or client has left (the profile was changed since) counts as none: a refresh token goes
-only to the issuer that gave it. So does one that was obtained for other origins than the profile now names: a door
-that was not there when the user logged in gets no token, whoever has written it into the settings.
+A login of another issuer or client is ignored, for example after the profile was changed: a refresh token goes only to
+the issuer that gave it. A login for other origins than the profile's is ignored too: a door that was not in the profile
+when the user logged in gets no token, whatever the settings say.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret, Token, parse_seconds, same_issuer
 
 KEYRING = "keyring"
-"""The `login_store` that is the system's keyring."""
+"""The value of `login_store` for the system's keyring."""
 
 ROOM = 32 * 1024
-"""Bytes on the disk for a login to come; refresh tokens of several KiB exist."""
+"""Bytes to reserve on disk for a new login. Refresh tokens of several KiB exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What renews an access token.
+    """The secrets that renew an access token.
 
-    refresh_token: None where the issuer gave none: the login then ends with the access token.
-    client_secret: None for a public client, and where the profile names a file for it.
-    origins: the origins that the user logged in for; none in what older versions have written.
+    Attributes:
+        issuer: The issuer that gave them.
+        client_id: The client that they were given to.
+        refresh_token: None if the issuer gave none. The login then ends with the access token.
+        client_secret: None for a public client, and if the profile names a file with the secret.
+        origins: The origins that the user logged in for. Empty in files of older versions.
     """
 
     issuer: str
@@ -47,27 +50,42 @@ class Login:
     origins: tuple[str, ...] = ()
 
 
-def load_login(files: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Login | None:
-    """The login of the profile; None where there is none. LocalError where its file is not safe.
+def load_login(files: ProfileFiles, profile: Profile, *, any_origin: bool = False) -> Login | None:
+    """Return the login of the profile; None if there is none for it.
 
-    to_end: the caller ends it, so that one for other origins counts too.
+    Args:
+        files: The profile's files.
+        profile: The profile, which has to match the login.
+        any_origin: Also return a login for other origins. The caller is about to end it.
+
+    Raises:
+        LocalError: Others can read the file, or the keyring cannot be read.
     """
-    told = _object(keyring_store.load(_key(files)) if profile.login_store == KEYRING else read_private(files.login))
-    if not _is_of(told, profile) or (not to_end and missing_origins(profile, told.get("origins"))):
+    record = _parse_object(
+        keyring_store.load(_keyring_key(files)) if profile.login_store == KEYRING else read_private(files.login)
+    )
+    if not _matches_profile(record, profile) or (not any_origin and missing_origins(profile, record.get("origins"))):
         return None
     return Login(
-        issuer=told["issuer"],
-        client_id=told["client_id"],
-        refresh_token=_secret(told.get("refresh_token")),
-        client_secret=_secret(told.get("client_secret")),
-        origins=_origins(told),
+        issuer=record["issuer"],
+        client_id=record["client_id"],
+        refresh_token=_secret(record.get("refresh_token")),
+        client_secret=_secret(record.get("client_secret")),
+        origins=_origins(record),
     )
 
 
 def save_login(files: ProfileFiles, login: Login, store: str = "file") -> None:
-    """Keep the login, before its refresh token is used. StorageFull, LocalError; the old one then stays.
+    """Store the login. Call it before the new refresh token is used for the first time.
 
-    store: the profile's `login_store`; a login that a file has of old is removed once the keyring has the new one.
+    Args:
+        files: The profile's files.
+        login: The login.
+        store: The profile's `login_store`. The keyring replaces an older file, which is then deleted.
+
+    Raises:
+        StorageFull: The disk has no room. The old login stays.
+        LocalError: The file or keyring cannot be written. The old login stays.
     """
     with reserve_login(files, store) as save:
         save(login)
@@ -75,23 +93,31 @@ def save_login(files: ProfileFiles, login: Login, store: str = "file") -> None:
 
 @contextlib.contextmanager
 def reserve_login(files: ProfileFiles, store: str = "file") -> Iterator[Callable[[Login], None]]:
-    """Room for a login before it is asked for: on a full disk a refresh token that rotates would be lost.
+    """Reserve disk space for a login, and yield a function that stores it like `save_login`.
 
-    Gives what keeps it, as `save_login`. StorageFull, LocalError, ConfigError (no keyring).
+    The space is reserved before the request: with a full disk, a new refresh token that rotates would be lost.
+
+    Args:
+        files: The profile's files.
+        store: The profile's `login_store`.
+
+    Raises:
+        StorageFull: The disk has no room.
+        LocalError: The file cannot be written.
     """
     if store == KEYRING:
         yield lambda login: _save_in_keyring(files, login)
         return
     with reserve_file(files.login, ROOM) as write:
-        yield lambda login: write(_written(login))
+        yield lambda login: write(_serialize(login))
 
 
 def _save_in_keyring(files: ProfileFiles, login: Login) -> None:
-    keyring_store.save(_key(files), _written(login))
+    keyring_store.save(_keyring_key(files), _serialize(login))
     files.login.unlink(missing_ok=True)
 
 
-def _written(login: Login) -> str:
+def _serialize(login: Login) -> str:
     content = {
         "issuer": login.issuer,
         "client_id": login.client_id,
@@ -103,9 +129,13 @@ def _written(login: Login) -> str:
 
 
 def delete_login(files: ProfileFiles, profile: Profile) -> None:
-    """Remove token and login of the profile. LocalError."""
+    """Delete the token and the login of the profile.
+
+    Raises:
+        LocalError: A file or the keyring entry cannot be deleted.
+    """
     if profile.login_store == KEYRING:
-        keyring_store.remove(_key(files))
+        keyring_store.remove(_keyring_key(files))
     for path in (files.login, files.token, files.token_metadata):
         try:
             path.unlink(missing_ok=True)
@@ -113,30 +143,44 @@ def delete_login(files: ProfileFiles, profile: Profile) -> None:
             raise local_error(error, path) from None
 
 
-def load_token(files: ProfileFiles, profile: Profile, *, to_end: bool = False) -> Token | None:
-    """The access token of the profile, good or not; None where there is none.
+def load_token(files: ProfileFiles, profile: Profile, *, any_origin: bool = False) -> Token | None:
+    """Return the access token of the profile, expired or not; None if there is none for it.
 
-    to_end: see `load_login`.
-    LocalError where its file is not safe, ConfigError where it holds no token.
+    Args:
+        files: The profile's files.
+        profile: The profile, which has to match the token.
+        any_origin: Also return a token for other origins. The caller is about to end the login.
+
+    Raises:
+        LocalError: Others can read the file.
+        ConfigError: The file holds no token.
     """
     text = read_private(files.token)
     if text is None or not text.strip():
         return None
-    told = _load_json(files.token_metadata)
-    if not to_end and missing_origins(profile, told.get("origins")):
+    record = _load_json(files.token_metadata)
+    if not any_origin and missing_origins(profile, record.get("origins")):
         return None
-    if told.get("sha256") != _digest(text):  # some other program wrote the token
+    if record.get("sha256") != _digest(text):  # another program wrote the token
         token = Token.parse(text)
         return token if token.issuer is None or same_issuer(token.issuer, profile.issuer) else None
-    if not _is_of(told, profile):
+    if not _matches_profile(record, profile):
         return None
-    return Token.parse(text, parse_seconds(told.get("received")), parse_seconds(told.get("expires_in")))
+    return Token.parse(text, parse_seconds(record.get("received")), parse_seconds(record.get("expires_in")))
 
 
 def save_token(files: ProfileFiles, profile: Profile, token: Token, origins: Sequence[str] = ()) -> None:
-    """Publish the access token. StorageFull, LocalError; the old one then stays.
+    """Store the access token, for this package and for other programs.
 
-    origins: those that the user logged in for; none for the profile's.
+    Args:
+        files: The profile's files.
+        profile: The profile that it was obtained for.
+        token: The token.
+        origins: The origins that the user logged in for. Empty for the profile's.
+
+    Raises:
+        StorageFull: The disk has no room. The old token stays.
+        LocalError: The file cannot be written. The old token stays.
     """
     text = token.reveal()
     about = {
@@ -152,47 +196,58 @@ def save_token(files: ProfileFiles, profile: Profile, token: Token, origins: Seq
 
 
 def login_origins(files: ProfileFiles) -> tuple[str, ...]:
-    """The origins that the token on disk was obtained for; none where no record says so. LocalError."""
+    """Return the origins that the stored token was obtained for; empty if no record says so.
+
+    Raises:
+        LocalError: Others can read the file.
+    """
     return _origins(_load_json(files.token_metadata))
 
 
 def explain_mismatch(files: ProfileFiles, profile: Profile) -> str:
-    """Why the token on disk does not count for this profile, in words; empty where it does, or there is none."""
-    told = _load_json(files.token_metadata)
-    if not told or read_private(files.token) is None:
+    """Return why the stored token does not belong to this profile; empty if it does, or if there is none.
+
+    Raises:
+        LocalError: Others can read the file.
+    """
+    record = _load_json(files.token_metadata)
+    if not record or read_private(files.token) is None:
         return ""
-    if not _is_of(told, profile):
-        return f"the login was at {sanitize(str(told.get('issuer')))}, and the profile now names {profile.issuer}"
-    missing = missing_origins(profile, told.get("origins"))
-    return describe_origin_mismatch(_origins(told), missing) if missing else ""
+    if not _matches_profile(record, profile):
+        return f"the login was at {sanitize(str(record.get('issuer')))}, and the profile now names {profile.issuer}"
+    missing = missing_origins(profile, record.get("origins"))
+    return describe_origin_mismatch(_origins(record), missing) if missing else ""
 
 
 def explain_copy_mismatch(token: Token, profile: Profile) -> str:
-    """The same for a token that was found in some file, where it is the copy of one that a login of ours has left."""
+    """Return why a token from another file must not be sent; empty if it may.
+
+    The check is for copies of tokens that a login on this machine stored.
+    """
     digest = _digest(token.reveal())
     for about in ProfileFiles.of(profile.name).folder.parent.glob("*/token.json"):
         with contextlib.suppress(CtadataError):
-            told = _load_json(about)
-            if told.get("sha256") == digest and (missing := missing_origins(profile, told.get("origins"))):
-                return describe_origin_mismatch(_origins(told), missing)
+            record = _load_json(about)
+            if record.get("sha256") == digest and (missing := missing_origins(profile, record.get("origins"))):
+                return describe_origin_mismatch(_origins(record), missing)
     return ""
 
 
-def _origins(told: dict[str, Any]) -> tuple[str, ...]:
-    found = told.get("origins")
+def _origins(record: dict[str, Any]) -> tuple[str, ...]:
+    found = record.get("origins")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _is_of(told: dict[str, Any], profile: Profile) -> bool:
-    return same_issuer(told.get("issuer"), profile.issuer) and told.get("client_id") == profile.client_id
+def _matches_profile(record: dict[str, Any], profile: Profile) -> bool:
+    return same_issuer(record.get("issuer"), profile.issuer) and record.get("client_id") == profile.client_id
 
 
 def _load_json(path: Path) -> dict[str, Any]:
-    """The object in a file of ours; empty where there is none, or it is broken."""
-    return _object(read_private(path))
+    """Return the object in one of our files; empty if the file is missing or broken."""
+    return _parse_object(read_private(path))
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def _parse_object(text: str | None) -> dict[str, Any]:
     try:
         content = json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -200,8 +255,8 @@ def _object(text: str | None) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _key(files: ProfileFiles) -> str:
-    """What the keyring has the login under."""
+def _keyring_key(files: ProfileFiles) -> str:
+    """Return the key of the login in the keyring."""
     return str(files.folder)
 
 

@@ -1,7 +1,7 @@
-"""What a macaroon says: where it is from and what it is limited to; read without being believed.
+"""Read a macaroon: its origin and its limits. The signature is not checked, since only the issuing door can do that.
 
-dCache's macaroons are base64url of libmacaroons' format 1 (packets of four hexadecimal digits of length, a keyword, a
-value) or 2 (one byte of type, a varint of length, a value). Only who has issued one can check its signature.
+dCache's macaroons are base64url of libmacaroons' format 1 (packets: four hexadecimal digits of length, a keyword, a
+value) or format 2 (fields: one byte of type, a varint of length, a value).
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 _OPTIONAL = re.compile(r"(?P<key>(?:[a-z-]+:)?)(?:Optional\[(?P<value>.*)\]|Optional\.empty)", re.DOTALL)
-"""A value that dCache has written as Java prints an `Optional`."""
+"""A value that dCache has written in the form in which Java prints an `Optional`."""
 _KINDS_2 = {1: "location", 2: "identifier", 4: "vid", 6: "signature"}
 
 
 @dataclass(frozen=True, slots=True)
 class Macaroon:
-    """What one macaroon says.
+    """The content of one macaroon.
 
-    location:   the door that issued it; dCache writes the path that it was made for.
-    identifier: its name there.
-    caveats:    its limits, `key:value`, in order.
+    Attributes:
+        location: The door that issued it. dCache writes the path that it was issued for.
+        identifier: Its name at the issuer.
+        caveats: Its limits as `key:value`, in order.
     """
 
     location: str
@@ -33,32 +34,35 @@ class Macaroon:
 
     @classmethod
     def parse(cls, text: str) -> Macaroon | None:
-        """The macaroon that this text is; None where it is none."""
+        """Return the macaroon in this text; None if the text is none."""
         try:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            fields = list(_fields_2(data) if data[:1] == b"\x02" else _fields_1(data))
+            fields = list(_read_fields_v2(data) if data[:1] == b"\x02" else _read_fields_v1(data))
         except (ValueError, IndexError, binascii.Error):
             return None
-        found = dict(fields)
-        if "signature" not in found or "identifier" not in found:
+        named = dict(fields)
+        if "signature" not in named or "identifier" not in named:
             return None
-        caveats = tuple(_plain(value) for key, value in fields if key == "cid")
-        return cls(_plain(found.get("location", "")), found["identifier"], caveats)
+        caveats = tuple(_unwrap_optional(value) for key, value in fields if key == "cid")
+        return cls(_unwrap_optional(named.get("location", "")), named["identifier"], caveats)
 
     def limits(self, key: str) -> list[str]:
-        """What the caveats of one key say, such as `before`, in order; each narrows those in front of it."""
+        """Return the values of all caveats with this key, such as `before`, in order.
+
+        Each one narrows those before it.
+        """
         pairs = [caveat.partition(":") for caveat in self.caveats]
         return [value.strip() for name, _, value in pairs if name.strip() == key]
 
 
-def _plain(text: str) -> str:
-    """`text`, or what it holds: `/x` of `Optional[/x]`, nothing of `Optional.empty`."""
+def _unwrap_optional(text: str) -> str:
+    """Return `/x` for `Optional[/x]`, nothing for `Optional.empty`, and any other text unchanged."""
     match = _OPTIONAL.fullmatch(text)
     return f"{match['key']}{match['value'] or ''}" if match else text
 
 
 def parse_before(before: str) -> float | None:
-    """The end that a `before` caveat names, seconds since 1970; None where it cannot be read."""
+    """Return the end that a `before` caveat names, in seconds since 1970; None if it cannot be read."""
     try:
         read = datetime.fromisoformat(before)
     except ValueError:
@@ -66,7 +70,7 @@ def parse_before(before: str) -> float | None:
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
-def _fields_1(data: bytes) -> Iterator[tuple[str, str]]:
+def _read_fields_v1(data: bytes) -> Iterator[tuple[str, str]]:
     while data:
         size = int(data[:4], 16)
         if not 6 <= size <= len(data):
@@ -76,29 +80,29 @@ def _fields_1(data: bytes) -> Iterator[tuple[str, str]]:
         data = data[size:]
 
 
-def _fields_2(data: bytes) -> Iterator[tuple[str, str]]:
-    """Sections end with type 0; the first describes the macaroon, each later one a caveat, an empty one them all."""
-    section, at = 0, 1
-    while at < len(data):
-        kind = data[at]
-        at += 1
+def _read_fields_v2(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the fields. Type 0 ends a section: the first section describes the macaroon, each later one a caveat."""
+    section, position = 0, 1
+    while position < len(data):
+        kind = data[position]
+        position += 1
         if kind == 0:
             section += 1
             continue
-        size, at = _varint(data, at)
-        if at + size > len(data) or kind not in _KINDS_2:
+        size, position = _read_varint(data, position)
+        if position + size > len(data) or kind not in _KINDS_2:
             raise ValueError("not a field")
         name = "cid" if kind == 2 and section else _KINDS_2[kind]
-        yield name, data[at : at + size].decode(errors="replace")
-        at += size
+        yield name, data[position : position + size].decode(errors="replace")
+        position += size
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """An unsigned LEB128 number, and where the next byte stands."""
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return an unsigned LEB128 number, and the position of the byte after it."""
     number = shift = 0
     while True:
-        byte = data[at]
+        byte = data[position]
         number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if byte < 0x80:
-            return number, at
+            return number, position

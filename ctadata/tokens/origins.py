@@ -1,4 +1,4 @@
-"""Who may be given a profile's token; and whether a token on disk was obtained for them."""
+"""The origins that may receive a profile's token, and whether a stored token was obtained for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from ctadata.http.messages import Origin, split_url
 
 
 def trusted_origins(profile: Profile) -> frozenset[Origin]:
-    """Who may be given the token: the door, the frontend, and what `token_origins` adds; ConfigError."""
+    """Return the origins that may receive the token: the door, the frontend, and those in `token_origins`.
+
+    Raises:
+        ConfigError: An address of the profile is not an origin.
+    """
     named = {"door": profile.door, "frontend": profile.frontend}
     origins = {origin_of(url, f"the {key} of the profile {profile.name}") for key, url in named.items() if url}
     return frozenset(
@@ -19,11 +23,19 @@ def trusted_origins(profile: Profile) -> frozenset[Origin]:
 
 
 def origin_of(url: str, what: str) -> Origin:
-    """The origin that an address is, and nothing more; ConfigError, in which `what` names it."""
+    """Return the origin that an address consists of.
+
+    Args:
+        url: `https://host:port`, without a path.
+        what: The name of the address, for the error.
+
+    Raises:
+        ConfigError: The address is no origin, or more than one.
+    """
     try:
         origin, target = split_url(url)
     except Untrusted as error:
-        raise ConfigError(f"{what} is no origin: {error.what}", hint="it looks like https://host:port") from error
+        raise ConfigError(f"{what} is no origin: {error.what}", hint="write https://host:port") from error
     if target != "/":
         raise ConfigError(
             f"{what} is more than an origin: {url}", hint="write https://host:port, and the path as the key root"
@@ -32,15 +44,20 @@ def origin_of(url: str, what: str) -> Origin:
 
 
 def origin_texts(profile: Profile) -> list[str]:
-    """The origins of a profile, as a record keeps them."""
+    """Return the profile's origins as sorted texts, in the form in which a record stores them."""
     return sorted(map(str, trusted_origins(profile)))
 
 
 def missing_origins(profile: Profile, recorded: object) -> list[str]:
-    """The profile's origins that a record does not name; none where there is no record (older versions made none)."""
+    """Return the profile's origins that a record does not name; empty if older versions made no record."""
     return [origin for origin in origin_texts(profile) if origin not in recorded] if isinstance(recorded, list) else []
 
 
 def describe_origin_mismatch(recorded: Iterable[object], missing: Iterable[str]) -> str:
-    """Why a token does not go to the `missing` origins, in words."""
+    """Return the reason why a token is not sent to the `missing` origins.
+
+    Args:
+        recorded: The origins that the user logged in for.
+        missing: The origins that the profile has gained since.
+    """
     return f"the login was for {' and '.join(map(str, recorded))}, and the profile now names {' and '.join(missing)}"

@@ -1,8 +1,8 @@
-"""Where the token files of a profile lie.
+"""The paths of a profile's token files.
 
-Each profile has a directory of its own, mode 0700, and every file in it is 0600. The access token stands alone in
-`token`, so that other programs can read it (WLCG Bearer Token Discovery, by `BEARER_TOKEN_FILE`); the refresh
-token, which lives much longer, and the client's secret are in `login.json`.
+Each profile has a directory of mode 0700, and every file in it has mode 0600. The access token is alone in `token`, so
+that other programs can read it (WLCG Bearer Token Discovery, through `BEARER_TOKEN_FILE`). The refresh token, which
+lives much longer, and the client's secret are in `login.json`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,21 @@ from ctadata.tokens.files import make_private_directory, remove_stale_temporarie
 
 @dataclass(frozen=True, slots=True)
 class ProfileFiles:
-    """Where the files of one profile lie."""
+    """The paths of one profile's files, all in `folder`."""
 
     folder: Path
 
     @classmethod
     def of(cls, profile_name: str, state: Path | None = None) -> ProfileFiles:
-        """Those of a profile, in `state` or the platform's place for it (`$XDG_STATE_HOME/ctadata`)."""
+        """Return the paths for a profile.
+
+        Args:
+            profile_name: The name of the profile.
+            state: The directory for state files. None takes the platform's (`$XDG_STATE_HOME/ctadata`).
+
+        Raises:
+            ConfigError: The name is empty, `.` or `..`.
+        """
         name = quote(profile_name, safe="")
         if name in ("", ".", ".."):
             raise ConfigError(f"{profile_name!r} cannot be the name of a profile")
@@ -39,7 +47,7 @@ class ProfileFiles:
 
     @property
     def token_metadata(self) -> Path:
-        """What the issuer said of the access token: when it came, how long it lives."""
+        """The issuer's data about the access token: when it came, how long it lives."""
         return self.folder / "token.json"
 
     @property
@@ -54,36 +62,40 @@ class ProfileFiles:
 
     @property
     def login_lock(self) -> Path:
-        """Held by whoever logs in or refreshes."""
+        """The lock that a process holds while it logs in or refreshes."""
         return self.folder / "login.lock"
 
     @property
     def lease(self) -> Path:
-        """Which machine may refresh, where several share this directory."""
+        """The lease: the machine that may refresh, if several machines share this directory."""
         return self.folder / "lease.json"
 
     @property
     def agent_lock(self) -> Path:
-        """Held by the agent for all its life."""
+        """The lock that the agent holds as long as it runs."""
         return self.folder / "agent.lock"
 
     @property
     def agent_state(self) -> Path:
-        """What the agent says of itself."""
+        """The state that the agent writes."""
         return self.folder / "agent.json"
 
     @property
     def agent_log(self) -> Path:
-        """What the agent did."""
+        """The agent's log."""
         return self.folder / "agent.log"
 
     @property
     def oidc(self) -> Path:
-        """What an oidc-agent of ours needs."""
+        """The directory of an oidc-agent that this package starts."""
         return self.folder / "oidc"
 
     def prepare(self) -> None:
-        """Make the directory where it is missing; LocalError where it is not safe."""
+        """Create the directory if it does not exist, and delete stale temporary files.
+
+        Raises:
+            LocalError: Others can enter the directory.
+        """
         make_private_directory(self.folder)
         remove_stale_temporaries(self.folder)
 
@@ -91,5 +103,5 @@ class ProfileFiles:
 def _state() -> Path:
     try:
         return platformdirs.user_state_path("ctadata", appauthor=False)
-    except RuntimeError:  # nobody knows a home
+    except RuntimeError:  # the system knows no home directory
         return local_home() / ".local" / "state" / "ctadata"

@@ -1,4 +1,4 @@
-"""Sources: the token that a request carries, found where one may be, and read again when it has changed."""
+"""The token that a request carries: found in the first usable source, and read again when its file has changed."""
 
 from __future__ import annotations
 
@@ -20,31 +20,45 @@ from ctadata.tokens.token import Token, same_issuer
 
 log = logging.getLogger(__name__)
 
-AHEAD = 60.0
-"""Seconds before its end from which a token is looked for anew; less for tokens that live for minutes."""
+RENEW_AHEAD = 60.0
+"""Seconds before the end of a token from which another one is looked for; less for tokens that live only minutes."""
 
-EVERY = 1.0
-"""Seconds between two looks at the file of the token in use: small files take a thousand requests a second. A token
-that a server refuses is looked for at once."""
+CHECK_INTERVAL = 1.0
+"""Seconds between two checks of the token's file; transfers of small files send a thousand requests a second.
+
+After a server has refused a token, the file is read at once.
+"""
 
 
 class TokenRenewer(Protocol):
-    """Who helps where the profile's own token has ended, or is about to."""
+    """Renews the profile's own token when it has expired or is about to."""
 
     def renew_token(self, refused: str | None, *, patient: bool) -> bool:
-        """Have a valid token on disk, another than the refused one; False where nothing could renew it.
+        """Put a valid token on disk that is not the refused one.
 
-        patient: trouble that passes is waited for.   LoginNeeded, ConfigError, TemporaryError, Stopped, LocalError.
+        Args:
+            refused: The token that a server refused. None if the token expired.
+            patient: Wait until a temporary failure is over.
+
+        Returns:
+            False if this machine cannot renew the token.
+
+        Raises:
+            LoginNeeded: Only the user can log in again.
+            ConfigError: The issuer does not accept the client.
+            TemporaryError: The issuer is busy or cannot be reached, and `patient` is false.
+            Stopped: The run was stopped.
+            LocalError: The token cannot be stored.
         """
 
     def warning(self, token: Token) -> str:
-        """What to tell the user though this token is good; empty where nothing is."""
+        """Return a warning for the user about a token that is still valid; empty if there is none."""
 
 
 class TokenProvider:
-    """Who we are to the profile's trusted origins; safe to share between threads.
+    """The token for the profile's trusted origins. Threads may share it.
 
-    A run stays the same person: once a token was found, only tokens of the same issuer and subject follow it.
+    A run keeps its user: after the first token, only tokens of the same issuer and subject are used.
     """
 
     def __init__(
@@ -54,19 +68,22 @@ class TokenProvider:
         explicit: Path | None = None,
         only_profile: bool = False,
         env: Mapping[str, str] = os.environ,
-        temporary: Path = Path("/tmp"),  # noqa: S108  (the convention names it)
+        temporary: Path = Path("/tmp"),  # noqa: S108  (WLCG Bearer Token Discovery names it)
         warn: Callable[[str], None] = log.warning,
         now: Callable[[], float] = time.time,
         renewer: TokenRenewer | None = None,
     ) -> None:
-        """Nothing is read before the first token is asked for.
+        """Store the settings. Nothing is read before the first token is needed.
 
-        explicit: a file with the token to use, before all others; never replaced by another source.
-        only_profile: nothing but that file and the profile's agent, as where a profile was asked for by name.
-        temporary: where the convention's shared files lie.
-        warn: is told once of each token that is passed over, and why.
-        now:  the local clock, seconds since 1970.
-        standby: renews the profile's own token where no other is found.
+        Args:
+            profile: The profile.
+            explicit: A file with the token to use. No other source replaces it.
+            only_profile: Use only that file and the profile's agent, as when the user chose the profile by name.
+            env: The environment.
+            temporary: The directory that everybody may write, in which the convention expects a file.
+            warn: Receives one message for each token that is skipped.
+            now: Returns the local time in seconds since 1970.
+            renewer: Renews the profile's own token when no source has a valid one. None renews nothing.
         """
         self._profile = profile
         self._sources = find_token_sources(
@@ -76,29 +93,35 @@ class TokenProvider:
         self._now = now
         self._renewer = renewer
         self._lock = threading.Lock()
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._token: Token | None = None
         self._source: TokenSource | None = None
         self._stamp: FileStamp | None = None
-        self._looked = -math.inf
-        self._until = -math.inf
+        self._checked_at = -math.inf
+        self._renew_after = -math.inf
 
     @property
     def origin(self) -> str:
-        """The source in use, in words; empty where none is."""
+        """The source in use, in words; empty if no token was found yet."""
         return self._source.name if self._source else ""
 
     @property
     def token(self) -> Token | None:
-        """The token in use; looks for one where there is none yet (LoginNeeded). None for a profile without login."""
+        """The token in use, which is looked for if there is none yet; None for a profile without a login.
+
+        Raises:
+            LoginNeeded: No source has a valid token.
+        """
         self.bearer()
         return self._token
 
     def bearer(self) -> str | None:
-        """The text for the Authorization header; None where the profile has no login and no token was found.
+        """Return the text for the Authorization header; None if the profile has no login and no token was found.
 
-        LoginNeeded where no source has a token that may be sent and has not expired, and none can be renewed;
-        TemporaryError where the issuer is away, but a run that has begun waits for it. Stopped.
+        Raises:
+            LoginNeeded: No source has a valid token that may be sent, and none can be renewed.
+            TemporaryError: The issuer cannot be reached. A run that has sent a token before waits instead.
+            Stopped: The run was stopped.
         """
         with self._lock:
             if self._is_current():
@@ -107,29 +130,33 @@ class TokenProvider:
             return self._find_or_renew(refused=None)
 
     def renew(self, refused: str) -> str | None:
-        """Another token than the one that the server has refused; None where there is none.
+        """Return another token than the refused one; None if there is none.
 
-        Of many threads that were refused at once, the first looks, and the others get what it found.
+        If a server refuses many threads at once, the first one looks for the token, and the others get the same.
+
+        Args:
+            refused: The token that a server refused.
         """
         with self._lock:
             if self._token is not None and self._token.reveal() != refused:
                 return self._token.reveal()
-            endless = self._token is not None and self._token.expires_at is None  # a refusal is how it says its end
+            # a token without an end shows its end by a refusal
+            endless = self._token is not None and self._token.expires_at is None
             try:
                 return self._find_or_renew(refused) if endless else self._find(refused)
             except LoginNeeded:
                 return None
 
     def _is_current(self) -> bool:
-        """Whether the token in use has life left, and its file is as it was, a second ago at least."""
+        """Return whether the token is valid and its file unchanged. The file is checked at most once a second."""
         if self._token is None or self._source is None:
             return False
         now = self._now()
-        if not 0 <= now - self._looked < EVERY:
-            self._looked = now
+        if not 0 <= now - self._checked_at < CHECK_INTERVAL:
+            self._checked_at = now
             if self._source.stamp() != self._stamp:
                 return False
-        return now < self._until
+        return now < self._renew_after
 
     def _find_or_renew(self, refused: str | None) -> str | None:
         try:
@@ -141,42 +168,42 @@ class TokenProvider:
         return self._find(refused)
 
     def _find(self, refused: str | None) -> str | None:
-        """Look through the sources, in order, and take the first token that will do."""
-        passed: dict[str, str] = {}
+        """Take the first usable token of all sources, in order."""
+        skipped: dict[str, str] = {}
         for source in self._sources:
-            stamp = source.stamp()  # before the file is read: a change in between is then seen
-            token, reason = self._look(source)
+            stamp = source.stamp()  # before the read, so that a change in between shows later
+            token, reason = self._read_source(source)
             if reason:
-                passed[source.kind] = f"{source.name}: {reason}"
-                self._pass_over(source, passed[source.kind])
+                skipped[source.kind] = f"{source.name}: {reason}"
+                self._report_skipped(source, skipped[source.kind])
             elif token is not None and token.reveal() != refused:
                 self._token, self._source, self._stamp = token, source, stamp
-                self._until = _good_until(token)
-                self._warn_of_its_end(token)
+                self._renew_after = _renewal_time(token)
+                self._warn_before_end(token)
                 return token.reveal()
-        if refused is None and not passed and self._profile.issuer is None:
+        if refused is None and not skipped and self._profile.issuer is None:
             return None
-        because = f" ({passed['agent']})" if "agent" in passed else ""
+        because = f" ({skipped['agent']})" if "agent" in skipped else ""
         raise LoginNeeded(
             f"no token for the profile {self._profile.name}{because}",
             hint=f"log in: cta-data-direct start-agent -P {self._profile.name}",
         )
 
-    def _look(self, source: TokenSource) -> tuple[Token | None, str]:
-        """The token of a source, or why it is passed over."""
+    def _read_source(self, source: TokenSource) -> tuple[Token | None, str]:
+        """Return the token of a source, or the reason why it is skipped."""
         try:
             token = source.read()
         except (ConfigError, LocalError, LoginNeeded) as error:
             if source.kind == "explicit":
                 raise
             return None, str(error).removeprefix(f"{source.path}: ")
-        return token, self._unfit(source, token) if token else ""
+        return token, self._explain_unfit(source, token) if token else ""
 
-    def _unfit(self, source: TokenSource, token: Token) -> str:
-        """Why this token is not sent, in words; empty where it may be."""
+    def _explain_unfit(self, source: TokenSource, token: Token) -> str:
+        """Return why this token must not be sent; empty if it may."""
         left = token.life_left(self._now())
         if left <= 0:
-            return f"the token expired {_span(abs(left))} ago"
+            return f"the token expired {_describe_duration(abs(left))} ago"
         issuers = (self._profile.issuer, *self._profile.accept_issuers)
         if source.kind != "agent" and token.issuer and not any(same_issuer(token.issuer, one) for one in issuers):
             return (
@@ -189,41 +216,41 @@ class TokenProvider:
             and (words := explain_copy_mismatch(token, self._profile))
         ):
             return words
-        if self._token is not None and _person(token) != _person(self._token):
-            return "the token is another user's than the one this run began with"
+        if self._token is not None and _identity(token) != _identity(self._token):
+            return "the token belongs to another user than the one that this run began with"
         return ""
 
-    def _warn_of_its_end(self, token: Token) -> None:
-        """Say once what will be missed when the profile's own token ends."""
+    def _warn_before_end(self, token: Token) -> None:
+        """Warn once about the reason why no token will follow the profile's own one."""
         if self._renewer is None or self._source is None or self._source.kind != "agent":
             return
         words = self._renewer.warning(token)
-        if words and words not in self._told:
+        if words and words not in self._warned:
             self._warn(words)
-            self._told.add(words)
+            self._warned.add(words)
 
-    def _pass_over(self, source: TokenSource, text: str) -> None:
-        """Say so once, but of the agent's only where no other token is found: then the error does."""
+    def _report_skipped(self, source: TokenSource, text: str) -> None:
+        """Warn once about a skipped token. The agent's token appears only in the error, if no other token is found."""
         if source.kind == "explicit":
-            raise LoginNeeded(text, hint="a token file that was asked for is not replaced by another token")
-        if text not in self._told and source.kind == "outside":
-            self._warn(f"{text}; passed over")
-        self._told.add(text)
+            raise LoginNeeded(text, hint="a token file that you name is never replaced by another token")
+        if text not in self._warned and source.kind == "outside":
+            self._warn(f"{text}; ignored")
+        self._warned.add(text)
 
 
-def _good_until(token: Token) -> float:
-    """The moment from which another is looked for."""
-    ahead = min(AHEAD, (token.lifetime or math.inf) / 5)
+def _renewal_time(token: Token) -> float:
+    """Return the time from which another token is looked for, in seconds since 1970."""
+    ahead = min(RENEW_AHEAD, (token.lifetime or math.inf) / 5)
     return math.inf if token.expires_at is None else token.expires_at - ahead
 
 
-def _person(token: Token) -> tuple[str, str] | None:
-    """Issuer and subject; None for an opaque token, of which nothing is known."""
+def _identity(token: Token) -> tuple[str, str] | None:
+    """Return issuer and subject; None for an opaque token, which names neither."""
     return (token.issuer or "", token.subject or "") if token.claims is not None else None
 
 
-def _span(elapsed: float) -> str:
-    """Seconds, in words."""
+def _describe_duration(elapsed: float) -> str:
+    """Return a number of seconds in words."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if elapsed >= 2 * size:
             return f"{elapsed / size:.0f} {unit}"

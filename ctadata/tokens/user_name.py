@@ -1,4 +1,4 @@
-"""Who a token says we are, and what our home is called."""
+"""The user that a token names, and the name of the user's home."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ctadata.tokens.token import Token
 
 
 def user_name(profile: Profile, token: Token | None) -> str | None:
-    """The user's name: the profile's `user`, else the first of its claims that holds one; None where none does."""
+    """Return the user's name: the profile's `user`, or the first claim of `user_claim` in the token; or None."""
     if profile.user:
         return profile.user
     if token is None:
@@ -21,9 +21,10 @@ def user_name(profile: Profile, token: Token | None) -> str | None:
 
 
 def home_user(profile: Profile, token: Token | None) -> str:
-    """What stands for `{user}` in the profile's homes: the user's name under its rule, always one name of a path.
+    """Return the text for `{user}` in the profile's homes: the user's name, changed by the profile's `user_rule`.
 
-    ConfigError where no name is known, or it cannot be the name of a collection.
+    Raises:
+        ConfigError: No name is known, or the result cannot be the name of a collection.
     """
     name = user_name(profile, token)
     if name is None:
@@ -45,7 +46,10 @@ def _plain(name: str) -> str:
 
 
 def platform_name(name: str) -> str:
-    """As the CTA platform makes a home's; digits from 2 to 9 are lost too, and homes of that name exist already."""
+    """Return the name that the CTA platform gives to a home.
+
+    It also replaces the digits 2 to 9; such homes exist already.
+    """
     return re.sub("[^0-1a-z]", "_", name.lower())
 
 

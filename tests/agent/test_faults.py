@@ -258,7 +258,7 @@ class LoginCase:
 
 LOGIN_CASES = (
     LoginCase("denied", refuses("access_denied", "The end user denied"), LoginNeeded, "the login was denied", 4),
-    LoginCase("expired", refuses("expired_token", "Device code is expired"), LoginNeeded, "the code has expired", 4),
+    LoginCase("expired", refuses("expired_token", "Device code is expired"), LoginNeeded, "the code expired", 4),
     LoginCase("slow_down", refuses("slow_down", "Slow down"), None, "", 0, waits=(1, 6)),
     LoginCase("pending", refuses("authorization_pending"), None, "", 0, waits=(1, 1)),
     LoginCase("500", faults.Status(500, "Oops"), None, "", 0, waits=(1, 2)),

@@ -113,7 +113,7 @@ class TestInTheMiddleOfARun:
 
         monkeypatch.setattr(schedule, "pause_after", pause)
         old = files.token.read_text()
-        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        monkeypatch.setattr("ctadata.tokens.provider_chain.CHECK_INTERVAL", 0.0)
         assert running.bearer() == files.token.read_text() != old
         assert asked == [1, 2, 3]
         assert caplog.text.count("the next one is waited for: the issuer failed to refresh the token: 503") == 1
@@ -129,21 +129,21 @@ class TestInTheMiddleOfARun:
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)  # so that each new file has a name
         monkeypatch.setattr(tempfile, "mkstemp", refuse)
         monkeypatch.setattr(schedule, "pause_after", lambda *arguments: 0.0)
-        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        monkeypatch.setattr("ctadata.tokens.provider_chain.CHECK_INTERVAL", 0.0)
         old = files.token.read_text()
         assert running.bearer() == files.token.read_text() != old
         assert caplog.text.count("the next one is waited for") == 1
 
     def test_it_can_be_stopped(self, box, running, monkeypatch):
         box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
-        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        monkeypatch.setattr("ctadata.tokens.provider_chain.CHECK_INTERVAL", 0.0)
         running.stop.set()
         with pytest.raises(Stopped):
             running.bearer()
 
     def test_a_login_that_is_over_ends_it(self, box, running, monkeypatch):
         box.revoke_sessions()
-        monkeypatch.setattr("ctadata.tokens.provider_chain.EVERY", 0.0)
+        monkeypatch.setattr("ctadata.tokens.provider_chain.CHECK_INTERVAL", 0.0)
         with pytest.raises(LoginNeeded, match="Token is not active"):
             running.bearer()
 

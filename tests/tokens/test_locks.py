@@ -112,6 +112,6 @@ def test_a_file_system_that_knows_none(tmp_path, monkeypatch):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    words = r"no lock can be had.*function not implemented.*XDG_STATE_HOME"
+    words = r"the file system of the login has no locks.*function not implemented.*XDG_STATE_HOME"
     with pytest.raises(LocalError, match=words), hold_lock(tmp_path / "lock"):
         pytest.fail("it is not held")

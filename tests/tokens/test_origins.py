@@ -60,7 +60,7 @@ def test_another_origin_needs_a_new_login(files, tmp_path, changes):
     assert "start-agent -P site" in caught.value.hint
     assert load_login(files, profile) is None  # nothing renews it either
     assert load_token(files, profile) is None
-    assert load_login(files, profile, to_end=True).refresh_token == Secret("r")  # but a logout ends it
+    assert load_login(files, profile, any_origin=True).refresh_token == Secret("r")  # but a logout ends it
 
 
 @pytest.mark.parametrize("changes", FEWER, ids=str)

@@ -1,4 +1,4 @@
-"""Where a token comes from: the order, what is passed over and said, and how it is read again."""
+"""Where a token comes from: the order, what is ignored and reported, and how it is read again."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ OUTSIDE = ["BEARER_TOKEN", "BEARER_TOKEN_FILE", "runtime", "tmp"]
         ({"iss": "https://evil\x1b[2J"}, "https://evil"),
     ],
 )
-def test_an_outside_token_that_will_not_do_is_passed_over(place, good, name, claims, words):
+def test_an_outside_token_that_will_not_do_is_ignored(place, good, name, claims, words):
     place.put(name, good(**claims))
     sources = place.sources()
     for _ in range(3):
@@ -132,7 +132,7 @@ def test_an_outside_token_that_will_not_do_is_passed_over(place, good, name, cla
     (warning,) = place.said
     assert ORIGINS[name] in warning
     assert words in warning
-    assert "passed over" in warning
+    assert "; ignored" in warning
     assert "\x1b" not in warning
     assert good(**claims) not in warning
 
@@ -201,7 +201,7 @@ def test_a_file_that_the_user_named_is_missed(place, good):
     place.env["BEARER_TOKEN_FILE"] = str(place.named)
     place.put("runtime", good())
     assert place.sources().bearer() == good()
-    assert place.said == [f"BEARER_TOKEN_FILE ({place.named}): there is no such file; passed over"]
+    assert place.said == [f"BEARER_TOKEN_FILE ({place.named}): there is no such file; ignored"]
 
 
 def test_a_link_that_the_user_named_is_followed(place, good):
@@ -311,7 +311,7 @@ class TestReadingAgain:
         assert sources.bearer() == good(exp=end)  # to its end
         clock.time += 1
         assert sources.bearer() == good("agent", exp=clock.time + 3500)
-        assert place.said == ["BEARER_TOKEN: the token expired 0 seconds ago; passed over"]
+        assert place.said == ["BEARER_TOKEN: the token expired 0 seconds ago; ignored"]
 
     def test_a_run_stays_the_same_person(self, place, good, clock):
         place.put("BEARER_TOKEN", good(exp=clock.time + 100))
