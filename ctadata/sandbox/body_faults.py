@@ -28,7 +28,7 @@ def shaped(
             case Silence(after):
                 flowing = _at(flowing, after, fall_silent)
             case Meanwhile(after=int(after)):
-                flowing = _at(flowing, after, rule.act)
+                flowing = _at(flowing, after, rule.run_action)
             case _:
                 pass
     return flowing

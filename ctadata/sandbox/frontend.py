@@ -9,7 +9,7 @@ from ctadata.sandbox.door_request import Site, challenge, usual
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.json_text import pretty
 from ctadata.sandbox.login import UID, Login, LoginFailed, Logins
-from ctadata.sandbox.rest import RestError, RestRequest, reply_problem
+from ctadata.sandbox.rest import RestError, RestRequest, reply_error
 from ctadata.sandbox.rest_namespace import QUALITIES, namespace
 from ctadata.sandbox.rest_tape import list_bulk_requests, tape
 
@@ -50,7 +50,7 @@ class Frontend:
         except LoginFailed as failed:
             exchange.reply(401, str(failed), challenge())
         except RestError as problem:
-            reply_problem(exchange, problem)
+            reply_error(exchange, problem)
 
     def _login(self, exchange: Exchange) -> Login:
         login = self._logins.login(exchange.request, exchange.wire.peer)

@@ -1,7 +1,7 @@
-"""Macaroons of the door: made on request, believed when they come back (dcache.md 3).
+"""Macaroons of the door: issued on request, and accepted as credentials (dcache.md 3).
 
-The format is that of libmacaroons version 1, which dCache uses: packets of four hex digits of length, a keyword, a
-value; the signature is a chain of HMAC-SHA256 over the identifier and each caveat.
+The format is that of libmacaroons version 1, which dCache uses. A packet is its length in four hex digits, a keyword
+and a value. The signature is a chain of HMAC-SHA256 over the identifier and each caveat.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def _packet(key: str, value: bytes) -> bytes:
 
 
 def _packets(data: bytes) -> list[Packet]:
-    found = []
+    packets = []
     while data:
         size = int(data[:4], 16)
         if size < 6 or size > len(data):
             raise ValueError("not a macaroon")
         key, _, value = data[4 : size - 1].partition(b" ")
-        found.append((key.decode(), value))
+        packets.append((key.decode(), value))
         data = data[size:]
-    return found
+    return packets
 
 
 def _signature(secret: bytes, identifier: bytes, caveats: Sequence[bytes]) -> bytes:
@@ -54,15 +54,24 @@ class _Issued:
 
 
 class MacaroonIssuer:
-    """Makes macaroons and knows its own again."""
+    """Issues macaroons, and checks its own."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        """Start without a macaroon; `clock` returns Unix seconds."""
         self._clock = clock
         self._lock = threading.Lock()
         self._issued: dict[bytes, _Issued] = {}
 
     def issue(self, login: Login, location: str, caveats: Sequence[str]) -> str:
-        """A macaroon that carries the login on under the caveats; it begins with two that name it and its user."""
+        """Return a macaroon that carries the login under the caveats.
+
+        The first two caveats are dCache's own: an id of the macaroon, and the user.
+
+        Args:
+            login: The login of the request.
+            location: The value of the packet `location`.
+            caveats: The requested caveats, as `key:value`.
+        """
         identifier = secrets.token_urlsafe(6).encode()
         caveats = [f"iid:{secrets.token_urlsafe(6)}", f"id:{UID};{UID};{login.user}", *caveats]
         issued = _Issued(secrets.token_bytes(32), login)
@@ -80,7 +89,15 @@ class MacaroonIssuer:
         return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
     def login(self, token: str, peer: str) -> Login:
-        """The login a macaroon carries, as narrow as its caveats make it; LoginFailed."""
+        """Return the login that a macaroon carries, limited by its caveats.
+
+        Args:
+            token: The macaroon in base64.
+            peer: The IP address of the client.
+
+        Raises:
+            LoginFailed: The text is no macaroon of this issuer, or a caveat forbids its use.
+        """
         try:
             packets = _packets(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         except (ValueError, binascii.Error) as error:
@@ -117,15 +134,15 @@ class MacaroonIssuer:
 
 
 def _check_address(peer: str, networks: str) -> None:
-    """What a caveat holds is looked at only now (ClientIPCaveatVerifier)."""
+    """Check the client's address; dCache parses the networks of a caveat only now (ClientIPCaveatVerifier)."""
     try:
-        known = [ipaddress.ip_network(network.strip(), strict=False) for network in networks.split(",")]
+        allowed = [ipaddress.ip_network(network.strip(), strict=False) for network in networks.split(",")]
     except ValueError as error:
         raise LoginFailed(f"macaroon login denied: Invalid macaroon: Invalid subnets: [{networks}]") from error
-    if not any(ipaddress.ip_address(peer) in network for network in known):
+    if not any(ipaddress.ip_address(peer) in network for network in allowed):
         raise LoginFailed("macaroon login denied: Invalid macaroon: Client fails to match IP caveat")
 
 
 def iso(moment: float) -> str:
-    """A Unix time as a `before` caveat writes it, with nanoseconds."""
+    """Return a Unix time in the form of a `before` caveat, with nanoseconds."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")

@@ -1,10 +1,11 @@
-"""Movers: what a pool has been asked to send or to take, each behind a UUID that is its only credential.
+"""Movers: the transfers of a pool. A UUID is the only credential of a mover.
 
-One mover serves one file. It waits 300 s for its first request. A full GET, a PUT, or a range with `Connection: close`
-uses it up; other ranges may share it from several connections, and it ends with the last of these connections.
+A mover serves one file. It waits 300 s for its first request. A full GET, a PUT, or a range with `Connection: close`
+ends it. Several connections may share it for other ranges; it ends with the last of these connections.
 
-A connection that breaks off in the middle of a body fails the mover for all (dCache, `exceptionCaught` and
-`releaseAllFiles`): its other connections fall silent and stay open, and new requests for the UUID go back to the door.
+If a connection breaks off in the middle of a body, the mover fails for all connections (dCache, `exceptionCaught` and
+`releaseAllFiles`): the other connections stay open and send nothing more, and the pool redirects new requests with
+this UUID to the door.
 """
 
 from __future__ import annotations
@@ -20,12 +21,19 @@ from ctadata.sandbox.tcp_state import is_over
 from ctadata.sandbox.transfer_log import BrokenConnection, RangeRequest, TransferLog
 
 CONNECT_LIMIT = 300.0
-"""Seconds a mover waits for its first request."""
+"""Seconds that a mover waits for its first request."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What the door knows of an upload before its bytes: sizes in bytes, times in Unix seconds."""
+    """What the headers announce of an upload.
+
+    Attributes:
+        expected_size: Bytes; None if no header tells.
+        want_digest: The value of Want-Digest.
+        content_md5: The value of Content-MD5.
+        mtime: The mtime to keep, in Unix seconds.
+    """
 
     expected_size: int | None = None
     want_digest: str | None = None
@@ -35,10 +43,15 @@ class Upload:
 
 @dataclass
 class Mover:
-    """One transfer at a pool. `path` is the door's request path, decoded; `upload` is None for a download.
+    """One transfer at a pool.
 
-    `users` are the connections that have used it, by number, `under_way` those on which its bytes are under way.
-    `ended_by` is the connection that used it up, and 0 where it failed.
+    Attributes:
+        path: The decoded path of the request to the door.
+        upload: None for a download.
+        users: The connections that have used the mover, by number.
+        under_way: The connections on which bytes of the mover are being sent.
+        used: Whether a request has come.
+        ended_by: The connection that ended the mover; 0 if it failed; None if it goes on.
     """
 
     path: str
@@ -55,7 +68,7 @@ class Mover:
     ended_by: int | None = None
 
     def is_over_for(self, connection: int) -> bool:
-        """Whether a connection gets no more bytes of it."""
+        """Return whether a connection gets no more bytes of this mover."""
         return self.ended_by not in (None, connection)
 
 
@@ -65,6 +78,13 @@ class Movers:
     def __init__(
         self, clock: Callable[[], float], timed_out: Callable[[Mover], None], transfer_log: TransferLog
     ) -> None:
+        """Start without a mover.
+
+        Args:
+            clock: Returns Unix seconds.
+            timed_out: Called with a mover that got no request in time.
+            transfer_log: Records ranges, broken connections and failures.
+        """
         self._clock = clock
         self._timed_out = timed_out
         self._transfer_log = transfer_log
@@ -73,14 +93,15 @@ class Movers:
         self._sent_last: dict[int, Mover] = {}
 
     def start(self, mover: Mover) -> None:
-        """Let the pool know a mover."""
+        """Add a mover to the pool."""
         with self._lock:
             self._movers[mover.uuid] = mover
 
     def open(self, identifier: str) -> Mover | None:
-        """The mover of a UUID, which is waited for no longer; None where it is over.
+        """Return the mover of a UUID, which then waits for no first request any more; None if it has ended.
 
-        It is over too where all connections that have used it are closed, noticed or not.
+        A mover has ended too if all connections that have used it are closed, even if the pool has not noticed that
+        yet.
         """
         self.expire()
         with self._lock:
@@ -92,12 +113,12 @@ class Movers:
             return mover
 
     def join(self, mover: Mover, connection: int, wire: socket.socket) -> None:
-        """A connection uses a mover; it lasts as long as one of them does."""
+        """Add a connection to a mover, which lasts as long as one of its connections."""
         with self._lock:
             mover.users[connection] = wire
 
     def begin(self, mover: Mover, connection: int, ranges: Sequence[tuple[int, int]]) -> None:
-        """Bytes of a mover are under way on a connection from now on."""
+        """Record that a connection begins to send these ranges (first and last byte) of a mover."""
         with self._lock:
             mover.under_way.add(connection)
             self._sent_last[connection] = mover
@@ -105,28 +126,28 @@ class Movers:
             self._transfer_log.add(RangeRequest(mover.path, mover.uuid, connection, first, last))
 
     def finish(self, mover: Mover, connection: int) -> None:
-        """The last of the bytes that a connection asked for were handed to the network."""
+        """Record that the last byte of a request was handed to the network."""
         with self._lock:
             mover.under_way.discard(connection)
 
     def end(self, mover: Mover, connection: int) -> None:
-        """A connection has used a mover up."""
+        """End a mover because a connection has used it up."""
         with self._lock:
             self._movers.pop(mover.uuid, None)
             if mover.ended_by is None:
                 mover.ended_by = connection
 
     def fail(self, mover: Mover) -> None:
-        """A mover fails: nobody gets another byte of it."""
+        """Let a mover fail: no connection gets another byte of it."""
         with self._lock:
             self._movers.pop(mover.uuid, None)
             mover.ended_by = 0
         self._transfer_log.fail(mover.uuid)
 
     def disconnected(self, connection: int, broken: bool) -> None:
-        """A connection has ended, well or in the middle (`broken`).
+        """Handle the end of a connection: end downloads that have no other connection.
 
-        The downloads that nobody else reads end with it; where it broke off, all downloads it has used fail.
+        If the connection broke off in the middle of a body (`broken`), all downloads that it has used fail.
         """
         with self._lock:
             current = self._sent_last.pop(connection, None)
@@ -148,7 +169,7 @@ class Movers:
             self.fail(mover)
 
     def expire(self) -> None:
-        """End the movers to which nobody came in time."""
+        """End the movers whose first request did not come in time."""
         now = self._clock()
         with self._lock:
             late = [m for m in self._movers.values() if not m.used and now - m.born > CONNECT_LIMIT]
@@ -158,6 +179,6 @@ class Movers:
             self._timed_out(mover)
 
     def clear(self) -> None:
-        """Forget all movers, as a pool does that starts anew."""
+        """Forget all movers, as a pool that restarts."""
         with self._lock:
             self._movers.clear()

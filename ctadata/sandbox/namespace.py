@@ -1,4 +1,4 @@
-"""The namespace: directories and files in memory, the bytes of files on disk in a temporary folder."""
+"""The namespace: directories and files in memory; the bytes of files in a temporary folder on disk."""
 
 from __future__ import annotations
 
@@ -15,26 +15,33 @@ from ctadata.sandbox.checksums import Summing
 
 
 class NamespaceError(Exception):
-    """A path is not as an operation needs it; the subclasses say how."""
+    """An operation is not possible at this path; the subclasses say why."""
 
 
 class NotFound(NamespaceError):
-    """Nothing is there, or a parent is missing or is a file."""
+    """There is no such entry, or a directory above is missing or is a file."""
 
 
 class Exists(NamespaceError):
-    """Something is there already."""
+    """There is an entry of this name already."""
 
 
 class IsDirectory(NamespaceError):
-    """A directory is where a file would have to be."""
+    """There is a directory where the operation needs a file."""
 
 
 @dataclass
 class Node:
-    """One entry. A directory has `children`; a file has a `size` once its bytes are committed, and `data` unless
-    it is empty. `broken` marks a replica that the pool knows to be wrong; listings do not tell. `locality` overrides
-    FileLocality."""
+    """One entry of the namespace.
+
+    Attributes:
+        children: The entries of a directory; None for a file.
+        size: Bytes; None for a file whose upload has not ended.
+        data: The file on disk with the bytes; None for an empty file.
+        checksums: Raw digests by algorithm.
+        broken: Whether the pool knows that its replica is damaged; listings do not show it.
+        locality: Replaces the FileLocality that follows from the size.
+    """
 
     mtime: float
     created: float
@@ -52,19 +59,19 @@ class Node:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it holds entries rather than bytes."""
+        """Whether the entry is a directory."""
         return self.children is not None
 
     @property
     def etag(self) -> str:
-        """`"<PNFSID>_<int>"`, the int being Java's Date.hashCode of the mtime (dcache.md 1.2)."""
+        """The tag `"<PNFSID>_<int>"`, where the int is Java's Date.hashCode of the mtime (dcache.md 1.2)."""
         ms = int(self.mtime * 1000)
         folded = (ms ^ (ms >> 32)) & 0xFFFFFFFF
         return f'"{self.pnfsid}_{folded - (1 << 32) if folded >> 31 else folded}"'
 
     @property
     def file_locality(self) -> str:
-        """FileLocality as listings give it."""
+        """The FileLocality that listings show."""
         if self.locality is not None:
             return self.locality
         if self.size is None:
@@ -73,21 +80,27 @@ class Node:
 
 
 def split_path(path: str) -> list[str]:
-    """The names in a path; empty ones and dots are dropped."""
+    """Return the names in a path, without empty ones and dots."""
     return [name for name in path.split("/") if name not in ("", ".")]
 
 
 class Namespace:
-    """A tree of nodes; every method is atomic. Paths are decoded and absolute."""
+    """A tree of nodes. Each method is atomic; paths are decoded and absolute."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        """Start with an empty root directory.
+
+        Args:
+            folder: The folder on disk for the bytes of files.
+            clock: Returns Unix seconds.
+        """
         self._folder = folder
         self._clock = clock
         self._lock = threading.RLock()
         self._root = self._directory()
 
     def subtree(self, path: str) -> Namespace:
-        """The same nodes seen from a directory, which is the root of what is seen; NotFound."""
+        """Return a view of the same nodes whose root is the directory at `path`; raise NotFound if there is none."""
         view = copy.copy(self)
         view._root = self.find(path)
         return view
@@ -97,7 +110,7 @@ class Namespace:
         return Node(mtime=now, created=now, children={})
 
     def find(self, path: str) -> Node:
-        """The node at `path`; NotFound."""
+        """Return the node at `path`; raise NotFound if there is none."""
         with self._lock:
             node = self._root
             for name in split_path(path):
@@ -107,7 +120,7 @@ class Namespace:
             return node
 
     def children(self, node: Node) -> list[tuple[str, Node]]:
-        """Names and nodes in a directory, in order of their creation."""
+        """Return the names and nodes in a directory, in the order of their creation."""
         with self._lock:
             return list((node.children or {}).items())
 
@@ -121,7 +134,7 @@ class Namespace:
         return parent.children, names[-1]
 
     def mkdir(self, path: str) -> Node:
-        """Make one directory; Exists, NotFound where the parent is missing or a file."""
+        """Create one directory; raise Exists, or NotFound if the parent is missing or a file."""
         with self._lock:
             siblings, name = self._parent(path)
             if name in siblings:
@@ -129,7 +142,7 @@ class Namespace:
             return siblings.setdefault(name, self._directory())
 
     def make_parents(self, path: str) -> None:
-        """Make the missing directories above `path`; NotFound where one of them is a file."""
+        """Create the missing directories above `path`; raise NotFound if one of them is a file."""
         with self._lock:
             node = self._root
             for name in split_path(path)[:-1]:
@@ -140,7 +153,7 @@ class Namespace:
                 node = node.children[name]
 
     def create(self, path: str, content_type: str | None = None) -> Node:
-        """A new file without data, the old one of that name deleted first; IsDirectory, NotFound."""
+        """Create a file without bytes, and delete an old file of that name first; raise IsDirectory or NotFound."""
         with self._lock:
             siblings, name = self._parent(path)
             old = siblings.pop(name, None)
@@ -153,14 +166,14 @@ class Namespace:
             return siblings.setdefault(name, Node(mtime=now, created=now, content_type=content_type))
 
     def put(self, path: str, incoming: Incoming, mtime: float | None = None) -> Node:
-        """A file with its bytes, in one go: nobody sees it without; IsDirectory, NotFound."""
+        """Create a file and its bytes in one step; raise IsDirectory or NotFound."""
         with self._lock:
             node = self.create(path)
             incoming.commit(node, mtime)
             return node
 
     def set_raw_name(self, path: str, name: str) -> None:
-        """Give what is at `path` any name whatever in its directory, even one no path leads to; NotFound."""
+        """Rename the entry at `path` to any text, even one that no path can name; raise NotFound if there is none."""
         with self._lock:
             siblings, old = self._parent(path)
             if old not in siblings:
@@ -168,7 +181,7 @@ class Namespace:
             siblings[name] = siblings.pop(old)
 
     def remove(self, path: str) -> None:
-        """Remove a file, or a directory with all in it; NotFound."""
+        """Remove a file, or a directory with all that it holds; raise NotFound if there is none."""
         with self._lock:
             siblings, name = self._parent(path)
             if name not in siblings:
@@ -176,7 +189,7 @@ class Namespace:
             _delete_data(siblings.pop(name))
 
     def move(self, source: str, target: str) -> None:
-        """Rename, keeping the PNFSID; NotFound, Exists."""
+        """Rename an entry, which keeps its PNFSID; raise NotFound or Exists."""
         with self._lock:
             old_siblings, old_name = self._parent(source)
             new_siblings, new_name = self._parent(target)
@@ -187,13 +200,13 @@ class Namespace:
             new_siblings[new_name] = old_siblings.pop(old_name)
 
     def walk(self, node: Node | None = None, prefix: str = "") -> Iterator[tuple[str, Node]]:
-        """Every path below a directory (the root when none is given) with its node."""
+        """Yield every path below a directory (the root if `node` is None) with its node."""
         for name, child in self.children(node or self._root):
             yield f"{prefix}/{name}", child
             yield from self.walk(child, f"{prefix}/{name}")
 
     def new_incoming(self, algorithms: list[str]) -> Incoming:
-        """A place on disk for bytes that arrive."""
+        """Return a new file on disk for arriving bytes."""
         return Incoming(self._folder / uuid.uuid4().hex, algorithms)
 
 
@@ -205,12 +218,13 @@ def _delete_data(node: Node) -> None:
 
 
 class Incoming:
-    """Bytes of an upload on their way to disk, counted and summed."""
+    """The bytes of an upload: written to disk, counted, and digested with each algorithm."""
 
     def __init__(self, path: Path, algorithms: list[str]) -> None:
+        """Keep the path; the first byte creates the file."""
         self._path = path
         self._summing = Summing(algorithms)
-        self._file: BinaryIO | None = None  # made with the first byte: an empty file needs none
+        self._file: BinaryIO | None = None  # created with the first byte, because an empty file needs none
         self.size = 0
 
     def write(self, block: bytes) -> None:
@@ -224,7 +238,7 @@ class Incoming:
         self.size += len(block)
 
     def digests(self) -> dict[str, bytes]:
-        """Raw digests of what was written so far."""
+        """Return the raw digests of the bytes written so far."""
         return self._summing.digests()
 
     def commit(
@@ -234,9 +248,13 @@ class Incoming:
         broken: bool = False,
         checksums: dict[str, bytes] | None = None,
     ) -> None:
-        """Make the bytes written the content of `node`, as a good or as a broken replica.
+        """Make the written bytes the content of `node`.
 
-        `checksums` are what listings tell instead of the digests of the bytes.
+        Args:
+            node: The entry that gets the bytes.
+            mtime: The entry's mtime in Unix seconds; None keeps the present one.
+            broken: Whether the replica counts as damaged.
+            checksums: The digests that listings show; None for those of the bytes.
         """
         if self._file is not None:
             self._file.close()
@@ -247,14 +265,14 @@ class Incoming:
         node.size = self.size
 
     def drop(self) -> None:
-        """Throw the bytes away."""
+        """Delete the bytes."""
         if self._file is not None:
             self._file.close()
             self._path.unlink()
 
 
 def read_range(node: Node, first: int, length: int, block_size: int = 1 << 20) -> Iterator[bytes]:
-    """`length` bytes of a file from offset `first` on, in large blocks."""
+    """Yield `length` bytes of a file from offset `first` on, in large blocks."""
     if node.data is None or not length:
         return
     with node.data.open("rb", buffering=0) as stream:

@@ -1,4 +1,4 @@
-"""What a login may do: the activities its credential grants, and the namespace's own rule about homes."""
+"""Permissions of a login: the activities that its credential grants, and the rule of the namespace about homes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ SCOPES = {
     "storage.stage": READING | {"STAGE"},
     "storage.poll": frozenset({"READ_METADATA"}),
 }
-"""Activities of the WLCG scopes (dcache.md 3)."""
+"""The activities of each WLCG scope (dcache.md 3)."""
 
 
 def within(path: str, top: str) -> bool:
-    """Whether `path` is `top` or below it."""
+    """Return whether `path` is `top` or below it."""
     above = split_path(top)
     return split_path(path)[: len(above)] == above
 
 
 @dataclass(frozen=True)
 class Grant:
-    """Activities under a path."""
+    """Activities that are allowed at and below a path."""
 
     activities: frozenset[str]
     path: str = "/"
@@ -36,12 +36,15 @@ class Grant:
 
 @dataclass(frozen=True)
 class Rights:
-    """Several grants; any of them suffices."""
+    """The grants of a login; an activity needs one of them."""
 
     grants: tuple[Grant, ...]
 
     def allow(self, activity: str, path: str) -> bool:
-        """Whether an activity on a path is granted; looking at what lies above a grant is."""
+        """Return whether the grants allow an activity on a path.
+
+        Listings and metadata are also allowed above a grant.
+        """
         return any(
             activity in grant.activities
             and (within(path, grant.path) or (activity in ("LIST", "READ_METADATA") and within(grant.path, path)))
@@ -53,7 +56,7 @@ ANYTHING = Rights((Grant(frozenset(ALL)),))
 
 
 def rights_of_token(claims: Mapping[str, Any]) -> Rights:
-    """The rights of a token: those of its storage scopes where it is a WLCG token that has some, else all."""
+    """Return the rights of a token: its storage scopes if it is a WLCG token that has some, or else everything."""
     if "wlcg.ver" not in claims:
         return ANYTHING
     pairs = (scope.partition(":")[::2] for scope in str(claims.get("scope", "")).split())
@@ -63,15 +66,20 @@ def rights_of_token(claims: Mapping[str, Any]) -> Rights:
 
 @dataclass(frozen=True)
 class Homes:
-    """Everyone reads everywhere and writes under their own homes, unless `open_to_all`."""
+    """The rule of the namespace: users read everywhere, and write below their own homes only.
+
+    Attributes:
+        templates: Paths with the placeholder `{user}`.
+        open_to_all: Whether all users may write everywhere.
+    """
 
     templates: tuple[str, ...]
     open_to_all: bool = False
 
     def paths_of(self, user: str) -> list[str]:
-        """The homes of a user, as absolute paths, there or not."""
+        """Return the absolute paths of a user's homes, whether they exist or not."""
         return ["/" + template.strip("/").format(user=user) for template in self.templates]
 
     def is_writable(self, user: str, path: str) -> bool:
-        """Whether the namespace lets a user change what is at `path`."""
+        """Return whether the namespace lets a user change the entry at `path`."""
         return self.open_to_all or any(within(path, home) for home in self.paths_of(user))

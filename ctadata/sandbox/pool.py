@@ -1,6 +1,6 @@
-"""A pool: sends and takes the bytes of one file for each UUID, asks for no credential (dcache.md 1.3, 1.4, 1.6).
+"""A pool: sends or receives the bytes of one file for each UUID, without a credential (dcache.md 1.3, 1.4, 1.6).
 
-All its errors have an empty body; the message is the reason phrase.
+All error responses have an empty body; the reason phrase is the message.
 """
 
 from __future__ import annotations
@@ -29,17 +29,25 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True)
 class _RedirectToDoor(Exception):
-    """The UUID is over: back to the door."""
+    """The UUID is not valid any more: redirect the client to the door."""
 
     location: str
 
 
 class Pool:
-    """One pool; `server` is its Server header."""
+    """One pool."""
 
     def __init__(
         self, namespace: Namespace, clock: Callable[[], float], server: str, transfer_log: TransferLog
     ) -> None:
+        """Create a pool without movers.
+
+        Args:
+            namespace: The files.
+            clock: Returns Unix seconds.
+            server: The value of the header Server.
+            transfer_log: Records what the pool is asked for.
+        """
         self._namespace = namespace
         self._server: Headers = [("Server", server)]
         self.movers = Movers(clock, self._timed_out, transfer_log)
@@ -49,18 +57,18 @@ class Pool:
             settle_abandoned(mover.node, mover.upload, self._namespace)
 
     def disconnected(self, connection: int, broken: bool) -> None:
-        """Downloads end with their last connection, and fail with one that breaks off."""
+        """End the downloads of a connection that ended; fail them if it broke off."""
         self.movers.disconnected(connection, broken)
 
     def answer(self, exchange: Exchange) -> None:
-        """Answer GET, HEAD or PUT for a UUID."""
+        """Answer GET, HEAD or PUT with a UUID."""
         actions = {"GET": self._get, "HEAD": self._head, "PUT": self._put}
         try:
             actions.get(exchange.request.method, _unsupported)(exchange)
         except Refused as refused:
             exchange.reply(refused.status, refused.reason, self._server)
-        except _RedirectToDoor as bounce:
-            exchange.reply(307, "Request is no longer valid", [*self._server, ("Location", bounce.location)])
+        except _RedirectToDoor as redirect:
+            exchange.reply(307, "Request is no longer valid", [*self._server, ("Location", redirect.location)])
 
     def _open(self, exchange: Exchange) -> Mover:
         request = exchange.request
@@ -118,9 +126,10 @@ class Pool:
     def _stream_blocks(
         self, exchange: Exchange, mover: Mover, ranges: list[Range], blocks: Iterator[bytes], last: bool
     ) -> Iterator[bytes]:
-        """The blocks while the mover lives, silence afterwards.
+        """Yield the blocks while the mover lives, and then fall silent.
 
-        A mover that is used up (`last`) ends before the last block goes out: who has all the bytes finds it over.
+        A mover that this request uses up (`last`) ends before the last block is sent, so that a client with all bytes
+        finds it ended.
         """
         connection, sent = exchange.wire.number, 0
         failing = exchange.fault(FailedMover)
@@ -164,7 +173,7 @@ class Pool:
 
 
 def mark_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Each block, and whether it is the last one."""
+    """Yield each block with whether it is the last one."""
     held: bytes | None = None
     for block in blocks:
         if held is not None:
@@ -175,7 +184,7 @@ def mark_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 def is_readable(name: str) -> bool:
-    """Whether a pool can send a file of that name: a control character makes its Content-Disposition invalid."""
+    """Return whether a pool can send a file of this name: a control character makes its Content-Disposition invalid."""
     return all(unicodedata.category(character) != "Cc" for character in name)
 
 
@@ -184,11 +193,15 @@ def _unsupported(_: Exchange) -> None:
 
 
 def requested_ranges(exchange: Exchange, size: int) -> list[Range]:
-    """The byte ranges asked for, clipped to the file; none means the whole file. Refused 416 where none fits."""
+    """Return the requested byte ranges (first and last byte), clipped to the file; empty for the whole file.
+
+    Raises:
+        Refused: 416 if no range lies in the file.
+    """
     header = exchange.request.header("Range")
     if header is None or not header.startswith("bytes=") or exchange.fault(WholeFile) is not None:
         return []
-    ranges = [found for spec in header[6:].split(",") if (found := _range(spec.strip(), size)) is not None]
+    ranges = [byte_range for spec in header[6:].split(",") if (byte_range := _range(spec.strip(), size)) is not None]
     if not ranges and exchange.request.header("If-Range") is None:
         raise Refused(416, "Invalid (empty) list of valid ranges")
     return ranges
@@ -207,7 +220,7 @@ def _range(spec: str, size: int) -> Range | None:
 
 
 def range_response(node: Node, ranges: list[Range]) -> tuple[int, tuple[str, str], Iterator[bytes]]:
-    """Length, the header that tells what comes, and the bytes of one range or several."""
+    """Return the length of a response with one or several ranges, its header about the ranges, and its bytes."""
     size = node.size or 0
     if len(ranges) == 1:
         first, last = ranges[0]
@@ -233,7 +246,7 @@ def _multipart(node: Node, ranges: list[Range], size: int) -> Iterator[bytes]:
 
 
 def content_disposition(kind: str, name: str) -> str:
-    """Content-Disposition as the pool writes it: plain, quoted, or RFC 2231 for long and non-ASCII names."""
+    """Return Content-Disposition as the pool writes it: plain, quoted, or as RFC 2231 for long and non-ASCII names."""
     if len(name) > 78 or not (name.isascii() and name.isprintable()):  # a line break would end the header
         return f"{kind};filename*=UTF-8''{quote(name, safe='', errors='surrogateescape')}"
     if any(character in '()<>@,;:\\"/[]?=' for character in name):

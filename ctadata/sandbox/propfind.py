@@ -1,8 +1,8 @@
-"""PROPFIND: 207 Multi-status as the door's WebDAV library writes it (dcache.md 1.1).
+"""PROPFIND: 207 Multi-Status in the form of the door's WebDAV library (dcache.md 1.1).
 
-Oddities that are meant: all in entry_properties line; a namespace is declared only where some property of it was properties, so that an
-unknown property of another namespace stands bare in the 404 propstat, behind it the known ones without a value; a
-request body that cannot be parsed counts as none.
+These oddities are meant, because the real door has them: the body is one line; a namespace is declared only if a
+property of it has a value, so that an unknown property of another namespace stands without a prefix in the 404
+propstat, before the known properties without a value; a request body that cannot be parsed counts as empty.
 """
 
 from __future__ import annotations
@@ -49,12 +49,16 @@ EVERYTHING: list[Property] = [
 
 
 Digests = Callable[[Node], list[str]]
-"""The checksums of a file as a listing shows them."""
+"""Returns the checksums of a file as a listing shows them."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A node as entry_properties response shows it. `href` is encoded."""
+    """A node as one response shows it.
+
+    Attributes:
+        href: The path, percent-encoded.
+    """
 
     href: str
     name: str
@@ -95,18 +99,18 @@ UNENCODED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 
 
 def encode_name(name: str) -> str:
-    """A name in an href: UTF-8, only letters, digits and `- _ . *` stay bare."""
+    """Return a name for an href: UTF-8, where only letters, digits and `- _ . *` stay unencoded."""
     raw = name.encode("utf-8", "surrogateescape")
     return "".join(chr(byte) if byte in UNENCODED else f"%{byte:02X}" for byte in raw)
 
 
 def escape_text(text: str) -> str:
-    """Text in an element; quotes stay, because ETags have them."""
+    """Return a text for an XML element; quotes stay, because ETags have them."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def propfind(request: DoorRequest) -> None:
-    """Answer PROPFIND; the whole body is made before its first byte is sent."""
+    """Answer PROPFIND; the whole body is built before its first byte is sent."""
     requested = requested_properties(request.exchange.body())
     node = request.node()
     request.need("LIST" if node.is_directory else "READ_METADATA")
@@ -117,7 +121,7 @@ def propfind(request: DoorRequest) -> None:
 
 
 def requested_properties(body: bytes) -> Sequence[Property]:
-    """The properties a request body names, in its order; the usual seven where it is empty or malformed."""
+    """Return the properties that a request body names, in its order; the default ones if it is empty or malformed."""
     properties: list[Property] = []
     depth = 0
 
@@ -172,7 +176,12 @@ def _tree(namespace: Namespace, entry: Entry, depth: int) -> Iterator[Entry]:
 
 @dataclass(frozen=True)
 class _EntryProperties:
-    """The values entry_properties entry has, and the properties it has not, in the order in which they are written."""
+    """The properties of one entry, in the order of the response.
+
+    Attributes:
+        known: The properties that have a value.
+        unknown: The properties that have none.
+    """
 
     href: str
     known: list[tuple[Property, str]]
@@ -188,7 +197,7 @@ def _properties_of(entry: Entry, requested: Sequence[Property]) -> _EntryPropert
 
 
 def multistatus(entries: Sequence[Entry], requested: Sequence[Property], brief: bool) -> str:
-    """The body of the answer; `brief` leaves out what was not properties."""
+    """Return the body of the response; with `brief` it leaves out the properties without a value."""
     properties = [_properties_of(entry, requested) for entry in entries]
     declared = {namespace for one in properties for (namespace, _), _ in one.known} - set(PREFIXES)
     prefixes = PREFIXES | {namespace: f"ns{number}" for number, namespace in enumerate(sorted(declared), 1)}
@@ -198,7 +207,7 @@ def multistatus(entries: Sequence[Entry], requested: Sequence[Property], brief: 
 
 
 def multistatus_opening(prefixes: dict[str, str]) -> str:
-    """The first lines of an answer, which declare the prefixes of its namespaces."""
+    """Return the first lines of a response, which declare the prefixes of the namespaces."""
     declared = "".join(f' xmlns:{prefix}="{uri}"' for uri, prefix in prefixes.items())
     return f'<?xml version="1.0" encoding="utf-8" ?>\n<d:multistatus{declared}>'
 

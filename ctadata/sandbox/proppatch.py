@@ -1,4 +1,4 @@
-"""PROPPATCH: extended attributes are set, and the answer says 404 of every property all the same (as recorded)."""
+"""PROPPATCH: sets extended attributes; the response says 404 for every property all the same, as recorded."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ XATTR = "http://www.dcache.org/2020/xattr"
 
 @dataclass
 class _Update:
-    """The properties that a request names: those to set with their values, and those to remove (None)."""
+    """The properties that a request names, with the values to set; None for a property to remove."""
 
-    asked: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    properties: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _path: list[str] = field(default_factory=list)
 
     def start(self, name: str, _: object) -> None:
         self._path.append(name.rpartition(" ")[2])
         if len(self._path) == 4:
             namespace, _, local = name.rpartition(" ")
-            self.asked[namespace, local] = "" if self._path[1] == "set" else None
+            self.properties[namespace, local] = "" if self._path[1] == "set" else None
 
     def text(self, text: str) -> None:
         if len(self._path) == 4 and self._path[1] == "set":
-            key = next(reversed(self.asked))
-            self.asked[key] = (self.asked[key] or "") + text
+            key = next(reversed(self.properties))
+            self.properties[key] = (self.properties[key] or "") + text
 
     def end(self, _: str) -> None:
         self._path.pop()
@@ -44,12 +44,12 @@ def proppatch(request: DoorRequest) -> None:
         parser.Parse(request.exchange.body(), True)
     node = request.node()
     request.need("UPDATE_METADATA")
-    for (namespace, name), value in update.asked.items():
+    for (namespace, name), value in update.properties.items():
         if namespace == XATTR and value is None:
             node.xattrs.pop(name, None)
         elif namespace == XATTR and value is not None:
             node.xattrs[name] = value
-    tags = "".join(f"<{_tag(*key)}/>" for key in update.asked)
+    tags = "".join(f"<{_tag(*key)}/>" for key in update.properties)
     text = (
         f"{multistatus_opening(PREFIXES)}<d:response><d:href>{request.raw_path}</d:href><d:propstat><d:prop>{tags}</d:prop>"
         "<d:status>HTTP/1.1 404 Not Found</d:status></d:propstat></d:response></d:multistatus>"

@@ -1,4 +1,4 @@
-"""Taking in the bytes of an upload, at a pool or through the door, and what becomes of them (dcache.md 1.6)."""
+"""Receive the bytes of an upload at a pool or at the door, and decide what stays of them (dcache.md 1.6)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ from ctadata.sandbox.namespace import Incoming, Namespace, Node
 
 
 class Refused(Exception):
-    """The upload ends with this status and reason phrase."""
+    """The request ends with this status and reason phrase."""
 
     def __init__(self, status: int, reason: str) -> None:
+        """Keep status and reason."""
         super().__init__(reason)
         self.status = status
         self.reason = reason
 
 
 def merge_request_headers(upload: Upload, exchange: Exchange) -> Upload:
-    """What the request with the body adds to what the door knew."""
+    """Return the upload with the headers of the request that carries the body added to those that the door got."""
     request = exchange.request
     both = ",".join(filter(None, [request.header("Want-Digest"), upload.want_digest]))
     return replace(upload, want_digest=both or None, content_md5=request.header("Content-MD5") or upload.content_md5)
 
 
 def receive(exchange: Exchange, namespace: Namespace, node: Node, upload: Upload) -> dict[str, bytes]:
-    """Read the body into `node` and return its digests.
+    """Read the body into `node`, and return its raw digests.
 
-    Raises Refused, or Hangup where the connection is lost; the node then is left as dCache leaves it after a
-    redirected upload: short and broken, without a size, or (nothing announced) shorter and valid.
+    After an error, the node is as dCache leaves it after a redirected upload: shorter and damaged, without a size, or,
+    if no size was announced, shorter and valid.
+
+    Raises:
+        Refused: The upload is not accepted.
+        Hangup: The connection was lost.
     """
     if (prealloc := exchange.fault(Prealloc)) is not None:
         raise Refused(500, prealloc.reason)
@@ -54,7 +59,7 @@ def receive(exchange: Exchange, namespace: Namespace, node: Node, upload: Upload
 
 
 def settle_abandoned(node: Node, upload: Upload, namespace: Namespace) -> None:
-    """An upload to which nobody came: the same outcome as one cut at its first byte."""
+    """Handle an upload whose body never came like one that was cut at its first byte."""
     _commit_or_drop(namespace.new_incoming(["adler32"]), node, upload)
 
 
@@ -73,7 +78,7 @@ def _copy(exchange: Exchange, incoming: Incoming) -> None:
 
 
 def _commit_or_drop(incoming: Incoming, node: Node, upload: Upload) -> None:
-    """After a cut: keep what came, drop it, or accept it."""
+    """Keep the bytes of a cut upload as a damaged file, drop them, or accept them."""
     if not incoming.size and upload.expected_size:
         incoming.drop()
     else:

@@ -1,4 +1,4 @@
-"""A request at the REST frontend: who asks, for what; and the frontend's way of saying no."""
+"""A request to the REST frontend: its user, its path, its parameters, and the frontend's form of errors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ctadata.sandbox.namespace import NamespaceError, Node
 
 
 class RestError(Exception):
-    """An error of the frontend: `{"detail", "title", "status"}`; the title is the reason phrase too."""
+    """An error of the frontend, sent as `{"detail", "title", "status"}`; the title is the reason phrase too."""
 
     def __init__(self, status: int, detail: str | None = None, title: str | None = None) -> None:
+        """Keep the fields; title and detail default to the status's phrase."""
         super().__init__(detail)
         self.status = status
         self.title = title or HTTPStatus(status).phrase
@@ -27,7 +28,11 @@ class RestError(Exception):
 
 @dataclass(frozen=True)
 class RestRequest:
-    """One request of a user; `path` is what follows the resource's own name, with a slash in front."""
+    """One request of a user.
+
+    Attributes:
+        path: The part of the URL's path after the name of the resource, with a slash in front.
+    """
 
     site: Site
     exchange: Exchange
@@ -36,15 +41,19 @@ class RestRequest:
 
     @property
     def method(self) -> str:
-        """The request's method."""
+        """The method of the request."""
         return self.exchange.request.method
 
     def flag(self, name: str) -> bool:
-        """Whether a flag of the query is set."""
+        """Return whether a parameter of the query is `true`."""
         return self.exchange.request.query.get(name, ["false"])[0].lower() == "true"
 
     def number(self, name: str) -> int | None:
-        """A number of the query; None where it is not there. RestError 404, as a wrong parameter is there."""
+        """Return a number of the query; None if it is missing.
+
+        Raises:
+            RestError: 404 for a malformed number, as dCache answers.
+        """
         value = self.exchange.request.query.get(name, [""])[0]
         if not value:
             return None
@@ -53,24 +62,24 @@ class RestRequest:
         return int(value)
 
     def payload(self) -> dict[str, Any]:
-        """The body, a JSON object; RestError 400."""
+        """Return the body, a JSON object; raise RestError 400 if it is none."""
         try:
-            found = json.loads(self.exchange.body(8 << 20))
+            payload = json.loads(self.exchange.body(8 << 20))
         except ValueError as error:
             raise RestError(400, f"Badly formed JSON object: {error}") from error
-        if not isinstance(found, dict):
+        if not isinstance(payload, dict):
             raise RestError(400, "A JSONObject text must begin with '{'")
-        return found
+        return payload
 
     def node(self, path: str | None = None) -> Node:
-        """What is at a path (else at the call's own); RestError 404."""
+        """Return the node at a path, by default the request's own; raise RestError 404 if there is none."""
         try:
             return self.site.namespace.find(self.path if path is None else path)
         except NamespaceError as error:
             raise RestError(404, f"No such file or directory {self.path if path is None else path}") from error
 
     def need(self, activity: str, path: str | None = None) -> None:
-        """Refuse (403) what the credential or the namespace does not allow."""
+        """Raise RestError 403 if the credential or the namespace does not allow an activity."""
         target = self.path if path is None else path
         reading = activity in ("LIST", "READ_METADATA", "STAGE")
         allowed = self.login.rights.allow(activity, target)
@@ -84,18 +93,18 @@ class RestRequest:
         headers: tuple[tuple[str, str], ...] = (),
         written: Callable[[object], str] = compact,
     ) -> None:
-        """Answer in JSON, or with nothing."""
+        """Send a JSON response, or one without a body."""
         data = b"" if body is None else written(body).encode()
         kind = [("Content-Type", "application/json")] if data else []
         self.exchange.reply(status, HTTPStatus(status).phrase, [*usual(), *headers, *kind], data)
 
     def success(self, status: int) -> None:
-        """Answer that something was done."""
+        """Send the response to a successful change."""
         self.reply(status, {"status": "success"})
 
 
-def reply_problem(exchange: Exchange, problem: RestError) -> None:
-    """Answer with an error."""
+def reply_error(exchange: Exchange, problem: RestError) -> None:
+    """Send the response of an error."""
     body = {"detail": problem.detail, "title": problem.title, "status": str(problem.status)}
     headers = [*usual(), ("Content-Type", "application/json")]
     exchange.reply(problem.status, problem.title, headers, compact(body).encode())

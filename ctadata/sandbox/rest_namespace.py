@@ -1,4 +1,4 @@
-"""`/api/v1/namespace`: what is at a path, page by page where it is a directory; and changes of it (FileResources)."""
+"""`/api/v1/namespace`: describes an entry, lists a directory page by page, and changes entries (FileResources)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _page(call: RestRequest, node: Node) -> list[tuple[str, Node]]:
 
 
 def _attributes(call: RestRequest, name: str, node: Node) -> dict[str, Any]:
-    """What is attributes of an entry; what was not payload for, or is not known, is left out."""
+    """Return the attributes of an entry that the query asks for and that are known."""
     folder, children = node.is_directory, (node.children or {}).values()
     checksums = [{"type": _TYPES[name], "value": raw.hex()} for name, raw in node.checksums.items()]
     attributes: dict[str, Any] = {
@@ -95,7 +95,7 @@ def _mkdir(call: RestRequest, payload: dict[str, Any]) -> None:
 
 
 def _move(call: RestRequest, payload: dict[str, Any]) -> None:
-    """A relative destination starts from the directory of the source; one that is there is replaced."""
+    """Rename an entry, and replace an existing destination; a relative one starts at the source's directory."""
     destination = payload["destination"]
     target = destination if destination.startswith("/") else f"{call.path.rpartition('/')[0]}/{destination}"
     call.need("MANAGE")
@@ -162,7 +162,7 @@ def _remove_attributes(call: RestRequest, payload: dict[str, Any]) -> None:
 
 
 def _accept(call: RestRequest, payload: dict[str, Any]) -> None:  # noqa: ARG001
-    """`pin` and `unpin` are sent off, and nobody waits for what comes of them."""
+    """Accept `pin` and `unpin`, which dCache sends off without waiting for the result."""
     call.need("UPDATE_METADATA")
     call.node()
 
@@ -181,7 +181,7 @@ _ACTIONS: dict[str, Callable[[RestRequest, dict[str, Any]], None]] = {
 
 
 def _delete(call: RestRequest) -> None:
-    """Not recursive: a directory with something in it stays."""
+    """Delete a file or an empty directory."""
     call.need("DELETE")
     try:
         node = call.site.namespace.find(call.path)

@@ -1,4 +1,4 @@
-"""`/api/v1/tape`: the WLCG Tape REST API as dCache has it (StageResources, ArchiveInfoResources, ReleaseResources)."""
+"""`/api/v1/tape`: the WLCG Tape REST API of dCache (StageResources, ArchiveInfoResources, ReleaseResources)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ctadata.sandbox.rest import RestError, RestRequest
 from ctadata.sandbox.tape import Recall, StageRequest, Tape
 
 MAX_FILES = 500
-"""Files of one request (`bulk.limits.max.targets-per-flat-request`)."""
+"""Files of one stage request (`bulk.limits.max.targets-per-flat-request`)."""
 MAX_PATHS = 10_000
-"""Paths whose locality is fields at once; the rest is left out in silence."""
+"""Paths of one question about localities; the frontend silently ignores the others."""
 _LOCALITIES = {"ONLINE": "DISK", "NEARLINE": "TAPE", "ONLINE_AND_NEARLINE": "DISK_AND_TAPE"}
 
 
@@ -103,7 +103,7 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_bulk_requests(call: RestRequest) -> None:
-    """The stage requests that are not forgotten yet, of all users."""
+    """Answer with the remembered stage requests of all users."""
     if call.method != "GET":
         raise RestError(405)
     requests = call.site.tape.requests if call.site.tape else []
@@ -149,7 +149,7 @@ def _existing(call: RestRequest, paths: list[str]) -> list[str]:
 
 
 def _archive_info(call: RestRequest) -> None:
-    """Not in the order of the question."""
+    """Answer with the localities of paths, in another order than the request."""
     fields = [_info(call, path) for path in _paths(call)[:MAX_PATHS]]
     call.reply(200, fields[::-1])
 

@@ -1,4 +1,4 @@
-"""Rules: faults switched on for the requests of a server, a method and a path, for ever or a number of times."""
+"""Rules: which fault applies to which server, method and path, and how many times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ Kind = TypeVar("Kind")
 
 @dataclass
 class Rule:
-    """A fault switched on: the handle that tests keep. `reached` is set when it first takes effect."""
+    """One fault that is switched on; tests keep it as a handle.
+
+    Attributes:
+        left: How many more times it applies; None for ever.
+        skip: How many matching requests pass before it applies.
+        hits: How many times it has applied.
+        reached: Set when it first takes effect.
+        released: Set when it holds no request any more.
+    """
 
     server: str
     method: str
@@ -28,7 +36,7 @@ class Rule:
     released: threading.Event = field(default_factory=threading.Event)
 
     def applies(self, server: str, method: str, path: str) -> bool:
-        """Whether a request is meant: `pool` is any pool, `*` is anything, a path may end in `*`."""
+        """Return whether the rule is about a request: `pool` is any pool, `*` is anything, a path may end in `*`."""
         return (
             self.server in ("*", server, server.rstrip("0123456789"))
             and self.method in ("*", method)
@@ -36,18 +44,18 @@ class Rule:
         )
 
     def release(self) -> None:
-        """Let go of whoever is held by a Delay or a Stall."""
+        """Let the requests go on that a Delay or a Stall holds."""
         self.released.set()
         if isinstance(self.fault, Delay) and self.fault.until is not None:
             self.fault.until.set()
 
     def remove(self) -> None:
-        """Switch the fault off and let go of whoever it holds."""
+        """Switch the fault off, and let the requests go on that it holds."""
         self.forget(self)
         self.release()
 
     def hold(self) -> None:
-        """Wait as a Delay or a Stall says."""
+        """Wait as long as a Delay or a Stall says."""
         self.reached.set()
         if isinstance(self.fault, Delay) and self.fault.until is not None:
             self.fault.until.wait()
@@ -55,7 +63,7 @@ class Rule:
             self.released.wait(self.fault.seconds if isinstance(self.fault, Delay) else None)
 
     def run_action(self) -> None:
-        """Have happen what a Meanwhile says."""
+        """Run the action of a Meanwhile."""
         self.reached.set()
         if isinstance(self.fault, Meanwhile):
             self.fault.do()
@@ -65,6 +73,7 @@ class Faults:
     """The rules of one sandbox."""
 
     def __init__(self) -> None:
+        """Start without rules."""
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
         self._all: list[Rule] = []
@@ -72,11 +81,18 @@ class Faults:
     def add(
         self, server: str, method: str, path: str, fault: Fault, *, times: int | None = None, skip: int = 0
     ) -> Rule:
-        """Switch a fault on for requests to `server` (door, pool, pool1, pool2, issuer, frontend or *).
+        """Switch a fault on.
 
-        `path` is the decoded path, without query; a `*` at its end stands for any rest. The method HANDSHAKE
-        (path "") means the TLS handshake. It applies `times` times (None: for ever), after the first `skip`
-        matching requests.
+        Args:
+            server: door, pool, pool1, pool2, issuer, frontend or `*`.
+            method: The HTTP method or `*`. HANDSHAKE, with the path "", means the TLS handshake.
+            path: The decoded path without a query; a `*` at its end stands for any rest.
+            fault: What happens to the requests.
+            times: How many times the fault applies; None for ever.
+            skip: How many matching requests pass before.
+
+        Returns:
+            The rule, by which a test waits for the fault or removes it.
         """
         rule = Rule(server, method, path, fault, times, skip, self._forget)
         with self._lock:
@@ -90,7 +106,7 @@ class Faults:
                 self._rules.remove(rule)
 
     def take(self, server: str, method: str, path: str) -> list[Rule]:
-        """The rules that apply to one request, counted as used."""
+        """Return the rules that apply to one request, and count their use."""
         with self._lock:
             return [rule for rule in list(self._rules) if rule.applies(server, method, path) and self._use(rule)]
 
@@ -106,7 +122,7 @@ class Faults:
         return True
 
     def clear(self) -> None:
-        """Switch all faults off and let go of whoever is held."""
+        """Switch all faults off, and let all held requests go on."""
         with self._lock:
             held, self._rules, self._all = self._all, [], []
         for rule in held:
@@ -114,7 +130,7 @@ class Faults:
 
 
 def first_fault(rules: Iterable[Rule], kind: type[Kind]) -> Kind | None:
-    """The first fault of a kind among the rules of a request."""
+    """Return the first fault of a kind among the rules of a request; None if there is none."""
     for rule in rules:
         if isinstance(rule.fault, kind):
             rule.reached.set()

@@ -1,4 +1,4 @@
-"""The sandbox put together: one door, two pools, an issuer and a frontend, in threads of this process."""
+"""The sandbox: one door, two pools, an issuer and a frontend in threads of this process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CONFIDENTIAL_CLIENT = "ctadata-sandbox-confidential"
 
 
 class Sandbox:
-    """A miniature dCache on loopback; use it in a `with` block, or `start` and `close` it."""
+    """A miniature dCache on loopback. Use it in a `with` block, or call `start` and `close`."""
 
     def __init__(
         self,
@@ -69,9 +69,37 @@ class Sandbox:
         qos_engine: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Create the servers and bind their ports; `start` begins to accept connections.
+
+        Args:
+            approve: Whether every login is approved at once.
+            user: The user of logins and tokens.
+            users: Further users that get a home.
+            token_lifetime: Seconds that an access token is valid.
+            device_lifetime: Seconds that a device code is valid.
+            interval: Seconds between two polls of a device login; None: the issuer names none.
+            rotate: Whether a refresh token can be used once only.
+            confidential: Whether the client needs a secret.
+            algorithm: The signature of tokens.
+            home: Paths of homes with the placeholder `{user}`.
+            write_anywhere: Whether users may write outside their homes.
+            overwrite: Whether uploads may replace files.
+            redirect: Whether the door redirects reads and uploads to pools.
+            http_pools: Whether the pools have no TLS.
+            options_style: The form of the door's response to OPTIONS.
+            rate_limit: Whether a server limits the rate of requests, with or without the header Retry-After.
+            tape_delay: Seconds that the tape library needs for a file.
+            tape_drives: Files that the tape library reads at a time.
+            quota: Bytes that a user may store; None for no limit.
+            marker_interval: Seconds between two performance markers of a third-party copy.
+            roots: For each user, the directory that the user sees as the root.
+            tape_api: The origin of the tape API that the door announces; None for the frontend's.
+            qos_engine: Whether the site has a QoS engine.
+            clock: Returns Unix seconds.
+        """
         self.user = user
         self.client_id = CONFIDENTIAL_CLIENT if confidential else PUBLIC_CLIENT
-        self.client_secret = f"sandbox-{secrets.token_urlsafe(12)}+&="  # shows who forgets to encode it
+        self.client_secret = f"sandbox-{secrets.token_urlsafe(12)}+&="  # a client that does not encode it is refused
         self.faults = Faults()
         self._request_log = RequestLog()
         self.transfer_log = TransferLog()
@@ -96,7 +124,7 @@ class Sandbox:
             for number, pool in enumerate(self._pools, 1)
         ]
         self.pools = [listener.origin for listener in self._pool_listeners]
-        self._turns = itertools.cycle(range(len(self._pools)))
+        self._pool_order = itertools.cycle(range(len(self._pools)))
         macaroons = MacaroonIssuer(clock)
         self._logins = Logins(Trust(self.issuer, self._signer.keys), macaroons, clock)
         self.tape = Tape(self._namespace, clock, tape_delay, tape_drives)
@@ -104,13 +132,15 @@ class Sandbox:
             self._namespace, self._homes, clock, lambda: self.door, self._start_mover, redirect, overwrite,
             self.tape, lambda: tape_api or self.frontend, quota, [self.ca], marker_interval, qos_engine, roots,
         )  # fmt: skip
-        front: dict[str, Application] = {
+        front_servers: dict[str, Application] = {
             "door": Door(site, self._logins, macaroons, options_style),
             "frontend": Frontend(site, self._logins),
         }
         if rate_limit:
-            front = {name: RateLimited(it, clock, rate_limit == "retry-after") for name, it in front.items()}
-        self._door_listener, frontend = [self._listen(name, it, tls=True) for name, it in front.items()]
+            front_servers = {
+                name: RateLimited(it, clock, rate_limit == "retry-after") for name, it in front_servers.items()
+            }
+        self._door_listener, frontend = [self._listen(name, it, tls=True) for name, it in front_servers.items()]
         self.door, self.frontend = self._door_listener.origin, frontend.origin
 
     def _listen(self, name: str, application: Application, tls: bool, limits: Limits = DEFAULT_LIMITS) -> Listener:
@@ -121,13 +151,12 @@ class Sandbox:
         return listener
 
     def _start_mover(self, mover: Mover) -> str:
-        """Give a mover to the pool whose turn it is; returns the pool's origin."""
-        turn = next(self._turns)
-        self._pools[turn].movers.start(mover)
-        return self.pools[turn]
+        """Give a mover to the pools in turn, and return the pool's origin."""
+        index = next(self._pool_order)
+        self._pools[index].movers.start(mover)
+        return self.pools[index]
 
-    # ---- life
-
+    # ---- start and stop
     def start(self) -> Sandbox:
         """Begin to accept connections."""
         for listener in self._listeners:
@@ -135,88 +164,92 @@ class Sandbox:
         return self
 
     def close(self) -> None:
-        """Let go of whoever a fault holds, close every socket, and remove the files."""
+        """Release held requests, close every socket, and remove the files."""
         self.faults.clear()
         with ThreadPoolExecutor(len(self._listeners)) as workers:
             list(workers.map(Listener.stop, self._listeners))
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Sandbox:
+        """Start the servers."""
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close the sandbox."""
         self.close()
 
     def trust(self, other: Sandbox) -> None:
-        """Files are copied from and to another sandbox from now on."""
+        """Trust the CA of another sandbox in third-party copies."""
         self._site.peers.append(other.ca)
 
     def stop_door(self) -> None:
-        """The door goes away: its port refuses connections."""
+        """Stop the door; its port refuses connections."""
         self._door_listener.stop(patience=0)
 
     def start_door(self) -> None:
-        """The door comes back on the same port, its cache of logins empty."""
+        """Start the door on the same port, with an empty cache of logins."""
         self._logins.forget()
         self._door_listener.start()
 
     def restart_door(self) -> None:
-        """The door goes away and comes back."""
+        """Stop the door, and start it again."""
         self.stop_door()
         self.start_door()
 
     def stop_pool(self, index: int) -> None:
-        """Pool `index` (0 or 1) goes away, with its movers."""
+        """Stop the pool `index` (0 or 1), and forget its movers."""
         self._pool_listeners[index].stop(patience=0)
         self._pools[index].movers.clear()
 
     def start_pool(self, index: int) -> None:
-        """Pool `index` comes back on the same port."""
+        """Start the pool `index` on the same port."""
         self._pool_listeners[index].start()
 
     def restart_pool(self, index: int) -> None:
-        """Pool `index` goes away and comes back: its old URLs are no longer valid."""
+        """Stop the pool `index` and start it again; its old URLs are not valid any more."""
         self.stop_pool(index)
         self.start_pool(index)
 
-    # ---- what was seen
-
+    # ---- logs
     @property
     def seen(self) -> list[Seen]:
-        """Every request so far, in order."""
+        """All requests so far, in order."""
         return self._request_log.all()
 
     def served(self, server: str = "pool") -> int:
-        """Bytes of bodies that a server has sent, as far as its kernel took them; `pool` is both pools."""
+        """Return the bytes of response bodies that a server's kernel has accepted; `pool` means both pools."""
         return self._request_log.served(server)
 
     def wait_until_served(self, size: int, server: str = "pool", timeout: float = 30.0) -> None:
-        """Wait until a server has sent that many bytes: it counts them after its client may have them all."""
+        """Wait until a server has counted `size` bytes, which may be after its client has received them."""
         self._request_log.wait_until_served(server, size, timeout)
 
     def forget_seen(self) -> None:
-        """Start the record and the pools' journal anew."""
+        """Clear the request log and the transfer log."""
         self._request_log.clear()
         self.transfer_log.clear()
 
     def wait_for(self, predicate: Callable[[Seen], bool], timeout: float = 5.0) -> Seen:
-        """The first request, past or to come, that satisfies `predicate`; TimeoutError after seconds."""
+        """Return the first request that satisfies `predicate`, and wait for it if necessary.
+
+        Raises:
+            TimeoutError: There is none within `timeout` seconds.
+        """
         return self._request_log.wait_for(predicate, timeout)
 
-    # ---- logging in
-
+    # ---- logins
     def approve(self, user_code: str, user: str | None = None) -> None:
-        """Say yes to a login, as the sandbox's user or another. KeyError for an unknown code."""
+        """Approve a login as the sandbox's user or as `user`; raise KeyError for an unknown code."""
         self._issuer.flow.approve(user_code, user or self.user)
 
     def deny(self, user_code: str) -> None:
-        """Say no to a login. KeyError for an unknown code."""
+        """Deny a login; raise KeyError for an unknown code."""
         self._issuer.flow.deny(user_code)
 
     def revoke_sessions(self) -> None:
-        """End every login: refresh tokens are no longer good, access tokens are until they expire."""
+        """End every login: refresh tokens become invalid; access tokens stay valid until they expire."""
         self._issuer.sessions.revoke_all()
 
     def token(
@@ -227,16 +260,23 @@ class Sandbox:
         issuer: str | None = None,
         **claims: object,
     ) -> str:
-        """A signed access token without any flow. `claims` override or add; a claim of None is left out."""
-        made = self._issuer.claims(self.user if user is None else user, lifetime, scope)
-        made |= {} if issuer is None else {"iss": issuer}
-        made |= claims
-        return self._signer.sign({name: value for name, value in made.items() if value is not None})
+        """Return a signed access token without a login.
 
-    # ---- how to use it
+        Args:
+            user: The user; None for the sandbox's user.
+            lifetime: Seconds that the token is valid.
+            scope: The scopes, separated by spaces.
+            issuer: The issuer that the token names; None for the sandbox's.
+            **claims: Claims to override or add; None leaves a claim out.
+        """
+        token_claims = self._issuer.claims(self.user if user is None else user, lifetime, scope)
+        token_claims |= {} if issuer is None else {"iss": issuer}
+        token_claims |= claims
+        return self._signer.sign({name: value for name, value in token_claims.items() if value is not None})
 
+    # ---- profile
     def profile(self) -> dict[str, object]:
-        """What a profile of the client needs to use this sandbox."""
+        """Return the settings of a client's profile for this sandbox."""
         return {
             "kind": "dcache",
             "door": self.door,
@@ -248,7 +288,7 @@ class Sandbox:
         }
 
     def profile_toml(self, name: str = "sandbox") -> str:
-        """The profile as a table of a TOML file."""
+        """Return the profile as a table of a TOML file."""
         lines = [f"{key} = {_toml(value)}" for key, value in self.profile().items()]
         return "\n".join([f"[profiles.{name}]", *lines, ""])
 

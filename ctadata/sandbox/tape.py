@@ -1,7 +1,6 @@
-"""A simulated tape library: files that lie on tape alone come back a while after somebody has asked for them.
+"""A simulated tape library: a file that is on tape only returns to disk some time after a request for it.
 
-Nothing runs in the background: what is due by the clock is done when somebody looks (`finish_due`), or by the thread of
-a reader that waits.
+There is no background thread. `finish_due`, or the thread of a waiting reader, does all that is due by the clock.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ctadata.sandbox.namespace import Namespace, NamespaceError, Node
 DISK_AND_TAPE = "ONLINE_AND_NEARLINE"
 DISK_ONLY = "Cannot stage DISK only files"
 POLL_INTERVAL = 0.05
-"""Seconds between two looks of a reader that waits for a file."""
+"""Seconds between two checks of a reader that waits for a file."""
 
 
 @dataclass
@@ -41,20 +40,23 @@ class StageRequest:
 
     @property
     def completed(self) -> float | None:
-        """When its last file ended; None while one is on its way."""
+        """When the last file of the request ended, in Unix seconds; None if one has not ended."""
         ends = [recall.finished for recall in self.files.values()]
         return max((end for end in ends if end is not None), default=None) if None not in ends else None
 
 
 class Tape:
-    """Which files lie on tape alone, who wants them, and when they will be there.
+    """The tape library: which files are on tape only, which are requested, and when they will be on disk.
 
-    delay: seconds from a request until a file is on disk; one at a time where `drives` is 1, and so on.
+    Attributes:
+        delay: Seconds from a request until a file is on disk.
+        drives: Files that the library reads at a time.
     """
 
     def __init__(
         self, namespace: Namespace, clock: Callable[[], float], delay: float = 0.0, drives: int = 1000
     ) -> None:
+        """Start without requests."""
         self._namespace = namespace
         self._clock = clock
         self.delay = delay
@@ -67,28 +69,27 @@ class Tape:
     # ---- for tests
 
     def archive(self, path: str) -> None:
-        """The bytes of a file lie on tape alone from now on. NotFound."""
+        """Move the bytes of a file to tape; raise NotFound if there is no such file."""
         with self._lock:
             self._namespace.find(path).locality = "NEARLINE"
 
     def make_unreadable(self, path: str, error: str) -> None:
-        """The tape of a file cannot be read: its recalls fail with these words."""
+        """Let all recalls of a file fail with this error text."""
         self._broken[path] = error
 
     @property
     def requests(self) -> list[StageRequest]:
-        """Every stage request so far."""
+        """All stage requests that are remembered."""
         with self._lock:
             return list(self._requests.values())
 
-    # ---- what the services do
-
+    # ---- for the servers
     def is_on_tape(self, node: Node) -> bool:
-        """Whether a file's bytes lie on tape alone."""
+        """Return whether the bytes of a file are on tape only."""
         return node.locality == "NEARLINE"
 
     def finish_due(self) -> None:
-        """Bring to disk what is due."""
+        """Bring the files to disk that are due."""
         with self._lock:
             now = self._clock()
             for path in [path for path, due in self._due.items() if due <= now]:
@@ -108,16 +109,16 @@ class Tape:
                 recall.state = "COMPLETED" if error is None else "FAILED"
 
     def recall(self, path: str) -> None:
-        """Somebody wants the bytes of a file: it is on its way, where it was not yet."""
+        """Request a file from tape, unless it is requested already."""
         with self._lock:
             if path not in self._due:
                 later = sorted(self._due.values())[-self.drives] if len(self._due) >= self.drives else self._clock()
                 self._due[path] = later + self.delay
 
     def wait(self, path: str, seconds: float) -> bool:
-        """Wait for a file until it is on disk, `seconds` at most; whether it is."""
+        """Wait until a file is on disk, at most `seconds`, and return whether it is."""
         self.recall(path)
-        waiting, waited = threading.Event(), 0.0
+        poll, waited = threading.Event(), 0.0
         while True:
             self.finish_due()
             try:
@@ -127,11 +128,11 @@ class Tape:
                 return False
             if waited >= seconds or path in self._broken:
                 return False
-            waiting.wait(POLL_INTERVAL)
+            poll.wait(POLL_INTERVAL)
             waited += POLL_INTERVAL
 
     def stage(self, owner: str, paths: Iterable[str]) -> StageRequest:
-        """A new request; what is on disk already, or was never on tape, or does not exist, ends at once."""
+        """Create a stage request; files that are on disk, were never on tape, or do not exist end at once."""
         now = self._clock()
         with self._lock:
             request = StageRequest(owner, now, {path: Recall(path, started=now, state="STARTED") for path in paths})
@@ -151,13 +152,13 @@ class Tape:
             return request
 
     def request(self, name: str) -> StageRequest | None:
-        """The request of that id."""
+        """Return the stage request of this id; None if there is none."""
         self.finish_due()
         with self._lock:
             return self._requests.get(name)
 
     def cancel(self, request: StageRequest, paths: Iterable[str]) -> None:
-        """Nobody wants these files of a request any more; KeyError where one is none of its files."""
+        """Cancel some files of a request; raise KeyError if one is none of its files."""
         with self._lock:
             for recall in [request.files[path] for path in paths]:
                 if recall.finished is None:
@@ -165,13 +166,13 @@ class Tape:
                     self._due.pop(recall.path, None)
 
     def forget(self, request: StageRequest) -> None:
-        """End a request and forget it."""
+        """Cancel a request and forget it."""
         self.cancel(request, list(request.files))
         with self._lock:
             self._requests.pop(request.id, None)
 
     def release(self, paths: Iterable[str]) -> None:
-        """Nobody needs these on disk any more: what has a copy on tape leaves the disk."""
+        """Remove files from disk that have a copy on tape."""
         with self._lock:
             for path in paths:
                 node = self._namespace.find(path)

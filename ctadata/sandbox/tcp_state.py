@@ -1,4 +1,4 @@
-"""What the kernel knows of a TCP connection before anybody has read from it."""
+"""The kernel's state of a TCP connection, available before a thread has read from the connection."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def _state(connection: socket.socket) -> int | None:
 
 
 def is_reset(connection: socket.socket) -> bool:
-    """Whether the other side reset a connection, as it does that closes it with bytes of ours unread.
+    """Return whether the other side reset a connection, as a side does that closes it with unread bytes.
 
-    A reset that comes after a proper end (EPIPE) is none. TLS reads the error away, and only the state is left.
+    A reset after a regular end (EPIPE) does not count. TLS consumes the error, so then only the state is left.
     """
     error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return error == errno.ECONNRESET if error else _state(connection) == CLOSE
 
 
 def is_over(connection: socket.socket) -> bool:
-    """Whether the other side has ended a connection, even if the thread that serves it has not noticed yet."""
+    """Return whether the other side has ended a connection, even if the serving thread has not noticed that yet."""
     try:
         return _state(connection) in (CLOSE, CLOSE_WAIT)
-    except OSError:  # that thread has closed it
+    except OSError:  # the serving thread has closed it
         return True

@@ -1,7 +1,7 @@
-"""COPY between two doors (HTTP-TPC): this site fetches a file from another server, or sends one there.
+"""COPY between two doors (HTTP-TPC): this site fetches a file from another server, or sends one to it.
 
-Answered at once with 202; then performance markers while the transfer runs, and a last line that says how it ended
-(dCache, CopyFilter and RemoteTransferHandler). A client that goes away cancels it.
+The door answers 202 at once, sends performance markers while the transfer runs, and a last line with the result
+(dCache, CopyFilter and RemoteTransferHandler). A client that disconnects cancels the transfer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PREFIX = "transferheader"
 
 
 def copy(request: DoorRequest) -> None:
-    """COPY with `Source` or `Destination`, an absolute URL; without a host in it, it is none of ours: 501."""
+    """Answer COPY with `Source` or `Destination`; 501 if the value is no absolute URL."""
     source, destination = request.header("Source"), request.header("Destination")
     if source is None and destination is None:
         raise Denied(400, reason="COPY request is missing both Destination and Source request headers")
@@ -38,26 +38,26 @@ def copy(request: DoorRequest) -> None:
     if urlsplit(remote).scheme not in ("http", "https") or not urlsplit(remote).hostname:
         raise Denied(501)
     _check_credential(request)
-    job = _Transfer(request.site, remote, _headers(request), list(request.site.peers))
+    transfer = _Transfer(request.site, remote, _headers(request), list(request.site.peers))
     if source is not None:
         node = _create(request)
-        _run_transfer(request, job, lambda: job.pull(node), lambda: _remove(request))
+        _run_transfer(request, transfer, lambda: transfer.pull(node), lambda: _remove(request))
     else:
         node = _existing(request)
-        _run_transfer(request, job, lambda: job.push(node), lambda: None)
+        _run_transfer(request, transfer, lambda: transfer.push(node), lambda: None)
 
 
 def _check_credential(request: DoorRequest) -> None:
     kind = request.header("Credential") or "oidc"
     if kind not in ("none", "oidc", "gridsite"):
         raise Denied(400, reason=f"HTTP header 'Credential' has unknown value \"{kind}\".")
-    if kind != "none":  # nobody here could get one for the other side
+    if kind != "none":  # this door cannot get a credential for the other server
         raise Denied(500, reason="Error performing OpenId-Connect delegation")
 
 
 def _headers(request: DoorRequest) -> dict[str, str]:
-    asked = request.exchange.request.headers
-    return {name[len(_PREFIX) :]: value for name, value in asked if name.lower().startswith(_PREFIX)}
+    headers = request.exchange.request.headers
+    return {name[len(_PREFIX) :]: value for name, value in headers if name.lower().startswith(_PREFIX)}
 
 
 def _existing(request: DoorRequest) -> Node:
@@ -75,7 +75,7 @@ def _existing(request: DoorRequest) -> Node:
 
 
 def _create(request: DoorRequest) -> Node:
-    """A new entry; one that is there is deleted first, unless `Overwrite: F`."""
+    """Create a new entry, and delete an existing one first unless the client sends `Overwrite: F`."""
     login, namespace = request.login, request.site.namespace
     writable = request.site.homes.is_writable(login.user, request.path)
     if not (login.rights.allow("UPLOAD", request.path) and writable):
@@ -97,35 +97,40 @@ def _remove(request: DoorRequest) -> None:
         request.site.namespace.remove(request.path)
 
 
-def _run_transfer(request: DoorRequest, job: _Transfer, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
-    thread = threading.Thread(target=job.run, args=(work, clean_up), daemon=True, name="tpc")
+def _run_transfer(
+    request: DoorRequest, transfer: _Transfer, work: Callable[[], None], clean_up: Callable[[], None]
+) -> None:
+    thread = threading.Thread(target=transfer.run, args=(work, clean_up), daemon=True, name="tpc")
     thread.start()
     exchange = request.exchange
     exchange.keep = False
     kind = [("Content-Type", "text/perf-marker-stream"), CHUNKED]
     try:
         exchange.stream(
-            202, "Accepted", [*request.usual(), *kind], (text.encode() for text in _progress_lines(request.site, job))
+            202,
+            "Accepted",
+            [*request.usual(), *kind],
+            (text.encode() for text in _progress_lines(request.site, transfer)),
         )
     finally:
-        job.cancel()
+        transfer.cancel()
         thread.join()
 
 
-def _progress_lines(site: Site, job: _Transfer) -> Iterator[str]:
-    """A marker now and then, and how it ended."""
-    while not job.ended.wait(site.marker_interval):
-        yield job.marker()
-    yield "success: Created\n" if job.problem is None else f"failure: {job.problem}\n"
+def _progress_lines(site: Site, transfer: _Transfer) -> Iterator[str]:
+    """Yield a marker in each interval, and at the end the result."""
+    while not transfer.ended.wait(site.marker_interval):
+        yield transfer.marker()
+    yield "success: Created\n" if transfer.problem is None else f"failure: {transfer.problem}\n"
 
 
 class _Cancelled(Exception):
-    """Nobody waits for it any more."""
+    """The client has disconnected."""
 
 
 @dataclass
 class _Transfer:
-    """One transfer with another server, in a thread of its own."""
+    """One transfer with another server, in its own thread."""
 
     site: Site
     remote: str
@@ -138,7 +143,7 @@ class _Transfer:
     connection: http.client.HTTPConnection | None = None
 
     def cancel(self) -> None:
-        """Nobody waits for it any more; a read that hangs ends."""
+        """Cancel the transfer, and end a read that hangs."""
         self.cancelled.set()
         wire = self.connection.sock if self.connection is not None else None
         if not self.ended.is_set() and wire is not None:
@@ -146,7 +151,7 @@ class _Transfer:
                 wire.shutdown(socket.SHUT_RDWR)
 
     def run(self, work: Callable[[], None], clean_up: Callable[[], None]) -> None:
-        """Do the work; whatever goes wrong is the problem, and is cleaned up before it is remote_digest."""
+        """Call `work`; an error becomes the problem, and `clean_up` runs before the client learns it."""
         try:
             work()
         except _Cancelled:
@@ -159,17 +164,16 @@ class _Transfer:
             self.ended.set()
 
     def marker(self) -> str:
-        """How far it has come."""
+        """Return a performance marker with the bytes moved so far."""
         return (
             f"Perf Marker\n    Timestamp: {int(time.time())}\n    State: Running\n    State description: \n"
             f"    Stripe Index: 0\n    Stripe Bytes Transferred: {self.moved}\n    Total Stripe Count: 1\n"
             f"    RemoteConnections: tcp:{urlsplit(self.remote).netloc}\nEnd\n"
         )
 
-    # ---- the other side
-
+    # ---- the other server
     def pull(self, node: Node) -> None:
-        """Fetch the bytes into `node`, and check them against the other side's checksum where it tells one."""
+        """Fetch the bytes into `node`, and compare them with the other server's checksum if it sends one."""
         with _RemoteResponse(self, "GET", {"Want-Digest": "adler32"}, None) as reply:
             if reply.status != 200:
                 raise ValueError(f"rejected GET: {reply.status} {reply.reason}")
@@ -196,7 +200,7 @@ class _Transfer:
             raise ValueError(f"truncated transfer: {self.moved} of {expected} bytes")
 
     def push(self, node: Node) -> None:
-        """Send the bytes of `node`, then compare checksums by HEAD."""
+        """Send the bytes of `node`, and compare the checksums by HEAD."""
         length = {"Content-Length": str(node.size)}
         with _RemoteResponse(self, "PUT", length, self._outgoing_blocks(node)) as reply:
             if not 200 <= reply.status < 300:
@@ -215,17 +219,17 @@ class _Transfer:
 
 
 class _RemoteResponse:
-    """The answer of the other server, redirects followed; the login goes to no other server than the first."""
+    """The other server's response; redirects are followed, and another server than the first gets no credential."""
 
-    def __init__(self, job: _Transfer, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> None:
-        self._job = job
-        self._asked = method, headers, body
+    def __init__(self, transfer: _Transfer, method: str, headers: dict[str, str], body: Iterator[bytes] | None) -> None:
+        self._transfer = transfer
+        self._arguments = method, headers, body
         self._connection: http.client.HTTPConnection | None = None
 
     def __enter__(self) -> http.client.HTTPResponse:
-        method, headers, body = self._asked
-        url = self._job.remote
-        own = {**self._job.headers, **headers, "User-Agent": AGENT}
+        method, headers, body = self._arguments
+        url = self._transfer.remote
+        own = {**self._transfer.headers, **headers, "User-Agent": AGENT}
         for _ in range(5):
             reply = self._send(method, url, own, body)
             location = reply.headers.get("Location")
@@ -245,18 +249,18 @@ class _RemoteResponse:
         host = parts.hostname or ""
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            for authority in self._job.authorities:
+            for authority in self._transfer.authorities:
                 context.load_verify_locations(authority)
             self._connection = http.client.HTTPSConnection(host, parts.port, context=context, timeout=60)
         else:
             self._connection = http.client.HTTPConnection(host, parts.port, timeout=60)
-        self._job.connection = self._connection
+        self._transfer.connection = self._connection
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         self._connection.request(method, target, body, headers)
         return self._connection.getresponse()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
 

@@ -1,4 +1,4 @@
-"""TLS for one run: a certificate authority made on the spot and a certificate for localhost and 127.0.0.1."""
+"""TLS of one run: a new certificate authority, and its certificate for localhost and 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ import trustme
 
 @dataclass(frozen=True)
 class Authority:
-    """`bundle` is what a client has to trust (PEM), `context` what the servers serve with."""
+    """A certificate authority.
+
+    Attributes:
+        bundle: The CA's certificate (PEM), which clients have to trust.
+        context: The TLS context of the servers.
+    """
 
     bundle: Path
     context: ssl.SSLContext
 
 
 def create_authority(folder: Path) -> Authority:
-    """Make a CA and a server certificate; the CA's public half is written to `folder`/ca.pem."""
+    """Create a CA and a server certificate, and write the CA's certificate to `ca.pem` in `folder`."""
     ca = trustme.CA(organization_name="ctadata sandbox")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("localhost", "127.0.0.1").configure_cert(context)

@@ -1,4 +1,4 @@
-"""What the issuer hands out: signed access tokens, and refresh tokens that rotate and remember their family."""
+"""Tokens of the issuer: signed access tokens, and refresh tokens that rotate."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from joserfc.jwk import ECKey, KeyParameters, KeySet, RSAKey
 from ctadata.sandbox.device_flow import OAuthError
 
 SESSION_IDLE = 1800
-"""Seconds an unused refresh token lives without offline_access."""
+"""Seconds that an unused refresh token stays valid without offline_access."""
 
 
 class Signer:
-    """Signs with a key of its own, ES256 or RS256."""
+    """Signs tokens with a key of its own, ES256 or RS256."""
 
     def __init__(self, algorithm: str) -> None:
+        """Generate the key."""
         parameters: KeyParameters = {"kid": secrets.token_hex(8), "use": "sig", "alg": algorithm}
         self._algorithm = algorithm
         self._key: ECKey | RSAKey = (
@@ -29,18 +30,24 @@ class Signer:
         self.keys = KeySet([self._key])
 
     def sign(self, claims: Mapping[str, object]) -> str:
-        """A JWT with these claims."""
+        """Return a JWT with these claims."""
         header = {"alg": self._algorithm, "typ": "JWT", "kid": self._key.kid}
         return jwt.encode(header, dict(claims), self._key, algorithms=[self._algorithm])
 
     def public(self) -> dict[str, object]:
-        """The JWKS document."""
+        """Return the JWKS document."""
         return dict(self.keys.as_dict(private=False))
 
 
 @dataclass
 class Session:
-    """One login and every refresh token that came of it. `current` is the one that may be used."""
+    """One login with all its refresh tokens.
+
+    Attributes:
+        current: The refresh token that may be used.
+        past: The refresh tokens before it.
+        ends: Unix seconds; None for a login with offline_access.
+    """
 
     client_id: str
     user: str
@@ -53,16 +60,17 @@ class Session:
 
 
 class Sessions:
-    """The logins of an issuer. With `rotate`, a refresh token that comes a second time ends its family."""
+    """The logins of an issuer. With `rotate`, a refresh token that is used twice ends its login."""
 
     def __init__(self, clock: Callable[[], float], rotate: bool) -> None:
+        """Start without logins."""
         self._clock = clock
         self._rotate = rotate
         self._lock = threading.Lock()
         self._sessions: list[Session] = []
 
     def open(self, client_id: str, user: str, scope: str) -> Session:
-        """A new login with its first refresh token."""
+        """Create a login with its first refresh token."""
         session = Session(client_id, user, scope)
         with self._lock:
             self._sessions.append(session)
@@ -70,9 +78,13 @@ class Sessions:
         return session
 
     def refresh(self, client_id: str, token: str) -> Session:
-        """The login a refresh token belongs to, with the next token in it. OAuthError invalid_grant."""
+        """Return the login of a refresh token, with the next refresh token in it.
+
+        Raises:
+            OAuthError: invalid_grant: The token is unknown, expired, revoked or used twice.
+        """
         with self._lock:
-            session = self._of(token)
+            session = self._find(token)
             if session is None or session.client_id != client_id:
                 raise OAuthError("invalid_grant", "Invalid refresh token")
             if session.revoked or (session.ends is not None and self._clock() > session.ends):
@@ -84,9 +96,9 @@ class Sessions:
             return session
 
     def revoke(self, token: str) -> None:
-        """End the login of a refresh token; an unknown one is nobody's business (RFC 7009)."""
+        """End the login of a refresh token; an unknown token is no error (RFC 7009, section 2.2)."""
         with self._lock:
-            session = self._of(token)
+            session = self._find(token)
             if session is not None:
                 session.revoked = True
 
@@ -96,7 +108,7 @@ class Sessions:
             for session in self._sessions:
                 session.revoked = True
 
-    def _of(self, token: str) -> Session | None:
+    def _find(self, token: str) -> Session | None:
         return next((s for s in self._sessions if token == s.current or token in s.past), None)
 
     def _renew(self, session: Session) -> None:

@@ -11,7 +11,7 @@ from ctadata.sandbox.permissions import within
 
 
 def mkcol(request: DoorRequest) -> None:
-    """201; 405 where something is, 409 where the parent is missing or a file."""
+    """Answer MKCOL: 201; 405 if the name is taken; 409 if the parent is missing or a file."""
     request.need("MANAGE")
     try:
         request.site.namespace.mkdir(request.path)
@@ -23,7 +23,10 @@ def mkcol(request: DoorRequest) -> None:
 
 
 def delete(request: DoorRequest) -> None:
-    """204; a directory goes with everything in it, as far as the door can list it: what it cannot, it cannot delete."""
+    """Answer DELETE: 204; a directory goes with all that it holds.
+
+    The door cannot delete what it cannot list.
+    """
     if "#" in request.exchange.request.target:
         raise Denied(400)
     node = request.node()
@@ -35,7 +38,7 @@ def delete(request: DoorRequest) -> None:
 
 
 def move(request: DoorRequest) -> None:
-    """201, or 204 where an old target was deleted first; 412 where there is one and no `Overwrite: T`."""
+    """Answer MOVE: 201, or 204 if it replaced a target; 412 if there is a target and no `Overwrite: T`."""
     target = unquote(urlsplit(request.header("Destination") or "").path)
     if not target:
         raise Denied(400)
@@ -44,7 +47,7 @@ def move(request: DoorRequest) -> None:
     request.need("MANAGE", target)
     if within(target, request.path):
         raise Denied(409)
-    replaced = _make_room(request, target)
+    replaced = _remove_target(request, target)
     try:
         request.site.namespace.move(request.path, target)
     except NamespaceError as error:
@@ -55,7 +58,7 @@ def move(request: DoorRequest) -> None:
         request.reply_in_chunks(201, entity(node))
 
 
-def _make_room(request: DoorRequest, target: str) -> bool:
+def _remove_target(request: DoorRequest, target: str) -> bool:
     namespace = request.site.namespace
     try:
         namespace.find(target)

@@ -1,4 +1,4 @@
-"""PUT at the door (dcache.md 1.5): redirected to a pool, or taken in by the door itself."""
+"""PUT at the door (dcache.md 1.5): redirected to a pool, or received by the door itself."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ BELOW_A_FILE = (
     'Cannot invoke "io.milton.resource.Resource.authorise(io.milton.http.Request, io.milton.http.Request$Method,'
     ' io.milton.http.Auth)" because "resource" is null'
 )
-"""What the door says of a PUT below a file."""
+"""The door's message for a PUT below a file."""
 
 
 def put(request: DoorRequest) -> None:
-    """Preconditions, parents, the new entry (the old one is gone from here on), then the bytes.
+    """Answer PUT: check the preconditions, create the parents and the new entry, then receive the bytes.
 
-    Redirected only where Expect is exactly `100-continue` and no byte of the body has come yet.
+    The old entry is deleted before the bytes come. The door redirects only if Expect is exactly `100-continue` and no
+    byte of the body has arrived.
     """
     old = _existing(request)
     _check(request, old)
@@ -125,7 +126,7 @@ def _receive_at_door(request: DoorRequest, node: Node, upload: Upload) -> None:
 
 
 def _door_error(refused: Refused) -> Denied:
-    """What a pool refused, in the words of the door (dcache.md 4)."""
+    """Return the door's error for a refusal by a pool (dcache.md 4)."""
     if refused.status == 507:
         return Denied(507, "Insufficient storage: SER_DISK_FULL")
     if refused.status == 400:
@@ -134,6 +135,6 @@ def _door_error(refused: Refused) -> Denied:
 
 
 def _clean_up(request: DoorRequest, node: Node) -> None:
-    """The door deletes what a failed upload through it has left, unless something else is there by now."""
+    """Delete the entry that a failed upload through the door has left, unless another entry has its name by now."""
     if _existing(request) is node:
         request.site.namespace.remove(request.path)
