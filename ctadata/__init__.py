@@ -1,4 +1,4 @@
-"""Files on CTA storage: the functions of the JupyterHub platform; `ctadata.direct` goes straight to the storage.
+"""Files on CTA storage: the functions of the JupyterHub platform; `ctadata.direct` talks to the storage itself.
 
 ::
 
@@ -9,8 +9,8 @@
             print(ctadata.fetch_and_save_file(path), "bytes")
     ctadata.upload_file("latest.txt", "results/")      # below your home: results/latest.txt
 
-On the platform nothing has to be set; elsewhere CTADS_URL and JUPYTERHUB_API_TOKEN are read at each call. Nothing is
-imported before it is used.
+On the platform no setting is needed. Elsewhere each call reads CTADS_URL and JUPYTERHUB_API_TOKEN. A module is imported
+when one of its names is used.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
     "webdav4_client",
 ]
 
-_ELSEWHERE = {
+_MODULE_OF = {
     "APIClient": "ctadata.service.client",
     "PartialFailure": "ctadata.errors",
     "start_agent_daemon": "ctadata.direct.login",
@@ -76,21 +76,21 @@ _MODULES = {"api", "direct"}
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when they are first asked for (PEP 562)."""
+    """Return a public name, and import its module at the first use (PEP 562)."""
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 
         try:
             return version("ctadata")
-        except PackageNotFoundError:  # a checkout that nobody has installed
+        except PackageNotFoundError:  # a checkout that is not installed
             return "unknown"
     if name not in __all__:
         raise AttributeError(f"module 'ctadata' has no attribute {name!r}")
     if name in _MODULES:
         return import_module(f"ctadata.{name}")
-    return getattr(import_module(_ELSEWHERE.get(name, "ctadata.service.functions")), name)
+    return getattr(import_module(_MODULE_OF.get(name, "ctadata.service.functions")), name)
 
 
 def __dir__() -> list[str]:
-    """What completion offers."""
+    """Return the public names, for completion."""
     return [*__all__, "__version__"]

@@ -1,4 +1,4 @@
-"""`python -m ctadata` and the commands `cta-data-direct`, `cta-data` and `ctadata`, told apart by their names."""
+"""Entry point of `python -m ctadata` and of the commands `cta-data-direct`, `cta-data` and `ctadata`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; does not return."""
+    """Run the command line and exit; this function does not return."""
     try:
         from ctadata.cli.main import run
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # while Python still reads its modules
+    except KeyboardInterrupt:  # during the imports
         code = 130
-    gc.freeze()  # what ends with the process need not be searched for cycles: that took a fifth of a short command
+    gc.freeze()  # a search for cycles at exit took a fifth of the time of a short command
     sys.exit(code)
 
 

@@ -1,7 +1,7 @@
-"""The names that scripts written for 0.6 and 0.7 import from here; `ctadata` and `ctadata.errors` have better ones.
+"""The names that scripts for 0.6 and 0.7 import from here; new scripts use `ctadata` and `ctadata.errors`.
 
-Each exception is the root of ours, so that `except StorageException` catches all that the functions raise; `except
-NotFound` of `ctadata.errors`, and its siblings, tell more.
+Each exception is the root of our errors, so that `except StorageException` catches all that the functions raise. The
+classes of `ctadata.errors`, such as `NotFound`, say more.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 StorageException = CtadataError
-"""Use `ctadata.errors.CtadataError`, or what it is the root of."""
+"""Use `ctadata.errors.CtadataError` or one of its subclasses."""
 
 CertificateError = CtadataError
-"""Use `ctadata.errors.UsageError` for a certificate that is not as it has to be, `Forbidden` for a refused one."""
+"""Use `ctadata.errors.UsageError` for a malformed certificate, and `Forbidden` for a refused one."""
 
 api_client = APIClient()
-"""Use `ctadata.APIClient()`, or the functions."""
+"""Use `ctadata.APIClient()` or the functions of `ctadata`."""

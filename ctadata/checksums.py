@@ -1,7 +1,7 @@
-"""adler32, md5 and sha: computed while bytes stream by; Digest, Repr-Digest and Checksums values read and written.
+"""Compute checksums while bytes stream by, and parse the headers and properties that carry them.
 
-Everywhere in the house a digest is a lower-case hexadecimal string under the name of its algorithm
-(`adler32`, `md5`, `sha`, `sha-256`, `sha-512`: the names of RFC 3230 and its registry).
+In this package a digest is a lower-case hexadecimal string under the name of its algorithm: `adler32`, `md5`, `sha`,
+`sha-256`, `sha-512`, the names of RFC 3230 and its registry.
 """
 
 from __future__ import annotations
@@ -13,75 +13,79 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-try:  # many times zlib's speed
+try:  # several times as fast as zlib
     from zlib_ng.zlib_ng import adler32 as adler32
     from zlib_ng.zlib_ng import crc32 as crc32
-except ImportError:  # a checkout that is imported without being installed
+except ImportError:  # the package is imported from a checkout and not installed
     from zlib import adler32, crc32
 
 _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 STRONGEST_FIRST = (*_HASHLIB, "crc32", "adler32")
-"""The algorithms we can compute, the strongest first."""
+"""The algorithms that this module computes, the strongest first."""
 
 PARTS_PREFIX = "md5-of-parts/"
-"""How the name of a digest begins that S3 gives to what came in parts; their size in bytes follows."""
+"""The beginning of the name of S3's digest of an object uploaded in parts; the bytes of a part follow."""
 
 _MODULUS = 65521  # the largest prime below 2**16, RFC 1950 section 8.2
 
 
 class Hasher(Protocol):
-    """A digest in the making."""
+    """A running digest.
+
+    Attributes:
+        algorithm: The name of the algorithm.
+    """
 
     algorithm: str
 
     def update(self, block: bytes | memoryview) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
 
     def hexdigest(self) -> str:
-        """The digest of all bytes so far, lower-case hexadecimal."""
+        """Return the digest of all bytes so far, in lower-case hexadecimal."""
 
 
 class Adler32:
-    """RFC 1950's checksum, what dCache stores of every file; 8 hexadecimal digits."""
+    """The checksum of RFC 1950, which dCache stores for every file; 8 hexadecimal digits."""
 
     algorithm = "adler32"
 
     def __init__(self) -> None:
-        """Start with the checksum of nothing, 1."""
+        """Start with 1, the checksum of no bytes."""
         self.value = 1
 
     def update(self, block: bytes | memoryview) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         self.value = adler32(block, self.value)
 
     def hexdigest(self) -> str:
-        """The checksum so far."""
+        """Return the checksum so far."""
         return f"{self.value:08x}"
 
 
 class Crc32:
-    """The checksum of zip and PNG, which S3 servers keep of many objects; 8 hexadecimal digits."""
+    """The checksum of zip and PNG, which S3 servers store for many objects; 8 hexadecimal digits."""
 
     algorithm = "crc32"
 
     def __init__(self) -> None:
-        """Start with the checksum of nothing, 0."""
+        """Start with 0, the checksum of no bytes."""
         self.value = 0
 
     def update(self, block: bytes | memoryview) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         self.value = crc32(block, self.value)
 
     def hexdigest(self) -> str:
-        """The checksum so far."""
+        """Return the checksum so far."""
         return f"{self.value:08x}"
 
 
 class PartsMd5:
-    """The MD5 of the MD5s of parts of one size, and their number: `<32 hexadecimal digits>-<number>`."""
+    """S3's digest of an object uploaded in parts: the MD5 of the parts' MD5s, a hyphen, and the number of parts."""
 
     def __init__(self, size: int) -> None:
-        """Of parts of `size` bytes, the last of which may be shorter."""
+        """Start the digest of an object with parts of `size` bytes; the last part may be shorter."""
         self.algorithm = f"{PARTS_PREFIX}{size}"
         self._size = size
         self._room = size
@@ -89,18 +93,18 @@ class PartsMd5:
         self._parts: list[bytes] = []
 
     def update(self, block: bytes | memoryview) -> None:
-        """Take in the next bytes."""
+        """Add the next bytes."""
         view = memoryview(block)
         while view:
             if not self._room:
                 self._end()
             self._part.update(view[: self._room])
-            taken = min(self._room, len(view))
-            self._room -= taken
-            view = view[taken:]
+            count = min(self._room, len(view))
+            self._room -= count
+            view = view[count:]
 
     def hexdigest(self) -> str:
-        """The digest of all bytes; no more may follow."""
+        """Return the digest of all bytes; `update` may not be called afterwards."""
         if self._room != self._size or not self._parts:
             self._end()
         return f"{hashlib.md5(b''.join(self._parts), usedforsecurity=False).hexdigest()}-{len(self._parts)}"
@@ -123,7 +127,14 @@ class _Hashlib:
 
 
 def new_hasher(algorithm: str) -> Hasher:
-    """A new digest; KeyError for an algorithm that is neither in `STRONGEST_FIRST` nor of `PARTS_PREFIX`."""
+    """Return a new running digest.
+
+    Args:
+        algorithm: A name in `STRONGEST_FIRST`, or one that begins with `PARTS_PREFIX`.
+
+    Raises:
+        KeyError: The algorithm is neither.
+    """
     if algorithm.startswith(PARTS_PREFIX):
         return PartsMd5(int(algorithm.removeprefix(PARTS_PREFIX)))
     if algorithm in ("adler32", "crc32"):
@@ -132,7 +143,13 @@ def new_hasher(algorithm: str) -> Hasher:
 
 
 def adler32_combine(first: int, second: int, second_size: int) -> int:
-    """The adler32 of two pieces put together, from theirs and the second's size in bytes (zlib's formula)."""
+    """Return the adler32 of two byte strings in sequence (zlib's `adler32_combine`).
+
+    Args:
+        first: The adler32 of the first string.
+        second: The adler32 of the second string.
+        second_size: The bytes of the second string.
+    """
     low1, high1 = first & 0xFFFF, first >> 16
     low2, high2 = second & 0xFFFF, second >> 16
     low = (low1 + low2 - 1) % _MODULUS
@@ -141,22 +158,23 @@ def adler32_combine(first: int, second: int, second_size: int) -> int:
 
 
 def parse_digests(value: str) -> dict[str, str]:
-    """Read `Digest` (RFC 3230), `Repr-Digest` (RFC 9530) or dCache's `Checksums` property.
+    """Parse a `Digest` (RFC 3230) or `Repr-Digest` (RFC 9530) header, or dCache's `Checksums` property.
 
-    Unknown algorithms and values that do not decode are left out: a digest that cannot be read proves nothing.
+    Returns:
+        The digests by algorithm. Unknown algorithms and malformed values are left out, because they prove nothing.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for item in value.split(","):
         name, _, text = item.strip().partition("=")
         digest = _decode(name.strip().lower(), text.strip())
         if digest:
-            found[name.strip().lower()] = digest
-    return found
+            digests[name.strip().lower()] = digest
+    return digests
 
 
 def _decode(name: str, text: str) -> str | None:
     if name == "adler32":
-        # dCache pads to 8 digits today; older entries may lack the zeros in front
+        # dCache pads to 8 digits; its older entries may lack the leading zeros
         return text.lower().zfill(8) if re.fullmatch("[0-9a-fA-F]{1,8}", text) else None
     if name not in _HASHLIB:
         return None
@@ -168,19 +186,27 @@ def _decode(name: str, text: str) -> str | None:
 
 
 def want_digest_header() -> str:
-    """The `Want-Digest` of a download: any we can compute, adler32 first, as every dCache file has it."""
+    """Return the `Want-Digest` header of a download: all known algorithms, adler32 first, as dCache stores it."""
     rest = [f"{name};q=0.{9 - i}" for i, name in enumerate(_HASHLIB)]
     return ", ".join(["adler32", *rest])
 
 
 _TAG = re.compile(r'"?([0-9a-f]{32})(?:-([0-9]{1,5}))?"?')
-_PARTS_IN_USE = (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)  # MiB
+_COMMON_PART_SIZES = (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)  # MiB
 
 
 def etag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str]:
-    """The digest that a tag of S3 is: `md5`, or with the size of the parts that of the parts; empty where it is none.
+    """Return the digest that an entity tag of S3 is.
 
-    The tag of what came in one piece is its MD5; of what came in parts, the MD5 of their MD5s and their number.
+    The tag of an object uploaded in one piece is its MD5. The tag of an object uploaded in parts is `PartsMd5`'s
+    digest.
+
+    Args:
+        etag: The tag, with or without quotes.
+        part_size: The size of a part in bytes; None if it is not known.
+
+    Returns:
+        The algorithm and the digest; empty if the tag is no digest, or is one of parts of unknown size.
     """
     match = _TAG.fullmatch(etag or "")
     if match is None or (match[2] and not part_size):
@@ -189,23 +215,31 @@ def etag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str
 
 
 def etag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
-    """Digests that the tag of a file of `size` bytes may be; that one is right proves it equal, none proves nothing."""
+    """Return the digests that the entity tag of an S3 object may be, as algorithm and digest.
+
+    A match with one of them proves that the object is equal. No match proves nothing, because the size of the parts is
+    guessed from the sizes that clients use.
+
+    Args:
+        etag: The tag, with or without quotes.
+        size: The bytes of the object.
+    """
     match = _TAG.fullmatch(etag or "")
     if match is None or match[2] is None:
         return list(etag_digest(etag).items())
     count = max(1, int(match[2]))
-    even = -(-size // count)
-    sizes = {-(-even // (1 << 20)) << 20, *(number << 20 for number in _PARTS_IN_USE)}
+    smallest = -(-size // count)
+    sizes = {-(-smallest // (1 << 20)) << 20, *(number << 20 for number in _COMMON_PART_SIZES)}
     fitting = sorted(each for each in sizes if each and -(-size // each) == count)
-    return [found for each in fitting for found in etag_digest(etag, each).items()]
+    return [digest for each in fitting for digest in etag_digest(etag, each).items()]
 
 
 def strongest_digest(digests: Mapping[str, str]) -> tuple[str, str] | None:
-    """The best (algorithm, digest) of those given that we can compute; None where there is none."""
+    """Return the algorithm and the value of the strongest digest that this module can compute, else None."""
     if not digests:
         return None
     known = [name for name in STRONGEST_FIRST if name in digests]
-    # that of parts counts before the two that are not meant to withstand intent
+    # the digest of parts counts before crc32 and adler32, which do not resist manipulation
     known = sorted([*known, *(name for name in digests if name.startswith(PARTS_PREFIX))], key=_rank)
     return (known[0], digests[known[0]]) if known else None
 

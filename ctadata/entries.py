@@ -1,4 +1,4 @@
-"""Entry: one line of a listing."""
+"""Entry: one file or directory of a listing."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from ctadata.paths import RemotePath
 
 NO_CHECKSUMS: Mapping[str, str] = MappingProxyType({})
-"""No digest at all."""
+"""No checksums."""
 
 
 def no_checksums() -> Mapping[str, str]:
-    """The default of fields that hold digests: a mapping proxy has no hash, so dataclasses want a factory."""
+    """Return the default of a field of checksums: a mapping proxy has no hash, so dataclasses want a factory."""
     return NO_CHECKSUMS
 
 
 class Kind(StrEnum):
-    """What a name stands for."""
+    """The kind of an entry."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -28,16 +28,21 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file or collection, as the store tells of it; None is what the store did not say.
+    """One file or collection, as the store describes it. None means that the store does not say.
 
-    size:      bytes; None for collections and for files whose upload has not ended.
-    mtime:     seconds since 1970 UTC.
-    etag:      as sent, quotes included; equal strong tags mean equal content, equal weak ones (`W/"..."`) nothing.
-    checksums: algorithm (``adler32``, ``md5``, ``sha-256``) to lower-case hexadecimal digits.
-    locality:  dCache's FileLocality: ONLINE, NEARLINE, ONLINE_AND_NEARLINE, NONE, UNAVAILABLE, LOST.
-    has_twin:  a file and a collection have this name, so that no two local names can be made of them (S3).
-    kept_mtime: mtime of the file that was uploaded, where the store keeps it beside its own and has told it.
-    alias_of:  the key, in its S3 bucket, of the file that this name stands for; what else is told is of that file.
+    Attributes:
+        path: The path from the root of the store.
+        kind: File or directory.
+        size: The bytes; None for a collection, and for a file whose upload has not ended.
+        mtime: Seconds since 1970 UTC.
+        etag: The entity tag as it was sent, with its quotes. Equal strong tags mean equal content; equal weak tags
+            (`W/"..."`) mean nothing.
+        checksums: The digests in lower-case hexadecimal, by algorithm (``adler32``, ``md5``, ``sha-256``).
+        locality: dCache's FileLocality: ONLINE, NEARLINE, ONLINE_AND_NEARLINE, NONE, UNAVAILABLE or LOST.
+        alias_of: The key, in its S3 bucket, of the object that this alias points to; the other fields describe that
+            object.
+        has_twin: Whether a file and a collection have this name (S3), so that they cannot both exist on a local disk.
+        kept_mtime: The mtime of the uploaded local file, if the store keeps it beside its own.
     """
 
     path: RemotePath

@@ -1,36 +1,36 @@
-"""Every error: what happened, what to do, whether trying again can help, which exit code.
+"""All errors: what happened, what the user can do, whether a retry may help, and the exit code.
 
 ::
 
-    CtadataError                     1   anything else
-    ├── UsageError                   2   the command or call cannot be understood
-    │   └── ConfigError              2   a profile, a settings file, a value in the environment
-    ├── Unsupported                  2   the place cannot do this, whoever asks
+    CtadataError                     1   any other error
+    ├── UsageError                   2   the command or the call is wrong
+    │   └── ConfigError              2   the profile, the settings file or the environment is wrong
+    ├── Unsupported                  2   the storage cannot do this, for any user
     ├── NotFound                     3   no such file or collection
-    ├── AccessError                  4   the server will not, for who we are
-    │   ├── LoginNeeded              4   no token, or none that is accepted: log in
+    ├── AccessError                  4   the server refuses this user
+    │   ├── LoginNeeded              4   no token, or a token that the server refuses: log in
     │   ├── Forbidden                4   logged in, and not allowed
-    │   └── Untrusted                4   a certificate or redirect that we must not follow
-    ├── TemporaryError               5   may work when tried again
+    │   └── Untrusted                4   a certificate or a redirect that must not be followed
+    ├── TemporaryError               5   a retry may help
     │   ├── Unreachable              5   no connection: refused, reset, no such host
-    │   ├── Interrupted              5   the connection ended in mid-body
-    │   ├── Changed                  5   the file became another one while it was read
-    │   ├── Busy                     5   429 or 503; `retry_after` says when
-    │   └── ServerTrouble            5   other 5xx
-    ├── TimedOut                   124   silence past the limit (may work when tried again)
+    │   ├── Interrupted              5   the connection ended within a body
+    │   ├── Changed                  5   the file changed while it was read
+    │   ├── Busy                     5   429 or 503; `retry_after` says when to try again
+    │   └── ServerTrouble            5   another 5xx
+    ├── TimedOut                   124   silence beyond the limit; a retry may help
     ├── PartialFailure               6   some files done, some failed
-    │   └── Incomplete               6   a listing lacks some of what is there
-    │       └── Unnameable           6   a listing is whole, and no path can name some of its keys
-    ├── IntegrityError               7   bytes that are not what the other side says they are
+    │   └── Incomplete               6   a listing lacks some entries
+    │       └── Unnameable           6   a listing is complete, but no path can name some of its keys
+    ├── IntegrityError               7   the bytes differ from what the other side announces
     ├── AlreadyExists                8   the name is taken, and may not be replaced
     ├── NothingMatched               9   a pattern without a match
     ├── NeedsStaging                10   the file is on tape
-    ├── StorageFull                 11   no room: local disk, quota, pool
-    ├── LocalError                  11   the local file system refused
-    └── Stopped                    130   the user said stop
+    ├── StorageFull                 11   no room: local disk, quota or pool
+    ├── LocalError                  11   the local file system refuses
+    └── Stopped                    130   the user stopped the run
 
-The exit codes are those of the table in the reference of the commands. One place turns an error into
-words and an exit code: ``ctadata.cli.main``.
+The table in the reference of the commands has the same exit codes. `ctadata.cli.main` alone turns an error into words
+and an exit code.
 """
 
 from __future__ import annotations
@@ -40,16 +40,17 @@ from typing import Any, ClassVar
 
 
 class CtadataError(Exception):
-    """What every error of this package is.
+    """The base of all errors of this package.
 
-    what:  one sentence, without a final full stop; says what happened, with the server's own reason.
-    hint:  what to do next; empty where there is nothing to advise.
-    path:  the remote or local name it happened to; empty where it is about none.
-    status: the HTTP status it came with, 0 where there was none.
-    retry_after: seconds that the server asked us to wait, None where it did not say.
-    retries: how often something was begun again before it was given up.
-    given_up: whether it was tried in full, so that trying again at once is of no use.
-    retryable: whether the same request may succeed later, as far as the kind of the error, or the server, says.
+    Attributes:
+        what: One sentence without a final full stop: what happened, with the server's reason.
+        hint: What the user can do; empty if there is nothing to advise.
+        path: The remote or local path of the failure; empty if it has none.
+        status: The HTTP status of the failure; 0 if it has none.
+        retry_after: Seconds that the server asks to wait; None if it does not say.
+        retries: How often the work was repeated before it was given up.
+        given_up: Whether all attempts are used, so that an immediate retry is of no use.
+        retryable: Whether the same request may succeed later, as far as the class of the error or the server says.
     """
 
     exit_code: ClassVar[int] = 1
@@ -58,6 +59,7 @@ class CtadataError(Exception):
     def __init__(
         self, what: str, *, hint: str = "", path: str = "", status: int = 0, retry_after: float | None = None
     ) -> None:
+        """Create an error; the attributes of the class describe the arguments."""
         super().__init__(what)
         self.what = what
         self.hint = hint
@@ -68,7 +70,7 @@ class CtadataError(Exception):
         self.given_up = False
 
     def __str__(self) -> str:
-        """One line: path, what happened, what to do."""
+        """Return one line: the path, what happened, and the hint."""
         text = f"{self.path}: {self.what}" if self.path else self.what
         return f"{text} ({self.hint})" if self.hint else text
 
@@ -85,17 +87,17 @@ def restore_error(kind: type[CtadataError], args: tuple[Any, ...]) -> CtadataErr
 
 
 class UsageError(CtadataError):
-    """The command or the call cannot be understood."""
+    """The command or the call is wrong."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A profile, a settings file or a value in the environment is wrong or missing."""
+    """A profile, a settings file or a variable of the environment is wrong or missing."""
 
 
 class Unsupported(CtadataError):
-    """The place cannot do this, whoever asks: a kind of store that lacks it, or a server that says so (405, 501)."""
+    """The storage cannot do this, for any user: its kind of store lacks it, or the server says so (405, 501)."""
 
     exit_code = 2
 
@@ -107,65 +109,71 @@ class NotFound(CtadataError):
 
 
 class AccessError(CtadataError):
-    """The server will not, for who we are."""
+    """The server refuses this user."""
 
     exit_code = 4
 
 
 class LoginNeeded(AccessError):
-    """No token, or none that the server accepts."""
+    """There is no token, or the server refuses the token."""
 
 
 class Forbidden(AccessError):
-    """We are known, and not allowed."""
+    """The user is logged in, and not allowed to do this."""
 
 
 class Untrusted(AccessError):
-    """A certificate that does not verify, or a redirect that must not be followed."""
+    """A certificate does not verify, or a redirect must not be followed."""
 
 
 class TemporaryError(CtadataError):
-    """May work when tried again."""
+    """A retry may help."""
 
     exit_code = 5
     retryable = True
 
 
 class Unreachable(TemporaryError):
-    """No connection came about: refused, reset before an answer, host unknown."""
+    """There is no connection: refused, reset before an answer, or an unknown host."""
 
 
 class Interrupted(TemporaryError):
-    """The connection ended in the middle of a body."""
+    """The connection ended within a body."""
 
 
 class Changed(TemporaryError):
-    """The file became another one while it was read."""
+    """The file changed while it was read.
 
-    def __init__(self, what: str = "", *, hint: str = "once nobody writes to it, try again", path: str = "") -> None:
-        """`what`: what has shown it."""
+    Attributes:
+        about: What has shown the change; empty if the error does not say.
+    """
+
+    def __init__(
+        self, what: str = "", *, hint: str = "try again when the file is no longer written", path: str = ""
+    ) -> None:
+        """Create the error; `what` says what has shown the change."""
         about = f": {what}" if what else ""
         super().__init__(f"the file changed while it was read{about}", hint=hint, path=path)
         self.about = what
 
 
 class Busy(TemporaryError):
-    """429 or 503: the server asks for patience."""
+    """The server is busy (429 or 503)."""
 
 
 class ServerTrouble(TemporaryError):
-    """The server failed inside (5xx)."""
+    """The server failed (5xx)."""
 
 
 class TimedOut(CtadataError):
-    """Nothing was heard for longer than the limit."""
+    """The server was silent for longer than the limit."""
 
     exit_code = 124
     retryable = True
 
 
 class IntegrityError(CtadataError):
-    """The bytes are not what the other side says they are: size or digest differ."""
+    """The bytes differ from what the other side announces, in size or digest."""
 
     exit_code = 7
     retryable = True
@@ -178,95 +186,111 @@ class AlreadyExists(CtadataError):
 
 
 class NothingMatched(CtadataError):
-    """A pattern without a match."""
+    """A pattern has no match."""
 
     exit_code = 9
 
 
 class NeedsStaging(CtadataError):
-    """The file lies on tape and has to be staged first."""
+    """The file is on tape, and has to be staged first."""
 
     exit_code = 10
 
 
 class StorageFull(CtadataError):
-    """No room is left: quota, pool or local disk."""
+    """There is no room: quota, pool or local disk."""
 
     exit_code = 11
 
 
 class LocalError(CtadataError):
-    """The local file system refused: permission, read-only, name too long, not a file."""
+    """The local file system refuses: no permission, read-only, a name that is too long, not a file."""
 
     exit_code = 11
 
 
 class Stopped(CtadataError):
-    """The user said stop."""
+    """The user stopped the run."""
 
     exit_code = 130
 
 
 class PartialFailure(CtadataError):
-    """A call over many files tried all of them, and some failed.
+    """A call for many files has tried all of them, and some failed.
 
-    failures: the errors, each with its path.
-    done:     what the call would have returned for the files that succeeded.
-    The exit code is 6 where something was done, else that of the first failure; and 10 where nothing failed but files
-    on tape: `code` says which.
+    Attributes:
+        failures: The errors, each with its path.
+        done: The results of the files that succeeded, as the call would have returned them.
     """
 
     exit_code = 6
 
     def __init__(self, failures: Sequence[CtadataError], done: Sequence[Any]) -> None:
+        """Create the error of a call with these failures and these results."""
         count = len(failures)
         super().__init__(f"{count} of {count + len(done)} failed: {failures[0]}" if failures else "nothing failed")
         self.failures = list(failures)
         self.done = list(done)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What lets it come out of another process."""
+        """Return what a pickle needs, so that the error can leave a process."""
         return type(self), (self.failures, self.done)
 
     @property
     def code(self) -> int:
-        """The exit code of the run: 6, or the first failure's where nothing was done, or 10 for tape alone."""
+        """The exit code of the run.
+
+        It is 10 if all failures are files on tape. Else it is 6 if some files are done, and the code of the first
+        failure if none is.
+        """
         if self.failures and all(isinstance(failure, NeedsStaging) for failure in self.failures):
             return NeedsStaging.exit_code
         return 6 if self.done or not self.failures else self.failures[0].exit_code
 
 
 class Incomplete(PartialFailure):
-    """A listing lacks some of what is there. What it gave is true; that it did not give a name proves nothing.
+    """A listing lacks some entries. The entries that it has are right, and a missing name proves nothing.
 
-    failures: an error for each member that could not be listed, at most some hundred of them.
+    Attributes:
+        failures: An error for each entry that could not be listed, at most some hundred of them.
+        count: The number of entries that could not be listed.
+        path: The path of the collection.
     """
 
     def __init__(
         self, failures: Sequence[CtadataError], done: Sequence[Any] = (), *, count: int = 0, path: str = ""
     ) -> None:
-        """`done`: entries, if none were given.   `count`: members in all.   `path`: of the collection."""
+        """Create the error of a listing.
+
+        Args:
+            failures: The errors, as in the attribute.
+            done: The entries, if the caller has received none.
+            count: The number of entries that could not be listed.
+            path: The path of the collection.
+        """
         super().__init__(failures, done)
         self.count = max(count, len(failures))
         self.path = path
         named = "; ".join(": ".join(filter(None, (each.path, each.what))) for each in failures[:3])
         more = f"; and {self.count - 3} more" if self.count > 3 else ""
-        self.what = f"{self._said()}: {named}{more}"
+        self.what = f"{self._summary()}: {named}{more}"
 
-    def _said(self) -> str:
-        return f"the listing is not whole, {self.count} of its names could not be listed"
+    def _summary(self) -> str:
+        return f"the listing is incomplete, {self.count} of its names could not be listed"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What lets it come out of another process."""
+        """Return what a pickle needs, so that the error can leave a process."""
         return _incomplete, (type(self), self.failures, self.done, self.count, self.path)
 
 
 class Unnameable(Incomplete):
-    """A listing that is whole, with keys that no path can name: it gives no entry for them, and all others.
+    """A listing is complete, but no path can name some of its keys: it has no entries for them, and all others.
 
-    What it did not give, beside these keys, is not there.
-    counterparts: the paths, as names from the store's root, that such keys have where empty names and `.` are left out
-        and `..` goes up; None if there are more keys than are known.
+    A name that is neither in the listing nor in `counterparts` does not exist.
+
+    Attributes:
+        counterparts: The paths that such keys have if empty names and `.` are dropped and `..` goes up, as names from
+            the store's root; None if there are more keys than are known.
     """
 
     def __init__(
@@ -278,15 +302,15 @@ class Unnameable(Incomplete):
         path: str = "",
         counterparts: Collection[tuple[str, ...]] | None = None,
     ) -> None:
-        """As of an incomplete one."""
+        """Create the error of a listing; the arguments are those of `Incomplete`, and the attribute."""
         super().__init__(failures, done, count=count, path=path)
         self.counterparts = counterparts
 
-    def _said(self) -> str:
+    def _summary(self) -> str:
         return f"{self.count} of its keys could not be listed"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What lets it come out of another process."""
+        """Return what a pickle needs, so that the error can leave a process."""
         return *super().__reduce__(), {"counterparts": self.counterparts}
 
 

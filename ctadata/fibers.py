@@ -1,12 +1,14 @@
-"""Fibers: functions of one thread that take turns where they wait, so that one of them is at work at any time.
+"""Fibers: functions of one thread that take turns, so that one of them works while the others wait.
 
-Python runs one thread at a time. Threads on small files from a server close by have work for it all the time, and wake
-each other at every call of the system: two of them got a third less done than one fiber thread, eight half. A fiber
-(a greenlet) goes on until it waits itself, for a socket or for somebody, and what it calls need not know of it.
+Python runs one thread at a time. Threads that transfer small files from a nearby server always have work, and wake each
+other at every system call: two threads get a third less done than one thread with fibers, and eight threads half as
+much. A fiber (a greenlet) runs until it waits for a socket or for another fiber. The functions that it calls need not
+know that they run in a fiber.
 
-What may run in a fiber waits with what is here: `Condition`, `wait_for_event`, `sleep`, `current_poller`. A wait of
-another kind holds up all fibers of the thread: that of a disk, which is short; what is long goes to `run_in_thread`. A
-lock that is held during a wait is a `Lock` from here: who waits for one of another kind keeps its holder from going on.
+A function that runs in a fiber waits with this module: `Condition`, `wait_for_event`, `sleep`, `current_poller`. Any
+other wait stops all fibers of the thread. That is acceptable for a local disk, which is quick; a longer wait belongs
+into `run_in_thread`. A lock that is held during a wait must be a `Lock` of this module: with a lock of `threading`, the
+fiber that waits for the lock would stop the fiber that holds it.
 """
 
 from __future__ import annotations
@@ -27,30 +29,32 @@ from greenlet import getcurrent, greenlet
 T = TypeVar("T")
 
 POLL_SECONDS = 0.25
-"""Seconds between two looks at an event that is waited for."""
+"""Seconds between two checks of an event that a fiber waits for."""
 
 
 class Poller(Protocol):
-    """Waits for sockets, as `select.poll` does."""
+    """An object that waits for sockets, as `select.poll` does."""
 
     def register(self, fd: int, eventmask: int, /) -> object:
-        """Wait for it from now on."""
+        """Wait for a socket from now on."""
 
     def unregister(self, fd: int, /) -> object:
-        """No longer; KeyError where it was not waited for."""
+        """Wait no longer for a socket; KeyError if it was not registered."""
 
     def poll(self, milliseconds: float, /) -> list[tuple[int, int]]:
-        """The sockets that are ready, with what they are ready for; none where so much time has passed."""
+        """Return the ready sockets with their events; none if the time passes before one is ready."""
 
 
 class Fibers:
-    """The fibers of one thread, and the place where all of them wait.
+    """The fibers of one thread, and the loop in which they wait.
 
-    waited: seconds for which none could go on.  worked: seconds of processor time, as of the last change of hands.
+    Attributes:
+        waited: Seconds in which no fiber could run.
+        worked: Seconds of processor time of this thread, at the last switch to the loop.
     """
 
     def __init__(self) -> None:
-        """Nothing runs yet."""
+        """Create a loop without fibers."""
         self.waited = 0.0
         self.worked = 0.0
         self._poll = select.poll()
@@ -60,28 +64,28 @@ class Fibers:
         self._asleep = False
 
     def run(self, functions: Iterable[Callable[[], object]]) -> None:
-        """Run each in a fiber, in this thread; returns when all have ended.
+        """Run each function in a fiber of this thread, and return when all have ended.
 
-        They raise nothing. Where one does, or Ctrl-C ends the wait for all, every other ends where it waits, in this
-        thread: what it holds is let go by its own `finally`, and not by whoever comes upon the remains.
+        The functions raise nothing. If one does, or if Ctrl-C ends the wait, every other fiber is ended where it waits,
+        in this thread: so its own `finally` blocks release what it holds, and not the garbage collector.
         """
         self._hub = getcurrent()
-        self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._poll.register(self._bell, select.POLLIN)
-        _here.fibers = self
+        self._wake_in, self._wake_out = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll.register(self._wake_in, select.POLLIN)
+        _thread.fibers = self
         fibers = [_fiber(function) for function in functions]
         try:
             self._take_turns({fiber: [] for fiber in fibers})
         finally:
             for fiber in fibers:
                 _end(fiber)
-            _here.fibers = None
-            # greenlet asks the garbage collector, in the main thread, about a hub that is held beyond its thread
+            _thread.fibers = None
+            # greenlet runs the garbage collector for a hub that outlives its thread
             del self._hub
             self._owners.clear()
             self._due.clear()
-            os.close(self._bell)
-            os.close(self._bell_rope)
+            os.close(self._wake_in)
+            os.close(self._wake_out)
 
     def _take_turns(self, ready: dict[greenlet, list[tuple[int, int]]]) -> None:
         alive = len(ready)
@@ -94,9 +98,9 @@ class Fibers:
             ready = self._wait_for_all() if alive else {}
 
     def _wait_for_all(self) -> dict[greenlet, list[tuple[int, int]]]:
-        """Until a fiber can go on: those that can, with the sockets that are ready for them."""
+        """Wait until a fiber can run. Return those that can, with the sockets that are ready for each."""
         began = time.monotonic()
-        self._asleep = True  # before the look at who was woken: whoever wakes one from now on rings
+        self._asleep = True  # before `_woken` is read: from now on `wake` writes to the pipe
         seconds = 0.0 if self._woken else max(0.0, min(self._due.values()) - began)
         events = self._poll.poll(None if seconds == math.inf else seconds * 1000)
         self._asleep = False
@@ -104,8 +108,8 @@ class Fibers:
         self.waited += now - began
         ready: dict[greenlet, list[tuple[int, int]]] = {}
         for fd, event in events:
-            if fd == self._bell:
-                os.read(self._bell, 4096)
+            if fd == self._wake_in:
+                os.read(self._wake_in, 4096)
             else:
                 ready.setdefault(self._owners[fd], []).append((fd, event))
         while self._woken:
@@ -113,46 +117,47 @@ class Fibers:
         for fiber, due in self._due.items():
             if due <= now:
                 ready.setdefault(fiber, [])
-        return {fiber: found for fiber, found in ready.items() if fiber in self._due}
+        return {fiber: sockets for fiber, sockets in ready.items() if fiber in self._due}
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
-        """Let the others go on, for so long at most; earlier where the fiber is woken, or a socket of its own is ready.
+        """Let the other fibers run until the time passes, the fiber is woken, or one of its sockets is ready.
 
-        Gives the sockets.
+        Returns:
+            The ready sockets with their events.
         """
         self._due[getcurrent()] = time.monotonic() + seconds
         ready: list[tuple[int, int]] = self._hub.switch()
         return ready
 
     def wake(self, fiber: greenlet) -> None:
-        """Have a fiber of this thread go on; from any thread."""
+        """Let a fiber of this thread run again. Any thread may call this."""
         self._woken.append(fiber)
         if self._asleep:
-            with contextlib.suppress(BlockingIOError):  # it rings already
-                os.write(self._bell_rope, b".")
+            with contextlib.suppress(BlockingIOError):  # the pipe is full, so the loop wakes anyway
+                os.write(self._wake_out, b".")
 
     def register(self, fd: int, events: int) -> None:
-        """The fiber waits for this socket from now on."""
+        """Register a socket for which the running fiber waits."""
         self._owners[fd] = getcurrent()
         self._poll.register(fd, events)
 
     def unregister(self, fd: int) -> None:
-        """No longer; KeyError where none waits for it."""
+        """Wait no longer for a socket; KeyError if no fiber waits for it."""
         del self._owners[fd]
         self._poll.unregister(fd)
 
     def poll(self, milliseconds: float) -> list[tuple[int, int]]:
-        """Wait for the fiber's sockets."""
+        """Wait for the sockets of the running fiber."""
         return self.wait(milliseconds / 1000)
 
 
-class _Here(threading.local):
-    """What runs in this thread."""
+class _ThreadState(threading.local):
+    """The fibers of this thread; None in a thread without fibers."""
 
     fibers: Fibers | None = None
 
 
-_here = _Here()
+_thread = _ThreadState()
 
 
 def _fiber(function: Callable[[], object]) -> greenlet:
@@ -163,28 +168,32 @@ def _fiber(function: Callable[[], object]) -> greenlet:
 
 
 def _end(fiber: greenlet) -> None:
-    """Have a fiber that waits end there, and let it wait once more for nothing as often as its `finally` does."""
+    """End a waiting fiber: raise GreenletExit in it until its `finally` blocks, which may wait themselves, are done."""
     while not fiber.dead:
         with contextlib.suppress(Exception):
             fiber.throw()
 
 
 def current_poller() -> Poller | None:
-    """What a fiber waits for its sockets with; None in a thread without fibers."""
-    return _here.fibers
+    """Return the poller of the running fiber; None in a thread without fibers."""
+    return _thread.fibers
 
 
 class Condition(threading.Condition):
-    """As that of `threading`, for threads and fibers."""
+    """A `threading.Condition` that fibers can wait for too."""
 
     def __init__(self, lock: threading.Lock | None = None) -> None:
-        """With a lock of its own, or that of other conditions."""
+        """Create a condition with its own lock, or with the lock of other conditions."""
         super().__init__(lock or threading.Lock())
         self._waiting: deque[tuple[Fibers, greenlet]] = deque()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until somebody notifies, or so many seconds have passed; sometimes it ends without either."""
-        fibers = _here.fibers
+        """Wait until the condition is notified, or the time passes; spurious wake-ups are possible.
+
+        Returns:
+            Whether the condition was notified.
+        """
+        fibers = _thread.fibers
         if fibers is None:
             return super().wait(timeout)
         waiter = fibers, getcurrent()
@@ -200,7 +209,7 @@ class Condition(threading.Condition):
         return notified
 
     def notify(self, n: int = 1) -> None:
-        """Wake so many, fibers first."""
+        """Wake `n` waiters, fibers first."""
         while n > 0 and self._waiting:
             fibers, fiber = self._waiting.popleft()
             fibers.wake(fiber)
@@ -209,35 +218,39 @@ class Condition(threading.Condition):
             super().notify(n)
 
     def notify_all(self) -> None:
-        """Wake all."""
+        """Wake all waiters."""
         self.notify(sys.maxsize)
 
 
 class Lock:
-    """Held by one thread or fiber at a time, for a `with` block in which others go on."""
+    """A lock that one thread or fiber holds at a time, also while it waits. It is used as a context manager."""
 
     def __init__(self) -> None:
-        """Nobody holds it."""
+        """Create a free lock."""
         self._free = Condition()
         self._held = False
 
     def __enter__(self) -> None:
-        """Wait until nobody holds it."""
+        """Wait until the lock is free, and take it."""
         with self._free:
             while self._held:
                 self._free.wait()
             self._held = True
 
     def __exit__(self, *_: object) -> None:
-        """Let the next one have it."""
+        """Free the lock, and wake the next waiter."""
         with self._free:
             self._held = False
             self._free.notify()
 
 
 def wait_for_event(event: threading.Event, seconds: float) -> bool:
-    """Wait until the event is set, for so long at most; whether it is set."""
-    fibers = _here.fibers
+    """Wait until the event is set, at most some seconds.
+
+    Returns:
+        Whether the event is set.
+    """
+    fibers = _thread.fibers
     if fibers is None:
         return event.wait(seconds)
     until = time.monotonic() + seconds
@@ -247,8 +260,8 @@ def wait_for_event(event: threading.Event, seconds: float) -> bool:
 
 
 def sleep(seconds: float) -> None:
-    """Wait for so long; with 0 the others go on once."""
-    fibers = _here.fibers
+    """Wait some seconds; with 0, let each other fiber run once."""
+    fibers = _thread.fibers
     if fibers is None:
         time.sleep(seconds)
         return
@@ -260,23 +273,23 @@ def sleep(seconds: float) -> None:
 
 
 def run_in_thread(do: Callable[[], T]) -> T:
-    """What `do` gives or raises; of a fiber it is done in a thread of its own, and the others go on meanwhile."""
-    if _here.fibers is None:
+    """Call `do` and return its result; in a fiber, call it in another thread while the other fibers run."""
+    if _thread.fibers is None:
         return do()
-    ended, given, raised = Condition(), list[T](), list[BaseException]()
+    ended, results, errors = Condition(), list[T](), list[BaseException]()
 
     def work() -> None:
         try:
-            given.append(do())
-        except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
-            raised.append(error)
+            results.append(do())
+        except BaseException as error:  # noqa: BLE001  (the fiber raises it again)
+            errors.append(error)
         with ended:
             ended.notify_all()
 
-    threading.Thread(target=work, name="ctadata-elsewhere", daemon=True).start()
+    threading.Thread(target=work, name="ctadata-blocking", daemon=True).start()
     with ended:
-        while not given and not raised:
+        while not results and not errors:
             ended.wait()
-    if raised:
-        raise raised[0]
-    return given[0]
+    if errors:
+        raise errors[0]
+    return results[0]

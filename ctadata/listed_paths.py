@@ -1,4 +1,4 @@
-"""What `list_dir` gives back: paths that know what they stand for, in a list that a notebook shows as a table."""
+"""The result of `list_dir`: paths with the attributes of their entries, in a list that a notebook shows as a table."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from ctadata.entries import Entry, Kind
 from ctadata.paths import escape_unprintable
 
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})
+"""No texts of a service."""
 
 MAX_ROWS = 1000
-"""Rows of a table at most; the rest is counted."""
+"""The largest number of rows in a notebook's table; the rest is only counted."""
 
 
 class Listed(str):
-    """A path of a listing: from the root, without a slash in front, decoded; a directory's ends in `/`.
+    """A path of a listing: decoded, from the root, without a leading slash; the path of a directory ends in `/`.
 
-    kind:  `file` or `directory`.
-    size:  bytes; None for directories and files that are still being uploaded.
-    mtime: in UTC; None where the storage does not say.
-    etag:  the version tag, quotes included; None where there is none.
-    checksums: algorithm to lower-case hexadecimal digits; empty where the storage lists none.
-    locality: where dCache has the bytes: ONLINE, NEARLINE (on tape alone) and so on; None elsewhere.
-    raw_href: the path as the server writes it, percent-encoded.
+    A listing of the platform's service also gives its texts, as in a dictionary: `[...]`, `get` and `keys` read `href`
+    (this path), `type`, `size` (decimal digits), `mtime` and `url`. The attributes are preferred.
 
-    The texts that the platform's service tells are there as in a dictionary, with `[...]`, `get` and `keys`: `href`
-    (this same path), `type`, `size` (decimal digits), `mtime`, `url`. The attributes are the better way.
+    Attributes:
+        kind: `file` or `directory`.
+        size: The bytes; None for a directory, and for a file that is still being uploaded.
+        mtime: The time of the last change, in UTC; None if the storage does not say.
+        etag: The entity tag with its quotes; None if there is none.
+        checksums: The digests in lower-case hexadecimal, by algorithm; empty if the storage lists none.
+        locality: dCache's locality of the bytes: ONLINE, NEARLINE (only on tape), and others; None for other storage.
+        raw_href: The path as the server writes it, percent-encoded.
     """
 
     kind: str
@@ -40,22 +42,27 @@ class Listed(str):
     checksums: Mapping[str, str]
     locality: str | None
     raw_href: str
-    _told: dict[str, str]
+    _texts: dict[str, str]
 
-    __slots__ = ("_told", "checksums", "etag", "kind", "locality", "mtime", "raw_href", "size")
+    __slots__ = ("_texts", "checksums", "etag", "kind", "locality", "mtime", "raw_href", "size")
 
     @classmethod
-    def of(cls, entry: Entry, told: Mapping[str, str] = NO_TEXTS) -> Self:
-        """The listed path of an entry; `told`: the texts of a service, which beat what is known of the entry."""
+    def of(cls, entry: Entry, texts: Mapping[str, str] = NO_TEXTS) -> Self:
+        """Return the listed path of an entry.
+
+        Args:
+            entry: The entry.
+            texts: The texts of a service, which replace those made from the entry.
+        """
         text = str(entry.path).removeprefix("/")
         listed = cls(text + "/" if entry.is_directory else text)
         listed.kind = str(entry.kind)
         listed.size = entry.size if entry.kind is Kind.FILE else None
         listed.mtime = None if entry.mtime is None else datetime.fromtimestamp(entry.mtime, UTC)
         listed.etag, listed.locality = entry.etag, entry.locality
-        listed.checksums = dict(entry.checksums)  # which can be sent to another process
-        listed.raw_href = told.get("href", entry.path.encoded.removeprefix("/") + "/" * entry.is_directory)
-        listed._told = {**_texts(entry), **told, "href": str(listed), "type": listed.kind}
+        listed.checksums = dict(entry.checksums)  # a mapping proxy cannot be pickled
+        listed.raw_href = texts.get("href", entry.path.encoded.removeprefix("/") + "/" * entry.is_directory)
+        listed._texts = {**_entry_texts(entry), **texts, "href": str(listed), "type": listed.kind}
         return listed
 
     @overload
@@ -65,28 +72,28 @@ class Listed(str):
     def __getitem__(self, key: SupportsIndex | slice) -> str: ...
 
     def __getitem__(self, key: str | SupportsIndex | slice) -> str:
-        """One of its texts by name (KeyError), or a part of the path."""
-        return self._told[key] if isinstance(key, str) else super().__getitem__(key)
+        """Return one of the texts by its name (KeyError if it is missing), or a part of the path."""
+        return self._texts[key] if isinstance(key, str) else super().__getitem__(key)
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        """One of its texts by name."""
-        return self._told.get(key, default)
+        """Return one of the texts by its name, or else `default`."""
+        return self._texts.get(key, default)
 
     def keys(self) -> list[str]:
-        """The names of its texts."""
-        return list(self._told)
+        """Return the names of the texts."""
+        return list(self._texts)
 
 
-def _texts(entry: Entry) -> dict[str, str]:
+def _entry_texts(entry: Entry) -> dict[str, str]:
     texts = {} if entry.size is None else {"size": str(entry.size)}
     return texts if entry.mtime is None else {**texts, "mtime": formatdate(entry.mtime, usegmt=True)}
 
 
 class Listing(list[Listed]):
-    """A list of paths, with a picture of its own in a notebook."""
+    """A list of paths that a notebook shows as a table."""
 
     def _repr_html_(self) -> str:
-        """A table; names are the server's, so all of it is escaped."""
+        """Return the table in HTML; the names come from the server, so all texts are escaped."""
         rows = "".join(f"<tr>{_cells(listed)}</tr>" for listed in self[:MAX_ROWS])
         more = f"<p>and {len(self) - MAX_ROWS} more</p>" if len(self) > MAX_ROWS else ""
         head = "<tr><th>path</th><th>size</th><th>time (UTC)</th></tr>"

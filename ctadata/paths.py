@@ -1,9 +1,4 @@
-"""RemotePath: the only place that touches slashes, percent-encoding, `~` and home; and the guard of local names.
-
-What a person types is a `TypedPath` (from the root, from home, or relative); what the program works with is a
-`RemotePath`, always from the root of the store. Names are `str`; bytes that are not UTF-8 are carried as
-surrogates (PEP 383), so that every name a server has can be named back to it.
-"""
+"""RemotePath and TypedPath: the one module that handles slashes, percent-encoding, `~` and home; also local names."""
 
 from __future__ import annotations
 
@@ -19,40 +14,44 @@ from urllib.parse import quote, unquote
 from ctadata.errors import LocalError, UsageError
 
 TEMPORARY_PREFIX = ".ctadata-"
-"""How the names of our own temporaries begin, local and remote; listings hide such names."""
+"""The beginning of the names of our temporary files, local and remote; listings hide these names."""
 
 MAX_CHARACTERS = 4096
-"""Characters of a path, or of another value that a person writes, at most: what Linux takes."""
+"""The longest path, or other value of a user, in characters: Linux's limit for a path."""
 
-_SHOWN = 200  # characters of a wrong value that are shown
+_SHOWN = 200  # characters of a wrong value in a message
 _USERINFO = re.compile(
     r"(?: \b [a-z][a-z0-9+.-]{0,15}:// | \b (?: https? | davs? ):/ )"
     r"(?: [^/?\#]*@ | [^/?\#@:\[]* : (?! [0-9]* (?: [/?\#] | $ ) ) .*@ )",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
-)  # also if the password holds a slash, and if somebody has made one slash of two
-_PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # what needs no encoding, so most names
-_DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # what Windows takes for a device in every directory
+)  # also for a password with a slash, and for one slash in place of two
+_PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # needs no encoding, as most names
+_DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # Windows opens a device, in every directory
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RemotePath:
-    """A place in a store: the names from its root down; no name is empty, `.`, `..`, or holds a slash or NUL."""
+    """A path in a store: the names from its root down.
+
+    Attributes:
+        parts: The names. None is empty, `.` or `..`, and none holds a slash or a NUL.
+    """
 
     parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what no path may hold (UsageError)."""
+        """Refuse a name that no path may hold (UsageError)."""
         for part in self.parts:
             _check_part(part)
 
     @classmethod
     def parse(cls, text: str) -> RemotePath:
-        """Read a decoded path; doubled slashes and `.` are passed over, `..` is refused (UsageError)."""
+        """Parse a decoded path; empty names and `.` are dropped, `..` raises UsageError."""
         return cls(tuple(part for part in text.split("/") if part not in ("", ".")))
 
     @classmethod
     def decode(cls, text: str) -> RemotePath:
-        """Read a percent-encoded path, as it stands in a URL (RFC 3986 section 2.1)."""
+        """Parse a percent-encoded path from a URL (RFC 3986 section 2.1)."""
         pieces = (unquote(piece, errors="surrogateescape") for piece in text.split("/"))
         return cls(tuple(piece for piece in pieces if piece not in ("", ".")))
 
@@ -63,36 +62,37 @@ class RemotePath:
 
     @property
     def parent(self) -> RemotePath:
-        """The collection it lies in; the root's is the root."""
+        """The path of the collection above; the root's parent is the root."""
         return RemotePath(self.parts[:-1])
 
     @property
     def is_temporary(self) -> bool:
-        """Whether it is one of our own temporaries, which listings hide."""
+        """Whether it is one of our temporary files, which listings hide."""
         return bool(self.parts) and self.parts[-1].startswith(TEMPORARY_PREFIX)
 
     def __truediv__(self, name: str) -> RemotePath:
-        """The entry of that name below this collection."""
+        """Return the path of an entry of this collection."""
         _check_part(name)
-        below = object.__new__(RemotePath)  # listings make millions, and what is above was looked at once
+        below = object.__new__(RemotePath)  # without a second check of `parts`: listings create millions
         object.__setattr__(below, "parts", (*self.parts, name))
         return below
 
     def join(self, parts: Iterable[str]) -> RemotePath:
-        """The entry reached from here by these names."""
+        """Return the path that these names lead to from here."""
         return RemotePath((*self.parts, *parts))
 
     def relative_to(self, base: RemotePath) -> tuple[str, ...]:
-        """The names from `base` down to here; ValueError where this does not lie below it."""
+        """Return the names from `base` down to this path; ValueError if it is not below `base`."""
         if self.parts[: len(base.parts)] != base.parts:
             raise ValueError(f"{self} does not lie below {base}")
         return self.parts[len(base.parts) :]
 
     @property
     def encoded(self) -> str:
-        """As it stands in a URL: from `/`, each name percent-encoded but for `A-Za-z0-9_.-~`, no slash at the end.
+        """The path in a URL: it begins with `/`, and each name is percent-encoded except for `A-Za-z0-9_.-~`.
 
-        UsageError for half a surrogate pair, which no bytes stand for.
+        Raises:
+            UsageError: A name holds half a surrogate pair, which stands for no bytes.
         """
         text = "/".join(self.parts)
         if _PLAIN.fullmatch(text):
@@ -104,11 +104,11 @@ class RemotePath:
 
     @property
     def twice_encoded(self) -> str:
-        """`encoded`, once more: for the platform's download service, which decodes a path twice."""
+        """The path percent-encoded twice, for the platform's download service, which decodes a path twice."""
         return quote(self.encoded)
 
     def __str__(self) -> str:
-        """From `/`, decoded, without a slash at the end."""
+        """Return the decoded path from `/`, without a trailing slash."""
         return "/" + "/".join(self.parts)
 
 
@@ -118,7 +118,7 @@ def _check_part(part: str) -> None:
 
 
 class Anchor(StrEnum):
-    """What the path that a person typed starts from."""
+    """The place from which a typed path starts."""
 
     ROOT = "root"
     HOME = "home"
@@ -127,11 +127,12 @@ class Anchor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TypedPath:
-    """A remote path as a person typed it.
+    """A remote path as a user types it.
 
-    anchor: `/a` starts from the root, `~/a` and `home:a` from home, `a` from what the verb says.
-    path:   the names after the anchor.
-    slash:  whether it ended in a slash: `a/` is a collection, or the contents of one.
+    Attributes:
+        anchor: The root for `/a`, home for `~/a` and `home:a`. For `a` the command decides.
+        path: The names after the anchor.
+        slash: Whether it ends in a slash: `a/` is a collection, or the contents of one.
     """
 
     anchor: Anchor
@@ -140,7 +141,11 @@ class TypedPath:
 
     @classmethod
     def parse(cls, text: str) -> TypedPath:
-        """Read an argument; UsageError where it holds `..`, or the shell has put the local home into it."""
+        """Parse an argument.
+
+        Raises:
+            UsageError: It holds `..`, or the shell has replaced `~` by the local home.
+        """
         _refuse_local_home(text)
         for prefix in ("home:", "~/"):
             if text.startswith(prefix):
@@ -158,47 +163,56 @@ def _refuse_local_home(text: str) -> None:
         rest = escape_unprintable(text[len(local) :].lstrip("/"))
         raise UsageError(
             f"{escape_unprintable(text)} is a directory of this machine: the shell has replaced ~",
-            hint=f"for your home on the storage write '~/{rest}' in quotes, or home:{rest}",
+            hint=f"for your home on the storage, write '~/{rest}' in quotes, or home:{rest}",
         )
 
 
 def refuse_userinfo(text: str) -> None:
-    """UsageError for an address with a user or a password in it, `https://user:password@host/x`; it shows neither."""
+    """Refuse an address with a user or a password, as `https://user:password@host/x`.
+
+    Raises:
+        UsageError: The address has one; the error shows neither.
+    """
     if "@" not in text:
         return
-    found = _USERINFO.match(text) if text.startswith("s3://") else _USERINFO.search(text)
-    if found:
-        scheme, rest = found[0].partition(":")[0], text[found.end() :].rpartition("@")[2]
+    match = _USERINFO.match(text) if text.startswith("s3://") else _USERINFO.search(text)
+    if match:
+        scheme, rest = match[0].partition(":")[0], text[match.end() :].rpartition("@")[2]
         raise UsageError(
-            "an address has no user and no password in it",
-            hint="a login belongs to start-agent, a token into --token-file, an access key into credentials import",
+            "an address may not hold a user or a password",
+            hint="log in with start-agent, pass a token with --token-file, or a key with credentials import",
             path=escape_unprintable(f"{scheme}://***@{rest}"),
         )
 
 
 def check_local_name(name: str, *, windows: bool = os.name == "nt") -> str:
-    """Return `name` if a local file may bear it.
+    """Return `name` if a local file may have this name.
 
-    Raises LocalError: the name leads elsewhere, or the file system's encoding (of the locale) has no letters for it,
-    or has the same bytes for another name.
+    Args:
+        name: The name, without directories.
+        windows: Apply the rules of Windows.
+
+    Raises:
+        LocalError: The name would lead to another directory, or the encoding of the file system (from the locale) has
+            no letters for it, or has the same bytes for another name.
     """
     bad = name in ("", ".", "..") or "/" in name or "\0" in name
-    bad = bad or not (name.isascii() or _survives(name))
+    bad = bad or not (name.isascii() or _is_encodable(name))
     if windows:
         bad = bad or any(c in '\\:*?"<>|' or c < " " for c in name) or name[-1:] in (".", " ")
         bad = bad or bool(_DEVICE.fullmatch(name.partition(".")[0].rstrip()))
     if bad:
-        raise LocalError("no local file can bear this name", path=escape_unprintable(name))
+        raise LocalError("no local file can have this name", path=escape_unprintable(name))
     return name
 
 
 def shorten(text: str) -> str:
-    """The beginning of a text that is too long for a message."""
+    """Return the beginning of a text that is too long for a message, and any other text unchanged."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _survives(name: str) -> bool:
-    """Whether the name that a directory lists is the one that a file was given."""
+def _is_encodable(name: str) -> bool:
+    """Whether a directory would list exactly the name that a file was created with."""
     try:
         return os.fsdecode(os.fsencode(name)) == name
     except UnicodeEncodeError:
@@ -206,11 +220,12 @@ def _survives(name: str) -> bool:
 
 
 NO_HOME = Path("/nonexistent")
-"""The home of a user who has none, as in Debian's user database: nothing is there, and nothing can be made there."""
+"""The home of a user without one, as in Debian's user database: nothing exists there, and nothing can be created there.
+"""
 
 
 def local_home() -> Path:
-    """The home directory on this machine; `NO_HOME` if neither HOME nor the user database names one."""
+    """Return the home directory on this machine; `NO_HOME` if neither HOME nor the user database names one."""
     try:
         return Path.home()
     except RuntimeError:
@@ -218,41 +233,41 @@ def local_home() -> Path:
 
 
 def escape_unprintable(text: str) -> str:
-    """`text` with every character that could steer a terminal written as an escape.
+    r"""Return `text` with every character escaped that could control a terminal.
 
-    Control characters (C0, C1, DEL), bidirectional overrides, line separators and bytes that are not UTF-8
-    become `\\x1b`, `\\u202e` and so on; letters of all scripts stay.
+    Control characters (C0, C1, DEL), bidirectional overrides, line separators and bytes that are not UTF-8 become
+    `\x1b`, `\u202e` and so on; letters of all scripts stay.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if _harmless(c) else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if _is_printable(c) else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _harmless(c: str) -> bool:
+def _is_printable(c: str) -> bool:
     return unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def to_nfc(name: str) -> str:
-    """The name in Unicode's normal form NFC."""
+    """Return the name in the Unicode normal form NFC."""
     return unicodedata.normalize("NFC", name)
 
 
 def first_changed_by_nfc(name: str) -> str:
-    """The first character for which NFC writes `name` otherwise, as `U+0301 COMBINING ACUTE ACCENT`; empty for none."""
+    """Return the first character that NFC changes, as `U+0301 COMBINING ACUTE ACCENT`; empty if NFC changes nothing."""
     if unicodedata.is_normalized("NFC", name):
         return ""
     ends = range(1, len(name) + 1)
-    return _described(name[next(end for end in ends if not unicodedata.is_normalized("NFC", name[:end])) - 1])
+    return _describe(name[next(end for end in ends if not unicodedata.is_normalized("NFC", name[:end])) - 1])
 
 
 def first_control_character(name: str) -> str:
-    """The first control character of `name`, as `U+000A (newline)`; empty where it has none."""
-    return next((_described(c) for c in name if unicodedata.category(c) == "Cc"), "")
+    """Return the first control character, as `U+000A (newline)`; empty if there is none."""
+    return next((_describe(c) for c in name if unicodedata.category(c) == "Cc"), "")
 
 
 _CONTROLS = {"\t": "tab", "\n": "newline", "\r": "carriage return", "\x1b": "escape", "\x7f": "delete"}
 
 
-def _described(c: str) -> str:
+def _describe(c: str) -> str:
     name = unicodedata.name(c, "") or f"({_CONTROLS.get(c, 'control character')})"
     return f"U+{ord(c):04X} {name}"

@@ -1,4 +1,4 @@
-"""Who else can have written a file that tells this program what to do: settings, and receipts."""
+"""Refuse settings and receipts that another user may have written."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from ctadata.errors import ConfigError
 log = logging.getLogger(__name__)
 
 
-def refuse_untrusted_file(found: os.stat_result, path: Path, *, what: str, named: bool, hint: str = "") -> None:
-    """Refuse a file that others can have written; ConfigError says who, and what mends it.
+def refuse_untrusted_file(status: os.stat_result, path: Path, *, what: str, named: bool, hint: str = "") -> None:
+    """Refuse a file that other users may have written.
 
-    A file that everybody can write, or can replace by another one, never counts. A file of another user, or one that a
-    group can write, counts only if the user has named it; the log records that. What is no regular file, such as a
-    pipe, is the user's own.
-    found: the file's state, once it is open.  what: what it is, such as `these settings`.
-    named: the user has named this file.  hint: how the user does that.
+    A file that everybody may change, or may replace by another file, is always refused. A file that belongs to another
+    user, or that a group may change, is accepted only if the user has named it, and the log records that. A pipe, or
+    another path that is no regular file, is accepted.
+
+    Args:
+        status: The status of the open file.
+        path: Its path.
+        what: The words for its content in the message, such as `these settings`.
+        named: Whether the user has named this file.
+        hint: How the user can name it.
+
+    Raises:
+        ConfigError: The file is refused. The error says who may write it, and the command that mends this.
     """
-    if os.name != "posix" or not stat.S_ISREG(found.st_mode):
+    if os.name != "posix" or not stat.S_ISREG(status.st_mode):
         return
-    if found.st_mode & stat.S_IWOTH:
+    if status.st_mode & stat.S_IWOTH:
         raise ConfigError(
             f"everybody on this machine may change {what}, and with them where your files and your token go",
             hint=f"chmod o-w {path}",
@@ -37,17 +45,17 @@ def refuse_untrusted_file(found: os.stat_result, path: Path, *, what: str, named
                 hint=f"chmod o-w {folder}",
                 path=str(path),
             )
-    owner, mends = _other_writer(found, path)
+    owner, mends = _other_writer(status, path)
     if owner and not named:
-        raise ConfigError(f"{owner}, so it does not count", hint=f"{mends}, or {hint}", path=str(path))
+        raise ConfigError(f"{owner}, so it is not used", hint=f"{mends}, or {hint}", path=str(path))
     if owner:
-        log.info("%s: %s; it counts, since it was named", path, owner)
+        log.info("%s: %s; it is used because it was named", path, owner)
 
 
-def _other_writer(found: os.stat_result, path: Path) -> tuple[str, str]:
-    """Who else may have written it, in words, and the command that ends that; empty where nobody else can."""
-    if found.st_uid not in (os.geteuid(), 0):
-        return f"it belongs to another user (uid {found.st_uid})", f"chown {os.geteuid()} {path}"
-    if found.st_mode & stat.S_IWGRP:
-        return f"its group (gid {found.st_gid}) may change it", f"chmod g-w {path}"
+def _other_writer(status: os.stat_result, path: Path) -> tuple[str, str]:
+    """Return who else may have written the file, and the command that ends that; empty texts if nobody else can."""
+    if status.st_uid not in (os.geteuid(), 0):
+        return f"it belongs to another user (uid {status.st_uid})", f"chown {os.geteuid()} {path}"
+    if status.st_mode & stat.S_IWGRP:
+        return f"its group (gid {status.st_gid}) may change it", f"chmod g-w {path}"
     return "", ""

@@ -1,4 +1,4 @@
-"""This machine and its processes, told apart from others that share a home with it."""
+"""Identify this machine, its current boot, and a process, among machines that share a home directory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def host_name() -> str:
-    """The name of this machine."""
+    """Return the name of this machine."""
     return os.uname().nodename
 
 
 def read_boot_id() -> str:
-    """Which run of this machine it is, or of the kernel that its containers share; empty where that is not told."""
+    """Return the id of the current boot of the kernel, which containers share; empty if the kernel does not tell it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -21,7 +21,7 @@ def read_boot_id() -> str:
 
 
 def read_boot_time() -> float:
-    """When it was started, seconds since 1970; the distant past where that is not told."""
+    """Return the time of the last boot, in seconds since 1970; 0 if the kernel does not tell it."""
     try:
         return time.time() - float(Path("/proc/uptime").read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -29,7 +29,10 @@ def read_boot_time() -> float:
 
 
 def read_process_start(pid: int) -> int | None:
-    """When the kernel started a process, in its ticks (proc(5), field 22 of stat); None where it does not tell."""
+    """Return the start time of a process in clock ticks; None if the kernel does not tell it.
+
+    The source is field 22 of /proc/<pid>/stat (proc(5)).
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[19])

@@ -1,4 +1,4 @@
-"""What the system lets this process have: open files, threads and memory; fewer workers where that is little."""
+"""The limits of this process for open files, threads and memory; they decide how many workers run."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ import os
 from ctadata.errors import LocalError
 
 BASE_FILES = 16
-"""Open files beside those of the workers: the standard streams, libraries, a listing under way."""
+"""The number of open files beside those of the workers: the standard streams, libraries, a listing under way."""
 
 FILES_PER_WORKER = 6
-"""Open files of a worker at most: its connections to a door and a pool, what it waits with, a part, its journal."""
+"""The largest number of open files of a worker: its connections to a door and a pool, its poller, a part, a journal."""
 
 log = logging.getLogger(__name__)
 
 
 def limit_workers(wanted: int) -> int:
-    """How many of the wanted workers may open what they need (`ulimit -n`); one at least. The log says where fewer."""
-    allowed = _open_files()
+    """Return how many workers may run within the limit of open files (`ulimit -n`): at most `wanted`, and at least one.
+
+    The log records a smaller number.
+    """
+    allowed = _open_file_limit()
     most = wanted if allowed is None else max(1, (allowed - BASE_FILES) // FILES_PER_WORKER)
     if most >= wanted:
         return wanted
-    log.warning("only %d files may be open at a time (ulimit -n): %d of %d jobs are used", allowed, most, wanted)
+    log.warning("only %d files may be open at a time (ulimit -n), so %d of %d jobs run", allowed, most, wanted)
     return most
 
 
 def is_out_of_files() -> bool:
-    """Whether no further file can be opened now; then a library's own word for its failure misleads."""
+    """Whether the process can open no further file now; then the error message of a library may mislead."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -37,15 +40,15 @@ def is_out_of_files() -> bool:
 
 
 def too_many_files_error() -> LocalError:
-    """The error where no further file can be opened."""
-    said = f"too many files are open: this process may have {_open_files()}"
-    return LocalError(said, hint="raise ulimit -n, or -j 1")
+    """Return the error for a process that can open no further file."""
+    what = f"too many files are open: this process may open {_open_file_limit()}"
+    return LocalError(what, hint="raise ulimit -n, or use -j 1")
 
 
 def shortage_error(error: BaseException) -> LocalError | None:
-    """The error where something failed since the system gave no more; None where that is not the reason."""
+    """Return the error if the system has refused another file, another thread or memory; None for any other failure."""
     if isinstance(error, MemoryError):
-        return LocalError("no memory is left", hint="raise ulimit -v, or -j 1")
+        return LocalError("no memory is left", hint="raise ulimit -v, or use -j 1")
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return LocalError("no further thread can be started", hint="raise ulimit -v or -u")
     if (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)) or is_out_of_files():
@@ -53,8 +56,8 @@ def shortage_error(error: BaseException) -> LocalError | None:
     return None
 
 
-def _open_files() -> int | None:
-    """How many files may be open; None where nobody says."""
+def _open_file_limit() -> int | None:
+    """Return the limit of open files; None if there is none, or the system has no such limit."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,7 +1,7 @@
-"""Retry: how often and how patiently anything is tried again, and the one loop that does it.
+"""The retry policy, and the one loop that applies it.
 
-Loops nest: a file's transfer holds requests, and each of both may be tried again. What one of them has given up, no
-other one begins anew (`CtadataError.given_up`), so that attempts add up and never multiply.
+Loops are nested: a file's transfer sends requests, and both may be retried. An outer loop never repeats work that an
+inner loop has given up (`CtadataError.given_up`), so that attempts add up and do not multiply.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often and how patiently something is tried.
+    """How often, and for how long, a failed attempt is repeated.
 
-    attempts: attempts at most, the first included.
-    busy:     the same at a server that is busy, which has done nothing: more than the 10 s for which a dCache door
-              shuts out an address that somebody has made suspicious (dcache.md 3).
-    within:   seconds from the first failure in which another attempt may start.
-    first, longest: the pause in seconds before the second attempt, doubling up to the longest; half of it is random.
+    Attributes:
+        attempts: The largest number of attempts, with the first one.
+        busy_attempts: The largest number of attempts at a busy server, which has not done anything. They take longer
+            than the 10 s for which a dCache door shuts out an address after failed logins (dcache.md 3).
+        time_limit: Seconds from the first failure within which another attempt may start.
+        first_pause: Seconds before the second attempt. Each pause is twice the last one, and half of it is random.
+        longest_pause: The longest pause in seconds.
     """
 
     attempts: int = 4
@@ -35,9 +37,16 @@ class Retries:
     longest_pause: float = 20.0
 
     def pause(self, attempt: int, error: CtadataError, elapsed: float, jitter: float) -> float | None:
-        """Seconds to wait after attempt number `attempt` (from 1) failed; None for giving up. `jitter` is in [0, 1)."""
+        """Return the seconds to wait after a failed attempt; None to give up.
+
+        Args:
+            attempt: The number of the attempt, from 1.
+            error: Its error; a `retry_after` replaces the usual pause.
+            elapsed: Seconds since the first failure.
+            jitter: A random number in [0, 1).
+        """
         usual = min(self.first_pause * 2 ** (attempt - 1), self.longest_pause) * (0.5 + jitter / 2)
-        # never all at the same moment after what the server named (Retry-After comes in whole seconds)
+        # clients must not return all at the same moment: Retry-After is in whole seconds
         seconds = usual if error.retry_after is None else error.retry_after + jitter * self.first_pause
         attempts = self.busy_attempts if isinstance(error, Busy) else self.attempts
         return seconds if attempt < attempts and elapsed + seconds <= self.time_limit else None
@@ -53,11 +62,20 @@ def retry(
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
 ) -> T:
-    """Do `attempt`, and again after errors that pass; raises the last one, which says how often it was begun anew.
+    """Call `attempt` until it succeeds, and return its result.
 
-    may:  whether this error may be tried again; what an inner loop has given up never is.
-    wait: is given the error and the seconds to wait, and may prepare the next attempt; what it raises ends the loop.
-    has_progressed: whether something was kept since it was last asked: then the attempts are counted anew.
+    Args:
+        attempt: The work.
+        retries: How often, and for how long, it is repeated.
+        may_retry: Whether this error may be retried; an error that an inner loop has given up never is.
+        wait: Receives the error and the seconds to wait. It may prepare the next attempt, and its exception ends the
+            loop.
+        has_progressed: Whether the attempts have kept any result since the last call; then the count starts again.
+        clock: Return the seconds of a monotonic clock.
+        jitter: Return a random number in [0, 1).
+
+    Raises:
+        CtadataError: The error of the last attempt; its `retries` says how often the work was repeated.
     """
     number, count = 1, 0
     failing_since: float | None = None

@@ -1,7 +1,7 @@
-"""Which facts tell one version of a remote file from another: its size, checksums, entity tag and mtime.
+"""Compare the versions of a remote file by its size, checksums, entity tag and mtime.
 
 An entity tag is strong or weak (RFC 9110 section 8.8.1). Two equal strong tags mean equal bytes. Two equal weak tags,
-`W/"..."`, mean nothing about bytes; two different tags of either kind mean that the file may be another version.
+`W/"..."`, say nothing about the bytes. Two different tags of either kind mean that the file may be another version.
 """
 
 from __future__ import annotations
@@ -11,29 +11,31 @@ import time
 from ctadata.entries import Entry
 
 SETTLED_SECONDS = 60.0
-"""Seconds. An mtime that is at least this old when reading begins changes with the next write (RFC 9110 section
-8.8.2.2), also where the clocks of server and client differ by less than that."""
+"""Seconds. An mtime that is this old when reading begins changes with the next write (RFC 9110 section 8.8.2.2).
+
+This holds also if the clocks of server and client differ by less.
+"""
 
 _WEAK = ("W/", "w/")
 
 
 def opaque_tag(etag: str | None) -> str:
-    """The text between the quotes of a tag, weak or strong; empty if there is no tag."""
+    """Return the text between the quotes of a tag, weak or strong; empty if there is no tag."""
     return (etag or "").removeprefix("W/").removeprefix("w/").strip('"')
 
 
 def is_strong(etag: str | None) -> bool:
-    """Whether the tag stands for the bytes of one version."""
+    """Whether the tag identifies the bytes of one version."""
     return not (etag or "").startswith(_WEAK) and bool(opaque_tag(etag))
 
 
 def tags_match(one: str | None, other: str | None) -> bool:
-    """Whether both tags are strong and equal, so that the bytes are equal."""
+    """Whether both tags are strong and equal, which proves that the bytes are equal."""
     return opaque_tag(one) == opaque_tag(other) and is_strong(one) and is_strong(other)
 
 
 def tags_differ(one: str | None, other: str | None) -> bool:
-    """Whether both tags are known, and differ in more than their strength, so that the file may have changed.
+    """Whether both tags are known and their texts differ, so that the file may have changed.
 
     Apache sends a weak tag for a file that is less than a second old, and later the same tag as a strong one.
     """
@@ -42,9 +44,9 @@ def tags_differ(one: str | None, other: str | None) -> bool:
 
 
 def is_other_version(now: Entry, before: Entry) -> bool:
-    """Whether a file has become another version, as far as both entries tell.
+    """Whether a file has become another version, as far as both entries show.
 
-    A strong tag is believed before the mtime; a weak tag only if it differs.
+    A strong tag counts before the mtime; a weak tag counts only if it differs.
     """
     if now.size != before.size or any(now.checksums.get(name, was) != was for name, was in before.checksums.items()):
         return True
@@ -54,9 +56,9 @@ def is_other_version(now: Entry, before: Entry) -> bool:
 
 
 def can_prove_version(entry: Entry) -> bool:
-    """Whether bytes of several reads, from now on, can be proved to be of one version of the file.
+    """Whether the bytes of several reads can be proved to belong to one version of the file.
 
-    By its checksum, by its strong tag, or by an mtime that has settled. An mtime counts only if there is no tag: beside
+    The proof is a checksum, a strong tag, or an mtime that has settled. An mtime counts only if there is no tag: beside
     a weak tag RFC 9110 section 13.1.5 forbids it, because the server itself says that it cannot tell versions apart.
     """
     if entry.checksums or is_strong(entry.etag):

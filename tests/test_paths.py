@@ -281,7 +281,7 @@ class TestUserinfo:
         ],
     )
     def test_an_address_with_a_password_is_refused_without_it(self, text):
-        with pytest.raises(UsageError, match=r"no user and no password") as caught:
+        with pytest.raises(UsageError, match=r"may not hold a user or a password") as caught:
             refuse_userinfo(text)
         assert "5ecret" not in str(caught.value)
         assert "ada" not in str(caught.value)

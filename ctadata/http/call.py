@@ -45,6 +45,7 @@ class Call:
     begun: bool = False
 
     def __post_init__(self) -> None:
+        """Find the origin, and drop the fragment of the URL."""
         self.door, target = split_url(self.url)
         self.url = f"{self.door}{target}"
 

@@ -38,6 +38,7 @@ def webdav4_client(
     A redirect to another origin is followed without the token; a redirect from https to http is refused (Untrusted).
 
     Args:
+        url: The URL of the client's root.
         token: Called for each request, so that the token is always fresh. The token goes to the origin of `url` only.
         ca: The profile's CA certificates, as for `choose_ca`.
         twice: Percent-encode paths twice, as the platform's download service wants.

@@ -61,6 +61,7 @@ class RangedFile:
 
         Args:
             store: Gives the store; a forked child calls it again.
+            path: The path of the file.
             size: Bytes that the file has to have; None if the first answer decides.
         """
         self.path = path

@@ -49,7 +49,7 @@ class local_errors:  # noqa: N801  (a context manager, named as those of context
         """Raise StorageFull or LocalError for an OSError, and for a name that the locale's encoding cannot express."""
         if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
             where = escape_unprintable(str(Path(self._path, self._name)))
-            raise LocalError("no local file can bear this name", path=where) from error
+            raise LocalError("no local file can have this name", path=where) from error
         if isinstance(error, OSError):
             ours = StorageFull if error.errno in _FULL else LocalError
             where = escape_unprintable(str(Path(self._path, self._name)))

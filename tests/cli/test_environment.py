@@ -158,7 +158,7 @@ class TestLocale:
         done = under(at_box, "", "get", "-r", f"{there}/", "out", **env)
         assert done.returncode == 6
         strange = ["日本"] if encoding == "latin-1" else ["é", "日本"]
-        assert done.stderr.count(b"no local file can bear this name") == len(strange)
+        assert done.stderr.count(b"no local file can have this name") == len(strange)
         assert b"unexpected" not in done.stderr
         names = {b"f", "é".encode(encoding)} if encoding == "latin-1" else {b"f"}
         assert set(os.listdir(os.fsencode(at_box.cwd / "out"))) == names
@@ -167,7 +167,7 @@ class TestLocale:
         box.files.put(f"/{there}/日本/deep/f", b"x")
         done = under(at_box, "", "get", "-r", f"{there}/", "out", **letters[0])
         assert done.returncode == 6
-        assert done.stderr.count(b"no local file can bear this name") == 1
+        assert done.stderr.count(b"no local file can have this name") == 1
         assert [path.name for path in (at_box.cwd / "out").iterdir()] == ["f"]
 
     def test_names_go_up_in_utf8(self, at_box, box, there, letters):
@@ -206,7 +206,7 @@ class TestLimits:
             box.files.put(f"/{place}/{number}", b"content")
         done = self.limited(at_box, "ulimit -n 32", "get", "-r", f"{place}/", "out")
         assert done.returncode == 0, done.stderr
-        assert "only 32 files may be open at a time (ulimit -n): 2 of 8 jobs are used" in done.stderr
+        assert "only 32 files may be open at a time (ulimit -n), so 2 of 8 jobs run" in done.stderr
         assert len(os.listdir(at_box.cwd / "out")) == 30
         done = self.limited(at_box, "ulimit -n 32", "put", "-r", "out", f"/{place}/up")
         assert done.returncode == 0, done.stderr

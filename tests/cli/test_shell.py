@@ -132,7 +132,7 @@ class TestAddresses:
         Path("list").write_text(f"{SECRET}\n")
         ended = run("-v", "-v", *arguments.replace("ADDRESS", SECRET).split(), check=2)
         line, *_ = [line for line in ended.err.splitlines() if "https://***@host/x" in line]
-        assert "an address has no user and no password in it (a login belongs to start-agent" in line
+        assert "an address may not hold a user or a password (log in with start-agent" in line
         assert "5ecret" not in ended.out + ended.err
         assert "ada" not in ended.out + ended.err.replace("ctadata", "")
 
