@@ -30,7 +30,8 @@ from ctadata.progress.units import read_size
 from ctadata.session import Session
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.records import Records, cache_directory
+from ctadata.transfer.record_cache import cache_directory
+from ctadata.transfer.records import Records
 from ctadata.transfer.report import Reporter
 from ctadata.transfer.results import raise_failures
 from ctadata.versions import is_other_version

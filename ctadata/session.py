@@ -28,14 +28,16 @@ from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.transfer import path_mapping
 from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.records import Records, directory
+from ctadata.transfer.record_cache import directory
+from ctadata.transfer.records import Records
 from ctadata.transfer.report import InvalidPath, NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.streams import spool_pipe, stream_files_to, upload_spooled_file
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 
 class Session(PathLookup):

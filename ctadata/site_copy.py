@@ -1,7 +1,7 @@
-"""Copies between two sites: who moves the bytes, and with which proof of our right at the other one.
+"""Copy files between two sites: which server moves the bytes, and how it proves that it may.
 
-Of our own token the other site learns nothing: it is handed a macaroon for the one file, made by the site that the
-file is read from or written to. Only where that makes none, and the user says so, the token itself is sent.
+The other site does not get the user's token. It gets a macaroon for the one file, made by the site that the file is
+read from or written to. Only if that site makes none, and the user allows it, the token itself is sent.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ctadata.transfer.source_file import FileSource
 from ctadata.transfer.streams import stream_to
 from ctadata.transfer.third_party_copy import CopyFile, CopyItem, CopySource, copy, mtime_of
 
-PROOF_LIFE = 6 * 3600.0
-"""Seconds that a macaroon for one copy lives: the copy may wait for its turn, and is long where the file is."""
+MACAROON_LIFETIME = 6 * 3600.0
+"""Seconds that a macaroon for one copy is valid: the copy may wait for its turn, and take long."""
 
 READS, WRITES = ("download", "read_metadata"), ("upload", "read_metadata", "delete", "manage")
 
@@ -36,11 +36,12 @@ Moved = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class CopyMode:
-    """How the bytes go.
+    """The way of the bytes.
 
-    push:       the site that has the file sends it; else the other fetches it.
-    through:    this machine passes the bytes on.
-    send_token: the other site may be handed the token itself, where no macaroon is to be had.
+    Attributes:
+        push: Whether the source's site sends the file; else the target's site fetches it.
+        through: Whether this machine passes the bytes on.
+        send_token: Whether the other site may get the token itself if no macaroon is to be had.
     """
 
     push: bool = False
@@ -54,52 +55,65 @@ def copy_between(
     entry: Entry,
     to: RemotePath,
     *,
-    way: CopyMode,
+    mode: CopyMode,
     rules: Rules | None = None,
     reporter: Reporter | None = None,
     jobs: int | None = None,
 ) -> Summary:
-    """Copy a file to `to`, or the contents of a collection into it; what happens to single files is in the summary.
+    """Copy a file to `to`, or the contents of a collection into it.
 
-    entry: of the store of `origin`.   rules: filters, no_clobber and dry_run count.
+    Args:
+        origin: The session of the site that has the file.
+        target: The session of the other site.
+        entry: The file or collection at `origin`.
+        to: The path at `target`.
+        mode: The way of the bytes.
+        rules: Only filters, no_clobber and dry_run count; None: the usual rules.
+        reporter: Receives the reports; None: nobody does.
+        jobs: Files in transfer at a time; None: as the profile of `target` says.
+
+    Returns:
+        The summary, with each failure.
     """
     refuse_undecodable(to)
     run = target.run(rules, reporter, jobs)
-    source = CopySource(origin.store, _mover(origin, target, way, run), origin.profile.address)
+    source = CopySource(origin.store, _copy_function(origin, target, mode, run), origin.profile.address)
     return copy(run, source, [CopyItem(entry, to)])
 
 
-def _mover(origin: Session, target: Session, way: CopyMode, run: Run) -> CopyFile:
-    if way.through:
+def _copy_function(origin: Session, target: Session, mode: CopyMode, run: Run) -> CopyFile:
+    if mode.through:
         return lambda entry, to, moved: _pass_on(origin, run, entry, to, moved)
-    if way.push:
-        return lambda entry, to, moved: _push(origin, target, way, entry, to, moved)
-    return lambda entry, to, moved: _pull(origin, target, way, entry, to, moved)
+    if mode.push:
+        return lambda entry, to, moved: _push(origin, target, mode, entry, to, moved)
+    return lambda entry, to, moved: _pull(origin, target, mode, entry, to, moved)
 
 
-def _pull(origin: Session, target: Session, way: CopyMode, entry: Entry, to: RemotePath, moved: Moved) -> None:
+def _pull(origin: Session, target: Session, mode: CopyMode, entry: Entry, to: RemotePath, moved: Moved) -> None:
     check_for_others(origin.store, entry.path, "--through copies it through this machine")
-    proof = _proof(origin, entry.path, READS, way)
-    target.site.door.pull(to, origin.site.door.url(entry.path), proof, moved)
+    secret = _macaroon_or_token(origin, entry.path, READS, mode)
+    target.site.door.pull(to, origin.site.door.url(entry.path), secret, moved)
 
 
-def _push(origin: Session, target: Session, way: CopyMode, entry: Entry, to: RemotePath, moved: Moved) -> None:
+def _push(origin: Session, target: Session, mode: CopyMode, entry: Entry, to: RemotePath, moved: Moved) -> None:
     check_for_others(target.store, to, "--through copies it through this machine")
-    proof = _proof(target, to, WRITES, way)
-    origin.site.door.push(entry.path, target.site.door.url(to), proof, moved)
+    secret = _macaroon_or_token(target, to, WRITES, mode)
+    origin.site.door.push(entry.path, target.site.door.url(to), secret, moved)
 
 
-def _proof(session: Session, path: RemotePath, activities: tuple[str, ...], way: CopyMode) -> str | None:
-    """A macaroon for the one path; None where the profile has no login."""
+def _macaroon_or_token(session: Session, path: RemotePath, activities: tuple[str, ...], mode: CopyMode) -> str | None:
+    """Return a macaroon for one path, or the token if the user allows that; None if the profile has no login."""
     if isinstance(session.tokens, AccessKeys):
         raise Unsupported("an S3 store takes no part in copies between doors", hint="--through copies through here")
     token = session.tokens.bearer()
     if token is None:
         return None
     try:
-        return session.site.door.share(path, lifetime=PROOF_LIFE, activities=activities, may_be_shorter=True).secret
+        return session.site.door.share(
+            path, lifetime=MACAROON_LIFETIME, activities=activities, may_be_shorter=True
+        ).secret
     except (Unsupported, AccessError) as error:
-        if way.send_token:
+        if mode.send_token:
             return token
         raise type(error)(
             f"the profile {session.profile.name} gives no macaroon for it ({error.what})",
@@ -110,10 +124,10 @@ def _proof(session: Session, path: RemotePath, activities: tuple[str, ...], way:
 
 
 def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Moved) -> None:
-    """Fetch into a file without a name, checked as a download is, and upload it from there."""
+    """Download to a file without a name, verify it, and upload it from there."""
     with tempfile.TemporaryFile(prefix="ctadata-") as spool:
-        reading = Run(origin.store, Rules(jobs=1), NullReporter(), run.stop)
-        stream_to(reading, entry, spool.write)
+        download_run = Run(origin.store, Rules(jobs=1), NullReporter(), run.stop)
+        stream_to(download_run, entry, spool.write)
         spool.flush()
         mtime = mtime_of(origin.store, entry)
         if mtime is not None:
@@ -123,10 +137,15 @@ def _pass_on(origin: Session, run: Run, entry: Entry, to: RemotePath, moved: Mov
     moved(entry.size or 0)
 
 
-def where(target: Session, text: str, source: RemotePath, *, directory: bool, contents: bool) -> RemotePath:
-    """Where a copy lands: in a collection that exists or ends in a slash under its own name, else at `text` itself.
+def copy_target(target: Session, text: str, source: RemotePath, *, directory: bool, contents: bool) -> RemotePath:
+    """Return the path of a copy: `text`, or below it if that is an existing collection or ends in a slash.
 
-    contents: of a collection: what is in it lands in `text`, and not the collection itself.
+    Args:
+        target: The session of the site that gets the copy.
+        text: The path that the user wrote.
+        source: The path of the file or collection at the other site.
+        directory: Whether the source is a collection.
+        contents: Whether the contents of the collection are copied into `text`, and not the collection itself.
     """
     path = target.resolve(text)
     if directory:
@@ -142,12 +161,19 @@ def _is_collection(session: Session, path: RemotePath) -> bool:
     return False
 
 
-def check_sides(origin: Session, target: Session, source: RemotePath, to: RemotePath) -> None:
-    """UsageError where a file would be copied onto itself, or a collection into itself."""
+def refuse_copy_onto_itself(origin: Session, target: Session, source: RemotePath, to: RemotePath) -> None:
+    """Raise UsageError if a file would be copied onto itself, or a collection into itself.
+
+    Args:
+        origin: The session of the site that has the file.
+        target: The session of the other site, which may be the same one.
+        source: The path at `origin`.
+        to: The path at `target`.
+    """
     if _server(origin) != _server(target):
         return
-    whence, where_to = _from_the_top(origin, source), _from_the_top(target, to)
-    if where_to[: len(whence)] == whence:
+    source_parts, target_parts = _parts_from_root(origin, source), _parts_from_root(target, to)
+    if target_parts[: len(source_parts)] == source_parts:
         raise UsageError("it would be copied onto itself", path=str(source))
 
 
@@ -155,6 +181,6 @@ def _server(session: Session) -> str:
     return session.profile.endpoint or session.profile.door
 
 
-def _from_the_top(session: Session, path: RemotePath) -> tuple[str, ...]:
-    """The names on the way from the server's own root, which profiles of one server may see from different places."""
+def _parts_from_root(session: Session, path: RemotePath) -> tuple[str, ...]:
+    """Return the names from the server's own root; two profiles of one server may have different roots."""
     return RemotePath.parse(session.profile.root).join(path.parts).parts

@@ -17,9 +17,10 @@ from ctadata.filesystem.listings import ListingFileSystem
 from ctadata.filesystem.sessions import Place
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome, Summary
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 
 class CallbackReporter(NullReporter):

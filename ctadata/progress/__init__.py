@@ -1,1 +1,1 @@
-"""Who is told while files move: terminal bars, plain lines, or nobody; `reporters.choose` decides."""
+"""Show the progress of a run: bars on a terminal, plain lines, or a bar in a notebook."""

@@ -1,4 +1,4 @@
-"""The lines that reporters write: one for a file that ended, one for how far the run is."""
+"""Write the lines of the reporters: one for a file that ended, one for the progress of the run."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from ctadata.progress.tally import Snapshot
 from ctadata.transfer.report import Outcome, State
 
 MANY = 9
-"""Outcomes of one reason that get a line each, at most."""
+"""The largest number of outcomes of one reason that get a line each."""
 
 NAMED = 3
-"""Files that a line about many of them names."""
+"""The number of files that a line about many of them names."""
 
 
 def remote_name(outcome: Outcome) -> str:
-    """The remote side as `list` writes it: from the root, without a slash in front; safe for a terminal."""
+    """Return the remote path as `list` writes it: from the root, without a slash in front, safe for a terminal."""
     return escape_unprintable("/".join(outcome.remote.parts)) or "/"
 
 
 def outcome_line(outcome: Outcome) -> str:
-    """`done lst/a/b (1.2 MiB in 3 s; checked: size, adler32)`, or the reason in the brackets; safe for a terminal."""
+    """Return the line of one file: `done lst/a/b (1.2 MiB in 3 s; checked: size, adler32)`; safe for a terminal.
+
+    If nothing was moved, the brackets hold the reason.
+    """
     if outcome.state is State.FAILED:
         return f"failed {escape_unprintable(str(outcome.error))}"
     if outcome.state is State.PASSED:
@@ -37,34 +40,37 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 def outcome_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """A line for each outcome; one for more than `MANY` that ended for the same reason, with a count and some names."""
+    """Yield a line for each outcome; if more than `MANY` have one reason, yield one line for all of them."""
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
         error = outcome.error
         reason = (error.what, error.hint, error.exit_code) if error and outcome.state is State.FAILED else outcome.why
         groups.setdefault((outcome.state, reason), []).append(outcome)
-    for same in groups.values():
-        if len(same) > MANY:
-            yield counted_line(same)
+    for alike in groups.values():
+        if len(alike) > MANY:
+            yield counted_line(alike)
         else:
-            yield from map(outcome_line, same)
+            yield from map(outcome_line, alike)
 
 
-def counted_line(same: Sequence[Outcome]) -> str:
-    """`failed 50 files: no room is left (make room): a, b, c and 47 more`; safe for a terminal."""
-    first, error = same[0], same[0].error
-    names = ", ".join(_name(outcome) for outcome in same[:NAMED])
-    more = f" and {len(same) - NAMED} more" if len(same) > NAMED else ""
+def counted_line(alike: Sequence[Outcome]) -> str:
+    """Return one line for many outcomes of one reason; safe for a terminal.
+
+    `failed 50 files: no room is left (make room): a, b, c and 47 more`
+    """
+    first, error = alike[0], alike[0].error
+    names = ", ".join(_name(outcome) for outcome in alike[:NAMED])
+    more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
     if first.state is State.FAILED and error is not None:
         why = escape_unprintable(f"{error.what} ({error.hint})" if error.hint else error.what)
-        return f"failed {units.files(len(same))}: {why}: {names}{more}"
+        return f"failed {units.files(len(alike))}: {why}: {names}{more}"
     verb = "passed over" if first.state is State.PASSED else str(first.state)
-    why = "; ".join(sorted({outcome.why for outcome in same}))
-    return f"{verb} {units.files(len(same))} ({why}): {names}{more}"
+    why = "; ".join(sorted({outcome.why for outcome in alike}))
+    return f"{verb} {units.files(len(alike))} ({why}): {names}{more}"
 
 
 def _name(outcome: Outcome) -> str:
-    """What a line about this file calls it."""
+    """Return the name that a line gives to the file of an outcome."""
     if outcome.key:
         return escape_unprintable(outcome.key)
     if outcome.state is State.PASSED and outcome.local is not None:
@@ -73,23 +79,28 @@ def _name(outcome: Outcome) -> str:
 
 
 def dry_run_line(outcome: Outcome, action: str) -> str:
-    """What a dry run says: `get lst/a -> out/a (5 B)`, `put out/a -> lst/a (5 B)`, `delete out/a`; safe for a terminal.
+    """Return the line of a dry run: `get lst/a -> out/a (5 B)`, `put out/a -> lst/a (5 B)`, `delete out/a`.
 
-    action: `get` or `put`.
+    It is safe for a terminal.
+
+    Args:
+        outcome: The outcome that the run would have.
+        action: `get` or `put`.
     """
-    here = "-" if outcome.local is None else escape_unprintable(str(outcome.local))
-    there = remote_name(outcome)
+    local = "-" if outcome.local is None else escape_unprintable(str(outcome.local))
+    remote = remote_name(outcome)
     if outcome.state is State.DONE:
-        way = f"get {there} -> {here}" if action == "get" else f"put {here} -> {there}"
-        return f"{way} ({units.size(outcome.size)})"
+        transfer = f"get {remote} -> {local}" if action == "get" else f"put {local} -> {remote}"
+        return f"{transfer} ({units.size(outcome.size)})"
     if outcome.state is State.DELETED:
-        return f"delete {there if outcome.local is None else here}"
+        return f"delete {remote if outcome.local is None else local}"
     return outcome_line(outcome)
 
 
-def progress_line(now: Snapshot) -> str:
-    """`3 of 20 files, 1.2 GiB of 3.4 GiB, 56.1 MiB/s, 41 s left`; what is not known is left out."""
-    line = f"{now.done} of {units.files(now.planned)}, {units.size(now.moved)} of {units.size(now.size)}"
-    if now.rate > 0:
-        line += f", {units.rate(now.rate)}, {units.duration(now.left)} left"
+def progress_line(snapshot: Snapshot) -> str:
+    """Return `3 of 20 files, 1.2 GiB of 3.4 GiB, 56.1 MiB/s, 41 s left`, without the parts that are unknown."""
+    line = f"{snapshot.done} of {units.files(snapshot.planned)}"
+    line += f", {units.size(snapshot.moved)} of {units.size(snapshot.size)}"
+    if snapshot.rate > 0:
+        line += f", {units.rate(snapshot.rate)}, {units.duration(snapshot.left)} left"
     return line

@@ -1,4 +1,4 @@
-"""A bar in a notebook, drawn with ipywidgets where that is installed; it stays, with the counts, when the run ends."""
+"""Draw a bar in a notebook with ipywidgets, if that is installed. When the run ends, the bar stays, with the counts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ctadata.progress.tally import Tally
 from ctadata.transfer.report import Outcome, State
 
 EVERY = 0.25
-"""Seconds between two pictures: each is a message to the browser."""
+"""Seconds between two pictures; each is a message to the browser."""
 
 
 def is_notebook() -> bool:
-    """Whether this is a kernel with widgets; nothing is imported to find out, unless it is a kernel."""
+    """Return whether this is a notebook's kernel with ipywidgets. Outside of a kernel, nothing is imported for that."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if getattr(shell, "kernel", None) is None:
@@ -31,13 +31,18 @@ def is_notebook() -> bool:
 
 
 class NotebookReporter:
-    """Draws a bar and a line of words; any thread may tell it something.
-
-    show:  puts a widget into the notebook; None for IPython's own way.  clock: gives seconds.
-    """
+    """Draws a bar and a line of text. Any thread may report to it."""
 
     def __init__(self, show: Callable[[object], object] | None = None, clock: Callable[[], float] = monotonic) -> None:
-        """Nothing is shown before the block is entered. ImportError where there is no ipywidgets."""
+        """Make the widgets; they are shown when the block is entered.
+
+        Args:
+            show: Puts a widget into the notebook; None: IPython's own way.
+            clock: Returns seconds of a monotonic clock.
+
+        Raises:
+            ImportError: ipywidgets is not installed.
+        """
         widgets: Any = importlib.import_module("ipywidgets")
         self.bar = widgets.FloatProgress(value=0.0, min=0.0, max=1.0)
         self.label = widgets.Label(value="looking …")
@@ -50,28 +55,32 @@ class NotebookReporter:
         self._lock = threading.Lock()
 
     def planned(self, files: int, size: int) -> None:
-        """So many more files and bytes are known."""
+        """Count more files and bytes."""
         self._tally.planned(files, size)
-        self._perhaps()
+        self._draw_if_due()
 
     def moved(self, name: str, size: int) -> None:
-        """Bytes went by."""
+        """Count bytes."""
         self._tally.moved(name, size)
-        self._perhaps()
+        self._draw_if_due()
 
     def ended(self, outcome: Outcome) -> None:
-        """A file ended."""
+        """Count an outcome."""
         self._tally.ended(outcome)
         if outcome.state is State.FAILED:
             self._failed += 1
-        self._perhaps()
+        self._draw_if_due()
 
     def remarked(self, words: str) -> None:
-        """A sentence, until there is something new."""
+        """Show a sentence until the next picture."""
         with self._lock:
             self.label.value = words
 
-    def _perhaps(self) -> None:
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        """Return a block without effect: a notebook asks no questions."""
+        return contextlib.nullcontext()
+
+    def _draw_if_due(self) -> None:
         if self._clock() >= self._due and self._lock.acquire(blocking=False):
             try:
                 self._due = self._clock() + EVERY
@@ -80,12 +89,12 @@ class NotebookReporter:
                 self._lock.release()
 
     def _draw(self) -> None:
-        now = self._tally.snapshot()
-        self.bar.value = now.moved / now.size if now.size else float(bool(now.done))
-        self.label.value = progress_line(now)
+        snapshot = self._tally.snapshot()
+        self.bar.value = snapshot.moved / snapshot.size if snapshot.size else float(bool(snapshot.done))
+        self.label.value = progress_line(snapshot)
 
     def __enter__(self) -> Self:
-        """Show it."""
+        """Show the widgets."""
         show = self._show or importlib.import_module("IPython.display").display
         show(self._box)
         return self
@@ -93,7 +102,7 @@ class NotebookReporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The last picture: green where all went well."""
+        """Draw the last picture, which is green if nothing failed."""
         with self._lock:
             self._draw()
             self.bar.bar_style = "danger" if error or self._failed else "success"

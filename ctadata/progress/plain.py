@@ -1,4 +1,4 @@
-"""Plain lines for pipes and logs: how far the run is every ten seconds, and each ended file where asked for."""
+"""Write plain lines for pipes and logs: the progress every ten seconds, and each ended file if the user wants that."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from ctadata.progress.tally import Tally
 from ctadata.transfer.report import Outcome
 
 EVERY = 10.0
-"""Seconds between two lines."""
+"""Seconds between two lines of progress."""
 
 
 @dataclass(slots=True)
 class PlainReporter:
-    """Writes lines to `stream`; nothing is drawn, nothing is overwritten. `clock` gives seconds.
+    """Writes lines; draws nothing and overwrites nothing. Any thread may report to it.
 
-    verbose: a line for each file that ended.
+    Attributes:
+        stream: Where the lines go.
+        verbose: Whether each file that ended gets a line.
+        clock: Returns seconds of a monotonic clock.
+        tally: The counts.
+        due: When the next line of progress is due, in seconds of `clock`.
+        lock: Held for the decision about that line.
     """
 
     stream: TextIO
@@ -34,31 +40,35 @@ class PlainReporter:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """The first line is due after `EVERY` seconds."""
+        """Make the first line due after `EVERY` seconds."""
         self.tally = Tally(self.clock)
         self.due = self.clock() + EVERY
 
     def planned(self, files: int, size: int) -> None:
-        """So many more files and bytes are known."""
+        """Count more files and bytes."""
         self.tally.planned(files, size)
 
     def moved(self, name: str, size: int) -> None:
-        """Bytes went by: perhaps a line is due."""
+        """Count bytes; write a line if it is due."""
         self.tally.moved(name, size)
-        self._perhaps()
+        self._write_if_due()
 
     def ended(self, outcome: Outcome) -> None:
-        """A file ended."""
+        """Count an outcome; write its line if `verbose`."""
         self.tally.ended(outcome)
         if self.verbose:
             self._write(outcome_line(outcome))
-        self._perhaps()
+        self._write_if_due()
 
     def remarked(self, words: str) -> None:
-        """A sentence."""
+        """Write a sentence."""
         self._write(escape_unprintable(words))
 
-    def _perhaps(self) -> None:
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        """Return a block without effect: lines disturb no question."""
+        return contextlib.nullcontext()
+
+    def _write_if_due(self) -> None:
         if self.clock() < self.due:
             return
         with self.lock:
@@ -69,15 +79,15 @@ class PlainReporter:
         self._write(progress_line(self.tally.snapshot()))
 
     def _write(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # that nobody reads it must not stop a transfer
+        with contextlib.suppress(OSError, ValueError):  # a reader that is gone must not stop a transfer
             self.stream.write(line + "\n")
             self.stream.flush()
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the reporter."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing: the caller tells of the end."""
+        """Do nothing: the caller writes the summary."""

@@ -1,4 +1,4 @@
-"""Which reporter: bars on a terminal that can draw, plain lines elsewhere, nobody where the user wants quiet."""
+"""Choose the reporter: bars on a terminal that can draw, plain lines elsewhere, nothing if the user wants quiet."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
 from ctadata.progress.plain import PlainReporter
-from ctadata.transfer.report import NullReporter, Reporter, TeeReporter
+from ctadata.transfer.report import NullReporter, Reporter
 
 Progress = AbstractContextManager[Reporter] | bool
-"""Who is told while a function works: a reporter inside its block, or True for what `shown` gives."""
+"""The `progress` of a Python function: a reporter, which is entered as a block; or True for `default_reporter`."""
 
 
 def choose(
     stream: TextIO | None, *, quiet: bool, verbose: bool, env: Mapping[str, str]
 ) -> AbstractContextManager[Reporter]:
-    """The reporter for a run that is told of on `stream`; it draws inside its `with` block only."""
+    """Return the reporter for a run that is shown on `stream`; it draws only inside its `with` block.
+
+    Args:
+        stream: A terminal or another text stream; None: nothing is shown.
+        quiet: Whether nothing is shown.
+        verbose: Whether each file that ended gets a line.
+        env: The environment: TERM, NO_COLOR and CTADATA_NO_COLOR count.
+    """
     if quiet or stream is None:
         return nullcontext(NullReporter())
     if stream.isatty() and env.get("TERM", "dumb") not in ("dumb", "unknown"):
@@ -28,8 +35,8 @@ def choose(
     return PlainReporter(stream, verbose)
 
 
-def shown() -> AbstractContextManager[Reporter]:
-    """The reporter for Python code that asks for one: a bar in a notebook, else what a command shows on stderr."""
+def default_reporter() -> AbstractContextManager[Reporter]:
+    """Return the reporter for Python code: a bar in a notebook; elsewhere what a command shows on stderr."""
     from ctadata.progress.notebook import NotebookReporter, is_notebook
 
     if is_notebook():
@@ -38,15 +45,7 @@ def shown() -> AbstractContextManager[Reporter]:
 
 
 def reporter_for(progress: Progress | None) -> AbstractContextManager[Reporter]:
-    """The reporter that a function was asked to tell; None and False: nobody."""
+    """Return the reporter for the `progress` of a Python function; for None and False, one that shows nothing."""
     if isinstance(progress, bool):
-        progress = shown() if progress else None
+        progress = default_reporter() if progress else None
     return progress or nullcontext(NullReporter())
-
-
-def paused(reporter: Reporter) -> AbstractContextManager[None]:
-    """A block in which no bars are drawn, because somebody is asked."""
-    from ctadata.progress.terminal import TerminalReporter
-
-    inner = reporter.inner if isinstance(reporter, TeeReporter) else reporter
-    return inner.paused() if isinstance(inner, TerminalReporter) else nullcontext()

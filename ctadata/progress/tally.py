@@ -1,4 +1,4 @@
-"""Tally: what a run has told so far, counted cheaply; the reporters draw it when they like."""
+"""Count what a run reports, at little cost. The reporters draw the counts when a picture is due."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from time import monotonic
 from ctadata.transfer.report import Outcome, State
 
 WINDOW = 10.0
-"""Seconds over which the rate is taken."""
+"""Seconds over which the rate is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How far a run is.
+    """The progress of a run at one moment.
 
-    done, planned: files ended (equal ones included), and files known.   moved, size: the same in bytes.
-    rate:   bytes per second, lately.   left: seconds for what is known to be missing; infinite where nothing moves.
-    active: files on their way, the longest first, with the bytes that went by.
+    Attributes:
+        done: Files that ended, skipped ones included.
+        planned: Files that are known.
+        moved: Bytes that have moved.
+        size: Bytes that are known.
+        rate: Bytes per second, over the last seconds.
+        left: Seconds until what is known will have moved; infinite if nothing moves.
+        active: Files in transfer, the longest one first, each with its bytes that have moved.
     """
 
     done: int
@@ -34,7 +39,11 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts; any thread may tell it, any thread may ask. `clock` gives seconds."""
+    """The counts of a run. Any thread may call any method.
+
+    Attributes:
+        clock: Returns seconds of a monotonic clock.
+    """
 
     clock: Callable[[], float] = monotonic
     done: int = 0
@@ -46,32 +55,32 @@ class Tally:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """The rate is taken from here on."""
+        """Measure the rate from now on."""
         self.samples.append((self.clock(), 0))
 
     def planned(self, files: int, size: int) -> None:
-        """So many more files and bytes are known; negative where they turn out not to be moved."""
+        """Count more files and bytes; negative if they turn out not to be moved."""
         with self.lock:
             self.planned_files += files
             self.size += size
 
     def moved(self, name: str, size: int) -> None:
-        """Bytes of a file went by; negative where they turned out void."""
+        """Count bytes of a file; negative if they no longer count."""
         with self.lock:
             self.bytes_moved += size
             self.active[name] = self.active.get(name, 0) + size
 
     def ended(self, outcome: Outcome) -> None:
-        """A file ended; what a failed one had moved counts no more."""
+        """Count an outcome; the bytes of a failed file no longer count."""
         with self.lock:
-            went = self.active.pop(str(outcome.remote), 0)
+            moved = self.active.pop(str(outcome.remote), 0)
             if outcome.state is State.FAILED:
-                self.bytes_moved -= went
+                self.bytes_moved -= moved
             if outcome.state not in (State.PASSED, State.DELETED):
                 self.done += 1
 
     def snapshot(self) -> Snapshot:
-        """How far it is now."""
+        """Return the progress at this moment."""
         with self.lock:
             rate = self._rate()
             missing = max(0, self.size - self.bytes_moved)

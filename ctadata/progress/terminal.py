@@ -1,4 +1,4 @@
-"""Bars on a terminal: one for the whole run, below it the files on their way; gone when the run ends."""
+"""Draw bars on a terminal: one for the whole run, below it the files in transfer. They are wiped when the run ends."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ from ctadata.progress.tally import Snapshot, Tally
 from ctadata.transfer.report import Outcome
 
 SHOWN = 5
-"""Files on their way that get a line of their own."""
+"""The number of files in transfer that get a line each."""
 
 FRAMES = 8
-"""Pictures a second."""
+"""Pictures per second."""
 
 
 @dataclass(slots=True)
 class TerminalReporter:
-    """Draws on `stream`, a terminal; between two pictures, telling it something costs next to nothing.
+    """Draws bars. Between two pictures, a report costs next to nothing.
 
-    verbose: a line above the bar for each file that ended.
-    env:     where NO_COLOR and CTADATA_NO_COLOR are looked for.
+    Attributes:
+        stream: A terminal.
+        verbose: Whether each file that ended gets a line above the bars.
+        env: The environment: NO_COLOR and CTADATA_NO_COLOR count.
+        tally: The counts.
+        live: Rich's picture.
     """
 
     stream: TextIO
@@ -43,7 +47,7 @@ class TerminalReporter:
     live: Live = field(init=False)
 
     def __post_init__(self) -> None:
-        """Nothing is drawn before the block is entered."""
+        """Prepare the picture; it is drawn when the block is entered."""
         no_color = any(self.env.get(name) for name in ("NO_COLOR", "CTADATA_NO_COLOR"))
         console = Console(file=self.stream, no_color=no_color, highlight=False)
         self.live = Live(
@@ -55,21 +59,21 @@ class TerminalReporter:
         )
 
     def planned(self, files: int, size: int) -> None:
-        """So many more files and bytes are known."""
+        """Count more files and bytes."""
         self.tally.planned(files, size)
 
     def moved(self, name: str, size: int) -> None:
-        """Bytes went by."""
+        """Count bytes."""
         self.tally.moved(name, size)
 
     def ended(self, outcome: Outcome) -> None:
-        """A file ended."""
+        """Count an outcome; write its line if `verbose`."""
         self.tally.ended(outcome)
         if self.verbose:
             self._print(outcome_line(outcome))
 
     def remarked(self, words: str) -> None:
-        """A sentence, above the bars."""
+        """Write a sentence above the bars."""
         self._print(words)
 
     def _print(self, line: str) -> None:
@@ -78,7 +82,7 @@ class TerminalReporter:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """No bars inside the block: somebody is asked."""
+        """Wipe the bars for the time of the block."""
         self.live.stop()
         try:
             yield
@@ -93,27 +97,27 @@ class TerminalReporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wipe the bars away."""
+        """Wipe the bars."""
         self.live.stop()
 
 
-def draw(now: Snapshot) -> RenderableType:
-    """The picture of one moment."""
-    return Group(_total(now), *(_file(name, size) for name, size in now.active[:SHOWN]), *_more(now))
+def draw(snapshot: Snapshot) -> RenderableType:
+    """Return the picture of one moment."""
+    return Group(_total(snapshot), *(_file(name, size) for name, size in snapshot.active[:SHOWN]), *_more(snapshot))
 
 
-def _total(now: Snapshot) -> RenderableType:
-    if not now.planned:
+def _total(snapshot: Snapshot) -> RenderableType:
+    if not snapshot.planned:
         return Text("looking …")
     grid = Table.grid(padding=(0, 2), expand=True)
     for width in (None, None, 1, None, None):
         grid.add_column(ratio=width, no_wrap=True)
     grid.add_row(
-        f"{now.done} of {units.files(now.planned)}",
-        f"{units.size(now.moved)} of {units.size(now.size)}",
-        ProgressBar(total=max(now.size, 1), completed=now.moved),
-        units.rate(now.rate),
-        f"{units.duration(now.left)} left" if math.isfinite(now.left) else "",
+        f"{snapshot.done} of {units.files(snapshot.planned)}",
+        f"{units.size(snapshot.moved)} of {units.size(snapshot.size)}",
+        ProgressBar(total=max(snapshot.size, 1), completed=snapshot.moved),
+        units.rate(snapshot.rate),
+        f"{units.duration(snapshot.left)} left" if math.isfinite(snapshot.left) else "",
     )
     return grid
 
@@ -122,6 +126,6 @@ def _file(name: str, size: int) -> RenderableType:
     return Text(f"  {units.size(size):>10}  {escape_unprintable(name.lstrip('/'))}", no_wrap=True, overflow="ellipsis")
 
 
-def _more(now: Snapshot) -> list[Text]:
-    more = len(now.active) - SHOWN
+def _more(snapshot: Snapshot) -> list[Text]:
+    more = len(snapshot.active) - SHOWN
     return [Text(f"  and {more} more", style="dim")] if more > 0 else []

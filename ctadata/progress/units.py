@@ -1,4 +1,4 @@
-"""Bytes, rates and times in words for people."""
+"""Write bytes, rates and times for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def size(count: float) -> str:
-    """Bytes as `512 B` or, from 1024 on, with one decimal in KiB to PiB (IEC 80000-13)."""
+    """Return bytes as `512 B` or, from 1024 on, with one decimal in KiB to PiB (IEC 80000-13)."""
     if count < 1024:
         return f"{count:.0f} B"
     value, unit = float(count), ""
@@ -22,9 +22,10 @@ def size(count: float) -> str:
 
 
 def read_size(text: str) -> float:
-    """Bytes from `500K`, `10M`, `1.5 GiB`: K, M, G and T count in 1024 (as in curl and rclone); at least 1 KiB.
+    """Return the bytes of `500K`, `10M`, `1.5 GiB`: K, M, G and T count in 1024, as in curl and rclone.
 
-    Raises ValueError with words for the user.
+    Raises:
+        ValueError: It is no number of bytes, or less than 1 KiB; with a sentence for the user.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -36,12 +37,12 @@ def read_size(text: str) -> float:
 
 
 def rate(per_second: float) -> str:
-    """Bytes per second."""
+    """Return bytes per second, as `56.1 MiB/s`."""
     return f"{size(per_second)}/s"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as `41 s`, `3:07 min` or `2:05 h`; `?` for what is not known (infinite)."""
+    """Return seconds as `41 s`, `3:07 min` or `2:05 h`; `?` if infinite."""
     if not math.isfinite(seconds):
         return "?"
     whole = round(seconds)
@@ -53,15 +54,15 @@ def duration(seconds: float) -> str:
 
 
 def files(count: int) -> str:
-    """`1 file`, `2 files`."""
+    """Return `1 file`, `2 files`."""
     return f"{count} file" if count == 1 else f"{count} files"
 
 
 def names(count: int) -> str:
-    """`1 name`, `2 names`: files, links and directories together."""
+    """Return `1 name`, `2 names`: files, links and directories together."""
     return f"{count} name" if count == 1 else f"{count} names"
 
 
 def directories(count: int) -> str:
-    """`1 directory`, `2 directories`."""
+    """Return `1 directory`, `2 directories`."""
     return f"{count} directory" if count == 1 else f"{count} directories"

@@ -229,7 +229,7 @@ def is_equal(side: Side, entry: Entry, features: Features, pair: Pair | None, co
     Args:
         side: The file.
         entry: The entry.
-        features: Those of the entry's store.
+        features: The features of the entry's store.
         pair: The place of their record; None: without records.
         compare: The rule.
 
@@ -268,7 +268,7 @@ def looks_equal(
     Args:
         entry: The entry.
         status: The local file's stat(2).
-        features: Those of the entry's store.
+        features: The features of the entry's store.
         record: The record of their last verified transfer, if there is one.
         compare: The rule.
     """

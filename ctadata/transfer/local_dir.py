@@ -17,7 +17,6 @@ never half a file under its final name.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import math
@@ -30,15 +29,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ctadata.errors import LocalError
-from ctadata.paths import TEMPORARY_PREFIX, check_local_name, escape_unprintable
+from ctadata.paths import TEMPORARY_PREFIX, check_local_name
 from ctadata.transfer import resume_journal, temp_names
+from ctadata.transfer.openat import DIRECTORY_FLAGS, make_directory
 from ctadata.transfer.partial_file import SUFFIX, PartialFile, hidden_name, local_errors, name_file
 
 KEPT_FOR = 7 * 86400.0
 """Seconds for which a part with a journal waits for a run that resumes it."""
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PART_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -69,11 +67,11 @@ class LocalDir:
         with local_errors(path):
             with contextlib.suppress(FileExistsError):  # if it is no directory, the next line raises
                 path.mkdir(parents=True)
-            fd = os.open(path, _FOLDER_FLAGS)
+            fd = os.open(path, DIRECTORY_FLAGS)
         try:
             for part in parts:
                 path = path / check_local_name(part)
-                below = _open_below(fd, part, path)
+                below = make_directory(fd, part, path)
                 os.close(fd)
                 fd = below
         except BaseException:
@@ -321,40 +319,3 @@ def _lock(fd: int, name: str, directory: int) -> bool | None:
     finally:
         os.close(second)
     return None
-
-
-def _open_below(fd: int, part: str, path: Path) -> int:
-    """Open the directory `part` of the open directory `fd`, never through a link; make it if it is missing."""
-    with local_errors(path), contextlib.suppress(FileExistsError):
-        os.mkdir(part, dir_fd=fd)
-    below = open_directory(fd, part, path)
-    if below is None:
-        raise LocalError("local: it was removed meanwhile", path=escape_unprintable(str(path)))
-    return below
-
-
-def open_directory(fd: int | None, name: str, path: Path) -> int | None:
-    """Open a directory.
-
-    Args:
-        fd: The open directory that holds it, so that no link is followed; None: `name` is a path.
-        name: Its name.
-        path: Its path, for messages.
-
-    Returns:
-        Its descriptor; None if it is missing.
-
-    Raises:
-        LocalError: A link or a file has the name, or the permission is missing.
-    """
-    with local_errors(path):
-        try:
-            return os.open(name, _FOLDER_FLAGS if fd is None else _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=fd)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise
-            is_link = stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=fd is None).st_mode)
-    what = "a link, and files are not written through links" if is_link else "not a directory"
-    raise LocalError(f"local: it is {what}", path=escape_unprintable(str(path)))

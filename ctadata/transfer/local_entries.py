@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ctadata.errors import AlreadyExists
 from ctadata.paths import check_local_name, escape_unprintable
-from ctadata.transfer.local_dir import LocalDir, open_directory
+from ctadata.transfer.local_dir import LocalDir
+from ctadata.transfer.openat import open_directory
 from ctadata.transfer.partial_file import local_errors
 
 
@@ -43,8 +44,8 @@ def find_folder(base: Path, parts: Sequence[str] = ()) -> LocalDir | None:
 def check_spelling(folder: LocalDir, name: str) -> None:
     """Raise AlreadyExists if the file system takes an existing, different name for this one.
 
-    `A` and `a` are one name to the usual file systems of macOS and Windows. The two spellings of é are never told apart
-    here, because some file systems change one into the other.
+    `A` and `a` are one name to the usual file systems of macOS and Windows. The two spellings of é always count as one
+    name here, because some file systems change one into the other.
     """
     with local_errors(folder.path, name), contextlib.suppress(FileNotFoundError):
         status, swapped = (os.stat(each, dir_fd=folder.fd, follow_symlinks=False) for each in (name, name.swapcase()))

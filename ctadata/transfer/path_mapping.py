@@ -12,10 +12,11 @@ from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
 from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 
 def download_target(entry: Entry, local: Path | None, *, into: bool, contents: bool) -> DownloadTarget:

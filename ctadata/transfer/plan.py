@@ -104,8 +104,8 @@ def plan_download(
         entry: The remote file.
         local: Its target.
         existing: stat(2) of what the target's name stands for; None: the name is free.
-        rules: Those of the run.
-        features: Those of the store; None: those of a store without any.
+        rules: The rules of the run.
+        features: The features of the store; None: none.
         pair: The place of the record of both files; None: without records.
 
     Raises:
@@ -133,8 +133,8 @@ def plan_upload(
         local: The local file: a path, or an open descriptor.
         status: Its stat(2).
         existing: The entry that has the target's name; None: the name is free.
-        features: Those of the store.
-        rules: Those of the run.
+        features: The features of the store.
+        rules: The rules of the run.
         pair: The place of the record of both files; None: without records.
     """
     if existing is None:
@@ -153,8 +153,8 @@ def plan_copy(side: Side, existing: Entry | None, features: Features, rules: Rul
     Args:
         side: The file.
         existing: The entry that has the target's name; None: the name is free.
-        features: Those of the target's store.
-        rules: Those of the run.
+        features: The features of the target's store.
+        rules: The rules of the run.
         pair: The place of the record of both files; None: without records.
     """
     return Step.CREATE if existing is None else _plan_existing(side, existing, features, rules, pair)
@@ -178,8 +178,8 @@ def plan_for_taken_local_name(
         part: The open file that holds the whole download.
         local: The target.
         existing: stat(2) of what has the target's name now.
-        mtime: That of the remote file, in seconds since 1970; None if unknown.
-        rules: Those of the run.
+        mtime: The mtime of the remote file, in seconds since 1970; None if unknown.
+        rules: The rules of the run.
 
     Raises:
         LocalError: A directory or another special file has the target's name, or a file cannot be read.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from ctadata.transfer.report import Outcome, Reporter
 
@@ -78,3 +79,7 @@ class ThrottledReporter:
     def remarked(self, words: str) -> None:
         """Pass on."""
         self._inner.remarked(words)
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Pass on."""
+        return self._inner.paused()

@@ -17,12 +17,9 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
-import stat
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,25 +27,24 @@ from typing import Any
 from ctadata.checksums import etag_digest
 from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.paths import RemotePath
+from ctadata.transfer.record_cache import PRUNED_AFTER, SUFFIX, age_of, load, prune, replace_file, stamp_of
 from ctadata.versions import tags_differ, tags_match
 
-SUFFIX = ".records"
 SCHEMA = 1
 
 MOST = 100_000
 """The largest number of records of one pair of directories; further files have no record."""
 
-ROOM = 128 << 20
-"""Bytes of all records. Beyond it, the files that were not used for longest are removed."""
 
 UNWRITTEN = 2000
 """The number of records that wait in memory before they are written in the middle of a run."""
 
+PRUNED_BYTES = 16 << 20
+"""Bytes written by one run after which the cache is checked for its size at once."""
+
 OPEN = 32
 """The largest number of pairs of directories whose records are in memory."""
 
-PRUNED_AFTER, PRUNED_BYTES = 3600.0, 16 << 20
-"""Seconds, and written bytes, after which the cache is checked against `ROOM` again."""
 
 TICK, COARSE = 0.05, 2.5
 """Seconds within which two changes of a file may have one mtime: if times have fractions, and if they have none."""
@@ -58,22 +54,6 @@ Version = tuple[Any, ...]
 
 Local: size, mtime, ctime and inode. Remote: size, mtime and tag.
 """
-
-
-def cache_directory() -> Path | None:
-    """Return the user's cache directory of this program; None if the user has no home."""
-    import platformdirs
-
-    try:
-        return platformdirs.user_cache_path("ctadata", appauthor=False)
-    except (RuntimeError, KeyError, OSError):
-        return None
-
-
-def directory() -> Path | None:
-    """Return the directory of all records; None if the user has no home."""
-    cache = cache_directory()
-    return cache and cache / "records"
 
 
 def local_version(status: os.stat_result) -> Version:
@@ -111,7 +91,7 @@ class Record:
         local: The version at the source of an upload, or at the target of a download; None if the file may have changed
             and kept this version.
         remote: The version on the storage; a part of it that was unknown is None.
-        digests: Those of the bytes.
+        digests: The digests of the bytes.
     """
 
     local: Version | None
@@ -176,7 +156,7 @@ class FolderRecords:
         with self._lock:
             if not self._noted or self._path is None:
                 return 0
-            if _stamp(self._path) != self._stamp:
+            if stamp_of(self._path) != self._stamp:
                 self._known, self._stamp = _read(self._path, self._header)
             known = {**self._known, **self._noted}
             if len(known) > MOST:
@@ -184,10 +164,10 @@ class FolderRecords:
                 known = {name: self._noted.get(name, known[name]) for name in list(known)[:MOST]}
             text = json.dumps({"schema": SCHEMA, **self._header, "files": known}, separators=(",", ":"))
             try:
-                _replace(self._path, text.encode("utf-8", "surrogatepass"))
+                replace_file(self._path, text.encode("utf-8", "surrogatepass"))
             except OSError:
                 return 0  # without the record, a later run reads or sends a file again
-            self._known, self._noted, self._stamp = known, {}, _stamp(self._path)
+            self._known, self._noted, self._stamp = known, {}, stamp_of(self._path)
             return len(text)
 
 
@@ -259,114 +239,19 @@ class Records:
             return
         marker = self._folder / "pruned"
         with contextlib.suppress(OSError):
-            if not at_once and _age(marker) < PRUNED_AFTER:
+            if not at_once and age_of(marker) < PRUNED_AFTER:
                 return
             marker.touch(mode=0o600)
             os.utime(marker)
             prune(self._folder)
 
 
-def _age(path: Path) -> float:
-    try:
-        return abs(time.time() - path.stat().st_mtime)
-    except OSError:
-        return float("inf")
-
-
-def files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the files of the cache, also those that a killed writer has left."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(OSError):
-                if SUFFIX in entry.name and entry.is_file(follow_symlinks=False):
-                    yield Path(entry.path), entry.stat(follow_symlinks=False)
-
-
-def prune(folder: Path, room: int | None = None) -> None:
-    """Remove the files that were not used for longest until the others fit in `room` bytes (None: `ROOM`)."""
-    left = ROOM if room is None else room
-    for path, status in sorted(files(folder), key=lambda file: -file[1].st_mtime):
-        left -= max(status.st_size, 4096)
-        if left < 0 or (path.suffix != SUFFIX and _age(path) > PRUNED_AFTER):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def clear(folder: Path) -> tuple[int, int]:
-    """Remove all records. Raises OSError.
-
-    Returns:
-        The number of files, and their bytes.
-    """
-    count = size = 0
-    for path, status in files(folder):
-        path.unlink(missing_ok=True)
-        count, size = count + 1, size + status.st_size
-    with contextlib.suppress(OSError):
-        (folder / "pruned").unlink()
-    return count, size
-
-
-def describe(path: Path) -> tuple[str, str, int] | None:
-    """Return the two directories of a file of the cache, and its number of records; None if it is not valid."""
-    content, _ = _load(path)
-    try:
-        return str(content["remote"]), str(content["other"]), len(content["files"])
-    except (KeyError, TypeError):
-        return None
-
-
 def _read(path: Path | None, own: Mapping[str, str]) -> tuple[dict[str, list[Any]], Version | None]:
     """Return the records of a file, and the file's version; no records if it is of other directories."""
-    content, stamp = _load(path)
+    content, stamp = load(path)
     is_own = content.get("schema") == SCHEMA and all(content.get(side) == name for side, name in own.items())
     known = content.get("files") if is_own else None
     return (known if isinstance(known, dict) else {}), stamp
-
-
-def _load(path: Path | None) -> tuple[dict[str, Any], Version | None]:
-    """Return the content of a file of the cache, and its version; nothing if other users can write it."""
-    if path is None:
-        return {}, None
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return {}, None
-    with open(fd, "rb") as file:  # noqa: PTH123  (a descriptor)
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            return {}, None
-        if status.st_size > ROOM:
-            return {}, None
-        if time.time() - status.st_mtime > 86400:  # used today: `prune` removes others first
-            with contextlib.suppress(OSError):
-                os.utime(fd)
-                status = os.fstat(fd)
-        try:
-            content = json.loads(file.read())
-        except (OSError, ValueError, RecursionError):
-            return {}, None
-    return (content if isinstance(content, dict) else {}), local_version(status)
-
-
-def _stamp(path: Path) -> Version | None:
-    try:
-        return local_version(path.stat())
-    except OSError:
-        return None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}-{secrets.token_hex(6)}")
-    try:
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(content)
-        fresh.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise
 
 
 def _record(row: Any) -> Record | None:

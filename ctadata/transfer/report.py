@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -41,8 +42,8 @@ class Outcome:
         verified: What was compared, as `size, adler32`; empty if nothing moved.
         why: The reason, for SKIPPED, KEPT and PASSED.
         error: The error, for FAILED; for PASSED only if it counts as a failure.
-        digest: That of the content, `adler32:5ae07809`; empty if unknown.
-        etag: That of the version on the storage, with its quotes; None if unknown.
+        digest: The digest of the content, `adler32:5ae07809`; empty if unknown.
+        etag: The tag of the version on the storage, with its quotes; None if unknown.
         retries: Attempts after the first one.
         resumed: Bytes that an earlier run had fetched.
         key: For PASSED: the address of a key that no path can name; `remote` is then the collection above it.
@@ -78,6 +79,9 @@ class Reporter(Protocol):
     def remarked(self, words: str) -> None:
         """Receive a sentence that the user should know before the end."""
 
+    def paused(self) -> AbstractContextManager[None]:
+        """Return a block in which nothing is drawn, because the user is asked a question."""
+
 
 class NullReporter:
     """A reporter that does nothing."""
@@ -93,6 +97,10 @@ class NullReporter:
 
     def remarked(self, words: str) -> None:
         """Do nothing."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Return a block without effect."""
+        return nullcontext()
 
 
 class TeeReporter:
@@ -120,6 +128,10 @@ class TeeReporter:
     def remarked(self, words: str) -> None:
         """Pass on."""
         self.inner.remarked(words)
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Pass on."""
+        return self.inner.paused()
 
     def ended(self, outcome: Outcome) -> None:
         """Pass on, and call the function."""

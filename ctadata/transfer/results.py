@@ -51,6 +51,10 @@ class CollectingReporter:
         """Pass on."""
         self._inner.remarked(words)
 
+    def paused(self) -> AbstractContextManager[None]:
+        """Pass on."""
+        return self._inner.paused()
+
     @property
     def sizes(self) -> list[int]:
         """Bytes of each file."""

@@ -45,7 +45,7 @@ class Segment:
         start: The first byte.
         at: The next byte that the stream expects; the bytes before it are in the part.
         stop: The end; None if the file's size is unknown.
-        adler32: That of the bytes from `start` up to `at`.
+        adler32: The adler32 of the bytes from `start` up to `at`.
     """
 
     start: int

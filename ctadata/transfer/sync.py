@@ -22,9 +22,10 @@ from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.transfer.download_tree import DownloadTarget, download, for_each_entry
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_entries import find_folder, names_in, remove
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 LIMIT = 100
 """The largest number of names that are deleted, unless the user sets another one."""

@@ -159,7 +159,7 @@ def _copy_one(run: Run, source: CopySource, item: CopyItem, existing: Entry | No
     began, entry = time.monotonic(), resolve_alias(source.store, item.entry)
     item = CopyItem(entry, item.target)
     if existing is not None and existing.is_directory:
-        raise AlreadyExists("it is a collection existing", path=str(item.target))
+        raise AlreadyExists("it is a collection there", path=str(item.target))
     existing = resolve_existing_alias(run.store, existing)
     date = functools.partial(mtime_of, source.store, entry)
     side = RemoteFile(entry, date, source.store.features.etag_may_be_md5)
@@ -170,7 +170,7 @@ def _copy_one(run: Run, source: CopySource, item: CopyItem, existing: Entry | No
         return Outcome(State.KEPT, item.target, None, entry.size or 0, why=why_kept(existing), etag=existing.etag)
     if step not in UNMOVED:
         run.names.check(item.target, tries=not run.rules.dry_run)
-        refuse_tape(entry, hint="stage brings it back; copy anew when stage-status says that it is existing")
+        refuse_tape(entry, hint="stage brings it back; copy anew when stage-status says that it is there")
         if not run.rules.dry_run:
             attempts = _CopyAttempts(run, source, item, side)
             end = run.retry(functools.partial(attempts.attempt, step), after=RETRIED)
@@ -211,7 +211,7 @@ class _CopyAttempts:
 
     Attributes:
         temporary_entry: The entry under the temporary name.
-        digests: Those that both sides state.
+        digests: The digests that both sides state.
     """
 
     def __init__(self, run: Run, source: CopySource, item: CopyItem, side: RemoteFile) -> None:

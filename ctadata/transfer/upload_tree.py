@@ -6,10 +6,8 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -25,21 +23,23 @@ from ctadata.errors import (
     UsageError,
 )
 from ctadata.namespace.walk import WALKERS, Node, walk
-from ctadata.paths import TEMPORARY_PREFIX, RemotePath, escape_unprintable, to_nfc
+from ctadata.paths import RemotePath, escape_unprintable, to_nfc
 from ctadata.transfer import temp_names, unicode_nfc
+from ctadata.transfer.local_tree import (
+    Contents,
+    UploadSource,
+    directory_identity,
+    pass_over,
+    read_directory,
+    read_named,
+)
 from ctadata.transfer.name_collisions import folded, refuse_other_spelling
-from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run, Task
 from ctadata.transfer.source_file import planned_size
 from ctadata.transfer.special_files import (
-    CIRCLE,
     NOT_UTF8,
     is_utf8,
-    passed_outcome,
-    status_of_target,
-    why_entry_special,
-    why_special,
 )
 from ctadata.transfer.upload_attempt import Rights
 from ctadata.transfer.upload_file import upload_file
@@ -50,27 +50,6 @@ FEW = 8
 """The number of files that are looked up one by one, if nothing in their collection has to be deleted: a collection may
 hold a million entries.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class UploadSource:
-    """The local files, or the local tree, that go into one collection.
-
-    Attributes:
-        target: The collection.
-        tree: The local directory whose contents go there; None if `files` are named one by one.
-        files: Local files, each with the name that it gets.
-        ancestors: (device, inode) of the directories above, so that links do not lead round in a circle.
-        inside: The names from the top of the tree, for the filters; empty for files that were named.
-        is_new: Whether the collection was missing in the listing of the one above.
-    """
-
-    target: RemotePath
-    tree: Path | None = None
-    files: tuple[tuple[Path, str], ...] = ()
-    ancestors: frozenset[tuple[int, int]] = frozenset()
-    inside: tuple[str, ...] = ()
-    is_new: bool = False
 
 
 class ExtraneousCollector(Protocol):
@@ -133,13 +112,13 @@ def _expand(
         run.fail(source.error, source.base)
         return
     if source.tree and not source.inside and not is_utf8(source.target.name):
-        _pass_over(run, source.target, source.tree, NOT_UTF8)
+        pass_over(run, source.target, source.tree, NOT_UTF8)
         return
     try:
-        contents = _read_directory(run, source) if source.tree else _read_named(run, source)
+        contents = read_directory(run, source) if source.tree else read_named(run, source)
         _normalize(run, source.target, contents)
         contents.files = [each for each in contents.files if _may_have_name(run, source.target, *each)]
-        ancestors = source.ancestors | {_identity(source.tree)} if source.tree else source.ancestors
+        ancestors = source.ancestors | {directory_identity(source.tree)} if source.tree else source.ancestors
         existing = _list_collection(run, source, contents, extraneous)
     except CtadataError as error:
         run.fail(_explain(run, source, error), source.target, source.tree)
@@ -187,48 +166,7 @@ def _descend(run: Run, source: UploadSource, existing: Entry | None, give: _Give
         give(Node(source))
         return
     path = source.target
-    run.fail(AlreadyExists("it is a file on the storage, and a directory contents", path=str(path)), path, source.tree)
-
-
-def _identity(directory: Path) -> tuple[int, int]:
-    with local_errors(directory):
-        status = directory.stat()
-    return status.st_dev, status.st_ino
-
-
-Named = list[tuple[Path, str]]
-
-
-@dataclass(slots=True)
-class _Contents:
-    """The contents of one local directory that are uploaded; `names` has all its names."""
-
-    folders: Named = field(default_factory=list)
-    files: Named = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-
-
-def _read_named(run: Run, source: UploadSource) -> _Contents:
-    """Return the files that were named one by one; report those that cannot be uploaded."""
-    contents = _Contents()
-    for local, name in source.files:
-        if run.rules.filters.takes((name,)):
-            try:
-                target_status = status_of_target(local)
-                why = NOT_UTF8
-                if is_utf8(name):
-                    why = why_special(local, target_status, follow_links=run.rules.follow_links)
-            except OSError:  # opening it raises a clearer error
-                why = ""
-            if why:
-                _pass_over(run, source.target / name, local, why)
-            else:
-                contents.files.append((local, name))
-    return contents
-
-
-def _pass_over(run: Run, target: RemotePath, local: Path, why: str) -> None:
-    run.end(passed_outcome(target, local, why, skip_special=run.rules.skip_special))
+    run.fail(AlreadyExists("it is a file on the storage, and a directory here", path=str(path)), path, source.tree)
 
 
 def _may_have_name(run: Run, collection: RemotePath, local: Path, name: str) -> bool:
@@ -241,7 +179,7 @@ def _may_have_name(run: Run, collection: RemotePath, local: Path, name: str) -> 
     return True
 
 
-def _normalize(run: Run, collection: RemotePath, contents: _Contents) -> None:
+def _normalize(run: Run, collection: RemotePath, contents: Contents) -> None:
     if run.rules.normalize:
         folders = {local for local, _ in contents.folders}
         both = unicode_nfc.renamed(run, collection, [*contents.folders, *contents.files])
@@ -250,49 +188,8 @@ def _normalize(run: Run, collection: RemotePath, contents: _Contents) -> None:
         contents.names = set(map(to_nfc, contents.names))
 
 
-def _read_directory(run: Run, source: UploadSource) -> _Contents:
-    """Return the subdirectories and files of a local directory; report those that cannot be uploaded."""
-    tree, contents = source.tree or Path(), _Contents()
-    with local_errors(tree), os.scandir(tree) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            contents.names.add(entry.name)
-            if not _is_selected(run, entry, source):
-                continue
-            local, target = tree / entry.name, source.target / entry.name
-            why = why_entry_special(entry, follow_links=run.rules.follow_links)
-            if not why and _is_circle(entry, source):
-                why = CIRCLE
-            if why:
-                _pass_over(run, target, local, why)
-            elif _is_directory(entry):
-                contents.folders.append((local, entry.name))
-            elif not entry.name.startswith(TEMPORARY_PREFIX):
-                contents.files.append((local, entry.name))
-    return contents
-
-
-def _is_selected(run: Run, entry: os.DirEntry[str], source: UploadSource) -> bool:
-    inside = (*source.inside, entry.name)
-    return run.rules.filters.enters(inside) if _is_directory(entry) else run.rules.filters.takes(inside)
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that may not be followed: opening it raises
-        return False
-
-
-def _is_circle(entry: os.DirEntry[str], source: UploadSource) -> bool:
-    """Return whether an entry is a link to a directory that the walk has come through."""
-    if not (entry.is_symlink() and _is_directory(entry)):
-        return False
-    status = entry.stat()
-    return (status.st_dev, status.st_ino) in source.ancestors | {_identity(Path(entry.path).parent)}
-
-
 def _list_collection(
-    run: Run, source: UploadSource, contents: _Contents, extraneous: ExtraneousCollector | None
+    run: Run, source: UploadSource, contents: Contents, extraneous: ExtraneousCollector | None
 ) -> Mapping[str, Entry]:
     """Return the existing entries with the names that are uploaded, and delete temporaries of dead uploads.
 
@@ -337,7 +234,7 @@ def _list_collection(
     return found
 
 
-def _make_collection(run: Run, source: UploadSource, contents: _Contents) -> None:
+def _make_collection(run: Run, source: UploadSource, contents: Contents) -> None:
     """Make a missing collection, unless its files make it."""
     selected = source.tree is not None and run.rules.filters.takes_directory(source.inside)
     made_by_files = not run.store.features.has_collections and (contents.files or contents.folders)

@@ -88,7 +88,7 @@ def test_it_is_chosen_in_a_kernel_that_has_widgets(
     if not widgets:
         monkeypatch.setitem(sys.modules, "ipywidgets", None)
     expected = notebook.NotebookReporter if bar else PlainReporter
-    assert isinstance(reporters.shown(), expected)
+    assert isinstance(reporters.default_reporter(), expected)
 
 
 def test_without_ipython_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,11 +110,11 @@ def test_sixty_names(site: Site, tree: Path, tmp_path: Path) -> None:
                 assert answer.read() == name.encode()
 
     copies = session.resolve("home:copies")
-    pulled = failed(copy_between(session, session, session.store.info(home), copies, way=CopyMode()))
+    pulled = failed(copy_between(session, session, session.store.info(home), copies, mode=CopyMode()))
     assert pulled == {name for name in back if NAMES[name] is CHANGED}
     for name in pulled:  # the door sends other programs elsewhere
         way = CopyMode(through=True)
-        assert copy_between(session, session, session.store.info(home / name), copies / name, way=way).exit_code == 0
+        assert copy_between(session, session, session.store.info(home / name), copies / name, mode=way).exit_code == 0
     assert {entry.path.name for entry in session.store.list(copies)} == back
     assert all(box.files.read(f"{copies}/{name}") == name.encode() for name in back)
 

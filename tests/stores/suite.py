@@ -37,12 +37,12 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Store
 from ctadata.stores.channel import for_each
 from ctadata.transfer.download_tree import DownloadTarget
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion as SyncDeletion
 from ctadata.transfer.sync import sync_down, sync_up
-from ctadata.transfer.upload_tree import UploadSource
 
 HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
 ODD_NAMES = [

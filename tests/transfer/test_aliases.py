@@ -16,11 +16,12 @@ from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliases import BECAME_FILES
 from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.third_party_copy import CopyItem, CopySource, copy
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 ROOT = RemotePath()
 

@@ -17,11 +17,12 @@ from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget, download
 from ctadata.transfer.equality import Compare
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Outcome, Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 TOP = RemotePath(("top",))
 NAMES = st.sampled_from(["a", "b.h5", "c d", "é", "100% #1?;&.h5", "-r", "~", "x\\y", "line\nfeed"])

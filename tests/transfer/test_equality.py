@@ -21,13 +21,15 @@ from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Features, Sink, Source, StopReading, Written
 from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.records import SUFFIX, Records, files
+from ctadata.transfer.record_cache import SUFFIX, describe, files
+from ctadata.transfer.records import Records
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import sync_down, sync_up
 from ctadata.transfer.third_party_copy import CopyItem, CopySource, copy
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 NAMES = ("a", "b", "c")
 CONTENTS = (b"", b"one", b"two", b"abc", b"cab", b"four", b"five")
@@ -429,7 +431,7 @@ class TestRecords:
         assert world.skipped == 0
 
     def test_they_keep_to_their_room(self, world, monkeypatch):
-        import ctadata.transfer.records as module
+        import ctadata.transfer.record_cache as module
 
         size = self.only(world).stat().st_size
         monkeypatch.setattr(module, "ROOM", 4 * 4096)
@@ -475,7 +477,7 @@ class TestRecords:
 
 
 def _write_often(cache: Path, number: int) -> None:
-    from ctadata.transfer.records import Record, describe
+    from ctadata.transfer.records import Record
 
     for turn in range(30):
         records = Records("mem://x", cache)

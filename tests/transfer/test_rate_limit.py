@@ -11,11 +11,12 @@ from transfer.trees import Content, Recorder, shape
 
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.rate_limit import SAVED, RateLimiter
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 TOP = RemotePath.parse("run")
 

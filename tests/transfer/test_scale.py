@@ -15,10 +15,11 @@ from ctadata.namespace.listing import list_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Features, Sink, Source, Written
 from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 WIDTH = 100
 """Files in a directory."""

@@ -13,11 +13,11 @@ from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget
 from ctadata.transfer.equality import Compare
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import UploadSource
 
 TOP = RemotePath(("top",))
 asked: list[list[str]] = []

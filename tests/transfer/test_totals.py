@@ -11,10 +11,11 @@ from transfer.trees import Content
 from ctadata.errors import Interrupted
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Reporter
 from ctadata.transfer.run import Run
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 FILES, SIZE = 40, 1000
 TOP = RemotePath.parse("run")

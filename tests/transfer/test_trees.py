@@ -18,8 +18,9 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
 from ctadata.transfer import temp_names
 from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.report import Summary
-from ctadata.transfer.upload_tree import UploadSource, upload
+from ctadata.transfer.upload_tree import upload
 
 HOME = RemotePath(("home",))
 

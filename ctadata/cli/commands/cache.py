@@ -27,11 +27,11 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
     The last line, on stderr, has the sizes and the directory.
     """
     from ctadata import local_copies
-    from ctadata.transfer import records
+    from ctadata.transfer import record_cache
 
-    common, cache = options.begin(ctx), records.cache_directory()
+    common, cache = options.begin(ctx), record_cache.cache_directory()
     rows = size = 0
-    for path, status in sorted(records.files(cache / "records")) if cache else []:
+    for path, status in sorted(record_cache.files(cache / "records")) if cache else []:
         rows, size = rows + 1, size + status.st_size
         _print_record(path, status, as_json=json)
     copies = sorted(local_copies.copies(cache / "copies"), key=lambda copy: copy.path) if cache else []
@@ -44,9 +44,9 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
 
 def _print_record(path: Path, status: stat_result, *, as_json: bool) -> None:
     from ctadata.paths import escape_unprintable
-    from ctadata.transfer import records
+    from ctadata.transfer import record_cache
 
-    remote, other, count = records.describe(path) or ("", "", 0)
+    remote, other, count = record_cache.describe(path) or ("", "", 0)
     used = rfc3339(status.st_mtime)
     if as_json:
         fields = {"kind": "records", "file": str(path), "remote": remote, "other": other, "files": count}
@@ -75,11 +75,11 @@ def clear_cache(ctx: typer.Context) -> None:
     downloads its copies anew.
     """
     from ctadata import local_copies
-    from ctadata.transfer import records
+    from ctadata.transfer import record_cache
 
-    common, cache = options.begin(ctx), records.cache_directory()
+    common, cache = options.begin(ctx), record_cache.cache_directory()
     try:
-        count, size = records.clear(cache / "records") if cache else (0, 0)
+        count, size = record_cache.clear(cache / "records") if cache else (0, 0)
         copies, held = local_copies.clear(cache / "copies") if cache else (0, 0)
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=str(error.filename or cache)) from error

@@ -87,16 +87,16 @@ class _Work:
         self._recursive, self._mode, self._rules = recursive, mode, rules
 
     def __call__(self, origin: Session, target: Session, reporter: Reporter) -> Summary:
-        from ctadata.site_copy import check_sides, copy_between, where
+        from ctadata.site_copy import copy_between, copy_target, refuse_copy_onto_itself
 
         source = self.source.resolve(origin, make=False)
         entry = origin.store.info(source)
         if entry.is_directory and not self._recursive:
             raise UsageError("it is a directory", hint="-r copies a directory with its contents", path=str(source))
         contents = self.source.text.endswith("/")
-        to = where(target, self.target.text, source, directory=entry.is_directory, contents=contents)
-        check_sides(origin, target, source, to)
-        return copy_between(origin, target, entry, to, way=self._mode, rules=self._rules, reporter=reporter)
+        to = copy_target(target, self.target.text, source, directory=entry.is_directory, contents=contents)
+        refuse_copy_onto_itself(origin, target, source, to)
+        return copy_between(origin, target, entry, to, mode=self._mode, rules=self._rules, reporter=reporter)
 
 
 def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | None) -> None:

@@ -62,7 +62,6 @@ def sync(
     your home. Without --delete nothing is deleted. With --delete, names are
     deleted at the end, and only if nothing has failed.
     """
-    from ctadata.progress.reporters import paused
     from ctadata.transfer.sync import Deletion
 
     common = options.begin(ctx)
@@ -78,7 +77,7 @@ def sync(
 
     def work(session: Session, reporter: Reporter) -> Summary:
         def confirm(extras: Sequence[Extraneous], stop: threading.Event) -> bool:
-            with paused(reporter):
+            with reporter.paused():
                 return yes or may_delete([str(extra.local or extra.remote) for extra in extras], stop)
 
         deletion = Deletion(confirm, max_delete, delete_empty) if delete else None

@@ -16,11 +16,11 @@ from stores.s3.connections import Held, Served, opened_s3
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
 from ctadata.transfer.download_tree import DownloadTarget
+from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
-from ctadata.transfer.upload_tree import UploadSource
 
 NONE = ("", ".", "..")
 
