@@ -86,7 +86,7 @@ class ListingFileSystem(AbstractFileSystem):
 
     @property
     def fsid(self) -> str:
-        """The storage, told apart from all others."""
+        """A text that is another one for each storage."""
         with raise_os_errors():
             return f"cta-{self._place.session.profile.address}"
 

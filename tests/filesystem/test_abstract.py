@@ -4,17 +4,49 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from fsspec.tests import abstract
 
 from ctadata.filesystem import CtaFileSystem
+from ctadata.sandbox import Sandbox
 
 _numbers = itertools.count()
 
 
+class Direct:
+    """Makes the files of a scenario in the sandbox itself, which takes a tenth of the time that requests take."""
+
+    def __init__(self, box: Sandbox) -> None:
+        self.touch = box.files.put
+        self.makedirs = box.files.mkdir
+
+    def pipe(self, path: str, value: bytes) -> None:
+        self.touch(path, value)
+
+
 class Fixtures(abstract.AbstractFixtures):
     """What the suite has to be told of a filesystem."""
+
+    def _glob_edge_cases_files(self, fs: Any, join: Any, path: str) -> str:
+        return super()._glob_edge_cases_files(self.maker(fs), join, path)
+
+    def _bulk_operations_scenario_0(self, fs: Any, join: Any, path: str) -> str:
+        return super()._bulk_operations_scenario_0(self.maker(fs), join, path)
+
+    def _dir_and_file_with_same_name_prefix(self, fs: Any, join: Any, path: str) -> str:
+        return super()._dir_and_file_with_same_name_prefix(self.maker(fs), join, path)
+
+    def _10_files_with_hashed_names(self, fs: Any, join: Any, path: str) -> str:
+        return super()._10_files_with_hashed_names(self.maker(fs), join, path)
+
+    def maker(self, fs: Any) -> Any:
+        return Direct(self.box) if isinstance(fs, CtaFileSystem) else fs
+
+    @pytest.fixture(autouse=True)
+    def _know_box(self, box: Sandbox) -> None:
+        self.box = box
 
     @pytest.fixture
     def fs(self, sandbox_fs: CtaFileSystem) -> CtaFileSystem:

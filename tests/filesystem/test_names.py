@@ -1,0 +1,186 @@
+"""URLs, listings and what the storage says of a file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import fsspec
+import pytest
+from filesystem.conftest import requests
+
+from ctadata.errors import UsageError
+from ctadata.filesystem import CtaFileSystem
+from ctadata.filesystem.locations import split_url
+from ctadata.sandbox import Sandbox, faults
+
+MTIME = 1_700_000_000.0
+
+
+@pytest.fixture(autouse=True)
+def _files(box: Sandbox) -> None:
+    box.files.put("/lst/n/a.h5", b"abc", MTIME)
+    box.files.put("/lst/n/deep/er/b.h5", b"abcdef")
+    box.files.put("/lst/n/deep/c.txt", b"")
+    box.files.put("/lst/users/ada/mine", b"mine")
+
+
+@pytest.mark.parametrize(
+    ("url", "profile", "path"),
+    [
+        ("cta:///lst/a", None, "/lst/a"),
+        ("cta://dev/lst/a/", "dev", "/lst/a"),
+        ("ctadata://dev", "dev", "/"),
+        ("cta://", None, "/"),
+        ("/lst/a", None, "/lst/a"),
+        ("lst/a", None, "/lst/a"),
+        ("", None, "/"),
+        ("cta:///~/a", None, "~/a"),
+        ("cta://dev/~", "dev", "~"),
+        ("cta:///lst/a b%20#?c", None, "/lst/a b%20#?c"),
+    ],
+)
+def test_a_url_names_a_profile_and_a_path(url: str, profile: str | None, path: str) -> None:
+    assert split_url(url) == (profile, path)
+
+
+def test_urls_go_there_and_back(fs: CtaFileSystem) -> None:
+    named = CtaFileSystem(profile="sandbox")
+    assert fs.unstrip_protocol("/lst/n/a.h5") == "cta:///lst/n/a.h5"
+    assert named.unstrip_protocol("/lst/n/a.h5") == "cta://sandbox/lst/n/a.h5"
+    assert named.unstrip_protocol("~/mine") == "cta://sandbox/~/mine"
+    found, path = fsspec.core.url_to_fs("cta://sandbox/lst/n/a.h5")
+    assert (found, path) == (named, "/lst/n/a.h5")
+    assert fsspec.filesystem("ctadata", profile="sandbox") is named
+    assert named.fsid == fs.fsid
+
+
+def test_every_call_takes_urls(fs: CtaFileSystem) -> None:
+    url = "cta://sandbox/lst/n/a.h5"
+    assert fs.info(url)["name"] == "/lst/n/a.h5"
+    assert fs.cat_file(url) == fs.cat(url) == b"abc"
+    assert fs.exists(url)
+    assert fs.cat_file("cta:///~/mine") == b"mine"
+    assert fs.size(url) == 3
+
+
+def test_info_holds_what_the_storage_says(fs: CtaFileSystem) -> None:
+    info = fs.info("/lst/n/a.h5")
+    assert {
+        "name": "/lst/n/a.h5",
+        "type": "file",
+        "size": 3,
+        "mtime": MTIME,
+        "adler32": "024d0127",
+    }.items() <= info.items()
+    assert info["locality"] == "ONLINE"
+    assert info["ETag"]
+    json.dumps(info)
+    assert fs.modified("/lst/n/a.h5") == datetime.fromtimestamp(MTIME, UTC)
+    assert fs.checksum("/lst/n/a.h5") == 0x024D0127
+    assert {"name": "/lst/n", "type": "directory", "size": 0}.items() <= fs.info("/lst/n/").items()
+
+
+def test_ukey_is_that_of_a_version(box: Sandbox, fs: CtaFileSystem) -> None:
+    before = fs.ukey("/lst/n/a.h5")
+    assert fs.ukey("/lst/n/a.h5") == before
+    box.files.put("/lst/n/a.h5", b"abd", MTIME)
+    assert fs.ukey("/lst/n/a.h5") != before
+
+
+def test_listings_are_asked_for_anew(box: Sandbox, fs: CtaFileSystem) -> None:
+    assert fs.ls("/lst/n", detail=False) == ["/lst/n/a.h5", "/lst/n/deep"]
+    box.files.put("/lst/n/new", b"")
+    assert "/lst/n/new" in fs.ls("/lst/n", detail=False)
+    box.files.remove("/lst/n/new")
+    assert [each["name"] for each in fs.ls("/lst/n/a.h5")] == ["/lst/n/a.h5"]
+
+
+def test_find_walk_glob_and_du(box: Sandbox, fs: CtaFileSystem) -> None:
+    files = ["/lst/n/a.h5", "/lst/n/deep/c.txt", "/lst/n/deep/er/b.h5"]
+    assert fs.find("/lst/n") == files
+    assert fs.find("/lst/n", maxdepth=1) == files[:1]
+    assert fs.find("/lst/n/a.h5") == files[:1]
+    assert fs.find("/lst/none") == []
+    assert fs.find("/lst/n", withdirs=True, detail=True).keys() == {*files, "/lst/n", "/lst/n/deep", "/lst/n/deep/er"}
+    assert fs.glob("/lst/n/**/*.h5") == [files[0], files[2]]
+    assert fs.glob("cta:///lst/n/*.h5") == files[:1]
+    assert fs.du("/lst/n") == 9
+    assert fs.du("/lst/n", total=False)[files[2]] == 6
+    assert [*fs.walk("/lst/n")] == [
+        ("/lst/n", ["deep"], ["a.h5"]),
+        ("/lst/n/deep", ["er"], ["c.txt"]),
+        ("/lst/n/deep/er", [], ["b.h5"]),
+    ]
+    assert [top for top, _, _ in fs.walk("/lst/n", topdown=False)] == ["/lst/n/deep/er", "/lst/n/deep", "/lst/n"]
+    for _, dirs, _ in (walked := list[tuple[str, list[str], list[str]]]()):
+        assert dirs
+    for top, dirs, found in fs.walk("/lst/n"):
+        walked.append((top, dirs, found))
+        dirs.clear()
+    assert len(walked) == 1
+
+
+def test_a_directory_that_cannot_be_listed_is_not_passed_over(box: Sandbox, fs: CtaFileSystem) -> None:
+    box.faults.add("door", "PROPFIND", "/lst/n/deep/", faults.Status(403, "Forbidden"))
+    with pytest.raises(PermissionError):
+        fs.find("/lst/n")
+    with pytest.raises(PermissionError):
+        list(fs.walk("/lst/n"))
+    failures: list[OSError] = []
+    assert len([*fs.walk("/lst/n", on_error=failures.append)]) == 1
+    assert [type(error) for error in failures if isinstance(error, PermissionError)]
+    assert len([*fs.walk("/lst/n", on_error="omit")]) == 1
+
+
+def test_names_change(box: Sandbox, fs: CtaFileSystem) -> None:
+    fs.makedirs("/lst/w/x/y")
+    fs.makedirs("/lst/w/x/y", exist_ok=True)
+    fs.touch("/lst/w/x/empty")
+    fs.cp_file("/lst/n/a.h5", "/lst/w/x/copy")
+    fs.mv("/lst/w/x/copy", "/lst/w/moved")
+    fs.mv("/lst/w/x", "/lst/w/z", recursive=True)
+    assert fs.find("/lst/w") == ["/lst/w/moved", "/lst/w/z/empty"]
+    fs.pipe_file("/lst/w/moved", b"kept")
+    fs.touch("/lst/w/moved", truncate=False)
+    assert fs.cat_file("/lst/w/moved") == b"kept"
+    fs.rmdir("/lst/w/z/y")
+    fs.rm(["/lst/w/moved", "/lst/w/z/empty"])
+    fs.rm("/lst/w", recursive=True)
+    assert not fs.exists("/lst/w")
+
+
+def test_a_link_opens_a_file_without_a_login(fs: CtaFileSystem) -> None:
+    assert fs.sign("/lst/n/a.h5", expiration=60).startswith("https://")
+
+
+def test_cat_expands_patterns_and_directories(box: Sandbox, fs: CtaFileSystem) -> None:
+    assert fs.cat("/lst/n/*.h5") == {"/lst/n/a.h5": b"abc"}
+    assert fs.cat("/lst/n", recursive=True) == {
+        "/lst/n/a.h5": b"abc",
+        "/lst/n/deep/c.txt": b"",
+        "/lst/n/deep/er/b.h5": b"abcdef",
+    }
+    assert requests(box)["pool"]
+
+
+@pytest.mark.parametrize("option", ["token", "headers", "client_options", "key"])
+def test_an_option_that_holds_a_secret_is_refused_and_not_shown(option: str) -> None:
+    for refused in (
+        lambda: CtaFileSystem(**{option: "s3cret"}),
+        lambda: fsspec.filesystem("cta", **{option: "s3cret"}),
+    ):
+        with pytest.raises(OSError, match="start-agent") as raised:
+            refused()
+        assert isinstance(raised.value, UsageError)
+        assert "s3cret" not in repr(raised.value) + str(raised.value)
+
+
+def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(OSError, match="no password") as raised:
+        fsspec.open("cta://ada:s3cret@door/lst/a")
+    assert "s3cret" not in str(raised.value)
+
+
+def test_there_is_no_method_close() -> None:
+    assert not hasattr(CtaFileSystem, "close")
