@@ -79,9 +79,7 @@ class APIClient:
         """List the paths in a directory; see `ctadata.direct.list_dir`."""
         with self.session() as session:
             entries = session.list(os.fspath(path), recursive=recursive, threads=n_threads)
-            return Listing(
-                Listed.of(entry) for entry in (entries if recursive else sorted(entries, key=name_key))
-            )
+            return Listing(Listed.of(entry) for entry in (entries if recursive else sorted(entries, key=name_key)))
 
     def fetch_and_save_file(
         self, path: PathText, save_to_fn: PathText | None = None, *, progress: Progress | None = None

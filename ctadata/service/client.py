@@ -118,9 +118,7 @@ class APIClient:
             assert isinstance(store, DownloadService)
             top, *rows = store.rows(session.resolve(os.fspath(path)))
             itself = Listed.of(top.entry, top.fields)
-            below = [
-                Listed.of(row.entry, row.fields) for row in sorted(rows, key=lambda row: name_key(row.entry))
-            ]
+            below = [Listed.of(row.entry, row.fields) for row in sorted(rows, key=lambda row: name_key(row.entry))]
             if recursive and below:
                 below = [Listed.of(entry) for entry in session.list(itself, recursive=True, threads=n_threads)]
         return Listing([itself, *below])

@@ -31,7 +31,7 @@ AT_ONCE = 16
 STREAMS = 8
 """Ranges that one long read is divided into, at most."""
 
-DIVIDED = 1 << 20
+DIVIDED = 2 << 20
 """Bytes that each of these ranges has, at least."""
 
 AGAIN = Retries(attempts=4)
@@ -67,10 +67,10 @@ class RangedFile:
         self.path = path
         self.size = size
         self.digests: Mapping[str, str] = NO_CHECKSUMS
-        self.last_read = 0.0
+        self.last_read = OPEN_FILES.clock()
         self.is_closed = False
         self._etag: str | None = None
-        self._changed: Changed | None = None
+        self._changed: str | None = None
         self._store = store
         self._reader: Reader | None = None
         self._generation = generation()
@@ -116,7 +116,7 @@ class RangedFile:
             try:
                 self._persist(lambda reader: _send_suffix(reader, gathered, length))
             except (IntegrityError, Unsupported):
-                if self._changed:
+                if self._changed is not None:
                     raise
                 self.look_up_size()  # the server reads such ranges in another way
             else:
@@ -184,7 +184,11 @@ class RangedFile:
                 wait=lambda _error, seconds: fibers.sleep(seconds),
             )
         except Changed as error:
-            self._changed = error
+            self._changed = error.about  # the error itself would hold this file, by its traceback
+            self.close_movers()
+            raise
+        except CtadataError:
+            self.close_movers()
             raise
         finally:
             self._under_way.discard(token)
@@ -193,8 +197,8 @@ class RangedFile:
     def _open(self) -> Reader:
         if self.is_closed:
             raise Interrupted("the file was closed while it was read", path=str(self.path))
-        if self._changed:
-            raise Changed(self._changed.about, path=str(self.path))
+        if self._changed is not None:
+            raise Changed(self._changed, path=str(self.path))
         if self._generation != generation():
             self._let_go()
             self._generation = generation()

@@ -48,7 +48,7 @@ def read_pieces(pieces: Sequence[Piece]) -> list[bytes | CtadataError]:
     reads: list[Callable[[], None]] = []
     bounded: list[tuple[int, Piece]] = []
     for place, piece in enumerate(pieces):
-        if piece.stop is not None and piece.start >= 0:
+        if piece.stop is not None and piece.start >= 0 <= piece.stop:
             bounded.append((place, piece))
         else:
             reads.append(functools.partial(_read_open, piece, place, found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ def sandbox_fs(box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     CtaFileSystem.clear_instance_cache()
     yield CtaFileSystem()
     place_of(None).kept.clear()
+    gc.collect()  # what a failed test holds
     place_of(None).session.close()
 
 

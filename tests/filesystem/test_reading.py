@@ -43,7 +43,7 @@ def test_an_open_file_asks_the_door_once_and_leaves_no_mover(box: Sandbox, fs: C
         assert movers(box) == 1
     assert requests(box)["door"] == 1
     wait_for_no_movers(box)
-    assert box.journal.broken_off() == box.journal.failed == []
+    assert box.transfer_log.broken() == box.transfer_log.failed == []
     assert requests(box)["pool"] == 4  # the first block, and three that lie elsewhere
 
 
@@ -60,7 +60,7 @@ def test_a_reader_that_goes_forward_gets_more_with_each_request(box: Sandbox, fs
     with fs.open(PATH) as file:
         while block := file.read(100 * KIB):
             assert block == CONTENT[file.tell() - len(block) : file.tell()]
-    sizes = [asked.last + 1 - asked.first for asked in box.journal.asked(PATH)]
+    sizes = [asked.last + 1 - asked.first for asked in box.transfer_log.requested(PATH)]
     assert sizes[:4] == [256 * KIB, 512 * KIB, MIB, 2 * MIB]
     assert len(sizes) <= 10
     assert sum(sizes) == len(CONTENT)
@@ -72,7 +72,7 @@ def test_a_long_read_goes_into_the_memory_of_the_caller_in_several_ranges(box: S
         assert file.readinto(buffer) == len(CONTENT)
     assert buffer == CONTENT
     assert requests(box) == {"door": 1, "pool": 1 + 6}
-    assert len({asked.uuid for asked in box.journal.asked(PATH)}) == 1
+    assert len({asked.uuid for asked in box.transfer_log.requested(PATH)}) == 1
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 2 * MIB])
@@ -86,7 +86,7 @@ def test_a_small_file_comes_whole(box: Sandbox, fs: CtaFileSystem, size: int) ->
         assert file.read() == CONTENT[:size]
     assert fs.cat_file("/lst/small") == CONTENT[:size]
     if size:
-        assert len(box.journal.asked("/lst/small")) <= 3  # one of them is that of cat_file
+        assert len(box.transfer_log.requested("/lst/small")) <= 3  # one of them is that of cat_file
 
 
 def test_text_and_compressed_files_are_read(box: Sandbox, fs: CtaFileSystem) -> None:
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_read_gives_its_mover_back_at_the_next_read_of_anothe
         assert silent.read(10) == CONTENT[7 * MIB : 7 * MIB + 10]
         assert movers(box) == 2
     assert requests(box)["door"] == 3
-    assert box.journal.broken_off() == []
+    assert box.transfer_log.broken() == []
 
 
 def test_no_more_than_so_many_files_keep_a_mover(
@@ -283,7 +283,7 @@ def test_a_whole_file_with_a_flipped_bit_is_an_error(box: Sandbox, fs: CtaFileSy
 def test_a_range_that_breaks_off_goes_on_where_it_broke(
     box: Sandbox, fs: CtaFileSystem, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ranged_file, "AGAIN", ranged_file.Retries(4, first=0.001))
+    monkeypatch.setattr(ranged_file, "AGAIN", ranged_file.Retries(4, first_pause=0.001))
     with fs.open(PATH) as file:
         box.faults.add("pool", "GET", PATH, fault, times=2)
         assert file.read() == CONTENT

@@ -1,0 +1,275 @@
+"""A file that is written appears whole and verified, or not at all."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import io
+import logging
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import h5py
+import numpy as np
+import pytest
+from filesystem.conftest import give_token
+from fsspec.callbacks import Callback
+
+from ctadata.errors import IntegrityError
+from ctadata.filesystem import CtaFileSystem
+from ctadata.sandbox import Sandbox, faults
+
+PATH = "/lst/w/f"
+
+
+class Wrong(Exception):
+    """What the block raises."""
+
+
+def names(box: Sandbox) -> list[str]:
+    """What lies in the directory, temporaries included."""
+    return box.files.tree("/lst/w") if box.files.exists("/lst/w") else []
+
+
+@pytest.fixture(autouse=True)
+def _empty(box: Sandbox) -> None:
+    if box.files.exists("/lst/w"):
+        box.files.remove("/lst/w")
+
+
+def test_a_file_appears_when_it_is_closed(box: Sandbox, fs: CtaFileSystem) -> None:
+    with fs.open(PATH, "wb") as file:
+        assert file.write(b"abc") == 3
+        file.flush()
+        assert names(box) == []
+        file.seek(1)
+        assert file.read() == b"bc"
+        file.truncate(2)
+    assert box.files.read(PATH) == b"ab"
+    assert names(box) == [PATH]
+    assert fs.info(PATH)["adler32"] == "012600c4"
+
+
+def test_it_is_compared_with_what_the_storage_has(box: Sandbox, fs: CtaFileSystem) -> None:
+    box.faults.add("pool", "PUT", "/lst/w/*", faults.Flip())
+    file = fs.open(PATH, "wb")
+    file.write(b"abc")
+    with pytest.raises(IntegrityError):
+        file.close()
+    assert names(box) == []
+    box.faults.clear()
+    file.close()  # once the trouble is over
+    assert box.files.read(PATH) == b"abc"
+
+
+def _bytes(fs: CtaFileSystem) -> Any:
+    return fs.open(PATH, "wb")
+
+
+def _text(fs: CtaFileSystem) -> Any:
+    return fs.open(PATH, "w")
+
+
+def _compressed(fs: CtaFileSystem) -> Any:
+    return fs.open(PATH, "wb", compression="gzip")
+
+
+def _compressed_text(fs: CtaFileSystem) -> Any:
+    return fs.open(PATH, "wt", compression="gzip")
+
+
+def _by_url(fs: CtaFileSystem) -> Any:
+    return fsspec.open(f"cta://{PATH}", "wb")
+
+
+def _text_by_url(fs: CtaFileSystem) -> Any:
+    return fsspec.open(f"cta://{PATH}", "w")
+
+
+def _compressed_by_url(fs: CtaFileSystem) -> Any:
+    return fsspec.open(f"cta://{PATH}", "w", compression="gzip")
+
+
+WAYS = [_bytes, _text, _compressed, _compressed_text, _by_url, _text_by_url, _compressed_by_url]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_published_if_the_block_raised(
+    box: Sandbox, fs: CtaFileSystem, way: Callable[[CtaFileSystem], Any]
+) -> None:
+    box.files.put(PATH, b"good")
+    with pytest.raises(Wrong), way(fs) as file:
+        file.write("half" if "text" in way.__name__ or way is _compressed_by_url else b"half")
+        raise Wrong
+    assert box.files.read(PATH) == b"good"
+    assert names(box) == [PATH]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_block_that_ends_well_publishes(box: Sandbox, fs: CtaFileSystem, way: Callable[[CtaFileSystem], Any]) -> None:
+    try:
+        raise Wrong
+    except Wrong:  # somebody handles an error meanwhile, which is none of the block
+        with way(fs) as file:
+            file.write("whole" if "text" in way.__name__ or way is _compressed_by_url else b"whole")
+    content = box.files.read(PATH)
+    assert (gzip.decompress(content) if "compressed" in way.__name__ else content) == b"whole"
+
+
+def test_a_file_that_is_opened_while_a_block_is_left_by_an_error_is_published(box: Sandbox, fs: CtaFileSystem) -> None:
+    class Notes:
+        def __enter__(self) -> None:
+            pass
+
+        def __exit__(self, *error: object) -> None:
+            file = fs.open(PATH, "wb")
+            file.write(b"what went wrong")
+            file.close()
+
+    with pytest.raises(Wrong), Notes():
+        raise Wrong
+    assert box.files.read(PATH) == b"what went wrong"
+
+
+@pytest.mark.parametrize("way", [_bytes, _text, _compressed])
+def test_a_file_that_was_never_closed_is_thrown_away_and_said_so(
+    box: Sandbox, fs: CtaFileSystem, way: Callable[[CtaFileSystem], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    file = way(fs)
+    file.write("half" if way is _text else b"half")
+    with caplog.at_level(logging.WARNING):
+        del file
+        gc.collect()
+    assert names(box) == []
+    if way is _bytes:
+        assert "never closed" in caplog.text
+
+
+def test_exclusive_writing_is_refused_by_the_server_too(box: Sandbox, fs: CtaFileSystem) -> None:
+    with pytest.raises(FileExistsError), fs.open(PATH, "xb") as file:
+        file.write(b"mine")
+        box.files.put(PATH, b"theirs")
+    assert box.files.read(PATH) == b"theirs"
+    assert names(box) == [PATH]
+    with pytest.raises(FileExistsError):
+        fs.open(PATH, "x")
+
+
+def test_a_directory_is_not_replaced(box: Sandbox, fs: CtaFileSystem) -> None:
+    fs.mkdir(PATH)
+    with pytest.raises(FileExistsError):
+        fs.pipe_file(PATH, b"")
+
+
+def test_a_transaction_publishes_all_or_nothing(box: Sandbox, fs: CtaFileSystem) -> None:
+    with fs.transaction:
+        for name in "ab":
+            with fs.open(f"/lst/w/{name}", "wb") as file:
+                file.write(name.encode())
+        fs.pipe_file("/lst/w/c", b"c")
+        assert names(box) == []
+    assert names(box) == ["/lst/w/a", "/lst/w/b", "/lst/w/c"]
+    with pytest.raises(Wrong), fs.transaction:
+        with fs.open("/lst/w/d", "wb") as file:
+            file.write(b"d")
+        raise Wrong
+    assert "/lst/w/d" not in names(box)
+    fs.pipe_file("/lst/w/e", b"e")
+    assert "/lst/w/e" in names(box)
+
+
+def test_a_refused_token_leaves_what_was_there(box: Sandbox, fs: CtaFileSystem) -> None:
+    box.files.put(PATH, b"good")
+    give_token("sandbox", box.token(lifetime=-60))
+    with pytest.raises(PermissionError):
+        fs.pipe_file(PATH, b"new")
+    assert box.files.read(PATH) == b"good"
+
+
+# --- libraries ---
+
+
+def test_h5py_numpy_and_zip_write(box: Sandbox, fs: CtaFileSystem) -> None:
+    with fs.open("/lst/w/a.h5", "wb") as file, h5py.File(file, "w") as made:
+        made["x"] = np.arange(1000)
+    with h5py.File(io.BytesIO(box.files.read("/lst/w/a.h5"))) as found:
+        assert found["x"][:].sum() == 499500
+    with fs.open("/lst/w/a.npy", "wb") as file:
+        np.save(file, np.arange(10))
+    with fs.open("/lst/w/a.npy") as file:
+        assert np.load(file).sum() == 45
+    with fs.open("/lst/w/a.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", "abc")
+    with fs.open("/lst/w/a.zip") as file, zipfile.ZipFile(file) as archive:
+        assert archive.read("a") == b"abc"
+
+
+# --- get and put ---
+
+
+class Counting(Callback):
+    """Keeps what it is given, and that of its branches."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.branches: dict[str, Counting] = {}
+
+    def branched(self, path_1: str, path_2: str, **kwargs: Any) -> Callback:
+        return self.branches.setdefault(path_1, Counting())
+
+
+def test_trees_go_up_and_down_with_callbacks(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / "up" / str(number % 3)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "up" / str(number % 3) / f"{number}.txt").write_bytes(b"x" * number)
+    up, down = Counting(), Counting()
+    fs.put(f"{tmp_path}/up/", "/lst/w/", recursive=True, callback=up)
+    assert len(fs.find("/lst/w")) == 12
+    fs.get("/lst/w/", f"{tmp_path}/down/", recursive=True, callback=down)
+    assert {path.name: path.stat().st_size for path in (tmp_path / "down").rglob("*.txt")} == {
+        f"{number}.txt": number for number in range(12)
+    }
+    for callback in (up, down):
+        assert callback.value == 12
+        assert {(each.size, each.value) for each in callback.branches.values()} == {(n, n) for n in range(12)}
+    assert not list(tmp_path.rglob(".ctadata-*"))
+
+
+def test_one_file_goes_up_and_down(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
+    callback = Callback()
+    (tmp_path / "a").write_bytes(b"abc")
+    fs.put_file(tmp_path / "a", PATH, callback=callback)
+    assert (callback.size, callback.value) == (3, 3)
+    with pytest.raises(FileExistsError):
+        fs.put_file(tmp_path / "a", PATH, mode="create")
+    fs.get_file(PATH, tmp_path / "deep" / "er" / "b", callback=(callback := Callback()))
+    assert (callback.size, callback.value) == (3, 3)
+    assert (tmp_path / "deep" / "er" / "b").read_bytes() == b"abc"
+    fs.get_file(PATH, outfile=(memory := io.BytesIO()))
+    assert memory.getvalue() == b"abc"
+
+
+def test_a_broken_download_replaces_nothing(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
+    box.files.put(PATH, b"abc" * 1000)
+    (tmp_path / "a").write_bytes(b"good")
+    box.faults.add("pool", "GET", PATH, faults.Flip())
+    with pytest.raises(IntegrityError):
+        fs.get_file(PATH, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"good"
+
+
+def test_simplecache_and_filecache_work(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
+    box.files.put("/lst/w/a.txt", b"first")
+    url = "cta:///lst/w/a.txt"
+    assert (
+        Path(fsspec.open_local(f"simplecache::{url}", simplecache={"cache_storage": f"{tmp_path}/s"})).read_bytes()
+        == b"first"
+    )
+    options = {"cache_storage": f"{tmp_path}/f", "check_files": True}
+    for content in (b"first", b"other"):
+        box.files.put("/lst/w/a.txt", content)
+        with fsspec.open(f"filecache::{url}", filecache=options) as file:
+            assert file.read() == content
