@@ -100,7 +100,7 @@ def local_copy(
     Args:
         session: The storage.
         text: The path of one file, as a person writes it.
-        room: Bytes that all copies may have together. Those that were not used for longest go first.
+        room: Bytes that all copies may have together. The copies that were not used for longest go first.
         stage: Bring a file on tape to disk first, and wait for it.
         reporter: Receives the progress of the download.
 

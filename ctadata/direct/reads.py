@@ -48,7 +48,7 @@ def local(path: PathText, *, stage: bool = False, progress: Progress | None = No
     """Return a local file with the bytes of a remote one, for libraries that take local paths only.
 
     The copy is verified and kept in the cache directory, one for each version of the file. A second call downloads
-    nothing. `CTADATA_CACHE_SIZE` (`20G`) limits all copies together; those that were not used for longest go first.
+    nothing. `CTADATA_CACHE_SIZE` (`20G`) limits all copies together; the ones that were not used for longest go first.
 
     Args:
         path: The path of one file.
