@@ -43,12 +43,12 @@ def tape(call: RestRequest) -> None:
 
 
 def _stage(call: RestRequest, library: Tape) -> None:
-    asked = call.payload()
-    files = asked.pop("files", None)
+    payload = call.payload()
+    files = payload.pop("files", None)
     if not files:
         raise RestError(400, "request contains no files.")
-    if asked:
-        raise RestError(400, f"unrecognized payload element(s): {sorted(asked)}")
+    if payload:
+        raise RestError(400, f"unrecognized payload element(s): {sorted(payload)}")
     if len(files) > MAX_FILES:
         raise RestError(413, f"The number of targets {len(files)} exceeds the maximum {MAX_FILES}")
     paths = [str(file["path"]) for file in files if "path" in file]

@@ -102,16 +102,16 @@ class TestWhereItIsNot:
 
     def test_no_token(self, doctor, at_box):
         at_box.env.pop("BEARER_TOKEN")
-        told = found(doctor(check=1))
-        assert told["token"]["verdict"] == "fail"
-        assert "start-agent" in told["token"]["advice"]
-        assert "listing" not in told
+        findings = found(doctor(check=1))
+        assert findings["token"]["verdict"] == "fail"
+        assert "start-agent" in findings["token"]["advice"]
+        assert "listing" not in findings
 
     def test_a_token_that_the_door_refuses(self, doctor, box):
         rule = box.faults.add("door", "PROPFIND", "/*", faults.Status(401, "login failed"))
-        told = found(doctor(check=1))
+        findings = found(doctor(check=1))
         rule.remove()
-        assert told["listing"]["verdict"] == "fail"
+        assert findings["listing"]["verdict"] == "fail"
 
     def test_a_door_that_carries_the_bytes_itself(self, cli):
         with Sandbox(redirect=False) as box:
@@ -119,9 +119,9 @@ class TestWhereItIsNot:
             config = cli.cwd / "config.toml"
             config.write_text(box.profile_toml("sandbox"))
             env = {"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox", "BEARER_TOKEN": box.token()}
-            told = found(cli("doctor", "--json", "--write", env=env, check=0))
-        assert "is sent by the door itself" in told["download"]["words"]
-        assert (told["upload"]["verdict"], told["upload"]["advice"][:10]) == ("warn", "every byte")
+            findings = found(cli("doctor", "--json", "--write", env=env, check=0))
+        assert "is sent by the door itself" in findings["download"]["words"]
+        assert (findings["upload"]["verdict"], findings["upload"]["advice"][:10]) == ("warn", "every byte")
 
     def test_a_token_of_another_issuer(self, doctor, box):
         ended = doctor(env={"BEARER_TOKEN": box.token(issuer="https://elsewhere.example")}, check=1)
@@ -129,17 +129,17 @@ class TestWhereItIsNot:
         assert "the token is from https://elsewhere.example, and accept_issuers of the profile" in ended.err
 
     def test_a_token_that_is_about_to_end(self, doctor, box):
-        told = found(doctor(env={"BEARER_TOKEN": box.token(lifetime=50)}))
-        assert told["token"]["verdict"] == "warn"
-        assert "valid for 4" in told["token"]["words"] or "valid for 50 s" in told["token"]["words"]
+        findings = found(doctor(env={"BEARER_TOKEN": box.token(lifetime=50)}))
+        assert findings["token"]["verdict"] == "warn"
+        assert "valid for 4" in findings["token"]["words"] or "valid for 50 s" in findings["token"]["words"]
 
     def test_a_frontend_that_the_door_announces_is_shown_and_not_asked(self, doctor, at_box, box):
         config = at_box.cwd / "config.toml"
         lines = box.profile_toml("sandbox").splitlines()
         config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
         box.forget_seen()
-        told = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
-        assert told["frontend"]["advice"] == f'if that is right, set frontend = "{box.frontend}" in the profile'
+        findings = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
+        assert findings["frontend"]["advice"] == f'if that is right, set frontend = "{box.frontend}" in the profile'
         assert not any(seen.server == "frontend" for seen in box.seen)
 
     def test_no_frontend(self, doctor, at_box, box):
@@ -147,24 +147,24 @@ class TestWhereItIsNot:
         config = at_box.cwd / "config.toml"
         config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
         rule = box.faults.add("door", "GET", "/.well-known/*", faults.Status(404, "Not Found"))
-        told = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
+        findings = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
         rule.remove()
-        assert told["frontend"]["verdict"] == "warn"
-        assert 'frontend = "https://host:3880"' in told["frontend"]["advice"]
+        assert findings["frontend"]["verdict"] == "warn"
+        assert 'frontend = "https://host:3880"' in findings["frontend"]["advice"]
 
     def test_an_upload_that_is_refused(self, doctor, box):
-        told = found(doctor("--write", env={"BEARER_TOKEN": box.token(scope="openid storage.read:/")}, check=1))
-        assert told["upload"]["verdict"] == "fail"
-        assert "not allowed: 403" in told["upload"]["words"]
-        assert "delete" not in told
+        findings = found(doctor("--write", env={"BEARER_TOKEN": box.token(scope="openid storage.read:/")}, check=1))
+        assert findings["upload"]["verdict"] == "fail"
+        assert "not allowed: 403" in findings["upload"]["words"]
+        assert "delete" not in findings
 
     def test_what_cannot_be_deleted_again(self, doctor, box):
         rule = box.faults.add("door", "DELETE", "/*", faults.Status(403, "Forbidden"))
-        told = found(doctor("--write", check=1))
+        findings = found(doctor("--write", check=1))
         rule.remove()
-        assert told["upload"]["verdict"] == "ok"
-        assert told["delete"]["verdict"] == "fail"
-        assert "is left there: not allowed" in told["delete"]["words"]
+        assert findings["upload"]["verdict"] == "ok"
+        assert findings["delete"]["verdict"] == "fail"
+        assert "is left there: not allowed" in findings["delete"]["words"]
         for name in box.files.tree("/lst/users/ada"):
             if ".ctadata-" in name:
                 box.files.remove(name)
@@ -175,10 +175,10 @@ class TestWhereItIsNot:
     def test_a_pool_that_is_down(self, doctor, box, place):
         box.files.put(f"/{place}/a", b"content")
         rule = box.faults.add("pool", "GET", f"/{place}/a", faults.Status(500, "Pool is down"))
-        told = found(doctor(f"{place}/a", check=1))
+        findings = found(doctor(f"{place}/a", check=1))
         rule.remove()
-        assert told["download"]["verdict"] == "fail"
-        assert "Pool is down" in told["download"]["words"]
+        assert findings["download"]["verdict"] == "fail"
+        assert "Pool is down" in findings["download"]["words"]
 
 
 @pytest.mark.parametrize(

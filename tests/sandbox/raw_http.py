@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a bare socket: one request as written, and every answer to it with its framing."""
+"""HTTP/1.1 over a socket: one request as written, and every answer with its framing."""
 
 import socket
 import ssl

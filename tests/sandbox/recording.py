@@ -1,4 +1,4 @@
-"""The recording of a real dCache 11.2.5: its answers by the name of their exchange."""
+"""The recording of a real dCache 11.2.5: its answers by the name of the exchange."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The life of a mover that several connections share: it fails for all when one of them breaks off (11.2.5)."""
+"""Movers that several connections share: a mover fails for all if one connection breaks off (dCache 11.2.5)."""
 
 import socket
 import ssl
@@ -124,7 +124,7 @@ def test_connection_close_with_the_last_range_ends_the_mover(call, ticket):
     assert call.bare("GET", ticket, headers=headers).status == 307
 
 
-def test_the_journal_knows_what_was_asked_for(box, call, ticket):
+def test_the_transfer_log_knows_the_requested_ranges(box, call, ticket):
     target = ticket.removeprefix(box.pools[0])
     connection = call.connection(ticket)
     for asked in ("bytes=0-9", "bytes=10-19", "bytes=15-29"):
@@ -140,7 +140,7 @@ def test_the_journal_knows_what_was_asked_for(box, call, ticket):
     assert box.transfer_log.requested() == []
 
 
-def test_the_journal_knows_which_connections_broke_off_and_who_was_under_way(box, call, ticket):
+def test_the_transfer_log_knows_broken_connections_and_their_siblings(box, call, ticket):
     one, other = begun(call, ticket, 0, HALF - 1), begun(call, ticket, HALF, SIZE - 1)
     numbers = {entry.first: entry.connection for entry in box.transfer_log.requested()}
     other.close()

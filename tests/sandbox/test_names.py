@@ -1,4 +1,4 @@
-"""Names that a dCache stores and cannot give back: those that NFC changes, and those with a control character."""
+"""Names that dCache stores and cannot return: names that NFC changes, and names with a control character."""
 
 import http.client
 import unicodedata

@@ -1,7 +1,7 @@
-"""The sandbox says what a real dCache 11.2.5 said: the recorded exchanges at door, frontend and pool are made here too.
+"""The sandbox answers like the recorded dCache 11.2.5: each recorded exchange at door, frontend and pool is repeated.
 
-Of each answer are compared: status, reason, framing (in chunks, by length, none), every header, and the body. Status,
-reason and framing have no exception. The rest may differ in what `MAY_DIFFER` and `DIFFERENCES` name.
+The tests compare status, reason, framing (in chunks, by length, none), every header, and the body. Status, reason and
+framing have no exception. The rest may differ in the places that `MAY_DIFFER` and `DIFFERENCES` name.
 """
 
 import base64
@@ -91,7 +91,7 @@ def test_every_recorded_exchange_is_made(pool):
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_door_and_frontend(door, name):
+def test_door_and_frontend_answer_as_recorded(door, name):
     recorded, answers = RECORDED[name], door[name]
     assert [essence(answer) for answer in answers] == [essence(answer) for answer in recorded]
     for told, real in zip(answers, recorded, strict=True):
@@ -100,7 +100,7 @@ def test_door_and_frontend(door, name):
 
 
 @pytest.mark.parametrize("name", AT_THE_POOL)
-def test_pool_and_bare_sockets(pool, name):
+def test_pool_and_raw_sockets_answer_as_recorded(pool, name):
     told, real = pool.answers[name], pool_answer(LINES[name])
     assert told.line == real.line
     if name == "PROPFIND href odd":
@@ -113,7 +113,7 @@ def test_pool_and_bare_sockets(pool, name):
 
 
 @pytest.mark.parametrize("name", METAS)
-def test_what_is_listed_after_an_upload(pool, name):
+def test_a_listing_after_an_upload_is_as_recorded(pool, name):
     assert sorted(pool.meta[name].split()) == sorted(METAS[name].split())
 
 

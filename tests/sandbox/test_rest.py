@@ -1,4 +1,4 @@
-"""The REST frontend: user, namespace, tape, quota, labels, as dCache's own sources have them."""
+"""The REST frontend: user, namespace, tape, quota and labels in the form of dCache's sources."""
 
 import json
 
@@ -23,7 +23,7 @@ def rest(box, call):
 
 
 class TestNamespace:
-    def test_of_a_file(self, box, rest):
+    def test_attributes_of_a_file(self, box, rest):
         node = box.files.put(f"{HOME}/a", b"hello", mtime=1e9)
         status, told = rest("GET", f"/namespace{HOME}/a?locality=true&checksum=true")
         assert status == 200
@@ -75,7 +75,7 @@ class TestNamespace:
         assert rest("POST", f"/namespace{HOME}/a", action="mv", destination=f"{HOME}/b")[0] == 201
         assert box.files.read(f"{HOME}/b") == b"new"
 
-    def test_elsewhere_it_is_forbidden(self, box, rest):
+    def test_changes_outside_the_home_are_forbidden(self, box, rest):
         box.files.put("/lst/shared/a", b"x")
         assert rest("DELETE", "/namespace/lst/shared/a")[0] == 403
         assert rest("POST", "/namespace/lst/shared/a", action="set-label", label="l")[0] == 403
@@ -122,13 +122,13 @@ class TestQualities:
 
 
 class TestQuota:
-    def test_off(self, rest):
+    def test_a_site_without_quotas_answers_404(self, rest):
         assert rest("GET", "/quota/user?user=true") == (
             404,
             {"detail": "No such quota exists", "title": "Not Found", "status": "404"},
         )
 
-    def test_used_and_allowed(self, make_box, make_caller):
+    def test_a_quota_shows_used_and_allowed_bytes(self, make_box, make_caller):
         box = make_box(quota=10)
         call = make_caller(box)
         box.files.put(f"{HOME}/a", b"1234567")
@@ -154,12 +154,12 @@ class TestTape:
         box.tape.delay = 100
         return box
 
-    def test_where_the_interface_is(self, box, call):
+    def test_the_well_known_document_names_the_tape_api(self, box, call):
         for origin in (box.door, box.frontend):
             told = json.loads(call.bare("GET", f"{origin}/.well-known/wlcg-tape-rest-api").body)
             assert told["endpoints"] == [{"uri": f"{box.frontend}/api/v1/tape", "version": "v1", "metadata": {}}]
 
-    def test_where_files_are(self, archived, rest):
+    def test_localities_are_listed(self, archived, rest):
         paths = [f"{HOME}/a", f"{HOME}/c", f"{HOME}/none", HOME]
         told = {info.pop("path"): info for info in rest("POST", "/tape/archiveinfo", paths=paths)[1]}
         assert told[f"{HOME}/a"] == {"locality": "TAPE"}
@@ -167,7 +167,7 @@ class TestTape:
         assert "No such file" in told[f"{HOME}/none"]["error"]
         assert "directory" in told[HOME]["error"]
 
-    def test_a_request_ends_when_its_files_are_there(self, archived, rest, clock):
+    def test_a_stage_request_ends_when_its_files_are_on_disk(self, archived, rest, clock):
         files = [{"path": f"{HOME}/{name}", "diskLifetime": "PT24H"} for name in ("a", "c", "none")]
         status, answer = rest("POST", "/tape/stage", files=files)
         assert status == 201
@@ -216,7 +216,7 @@ class TestTape:
         told = rest("GET", f"/tape/stage/{name}")[1]["files"][0]
         assert (told["state"], told["error"]) == ("FAILED", "the robot has dropped it")
 
-    def test_so_many_drives(self, archived, rest, clock):
+    def test_drives_limit_the_files_read_at_a_time(self, archived, rest, clock):
         archived.tape.drives = 1
         name = rest("POST", "/tape/stage", files=[{"path": f"{HOME}/a"}, {"path": f"{HOME}/b"}])[1]["requestId"]
         clock.advance(100)
@@ -227,6 +227,6 @@ class TestTape:
         assert call.door("GET", f"{HOME}/a").status == 302
         assert archived.files.entry(f"{HOME}/a").file_locality == "ONLINE_AND_NEARLINE"
 
-    def test_and_hears_500_where_it_does_not_come(self, archived, call):
+    def test_a_reader_gets_500_if_the_file_does_not_come(self, archived, call):
         archived.tape.make_unreadable(f"{HOME}/a", "broken")
         assert call.door("GET", f"{HOME}/a").status == 500

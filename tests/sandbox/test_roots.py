@@ -39,7 +39,7 @@ def test_a_pool_serves_by_the_path_that_the_door_was_asked_for(box, call):
     assert call.bare("GET", location).body == b"content"
 
 
-def test_rest_tells_root_and_home(box, call):
+def test_rest_names_root_and_home(box, call):
     told = json.loads(call.bare("GET", f"{box.frontend}/api/v1/user", headers=call.bearer).body)
     assert (told["rootDirectory"], told["homeDirectory"]) == (ROOT, HOME)
     box.files.put(f"{ROOT}{HOME}/a", b"content")

@@ -36,7 +36,7 @@ def copy(box, other, call, make_caller):
     return ask
 
 
-def test_a_pull(box, other, copy):
+def test_a_pull_copies_the_file(box, other, copy):
     other.files.put(f"{HOME}/a", b"x" * MIB)
     reply = copy(f"{HOME}/b", f"{HOME}/a")
     assert (reply.status, reply["Content-Type"]) == (202, "text/perf-marker-stream")
@@ -44,7 +44,7 @@ def test_a_pull(box, other, copy):
     assert box.files.read(f"{HOME}/b") == b"x" * MIB
 
 
-def test_a_push(box, other, copy):
+def test_a_push_copies_the_file(box, other, copy):
     box.files.put(f"{HOME}/a", b"content")
     assert copy(f"{HOME}/a", f"{HOME}/b", pull=False).body == b"success: Created\n"
     assert other.files.read(f"{HOME}/b") == b"content"
@@ -58,7 +58,7 @@ def test_the_login_goes_to_the_other_door_and_not_to_its_pools(other, copy):
     assert (pool.server[:4], pool.header("Authorization")) == ("pool", None)
 
 
-def test_markers_tell_how_far_it_has_come(make_box, make_caller):
+def test_markers_show_the_bytes_moved(make_box, make_caller):
     box, other = make_box(marker_interval=0.01), make_box()
     box.trust(other)
     other.files.put(f"{HOME}/a", b"x" * (2 * MIB))
@@ -87,7 +87,7 @@ def test_markers_tell_how_far_it_has_come(make_box, make_caller):
         (faults.Status(500, "Broken"), b"failure: rejected GET: 500 Broken"),
     ],
 )
-def test_a_failure_is_told_in_the_last_line_and_leaves_nothing(box, other, copy, fault, words):
+def test_the_last_line_names_a_failure_that_leaves_nothing(box, other, copy, fault, words):
     other.files.put(f"{HOME}/a", b"x" * 1000)
     other.faults.add("pool", "GET", f"{HOME}/a", fault)
     reply = copy(f"{HOME}/b", f"{HOME}/a")
@@ -102,7 +102,7 @@ def test_a_push_that_is_rejected(box, other, copy):
     assert reply.body == b"failure: rejected PUT: 403 Forbidden\n"
 
 
-def test_what_is_refused_at_once(box, other, call, copy):
+def test_an_invalid_copy_is_refused_at_once(box, other, call, copy):
     other.files.put(f"{HOME}/a", b"x")
     box.files.put(f"{HOME}/there", b"old")
     refusals = {
@@ -131,7 +131,7 @@ def test_a_copy_deletes_the_old_file_first(box, other, copy):
     assert box.files.read(f"{HOME}/b") == b"new"
 
 
-def test_who_goes_away_cancels_it(make_box, make_caller):
+def test_a_client_that_disconnects_cancels_the_copy(make_box, make_caller):
     box, other = make_box(marker_interval=0.01), make_box()
     box.trust(other)
     other.files.put(f"{HOME}/a", b"x" * (2 * MIB))

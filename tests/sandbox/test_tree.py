@@ -1,4 +1,4 @@
-"""MKCOL, DELETE, MOVE, OPTIONS and what is not implemented (dcache.md 0, 1.7)."""
+"""MKCOL, DELETE, MOVE, OPTIONS and unknown methods (dcache.md 0, 1.7)."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_mkcol(box, call):
     assert f"{HOME}/new/" in box.files.tree()
 
 
-def test_the_words_of_405(box, call):
+def test_the_body_of_405(box, call):
     box.files.mkdir(f"{HOME}/d")
     reply = call.door("MKCOL", f"{HOME}/d")
     assert reply.body == b"Method MKCOL is not allowed.\n"
@@ -35,7 +35,7 @@ def test_delete_of_a_directory_takes_all_in_it(box, call):
 
 
 def test_delete_of_a_directory_that_cannot_be_listed_takes_nothing(box, call):
-    """The door's library lists it, sees nothing, and deletes the directory alone, which is not empty."""
+    """The door's library lists the directory, sees nothing, and deletes the directory alone, which is not empty."""
     box.files.put(f"{HOME}/a/b", b"x")
     rule = box.faults.add("door", "DELETE", f"{HOME}/a", faults.EmptyListing())
     reply = call.door("DELETE", f"{HOME}/a")
@@ -69,14 +69,14 @@ def test_move_takes_a_path_as_destination(box, call):
 
 
 @pytest.mark.parametrize("overwrite", [{}, {"Overwrite": "F"}])
-def test_move_does_not_overwrite_unless_told(box, call, overwrite):
+def test_move_does_not_overwrite_by_default(box, call, overwrite):
     box.files.put(f"{HOME}/a", b"new")
     box.files.put(f"{HOME}/b", b"old")
     assert move(call, "/a", "/b", **overwrite).status == 412
     assert (box.files.read(f"{HOME}/a"), box.files.read(f"{HOME}/b")) == (b"new", b"old")
 
 
-def test_move_overwrites_when_told(box, call):
+def test_move_overwrites_with_overwrite_t(box, call):
     box.files.put(f"{HOME}/a", b"new")
     box.files.put(f"{HOME}/b", b"old")
     assert move(call, "/a", "/b", Overwrite="T").status == 204
@@ -90,7 +90,7 @@ def test_move_of_a_directory(box, call):
     assert box.files.read(f"{HOME}/z/b/c") == b"x"
 
 
-def test_moves_that_cannot_be(box, call):
+def test_an_impossible_move_is_refused(box, call):
     box.files.put(f"{HOME}/a", b"x")
     box.files.mkdir(f"{HOME}/d")
     assert move(call, "/nothing", "/b").status == 404
@@ -100,19 +100,19 @@ def test_moves_that_cannot_be(box, call):
 
 
 @pytest.mark.parametrize("method", ["COPY", "LOCK", "UNLOCK", "POST", "PATCH"])
-def test_what_is_not_implemented(box, call, method):
+def test_unknown_methods_are_not_implemented(box, call, method):
     box.files.put(f"{HOME}/a", b"x")
     reply = call.door(method, f"{HOME}/a", headers={"Destination": f"{HOME}/b"})
     assert (reply.status, reply.body.decode()) == (501, f"Method {method} is not implemented.\n")
 
 
-def test_options_tells_what_the_door_speaks(call):
+def test_options_names_the_methods_of_the_door(call):
     reply = call.door("OPTIONS", "/")
     assert (reply.status, reply["DAV"]) == (200, "1, 2")
     assert {"PROPFIND", "MOVE", "MKCOL"} <= set(reply["Allow"].split(", "))
 
 
-def test_options_of_a_newer_door_tells_nothing(make_box, make_caller):
+def test_options_of_a_newer_door_names_no_methods(make_box, make_caller):
     call = make_caller(make_box(options_style="cors"))
     reply = call.bare("OPTIONS", call.box.door + "/")
     assert (reply.status, reply.body, reply["DAV"], reply["Allow"]) == (200, b"", None, None)

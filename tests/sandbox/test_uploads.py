@@ -1,4 +1,4 @@
-"""PUT: when the door redirects, what a pool takes, and what a refusal looks like (dcache.md 1.5, 1.6)."""
+"""PUT: redirects of the door, uploads at a pool, and refusals (dcache.md 1.5, 1.6)."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ def md5(data):
 # ---- at the door
 
 
-def test_a_patient_put_is_redirected_and_the_door_hangs_up(box, call):
+def test_a_put_that_waits_is_redirected_and_the_door_closes_the_connection(box, call):
     wire = call.head("PUT", box.door + PATH, {**call.bearer, **EXPECT, "Content-Length": SIZE})
     raw = b""
     while block := wire.recv(65536):
@@ -68,7 +68,7 @@ def test_a_client_that_does_not_wait_is_carried_by_the_door(box, call):
     assert box.files.read(PATH) == CONTENT
 
 
-def test_a_door_that_does_not_redirect_takes_what_waits(make_box, make_caller):
+def test_a_door_without_redirects_receives_a_put_that_waits(make_box, make_caller):
     box = make_box(redirect=False)
     call = make_caller(box)
     wire = call.head("PUT", box.door + PATH, {**call.bearer, **EXPECT, "Content-Length": "3"})
@@ -149,7 +149,7 @@ def test_the_content_type_is_stored(call):
 # ---- at the pool
 
 
-def test_what_a_pool_says_to_a_good_upload(box, call):
+def test_the_response_of_a_pool_to_an_upload(box, call):
     ticket = call.upload_ticket(PATH, {"Content-Length": SIZE})
     reply = call.bare("PUT", ticket, CONTENT)
     assert (reply.status, reply.reason) == (201, "Created")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from stores.memory import MemoryStore
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import Bytes, get
 from transfer.trees import Recorder
 
@@ -35,7 +35,7 @@ def store(moto_s3) -> Iterator[S3Store]:
     client.put_object(Bucket=bucket, Key="sub/c", WebsiteRedirectLocation="/sub/b")
     client.put_object(Bucket=bucket, Key="empty")
     with opened_s3(
-        moto_s3.url, Held(moto_s3.key.id, moto_s3.key.secret), root=f"/{bucket}", region=moto_s3.region
+        moto_s3.url, FixedKey(moto_s3.key.id, moto_s3.key.secret), root=f"/{bucket}", region=moto_s3.region
     ) as store:
         yield store
 

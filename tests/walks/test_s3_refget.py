@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from servers.rgw import Rgw
 from servers.s3_stub import s3_stub
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import get
 from walks.s3_user import Person
 
@@ -128,7 +128,7 @@ def test_a_part_of_a_sequence_by_any_of_its_names(rgw: Rgw, sequences: list[Sequ
         (rgw.https, f"/{bucket}", {}),
         (rgw.website(bucket), "/", {"addressing": "website"}),
     ):
-        with opened_s3(url, Held(), root=root, ca=rgw.ca, **more) as store:
+        with opened_s3(url, FixedKey(), root=root, ca=rgw.ca, **more) as store:
             assert get(store, alias, 10, 20) == each.bases[10:20]
 
 

@@ -1,4 +1,4 @@
-"""The download service as a store passes the suite, but for what it has no way to do."""
+"""The download service passes the suite of stores, except for operations that it does not have."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def store(platform: Platform) -> Iterator[DownloadService]:
 
 
 class TestDownloadService(StoreSuiteWithoutTreeMoves):
-    """The stand-in, with wsgidav behind that knows digests as dCache does."""
+    """The stand-in of the service, over a wsgidav that knows digests as dCache does."""
 
     looks_before_it_writes = False
 
@@ -120,7 +120,7 @@ def test_a_whole_file_is_fetched_and_a_range_comes_through_webdav(platform: Plat
     assert platform.seen()[2:] == ["PROPFIND downloadservice/webdav/lst/f", "GET downloadservice/webdav/lst/f"]
 
 
-def test_ranges_come_in_pieces_that_are_one_delivery(
+def test_several_range_requests_are_one_delivery(
     platform: Platform, store: DownloadService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_reading, "RANGE_SIZE", 3)
@@ -130,7 +130,7 @@ def test_ranges_come_in_pieces_that_are_one_delivery(
     assert ranges == ["bytes=1-3", "bytes=4-6", "bytes=7-9"]
 
 
-def test_a_sink_that_has_enough_ends_the_pieces(
+def test_a_sink_can_stop_between_range_requests(
     platform: Platform, store: DownloadService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Sated(Basket):
@@ -147,7 +147,7 @@ def test_a_sink_that_has_enough_ends_the_pieces(
 
 
 @pytest.mark.parametrize("change", [shorter(3), longer(3), says("200 OK")], ids=["shorter", "longer", "page"])
-def test_what_is_not_the_file_is_refused_and_comes_by_ranges_then(platform: Platform, store, change) -> None:
+def test_a_wrong_answer_of_fetch_is_refused_and_ranges_are_used(platform: Platform, store, change) -> None:
     platform.put("lst/f", b"0123456789")
     platform.door.fault("GET", "lst/f", change)
     with pytest.raises(IntegrityError, match="error page"):
@@ -156,7 +156,7 @@ def test_what_is_not_the_file_is_refused_and_comes_by_ranges_then(platform: Plat
     assert platform.seen()[-1] == "GET downloadservice/webdav/lst/f"
 
 
-def test_an_error_page_of_the_storage_is_told_as_the_error_it_is(platform: Platform, store: DownloadService) -> None:
+def test_an_error_page_of_the_storage_is_raised_as_its_error(platform: Platform, store: DownloadService) -> None:
     platform.put("lst/f", b"0123456789")
     platform.door.fault("GET", "lst/f", says("403 Forbidden"), says("403 Forbidden"))
     with pytest.raises(Forbidden) as caught:
@@ -174,7 +174,7 @@ def test_a_file_that_webdav_rewrites_is_fetched_whole(platform: Platform, store:
 
 
 @pytest.mark.parametrize("said", [(200, None), (206, "bytes 2-4/11")], ids=["the whole file", "of another file"])
-def test_a_range_that_is_another_one_than_asked_is_none(platform: Platform, store: DownloadService, said) -> None:
+def test_another_range_than_the_requested_one_is_refused(platform: Platform, store: DownloadService, said) -> None:
     content = platform.put("lst/f", b"0123456789")
     status, span = said
     other = Response(content if span is None else b"xxx", status, {} if span is None else {"Content-Range": span})
@@ -196,7 +196,7 @@ def test_a_name_with_two_dots_is_read_and_written_through_webdav(platform: Platf
     assert {one.method for one in platform.requests if "a..b" in one.target} <= {"PUT", "PROPFIND", "GET"}
 
 
-def test_the_digest_of_the_storage_is_asked_through_webdav(platform: Platform, store: DownloadService) -> None:
+def test_digests_are_requested_through_webdav(platform: Platform, store: DownloadService) -> None:
     platform.put("lst/f", b"Wikipedia")
     assert store.digests(LST / "f") == {}
     platform.door.digests = True
@@ -225,7 +225,7 @@ def test_uploads_are_chunked_and_counted(platform: Platform, store: DownloadServ
         (None, ServerTrouble),
     ],
 )
-def test_an_answer_that_does_not_say_that_all_is_there(platform: Platform, store, said, error) -> None:
+def test_an_upload_that_is_not_confirmed_is_an_error(platform: Platform, store, said, error) -> None:
     if isinstance(said, dict):
         said = {
             key: value.format(home=platform.home) if isinstance(value, str) else value for key, value in said.items()
@@ -237,7 +237,7 @@ def test_an_answer_that_does_not_say_that_all_is_there(platform: Platform, store
     assert ("may be broken" in caught.value.hint) == caught.value.retryable
 
 
-def test_nothing_is_sent_that_would_not_land_below_the_home(platform: Platform, store: DownloadService) -> None:
+def test_an_upload_outside_the_home_is_refused_unsent(platform: Platform, store: DownloadService) -> None:
     for path in (LST / "f", HOME, HOME.parent / "other" / "f"):
         for write in (put, lambda store, path: store.mkdir(path)):
             if path == HOME and write is not put:
@@ -247,7 +247,7 @@ def test_nothing_is_sent_that_would_not_land_below_the_home(platform: Platform, 
     assert not [one for one in platform.requests if one.method in ("POST", "PUT", "MKCOL")]
 
 
-def test_the_home_is_in_the_first_base_that_may_be_listed(platform: Platform) -> None:
+def test_the_home_is_below_the_first_directory_that_may_be_listed(platform: Platform) -> None:
     (platform.files / "lst" / "users").rmdir()
     with closing(opened(platform)) as store:
         assert store.home == RemotePath(("cta", "users", HOME.name))
@@ -256,7 +256,7 @@ def test_the_home_is_in_the_first_base_that_may_be_listed(platform: Platform) ->
         _ = store.home
 
 
-def test_what_it_cannot_do_is_said(platform: Platform, store: DownloadService) -> None:
+def test_operations_that_the_service_lacks_are_unsupported(platform: Platform, store: DownloadService) -> None:
     platform.put("lst/f")
     for ask in (
         lambda: store.delete(LST / "f"),
@@ -269,7 +269,7 @@ def test_what_it_cannot_do_is_said(platform: Platform, store: DownloadService) -
     assert not [one for one in platform.requests if one.method in ("DELETE", "MOVE")]
 
 
-def test_a_token_that_is_none_is_no_login(platform: Platform) -> None:
+def test_an_invalid_token_needs_a_login(platform: Platform) -> None:
     with closing(opened(platform, "bad")) as store:
         for ask in (lambda: store.info(LST), lambda: get(store, LST / "f"), lambda: store.version(LST)):
             with pytest.raises(LoginNeeded, match="/hub/token"):
@@ -283,16 +283,14 @@ def test_a_redirect_elsewhere_is_not_followed(platform: Platform, store: Downloa
         store.info(LST)
 
 
-def test_a_token_for_other_services_is_told_so(platform: Platform) -> None:
+def test_a_token_for_other_services_has_a_hint(platform: Platform) -> None:
     with closing(opened(platform, platform.hub.issue("somebody", services=()))) as store, pytest.raises(Forbidden) as e:
         store.info(LST)
     assert "scopes are insufficient" in str(e.value)
     assert "the token is not for this service" in e.value.hint
 
 
-def test_where_the_service_itself_may_not_have_certificates_nobody_is_told_to_send_one(
-    platform: Platform, store
-) -> None:
+def test_a_refusal_of_the_services_own_token_does_not_advise_an_upload(platform: Platform, store) -> None:
     said = "Error while retrieving certificate: Access denied, service-token scopes are invalid."
     platform.instead("GET", "downloadservice/list/lst", lambda: Response(said, 400))
     with pytest.raises(Forbidden, match=r"scopes are invalid.*administrators of the platform"):
@@ -318,7 +316,7 @@ def test_a_certificate_that_is_missing_is_named_with_the_command_that_helps(plat
         *(([{"href": "lst/d/"}, {"href": href}], Incomplete) for href in OUTSIDE),
     ],
 )
-def test_listings_that_are_none_or_lead_elsewhere(platform: Platform, store, answer, error) -> None:
+def test_an_invalid_listing_is_an_error(platform: Platform, store, answer, error) -> None:
     body = answer if isinstance(answer, str) else json.dumps(answer)
     platform.instead("GET", "downloadservice/list/lst/d", lambda: Response(body, content_type="application/json"))
     with pytest.raises(error) as caught:
@@ -334,7 +332,7 @@ def test_listings_that_are_none_or_lead_elsewhere(platform: Platform, store, ans
         *(({"href": "lst/d/x", **told}, False) for told in ({"size": "6"}, {}, {"size": "5", "type": "directory"})),
     ],
 )
-def test_a_name_that_comes_twice_is_given_once(platform: Platform, store, more: dict[str, str], whole: bool) -> None:
+def test_a_name_that_is_listed_twice_is_one_entry(platform: Platform, store, more: dict[str, str], whole: bool) -> None:
     body = json.dumps([{"href": "lst/d/"}, {"href": "lst/d/x", "size": "5"}, {"href": "lst/d/y"}, more])
     platform.instead("GET", "downloadservice/list/lst/d", lambda: Response(body, content_type="application/json"))
     found: list[str] = []
@@ -345,7 +343,7 @@ def test_a_name_that_comes_twice_is_given_once(platform: Platform, store, more: 
 
 
 class TestIncomplete(IncompleteSuite):
-    """At a service that lists what has no place."""
+    """A service that lists names outside the directory."""
 
     @pytest.fixture(params=OUTSIDE)
     def broken(self, request: pytest.FixtureRequest, platform: Platform, store: DownloadService) -> Broken:
@@ -359,15 +357,15 @@ class TestIncomplete(IncompleteSuite):
         return Broken(store, LST / "d", {"sub"}, 1, lambda: any(line.startswith("DELETE") for line in platform.seen()))
 
 
-def test_a_listing_without_end_is_refused(platform: Platform, store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listing_that_is_too_long_is_refused(platform: Platform, store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_store, "MAX_LISTING", 100_000)
     platform.instead("GET", "downloadservice/list/lst", lambda: Response(itertools.repeat(b" " * 10_000)))
     with pytest.raises(ServerTrouble, match="the listing is longer than"):
         store.info(LST)
 
 
-def test_a_listing_that_comes_slowly_has_an_end(platform: Platform) -> None:
-    """As every call for JSON, however the service goes on to send."""
+def test_a_slow_listing_times_out(platform: Platform) -> None:
+    """A listing has the time limit of all JSON requests."""
     passed = [0.0]
 
     def slowly() -> Iterator[bytes]:
@@ -384,14 +382,14 @@ def test_a_listing_that_comes_slowly_has_an_end(platform: Platform) -> None:
     assert passed[0] < 3000
 
 
-def test_where_webdav_is_no_help_the_listing_says_the_size(platform: Platform, store: DownloadService) -> None:
+def test_the_size_is_taken_from_the_listing_if_webdav_fails(platform: Platform, store: DownloadService) -> None:
     platform.put("lst/f", b"0123456789")
     platform.instead("PROPFIND", "downloadservice/webdav/lst/f", lambda: Response(status=405))
     assert get(store, LST / "f") == b"0123456789"
     assert platform.seen()[1:] == ["GET downloadservice/list/lst/f", "GET downloadservice/fetch/lst/f"]
 
 
-def test_the_service_may_be_told_how_much_to_read_at_a_time(platform: Platform) -> None:
+def test_the_chunk_size_is_sent_to_the_service(platform: Platform) -> None:
     platform.put("lst/f")
     with closing(opened(platform, chunk_size=1000)) as store:
         get(store, LST / "f")
@@ -402,12 +400,12 @@ def test_the_service_may_be_told_how_much_to_read_at_a_time(platform: Platform) 
     assert queries == {"chunk_size=1000"}
 
 
-def test_a_source_that_fails_is_no_short_upload(platform: Platform, store: DownloadService) -> None:
+def test_a_failing_source_does_not_become_a_short_file(platform: Platform, store: DownloadService) -> None:
     with pytest.raises(LocalError, match="ended before"):
         store.write(store.home / "f", Bytes(b"x" * 10, size=11))
 
 
-def test_fibers_that_all_want_the_home_do_not_wait_for_each_other_for_ever(store: DownloadService) -> None:
+def test_fibers_that_need_the_home_do_not_block_each_other(store: DownloadService) -> None:
     found: list[RemotePath] = []
     Fibers().run([lambda: found.append(store.home)] * 3)
     assert found == [HOME] * 3

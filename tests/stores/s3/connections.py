@@ -1,4 +1,4 @@
-"""An S3 store at a server of the tests, as the program opens it, with given keys."""
+"""Open an S3 store at a server of the tests as the program opens it, with a given key."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ctadata.stores.s3.store import S3Store
 
 
 @dataclass(frozen=True)
-class Held:
-    """One access key, and no other; without an id nobody's."""
+class FixedKey:
+    """An access key that never changes; without an id, requests are anonymous."""
 
     id: str = ""
     secret: str = ""
@@ -35,7 +35,7 @@ class Held:
 @contextmanager
 def opened_s3(
     url: str,
-    key: Held,
+    key: FixedKey,
     *,
     root: str = "/",
     ca: Path | None = None,
@@ -43,7 +43,7 @@ def opened_s3(
     stop: threading.Event | None = None,
     **settings: object,
 ) -> Iterator[S3Store]:
-    """A store that is closed at the end."""
+    """Yield a store, and close it at the end."""
     profile = Profile(name="test", door="", kind="s3", endpoint=url, root=root, ca=ca, region=region, **settings)
     store = open_s3(profile, key, stop=stop, retries=IMPATIENT)
     try:
@@ -53,18 +53,20 @@ def opened_s3(
 
 
 @contextmanager
-def connected(url: str, key: Held, *, region: str = "us-east-1") -> Iterator[Connection]:
-    """The connection of such a store."""
+def connected(url: str, key: FixedKey, *, region: str = "us-east-1") -> Iterator[Connection]:
+    """Yield the connection of such a store."""
     with opened_s3(url, key, region=region) as store:
         yield store.connection
 
 
 @dataclass(frozen=True)
-class Served:
-    """A server, behind a stub that tells of each request of ours.
+class StubbedServer:
+    """A server behind a stub that records each request of the store.
 
-    store:  ours, from above the buckets.   client: boto3's, which goes past the stub.
-    direct: the server's own origin.
+    Attributes:
+        store: The store, with the root above the buckets.
+        client: boto3's client, which does not pass the stub.
+        direct: The origin of the server itself.
     """
 
     store: S3Store
@@ -73,17 +75,17 @@ class Served:
     direct: str
 
     def name(self) -> str:
-        """A name that no bucket has."""
+        """Return a bucket name that is not taken."""
         return f"bucket-{uuid4().hex[:12]}"
 
     def bucket(self) -> str:
-        """A new bucket."""
+        """Create a bucket, and return its name."""
         name, region = self.name(), self.client.meta.region_name
         place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         self.client.create_bucket(Bucket=name, **place)
         return name
 
     def put(self, bucket: str, key: str, body: bytes = b"", location: str | None = None) -> None:
-        """An object, made by boto3; with a location an alias."""
+        """Create an object by boto3; with a location, an alias."""
         more = {} if location is None else {"WebsiteRedirectLocation": location}
         self.client.put_object(Bucket=bucket, Key=key, Body=body, **more)

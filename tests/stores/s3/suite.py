@@ -1,4 +1,4 @@
-"""The suite of every store, where S3 differs from it."""
+"""The suite of all stores, with the differences of S3."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ctadata.entries import Kind
 
 
 class S3Suite(StoreSuiteWithoutTreeMoves):
-    """The contract as S3 can keep it."""
+    """The contract of a store as far as S3 can keep it."""
 
     def test_a_directory_is_not_replaced_by_a_file(self, store, folder):
-        """An object may have the name of a directory: both stay."""
+        """An object may have the name of a directory; both stay."""
         store.mkdir(folder / "sub")
         put(store, folder / "sub" / "a", b"below")
         put(store, folder / "sub", b"file")

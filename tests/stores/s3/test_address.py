@@ -1,4 +1,4 @@
-"""Where objects are: addresses, regions, buckets in the path or in the host."""
+"""Addresses of objects: URLs, regions, and the bucket in the path or in the host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from servers.moto import MotoS3
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import get, names, put
 
 from ctadata.config.profile import Profile
@@ -40,7 +40,7 @@ def endpoint(url: str, addressing: str = "auto", region: str | None = None) -> E
         ),
     ],
 )
-def test_the_bucket_in_the_path_or_in_the_host(url, addressing, address) -> None:
+def test_a_url_names_the_bucket_in_its_path_or_in_its_host(url, addressing, address) -> None:
     assert endpoint(url, addressing).url(Name("bucket", "a/b c?")) == address
 
 
@@ -50,7 +50,7 @@ def test_a_bucket_that_is_no_host_name_stays_in_the_path() -> None:
     )
 
 
-def test_amazon_has_a_host_in_each_region() -> None:
+def test_amazon_gets_the_host_of_the_region() -> None:
     there = endpoint("https://s3.amazonaws.com").url(Name("bucket", "a"), "x=1", "ap-southeast-2")
     assert there == "https://bucket.s3.ap-southeast-2.amazonaws.com:443/a?x=1"
     assert endpoint("https://s3.example").url(Name("bucket", ""), region="eu-1") == "https://s3.example:443/bucket"
@@ -59,7 +59,7 @@ def test_amazon_has_a_host_in_each_region() -> None:
     assert endpoint("https://s3.eu-west-1.amazonaws.com", region="other-1").region == "other-1"
 
 
-def test_a_path_begins_with_the_bucket_or_with_what_the_profile_says() -> None:
+def test_a_path_begins_with_the_bucket_or_the_root_of_the_profile() -> None:
     assert resolve_name(RemotePath(), RemotePath()) == Name("", "")
     assert resolve_name(RemotePath(), RemotePath(("b", "c", "d"))) == Name("b", "c/d")
     assert resolve_name(RemotePath(("b", "p")), RemotePath(("c",))) == Name("b", "p/c")
@@ -67,7 +67,7 @@ def test_a_path_begins_with_the_bucket_or_with_what_the_profile_says() -> None:
     assert Name("b", "").prefix == ""
 
 
-def test_the_address_that_other_programs_use() -> None:
+def test_an_s3_url_is_a_path_below_the_root() -> None:
     from dataclasses import replace
 
     assert parse_s3_url(PROFILE, "s3://bucket/a/b/") == RemotePath(("bucket", "a", "b"))
@@ -80,25 +80,25 @@ def test_the_address_that_other_programs_use() -> None:
 
 
 @pytest.mark.parametrize("url", [None, "s3.example", "ftp://s3.example", "https://user:secret@s3.example"])
-def test_an_endpoint_that_is_none(url) -> None:
+def test_an_invalid_endpoint_is_a_configuration_error(url) -> None:
     with pytest.raises(ConfigError, match="site") as caught:
         Endpoint.of(Profile(name="site", door="", kind="s3", endpoint=url))
     assert "secret" not in str(caught.value)
 
 
-def test_the_bucket_in_the_host_is_signed_as_well(moto_s3: MotoS3) -> None:
+def test_a_request_with_the_bucket_in_the_host_is_signed(moto_s3: MotoS3) -> None:
     url, bucket = moto_s3.url.replace("127.0.0.1", "localhost"), moto_s3.bucket()
-    key = Held(moto_s3.key.id, moto_s3.key.secret)
+    key = FixedKey(moto_s3.key.id, moto_s3.key.secret)
     with opened_s3(url, key, root=f"/{bucket}", region=moto_s3.region, addressing="virtual") as store:
         address = store.connection.endpoint.url(store.name(A))
         assert address.startswith(f"http://{bucket}.localhost:")
         assert bucket in store.share(A, lifetime=60, activities=["upload"]).url.partition("?")[0]
 
 
-def test_a_server_without_tls_is_told_of(caplog) -> None:
+def test_a_server_without_tls_is_logged(caplog) -> None:
     for url, told in (("http://s3.example", True), ("https://s3.example", False), ("http://127.0.0.1:1", False)):
         caplog.clear()
-        open_s3(Profile(name="x", door="", kind="s3", endpoint=url), Held()).close()
+        open_s3(Profile(name="x", door="", kind="s3", endpoint=url), FixedKey()).close()
         assert ("has no TLS" in caplog.text) is told
 
 
@@ -113,17 +113,17 @@ def test_the_configuration_of_aws_changes_nothing(moto_s3: MotoS3, monkeypatch, 
         "AWS_USE_FIPS_ENDPOINT": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    with opened_s3(moto_s3.url, Held("A", "s"), root=f"/{moto_s3.bucket()}", region=moto_s3.region) as store:
+    with opened_s3(moto_s3.url, FixedKey("A", "s"), root=f"/{moto_s3.bucket()}", region=moto_s3.region) as store:
         put(store, A, b"x")
         assert names(store, RemotePath()) == {"a"}
         assert get(store, A) == b"x"
 
 
-def test_without_the_library_it_is_said_how_to_get_it(moto_s3: MotoS3, monkeypatch) -> None:
+def test_without_boto3_the_error_says_how_to_install_it(moto_s3: MotoS3, monkeypatch) -> None:
     url, bucket = moto_s3.url, moto_s3.bucket()
     for name in ("botocore", "botocore.config", "botocore.auth"):
         monkeypatch.setitem(sys.modules, name, None)
-    with opened_s3(url, Held("A", "s"), region=moto_s3.region) as store:
+    with opened_s3(url, FixedKey("A", "s"), region=moto_s3.region) as store:
         path = RemotePath((bucket, "a"))
         put(store, path, b"x")
         assert names(store, path.parent) == {"a"}  # files alone do without
@@ -139,7 +139,7 @@ def test_without_the_library_it_is_said_how_to_get_it(moto_s3: MotoS3, monkeypat
 
 class TestLinks:
     def test_a_link_carries_the_token_and_not_the_secret(self, moto_s3: MotoS3) -> None:
-        key = Held("AKIA", "a secret", "a token")
+        key = FixedKey("AKIA", "a secret", "a token")
         with opened_s3("https://s3.example", key, root="/bucket", region="eu-1") as store:
             link = store.share(RemotePath(("d", "x y")), lifetime=3600, activities=["upload"])
         assert link.url.startswith("https://s3.example:443/bucket/d/x%20y?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
@@ -158,14 +158,14 @@ class TestLinks:
             (60, {"addresses": ["192.0.2.0/24"]}, Unsupported),
         ],
     )
-    def test_what_no_link_can_be(self, lifetime, more, kind) -> None:
-        with opened_s3("https://s3.example", Held("A", "s"), root="/bucket") as store, pytest.raises(kind):
+    def test_a_link_with_impossible_options_is_refused(self, lifetime, more, kind) -> None:
+        with opened_s3("https://s3.example", FixedKey("A", "s"), root="/bucket") as store, pytest.raises(kind):
             store.share(A, lifetime=lifetime, **{"activities": ["upload"], **more})
 
-    def test_nobody_makes_none(self) -> None:
-        with opened_s3("https://s3.example", Held(), root="/bucket") as store, pytest.raises(LoginNeeded):
+    def test_a_link_without_a_key_is_refused(self) -> None:
+        with opened_s3("https://s3.example", FixedKey(), root="/bucket") as store, pytest.raises(LoginNeeded):
             store.share(A, lifetime=60, activities=["upload"])
 
 
-def test_a_signing_key_shows_nothing_of_itself() -> None:
+def test_the_repr_of_a_signing_key_holds_no_secret() -> None:
     assert "secret" not in repr(SigningKey("id", "a secret", "r", "a secret token"))

@@ -1,11 +1,11 @@
-"""Aliases are made, and found to be there; nothing else loses its name to one."""
+"""The creation of aliases: existing aliases are recognized, and nothing else loses its name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import pytest
-from stores.s3.connections import Served
+from stores.s3.connections import StubbedServer
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, StorageFull, Unsupported, Untrusted, UsageError
 from ctadata.stores.s3.address import Name
@@ -16,7 +16,7 @@ from ctadata.stores.s3.alias import REDIRECT, AliasWriter, resolve_alias
 class At:
     """A bucket with a file `sequence/a`."""
 
-    served: Served
+    served: StubbedServer
     bucket: str
     aliasing: AliasWriter = field(init=False)
 
@@ -43,17 +43,17 @@ class At:
 
 
 @pytest.fixture
-def at(s3: Served) -> At:
+def at(s3: StubbedServer) -> At:
     return At(s3, s3.bucket())
 
 
 @pytest.fixture
-def at_moto(at_moto: Served) -> At:
+def at_moto(at_moto: StubbedServer) -> At:
     return At(at_moto, at_moto.bucket())
 
 
 @pytest.mark.parametrize("name", ["sequence/b", "sequence/ga4gh:SQ.a_b-c", "100% +&=?#;ü 日本"])
-def test_made_once_and_found_the_next_time(at, name):
+def test_an_existing_alias_is_not_written_again(at, name):
     assert at.make(name)
     assert at.location(name) == "/sequence/a"
     puts = len(at.stub.requests("PUT"))
@@ -62,7 +62,7 @@ def test_made_once_and_found_the_next_time(at, name):
     assert at.behind(name) == "sequence/a"
 
 
-def test_a_primary_of_an_odd_name(at):
+def test_an_alias_of_a_file_with_an_odd_name(at):
     name = "100% +&=?#;ü 日本"
     at.put(name, b"ACGT")
     assert at.make("b", name)
@@ -71,13 +71,13 @@ def test_a_primary_of_an_odd_name(at):
     assert not at.make("b", name)
 
 
-def test_an_alias_of_an_alias_stands_for_the_file(at):
+def test_an_alias_of_an_alias_points_to_the_file(at):
     at.make("b")
     at.make("c", "b")
     assert at.location("c") == "/sequence/a"
 
 
-def test_a_file_never_becomes_one(at):
+def test_a_file_never_becomes_an_alias(at):
     at.put("b", b"mine")
     at.put("empty")
     for name in ("b", "empty", "sequence/a"):
@@ -88,7 +88,7 @@ def test_a_file_never_becomes_one(at):
     assert at.location("empty") is None
 
 
-def test_another_alias_only_when_told_to(at):
+def test_an_alias_is_pointed_to_another_file_only_with_replace(at):
     at.put("other", b"TTTT")
     at.make("b", "other")
     with pytest.raises(AlreadyExists, match="an alias of /other"):
@@ -98,7 +98,7 @@ def test_another_alias_only_when_told_to(at):
     assert at.location("b") == "/sequence/a"
 
 
-def test_what_others_have_written_bare_is_the_same(at_moto):
+def test_an_alias_with_an_unencoded_location_is_recognized(at_moto):
     at_moto.put("x y", b"ACGT")
     at_moto.put("b", b"", "/x y")
     assert not at_moto.make("b", "x y")
@@ -136,7 +136,7 @@ def test_a_file_with_bytes_and_the_header_is_a_file(at_moto):
     assert at_moto.behind("b") == "b"
 
 
-def test_many_of_one_primary_look_at_it_once(at_moto):
+def test_a_file_with_many_aliases_is_looked_up_once(at_moto):
     for i in range(5):
         at_moto.make(f"b{i}")
     assert len(at_moto.stub.requests("HEAD", "/sequence/a")) == 1
@@ -146,13 +146,13 @@ def test_many_of_one_primary_look_at_it_once(at_moto):
 # --- servers without aliases
 
 
-def test_a_server_that_says_so(at_moto):
+def test_a_server_that_refuses_the_header_is_unsupported(at_moto):
     at_moto.stub.answer("PUT", "/new", 501, "NotImplemented")
     with pytest.raises(Unsupported):
         at_moto.make("new")
 
 
-def test_a_server_that_forgets_the_header_keeps_no_empty_file(at_moto):
+def test_an_object_whose_header_was_dropped_is_deleted(at_moto):
     at_moto.stub.answer("PUT", "/new", 200)
     at_moto.stub.answer("HEAD", "/new", 404, times=1)
     at_moto.stub.answer("HEAD", "/new", 200)  # an object without bytes, and without the header
@@ -164,7 +164,7 @@ def test_a_server_that_forgets_the_header_keeps_no_empty_file(at_moto):
 @pytest.mark.parametrize(
     ("code", "error"), [("QuotaExceeded", StorageFull), ("AccessDenied", Forbidden)], ids=["full", "read-only"]
 )
-def test_what_a_server_refuses(at_moto, code, error):
+def test_a_refusal_is_raised_as_its_error(at_moto, code, error):
     at_moto.stub.answer("PUT", "/new", 403, code)
     with pytest.raises(error):
         at_moto.make("new")

@@ -1,4 +1,4 @@
-"""Buckets are made, opened to everybody, and removed with all they hold; at moto, and at Ceph."""
+"""Buckets are created, opened to everybody, and removed with all that they hold; at moto and at Ceph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 from servers.s3_stub import S3Stub
-from stores.s3.connections import Held, Served, connected
+from stores.s3.connections import FixedKey, StubbedServer, connected
 
 from ctadata.errors import AlreadyExists, Forbidden, NotFound, PartialFailure, Unsupported, UsageError
 from ctadata.stores.s3.buckets import PUBLIC, add_public_read, list_buckets, make_bucket, remove_bucket
@@ -19,9 +19,9 @@ from ctadata.stores.s3.connection import Connection
 
 @dataclass
 class At:
-    """A server: a connection of ours, and boto3's client for the same key."""
+    """A server: our connection, and boto3's client for the same key."""
 
-    served: Served
+    served: StubbedServer
 
     def __post_init__(self) -> None:
         self.connection, self.client = self.served.store.connection, self.served.client
@@ -29,7 +29,7 @@ class At:
 
 
 @pytest.fixture
-def at(s3: Served) -> At:
+def at(s3: StubbedServer) -> At:
     return At(s3)
 
 
@@ -38,7 +38,7 @@ def bucket() -> str:
     return f"bucket-{uuid.uuid4().hex[:10]}"
 
 
-def test_made_listed_and_removed(at, bucket):
+def test_a_bucket_is_created_listed_and_removed(at, bucket):
     make_bucket(at.connection, bucket)
     found = {found.name: found.created for found in list_buckets(at.connection)}
     assert found[bucket] > 1_700_000_000
@@ -51,7 +51,7 @@ def test_made_listed_and_removed(at, bucket):
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "\x1b[2J", "ü"])
-def test_a_name_that_no_bucket_can_have(stubbed, name):
+def test_an_invalid_bucket_name_is_refused(stubbed, name):
     stub, connection = stubbed
     for verb in (make_bucket, remove_bucket):
         with pytest.raises(UsageError, match="no bucket can have this name") as refused:
@@ -60,7 +60,7 @@ def test_a_name_that_no_bucket_can_have(stubbed, name):
     assert stub.asked == []
 
 
-def test_what_holds_something_stays(at, bucket):
+def test_a_bucket_that_is_not_empty_is_kept(at, bucket):
     make_bucket(at.connection, bucket)
     at.client.put_object(Bucket=bucket, Key="a", Body=b"x")
     with pytest.raises(UsageError, match="not empty"):
@@ -68,8 +68,8 @@ def test_what_holds_something_stays(at, bucket):
     assert at.client.head_object(Bucket=bucket, Key="a")
 
 
-def test_removed_with_all_it_holds(at, bucket):
-    """Old versions, marks of deletion and uploads that were never ended as well."""
+def test_a_recursive_removal_deletes_versions_and_uploads(at, bucket):
+    """The removal also deletes old versions, delete markers and unfinished uploads."""
     make_bucket(at.connection, bucket)
     at.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for name in ("a", "b/c d", "ünï", "b/c d"):
@@ -92,7 +92,7 @@ def test_everybody_may_read_and_not_list(at, bucket):
 @pytest.mark.full("rgw")
 def test_a_private_bucket_stays_private_and_an_open_one_lists_for_nobody(rgw, bucket):
     keys = rgw.new_user()
-    with connected(rgw.http, Held(keys.access, keys.secret)) as connection:
+    with connected(rgw.http, FixedKey(keys.access, keys.secret)) as connection:
         make_bucket(connection, bucket)
         rgw.client(keys).put_object(Bucket=bucket, Key="a", Body=b"x")
         for address in (f"{rgw.http}/{bucket}/a", f"{rgw.http}/{bucket}"):
@@ -103,13 +103,13 @@ def test_a_private_bucket_stays_private_and_an_open_one_lists_for_nobody(rgw, bu
             urllib.request.urlopen(f"{rgw.http}/{bucket}")
     stranger = rgw.new_user()
     with (
-        connected(rgw.http, Held(stranger.access, stranger.secret)) as connection,
+        connected(rgw.http, FixedKey(stranger.access, stranger.secret)) as connection,
         pytest.raises(AlreadyExists, match="another user owns"),
     ):
         make_bucket(connection, bucket, public=True)
 
 
-def test_opened_later_and_again(at, bucket):
+def test_an_existing_bucket_is_opened_once(at, bucket):
     make_bucket(at.connection, bucket)
     other = {"Sid": "Mine", "Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket"}
     policy = {"Version": "2012-10-17", "Statement": [{**other, "Resource": f"arn:aws:s3:::{bucket}"}]}
@@ -132,18 +132,18 @@ def test_a_policy_of_one_statement_is_added_to():
 
 
 @pytest.fixture
-def stubbed(at_moto: Served) -> tuple[S3Stub, Connection]:
+def stubbed(at_moto: StubbedServer) -> tuple[S3Stub, Connection]:
     return at_moto.stub, at_moto.store.connection
 
 
-def test_a_server_that_blocks_what_is_public(stubbed, bucket):
+def test_a_blocked_policy_is_forbidden_with_a_hint(stubbed, bucket):
     stub, connection = stubbed
     stub.answer("PUT", "?policy", 403, "AccessDenied")
     with pytest.raises(Forbidden, match="Block Public Access"):
         make_bucket(connection, bucket, public=True)
 
 
-def test_a_server_without_websites(stubbed, bucket):
+def test_a_server_without_websites_is_unsupported(stubbed, bucket):
     stub, connection = stubbed
     stub.answer("PUT", "?website", 501, "NotImplemented")
     with pytest.raises(Unsupported, match="does not support") as refused:
@@ -151,7 +151,7 @@ def test_a_server_without_websites(stubbed, bucket):
     assert refused.value.path == f"s3://{bucket}"
 
 
-def test_a_region_that_is_only_signed_for(stubbed, bucket):
+def test_a_bucket_is_created_at_a_server_that_knows_no_location_constraint(stubbed, bucket):
     stub, connection = stubbed
     stub.answer("PUT", f"/{bucket}", 400, "InvalidLocationConstraint", times=1)
     stub.answer("PUT", f"/{bucket}", 200)
@@ -161,7 +161,7 @@ def test_a_region_that_is_only_signed_for(stubbed, bucket):
     assert second.body == b""
 
 
-def test_a_full_server_that_deletes_one_by_one(stubbed, moto_s3, bucket):
+def test_objects_are_deleted_one_by_one_if_the_server_refuses_batches(stubbed, moto_s3, bucket):
     stub, connection = stubbed
     make_bucket(connection, bucket)
     for name in "abc":
@@ -173,7 +173,7 @@ def test_a_full_server_that_deletes_one_by_one(stubbed, moto_s3, bucket):
     ]
 
 
-def test_what_may_not_be_deleted_is_told_and_the_bucket_stays(stubbed, moto_s3, bucket):
+def test_objects_that_cannot_be_deleted_are_reported_and_the_bucket_is_kept(stubbed, moto_s3, bucket):
     stub, connection = stubbed
     make_bucket(connection, bucket)
     for name in "abc":

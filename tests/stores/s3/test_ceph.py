@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from servers.rgw import Keys, Rgw
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.s3.suite import S3Suite
 
 from ctadata.stores.s3.store import S3Store
@@ -14,8 +14,8 @@ from ctadata.stores.s3.store import S3Store
 WAYS = ["http", "https", "virtual"]
 
 
-def held(keys: Keys) -> Held:
-    return Held(keys.access, keys.secret, keys.token or None)
+def fixed_key(keys: Keys) -> FixedKey:
+    return FixedKey(keys.access, keys.secret, keys.token or None)
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -25,12 +25,12 @@ def at_ceph(request: pytest.FixtureRequest, rgw: Rgw) -> Iterator[S3Store]:
     rgw.client(keys).create_bucket(Bucket=bucket)
     url = {"http": rgw.http, "https": rgw.https, "virtual": rgw.named(rgw.https)}[request.param]
     addressing = "virtual" if request.param == "virtual" else "auto"
-    with opened_s3(url, held(keys), root=f"/{bucket}/a prefix", ca=rgw.ca, addressing=addressing) as store:
+    with opened_s3(url, fixed_key(keys), root=f"/{bucket}/a prefix", ca=rgw.ca, addressing=addressing) as store:
         yield store
 
 
 class TestCeph(S3Suite):
-    """Ceph, with signatures that it checks itself."""
+    """Ceph, which checks signatures itself."""
 
     @pytest.fixture
     def store(self, at_ceph: S3Store) -> S3Store:

@@ -1,4 +1,4 @@
-"""What an S3 server may say, and what a store does about it."""
+"""Errors of an S3 server, and the store's reactions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from servers.moto import MotoS3
 from servers.s3_stub import S3Stub, error, s3_stub
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import Bytes, get, names, put
 
 from ctadata.errors import (
@@ -32,7 +32,7 @@ from ctadata.stores.channel import for_each
 from ctadata.stores.s3.store import S3Store
 
 A = RemotePath(("a",))
-KEY = Held("AKIAEXAMPLE", "a secret", "a session token")
+KEY = FixedKey("AKIAEXAMPLE", "a secret", "a session token")
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def store(moto_s3: MotoS3, stub: S3Stub) -> Iterator[S3Store]:
         (500, "InternalError", ServerTrouble),
     ],
 )
-def test_a_refused_upload_is_told_in_words_and_leaves_nothing(store, stub, status, code, kind) -> None:
+def test_a_refused_upload_is_a_clear_error_and_leaves_nothing(store, stub, status, code, kind) -> None:
     stub.answer("PUT", "/a", status, code)
     with pytest.raises(CtadataError) as caught:
         put(store, A, b"x")
@@ -83,7 +83,7 @@ def test_a_refused_upload_is_told_in_words_and_leaves_nothing(store, stub, statu
 @pytest.mark.parametrize(
     ("status", "code"), [(400, "ExpiredToken"), (400, "InvalidToken"), (403, "InvalidAccessKeyId")]
 )
-def test_credentials_that_are_over_are_never_tried_again(store, stub, status, code) -> None:
+def test_expired_credentials_are_not_sent_again(store, stub, status, code) -> None:
     for method in ("GET", "PUT"):
         stub.answer(method, "", status, code)
     for ask in (lambda: put(store, A), lambda: get(store, A), lambda: list(store.list(RemotePath()))):
@@ -93,7 +93,7 @@ def test_credentials_that_are_over_are_never_tried_again(store, stub, status, co
         assert len(stub.asked) == 1
 
 
-def test_the_answer_to_head_has_no_words_so_get_is_asked(store, stub) -> None:
+def test_a_refused_head_is_repeated_as_get_for_its_code(store, stub) -> None:
     put(store, A)
     stub.answer("HEAD", "/a", 400)
     stub.answer("GET", "/a", 400, "ExpiredToken")
@@ -101,8 +101,8 @@ def test_the_answer_to_head_has_no_words_so_get_is_asked(store, stub) -> None:
         store.info(A)
 
 
-def test_what_a_key_may_not_look_at_is_missing_where_a_list_says_so(store, stub) -> None:
-    """403 is S3's answer for what is not there to whoever may not list the whole bucket."""
+def test_an_unreadable_object_is_not_found_if_a_listing_lacks_it(store, stub) -> None:
+    """S3 answers 403 for a missing object to a key that may not list the whole bucket."""
     for method in ("HEAD", "GET"):
         stub.answer(method, "/a", 403, "AccessDenied")
     with pytest.raises(NotFound):
@@ -117,7 +117,7 @@ def test_what_a_key_may_not_look_at_is_missing_where_a_list_says_so(store, stub)
         store.info(RemotePath(("b",)))
 
 
-def test_a_file_that_is_listed_and_may_not_be_read_is_no_missing_one(store, stub) -> None:
+def test_a_listed_object_that_may_not_be_read_is_forbidden(store, stub) -> None:
     put(store, A, b"x")
     for method in ("HEAD", "GET"):
         stub.answer(method, "/a", 403, "AccessDenied")
@@ -125,17 +125,17 @@ def test_a_file_that_is_listed_and_may_not_be_read_is_no_missing_one(store, stub
         store.info(A)
 
 
-def test_a_refusal_without_a_key_says_that_there_was_none(moto_s3, stub) -> None:
+def test_a_refusal_without_a_key_names_the_missing_key(moto_s3, stub) -> None:
     for method in ("GET", "PUT"):
         stub.answer(method, "", 403, "AccessDenied")
-    with opened_s3(stub.url, Held(), root="/some-bucket") as store:
+    with opened_s3(stub.url, FixedKey(), root="/some-bucket") as store:
         for ask in (lambda: put(store, A), lambda: list(store.list(RemotePath()))):
             with pytest.raises(Forbidden, match="needs an access key") as caught:
                 ask()
             assert "credentials" in caught.value.hint
 
 
-def test_a_busy_server_is_asked_again(store, stub) -> None:
+def test_a_request_to_a_busy_server_is_repeated(store, stub) -> None:
     stub.answer("PUT", "/a", 503, "SlowDown", times=2)
     put(store, A, b"x")
     stub.answer("GET", "list-type", 503, "SlowDown", times=1)
@@ -151,7 +151,7 @@ def test_a_busy_server_is_asked_again(store, stub) -> None:
         (400, error("AuthorizationHeaderMalformed", more="<Region>ap-southeast-2</Region>"), {}),
     ],
 )
-def test_a_bucket_of_another_region_is_asked_there(store, stub, status, body, headers) -> None:
+def test_a_request_is_repeated_in_the_region_of_the_bucket(store, stub, status, body, headers) -> None:
     for method in ("PUT", "GET"):
         stub.answer(method, "", status, body=body, headers=headers, times=1)
     put(store, A, b"x")
@@ -163,13 +163,13 @@ def test_a_bucket_of_another_region_is_asked_there(store, stub, status, body, he
     assert all("/ap-southeast-2/s3/" in asked.headers["authorization"] for asked in stub.asked[1:])
 
 
-def test_the_answer_to_head_names_the_region_too(store, stub) -> None:
+def test_a_head_learns_the_region_from_the_header(store, stub) -> None:
     put(store, A, b"x")
     stub.answer("HEAD", "/a", 400, headers={"x-amz-bucket-region": "ap-southeast-2"}, times=1)
     assert store.info(A).size == 1
 
 
-def test_a_region_that_nobody_names_is_told(store, stub) -> None:
+def test_an_unnamed_region_is_an_error_with_a_hint(store, stub) -> None:
     stub.answer("PUT", "/a", 301, "PermanentRedirect")
     with pytest.raises(AccessError, match="another region") as caught:
         put(store, A)
@@ -177,7 +177,7 @@ def test_a_region_that_nobody_names_is_told(store, stub) -> None:
 
 
 @pytest.mark.parametrize("region", ["x/s3/aws4_request", "evil.example/#", "a:b", "a b", ""])
-def test_what_can_be_no_region_is_not_believed(store, stub, region) -> None:
+def test_an_invalid_region_is_ignored(store, stub, region) -> None:
     stub.answer("PUT", "/a", 301, "PermanentRedirect", headers={"x-amz-bucket-region": region})
     with pytest.raises(AccessError, match="another region"):
         put(store, A)
@@ -214,7 +214,7 @@ def test_over_http_the_body_itself_is_signed(store, stub) -> None:
     assert asked.headers["content-md5"] == "kAFQmDzST7DWlj99KOF/cg=="
 
 
-def test_nothing_is_asked_that_a_key_for_one_directory_may_not_ask(store, stub) -> None:
+def test_all_requests_are_allowed_to_a_key_for_one_directory(store, stub) -> None:
     put(store, RemotePath(("d", "a")), b"x")
     list(store.list(RemotePath(("d",))))
     store.info(RemotePath(("d",)))
@@ -229,7 +229,7 @@ def test_nothing_is_asked_that_a_key_for_one_directory_may_not_ask(store, stub) 
         assert "acl" not in asked.target
 
 
-def test_where_many_cannot_be_deleted_at_once_they_are_one_by_one(store, stub) -> None:
+def test_objects_are_deleted_one_by_one_if_the_server_has_no_batches(store, stub) -> None:
     for number in range(5):
         put(store, RemotePath(("d", str(number))))
     stub.answer("POST", "delete", 403, "AccessDenied")
@@ -239,7 +239,7 @@ def test_where_many_cannot_be_deleted_at_once_they_are_one_by_one(store, stub) -
     assert len(stub.requests("DELETE")) == 5
 
 
-def test_what_stays_of_a_tree_is_named(store, stub) -> None:
+def test_objects_that_could_not_be_deleted_are_named(store, stub) -> None:
     for name in ("1", "2"):
         put(store, RemotePath(("d", name)))
     stub.answer("POST", "delete", 501, "NotImplemented")
@@ -250,8 +250,8 @@ def test_what_stays_of_a_tree_is_named(store, stub) -> None:
     assert len(caught.value.done) == 1
 
 
-def test_a_key_with_dots_is_never_taken_for_another_one(store, stub) -> None:
-    """A URL with `d/../a` in its path is one of `a`."""
+def test_a_key_with_dots_never_means_another_key(store, stub) -> None:
+    """libcurl would turn `d/../a` in a URL's path into `a`."""
     put(store, A, b"x")
     keys = b"<Contents><Key>d/../a</Key></Contents><Contents><Key>d/b</Key></Contents>"
     body = b"<ListBucketResult>" + keys + b"</ListBucketResult>"
@@ -266,7 +266,7 @@ def test_a_key_with_dots_is_never_taken_for_another_one(store, stub) -> None:
     assert get(store, A) == b"x"
 
 
-def test_an_upload_only_where_nothing_is_also_at_servers_that_do_not_know_the_condition(store, stub) -> None:
+def test_a_new_upload_checks_by_head_if_the_server_lacks_conditions(store, stub) -> None:
     stub.answer("PUT", "/a", 501, "NotImplemented", times=1)
     store.write(A, Bytes(b"first"), new=True)
     stub.answer("PUT", "/a", 501, "NotImplemented", times=1)
@@ -290,7 +290,7 @@ def test_an_object_encrypted_with_a_key_of_the_server_has_a_tag_that_is_no_diges
 
 
 def test_a_page_that_ends_at_a_control_character_has_a_next_one(store, stub) -> None:
-    """As Ceph says it, in a reference that XML does not know."""
+    """Ceph sends the character in a reference that XML does not allow."""
     body = (
         b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a&#x7;&#x9;&amp;</NextContinuationToken>"
         b"<EncodingType>url</EncodingType><Contents><Key>a%07%09%26</Key></Contents></ListBucketResult>"
@@ -300,7 +300,7 @@ def test_a_page_that_ends_at_a_control_character_has_a_next_one(store, stub) -> 
     assert "continuation-token=a%07%09%26&" in f"{stub.asked[1].target}&"
 
 
-def test_a_listing_that_goes_round_ends(store, stub) -> None:
+def test_a_listing_that_repeats_a_page_is_an_error(store, stub) -> None:
     body = (
         b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
         b"<Contents><Key>a</Key></Contents></ListBucketResult>"

@@ -1,4 +1,4 @@
-"""An alias is read as the file it stands for, and never as an empty one; what is done to a name is done to itself."""
+"""An alias is read as its file, and never as an empty file; a change of a name touches only this name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 import pytest
-from stores.s3.connections import Served
+from stores.s3.connections import StubbedServer
 from stores.suite import get, names, put, read
 
 from ctadata.errors import AlreadyExists, Changed, IntegrityError, NotFound, Untrusted
@@ -25,9 +25,9 @@ CONTENT = b"ACGTACGTTT"
 
 @dataclass
 class At:
-    """A bucket with the file and an alias of it, as the root of a store."""
+    """A bucket as the root of a store, with a file and an alias of it."""
 
-    served: Served
+    served: StubbedServer
 
     def __post_init__(self) -> None:
         self.bucket, self.client, self.stub = self.served.bucket(), self.served.client, self.served.stub
@@ -41,7 +41,7 @@ class At:
 
 
 @pytest.fixture
-def at(s3: Served) -> At:
+def at(s3: StubbedServer) -> At:
     return At(s3)
 
 
@@ -52,11 +52,11 @@ def test_the_entry_of_an_alias_is_that_of_its_file(at):
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 4), (3, 7), (4, None), (len(CONTENT), None)])
-def test_any_range_of_an_alias_at_once(at, start, stop):
+def test_an_alias_is_read_in_ranges(at, start, stop):
     assert get(at.store, ALIAS, start, stop) == CONTENT[start:stop]
 
 
-def test_the_alias_is_asked_once_of_all_ranges(at):
+def test_an_alias_is_resolved_once_for_all_ranges(at):
     with at.store.open(ALIAS) as reading:
         assert b"".join(read(reading, i, i + 1) for i in range(5)) == CONTENT[:5]
     assert len(at.stub.requests("GET", "/sequence/b")) == 1
@@ -84,7 +84,7 @@ def test_an_alias_that_changes_while_it_is_read(at):
 
 
 @pytest.mark.parametrize("location", ["http://example.org/sequence/a", "//other/a", "relative"])
-def test_an_alias_out_of_the_bucket_is_refused_and_nobody_else_is_asked(at, location):
+def test_an_alias_out_of_the_bucket_is_refused_without_another_request(at, location):
     bad = at.alias("bad", location)
     for ask in (at.store.info, lambda path: get(at.store, path), lambda path: get(at.store, path, 2, 4)):
         with pytest.raises(Untrusted, match="out of its bucket") as refused:
@@ -99,7 +99,7 @@ def test_circles_are_refused(at):
         get(at.store, circle)
 
 
-def test_an_alias_of_nothing(at):
+def test_an_alias_of_a_missing_file_is_not_found(at):
     dangling = at.alias("dangling", "/missing")
     with pytest.raises(NotFound, match="an alias of missing"):
         at.store.info(dangling)
@@ -109,7 +109,7 @@ def test_an_alias_of_nothing(at):
     assert "dangling" not in names(at.store, RemotePath())
 
 
-def test_what_is_done_to_an_alias_is_done_to_its_own_name(at):
+def test_changes_of_an_alias_do_not_touch_its_file(at):
     at.store.move(ALIAS, ALIAS.parent / "c", replace=False)
     assert names(at.store, ALIAS.parent) == {"a", "c"}
     assert at.store.info(ALIAS.parent / "c").alias_of == "sequence/a"
@@ -120,8 +120,8 @@ def test_what_is_done_to_an_alias_is_done_to_its_own_name(at):
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_tag_at_the_read_does_not_overrule_that_of_the_listing(at, tmp_path, replaced):
-    """Of an object that was replaced since it was listed the new version comes; else nothing does."""
+def test_a_tag_of_a_read_does_not_replace_that_of_the_listing(at, tmp_path, replaced):
+    """If the object was replaced since the listing, the new version arrives, or nothing."""
     other = bytes(reversed(CONTENT))
     listed, run = (
         at.store.info(FILE),

@@ -1,4 +1,4 @@
-"""Large files in parts: several at a time, gone on with after a break, given up where the upload fails."""
+"""Large files in parts: uploaded several at a time, resumed after a break, aborted if the upload fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import trustme
 from servers.moto import MotoS3
 from servers.s3_stub import S3Stub, s3_stub
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import Bytes, get
 
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, IntegrityError, LocalError, ServerTrouble, Stopped
@@ -50,7 +50,7 @@ def root(moto_s3: MotoS3) -> str:
 
 @pytest.fixture
 def store(moto_s3: MotoS3, stub: S3Stub, root: str) -> Iterator[S3Store]:
-    with opened_s3(stub.url, Held("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART) as store:
+    with opened_s3(stub.url, FixedKey("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART) as store:
         yield store
 
 
@@ -61,7 +61,7 @@ def over_tls(moto_s3: MotoS3, root: str, tmp_path: Path) -> Iterator[tuple[S3Sto
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     more = {"root": root, "region": moto_s3.region, "part_size": PART, "ca": tmp_path / "ca.pem"}
-    with s3_stub(moto_s3.url, context) as stub, opened_s3(stub.url, Held("AKIA", "secret"), **more) as store:
+    with s3_stub(moto_s3.url, context) as stub, opened_s3(stub.url, FixedKey("AKIA", "secret"), **more) as store:
         yield store, stub
 
 
@@ -99,7 +99,7 @@ def compared_by_server(stub: S3Stub) -> list[bool]:
     return ["content-md5" in one.headers for one in asked]
 
 
-def test_where_tls_protects_parts_they_are_read_once_and_their_tags_compared(over_tls) -> None:
+def test_over_tls_a_part_is_read_once_and_its_tag_compared(over_tls) -> None:
     store, stub = over_tls
     written = store.write(A, Bytes(CONTENT))
     assert (written.checked, written.sent) == (f"md5-of-parts/{PART}", f"md5-of-parts/{PART}:{TAG}")
@@ -118,7 +118,7 @@ def test_a_part_with_another_tag_is_sent_again_for_the_server_to_compare(over_tl
     assert get(store, A) == CONTENT
 
 
-def test_where_tags_are_no_md5_the_server_compares_all(over_tls) -> None:
+def test_if_tags_are_no_md5_the_server_compares_all_parts(over_tls) -> None:
     store, stub = over_tls
     real = stub.pass_on
 
@@ -163,7 +163,7 @@ def test_a_part_that_fails_is_sent_again(store, stub) -> None:
     assert get(store, A) == CONTENT
 
 
-def test_what_a_killed_run_has_left_is_gone_on_with(store, stub, moto_s3, root) -> None:
+def test_the_parts_of_a_killed_run_are_used(store, stub, moto_s3, root) -> None:
     begun(moto_s3, root, {1: PARTS[0], 3: PARTS[2]})
     written = store.write(A, Bytes(CONTENT))
     assert written.checked == f"md5-of-parts/{PART}"
@@ -172,7 +172,7 @@ def test_what_a_killed_run_has_left_is_gone_on_with(store, stub, moto_s3, root) 
     assert under_way(moto_s3, root) == []
 
 
-def test_a_part_of_another_file_is_not_believed(store, stub, moto_s3, root) -> None:
+def test_a_stored_part_with_other_bytes_is_sent_again(store, stub, moto_s3, root) -> None:
     begun(moto_s3, root, {1: PARTS[0], 2: PARTS[0]})
     store.write(A, Bytes(CONTENT))
     assert sent(stub) == [2, 3]
@@ -186,14 +186,14 @@ def test_the_upload_of_another_file_is_left_alone(store, stub, moto_s3, root) ->
     assert under_way(moto_s3, root) == [other]
 
 
-def test_one_that_has_not_moved_for_a_day_is_given_up(store, moto_s3, root, monkeypatch) -> None:
+def test_an_upload_without_change_for_a_day_is_aborted(store, moto_s3, root, monkeypatch) -> None:
     begun(moto_s3, root, {1: PARTS[1]})
     monkeypatch.setattr(multipart, "STALE_AFTER", -1.0)
     store.write(A, Bytes(CONTENT))
     assert under_way(moto_s3, root) == []
 
 
-def test_a_key_that_may_not_look_for_uploads_sends_all(store, stub) -> None:
+def test_a_key_that_may_not_list_uploads_sends_all_parts(store, stub) -> None:
     stub.answer("GET", "uploads", 403, "AccessDenied")
     store.write(A, Bytes(CONTENT))
     assert sent(stub) == [1, 2, 3]
@@ -237,7 +237,7 @@ def test_a_source_that_fails_leaves_nothing_behind(store, moto_s3, root) -> None
     assert under_way(moto_s3, root) == []
 
 
-def test_a_stop_ends_it_and_the_parts_go_when_the_store_is_closed(stub, moto_s3, root) -> None:
+def test_a_stopped_upload_is_aborted_when_the_store_is_closed(stub, moto_s3, root) -> None:
     stop = threading.Event()
 
     class Stopping(Bytes):
@@ -246,7 +246,7 @@ def test_a_stop_ends_it_and_the_parts_go_when_the_store_is_closed(stub, moto_s3,
             return super().part(start, stop_)
 
     with opened_s3(
-        stub.url, Held("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART, stop=stop
+        stub.url, FixedKey("AKIA", "secret"), root=root, region=moto_s3.region, part_size=PART, stop=stop
     ) as store:
         with pytest.raises(Stopped):
             store.write(A, Stopping(CONTENT))
@@ -254,7 +254,7 @@ def test_a_stop_ends_it_and_the_parts_go_when_the_store_is_closed(stub, moto_s3,
     assert under_way(moto_s3, root) == []
 
 
-def test_only_where_nothing_is(store, moto_s3, root) -> None:
+def test_a_new_upload_does_not_replace_a_file(store, moto_s3, root) -> None:
     store.write(A, Bytes(b"first"))
     with pytest.raises(AlreadyExists):
         store.write(A, Bytes(CONTENT), new=True)
@@ -262,7 +262,7 @@ def test_only_where_nothing_is(store, moto_s3, root) -> None:
     assert under_way(moto_s3, root) == []
 
 
-def test_only_where_nothing_is_also_at_servers_that_do_not_know_the_condition(store, stub, moto_s3, root) -> None:
+def test_a_new_upload_checks_by_head_if_the_server_lacks_conditions(store, stub, moto_s3, root) -> None:
     stub.answer("POST", "uploadId", 501, "NotImplemented", times=1)
     store.write(A, Bytes(CONTENT), new=True)
     stub.answer("POST", "uploadId", 501, "NotImplemented", times=1)
@@ -272,20 +272,20 @@ def test_only_where_nothing_is_also_at_servers_that_do_not_know_the_condition(st
     assert under_way(moto_s3, root) == []
 
 
-def test_what_a_killed_run_has_left_was_said_to_be_of_another_type(store, stub, moto_s3, root) -> None:
+def test_the_parts_of_a_killed_run_are_not_used_for_another_type(store, stub, moto_s3, root) -> None:
     begun(moto_s3, root, {1: PARTS[0]})
     store.with_upload_headers({"Content-Type": "text/x"}).write(A, Bytes(CONTENT))
     assert sent(stub) == [1, 2, 3]
     assert moto_s3.client().head_object(Bucket=root[1:], Key="a")["ContentType"] == "text/x"
 
 
-def test_an_end_whose_answer_was_lost_has_happened(store, stub) -> None:
+def test_a_completion_whose_answer_was_lost_is_recognized_by_the_tag(store, stub) -> None:
     stub.answer("POST", "uploadId", 500, "InternalError", passed_on=True, times=1)
     assert store.write(A, Bytes(CONTENT)).checked == f"md5-of-parts/{PART}"
     assert get(store, A) == CONTENT
 
 
-def test_a_failure_inside_a_200_is_one(store, stub) -> None:
+def test_an_error_in_the_body_of_a_200_is_raised(store, stub) -> None:
     stub.answer("POST", "uploadId", 200, "InternalError", times=1)
     with pytest.raises(CtadataError, match="InternalError"):
         store.write(A, Bytes(CONTENT))

@@ -1,4 +1,4 @@
-"""Keys that no path can name: in listings, in counts, in deletions, and by themselves as they are written."""
+"""Keys that no path can name: in listings, counts and deletions, and addressed by their exact text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from servers.moto import MotoS3
 from servers.s3_stub import s3_stub
-from stores.s3.connections import Held, Served, opened_s3
+from stores.s3.connections import FixedKey, StubbedServer, opened_s3
 from stores.suite import Broken, UnnameableSuite, get
 
 from ctadata.config.profile import Profile
@@ -22,22 +22,22 @@ ODD = ["t/a//b", "t//lead", "t/./dot", "t/../up", "t/full/", "t/x//", "t///y"]
 
 
 @pytest.fixture
-def s3(moto_s3: MotoS3) -> Iterator[Served]:
-    key = Held(moto_s3.key.id, moto_s3.key.secret)
+def s3(moto_s3: MotoS3) -> Iterator[StubbedServer]:
+    key = FixedKey(moto_s3.key.id, moto_s3.key.secret)
     with s3_stub(moto_s3.url) as stub, opened_s3(stub.url, key, region=moto_s3.region) as store:
-        yield Served(store, moto_s3.client(), stub, moto_s3.url)
+        yield StubbedServer(store, moto_s3.client(), stub, moto_s3.url)
 
 
 @pytest.fixture
-def raw(s3: Served) -> RawKeys:
+def raw(s3: StubbedServer) -> RawKeys:
     return raw_keys(s3.store, Profile(name="test", door="", kind="s3"))
 
 
 class TestUnnameable(UnnameableSuite):
-    """At a bucket whose keys no path can name."""
+    """A bucket whose keys no path can name."""
 
     @pytest.fixture(params=["t//lead", "t/./dot", "t/../up", "t/"])
-    def broken(self, request: pytest.FixtureRequest, s3: Served) -> Broken:
+    def broken(self, request: pytest.FixtureRequest, s3: StubbedServer) -> Broken:
         bucket = s3.bucket()
         for key in (request.param, "t/sub/f"):
             s3.put(bucket, key, b"bytes")
@@ -47,7 +47,7 @@ class TestUnnameable(UnnameableSuite):
         return Broken(s3.store, path, {"sub"}, 1, touched, counterpart)
 
 
-def test_each_key_is_named_as_it_is_written(s3: Served) -> None:
+def test_each_key_is_named_as_it_is_written(s3: StubbedServer) -> None:
     bucket = s3.bucket()
     for key in (*ODD, "t/fine"):
         s3.put(bucket, key, b"1")
@@ -65,7 +65,9 @@ def test_each_key_is_named_as_it_is_written(s3: Served) -> None:
         *(("t/./../up", ("up",)), ("t//../t/x", ("t", "x"))),
     ],
 )
-def test_a_key_tells_the_path_that_others_make_of_it(s3: Served, key: str, counterpart: tuple[str, ...]) -> None:
+def test_a_key_knows_the_path_that_other_clients_make_of_it(
+    s3: StubbedServer, key: str, counterpart: tuple[str, ...]
+) -> None:
     bucket = s3.bucket()
     for each in (key, "t/f"):
         s3.put(bucket, each, b"1")
@@ -75,7 +77,7 @@ def test_a_key_tells_the_path_that_others_make_of_it(s3: Served, key: str, count
     assert pickle.loads(pickle.dumps(caught.value)).counterparts == caught.value.counterparts
 
 
-def test_a_deletion_counts_all_that_it_deletes(s3: Served) -> None:
+def test_a_deletion_counts_all_that_it_deletes(s3: StubbedServer) -> None:
     bucket = s3.bucket()
     for key in (*ODD, "t/fine", "t/d/e/f", "t/d/g", "t/empty/"):
         s3.put(bucket, key, b"" if key == "t/empty/" else b"12")
@@ -87,14 +89,14 @@ def test_a_deletion_counts_all_that_it_deletes(s3: Served) -> None:
     assert "Contents" not in s3.client.list_objects_v2(Bucket=bucket)
 
 
-def test_directories_are_counted_once(s3: Served) -> None:
+def test_directories_are_counted_once(s3: StubbedServer) -> None:
     bucket = s3.bucket()
     for key in ("t/a/b/c", "t/a/b/d", "t/a/e", "t/a-b/c", "t/f/", "t/g"):
         s3.put(bucket, key)
     assert measure_deletion(s3.store, Entry(RemotePath((bucket, "t")), Kind.DIRECTORY)).directories == 4
 
 
-def test_a_mark_that_holds_bytes_is_no_empty_directory(s3: Served) -> None:
+def test_a_mark_that_holds_bytes_is_no_empty_directory(s3: StubbedServer) -> None:
     bucket = s3.bucket()
     s3.put(bucket, "t/full/", b"bytes")
     with pytest.raises(UsageError, match="not empty"):
@@ -105,7 +107,7 @@ def test_a_mark_that_holds_bytes_is_no_empty_directory(s3: Served) -> None:
 @pytest.mark.parametrize(
     "key", ["t/a//b", "t//lead", "/lead", "t/full/", "t/*?[x]", "t/plain", "a//", "//", "t/é//ü &+%41"]
 )
-def test_a_key_as_it_is_written(s3: Served, raw: RawKeys, key: str) -> None:
+def test_an_object_is_addressed_by_its_exact_key(s3: StubbedServer, raw: RawKeys, key: str) -> None:
     bucket = s3.bucket()
     neighbours = ["t/a/b", "lead", "t/lead", "t/full", "t/b", "a"]
     for each in neighbours:
@@ -124,7 +126,7 @@ def test_a_key_as_it_is_written(s3: Served, raw: RawKeys, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["t/./dot", "t/../up", "..", "."])
-def test_a_key_that_no_url_can_carry_can_be_deleted(s3: Served, raw: RawKeys, key: str) -> None:
+def test_a_key_that_no_url_can_carry_can_be_deleted(s3: StubbedServer, raw: RawKeys, key: str) -> None:
     bucket = s3.bucket()
     s3.put(bucket, key, b"odd")
     s3.put(bucket, "up", b"another")
@@ -135,7 +137,7 @@ def test_a_key_that_no_url_can_carry_can_be_deleted(s3: Served, raw: RawKeys, ke
     assert [item["Key"] for item in s3.client.list_objects_v2(Bucket=bucket)["Contents"]] == ["up"]
 
 
-def test_a_raw_key_names_no_directory(s3: Served, raw: RawKeys) -> None:
+def test_a_raw_key_names_no_directory(s3: StubbedServer, raw: RawKeys) -> None:
     bucket = s3.bucket()
     s3.put(bucket, "t/a")
     with pytest.raises(NotFound):
@@ -145,6 +147,6 @@ def test_a_raw_key_names_no_directory(s3: Served, raw: RawKeys) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "s3://", "s3://bkt", "s3://bkt/", "/bkt/a", "s3:///a", "https://x/bkt/a"])
-def test_what_is_no_address_of_a_key(raw: RawKeys, text: str) -> None:
+def test_an_invalid_raw_address_is_refused(raw: RawKeys, text: str) -> None:
     with pytest.raises(CtadataError, match="s3://bucket/key"):
         raw.path_of(text)

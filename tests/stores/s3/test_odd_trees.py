@@ -1,4 +1,4 @@
-"""Random trees with keys that no path can name: a sync deletes all that it is to delete, and nothing that they keep."""
+"""Random trees with keys that no path can name: a sync deletes what it should, and nothing that these keys protect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from servers.moto import MotoS3
 from servers.s3_stub import s3_stub
-from stores.s3.connections import Held, Served, opened_s3
+from stores.s3.connections import FixedKey, StubbedServer, opened_s3
 
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
@@ -26,10 +26,10 @@ NONE = ("", ".", "..")
 
 
 @pytest.fixture
-def s3(moto_s3: MotoS3) -> Iterator[Served]:
-    key = Held(moto_s3.key.id, moto_s3.key.secret)
+def s3(moto_s3: MotoS3) -> Iterator[StubbedServer]:
+    key = FixedKey(moto_s3.key.id, moto_s3.key.secret)
     with s3_stub(moto_s3.url) as stub, opened_s3(stub.url, key, region=moto_s3.region) as store:
-        yield Served(store, moto_s3.client(), stub, moto_s3.url)
+        yield StubbedServer(store, moto_s3.client(), stub, moto_s3.url)
 
 
 def beginning(key: str) -> str | None:
@@ -67,8 +67,8 @@ def drawn(rng: random.Random) -> tuple[set[str], set[str], set[str]]:
 
 
 @pytest.mark.parametrize("up", [False, True])
-def test_what_stays_and_what_goes(
-    s3: Served, up: bool, tmp_path: Path, rng: random.Random, count: Callable[..., int]
+def test_a_sync_keeps_the_files_of_unnameable_keys(
+    s3: StubbedServer, up: bool, tmp_path: Path, rng: random.Random, count: Callable[..., int]
 ) -> None:
     for number in range(count(12, 300)):
         odd, files, here = drawn(rng)

@@ -1,4 +1,4 @@
-"""How one page of a listing leads to the next, at servers that do it well, as version 1 did, or not at all."""
+"""The way from one page of a listing to the next, at correct servers, at servers of version 1, and at faulty ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 from stores.odd_server import Answer, Asked, OddServer
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
@@ -46,7 +46,7 @@ NEXT = {"token": "<NextContinuationToken>A</NextContinuationToken>", "marker": "
 
 
 class S3Server(OddServer):
-    """Answers a listing by a function of what is asked."""
+    """Answers a listing by a function of its query."""
 
     def next_answer(self, asked: Asked) -> Answer:
         self.asked.append(asked)
@@ -65,7 +65,7 @@ def server() -> Iterator[S3Server]:
 
 @pytest.fixture
 def store(server: S3Server) -> Iterator[S3Store]:
-    with opened_s3(server.url, Held()) as store:
+    with opened_s3(server.url, FixedKey()) as store:
         yield store
 
 
@@ -116,7 +116,7 @@ def test_every_way_to_the_next_page(server, store, version, names_it) -> None:
     ],
     ids=range(14),
 )
-def test_a_listing_that_does_not_go_on_is_an_error_and_never_the_end(server, store, pages, words) -> None:
+def test_a_listing_that_does_not_advance_is_an_error(server, store, pages, words) -> None:
     turn = iter(range(10**6))
     server.reply = lambda _: pages[next(turn) % len(pages)]
     with pytest.raises(CtadataError, match=words) as caught:
@@ -128,7 +128,7 @@ def test_a_listing_that_does_not_go_on_is_an_error_and_never_the_end(server, sto
 @pytest.mark.parametrize("said", ["", *(f"<IsTruncated>{word}</IsTruncated>" for word in ("false", "0", "", "no"))])
 @pytest.mark.parametrize("named", NEXT)
 def test_a_page_that_names_the_next_one_is_not_the_last(server, store, said, named) -> None:
-    """Whatever else it says: a server may forget `IsTruncated`, or say `false` on every page."""
+    """A server may forget `IsTruncated`, or say `false` on every page."""
 
     def reply(query: dict[str, str]) -> Answer:
         later = query.get("continuation-token") == "A" or query.get("marker") == "t/b"
@@ -138,7 +138,7 @@ def test_a_page_that_names_the_next_one_is_not_the_last(server, store, said, nam
     assert names(store) == ["a", "b", "c"]
 
 
-def test_a_token_that_leads_to_nothing_is_the_end(server, store) -> None:
+def test_an_empty_page_after_a_token_is_the_end(server, store) -> None:
     """A server may name a next page after its last key."""
     server.reply = lambda query: page() if "continuation-token" in query else page("t/a", more=NEXT["token"])
     assert names(store) == ["a"]
@@ -147,8 +147,8 @@ def test_a_token_that_leads_to_nothing_is_the_end(server, store) -> None:
 @pytest.mark.parametrize("said", ["", "<IsTruncated/>", "<IsTruncated>maybe</IsTruncated>"])
 @pytest.mark.parametrize("limit", [2, 3, 1000])
 @pytest.mark.parametrize("total", [2, 6, 7])
-def test_a_page_without_a_word_is_the_last_one_unless_it_is_full(server, store, said, limit, total) -> None:
-    """Old servers leave `IsTruncated` out at the end; one that leaves it out everywhere is asked on by marker."""
+def test_a_page_without_is_truncated_is_the_last_unless_it_is_full(server, store, said, limit, total) -> None:
+    """Old servers leave `IsTruncated` out at the end; if it is always missing, the marker leads to the next page."""
     keys = [f"t/{number}" for number in range(total)]
 
     def reply(query: dict[str, str]) -> Answer:
@@ -184,7 +184,7 @@ def test_an_empty_page_in_between_is_not_the_end(server, store) -> None:
 
 @pytest.mark.parametrize("size", ["x", "-1", "", "9" * 5000, "1e3", "²"])
 @pytest.mark.parametrize("date", ["x", "9" * 30, "0000-00-00T00:00:00Z"])
-def test_nonsense_costs_its_own_field(server, store, size, date) -> None:
+def test_an_invalid_field_becomes_none(server, store, size, date) -> None:
     odd = f"<Size>{size}</Size><LastModified>{date}</LastModified>"
     body = f"<ListBucketResult>{contents('t/a', odd)}{contents('t/b')}</ListBucketResult>"
     server.reply = lambda _: Answer(200, {}, body.encode())
@@ -194,7 +194,7 @@ def test_nonsense_costs_its_own_field(server, store, size, date) -> None:
     ]
 
 
-def test_a_file_and_a_directory_of_one_name_say_so_pages_apart(server, store) -> None:
+def test_twins_are_marked_across_pages(server, store) -> None:
     pages = {
         "": page("t/a", "t/a-1", "t/a-1-2", more=truncated("A")),
         "A": page("t/a-2", "t/a.txt", prefixes=("t/a-1/",), more=truncated("B")),
@@ -246,7 +246,7 @@ def test_any_keys_in_pages_of_any_size(server, store) -> None:
             assert sorted(good) == sorted(placed)
 
 
-def test_a_directory_that_may_not_be_listed_is_no_missing_one(server, store) -> None:
+def test_a_directory_that_may_not_be_listed_is_forbidden(server, store) -> None:
     denied = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
     server.reply = lambda _: Answer(403, {}, denied)
     for ask in (lambda: store.info(T), lambda: list(store.list(T)), lambda: store.delete_tree(T)):
@@ -254,7 +254,7 @@ def test_a_directory_that_may_not_be_listed_is_no_missing_one(server, store) -> 
             ask()
 
 
-def test_kinds_of_a_listing_are_those_of_the_keys(server, store) -> None:
+def test_entries_have_the_kinds_of_their_keys(server, store) -> None:
     server.reply = lambda query: page("t/a", prefixes=("t/b/",)) if query.get("delimiter") else page()
     assert [(entry.path.name, entry.kind) for entry in store.list(T)] == [("a", Kind.FILE), ("b", Kind.DIRECTORY)]
     server.reply = lambda _: page()
@@ -263,7 +263,7 @@ def test_kinds_of_a_listing_are_those_of_the_keys(server, store) -> None:
 
 
 @pytest.mark.parametrize("foreign", ["precious/x", "", "tt", "/t/x"])
-def test_what_does_not_lie_below_a_directory_is_neither_deleted_with_it_nor_counted(server, store, foreign) -> None:
+def test_a_listed_key_outside_the_directory_is_neither_deleted_nor_counted(server, store, foreign) -> None:
     server.reply = lambda query: page("t/a", foreign)
     with pytest.raises(ServerTrouble, match="does not begin with"):
         store.delete_tree(T)
@@ -272,8 +272,8 @@ def test_what_does_not_lie_below_a_directory_is_neither_deleted_with_it_nor_coun
         store.count_tree(T)
 
 
-def test_more_keys_than_are_known_keep_all_of_a_local_folder(server, store, tmp_path) -> None:
-    """Of a prefix that no path can name one page is read."""
+def test_too_many_unnameable_keys_protect_the_whole_local_directory(server, store, tmp_path) -> None:
+    """The listing reads one page of a prefix that no path can name."""
 
     def reply(query: dict[str, str]) -> Answer:
         return page(prefixes=("t//",)) if query["prefix"] == "t/" else page("t//a", more=truncated("A"))

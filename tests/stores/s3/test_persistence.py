@@ -1,4 +1,4 @@
-"""A server that is always busy is asked seven times for one thing, however large that is and wherever it refuses."""
+"""A busy server gets a fixed number of requests for one call, whatever the call's size and whenever it refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import http.server
 import threading
 
 import pytest
-from stores.s3.connections import Held
+from stores.s3.connections import FixedKey
 
 from ctadata.config.profile import Profile
 from ctadata.errors import Busy
@@ -56,26 +56,26 @@ def store(seen):
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         profile = Profile("busy", "", kind="s3", endpoint=f"http://127.0.0.1:{server.server_port}", addressing="path")
-        with contextlib.closing(open_s3(profile, Held("id", "secret"), retries=Retries(first_pause=0.0))) as store:
+        with contextlib.closing(open_s3(profile, FixedKey("id", "secret"), retries=Retries(first_pause=0.0))) as store:
             yield store
         server.shutdown()
         thread.join()
 
 
 @pytest.mark.parametrize("size", [0, 10, 3 << 20])
-def test_an_upload(store, seen, size):
+def test_an_upload_that_breaks_off_is_repeated(store, seen, size):
     with pytest.raises(Busy):
         store.connection.upload(Name("b", "k"), InMemory(bytes(size)), headers={}, payload=UNSIGNED)
     assert seen == ["PUT"] * 7
 
 
-def test_a_listing(store, seen):
+def test_a_listing_that_breaks_off_is_repeated(store, seen):
     with pytest.raises(Busy):
         store.connection.read_body("GET", Name("b", ""), query="list-type=2")
     assert seen == ["GET"] * 7
 
 
-def test_one_thing_after_the_other(store, seen):
+def test_each_call_has_its_own_attempts(store, seen):
     for _ in range(3):
         with pytest.raises(Busy):
             store.connection.read_body("GET", Name("b", ""), query="list-type=2")

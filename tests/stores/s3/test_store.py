@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from servers.moto import MotoS3
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.s3.suite import S3Suite
 from stores.suite import Basket, Bytes, get, put
 
@@ -15,14 +15,14 @@ from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
 
 
-def held(key) -> Held:
-    return Held(key.id, key.secret, key.token)
+def fixed_key(key) -> FixedKey:
+    return FixedKey(key.id, key.secret, key.token)
 
 
 @pytest.fixture(scope="module")
 def store(moto_s3: MotoS3) -> Iterator[S3Store]:
     root = f"/{moto_s3.bucket()}/a prefix"
-    with moto_s3.checked(), opened_s3(moto_s3.url, held(moto_s3.key), root=root, region=moto_s3.region) as store:
+    with moto_s3.checked(), opened_s3(moto_s3.url, fixed_key(moto_s3.key), root=root, region=moto_s3.region) as store:
         yield store
 
 
@@ -32,8 +32,8 @@ class TestS3(S3Suite):
     impossible_names = frozenset({"nl\nx"})  # Flask finds no route for it
 
 
-class TestBesideTheSuite:
-    def test_what_is_known_of_an_object_by_its_tag(self, store):
+class TestS3Only:
+    def test_the_tag_of_an_object_is_its_digest(self, store):
         path = RemotePath(("tagged",))
         written = store.write(path, Bytes(b"abc", mtime=1_000_000_000.75))
         assert written.checked == "md5"
@@ -42,7 +42,7 @@ class TestBesideTheSuite:
         with store.open(path) as reading:
             assert reading.send(basket, 1, 2).digests == {"md5": "900150983cd24fb0d6963f7d28e17f72"}
 
-    def test_the_time_of_the_file_is_kept_beside_it(self, moto_s3, store):
+    def test_the_mtime_of_the_file_is_kept_in_the_metadata(self, moto_s3, store):
         path = RemotePath(("timed",))
         store.write(path, Bytes(b"abc", mtime=1_000_000_000.75))
         name = store.name(path)
@@ -73,10 +73,10 @@ READ = {
 }
 
 
-class TestWhoMayDoWhat:
-    def test_a_key_that_may_only_read_is_told_so(self, moto_s3, store):
+class TestPermissions:
+    def test_a_write_with_a_read_only_key_says_so(self, moto_s3, store):
         put(store, RemotePath(("readable",)), b"x")
-        reader = held(moto_s3.user(READ))
+        reader = fixed_key(moto_s3.user(READ))
         with opened_s3(moto_s3.url, reader, root=str(store.root), region=moto_s3.region) as read_only:
             assert get(read_only, RemotePath(("readable",))) == b"x"
             for write in (
@@ -93,7 +93,7 @@ class TestWhoMayDoWhat:
 
     def test_a_session_needs_its_token(self, moto_s3, store):
         put(store, RemotePath(("of a session",)), b"x")
-        session = held(moto_s3.session())
+        session = fixed_key(moto_s3.session())
         with opened_s3(moto_s3.url, session, root=str(store.root), region=moto_s3.region) as mine:
             assert get(mine, RemotePath(("of a session",))) == b"x"
             assert [entry for entry in mine.list(RemotePath()) if entry.path.name == "of a session"]
@@ -101,11 +101,11 @@ class TestWhoMayDoWhat:
     @pytest.mark.parametrize(
         ("wrong", "words"),
         [
-            (lambda key: Held(key.id, "wrong"), "secret does not fit"),
-            (lambda key: Held("B" * 20, "wrong"), "does not know this access key"),
+            (lambda key: FixedKey(key.id, "wrong"), "secret does not fit"),
+            (lambda key: FixedKey("B" * 20, "wrong"), "does not know this access key"),
         ],
     )
-    def test_a_key_that_is_none(self, moto_s3, store, wrong, words):
+    def test_an_unknown_key_needs_a_login(self, moto_s3, store, wrong, words):
         with opened_s3(moto_s3.url, wrong(moto_s3.key), root=str(store.root), region=moto_s3.region) as stranger:
             for ask in (
                 lambda: stranger.info(RemotePath(("x",))),
@@ -117,8 +117,8 @@ class TestWhoMayDoWhat:
                     ask()
                 assert "wrong" not in str(caught.value)
 
-    def test_a_bucket_that_is_not_there(self, moto_s3, store):
-        with opened_s3(moto_s3.url, held(moto_s3.key), root="/nosuchbucket", region=moto_s3.region) as nowhere:
+    def test_a_missing_bucket_is_not_found(self, moto_s3, store):
+        with opened_s3(moto_s3.url, fixed_key(moto_s3.key), root="/nosuchbucket", region=moto_s3.region) as nowhere:
             for ask in (
                 lambda: list(nowhere.list(RemotePath())),
                 lambda: nowhere.info(RemotePath(("x",))),
@@ -131,7 +131,7 @@ class TestWhoMayDoWhat:
 class TestAboveTheBuckets:
     def test_buckets_are_directories_and_no_verb_takes_them_away(self, moto_s3):
         bucket = moto_s3.bucket()
-        with moto_s3.checked(), opened_s3(moto_s3.url, held(moto_s3.key), region=moto_s3.region) as store:
+        with moto_s3.checked(), opened_s3(moto_s3.url, fixed_key(moto_s3.key), region=moto_s3.region) as store:
             path = RemotePath((bucket,))
             assert path in {entry.path for entry in store.list(RemotePath())}
             assert store.info(path).is_directory

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from servers.rgw import Rgw
-from stores.s3.connections import Held, opened_s3
+from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import Bytes, get
 
 from ctadata.errors import AccessError, NotFound, Unsupported, Untrusted
@@ -61,7 +61,7 @@ def website(pages: dict[str, str]) -> Iterator[Store]:
     server.daemon_threads = True
     thread = threading.Thread(daemon=True, target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    key = Held("AKIA", "a secret that is nobody's business here")
+    key = FixedKey("AKIA", "a secret that is nobody's business here")
     with opened_s3(f"http://127.0.0.1:{server.server_port}", key, addressing="website") as store:
         yield store
     server.shutdown()
@@ -87,18 +87,18 @@ def test_a_redirect_out_of_the_website_is_refused(website, pages, location):
         assert refused.value.path == "/x"
 
 
-def test_a_circle_is_refused(website, pages):
+def test_a_circle_of_redirects_is_refused(website, pages):
     pages.update({"/x": "/y", "/y": "/x"})
     with pytest.raises(Untrusted, match="circle"):
         get(website, RemotePath(("x",)))
 
 
-def test_what_is_not_there(website):
+def test_a_missing_file_is_not_found(website):
     with pytest.raises(NotFound):
         website.info(RemotePath(("missing",)))
 
 
-def test_what_a_website_cannot_do_is_said(website):
+def test_changes_and_listings_are_unsupported(website):
     verbs: list[Callable[[], object]] = [
         lambda: website.list(RemotePath()),
         lambda: website.write(FILE, Bytes(b"x")),
@@ -116,13 +116,13 @@ def test_what_a_website_cannot_do_is_said(website):
 def test_at_ceph(rgw: Rgw) -> None:
     keys = rgw.new_user()
     bucket = f"bucket-{keys.access.lower()}"
-    with opened_s3(rgw.http, Held(keys.access, keys.secret)) as store:
+    with opened_s3(rgw.http, FixedKey(keys.access, keys.secret)) as store:
         make_bucket(store.connection, bucket, website=True, public=True)
     client = rgw.client(keys)
     client.put_object(Bucket=bucket, Key="sequence/a", Body=CONTENT)
     client.put_object(Bucket=bucket, Key="sequence/ga4gh:SQ.b", WebsiteRedirectLocation="/sequence/a")
     client.put_object(Bucket=bucket, Key="out", WebsiteRedirectLocation="http://example.org/a")
-    with opened_s3(rgw.website(bucket), Held(), addressing="website") as store:
+    with opened_s3(rgw.website(bucket), FixedKey(), addressing="website") as store:
         for path in (FILE, ALIAS):
             assert store.info(path).size == len(CONTENT)
             assert get(store, path) == CONTENT
