@@ -1,1 +1,1 @@
-"""What can be done with the names of a store: listing, walking and matching them; no byte of a file moves here."""
+"""What the commands do with the names of a store: list, walk, match, rename, delete. No byte of a file moves here."""

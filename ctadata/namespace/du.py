@@ -1,4 +1,4 @@
-"""What lies below a collection, counted: bytes, files, collections."""
+"""Sum up bytes, files and collections below a collection."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ctadata.stores.base import CountsTrees, Store
 
 @dataclass(slots=True)
 class Usage:
-    """What lies below a collection, itself not counted, or a file.
+    """What lies below a collection, itself not counted; or one file.
 
-    size:    bytes of the files whose size is known.
-    unsized: how many files have none: their upload has not ended, or the storage does not say.
-    unnamed: the addresses of files that no path can name, some of them; counted where they are deleted.
+    Attributes:
+        size: The sum of the sizes in bytes of the files whose size is known.
+        unsized: The number of files without a known size: their upload has not ended, or the store does not say it.
+        unnamed: The addresses of some files that no path can name. Only `measure_deletion` counts such files.
     """
 
     path: RemotePath
@@ -38,9 +39,17 @@ class Usage:
 def measure_usage(
     store: Store, top: Entry, *, depth: int | None = 0, threads: int = WALKERS, on_error: ErrorCallback | None = None
 ) -> list[Usage]:
-    """The usage of each collection down to `depth` levels below the top (None: all), by path, and of the top last.
+    """Return the usage of collections, sorted by path, and that of `top` last. A file is its own usage.
 
-    A file is its own usage. Raises what the store raises.   failed: as in `listing`.
+    Args:
+        store: The store of `top`.
+        top: The collection or the file to measure.
+        depth: The number of levels below `top` whose collections are reported by themselves; None: all.
+        threads: The number of collections that are listed at the same time.
+        on_error: See `list_tree`.
+
+    Raises:
+        CtadataError: An error of the store.
     """
     whole = Usage(top.path)
     if not top.is_directory:
@@ -59,7 +68,11 @@ def measure_usage(
 
 
 def measure_deletion(store: Store, top: Entry) -> Usage:
-    """All that is deleted with a collection, or a file; raises what the store raises, Incomplete among it."""
+    """Return the usage of all that a deletion of `top` deletes.
+
+    Raises:
+        CtadataError: An error of the store, Incomplete among them.
+    """
     if not (top.is_directory and isinstance(store, CountsTrees)):
         return measure_usage(store, top)[-1]
     count = store.count_tree(top.path)

@@ -1,4 +1,4 @@
-"""Entries in the order of their names, however many they are, in bounded memory."""
+"""Sort any number of entries by name, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,35 +15,42 @@ from ctadata.entries import Entry
 from ctadata.errors import LocalError, Stopped, StorageFull
 
 IN_MEMORY = 100_000
-"""Entries that are sorted in memory; of more, each such number waits in a temporary file."""
+"""The number of entries that are sorted in memory. More entries wait in a temporary file, in batches of this size."""
 
-AT_ONCE = 500
-"""Entries that are written and read at a time."""
+CHUNK = 500
+"""The number of entries that are written and read at a time."""
 
 
 def name_key(entry: Entry) -> tuple[bytes, ...]:
-    """What entries are sorted by: the names along the path, as the bytes of UTF-8; a directory, then what is in it."""
+    """Return the sort key of an entry: the names along its path, as UTF-8. A directory comes before its members."""
     return tuple(part.encode("utf-8", "surrogatepass") for part in entry.path.parts)
 
 
 def sort_by_name(entries: Iterable[Entry], in_memory: int = IN_MEMORY) -> Iterator[Entry]:
-    """The entries, sorted by name.
+    """Yield the entries, sorted by name.
 
-    What `entries` raises is raised after those that came before it, unless it is a stop. LocalError or StorageFull
-    where the temporary file cannot be written.
+    Args:
+        entries: The entries. An exception that this raises, except Stopped, is raised after the sorted entries.
+        in_memory: The number of entries that are sorted in memory. If there are more, sorted batches go to a temporary
+            file.
+
+    Raises:
+        LocalError: The temporary file cannot be written.
+        StorageFull: There is no room for it.
     """
     raised: list[Exception] = []
-    remaining = _until(entries, raised)
+    remaining = _yield_until_error(entries, raised)
     batch = sorted(itertools.islice(remaining, in_memory), key=name_key)
     if len(batch) < in_memory:
         yield from batch
     else:
-        yield from _merged(batch, remaining, in_memory)
+        yield from _merge_batches(batch, remaining, in_memory)
     if raised:
         raise raised[0]
 
 
-def _until(entries: Iterable[Entry], raised: list[Exception]) -> Iterator[Entry]:
+def _yield_until_error(entries: Iterable[Entry], raised: list[Exception]) -> Iterator[Entry]:
+    """Yield the entries up to an exception, and append that exception to `raised`."""
     try:
         yield from entries
     except Stopped:
@@ -52,8 +59,8 @@ def _until(entries: Iterable[Entry], raised: list[Exception]) -> Iterator[Entry]
         raised.append(error)
 
 
-def _merged(batch: list[Entry], remaining: Iterator[Entry], size: int) -> Iterator[Entry]:
-    """Sorted batches of this size, merged out of a file that nobody else sees."""
+def _merge_batches(batch: list[Entry], remaining: Iterator[Entry], size: int) -> Iterator[Entry]:
+    """Yield the merged batches of this size; they wait in a temporary file without a name."""
     try:
         with tempfile.TemporaryFile() as file:
             batches: list[tuple[int, int]] = []
@@ -69,16 +76,16 @@ def _merged(batch: list[Entry], remaining: Iterator[Entry], size: int) -> Iterat
 
 def _write(file: IO[bytes], batch: list[Entry]) -> tuple[int, int]:
     begin = file.tell()
-    for first in range(0, len(batch), AT_ONCE):
-        plain = [dataclasses.replace(e, checksums=dict(e.checksums)) for e in batch[first : first + AT_ONCE]]
+    for first in range(0, len(batch), CHUNK):
+        plain = [dataclasses.replace(e, checksums=dict(e.checksums)) for e in batch[first : first + CHUNK]]
         pickle.dump(plain, file, pickle.HIGHEST_PROTOCOL)
     file.flush()
     return begin, file.tell()
 
 
-def _read(file: IO[bytes], at: int, end: int) -> Iterator[Entry]:
-    while at < end:
-        file.seek(at)
-        entries = pickle.load(file)  # noqa: S301  (our own, in a file without a name)
-        at = file.tell()
+def _read(file: IO[bytes], start: int, end: int) -> Iterator[Entry]:
+    while start < end:
+        file.seek(start)
+        entries = pickle.load(file)  # noqa: S301  (our own data, in a file without a name)
+        start = file.tell()
         yield from entries

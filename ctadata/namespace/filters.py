@@ -1,8 +1,9 @@
-"""Which names of a tree are meant (`--include`, `--exclude`), and patterns as shells write them.
+"""The filters `--include` and `--exclude`, and patterns in the style of shells.
 
-A pattern is a path of names with `*` (any letters of one name), `?` (one letter), `[ab]`, `[!ab]`, and, as a name of
-its own, `**` (any number of directories). Without a slash it is about the name alone, at any depth; with one, about
-the path from the top of the tree; with one at its end, about directories. A directory stands for all below it.
+A pattern is a path of names with `*` (any letters of one name), `?` (one letter), `[ab]`, `[!ab]`, and `**` as a name
+of its own (any number of directories). A pattern without a slash matches a name at any depth; with a slash it matches
+the path from the top of the tree; with a slash at its end it matches directories only. A pattern that matches a
+directory covers all below it.
 """
 
 from __future__ import annotations
@@ -17,47 +18,52 @@ from ctadata.paths import escape_unprintable
 
 _MAGIC = re.compile(r"[*?[]")
 
-Name = Callable[[str], object]
-"""Whether one name matches."""
+NameMatcher = Callable[[str], object]
+"""A function that returns whether it matches one name."""
 
 
 def is_pattern(text: str) -> bool:
-    """Whether any letter of it means others."""
+    """Return whether a text holds a wildcard."""
     return bool(_MAGIC.search(text))
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern, read: for each name what it must be, None for `**`; and whether it is about directories alone."""
+    """A parsed pattern.
 
-    names: tuple[Name | None, ...]
+    Attributes:
+        names: A matcher for each name of the path; None for `**`.
+        directories: The pattern matches directories only.
+    """
+
+    names: tuple[NameMatcher | None, ...]
     directories: bool
 
     @classmethod
     def read(cls, text: str) -> Pattern:
-        """Read a pattern; UsageError where it holds `..` or no name at all."""
+        """Return the parsed pattern; raise UsageError if it holds `..` or no name."""
         parts = [part for part in text.split("/") if part not in ("", ".")]
         if not parts or ".." in parts:
-            raise UsageError("it cannot be a pattern", path=escape_unprintable(text))
+            raise UsageError("the pattern is not valid: it holds .. or no name", path=escape_unprintable(text))
         anywhere = "/" not in text.rstrip("/")
-        names = [None, *map(_name, parts)] if anywhere else list(map(_name, parts))
+        names = [None, *map(_compile_name, parts)] if anywhere else list(map(_compile_name, parts))
         return cls(tuple(names), text.endswith("/"))
 
     def matches(self, parts: Sequence[str]) -> bool:
-        """Whether the whole path is meant."""
+        """Return whether the pattern matches the whole path."""
         return _match(self.names, parts)
 
     def covers(self, parts: Sequence[str], *, directory: bool) -> bool:
-        """Whether the path, or a directory above it, is meant."""
+        """Return whether the pattern matches the path or a directory above it."""
         depth = len(parts) if directory or not self.directories else len(parts) - 1
         return any(_match(self.names, parts[:n]) for n in range(1, depth + 1))
 
 
-def _name(part: str) -> Name | None:
+def _compile_name(part: str) -> NameMatcher | None:
     return None if part == "**" else re.compile(fnmatch.translate(part)).match
 
 
-def _match(names: Sequence[Name | None], parts: Sequence[str]) -> bool:
+def _match(names: Sequence[NameMatcher | None], parts: Sequence[str]) -> bool:
     if not names:
         return not parts
     if names[0] is None:
@@ -67,32 +73,37 @@ def _match(names: Sequence[Name | None], parts: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What of a tree is meant: what an include covers, or all where there is none, without what an exclude covers."""
+    """The selection of a part of a tree.
+
+    Attributes:
+        include: Only files that one of these patterns covers are selected. Empty: all files.
+        exclude: Files that one of these patterns covers are not selected.
+    """
 
     include: tuple[Pattern, ...] = ()
     exclude: tuple[Pattern, ...] = ()
 
     @classmethod
     def read(cls, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Filters:
-        """Read the patterns; UsageError."""
+        """Return the parsed filters; raise UsageError for an invalid pattern."""
         return cls(tuple(map(Pattern.read, include)), tuple(map(Pattern.read, exclude)))
 
     def __bool__(self) -> bool:
-        """Whether anything is left out."""
+        """Return whether the filters leave anything out."""
         return bool(self.include or self.exclude)
 
     def takes(self, parts: Sequence[str]) -> bool:
-        """Whether the file with these names from the top of the tree is meant."""
+        """Return whether the file with these names, from the top of the tree, is selected."""
         if self.exclude and any(pattern.covers(parts, directory=False) for pattern in self.exclude):
             return False
         return not self.include or any(pattern.covers(parts, directory=False) for pattern in self.include)
 
     def enters(self, parts: Sequence[str]) -> bool:
-        """Whether there may be meant files in the directory with these names; those above it were asked about."""
+        """Return whether selected files may lie in this directory. The caller asks about those above it first."""
         return not any(pattern.covers(parts, directory=True) for pattern in self.exclude)
 
     def takes_directory(self, parts: Sequence[str]) -> bool:
-        """Whether the directory is meant for itself, also where nothing lies in it."""
+        """Return whether the directory itself is selected, even if it is empty."""
         return self.enters(parts) and (
             not self.include or any(pattern.covers(parts, directory=True) for pattern in self.include)
         )

@@ -1,4 +1,4 @@
-"""Find entries below collections: the criteria, as a person writes them, and the search."""
+"""Find entries below collections: read the criteria that a user wrote, and search."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ from ctadata.stores.base import Store
 def find(
     store: Store, top: Entry, criteria: Criteria, *, threads: int = WALKERS, on_error: ErrorCallback | None = None
 ) -> Iterator[Entry]:
-    """The entries below a collection that fit, as they are found, or a file that does; raises what the store raises.
+    """Yield the entries below a collection that fit the criteria, as they are found; or the file `top` if it fits.
 
-    failed: as in `listing`.
+    Args:
+        store: The store of `top`.
+        top: Where the search begins.
+        criteria: What an entry has to be.
+        threads: The number of collections that are listed at the same time.
+        on_error: See `list_tree`.
+
+    Raises:
+        CtadataError: An error of the store.
     """
     if not top.is_directory:
         if criteria.fit(top, (top.path.name,)):
@@ -39,11 +47,14 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 *
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What an entry has to be; what is None does not matter, and what the storage does not tell never fits.
+    """What an entry has to be. None means any; an entry for which the store does not send the value never fits.
 
-    names:          patterns as in filters, any of which the path has to match.
-    sizes:          bytes, at least and at most.
-    after, before:  seconds since 1970 UTC, between which the mtime lies, both exclusive.
+    Attributes:
+        names: The path has to match one of these patterns (see `filters`). Empty: any path.
+        kind: File or directory.
+        sizes: The smallest and the largest size in bytes.
+        after: The mtime is later than this, in seconds since 1970 UTC.
+        before: The mtime is earlier than this, in seconds since 1970 UTC.
     """
 
     names: tuple[Pattern, ...] = ()
@@ -63,12 +74,21 @@ class Criteria:
         kind: str | None = None,
         now: float,
     ) -> Criteria:
-        """Read them as a person writes them; all of several sizes hold. UsageError.
+        """Return the criteria that a user wrote.
 
-        kind: `f`, `file`, `d` or `directory`.   now: seconds since 1970 UTC, from which ages are counted.
+        Args:
+            names: Patterns.
+            sizes: Sizes like `+10M`; an entry has to fit all of them.
+            newer: An age or a date; see `read_moment`.
+            older: An age or a date; see `read_moment`.
+            kind: `f`, `file`, `d` or `directory`.
+            now: The time from which ages count, in seconds since 1970 UTC.
+
+        Raises:
+            UsageError: One of the texts is not valid.
         """
         if kind is not None and kind not in _KINDS:
-            raise UsageError(f"{kind!r} is no kind", hint="f is files, d is directories")
+            raise UsageError(f"{kind!r} is not a kind of entry", hint="use f for files, d for directories")
         bounds = [read_size(size) for size in sizes]
         return cls(
             tuple(map(Pattern.read, names)),
@@ -82,7 +102,12 @@ class Criteria:
         )
 
     def fit(self, entry: Entry, inside: Sequence[str]) -> bool:
-        """Whether the entry is what is looked for; `inside`: its names from the top of the search."""
+        """Return whether an entry fits.
+
+        Args:
+            entry: The entry.
+            inside: Its names from the top of the search.
+        """
         return (
             self.kind in (None, entry.kind)
             and _between(entry.size, *self.sizes)
@@ -99,27 +124,36 @@ def _between(size: int | None, least: int | None, most: int | None) -> bool:
 
 
 def read_size(text: str) -> tuple[int | None, int | None]:
-    """The bounds in bytes that `+10M` (more than), `-10M` (less than) or `10M` (exactly) set; k is 1024. UsageError."""
+    """Return the bounds in bytes that a text sets: `+10M` (more than), `-10M` (less than) or `10M` (exactly).
+
+    The units are powers of 1024. None means no bound. Raises UsageError for any other text.
+    """
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is no size", hint="a size looks like +10M, -4k or 2880")
+        raise UsageError(f"{text!r} is not a size", hint="a size looks like +10M, -4k or 2880")
     sign, number, unit = match.groups()
     size = int(number) << 10 * (" kmgtp".index(unit.lower()) if unit else 0)
     return (None if sign == "-" else size + (sign == "+"), None if sign == "+" else size - (sign == "-"))
 
 
 def read_span(text: str) -> int:
-    """Seconds of `90s`, `30min`, `12h`, `7d`, `2w` or `1y`; UsageError."""
+    """Return the seconds of `90s`, `30min`, `12h`, `7d`, `2w` or `1y`; raise UsageError for any other text."""
     match = _AGE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is no time span", hint="it looks like 30min, 12h or 7d")
+        raise UsageError(f"{text!r} is not a time span", hint="a time span looks like 30min, 12h or 7d")
     return int(match[1]) * _SECONDS[match[2]]
 
 
 def read_moment(text: str, now: float) -> float:
-    """The time that an age (`90s`, `30min`, `12h`, `7d`, `2w`, `1y`) or a date means, in seconds since 1970 UTC.
+    """Return the time that an age or a date means, in seconds since 1970 UTC.
 
-    A date is that of ISO 8601, with or without a time; without a zone it is UTC. UsageError.
+    Args:
+        text: An age (`90s`, `30min`, `12h`, `7d`, `2w`, `1y`) or a date of ISO 8601, with or without a time. A date
+            without a zone is UTC.
+        now: The time from which ages count.
+
+    Raises:
+        UsageError: The text is neither.
     """
     if _AGE.fullmatch(text):
         return now - read_span(text)

@@ -1,6 +1,6 @@
-"""Remote paths with patterns in them: `run_*/*.h5`, expanded by listing the collections on the way.
+"""Expand remote paths that hold patterns, for example `run_*/*.h5`, by listing the collections on the way.
 
-Names match as in `ctadata.namespace.filters`; `**` at the end stands for all files below.
+Names match as in `ctadata.namespace.filters`. A `**` at the end stands for all files below.
 """
 
 from __future__ import annotations
@@ -25,21 +25,29 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Quest:
-    """What is looked for: `names`, the first of them in the collection `base`."""
+class _Search:
+    """A search for the pattern `names`, whose first name is searched in the collection `base`."""
 
     base: RemotePath
     names: tuple[str, ...]
 
 
 def find_matches(store: Store, path: RemotePath, *, threads: int, directories: bool = False) -> list[Entry]:
-    """The entry that is spelled so, else those that match; raises what the store raises, but never NotFound.
+    """Return the entry that has exactly this path; else all entries that match it as a pattern.
 
-    directories: collections alone are meant.   Raises Incomplete as `glob` does.
+    Args:
+        store: The store.
+        path: The path, which may hold patterns.
+        threads: The number of collections that are listed at the same time.
+        directories: Return collections only.
+
+    Raises:
+        Incomplete: A collection on the way holds more than its listing names. Its `done` holds the entries that match.
+        CtadataError: Another error of the store, but never NotFound.
     """
     with contextlib.suppress(NotFound):
-        there = store.info(path)
-        return [there] if there.is_directory or not directories else []
+        entry = store.info(path)
+        return [entry] if entry.is_directory or not directories else []
     found, incomplete = catch_incomplete(lambda path: glob(store, path, threads=threads), path)
     entries = [entry for entry in found if entry.is_directory or not directories]
     if incomplete:
@@ -48,61 +56,69 @@ def find_matches(store: Store, path: RemotePath, *, threads: int, directories: b
     return entries
 
 
-def catch_incomplete(find: Callable[[T], list[Entry]], what: T) -> tuple[list[Entry], Incomplete | None]:
-    """What `find` finds, and the error that says that there may be more."""
+def catch_incomplete(find: Callable[[T], list[Entry]], argument: T) -> tuple[list[Entry], Incomplete | None]:
+    """Return what `find` returns for `argument`, and the error that says that there may be more."""
     try:
-        return find(what), None
+        return find(argument), None
     except Incomplete as error:
         return error.done, error
 
 
 def glob(store: Store, pattern: RemotePath, *, threads: int) -> list[Entry]:
-    """The entries that match, in the order of their paths, our temporaries left out; none where nothing does.
+    """Return the entries that match, sorted by path, without our temporary files; empty if none matches.
 
-    Raises what the store raises, but for collections that are not there; Incomplete, with the entries that match as
-    its `done`, where a collection on the way holds more than its listing gives.
+    A collection on the way that does not exist is no error.
+
+    Args:
+        store: The store.
+        pattern: The path with patterns.
+        threads: The number of collections that are listed at the same time.
+
+    Raises:
+        Incomplete: A collection on the way holds more than its listing names. Its `done` holds the entries that match.
+        CtadataError: Another error of the store.
     """
     incomplete: list[Incomplete] = []
     plain = next((i for i, name in enumerate(pattern.parts) if is_pattern(name)), len(pattern.parts))
-    quest = _Quest(RemotePath(pattern.parts[:plain]), pattern.parts[plain:])
-    found = walk([quest], functools.partial(_expand, store, incomplete), threads=threads)
+    search = _Search(RemotePath(pattern.parts[:plain]), pattern.parts[plain:])
+    found = walk([search], functools.partial(_expand, store, incomplete), threads=threads)
     entries = sorted({entry.path: entry for entry in found}.values(), key=lambda entry: entry.path)
     if incomplete:
-        raise merge_incomplete(incomplete, quest.base, done=entries)
+        raise merge_incomplete(incomplete, search.base, done=entries)
     return entries
 
 
-_Give = Callable[[Node[_Quest] | Entry], object]
+_Emit = Callable[[Node[_Search] | Entry], object]
 
 
-def _expand(store: Store, incomplete: list[Incomplete], quest: _Quest, give: _Give) -> None:
+def _expand(store: Store, incomplete: list[Incomplete], search: _Search, emit: _Emit) -> None:
     try:
-        with contextlib.suppress(NotFound, UsageError):  # a file where the pattern wants a collection
-            _in_collection(store, quest.base, quest.names, give)
+        with contextlib.suppress(NotFound, UsageError):  # the pattern needs a collection here, and there is a file
+            _in_collection(store, search.base, search.names, emit)
     except Incomplete as error:
         incomplete.append(error)
 
 
-def _in_collection(store: Store, base: RemotePath, names: Sequence[str], give: _Give) -> None:
+def _in_collection(store: Store, base: RemotePath, names: Sequence[str], emit: _Emit) -> None:
     name, rest = names[0], tuple(names[1:])
     if not is_pattern(name):
-        give(Node(_Quest(base / name, rest)) if rest else store.info(base / name))
+        emit(Node(_Search(base / name, rest)) if rest else store.info(base / name))
         return
     if name == "**" and rest:
-        give(Node(_Quest(base, rest)))
+        emit(Node(_Search(base, rest)))
 
     def take(entry: Entry) -> None:
         if entry.path.is_temporary:
             return
         if name == "**":
             if entry.is_directory:
-                give(Node(_Quest(entry.path, tuple(names))))
+                emit(Node(_Search(entry.path, tuple(names))))
             elif not rest:
-                give(entry)
+                emit(entry)
         elif fnmatchcase(entry.path.name, name):
             if not rest:
-                give(entry)
+                emit(entry)
             elif entry.is_directory:
-                give(Node(_Quest(entry.path, rest)))
+                emit(Node(_Search(entry.path, rest)))
 
     for_each(store.list(base), take)

@@ -1,4 +1,4 @@
-"""Listing a collection, or all that lies below one; the temporaries of uploads are never shown."""
+"""List a collection, or all that lies below it. The temporary files of uploads are never listed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ctadata.stores.base import Store
 from ctadata.stores.channel import for_each
 
 ErrorCallback = Callable[[CtadataError], object]
-"""Who is told of what could not be listed; called by several threads."""
+"""Receives each error of a listing. Several threads may call it."""
 
 
 def list_children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
-    """The entries directly below a collection that are meant, our temporaries left out."""
+    """Yield the selected entries directly below a collection, without our temporary files."""
     for entry in store.list(path):
         inside = (entry.path.name,)
         if not entry.path.is_temporary and (
@@ -35,23 +35,33 @@ def list_tree(
     depth: int | None = None,
     on_error: ErrorCallback | None = None,
 ) -> Iterator[Entry]:
-    """Every entry below a collection that is meant, our temporaries left out; raises what the store raises.
+    """Yield every selected entry below a collection, without our temporary files.
 
-    depth: levels below the collection that are listed; None: all.
-    failed: receives the errors of collections further down that cannot be listed, and of every member that is missing
-    from a listing; without it the former end the listing, and the latter are raised after all entries (Incomplete).
+    Args:
+        store: The store.
+        path: The collection.
+        threads: The number of collections that are listed at the same time.
+        filters: What is selected.
+        depth: The number of levels below the collection to list; None: all.
+        on_error: Receives the error of each collection further down that cannot be listed, and one error for each
+            member that is missing from a listing. None: the former end the listing, and the latter are raised at its
+            end.
+
+    Raises:
+        Incomplete: Members are missing from a listing, and there is no `on_error`. Raised after all entries.
+        CtadataError: Another error of the store.
     """
     incomplete: list[Incomplete] = []
 
-    def expand(node: RemotePath, give: Callable[[Node[RemotePath] | Entry], object]) -> None:
+    def expand(node: RemotePath, emit: Callable[[Node[RemotePath] | Entry], object]) -> None:
         def take(entry: Entry) -> None:
             if entry.path.is_temporary:
                 return
             inside = entry.path.relative_to(path)
             if filters.takes_directory(inside) if entry.is_directory else filters.takes(inside):
-                give(entry)
+                emit(entry)
             if entry.is_directory and filters.enters(inside) and (depth is None or len(inside) < depth):
-                give(Node(entry.path))
+                emit(Node(entry.path))
 
         try:
             for_each(store.list(node), take)
@@ -71,16 +81,22 @@ def list_tree(
 
 
 def merge_incomplete(errors: Sequence[Incomplete], path: RemotePath, done: Sequence[Entry] = ()) -> Incomplete:
-    """One error of several incomplete listings below `path`."""
+    """Return one error for several incomplete listings.
+
+    Args:
+        errors: The errors of the listings.
+        path: The collection above all of them.
+        done: The entries that were found.
+    """
     failures = [failure for error in errors for failure in error.failures]
     kind = Unnameable if all(isinstance(error, Unnameable) for error in errors) else Incomplete
     return kind(failures, done, count=sum(error.count for error in errors), path=escape_unprintable(str(path)))
 
 
 def report_each(error: Incomplete, on_error: ErrorCallback) -> None:
-    """Hand over the errors of an incomplete listing, one for each member, and one for those that are not named."""
+    """Pass each error of an incomplete listing to `on_error`, and one more for the members that have no error."""
     for failure in error.failures:
         on_error(failure)
     if error.count > len(error.failures):
         more = error.count - len(error.failures)
-        on_error(ServerTrouble(f"{more} more of its names could not be listed", path=error.path))
+        on_error(ServerTrouble(f"{more} more of its members could not be listed", path=error.path))

@@ -1,4 +1,4 @@
-"""Making collections."""
+"""Make collections."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from ctadata.stores.base import Store
 
 
 def make_directory(store: Store, path: RemotePath, *, parents: bool = False) -> None:
-    """Make a collection; with `parents` those above it as well, and one that exists is no error.
+    """Make a collection.
 
-    AlreadyExists (the name is taken), NotFound (no collection above), Unsupported (its files could not be read).
+    Args:
+        store: The store.
+        path: The new collection.
+        parents: Make the collections above it too, and accept one that exists.
+
+    Raises:
+        AlreadyExists: The name is taken.
+        NotFound: The collection above does not exist, and `parents` is False.
+        Unsupported: The store could not send files below this name back.
     """
     if not parents:
         if exists(store, path):
@@ -23,7 +31,7 @@ def make_directory(store: Store, path: RemotePath, *, parents: bool = False) -> 
 
 
 def exists(store: Store, path: RemotePath) -> bool:
-    """Whether anything has this name; raises what the store raises, but for NotFound."""
+    """Return whether anything has this name; raise what the store raises, except NotFound."""
     try:
         store.info(path)
     except NotFound:

@@ -1,9 +1,9 @@
-"""Names under which a store cannot give a file back: such a name is refused before anything is sent.
+"""Refuse names under which a store cannot send a file back, before anything is sent.
 
-A dCache pool answers nothing for a file whose name holds a control character. A dCache door writes the Unicode normal
-form NFC of a path when it asks the pool, which knows the file by its own name alone: where the door redirects, the
-client puts its spelling back; where the door carries the bytes itself, nobody can. Which of the two a door does is
-tried once, with a file of one byte.
+A dCache pool sends nothing for a file whose name holds a control character. A dCache door changes a path to the Unicode
+normal form NFC when it asks the pool, and the pool knows the file by its original name only. If the door redirects, the
+client restores the original spelling. If the door sends the bytes itself, nobody can. The client finds out which of the
+two a door does by a trial with a file of one byte.
 """
 
 from __future__ import annotations
@@ -46,42 +46,47 @@ _NO_VERDICT = (Forbidden, LoginNeeded, NeedsStaging, Stopped, StorageFull, Timed
 
 
 class NameCheck:
-    """Whether files can be read back from a store under their names; what a trial has shown is remembered."""
+    """The check of names for one store. The result of the trial is remembered."""
 
     def __init__(self, store: Store) -> None:
-        """No request is sent."""
+        """Send no request yet."""
         self._store = store
         self._is_served: bool | None = None
 
     def check(self, path: RemotePath, *, tries: bool = True) -> None:
-        """Unsupported if a file, or the files of a collection, could not be read back from `path`.
+        """Check that the store could send a file with this path back, or the files of a collection with this path.
 
-        tries: the door may be asked to store a file of one byte, and to give it back.
+        Args:
+            path: The new path.
+            tries: The client may store a file of one byte for a trial, and read it back.
+
+        Raises:
+            Unsupported: The store could not send it back.
         """
         refuse_undecodable(path)
         if refusal := control_character_error(self._store.features, path):
             raise refusal
         if tries and is_rewritten_by_nfc(self._store.features, path):
             if self._is_served is None:
-                self._is_served = self._try(path.parent)
+                self._is_served = self._run_trial(path.parent)
             if self._is_served is False:
                 raise unserved_path_error(path)
 
     def prove(self, path: RemotePath) -> None:
-        """Read the first byte of a file that was uploaded, if NFC changes its name; Unsupported if it does not come."""
-        if is_rewritten_by_nfc(self._store.features, path) and not (self._may_come(path) or self._may_come(path)):
+        """Read the first byte of an uploaded file whose name NFC changes; raise Unsupported if it does not come."""
+        if is_rewritten_by_nfc(self._store.features, path) and not (self._is_readable(path) or self._is_readable(path)):
             raise unserved_path_error(path)
 
-    def _may_come(self, path: RemotePath) -> bool:
-        """Whether the first byte comes, or that cannot be told; the server may show the file a moment late."""
+    def _is_readable(self, path: RemotePath) -> bool:
+        """Return whether the first byte comes, or may come; the server may show the file a moment late."""
         for pause in _WAITS:
             with contextlib.suppress(NotFound):
-                return self._reads(path) is not False
+                return self._read_first_byte(path) is not False
             fibers.sleep(pause)
         return True
 
-    def _reads(self, path: RemotePath) -> bool | None:
-        """Whether the first byte comes; None if that cannot be told. NotFound."""
+    def _read_first_byte(self, path: RemotePath) -> bool | None:
+        """Return whether the first byte comes; None if that is not known. Raises NotFound."""
         try:
             with self._store.open(path) as reading:
                 reading.send(_Byte(), 0, 1)
@@ -94,11 +99,15 @@ class NameCheck:
             return False
         return True
 
-    def _try(self, collection: RemotePath) -> bool | None:
-        """Store a file of one byte, give it a name that NFC changes, read it, and delete it; None if that fails."""
+    def _run_trial(self, collection: RemotePath) -> bool | None:
+        """Store a file of one byte, give it a name that NFC changes, read it, and delete it.
+
+        Returns whether the byte came; None if that is not known.
+        """
         while collection.parts and not self._is_there(collection):
             collection = collection.parent
-        stem = f"{TEMPORARY_PREFIX}trial-0-0-0-{secrets.token_hex(4)}"  # of no machine, so it is dead after a day
+        # the zeros name no machine, so the file counts as left over after a day
+        stem = f"{TEMPORARY_PREFIX}trial-0-0-0-{secrets.token_hex(4)}"
         plain, changed = collection / stem, collection / (stem + _DECOMPOSED)
         try:
             self._store.write(plain, _Byte(), new=True)
@@ -106,50 +115,56 @@ class NameCheck:
             raise
         except CtadataError as error:
             return False if error.status == 400 and is_rewritten_by_nfc(self._store.features, collection) else None
-        at = plain
+        current = plain
         try:
             self._store.move(plain, changed, replace=False)
-            at = changed
-            return self._reads(changed)
+            current = changed
+            return self._read_first_byte(changed)
         except (Stopped, LoginNeeded):
             raise
         except CtadataError:
             return None
         finally:
-            self._clear(at)
+            self._delete_trial(current)
 
     def _is_there(self, collection: RemotePath) -> bool:
         try:
             return bool(self._store.info(collection))
         except NotFound:
             return False
-        except Forbidden:  # dCache tells a token that may only create of no collection
+        except Forbidden:  # to a token that may only create, dCache does not say that a collection exists
             return True
 
-    def _clear(self, path: RemotePath) -> None:
+    def _delete_trial(self, path: RemotePath) -> None:
         try:
             self._store.delete(path)
         except CtadataError as error:
-            log.warning("%s is left there: %s", path, error.what)
+            log.warning("the trial file %s could not be deleted: %s", path, error.what)
 
 
 def check_for_others(store: Store, path: RemotePath, hint: str = "") -> None:
-    """Unsupported if other programs than ours, which follow the door's redirect as it is, cannot use the file.
+    """Check that other programs, which follow the door's redirect as it is, can use the file.
 
-    hint: what to do instead of renaming it.
+    Args:
+        store: The store.
+        path: The file.
+        hint: What to do instead of renaming the file.
+
+    Raises:
+        Unsupported: They cannot.
     """
     NameCheck(store).check(path, tries=False)
     if is_rewritten_by_nfc(store.features, path):
         character, what, better = describe_nfc_change(path)
         raise Unsupported(
-            f"other programs cannot get a file whose path holds {character}: the door writes it otherwise (NFC)",
+            f"other programs cannot get a file whose path holds {character}: the door changes the path to NFC",
             hint=hint or f"mv {what} to {better}",
             path=str(path),
         )
 
 
 class _Byte:
-    """A file of one byte to write, and a place for the first byte of a file."""
+    """A file of one byte to upload, and a sink for the first byte of a file."""
 
     size = 1
     mtime: float | None = None
@@ -171,7 +186,7 @@ class _Byte:
         return _Byte()
 
     def begin(self, delivery: Delivery) -> None:
-        """The byte comes."""
+        """Accept the byte."""
 
     def write(self, block: bytes) -> None:
-        """Here it is."""
+        """Accept the byte."""

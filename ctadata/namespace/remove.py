@@ -1,4 +1,4 @@
-"""Taking names away: files, empty collections, trees; never the root, nor a home or what a home lies in."""
+"""Delete names: files, empty collections, trees. The root, a home, and what a home lies in are never deleted."""
 
 from __future__ import annotations
 
@@ -11,48 +11,52 @@ from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 
 
-def refuse_home(doomed: Sequence[Entry], home: Callable[[], RemotePath]) -> None:
-    """UsageError where the root, the home, or a collection that the home lies in is among those that are to go away.
+def refuse_home(entries: Sequence[Entry], home: Callable[[], RemotePath]) -> None:
+    """Raise UsageError if the entries include the root, the home, or a collection that holds the home.
 
-    home: gives it; ConfigError and NotFound of it mean that none is known.
+    Args:
+        entries: The entries to delete or to move.
+        home: Returns the home. If it raises ConfigError or NotFound, no home is known.
     """
-    trees = [entry.path for entry in doomed if entry.is_directory]
-    known = None
+    trees = [entry.path for entry in entries if entry.is_directory]
+    home_path = None
     if trees and all(path.parts for path in trees):
         with contextlib.suppress(ConfigError, NotFound):
-            known = home()
+            home_path = home()
     for path in trees:
-        if not path.parts or (known is not None and known.parts[: len(path.parts)] == path.parts):
-            what = "it is your home, or your home lies in it" if path.parts else "it is the root of the storage"
-            raise UsageError(f"{what}, and stays", hint="name what lies in it", path=str(path))
+        if not path.parts or (home_path is not None and home_path.parts[: len(path.parts)] == path.parts):
+            what = "it is your home, or it holds your home" if path.parts else "it is the root of the storage"
+            raise UsageError(f"{what}, and is never deleted or moved", hint="name its members instead", path=str(path))
 
 
 def drop_nested(entries: Iterable[Entry]) -> list[Entry]:
-    """Those that lie in none of the others, each once."""
-    found = {entry.path: entry for entry in entries}
+    """Return the entries that lie below none of the others, each once."""
+    by_path = {entry.path: entry for entry in entries}
     return [
         entry
-        for path, entry in found.items()
-        if not any(RemotePath(path.parts[:depth]) in found for depth in range(len(path.parts)))
+        for path, entry in by_path.items()
+        if not any(RemotePath(path.parts[:depth]) in by_path for depth in range(len(path.parts)))
     ]
 
 
 def remove(store: Store, entry: Entry, *, recursive: bool = False) -> None:
-    """Delete a file, or with `recursive` a collection with all that lies below it; UsageError without.
+    """Delete a file, or with `recursive` a collection with all that lies below it. The caller has called `refuse_home`.
 
-    Raises what the store raises. The caller has looked at what `refuse_home` refuses.
+    Raises:
+        UsageError: The entry is a collection, and `recursive` is False.
+        CtadataError: An error of the store.
     """
     if not entry.is_directory:
         store.delete(entry.path)
     elif recursive:
         store.delete_tree(entry.path)
     else:
-        hint = "rm -r deletes it with all it holds, rmdir only where it is empty"
+        hint = "rm -r deletes it with all it holds; rmdir deletes it if it is empty"
         raise UsageError("it is a directory", hint=hint, path=str(entry.path))
 
 
 def remove_empty(store: Store, entry: Entry) -> None:
-    """Delete a collection that holds nothing; UsageError for a file, and where there is anything in it."""
+    """Delete an empty collection; raise UsageError for a file, and for a collection that holds anything."""
     if not entry.is_directory:
         raise UsageError("it is a file, not a directory", hint="rm deletes files", path=str(entry.path))
     store.delete(entry.path)

@@ -1,4 +1,4 @@
-"""Moving names on the storage: where each is to go, and there, replacing only what may be replaced."""
+"""Rename entries: plan the new path of each, and replace only what the user allows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ctadata.stores.base import Store
 
 @dataclass(frozen=True, slots=True)
 class PlannedRename:
-    """One entry and its new path."""
+    """An entry and its new path."""
 
     entry: Entry
     target: RemotePath
@@ -24,43 +24,59 @@ class PlannedRename:
 def plan_renames(
     store: Store, sources: Sequence[Entry], target: RemotePath, *, into: bool = False
 ) -> list[PlannedRename]:
-    """Where each is to go: into `target` where that is a collection, else to that name.
+    """Return the new path of each entry: inside `target` if that is a collection, else `target` itself.
 
-    into: `target` has to be a collection (it was written with a slash), as it has for several sources.
-    UsageError (two of one name, several to one name), NotFound (no such collection).
+    Args:
+        store: The store.
+        sources: The entries.
+        target: A collection, or the new path of the only entry.
+        into: `target` has to be a collection, because the user wrote it with a slash. Several sources imply it.
+
+    Raises:
+        UsageError: Two entries have the same name, or `target` is a file and has to be a collection.
+        NotFound: There is no collection `target`, and there has to be one.
     """
-    there = _look(store, target)
+    existing = _look(store, target)
     into = into or len(sources) > 1
-    if there is None or not there.is_directory:
+    if existing is None or not existing.is_directory:
         if not into:
             return [PlannedRename(sources[0], target)]
-        if there is not None or store.features.has_collections:  # elsewhere a collection is there with its first file
-            _refuse(target, there)
+        if existing is not None or store.features.has_collections:  # without collections, the first file makes one
+            _refuse(target, existing)
     for name, count in Counter(entry.path.name for entry in sources).items():
         if count > 1:
-            raise UsageError("two of them would get this name", path=str(target / name))
+            raise UsageError("two of the files would get this name", path=str(target / name))
     return [PlannedRename(entry, target / entry.path.name) for entry in sources]
 
 
-def _refuse(target: RemotePath, there: Entry | None) -> None:
-    if there is None:
+def _refuse(target: RemotePath, existing: Entry | None) -> None:
+    if existing is None:
         raise NotFound("there is no such directory", hint="mkdir makes it", path=str(target))
     raise UsageError("it is a file, not a directory", path=str(target))
 
 
 def rename(store: Store, renaming: PlannedRename, *, replace: bool = False) -> None:
-    """Give an entry its new path; `replace`: instead of a file that is there, never of a collection.
+    """Give an entry its new path.
 
-    AlreadyExists, NotFound (no collection to go into), UsageError (onto or into itself), Unsupported.
+    Args:
+        store: The store.
+        renaming: The entry and its new path.
+        replace: Replace a file that has this path. A collection is never replaced.
+
+    Raises:
+        AlreadyExists: The new path is taken.
+        NotFound: The collection above the new path does not exist.
+        UsageError: The new path is the old one, or lies inside it.
+        Unsupported: The store cannot rename, or could not send the file back under its new name.
     """
     entry, target = renaming.entry, renaming.target
     if entry.path == target:
-        raise UsageError("it is there already: a name cannot be moved onto itself", path=str(target))
+        raise UsageError("a name cannot be moved onto itself", path=str(target))
     NameCheck(store).check(target)
     if not entry.is_directory:
         if not store.features.can_move:
             raise Unsupported("this storage cannot rename files", hint="get it, put it, rm it", path=str(entry.path))
-        if not replace and _look(store, target):  # XRootD replaces whatever it is told
+        if not replace and _look(store, target):  # XRootD replaces whatever the request says
             raise AlreadyExists("the name is taken", path=str(target))
         store.move(entry.path, target, replace=replace)
         return

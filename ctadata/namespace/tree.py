@@ -1,4 +1,4 @@
-"""A tree, drawn: one line for each name, directories before what lies in them."""
+"""Draw a tree: one line for each name, a directory before its members."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from ctadata.stores.base import Store
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """What the branches are drawn with: to a name, to the last one, past one, below the last one."""
+    """The branches of a drawing.
+
+    Attributes:
+        branch: Leads to a name.
+        last: Leads to the last name of a directory.
+        past: Passes by the members of a directory that has names after it.
+        below: Passes by the members of the last directory.
+    """
 
     branch: str = "├── "
     last: str = "└── "
@@ -24,7 +31,7 @@ class Pen:
 
 
 ASCII = Pen("|-- ", "`-- ", "|   ")
-"""For terminals that lack the letters of the usual one."""
+"""The pen for terminals that cannot show the usual one."""
 
 
 def draw_tree(
@@ -36,9 +43,18 @@ def draw_tree(
     threads: int = WALKERS,
     on_error: ErrorCallback | None = None,
 ) -> Iterator[str]:
-    """The lines of a tree, names in order, safe for a terminal; raises what the store raises.
+    """Yield the lines of a tree, sorted by name, safe for a terminal.
 
-    depth: levels drawn; what lies deeper is not listed. None: all.   failed: as in `listing`.
+    Args:
+        store: The store.
+        top: The top of the tree.
+        depth: The number of levels to draw; nothing deeper is listed. None: all.
+        pen: The branches.
+        threads: The number of collections that are listed at the same time.
+        on_error: See `list_tree`.
+
+    Raises:
+        CtadataError: An error of the store.
     """
     children: defaultdict[RemotePath, list[Entry]] = defaultdict(list)
     if top.is_directory:
@@ -57,6 +73,6 @@ def draw_tree(
 def _last_first(
     children: dict[RemotePath, list[Entry]], path: RemotePath, indent: str
 ) -> list[tuple[Entry, str, bool]]:
-    """The entries of a collection from the last name to the first, with their indent and whether each is the last."""
+    """Return the entries of a collection from the last to the first: entry, indent, whether it is the last."""
     entries = sorted(children.pop(path, []), key=lambda entry: entry.path.name, reverse=True)
     return [(entry, indent, number == 0) for number, entry in enumerate(entries)]

@@ -1,13 +1,13 @@
-"""Walking a tree with several threads, overlapped with what is done about its files.
+"""Walk a tree with several threads, while other threads transfer its files.
 
-One walker serves the recursive listing, the download and the upload of a tree: `expand` says of a node (a
-directory) what lies in it, by giving it: further nodes, which are walked too, and items, which come out of the
-iterator. It is stopped where nobody takes them any more, by an exception out of `give` that it lets pass. The
-newest node is expanded first, so that few wait; at most `WAITING` items wait, so that memory does not grow with
-the tree. The roots are taken when no other node is left, one at a time, from whatever gives them.
+One walk serves the recursive listing, the download and the upload of a tree. The function `expand` receives a node (a
+directory) and emits what lies in it: further nodes, which are walked too, and items, which the walk yields. When nobody
+takes the items any more, the walk stops `expand` by an exception out of `emit`, which `expand` lets pass. The newest
+node is expanded first, so that few nodes wait. At most `WAITING` items wait, so that memory does not grow with the
+tree. The roots are taken one at a time when no other node is left.
 
-One thread walks where that keeps Python busy, which runs one thread at a time; more where it waits for the server or
-the disk.
+One thread walks if that keeps Python busy, because Python runs one thread at a time; more threads walk if the walk
+waits for the server or the disk.
 """
 
 from __future__ import annotations
@@ -25,128 +25,130 @@ N = TypeVar("N")
 T = TypeVar("T")
 
 WAITING = 20_000
-"""Items that may wait, some 10 MB of them. Where they are more, a server waits with its listing in the middle, and some
-end it then: so many that few directories of files that take long have more.
+"""The largest number of items that wait, some 10 MB.
+
+If more come, the server has to wait in the middle of its listing, and some servers then break it off. Few directories
+with large files hold more.
 """
 
 WALKERS = 4
-"""Collections listed at a time, at most."""
+"""The largest number of collections that are listed at the same time."""
 
-LOOK = 0.05
-"""Seconds between two looks at whether more are wanted."""
+INTERVAL = 0.05
+"""The time between two measurements of how busy the process is, in seconds."""
 
 BUSY, FULL = 0.7, 0.95
-"""Processor time of this process, as a share of the time that has passed: from which no more are wanted, and above
-which fewer."""
+"""The processor time of this process as a share of the time that has passed. From `BUSY` on no further thread starts to
+walk; above `FULL` some stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node(Generic[N]):
-    """Says of what `expand` gives that it is to be walked too."""
+    """Marks a value that `expand` emits as a node, which is walked too."""
 
     value: N
 
 
-class _Over(Exception):
+class _Stopped(Exception):
     """Nobody takes items any more."""
 
 
 Expand = Callable[[N, Callable[[Node[N] | T], object]], None]
-"""Gives what lies in a node to the function that it is called with."""
+"""Emits what lies in a node, through the function that it receives."""
 
 
-class _Look:
-    """How busy this process has been since the last look."""
+class _BusyMeter:
+    """A measurement of how busy this process is."""
 
     def __init__(self) -> None:
         self.now, self.used = time.monotonic(), time.process_time()
 
     @property
     def is_due(self) -> bool:
-        return time.monotonic() - self.now >= LOOK
+        return time.monotonic() - self.now >= INTERVAL
 
-    def again(self) -> float:
-        """Processor time, as a share of the time that has passed."""
+    def measure(self) -> float:
+        """Return the processor time since the last measurement, as a share of the time that has passed."""
         before, used = self.now, self.used
         self.now, self.used = time.monotonic(), time.process_time()
         return (self.used - used) / max(self.now - before, 1e-6)
 
 
 class _Walk(Generic[N, T]):
-    """The state of one walk: nodes to expand, those in work, items that wait."""
+    """The state of one walk: the nodes to expand, the number of nodes in work, and the items that wait."""
 
     def __init__(self, roots: Iterable[N], expand: Expand[N, T], threads: int) -> None:
         self.expand = expand
         self.roots = iter(roots)
-        self.taking = threading.Lock()
-        self.rootless = False
+        self.roots_lock = threading.Lock()
+        self.roots_taken = False
         self.nodes: list[N] = []
         self.working = 0
         self.ended = False
         self.change = threading.Condition()
         self.threads = threads
         self.wanted = 1
-        self.over = threading.Event()
+        self.stopped = threading.Event()
         self.items: Channel[T] = Channel(threads, WAITING)
 
     def work(self, place: int) -> None:
-        """Expand nodes, once so many are wanted, until none is left and nobody can find more."""
-        wrong = None
+        """Expand nodes in thread number `place` once it is wanted, until no node is left and none can come."""
+        failure = None
         try:
             self._wait_until_wanted(place)
-            look = _Look()
-            while (node := self._next() or self._root() or self._last()) is not None:
+            meter = _BusyMeter()
+            while (node := self._pop_node() or self._take_root() or self._wait_for_node()) is not None:
                 self._expand(node.value)
-                self._done()
-                self._step_back(place, look)
-        except BaseException as error:  # noqa: BLE001  (raised again where the items are taken)
-            wrong = error
+                self._finish_node()
+                self._step_back(place, meter)
+        except BaseException as error:  # noqa: BLE001  (raised again in the thread that takes the items)
+            failure = error
             self._end()
-        self.over.set()
-        self.items.finish(wrong)
+        self.stopped.set()
+        self.items.finish(failure)
 
     def _wait_until_wanted(self, place: int) -> None:
-        look = _Look()
-        while place >= self.wanted and not self.over.wait(LOOK):
-            busy, has_more = look.again(), bool(self.nodes) or not self.rootless
+        meter = _BusyMeter()
+        while place >= self.wanted and not self.stopped.wait(INTERVAL):
+            busy, has_more = meter.measure(), bool(self.nodes) or not self.roots_taken
             if place == self.wanted and has_more and busy < BUSY:
                 self.wanted = min(self.threads, 2 * self.wanted)
 
-    def _step_back(self, place: int, look: _Look) -> None:
-        """Where Python is busy all the time, half of the threads wait until they are wanted again."""
-        if place and look.is_due:
-            busy = look.again()
+    def _step_back(self, place: int, meter: _BusyMeter) -> None:
+        """If Python is busy all the time, let half of the threads wait until they are wanted again."""
+        if place and meter.is_due:
+            busy = meter.measure()
             if place == self.wanted - 1 and busy > FULL:
                 self.wanted = (place + 1) // 2
             self._wait_until_wanted(place)
 
-    def _next(self) -> Node[N] | None:
+    def _pop_node(self) -> Node[N] | None:
         with self.change:
             if not self.nodes or self.ended:
                 return None
             self.working += 1
             return Node(self.nodes.pop())
 
-    def _root(self) -> Node[N] | None:
-        with self.taking:
+    def _take_root(self) -> Node[N] | None:
+        with self.roots_lock:
             if self.ended:
                 return None
             with self.change:
-                self.working += 1  # before the root is out: nobody may think that all is done
+                self.working += 1  # before the root is taken: no other thread may take the walk for finished
             for root in self.roots:
                 return Node(root)
-            self.rootless = True
-            self._done()
+            self.roots_taken = True
+            self._finish_node()
             return None
 
-    def _last(self) -> Node[N] | None:
-        """Wait for a node that others find; None where they have all ended."""
+    def _wait_for_node(self) -> Node[N] | None:
+        """Wait for a node that another thread finds; return None if all threads have ended."""
         with self.change:
             while not self.nodes and self.working and not self.ended:
                 self.change.wait()
-            return self._next()
+            return self._pop_node()
 
-    def _done(self) -> None:
+    def _finish_node(self) -> None:
         with self.change:
             self.working -= 1
             self.change.notify_all()
@@ -154,14 +156,14 @@ class _Walk(Generic[N, T]):
     def _expand(self, node: N) -> None:
         found: list[N] = []
 
-        def take(thing: Node[N] | T) -> None:
-            if isinstance(thing, Node):
-                found.append(thing.value)
-            elif not self.items.put((thing,)) or self.ended:
-                raise _Over
+        def emit(value: Node[N] | T) -> None:
+            if isinstance(value, Node):
+                found.append(value.value)
+            elif not self.items.put((value,)) or self.ended:
+                raise _Stopped
 
-        with contextlib.suppress(_Over):
-            self.expand(node, take)
+        with contextlib.suppress(_Stopped):
+            self.expand(node, emit)
         with self.change:
             self.nodes.extend(reversed(found))
             self.change.notify_all()
@@ -170,25 +172,34 @@ class _Walk(Generic[N, T]):
         with self.change:
             self.ended = True
             self.change.notify_all()
-        self.over.set()
+        self.stopped.set()
 
     def take(self) -> Iterator[T]:
-        """The items, while the threads work; an error of `expand` is raised here."""
+        """Yield the items while the threads work; raise an error of `expand` here."""
         places = range(self.threads)
-        crew = [threading.Thread(target=self.work, args=(i,), name=f"walk-{i}", daemon=True) for i in places]
+        workers = [threading.Thread(target=self.work, args=(i,), name=f"walk-{i}", daemon=True) for i in places]
         try:
-            for thread in crew:
+            for thread in workers:
                 thread.start()
             yield from self.items
         finally:
             self._end()
             self.items.stop()
-            for thread in crew:
-                if thread.is_alive():  # an interrupt may have kept it from being started
+            for thread in workers:
+                if thread.is_alive():  # an interrupt may have come before it was started
                     thread.join()
 
 
 def walk(roots: Iterable[N], expand: Expand[N, T], *, threads: int) -> Iterator[T]:
-    """Every item below `roots`, in no certain order across nodes; raises what `expand` raises."""
+    """Yield every item below `roots`. The order across nodes is not fixed.
+
+    Args:
+        roots: The first nodes; they may be generated while the walk goes on.
+        expand: Emits what lies in a node.
+        threads: The largest number of threads that expand nodes.
+
+    Raises:
+        Exception: What `expand` raises.
+    """
     state: _Walk[N, T] = _Walk(roots, expand, threads)
     return state.take()

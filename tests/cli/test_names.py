@@ -232,7 +232,7 @@ class TestMv:
         assert box.files.exists(f"/{tree}/a.fits")
 
     def test_home_stays(self, run, tree):
-        assert "stays" in run("mv", "home:", f"{tree}/x", check=2).err
+        assert "is never deleted or moved" in run("mv", "home:", f"{tree}/x", check=2).err
 
     def test_a_missing_target(self, run, tree):
         assert "mv SRC... DST" in run("mv", tree, check=2).err
@@ -267,7 +267,7 @@ class TestRm:
 
     @pytest.mark.parametrize("path", ["/", "home:", "~/", "lst", HOME, "lst/users/*"])
     def test_root_and_home_stay(self, run, box, tree, path):
-        assert "stays" in run("rm", "-r", "--yes", path, check=2).err
+        assert "is never deleted or moved" in run("rm", "-r", "--yes", path, check=2).err
         assert box.files.exists(f"/{tree}/a.fits")
 
     def test_a_terminal_is_asked_with_the_count(self, at_box, box, tree):
@@ -310,7 +310,7 @@ class TestRmdir:
         assert box.files.exists(f"/{tree}/run1/b.h5")
 
     def test_home_stays(self, run):
-        assert "stays" in run("rmdir", "home:", check=2).err
+        assert "is never deleted or moved" in run("rmdir", "home:", check=2).err
 
 
 class TestCat:

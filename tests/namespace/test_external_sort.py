@@ -78,7 +78,7 @@ def test_a_disk_without_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_left_and_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(external_sort, "AT_ONCE", 10)
+    monkeypatch.setattr(external_sort, "CHUNK", 10)
     number = 3000
 
     def peak(in_memory: int) -> int:

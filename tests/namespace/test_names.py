@@ -259,7 +259,7 @@ class TestRenaming:
 
     def test_two_of_one_name(self, store):
         store.write(at("t/run2/a.h5"), Content(b"other"))
-        with pytest.raises(UsageError, match="two of them"):
+        with pytest.raises(UsageError, match="two of the files"):
             self.move(store, ["t/a.h5", "t/run2/a.h5"], "t/run1")
 
     def test_where_collections_come_with_their_files(self, store, monkeypatch):
@@ -282,7 +282,7 @@ class TestRemoval:
     @pytest.mark.parametrize("path", ["", "lst", "lst/users", "lst/users/ada"])
     def test_root_home_and_what_it_lies_in_stay(self, path):
         doomed = [Entry(at("lst/x"), Kind.DIRECTORY), Entry(at(path), Kind.DIRECTORY)]
-        with pytest.raises(UsageError, match="stays") as caught:
+        with pytest.raises(UsageError, match="is never deleted or moved") as caught:
             refuse_home(doomed, lambda: at("lst/users/ada"))
         assert caught.value.path == str(at(path))
 

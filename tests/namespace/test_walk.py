@@ -152,7 +152,7 @@ class Work:
 
 
 def test_where_python_is_busy_one_walks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walking, "LOOK", 0.001)
+    monkeypatch.setattr(walking, "INTERVAL", 0.001)
     monkeypatch.setattr(walking.time, "process_time", walking.time.monotonic)
     work = Work()
     list(walk([1], work.expand, threads=3))

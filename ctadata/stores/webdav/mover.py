@@ -134,6 +134,6 @@ class Mover:
             raise TimedOut("no answer")
 
     def close(self) -> None:
-        """Close its connections. Those of reads under way close when these reads have ended."""
+        """Close its connections. A connection of a read under way closes when this read has ended."""
         self.mark_ended()
         self.pool.close()
