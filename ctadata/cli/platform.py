@@ -114,7 +114,7 @@ def open_platform(
     jobs = JOBS
     if "jobs" in overrides:
         try:
-            jobs = int(str(BY_NAME["jobs"].read_text(overrides["jobs"], Path())))
+            jobs = int(str(BY_NAME["jobs"].parse_text(overrides["jobs"], Path())))
         except ValueError as error:
             raise UsageError(f"--jobs {error}") from None
     return open_session(place, jobs=jobs, stop=stop)

@@ -1,1 +1,4 @@
-"""Which site: profiles, environment and file; decided once, and every value remembers where it came from."""
+"""The configuration of one site: profiles from arguments, environment, settings file and built-in values.
+
+Each value remembers its origin.
+"""

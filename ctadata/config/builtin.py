@@ -1,4 +1,4 @@
-"""The profiles that come with the program."""
+"""The built-in profiles."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ BUILT_IN: Mapping[str, Mapping[str, object]] = {
         "client_id": "dcache-dev",
     },
 }
+"""The keys and values of the built-in profiles, by the profile's name."""
 
 DEFAULT_PROFILE = "cscs"
+"""The profile that counts if neither the user nor the settings file names one."""
 DEVELOPMENT_PROFILE = "cscs-dev"
+"""The profile of the development instance, for `--dev`."""

@@ -1,6 +1,7 @@
-"""Checks of single values: each takes a text and gives the value, or raises ValueError with words for the user.
+"""Parse and check single values of settings.
 
-`base` is the directory that relative paths start from: that of the file they stand in, else the current one.
+Each function takes a text, and `base`, the directory from which relative paths start: the settings file's directory, or
+else the current one. It returns the value, or raises ValueError with a message for the user.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from ctadata.paths import RemotePath, refuse_userinfo
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def text(value: str, base: Path) -> str:  # noqa: ARG001  (all checks have one signature)
-    """Any text that can stand in a line, without a password in an address."""
+def parse_text(value: str, base: Path) -> str:  # noqa: ARG001  (all checks have one signature)
+    """Return a text that is one line, without control characters and without a password in an address."""
     try:
         refuse_userinfo(value)
     except UsageError as error:
@@ -30,16 +31,16 @@ def text(value: str, base: Path) -> str:  # noqa: ARG001  (all checks have one s
     return value
 
 
-def flag(value: str) -> bool:
-    """1, true, yes, on; 0, false, no, off; in any case."""
+def parse_flag(value: str) -> bool:
+    """Return True for 1, true, yes, on and False for 0, false, no, off; upper and lower case do not matter."""
     try:
         return _FLAGS[value.strip().lower()]
     except KeyError:
         raise ValueError(f"must be true or false, not {value!r}") from None
 
 
-def count(low: int, high: int) -> Callable[[str, Path], int]:
-    """A whole number from `low` to `high`."""
+def integer_between(low: int, high: int) -> Callable[[str, Path], int]:
+    """Return a check for a whole number from `low` to `high`."""
 
     def check(value: str, base: Path) -> int:  # noqa: ARG001
         number = int(value) if re.fullmatch(r"\s*[0-9]{1,15}\s*", value) else None
@@ -51,7 +52,7 @@ def count(low: int, high: int) -> Callable[[str, Path], int]:
 
 
 def one_of(*words: str) -> Callable[[str, Path], str]:
-    """One of these words."""
+    """Return a check for one of these words."""
 
     def check(value: str, base: Path) -> str:  # noqa: ARG001
         if value not in words:
@@ -61,34 +62,34 @@ def one_of(*words: str) -> Callable[[str, Path], str]:
     return check
 
 
-def address(value: str, base: Path) -> str:  # noqa: ARG001
-    """An https address, as written; http only where it leads to this machine (the token travels there)."""
+def parse_address(value: str, base: Path) -> str:  # noqa: ARG001
+    """Return an https address as it was written; http is allowed for this machine only: the token is sent there."""
     _split(value)
     return value
 
 
-def origin(value: str, base: Path) -> str:  # noqa: ARG001
-    """scheme://host[:port] in lower case, without a slash at the end (RFC 6454); the same rule for http."""
+def parse_origin(value: str, base: Path) -> str:  # noqa: ARG001
+    """Return `scheme://host[:port]` in lower case, without a trailing slash (RFC 6454); http as in `parse_address`."""
     url = _split(value)
     if url.path not in ("", "/"):
         raise ValueError(
-            f"must be an origin such as https://host:2880; the path {_harmless(url.path)!r} belongs into root"
+            f"must be an origin such as https://host:2880; write the path {_without_user(url.path)!r} into root"
         )
     return f"{url.scheme}://{url.netloc.lower()}"
 
 
-def endpoint(value: str, base: Path) -> str:  # noqa: ARG001
-    """An S3 server, https://host[:port]; http for any host where it says so: the secret key never travels."""
-    url = _split(value, clear=True)
+def parse_endpoint(value: str, base: Path) -> str:  # noqa: ARG001
+    """Return the address of an S3 server, `https://host[:port]`; http is allowed: the secret key is never sent."""
+    url = _split(value, allow_http=True)
     if url.path not in ("", "/"):
         raise ValueError(
-            f"must be an origin such as https://host:9021; the path {_harmless(url.path)!r} belongs into root"
+            f"must be an origin such as https://host:9021; write the path {_without_user(url.path)!r} into root"
         )
     return f"{url.scheme}://{url.netloc.lower()}"
 
 
-def region(value: str, base: Path) -> str:  # noqa: ARG001
-    """The name of an S3 region, as it stands in a signature."""
+def parse_region(value: str, base: Path) -> str:  # noqa: ARG001
+    """Return the name of an S3 region, as a signature holds it."""
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", value):
         raise ValueError(f"must be a region such as eu-central-1, not {value!r}")
     return value
@@ -97,37 +98,37 @@ def region(value: str, base: Path) -> str:  # noqa: ARG001
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
-def size(low: int, high: int) -> Callable[[str, Path], int]:
-    """Bytes, as `64MiB`, `64M` or a number, from `low` to `high`."""
+def size_between(low: int, high: int) -> Callable[[str, Path], int]:
+    """Return a check for a number of bytes from `low` to `high`, written as `64MiB`, `64M` or a plain number."""
 
     def check(value: str, base: Path) -> int:  # noqa: ARG001
         match = re.fullmatch("([0-9]{1,15}) *([kmg]?)(i?b)?", value.strip().lower())
-        found = int(match[1]) * _UNITS[match[2]] if match else 0
-        if not low <= found <= high:
+        number = int(match[1]) * _UNITS[match[2]] if match else 0
+        if not low <= number <= high:
             raise ValueError(f"must be a size from {low >> 20}MiB to {high >> 20}MiB, not {value!r}")
-        return found
+        return number
 
     return check
 
 
-def _split(value: str, *, clear: bool = False) -> SplitResult:
-    wrong = ValueError(f"must be an https address such as https://host:2880, not {_harmless(value)!r}")
+def _split(value: str, *, allow_http: bool = False) -> SplitResult:
+    error = ValueError(f"must be an https address such as https://host:2880, not {_without_user(value)!r}")
     try:
         url = urlsplit(value)
         host = url.hostname or ""
-        url.port  # noqa: B018  (ValueError where it is no number)
+        url.port  # noqa: B018  (ValueError if it is no number)
     except ValueError:
-        raise wrong from None
+        raise error from None
     if url.scheme not in ("http", "https") or not host or not value.isprintable() or " " in value:
-        raise wrong
+        raise error
     if "@" in url.netloc or "?" in value or "#" in value:
         raise ValueError("must be an address without user, password, query or fragment")
-    if url.scheme == "http" and not clear and not _is_loopback(host):
-        raise ValueError(f"must be https, so that nobody reads the token on its way, not {_harmless(value)!r}")
+    if url.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise ValueError(f"must be https, because it receives the token, not {_without_user(value)!r}")
     return url
 
 
-def _harmless(value: str) -> str:
+def _without_user(value: str) -> str:
     return value if "@" not in value else "one with a user or password in it"
 
 
@@ -138,44 +139,44 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def place(value: str, base: Path) -> Path:
-    """A local path, made absolute; `~` is the local home."""
+def parse_local_path(value: str, base: Path) -> Path:
+    """Return an absolute local path; `~` is the local home."""
     try:
-        return base / Path(text(value, base)).expanduser()
-    except RuntimeError:  # pathlib's word for a home that is not known
-        raise ValueError(f"nobody knows the home directory in {value!r}") from None
+        return base / Path(parse_text(value, base)).expanduser()
+    except RuntimeError:  # pathlib knows no such home directory
+        raise ValueError(f"the home directory in {value!r} is not known") from None
 
 
-def certificates(value: str, base: Path) -> Path:
-    """A local file or directory that exists."""
-    found = place(value, base)
-    if not os.path.exists(found):  # noqa: PTH110  (pathlib raises where the name is too long)
-        raise ValueError(f"there is no {found}")
-    return found
+def parse_existing_path(value: str, base: Path) -> Path:
+    """Return the absolute path of a local file or directory that exists."""
+    path = parse_local_path(value, base)
+    if not os.path.exists(path):  # noqa: PTH110  (pathlib raises if the name is too long)
+        raise ValueError(f"there is no {path}")
+    return path
 
 
-def root(value: str, base: Path) -> str:
-    """A remote path, from `/`."""
+def parse_remote_path(value: str, base: Path) -> str:
+    """Return a remote path, from `/`."""
     try:
-        return str(RemotePath.parse(text(value, base)))
+        return str(RemotePath.parse(parse_text(value, base)))
     except UsageError as error:
         raise ValueError(error.what) from None
 
 
-def name(value: str, base: Path) -> str:
-    """A text that can stand for `{user}` in a path."""
+def parse_user_name(value: str, base: Path) -> str:
+    """Return a text that can replace `{user}` in a path."""
     if "/" in value or value in (".", ".."):
         raise ValueError(f"{value!r} cannot be a user name")
-    return text(value, base)
+    return parse_text(value, base)
 
 
-def template(value: str, base: Path) -> str:
-    """A remote path with `{user}` and no other field in it."""
+def parse_home_template(value: str, base: Path) -> str:
+    """Return a remote path that holds `{user}` and no other field."""
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
     except ValueError:
         fields = [""]
     if any(field != "user" for field in fields):
         raise ValueError(f"{value!r} may hold {{user}} and no other braces")
-    root(value, base)
+    parse_remote_path(value, base)
     return value

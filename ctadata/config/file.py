@@ -1,4 +1,4 @@
-"""The user's settings file: found, read and checked for its form; the values are read by `resolve`.
+"""Find and parse the user's settings file, and check its form; `resolve` reads the values.
 
 ::
 
@@ -27,15 +27,22 @@ from ctadata.paths import local_home, shorten
 from ctadata.permissions import refuse_untrusted_file
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Profile names become file names of the agent."""
+"""The form of a profile's name, which is also a file name of the agent."""
 
 MAX_BYTES = 1 << 20
-"""Bytes that a settings file may have."""
+"""The largest settings file, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the file says: the default profile, and the tables of keys with their raw values."""
+    """The content of the settings file.
+
+    Attributes:
+        path: The path of the file.
+        exists: Whether the file exists.
+        default: The name of the default profile; None if the file names none.
+        profiles: The raw values of each profile, by the names of profile and key.
+    """
 
     path: Path
     exists: bool = False
@@ -44,18 +51,26 @@ class Settings:
 
 
 def default_path() -> Path:
-    """Where the file is looked for when nobody names one."""
+    """Return the path of the settings file if the user names none."""
     import platformdirs
 
     try:
         folder = platformdirs.user_config_path("ctadata")
-    except RuntimeError:  # nobody knows a home
+    except RuntimeError:  # the user has no home directory
         folder = local_home() / ".config" / "ctadata"
     return folder / "config.toml"
 
 
 def load_settings(named: Path | None) -> Settings:
-    """Read the file; one that nobody named need not exist. ConfigError names the file, the table and the key."""
+    """Read the settings file and check its form.
+
+    Args:
+        named: The file that the user names, which must exist; None for the default path, where it may be missing.
+
+    Raises:
+        ConfigError: The file cannot be read or parsed, or other users may change it. The error names the file, the
+            table and the key.
+    """
     path = named if named is not None else default_path()
     shown = shorten(str(path))
     try:
@@ -72,9 +87,17 @@ def load_settings(named: Path | None) -> Settings:
 
 
 def read_checked(path: Path, *, named: bool, hint: str) -> str:
-    """The text of a file that may say where the token goes; OSError, UnicodeDecodeError, ConfigError.
+    """Return the text of a file that may decide where the token goes.
 
-    named, hint: see `refuse_untrusted_file`.
+    Args:
+        path: The path of the file.
+        named: As for `refuse_untrusted_file`.
+        hint: As for `refuse_untrusted_file`.
+
+    Raises:
+        OSError: The file cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+        ConfigError: Other users may change it, or it is larger than `MAX_BYTES`.
     """
     with path.open("rb") as file:
         refuse_untrusted_file(os.fstat(file.fileno()), path, what="these settings", named=named, hint=hint)
@@ -88,8 +111,8 @@ def _parse(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        said = "it is nested too deeply" if isinstance(error, RecursionError) else shorten(str(error))
-        raise ConfigError(f"this is not TOML: {said}", path=str(path)) from None
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else shorten(str(error))
+        raise ConfigError(f"this is not TOML: {reason}", path=str(path)) from None
 
 
 def _settings(path: Path, document: Mapping[str, object]) -> Settings:
@@ -121,6 +144,12 @@ def _check_table(path: Path, name: str, table: object) -> None:
 
 
 def suggest(word: str, known: Collection[str], prefix: str = "") -> str:
-    """The question after the nearest known word, `; did you mean door?`; empty where none is near."""
+    """Return the question for the nearest known word, `; did you mean door?`; empty if no word is near.
+
+    Args:
+        word: The unknown word.
+        known: The known words.
+        prefix: A text that the message puts before the suggested word.
+    """
     match = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {prefix}{match[0]}?" if match else ""

@@ -1,4 +1,4 @@
-"""What JASMIN's own client for its object store, `jos`, keeps in the home: the access key, and at times the store."""
+"""Read the credentials file of `jos`, JASMIN's client for its object store, in the user's home."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from ctadata.config.file import read_checked
 from ctadata.errors import ConfigError
 
 CREDENTIALS = Path(".credentials") / "jos-credentials.json"
-"""Below the home: JSON with `token`, `secret` and, where the user has added it, `read_store_url`."""
+"""The path below the home: a JSON file with `token`, `secret` and, if the user has added it, `store_url`."""
 
 
 def read_store_url(home: Path) -> str | None:
-    """The store that the file names, as an endpoint; None where there is no such file, or no word of one in it.
+    """Return the endpoint of the store that the file names; None if there is no such file, or it names no store.
 
-    ConfigError where it is no address, or others can have written the file.
+    Args:
+        home: The user's home directory.
+
+    Raises:
+        ConfigError: The store is no address, or other users may change the file.
     """
     path = home / CREDENTIALS
     try:
-        told = json.loads(read_checked(path, named=False, hint="set endpoint in the profile"))
-        url = told["store_url"]
+        credentials = json.loads(read_checked(path, named=False, hint="set endpoint in the profile"))
+        url = credentials["store_url"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     try:
-        return checks.endpoint(str(url), path.parent)
+        return checks.parse_endpoint(str(url), path.parent)
     except ValueError as error:
         raise ConfigError(f"store_url: {error}", path=str(path)) from None

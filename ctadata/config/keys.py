@@ -1,6 +1,6 @@
-"""The keys of a profile, in one table: what each means, what values it takes, and how they are read and checked.
+"""The keys of a profile in one table: the meaning of each, its form, and its check.
 
-The table drives the settings file, the `CTADATA_<KEY>` variables, `cta-data-direct config` and the reference.
+The table defines the settings file, the `CTADATA_<KEY>` variables, `cta-data-direct config` and the reference.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ctadata.config import checks
 from ctadata.paths import MAX_CHARACTERS
 
 Check = Callable[[str, Path], object]
-"""Turns one text into a value, relative paths starting from the given directory; ValueError says what is wrong."""
+"""Parse one text, with the directory from which relative paths start; ValueError says what is wrong."""
 
 
 class Shape(StrEnum):
-    """What a key holds; the value completes the sentence `must be ...`."""
+    """The form of a key's value; the text completes the sentence `must be ...`."""
 
     TEXT = "a text in quotes"
     FLAG = "true or false"
@@ -30,22 +30,36 @@ class Shape(StrEnum):
 class Key:
     """One key of a profile.
 
-    check:   applied to each text of it.
-    meaning: one sentence for the reference and for `config --help`.
+    Attributes:
+        name: The name in the settings file.
+        shape: The form of the value.
+        meaning: One sentence for the reference and for `config --help`.
+        check: Parses each text of the value.
     """
 
     name: str
     shape: Shape
     meaning: str
-    check: Check = checks.text
+    check: Check = checks.parse_text
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
+        """The environment variable that sets the key."""
         return f"CTADATA_{self.name.upper()}"
 
-    def read(self, raw: object, base: Path) -> object:
-        """The value of what stands in a TOML file; ValueError says what is wrong. An empty text is None."""
+    def parse_toml(self, raw: object, base: Path) -> object:
+        """Return the value for a TOML value.
+
+        Args:
+            raw: The value in the settings file.
+            base: The directory from which relative paths start.
+
+        Returns:
+            The value; None for an empty text.
+
+        Raises:
+            ValueError: The value has the wrong form; the message says what is wrong.
+        """
         for text in raw if isinstance(raw, list) else [raw]:
             _refuse_long(text)
         match self.shape, raw:
@@ -61,101 +75,141 @@ class Key:
                 return tuple(self.check(item, base) for item in raw)
         raise ValueError(f"must be {self.shape}, not {_shown(raw)}")
 
-    def read_text(self, text: str, base: Path) -> object:
-        """The value of what stands in the environment or on the command line; lists are separated by commas."""
+    def parse_text(self, text: str, base: Path) -> object:
+        """Return the value for a text from the environment or the command line; commas separate the items of a list.
+
+        Args:
+            text: The text.
+            base: The directory from which relative paths start.
+
+        Raises:
+            ValueError: The value has the wrong form; the message says what is wrong.
+        """
         if self.shape is not Shape.LIST:
             _refuse_long(text)
         match self.shape:
             case Shape.FLAG:
-                return checks.flag(text)
+                return checks.parse_flag(text)
             case Shape.LIST:
-                return self.read([item.strip() for item in text.split(",") if item.strip()], base)
+                return self.parse_toml([item.strip() for item in text.split(",") if item.strip()], base)
         return self.check(text, base)
 
 
 def _shown(raw: object) -> str:
     try:
         return repr(raw)
-    except ValueError:  # Python writes no numbers of more than 4300 digits
-        return "a number without end"
+    except ValueError:  # Python does not write a number of more than 4300 digits
+        return "a number of thousands of digits"
 
 
 def _refuse_long(value: object) -> None:
     if isinstance(value, str) and len(value) > MAX_CHARACTERS:
-        raise ValueError(f"must have {MAX_CHARACTERS} characters at most, not {len(value)}")
+        raise ValueError(f"must have at most {MAX_CHARACTERS} characters, not {len(value)}")
 
 
 KEYS = (
     Key(
         "kind",
         Shape.TEXT,
-        "what the door is: dcache, webdav for any other such server, or s3",
+        "the kind of server: dcache, webdav (any other WebDAV server), or s3",
         checks.one_of("dcache", "webdav", "s3"),
     ),
-    Key("door", Shape.TEXT, "where the files are: https://host:port", checks.origin),
+    Key("door", Shape.TEXT, "the server with the files: https://host:port", checks.parse_origin),
     Key(
         "endpoint",
         Shape.TEXT,
-        "for s3: where the server is, https://host[:port] (http where it has no TLS)",
-        checks.endpoint,
+        "for s3: the server, https://host[:port] (http if it has no TLS)",
+        checks.parse_endpoint,
     ),
-    Key("region", Shape.TEXT, "for s3: the region to sign for; found out where a server has several", checks.region),
+    Key("region", Shape.TEXT, "for s3: the region in signatures; usually found automatically", checks.parse_region),
     Key(
         "addressing",
         Shape.TEXT,
-        "for s3: path, virtual (the bucket in the host) or website (the endpoint is a bucket's); auto knows a few",
+        "for s3: path, virtual (the bucket in the host name), website (the endpoint of one bucket), or auto",
         checks.one_of("auto", "path", "virtual", "website"),
     ),
-    Key("anonymous", Shape.FLAG, "for s3: whether to ask without credentials, of public buckets"),
-    Key("credentials_file", Shape.TEXT, "for s3: a file with the access key, before all other places", checks.place),
+    Key("anonymous", Shape.FLAG, "for s3: whether to read public buckets without credentials"),
+    Key(
+        "credentials_file",
+        Shape.TEXT,
+        "for s3: a file with the access key, used before all other sources",
+        checks.parse_local_path,
+    ),
     Key(
         "part_size",
         Shape.TEXT,
-        "for s3: bytes of a part of a large upload, such as 64MiB; grows with the file",
-        checks.size(5 << 20, 5 << 30),
+        "for s3: the size of a part of a large upload, such as 64MiB; very large files get larger parts",
+        checks.size_between(5 << 20, 5 << 30),
     ),
-    Key("root", Shape.TEXT, "put before every path; / for nothing", checks.root),
-    Key("frontend", Shape.TEXT, "dCache's REST interface: https://host:port", checks.origin),
+    Key("root", Shape.TEXT, "the directory of the server that is / here", checks.parse_remote_path),
+    Key("frontend", Shape.TEXT, "dCache's REST interface: https://host:port", checks.parse_origin),
     Key(
         "listing",
         Shape.TEXT,
-        "where dCache's listings come from: door, or frontend (in pages, for collections of very many files)",
+        "the source of dCache's listings: door, or frontend (in pages, for directories with very many files)",
         checks.one_of("door", "frontend"),
     ),
-    Key("issuer", Shape.TEXT, "who issues the tokens: the address of an OpenID provider", checks.address),
-    Key("client_id", Shape.TEXT, "the name of this program at the issuer"),
-    Key("client_secret_file", Shape.TEXT, "a file with its secret, where it has one", checks.place),
-    Key("scope", Shape.TEXT, "what a login asks for"),
-    Key("audience", Shape.TEXT, "whom the token is for, where the issuer wants to know"),
-    Key("accept_issuers", Shape.LIST, "issuers whose tokens, got elsewhere, may be sent to this door", checks.address),
+    Key("issuer", Shape.TEXT, "the OpenID provider that issues the tokens: its address", checks.parse_address),
+    Key("client_id", Shape.TEXT, "the client id of this program at the issuer"),
+    Key("client_secret_file", Shape.TEXT, "a file with the client secret, if there is one", checks.parse_local_path),
+    Key("scope", Shape.TEXT, "the scopes that a login requests"),
+    Key("audience", Shape.TEXT, "the audience that a login requests, if the issuer needs one"),
+    Key(
+        "accept_issuers",
+        Shape.LIST,
+        "other issuers whose tokens may be sent to this door",
+        checks.parse_address,
+    ),
     Key(
         "token_source",
         Shape.TEXT,
-        "who keeps the token fresh: agent (our own), or oidc-agent",
+        "the program that keeps the token fresh: agent (our own), or oidc-agent",
         checks.one_of("agent", "oidc-agent"),
     ),
     Key(
         "login_store",
         Shape.TEXT,
-        "where the login is kept: file (private), or keyring (the system's)",
+        "where the login is stored: file (a private one), or keyring (the system's)",
         checks.one_of("file", "keyring"),
     ),
-    Key("token_origins", Shape.LIST, "origins beside door and frontend that may be given the token", checks.origin),
-    Key("home", Shape.LIST, "your home on the storage, {user} in it; the first that exists counts", checks.template),
-    Key("user", Shape.TEXT, "your user name; without it the token is asked", checks.name),
-    Key("user_claim", Shape.LIST, "claims of the token that may hold the user name, in order"),
-    Key("user_rule", Shape.TEXT, "how the name becomes {user}: plain, or cta", checks.one_of("plain", "cta")),
-    Key("ca", Shape.TEXT, "CA certificates to trust: a PEM file or a directory", checks.certificates),
+    Key(
+        "token_origins",
+        Shape.LIST,
+        "further servers that may receive the token, beside door and frontend",
+        checks.parse_origin,
+    ),
+    Key(
+        "home",
+        Shape.LIST,
+        "your home on the storage, with {user}; the first one that exists is used",
+        checks.parse_home_template,
+    ),
+    Key("user", Shape.TEXT, "your user name; if it is not set, the token names it", checks.parse_user_name),
+    Key("user_claim", Shape.LIST, "the claims of the token that may hold the user name, in this order"),
+    Key(
+        "user_rule",
+        Shape.TEXT,
+        "the rule that turns the name into {user}: plain, or cta",
+        checks.one_of("plain", "cta"),
+    ),
+    Key("ca", Shape.TEXT, "CA certificates to trust: a PEM file or a directory", checks.parse_existing_path),
     Key("http_pools", Shape.FLAG, "whether a redirect may lead from https to http, without the token"),
-    Key("atomic_put", Shape.FLAG, "whether an upload appears whole or not at all, without a temporary name"),
+    Key("atomic_put", Shape.FLAG, "whether the server shows an upload only when it is complete"),
     Key(
         "engine",
         Shape.TEXT,
-        "what moves the bytes of files: curl (our own), or davix (its tools, at doors that redirect)",
+        "the program that moves the bytes of files: curl (built in), or davix (its tools, for doors that redirect)",
         checks.one_of("curl", "davix"),
     ),
-    Key("jobs", Shape.COUNT, "files at a time, and requests to one server, at most: 1 to 64", checks.count(1, 64)),
-    Key("notice", Shape.TEXT, "what to tell a user before an upload"),
+    Key(
+        "jobs",
+        Shape.COUNT,
+        "the largest number of files at a time, and of requests to one server: 1 to 64",
+        checks.integer_between(1, 64),
+    ),
+    Key("notice", Shape.TEXT, "a text that is shown before an upload"),
 )
+"""All keys of a profile, in the order of the reference."""
 
 BY_NAME = {key.name: key for key in KEYS}
+"""The keys by name."""

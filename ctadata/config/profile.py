@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One site: where its files are, who issues its tokens, and the rules of its homes.
+    """One site: its servers, its token issuer, and the rules for homes.
 
-    What each field means and may hold is told once, in `ctadata.config.keys`. None: not known, not needed; the door
-    is empty where `endpoint` says where the files are.
+    `ctadata.config.keys` describes each field. None means that the value is not known or not needed. The door is empty
+    if `endpoint` names the server.
     """
 
     name: str
@@ -48,5 +48,5 @@ class Profile:
 
     @property
     def address(self) -> str:
-        """The address of the root of the storage, which tells it from others."""
+        """The address of the root of the storage, which identifies it."""
         return f"{(self.endpoint or self.door).rstrip('/')}{self.root.rstrip('/')}"

@@ -1,4 +1,4 @@
-"""resolve: one profile out of arguments, environment, file and built-in values; each remembers where it came from."""
+"""Resolve one profile from arguments, environment, settings file and built-in values; a value remembers its origin."""
 
 from __future__ import annotations
 
@@ -21,18 +21,26 @@ from ctadata.errors import ConfigError
 from ctadata.paths import local_home, shorten
 
 COMMAND_LINE = "command line"
+"""The origin of a value from the command line."""
 BUILT_IN_VALUE = "built in"
+"""The origin of a value of a built-in profile."""
 DEFAULT_VALUE = "default"
+"""The origin of a default value."""
 _PREFIX = "CTADATA_"
 
 NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
+"""No values from the command line."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value, and where it came from in words: `command line`, `CTADATA_DOOR in the environment`, a file's path,
-    `built in`, `default`."""
+    """A value and its origin.
+
+    Attributes:
+        value: The value.
+        origin: `command line`, `CTADATA_DOOR in the environment`, the path of a file, `built in`, or `default`.
+    """
 
     value: object
     origin: str
@@ -40,13 +48,16 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The profile, and how it came about.
+    """A profile, and where it came from.
 
-    values:    each key of it.
-    chosen_by: who named the profile, in the words of an origin.
-    explicit:  whether it was the caller (-P, -d): then tokens from outside it do not count.
-    file:      the settings file; `file_exists` tells whether there is one.
-    known:     the names of all profiles.
+    Attributes:
+        profile: The profile.
+        values: Each key's value with its origin.
+        chosen_by: The origin of the profile's name.
+        explicit: Whether the caller has named the profile (-P, -d); then a token from the environment is not used.
+        file: The path of the settings file.
+        file_exists: Whether the settings file exists.
+        known: The names of all profiles.
     """
 
     profile: Profile
@@ -65,14 +76,20 @@ def resolve_profile(
     env: Mapping[str, str] = os.environ,
     config_file: Path | None = None,
 ) -> Resolved:
-    """Put one profile together: `overrides` beat `env`, that beats the file, that beats what is built in.
+    """Resolve one profile. `overrides` come first, then `env`, then the settings file, then the built-in values.
 
-    The endpoint of an S3 store may stand in JASMIN's file of credentials, where nothing else says one.
-    name: the profile; without it the environment, then the file, then `cscs` says.
-    config_file: the settings file; without it `CTADATA_CONFIG` says, else the platform's usual place.
-    Raises ConfigError with the file, the variable or the key that is wrong.
+    The endpoint of an S3 store may stand in JASMIN's credentials file, if no other source names it.
+
+    Args:
+        name: The name of the profile; None to take it from the environment, the settings file, or else `cscs`.
+        overrides: The texts of keys from the command line.
+        env: The environment variables.
+        config_file: The settings file; None for the one that `CTADATA_CONFIG` names, or else the default path.
+
+    Raises:
+        ConfigError: A value is wrong or missing; the error names the file, the variable or the key.
     """
-    settings = load_settings(config_file or _named(env))
+    settings = load_settings(config_file or _settings_file(env))
     known = tuple(dict.fromkeys([*BUILT_IN, *settings.profiles]))
     chosen = _choose(name, env, settings)
     profile_name = str(chosen.value)
@@ -81,9 +98,9 @@ def resolve_profile(
             f"there is no profile {shorten(profile_name)!r}{suggest(profile_name, known)}",
             hint=f"known: {', '.join(known)}; chosen by: {chosen.origin}",
         )
-    _refuse_strangers(overrides)
-    _question_strangers(env)
-    values = {key.name: next(_layers(key, profile_name, overrides, env, settings)) for key in KEYS}
+    _refuse_unknown_keys(overrides)
+    _warn_of_unknown_variables(env)
+    values = {key.name: next(_candidates(key, profile_name, overrides, env, settings)) for key in KEYS}
     if (
         values["kind"].value == "s3"
         and values["endpoint"].value is None
@@ -102,16 +119,16 @@ def resolve_profile(
 
 
 def profile_names(env: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The names of all profiles; ConfigError where the settings file cannot be read."""
-    return tuple(dict.fromkeys([*BUILT_IN, *load_settings(_named(env)).profiles]))
+    """Return the names of all profiles; ConfigError if the settings file cannot be read."""
+    return tuple(dict.fromkeys([*BUILT_IN, *load_settings(_settings_file(env)).profiles]))
 
 
-def _named(env: Mapping[str, str]) -> Path | None:
-    """The settings file that the environment names."""
+def _settings_file(env: Mapping[str, str]) -> Path | None:
+    """Return the settings file that the environment names."""
     try:
         return Path(env["CTADATA_CONFIG"]).expanduser() if env.get("CTADATA_CONFIG") else None
-    except RuntimeError:  # pathlib's word for a home that is not known
-        raise ConfigError("nobody knows this home directory", path=f"CTADATA_CONFIG={env['CTADATA_CONFIG']}") from None
+    except RuntimeError:  # pathlib knows no such home directory
+        raise ConfigError("this home directory is not known", path=f"CTADATA_CONFIG={env['CTADATA_CONFIG']}") from None
 
 
 def _choose(name: str | None, env: Mapping[str, str], settings: Settings) -> Value:
@@ -124,10 +141,10 @@ def _choose(name: str | None, env: Mapping[str, str], settings: Settings) -> Val
     return Value(DEFAULT_PROFILE, BUILT_IN_VALUE)
 
 
-def _layers(
+def _candidates(
     key: Key, name: str, overrides: Mapping[str, str], env: Mapping[str, str], settings: Settings
 ) -> Iterator[Value]:
-    """The values of one key, the strongest first; an empty variable is as good as none."""
+    """Yield the values of one key, the strongest first; an empty variable does not count."""
     if key.name in overrides:
         yield _from_text(key, overrides[key.name], COMMAND_LINE)
     if env.get(key.variable):
@@ -142,14 +159,14 @@ def _layers(
 
 def _from_text(key: Key, text: str, origin: str) -> Value:
     try:
-        return Value(key.read_text(text, Path.cwd()), origin)
+        return Value(key.parse_text(text, Path.cwd()), origin)
     except ValueError as error:
         raise ConfigError(f"{key.name}: {shorten(str(error))}", path=origin) from None
 
 
 def _from_file(key: Key, raw: object, name: str, path: Path) -> Value:
     try:
-        value = key.read(raw, path.absolute().parent)
+        value = key.parse_toml(raw, path.absolute().parent)
     except ValueError as error:
         raise ConfigError(f"[profiles.{name}] {key.name}: {shorten(str(error))}", path=str(path)) from None
     return Value(_DEFAULTS.get(key.name) if value is None else value, str(path))
@@ -165,22 +182,19 @@ def _profile(name: str, values: Mapping[str, Value], settings: Settings) -> Prof
     return Profile(name=name, **{**typed, "door": typed["door"] or ""})
 
 
-def _refuse_strangers(overrides: Mapping[str, str]) -> None:
+def _refuse_unknown_keys(overrides: Mapping[str, str]) -> None:
     for name in overrides:
         if name not in BY_NAME:
             raise ConfigError(f"unknown key {name!r}{suggest(name, BY_NAME)}", path=COMMAND_LINE)
 
 
-def _question_strangers(env: Mapping[str, str]) -> None:
+def _warn_of_unknown_variables(env: Mapping[str, str]) -> None:
     ours = {name for variable in VARIABLES if (name := variable.name).startswith(_PREFIX)}
-    ends = [name.removeprefix(_PREFIX) for name in ours]
+    endings = [name.removeprefix(_PREFIX) for name in ours]
     for name in env:
-        if (
-            name.startswith(_PREFIX)
-            and name not in ours
-            and (guess := suggest(name.removeprefix(_PREFIX), ends, _PREFIX))
-        ):
-            log.warning("%s in the environment means nothing%s", name, guess)
+        is_unknown = name.startswith(_PREFIX) and name not in ours
+        if is_unknown and (guess := suggest(name.removeprefix(_PREFIX), endings, _PREFIX)):
+            log.warning("%s in the environment has no effect%s", name, guess)
 
 
 _DEFAULTS: Mapping[str, object] = {

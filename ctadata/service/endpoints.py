@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctadata.config.checks import address
+from ctadata.config.checks import parse_address
 from ctadata.errors import ConfigError, CtadataError, LoginNeeded, UsageError
 from ctadata.http.messages import Origin
 from ctadata.stores.download_service.messages import token_page
@@ -117,7 +117,7 @@ _SAY_USER = "set JUPYTERHUB_USER to your name at the hub"
 
 def _checked(url: str, what: str) -> str:
     try:
-        return address(url.strip(), Path()).rstrip("/")
+        return parse_address(url.strip(), Path()).rstrip("/")
     except ValueError as error:
         raise ConfigError(f"{what}: {error}") from None
 

@@ -63,6 +63,6 @@ def test_all_keys_are_explained(cli):
 
 def test_a_variable_that_is_almost_ours_is_told_of(cli):
     ended = cli("config", env={"CTADATA_JOB": "3"}, check=0)
-    line = "cta-data-direct: warning: CTADATA_JOB in the environment means nothing; did you mean CTADATA_JOBS?\n"
+    line = "cta-data-direct: warning: CTADATA_JOB in the environment has no effect; did you mean CTADATA_JOBS?\n"
     assert ended.err == line
     assert cli("config", "-q", env={"CTADATA_JOB": "3"}, check=0).err == ""

@@ -133,7 +133,7 @@ class TestHome:
     def test_a_tilde_in_the_settings_is_an_error_in_words(self, at_box):
         done = self.go(at_box, "config", CTADATA_CONFIG="~/settings.toml")
         assert done.returncode == 2
-        assert "nobody knows this home directory" in done.stderr
+        assert "this home directory is not known" in done.stderr
 
 
 @pytest.fixture(params=["ASCII", "ISO-8859-1"])

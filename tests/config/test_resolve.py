@@ -67,7 +67,7 @@ class TestBuiltIn:
             for key in KEYS:
                 if key.name in table:
                     value = table[key.name]
-                    assert key.read(list(value) if isinstance(value, tuple) else value, Path.cwd()) == value
+                    assert key.parse_toml(list(value) if isinstance(value, tuple) else value, Path.cwd()) == value
 
     def test_each_field_of_a_profile_is_a_key(self):
         fields = [field for field in Profile.__dataclass_fields__ if field != "name"]
@@ -258,7 +258,7 @@ class TestMistakesInTheFile:
             ('[profiles.cscs]\nkind = "ftp"', "kind: must be dcache or webdav or s3, not 'ftp'"),
             ('[profiles.cscs]\nkind = "s3"', "endpoint is missing, such as endpoint = "),
             ('[profiles.cscs]\nendpoint = "s3.example.org"', "endpoint: must be an https address"),
-            ('[profiles.cscs]\nendpoint = "http://s3.example.org/bucket"', "the path '/bucket' belongs into root"),
+            ('[profiles.cscs]\nendpoint = "http://s3.example.org/bucket"', "write the path '/bucket' into root"),
             ('[profiles.cscs]\nregion = "a b"', "region: must be a region such as eu-central-1"),
             ('[profiles.cscs]\naddressing = "host"', "addressing: must be auto or path or virtual"),
             ('[profiles.cscs]\npart_size = "4MiB"', "part_size: must be a size from 5MiB to 5120MiB"),
@@ -280,7 +280,7 @@ class TestMistakesInTheFile:
     @pytest.mark.parametrize(
         ("door", "words"),
         [
-            ("http://door.example:2880", "must be https, so that nobody reads the token"),
+            ("http://door.example:2880", "must be https, because it receives the token"),
             ("http://127.0.0.1.example:2880", "must be https"),
             ("ftp://door.example", "must be an https address"),
             ("door.example:2880", "must be an https address"),
@@ -288,7 +288,7 @@ class TestMistakesInTheFile:
             ("https://door.example:x", "must be an https address"),
             ("https://door example", "must be an https address"),
             ("https://[::1", "must be an https address"),
-            ("https://door.example/dav", "the path '/dav' belongs into root"),
+            ("https://door.example/dav", "write the path '/dav' into root"),
             ("https://u:hunter2@door.example", "without user, password"),
             ("ftp://u:hunter2@door.example", "must be an https address"),
             ("https://door.example?x=1", "without user, password, query"),
@@ -399,7 +399,7 @@ class TestOtherMistakes:
     def test_a_variable_that_is_almost_ours_is_told_of(self, caplog):
         with caplog.at_level(logging.WARNING, "ctadata"):
             resolve_profile(env={"CTADATA_DOR": "https://d", "CTADATA_SOMETHING_ELSE": "1", "DOR": "1"})
-        assert caplog.messages == ["CTADATA_DOR in the environment means nothing; did you mean CTADATA_DOOR?"]
+        assert caplog.messages == ["CTADATA_DOR in the environment has no effect; did you mean CTADATA_DOOR?"]
 
 
 @pytest.fixture
