@@ -13,9 +13,9 @@ from typer.core import TyperGroup
 from ctadata.cli import options
 from ctadata.cli.command_table import DIRECT_COMMANDS, GROUP_HELP, PLATFORM_COMMANDS, CommandEntry
 from ctadata.cli.deferred import DeferredCommand
-from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM, data
+from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM, write_line
 from ctadata.cli.plain_values import PlainCommand, PlainGroup
-from ctadata.cli.platform import GREETING, WORDS
+from ctadata.cli.platform import GREETING, HELP_TEXTS
 
 _AT_PLATFORM = PROGRAM == PLATFORM
 _SECTIONS = PLATFORM_COMMANDS if _AT_PLATFORM else DIRECT_COMMANDS
@@ -30,9 +30,9 @@ _TYPER: dict[str, Any] = {
 def command_line() -> TyperGroup:
     """Return the group of all commands, ready to be invoked; commands are imported when they are called."""
     app = typer.Typer(cls=_Sections, name=PROGRAM, **_TYPER)
-    app.callback(help=GREETING if _AT_PLATFORM else everywhere.__doc__)(everywhere)
+    app.callback(help=GREETING if _AT_PLATFORM else common_options.__doc__)(common_options)
     group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]  # it adds --show-completion
-    common = [_hidden(each) if each.name in _SELDOM else each for each in group.params if each.name in _COMMON]
+    common = [_hidden(each) if each.name in _RARE else each for each in group.params if each.name in _COMMON]
     for section in _SECTIONS.values():
         for name, entry in section.items():
             word, _, action = name.partition(" ")
@@ -56,13 +56,13 @@ def _subgroup(name: str, common: list[Any]) -> TyperGroup:
 
 def _summary(name: str, entry: CommandEntry) -> str:
     """The line in the help of all commands."""
-    return WORDS[name].partition("\n")[0] if _AT_PLATFORM and name in WORDS else entry.summary
+    return HELP_TEXTS[name].partition("\n")[0] if _AT_PLATFORM and name in HELP_TEXTS else entry.summary
 
 
 def _build(name: str, entry: CommandEntry, common: list[Any]) -> Any:
     """Import the module of a command, and build the command with its own options and the common ones."""
     function = getattr(importlib.import_module(f"ctadata.cli.commands.{entry.module}"), entry.function)
-    words = (_AT_PLATFORM and WORDS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
+    words = (_AT_PLATFORM and HELP_TEXTS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
     app = typer.Typer(add_completion=False, **_TYPER)
     settings = {**_SETTINGS, **entry.settings}
     app.command(name.rpartition(" ")[2], cls=PlainCommand, context_settings=settings, help=words)(function)
@@ -97,9 +97,9 @@ def _hidden(option: Any) -> Any:
     return option
 
 
-_SELDOM = ("no_input", "no_color")
+_RARE = ("no_input", "no_color")
 """Common options that only the help of all commands shows."""
-_COMMON = ("profile", "dev", "verbose", "quiet", *_SELDOM)
+_COMMON = ("profile", "dev", "verbose", "quiet", *_RARE)
 _NOT_AT_PLATFORM = ("profile", "dev", "login", "stage", "content_type", "redirect_to")
 """What the platform's services refuse."""
 
@@ -108,11 +108,11 @@ def _version(value: bool) -> None:
     if value:
         from importlib.metadata import version
 
-        data(f"{PROGRAM} {version('ctadata')}")
+        write_line(f"{PROGRAM} {version('ctadata')}")
         raise typer.Exit
 
 
-def everywhere(
+def common_options(
     ctx: typer.Context,
     profile: options.Profile = None,  # noqa: ARG001  (taken by its callback, as those that follow)
     dev: options.Dev = False,  # noqa: ARG001

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import typer
 
-from ctadata.cli.options import common_of
+from ctadata.cli.options import get_common
 from ctadata.cli.output import DIRECT, PLATFORM, PROGRAM
 
 if TYPE_CHECKING:
     from ctadata.session import Session
 
 COMPLETION = {DIRECT: "_CTA_DATA_DIRECT_COMPLETE", PLATFORM: "_CTA_DATA_COMPLETE"}[PROGRAM]
-PATIENCE = 2.0
+TIMEOUT = 2.0
 """Seconds that somebody who pressed TAB is let wait."""
-MOST = 500
+MAX_NAMES = 500
 """Names offered at most."""
 
 
@@ -34,13 +34,13 @@ class _Word:
     begun: ClassVar[str] = ""
 
 
-def rejoin(env: MutableMapping[str, str]) -> None:
+def rejoin_words(env: MutableMapping[str, str]) -> None:
     """Put words together again that bash has taken apart at `:` and `=` (its COMP_WORDBREAKS): `home:x` comes as three.
 
     A lone `:` right after the command begins a word, as in `sync :lst/run1 run1`.
     """
     words = env.get("COMP_WORDS", "").split("\n")
-    cursor = _cursor(env.get("COMP_CWORD", ""), len(words) - 1)
+    cursor = _parse_cursor(env.get("COMP_CWORD", ""), len(words) - 1)
     joined: list[str] = []
     begun = 0
     glue = False
@@ -58,28 +58,28 @@ def rejoin(env: MutableMapping[str, str]) -> None:
     env.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(len(joined) - 1))
 
 
-def _cursor(told: str, last: int) -> int:
+def _parse_cursor(told: str, last: int) -> int:
     """The word that the cursor is in; the last one where the shell does not say."""
     return min(int(told), last) if re.fullmatch("[0-9]{1,9}", told) else last
 
 
-def remote(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_remote(ctx: typer.Context, incomplete: str) -> list[str]:
     """Paths on the storage, from its root."""
-    return _offer(ctx, incomplete, "/")
+    return _complete_paths(ctx, incomplete, "/")
 
 
-def target(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_put_target(ctx: typer.Context, incomplete: str) -> list[str]:
     """Where `put` may put things, from home; nothing for its first argument, which is local."""
     given = ctx.params.get("local") or ctx.params.get("path")
-    return _offer(ctx, incomplete, "home:") if given else []
+    return _complete_paths(ctx, incomplete, "home:") if given else []
 
 
-def side(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_sync_side(ctx: typer.Context, incomplete: str) -> list[str]:
     """A side of `sync` on the storage, from its root or from home; a local one is no matter of ours."""
-    return _offer(ctx, incomplete, "/") if (_Word.begun + incomplete).startswith((":", "home:")) else []
+    return _complete_paths(ctx, incomplete, "/") if (_Word.begun + incomplete).startswith((":", "home:")) else []
 
 
-def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
+def _complete_paths(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
     """The paths that begin so, as spelled so far; of a lone directory what lies in it as well.
 
     With that the shell goes on inside the directory, where it would otherwise put a space after its name.
@@ -89,23 +89,23 @@ def _offer(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
     logging.disable(logging.CRITICAL)
     incomplete = _Word.begun + incomplete
     found: list[str] = []
-    with contextlib.suppress(Exception), _session(ctx) as session:
+    with contextlib.suppress(Exception), _open_session(ctx) as session:
         above = re.match(r"(.*/|home:|:)?", incomplete, re.DOTALL)
         base = (above[0] if above else "") or ""
-        found.extend(name for name in _below(session, base, start) if name.startswith(incomplete))
+        found.extend(name for name in _list_paths(session, base, start) if name.startswith(incomplete))
         if len(found) == 1 and found[0].endswith("/"):
-            found.extend(_below(session, found[0], start))
-    written = (_for_shell(name[len(_Word.begun) :]) for name in found if not name.startswith("-"))
+            found.extend(_list_paths(session, found[0], start))
+    written = (_quote_for_shell(name[len(_Word.begun) :]) for name in found if not name.startswith("-"))
     return [word for word in written if word is not None]
 
 
 @contextlib.contextmanager
-def _session(ctx: typer.Context) -> Iterator[Session]:
+def _open_session(ctx: typer.Context) -> Iterator[Session]:
     stop = threading.Event()
-    timer = threading.Timer(PATIENCE, stop.set)
+    timer = threading.Timer(TIMEOUT, stop.set)
     timer.daemon = True
     timer.start()
-    common = common_of(ctx)
+    common = get_common(ctx)
     try:
         with common.session(stop, ctx.params.get("token_file")) as session:
             yield session
@@ -113,18 +113,18 @@ def _session(ctx: typer.Context) -> Iterator[Session]:
         timer.cancel()
 
 
-def _below(session: Session, base: str, start: str) -> Iterator[str]:
+def _list_paths(session: Session, base: str, start: str) -> Iterator[str]:
     from ctadata.paths import escape_unprintable
 
     place = base.removeprefix(":")
     anchored = place.startswith(("/", "~/", "home:"))
-    for entry in itertools.islice(session.list(place if anchored else start + place), MOST):
+    for entry in itertools.islice(session.list(place if anchored else start + place), MAX_NAMES):
         name = base + entry.path.name + ("/" if entry.is_directory else "")
         if escape_unprintable(name) == name:
             yield name
 
 
-def _for_shell(name: str) -> str | None:
+def _quote_for_shell(name: str) -> str | None:
     """The name as this shell may be given it, so that it evaluates nothing in it; None where there is no such way.
 
     bash puts what it is given into the line as it stands, and so does PowerShell; fish quotes by itself. The script of

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from getpass import getpass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from ctadata.cli.output import open_stdin, say, say_raw
-from ctadata.cli.prompts import is_anybody_here
+from ctadata.cli.prompts import can_prompt
+from ctadata.config.profile import Profile
+from ctadata.config.resolve import Resolved
 from ctadata.errors import ConfigError, LoginNeeded
 from ctadata.progress import units
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ctadata.config.profile import Profile
-    from ctadata.config.resolve import Resolved
     from ctadata.tokens.device import DeviceLogin, Show
 
 Result = TypeVar("Result")
@@ -38,38 +38,38 @@ def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
     from ctadata.agent.token_backends import with_last_token_source
     from ctadata.tokens.provider_chain import TokenProvider
 
-    seen = show_where_seen()
+    seen = show_on_terminal()
     try:
         TokenProvider(resolved.profile, explicit=token_file, only_profile=resolved.explicit).bearer()
     except LoginNeeded:
         if seen is None or token_file is not None:
             raise
         profile = with_last_token_source(resolved.profile)
-        with_secret(profile, None, lambda given: control.start(profile, secret=given, show=seen))
+        call_with_secret(profile, None, lambda given: control.start(profile, secret=given, show=seen))
 
 
-def with_secret(profile: Profile, given: str | None, work: Callable[[str | None], Result]) -> Result:
+def call_with_secret(profile: Profile, given: str | None, work: Callable[[str | None], Result]) -> Result:
     """Do what may need the client's secret; ask for it where the issuer wants one and somebody is here."""
     secret = read_secret(given, profile.client_id)
     try:
         return work(secret)
     except ConfigError as error:
-        if secret or not _asks_for_secret(error):
+        if secret or not _wants_secret(error):
             raise
-        return work(_prompt(profile.client_id))
+        return work(_prompt_for_secret(profile.client_id))
 
 
-def show_where_seen() -> Show | None:
+def show_on_terminal() -> Show | None:
     """`show` where somebody sees it, else None: nobody could approve."""
-    return show_unless_told() if sys.stderr.isatty() else None
+    return show_unless_no_input() if sys.stderr.isatty() else None
 
 
-def show_unless_told() -> Show | None:
+def show_unless_no_input() -> Show | None:
     """`show`, also into a pipe: somebody may read there; None where `--no-input` says that nobody does."""
-    return None if os.environ.get("CTADATA_NO_INPUT") else show
+    return None if os.environ.get("CTADATA_NO_INPUT") else show_instructions
 
 
-def show(login: DeviceLogin) -> None:
+def show_instructions(login: DeviceLogin) -> None:
     """Address, code and, on a terminal, a QR code; on stderr."""
     from ctadata.agent.login import instructions, qr_code
 
@@ -86,16 +86,14 @@ def read_secret(secret: str | None, client: str | None) -> str | None:
     if secret != "-":  # noqa: S105
         say("warning: a secret on the command line shows in ps; -s - asks for it instead")
         return secret
-    return _prompt(client) if is_anybody_here() else open_stdin().readline().strip() or None
+    return _prompt_for_secret(client) if can_prompt() else open_stdin().readline().strip() or None
 
 
-def _prompt(client: str | None) -> str:
-    from getpass import getpass
-
+def _prompt_for_secret(client: str | None) -> str:
     return getpass(f"Secret of the client {client} (not shown): ", sys.stderr)
 
 
-def _asks_for_secret(error: ConfigError) -> bool:
+def _wants_secret(error: ConfigError) -> bool:
     """Whether the issuer refused us for want of a secret (RFC 6749 section 5.2), and somebody is here to give it."""
     refused = "invalid_client" in error.what or "unauthorized_client" in error.what
-    return refused and is_anybody_here()
+    return refused and can_prompt()

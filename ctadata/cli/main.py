@@ -16,14 +16,14 @@ import typer
 
 from ctadata.cli.app import command_line
 from ctadata.cli.command_table import direct_only
-from ctadata.cli.completion import COMPLETION, rejoin
-from ctadata.cli.output import DIRECT, PROGRAM, drop, drop_if_full, end_rows, prepare_streams, say
+from ctadata.cli.completion import COMPLETION, rejoin_words
+from ctadata.cli.output import DIRECT, PROGRAM, discard, discard_if_full, end_output, prepare_streams, say
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
-FEW = 10
+FEW_COMMANDS = 10
 """Commands of which a line can tell."""
 
-USAGE = typer.BadParameter.__mro__[2]
+USAGE_ERROR = typer.BadParameter.__mro__[2]
 """The root of typer's errors about a command line (its name differs between versions of typer)."""
 
 
@@ -33,30 +33,30 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if os.environ.get(COMPLETION):
             return _complete()
-        code = _guarded(arguments)
+        code = _run_and_report(arguments)
     finally:
-        end_rows()
+        end_output()
     try:
         sys.stdout.flush()
     except OSError as error:
-        code = _stdout_broke(error, code)
-    drop_if_full(sys.stderr)
+        code = _report_stdout_error(error, code)
+    discard_if_full(sys.stderr)
     return code
 
 
 def _complete() -> int:
     """Answer a shell that completes a line; without a word, whatever the shell has said."""
     try:
-        rejoin(os.environ)
+        rejoin_words(os.environ)
         command_line().main(prog_name=PROGRAM, complete_var=COMPLETION)
     except (Exception, KeyboardInterrupt):  # noqa: BLE001  (words would stand in the user's line)
         return 1
     finally:
-        drop_if_full(sys.stdout)
+        discard_if_full(sys.stdout)
     return 0
 
 
-def _guarded(arguments: Sequence[str]) -> int:
+def _run_and_report(arguments: Sequence[str]) -> int:
     try:
         return _invoke(arguments)
     except CtadataError as error:
@@ -66,9 +66,9 @@ def _guarded(arguments: Sequence[str]) -> int:
         say("stopped")
         return 130
     except OSError as error:
-        return _stdout_broke(error, 0) if error.filename is None else _unexpected(error)
+        return _report_stdout_error(error, 0) if error.filename is None else _report_unexpected(error)
     except Exception as error:  # noqa: BLE001  (no traceback ever reaches a user)
-        return _unexpected(error)
+        return _report_unexpected(error)
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -82,7 +82,7 @@ def _invoke(arguments: Sequence[str]) -> int:
         say("there is nobody to answer")
         return 1
     except Exception as error:
-        if not isinstance(error, USAGE):
+        if not isinstance(error, USAGE_ERROR):
             raise
         say(_usage_line(error))
         return 2
@@ -102,7 +102,7 @@ def _usage_words(error: Any) -> str:
     text = str(error.format_message())
     if text == "Missing command.":
         names = list(error.ctx.command.commands)
-        return f"a command is missing: {', '.join(names)}" if len(names) < FEW else "a command is missing"
+        return f"a command is missing: {', '.join(names)}" if len(names) < FEW_COMMANDS else "a command is missing"
     if text.startswith("Missing argument"):
         wanted = [re.sub("[{}]", "", piece) for piece in error.ctx.command.collect_usage_pieces(error.ctx)]
         return f"an argument is missing, as in: {' '.join([error.ctx.info_name, *wanted]).replace(' [OPTIONS]', '')}"
@@ -111,9 +111,9 @@ def _usage_words(error: Any) -> str:
     return (text[:1].lower() + text[1:]).rstrip(".").replace(". Did you", "; did you")
 
 
-def _stdout_broke(error: OSError, code: int) -> int:
+def _report_stdout_error(error: OSError, code: int) -> int:
     """A reader that goes away (`| head`) ends us quietly; a full disk, and a closed stream, do not."""
-    drop(sys.stdout)
+    discard(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return code
     if error.errno == errno.EBADF:
@@ -123,7 +123,7 @@ def _stdout_broke(error: OSError, code: int) -> int:
     return (StorageFull if error.errno == errno.ENOSPC else LocalError).exit_code
 
 
-def _unexpected(error: Exception) -> int:
+def _report_unexpected(error: Exception) -> int:
     import logging
 
     from ctadata.resources import shortage_error

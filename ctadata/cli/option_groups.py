@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, get_type_hints
 
 
-def grouped(command: Callable[..., None]) -> Callable[..., None]:
+def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
     """The command as typer reads it: each parameter that is a dataclass appears as its fields, in its place.
 
     The fields are annotated as parameters of commands are; all have defaults.
@@ -24,13 +24,13 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             given[name] = group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
         command(**given)
 
-    shown = list(_shown(parameters.values(), hints, groups))
+    shown = list(_expand(parameters.values(), hints, groups))
     flat.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     return flat
 
 
-def _shown(parameters: Any, hints: dict[str, Any], groups: dict[str, Any]) -> Iterator[inspect.Parameter]:
+def _expand(parameters: Any, hints: dict[str, Any], groups: dict[str, Any]) -> Iterator[inspect.Parameter]:
     for parameter in parameters:
         if parameter.name not in groups:
             yield parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)

@@ -77,9 +77,9 @@ class Common:
 
     def _open(self, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str]) -> Session:
         if self.platform:
-            from ctadata.cli.platform import open_platform
+            from ctadata.cli.platform import open_platform_session
 
-            return open_platform(self.profile, stop, token_file, overrides)
+            return open_platform_session(self.profile, stop, token_file, overrides)
         from ctadata.session import Session
 
         return Session.open(self.resolve(overrides), token_file=token_file, stop=stop)
@@ -97,13 +97,13 @@ def begin(ctx: typer.Context) -> Common:
     """What the user said of profile and words; the log is set up for it."""
     from ctadata.cli.log import start_log
 
-    common = common_of(ctx)
+    common = get_common(ctx)
     verbose = 2 if os.environ.get("CTADATA_DEBUG", "0") not in ("", "0") else common.verbose
     start_log(verbose, quiet=common.quiet)
     return common
 
 
-def common_of(ctx: typer.Context) -> Common:
+def get_common(ctx: typer.Context) -> Common:
     """What was said so far, and where the command of this context goes."""
     common = ctx.find_root().ensure_object(Common)
     assert isinstance(common, Common)
@@ -112,7 +112,7 @@ def common_of(ctx: typer.Context) -> Common:
 
 
 def _take_profile(ctx: typer.Context, value: str | None) -> None:
-    common = common_of(ctx)
+    common = get_common(ctx)
     if value is None:
         return
     if common.profile not in (None, value):
@@ -126,11 +126,11 @@ def _take_dev(ctx: typer.Context, value: bool) -> None:
 
 
 def _take_verbose(ctx: typer.Context, value: int) -> None:
-    common_of(ctx).verbose += value
+    get_common(ctx).verbose += value
 
 
 def _take_quiet(ctx: typer.Context, value: bool) -> None:
-    common = common_of(ctx)
+    common = get_common(ctx)
     common.quiet = common.quiet or value
 
 

@@ -32,7 +32,7 @@ def prepare_streams() -> None:
     is written to a closed stdout is an OSError (EBADF), as it is on a full disk (ENOSPC).
     """
     for number in range(3):
-        _occupy(number)
+        _open_null_device(number)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stdout is None:
@@ -41,10 +41,10 @@ def prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=False)  # type: ignore[union-attr]
-        _Flow.current = _Flow(sys.stdout)
+        _PipeWriter.current = _PipeWriter(sys.stdout)
 
 
-def _occupy(number: int) -> None:
+def _open_null_device(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
@@ -83,11 +83,11 @@ def open_stdin() -> TextIO:
     return stream
 
 
-def end_rows() -> None:
+def end_output() -> None:
     """No more rows follow; nothing of this command writes to stdout later, or keeps it."""
-    if _Flow.current:
-        _Flow.current.end()
-        _Flow.current = None
+    if _PipeWriter.current:
+        _PipeWriter.current.end()
+        _PipeWriter.current = None
 
 
 @functools.cache
@@ -96,28 +96,28 @@ def stdout_is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def data(line: str) -> None:
+def write_line(line: str) -> None:
     """One line on stdout: harmless on a terminal, untouched in a pipe."""
     if stdout_is_terminal():
         from ctadata.paths import escape_unprintable
 
         line = escape_unprintable(line)
-    data_raw(line + "\n")
+    write_text(line + "\n")
 
 
-def data_raw(text: str) -> None:
+def write_text(text: str) -> None:
     """Text on stdout as it is, for programs."""
-    if _Flow.current:
-        _Flow.current.write(text)
+    if _PipeWriter.current:
+        _PipeWriter.current.write(text)
     else:
         print(text, end="")  # noqa: T201
 
 
-class _Flow:
+class _PipeWriter:
     """Rows into a pipe: one that comes after a pause at once, many together every `EVERY` seconds."""
 
     EVERY = 0.1
-    current: ClassVar[_Flow | None] = None
+    current: ClassVar[_PipeWriter | None] = None
 
     def __init__(self, stream: TextIO, pause: Callable[[float], bool] | None = None) -> None:
         """`pause`: waits so many seconds, and says whether the flow has ended meanwhile; for tests."""
@@ -168,9 +168,9 @@ class _Flow:
                     self._flush()
 
 
-def data_json(thing: Mapping[str, object]) -> None:
+def write_json(thing: Mapping[str, object]) -> None:
     """One object on a line of stdout, in ASCII, with the version of its schema in front."""
-    data(json.dumps({"schema": SCHEMA, **thing}))
+    write_line(json.dumps({"schema": SCHEMA, **thing}))
 
 
 def say(text: str) -> None:
@@ -184,20 +184,20 @@ def say(text: str) -> None:
 def say_raw(text: str) -> None:
     """Lines on stderr as they are, after the rows before them; that nobody reads them stops nothing."""
     with contextlib.suppress(OSError, ValueError):
-        if _Flow.current:
-            _Flow.current.flush()
+        if _PipeWriter.current:
+            _PipeWriter.current.flush()
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def rfc3339(seconds: float | None) -> str | None:
+def format_rfc3339(seconds: float | None) -> str | None:
     """A time as `2026-08-01T12:00:00Z` (RFC 3339, UTC, whole seconds); None stays None, as does what no year holds."""
     if seconds is None or not 0 <= seconds + 62135596800 < 315537897600:  # from the year 1 to 9999
         return None
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def drop(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Nobody reads this stream any more: what is still to be flushed at exit goes nowhere."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -205,9 +205,9 @@ def drop(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def drop_if_full(stream: TextIO) -> None:
+def discard_if_full(stream: TextIO) -> None:
     """Words that a full stream has not taken are dropped: Python would make them an exit code of 120."""
     try:
         stream.flush()
     except (OSError, ValueError):
-        drop(stream)
+        discard(stream)

@@ -28,7 +28,7 @@ its services, and JUPYTERHUB_API_TOKEN is a token of its hub. To go straight
 to the storage there is cta-data-direct.
 """
 
-WORDS = {
+HELP_TEXTS = {
     "get": """Get files, verified.
 
 \b
@@ -84,7 +84,7 @@ M, G, T). Dates are UTC. That nothing is found is no error.
 """Where the platform's clients have always done otherwise than the direct ones."""
 
 
-def place_of(profile: str | None, token_file: Path | None = None) -> ServiceEndpoints:
+def read_endpoints(profile: str | None, token_file: Path | None = None) -> ServiceEndpoints:
     """The services that the environment names; UsageError where a profile, or --dev, was named: they have none."""
     from ctadata.service.endpoints import ServiceEndpoints
 
@@ -103,14 +103,14 @@ def place_of(profile: str | None, token_file: Path | None = None) -> ServiceEndp
     return ServiceEndpoints.now(token=token)
 
 
-def open_platform(
+def open_platform_session(
     profile: str | None, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str]
 ) -> Session:
     """The session of a command; UsageError, ConfigError, LoginNeeded."""
     from ctadata.config.keys import BY_NAME
     from ctadata.service.factory import JOBS, open_session
 
-    place = place_of(profile, token_file)
+    place = read_endpoints(profile, token_file)
     jobs = JOBS
     if "jobs" in overrides:
         try:

@@ -1,4 +1,4 @@
-"""How a run is accounted for, beside its progress: lines of JSON on stdout, what a dry run foresees, a receipt."""
+"""What a transfer writes beside its progress: JSON lines on stdout, the lines of a dry run, and the receipt."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ctadata.cli.options import Common
-from ctadata.cli.output import PROGRAM, data, data_json
+from ctadata.cli.output import PROGRAM, write_json, write_line
 from ctadata.errors import LocalError, StorageFull
+from ctadata.progress.format import dry_run_line
+from ctadata.transfer.report import Outcome, Reporter, TeeReporter
 
 if TYPE_CHECKING:
     from ctadata.transfer.receipt import ReceiptWriter
-    from ctadata.transfer.report import Outcome, Reporter
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutput:
-    """What is wanted.
+    """The output that the user asked for.
 
-    action:  `get` or `put`, the direction; `verify`.
-    json:    each outcome as a line of JSON on stdout.
-    dry_run: what would be done, in words on stdout where JSON is not wanted.
-    receipt: the file that is added to.
-    bases:   the local folders that things land in.
-    onward:  what to know of a run that was stopped.
-    mend:    the command that has anew what `verify` finds wrong; empty where the other side is not the source.
+    Attributes:
+        action: `get`, `put`, `copy`, `alias` or `verify`.
+        json: Write each outcome as a JSON object on a line of stdout.
+        dry_run: Transfer nothing; write to stdout what a run would do, unless `json` is set.
+        receipt: The file that gets one JSON line per file; None writes no receipt.
+        bases: The local directories that downloads go to; a receipt names files relative to them.
+        if_stopped: The last line on stderr after Ctrl-C: how to go on.
+        repair: The arguments of the command that transfers again what `verify` reports as damaged; empty if the other
+            side of the receipt is not the source of the files.
     """
 
     action: str
@@ -40,87 +43,104 @@ class RunOutput:
     dry_run: bool = False
     receipt: Path | None = None
     bases: Sequence[Path] = ()
-    onward: str = "the same command goes on where this one ends"
-    mend: Sequence[str] = ()
+    if_stopped: str = "the same command continues where this one ended"
+    repair: Sequence[str] = ()
 
     @contextlib.contextmanager
-    def kept(self, reporter: Reporter, profile: str, *, verbose: bool) -> Iterator[Reporter]:
-        """A reporter that keeps the account too; at the end, OSError of stdout, LocalError of the receipt."""
+    def recording(self, reporter: Reporter, profile: str, *, verbose: bool) -> Iterator[Reporter]:
+        """Yield a reporter that also writes each outcome to stdout and to the receipt.
+
+        Args:
+            reporter: Shows the progress.
+            profile: The name of the profile, for the receipt.
+            verbose: In a dry run, show the skipped files too.
+
+        Raises:
+            OSError: stdout took no more lines; raised when the block ends.
+            LocalError: The receipt is not complete; raised when the block ends. StorageFull if its disk is full.
+        """
         from ctadata.transfer.receipt import ReceiptWriter, open_receipt
-        from ctadata.transfer.report import TeeReporter
 
         receipt = None if self.receipt is None or self.dry_run else open_receipt(self.receipt)
-        book = _Book(self, ReceiptWriter(self.action, profile, self.bases), receipt, verbose)
+        writer = _OutcomeWriter(self, ReceiptWriter(self.action, profile, self.bases), receipt, verbose)
         try:
-            yield TeeReporter(reporter, book.write) if self.json or self.dry_run or receipt else reporter
+            yield TeeReporter(reporter, writer.write) if self.json or self.dry_run or receipt else reporter
         finally:
-            book.close()
-        book.check()
+            writer.close()
+        writer.raise_errors()
 
-    def again(self, common: Common, failed: Sequence[Outcome]) -> str:
-        """The command that does again what failed, or mends what is wrong, in words."""
+    def retry_hint(self, common: Common, failed: Sequence[Outcome]) -> str:
+        """Return the line that shows the command which transfers the failed, or damaged, files again.
+
+        Args:
+            common: The common options; the command names the same profile.
+            failed: The outcomes of the failed files.
+        """
         profile = ["-P", common.profile] if common.profile else []
-        if self.mend:
-            return f"to have them anew: {shlex.join([PROGRAM, *profile, *self.mend, *_elsewhere(failed)])}"
+        if self.repair:
+            return (
+                f"to transfer them again: {shlex.join([PROGRAM, *profile, *self.repair, *_other_directories(failed)])}"
+            )
         words = [PROGRAM, *sys.argv[1:]]
         if self.receipt is not None:
             file = str(self.receipt)
-            retry = [self.action, "--retry-failed", file, *_elsewhere(failed), "--receipt", file]
+            retry = [self.action, "--retry-failed", file, *_other_directories(failed), "--receipt", file]
             words = [PROGRAM, *profile, *retry]
         return f"to try again: {shlex.join(words)}"
 
 
-def _elsewhere(failed: Sequence[Outcome]) -> list[str]:
-    """The directory of files that do not lie below the current one, which a receipt by itself must not reach."""
-    here = Path.cwd()
-    folders = {os.path.realpath(outcome.local.parent) for outcome in failed if outcome.local is not None}
-    outside = [folder for folder in folders if not Path(folder).is_relative_to(here)]
-    return [os.path.commonpath(outside), *(["."] if len(outside) < len(folders) else [])] if outside else []
+def _other_directories(failed: Sequence[Outcome]) -> list[str]:
+    """The directories that `--retry-failed` must name: those of files outside the current directory.
+
+    A receipt by itself reaches no file outside the current directory.
+    """
+    current = Path.cwd()
+    directories = {os.path.realpath(outcome.local.parent) for outcome in failed if outcome.local is not None}
+    outside = [directory for directory in directories if not Path(directory).is_relative_to(current)]
+    return [os.path.commonpath(outside), *(["."] if len(outside) < len(directories) else [])] if outside else []
 
 
 @dataclass(slots=True)
-class _Book:
-    account: RunOutput
-    voucher: ReceiptWriter
+class _OutcomeWriter:
+    output: RunOutput
+    receipt_writer: ReceiptWriter
     receipt: TextIO | None
     verbose: bool
-    broken: OSError | None = None
-    torn: OSError | None = None
+    stdout_error: OSError | None = None
+    receipt_error: OSError | None = None
 
     def write(self, outcome: Outcome) -> None:
-        """Write down one outcome; a place that does not take it any more is left alone, and told of at the end."""
-        if self.receipt is not None and self.torn is None:
+        """Write one outcome; after an error, write no more to that file or stream, and keep the error."""
+        if self.receipt is not None and self.receipt_error is None:
             try:
-                self.receipt.write(json.dumps(self.voucher.as_json(outcome)) + "\n")
+                self.receipt.write(json.dumps(self.receipt_writer.as_json(outcome)) + "\n")
             except OSError as error:
-                self.torn = error
-        if self.broken is None:
+                self.receipt_error = error
+        if self.stdout_error is None:
             try:
                 self._show(outcome)
             except OSError as error:
-                self.broken = error
+                self.stdout_error = error
 
     def _show(self, outcome: Outcome) -> None:
-        from ctadata.progress.format import dry_run_line
-
-        if self.account.json:
-            data_json(self.voucher.as_json(outcome))
-        elif self.account.dry_run and (self.verbose or outcome.state != "skipped"):
-            data(dry_run_line(outcome, self.account.action))
+        if self.output.json:
+            write_json(self.receipt_writer.as_json(outcome))
+        elif self.output.dry_run and (self.verbose or outcome.state != "skipped"):
+            write_line(dry_run_line(outcome, self.output.action))
 
     def close(self) -> None:
-        """Let go of the receipt."""
+        """Close the receipt."""
         if self.receipt is not None:
             try:
                 self.receipt.close()
             except OSError as error:
-                self.torn = self.torn or error
+                self.receipt_error = self.receipt_error or error
 
-    def check(self) -> None:
-        """Raise what could not be written."""
-        if self.torn is not None:
-            kind = StorageFull if self.torn.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
-            path = str(self.account.receipt)
-            raise kind(f"the receipt is not complete: {self.torn.strerror}", path=path) from self.torn
-        if self.broken is not None:
-            raise self.broken
+    def raise_errors(self) -> None:
+        """Raise the error that a write met, the receipt's first."""
+        if self.receipt_error is not None:
+            kind = StorageFull if self.receipt_error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
+            path = str(self.output.receipt)
+            raise kind(f"the receipt is not complete: {self.receipt_error.strerror}", path=path) from self.receipt_error
+        if self.stdout_error is not None:
+            raise self.stdout_error

@@ -24,11 +24,11 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """Gives the event that a signal sets; a run that was stopped by one ends with typer.Exit 130 or 143."""
     stop, over, got = threading.Event(), threading.Event(), list[int]()
-    with signals_blocked():
-        waiter = threading.Thread(target=_wait, args=(stop, over, got), daemon=True)
+    with block_signals():
+        waiter = threading.Thread(target=_wait_for_signals, args=(stop, over, got), daemon=True)
         waiter.start()
         try:
             yield stop
@@ -40,14 +40,14 @@ def stopping() -> Iterator[threading.Event]:
             signal.pthread_kill(waiter.ident or 0, signal.SIGTERM)
             waiter.join()
             for number in SIGNALS if got else ():  # the second may come while we leave
-                signal.signal(number, lambda number, _: _end_now(number))
+                signal.signal(number, lambda number, _: _exit_now(number))
     if got:
         say("stopped")
         raise typer.Exit(128 + got[0])
 
 
 @contextlib.contextmanager
-def signals_blocked() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Ctrl-C and SIGTERM wait until somebody takes them with sigwait, or the block ends."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -56,19 +56,19 @@ def signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _wait(stop: threading.Event, over: threading.Event, got: list[int]) -> None:
+def _wait_for_signals(stop: threading.Event, over: threading.Event, got: list[int]) -> None:
     while True:
         number = signal.sigwait(SIGNALS)
         if over.is_set():
             return
         if stop.is_set():
-            _end_now(number)
+            _exit_now(number)
         got.append(number)
         say("stopping; Ctrl-C again ends at once")  # before the run hears of it, and says what it has left
         stop.set()
 
 
-def _end_now(number: int) -> None:
+def _exit_now(number: int) -> None:
     if sys.stderr.isatty():
         with contextlib.suppress(OSError):
             os.write(2, f"\r{_SHOW_CURSOR}\n".encode())  # the bars have hidden it

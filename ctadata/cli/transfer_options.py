@@ -1,4 +1,4 @@
-"""The options that several commands share: which files, how fast, and how a run is reported; lists of names."""
+"""The options that the commands of transfers share, and the arguments that name lists of files."""
 
 from __future__ import annotations
 
@@ -12,80 +12,79 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.options import Common
 from ctadata.cli.output import PROGRAM, open_stdin
 from ctadata.cli.run_output import RunOutput
 from ctadata.errors import UsageError
+from ctadata.namespace.filters import Filters
 from ctadata.progress import units
 
 if TYPE_CHECKING:
     from ctadata.transfer.equality import Compare
     from ctadata.transfer.plan import Rules
-    from ctadata.transfer.receipt import Record
 
-Update = Annotated[bool, typer.Option("-u", "--update", help="Leave alone what is newer where it would be replaced.")]
+Update = Annotated[bool, typer.Option("-u", "--update", help="Skip files whose target is newer than the source.")]
 SizeOnly = Annotated[bool, typer.Option("--size-only", help="Files of the same size are equal.")]
 Checksum = Annotated[
-    bool, typer.Option("--checksum", help="Files are equal by size and checksum alone, whatever their times.")
+    bool, typer.Option("--checksum", help="Files of the same size and checksum are equal; times do not count.")
 ]
 LimitRate = Annotated[
     str | None,
-    typer.Option("--limit-rate", metavar="RATE", help="Bytes a second at most, of all files together: 500K, 10M, 1G."),
+    typer.Option(
+        "--limit-rate",
+        metavar="RATE",
+        help="The largest number of bytes per second, of all files together: 500K, 10M, 1G.",
+    ),
 ]
-
-
-RawKey = Annotated[
-    bool, typer.Option("--raw-key", help="PATH is s3://bucket/key, and the key is sent as it is written.")
-]
-Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories, with all they hold.")]
-FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Links to directories too; loops never.")]
+RawKey = Annotated[bool, typer.Option("--raw-key", help="PATH is s3://bucket/key; the key is sent unchanged.")]
+Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories too, with their contents.")]
+FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Follow links to directories, but no loops.")]
 SkipSpecial = Annotated[
     bool,
-    typer.Option("--skip-special", help="Pass over links to nowhere or directories, sockets, FIFOs, devices."),
+    typer.Option("--skip-special", help="Leave out broken links, links to directories, sockets, FIFOs and devices."),
 ]
 Include = Annotated[
     list[str] | None,
-    typer.Option("--include", metavar="PATTERN", help="Only what matches ('*.h5', 'run_*/log/', '**/a'); repeatable."),
+    typer.Option(
+        "--include", metavar="PATTERN", help="Take only names that match ('*.h5', 'run_*/log/', '**/a'); repeatable."
+    ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", metavar="PATTERN", help="Not what matches, included or not; repeatable."),
+    typer.Option("--exclude", metavar="PATTERN", help="Leave out names that match, also included ones; repeatable."),
 ]
 FilesFrom = Annotated[
     str | None,
-    typer.Option("--files-from", metavar="FILE", help="The paths that FILE lists, one a line; - is standard input."),
+    typer.Option("--files-from", metavar="FILE", help="Take the paths in FILE, one a line; - reads standard input."),
 ]
-Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end in NUL, not in a new line.")]
-DryRun = Annotated[
-    bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what would be done, and change nothing.")
-]
+Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end with NUL, not with a newline.")]
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what a run would do; change nothing.")]
 Normalize = Annotated[
     str | None,
     typer.Option(
         "--normalize",
         metavar="FORM",
-        help="Give names this Unicode form on the storage: nfc, for names of macOS.",
+        help="Give names this Unicode form on the storage: nfc, for names from macOS.",
         autocompletion=lambda: ["nfc"],
     ),
 ]
 Receipt = Annotated[
     Path | None,
-    typer.Option("--receipt", metavar="FILE", help="Add a line of JSON about each file to FILE."),
+    typer.Option("--receipt", metavar="FILE", help="Add one JSON line about each file to FILE."),
 ]
 RetryFailed = Annotated[
     Path | None,
     typer.Option(
         "--retry-failed",
         metavar="RECEIPT",
-        help="Do again what a receipt says has failed, or is missing; with --checksum, what is damaged too. Its files "
-        "lie below this directory, or below those given in place of paths.",
+        help="Transfer again the files that failed in RECEIPT, or that are missing; with --checksum, damaged files "
+        "too. The files lie below the current directory, or below the directories that the arguments name.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which files are meant, when two are equal, and how fast they may go."""
+    """The options that choose the files of a run, compare them, and limit the rate."""
 
     include: Include = None
     exclude: Exclude = None
@@ -104,8 +103,18 @@ class Selection:
         stage: bool = False,
         normalize: str | None = None,
     ) -> Rules:
-        """The rules of a run; UsageError."""
-        from ctadata.namespace.filters import Filters
+        """Return the rules of a run.
+
+        Args:
+            no_clobber: Keep existing files that differ.
+            follow_links: Enter directories behind links.
+            skip_special: Leave out special files without a failure.
+            stage: Request files on tape, and wait for them.
+            normalize: The Unicode form of names on the storage, `nfc`; None keeps names as they are.
+
+        Raises:
+            UsageError: Two options exclude each other, or a pattern, a rate or a form is not valid.
+        """
         from ctadata.transfer.plan import Rules
         from ctadata.transfer.unicode_nfc import check_form
 
@@ -138,7 +147,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run leaves behind, what it says, and with what it goes."""
+    """The options for the output of a run, its number of jobs and its login."""
 
     receipt: Receipt = None
     json: options.Json = False
@@ -146,15 +155,28 @@ class RunOptions:
     token_file: options.TokenFile = None
     login: options.Login = False
 
-    def account(self, action: str, rules: Rules, bases: list[Path] | None = None) -> RunOutput:
-        """How the run is told of."""
+    def output(self, action: str, rules: Rules, bases: list[Path] | None = None) -> RunOutput:
+        """Return the output that the user asked for.
+
+        Args:
+            action: `get` or `put`, the direction of the transfer.
+            rules: The rules of the run; they tell whether it is a dry run.
+            bases: The local directories that downloads go to; None for an upload.
+        """
         return RunOutput(action, self.json, rules.dry_run, self.receipt, bases or [])
 
 
-def names_in(file: str, *, null: bool, local: bool = False) -> Iterator[str]:
-    """The names that a file lists, `-`: standard input; UsageError where it cannot be read.
+def read_names(file: str, *, null: bool, local: bool = False) -> Iterator[str]:
+    """Yield the names in a list of files, without empty lines.
 
-    local: they are names of local files, in the encoding of the locale; else UTF-8, as `list` writes them.
+    Args:
+        file: The path of the list; `-` means standard input.
+        null: Names end with NUL, not with a newline.
+        local: The names are those of local files, in the encoding of the locale. Otherwise they are UTF-8, as `list`
+            writes them.
+
+    Raises:
+        UsageError: The list cannot be read.
     """
     separator = b"\0" if null else b"\n"
     try:
@@ -177,26 +199,21 @@ def _split(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
     yield rest
 
 
-def records_of(common: Common, receipt: Path) -> list[Record]:
-    """The lines of a receipt; their profile becomes the one in use. UsageError, ConfigError (it is not known here)."""
-    from ctadata.transfer.receipt import read_receipt
+def refuse_empty_paths(*paths: str) -> None:
+    """Refuse an empty path: an unset variable of the shell must not mean the root or the current directory.
 
-    records = read_receipt(receipt)
-    profiles = {record.profile for record in records}
-    if common.profile is None and len(profiles) == 1 and profiles != {common.site} and not common.platform:
-        [common.profile] = profiles
-    if profiles != {common.site}:
-        raise UsageError(f"it is a receipt of the profile {' and '.join(sorted(profiles))}", path=str(receipt))
-    return records
-
-
-def check_said(*paths: str) -> None:
-    """UsageError where a path is empty: the place where one is, or the root, is not meant by an unset variable."""
+    Raises:
+        UsageError: A path is empty.
+    """
     if "" in paths:
-        raise UsageError("a path is empty", hint="is a variable of the shell unset? . is here, / the root there")
+        raise UsageError("a path is empty", hint="is a variable of the shell unset? . is this directory, / the root")
 
 
-def missing(usage: str) -> UsageError:
-    """What is said where an argument is missing."""
+def missing_argument(usage: str) -> UsageError:
+    """Return the error for a missing argument.
+
+    Args:
+        usage: The command and its arguments, as in `get PATH... [LOCAL]`.
+    """
     verb = usage.partition(" ")[0]
     return UsageError(f"{verb}: an argument is missing, as in: {usage}", hint=f"see {PROGRAM} {verb} --help")

@@ -1,4 +1,4 @@
-"""What get and put share: a session, somebody to tell, the summary at the end and the exit code."""
+"""Run a transfer of `get`, `put`, `sync`, `alias` or `verify`: session, progress, summary and exit code."""
 
 from __future__ import annotations
 
@@ -14,118 +14,141 @@ from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.options import Common
 from ctadata.cli.output import say, say_raw, stdout_is_terminal
 from ctadata.cli.run_output import RunOutput
-from ctadata.cli.signals import stopping
+from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.errors import CtadataError, IntegrityError, Unsupported, UsageError
 from ctadata.progress import units
+from ctadata.progress.format import counted_line, outcome_lines
+from ctadata.progress.reporters import choose
+from ctadata.transfer.report import Outcome, Reporter, Summary
+from ctadata.transfer.special_files import SPECIAL
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.transfer.report import Outcome, Reporter, Summary
 
-    Work = Callable[[Session, Reporter], Summary]
+Work = Callable[["Session", Reporter], Summary]
+"""Transfers files with a session, tells a reporter, and returns the summary."""
 
-_SPECIAL = "links that lead nowhere or to directories, sockets, FIFOs and devices"
+_SPECIAL_FILES = "broken links, links to directories, sockets, FIFOs and devices"
+MIN_SIZE_FOR_RATE = 1 << 20
+"""Bytes. The summary of a smaller transfer shows no rate: it would be the latency of the requests."""
 
-WORTH_A_RATE = 1 << 20
-"""Bytes below which a rate says nothing."""
 
+def run_transfer(common: Common, work: Work, output: RunOutput, run_options: RunOptions) -> None:
+    """Open a session, do the work, and print its summary.
 
-def move(common: Common, work: Work, account: RunOutput, conduct: RunOptions) -> None:
-    """Do the work of get or put and tell of it; typer.Exit with the code of its summary where that is not 0."""
-    from ctadata.progress.reporters import choose
+    Args:
+        common: The common options; they choose the profile.
+        work: The transfer.
+        output: What to write to stdout and to the receipt.
+        run_options: The login, the token file and the number of jobs.
 
-    if conduct.login:
-        log_in_if_needed(common.resolve(), conduct.token_file)
+    Raises:
+        typer.Exit: With the exit code of the summary, unless it is 0.
+        CtadataError: The transfer could not begin.
+    """
+    if run_options.login:
+        log_in_if_needed(common.resolve(), run_options.token_file)
     began = time.monotonic()
     verbose = bool(common.verbose)
-    with stopping() as stop, common.session(stop, conduct.token_file, conduct.jobs) as session:
-        # a dry run, and lines of JSON, are for reading: no bars go over them
-        quiet = common.quiet or account.dry_run or (account.json and stdout_is_terminal())
+    with stop_on_signals() as stop, common.session(stop, run_options.token_file, run_options.jobs) as session:
+        # progress bars would overwrite the lines of a dry run, and JSON lines on a terminal
+        quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
         with (
             choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
-            account.kept(reporter, session.profile.name, verbose=verbose) as kept,
+            output.recording(reporter, session.profile.name, verbose=verbose) as recorder,
         ):
-            summary = work(session, kept)
-        tell(summary, time.monotonic() - began, account, common, stopped=stop.is_set() or summary.stopped)
+            summary = work(session, recorder)
+        print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 
 
-def tell(summary: Summary, seconds: float, account: RunOutput, common: Common, *, stopped: bool) -> None:
-    """The summary on stderr: the counts, what was left alone and why, each failure; if quiet, the failures alone."""
-    from ctadata.progress.format import counted_line, outcome_lines
-    from ctadata.transfer.special_files import SPECIAL
+def print_summary(summary: Summary, seconds: float, output: RunOutput, common: Common, *, stopped: bool) -> None:
+    """Print to stderr which files were not transferred and why, how to try again, and the counts.
 
-    for line in outcome_lines(_told(summary, quiet=common.quiet, dry_run=account.dry_run)):
+    Args:
+        summary: The end of the run.
+        seconds: The duration of the run.
+        output: The output that the user asked for.
+        common: The common options; with `--quiet` only failures are printed.
+        stopped: A signal ended the run.
+    """
+    for line in outcome_lines(_outcomes_to_print(summary, quiet=common.quiet, dry_run=output.dry_run)):
         say_raw(line)
     special = [outcome for outcome in summary.passed if outcome.why in SPECIAL]
-    if special and not account.dry_run and not common.quiet:
+    if special and not output.dry_run and not common.quiet:
         if not any(outcome.error for outcome in special):
             say_raw(counted_line(special))
-        elif account.action == "put":
-            say(f"--skip-special passes over {_SPECIAL} without a failure")
+        elif output.action == "put":
+            say(f"{_SPECIAL_FILES} cannot be sent; --skip-special leaves them out, and the exit code is then 0")
     for remark in summary.remarks:
         say(remark)
-    hopeless = not any(map(_may_succeed, summary.errors))
-    if summary.failed and not hopeless and not account.dry_run and not common.quiet:
-        say(account.again(common, summary.failed))
-    words = foreseen(summary) if account.dry_run else counts(summary, seconds, account.action)
+    may_succeed = any(map(_may_succeed, summary.errors))
+    if summary.failed and may_succeed and not output.dry_run and not common.quiet:
+        say(output.retry_hint(common, summary.failed))
+    words = dry_run_counts(summary) if output.dry_run else summary_counts(summary, seconds, output.action)
     if not common.quiet and (words or not stopped):
-        say(("dry run: " if account.dry_run else "") + ("; ".join(words) or "nothing to do: no files to move"))
+        say(("dry run: " if output.dry_run else "") + ("; ".join(words) or "nothing to do: no files to move"))
     if stopped:
-        say(account.onward)
+        say(output.if_stopped)
 
 
-def _told(summary: Summary, *, quiet: bool, dry_run: bool) -> Iterator[Outcome]:
-    """The outcomes that stderr tells of: what is not done, and if not quiet what was left alone."""
-    from ctadata.transfer.special_files import SPECIAL
-
-    if not dry_run:  # stdout has told of it
+def _outcomes_to_print(summary: Summary, *, quiet: bool, dry_run: bool) -> Iterator[Outcome]:
+    """The outcomes that get a line on stderr; a dry run has written all but the failures to stdout."""
+    if not dry_run:
         yield from (outcome for outcome in summary.passed if outcome.error or not (quiet or outcome.why in SPECIAL))
         yield from () if quiet else summary.kept
     yield from summary.failed
 
 
 def _may_succeed(error: CtadataError) -> bool:
-    """Whether the same command may do what it did not do now; not for a wrong name, nor for a damaged file."""
+    """Whether the same command may succeed later; a wrong name and a damaged file stay as they are."""
     damaged = isinstance(error, IntegrityError) and not error.retryable
     return not (damaged or isinstance(error, UsageError | Unsupported))
 
 
-def foreseen(summary: Summary) -> list[str]:
-    """`12 files to move (1.2 GiB); 3 files to skip, equal`."""
+def dry_run_counts(summary: Summary) -> list[str]:
+    """Return the parts of the last line of a dry run: `12 files to move (1.2 GiB)`, `3 files to skip, equal`."""
     words = [f"{units.files(summary.done)} to move ({units.size(summary.size)})"] if summary.done else []
     words += [f"{units.files(count)} to skip, {why}" for why, count in summary.skips.items()]
     if summary.deleted:
         words.append(f"{units.names(summary.deleted)} to delete")
-    return [*words, *left_alone(summary)]
+    return [*words, *_remaining_counts(summary)]
 
 
-def counts(summary: Summary, seconds: float, action: str = "get") -> list[str]:
-    """`done 12 files (1.2 GiB in 41 s, 30.1 MiB/s); skipped 3 files, equal already; failed 2 files`."""
+def summary_counts(summary: Summary, seconds: float, action: str = "get") -> list[str]:
+    """Return the parts of the last line of a run.
+
+    For example `12 files done (1.2 GiB in 41 s, 30.1 MiB/s)`, `3 files skipped, equal already`, `2 files failed`.
+
+    Args:
+        summary: The end of the run.
+        seconds: The duration of the run.
+        action: `verify` says that files are verified; any other action says that they are done.
+    """
     words = []
     if summary.done:
         moved = summary.size - summary.resumed
-        before = f", {units.size(summary.resumed)} of it before," if summary.resumed else ""
-        speed = f", {units.rate(moved / seconds)}" if moved >= WORTH_A_RATE and seconds else ""
-        what = "right" if action == "verify" else "done"
-        size = f"{units.size(summary.size)}{before} in {units.duration(seconds)}{speed}"
-        words.append(f"{what} {units.files(summary.done)} ({size})")
+        resumed = f", {units.size(summary.resumed)} already here," if summary.resumed else ""
+        rate = f", {units.rate(moved / seconds)}" if moved >= MIN_SIZE_FOR_RATE and seconds else ""
+        verb = "verified" if action == "verify" else "done"
+        size = f"{units.size(summary.size)}{resumed} in {units.duration(seconds)}{rate}"
+        words.append(f"{units.files(summary.done)} {verb} ({size})")
     for why, count in summary.skips.items():
-        words.append(f"skipped {units.files(count)}, {'equal already' if why == 'equal' else why}")
+        words.append(f"{units.files(count)} skipped, {'equal already' if why == 'equal' else why}")
     if summary.deleted:
-        words.append(f"deleted {units.names(summary.deleted)}")
-    return [*words, *left_alone(summary)]
+        words.append(f"{units.names(summary.deleted)} deleted")
+    return [*words, *_remaining_counts(summary)]
 
 
-def left_alone(summary: Summary) -> list[str]:
-    """What was kept, passed over, or failed; and the directories that listed as empty."""
+def _remaining_counts(summary: Summary) -> list[str]:
+    """The counts of files that were not transferred, and of directories that listed as empty."""
     words = []
-    for what, outcomes in (("kept", summary.kept), ("passed over", summary.passed), ("failed", summary.failed)):
+    for verb, outcomes in (("kept", summary.kept), ("passed over", summary.passed), ("failed", summary.failed)):
         if outcomes:
-            words.append(f"{what} {units.files(len(outcomes))}")
+            words.append(f"{units.files(len(outcomes))} {verb}")
     if summary.empty and summary.hides:
-        they = "is empty, or may" if summary.empty == 1 else "are empty, or may"
-        words.append(f"{units.directories(summary.empty)} {they} not be read")
+        verb = "is empty, or you may not read it" if summary.empty == 1 else "are empty, or you may not read them"
+        words.append(f"{units.directories(summary.empty)} {verb}")
     return words

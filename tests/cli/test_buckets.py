@@ -79,7 +79,7 @@ def test_types_and_redirects(at_s3, moto_s3, name, tmp_path):
     put = ("put", tmp_path / "seq", f"s3://{name}/sequence/a")
     at_s3(*put, "--content-type", "text/plain", check=0)
     assert client.head_object(Bucket=name, Key="sequence/a")["ContentType"] == "text/plain"
-    assert "skipped 1 file" in at_s3(*put, "--content-type", "text/plain", check=0).err
+    assert "1 file skipped" in at_s3(*put, "--content-type", "text/plain", check=0).err
     at_s3(*put, "--content-type", "text/x-other", "--redirect-to", "/elsewhere", check=0)
     found = client.head_object(Bucket=name, Key="sequence/a")
     assert (found["ContentType"], found["WebsiteRedirectLocation"]) == ("text/x-other", "/elsewhere")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ctadata.cli import completion, main, output
-from ctadata.cli.completion import rejoin
+from ctadata.cli.completion import rejoin_words
 from ctadata.sandbox import faults
 
 VARIABLE = "_CTA_DATA_DIRECT_COMPLETE"
@@ -31,7 +31,7 @@ def complete(at_box, monkeypatch):
             for name, value in variables.items():
                 patch.setenv(name, value)
             patch.chdir(at_box.cwd)
-            patch.setattr(completion, "PATIENCE", patience)
+            patch.setattr(completion, "TIMEOUT", patience)
             patch.setattr(completion._Word, "begun", "")
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
@@ -167,7 +167,7 @@ def test_the_profile_on_the_line_counts(complete, box, place):
 @pytest.mark.parametrize("cursor", ["", "-5", "1e3", "9" * 5000, "7"])
 def test_a_cursor_that_is_nowhere_is_in_the_last_word(cursor):
     env = {"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": cursor}
-    rejoin(env)
+    rejoin_words(env)
     assert env == {"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": "1"}
 
 

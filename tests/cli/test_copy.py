@@ -54,7 +54,7 @@ class TestAFile:
         a.files.put(f"/{place}/f", os.urandom(MIB))
         ended = cli("copy", *way, f"a:{place}/f", f"b:{place}/g", check=0)
         assert b.files.read(f"/{place}/g") == a.files.read(f"/{place}/f")
-        assert "done 1 file (1.0 MiB" in ended.err
+        assert "1 file done (1.0 MiB" in ended.err
         assert through_here(a, b) == 0
         assert b.files.tree(f"/{place}") == [f"/{place}/g"]
         other_sides = {tokens[0]: b, tokens[1]: a}
@@ -64,7 +64,7 @@ class TestAFile:
         a, *_ = sites
         a.files.put(f"/{place}/f", b"content")
         cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=0)
-        assert "skipped 1 file, equal already" in cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=0).err
+        assert "1 file skipped, equal already" in cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=0).err
 
     def test_a_failure_in_the_last_line_is_one(self, cli, sites, place, way):
         a, b, *_ = sites

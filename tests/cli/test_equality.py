@@ -156,7 +156,7 @@ class TestPlainWebDAV:
         at_dav("put", "-r", "u/", "/d/")
         dav.seen.clear()
         with reads_of(at_dav.cwd / "u") as read:
-            assert "skipped 20 files" in at_dav("put", "-r", "u/", "/d/")
+            assert "20 files skipped" in at_dav("put", "-r", "u/", "/d/")
         assert (set(dav.methods()), read) == ({"PROPFIND"}, [])
         assert len(dav.seen) <= 3
 
@@ -169,10 +169,10 @@ class TestPlainWebDAV:
         settle(at_dav.cwd)
         dav.seen.clear()
         with reads_of(at_dav.cwd / "u") as read:
-            assert "skipped 1 file" in at_dav("put", "-r", "u/", "/d/")
+            assert "1 file skipped" in at_dav("put", "-r", "u/", "/d/")
         assert (set(read), set(dav.methods())) == ({"f"}, {"PROPFIND"})
         with reads_of(at_dav.cwd / "u") as read:
-            assert "skipped 1 file" in at_dav("put", "-r", "u/", "/d/")
+            assert "1 file skipped" in at_dav("put", "-r", "u/", "/d/")
         assert read == []
 
     def test_an_edit_that_adler32_does_not_see_is_sent(self, at_dav, dav):
@@ -196,15 +196,15 @@ class TestPlainWebDAV:
         at_dav.write("u/f", b"AAAA", T1)
         at_dav("put", "-r", "u/", "/d/")
         assert "removed the records of 1 pair of folders" in at_dav("cache", "clear")
-        assert "done 1 file" in at_dav("put", "-r", "u/", "/d/")
+        assert "1 file done" in at_dav("put", "-r", "u/", "/d/")
 
     def test_what_was_fetched_is_put_back_without_a_byte(self, at_dav, dav):
         dav.put("/d/f", b"AAAA")
         at_dav("get", "-r", "/d", "got")
-        assert "skipped 1 file" in at_dav("put", "-r", "got/d/", "/d/")
+        assert "1 file skipped" in at_dav("put", "-r", "got/d/", "/d/")
         at_dav("cache", "clear")
-        assert "skipped 1 file" in at_dav("put", "-r", "got/d/", "/d/")
-        assert "skipped 1 file" in at_dav("get", "-r", "/d", "got")
+        assert "1 file skipped" in at_dav("put", "-r", "got/d/", "/d/")
+        assert "1 file skipped" in at_dav("get", "-r", "/d", "got")
 
 
 class TestCollisions:
@@ -318,16 +318,16 @@ class TestS3:
         for verb in (("put", "-r", "u/", "/d/"), ("sync", ":/d", "u"), ("put", "u/f", "/d/f")):
             here("cache", "clear")
             with reads_of(here.cwd / "u") as read:
-                assert "skipped 1 file" in here(*verb)
+                assert "1 file skipped" in here(*verb)
             assert read == []
 
     def test_without_record_and_mtime_the_tag_proves_it(self, at_s3):
         at_s3.moto.client().put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA")
         at_s3.here.write("u/f", b"AAAA", T1)
         settle(at_s3.here.cwd)
-        assert "skipped 1 file" in at_s3.here("put", "-r", "u/", "/d/")
+        assert "1 file skipped" in at_s3.here("put", "-r", "u/", "/d/")
         with reads_of(at_s3.here.cwd / "u") as read:
-            assert "skipped 1 file" in at_s3.here("put", "-r", "u/", "/d/")
+            assert "1 file skipped" in at_s3.here("put", "-r", "u/", "/d/")
         assert read == []
 
 
@@ -357,7 +357,7 @@ class TestCache:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
         at_dav.write("u/f", b"AAAA")
         at_dav("put", "-r", "u/", "/d/")
-        assert "done 1 file" in at_dav("put", "-r", "u/", "/d/")
+        assert "1 file done" in at_dav("put", "-r", "u/", "/d/")
 
 
 class _Counting(logging.Handler):
@@ -404,7 +404,7 @@ class TestAnUnchangedRerun:
             ("sync", ":/d", "u"),
         ):
             with reads_of(here.cwd / "u", here.cwd / "got") as read, requests_to_moto() as requests:
-                assert f"skipped {files} files" in here(*verb)
+                assert f"{files} files skipped" in here(*verb)
             assert read == []
             assert 0 < len(requests) <= pages + 4, requests[:10]
 
@@ -422,7 +422,7 @@ class TestAnUnchangedRerun:
                 for verb in (("put", "-r", "u/", "home:d/"), ("get", "-r", "home:d/", "got"), ("sync", "u", "home:d")):
                     box.forget_seen()
                     with reads_of(here.cwd / "u", here.cwd / "got") as read:
-                        assert f"skipped {files} files" in here(*verb), records
+                        assert f"{files} files skipped" in here(*verb), records
                     assert read == [], records
                     assert {seen.method for seen in box.seen} == {"PROPFIND"}, records
                     assert len(box.seen) <= 6, records

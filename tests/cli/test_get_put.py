@@ -12,10 +12,10 @@ def test_there_and_back(at_box, box, place):
     (at_box.cwd / "a.txt").write_bytes(b"hello")
     put = at_box("put", "a.txt", f"/{place}/", check=0)
     assert put.out == ""
-    assert re.fullmatch(r"cta-data-direct: done 1 file \(5 B in \d+ s\)\n", put.err)
+    assert re.fullmatch(r"cta-data-direct: 1 file done \(5 B in \d+ s\)\n", put.err)
     get = at_box("get", f"{place}/a.txt", "b.txt", check=0)
     assert get.out == ""
-    assert get.err.startswith("cta-data-direct: done 1 file (5 B in ")
+    assert get.err.startswith("cta-data-direct: 1 file done (5 B in ")
     assert (at_box.cwd / "b.txt").read_bytes() == b"hello"
 
 
@@ -49,7 +49,7 @@ def test_equal_files_are_skipped_and_said_so(at_box, box, place):
     box.files.put(f"/{place}/a", b"1")
     at_box("get", f"{place}/a", check=0)
     again = at_box("get", f"{place}/a", check=0)
-    assert again.err == "cta-data-direct: skipped 1 file, equal already\n"
+    assert again.err == "cta-data-direct: 1 file skipped, equal already\n"
 
 
 def test_what_counts_as_equal_can_be_said_of_get_and_put_too(at_box, box, place):
@@ -118,7 +118,7 @@ def test_no_clobber_keeps_and_says_so(at_box, box, place):
     ended = at_box("get", "--no-clobber", f"{place}/a", check=8)
     assert (at_box.cwd / "a").read_bytes() == b"mine"
     assert f"kept {place}/a (" in ended.err
-    assert ended.err.endswith("cta-data-direct: kept 1 file\n")
+    assert ended.err.endswith("cta-data-direct: 1 file kept\n")
 
 
 class TestFailures:
@@ -135,13 +135,13 @@ class TestFailures:
         ended = at_box("get", "-r", bad, "out", check=6)
         lines = ended.err.splitlines()
         assert any(line.startswith("failed ") and f"{bad}/b" in line and "No soup for you" in line for line in lines)
-        assert lines[-1].startswith("cta-data-direct: done 2 files (18 B in ")
-        assert lines[-1].endswith("; failed 1 file")
+        assert lines[-1].startswith("cta-data-direct: 2 files done (18 B in ")
+        assert lines[-1].endswith("; 1 file failed")
         assert sorted(p.name for p in at_box.cwd.rglob("*") if p.is_file()) == ["a", "c"]
 
     def test_all_failed_is_the_code_of_the_first(self, at_box, bad):
         ended = at_box("get", f"{bad}/b", check=4)
-        assert ended.err.endswith("cta-data-direct: failed 1 file\n")
+        assert ended.err.endswith("cta-data-direct: 1 file failed\n")
         assert list(at_box.cwd.iterdir()) == []
 
     def test_quiet_tells_failures_alone(self, at_box, bad):
@@ -156,7 +156,7 @@ class TestFailures:
         (at_box.cwd / "dir" / "good").write_bytes(b"")
         ended = at_box("put", "-r", "dir", f"/{place}/", check=6)
         assert "passed over dir/dangling (a link that leads nowhere)" in ended.err.splitlines()
-        assert "; passed over 1 file" in ended.err
+        assert "; 1 file passed over" in ended.err
 
     @pytest.mark.parametrize("target", ["/", "/lst/", "/lst/new"])
     def test_a_refusal_names_what_was_to_be_and_no_temporary(self, at_box, target):

@@ -9,7 +9,7 @@ import types
 import pytest
 
 from ctadata.cli import main, output
-from ctadata.cli.output import rfc3339
+from ctadata.cli.output import format_rfc3339
 
 PATIENCE = 60
 
@@ -29,7 +29,7 @@ PATIENCE = 60
     ],
 )
 def test_times(seconds, text):
-    assert rfc3339(seconds) == text
+    assert format_rfc3339(seconds) == text
 
 
 class Pipe(io.TextIOWrapper):
@@ -51,7 +51,7 @@ def clock(monkeypatch):
     flows = []
 
     def flow(stream):
-        flows.append(output._Flow(stream, lambda _: not clock.go.wait(PATIENCE)))
+        flows.append(output._PipeWriter(stream, lambda _: not clock.go.wait(PATIENCE)))
         return flows[-1]
 
     clock = types.SimpleNamespace(now=100.0, go=threading.Event(), flow=flow)
@@ -86,9 +86,9 @@ def test_rows_that_come_together_go_out_together_though_no_other_row_follows(clo
 
 def test_words_on_stderr_come_after_the_rows_before_them(clock, monkeypatch, capsys):
     pipe = Pipe()
-    monkeypatch.setattr(output._Flow, "current", clock.flow(pipe))
-    output.data_raw("first\n")
-    output.data_raw("second\n")
+    monkeypatch.setattr(output._PipeWriter, "current", clock.flow(pipe))
+    output.write_text("first\n")
+    output.write_text("second\n")
     output.say_raw("words")
     assert pipe.buffer.getvalue() == b"first\nsecond\n"
     assert capsys.readouterr().err == "words\n"
@@ -108,9 +108,9 @@ def test_nothing_of_a_command_lives_on_when_it_has_ended(monkeypatch):
     before = set(threading.enumerate())
     monkeypatch.setattr(sys, "stdout", pipe := Pipe())
     output.stdout_is_terminal.cache_clear()
-    monkeypatch.setattr(main, "_guarded", lambda _: [output.data_raw(f"{i}\n") for i in range(3)] and 0)
+    monkeypatch.setattr(main, "_run_and_report", lambda _: [output.write_text(f"{i}\n") for i in range(3)] and 0)
     assert main.run([]) == 0
     output.stdout_is_terminal.cache_clear()
     assert pipe.buffer.getvalue() == b"0\n1\n2\n"
-    assert output._Flow.current is None
+    assert output._PipeWriter.current is None
     assert set(threading.enumerate()) <= before

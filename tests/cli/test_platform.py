@@ -101,7 +101,7 @@ def test_a_run_leaves_a_receipt_that_is_verified_and_tried_again(on_platform: Pl
     for name in ("a", "b"):
         on_platform.put(f"lst/d/{name}", name.encode())
     assert cta_data("get", "-r", "lst/d", "--receipt", "r").code == 0
-    assert "cta-data: right 2 files" in cta_data("verify", "r").err
+    assert "cta-data: 2 files verified" in cta_data("verify", "r").err
     Path("lst/d/b").unlink()
     assert cta_data("verify", "r").code != 0
     assert cta_data("get", "--retry-failed", "r").code == 0
@@ -115,7 +115,7 @@ def test_pipes_and_syncs_are_those_of_the_other_program(on_platform: Platform, c
     Path("tree/f").write_text("f")
     os.utime("tree/f", (1e9, 1e9))  # a listing there tells whole seconds
     assert cta_data("sync", "tree", "home:tree").code == 0
-    assert "skipped 1 file" in cta_data("sync", "tree", "home:tree").err
+    assert "1 file skipped" in cta_data("sync", "tree", "home:tree").err
     assert cta_data("sync", "--delete", "--yes", ":lst/users", "back").code == 0
     assert Path("back", on_platform.home.rpartition("/")[2], "tree", "f").read_text() == "f"
 
@@ -123,7 +123,7 @@ def test_pipes_and_syncs_are_those_of_the_other_program(on_platform: Platform, c
 def test_what_is_there_is_sent_again_and_replaced(on_platform: Platform, cta_data) -> None:
     Path("f").write_text("same")
     assert cta_data("put", "f", "f").code == 0
-    assert "done 1 file" in cta_data("put", "f", "f").err
+    assert "1 file done" in cta_data("put", "f", "f").err
     (on_platform.files / on_platform.home / "f").write_text("SAME")
     assert cta_data("put", "f", "f").code == 0
     assert on_platform.read(f"{on_platform.home}/f") == b"same"

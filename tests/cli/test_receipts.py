@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from ctadata.cli.transfer_run import counts
+from ctadata.cli.transfer_run import summary_counts
 from ctadata.sandbox import faults
 from ctadata.transfer.report import Summary
 
@@ -120,7 +120,7 @@ class TestVerify:
     def test_all_right(self, at_box, got):
         for more in ([], ["--remote"]):
             ended = at_box("verify", "r.jsonl", *more, check=0)
-            assert ended.err.startswith("cta-data-direct: right 3 files (")
+            assert ended.err.startswith("cta-data-direct: 3 files verified (")
 
     def test_content_that_changed_here(self, at_box, got):
         (got / "a").write_bytes(b"CONTENT of a")
@@ -170,8 +170,8 @@ class TestMending:
         damaged.write_bytes(b"CONTENT of b")
         os.utime(damaged, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert "nothing to do" in at_box("get", "--retry-failed", "r.jsonl", check=0).err
-        command = re.search("to have them anew: (.*)", at_box("verify", "r.jsonl", check=6).err)[1]
-        assert "done 1 file" in at_box(*shlex.split(command)[1:], check=0).err
+        command = re.search("to transfer them again: (.*)", at_box("verify", "r.jsonl", check=6).err)[1]
+        assert "1 file done" in at_box(*shlex.split(command)[1:], check=0).err
         assert damaged.read_bytes() == b"content of b"
         at_box("verify", "r.jsonl", check=0)
 
@@ -182,8 +182,8 @@ class TestMending:
         at_box("put", "-r", "in", "home:", "--receipt", "r.jsonl", check=0)
         there = "/" + json.loads((at_box.cwd / "r.jsonl").read_text().splitlines()[0])["path"].rpartition("/")[0]
         box.files.put(f"{there}/a", b"CONTENT of a")
-        command = re.search("to have them anew: (.*)", at_box("verify", "--remote", "r.jsonl", check=6).err)[1]
-        assert "done 1 file" in at_box(*shlex.split(command)[1:], check=0).err
+        command = re.search("to transfer them again: (.*)", at_box("verify", "--remote", "r.jsonl", check=6).err)[1]
+        assert "1 file done" in at_box(*shlex.split(command)[1:], check=0).err
         at_box("verify", "--remote", "r.jsonl", check=0)
 
     def test_a_source_that_changed_is_nobodys_to_mend(self, at_box, three):
@@ -200,7 +200,7 @@ class TestAgain:
         (at_box.cwd / "out" / "a").unlink()
         bad.remove()
         again = at_box(*shlex.split(command)[1:], check=0)
-        assert again.err.startswith("cta-data-direct: done 2 files")
+        assert again.err.startswith("cta-data-direct: 2 files done")
         assert (at_box.cwd / "out" / "b").read_bytes() == b"content of b"
         at_box("verify", "r.jsonl", check=0)
         assert "nothing to do" in at_box(*shlex.split(command)[1:], check=0).err
@@ -243,7 +243,7 @@ class TestAgain:
         rule.remove()
         at_box("put", "--retry-failed", "r.jsonl", "--receipt", "r.jsonl", check=0)
         box.files.remove(f"/{place}/a")
-        assert "done 1 file" in at_box("put", "--retry-failed", "r.jsonl", check=0).err
+        assert "1 file done" in at_box("put", "--retry-failed", "r.jsonl", check=0).err
         assert [n for n in box.files.tree(f"/{place}") if not n.endswith("/")] == [
             f"/{place}/{name}" for name in ("a", "b", "sub/c")
         ]
@@ -304,7 +304,7 @@ class TestPipes:
 
 def test_the_end_of_a_run_counts_what_an_earlier_one_had_fetched_apart():
     summary = Summary(done=1, size=3 << 20, resumed=1 << 20)
-    assert counts(summary, 2.0) == ["done 1 file (3.0 MiB, 1.0 MiB of it before, in 2 s, 1.0 MiB/s)"]
+    assert summary_counts(summary, 2.0) == ["1 file done (3.0 MiB, 1.0 MiB already here, in 2 s, 1.0 MiB/s)"]
 
 
 class TestConfinement:

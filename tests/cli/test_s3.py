@@ -66,7 +66,7 @@ def at_s3(moto_s3, bucket, tmp_path, monkeypatch, capsys) -> Here:
 
 def test_every_form_of_a_path(at_s3, bucket):
     (at_s3.cwd / "a b.txt").write_text("hello")
-    assert "done 1 file" in at_s3("put", "a b.txt", f"store:{bucket}/forms/x/", check=0).err
+    assert "1 file done" in at_s3("put", "a b.txt", f"store:{bucket}/forms/x/", check=0).err
     for arguments in (
         ("-P", "store", "list", f"/{bucket}/forms/x"),
         ("-P", "store", "list", f"{bucket}/forms/x/"),
@@ -108,7 +108,7 @@ def test_a_tree_there_and_back_makes_no_marks_but_for_empty_directories(at_s3, m
     at_s3("get", "-r", f"store:{bucket}/tree/run", "back", check=0)
     assert (at_s3.cwd / "back" / "run" / "empty").is_dir()
     again = at_s3("put", "-r", "run", f"store:{bucket}/tree/", check=0)
-    assert "skipped 1 file, equal already" in again.err
+    assert "1 file skipped, equal already" in again.err
 
 
 def test_the_receipt_says_what_was_checked(at_s3, bucket):
@@ -167,7 +167,7 @@ class TestAStubBefore:
         (at_s3.cwd / "3").write_text("3")
         at_s3("-P", "store", "put", "3", f"{bucket}/crowd/", check=0)
         assert not [asked for asked in stub.requests("GET", "list-type") if "max-keys=1000" in asked.target]
-        assert "skipped 1 file" in at_s3("-P", "store", "put", "3", f"{bucket}/crowd/", check=0).err
+        assert "1 file skipped" in at_s3("-P", "store", "put", "3", f"{bucket}/crowd/", check=0).err
 
     def test_two_stores_may_have_a_bucket_of_one_name(self, at_s3, stub, moto_s3, bucket):
         moto_s3.client().put_object(Bucket=bucket, Key="same/a", Body=b"x")
@@ -399,7 +399,7 @@ def test_a_sync_deletes_beside_odd_keys_here(at_s3, moto_s3, bucket):
     assert not (here / "a" / "c").exists()
     for key in ("s/a//b", "s/full/", "s/d/./e", "s/file//b", "s/mark/"):
         assert f"passed over s3://{bucket}/{key} (" in ended.err
-    assert "deleted 9 names" in ended.err
+    assert "9 names deleted" in ended.err
     again = at_s3(*sync, check=6)
     assert "deleted" not in again.err
 
@@ -418,7 +418,7 @@ def test_a_sync_deletes_beside_odd_keys_there(at_s3, moto_s3, bucket):
     assert left == {*odd, "up/fine", "up/a/c/new", "up/d/new"}
     for key in odd:
         assert f"passed over s3://{bucket}/{key} (" in ended.err
-    assert "deleted 10 names" in ended.err
+    assert "10 names deleted" in ended.err
     for key in odd:
         client.delete_object(Bucket=bucket, Key=key)
 

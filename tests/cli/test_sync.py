@@ -26,7 +26,7 @@ class TestSides:
         at_box.env["BEARER_TOKEN"] = ""
         token = ["--token-file", at_box.cwd.parent / "token"]
         ended = at_box("sync", source, "out", *token, check=0)
-        assert ended.err.startswith("cta-data-direct: done 2 files")
+        assert ended.err.startswith("cta-data-direct: 2 files done")
         assert local(at_box) == ["out/a", "out/sub/b"]
         (at_box.cwd / "out" / "c").write_bytes(b"3")
         at_box("sync", "out", source, *token, check=0)
@@ -76,7 +76,7 @@ class TestDelete:
 
     def test_yes(self, at_box, run1, extra):
         ended = at_box("sync", "--delete", "--yes", f":{run1}", "out", check=0)
-        assert "; deleted 3 names" in ended.err
+        assert "; 3 names deleted" in ended.err
         assert local(at_box) == ["out/a", "out/sub/b"]
 
     @pytest.mark.parametrize(("answer", "left"), [("y\n", 2), ("n\n", 4), ("\n", 4)])

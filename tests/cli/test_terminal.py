@@ -27,7 +27,7 @@ def test_bars_while_it_runs_and_a_clean_screen_after(at_box, place, stalled):
     assert terminal.end() == 0
     assert terminal.raw.rindex("\x1b[?25h") > terminal.raw.rindex("\x1b[?25l")
     last = terminal.raw.rpartition("\x1b[2K")[2]
-    assert last.startswith("cta-data-direct: done 1 file (2.0 MiB in ")
+    assert last.startswith("cta-data-direct: 1 file done (2.0 MiB in ")
     assert (at_box.cwd / "big").read_bytes() == bytes(2 * MIB)
 
 
@@ -56,7 +56,7 @@ class TestCtrlC:
         assert terminal.end() == 130
         assert "stopping; Ctrl-C again ends at once" in terminal.text
         assert "nothing to do" not in terminal.text
-        assert terminal.text.endswith("the same command goes on where this one ends\ncta-data-direct: stopped\n")
+        assert terminal.text.endswith("the same command continues where this one ended\ncta-data-direct: stopped\n")
         assert list(at_box.cwd.iterdir()) == []
 
     def test_twice_ends_immediately_with_a_cursor(self, at_box, box, place):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ctadata.cli.commands.list import as_json, long_line, short_line
+from ctadata.cli.entry_lines import entry_as_json, long_line, short_line
 from ctadata.config.resolve import resolve_profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError
@@ -93,7 +93,7 @@ def shown(entry: Entry) -> None:
     for line in (
         short_line(entry),
         long_line(entry, checksums=True),
-        json.dumps(as_json(entry)),
+        json.dumps(entry_as_json(entry)),
         str(Listed.of(entry)),
     ):
         escape_unprintable(line)

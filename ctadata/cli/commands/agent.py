@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ctadata.agent.log import last_lines
 from ctadata.cli import options
-from ctadata.cli.login import Secret, show_unless_told, show_where_seen, with_secret
-from ctadata.cli.output import data, data_json, rfc3339, say
+from ctadata.cli.login import Secret, call_with_secret, show_on_terminal, show_unless_no_input
+from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.errors import LoginNeeded, UsageError
 from ctadata.progress import units
+from ctadata.tokens.profile_files import ProfileFiles
 
 if TYPE_CHECKING:
     from ctadata.agent.status import Status
@@ -54,14 +56,14 @@ def start_agent(
         raise UsageError("--foreground and --one-shot exclude each other")
     profile = common.who_logs_in(via)
     if one_shot:
-        shown = show_unless_told()
-        token = with_secret(profile, secret, lambda secret: control.get_token(profile, secret=secret, show=shown))
-        data(token.reveal())
+        shown = show_unless_no_input()
+        token = call_with_secret(profile, secret, lambda secret: control.get_token(profile, secret=secret, show=shown))
+        write_line(token.reveal())
         return
     messages = _LoginMessages(profile.name, common.quiet)
     if foreground:
-        seen = show_where_seen()
-        with_secret(
+        seen = show_on_terminal()
+        call_with_secret(
             profile,
             secret,
             lambda secret: control.run_in_foreground(
@@ -69,9 +71,11 @@ def start_agent(
             ),
         )
         return
-    shown = show_unless_told()
+    shown = show_unless_no_input()
     messages.print_started(
-        with_secret(profile, secret, lambda secret: control.start(profile, secret=secret, show=shown, publish=publish))
+        call_with_secret(
+            profile, secret, lambda secret: control.start(profile, secret=secret, show=shown, publish=publish)
+        )
     )
 
 
@@ -109,10 +113,10 @@ def agent_status(ctx: typer.Context, json: options.Json = False, via: options.Vi
     common = options.begin(ctx)
     status = control.status(common.who_logs_in(via))
     if json:
-        data_json(status.as_json())
+        write_json(status.as_json())
     elif not common.quiet:
         for name, value in _status_lines(status, time.time()):
-            data(f"{name:<14}{value}")
+            write_line(f"{name:<14}{value}")
     if status.login_needed:
         raise typer.Exit(LoginNeeded.exit_code)
 
@@ -159,13 +163,13 @@ def get_token(
     from ctadata.agent import control
 
     profile = options.begin(ctx).who_logs_in(via)
-    seen = show_where_seen()
-    token = with_secret(
+    seen = show_on_terminal()
+    token = call_with_secret(
         profile,
         secret,
         lambda secret: control.get_token(profile, secret=secret, show=seen, min_life=min_life or control.MIN_LIFE),
     )
-    data(token.reveal())
+    write_line(token.reveal())
 
 
 def _status_lines(status: Status, now: float) -> Iterator[tuple[str, str]]:
@@ -194,9 +198,9 @@ def _token_line(expires_at: float | None, now: float) -> str:
     if expires_at is None:
         return "none"
     if expires_at <= now:
-        return f"expired at {rfc3339(expires_at)}"
+        return f"expired at {format_rfc3339(expires_at)}"
     left = expires_at - now
-    return "good for ever" if math.isinf(left) else f"good until {rfc3339(expires_at)}, {units.duration(left)}"
+    return "good for ever" if math.isinf(left) else f"good until {format_rfc3339(expires_at)}, {units.duration(left)}"
 
 
 def agent_log(
@@ -209,14 +213,11 @@ def agent_log(
       cta-data-direct agent-log
       cta-data-direct agent-log -n 1000 | grep -i failure
     """
-    from ctadata.agent.log import last_lines
-    from ctadata.tokens.profile_files import ProfileFiles
-
     common = options.begin(ctx)
     profile = common.resolve().profile
     log = last_lines(ProfileFiles.of(profile.name), lines)
     for line in log:
-        data(line)
+        write_line(line)
     if not log and not common.quiet:
         say(f"no agent of {profile.name} has written anything yet")
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, transfer_options
-from ctadata.cli.completion import remote
-from ctadata.cli.locations import located, split
+from ctadata.cli.completion import complete_remote
+from ctadata.cli.locations import read_location, split_profile
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.transfer_options import RunOptions
-from ctadata.cli.transfer_run import move
+from ctadata.cli.transfer_run import run_transfer
 from ctadata.errors import UsageError
+from ctadata.transfer.report import Reporter, Summary
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.transfer.report import Reporter, Summary
 
 
 def alias(
@@ -28,8 +28,8 @@ def alias(
             metavar="FILE ALIAS...",
             show_default=False,
             help="The file and its new names, from the root of the storage.",
-            autocompletion=remote,
-            callback=located,
+            autocompletion=complete_remote,
+            callback=read_location,
         ),
     ] = None,
     manifest: Annotated[
@@ -69,12 +69,12 @@ def alias(
         pairs = [(name, paths[0]) for name in paths[1:]] if paths else _listed(manifest or "", session.profile.name)
         return Buckets(session).alias(pairs, replace=replace, reporter=reporter)
 
-    move(common, work, RunOutput("alias", json), RunOptions(jobs=jobs, token_file=token_file))
+    run_transfer(common, work, RunOutput("alias", json), RunOptions(jobs=jobs, token_file=token_file))
 
 
 def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:
     """Yield the pairs `(alias, file)` of a list; UsageError if a line has no alias or names another profile."""
-    for number, line in enumerate(transfer_options.names_in(manifest, null=False), 1):
+    for number, line in enumerate(transfer_options.read_names(manifest, null=False), 1):
         file, *names = line.split("\t")
         if not file or not names or "" in names:
             raise UsageError(
@@ -86,7 +86,7 @@ def _listed(manifest: str, profile: str) -> Iterator[tuple[str, str]]:
 
 
 def _path_at(profile: str, text: str) -> str:
-    path_profile, path = split(text)
+    path_profile, path = split_profile(text)
     if path_profile not in (None, profile):
         raise UsageError(f"it belongs to the profile {path_profile}, but {profile} is in use", path=text)
     return path

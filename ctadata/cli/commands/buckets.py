@@ -7,14 +7,16 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.locations import located
-from ctadata.cli.output import data, data_json, rfc3339, say
-from ctadata.cli.prompts import is_anybody_here, may_delete
+from ctadata.cli.locations import read_location
+from ctadata.cli.output import format_rfc3339, say, write_json, write_line
+from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.errors import UsageError
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="BUCKET", show_default=False, help="The name of a bucket, or s3://name.", callback=located),
+    typer.Argument(
+        metavar="BUCKET", show_default=False, help="The name of a bucket, or s3://name.", callback=read_location
+    ),
 ]
 
 
@@ -38,9 +40,9 @@ def make_bucket(
     """
     from ctadata.buckets import Buckets
 
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         hosting = Buckets(context.session)
-        command_context.each(names, lambda name: hosting.make_bucket(name, website=website, public=public_read))
+        command_context.for_each(names, lambda name: hosting.make_bucket(name, website=website, public=public_read))
 
 
 def buckets(
@@ -60,13 +62,13 @@ def buckets(
     """
     from ctadata.buckets import Buckets
 
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         for bucket in Buckets(context.session).buckets():
-            created = rfc3339(bucket.created)
+            created = format_rfc3339(bucket.created)
             if json:
-                data_json({"bucket": bucket.name, "created": created})
+                write_json({"bucket": bucket.name, "created": created})
             else:
-                data(f"{created or '-':<20}  {bucket.name}" if long else bucket.name)
+                write_line(f"{created or '-':<20}  {bucket.name}" if long else bucket.name)
 
 
 def remove_bucket(
@@ -89,15 +91,15 @@ def remove_bucket(
     """
     from ctadata.buckets import Buckets, bucket_name
 
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         hosting = Buckets(context.session)
         if recursive and not yes:
-            if not is_anybody_here():
+            if not can_prompt():
                 raise UsageError(
                     "-r asks before it removes, but nobody can answer here", hint="--yes removes without asking"
                 )
             doomed = [f"s3://{bucket_name(name)}/ with all it holds" for name in names]
-            if not may_delete(doomed, context.stop, "1 bucket" if len(names) == 1 else f"{len(names)} buckets"):
+            if not confirm_delete(doomed, context.stop, "1 bucket" if len(names) == 1 else f"{len(names)} buckets"):
                 say("nothing was removed")
                 raise typer.Exit(1)
-        command_context.each(names, lambda name: hosting.remove_bucket(name, recursive=recursive))
+        command_context.for_each(names, lambda name: hosting.remove_bucket(name, recursive=recursive))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from os import stat_result
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
+from ctadata import local_copies
 from ctadata.cli import options
-from ctadata.cli.output import data, data_json, rfc3339, say
+from ctadata.cli.output import format_rfc3339, say, write_json, write_line
 from ctadata.errors import LocalError
+from ctadata.paths import escape_unprintable
 from ctadata.progress import units
-
-if TYPE_CHECKING:
-    from os import stat_result
+from ctadata.transfer import record_cache
 
 
 def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
@@ -26,9 +26,6 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
     last use, and the two folders. One line for each copy that local has made.
     The last line, on stderr, has the sizes and the directory.
     """
-    from ctadata import local_copies
-    from ctadata.transfer import record_cache
-
     common, cache = options.begin(ctx), record_cache.cache_directory()
     rows = size = 0
     for path, status in sorted(record_cache.files(cache / "records")) if cache else []:
@@ -43,25 +40,22 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
 
 
 def _print_record(path: Path, status: stat_result, *, as_json: bool) -> None:
-    from ctadata.paths import escape_unprintable
-    from ctadata.transfer import record_cache
-
     remote, other, count = record_cache.describe(path) or ("", "", 0)
-    used = rfc3339(status.st_mtime)
+    used = format_rfc3339(status.st_mtime)
     if as_json:
         fields = {"kind": "records", "file": str(path), "remote": remote, "other": other, "files": count}
-        data_json({**fields, "size": status.st_size, "used": used})
+        write_json({**fields, "size": status.st_size, "used": used})
     else:
-        data(f"{status.st_size:>10}  {count:>6}  {used}  {escape_unprintable(remote)}  {escape_unprintable(other)}")
+        write_line(
+            f"{status.st_size:>10}  {count:>6}  {used}  {escape_unprintable(remote)}  {escape_unprintable(other)}"
+        )
 
 
 def _print_copy(path: Path, size: int, used: float, *, as_json: bool) -> None:
-    from ctadata.paths import escape_unprintable
-
     if as_json:
-        data_json({"kind": "copy", "file": str(path), "size": size, "used": rfc3339(used)})
+        write_json({"kind": "copy", "file": str(path), "size": size, "used": format_rfc3339(used)})
     else:
-        data(f"{size:>10}  {'copy':>6}  {rfc3339(used)}  {escape_unprintable(str(path))}")
+        write_line(f"{size:>10}  {'copy':>6}  {format_rfc3339(used)}  {escape_unprintable(str(path))}")
 
 
 def clear_cache(ctx: typer.Context) -> None:
@@ -74,9 +68,6 @@ def clear_cache(ctx: typer.Context) -> None:
     checksums, and reads or sends the files that these do not prove equal; local
     downloads its copies anew.
     """
-    from ctadata import local_copies
-    from ctadata.transfer import record_cache
-
     common, cache = options.begin(ctx), record_cache.cache_directory()
     try:
         count, size = record_cache.clear(cache / "records") if cache else (0, 0)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import command_context, options, transfer_options
 from ctadata.cli.output import open_stdout, say, stdout_is_terminal
+from ctadata.entries import Entry
 from ctadata.errors import UsageError
-
-if TYPE_CHECKING:
-    from ctadata.entries import Entry
+from ctadata.transfer.streams import stream_range_to
 
 _RANGE = re.compile(r"([0-9]{0,18})-([0-9]{0,18})")
 
@@ -43,7 +42,7 @@ def cat(
     the storage has no checksum for them.
     """
     out = open_stdout().buffer
-    with command_context.visiting(ctx, token_file, raw_key=raw_key) as context:
+    with command_context.open_context(ctx, token_file, raw_key=raw_key) as context:
         if range_ is None:
             summary = context.session.get_to_pipe(paths, out.write)
             for error in summary.errors:
@@ -51,10 +50,8 @@ def cat(
             if summary.exit_code:
                 raise typer.Exit(summary.exit_code)
         else:
-            from ctadata.transfer.streams import stream_range_to
-
             for text in paths:
-                for entry in command_context.entries(context.session, text):
+                for entry in command_context.find_entries(context.session, text):
                     start, stop = _bounds(range_, entry)
                     stream_range_to(context.session.store, entry, start, stop, out.write)
         if stdout_is_terminal():

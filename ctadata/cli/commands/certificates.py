@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.output import data, data_json, say
-from ctadata.cli.platform import place_of
+from ctadata.cli.output import say, write_json, write_line
+from ctadata.cli.platform import read_endpoints
 from ctadata.errors import LocalError, NotFound
 
 File = Annotated[
@@ -45,9 +45,9 @@ def upload_personal_certificate(
 
     common = options.begin(ctx)
     with _local_errors(file):
-        response = send_personal_certificate(place_of(common.profile), file, key, user)
+        response = send_personal_certificate(read_endpoints(common.profile), file, key, user)
     if json:
-        data_json(response)
+        write_json(response)
     elif not common.quiet:
         say(f"the certificate for {response['certificate_key']} is stored, and good until {response['validity']}")
 
@@ -62,9 +62,9 @@ def upload_shared_certificate(ctx: typer.Context, file: File, json: options.Json
 
     common = options.begin(ctx)
     with _local_errors(file):
-        response = send_shared_certificate(place_of(common.profile), file)
+        response = send_shared_certificate(read_endpoints(common.profile), file)
     if json:
-        data_json(response)
+        write_json(response)
     elif not common.quiet:
         say("the shared certificate is stored")
 
@@ -79,14 +79,14 @@ def certificate_status(ctx: typer.Context, json: options.Json = False) -> None:
     from ctadata.service.certificates import status
 
     common = options.begin(ctx)
-    state = status(place_of(common.profile))
+    state = status(read_endpoints(common.profile))
     if json:
-        data_json(state)
+        write_json(state)
         return
     for name in ("service", "shared"):
-        data(f"{name:<10}{state[name]}")
+        write_line(f"{name:<10}{state[name]}")
     for key, words in state["keys"].items():
-        data(f"{key:<10}{words}")
+        write_line(f"{key:<10}{words}")
 
 
 @contextmanager

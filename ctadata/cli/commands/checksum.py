@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ctadata.checksums import STRONGEST_FIRST, new_hasher
 from ctadata.cli import command_context, options
-from ctadata.cli.output import data, data_json
+from ctadata.cli.output import write_json, write_line
+from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, UsageError
+from ctadata.namespace.digests import get_digest
+from ctadata.transfer.partial_file import local_errors
 
 if TYPE_CHECKING:
-    from ctadata.entries import Entry
     from ctadata.session import Session
 
 
@@ -43,13 +46,11 @@ def checksum(
     algorithm: 8 for adler32, 32 for md5, 40 for sha, 64 for sha-256, 128 for
     sha-512. dCache keeps the adler32 of every file.
     """
-    from ctadata.checksums import STRONGEST_FIRST
-
     name = None if algorithm is None else algorithm.lower()
     if name not in (None, *STRONGEST_FIRST):
         raise UsageError(f"{algorithm!r} is not a known algorithm", hint=f"choose one of {', '.join(STRONGEST_FIRST)}")
-    with command_context.visiting(ctx, token_file) as context:
-        targets = list(command_context.named(context.session, paths))
+    with command_context.open_context(ctx, token_file) as context:
+        targets = list(command_context.find_all(context.session, paths))
         if local is not None and len(targets) > 1:
             raise UsageError("--local compares with one file")
 
@@ -57,17 +58,15 @@ def checksum(
             used, digest = _checked_digest(context.session, entry, name, local)
             path = "/".join(entry.path.parts)
             if json:
-                data_json({"path": path, "algorithm": used, "digest": digest})
+                write_json({"path": path, "algorithm": used, "digest": digest})
             else:
-                data(f"{digest}  {path}")
+                write_line(f"{digest}  {path}")
 
-        command_context.each(targets, print_checksum)
+        command_context.for_each(targets, print_checksum)
 
 
 def _checked_digest(session: Session, entry: Entry, algorithm: str | None, local: Path | None) -> tuple[str, str]:
     """Return the algorithm and digest that the storage has; IntegrityError if the local file differs."""
-    from ctadata.namespace.digests import get_digest
-
     known = get_digest(session.store, entry, algorithm)
     if local is not None:
         computed = _hash_file(local, known[0])
@@ -77,9 +76,6 @@ def _checked_digest(session: Session, entry: Entry, algorithm: str | None, local
 
 
 def _hash_file(local: Path, algorithm: str) -> str:
-    from ctadata.checksums import new_hasher
-    from ctadata.transfer.partial_file import local_errors
-
     work = new_hasher(algorithm)
     with local_errors(str(local)), local.open("rb", buffering=0) as file:
         while block := file.read(1 << 20):

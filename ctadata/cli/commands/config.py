@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.output import data, data_json
-
-if TYPE_CHECKING:
-    from ctadata.config.resolve import Resolved
+from ctadata.cli.output import write_json, write_line
+from ctadata.config.keys import KEYS
+from ctadata.config.resolve import Resolved
+from ctadata.config.variables import VARIABLES
+from ctadata.http.redaction import redact
 
 
 def config(
@@ -38,11 +39,11 @@ def config(
     else:
         resolved = common.resolve()
         if json:
-            data_json(as_json(resolved))
+            write_json(as_json(resolved))
             return
         lines = as_toml(resolved)
     for line in lines:
-        data(line)
+        write_line(line)
 
 
 def as_toml(resolved: Resolved) -> Iterator[str]:
@@ -81,9 +82,6 @@ def environment() -> dict[str, str]:
 
     A proxy's address may contain a password, so each value is redacted.
     """
-    from ctadata.config.variables import VARIABLES
-    from ctadata.http.redaction import redact
-
     return {
         variable.name: "***" if variable.secret else redact(os.environ[variable.name])
         for variable in VARIABLES
@@ -93,9 +91,6 @@ def environment() -> dict[str, str]:
 
 def explain_keys() -> Iterator[str]:
     """Yield the lines that explain the keys of a profile and the environment variables."""
-    from ctadata.config.keys import KEYS
-    from ctadata.config.variables import VARIABLES
-
     by_key = {key.variable for key in KEYS}
     others = [variable for variable in VARIABLES if variable.name not in by_key]
     width = max(len(variable.name) for variable in others) + 2

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, transfer_options
-from ctadata.cli.locations import Remote, remote_side
+from ctadata.cli.locations import Remote, parse_side
 from ctadata.cli.output import stdout_is_terminal
 from ctadata.cli.run_output import RunOutput
-from ctadata.cli.signals import stopping
-from ctadata.cli.transfer_run import tell
+from ctadata.cli.signals import stop_on_signals
+from ctadata.cli.transfer_run import print_summary
 from ctadata.errors import UsageError
+from ctadata.namespace.filters import Filters
+from ctadata.progress.reporters import choose
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.report import Reporter, Summary
 
 if TYPE_CHECKING:
     from ctadata.session import Session
     from ctadata.site_copy import CopyMode
-    from ctadata.transfer.plan import Rules
-    from ctadata.transfer.report import Reporter, Summary
 
 
 def copy(
@@ -56,9 +58,7 @@ def copy(
     that one file, never your token. The file gets its name when it is whole
     and its checksum equals the source's. Ctrl-C cancels the copy.
     """
-    from ctadata.namespace.filters import Filters
     from ctadata.site_copy import CopyMode
-    from ctadata.transfer.plan import Rules
 
     common = options.begin(ctx)
     origin, destination = _side(source), _side(target)
@@ -72,7 +72,7 @@ def copy(
 
 
 def _side(text: str) -> Remote:
-    side = remote_side(text)
+    side = parse_side(text)
     if side is None:
         hint = "write profile:path; for local files use get and put"
         raise UsageError("a copy needs two sites, and this is a local path", hint=hint, path=text)
@@ -100,21 +100,19 @@ class _Work:
 
 
 def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | None) -> None:
-    from ctadata.progress.reporters import choose
-
     began, verbose = time.monotonic(), bool(common.verbose)
     quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
     with (
-        stopping() as stop,
+        stop_on_signals() as stop,
         _at(common, work.source).session(stop, None) as origin,
         _at(common, work.target).session(stop, None, jobs) as target,
     ):
         with (
             choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
-            output.kept(reporter, target.profile.name, verbose=verbose) as kept,
+            output.recording(reporter, target.profile.name, verbose=verbose) as recorder,
         ):
-            summary = work(origin, target, kept)
-        tell(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
+            summary = work(origin, target, recorder)
+        print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
 

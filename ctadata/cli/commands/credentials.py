@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.output import data, data_json, open_stdin, rfc3339, say
-from ctadata.cli.prompts import pasted
+from ctadata.cli.output import format_rfc3339, open_stdin, say, write_json, write_line
+from ctadata.cli.prompts import read_pasted
+from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, UsageError
 from ctadata.progress import units
-
-if TYPE_CHECKING:
-    from ctadata.config.profile import Profile
+from ctadata.tokens.access_key_text import parse_access_key
+from ctadata.tokens.access_keys import AccessKeys, forget_access_key, save_access_key
+from ctadata.tokens.profile_files import ProfileFiles
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -35,17 +37,11 @@ def import_credentials(
     Paste the text as your data store shows it: lines for bash, cmd or
     PowerShell, or JSON. The key is kept in a file that only you can read.
     """
-    from dataclasses import replace
-
-    from ctadata.tokens.access_key_text import parse_access_key
-    from ctadata.tokens.access_keys import save_access_key
-    from ctadata.tokens.profile_files import ProfileFiles
-
     profile = _profile(ctx)
     life = None if lifetime is None else seconds_in(lifetime)
     stdin = open_stdin()
     is_terminal = stdin.isatty()
-    text = pasted("paste the credentials (they are not shown), then press Ctrl-D") if is_terminal else stdin.read()
+    text = read_pasted("paste the credentials (they are not shown), then press Ctrl-D") if is_terminal else stdin.read()
     key = parse_access_key(text)
     if key.expires is None and life is not None:
         key = replace(key, expires=time.time() + life)
@@ -66,19 +62,19 @@ def show_credentials(ctx: typer.Context, json: options.Json = False, token_file:
     AWS_ACCESS_KEY_ID and so on, ~/.aws. Without any, requests carry no key,
     which is enough for public buckets. Secrets are never shown.
     """
-    from ctadata.tokens.access_keys import AccessKeys
-
     profile = _profile(ctx)
     found = AccessKeys(profile, explicit=token_file).locate()
     key = found.key
     if json:
         fields = {"profile": profile.name, "origin": found.origin, "access_key_id": key and key.id}
-        data_json({**fields, "temporary": bool(key and key.token), "expires": rfc3339(key.expires) if key else None})
+        write_json(
+            {**fields, "temporary": bool(key and key.token), "expires": format_rfc3339(key.expires) if key else None}
+        )
     elif key is None:
-        data(f"no access key ({found.origin})")
+        write_line(f"no access key ({found.origin})")
     else:
         kind = "temporary access key" if key.token else "access key"
-        data(f"{kind} {key.id} from {found.origin}{_lasts(key.expires)}")
+        write_line(f"{kind} {key.id} from {found.origin}{_lasts(key.expires)}")
 
 
 def forget_credentials(ctx: typer.Context) -> None:
@@ -87,9 +83,6 @@ def forget_credentials(ctx: typer.Context) -> None:
     \b
       cta-data-direct -P mine credentials forget
     """
-    from ctadata.tokens.access_keys import forget_access_key
-    from ctadata.tokens.profile_files import ProfileFiles
-
     profile = _profile(ctx)
     existed = forget_access_key(ProfileFiles.of(profile.name))
     say(f"access key of the profile {profile.name} removed" if existed else "no access key was kept")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.output import data, data_json, say, stdout_is_terminal
+from ctadata.cli.output import say, stdout_is_terminal, write_json, write_line
 from ctadata.errors import UsageError
 from ctadata.progress import units
 
@@ -35,11 +35,11 @@ def qos(
     dCache needs some time for the change; the command locality shows where the
     bytes are now.
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         frontend, where = context.session.site.frontend, context.session.resolve(path)
         if target is None:
             quality = frontend.details(where).quality
-            data_json({"path": str(where), "qos": quality}) if json else data(quality or "unknown")
+            write_json({"path": str(where), "qos": quality}) if json else write_line(quality or "unknown")
             return
         qualities = frontend.qualities()
         if qualities and target not in qualities:
@@ -61,7 +61,7 @@ def label(
       cta-data-direct label home:run1.h5
       cta-data-direct label --add good --remove raw home:run1.h5
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         frontend, where = context.session.site.frontend, context.session.resolve(path)
         for each in add or ():
             frontend.set_label(where, each)
@@ -71,10 +71,10 @@ def label(
             return
         labels = sorted(frontend.details(where).labels)
         if json:
-            data_json({"path": str(where), "labels": labels})
+            write_json({"path": str(where), "labels": labels})
         else:
             for each in labels:
-                data(each)
+                write_line(each)
 
 
 def xattr(
@@ -95,7 +95,7 @@ def xattr(
       cta-data-direct xattr --remove run home:run1.h5
     """
     changes = dict(_assignment(text) for text in assignments or ())
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         frontend, where = context.session.site.frontend, context.session.resolve(path)
         if changes:
             frontend.set_attributes(where, changes)
@@ -105,10 +105,10 @@ def xattr(
             return
         attributes = frontend.details(where).attributes
         if json:
-            data_json({"path": str(where), "attributes": dict(attributes)})
+            write_json({"path": str(where), "attributes": dict(attributes)})
         else:
             for name, value in sorted(attributes.items()):
-                data(f"{name}={value}")
+                write_line(f"{name}={value}")
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -128,7 +128,7 @@ def quota(ctx: typer.Context, json: options.Json = False, token_file: options.To
     "replica" is space on disk, "custodial" is space on tape. dCache counts
     about once a day. The profile must name the site's REST frontend.
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         quotas = context.session.site.frontend.quotas()
         for each in quotas:
             for policy, used in each.used.items():
@@ -141,8 +141,8 @@ def quota(ctx: typer.Context, json: options.Json = False, token_file: options.To
 def _print_quota(quota: Quota, policy: str, *, json: bool) -> None:
     used, limit = quota.used[policy], quota.limits[policy]
     if json:
-        data_json({"kind": quota.kind, "id": quota.id, "policy": policy, "used": used, "limit": limit})
+        write_json({"kind": quota.kind, "id": quota.id, "policy": policy, "used": used, "limit": limit})
         return
     words = units.size if stdout_is_terminal() else str
     allowed = "no limit" if limit is None else f"of {words(limit)}"
-    data(f"{quota.kind:<6} {quota.id:<8} {policy:<10} {words(used)} {allowed}")
+    write_line(f"{quota.kind:<6} {quota.id:<8} {policy:<10} {words(used)} {allowed}")

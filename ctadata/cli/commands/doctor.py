@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.completion import remote
-from ctadata.cli.locations import located
-from ctadata.cli.output import data, data_json, say
-from ctadata.cli.signals import stopping
+from ctadata.cli.commands.config import as_toml
+from ctadata.cli.completion import complete_remote
+from ctadata.cli.locations import read_location
+from ctadata.cli.output import say, write_json, write_line
+from ctadata.cli.signals import stop_on_signals
+from ctadata.config.resolve import Resolved
 from ctadata.errors import LocalError
+from ctadata.http.redaction import redact
 
 if TYPE_CHECKING:
-    from ctadata.config.resolve import Resolved
     from ctadata.doctor.finding import Finding
 
 
@@ -28,8 +30,8 @@ def doctor(
             metavar="PATH",
             show_default=False,
             help="A file to read; by default the doctor looks for one.",
-            autocompletion=remote,
-            callback=located,
+            autocompletion=complete_remote,
+            callback=read_location,
         ),
     ] = None,
     write: Annotated[
@@ -61,7 +63,7 @@ def doctor(
     common = options.begin(ctx)
     resolved = common.resolve()
     findings: list[Finding] = []
-    with stopping() as stop, common.session(stop, token_file) as session:
+    with stop_on_signals() as stop, common.session(stop, token_file) as session:
         for finding in diagnose(session, path_text=path, write=write):
             findings.append(finding)
             _print_finding(finding, json=json)
@@ -75,15 +77,13 @@ def doctor(
 def _print_finding(finding: Finding, *, json: bool) -> None:
     if json:
         fields = {"what": finding.what, "verdict": str(finding.verdict), "words": finding.words}
-        data_json({**fields, "advice": finding.advice or None})
+        write_json({**fields, "advice": finding.advice or None})
     else:
         for line in _lines(finding):
-            data(line)
+            write_line(line)
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    from ctadata.http.redaction import redact
-
     yield f"{finding.verdict:<4}  {finding.what:<10}  {redact(finding.words)}"
     if finding.advice:
         yield f"{'':18}{redact(finding.advice)}"
@@ -93,9 +93,6 @@ def _report(resolved: Resolved, findings: Sequence[Finding]) -> str:
     """Return the text of a report: versions, settings without secrets, findings."""
     import platform
     from importlib.metadata import version
-
-    from ctadata.cli.commands.config import as_toml
-    from ctadata.http.redaction import redact
 
     versions = [f"{name} {version(name)}" for name in ("ctadata", "pycurl", "requests", "typer")]
     lines = [

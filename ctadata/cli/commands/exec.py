@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.login import show_where_seen, with_secret
-from ctadata.cli.output import data, say
+from ctadata.cli.login import call_with_secret, show_on_terminal
+from ctadata.cli.output import say, write_line
 
 
 def exec_(
@@ -29,8 +29,8 @@ def exec_(
     from ctadata.agent import control
     from ctadata.agent.exec import run
 
-    profile, seen = options.begin(ctx).who_logs_in(), show_where_seen()
-    with_secret(profile, None, lambda secret: control.get_token(profile, secret=secret, show=seen))
+    profile, seen = options.begin(ctx).who_logs_in(), show_on_terminal()
+    call_with_secret(profile, None, lambda secret: control.get_token(profile, secret=secret, show=seen))
     raise typer.Exit(run(profile, command))
 
 
@@ -46,10 +46,10 @@ def env(ctx: typer.Context) -> None:
     from ctadata.agent import control
 
     common = options.begin(ctx)
-    profile, seen = common.who_logs_in(), show_where_seen()
-    with_secret(profile, None, lambda secret: control.get_token(profile, secret=secret, show=seen))
+    profile, seen = common.who_logs_in(), show_on_terminal()
+    call_with_secret(profile, None, lambda secret: control.get_token(profile, secret=secret, show=seen))
     status = control.status(profile)
-    data(f"export BEARER_TOKEN_FILE={shlex.quote(str(status.token_file))}")
-    data("unset BEARER_TOKEN")
+    write_line(f"export BEARER_TOKEN_FILE={shlex.quote(str(status.token_file))}")
+    write_line("unset BEARER_TOKEN")
     if not status.running and not common.quiet:
         say(f"no agent renews this token; start one: cta-data-direct start-agent -P {profile.name}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.commands.list import Columns, write_entry
-
-if TYPE_CHECKING:
-    from ctadata.entries import Entry
+from ctadata.cli.entry_lines import Columns, write_entry
+from ctadata.entries import Entry
+from ctadata.namespace.find import Criteria
+from ctadata.namespace.find import find as search
 
 
 def find(
@@ -47,16 +47,13 @@ def find(
     enough. The units k, M, G, T are powers of 1024. Dates are in UTC. If
     nothing matches, the exit code is 0.
     """
-    from ctadata.namespace.find import Criteria
-    from ctadata.namespace.find import find as search
-
     criteria = Criteria.read(names=name or [], sizes=size or [], newer=newer, older=older, kind=kind, now=time.time())
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         columns = Columns(long=long, null=null, json=json, checksums=context.session.store.features.lists_checksums)
 
         def search_below(top: Entry) -> None:
-            with command_context.partly(top) as on_error:
+            with command_context.collect_failures(top) as on_error:
                 for entry in search(context.session.store, top, criteria, on_error=on_error):
                     write_entry(entry, columns)
 
-        command_context.each(command_context.named(context.session, paths), search_below)
+        command_context.for_each(command_context.find_all(context.session, paths), search_below)

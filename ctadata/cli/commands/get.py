@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import options, transfer_options
-from ctadata.cli.completion import remote
-from ctadata.cli.locations import located
-from ctadata.cli.option_groups import grouped
-from ctadata.cli.options import Common
+from ctadata.cli.completion import complete_remote
+from ctadata.cli.locations import read_location
+from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdout
+from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
-from ctadata.cli.transfer_run import move
+from ctadata.cli.transfer_run import Work, run_transfer
 from ctadata.errors import UsageError
+from ctadata.transfer.report import Reporter, Summary
 
 if TYPE_CHECKING:
-    from ctadata.cli.transfer_run import Work
     from ctadata.session import Session
-    from ctadata.transfer.plan import Rules
-    from ctadata.transfer.report import Reporter, Summary
 
 
-@grouped
+@expand_groups
 def get(
     ctx: typer.Context,
     paths: Annotated[
@@ -34,8 +31,8 @@ def get(
             metavar="PATH",
             show_default=False,
             help="Files to get, from the root of the storage; the last of several is the local target.",
-            autocompletion=remote,
-            callback=located,
+            autocompletion=complete_remote,
+            callback=read_location,
         ),
     ] = None,
     recursive: transfer_options.Recursive = False,
@@ -69,10 +66,10 @@ def get(
     last run ended. Bytes that go into a pipe are verified after the last one.
     """
     common = options.begin(ctx)
-    transfer_options.check_said(*(paths or []))
+    transfer_options.refuse_empty_paths(*(paths or []))
     sources, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not sources:
-        raise transfer_options.missing("get PATH... [LOCAL]")
+        raise transfer_options.missing_argument("get PATH... [LOCAL]")
     rules = selection.rules(no_clobber=no_clobber, stage=stage)
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
@@ -91,7 +88,7 @@ def get(
 
         work = lambda session, reporter: download_with_full_path(session, sources[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
-        listed = None if files_from is None else transfer_options.names_in(files_from, null=null)
+        listed = None if files_from is None else transfer_options.read_names(files_from, null=null)
         work = lambda session, reporter: session.get(  # noqa: E731
             sources, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
@@ -99,7 +96,7 @@ def get(
         if recursive or files_from or retry_failed:
             raise UsageError("--raw-key allows no -r, no --files-from and no --retry-failed")
         work = _by_key(work)
-    move(common, work, run_options.account("get", rules, bases), run_options)
+    run_transfer(common, work, run_options.output("get", rules, bases), run_options)
 
 
 def _arguments(paths: list[str], *, listed: bool) -> tuple[list[str], str | None]:
@@ -124,32 +121,3 @@ def _by_key(work: Work) -> Work:
         return work(session, reporter)
 
     return work_by_key
-
-
-def retry_work(common: Common, action: str, receipt: Path, rules: Rules, folders: Sequence[str]) -> Work:
-    """Return the work of `--retry-failed`: transfer again what a receipt records as failed.
-
-    Args:
-        common: The common options; the receipt's profile becomes the one in use.
-        action: `get` or `put`, the direction of the transfer.
-        receipt: The file that an earlier run wrote with `--receipt`.
-        rules: The rules of the run; with `Compare.CHECKSUM`, damaged files are transferred again too.
-        folders: The local directories that may contain the receipt's files; an empty sequence means the current one.
-
-    Raises:
-        UsageError: The file is no receipt or belongs to the other direction, or a folder does not exist.
-    """
-    from ctadata.transfer.equality import Compare
-    from ctadata.transfer.path_mapping import retry_receipt
-    from ctadata.transfer.receipt import unfinished
-
-    damaged = rules.compare is Compare.CHECKSUM
-    for folder in folders:
-        if not Path(folder).is_dir():
-            raise UsageError(
-                "--retry-failed takes its files from the receipt, and its arguments are existing local directories",
-                path=folder,
-            )
-    allowed = [Path(folder) for folder in folders or ["."]]
-    records = list(unfinished(transfer_options.records_of(common, receipt), action, damaged=damaged))
-    return lambda session, reporter: retry_receipt(session.run(rules, reporter), action, records, allowed)

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.output import data
+from ctadata.cli.output import write_line
+from ctadata.progress.reporters import choose
 
 
 def local(
@@ -31,15 +32,14 @@ def local(
     limits all copies together, cache list shows them, cache clear removes them.
     """
     from ctadata.local_copies import local_copy, read_room
-    from ctadata.progress.reporters import choose
 
     common, room = options.begin(ctx), read_room()
     with (
-        command_context.visiting(ctx, token_file) as context,
+        command_context.open_context(ctx, token_file) as context,
         choose(sys.stderr, quiet=common.quiet, verbose=bool(common.verbose), env=os.environ) as reporter,
     ):
 
         def print_copy(text: str) -> None:
-            data(str(local_copy(context.session, text, room=room, stage=stage, reporter=reporter)))
+            write_line(str(local_copy(context.session, text, room=room, stage=stage, reporter=reporter)))
 
-        command_context.each(paths, print_copy)
+        command_context.for_each(paths, print_copy)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import command_context, options
 from ctadata.errors import Forbidden
-
-if TYPE_CHECKING:
-    from ctadata.paths import RemotePath
+from ctadata.namespace.mkdir import exists, make_directory
+from ctadata.paths import RemotePath
 
 
 def mkdir(
@@ -29,9 +28,7 @@ def mkdir(
 
     You do not need it before an upload: put makes the directories of its files.
     """
-    from ctadata.namespace.mkdir import exists, make_directory
-
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
 
         def make_one(text: str) -> None:
             path = context.session.resolve(text)
@@ -42,7 +39,7 @@ def mkdir(
                     error.hint = f"paths start from the root; for your home write home:{text}"
                 raise
 
-        command_context.each(paths, make_one)
+        command_context.for_each(paths, make_one)
 
 
 def _first(path: RemotePath) -> RemotePath:

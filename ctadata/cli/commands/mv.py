@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import command_context, options, transfer_options
-from ctadata.cli.commands.list import short_line
-from ctadata.cli.completion import remote
-from ctadata.cli.locations import located
-from ctadata.cli.output import data, say
-
-if TYPE_CHECKING:
-    from ctadata.namespace.rename import PlannedRename
+from ctadata.cli.completion import complete_remote
+from ctadata.cli.entry_lines import short_line
+from ctadata.cli.locations import read_location
+from ctadata.cli.output import say, write_line
+from ctadata.namespace.rename import PlannedRename, plan_renames, rename
 
 
 def mv(
@@ -24,8 +22,8 @@ def mv(
             metavar="SRC... DST",
             show_default=False,
             help="From the root of the storage; the last one is the new name, or an existing directory.",
-            autocompletion=remote,
-            callback=located,
+            autocompletion=complete_remote,
+            callback=read_location,
         ),
     ] = None,
     force: Annotated[
@@ -45,27 +43,25 @@ def mv(
     The storage renames; no bytes are copied. If the new name exists already,
     nothing changes and the exit code is 8. With -f the file there is replaced.
     """
-    from ctadata.namespace.rename import plan_renames, rename
-
     if len(paths or []) < 2:
-        raise transfer_options.missing("mv SRC... DST")
+        raise transfer_options.missing_argument("mv SRC... DST")
     *sources, target = paths or []
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         session = context.session
-        entries = [entry for text in sources for entry in command_context.entries(session, text)]
+        entries = [entry for text in sources for entry in command_context.find_entries(session, text)]
         path = session.resolve(target)
         todo = plan_renames(session.store, entries, path, into=target.endswith("/") or path.parts == ())
         command_context.refuse_home(session, entries)
 
         def move(renaming: PlannedRename) -> None:
             if dry_run:
-                data(_describe(renaming))
+                write_line(_describe(renaming))
                 return
             rename(session.store, renaming, replace=force)
             if context.verbose:
                 say(_describe(renaming))
 
-        command_context.each(todo, move)
+        command_context.for_each(todo, move)
 
 
 def _describe(renaming: PlannedRename) -> str:

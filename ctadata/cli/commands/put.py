@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, transfer_options
-from ctadata.cli.commands.get import retry_work
-from ctadata.cli.completion import target
-from ctadata.cli.locations import located_last
-from ctadata.cli.option_groups import grouped
+from ctadata.cli.completion import complete_put_target
+from ctadata.cli.locations import read_last_location
+from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdin
+from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
-from ctadata.cli.transfer_run import move
+from ctadata.cli.transfer_run import run_transfer
 from ctadata.config.builtin import BUILT_IN, DEFAULT_PROFILE
 from ctadata.errors import ConfigError, UsageError
+from ctadata.transfer.equality import Compare
+from ctadata.transfer.plan import Rules
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.transfer.plan import Rules
 
 
-@grouped
+@expand_groups
 def put(
     ctx: typer.Context,
     local: Annotated[
@@ -33,8 +34,8 @@ def put(
             metavar="LOCAL... PATH",
             show_default=False,
             help="Files to put; the last is the target, from your home on the storage.",
-            autocompletion=target,
-            callback=located_last,
+            autocompletion=complete_put_target,
+            callback=read_last_location,
         ),
     ] = None,
     recursive: transfer_options.Recursive = False,
@@ -74,13 +75,11 @@ def put(
     where the last run ended. A file that differs is replaced when the new one
     is whole and verified. Bytes from a pipe are kept in TMPDIR until its end.
     """
-    from ctadata.transfer.equality import Compare
-
     common = options.begin(ctx)
-    transfer_options.check_said(*(local or []))
+    transfer_options.refuse_empty_paths(*(local or []))
     *sources, path = local or [""]
     if retry_failed is None and (not path or (not sources and files_from is None)):
-        raise transfer_options.missing("put LOCAL... PATH")
+        raise transfer_options.missing_argument("put LOCAL... PATH")
     rules = selection.rules(
         no_clobber=no_clobber, follow_links=follow_links, skip_special=skip_special, normalize=normalize
     )
@@ -112,16 +111,16 @@ def put(
             raise UsageError(
                 "with --files-from, give at most two paths: the directory that the list starts from, and the target"
             )
-        listed = None if files_from is None else transfer_options.names_in(files_from, null=null, local=True)
+        listed = None if files_from is None else transfer_options.read_names(files_from, null=null, local=True)
         work = lambda session, reporter: session.put(  # noqa: E731
             sources, path, recursive=recursive, listed=listed, rules=rules_for(session), reporter=reporter
         )
-    output = run_options.account("put", rules)
+    output = run_options.output("put", rules)
     if common.platform:
         output = dataclasses.replace(
-            output, onward="the same command sends all files again; sync sends the missing ones"
+            output, if_stopped="the same command sends all files again; sync sends the missing ones"
         )
-    move(common, work, output, run_options)
+    run_transfer(common, work, output, run_options)
 
 
 def _check_redirecting(sources: list[str], *, one: bool) -> None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import command_context, options, transfer_options
-from ctadata.cli.commands.list import short_line
-from ctadata.cli.output import data, say
-from ctadata.cli.prompts import is_anybody_here, may_delete
+from ctadata.cli.command_context import CommandContext
+from ctadata.cli.entry_lines import short_line
+from ctadata.cli.output import say, write_line
+from ctadata.cli.prompts import can_prompt, confirm_delete
+from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotFound, NothingMatched, UsageError
+from ctadata.namespace.du import Usage, measure_deletion
+from ctadata.namespace.remove import drop_nested, remove, remove_empty
 from ctadata.progress import units
-
-if TYPE_CHECKING:
-    from ctadata.cli.command_context import CommandContext
-    from ctadata.entries import Entry
-    from ctadata.namespace.du import Usage
 
 THREADS = 4
 """The number of names that are deleted at a time."""
@@ -47,18 +46,16 @@ def rm(
     deleted. If the storage fails in the middle of a directory, a part of it may
     be deleted already.
     """
-    from ctadata.namespace.remove import drop_nested, remove
-
-    with command_context.visiting(ctx, token_file, raw_key=raw_key) as context:
+    with command_context.open_context(ctx, token_file, raw_key=raw_key) as context:
         store = context.session.store
-        targets = list(command_context.named(context.session, paths))
+        targets = list(command_context.find_all(context.session, paths))
         failed = [each for each in targets if isinstance(each, CtadataError) and not (force and _is_missing(each))]
         doomed = drop_nested(each for each in targets if not isinstance(each, CtadataError))
         trees = [entry for entry in doomed if entry.is_directory]
         command_context.refuse_home(context.session, trees)
         if trees and not recursive:
             remove(store, trees[0])  # raises the error whose hint names -r
-        if trees and not (yes or dry_run or is_anybody_here()):
+        if trees and not (yes or dry_run or can_prompt()):
             raise UsageError(
                 "-r asks before it deletes, but nobody can answer here", hint="--yes deletes without asking"
             )
@@ -72,7 +69,7 @@ def rm(
                 say(f"deleted {short_line(entry)}")
 
         results: list[Entry | CtadataError] = [*failed, *doomed]
-        command_context.each(results, delete, threads=THREADS)
+        command_context.for_each(results, delete, threads=THREADS)
 
 
 def _is_missing(error: CtadataError) -> bool:
@@ -81,9 +78,9 @@ def _is_missing(error: CtadataError) -> bool:
 
 def _print_doomed(context: CommandContext, doomed: Sequence[Entry]) -> None:
     for entry, usage in zip(doomed, _usages(context, doomed), strict=True):
-        data(f"delete {_describe(entry, usage)}")
+        write_line(f"delete {_describe(entry, usage)}")
         for address in usage.unnamed:
-            data(f"  with {address}")
+            write_line(f"  with {address}")
 
 
 def _confirm(context: CommandContext, doomed: Sequence[Entry]) -> bool:
@@ -96,12 +93,10 @@ def _confirm(context: CommandContext, doomed: Sequence[Entry]) -> bool:
     trees = sum(entry.is_directory for entry in doomed) + sum(usage.directories for usage in usages)
     files = units.files(sum(usage.files for usage in usages))
     size = units.size(sum(usage.size for usage in usages))
-    return may_delete(names, context.stop, f"{files} in {units.directories(trees)}, {size}")
+    return confirm_delete(names, context.stop, f"{files} in {units.directories(trees)}, {size}")
 
 
 def _usages(context: CommandContext, doomed: Sequence[Entry]) -> list[Usage]:
-    from ctadata.namespace.du import measure_deletion
-
     return [measure_deletion(context.session.store, entry) for entry in doomed]
 
 
@@ -127,9 +122,7 @@ def rmdir(
     an empty listing for a directory that it cannot read, so there the directory
     is listed twice before it is deleted.
     """
-    from ctadata.namespace.remove import remove_empty
-
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
 
         def delete(entry: Entry) -> None:
             command_context.refuse_home(context.session, [entry])
@@ -137,4 +130,4 @@ def rmdir(
             if context.verbose:
                 say(f"deleted {short_line(entry)}")
 
-        command_context.each(command_context.named(context.session, paths), delete)
+        command_context.for_each(command_context.find_all(context.session, paths), delete)

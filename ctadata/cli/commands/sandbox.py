@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.output import data, say_raw
-from ctadata.cli.signals import SIGNALS, signals_blocked
+from ctadata.cli.output import say_raw, write_line
+from ctadata.cli.signals import SIGNALS, block_signals
 from ctadata.errors import AlreadyExists, CtadataError, LocalError
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def sandbox(
     """
     common = options.begin(ctx)
     with (
-        signals_blocked(),
+        block_signals(),
         _running(approve=approve, user=user, token_lifetime=token_lifetime) as box,
         _written(f'default = "sandbox"\n\n{box.profile_toml()}', write_config) as path,
     ):
         for line in box.profile_toml().splitlines():
-            data(line)
+            write_line(line)
         if not common.quiet:
             say_raw(_welcome(path, approve=approve))
         signal.sigwait(SIGNALS)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import command_context, options
 from ctadata.cli.commands.credentials import seconds_in
-from ctadata.cli.output import data, data_json, rfc3339, say, say_raw
+from ctadata.cli.output import format_rfc3339, say, say_raw, write_json, write_line
 from ctadata.errors import Forbidden
-
-if TYPE_CHECKING:
-    from ctadata.paths import RemotePath
-    from ctadata.stores.base import Store
+from ctadata.namespace.name_check import check_for_others
+from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
+from ctadata.stores.sharing import Shares
 
 
 def share(
@@ -53,11 +54,8 @@ def share(
     token inspect explains it. At an S3 store it is a presigned URL for one
     object, to download or to upload it, and ends with the access key.
     """
-    from ctadata.namespace.name_check import check_for_others
-    from ctadata.stores.sharing import Shares
-
     life = seconds_in(lifetime)
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         store, where = context.session.store, context.session.resolve(path)
         activities = [name.strip().lower() for names in allow or () for name in names.split(",")]
         if set(activities) <= {"download", "list"}:
@@ -65,11 +63,11 @@ def share(
         check_for_others(store, where)
         sharer = store if isinstance(store, Shares) else context.session.site.door
         link = sharer.share(where, lifetime=life, activities=activities, addresses=address or ())
-    until = rfc3339(link.expires)
+    until = format_rfc3339(link.expires)
     if json:
-        data_json({"url": link.url, "expires": until, "macaroon": link.secret})
+        write_json({"url": link.url, "expires": until, "macaroon": link.secret})
         return
-    data(link.url)
+    write_line(link.url)
     say(f"everybody who has this link can use it until {until}")
     if qr or (qr is None and sys.stderr.isatty()):
         say_raw("\n" + _qr_code(link.url, colours=sys.stderr.isatty()))
@@ -83,8 +81,6 @@ def _check_there(store: Store, path: RemotePath) -> None:
 
 def _qr_code(url: str, *, colours: bool) -> str:
     """Return a QR code as lines of block characters; with `colours`, dark on light on every terminal."""
-    import io
-
     import segno
 
     text = io.StringIO()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ctadata.cli import command_context, options, transfer_options
-from ctadata.cli.commands.list import as_json, short_line
-from ctadata.cli.output import data, data_json, rfc3339, say
+from ctadata.cli.entry_lines import entry_as_json, short_line
+from ctadata.cli.output import format_rfc3339, say, write_json, write_line
+from ctadata.entries import Entry
 from ctadata.errors import NotFound, NothingMatched
+from ctadata.namespace.digests import get_digests
+from ctadata.paths import escape_unprintable
 from ctadata.progress import units
-
-if TYPE_CHECKING:
-    from ctadata.entries import Entry
 
 
 def stat(
@@ -35,27 +35,23 @@ def stat(
     disk, NEARLINE means on tape only. A value that the storage does not send
     is left out.
     """
-    from ctadata.namespace.digests import get_digests
-
-    with command_context.visiting(ctx, token_file, raw_key=raw_key) as context:
+    with command_context.open_context(ctx, token_file, raw_key=raw_key) as context:
 
         def print_entry(entry: Entry) -> None:
             whole = dataclasses.replace(entry, checksums=get_digests(context.session.store, entry))
             if json:
-                data_json(as_json(whole))
+                write_json(entry_as_json(whole))
             else:
                 for line in lines(whole):
-                    data(line)
+                    write_line(line)
 
-        command_context.each(command_context.named(context.session, paths), print_entry)
+        command_context.for_each(command_context.find_all(context.session, paths), print_entry)
 
 
 def lines(entry: Entry) -> list[str]:
     """Return the path, followed by one line for each known value."""
-    from ctadata.paths import escape_unprintable
-
     size = None if entry.size is None else f"{entry.size} ({units.size(entry.size)})"
-    known = {"kind": str(entry.kind), "size": size, "mtime": rfc3339(entry.mtime), "etag": entry.etag}
+    known = {"kind": str(entry.kind), "size": size, "mtime": format_rfc3339(entry.mtime), "etag": entry.etag}
     known |= {**entry.checksums, "locality": entry.locality}
     return [
         short_line(entry) or "/",
@@ -77,12 +73,12 @@ def get_home(
     Every command accepts home: in its place. The home need not exist yet: put
     makes it when it is needed.
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         path = "/".join(context.session.resolve("home:", make=False).parts)
         if json:
-            data_json({"path": path})
+            write_json({"path": path})
         else:
-            data(f"{path}/")
+            write_line(f"{path}/")
 
 
 def exists(
@@ -99,7 +95,7 @@ def exists(
     It prints nothing; with -v it prints the missing names. A slash at the end
     means a directory. Any other exit code means that the answer is not known.
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         missing = [text for text in paths if not _is_there(context, text)]
         for text in missing if context.verbose else ():
             say(f"{text} does not exist")

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import options, transfer_options
-from ctadata.cli.completion import side
-from ctadata.cli.locations import sides
-from ctadata.cli.option_groups import grouped
-from ctadata.cli.prompts import is_anybody_here, may_delete
+from ctadata.cli.completion import complete_sync_side
+from ctadata.cli.locations import parse_sides
+from ctadata.cli.option_groups import expand_groups
+from ctadata.cli.prompts import can_prompt
 from ctadata.cli.transfer_options import RunOptions, Selection
-from ctadata.cli.transfer_run import move
+from ctadata.cli.transfer_run import run_transfer
 from ctadata.errors import UsageError
+from ctadata.transfer.report import Reporter, Summary
+from ctadata.transfer.sync import Deletion, Extraneous
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.transfer.report import Reporter, Summary
-    from ctadata.transfer.sync import Extraneous
 
 Delete = Annotated[bool, typer.Option("--delete", help="Delete from DST the names that SRC does not have; asks first.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete without asking.")]
@@ -34,11 +34,15 @@ DeleteEmpty = Annotated[
 ]
 
 
-@grouped
+@expand_groups
 def sync(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The directory to copy from.", autocompletion=side)],
-    target: Annotated[str, typer.Argument(metavar="DST", help="The directory to change.", autocompletion=side)],
+    source: Annotated[
+        str, typer.Argument(metavar="SRC", help="The directory to copy from.", autocompletion=complete_sync_side)
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="DST", help="The directory to change.", autocompletion=complete_sync_side)
+    ],
     delete: Delete = False,
     yes: Yes = False,
     max_delete: MaxDelete = 100,
@@ -62,15 +66,13 @@ def sync(
     your home. Without --delete nothing is deleted. With --delete, names are
     deleted at the end, and only if nothing has failed.
     """
-    from ctadata.transfer.sync import Deletion
-
     common = options.begin(ctx)
-    transfer_options.check_said(source, target)
-    remote_source, remote_target = sides(common, source, target)
+    transfer_options.refuse_empty_paths(source, target)
+    remote_source, remote_target = parse_sides(common, source, target)
     rules = selection.rules(follow_links=follow_links, skip_special=skip_special, normalize=normalize)
     if normalize and remote_source:
         raise UsageError("--normalize changes names that go to the storage, but these come from it")
-    if delete and not (yes or rules.dry_run or is_anybody_here()):
+    if delete and not (yes or rules.dry_run or can_prompt()):
         raise UsageError(
             "--delete asks before it deletes, but nobody can answer here", hint="--yes deletes without asking"
         )
@@ -78,7 +80,7 @@ def sync(
     def work(session: Session, reporter: Reporter) -> Summary:
         def confirm(extras: Sequence[Extraneous], stop: threading.Event) -> bool:
             with reporter.paused():
-                return yes or may_delete([str(extra.local or extra.remote) for extra in extras], stop)
+                return yes or confirm_delete([str(extra.local or extra.remote) for extra in extras], stop)
 
         deletion = Deletion(confirm, max_delete, delete_empty) if delete else None
         if remote_source:
@@ -88,5 +90,5 @@ def sync(
         path = remote_target.resolve(session, make=not rules.dry_run)
         return session.sync_up(source, path, deletion=deletion, rules=rules, reporter=reporter)
 
-    output = run_options.account("get" if remote_source else "put", rules, [Path(target)])
-    move(common, work, output, run_options)
+    output = run_options.output("get" if remote_source else "put", rules, [Path(target)])
+    run_transfer(common, work, output, run_options)

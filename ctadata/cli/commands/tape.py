@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.commands.list import short_line
-from ctadata.cli.output import data, data_json, say
+from ctadata.cli.entry_lines import short_line
+from ctadata.cli.output import say, write_json, write_line
+from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NeedsStaging, PartialFailure
+from ctadata.namespace.find import read_span
+from ctadata.namespace.listing import list_tree
+from ctadata.transfer.staging import is_on_tape
 
 if TYPE_CHECKING:
-    from ctadata.entries import Entry
     from ctadata.session import Session
     from ctadata.stores.dcache.tape import RecallStatus
 
@@ -39,15 +42,15 @@ def locality(
     UNAVAILABLE: the pool that has the file is down. LOST: no pool and no tape
     has the file. NONE: the upload has not ended.
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
 
         def print_locality(entry: Entry) -> None:
             if json:
-                data_json({"path": short_line(entry), "locality": entry.locality})
+                write_json({"path": short_line(entry), "locality": entry.locality})
             else:
-                data(f"{entry.locality or '-':<18}  {short_line(entry)}")
+                write_line(f"{entry.locality or '-':<18}  {short_line(entry)}")
 
-        command_context.each(_files(context.session, paths, recursive=recursive), print_locality)
+        command_context.for_each(_files(context.session, paths, recursive=recursive), print_locality)
 
 
 def stage(
@@ -71,11 +74,10 @@ def stage(
 
     Files that are on disk already are left out.
     """
-    from ctadata.namespace.find import read_span
     from ctadata.stores.dcache.tape import MAX_FILES
 
     seconds = None if lifetime is None else float(read_span(lifetime))
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         on_tape, errors = _split_on_tape(_files(context.session, paths, recursive=recursive))
         for error in errors:
             say(str(error))
@@ -83,9 +85,9 @@ def stage(
             batch = [entry.path for entry in on_tape[first : first + MAX_FILES]]
             request = context.session.site.tape.stage(batch, lifetime=seconds)
             if json:
-                data_json({"request": request, "files": len(batch)})
+                write_json({"request": request, "files": len(batch)})
             else:
-                data(request)
+                write_line(request)
         if not on_tape and not errors:
             say("no file is on tape only")
         if errors:
@@ -107,14 +109,14 @@ def stage_status(
     The exit code is 0 if all files are on disk, 10 if some are still on their
     way, and 6 if some failed.
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         recalls = context.session.site.tape.status(request)
         for recall in recalls:
             path = "/".join(recall.path.parts)
             if json:
-                data_json({"path": path, "state": recall.state, "error": recall.error or None})
+                write_json({"path": path, "state": recall.state, "error": recall.error or None})
             else:
-                data(f"{recall.state:<10}  {path}{f': {recall.error}' if recall.error else ''}")
+                write_line(f"{recall.state:<10}  {path}{f': {recall.error}' if recall.error else ''}")
         raise typer.Exit(_exit_code(recalls))
 
 
@@ -137,7 +139,7 @@ def release(
 
     The files stay on tape. The site may remove them from disk.
     """
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
         tape = context.session.site.tape
         recalls = tape.status(request)
         coming = [recall.path for recall in recalls if not recall.ended]
@@ -151,9 +153,7 @@ def release(
 
 def _files(session: Session, texts: Sequence[str], *, recursive: bool) -> Iterator[Entry | CtadataError]:
     """Yield the files that arguments name, those in directories, and with `recursive` all files below them."""
-    from ctadata.namespace.listing import list_tree
-
-    for target in command_context.named(session, texts):
+    for target in command_context.find_all(session, texts):
         if isinstance(target, CtadataError) or not target.is_directory:
             yield target
         elif recursive:
@@ -163,8 +163,6 @@ def _files(session: Session, texts: Sequence[str], *, recursive: bool) -> Iterat
 
 
 def _split_on_tape(files: Iterator[Entry | CtadataError]) -> tuple[list[Entry], list[CtadataError]]:
-    from ctadata.transfer.staging import is_on_tape
-
     on_tape: list[Entry] = []
     errors: list[CtadataError] = []
     for file in files:

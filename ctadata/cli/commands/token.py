@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from ctadata.cli import options
-from ctadata.cli.output import data, data_json, open_stdin
+from ctadata.cli.output import open_stdin, write_json, write_line
 from ctadata.errors import ConfigError, LoginNeeded, UsageError
+from ctadata.paths import escape_unprintable
+from ctadata.tokens.inspection import describe_token, token_as_json
+from ctadata.tokens.provider_chain import TokenProvider
 
 LONGEST = 1 << 20
 """The largest number of bytes that are read from a file with a token."""
@@ -32,16 +35,13 @@ def inspect_token(
     The token is read here, sent nowhere and not shown. Its signature is not
     checked: the output is what the token claims.
     """
-    from ctadata.paths import escape_unprintable
-    from ctadata.tokens.inspection import describe_token, token_as_json
-
     common = options.begin(ctx)
     text = _read(file) if file is not None else _current(common)
     if json:
-        data_json(token_as_json(text))
+        write_json(token_as_json(text))
         return
     for name, words in describe_token(text, time.time()):
-        data(escape_unprintable(f"{name:<16}{words}"))  # the token's maker chose this text
+        write_line(escape_unprintable(f"{name:<16}{words}"))  # the token's maker chose this text
 
 
 def _read(file: str) -> str:
@@ -62,8 +62,6 @@ def _read(file: str) -> str:
 
 
 def _current(common: options.Common) -> str:
-    from ctadata.tokens.provider_chain import TokenProvider
-
     resolved = common.resolve()
     text = TokenProvider(resolved.profile, only_profile=resolved.explicit).bearer()
     if text is None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import typer
 
 from ctadata.cli import command_context, options
-from ctadata.cli.output import data_raw
-
-if TYPE_CHECKING:
-    from ctadata.entries import Entry
-    from ctadata.namespace.tree import Pen
+from ctadata.cli.output import write_text
+from ctadata.entries import Entry
+from ctadata.namespace.tree import ASCII, Pen, draw_tree
 
 
 def tree(
@@ -29,23 +26,19 @@ def tree(
 
     In scripts use list -r or find: they write full paths.
     """
-    from ctadata.namespace.tree import draw_tree
-
-    levels = command_context.depth_of(depth)
+    levels = command_context.parse_depth(depth)
     pen = _pen()
-    with command_context.visiting(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file) as context:
 
         def print_tree(entry: Entry) -> None:
-            with command_context.partly(entry) as on_error:
+            with command_context.collect_failures(entry) as on_error:
                 for line in draw_tree(context.session.store, entry, depth=levels, pen=pen, on_error=on_error):
-                    data_raw(line + "\n")
+                    write_text(line + "\n")
 
-        command_context.each(command_context.named(context.session, paths), print_tree)
+        command_context.for_each(command_context.find_all(context.session, paths), print_tree)
 
 
 def _pen() -> Pen:
-    from ctadata.namespace.tree import ASCII, Pen
-
     try:
         Pen().branch.encode(sys.stdout.encoding)
     except UnicodeEncodeError:

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ctadata.cli import options, transfer_options
+from ctadata.cli import options
+from ctadata.cli.receipts import read_records
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.transfer_options import RunOptions
-from ctadata.cli.transfer_run import move
+from ctadata.cli.transfer_run import run_transfer
+from ctadata.transfer.verify_receipt import verify_receipt
 
 
 def verify(
@@ -36,15 +38,13 @@ def verify(
     transfer failed counts as damaged. The exit code is 7 if contents differ, 3
     if files are missing, and 6 if some files are verified and others are not.
     """
-    from ctadata.transfer.verify_receipt import verify_receipt
-
     common = options.begin(ctx)
-    records = transfer_options.records_of(common, receipt)
+    records = read_records(common, receipt)
     source = "put" if remote else "get"
     again = [source, "--retry-failed", str(receipt), "--checksum"]
-    move(
+    run_transfer(
         common,
         lambda session, reporter: verify_receipt(session.run(None, reporter), records, remote=remote),
-        RunOutput("verify", json, mend=again if {record.action for record in records} == {source} else ()),
+        RunOutput("verify", json, repair=again if {record.action for record in records} == {source} else ()),
         RunOptions(jobs=jobs, token_file=token_file),
     )
