@@ -1,4 +1,4 @@
-"""What the commands about names share: a session, several paths of which some may fail, and their exit code."""
+"""Helpers for commands about paths: a session, and work on several paths of which some may fail."""
 
 from __future__ import annotations
 
@@ -41,19 +41,28 @@ Paths = Annotated[
     typer.Argument(
         metavar="PATH",
         show_default=False,
-        help="From the root of the storage; patterns in quotes.",
+        help="From the root of the storage; a pattern needs quotes.",
         autocompletion=complete_remote,
         callback=read_location,
     ),
 ]
 Depth = Annotated[
-    str | None, typer.Option("-L", "--depth", metavar="N", show_default=False, help="Levels shown, from 0 on.")
+    str | None,
+    typer.Option(
+        "-L", "--depth", metavar="N", show_default=False, help="The number of levels to show; 0 shows no contents."
+    ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """The session of a command, and the event that Ctrl-C sets."""
+    """The open session of a command.
+
+    Attributes:
+        session: The session.
+        stop: Set by Ctrl-C and SIGTERM.
+        verbose: `-v` is given.
+    """
 
     session: Session
     stop: threading.Event
@@ -62,7 +71,16 @@ class CommandContext:
 
 @contextlib.contextmanager
 def open_context(ctx: typer.Context, token_file: Path | None, *, raw_key: bool = False) -> Iterator[CommandContext]:
-    """What a command works with; ends as the command does.   raw_key: paths are keys of S3, as they are written."""
+    """Open the session of a command, and close it at the end.
+
+    Args:
+        ctx: The command's context.
+        token_file: The file with the token; None takes the token from the profile.
+        raw_key: Paths are S3 keys that are sent unchanged.
+
+    Raises:
+        typer.Exit: A signal stopped the command: 130 or 143.
+    """
     common = options.begin(ctx)
     with stop_on_signals() as stop, common.session(stop, token_file) as session:
         if raw_key:
@@ -70,17 +88,25 @@ def open_context(ctx: typer.Context, token_file: Path | None, *, raw_key: bool =
         yield CommandContext(session, stop, bool(common.verbose))
 
 
-def for_each(things: Iterable[T | CtadataError], work: Callable[[T], object], *, threads: int = 1) -> None:
-    """Do `work` about each of several things, whatever becomes of the others; say what failed.
+def for_each(items: Iterable[T | CtadataError], work: Callable[[T], object], *, threads: int = 1) -> None:
+    """Call `work` with each item, print each failure to stderr, and go on with the next item.
 
-    A thing that is an error has failed already. typer.Exit with 6 where some were done and some failed, else with the
-    code of the first failure. A login that is missing, and a stop, end it all.
+    Args:
+        items: The items; an error among them counts as a failure of its own.
+        work: The work on one item.
+        threads: The largest number of items in work at a time.
+
+    Raises:
+        typer.Exit: Something failed. The code is 6 if something else succeeded, and otherwise that of the first
+            failure.
+        LoginNeeded: There is no login; the other items are not tried.
+        Stopped: A signal stopped the command; the other items are not tried.
     """
     failures: list[CtadataError] = []
     done = 0
     with contextlib.ExitStack() as stack:
         apply = map if threads == 1 else stack.enter_context(ThreadPoolExecutor(threads)).map
-        for failed, succeeded in apply(lambda thing: _try(work, thing), things):
+        for failed, succeeded in apply(lambda item: _try(work, item), items):
             for error in failed:
                 say(str(error))
             failures += failed
@@ -89,14 +115,14 @@ def for_each(things: Iterable[T | CtadataError], work: Callable[[T], object], *,
         raise typer.Exit(PartialFailure(failures, [None] * done).code)
 
 
-def _try(work: Callable[[T], object], thing: T | CtadataError) -> tuple[list[CtadataError], bool]:
-    """What failed, and whether anything was done."""
-    if isinstance(thing, Incomplete):
-        return thing.failures, False
-    if isinstance(thing, CtadataError):
-        return [thing], False
+def _try(work: Callable[[T], object], item: T | CtadataError) -> tuple[list[CtadataError], bool]:
+    """Return the failures, and whether any work was done."""
+    if isinstance(item, Incomplete):
+        return item.failures, False
+    if isinstance(item, CtadataError):
+        return [item], False
     try:
-        work(thing)
+        work(item)
     except (Stopped, LoginNeeded):
         raise
     except PartialFailure as error:
@@ -107,24 +133,46 @@ def _try(work: Callable[[T], object], thing: T | CtadataError) -> tuple[list[Cta
 
 
 @contextlib.contextmanager
-def collect_failures(thing: object) -> Iterator[Callable[[CtadataError], object]]:
-    """Gives who is to be told of failures in the middle of a work that goes on; PartialFailure at its end."""
+def collect_failures(item: object) -> Iterator[Callable[[CtadataError], object]]:
+    """Yield a function that records a failure while the work goes on.
+
+    Args:
+        item: The item in work; the error names it as partly done.
+
+    Raises:
+        PartialFailure: Failures were recorded; raised at the end of the block.
+    """
     failures: list[CtadataError] = []
     yield failures.append
     if failures:
-        raise PartialFailure(failures, [thing])
+        raise PartialFailure(failures, [item])
 
 
 def find_entries(session: Session, text: str) -> list[Entry]:
-    """The entries that an argument names; NotFound, NothingMatched. A slash at its end means a directory."""
-    found = session.find(text)
-    if text.endswith("/") and not found[0].is_directory and session.raw_keys is None:
+    """Return the entries that an argument names.
+
+    Args:
+        session: The session.
+        text: A path or a pattern; with a slash at its end it names a directory.
+
+    Raises:
+        NotFound: The path does not exist.
+        NothingMatched: No name matches the pattern.
+        UsageError: The text ends with a slash, and the path is a file.
+    """
+    entries = session.find(text)
+    if text.endswith("/") and not entries[0].is_directory and session.raw_keys is None:
         raise UsageError("it is a file, not a directory", path=text)
-    return found
+    return entries
 
 
 def find_all(session: Session, texts: Iterable[str]) -> Iterator[Entry | CtadataError]:
-    """The entries that arguments name, or the error of one that names none."""
+    """Yield the entries that the arguments name, and the error of each argument that names none.
+
+    Raises:
+        LoginNeeded: There is no login.
+        Stopped: A signal stopped the command.
+    """
     for text in texts:
         try:
             yield from find_entries(session, text)
@@ -137,15 +185,23 @@ def find_all(session: Session, texts: Iterable[str]) -> Iterator[Entry | Ctadata
             yield error
 
 
-def refuse_home(session: Session, doomed: Sequence[Entry]) -> None:
-    """UsageError where what is to go away is the root, the home, or what the home lies in."""
-    remove.refuse_home(doomed, lambda: session.resolve("home:", make=False))
+def refuse_home(session: Session, entries: Sequence[Entry]) -> None:
+    """Refuse to delete or move the root, the home, or a directory above the home.
+
+    Raises:
+        UsageError: One of the entries is such a directory.
+    """
+    remove.refuse_home(entries, lambda: session.resolve("home:", make=False))
 
 
 def parse_depth(text: str | None) -> int | None:
-    """The number of levels, None where none is given; UsageError."""
+    """Return the number of levels; None if the option is not given.
+
+    Raises:
+        UsageError: The text is no number from 0 to 999999999.
+    """
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UsageError(f"{text!r} is no number of levels")
+        raise UsageError(f"{text!r} is no number of levels", hint="such as -L 2")
     return int(text)

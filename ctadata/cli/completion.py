@@ -1,6 +1,6 @@
-"""Completion in the shell: of remote paths, by a short look at the storage; never a login, no words.
+"""Shell completion of remote paths: one listing with a short time-out, without a login and without messages.
 
-typer brings the scripts for bash, zsh, fish and PowerShell (`--install-completion`, `--show-completion`).
+typer has the scripts for bash, zsh, fish and PowerShell (`--install-completion`, `--show-completion`).
 """
 
 from __future__ import annotations
@@ -23,21 +23,28 @@ if TYPE_CHECKING:
 
 COMPLETION = {DIRECT: "_CTA_DATA_DIRECT_COMPLETE", PLATFORM: "_CTA_DATA_COMPLETE"}[PROGRAM]
 TIMEOUT = 2.0
-"""Seconds that somebody who pressed TAB is let wait."""
+"""Seconds. A listing that takes longer completes nothing."""
 MAX_NAMES = 500
-"""Names offered at most."""
+"""The largest number of names to offer."""
 
 
 class _Word:
-    """The word at the cursor. begun: what bash keeps of it, whatever we offer for the rest."""
+    """The word at the cursor.
 
-    begun: ClassVar[str] = ""
+    Attributes:
+        prefix: The beginning of the word that bash keeps; the completions must not repeat it.
+    """
+
+    prefix: ClassVar[str] = ""
 
 
 def rejoin_words(env: MutableMapping[str, str]) -> None:
-    """Put words together again that bash has taken apart at `:` and `=` (its COMP_WORDBREAKS): `home:x` comes as three.
+    """Join the words that bash has split at `:` and `=` (its COMP_WORDBREAKS); it sends `home:x` as three words.
 
     A lone `:` right after the command begins a word, as in `sync :lst/run1 run1`.
+
+    Args:
+        env: The environment that bash sends; COMP_WORDS and COMP_CWORD are changed.
     """
     words = env.get("COMP_WORDS", "").split("\n")
     cursor = _parse_cursor(env.get("COMP_CWORD", ""), len(words) - 1)
@@ -54,49 +61,55 @@ def rejoin_words(env: MutableMapping[str, str]) -> None:
             joined.append(word)
         glue = is_break
     if begun and not joined[-1].startswith("-"):
-        _Word.begun, joined[-1] = joined[-1][:begun].replace("\\", ""), joined[-1][begun:]
+        _Word.prefix, joined[-1] = joined[-1][:begun].replace("\\", ""), joined[-1][begun:]
     env.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(len(joined) - 1))
 
 
-def _parse_cursor(told: str, last: int) -> int:
-    """The word that the cursor is in; the last one where the shell does not say."""
-    return min(int(told), last) if re.fullmatch("[0-9]{1,9}", told) else last
+def _parse_cursor(text: str, last: int) -> int:
+    """The index of the word at the cursor; the last word if the shell sends no number."""
+    return min(int(text), last) if re.fullmatch("[0-9]{1,9}", text) else last
 
 
 def complete_remote(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Paths on the storage, from its root."""
+    """Return paths on the storage that begin like the incomplete word, from the root."""
     return _complete_paths(ctx, incomplete, "/")
 
 
 def complete_put_target(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Where `put` may put things, from home; nothing for its first argument, which is local."""
-    given = ctx.params.get("local") or ctx.params.get("path")
-    return _complete_paths(ctx, incomplete, "home:") if given else []
+    """Return targets for `put`, from the home; nothing for the first argument, which is a local file."""
+    has_source = ctx.params.get("local") or ctx.params.get("path")
+    return _complete_paths(ctx, incomplete, "home:") if has_source else []
 
 
 def complete_sync_side(ctx: typer.Context, incomplete: str) -> list[str]:
-    """A side of `sync` on the storage, from its root or from home; a local one is no matter of ours."""
-    return _complete_paths(ctx, incomplete, "/") if (_Word.begun + incomplete).startswith((":", "home:")) else []
+    """Return paths for a side of `sync` on the storage, from the root or the home; nothing for a local side."""
+    return _complete_paths(ctx, incomplete, "/") if (_Word.prefix + incomplete).startswith((":", "home:")) else []
 
 
 def _complete_paths(ctx: typer.Context, incomplete: str, start: str) -> list[str]:
-    """The paths that begin so, as spelled so far; of a lone directory what lies in it as well.
+    """Return the paths that begin like the incomplete word, with that word's spelling.
 
-    With that the shell goes on inside the directory, where it would otherwise put a space after its name.
+    If the only match is a directory, its contents are offered too. Otherwise the shell would add a space after the
+    directory's name, and completion would end there.
+
+    Args:
+        ctx: The command's context.
+        incomplete: The word at the cursor, without the prefix that bash keeps.
+        start: The directory that a relative path starts from: `/` or `home:`.
     """
     import logging
 
     logging.disable(logging.CRITICAL)
-    incomplete = _Word.begun + incomplete
-    found: list[str] = []
+    incomplete = _Word.prefix + incomplete
+    paths: list[str] = []
     with contextlib.suppress(Exception), _open_session(ctx) as session:
         above = re.match(r"(.*/|home:|:)?", incomplete, re.DOTALL)
         base = (above[0] if above else "") or ""
-        found.extend(name for name in _list_paths(session, base, start) if name.startswith(incomplete))
-        if len(found) == 1 and found[0].endswith("/"):
-            found.extend(_list_paths(session, found[0], start))
-    written = (_quote_for_shell(name[len(_Word.begun) :]) for name in found if not name.startswith("-"))
-    return [word for word in written if word is not None]
+        paths.extend(name for name in _list_paths(session, base, start) if name.startswith(incomplete))
+        if len(paths) == 1 and paths[0].endswith("/"):
+            paths.extend(_list_paths(session, paths[0], start))
+    quoted = (_quote_for_shell(name[len(_Word.prefix) :]) for name in paths if not name.startswith("-"))
+    return [word for word in quoted if word is not None]
 
 
 @contextlib.contextmanager
@@ -125,10 +138,10 @@ def _list_paths(session: Session, base: str, start: str) -> Iterator[str]:
 
 
 def _quote_for_shell(name: str) -> str | None:
-    """The name as this shell may be given it, so that it evaluates nothing in it; None where there is no such way.
+    """Quote a name for the shell, so that the shell evaluates nothing in it; None if that is not possible.
 
-    bash puts what it is given into the line as it stands, and so does PowerShell; fish quotes by itself. The script of
-    zsh evaluates it between double quotes, where typer escapes `$` and backticks, and loses quotes.
+    bash and PowerShell put the text into the line unchanged; fish quotes it. The script for zsh evaluates the text
+    between double quotes: typer escapes `$` and backticks there, and loses quotes.
     """
     shell = os.environ.get(COMPLETION, "").rpartition("_")[2]
     if shell == "zsh":

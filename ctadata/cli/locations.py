@@ -1,7 +1,7 @@
-"""`profile:path`, wherever a command takes a path on the storage: it chooses the profile, as -P does.
+"""Arguments of the form `profile:path`, which choose the profile as `-P` does.
 
-What stands before the first colon is a profile only where one of that name exists and no slash stands before it:
-`./a:b` and `/a:b` are paths always. The path behind it starts from the root.
+The text before the first colon is a profile only if a profile has that name and no slash stands before the colon:
+`./a:b` and `/a:b` are always paths. The path after the colon starts from the root.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Texts = TypeVar("Texts", str, list[str], None)
 
 
 def split_profile(text: str) -> tuple[str | None, str]:
-    """The profile that an argument names, None for none, and its path, from the root or from home."""
+    """Return the profile that an argument names, or None, and its path."""
     before, colon, path = text.partition(":")
     if not colon or not before or before == "home" or "/" in before or text.startswith("s3://"):
         return None, text
@@ -35,7 +35,15 @@ def split_profile(text: str) -> tuple[str | None, str]:
 
 
 def choose_profile(common: Common, profile: str | None) -> None:
-    """Make the profile the one in use; UsageError where another has been named."""
+    """Use this profile for the command.
+
+    Args:
+        common: The common options.
+        profile: The name of a profile; None changes nothing.
+
+    Raises:
+        UsageError: Another profile is in use already.
+    """
     if profile is None:
         return
     if common.profile not in (None, profile):
@@ -44,14 +52,25 @@ def choose_profile(common: Common, profile: str | None) -> None:
 
 
 def read_location(ctx: typer.Context, value: Texts) -> Texts:
-    """For arguments that are paths on the storage, the local ones among them left alone; UsageError."""
+    """Return the path, or paths, of an argument without the profile, and use that profile.
+
+    This is the callback of arguments that are paths on the storage. Arguments without a profile stay as they are, also
+    local paths.
+
+    Raises:
+        UsageError: Arguments name two profiles, or one has a password in it.
+    """
     if value is None or ctx.resilient_parsing:
         return value
     return [_take_location(ctx, text) for text in value] if isinstance(value, list) else _take_location(ctx, value)
 
 
 def read_last_location(ctx: typer.Context, value: list[str] | None) -> list[str] | None:
-    """For arguments of which the last one alone is on the storage; UsageError."""
+    """Return the arguments with the last one, the only path on the storage, without its profile.
+
+    Raises:
+        UsageError: Two profiles are named, or an argument has a password in it.
+    """
     if not value or ctx.resilient_parsing:
         return value
     for text in value[:-1]:
@@ -72,19 +91,37 @@ def _refuse_userinfo(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The side on the storage; profile: its name, None for the one in use.  url: the text is one."""
+    """The path of a side of `sync` or `copy` that is on a storage.
+
+    Attributes:
+        text: The path, or a URL of the storage.
+        profile: The name of the profile; None is the profile in use.
+        url: The text is a URL.
+    """
 
     text: str
     profile: str | None = None
     url: bool = False
 
     def resolve(self, session: Session, *, make: bool) -> RemotePath:
-        """The path; UsageError (no URL of this server). make: the home is made where it is missing."""
+        """Return the path on the storage.
+
+        Args:
+            session: The session at the storage.
+            make: Make the home if it is missing.
+
+        Raises:
+            UsageError: The URL is not one of this storage.
+        """
         return _path_of_url(self.text, session.profile) if self.url else session.resolve(self.text, make=make)
 
 
 def parse_side(text: str) -> Remote | None:
-    """What is on the storage; None for what is local. UsageError for an address with a password in it."""
+    """Return the side of an argument of `sync` or `copy`; None if it is a local path.
+
+    Raises:
+        UsageError: The text is a URL with a password in it.
+    """
     refuse_userinfo(text)
     if text.startswith(("https://", "http://")):
         return Remote(text, url=True)
@@ -97,22 +134,26 @@ def parse_side(text: str) -> Remote | None:
 
 
 def parse_sides(common: Common, source: str, target: str) -> tuple[Remote | None, Remote | None]:
-    """The sides of a sync, one of them local (None); their profile becomes the one in use. UsageError."""
-    from_there, to_there = parse_side(source), parse_side(target)
-    there = from_there or to_there
-    if there is None:
+    """Return the two sides of a `sync`, None for the local one, and use the profile of the other one.
+
+    Raises:
+        UsageError: Both sides are local, or both are on a storage, or two profiles are named.
+    """
+    remote_source, remote_target = parse_side(source), parse_side(target)
+    remote = remote_source or remote_target
+    if remote is None:
         raise UsageError("both sides are local", hint=_hint_for_remote(source, target))
-    if from_there and to_there:
-        raise UsageError("both sides are on a storage, and one has to be local", hint="write ./name where it is local")
-    choose_profile(common, there.profile)
-    return from_there, to_there
+    if remote_source and remote_target:
+        raise UsageError("both sides are on a storage, and one must be local", hint="write a local path as ./name")
+    choose_profile(common, remote.profile)
+    return remote_source, remote_target
 
 
 def _hint_for_remote(*texts: str) -> str:
-    """How the side on the storage is written, and which name in front of a colon is that of no profile."""
+    """How to write a side on the storage, and which names before a colon are no profiles."""
     unknown = [before for before, colon, _ in (text.partition(":") for text in texts) if colon and "/" not in before]
-    strangers = "".join(f"; there is no profile {name}" for name in unknown)
-    return f"the one on the storage is written :path or profile:path{strangers}"
+    no_profiles = "".join(f"; there is no profile {name}" for name in unknown)
+    return f"write the side on the storage as :path or profile:path{no_profiles}"
 
 
 def _path_of_url(url: str, profile: Profile) -> RemotePath:
@@ -122,12 +163,14 @@ def _path_of_url(url: str, profile: Profile) -> RemotePath:
     origin, path = split_url(url)
     if origin != split_url(profile.endpoint or profile.door)[0]:
         what = "endpoint" if profile.endpoint else "door"
-        raise UsageError(f"this is not the {what} of the profile {profile.name}", hint="-P names another", path=url)
+        raise UsageError(
+            f"this is not the {what} of the profile {profile.name}", hint="choose another profile with -P", path=url
+        )
     if "?" in path or "#" in url:
-        raise UsageError("a URL of a file has neither ? nor #", path=url)
+        raise UsageError("the URL of a file has no ? and no #", path=url)
     if profile.kind == "s3":
         refuse_odd_key(url, path.removeprefix("/"))
     try:
         return RemotePath(RemotePath.decode(path).relative_to(RemotePath.parse(profile.root)))
     except ValueError:
-        raise UsageError(f"it lies outside the root of the profile {profile.name}", path=url) from None
+        raise UsageError(f"the URL is outside the root of the profile {profile.name}", path=url) from None

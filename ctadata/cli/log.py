@@ -1,4 +1,4 @@
-"""The package's log on stderr: warnings, with -v what is done, with -v -v every step; never a secret."""
+"""The package's log on stderr: warnings; with `-v` the steps, with `-v -v` all details; without secrets."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ctadata.paths import escape_unprintable
 
 
 class StderrLog(logging.Handler):
-    """Log records of the package on stderr; warnings under our name, steps with time and module."""
+    """Writes the log records of the package to stderr; details have the time and the module."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record, which may have lines of a traceback."""
+        """Write one record; it may have the lines of a traceback."""
         text = redact(self.format(record))
         say_raw("\n".join(escape_unprintable(line) for line in text.splitlines()))
 
     def format(self, record: logging.LogRecord) -> str:
-        """The words of one record."""
+        """Return the text of one record."""
         if record.levelno >= logging.WARNING:
             return f"{PROGRAM}: {record.levelname.lower()}: {super().format(record)}"
         if record.levelno >= logging.INFO:
@@ -28,7 +28,12 @@ class StderrLog(logging.Handler):
 
 
 def start_log(verbose: int, *, quiet: bool) -> None:
-    """Send the package's log to stderr: warnings, with -v what is done, with -v -v every step."""
+    """Send the package's log to stderr.
+
+    Args:
+        verbose: 0 for warnings, 1 for the steps too, 2 for all details.
+        quiet: Errors only, unless `verbose` is set.
+    """
     log = logging.getLogger("ctadata")
     level = logging.DEBUG if verbose > 1 else logging.INFO if verbose else logging.WARNING
     log.setLevel(logging.ERROR if quiet and not verbose else level)

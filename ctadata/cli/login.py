@@ -1,4 +1,4 @@
-"""Logging in at a terminal: the address and the code, and the client's secret; what several commands share."""
+"""Log in at a terminal: show the address and the code, and ask for the client's secret."""
 
 from __future__ import annotations
 
@@ -25,32 +25,49 @@ Result = TypeVar("Result")
 
 Secret = Annotated[
     str | None,
-    typer.Option("-s", "--secret", metavar="SECRET", help="The client's secret, where the site needs one; - reads it."),
+    typer.Option("-s", "--secret", metavar="SECRET", help="The client's secret, if the site needs one; - asks for it."),
 ]
 
 
 def log_in_if_needed(resolved: Resolved, token_file: Path | None) -> None:
-    """Before a transfer: start the agent where no token is found and somebody is here to log in; else LoginNeeded.
+    """Start the agent, with a login by the user, if no token is found.
 
-    It starts a process, so it must be called while no signals are blocked.
+    It starts a process that lives on, so call it while no signals are blocked.
+
+    Args:
+        resolved: The profile, and whether the user named it.
+        token_file: The file with the token; None takes the token from the profile.
+
+    Raises:
+        LoginNeeded: There is no token, and stderr is no terminal or a token file is named.
     """
     from ctadata.agent import control
     from ctadata.agent.token_backends import with_last_token_source
     from ctadata.tokens.provider_chain import TokenProvider
 
-    seen = show_on_terminal()
+    show = show_on_terminal()
     try:
         TokenProvider(resolved.profile, explicit=token_file, only_profile=resolved.explicit).bearer()
     except LoginNeeded:
-        if seen is None or token_file is not None:
+        if show is None or token_file is not None:
             raise
         profile = with_last_token_source(resolved.profile)
-        call_with_secret(profile, None, lambda given: control.start(profile, secret=given, show=seen))
+        call_with_secret(profile, None, lambda secret: control.start(profile, secret=secret, show=show))
 
 
-def call_with_secret(profile: Profile, given: str | None, work: Callable[[str | None], Result]) -> Result:
-    """Do what may need the client's secret; ask for it where the issuer wants one and somebody is here."""
-    secret = read_secret(given, profile.client_id)
+def call_with_secret(profile: Profile, text: str | None, work: Callable[[str | None], Result]) -> Result:
+    """Call `work` with the client's secret, and ask for the secret if the issuer demands one.
+
+    Args:
+        profile: The profile that logs in.
+        text: The value of `--secret`: the secret, `-` to read it, or None.
+        work: The login. It is called again with the secret if the issuer refused the login without it and a person
+            can be asked.
+
+    Raises:
+        ConfigError: The issuer refused the client.
+    """
+    secret = read_secret(text, profile.client_id)
     try:
         return work(secret)
     except ConfigError as error:
@@ -60,17 +77,17 @@ def call_with_secret(profile: Profile, given: str | None, work: Callable[[str | 
 
 
 def show_on_terminal() -> Show | None:
-    """`show` where somebody sees it, else None: nobody could approve."""
+    """Return the function that shows the code if stderr is a terminal, else None: nobody would see the code."""
     return show_unless_no_input() if sys.stderr.isatty() else None
 
 
 def show_unless_no_input() -> Show | None:
-    """`show`, also into a pipe: somebody may read there; None where `--no-input` says that nobody does."""
+    """Return the function that shows the code, also in a pipe; None with `--no-input`."""
     return None if os.environ.get("CTADATA_NO_INPUT") else show_instructions
 
 
 def show_instructions(login: DeviceLogin) -> None:
-    """Address, code and, on a terminal, a QR code; on stderr."""
+    """Show the address, the code and, on a terminal, a QR code on stderr."""
     from ctadata.agent.login import instructions, qr_code
 
     say_raw(instructions(login))
@@ -80,7 +97,7 @@ def show_instructions(login: DeviceLogin) -> None:
 
 
 def read_secret(secret: str | None, client: str | None) -> str | None:
-    """The secret given; `-` is asked for without an echo, or the first line of a pipe."""
+    """Return the secret of `--secret`; `-` asks for it without an echo, or reads the first line of a pipe."""
     if secret is None:
         return None
     if secret != "-":  # noqa: S105
@@ -94,6 +111,6 @@ def _prompt_for_secret(client: str | None) -> str:
 
 
 def _wants_secret(error: ConfigError) -> bool:
-    """Whether the issuer refused us for want of a secret (RFC 6749 section 5.2), and somebody is here to give it."""
+    """Whether the issuer refused the client without a secret (RFC 6749 section 5.2), and a person can be asked."""
     refused = "invalid_client" in error.what or "unauthorized_client" in error.what
     return refused and can_prompt()
