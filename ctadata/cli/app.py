@@ -1,4 +1,4 @@
-"""The command line: the commands in the order of a first visit, and the options that all of them know."""
+"""Build the group of all commands, with the common options, from the table of commands."""
 
 from __future__ import annotations
 
@@ -26,11 +26,25 @@ _TYPER: dict[str, Any] = {
     "context_settings": _SETTINGS,
 }
 
+_DIRECT_GREETING = """Files on CTA storage: log in once, then list, get and put, verified.
+
+\b
+  cta-data-direct start-agent               log in, and stay logged in
+  cta-data-direct list lst                  list a directory
+  cta-data-direct get lst/some/file.fits    to the current directory
+  cta-data-direct get -r lst/some/run out   a directory, to out/run
+  cta-data-direct put results.h5 papers/    to your home on the storage
+  cta-data-direct sandbox                   a test storage on this machine
+
+Paths start from the root of the storage; only the target of put starts
+from your home. home:papers and '~/papers' name your home in all commands.
+"""
+
 
 def command_line() -> TyperGroup:
-    """Return the group of all commands, ready to be invoked; commands are imported when they are called."""
+    """Return the group of all commands; the module of a command is imported when the command is called."""
     app = typer.Typer(cls=_Sections, name=PROGRAM, **_TYPER)
-    app.callback(help=GREETING if _AT_PLATFORM else common_options.__doc__)(common_options)
+    app.callback(help=GREETING if _AT_PLATFORM else _DIRECT_GREETING)(common_options)
     group: TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]  # it adds --show-completion
     common = [_hidden(each) if each.name in _RARE else each for each in group.params if each.name in _COMMON]
     for section in _SECTIONS.values():
@@ -77,10 +91,10 @@ def _build(name: str, entry: CommandEntry, common: list[Any]) -> Any:
 
 
 class _Sections(PlainGroup):
-    """The commands under headings: they are too many for one list."""
+    """A group whose help shows the commands below headings."""
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Each with the first line of its help."""
+        """Write each command with its summary."""
         width = max(map(len, self.commands)) + 1
         for heading, part in _SECTIONS.items():
             names = dict.fromkeys(name.partition(" ")[0] for name in part)
@@ -91,17 +105,17 @@ class _Sections(PlainGroup):
 
 
 def _hidden(option: Any) -> Any:
-    """The option, in no help and no completion; others have the same object."""
+    """A copy of the option that help and completion do not show."""
     option = copy_of(option)
     option.hidden = True
     return option
 
 
 _RARE = ("no_input", "no_color")
-"""Common options that only the help of all commands shows."""
+"""Common options that only the help of the program shows."""
 _COMMON = ("profile", "dev", "verbose", "quiet", *_RARE)
 _NOT_AT_PLATFORM = ("profile", "dev", "login", "stage", "content_type", "redirect_to")
-"""What the platform's services refuse."""
+"""Options that the platform's services refuse."""
 
 
 def _version(value: bool) -> None:
@@ -114,29 +128,17 @@ def _version(value: bool) -> None:
 
 def common_options(
     ctx: typer.Context,
-    profile: options.Profile = None,  # noqa: ARG001  (taken by its callback, as those that follow)
+    profile: options.Profile = None,  # noqa: ARG001  (its callback stores it, as those of the others)
     dev: options.Dev = False,  # noqa: ARG001
     verbose: options.Verbose = 0,  # noqa: ARG001
     quiet: options.Quiet = False,  # noqa: ARG001
     no_input: options.NoInput = False,  # noqa: ARG001
     no_color: options.NoColor = False,  # noqa: ARG001
     version: Annotated[  # noqa: ARG001
-        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Files on CTA storage: log in once, then list, get and put, verified.
-
-    \b
-      cta-data-direct start-agent               log in; keeps the login fresh
-      cta-data-direct list lst                  what is there
-      cta-data-direct get lst/some/file.fits    a file, to here
-      cta-data-direct get -r lst/some/run out   a directory, to out/run
-      cta-data-direct put results.h5 papers/    to your home on the storage
-      cta-data-direct sandbox                   a storage of your own, to try it
-
-    Paths start from the root of the storage; only what put writes to starts
-    from your home there. home:papers or '~/papers' is your home everywhere.
-    """
+    """Store the common options, which their callbacks do; for `put`, add the profile's notice to the help."""
     if ctx.invoked_subcommand == "put":
         from ctadata.cli.commands.put import notice
 

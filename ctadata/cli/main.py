@@ -1,6 +1,7 @@
-"""The one place where an error becomes words on stderr and an exit code; no traceback ever reaches a user.
+"""Run a command line: an error becomes a message on stderr and an exit code here, and nowhere else.
 
-Commands end by returning (0), by `typer.Exit`, or by raising one of our errors.
+A command ends in one of three ways: it returns (exit code 0), it raises `typer.Exit`, or it raises one of the errors
+in `ctadata.errors`. No traceback reaches the user.
 """
 
 from __future__ import annotations
@@ -21,14 +22,21 @@ from ctadata.cli.output import DIRECT, PROGRAM, discard, discard_if_full, end_ou
 from ctadata.errors import CtadataError, LocalError, PartialFailure, StorageFull
 
 FEW_COMMANDS = 10
-"""Commands of which a line can tell."""
+"""A group with fewer commands names them all in the message for a missing command."""
 
 USAGE_ERROR = typer.BadParameter.__mro__[2]
-"""The root of typer's errors about a command line (its name differs between versions of typer)."""
+"""The base class of typer's errors about a command line; its name differs between versions of typer."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; gives the exit code."""
+    """Run one command line.
+
+    Args:
+        arguments: The arguments after the program's name.
+
+    Returns:
+        The exit code.
+    """
     prepare_streams()
     try:
         if os.environ.get(COMPLETION):
@@ -45,11 +53,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complete() -> int:
-    """Answer a shell that completes a line; without a word, whatever the shell has said."""
+    """Print completions for the shell; print no message, whatever goes wrong."""
     try:
         rejoin_words(os.environ)
         command_line().main(prog_name=PROGRAM, complete_var=COMPLETION)
-    except (Exception, KeyboardInterrupt):  # noqa: BLE001  (words would stand in the user's line)
+    except (Exception, KeyboardInterrupt):  # noqa: BLE001  (a message would appear inside the user's command line)
         return 1
     finally:
         discard_if_full(sys.stdout)
@@ -67,7 +75,7 @@ def _run_and_report(arguments: Sequence[str]) -> int:
         return 130
     except OSError as error:
         return _report_stdout_error(error, 0) if error.filename is None else _report_unexpected(error)
-    except Exception as error:  # noqa: BLE001  (no traceback ever reaches a user)
+    except Exception as error:  # noqa: BLE001  (no traceback reaches the user)
         return _report_unexpected(error)
 
 
@@ -79,7 +87,7 @@ def _invoke(arguments: Sequence[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except EOFError:
-        say("there is nobody to answer")
+        say("the question has no answer: standard input has ended")
         return 1
     except Exception as error:
         if not isinstance(error, USAGE_ERROR):
@@ -90,7 +98,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 
 def _usage_line(error: Any) -> str:
-    """One line of our own form for what typer has to say of a command line."""
+    """The message for an error in the command line, on one line."""
     command = error.ctx.command_path if error.ctx else PROGRAM
     where = command.removeprefix(PROGRAM).strip()
     return f"{where and where + ': '}{_usage_words(error)} (see {command} --help)"
@@ -104,15 +112,18 @@ def _usage_words(error: Any) -> str:
         names = list(error.ctx.command.commands)
         return f"a command is missing: {', '.join(names)}" if len(names) < FEW_COMMANDS else "a command is missing"
     if text.startswith("Missing argument"):
-        wanted = [re.sub("[{}]", "", piece) for piece in error.ctx.command.collect_usage_pieces(error.ctx)]
-        return f"an argument is missing, as in: {' '.join([error.ctx.info_name, *wanted]).replace(' [OPTIONS]', '')}"
+        pieces = [re.sub("[{}]", "", piece) for piece in error.ctx.command.collect_usage_pieces(error.ctx)]
+        return f"an argument is missing, as in: {' '.join([error.ctx.info_name, *pieces]).replace(' [OPTIONS]', '')}"
     if text.startswith("No such command") and (name := text.split("'")[1]) in direct_only():
         return f"no such command {name!r}, but {DIRECT} has it"
     return (text[:1].lower() + text[1:]).rstrip(".").replace(". Did you", "; did you")
 
 
 def _report_stdout_error(error: OSError, code: int) -> int:
-    """A reader that goes away (`| head`) ends us quietly; a full disk, and a closed stream, do not."""
+    """Return the exit code after stdout failed, and print why.
+
+    A reader that closes its end of the pipe (`| head`) is no error.
+    """
     discard(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return code
@@ -132,5 +143,5 @@ def _report_unexpected(error: Exception) -> int:
     if (known := shortage_error(error)) is not None:
         say(str(known))
         return known.exit_code
-    say(f"unexpected {type(error).__name__}: {error} (this is a fault of the program; -v -v shows where)")
+    say(f"unexpected {type(error).__name__}: {error} (this is a bug in the program; -v -v shows where)")
     return CtadataError.exit_code

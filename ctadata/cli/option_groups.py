@@ -1,4 +1,4 @@
-"""Parameters that several commands have, said once: a group of them is a dataclass, and a command takes it whole."""
+"""Options that several commands share: a dataclass holds them, and a command takes it as one parameter."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from typing import Any, get_type_hints
 
 
 def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer reads it: each parameter that is a dataclass appears as its fields, in its place.
+    """Replace each parameter that is a dataclass by the dataclass's fields, for typer.
 
-    The fields are annotated as parameters of commands are; all have defaults.
+    Args:
+        command: A command function. The fields of its dataclasses have annotations like the parameters of a command,
+            and all of them have defaults.
+
+    Returns:
+        A function with the fields as parameters; it builds the dataclasses and calls the command.
     """
     hints = get_type_hints(command, include_extras=True)
     parameters = inspect.signature(command).parameters
     groups = {name: hints[name] for name in parameters if dataclasses.is_dataclass(hints[name])}
 
     @functools.wraps(command)
-    def flat(**given: Any) -> None:
+    def flat(**values: Any) -> None:
         for name, group in groups.items():
-            given[name] = group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
-        command(**given)
+            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+        command(**values)
 
-    shown = list(_expand(parameters.values(), hints, groups))
-    flat.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    expanded = list(_expand(parameters.values(), hints, groups))
+    flat.__signature__ = inspect.Signature(expanded)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in expanded}
     return flat
 
 

@@ -1,4 +1,4 @@
-"""The options that every command knows, before or after its name; and what a command starts with."""
+"""The options that all commands know, before or after the command's name, and the session that they choose."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Common:
-    """What was said before or after the command.
+    """The values of the common options.
 
-    profile: None where nobody named one.   verbose: how often -v.
-    platform: whether this command goes through the platform's services, which know no profiles.
+    Attributes:
+        profile: The profile that the user named; None if there is none.
+        verbose: The number of `-v`.
+        quiet: `-q` is given.
+        platform: The command goes through the platform's services, which have no profiles.
     """
 
     profile: str | None = None
@@ -37,36 +40,58 @@ class Common:
 
     @property
     def site(self) -> str:
-        """What receipts call the place; ConfigError."""
+        """The name of the site in receipts: the profile's, or `platform`.
+
+        Raises:
+            ConfigError: The profile is not known.
+        """
         return PLATFORM_SITE if self.platform else self.resolve().profile.name
 
     def resolve(self, overrides: Mapping[str, str] | None = None) -> Resolved:
-        """The profile to use; ConfigError, UsageError where the platform's services are meant."""
+        """Return the profile to use, with the origin of each setting.
+
+        Args:
+            overrides: Settings that options of the command set.
+
+        Raises:
+            ConfigError: The profile or a setting is not valid.
+            UsageError: The command goes through the platform's services.
+        """
         from ctadata.config.resolve import resolve_profile
 
         if self.platform:
-            raise UsageError("the download service knows no login of its own", hint="cta-data-direct logs in")
+            raise UsageError("the download service has no login of its own", hint="log in with cta-data-direct")
 
         return resolve_profile(self.profile, overrides=overrides or {})
 
     def who_logs_in(self, via: str | None = None) -> ProfileOf:
-        """The profile for the commands of the agent: `via` says who keeps the login, else the last agent does.
+        """Return the profile for a command of the agent.
 
-        UsageError where nobody logs in.
+        Args:
+            via: The program that keeps the login, `agent` or `oidc-agent`; None takes the one that kept it last.
+
+        Raises:
+            UsageError: The profile is an S3 store, which has no login.
         """
         from ctadata.agent.token_backends import with_last_token_source
 
         profile = self.resolve({"token_source": via} if via else None).profile
         if profile.kind == "s3":
             raise UsageError(
-                f"the profile {profile.name} is an S3 store: it takes an access key, and no login",
+                f"the profile {profile.name} is an S3 store: it needs an access key, and no login",
                 hint=f"cta-data-direct -P {profile.name} credentials import",
             )
         return profile if via else with_last_token_source(profile)
 
     @contextlib.contextmanager
     def session(self, stop: threading.Event, token_file: Path | None, jobs: str | None = None) -> Iterator[Session]:
-        """The session of a command; with -v it tells at its end whose token was used."""
+        """Open the session of a command; with `-v`, print at its end which token was used.
+
+        Args:
+            stop: The event that ends the work.
+            token_file: The file with the token; None takes the token from the profile.
+            jobs: The text of `--jobs`; None takes the setting of the profile.
+        """
         with self._open(stop, token_file, {} if jobs is None else {"jobs": jobs}) as session:
             try:
                 yield session
@@ -90,11 +115,11 @@ AT_PLATFORM = {
     *("list", "stat", "exists", "tree", "du", "find", "checksum", "get-home", "get", "cat", "put", "sync", "verify"),
     *("mkdir", "upload-personal-certificate", "upload-shared-certificate", "certificate-status"),
 }
-"""What `cta-data` does through the platform's services; all else is as in `cta-data-direct`."""
+"""The commands that `cta-data` runs through the platform's services; the others are those of `cta-data-direct`."""
 
 
 def begin(ctx: typer.Context) -> Common:
-    """What the user said of profile and words; the log is set up for it."""
+    """Return the common options, and start the log that they ask for."""
     from ctadata.cli.log import start_log
 
     common = get_common(ctx)
@@ -104,7 +129,7 @@ def begin(ctx: typer.Context) -> Common:
 
 
 def get_common(ctx: typer.Context) -> Common:
-    """What was said so far, and where the command of this context goes."""
+    """Return the common options that are parsed so far."""
     common = ctx.find_root().ensure_object(Common)
     assert isinstance(common, Common)
     common.platform = PROGRAM == PLATFORM and ctx.info_name in AT_PLATFORM
@@ -145,24 +170,24 @@ def _take_no_color(value: bool) -> None:
 
 
 def _complete_profile(incomplete: str) -> list[str]:
-    """The profiles whose name begins so."""
+    """The profiles whose names begin like the incomplete word."""
     from ctadata.config.resolve import resolve_profile
 
     try:
-        known = resolve_profile(env={**os.environ, "CTADATA_PROFILE": ""}).known
-    except Exception:  # noqa: BLE001  (nobody wants words at a TAB)
+        profiles = resolve_profile(env={**os.environ, "CTADATA_PROFILE": ""}).known
+    except Exception:  # noqa: BLE001  (completion prints no messages)
         return []
-    return [name for name in known if name.startswith(incomplete)]
+    return [name for name in profiles if name.startswith(incomplete)]
 
 
-# Each is taken by its callback, wherever it stands; no command has it as a parameter.
+# The callbacks store these options in `Common`, wherever they stand; commands do not have them as parameters.
 Profile = Annotated[
     str | None,
     typer.Option(
         "-P",
         "--profile",
         metavar="NAME",
-        help="The site to use.",
+        help="The profile of the site to use.",
         callback=_take_profile,
         expose_value=False,
         is_eager=True,
@@ -187,20 +212,20 @@ Verbose = Annotated[
         "--verbose",
         count=True,
         show_default=False,
-        help="Tell what is done; twice: every step.",
+        help="Show the steps; twice: show all details.",
         callback=_take_verbose,
         expose_value=False,
     ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Errors only.", callback=_take_quiet, expose_value=False),
+    typer.Option("-q", "--quiet", help="Show errors only.", callback=_take_quiet, expose_value=False),
 ]
 NoInput = Annotated[
     bool,
     typer.Option(
         "--no-input",
-        help="Ask nothing; what would be asked fails.",
+        help="Ask no questions; a command that needs an answer fails.",
         callback=_take_no_input,
         expose_value=False,
         is_eager=True,
@@ -217,19 +242,26 @@ NoColor = Annotated[
     ),
 ]
 
-# Parameters that several commands have.
+# Options that several commands share.
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", metavar="FILE", help="A file with the token to use, before all others."),
+    typer.Option("--token-file", metavar="FILE", help="Read the token from FILE, and from nowhere else."),
 ]
 Jobs = Annotated[
     str | None,
-    typer.Option("-j", "--jobs", metavar="N", help="So many at a time, 1 to 64, whatever the servers answer."),
+    typer.Option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        help="The number of files in work at a time, 1 to 64; the usual number follows the servers' answers.",
+    ),
 ]
 Via = Annotated[
     str | None,
-    typer.Option("--via", metavar="NAME", help="Who keeps the login: agent (our own), or oidc-agent."),
+    typer.Option("--via", metavar="NAME", help="The program that keeps the login: agent (ours) or oidc-agent."),
 ]
-Login = Annotated[bool, typer.Option("--login", help="Log in first where there is no token, and start the agent.")]
-NoClobber = Annotated[bool, typer.Option("--no-clobber", help="Keep files that are there and differ; exit 8.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Login = Annotated[bool, typer.Option("--login", help="If there is no token, log in first and start the agent.")]
+NoClobber = Annotated[
+    bool, typer.Option("--no-clobber", help="Keep existing files that differ; the exit code is then 8.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON object a line.")]

@@ -1,6 +1,6 @@
-"""What is written where: data on stdout, words on stderr; text for people, JSON for programs.
+"""Write to stdout and stderr: data goes to stdout, messages go to stderr.
 
-This module is read at every start, so it imports late what not every command needs.
+Every start imports this module, so its functions import what only some commands need.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ from typing import ClassVar, TextIO
 
 DIRECT, PLATFORM = "cta-data-direct", "cta-data"
 PROGRAM = PLATFORM if os.path.basename(sys.argv[0]) in (PLATFORM, "ctadata") else DIRECT  # noqa: PTH119
-"""What we are called as: the one program goes straight to the storage, the other through the platform's services."""
+"""The name that the program was called by: one goes straight to the storage, the other through the platform."""
 SCHEMA = 1
-"""Version of the objects that `--json` writes; grows when one changes its meaning."""
+"""The version of the objects that `--json` writes; it grows when a key changes its meaning."""
 
 
 def prepare_streams() -> None:
-    """Names go out as they are into a pipe, as escapes to a terminal that lacks their letters.
+    """Prepare stdin, stdout and stderr for any name, and for streams that the caller has closed.
 
-    The null device takes the number of a standard stream that the caller has closed. Otherwise the next file that is
-    opened would get that number, and the words of a library would go into it. Words for a closed stderr are lost. What
-    is written to a closed stdout is an OSError (EBADF), as it is on a full disk (ENOSPC).
+    A pipe gets the bytes of a name unchanged; a terminal gets escapes for characters that its encoding lacks.
+
+    The null device takes the descriptor of a closed stream. Otherwise the next file that is opened would get that
+    descriptor, and the messages of a library would go into the file. Messages for a closed stderr are lost. A write to
+    a closed stdout raises OSError (EBADF), as a write to a full disk does (ENOSPC).
     """
     for number in range(3):
         _open_null_device(number)
@@ -48,29 +50,38 @@ def _open_null_device(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
-        nowhere = os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)  # who writes to a closed one is told
-        if nowhere != number:
-            os.dup2(nowhere, number)
-            os.close(nowhere)
+        null = os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)  # a write to it must fail
+        if null != number:
+            os.dup2(null, number)
+            os.close(null)
 
 
 class _ClosedStdout(io.TextIOWrapper):
-    """A standard output that the caller has closed: to write to it fails at the flush."""
+    """The stand-in for a stdout that the caller has closed: a flush of written text fails."""
 
     def __init__(self) -> None:
-        """A file that is open for reading alone."""
+        """Open the null device for reading only, so that writes fail."""
         super().__init__(io.BufferedWriter(io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")))
 
 
 def open_stdout() -> TextIO:
-    """Standard output; OSError (EBADF) if the caller has closed it."""
+    """Return stdout.
+
+    Raises:
+        OSError: The caller has closed stdout (EBADF).
+    """
     if isinstance(sys.stdout, _ClosedStdout):
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return sys.stdout
 
 
 def open_stdin() -> TextIO:
-    """Standard input; LocalError if the caller has closed it, UsageError if a person would have to type it in vain."""
+    """Return stdin.
+
+    Raises:
+        LocalError: The caller has closed stdin.
+        UsageError: stdin is a terminal, and `--no-input` is given.
+    """
     stream = sys.stdin
     if stream is None:
         from ctadata.errors import LocalError
@@ -79,12 +90,12 @@ def open_stdin() -> TextIO:
     if os.environ.get("CTADATA_NO_INPUT") and stream.isatty():
         from ctadata.errors import UsageError
 
-        raise UsageError("standard input is a terminal, and --no-input says that nobody is there")
+        raise UsageError("standard input is a terminal, and --no-input forbids to read from it")
     return stream
 
 
 def end_output() -> None:
-    """No more rows follow; nothing of this command writes to stdout later, or keeps it."""
+    """End the output of a command: its thread no longer writes to stdout."""
     if _PipeWriter.current:
         _PipeWriter.current.end()
         _PipeWriter.current = None
@@ -92,12 +103,12 @@ def end_output() -> None:
 
 @functools.cache
 def stdout_is_terminal() -> bool:
-    """Whether a person looks at stdout."""
+    """Whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def write_line(line: str) -> None:
-    """One line on stdout: harmless on a terminal, untouched in a pipe."""
+    """Write one line to stdout; on a terminal, with escapes for control characters."""
     if stdout_is_terminal():
         from ctadata.paths import escape_unprintable
 
@@ -106,7 +117,7 @@ def write_line(line: str) -> None:
 
 
 def write_text(text: str) -> None:
-    """Text on stdout as it is, for programs."""
+    """Write text to stdout unchanged."""
     if _PipeWriter.current:
         _PipeWriter.current.write(text)
     else:
@@ -114,13 +125,21 @@ def write_text(text: str) -> None:
 
 
 class _PipeWriter:
-    """Rows into a pipe: one that comes after a pause at once, many together every `EVERY` seconds."""
+    """Writes lines into a pipe: the first line after a pause at once, later ones together every `EVERY` seconds.
+
+    A reader sees each line soon, and many lines cost few writes.
+    """
 
     EVERY = 0.1
     current: ClassVar[_PipeWriter | None] = None
 
     def __init__(self, stream: TextIO, pause: Callable[[float], bool] | None = None) -> None:
-        """`pause`: waits so many seconds, and says whether the flow has ended meanwhile; for tests."""
+        """Write to `stream`.
+
+        Args:
+            stream: The text stream of the pipe.
+            pause: Waits so many seconds, and returns whether the output has ended; tests replace it.
+        """
         self._stream = stream
         self._lock = threading.Lock()
         self._waiting = threading.Event()
@@ -130,7 +149,11 @@ class _PipeWriter:
         self._due = 0.0
 
     def write(self, text: str) -> None:
-        """Raises the OSError of whatever takes it."""
+        """Write text, and flush it now or at most `EVERY` seconds later.
+
+        Raises:
+            OSError: The pipe takes no more.
+        """
         with self._lock:
             self._stream.write(text)
             if time.monotonic() >= self._due:
@@ -140,12 +163,16 @@ class _PipeWriter:
                 self._thread = self._thread or self._start()
 
     def flush(self) -> None:
-        """All that was written goes out; raises the same."""
+        """Flush all text.
+
+        Raises:
+            OSError: The pipe takes no more.
+        """
         with self._lock:
             self._flush()
 
     def end(self) -> None:
-        """The thread ends, unless a reader holds it up; what it has not flushed is left to the caller."""
+        """End the thread, unless a slow reader blocks it; the caller flushes the rest."""
         self._over.set()
         self._waiting.set()
         if self._thread:
@@ -163,18 +190,18 @@ class _PipeWriter:
 
     def _flush_later(self) -> None:
         while self._waiting.wait() and not self._pause(self.EVERY):
-            with self._lock, contextlib.suppress(OSError, ValueError):  # whoever writes next meets it too
+            with self._lock, contextlib.suppress(OSError, ValueError):  # the next write raises it again
                 if self._waiting.is_set():
                     self._flush()
 
 
-def write_json(thing: Mapping[str, object]) -> None:
-    """One object on a line of stdout, in ASCII, with the version of its schema in front."""
-    write_line(json.dumps({"schema": SCHEMA, **thing}))
+def write_json(fields: Mapping[str, object]) -> None:
+    """Write a JSON object on one line of stdout, in ASCII, with `schema` as its first key."""
+    write_line(json.dumps({"schema": SCHEMA, **fields}))
 
 
 def say(text: str) -> None:
-    """One line on stderr, under our name, without secrets and without anything that steers a terminal."""
+    """Print one line to stderr after the program's name, without secrets and without control characters."""
     from ctadata.http.redaction import redact
     from ctadata.paths import escape_unprintable
 
@@ -182,7 +209,7 @@ def say(text: str) -> None:
 
 
 def say_raw(text: str) -> None:
-    """Lines on stderr as they are, after the rows before them; that nobody reads them stops nothing."""
+    """Print lines to stderr unchanged, after flushing stdout; a stderr that takes nothing is no error."""
     with contextlib.suppress(OSError, ValueError):
         if _PipeWriter.current:
             _PipeWriter.current.flush()
@@ -191,22 +218,29 @@ def say_raw(text: str) -> None:
 
 
 def format_rfc3339(seconds: float | None) -> str | None:
-    """A time as `2026-08-01T12:00:00Z` (RFC 3339, UTC, whole seconds); None stays None, as does what no year holds."""
+    """Return a time as `2026-08-01T12:00:00Z` (RFC 3339, UTC, whole seconds).
+
+    Args:
+        seconds: Seconds since 1970.
+
+    Returns:
+        The text; None for None and for a time outside the years 1 to 9999.
+    """
     if seconds is None or not 0 <= seconds + 62135596800 < 315537897600:  # from the year 1 to 9999
         return None
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def discard(stream: TextIO) -> None:
-    """Nobody reads this stream any more: what is still to be flushed at exit goes nowhere."""
+    """Send all further output of this stream to the null device, also what Python flushes at exit."""
     with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def discard_if_full(stream: TextIO) -> None:
-    """Words that a full stream has not taken are dropped: Python would make them an exit code of 120."""
+    """Flush the stream; if that fails, discard its text: Python would exit with 120 otherwise."""
     try:
         stream.flush()
     except (OSError, ValueError):

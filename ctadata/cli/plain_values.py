@@ -26,7 +26,7 @@ class PlainCommand(TyperCommand):
 
 
 class PlainGroup(TyperGroup):
-    """The same for the options of a group."""
+    """A group whose own options take None, texts, paths and values of the right type as they are."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, and the option `--help`, with a conversion of our own."""

@@ -1,4 +1,4 @@
-"""What the commands of `cta-data` start with: a session at the platform's download service."""
+"""The session of `cta-data`, at the platform's download service, and the help texts that differ there."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 GREETING = """Files on CTA storage, through the JupyterHub: list, get and put, verified.
 
 \b
-  cta-data list lst                    what is there
-  cta-data get lst/some/file.fits      a file, to here
-  cta-data get -r lst/some/run         a directory, to lst/some/run here
+  cta-data list lst                    list a directory
+  cta-data get lst/some/file.fits      to the current directory
+  cta-data get -r lst/some/run         a directory, to ./lst/some/run
   cta-data put results.h5 papers/      to your home on the storage
   cta-data upload-personal-certificate user.pem lst
-                                       what the platform opens the storage with
+                                       let the platform open the storage
 
-On the platform nothing has to be set. Elsewhere CTADS_URL and CTACS_URL are
-its services, and JUPYTERHUB_API_TOKEN is a token of its hub. To go straight
-to the storage there is cta-data-direct.
+On the platform you need no settings. Elsewhere, CTADS_URL and CTACS_URL are
+the addresses of its services, and JUPYTERHUB_API_TOKEN is a token of its
+hub. cta-data-direct goes straight to the storage.
 """
 
 HELP_TEXTS = {
     "get": """Get files, verified.
 
 \b
-  cta-data get lst/x/a.fits                to here
-  cta-data get -r lst/some/run             to lst/some/run/... here
+  cta-data get lst/x/a.fits                to the current directory
+  cta-data get -r lst/some/run             to ./lst/some/run/...
   cta-data get -r lst/some/run out         to out/run/...
   cta-data get -r lst/some/run/ out        its contents, to out/...
   cta-data get lst/x/a.fits lst/b.fits out to out/a.fits, out/b.fits
   cta-data get 'lst/run_*/*.h5' out        all that match
   cta-data get lst/x/a.fits - | wc -c      into a pipe
 
-With two or more arguments the last one is always local ('.' for here).
-A file appears under its name when it is whole and verified. Files that are
-here already and equal are skipped: the same command again goes on where
-the last one ended.
+With two or more arguments, the last one is always local; '.' is the current
+directory. A file appears under its name when it is whole and verified.
+Files that are equal already are skipped, so the same command continues
+where the last run ended.
 """,
     "put": """Put files below your home, verified.
 
@@ -54,59 +54,80 @@ the last one ended.
   cta-data put -r run/ papers         its contents, to papers/...
   tar c run | cta-data put - run.tar  out of a pipe
 
-What is there is replaced, in place: the service can neither rename nor delete.
-An upload that breaks off leaves a broken file there, and is sent again; after
-an error put it once more. sync sends only what is not there and equal yet.
+An existing file is overwritten in place, because the service can neither
+rename nor delete. An upload that breaks off leaves a damaged file, and is sent
+again; after an error, repeat the put. sync sends only files that differ.
 """,
-    "sync": """Make a directory like another one.
+    "sync": """Make a directory equal to another one.
 
 \b
-  cta-data sync :lst/run1 run1             the storage's, to here
-  cta-data sync -n --delete :lst/run1 run1 what would be done
-  cta-data sync run1 home:run1             here, to your home there
+  cta-data sync :lst/run1 run1             from the storage
+  cta-data sync -n --delete :lst/run1 run1 show what a run would do
+  cta-data sync run1 home:run1             to your home on the storage
 
-The contents of SRC become those of DST. The side on the storage is written
-:path, from the root, or home:path, which is your home. Nothing is deleted at
-DST without --delete, and then only at the end, where nothing has failed; on
-the storage the service deletes nothing.
+The contents of SRC become the contents of DST. Write the side on the storage
+as :path, from the root, or as home:path, from your home. Without --delete,
+sync deletes nothing at DST; with it, sync deletes at the end, if nothing has
+failed. The service deletes nothing on the storage.
 """,
-    "find": """Find files and directories below others.
+    "find": """Find files and directories below directories.
 
 \b
   cta-data find lst/run1 --name '*.h5' --size +1G
   cta-data find home: --older 1y --kind f
   cta-data find lst --newer 2026-08-01 -l
 
-All that is asked must fit; of several --name, one. Sizes count in 1024 (k,
-M, G, T). Dates are UTC. That nothing is found is no error.
+A name must match all options, but only one of several --name. k, M, G and T
+are powers of 1024. Dates are UTC. The exit code is 0 also if nothing is found.
 """,
 }
-"""Where the platform's clients have always done otherwise than the direct ones."""
+"""The help of the commands of `cta-data` that work in another way than those of `cta-data-direct`."""
 
 
 def read_endpoints(profile: str | None, token_file: Path | None = None) -> ServiceEndpoints:
-    """The services that the environment names; UsageError where a profile, or --dev, was named: they have none."""
+    """Return the addresses of the platform's services, and the token for them, from the environment.
+
+    Args:
+        profile: The profile that the user named; it must be None.
+        token_file: The file with the token; None takes JUPYTERHUB_API_TOKEN.
+
+    Raises:
+        UsageError: A profile is named, also by `--dev`: the services have none.
+        ConfigError: The token file cannot be read, or is empty.
+    """
     from ctadata.service.endpoints import ServiceEndpoints
 
     if profile is not None:
         raise UsageError(
-            f"the download service has no profiles, and so no {profile}", hint="cta-data-direct goes to the storage"
+            f"the download service has no profiles, so there is no {profile}", hint="cta-data-direct has profiles"
         )
     if token_file is None:
         return ServiceEndpoints.now()
     try:
         token = token_file.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
-        raise ConfigError(f"no token can be read: {error}", path=str(token_file)) from None
+        raise ConfigError(f"the token cannot be read: {error}", path=str(token_file)) from None
     if not token:
-        raise ConfigError("the file holds no token", path=str(token_file))
+        raise ConfigError("the file contains no token", path=str(token_file))
     return ServiceEndpoints.now(token=token)
 
 
 def open_platform_session(
     profile: str | None, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str]
 ) -> Session:
-    """The session of a command; UsageError, ConfigError, LoginNeeded."""
+    """Open the session of a command at the platform's download service.
+
+    Args:
+        profile: The profile that the user named; it must be None.
+        stop: The event that ends the work.
+        token_file: The file with the token; None takes JUPYTERHUB_API_TOKEN.
+        overrides: The settings that options set; only `jobs` counts.
+
+    Raises:
+        UsageError: A profile is named, or the number of jobs is not valid.
+        ConfigError: An address is not valid, or the token file cannot be read.
+        LoginNeeded: There is no token.
+    """
     from ctadata.config.keys import BY_NAME
     from ctadata.service.factory import JOBS, open_session
 

@@ -1,4 +1,4 @@
-"""Asking a person: for a yes, for a text that nobody is to see."""
+"""Ask a person: for a yes, or for a text that the terminal must not show."""
 
 from __future__ import annotations
 
@@ -15,36 +15,54 @@ from ctadata.paths import escape_unprintable
 from ctadata.progress import units
 
 MAX_SHOWN = 10
-"""Names shown at most."""
+"""The largest number of names to show before the question."""
 END = b"\x04"
 """Ctrl-D."""
 
 
 def can_prompt() -> bool:
-    """Whether a person can be asked."""
+    """Whether stdin and stderr are a terminal, so that a person can answer; never with `--no-input`."""
     if os.environ.get("CTADATA_NO_INPUT"):
         return False
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def read_pasted(invitation: str) -> str:
-    """All that is pasted up to Ctrl-D, shown nowhere; lines may be longer than the 4095 bytes a terminal else takes."""
+def read_pasted(prompt: str) -> str:
+    """Return the text that the user pastes, up to Ctrl-D, without showing it.
+
+    The terminal is read character by character: otherwise it would cut lines at 4095 bytes (termios(3)).
+
+    Args:
+        prompt: The line to show first.
+    """
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
     quiet = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
-    came = b""
+    text = b""
     termios.tcsetattr(fd, termios.TCSADRAIN, quiet)
     try:
-        say(invitation)
-        while END not in came and (block := os.read(fd, 1 << 16)):
-            came += block
+        say(prompt)
+        while END not in text and (block := os.read(fd, 1 << 16)):
+            text += block
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
-    return came.partition(END)[0].decode(errors="surrogateescape")
+    return text.partition(END)[0].decode(errors="surrogateescape")
 
 
 def confirm_delete(names: Sequence[str], stop: threading.Event, what: str = "") -> bool:
-    """Show what is to be deleted and ask; Stopped where Ctrl-C is the answer. `what`: all of it, in words."""
+    """Show the names to delete, and ask for a yes.
+
+    Args:
+        names: The names; the first `MAX_SHOWN` are shown.
+        stop: The event that Ctrl-C sets.
+        what: The text of the question after "delete"; empty for the number of names.
+
+    Returns:
+        Whether the answer is `y` or `yes`.
+
+    Raises:
+        Stopped: Ctrl-C is the answer.
+    """
     for name in names[:MAX_SHOWN]:
         say_raw(f"  {escape_unprintable(name)}")
     if len(names) > MAX_SHOWN:

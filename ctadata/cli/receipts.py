@@ -40,11 +40,20 @@ def retry_work(common: Common, action: str, receipt: Path, rules: Rules, folders
 
 
 def read_records(common: Common, receipt: Path) -> list[Record]:
-    """The lines of a receipt; their profile becomes the one in use. UsageError, ConfigError (it is not known here)."""
+    """Return the records of a receipt, and use their profile if the user named none.
+
+    Args:
+        common: The common options.
+        receipt: The file that an earlier run wrote with `--receipt`.
+
+    Raises:
+        UsageError: The file is no receipt, or belongs to another profile.
+        ConfigError: The profile of the receipt is not known.
+    """
     records = read_receipt(receipt)
     profiles = {record.profile for record in records}
     if common.profile is None and len(profiles) == 1 and profiles != {common.site} and not common.platform:
         [common.profile] = profiles
     if profiles != {common.site}:
-        raise UsageError(f"it is a receipt of the profile {' and '.join(sorted(profiles))}", path=str(receipt))
+        raise UsageError(f"the receipt is one of the profile {' and '.join(sorted(profiles))}", path=str(receipt))
     return records

@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM while work is under way: the first asks it to stop, the second ends us at once.
+"""Ctrl-C and SIGTERM during work: the first signal asks the work to stop, the second ends the process.
 
-The signals are blocked and awaited by a thread of their own (sigwait(3)), not handled: a handler runs in the main
-thread only, between two of its bytecodes, where it can neither take a lock nor interrupt a look-up of a name.
-A process that lives on must not be started inside: it would inherit the blocked signals, unless it resets them.
+The signals are blocked, and a thread waits for them (sigwait(3)). A signal handler would not do: it runs in the main
+thread, between two bytecodes, so it may not take a lock and does not interrupt a DNS look-up. Do not start a process
+that lives on while the signals are blocked: it would inherit the blocked signals.
 """
 
 from __future__ import annotations
@@ -25,30 +25,34 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Gives the event that a signal sets; a run that was stopped by one ends with typer.Exit 130 or 143."""
-    stop, over, got = threading.Event(), threading.Event(), list[int]()
+    """Yield the event that the first Ctrl-C or SIGTERM sets.
+
+    Raises:
+        typer.Exit: A signal came: 130 for Ctrl-C, 143 for SIGTERM; raised at the end of the block.
+    """
+    stop, ended, received = threading.Event(), threading.Event(), list[int]()
     with block_signals():
-        waiter = threading.Thread(target=_wait_for_signals, args=(stop, over, got), daemon=True)
+        waiter = threading.Thread(target=_wait_for_signals, args=(stop, ended, received), daemon=True)
         waiter.start()
         try:
             yield stop
         except Stopped:
-            if not got:
+            if not received:
                 raise
         finally:
-            over.set()
+            ended.set()
             signal.pthread_kill(waiter.ident or 0, signal.SIGTERM)
             waiter.join()
-            for number in SIGNALS if got else ():  # the second may come while we leave
+            for number in SIGNALS if received else ():  # the second signal may come after the block
                 signal.signal(number, lambda number, _: _exit_now(number))
-    if got:
+    if received:
         say("stopped")
-        raise typer.Exit(128 + got[0])
+        raise typer.Exit(128 + received[0])
 
 
 @contextlib.contextmanager
 def block_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until somebody takes them with sigwait, or the block ends."""
+    """Block Ctrl-C and SIGTERM in the block: they wait for sigwait(3), or for the end of the block."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -56,20 +60,20 @@ def block_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _wait_for_signals(stop: threading.Event, over: threading.Event, got: list[int]) -> None:
+def _wait_for_signals(stop: threading.Event, ended: threading.Event, received: list[int]) -> None:
     while True:
         number = signal.sigwait(SIGNALS)
-        if over.is_set():
+        if ended.is_set():
             return
         if stop.is_set():
             _exit_now(number)
-        got.append(number)
-        say("stopping; Ctrl-C again ends at once")  # before the run hears of it, and says what it has left
+        received.append(number)
+        say("stopping; Ctrl-C again ends at once")  # before the run ends and prints its summary
         stop.set()
 
 
 def _exit_now(number: int) -> None:
     if sys.stderr.isatty():
         with contextlib.suppress(OSError):
-            os.write(2, f"\r{_SHOW_CURSOR}\n".encode())  # the bars have hidden it
+            os.write(2, f"\r{_SHOW_CURSOR}\n".encode())  # the progress bars hide the cursor
     os._exit(128 + number)

@@ -144,7 +144,7 @@ def test_patterns_keep_the_whole_path_too(on_platform: Platform, cta_data) -> No
         (("list", "cscs:lst"), "no profiles"),
         (("list", "--login", "lst"), "cta-data-direct logs in"),
         (("get", "-j", "0", "lst/f"), "--jobs"),
-        (("list", "--token-file", "nothing"), "no token can be read"),
+        (("list", "--token-file", "nothing"), "the token cannot be read"),
     ],
 )
 def test_what_makes_no_sense_there_is_refused_in_a_line(on_platform: Platform, cta_data, arguments, words) -> None:

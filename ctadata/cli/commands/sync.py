@@ -13,7 +13,7 @@ from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import complete_sync_side
 from ctadata.cli.locations import parse_sides
 from ctadata.cli.option_groups import expand_groups
-from ctadata.cli.prompts import can_prompt
+from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import run_transfer
 from ctadata.errors import UsageError
