@@ -32,7 +32,7 @@ def complete(at_box, monkeypatch):
                 patch.setenv(name, value)
             patch.chdir(at_box.cwd)
             patch.setattr(completion, "TIMEOUT", patience)
-            patch.setattr(completion._Word, "begun", "")
+            patch.setattr(completion._Word, "prefix", "")
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
             output.stdout_is_terminal.cache_clear()

@@ -178,7 +178,7 @@ class TestFailures:
         self, at_box, box, place, tmp_path
     ):
         box.files.mkdir(f"/{place}/empty")
-        words = "1 directory is empty, or may not be read"
+        words = "1 directory is empty, or you may not read it"
         assert words in at_box("get", "-r", f"{place}/empty", "out", check=0).err
         plain = (tmp_path / "settings.toml").read_text().replace('kind = "dcache"', 'kind = "webdav"')
         assert 'kind = "webdav"' in plain

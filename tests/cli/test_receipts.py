@@ -277,7 +277,7 @@ class TestPipes:
     def test_in(self, at_box, box, place):
         at_box("put", "-", f"/{place}/name", stdin=b"from a pipe", check=0)
         assert box.files.read(f"/{place}/name") == b"from a pipe"
-        assert "no name" in at_box("put", "-", f"/{place}/", stdin=b"x", check=2).err
+        assert "has no file name" in at_box("put", "-", f"/{place}/", stdin=b"x", check=2).err
 
     def test_without_room_to_keep_it(self, at_box, place):
         ended = at_box("put", "-", f"/{place}/name", stdin=b"x", env={"TMPDIR": "/proc"})
@@ -356,7 +356,7 @@ class TestConfinement:
     def test_a_file_is_no_directory(self, at_box, three):
         (at_box.cwd / "file").write_bytes(b"")
         ended = self.retry(at_box, "get", [{"path": f"{three}/a", "local": "a"}], "file", check=2)
-        assert "directories here" in ended.err
+        assert "existing local directories" in ended.err
 
     def test_the_words_for_the_next_try_name_it(self, at_box, three, bad, tmp_path):
         ended = at_box("get", "-r", f"{three}/", str(tmp_path / "far"), "--receipt", "r.jsonl", check=6)

@@ -55,7 +55,7 @@ class TestSides:
 
     def test_files_are_not_synced(self, at_box, run1):
         (at_box.cwd / "f").write_bytes(b"1")
-        assert "get fetches it" in at_box("sync", f":{run1}/a", "x", check=2).err
+        assert "use get" in at_box("sync", f":{run1}/a", "x", check=2).err
         assert "put sends it" in at_box("sync", "f", f":{run1}", check=2).err
         assert at_box("sync", f":{run1}/nothing", "x", check=3)
         assert at_box("sync", "nothing", f":{run1}", check=3)
@@ -107,7 +107,7 @@ class TestDelete:
     def test_a_directory_that_lists_as_empty(self, at_box, box, run1, extra):
         box.files.mkdir(f"/{run1}/more")
         ended = at_box("sync", "--delete", "--yes", f":{run1}", "out", check=0)
-        assert "1 directory is empty, or may not be read" in ended.err
+        assert "1 directory is empty, or you may not read it" in ended.err
         assert "out/more/extra" in local(at_box)
         at_box("sync", "--delete", "--yes", "--delete-empty", f":{run1}", "out", check=0)
         assert "out/more/extra" not in local(at_box)
