@@ -157,7 +157,7 @@ def _look_up(run: Run, pending: PendingTarget) -> DownloadTarget:
     if not entry.is_directory:
         return DownloadTarget(entry, pending.base, pending.parts, pending.name, (entry.path.name,))
     if not pending.recursive:
-        raise UsageError("it is a directory", hint="-r downloads it with all it holds", path=str(pending.path))
+        raise UsageError("it is a directory", hint="-r downloads it with its contents", path=str(pending.path))
     return DownloadTarget(entry, pending.base, (*pending.parts, pending.name) if pending.name else pending.parts)
 
 
@@ -236,7 +236,7 @@ def _expand_collection(
 def _refuse_duplicate(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
     filters = run.rules.filters
     if filters.enters(inside) if entry.is_directory else filters.takes(inside):
-        what = "a file and a directory have this name on the storage, and only one of them could have it here"
+        what = "a file and a directory have this name on the storage, and a local directory can hold only one of them"
         path = f"{entry.path}/" if entry.is_directory else str(entry.path)
         run.fail(AlreadyExists(what, hint="rename one of them", path=escape_unprintable(path)), entry.path)
 

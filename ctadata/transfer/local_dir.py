@@ -80,7 +80,7 @@ class LocalDir:
         return cls(path, fd)
 
     def stat(self, name: str) -> os.stat_result | None:
-        """Return stat(2) of a name; None if the name is free. A link counts as its target, unless it leads nowhere."""
+        """Return the status of a name; None if it is free. A link counts as its target, unless it leads nowhere."""
         with local_errors(self.path, name):
             try:
                 status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)

@@ -33,13 +33,13 @@ def refuse_other_spelling(store: Store, path: RemotePath) -> None:
 
 def _other_spelling(store: Store, path: RemotePath) -> str | None:
     """Return the other spelling under which `path` is listed; None if there is none."""
-    found: str | None = None
+    other: str | None = None
     try:
         for entry in store.list(path.parent):
             if entry.path.name == path.name:
                 return None
             if folded(entry.path.name) == folded(path.name):
-                found = entry.path.name
+                other = entry.path.name
     except CtadataError:
         return None
-    return found
+    return other

@@ -48,12 +48,12 @@ class local_errors:  # noqa: N801  (a context manager, named as those of context
     ) -> None:
         """Raise StorageFull or LocalError for an OSError, and for a name that the locale's encoding cannot express."""
         if isinstance(error, UnicodeEncodeError):  # the locale's encoding has no letters for it
-            where = escape_unprintable(str(Path(self._path, self._name)))
-            raise LocalError("no local file can have this name", path=where) from error
+            place = escape_unprintable(str(Path(self._path, self._name)))
+            raise LocalError("no local file can have this name", path=place) from error
         if isinstance(error, OSError):
-            ours = StorageFull if error.errno in _FULL else LocalError
-            where = escape_unprintable(str(Path(self._path, self._name)))
-            raise ours(f"local: {error.strerror or error}", path=where) from error
+            kind_of_error = StorageFull if error.errno in _FULL else LocalError
+            place = escape_unprintable(str(Path(self._path, self._name)))
+            raise kind_of_error(f"local: {error.strerror or error}", path=place) from error
 
 
 @dataclass(slots=True)
@@ -135,13 +135,17 @@ class PartialFile:
                 return
             os.link(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory, follow_symlinks=False)
         except FileExistsError:
-            raise AlreadyExists("local: the name was taken meanwhile", path=escape_unprintable(name)) from None
+            raise AlreadyExists(
+                "local: another process has taken this name meanwhile", path=escape_unprintable(name)
+            ) from None
         except OSError as error:
             if not self.name or error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 raise
             # a file system without hard links: there is a moment between the look and the rename
             if _exists(name, self.directory):
-                raise AlreadyExists("local: the name was taken meanwhile", path=escape_unprintable(name)) from None
+                raise AlreadyExists(
+                    "local: another process has taken this name meanwhile", path=escape_unprintable(name)
+                ) from None
             os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         else:
             with contextlib.suppress(FileNotFoundError):  # another run may have removed the second name as a stale part

@@ -95,7 +95,7 @@ def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:
     except UsageError as error:
         error.path = error.path or escape_unprintable(name)
         return error
-    return parts or UsageError("it is no path of a file", path=escape_unprintable(name))
+    return parts or UsageError("this is not a path of a file", path=escape_unprintable(name))
 
 
 def check_local(sources: Iterable[str], *, recursive: bool) -> None:
@@ -125,7 +125,7 @@ def check_directory(source: str) -> None:
         raise NotFound("no such local directory", path=escape_unprintable(source))
     if not Path(source).is_dir():
         raise UsageError(
-            "it is a file, and directories are synced", hint="put sends it", path=escape_unprintable(source)
+            "it is a file, and sync needs a directory", hint="put sends it", path=escape_unprintable(source)
         )
 
 
@@ -164,9 +164,9 @@ def listed_upload_sources(base: str, names: Iterable[str], path: RemotePath) -> 
     """
     pairs = ((_below_local(name), name) for name in names)
     for above, group in itertools.groupby(pairs, key=lambda pair: pair[0][:-1] if isinstance(pair[0], tuple) else None):
-        found = [parts for parts, _ in group]
-        yield from (InvalidPath(parts, path) for parts in found if isinstance(parts, UsageError))
-        files = tuple((Path(base, *parts), parts[-1]) for parts in found if isinstance(parts, tuple))
+        parsed = [parts for parts, _ in group]
+        yield from (InvalidPath(parts, path) for parts in parsed if isinstance(parts, UsageError))
+        files = tuple((Path(base, *parts), parts[-1]) for parts in parsed if isinstance(parts, tuple))
         if above is not None:
             yield UploadSource(path.join(above), files=files)
 
@@ -225,8 +225,8 @@ def receipt_upload_sources(
 
 
 def _lies_in(local: Path, folders: Iterable[Path]) -> bool:
-    found = Path(os.path.realpath(local))
-    return any(found.is_relative_to(os.path.realpath(folder)) for folder in folders)
+    resolved = Path(os.path.realpath(local))
+    return any(resolved.is_relative_to(os.path.realpath(folder)) for folder in folders)
 
 
 def _outside_error(path: RemotePath, local: Path) -> InvalidPath:
@@ -238,7 +238,7 @@ def _outside_error(path: RemotePath, local: Path) -> InvalidPath:
 
 
 def _directory_error(source: str, verb: str) -> UsageError:
-    hint = f"-r, in Python recursive=True, {verb} it with all it holds"
+    hint = f"-r, in Python recursive=True, {verb} it with its contents"
     return UsageError("it is a directory", hint=hint, path=escape_unprintable(source))
 
 
@@ -262,7 +262,7 @@ def _refuse_duplicates(targets: Sequence[str]) -> None:
     seen: set[str] = set()
     for target in targets:
         if target in seen:
-            raise UsageError("two sources would become this one", path=escape_unprintable(target))
+            raise UsageError("two sources have this target", path=escape_unprintable(target))
         seen.add(target)
 
 

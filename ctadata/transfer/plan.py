@@ -202,7 +202,7 @@ def _plan_different(rules: Rules) -> Step:
 
 def _refuse_special(existing: os.stat_result, local: Path) -> None:
     if not stat.S_ISREG(existing.st_mode):
-        what = _IN_THE_WAY.get(stat.S_IFMT(existing.st_mode), "something that is no file")
+        what = _IN_THE_WAY.get(stat.S_IFMT(existing.st_mode), "a special file")
         raise LocalError(f"local: {what} stands in the way", path=escape_unprintable(str(local)))
 
 

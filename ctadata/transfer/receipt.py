@@ -121,7 +121,7 @@ def read_receipt(file: Path) -> list[Record]:
             if record is not None:
                 last[record.path, record.local, record.key] = record
     if not last:
-        raise UsageError("there is nothing of a receipt in it", path=escape_unprintable(str(file)))
+        raise UsageError("this file is not a receipt", path=escape_unprintable(str(file)))
     return list(last.values())
 
 
@@ -151,7 +151,7 @@ def _read(line: str, place: str) -> Record | None:
             key=str(fields.get("key") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"this is no line of a receipt: {shorten(str(error))}", path=place) from error
+        raise UsageError(f"this is not a line of a receipt: {shorten(str(error))}", path=place) from error
 
 
 def _name(value: str) -> str:

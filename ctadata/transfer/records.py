@@ -196,16 +196,16 @@ class Records:
         """
         key = str(remote), str(counterpart)
         with self._lock:
-            found = self._open.get(key)
-            if found is None:
-                found = self._open[key] = self._read(*key, local=isinstance(counterpart, Path))
+            records = self._open.get(key)
+            if records is None:
+                records = self._open[key] = self._read(*key, local=isinstance(counterpart, Path))
                 excess = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - OPEN)]
             else:
                 self._open.move_to_end(key)
                 excess = []
         for folder in excess:
             self._count(folder.write())
-        return found
+        return records
 
     def _read(self, remote: str, counterpart: str, *, local: bool) -> FolderRecords:
         other = os.path.realpath(counterpart) if local else counterpart

@@ -92,7 +92,7 @@ def contents_path(directory: str | os.PathLike[str]) -> str:
         NoDirectory: It is a file.
     """
     path = os.fspath(directory)
-    if not os.path.exists(path):  # noqa: PTH110  (the empty path is here to pathlib, and nowhere to the user)
+    if not os.path.exists(path):  # noqa: PTH110  (pathlib takes the empty path for the current directory; the user does not)
         raise NoSuchDirectory("no such local directory", path=escape_unprintable(path))
     if not os.path.isdir(path):  # noqa: PTH112
         raise NoDirectory("it is a file, not a directory", path=escape_unprintable(path))

@@ -89,7 +89,7 @@ def refuse_tape(entry: Entry, hint: str = "get --stage brings it back and waits 
         hint: What the user can do.
     """
     if is_on_tape(entry):
-        raise NeedsStaging("it is on tape, and not on disk", hint=hint, path=str(entry.path))
+        raise NeedsStaging("it is on tape, not on disk", hint=hint, path=str(entry.path))
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ class Staging(Generic[H]):
         self._requests[name] = set(paths)
         self._pause = FIRST_PAUSE
         files = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
-        self.remark(f"{files} on tape and asked for, as stage request {name}")
+        self.remark(f"{files} on tape and requested, with stage request {name}")
 
     def _check_requests(self) -> Iterator[H]:
         for name in list(self._requests):
@@ -187,7 +187,7 @@ class Staging(Generic[H]):
                 yield from self._held.pop(recall.path, ())
             else:
                 reason = recall.error or "the request was cancelled"
-                self._give_up(recall.path, NeedsStaging(f"it does not come from tape: {reason}", path=str(recall.path)))
+                self._give_up(recall.path, NeedsStaging(f"its staging failed: {reason}", path=str(recall.path)))
         if not waiting:
             del self._requests[name]
 

@@ -28,6 +28,8 @@ from ctadata.transfer.upload_attempt import Rights
 from ctadata.transfer.upload_file import upload_open_file
 from ctadata.versions import tags_differ, tags_match
 
+DO_NOT_USE = "do not use what was written: it is not the file"
+
 BLOCK = 1 << 20
 """Bytes read at a time from a pipe."""
 
@@ -53,7 +55,7 @@ def stream_files_to(run: Run, entries: Iterable[Entry], write: Callable[[bytes],
             write(block)
         except OSError as error:
             write_errors.append(error)
-            raise Stopped("nobody takes it") from error
+            raise Stopped("the reader of the output is gone") from error
 
     for entry in entries:
         work = functools.partial(stream_to, run, entry, write_on)
@@ -126,7 +128,7 @@ class _StreamedFile:
         try:
             self._check()
         except IntegrityError as error:
-            error.hint = "what was written is not the file: do not use it"
+            error.hint = DO_NOT_USE
             raise
 
     def _read(self) -> None:
@@ -144,7 +146,7 @@ class _StreamedFile:
             best = strongest_digest(known)
             self._hasher = new_hasher("adler32" if best is None or "adler32" in known else best[0])
         elif delivery.start > self.offset or not self._is_same_version(delivery):
-            raise IntegrityError("the file changed while it was read", hint="what was written is not the file")
+            raise IntegrityError("the file changed while it was read", hint=DO_NOT_USE)
         self._skip = self.offset - delivery.start
 
     def _is_same_version(self, delivery: Delivery) -> bool:
@@ -183,15 +185,15 @@ def upload_spooled_file(run: Run, fd: int, status: os.stat_result, target: Remot
         status: Its stat(2).
         target: The remote file.
     """
-    target, there = renamed_file(run, target), None
+    target, existing = renamed_file(run, target), None
     add_remark(run)
     try:
-        there = run.store.info(target)
+        existing = run.store.info(target)
     except NotFound:
         run.names.check(target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(target.parent)
-    return upload_open_file(run, Rights(), fd, status, Path("-"), target, there)
+    return upload_open_file(run, Rights(), fd, status, Path("-"), target, existing)
 
 
 @contextlib.contextmanager
@@ -302,7 +304,7 @@ class _RangeSink:
             self._write(wanted)
         except OSError as error:
             self.write_error = error
-            raise Stopped("nobody takes it") from error
+            raise Stopped("the reader of the output is gone") from error
         self.offset += len(wanted)
         if self._stop is not None and self.offset >= self._stop and not self._ends:
             raise StopReading

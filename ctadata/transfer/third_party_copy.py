@@ -109,7 +109,7 @@ def _expand(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
         run.names.check(item.target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
             run.store.mkdir(item.target)
-        _children(run, source, item, give)
+        _expand_collection(run, source, item, give)
     except CtadataError as error:
         error.path = error.path or str(item.target)
         run.fail(error, item.target)
@@ -122,7 +122,7 @@ def _info_or_none(run: Run, path: RemotePath) -> Entry | None:
         return None
 
 
-def _children(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
+def _expand_collection(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
     existing = _list_by_name(run, item.target)
     base = item.entry.path
 
@@ -159,10 +159,10 @@ def _copy_one(run: Run, source: CopySource, item: CopyItem, existing: Entry | No
     began, entry = time.monotonic(), resolve_alias(source.store, item.entry)
     item = CopyItem(entry, item.target)
     if existing is not None and existing.is_directory:
-        raise AlreadyExists("it is a collection there", path=str(item.target))
+        raise AlreadyExists("a collection has this name at the target", path=str(item.target))
     existing = resolve_existing_alias(run.store, existing)
-    date = functools.partial(mtime_of, source.store, entry)
-    side = RemoteFile(entry, date, source.store.features.etag_may_be_md5)
+    get_mtime = functools.partial(mtime_of, source.store, entry)
+    side = RemoteFile(entry, get_mtime, source.store.features.etag_may_be_md5)
     pair = run.pair(item.target, f"{source.address}{entry.path.parent}")
     step, verified, digest = plan_copy(side, existing, run.store.features, run.rules, pair), "", ""
     end: Step = step
@@ -265,22 +265,22 @@ class _CopyAttempts:
         """Compare size and digest with the source; raise IntegrityError if one differs."""
         entry, run = self.item.entry, self.run
         try:
-            self.temporary_entry = existing = wait_for_entry(run, temporary, entry.size)
+            self.temporary_entry = stored_entry = wait_for_entry(run, temporary, entry.size)
         except NotFound as error:
-            raise IntegrityError("the server says that it has copied the file, and there is none") from error
-        if entry.size is not None and existing.size != entry.size:
-            raise IntegrityError(f"{existing.size} bytes arrived instead of {entry.size}")
-        here = entry.checksums or self.source.store.digests(entry.path)
-        stored = existing.checksums or run.store.digests(temporary)
+            raise IntegrityError("the server reports the copy as done, but the file is missing") from error
+        if entry.size is not None and stored_entry.size != entry.size:
+            raise IntegrityError(f"{stored_entry.size} bytes arrived instead of {entry.size}")
+        expected = entry.checksums or self.source.store.digests(entry.path)
+        stored = stored_entry.checksums or run.store.digests(temporary)
         self.verified, self.digest = "size" if entry.size is not None else "", ""
-        self.digests = {**stored, **here}
+        self.digests = {**stored, **expected}
         for name in STRONGEST_FIRST:
-            if name in here and name in stored:
-                _check(name, here, stored)
-                self.verified, self.digest = f"size, {name}", f"{name}:{here[name]}"
+            if name in expected and name in stored:
+                _check(name, expected, stored)
+                self.verified, self.digest = f"size, {name}", f"{name}:{expected[name]}"
                 return
 
 
-def _check(name: str, here: Mapping[str, str], existing: Mapping[str, str]) -> None:
-    if here[name] != existing[name]:
-        raise IntegrityError(f"the {name} is {existing[name]} instead of {here[name]}")
+def _check(name: str, expected: Mapping[str, str], stored: Mapping[str, str]) -> None:
+    if expected[name] != stored[name]:
+        raise IntegrityError(f"the {name} is {stored[name]} instead of {expected[name]}")

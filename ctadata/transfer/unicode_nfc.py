@@ -21,7 +21,7 @@ Named = list[tuple[Path, str]]
 def check_form(form: str | None) -> str:
     """Return the normal form as `Rules.normalize` has it; empty for None. Raises UsageError for an unknown form."""
     if form is not None and form.lower() not in FORMS:
-        raise UsageError(f"{escape_unprintable(form)!r} is no form of names", hint="it is nfc")
+        raise UsageError(f"{escape_unprintable(form)!r} is not a normal form of names", hint="it is nfc")
     return (form or "").lower()
 
 
@@ -51,7 +51,7 @@ def renamed(run: Run, collection: RemotePath, named: Named) -> Named:
             else:
                 other = next(str(each) for each, its in group if its != before)
                 error = UsageError(
-                    f"its name in NFC is also that of {escape_unprintable(other)}", path=escape_unprintable(str(local))
+                    f"in NFC, it has the same name as {escape_unprintable(other)}", path=escape_unprintable(str(local))
                 )
                 run.fail(error, collection / name, local)
     return kept

@@ -156,7 +156,9 @@ class UploadAttempts:
             self.run.discard(temporary)
             temp_names.name_target_in(error, temporary, self.target)
             if step is Step.REPLACE:
-                raise Unsupported(error.what, hint="rm what is there, and put anew", path=str(self.target)) from error
+                raise Unsupported(
+                    error.what, hint="delete the file on the storage, and put it again", path=str(self.target)
+                ) from error
             if error.status:
                 self._stop_moving(error, "this server cannot rename files")
         except BaseException as error:
@@ -187,7 +189,7 @@ class UploadAttempts:
             self.run.discard(temporary)
             raise
         except CtadataError:
-            self.run.summary.remarks.append(f"{temporary} is left there: you may not delete it")
+            self.run.summary.remarks.append(f"{temporary} stays on the storage: you may not delete it")
         self.rights.reason = refusal.error.what
         if refusal.step is Step.REPLACE:
             self.rights.may_replace = False
@@ -199,12 +201,12 @@ class UploadAttempts:
             self.rights.may_move = self.rights.may_replace = False
             self.rights.reason = error.what
             self.run.summary.remarks.append(
-                f"{words} ({error.what}): new files got their names at once, those that exist stay"
+                f"{words} ({error.what}): new files got their final names at once, and existing files were kept"
             )
 
     def _may_not_replace(self) -> Forbidden:
         return Forbidden(
-            f"files can be created, and not replaced: {self.rights.reason}",
+            f"the token may create files, but not replace them: {self.rights.reason}",
             hint="use a new name, or a token that may modify",
             path=str(self.target),
         )
@@ -221,7 +223,7 @@ class UploadAttempts:
                 return again
             if self.tries > 1:
                 raise IntegrityError(
-                    "an upload broke off, and what is there of it may not be replaced",
+                    "an upload broke off, and its incomplete file may not be replaced",
                     hint="have it deleted, or give the file another name",
                     path=str(self.target),
                 ) from error
@@ -238,7 +240,9 @@ class UploadAttempts:
             return self._put_in_place(step)
         except Stopped:
             if self.source.offset:
-                self.run.summary.remarks.append(f"{self.target} was being sent, and may be broken there")
+                self.run.summary.remarks.append(
+                    f"{self.target} may be incomplete on the storage: its upload was stopped"
+                )
             raise
 
     def _put_in_place(self, step: Step) -> Step:
@@ -290,11 +294,11 @@ class UploadAttempts:
     def _plan_again(self, step: Step) -> Step:
         """Decide anew, by the content of the file that has taken the name since the plan."""
         if step is Step.REPLACE:
-            raise AlreadyExists("the storage does not replace it", path=str(self.target))
+            raise AlreadyExists("the storage does not replace this file", path=str(self.target))
         refuse_other_spelling(self.run.store, self.target)
         existing = self.run.store.info(self.target)
         if existing.is_directory:
-            raise AlreadyExists("it is a collection on the storage", path=str(self.target))
+            raise AlreadyExists("a collection has this name on the storage", path=str(self.target))
         return plan_for_taken_name(LocalFile(self.source.fd, self.source.status), existing, self.run.rules)
 
     def _has_moved(self, temporary: RemotePath) -> bool:

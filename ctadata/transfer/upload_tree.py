@@ -96,7 +96,7 @@ def _in_normal_form(run: Run, sources: Iterable[UploadSource | InvalidPath]) -> 
             yield dataclasses.replace(source, target=target)
         else:
             yield InvalidPath(
-                UsageError("another directory has this name in NFC", path=escape_unprintable(str(target))), target
+                UsageError("another directory has the same name in NFC", path=escape_unprintable(str(target))), target
             )
 
 
@@ -166,7 +166,7 @@ def _descend(run: Run, source: UploadSource, existing: Entry | None, give: _Give
         give(Node(source))
         return
     path = source.target
-    run.fail(AlreadyExists("it is a file on the storage, and a directory here", path=str(path)), path, source.tree)
+    run.fail(AlreadyExists("it is a directory here, and a file on the storage", path=str(path)), path, source.tree)
 
 
 def _may_have_name(run: Run, collection: RemotePath, local: Path, name: str) -> bool:
@@ -199,14 +199,14 @@ def _list_collection(
     names = {name for _, name in (*contents.files, *contents.folders)}
     if source.tree is None and len(names) <= FEW and not run.store.features.has_collections:
         return _stat_one_by_one(run, source.target, names)
-    found, others = dict[str, Entry](), list[Entry]()
+    existing, others = dict[str, Entry](), list[Entry]()
     try:
         for entry in run.store.list(source.target):
             if source.is_new:
                 refuse_other_spelling(run.store, source.target)
                 source = dataclasses.replace(source, is_new=False)
             if entry.path.name in names:
-                found[entry.path.name] = entry
+                existing[entry.path.name] = entry
             elif entry.path.is_temporary:
                 _delete_if_dead(run, entry)
             elif extraneous and entry.path.name not in contents.names:
@@ -219,7 +219,7 @@ def _list_collection(
         if extraneous:
             raise
         log.info("%s", error)
-        found |= _stat_one_by_one(run, source.target, names - found.keys())
+        existing |= _stat_one_by_one(run, source.target, names - existing.keys())
     except NotFound:
         _make_collection(run, source, contents)
     except Forbidden:
@@ -227,11 +227,11 @@ def _list_collection(
             raise
         if not _may_exist(run, source.target, names):
             _make_collection(run, source, contents)
-            return found
+            return existing
         return _stat_one_by_one(run, source.target, names)
     if extraneous:
         extraneous.compare(source, others)
-    return found
+    return existing
 
 
 def _make_collection(run: Run, source: UploadSource, contents: Contents) -> None:
@@ -265,8 +265,8 @@ def _may_exist(run: Run, collection: RemotePath, names: set[str]) -> bool:
 
 def _stat_one_by_one(run: Run, collection: RemotePath, names: set[str]) -> Mapping[str, Entry]:
     """Return the entries of these names. A name that may not be looked at counts as new, so it is never overwritten."""
-    found: dict[str, Entry] = {}
+    existing: dict[str, Entry] = {}
     for name in names:
         with contextlib.suppress(NotFound, Forbidden):
-            found[name] = run.store.info(collection / name)
-    return found
+            existing[name] = run.store.info(collection / name)
+    return existing

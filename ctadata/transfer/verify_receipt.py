@@ -70,7 +70,7 @@ def _check_local(run: Run, record: Record) -> str:
         except FileNotFoundError:
             raise NotFound("local: it is not there any more", path=path) from None
     if not stat.S_ISREG(status.st_mode):
-        raise IntegrityError("local: it is no file any more", path=path)
+        raise IntegrityError("local: it is not a file any more", path=path)
     algorithm, _, digest = record.digest.partition(":")
     try:
         integrity.check_size(status.st_size, record.size)

@@ -46,7 +46,7 @@ class WorkerPool(Generic[T]):
     """A pool of workers. Each worker takes the next task when it has finished its last one."""
 
     def __init__(self, stop: threading.Event) -> None:
-        """Start no thread yet. Args: stop: Set by the caller to end the workers."""
+        """Start no thread yet; `stop` is set by the caller to end the workers."""
         self._stop = stop
         self._closed = False
         self._error: BaseException | None = None
@@ -62,7 +62,7 @@ class WorkerPool(Generic[T]):
         self._done = 0
         self._divisible: list[Divisible] = []
         self._fibers = Fibers()
-        self._for_small = SmallTaskThreads(0)
+        self._small_threads = SmallTaskThreads(0)
         self._lock = threading.Lock()
         self._for_fibers = Condition(self._lock)
         self._for_threads = Condition(self._lock)
@@ -90,7 +90,7 @@ class WorkerPool(Generic[T]):
             BaseException: What `tasks` or `do` raises, once every worker has ended.
         """
         self._tasks, self._jobs, self._all_found = tasks, jobs, False
-        self._for_small, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
+        self._small_threads, self._fibers = small_task_threads or SmallTaskThreads(jobs - 1), Fibers()
         self._start("tasks", self._find_tasks, do, is_small)
         self.join()
         if self._error is not None:
@@ -163,10 +163,10 @@ class WorkerPool(Generic[T]):
 
     def _adjust_threads(self, elapsed: float, stuck: float) -> None:
         with self._lock:
-            before = self._for_small.threads
-            self._for_small.adjust(elapsed, stuck, self._done)
+            before = self._small_threads.threads
+            self._small_threads.adjust(elapsed, stuck, self._done)
             self._done = 0
-            if self._for_small.threads > before:
+            if self._small_threads.threads > before:
                 self._for_threads.notify_all()
 
     # The first thread finds tasks
@@ -253,7 +253,7 @@ class WorkerPool(Generic[T]):
         if self._running < self._jobs:
             if self._large:
                 self._for_threads.notify()
-            elif self._small and self._for_small.threads:  # not each of them may take it
+            elif self._small and self._small_threads.threads:  # not each of them may take it
                 self._for_fibers.notify_all()
                 self._for_threads.notify_all()
             elif self._small:
@@ -261,13 +261,15 @@ class WorkerPool(Generic[T]):
 
     def _take_small(self, index: int) -> T | None:
         """Return a small task for a fiber. Large tasks take longer, so they are taken first."""
-        return self._small.popleft() if self._small and not self._large and index >= self._for_small.threads else None
+        return (
+            self._small.popleft() if self._small and not self._large and index >= self._small_threads.threads else None
+        )
 
     def _take(self, index: int) -> T | None:
         """Return a task for a thread; the first few threads take small ones too, as many as `SmallTaskThreads` says."""
         if self._large:
             return self._large.popleft()
-        return self._small.popleft() if self._small and index < self._for_small.threads else None
+        return self._small.popleft() if self._small and index < self._small_threads.threads else None
 
     def _finish(self) -> None:
         with self._lock:

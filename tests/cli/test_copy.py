@@ -107,7 +107,7 @@ def test_what_arrives_wrong_gets_no_name(cli, sites, place):
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
-        (b"success: Created\n", 7, "says that it has copied the file, and there is none"),
+        (b"success: Created\n", 7, "reports the copy as done, but the file is missing"),
         (b"", 5, "did not say how it ended"),
         (b"success: Created\nfailure: no\n", 5, "the copy failed: no"),
         (b"failure: \x1b[31mred\r\n", 5, "the copy failed: \\x1b[31mred"),

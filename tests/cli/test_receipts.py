@@ -149,8 +149,8 @@ class TestVerify:
 
     @pytest.mark.parametrize(
         ("text", "words"),
-        [("", "nothing of a receipt"), ("hello\n", "nothing of a receipt"), ('{"schema": 2}\n', "schema 2"),
-         ('{"schema": 1}\n', "no line of a receipt"), ('["x"]\n', "no line of a receipt")],
+        [("", "is not a receipt"), ("hello\n", "is not a receipt"), ('{"schema": 2}\n', "schema 2"),
+         ('{"schema": 1}\n', "not a line of a receipt"), ('["x"]\n', "not a line of a receipt")],
     )  # fmt: skip
     def test_what_is_no_receipt(self, at_box, text, words):
         (at_box.cwd / "r").write_text(text)
@@ -264,7 +264,7 @@ class TestPipes:
         ended = at_box("get", f"{three}/a", "-")
         rule.remove()
         assert ended.code == 7
-        assert "do not use it" in ended.err
+        assert "do not use what was written" in ended.err
 
     def test_a_reader_that_has_enough(self, at_box, box, three):
         box.files.put(f"/{three}/big", bytes(3_000_000))

@@ -42,7 +42,7 @@ class TestGet:
         assert ended.code == 10
         assert (at_box.cwd / place.rpartition("/")[2] / "e").read_bytes() == b"e"
         for path in archived:
-            assert f"{path}: it is on tape, and not on disk (get --stage brings it back and waits for it)" in ended.err
+            assert f"{path}: it is on tape, not on disk (get --stage brings it back and waits for it)" in ended.err
         assert gets_at_the_door(box, place) == [f"/{place}/e"]
 
     def test_a_dry_run_says_so_too(self, at_box, box, place, archived):
@@ -60,7 +60,7 @@ class TestGet:
         assert sorted(found) == [b"a", b"b", b"d/c", b"e"]
         request = box.tape.requests[before:]
         assert [sorted(each.files) for each in request] == [sorted(archived)]
-        assert f"3 files are on tape and asked for, as stage request {request[0].id}" in ended.err
+        assert f"3 files are on tape and requested, with stage request {request[0].id}" in ended.err
         assert box.files.entry(archived[0]).file_locality == "NEARLINE"  # not needed on disk any more
 
     def test_what_is_here_already_is_not_brought_back(self, at_box, box, place, archived):
@@ -72,7 +72,7 @@ class TestGet:
     def test_one_that_cannot_be_read_fails_alone(self, at_box, box, place, archived):
         box.tape.make_unreadable(archived[1], "the robot has dropped it")
         ended = at_box("get", "-r", "--stage", place, "out", check=10)
-        assert f"{archived[1]}: it does not come from tape: the robot has dropped it" in ended.err
+        assert f"{archived[1]}: its staging failed: the robot has dropped it" in ended.err
         assert len([path for path in (at_box.cwd / "out").rglob("*") if path.is_file()]) == 3
 
     def test_a_tape_interface_elsewhere_gets_no_token(self, at_box, box, place, archived):

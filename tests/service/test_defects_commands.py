@@ -122,7 +122,7 @@ def test_an_interrupt_in_mid_upload_says_that_the_file_there_may_be_broken(on_pl
     lines = err.decode().splitlines()
     lines.remove("cta-data: stopping; Ctrl-C again ends at once")  # said by a thread that nobody waits for
     assert lines == [
-        f"cta-data: /{on_platform.home}/up/run.h5 was being sent, and may be broken there",
+        f"cta-data: /{on_platform.home}/up/run.h5 may be incomplete on the storage: its upload was stopped",
         "cta-data: the same command sends all files again; sync sends the missing ones",
         "cta-data: stopped",
     ]

@@ -176,6 +176,6 @@ def test_a_name_that_a_move_would_cut_is_written_at_once_and_not_replaced(
         source.write_bytes(b"second")
         (error,) = session.put([str(source)], f"/{folder.name}/{name}").errors
     assert isinstance(error, Unsupported)
-    assert "rm what is there" in error.hint
+    assert "delete the file on the storage" in error.hint
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert found == {"q": b"kept", name: b"first"}

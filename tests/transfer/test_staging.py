@@ -88,7 +88,7 @@ def test_files_on_tape_are_asked_for_together_and_come_when_they_are_there(libra
     made, _, words, watch = staging(library, then=[lambda: library.bring("y"), lambda: library.bring("x", "z")])
     assert names(made.release_when_online(jobs("ab", "xyz"))) == ["a", "b", "y", "x", "z"]
     assert library.asked == [["x", "y", "z"]]
-    assert words == ["3 files are on tape and asked for, as stage request 0"]
+    assert words == ["3 files are on tape and requested, with stage request 0"]
     assert watch.waits == [FIRST_PAUSE, FIRST_PAUSE]  # sooner again as soon as something has come
 
 
