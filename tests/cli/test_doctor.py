@@ -187,7 +187,7 @@ class TestWhereItIsNot:
         ("PLACE", {}, "it exists in your home: write home:"),
         ("/", {"CTADATA_DOOR": "https://localhost:1"}, "check the network and the address"),
         ("/", {"BEARER_TOKEN": ""}, "log in: cta-data-direct start-agent"),
-        ("/", {"CTADATA_CA": "OTHER"}, "name the CA that signed for it"),
+        ("/", {"CTADATA_CA": "OTHER"}, "the CA that signed its certificate"),
     ],
 )
 def test_it_gives_the_hint_that_list_gives(run, at_box, box, place, tmp_path, monkeypatch, path, env, hint):

@@ -241,7 +241,7 @@ class TestDoctor:
 class TestCredentials:
     def test_pasted_shown_and_forgotten(self, at_s3):
         kept = at_s3("-P", "store", "credentials", "import", "--lifetime", "8h", stdin=PASTED, check=0)
-        assert "AKIAPASTED, good for 8:00 h more" in kept.err
+        assert "AKIAPASTED kept for the profile store, good for 8:00 h more" in kept.err
         shown = at_s3("-P", "store", "credentials", "show", check=0)
         assert shown.out.startswith("temporary access key AKIAPASTED from credentials import, good for ")
         told = json.loads(at_s3("-P", "store", "credentials", "show", "--json", check=0).out)
@@ -280,7 +280,7 @@ class TestShare:
         with urllib.request.urlopen(shared.out.strip()) as answer:
             assert answer.read() == b"shared"
         assert "X-Amz-Expires=10800" in shared.out
-        assert "opens until" in shared.err
+        assert "can use it until" in shared.err
         coded = at_s3("share", "--qr", f"store:{bucket}/share/ä b#", check=0)
         assert coded.err.count("\n") > 20
         told = json.loads(at_s3("share", "--json", f"store:{bucket}/share/ä b#", check=0).out)

@@ -52,7 +52,7 @@ class TestInspect:
     def test_a_token_in_the_arguments_is_refused_unseen(self, cli, box):
         token = box.token(user="ada")
         ended = cli("token", "inspect", token, check=2)
-        assert "pipe it in" in ended.err
+        assert "pipe the token in" in ended.err
         assert token not in ended.err
 
     def test_no_such_file(self, cli):
