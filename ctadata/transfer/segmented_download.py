@@ -19,7 +19,7 @@ from ctadata.transfer import integrity, resume_journal, sink
 from ctadata.transfer.partial_file import PartialFile
 from ctadata.transfer.record_digests import stream_digest
 from ctadata.transfer.run import BROKEN_OFF, TRIES, Run
-from ctadata.transfer.segments import Piece, Segment, Segments
+from ctadata.transfer.segments import ReceivedRange, Segment, Segments
 from ctadata.versions import can_prove_version, is_other_version, is_strong, tags_differ, tags_match
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class SegmentedDownload:
 
     def _read_blocks(self) -> None:
         """Read the blocks that an earlier run has left, and keep those that still are what that run wrote."""
-        pieces: list[Piece] = []
+        ranges: list[ReceivedRange] = []
         for block in self.part.blocks:
             self.run.check_stop()
             content = self.part.read_block(block)
@@ -109,11 +109,11 @@ class SegmentedDownload:
                 self.stream_digest.add(block.start, content)
             if content is None:
                 log.info("%s: bytes %d-%d are not what was fetched", self.entry.path, block.start, block.stop - 1)
-            elif pieces and pieces[-1].stop == block.start:
-                pieces[-1] = Piece(pieces[-1].start, block.stop, adler32(content, pieces[-1].adler32))
+            elif ranges and ranges[-1].stop == block.start:
+                ranges[-1] = ReceivedRange(ranges[-1].start, block.stop, adler32(content, ranges[-1].adler32))
             else:
-                pieces.append(Piece(block.start, block.stop, adler32(content)))
-        self.segments = Segments(self.entry.size, pieces, streams=self.run.rules.jobs)
+                ranges.append(ReceivedRange(block.start, block.stop, adler32(content)))
+        self.segments = Segments(self.entry.size, ranges, streams=self.run.rules.jobs)
         self.run.reporter.planned(0, -self.segments.resumed)
 
     def _fetch_with_retries(self) -> None:

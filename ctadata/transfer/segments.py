@@ -29,7 +29,7 @@ GRID = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ReceivedRange:
     """Bytes that are in the part: from `start` up to `stop` (exclusive), and their adler32."""
 
     start: int
@@ -54,9 +54,9 @@ class Segment:
     adler32: int = 1
 
     @property
-    def piece(self) -> Piece:
+    def received_range(self) -> ReceivedRange:
         """The bytes of it that are in the part."""
-        return Piece(self.start, self.at, self.adler32)
+        return ReceivedRange(self.start, self.at, self.adler32)
 
     @property
     def is_done(self) -> bool:
@@ -74,28 +74,28 @@ class Segments:
         is_invalid: Whether no byte counts any more.
     """
 
-    def __init__(self, size: int | None, pieces: Iterable[Piece] = (), *, streams: int = 1) -> None:
+    def __init__(self, size: int | None, ranges: Iterable[ReceivedRange] = (), *, streams: int = 1) -> None:
         """Start with what an earlier run has left.
 
         Args:
             size: Bytes of the file; None if unknown.
-            pieces: The bytes that are in the part; they do not overlap.
+            ranges: The bytes that are in the part; they do not overlap.
             streams: The largest number of streams that will take part.
         """
         self.size = size
         self.is_invalid = False
         self._streams = streams
-        self._pieces = sorted(pieces, key=lambda piece: piece.start)
+        self._ranges = sorted(ranges, key=lambda each: each.start)
         self._active: list[Segment] = []
         self._gaps: list[tuple[int, int | None]] = []
         self._lock = threading.Lock()
         self._change = Condition(self._lock)
-        self.received = self.resumed = sum(piece.stop - piece.start for piece in self._pieces)
+        self.received = self.resumed = sum(each.stop - each.start for each in self._ranges)
         at = 0
-        for piece in self._pieces:
-            if at < piece.start:
-                self._gaps.append((at, piece.start))
-            at = piece.stop
+        for each in self._ranges:
+            if at < each.start:
+                self._gaps.append((at, each.start))
+            at = each.stop
         if size is None or at < size or not size:
             self._gaps.append((at, size))
 
@@ -149,7 +149,7 @@ class Segments:
         with self._lock:
             self._active.remove(segment)
             if segment.at > segment.start or ended:
-                self._pieces.append(segment.piece)
+                self._ranges.append(segment.received_range)
             if not segment.is_done or not (ended or segment.at > segment.start):
                 self._gaps.append((segment.at, segment.stop))
                 self._gaps.sort(key=lambda gap: gap[0])
@@ -174,7 +174,7 @@ class Segments:
             while self._active:
                 self._change.wait()
             lost, self.received = self.received, 0
-            self._pieces, self._gaps = [], []
+            self._ranges, self._gaps = [], []
             return lost
 
     def wait(self, seconds: float) -> None:
@@ -190,15 +190,15 @@ class Segments:
             return not (self._gaps or self._active or self.is_invalid)
 
     @property
-    def pieces(self) -> list[Piece]:
-        """The pieces of streams that have ended, in order."""
+    def ranges(self) -> list[ReceivedRange]:
+        """The ranges of streams that have ended, in order."""
         with self._lock:
-            return sorted(self._pieces, key=lambda piece: piece.start)
+            return sorted(self._ranges, key=lambda each: each.start)
 
     @property
     def adler32(self) -> int:
         """That of the whole file, which must be complete."""
         value = 1
-        for piece in self.pieces:
-            value = adler32_combine(value, piece.adler32, piece.stop - piece.start)
+        for each in self.ranges:
+            value = adler32_combine(value, each.adler32, each.stop - each.start)
         return value

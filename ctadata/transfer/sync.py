@@ -116,12 +116,12 @@ def _delete(run: Run, extraneous: LocalExtraneous | RemoteExtraneous, deletion: 
         return run.summary
     names.sort(key=_depth)
     for _, level in groupby(names, key=_depth):
-        run.execute([Task(extra.remote, extra.local, functools.partial(_delete_one, run, extra)) for extra in level])
+        run.execute([Task(item.remote, item.local, functools.partial(_delete_one, run, item)) for item in level])
     return run.summary
 
 
-def _depth(extra: Extraneous) -> int:
-    return -len(extra.remote.parts)
+def _depth(item: Extraneous) -> int:
+    return -len(item.remote.parts)
 
 
 def _check(names: Sequence[Extraneous], deletion: Deletion) -> None:
@@ -132,15 +132,15 @@ def _check(names: Sequence[Extraneous], deletion: Deletion) -> None:
         )
 
 
-def _delete_one(run: Run, extra: Extraneous) -> Outcome:
+def _delete_one(run: Run, item: Extraneous) -> Outcome:
     if run.rules.dry_run:
         pass
-    elif extra.base is not None:
-        remove(extra.base, extra.parts, extra.remote.name, directory=extra.directory)
+    elif item.base is not None:
+        remove(item.base, item.parts, item.remote.name, directory=item.directory)
     else:
         with contextlib.suppress(NotFound):
-            run.store.delete(extra.remote)
-    return Outcome(State.DELETED, extra.remote, extra.local)
+            run.store.delete(item.remote)
+    return Outcome(State.DELETED, item.remote, item.local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,8 @@ class _Extraneous(abc.ABC):
 
     def to_delete(self) -> Iterator[Extraneous]:
         """Yield all names to delete, the contents of a directory before the directory; raise what a listing raises."""
-        for extra in self._found:
-            yield from self._deletable(extra)
+        for item in self._found:
+            yield from self._deletable(item)
 
     def _is_kept(self, path: RemotePath) -> bool:
         """Return whether a name is kept because of a key. The contents of a kept directory are still looked at."""
@@ -202,27 +202,27 @@ class _Extraneous(abc.ABC):
             path.parts[:depth] in self._kept_trees for depth in range(len(path.parts))
         )
 
-    def _deletable(self, extra: Extraneous) -> Generator[Extraneous, None, bool]:
-        """Yield the names to delete, the deepest first; return whether nothing of `extra` is kept."""
+    def _deletable(self, item: Extraneous) -> Generator[Extraneous, None, bool]:
+        """Yield the names to delete, the deepest first; return whether nothing of `item` is kept."""
         filters = self.run.rules.filters
-        if extra.remote.name.startswith(TEMPORARY_PREFIX):
+        if item.remote.name.startswith(TEMPORARY_PREFIX):
             return False
-        if extra.directory:
-            below = self._entries_below(extra) if filters.enters(extra.inside) else None
+        if item.directory:
+            below = self._entries_below(item) if filters.enters(item.inside) else None
             if below is None:
                 return False
-            deletes = filters.takes_directory(extra.inside)
+            deletes = filters.takes_directory(item.inside)
             for each in below:
                 deletes &= yield from self._deletable(each)
         else:
-            deletes = filters.takes(extra.inside)
-        deletes = deletes and not self._is_kept(extra.remote)
+            deletes = filters.takes(item.inside)
+        deletes = deletes and not self._is_kept(item.remote)
         if deletes:
-            yield extra
+            yield item
         return deletes
 
     @abc.abstractmethod
-    def _entries_below(self, extra: Extraneous) -> list[Extraneous] | None:
+    def _entries_below(self, item: Extraneous) -> list[Extraneous] | None:
         """Return the contents of a directory; None if its listing cannot be trusted."""
 
 
@@ -241,11 +241,11 @@ class LocalExtraneous(_Extraneous):
         if names or self.trust_empty:
             entries = _folder(target.entry.path, target.inside, target.base, target.parts)
             with self._lock:
-                self._found += [extra for extra in entries if extra.remote.name not in names]
+                self._found += [item for item in entries if item.remote.name not in names]
 
-    def _entries_below(self, extra: Extraneous) -> list[Extraneous]:
-        assert extra.base is not None
-        return list(_folder(extra.remote, extra.inside, extra.base, (*extra.parts, extra.remote.name)))
+    def _entries_below(self, item: Extraneous) -> list[Extraneous]:
+        assert item.base is not None
+        return list(_folder(item.remote, item.inside, item.base, (*item.parts, item.remote.name)))
 
 
 def _folder(remote: RemotePath, inside: tuple[str, ...], base: Path, parts: tuple[str, ...]) -> Iterator[Extraneous]:
@@ -269,13 +269,13 @@ class RemoteExtraneous(_Extraneous):
         with self._lock:
             self._found += [_remote(entry, source.inside) for entry in others]
 
-    def _entries_below(self, extra: Extraneous) -> list[Extraneous] | None:
+    def _entries_below(self, item: Extraneous) -> list[Extraneous] | None:
         entries: list[Extraneous] = []
         try:
-            for_each_entry(self.run, extra.remote, lambda entry: entries.append(_remote(entry, extra.inside)))
+            for_each_entry(self.run, item.remote, lambda entry: entries.append(_remote(entry, item.inside)))
         except Unnameable as error:
-            self.run.fail(error, extra.remote)
-            self.keep_counterparts(extra.remote, error)
+            self.run.fail(error, item.remote)
+            self.keep_counterparts(item.remote, error)
         return entries if entries or self.trust_empty else None
 
 

@@ -344,7 +344,7 @@ class TestCat:
 
     def test_a_whole_file_that_is_not_right(self, run, box, tree):
         box.faults.add("pool", "GET", f"/{tree}/a.fits", faults.Flip(at=7))
-        assert "do not use it" in run("cat", f"{tree}/a.fits", check=7).err
+        assert "do not use what was written" in run("cat", f"{tree}/a.fits", check=7).err
 
     def test_a_directory(self, run, tree):
         for options in ([], ["--range", "0-1"]):

@@ -55,7 +55,7 @@ def test_a_failure_shows(clock: Clock) -> None:
     assert reporter.label.value.endswith(", 1 failed")
 
 
-def test_an_error_shows(clock: Clock) -> None:
+def test_an_error_turns_the_bar_red(clock: Clock) -> None:
     reporter = notebook.NotebookReporter(lambda widget: None, clock)
     with pytest.raises(Busy), reporter:
         raise Busy("busy")
@@ -80,7 +80,7 @@ def test_the_bar_is_about_the_bytes_that_are_to_move(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("kernel", "widgets", "bar"), [(True, True, True), (True, False, False), (False, True, False)])
-def test_it_is_chosen_in_a_kernel_that_has_widgets(
+def test_the_notebook_reporter_is_chosen_in_a_kernel_with_widgets(
     monkeypatch: pytest.MonkeyPatch, kernel: bool, widgets: bool, bar: bool
 ) -> None:
     shell = types.SimpleNamespace(**({"kernel": object()} if kernel else {}))
@@ -91,7 +91,7 @@ def test_it_is_chosen_in_a_kernel_that_has_widgets(
     assert isinstance(reporters.default_reporter(), expected)
 
 
-def test_without_ipython_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ipython_the_notebook_reporter_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     assert not notebook.is_notebook()
     assert "IPython" not in sys.modules

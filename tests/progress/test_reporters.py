@@ -46,7 +46,7 @@ def test_line_of_an_ended_file(ended, line):
 
 
 class TestPlain:
-    def test_a_remark_is_told_at_once(self):
+    def test_a_remark_is_written_at_once(self):
         out = io.StringIO()
         with PlainReporter(out) as reporter:
             reporter.remarked("2 files are on tape\x1b")
@@ -63,7 +63,7 @@ class TestPlain:
         assert len(lines) == 2
         assert lines[0] == "0 of 2 files, 1.0 MiB of 4.0 MiB, 102.4 KiB/s, 30 s left"
 
-    def test_what_turns_out_equal_leaves_the_time_that_is_left(self):
+    def test_equal_files_reduce_the_time_that_is_left(self):
         """Ten files are known from the walk; nine are equal, which takes no time."""
         out, now = io.StringIO(), [0.0]
         with PlainReporter(out, clock=lambda: now[0]) as reporter:
@@ -75,7 +75,7 @@ class TestPlain:
             reporter.moved("/lst/9", MIB // 2)
         assert out.getvalue() == "9 of 10 files, 512.0 KiB of 1.0 MiB, 51.2 KiB/s, 10 s left\n"
 
-    def test_a_line_for_each_file_only_where_asked(self):
+    def test_a_line_for_each_file_only_if_verbose(self):
         quiet, loud = io.StringIO(), io.StringIO()
         for stream, verbose in ((quiet, False), (loud, True)):
             with PlainReporter(stream, verbose) as reporter:
@@ -191,7 +191,7 @@ class TestChoice:
             assert self.kind(stream, env={"TERM": "dumb"}) is PlainReporter
             assert self.kind(stream, env={}) is PlainReporter
 
-    def test_quiet_is_silent_everywhere(self):
+    def test_quiet_shows_nothing_anywhere(self):
         with terminal() as (stream, _):
             assert self.kind(stream, quiet=True) is NullReporter
         assert self.kind(io.StringIO(), quiet=True) is NullReporter

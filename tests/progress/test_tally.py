@@ -32,7 +32,7 @@ def test_counts_files_and_bytes():
     assert now.active == (("/b", 50),)
 
 
-def test_void_bytes_are_taken_back():
+def test_bytes_that_no_longer_count_are_subtracted():
     tally = Tally(Clock())
     tally.planned(1, 100)
     tally.moved("/a", 80)
@@ -52,7 +52,7 @@ def test_bytes_of_a_failed_file_do_not_count():
     assert (now.done, now.moved, now.active) == (2, 100, ())
 
 
-def test_names_that_cannot_be_copied_are_no_files():
+def test_passed_names_are_not_counted_as_files():
     tally = Tally(Clock())
     tally.ended(outcome("a", State.PASSED, why="a socket"))
     assert tally.snapshot().done == 0
@@ -73,7 +73,7 @@ def test_rate_is_of_the_last_ten_seconds():
     assert now.left == 70
 
 
-def test_seldom_asked_it_still_knows_a_rate():
+def test_rare_snapshots_still_have_a_rate():
     clock = Clock()
     tally = Tally(clock)
     for _ in range(3):
@@ -83,7 +83,7 @@ def test_seldom_asked_it_still_knows_a_rate():
     assert now.rate == 10
 
 
-def test_nothing_moving_has_no_end():
+def test_without_movement_the_time_left_is_infinite():
     tally = Tally(Clock())
     tally.planned(1, 100)
     assert tally.snapshot().rate == 0
@@ -98,7 +98,7 @@ def test_totals_never_fall_behind_what_was_done():
     assert (now.planned, now.size) == (1, 10)
 
 
-def test_many_threads_tell_at_once():
+def test_many_threads_report_at_once():
     tally = Tally()
 
     def tell(name):

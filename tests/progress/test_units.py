@@ -53,6 +53,6 @@ def test_bytes_as_people_write_them(text, count):
 
 
 @pytest.mark.parametrize("text", ["", "M", "10X", "-1M", "1e9", "10 M M", "nan", "٣M", "0", "1023", "10M\n1", "9" * 99])
-def test_what_is_no_number_of_bytes(text):
+def test_text_that_is_no_number_of_bytes_is_refused(text):
     with pytest.raises(ValueError, match=r"no number of bytes|less than 1K"):
         units.read_size(text)

@@ -170,7 +170,7 @@ class TestOut:
         got: list[bytes] = []
         summary = session.get_to_pipe(["lst/big", "lst/run_1/a.h5"], lambda block: got.append(bytes(block)))
         assert summary.exit_code == IntegrityError.exit_code
-        assert "do not use it" in str(summary.errors[0])
+        assert "do not use what was written" in str(summary.errors[0])
         assert len(b"".join(got)) == len(BIG)
 
     def test_a_file_that_changes_is_not_put_together_from_both(self, filled: Sandbox, session: Session) -> None:

@@ -60,7 +60,7 @@ def files(folder: Path) -> dict[str, bytes]:
 WHOLE = {"a": b"ACGT", "sub/b": b"ACGT", "sub/c": b"ACGT", "empty": b""}
 
 
-def test_every_name_arrives_with_its_bytes_and_is_there_the_next_time(down, tmp_path):
+def test_each_alias_is_downloaded_with_its_bytes_and_skipped_the_next_time(down, tmp_path):
     summary = down()
     assert (summary.done, summary.remarks) == (4, [BECAME_FILES])
     assert files(tmp_path / "down") == WHOLE
@@ -69,12 +69,12 @@ def test_every_name_arrives_with_its_bytes_and_is_there_the_next_time(down, tmp_
     assert down(dry_run=True).done == 0
 
 
-def test_a_dry_run_knows_the_sizes(down):
+def test_a_dry_run_reports_the_sizes_of_aliases(down):
     foreseen = down(dry_run=True)
     assert (foreseen.done, foreseen.size) == (4, 12)
 
 
-def test_an_alias_that_leads_nowhere_good_is_one_failure(down, store, moto_s3, tmp_path):
+def test_an_alias_with_a_bad_target_is_one_failure(down, store, moto_s3, tmp_path):
     client, bucket = moto_s3.client(), store.root.parts[0]
     client.put_object(Bucket=bucket, Key="bad", WebsiteRedirectLocation="http://example.org/a")
     client.put_object(Bucket=bucket, Key="dangling", WebsiteRedirectLocation="/missing")
@@ -83,7 +83,7 @@ def test_an_alias_that_leads_nowhere_good_is_one_failure(down, store, moto_s3, t
     assert files(tmp_path / "down") == WHOLE
 
 
-def test_sent_back_as_it_came_changes_nothing(down, run, store, tmp_path):
+def test_an_upload_of_a_downloaded_alias_changes_nothing(down, run, store, tmp_path):
     down()
     summary = upload(run(), [UploadSource(ROOT, tmp_path / "down")])
     assert (summary.done, summary.skipped, summary.exit_code) == (0, 4, 0)
@@ -91,7 +91,7 @@ def test_sent_back_as_it_came_changes_nothing(down, run, store, tmp_path):
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_file_that_differs_does_not_take_an_aliass_place(down, run, store, tmp_path, dry_run):
+def test_a_different_file_does_not_replace_an_alias(down, run, store, tmp_path, dry_run):
     down()
     (tmp_path / "down" / "sub" / "b").write_bytes(b"TTTTTT")
     (tmp_path / "down" / "empty").write_bytes(b"now it has some")
@@ -112,14 +112,14 @@ def crossed(origin, run: Run) -> Summary:
     return copy(run, CopySource(origin, move), [CopyItem(origin.info(ROOT), ROOT)])
 
 
-def test_a_copy_to_another_store_has_the_files_and_says_so(store):
+def test_a_copy_to_another_store_copies_the_files_and_says_so(store):
     there = MemoryStore()
     summary = crossed(store, Run(there, Rules(), Recorder(), threading.Event(), pause=lambda seconds: None))
     assert (summary.done, summary.remarks) == (4, [BECAME_FILES])
     assert {name: get(there, RemotePath.parse(name)) for name in WHOLE} == WHOLE
 
 
-def test_a_copy_does_not_take_an_aliass_place(store, run):
+def test_a_copy_does_not_replace_an_alias(store, run):
     here = MemoryStore()
     for name, content in {"a": b"ACGT", "sub/b": b"TTTTTT"}.items():
         here.mkdir(RemotePath.parse(name).parent)

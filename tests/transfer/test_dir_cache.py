@@ -43,21 +43,21 @@ def descriptors(tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("descriptors")
 class TestWhatIsKept:
-    def test_is_the_same_folder_again(self, tmp_path: Path) -> None:
+    def test_an_open_directory_is_used_again(self, tmp_path: Path) -> None:
         with DirCache() as folders:
             with folders.borrow(tmp_path, ("a",)) as first, folders.borrow(tmp_path, ("a",)) as second:
                 assert first is second
             with folders.borrow(tmp_path, ("a",)) as third:
                 assert third is first
 
-    def test_is_no_more_than_there_is_room_for(self, tmp_path: Path) -> None:
+    def test_no_more_directories_are_open_than_the_limit(self, tmp_path: Path) -> None:
         with DirCache(3) as folders:
             for i in range(20):
                 put(folders, tmp_path, (f"d{i}",), "f")
                 assert len(opened(tmp_path)) <= 3
             assert files(tmp_path) == sorted(f"d{i}/f" for i in range(20))
 
-    def test_stays_open_for_its_user_when_it_is_crowded_out_and_when_all_is_closed(self, tmp_path: Path) -> None:
+    def test_a_directory_in_use_stays_open_when_it_is_dropped_from_the_cache(self, tmp_path: Path) -> None:
         with DirCache(1) as folders:
             borrowed = folders.borrow(tmp_path, ("a",))
             folder = borrowed.__enter__()
@@ -66,13 +66,13 @@ class TestWhatIsKept:
         assert folder.stat("nothing") is None
         borrowed.__exit__(None, None, None)
 
-    def test_is_nothing_once_all_is_closed(self, tmp_path: Path) -> None:
+    def test_a_closed_cache_has_no_open_directories(self, tmp_path: Path) -> None:
         with DirCache() as folders:
             pass
         put(folders, tmp_path, ("a",), "f")
         assert opened(tmp_path) == []
 
-    def test_serves_many_threads(self, tmp_path: Path) -> None:
+    def test_many_threads_use_the_cache(self, tmp_path: Path) -> None:
         with DirCache(2) as folders:
 
             def work(thread: int) -> None:
@@ -95,26 +95,26 @@ class TestMeanwhile:
             put(folders, tmp_path / "out", ("a", "b"), "first")
             yield folders
 
-    def test_removed_it_is_made_anew(self, folders: DirCache, tmp_path: Path) -> None:
+    def test_a_removed_directory_is_made_again(self, folders: DirCache, tmp_path: Path) -> None:
         (tmp_path / "out/a/b/first").unlink()
         (tmp_path / "out/a/b").rmdir()
         put(folders, tmp_path / "out", ("a", "b"), "second")
         assert files(tmp_path) == ["out/a/b/second"]
 
     @pytest.mark.parametrize("moved", ["out", "out/a", "out/a/b"])
-    def test_renamed_nothing_more_goes_there(self, folders: DirCache, tmp_path: Path, moved: str) -> None:
+    def test_nothing_is_written_into_a_renamed_directory(self, folders: DirCache, tmp_path: Path, moved: str) -> None:
         (tmp_path / moved).rename(tmp_path / "elsewhere")
         put(folders, tmp_path / "out", ("a", "b"), "second")
         assert [file for file in files(tmp_path) if file.endswith("second")] == ["out/a/b/second"]
 
-    def test_replaced_by_another_that_one_is_used(self, folders: DirCache, tmp_path: Path) -> None:
+    def test_a_directory_that_replaces_it_is_used(self, folders: DirCache, tmp_path: Path) -> None:
         (tmp_path / "out/a/b").rename(tmp_path / "elsewhere")
         (tmp_path / "out/a/b").mkdir()
         put(folders, tmp_path / "out", ("a", "b"), "second")
         assert files(tmp_path) == ["elsewhere/first", "out/a/b/second"]
 
     @pytest.mark.parametrize("planted", ["out/a", "out/a/b"])
-    def test_replaced_by_a_link_nothing_goes_through_it(self, folders: DirCache, tmp_path: Path, planted: str) -> None:
+    def test_a_link_that_replaces_it_is_not_followed(self, folders: DirCache, tmp_path: Path, planted: str) -> None:
         (tmp_path / planted).rename(tmp_path / "elsewhere")
         (tmp_path / "trap/b").mkdir(parents=True)
         (tmp_path / planted).symlink_to(tmp_path / "trap")
@@ -123,7 +123,7 @@ class TestMeanwhile:
         assert not [file for file in files(tmp_path) if file.endswith("second")]
 
     @pytest.mark.parametrize("in_the_way", ["out/a", "out/a/b"])
-    def test_replaced_by_a_file_is_an_error(self, folders: DirCache, tmp_path: Path, in_the_way: str) -> None:
+    def test_a_file_that_replaces_it_is_an_error(self, folders: DirCache, tmp_path: Path, in_the_way: str) -> None:
         (tmp_path / in_the_way).rename(tmp_path / "elsewhere")
         (tmp_path / in_the_way).write_text("a file")
         with pytest.raises(LocalError, match="not a directory"):

@@ -138,7 +138,7 @@ IN_THE_WAY = {"a": (b"1", 1e9), "d": {"a": (b"1", 1e9)}}
 @example(remote=IN_THE_WAY, local={"a": Link("nowhere"), "d": Link(".")}, rules=Rules(), deletion=None)
 @example(remote=IN_THE_WAY, local={"a": PIPE, "d": (b"2", 1e9)}, rules=Rules(), deletion=None)
 @given(remote=TREE, local=LOCAL_TREE, rules=RULES, deletion=DELETIONS)
-def test_it_tells_what_is_then_done(
+def test_a_dry_run_reports_what_the_run_then_does(
     way: str, remote: dict, local: dict, rules: Rules, deletion: Deletion | None
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:

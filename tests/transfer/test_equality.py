@@ -346,7 +346,7 @@ def test_after_any_history_both_sides_are_equal(kind, tmp_path, rng, count):
     assert skipped and moved
 
 
-def test_the_exception_is_what_the_guide_says(tmp_path, rng):
+def test_the_exception_is_the_one_that_the_guide_names(tmp_path, rng):
     """Other bytes of the same size and kept second, and no record: nothing tells them apart where mtimes are kept."""
     world = World(tmp_path, "dcache", "s3", rng)
     for content in (b"one", b"two"):
@@ -404,7 +404,7 @@ class TestRecords:
             bytes(range(256)),
         ],
     )
-    def test_nonsense_is_no_record(self, world, content):
+    def test_an_invalid_row_is_no_record(self, world, content):
         path = self.only(world)
         sides = b",".join(path.read_bytes().split(b",")[1:3])  # what is about other folders counts for nothing anyway
         path.write_bytes(content.replace(b'"files"', sides + b',"files"'))
@@ -414,12 +414,12 @@ class TestRecords:
         assert world.skipped == 1
 
     @pytest.mark.parametrize("mode", [0o666, 0o620])
-    def test_one_that_others_can_write_is_none(self, world, mode):
+    def test_a_file_that_others_can_write_has_no_records(self, world, mode):
         self.only(world).chmod(mode)
         world.put()
         assert world.skipped == 0
 
-    def test_links_and_pipes_are_none(self, world):
+    def test_links_and_pipes_have_no_records(self, world):
         path = self.only(world)
         path.rename(path.with_name("moved"))
         path.symlink_to("moved")
@@ -430,7 +430,7 @@ class TestRecords:
         world.put()
         assert world.skipped == 0
 
-    def test_they_keep_to_their_room(self, world, monkeypatch):
+    def test_the_records_stay_within_their_room(self, world, monkeypatch):
         import ctadata.transfer.record_cache as module
 
         size = self.only(world).stat().st_size
@@ -443,7 +443,7 @@ class TestRecords:
         assert len(left) == 4
         assert f"{0:032}{SUFFIX}" not in left and any(not name.startswith("0000") for name in left)
 
-    def test_a_folder_has_only_so_many(self, tmp_path, monkeypatch):
+    def test_a_directory_has_a_limited_number_of_records(self, tmp_path, monkeypatch):
         import ctadata.transfer.records as module
 
         monkeypatch.setattr(module, "MOST", 10)
@@ -489,7 +489,7 @@ def _write_often(cache: Path, number: int) -> None:
                 assert describe(path) is not None
 
 
-def test_what_a_run_notes_outlives_a_kill_in_the_middle(tmp_path):
+def test_records_of_a_run_survive_a_kill(tmp_path):
     """A large folder's records are written before its end."""
     from ctadata.transfer.records import UNWRITTEN, Record
 

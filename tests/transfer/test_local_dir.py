@@ -45,7 +45,7 @@ def test_a_published_part_has_content_mtime_and_the_users_mode(tmp_path: Path) -
     assert names(file.parent) == ["f"]
 
 
-def test_until_it_is_published_the_old_file_stands(tmp_path: Path) -> None:
+def test_the_old_file_stays_until_the_part_is_published(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("old")
     with LocalDir.open(tmp_path) as folder:
         part = folder.create_part()
@@ -56,7 +56,7 @@ def test_until_it_is_published_the_old_file_stands(tmp_path: Path) -> None:
     assert names(tmp_path) == ["f"]
 
 
-def test_nothing_is_seen_of_a_nameless_part_and_nothing_stays_of_it(tmp_path: Path, how: str) -> None:
+def test_a_nameless_part_is_invisible_and_leaves_nothing(tmp_path: Path, how: str) -> None:
     with LocalDir.open(tmp_path) as folder:
         part = folder.create_part()
         part.write(b"content", 0)
@@ -78,9 +78,7 @@ os._exit(9)
 """
 
 
-def test_a_part_is_swept_once_its_process_has_ended_and_not_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_is_removed_only_after_its_process_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where locks are local to a machine, or lie, as on many networks: `flock` tells nothing of the writer."""
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -102,7 +100,7 @@ def test_a_part_is_swept_once_its_process_has_ended_and_not_before(
 
 
 @pytest.mark.parametrize("field", [0, 1])
-def test_a_part_of_another_machine_is_swept_after_a_day(tmp_path: Path, field: int) -> None:
+def test_a_part_of_another_machine_is_removed_after_a_day(tmp_path: Path, field: int) -> None:
     """Another host, or another boot of a host that bears this name."""
     fields = temp_names.new_name().removeprefix(TEMPORARY_PREFIX).split("-")
     fields[2:4] = "999999999", "1"  # no process of this machine
@@ -120,9 +118,7 @@ def test_a_part_of_another_machine_is_swept_after_a_day(tmp_path: Path, field: i
     assert names(tmp_path) == []
 
 
-def test_of_two_runs_on_different_machines_none_takes_the_parts_of_the_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_on_two_machines_do_not_remove_each_others_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No nameless files, and each machine's locks are seen on it alone."""
     monkeypatch.setattr(local_dir, "_lock", lambda *_: True)
     host = temp_names._host
@@ -161,7 +157,9 @@ def test_a_part_whose_journal_another_machine_is_about_to_write_is_not_shared(tm
         assert names(tmp_path) == [begun.name]
 
 
-def test_a_part_that_replaces_is_locked_before_it_can_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_replaces_a_file_is_locked_before_it_gets_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "f").write_text("old")
     with LocalDir.open(tmp_path) as folder, LocalDir.open(tmp_path) as other:
         part = folder.create_part()
@@ -193,7 +191,7 @@ def test_a_link_that_is_planted_under_a_new_name_is_not_written_through(tmp_path
     assert names(tmp_path) == ["f", "victim"]
 
 
-def test_a_folder_that_is_removed_meanwhile_is_said_in_words(tmp_path: Path) -> None:
+def test_a_directory_that_is_removed_meanwhile_is_a_clear_error(tmp_path: Path) -> None:
     with LocalDir.open(tmp_path, ("a",)) as folder:
         part = folder.create_part()
         part.remove()
@@ -270,7 +268,7 @@ def test_a_link_under_the_final_name_is_replaced_and_not_written_through(tmp_pat
     assert not (tmp_path / "out" / "f").is_symlink()
 
 
-def test_a_file_in_the_way_of_a_directory_is_said_in_words(tmp_path: Path) -> None:
+def test_a_file_in_the_way_of_a_directory_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file")
     with pytest.raises(LocalError, match="not a directory"):
         LocalDir.open(tmp_path, ("a", "b"))
@@ -278,7 +276,7 @@ def test_a_file_in_the_way_of_a_directory_is_said_in_words(tmp_path: Path) -> No
         LocalDir.open(tmp_path / "a")
 
 
-def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how: str) -> None:
+def test_only_the_parts_of_dead_runs_are_removed(tmp_path: Path, how: str) -> None:
     dead, living = tmp_path / ".ctadata-dead.part", tmp_path / ".ctadata-living.part"
     dead.write_text("left behind")  # by whom its name does not tell
     os.utime(dead, (1e9, 1e9))
@@ -294,7 +292,7 @@ def test_sweep_removes_the_parts_of_dead_runs_and_no_others(tmp_path: Path, how:
             ours.remove()
 
 
-def test_a_sweep_does_not_follow_links(tmp_path: Path) -> None:
+def test_removing_stale_parts_follows_no_links(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / ".ctadata-x.part").symlink_to(tmp_path / "precious")
     with LocalDir.open(tmp_path) as folder:
@@ -315,7 +313,7 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("old", "size", "flushes"), [(True, 1, 1), (True, 0, 1), (False, 1, 0), (False, 1 << 20, 1)])
-def test_what_replaces_a_file_is_flushed_whatever_its_size(
+def test_a_file_that_replaces_another_is_flushed_whatever_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool, size: int, flushes: int
 ) -> None:
     """After a power cut there is the old file or the new one."""

@@ -49,13 +49,13 @@ def test_a_store_that_keeps_mtimes_keeps_their_seconds(local: Path, shift: float
 
 
 @pytest.mark.parametrize(("shift", "step"), [(0.0, Step.SKIP), (0.25, Step.REPLACE), (-1, Step.REPLACE)])
-def test_elsewhere_an_mtime_counts_that_a_download_has_set(local: Path, shift: float, step: Step) -> None:
+def test_other_stores_count_an_mtime_that_a_download_has_set(local: Path, shift: float, step: Step) -> None:
     os.utime(local, (WHEN + shift, WHEN + shift))
     assert plan_upload(local, local.stat(), entry(), PLAIN, Rules()) is step
     assert down(local, entry()) is step
 
 
-def test_another_mtime_and_the_same_checksum_is_equal(local: Path) -> None:
+def test_files_with_different_mtimes_and_one_checksum_are_equal(local: Path) -> None:
     assert down(local, entry(mtime=WHEN + 500, checksums=ADLER)) is Step.SKIP
     assert plan_upload(local, local.stat(), entry(mtime=WHEN - 500, checksums=ADLER), KEEPING, Rules()) is Step.SKIP
 
@@ -70,13 +70,13 @@ def test_without_a_kept_mtime_a_checksum_still_proves_equality(local: Path) -> N
     assert plan_upload(local, local.stat(), entry(mtime=WHEN - 500, checksums=ADLER), PLAIN, Rules()) is Step.SKIP
 
 
-def test_without_mtime_and_checksum_a_download_is_done_again(local: Path) -> None:
+def test_without_mtime_and_checksum_a_file_is_downloaded_again(local: Path) -> None:
     assert down(local, entry(mtime=None)) is Step.REPLACE
     assert down(local, entry(mtime=WHEN + 2)) is Step.REPLACE
 
 
 @pytest.mark.parametrize("shift", [500_000.0, 5.0, 1.0, -5.0])
-def test_younger_never_counts(local: Path, shift: float) -> None:
+def test_the_younger_file_is_not_taken_for_the_right_one(local: Path, shift: float) -> None:
     assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), PLAIN, Rules()) is Step.REPLACE
     assert plan_upload(local, local.stat(), entry(mtime=WHEN + shift), KEEPING, Rules()) is Step.REPLACE
     assert down(local, entry(mtime=WHEN + shift)) is Step.REPLACE
@@ -86,13 +86,13 @@ def test_where_the_store_keeps_mtimes_a_newer_remote_file_is_not_equal(local: Pa
     assert plan_upload(local, local.stat(), entry(mtime=WHEN + 5), KEEPING, Rules()) is Step.REPLACE
 
 
-def test_no_clobber_keeps_what_differs_and_still_skips_what_is_equal(local: Path) -> None:
+def test_no_clobber_keeps_different_files_and_skips_equal_ones(local: Path) -> None:
     assert down(local, entry(size=3), no_clobber=True) is Step.KEEP
     assert down(local, entry(), no_clobber=True) is Step.SKIP
     assert plan_upload(local, local.stat(), entry(size=3), PLAIN, Rules(no_clobber=True)) is Step.KEEP
 
 
-def test_a_directory_in_the_way_is_an_error_in_words(tmp_path: Path) -> None:
+def test_a_directory_in_the_way_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="directory"):
         plan_download(entry(), tmp_path, tmp_path.stat(), Rules())
 

@@ -45,7 +45,7 @@ def allowance(clock: Clock) -> RateLimiter:
     return RateLimiter(1000, clock=clock, sleep=clock.sleep)
 
 
-def test_bytes_take_their_time(allowance: RateLimiter, clock: Clock) -> None:
+def test_bytes_move_no_faster_than_the_rate(allowance: RateLimiter, clock: Clock) -> None:
     began = clock.now
     for _ in range(100):
         allowance.take(100)
@@ -61,7 +61,7 @@ def test_pauses_that_end_late_cost_nothing(clock: Clock, late: float) -> None:
     assert clock.now - began == pytest.approx(10, abs=SAVED + late)
 
 
-def test_what_was_not_used_is_not_saved_for_long(allowance: RateLimiter, clock: Clock) -> None:
+def test_unused_rate_is_saved_for_a_short_time_only(allowance: RateLimiter, clock: Clock) -> None:
     clock.now += 3600
     began = clock.now
     allowance.take(1000)
@@ -69,7 +69,7 @@ def test_what_was_not_used_is_not_saved_for_long(allowance: RateLimiter, clock: 
     assert clock.now - began == pytest.approx(2 - SAVED, abs=0.01)
 
 
-def test_all_streams_share_it(clock: Clock) -> None:
+def test_all_streams_share_the_rate(clock: Clock) -> None:
     """Each waits behind the bytes of all others, so four of them move no more than one."""
     waits: list[float] = []
     allowance = RateLimiter(1000, clock=clock, sleep=waits.append)
@@ -82,7 +82,7 @@ def test_all_streams_share_it(clock: Clock) -> None:
     assert sorted(waits)[-1] - sorted(waits)[0] == pytest.approx(1.5)
 
 
-def test_a_portion_is_moved_within_an_eighth_of_a_second() -> None:
+def test_a_block_is_moved_within_an_eighth_of_a_second() -> None:
     assert Rules().block_size(1 << 20) == 1 << 20
     assert Rules(rate=800_000).block_size(1 << 20) == 100_000
     assert Rules(rate=1024).block_size(1 << 20) == 1024
@@ -90,7 +90,7 @@ def test_a_portion_is_moved_within_an_eighth_of_a_second() -> None:
 
 
 @pytest.mark.parametrize("way", ["down", "up"])
-def test_a_run_keeps_to_its_rate(way: str, tmp_path: Path) -> None:
+def test_a_run_keeps_its_rate(way: str, tmp_path: Path) -> None:
     """Six files of 50 kB by three streams at 600 kB/s: half a second, less what may be saved."""
     store, here = MemoryStore(), tmp_path / "run"
     here.mkdir()

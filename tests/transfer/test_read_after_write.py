@@ -46,34 +46,32 @@ def run(server: OddServer, waited: list[float]) -> Iterator[Run]:
 
 
 @pytest.mark.parametrize("late", [[], [Answer(404)], [Answer(404), shown(0), shown(3)]])
-def test_it_is_there_in_the_end(server: OddServer, run: Run, waited: list[float], late: list[Answer]) -> None:
+def test_a_late_entry_is_found(server: OddServer, run: Run, waited: list[float], late: list[Answer]) -> None:
     server.answers = {"PROPFIND /a": [*late, shown(7)]}
     assert wait_for_entry(run, A, 7).size == 7
     assert waited == list(WAITS[: len(late)])
 
 
-def test_any_size_where_none_is_known(server: OddServer, run: Run, waited: list[float]) -> None:
+def test_any_size_is_accepted_if_none_is_expected(server: OddServer, run: Run, waited: list[float]) -> None:
     server.answers = {"PROPFIND /a": [Answer(404), shown(3)]}
     assert wait_for_entry(run, A, None).size == 3
     assert waited == [WAITS[0]]
 
 
-def test_a_server_that_tells_no_size_is_not_asked_for_it_again(
-    server: OddServer, run: Run, waited: list[float]
-) -> None:
+def test_a_server_that_states_no_size_is_asked_once(server: OddServer, run: Run, waited: list[float]) -> None:
     server.answers = {"PROPFIND /a": [shown(None), shown(7)]}
     assert wait_for_entry(run, A, 7).size is None
     assert waited == []
 
 
-def test_it_is_not_there(server: OddServer, run: Run, waited: list[float]) -> None:
+def test_a_missing_entry_is_not_found(server: OddServer, run: Run, waited: list[float]) -> None:
     server.answers = {"PROPFIND /a": [Answer(404)]}
     with pytest.raises(NotFound):
         wait_for_entry(run, A, 7)
     assert waited == list(WAITS)
 
 
-def test_it_stays_short(server: OddServer, run: Run, waited: list[float]) -> None:
+def test_a_size_that_stays_too_small_is_returned(server: OddServer, run: Run, waited: list[float]) -> None:
     server.answers = {"PROPFIND /a": [shown(3)]}
     assert wait_for_entry(run, A, 7).size == 3
     assert waited == list(WAITS)

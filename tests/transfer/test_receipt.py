@@ -58,7 +58,7 @@ def test_nonsense(tmp_path, line):
 
 
 @pytest.mark.parametrize("fields", [{"etag": {"a": 1}}, {"digest": 5}, {"local": ""}, {"local": "/"}, {"path": ""}])
-def test_what_is_odd_but_can_be_read(tmp_path, fields):
+def test_odd_but_valid_lines_are_read(tmp_path, fields):
     receipt = tmp_path / "r.jsonl"
     receipt.write_text(json.dumps({**USUAL, **fields}))
     receipt.chmod(0o600)

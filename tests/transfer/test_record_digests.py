@@ -33,7 +33,7 @@ LISTED_MD5 = f"md5={base64.b64encode(MD5.digest()).decode()}"
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "crc32", f"{PARTS_PREFIX}7", f"{PARTS_PREFIX}5"])
-def test_bytes_that_pass_in_order_have_a_digest_and_others_none(algorithm: str) -> None:
+def test_bytes_in_order_have_a_digest_and_others_have_none(algorithm: str) -> None:
     whole = new_hasher(algorithm)
     whole.update(b"0123456789")
     expected = whole.hexdigest()
@@ -50,7 +50,7 @@ def test_bytes_that_pass_in_order_have_a_digest_and_others_none(algorithm: str) 
         assert broken.digests(sum(1 for _ in places)) == {}
 
 
-def test_what_is_computed_depends_on_the_size_and_on_what_the_listing_tells() -> None:
+def test_the_digest_depends_on_the_size_and_the_listing() -> None:
     def algorithm(size: int | None, **listed: str) -> str:
         computed = stream_digest(size, listed)
         computed.add(0, b"x")
@@ -73,7 +73,7 @@ def test_what_is_computed_depends_on_the_size_and_on_what_the_listing_tells() ->
     ],
     ids=["small", "md5 listed", "both listed", "large"],
 )
-def test_a_download_is_not_read_again(
+def test_a_download_is_not_read_again_for_its_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, listed: str, kept: dict[str, str], broken: bool
 ) -> None:
     monkeypatch.setattr(record_digests, "SMALL", small)
@@ -102,7 +102,7 @@ def test_a_download_is_not_read_again(
 
 @pytest.mark.parametrize("small", [100, 0], ids=["MD5", "crc32"])
 @pytest.mark.parametrize("kind", ["webdav", "dcache"])
-def test_an_edit_that_leaves_the_adler32_as_it_was_is_sent(
+def test_an_edit_with_the_same_adler32_is_sent(
     kind: str, small: int, tmp_path: Path, rng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record_digests, "SMALL", small)

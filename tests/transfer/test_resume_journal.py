@@ -70,7 +70,7 @@ def journal_file(folder: LocalDir) -> Path:
     return next(folder.path.glob("*" + resume_journal.SUFFIX))
 
 
-def test_the_next_run_knows_what_is_here(folder: LocalDir) -> None:
+def test_the_next_run_knows_the_blocks(folder: LocalDir) -> None:
     kill(begin(folder))
     part = folder.open_resumable_part("f", VERSION)
     assert part.blocks == HERE
@@ -78,7 +78,7 @@ def test_the_next_run_knows_what_is_here(folder: LocalDir) -> None:
     assert names(folder) == []
 
 
-def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: LocalDir) -> None:
+def test_a_later_line_of_a_block_replaces_an_earlier_one(folder: LocalDir) -> None:
     part = begin(folder)
     longer = resume_journal.Block(0, 2000, zlib.crc32(CONTENT[:2000]))
     write(part, 0, 2000)
@@ -89,7 +89,7 @@ def test_a_later_line_of_a_piece_replaces_an_earlier_one(folder: LocalDir) -> No
 
 
 @pytest.mark.parametrize("change", [{"size": 7}, {"etag": '"v2"'}, {"mtime": 1e9 + 1}, {"path": "/g"}])
-def test_of_another_version_nothing_is_believed(folder: LocalDir, change: dict[str, object]) -> None:
+def test_the_blocks_of_another_version_are_ignored(folder: LocalDir, change: dict[str, object]) -> None:
     kill(begin(folder))
     part = folder.open_resumable_part("f", {**VERSION, **change})
     assert part.blocks == []
@@ -110,7 +110,7 @@ def test_a_damaged_journal_is_no_journal(folder: LocalDir, damage: str) -> None:
 @pytest.mark.parametrize(
     "line", ["9000 999999999 1\n", "-5 3 1\n", "3000 2000 1\n", "500 700 1\n", "9000 9500 12", "a b c\n"]
 )
-def test_lines_that_cannot_be_are_passed_over(folder: LocalDir, line: str) -> None:
+def test_invalid_lines_are_ignored(folder: LocalDir, line: str) -> None:
     kill(begin(folder))
     with journal_file(folder).open("a") as file:
         file.write(line)
@@ -141,7 +141,7 @@ def test_a_stream_notes_blocks_that_end_on_the_grid(folder: LocalDir, monkeypatc
     ],
     ids=["overwritten", "zeroed", "swapped", "cut"],
 )
-def test_what_is_not_what_was_written_is_found_out(folder: LocalDir, harm: Callable[[int], object]) -> None:
+def test_changed_bytes_of_a_part_are_noticed(folder: LocalDir, harm: Callable[[int], object]) -> None:
     part = begin(folder)
     harm(part.fd)
     kill(part)
@@ -194,7 +194,7 @@ GOOD = [b""]
 
 @pytest.mark.parametrize("plant", [fifo, directory, link, second_name, huge, deep, socket_file])
 @pytest.mark.parametrize("which", [resume_journal.SUFFIX, local_dir.SUFFIX])
-def test_whatever_stands_in_its_place_the_file_starts_anew(
+def test_whatever_has_the_journals_name_the_file_starts_again(
     folder: LocalDir, plant: Callable[[Path], None], which: str
 ) -> None:
     kill(begin(folder))
@@ -211,7 +211,7 @@ def test_whatever_stands_in_its_place_the_file_starts_anew(
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
-def test_no_journal_is_too_odd(garbage: bytes, at: int) -> None:
+def test_any_journal_is_read_without_a_fault(garbage: bytes, at: int) -> None:
     """Whatever its bytes are: blocks within the file that do not overlap, or nothing."""
     with tempfile.TemporaryDirectory() as path, LocalDir.open(Path(path)) as folder:
         kill(begin(folder))
@@ -232,7 +232,7 @@ def test_two_runs_on_one_target_never_share_a_part(folder: LocalDir) -> None:
     kill(first)
 
 
-def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_true_locks_no_part_is_shared_or_removed(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
     folder.nameless = False
     lasting, own = folder.open_resumable_part("f", VERSION), folder.create_part()
@@ -245,7 +245,7 @@ def test_where_locks_lie_nobody_shares_a_part_or_sweeps_one(folder: LocalDir, mo
     own.remove()
 
 
-def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
+def test_a_part_that_is_published_before_it_is_locked_is_not_used(
     folder: LocalDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, flock = begin(folder), fcntl.flock
@@ -265,7 +265,7 @@ def test_a_part_that_was_published_when_its_lock_came_free_is_not_taken(
     assert [name for name in names(folder) if name.endswith(local_dir.SUFFIX)] == []
 
 
-def test_a_part_that_another_host_may_be_at_is_left_alone(folder: LocalDir) -> None:
+def test_a_part_that_another_host_may_write_is_left_alone(folder: LocalDir) -> None:
     kill(begin(folder))
     file = journal_file(folder)
     header, *lines = file.read_text().splitlines()
@@ -294,7 +294,7 @@ def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: Lo
         part.remove()
 
 
-def test_a_part_waits_a_week_for_a_run_that_takes_it_up(folder: LocalDir) -> None:
+def test_a_part_waits_a_week_for_a_run_that_resumes_it(folder: LocalDir) -> None:
     kill(begin(folder))
     folder.remove_stale_parts()
     assert len(names(folder)) == 2
@@ -303,7 +303,7 @@ def test_a_part_waits_a_week_for_a_run_that_takes_it_up(folder: LocalDir) -> Non
     assert names(folder) == []
 
 
-def test_what_a_kill_in_the_middle_of_publishing_leaves_is_removed(folder: LocalDir) -> None:
+def test_the_leftovers_of_a_kill_while_publishing_are_removed(folder: LocalDir) -> None:
     part = begin(folder)
     os.link(folder.path / part.name, folder.path / "f")
     kill(part)
@@ -324,7 +324,7 @@ def test_publishing_removes_the_journal(folder: LocalDir) -> None:
     assert names(folder) == ["f"]
 
 
-def test_what_is_left_can_be_taken_up_in_the_same_process(folder: LocalDir) -> None:
+def test_a_part_can_be_resumed_in_the_same_process(folder: LocalDir) -> None:
     begin(folder).close()
     part = folder.open_resumable_part("f", VERSION)
     assert part.blocks == HERE

@@ -42,7 +42,7 @@ def down(run: MakeRun, store: MemoryStore, out: Path, size: int | None = BEYOND,
     return download(run(**rules), [DownloadTarget(large, out, (), "f"), DownloadTarget(store.info(G), out, (), "g")])
 
 
-def test_what_has_no_room_is_not_begun_and_the_rest_comes(
+def test_a_file_without_room_is_not_begun_and_the_others_are_downloaded(
     run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "f").write_text("old")
@@ -60,16 +60,16 @@ def test_what_has_no_room_is_not_begun_and_the_rest_comes(
     assert (tmp_path / "f").read_text() == "old"
 
 
-def test_nothing_else_to_do_is_the_code_of_a_full_disk(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
+def test_a_run_with_only_a_full_disk_has_its_exit_code(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
     large = dataclasses.replace(there.info(F), size=BEYOND)
     assert download(run(), [DownloadTarget(large, tmp_path, (), "f")]).exit_code == 11
 
 
-def test_a_size_that_is_not_known_stops_nothing(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
+def test_an_unknown_size_stops_nothing(run: MakeRun, there: MemoryStore, tmp_path: Path) -> None:
     assert down(run, there, tmp_path, None).done == 2
 
 
-def test_room_that_the_file_system_does_not_tell_stops_nothing(tmp_path: Path) -> None:
+def test_unknown_room_stops_nothing(tmp_path: Path) -> None:
     if os.statvfs("/proc").f_blocks:
         pytest.skip("no file system here that tells nothing of its room")
     with LocalDir.open(Path("/proc")) as folder:
@@ -78,7 +78,7 @@ def test_room_that_the_file_system_does_not_tell_stops_nothing(tmp_path: Path) -
         assert folder.free_bytes() is not None
 
 
-def test_what_fills_the_disk_on_the_way_is_named_and_leaves_nothing(
+def test_a_file_that_fills_the_disk_is_named_and_leaves_nothing(
     run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
@@ -93,7 +93,7 @@ def test_what_fills_the_disk_on_the_way_is_named_and_leaves_nothing(
     assert os.listdir(tmp_path) == []
 
 
-def test_what_can_be_gone_on_with_stays_and_counts(
+def test_a_part_that_can_be_resumed_stays_on_a_full_disk(
     run: MakeRun, there: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size, half = resume_journal.RESUMABLE_FROM, resume_journal.RESUMABLE_FROM // 2

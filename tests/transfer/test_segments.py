@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata.transfer import segments as module
-from ctadata.transfer.segments import Piece, Segment, Segments
+from ctadata.transfer.segments import ReceivedRange, Segment, Segments
 
 
 @pytest.fixture(autouse=True)
@@ -22,10 +22,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 class Disk:
     """What is written, and that no byte is written twice."""
 
-    def __init__(self, content: bytes, here: list[Piece]) -> None:
+    def __init__(self, content: bytes, here: list[ReceivedRange]) -> None:
         self.content, self.bytes, self.seen = content, bytearray(len(content)), set()
-        for piece in here:
-            self.write(content[piece.start : piece.stop], piece.start)
+        for each in here:
+            self.write(content[each.start : each.stop], each.start)
 
     def write(self, block: bytes, offset: int) -> None:
         span = range(offset, offset + len(block))
@@ -34,17 +34,17 @@ class Disk:
         self.bytes[offset : offset + len(block)] = block
 
 
-def piece_of(content: bytes, start: int, stop: int) -> Piece:
-    return Piece(start, stop, zlib.adler32(content[start:stop]))
+def range_of(content: bytes, start: int, stop: int) -> ReceivedRange:
+    return ReceivedRange(start, stop, zlib.adler32(content[start:stop]))
 
 
 @given(st.integers(0, 2000), st.integers(1, 6), st.randoms(use_true_random=False), st.lists(st.integers(0, 2000)))
-def test_whatever_the_streams_do_every_byte_comes_once(
+def test_every_byte_is_fetched_once_whatever_the_streams_do(
     size: int, streams: int, rng: random.Random, marks: list[int]
 ) -> None:
     content = rng.randbytes(size)
     cuts = sorted({mark for mark in marks if mark < size})
-    here = [piece_of(content, a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
+    here = [range_of(content, a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
     segments, disk = Segments(size, here, streams=streams), Disk(content, here)
     at_work: list[Segment] = []
     while not segments.is_complete:
@@ -63,7 +63,7 @@ def test_whatever_the_streams_do_every_byte_comes_once(
     assert segments.received == size
 
 
-def test_who_is_alone_asks_for_everything_at_once() -> None:
+def test_a_single_stream_asks_for_everything_at_once() -> None:
     segment = Segments(10_000).take(alone=True)
     assert segment
     assert (segment.start, segment.stop) == (0, 10_000)
@@ -73,7 +73,7 @@ def ranges(segments: Segments) -> list[tuple[int, int | None]]:
     return [(segment.start, segment.stop) for segment in iter(lambda: segments.take(alone=False), None)]
 
 
-def test_ranges_are_large_while_there_is_much_to_do_and_small_at_the_end() -> None:
+def test_ranges_are_large_at_first_and_small_at_the_end() -> None:
     taken = ranges(Segments(1003, streams=2))
     sizes = [stop - start for start, stop in taken]
     assert taken[0] == (0, 100)
@@ -82,8 +82,8 @@ def test_ranges_are_large_while_there_is_much_to_do_and_small_at_the_end() -> No
     assert sizes[-3:] == [10, 10, 8]
 
 
-def test_ranges_end_where_blocks_do_whatever_was_here_already() -> None:
-    taken = ranges(Segments(200, [Piece(0, 13, 1), Piece(100, 121, 1)], streams=4))
+def test_ranges_end_on_the_grid_of_blocks() -> None:
+    taken = ranges(Segments(200, [ReceivedRange(0, 13, 1), ReceivedRange(100, 121, 1)], streams=4))
     assert all(stop % 5 == 0 for _, stop in taken)
     assert (taken[0][0], next(start for start, _ in taken if start > 100)) == (13, 121)
 
@@ -99,7 +99,7 @@ def test_a_file_of_unknown_size_is_one_range_without_an_end() -> None:
     assert (segments.size, segments.is_complete) == (60, True)
 
 
-def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
+def test_a_file_that_starts_again_gives_no_old_range() -> None:
     segments = Segments(100)
     segment = segments.take(alone=True)
     assert segment
@@ -111,7 +111,7 @@ def test_of_a_file_that_starts_anew_no_stream_gets_an_old_lease() -> None:
     assert not segments.is_complete
 
 
-def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
+def test_a_file_starts_again_after_its_streams_have_ended() -> None:
     segments, lost = Segments(100), list[int]()
     segment = segments.take(alone=True)
     assert segment
@@ -126,7 +126,7 @@ def test_a_file_starts_anew_once_its_streams_have_ended() -> None:
     assert lost == [60]
 
 
-def test_an_empty_file_is_complete_once_it_was_asked_for() -> None:
+def test_an_empty_file_is_complete_after_one_request() -> None:
     segments = Segments(0)
     assert not segments.is_complete
     segment = segments.take(alone=True)

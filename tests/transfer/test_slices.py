@@ -71,7 +71,7 @@ def poured(store: MemoryStore, start: int, stop: int | None) -> bytes:
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 1), (100, 200), (2559, None), (2000, 9999), (5, 5)])
-def test_any_part(store, start, stop):
+def test_any_range_is_streamed(store, start, stop):
     assert poured(store, start, stop) == CONTENT[start:stop]
 
 
@@ -88,7 +88,7 @@ def test_a_store_that_begins_too_late(store, odd):
 
 
 @pytest.mark.parametrize("error", [Interrupted, TimedOut])
-def test_what_breaks_off_goes_on(store, odd, error):
+def test_a_read_that_breaks_off_continues(store, odd, error):
     odd.times, odd.error = ATTEMPTS - 1, error
     assert poured(store, 10, 500) == CONTENT[10:500]
     odd.times = ATTEMPTS
@@ -96,13 +96,13 @@ def test_what_breaks_off_goes_on(store, odd, error):
         poured(store, 10, 500)
 
 
-def test_what_is_no_trouble_of_the_line_is_not_repeated(store, odd):
+def test_errors_that_are_not_of_the_network_are_not_retried(store, odd):
     odd.times, odd.error = 1, UsageError
     with pytest.raises(UsageError):
         poured(store, 10, 500)
 
 
-def test_what_the_reader_says_comes_out(store):
+def test_the_error_of_the_writer_is_raised(store):
     def write(block: bytes) -> None:
         raise BrokenPipeError("nobody there")
 

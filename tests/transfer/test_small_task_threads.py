@@ -32,11 +32,11 @@ def numbers(state: SmallTaskThreads, look: Callable[[int], Look], times: int = 1
     return found
 
 
-def test_where_the_disk_holds_fibers_up_threads_come() -> None:
+def test_threads_are_added_if_the_disk_blocks_the_fibers() -> None:
     assert numbers(SmallTaskThreads(8), distant_disk, 6) == [1, 2, 4, 8, 8, 8]
 
 
-def test_where_they_get_no_more_done_they_go_and_it_is_tried_ever_more_seldom() -> None:
+def test_threads_without_gain_stop_and_are_tried_less_and_less_often() -> None:
     found = numbers(SmallTaskThreads(8), others_at_work, 1000)
     tried = [i for i, threads in enumerate(found) if threads]
     assert set(found) == {0, 1}
@@ -45,11 +45,11 @@ def test_where_they_get_no_more_done_they_go_and_it_is_tried_ever_more_seldom() 
 
 
 @pytest.mark.parametrize("look", [BUSY, FAR_AWAY, UNDER_WAY])
-def test_fibers_that_work_or_wait_for_the_network_need_none(look: Look) -> None:
+def test_fibers_that_work_or_wait_for_the_network_need_no_threads(look: Look) -> None:
     assert set(numbers(SmallTaskThreads(8), lambda threads: look)) == {0}
 
 
-def test_they_go_when_the_disk_is_quick_again() -> None:
+def test_threads_stop_when_the_disk_is_quick_again() -> None:
     state = SmallTaskThreads(8)
     numbers(state, distant_disk)
     assert numbers(state, lambda threads: BUSY, 5) == [4, 2, 1, 0, 0]

@@ -78,13 +78,13 @@ def names(fed):
     return [job.remote.name for job in fed]
 
 
-def test_what_is_on_disk_does_not_wait(library):
+def test_files_on_disk_do_not_wait(library):
     made, failures, words, watch = staging(library)
     assert names(made.release_when_online(jobs(disk="abc"))) == ["a", "b", "c"]
     assert (library.asked, failures, words, watch.waits) == ([], [], [], [])
 
 
-def test_files_on_tape_are_asked_for_together_and_come_when_they_are_there(library):
+def test_files_on_tape_are_requested_together_and_released_when_online(library):
     made, _, words, watch = staging(library, then=[lambda: library.bring("y"), lambda: library.bring("x", "z")])
     assert names(made.release_when_online(jobs("ab", "xyz"))) == ["a", "b", "y", "x", "z"]
     assert library.asked == [["x", "y", "z"]]
@@ -92,7 +92,7 @@ def test_files_on_tape_are_asked_for_together_and_come_when_they_are_there(libra
     assert watch.waits == [FIRST_PAUSE, FIRST_PAUSE]  # sooner again as soon as something has come
 
 
-def test_full_batches_are_asked_for_while_the_tree_is_still_walked(library):
+def test_full_batches_are_requested_while_the_tree_is_walked(library):
     made, *_ = staging(library, batch=2)
     fed = made.release_when_online(iter(jobs(tape="uv") + jobs(disk="a") + jobs(tape="wx")))
     library.bring(*"uvwx")
@@ -102,7 +102,7 @@ def test_full_batches_are_asked_for_while_the_tree_is_still_walked(library):
     assert library.asked == [["u", "v"], ["w", "x"]]
 
 
-def test_looks_become_rarer(library):
+def test_checks_become_rarer(library):
     made, _, _, watch = staging(library, then=[lambda: None] * 20 + [lambda: library.bring("x")])
     assert names(made.release_when_online(jobs(tape="x"))) == ["x"]
     assert watch.waits[1] == FIRST_PAUSE * 1.5
@@ -110,7 +110,7 @@ def test_looks_become_rarer(library):
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
-def test_one_that_does_not_come_fails_alone(library, state):
+def test_a_file_that_does_not_come_fails_alone(library, state):
     library.bring("x", state=state, error="the robot has dropped it" if state == "FAILED" else "")
     made, failures, *_ = staging(library, then=[lambda: library.bring("y")])
     assert names(made.release_when_online(jobs(tape="xy"))) == ["y"]
@@ -119,7 +119,7 @@ def test_one_that_does_not_come_fails_alone(library, state):
     assert ("dropped" if state == "FAILED" else "cancelled") in error.what
 
 
-def test_a_site_that_takes_fewer_at_a_time(library):
+def test_a_site_that_accepts_fewer_files_in_a_request(library):
     library.most = 3
     library.bring(*"abcdefgh")
     made, failures, *_ = staging(library)
@@ -128,7 +128,7 @@ def test_a_site_that_takes_fewer_at_a_time(library):
     assert failures == []
 
 
-def test_a_library_that_is_out_of_order_for_a_while(library):
+def test_a_library_that_fails_for_a_while(library):
     library.trouble = [TemporaryError("busy"), TemporaryError("busy")]
     library.bring("x")
     made, failures, *_ = staging(library)
@@ -136,7 +136,7 @@ def test_a_library_that_is_out_of_order_for_a_while(library):
     assert failures == []
 
 
-def test_a_request_that_is_lost(library):
+def test_a_lost_request_fails_its_files(library):
     library.trouble = [CtadataError("not found")]
     made, failures, *_ = staging(library)
     assert names(made.release_when_online(jobs(tape="xy"))) == []
@@ -151,7 +151,7 @@ def test_a_stop_ends_the_wait_and_says_what_goes_on(library):
     assert words[-1] == "stage request 0 goes on; see stage-status, or end it with release"
 
 
-def test_at_the_end_what_came_is_released(library):
+def test_at_the_end_the_files_that_came_are_released(library):
     library.bring("x")
     made, *_ = staging(library, then=[lambda: False, lambda: True])
     assert names(made.release_when_online(jobs(tape="xy"))) == ["x"]
@@ -159,7 +159,7 @@ def test_at_the_end_what_came_is_released(library):
     assert library.released == ["x"]
 
 
-def test_the_same_file_twice_is_asked_for_once(library):
+def test_a_file_that_is_named_twice_is_requested_once(library):
     library.bring("x")
     made, *_ = staging(library)
     assert names(made.release_when_online(jobs(tape="xx"))) == ["x", "x"]

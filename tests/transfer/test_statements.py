@@ -98,9 +98,7 @@ def fetched(store: Store, out: Path) -> Outcome:
 # --- two statements that disagree
 
 
-def test_what_the_pool_says_of_a_checksum_does_not_overrule_the_listing(
-    server: OddServer, dcache: Store, tmp_path: Path
-) -> None:
+def test_the_pools_checksum_does_not_overrule_the_listing(server: OddServer, dcache: Store, tmp_path: Path) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, checksum=adler32(CONTENT))]
     server.answers["GET /f"] = [whole(OTHER, Digest=adler32(OTHER))]
     with pytest.raises(IntegrityError, match="in the listing"):
@@ -108,7 +106,7 @@ def test_what_the_pool_says_of_a_checksum_does_not_overrule_the_listing(
     assert gets(server) == 2  # it is looked at again once
 
 
-def test_a_file_that_was_replaced_since_it_was_listed_comes_as_it_is_now(
+def test_a_file_that_was_replaced_since_the_listing_is_downloaded_as_it_is_now(
     server: OddServer, dcache: Store, tmp_path: Path
 ) -> None:
     server.answers["PROPFIND /f"] = [
@@ -121,7 +119,7 @@ def test_a_file_that_was_replaced_since_it_was_listed_comes_as_it_is_now(
     assert (tmp_path / "f").stat().st_mtime == 1_000_000_000  # the listing's newest
 
 
-def test_bytes_have_to_agree_with_all_checksums_that_are_told(server: OddServer, dcache: Store, tmp_path: Path) -> None:
+def test_the_bytes_must_agree_with_all_known_checksums(server: OddServer, dcache: Store, tmp_path: Path) -> None:
     """The listing has another kind of checksum than the pool tells."""
     server.answers["PROPFIND /f"] = [listed(CONTENT, checksum="md5=AAAAAAAAAAAAAAAAAAAAAA==")]
     server.answers["GET /f"] = [whole(CONTENT, Digest=adler32(CONTENT))]
@@ -129,16 +127,14 @@ def test_bytes_have_to_agree_with_all_checksums_that_are_told(server: OddServer,
         fetched(dcache, tmp_path)
 
 
-def test_a_tag_that_is_another_one_at_the_read_is_looked_at_again(
-    server: OddServer, webdav: Store, tmp_path: Path
-) -> None:
+def test_a_different_tag_in_the_read_asks_for_the_entry_again(server: OddServer, webdav: Store, tmp_path: Path) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, etag='"1"'), listed(OTHER, etag='"2"', mtime=40)]
     server.answers["GET /f"] = [whole(OTHER, ETag='"2"')]
     outcome = fetched(webdav, tmp_path)
     assert ((tmp_path / "f").read_bytes(), outcome.etag) == (OTHER, '"2"')
 
 
-def test_a_server_whose_tags_are_of_two_kinds_is_learnt_about(server: OddServer, webdav: Store, tmp_path: Path) -> None:
+def test_a_server_with_two_kinds_of_tags_is_remembered(server: OddServer, webdav: Store, tmp_path: Path) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, etag='"listed"')]
     server.answers["GET /f"] = [whole(CONTENT, ETag='"read"')]
     run, entry = run_of(webdav), webdav.info(F)
@@ -161,7 +157,7 @@ def test_a_tag_of_the_listing_counts_where_tags_are_digests(
         fetched(webdav, tmp_path)
 
 
-def test_what_goes_into_a_pipe_is_looked_at_again_before_its_first_byte(server: OddServer, dcache: Store) -> None:
+def test_a_contradiction_is_checked_before_the_first_byte_goes_into_a_pipe(server: OddServer, dcache: Store) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, checksum=adler32(CONTENT))]
     server.answers["GET /f"] = [whole(OTHER, Digest=adler32(OTHER))]
     written: list[bytes] = []
@@ -176,7 +172,7 @@ def test_what_goes_into_a_pipe_is_looked_at_again_before_its_first_byte(server: 
 @pytest.mark.parametrize("size", ["", None], ids=["size known", "size unknown"])
 @pytest.mark.parametrize("answer", [whole, in_chunks])
 @pytest.mark.parametrize("verb", ["get", "cat", "range"])
-def test_what_is_encoded_on_the_way_becomes_no_file(
+def test_bytes_that_are_encoded_on_the_way_are_refused(
     server: OddServer, webdav: Store, tmp_path: Path, size: str | None, answer: Callable[..., Answer], verb: str
 ) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, size)]
@@ -193,7 +189,7 @@ def test_what_is_encoded_on_the_way_becomes_no_file(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "identity", "Identity"])
-def test_what_is_stored_encoded_comes_as_it_is_stored(
+def test_a_file_that_is_stored_encoded_is_downloaded_as_it_is(
     server: OddServer, webdav: Store, tmp_path: Path, coding: str
 ) -> None:
     """A `.fits.gz`, as Apache serves it."""
@@ -204,7 +200,7 @@ def test_what_is_stored_encoded_comes_as_it_is_stored(
 
 
 @pytest.mark.parametrize(("total", "right"), [(str(len(PACKED)), True), ("*", False), ("6500", False)])
-def test_of_a_range_the_total_is_compared(server: OddServer, webdav: Store, total: str, right: bool) -> None:
+def test_the_total_of_a_range_is_compared(server: OddServer, webdav: Store, total: str, right: bool) -> None:
     server.answers["PROPFIND /f"] = [listed(PACKED)]
     server.answers["GET /f"] = [Answer(206, {**CODED, "Content-Range": f"bytes 2-5/{total}"}, PACKED[2:6])]
     written: list[bytes] = []
@@ -251,7 +247,7 @@ def test_a_server_that_gives_a_byte_more_each_time_comes_to_an_end(
 
 @pytest.mark.parametrize("size", [None, " ", "-3", "1e4", "10000000000000000000000"])
 @pytest.mark.parametrize("there", [CONTENT, b""])
-def test_an_upload_of_which_no_size_is_listed_is_looked_at(
+def test_an_upload_without_a_listed_size_is_checked_by_a_read(
     server: OddServer, webdav: Store, size: str | None, there: bytes
 ) -> None:
     server.answers["PROPFIND /f"] = [listed(there, size)]
@@ -263,14 +259,14 @@ def test_an_upload_of_which_no_size_is_listed_is_looked_at(
         integrity.check_entry(webdav, webdav.info(F), 7)
 
 
-def test_an_upload_whose_size_nobody_tells_is_not_taken_for_checked(server: OddServer, webdav: Store) -> None:
+def test_an_upload_with_unknown_size_does_not_count_as_verified(server: OddServer, webdav: Store) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, None)]
     server.answers["GET /f"] = [Answer(200, {}, lambda: [CONTENT])]
     with pytest.raises(IntegrityError, match="how long the file is"):
         integrity.check_entry(webdav, webdav.info(F), len(CONTENT))
 
 
-def test_the_bytes_of_an_upload_are_counted_where_no_size_is_told(server: OddServer, webdav: Store) -> None:
+def test_the_bytes_of_an_upload_are_counted_if_no_size_is_stated(server: OddServer, webdav: Store) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, None)]
     server.answers["GET /f"] = [in_chunks(CONTENT)]
     integrity.check_entry(webdav, webdav.info(F), len(CONTENT))
@@ -294,7 +290,7 @@ def test_a_file_of_unknown_size_comes_whole_and_one_of_another_size_does_not(
 
 
 @pytest.mark.parametrize("size", ["", None])
-def test_an_end_that_nobody_tells_of_is_none(
+def test_a_body_without_a_marked_end_is_refused(
     server: OddServer, webdav: Store, tmp_path: Path, size: str | None
 ) -> None:
     """The connection closes, as it would if it were cut."""

@@ -49,13 +49,13 @@ def poured(store):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_what_was_written_is_not_written_again(ranges):
+def test_a_stream_continues_without_repeating_bytes(ranges):
     got, outcome = poured(Breaking(['"1"', '"1"'], ranges=ranges))
     assert got == CONTENT
     assert outcome.verified == "size"
 
 
 @pytest.mark.parametrize("etags", [['"1"', '"2"'], [None, None], ['W/"1"', 'W/"1"']])
-def test_what_cannot_be_proved_to_be_the_same_version_is_not_gone_on_with(etags):
+def test_a_stream_does_not_continue_with_an_unproved_version(etags):
     with pytest.raises(IntegrityError, match="changed"):
         poured(Breaking(etags))

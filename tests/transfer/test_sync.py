@@ -73,12 +73,12 @@ def add_there(store: MemoryStore, *names: str) -> None:
 
 
 class TestDown:
-    def test_without_deletion_nothing_goes(self, store, here):
+    def test_without_deletion_nothing_is_deleted(self, store, here):
         add_here(here, "extra", "more/deep/extra")
         assert down(store, here).exit_code == 0
         assert (here / "more" / "deep" / "extra").exists()
 
-    def test_what_the_storage_has_not_goes_with_all_below_it(self, store, here):
+    def test_a_directory_that_the_storage_has_not_is_deleted_with_its_contents(self, store, here):
         add_here(here, "extra", "sub/extra", "more/deep/extra")
         summary = down(store, here, Deletion(yes))
         assert summary.deleted == 5
@@ -169,7 +169,7 @@ class TestDown:
 
 
 class TestUp:
-    def test_what_is_not_here_goes_with_all_below_it(self, store, here):
+    def test_a_collection_that_is_not_local_is_deleted_with_its_contents(self, store, here):
         add_there(store, "extra", "more/deep/extra")
         assert up(store, here, Deletion(yes)).deleted == 4
         assert remote_names(store, TOP) == ["/top/keep", "/top/sub", "/top/sub/keep"]
@@ -182,13 +182,13 @@ class TestUp:
         assert "/top/more/unreadable" in remote_names(store)
         assert up(store, here, Deletion(yes, trust_empty=True)).deleted == 2
 
-    def test_names_here_that_are_not_sent_are_not_deleted_there(self, store, here):
+    def test_local_names_that_are_not_sent_are_not_deleted_on_the_storage(self, store, here):
         add_there(store, "dangling", "linked/x")
         (here / "dangling").symlink_to("nowhere")
         (here / "linked").symlink_to(here / "sub")
         assert up(store, here, Deletion(yes)).deleted == 0
 
-    def test_other_peoples_temporaries_stay(self, store, here):
+    def test_temporaries_of_others_are_kept(self, store, here):
         for name in (("top", ".ctadata-a-b-1-1-c"), ("top", "more", ".ctadata-a-b-1-1-c")):
             store.write(RemotePath(name), Content(b"on its way"))
         up(store, here, Deletion(yes))
@@ -216,7 +216,7 @@ class TestBoth:
         add_here(here, *names) if sync is down else add_there(store, *names)
         return 5  # with their directory
 
-    def test_more_than_the_limit_is_not_begun(self, store, here, sync, crowd):
+    def test_nothing_is_deleted_beyond_the_limit(self, store, here, sync, crowd):
         summary = sync(store, here, Deletion(yes, limit=crowd - 1))
         assert (summary.deleted, asked) == (0, [])
         assert "5 names would be deleted" in str(summary.errors[0])
@@ -224,11 +224,11 @@ class TestBoth:
         assert summary.exit_code == 6  # the equal files were looked at
         assert sync(store, here, Deletion(yes, limit=crowd)).deleted == crowd
 
-    def test_a_no_deletes_nothing(self, store, here, sync, crowd):
+    def test_an_answer_of_no_deletes_nothing(self, store, here, sync, crowd):
         summary = sync(store, here, Deletion(lambda extras, stop: False))
         assert (summary.deleted, summary.exit_code, summary.remarks) == (0, 0, ["nothing was deleted"])
 
-    def test_nobody_is_asked_where_there_is_nothing_to_delete(self, store, here, sync):
+    def test_the_user_is_not_asked_if_nothing_is_to_be_deleted(self, store, here, sync):
         assert sync(store, here, Deletion(yes)).deleted == 0
         assert asked == []
 
@@ -238,7 +238,7 @@ class TestBoth:
         assert sync(store, here).done == 2
         assert (store.content(TOP / "keep")[0] == (here / "keep").read_bytes()) is True
 
-    def test_with_an_equal_time_only_its_checksum_tells(self, store, here, sync):
+    def test_with_equal_mtimes_only_the_checksum_differs(self, store, here, sync):
         (here / "keep").write_bytes(b"SAME")
         os.utime(here / "keep", (1e9, 1e9))
         assert sync(store, here).done == 0

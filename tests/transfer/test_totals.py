@@ -83,7 +83,7 @@ def test_an_upload_knows_its_totals_before_its_first_byte(here: Path) -> None:
     assert (totals.seen_early, totals.files, totals.bytes) == (True, FILES, FILES * SIZE)
 
 
-def test_what_is_equal_already_is_a_file_without_bytes(store: MemoryStore, here: Path) -> None:
+def test_an_equal_file_is_counted_without_bytes(store: MemoryStore, here: Path) -> None:
     (here / "0" / "0").write_bytes(b"other")
     totals = Totals()
     assert down(store, here, totals).summary.skipped == FILES - 1
@@ -93,7 +93,7 @@ def test_what_is_equal_already_is_a_file_without_bytes(store: MemoryStore, here:
     assert (totals.files, totals.bytes) == (FILES, FILES * SIZE)
 
 
-def test_the_bytes_of_a_file_that_failed_are_missing_no_longer(
+def test_the_bytes_of_a_failed_file_are_no_longer_expected(
     store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = store.open

@@ -53,7 +53,7 @@ def test_a_rerun_has_nothing_to_do(run: MakeRun, store: MemoryStore, tree: Path,
     assert again.skipped == 4
 
 
-def test_files_that_are_there_cost_no_task_and_are_told_of_as_by_one(
+def test_equal_files_are_skipped_without_a_task_and_reported_alike(
     run: MakeRun, store: MemoryStore, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     up(run, tree)
@@ -87,7 +87,7 @@ def test_changed_files_are_replaced_and_no_clobber_keeps_them(
     assert (tmp_path / "out" / "top").read_bytes() == b"TOP"
 
 
-def test_what_cannot_be_copied_is_told_of_and_the_rest_goes(run: MakeRun, tree: Path) -> None:
+def test_special_files_are_reported_and_the_others_are_uploaded(run: MakeRun, tree: Path) -> None:
     (tree / "dangling").symlink_to("nowhere")
     (tree / "link to file").symlink_to(tree / "top")
     (tree / "link to dir").symlink_to(tree / "a")
@@ -136,9 +136,7 @@ def test_nothing_done_is_the_code_of_the_first_failure(run: MakeRun, store: Memo
     assert down(run, store, tmp_path / "out").exit_code == LocalError.exit_code
 
 
-def test_uploads_of_dead_runs_are_removed_and_those_of_living_ones_stay(
-    run: MakeRun, store: MemoryStore, tree: Path
-) -> None:
+def test_temporaries_of_dead_runs_are_removed_and_others_stay(run: MakeRun, store: MemoryStore, tree: Path) -> None:
     dead = temp_names.new_name().split("-")
     dead[3], living = "999999999", temp_names.new_name()
     for name in ("-".join(dead), living):
@@ -158,7 +156,7 @@ def test_listings_and_downloads_do_not_show_temporaries(
     assert shape(tmp_path / "out") == shape(tree)
 
 
-def test_a_name_taken_on_the_storage_since_the_plan_is_looked_at_again(
+def test_a_name_taken_on_the_storage_since_the_plan_is_planned_again(
     run: MakeRun, store: MemoryStore, tree: Path
 ) -> None:
     theirs = tree / "theirs"

@@ -102,7 +102,7 @@ def ranges(server: OddServer) -> list[str | None]:
 
 
 @pytest.mark.parametrize(("etag", "mtime", "checksum", "goes_on"), GOES_ON)
-def test_the_next_run_goes_on_only_with_what_is_proved_to_be_the_same(
+def test_the_next_run_resumes_only_a_proved_version(
     server: OddServer, store: Store, tmp_path: Path, etag: str, mtime: float | None, checksum: bool, goes_on: bool
 ) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, etag, mtime, checksum=checksum)]
@@ -122,7 +122,7 @@ def test_the_next_run_goes_on_only_with_what_is_proved_to_be_the_same(
 
 
 @pytest.mark.parametrize(("etag", "mtime", "checksum", "goes_on"), GOES_ON)
-def test_a_read_that_broke_off_is_gone_on_with_only_then(
+def test_a_broken_read_continues_only_with_a_proved_version(
     server: OddServer, store: Store, tmp_path: Path, etag: str, mtime: float | None, checksum: bool, goes_on: bool
 ) -> None:
     content = CONTENT if goes_on else OTHER
@@ -135,7 +135,7 @@ def test_a_read_that_broke_off_is_gone_on_with_only_then(
 
 
 @pytest.mark.parametrize(("etag", "mtime", "checksum", "goes_on"), GOES_ON)
-def test_a_file_is_divided_only_then(
+def test_a_file_is_divided_only_if_its_version_can_be_proved(
     server: OddServer,
     store: Store,
     tmp_path: Path,
@@ -154,7 +154,7 @@ def test_a_file_is_divided_only_then(
     assert bool(ranges(server)[0]) is goes_on
 
 
-def test_a_second_answer_without_the_strong_tag_of_the_first_starts_anew(
+def test_a_second_answer_without_the_first_ones_strong_tag_starts_again(
     server: OddServer, store: Store, tmp_path: Path
 ) -> None:
     """The listing tells no tag, the answers do: nginx."""
@@ -178,7 +178,7 @@ def test_a_second_answer_without_the_strong_tag_of_the_first_starts_anew(
         (('"1"', OLD), ('W/"2"', OLD), False),
     ],
 )
-def test_a_record_holds_by_no_weak_tag(
+def test_a_weak_tag_does_not_make_a_record_hold(
     then: tuple[str, float | None], now: tuple[str, float | None], holds: bool
 ) -> None:
     before, after = (Entry(F, Kind.FILE, 3, mtime, etag) for etag, mtime in (then, now))
@@ -189,7 +189,7 @@ def test_a_record_holds_by_no_weak_tag(
     ("then", "now", "verified"),
     [('W/"1"', 'W/"1"', "size"), ('W/"1"', '"1"', "size"), ('"1"', '"1"', "size, tag"), ('W/"1"', 'W/"2"', None)],
 )
-def test_an_audit_tells_no_weak_tag_as_a_proof(
+def test_verify_reports_no_weak_tag_as_proof(
     server: OddServer, store: Store, then: str, now: str, verified: str | None
 ) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, now, OLD)]

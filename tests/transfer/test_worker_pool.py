@@ -19,7 +19,7 @@ def test_every_task_is_done_once() -> None:
     assert sorted(done) == list(range(1000))
 
 
-def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
+def test_the_error_of_a_task_is_raised_and_no_worker_hangs() -> None:
     def do(task: int) -> None:
         if task == 3:
             raise RuntimeError("at three")
@@ -29,7 +29,7 @@ def test_what_a_task_raises_comes_out_and_nobody_hangs() -> None:
         pool.run(iter(range(1000)), do, jobs=3)
 
 
-def test_what_the_tasks_raise_comes_out_and_the_workers_end() -> None:
+def test_the_error_of_the_iterator_is_raised_and_the_workers_end() -> None:
     def tasks() -> Iterator[int]:
         yield 1
         raise RuntimeError("no more")
@@ -54,9 +54,7 @@ def test_a_stop_ends_the_workers() -> None:
 
 
 @pytest.mark.parametrize("name", ["tasks", "transfer-small", "transfer-0", "transfer-1"])
-def test_what_keeps_one_from_being_started_comes_out_and_nobody_hangs(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_error_of_a_thread_that_cannot_start_is_raised(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     start, before = threading.Thread.start, threading.active_count()
 
     def refused(thread: threading.Thread) -> None:
@@ -77,7 +75,7 @@ def test_what_keeps_one_from_being_started_comes_out_and_nobody_hangs(
     assert threading.active_count() == before
 
 
-def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_waited_for_again() -> None:
+def test_an_interrupt_during_join_is_raised_and_join_works_again() -> None:
     stop, working, before = threading.Event(), threading.Event(), threading.active_count()
     pool: WorkerPool[int] = WorkerPool(stop)
 
@@ -100,7 +98,7 @@ def test_an_interrupt_while_they_are_waited_for_is_that_interrupt_and_they_are_w
     assert threading.active_count() == before
 
 
-def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
+def test_close_gives_up_the_tasks_that_were_not_begun() -> None:
     closed, done = threading.Event(), list[int]()
     pool: WorkerPool[int] = WorkerPool(threading.Event())
 
@@ -119,7 +117,7 @@ def test_an_end_gives_up_the_tasks_that_nobody_has_asked_for() -> None:
     assert len(done) < 10
 
 
-def test_a_crew_works_off_one_lot_after_the_other() -> None:
+def test_a_pool_can_run_several_times() -> None:
     done: list[int] = []
     pool: WorkerPool[int] = WorkerPool(threading.Event())
     for lot in ([1, 2], [3], []):
@@ -159,7 +157,7 @@ class ForThree:
         return not self.everybody.is_set()
 
 
-def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
+def test_a_worker_without_tasks_helps_with_divisible_work() -> None:
     work = ForThree()
     pool: WorkerPool[int] = WorkerPool(threading.Event())
 
@@ -171,7 +169,7 @@ def test_who_has_no_task_helps_with_what_can_be_divided() -> None:
     assert len(work.helped) == 3
 
 
-def test_so_many_small_tasks_are_done_at_a_time_in_one_thread() -> None:
+def test_small_tasks_share_one_thread() -> None:
     together, threads, pool = Meeting(3), set[str](), WorkerPool[int](threading.Event())
 
     def do(task: int) -> None:
@@ -184,7 +182,7 @@ def test_so_many_small_tasks_are_done_at_a_time_in_one_thread() -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_small_and_large_together_are_never_more_than_were_asked_for(jobs: int) -> None:
+def test_small_and_large_tasks_together_never_exceed_jobs(jobs: int) -> None:
     there, pool, done = Meeting(0), WorkerPool[int](threading.Event()), list[int]()
 
     def do(task: int) -> None:
@@ -208,7 +206,7 @@ def test_large_tasks_go_to_threads_and_do_not_hold_up_small_ones() -> None:
     pool.run(iter([0, 1]), do, jobs=2, is_small=bool)
 
 
-def test_threads_take_small_tasks_where_relief_says_so() -> None:
+def test_threads_take_small_tasks_as_many_as_allowed() -> None:
     together = threading.Barrier(3)  # which holds up all fibers
 
     class Stuck(SmallTaskThreads):
@@ -222,7 +220,7 @@ def test_threads_take_small_tasks_where_relief_says_so() -> None:
     )
 
 
-def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
+def test_fibers_leave_tasks_to_the_threads_that_help_them() -> None:
     names, pool, relieved = list[str](), WorkerPool[int](threading.Event()), threading.Event()
     inside = most = 0
 
@@ -255,7 +253,7 @@ def test_fibers_make_room_for_the_threads_that_relieve_them() -> None:
     assert most == 1
 
 
-def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
+def test_tasks_are_not_read_far_ahead() -> None:
     read, first, pool = list[int](), threading.Event(), WorkerPool[int](threading.Event())
 
     def tasks() -> Iterator[int]:
@@ -273,7 +271,7 @@ def test_a_long_row_of_tasks_is_not_read_far_ahead() -> None:
     assert len(read) == 10 * module.AHEAD
 
 
-def test_who_waits_for_work_that_was_not_ready_is_told_when_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_workers_are_woken_when_work_becomes_divisible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LONGEST_WAIT", 600.0)
     refused, ready, helped = threading.Event(), threading.Event(), threading.Event()
 
