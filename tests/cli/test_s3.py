@@ -246,7 +246,7 @@ class TestCredentials:
         assert shown.out.startswith("temporary access key AKIAPASTED from credentials import, good for ")
         told = json.loads(at_s3("-P", "store", "credentials", "show", "--json", check=0).out)
         assert (told["access_key_id"], told["temporary"]) == ("AKIAPASTED", True)
-        assert "forgotten" in at_s3("-P", "store", "credentials", "forget", check=0).err
+        assert "removed" in at_s3("-P", "store", "credentials", "forget", check=0).err
         assert "in the environment" in at_s3("-P", "store", "credentials", "show", check=0).out
         everything = kept.err + shown.out + shown.err
         assert "5ecret" not in everything
