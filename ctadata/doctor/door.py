@@ -92,7 +92,7 @@ class DoorChecks:
         """Check that the token may list; raise NotFound or Forbidden if not."""
         began = time.monotonic()
         entry = self.session.info("/" if self.path_text is None else self.path_text, make=False)
-        words = f"{entry.path} is there, after {time.monotonic() - began:.1f} s"
+        words = f"{entry.path} exists; the answer took {time.monotonic() - began:.1f} s"
         yield Finding("listing", Verdict.OK, words)
 
     def home(self) -> Iterator[Finding]:
@@ -129,8 +129,8 @@ class DoorChecks:
         words = "the profile names no REST interface, so there are no quotas and no tape"
         advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
         try:
-            found = Origin.parse(self.session.site.tape.base)
-            advice = f'the door announces one: set frontend = "{found}" in the profile'
+            origin = Origin.parse(self.session.site.tape.base)
+            advice = f'the door announces one: set frontend = "{origin}" in the profile'
         except Untrusted as error:
             words, advice = f"{words}; {error.what}", error.hint
         except Unsupported:
@@ -152,9 +152,9 @@ class DoorChecks:
         if route.redirected_to and route.redirected_to.startswith("http:"):
             advice = "others on the network can read the files; checksums are compared all the same"
             yield Finding("pool", Verdict.WARN, "the connection to the pool has no TLS", advice)
-        known = sorted({*entry.checksums, *route.digests, *self.session.store.digests(entry.path)})
-        if known:
-            yield Finding("checksums", Verdict.OK, f"the storage keeps {', '.join(known)}")
+        algorithms = sorted({*entry.checksums, *route.digests, *self.session.store.digests(entry.path)})
+        if algorithms:
+            yield Finding("checksums", Verdict.OK, f"the storage keeps {', '.join(algorithms)}")
         else:
             words = "the storage keeps none: transfers compare sizes only"
             yield Finding("checksums", Verdict.WARN, words, "nothing to do: servers other than dCache often keep none")
@@ -162,8 +162,8 @@ class DoorChecks:
     def _find_sample_file(self) -> Entry | None:
         """Return the file that the user named, or one below; without a name one in the home, or else any."""
         starts = [self.path] if self.path is not None else [self._home, RemotePath()]
-        found = (find_sample_file(self.session.store, start) for start in starts if start is not None)
-        return next((entry for entry in found if entry is not None), None)
+        files = (find_sample_file(self.session.store, start) for start in starts if start is not None)
+        return next((file for file in files if file is not None), None)
 
     def upload(self) -> Iterator[Finding]:
         """Upload a small file with a name of our own, report the server that takes it, and delete it again."""
@@ -179,7 +179,7 @@ class DoorChecks:
                 store.delete(path)
             raise
         deleted = check_deletion(store, path)
-        way = f"goes to {route.redirected_to}" if route.redirected_to else "is taken by the door itself"
+        way = f"goes to {route.redirected_to}" if route.redirected_to else "is received by the door itself"
         expected = store.features.redirects and route.redirected_to is None
         advice = "every byte passes the door; maybe a proxy in between removes the header Expect"
         verdict = Verdict.WARN if expected else Verdict.OK

@@ -84,5 +84,7 @@ def check_deletion(store: Store, path: RemotePath) -> Finding:
     except Stopped:
         raise
     except CtadataError as error:
-        return Finding("delete", Verdict.FAIL, f"{path} is left there: {error.what}", error.hint or GENERAL_ADVICE)
+        return Finding(
+            "delete", Verdict.FAIL, f"{path} could not be deleted again: {error.what}", error.hint or GENERAL_ADVICE
+        )
     return Finding("delete", Verdict.OK, "the uploaded file was deleted again")

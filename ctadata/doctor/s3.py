@@ -73,7 +73,7 @@ class S3Checks:
         store = self.session.store
         if self.session.info(self.path_text, make=False).is_directory:
             list(itertools.islice(store.list(self.path), 1))
-        yield Finding("listing", Verdict.OK, f"{self.path} is there, after {time.monotonic() - began:.1f} s")
+        yield Finding("listing", Verdict.OK, f"{self.path} exists; the answer took {time.monotonic() - began:.1f} s")
 
     def download(self) -> Iterator[Finding]:
         """Read the first byte of a file, and report the digests that the storage keeps of it."""
@@ -85,9 +85,9 @@ class S3Checks:
         with self.session.store.open(entry.path) as reading:
             reading.send(_FirstByte(), 0, min(1, entry.size or 0))
         yield Finding("download", Verdict.OK, f"{entry.path} can be read, after {time.monotonic() - began:.1f} s")
-        known = sorted(self.session.store.digests(entry.path))
-        if known:
-            yield Finding("checksums", Verdict.OK, f"the storage keeps {', '.join(known)}")
+        algorithms = sorted(self.session.store.digests(entry.path))
+        if algorithms:
+            yield Finding("checksums", Verdict.OK, f"the storage keeps {', '.join(algorithms)}")
         else:
             yield Finding(
                 "checksums", Verdict.WARN, "the storage keeps none: transfers compare sizes only", GENERAL_ADVICE

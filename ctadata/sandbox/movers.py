@@ -100,8 +100,7 @@ class Movers:
     def open(self, identifier: str) -> Mover | None:
         """Return the mover of a UUID, which then waits for no first request any more; None if it has ended.
 
-        A mover has ended too if all connections that have used it are closed, even if the pool has not noticed that
-        yet.
+        A mover has also ended if all its connections are closed, even if the pool has not noticed that yet.
         """
         self.expire()
         with self._lock:

@@ -164,7 +164,7 @@ class TestWhereItIsNot:
         rule.remove()
         assert findings["upload"]["verdict"] == "ok"
         assert findings["delete"]["verdict"] == "fail"
-        assert "is left there: not allowed" in findings["delete"]["words"]
+        assert "could not be deleted again: not allowed" in findings["delete"]["words"]
         for name in box.files.tree("/lst/users/ada"):
             if ".ctadata-" in name:
                 box.files.remove(name)

@@ -41,8 +41,8 @@ def parse_listing(body: bytes, path: RemotePath) -> tuple[list[Row], Unlisted]:
         path: The collection or file that the request named.
 
     Returns:
-        The collection or file itself first, then the entries directly below it; and the elements that have no place
-        there.
+        The requested entry first, then the entries directly below it; and the elements that have no place in the
+        listing.
 
     Raises:
         NotFound: The listing is empty.
@@ -80,8 +80,8 @@ def _row(element: Mapping[str, Any], requested: RemotePath) -> Row:
     mtime, size = parse_date(fields.get("mtime")), fields.get("size", "")
     if not path.parts or fields.get("href", "").endswith("/") or fields.get("type") == "directory":
         return Row(Entry(path, Kind.DIRECTORY, None, mtime), fields)
-    known = int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else None
-    return Row(Entry(path, Kind.FILE, known, mtime), fields)
+    byte_count = int(size) if size.isascii() and size.isdecimal() and len(size) < 20 else None
+    return Row(Entry(path, Kind.FILE, byte_count, mtime), fields)
 
 
 def _path(href: str, requested: RemotePath) -> RemotePath:

@@ -46,9 +46,9 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 """The SHA-256 of an empty body, in hexadecimal."""
+
 MAX_RESPONSE = 64 << 20
 """The largest body of a response of the control plane, in bytes."""
-
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class Connection:
             body: None for a request without a body.
             payload: The SHA-256 of the body in hexadecimal; `UNSIGNED` is allowed only if TLS protects the request.
             accept: Receives the response's header, and returns the consumer of its body.
-            route: The way of the connection.
+            route: The connections that the request uses, and its observer.
 
         Raises:
             CtadataError: The error of any other response.
@@ -197,8 +197,7 @@ class Connection:
         Args:
             bucket: The bucket that the request is about.
             attempt: Sends the request.
-            rewind: Brings the body back to its first byte before the second attempt; None if there is nothing to
-                rewind.
+            rewind: Brings the body back to its first byte before the second attempt; None for a request without a body.
 
         Raises:
             WrongRegion: The server does not name the region, or names the one that was signed for.

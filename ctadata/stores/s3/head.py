@@ -58,8 +58,10 @@ def digest_of_parts(connection: Connection, name: Name, response: Response) -> M
         first_part.get("x-amz-mp-parts-count"),
         first_part.get("Content-Length"),
     )
-    known = count is not None and length is not None and length.isdecimal() and (etag or "").endswith(f'-{count}"')
-    return etag_digest(etag, int(length or 0)) if known else NO_CHECKSUMS
+    has_part_size = (
+        count is not None and length is not None and length.isdecimal() and (etag or "").endswith(f'-{count}"')
+    )
+    return etag_digest(etag, int(length or 0)) if has_part_size else NO_CHECKSUMS
 
 
 def refuse_existing(connection: Connection, name: Name) -> None:

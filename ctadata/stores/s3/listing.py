@@ -174,8 +174,8 @@ def _counterpart(key: str, path: RemotePath) -> tuple[str, ...] | None:
 class _TwinMarker:
     """Marks an object and a directory of the same name, which S3 may list pages apart: `a`, `a-1`, `a.txt`, `a/`.
 
-    An object waits until no directory of its name can follow. Each waiting key is a prefix of the next one, so few
-    wait.
+    An object waits until no directory of its name can follow. Each waiting key is a prefix of the next one, so they
+    are few.
     """
 
     def __init__(self) -> None:

@@ -91,7 +91,7 @@ def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
             sha256.update(block)
         size += len(block)
     if size != source.size:
-        raise Interrupted(f"{size} bytes came instead of {source.size}")
+        raise Interrupted(f"the source ended after {size} of {source.size} bytes")
     return md5.digest(), UNSIGNED if connection.is_protected else sha256.hexdigest()
 
 
@@ -156,9 +156,8 @@ class _Upload:
         """Send a part, and compare its tag with its MD5.
 
         Returns:
-            False if they differ: the server received other bytes, or its tags are no MD5. Then the part has to be sent
-                again
-            with a Content-MD5, which the server compares.
+            False if they differ, because the server received other bytes or its tags are no MD5. The caller then sends
+            the part again with a Content-MD5, which the server compares.
         """
         hashing = _HashingSource(part)
         tag = self._send(number, hashing, {}, UNSIGNED)
