@@ -85,16 +85,16 @@ def check_entry(store: Store, entry: Entry, size: int) -> None:
 def _size_by_reading(store: Store, path: RemotePath) -> int:
     """Return the size that the answer to a read of the first byte states; without one, count all bytes."""
     count = _Count()
-    with store.open(path) as reading:
+    with store.open(path) as reader:
         try:
-            total = reading.send(count, 0, 1).total
+            total = reader.send(count, 0, 1).total
         except CtadataError as error:
             if error.status == 416:  # an empty file has no first byte
                 return 0
             raise
         if total is not None:
             return total
-        check_delivery(reading.send(count), None)
+        check_delivery(reader.send(count), None)
     return count.size
 
 

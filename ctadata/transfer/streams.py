@@ -132,9 +132,9 @@ class _StreamedFile:
             raise
 
     def _read(self) -> None:
-        with self.run.store.open(self.entry.path) as reading:
+        with self.run.store.open(self.entry.path) as reader:
             if self.offset == 0 or self.entry.size is None or self.offset < self.entry.size:
-                reading.send(self, self.offset, self.entry.size if self.offset else None)
+                reader.send(self, self.offset, self.entry.size if self.offset else None)
 
     def begin(self, delivery: Delivery) -> None:
         """Check the answer; raise IntegrityError if its bytes do not continue what was written."""
@@ -253,11 +253,11 @@ def stream_range_to(store: Store, entry: Entry, start: int, stop: int | None, wr
     if entry.is_directory:
         raise UsageError("it is a directory", path=str(entry.path))
     sink = _RangeSink(entry, start, stop, write)
-    with store.open(entry.path) as reading:
+    with store.open(entry.path) as reader:
         attempt, reached = 1, start
         while True:
             try:
-                reading.send(sink, sink.offset, stop)
+                reader.send(sink, sink.offset, stop)
             except (Interrupted, TimedOut):
                 attempt = 1 if sink.offset >= reached + PROGRESS else attempt + 1
                 if attempt > ATTEMPTS:

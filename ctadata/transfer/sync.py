@@ -96,7 +96,7 @@ def sync_up(run: Run, source: UploadSource, deletion: Deletion | None = None) ->
 def _check_comparable(run: Run) -> None:
     features = run.store.features
     if run.rules.compare is Compare.CHECKSUM and not (features.lists_checksums or features.etag_may_be_md5):
-        raise UsageError("this storage tells no checksums in its listings", hint="leave --checksum out")
+        raise UsageError("this storage lists no checksums", hint="leave --checksum out")
 
 
 def _delete(run: Run, extraneous: LocalExtraneous | RemoteExtraneous, deletion: Deletion, top: RemotePath) -> Summary:

@@ -371,7 +371,7 @@ def notes(content: bytes) -> None:
     file.write_bytes(content)
     folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        blocks = resume_journal.recall(folder, "journal", 100_000_000, VERSION) or []
+        blocks = resume_journal.read_journal(folder, "journal", 100_000_000, VERSION) or []
         resume_journal.writer_of(folder, "journal")
     finally:
         os.close(folder)
