@@ -1,4 +1,4 @@
-"""The page on which a person approves or denies a login: plain HTML, no scripts."""
+"""The page on which a user approves or denies a login: plain HTML without scripts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _page(title: str, content: str) -> bytes:
     return _PAGE.format(title=title, content=content).encode()
 
 
-def ask(flow: DeviceFlow, user_code: str, user: str) -> bytes:
-    """The page for a code, or the one that asks for the code."""
+def approval_page(flow: DeviceFlow, user_code: str, user: str) -> bytes:
+    """Return the page for a user code, or the page that asks for the code."""
     if not user_code:
         return _page("Device login", _ASK_CODE)
     try:
@@ -36,8 +36,15 @@ def ask(flow: DeviceFlow, user_code: str, user: str) -> bytes:
     return _page("Device login", _ASK.format(code=html.escape(code), user=html.escape(user)))
 
 
-def decide(flow: DeviceFlow, user_code: str, user: str, answer: str) -> bytes:
-    """Do what the person said and tell them so."""
+def record_decision(flow: DeviceFlow, user_code: str, user: str, answer: str) -> bytes:
+    """Approve or deny the login of a user code, and return the page that confirms it.
+
+    Args:
+        flow: The logins under way.
+        user_code: The code that the user has typed.
+        user: The name of the user.
+        answer: `approve`; any other text denies.
+    """
     try:
         if answer == "approve":
             flow.approve(user_code, user)
@@ -45,4 +52,4 @@ def decide(flow: DeviceFlow, user_code: str, user: str, answer: str) -> bytes:
         flow.deny(user_code)
         return _page("Device login", "<p>Denied. The program gets no access.</p>")
     except KeyError:
-        return ask(flow, user_code, user)
+        return approval_page(flow, user_code, user)

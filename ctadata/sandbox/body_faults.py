@@ -1,4 +1,4 @@
-"""Faults of a body: bytes are changed, cut off, added or held on their way."""
+"""Faults of a body: change, cut, extend or hold its bytes."""
 
 from __future__ import annotations
 
@@ -8,34 +8,44 @@ from ctadata.sandbox.faults import Cut, Flip, Hangup, Long, Meanwhile, Short, Si
 from ctadata.sandbox.rules import Rule
 
 
-def shaped(
+def apply_body_faults(
     blocks: Iterable[bytes], rules: Iterable[Rule], fall_silent: Callable[[], object], length: int = 0
 ) -> Iterator[bytes]:
-    """A body of `length` bytes on its way through the faults that change, cut or hold it. Raises Hangup."""
-    flowing = iter(blocks)
+    """Apply the faults to a body, and yield its bytes.
+
+    Args:
+        blocks: The body.
+        rules: The active faults; those that do not concern a body are ignored.
+        fall_silent: Send nothing more until the client closes the connection.
+        length: The bytes of the body.
+
+    Raises:
+        Hangup: A fault cuts the body.
+    """
+    body = iter(blocks)
     for rule in rules:
         match rule.fault:
             case Cut(after, reset):
-                flowing = _cut(flowing, after, reset, rule)
+                body = _cut(body, after, reset, rule)
             case Short(by):
-                flowing = _cut(flowing, max(0, length - by), False, rule)
+                body = _cut(body, max(0, length - by), False, rule)
             case Long(by):
-                flowing = _longer(flowing, by, rule)
+                body = _extend(body, by, rule)
             case Flip(at):
-                flowing = _flip(flowing, at, rule)
+                body = _flip(body, at, rule)
             case Stall(after):
-                flowing = _at(flowing, after, rule.hold)
+                body = _call_at(body, after, rule.hold)
             case Silence(after):
-                flowing = _at(flowing, after, fall_silent)
+                body = _call_at(body, after, fall_silent)
             case Meanwhile(after=int(after)):
-                flowing = _at(flowing, after, rule.run_action)
+                body = _call_at(body, after, rule.run_action)
             case _:
                 pass
-    return flowing
+    return body
 
 
 def _split(blocks: Iterator[bytes], at: int) -> Iterator[tuple[int, bytes]]:
-    """Blocks with their offsets, one of which begins at `at` where the body is that long."""
+    """Yield the blocks with their offsets, and begin a block at offset `at` if the body is that long."""
     offset = 0
     for block in blocks:
         inside = at - offset
@@ -48,19 +58,19 @@ def _split(blocks: Iterator[bytes], at: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _cut(blocks: Iterator[bytes], after: int, reset: bool, rule: Rule) -> Iterator[bytes]:
-    passed = 0
+    sent = 0
     if after:
         for offset, block in _split(blocks, after):
-            passed = offset + len(block)
+            sent = offset + len(block)
             yield block
-            if passed >= after:
+            if sent >= after:
                 break
-    if passed >= after:
+    if sent >= after:
         rule.reached.set()
         raise Hangup(reset)
 
 
-def _longer(blocks: Iterator[bytes], by: int, rule: Rule) -> Iterator[bytes]:
+def _extend(blocks: Iterator[bytes], by: int, rule: Rule) -> Iterator[bytes]:
     yield from blocks
     rule.reached.set()
     yield b"\0" * by
@@ -75,7 +85,7 @@ def _flip(blocks: Iterator[bytes], at: int, rule: Rule) -> Iterator[bytes]:
             yield block
 
 
-def _at(blocks: Iterator[bytes], after: int, act: Callable[[], object]) -> Iterator[bytes]:
+def _call_at(blocks: Iterator[bytes], after: int, act: Callable[[], object]) -> Iterator[bytes]:
     acted = False
     for offset, block in _split(blocks, after):
         if offset >= after and not acted:

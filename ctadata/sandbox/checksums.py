@@ -1,4 +1,4 @@
-"""Checksums as dCache names and writes them: adler32 in hex, md5 and the SHAs in base64 (dcache.md 2)."""
+"""Checksums as dCache names and writes them: adler32 in hexadecimal, md5 and the SHAs in base64 (dcache.md 2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 STRENGTH = ("sha-512", "sha-256", "sha", "md5", "adler32")
-"""From the strongest to the weakest: how dCache breaks ties between wanted algorithms."""
+"""The algorithms from the strongest to the weakest; dCache takes the strongest of equally wanted ones."""
 
 _PYTHON_NAMES = {"md5": "md5", "sha": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 _TYPE_NUMBERS = {"adler32": 1, "md5": 2, "sha": 4, "sha-256": 5, "sha-512": 6}
@@ -31,19 +31,20 @@ class _Adler32:
         return self._value.to_bytes(4, "big")
 
 
-class Summing:
-    """Checksums over bytes that stream by."""
+class RunningChecksums:
+    """Several checksums that are computed while bytes stream by."""
 
     def __init__(self, algorithms: Iterable[str]) -> None:
+        """Start the checksums of these algorithms."""
         self._hashes = {name: _new(name) for name in algorithms}
 
     def update(self, block: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         for running in self._hashes.values():
             running.update(block)
 
     def digests(self) -> dict[str, bytes]:
-        """Raw digests by algorithm."""
+        """Return the raw digests by algorithm."""
         return {name: running.digest() for name, running in self._hashes.items()}
 
 
@@ -51,18 +52,18 @@ def _new(name: str) -> _Hash:
     return _Adler32() if name == "adler32" else hashlib.new(_PYTHON_NAMES[name], usedforsecurity=False)
 
 
-def written(name: str, digest: bytes) -> str:
-    """`name=value` as in a Digest header (RFC 3230)."""
+def format_digest(name: str, digest: bytes) -> str:
+    """Return `name=value` as in a Digest header (RFC 3230)."""
     return f"{name}={digest.hex() if name == 'adler32' else base64.b64encode(digest).decode()}"
 
 
-def numbered(name: str, digest: bytes) -> str:
-    """`type:hex` as in the reason phrase of a checksum mismatch."""
+def format_typed_digest(name: str, digest: bytes) -> str:
+    """Return `type:hex` as in the reason phrase of a checksum mismatch."""
     return f"{_TYPE_NUMBERS[name]}:{digest.hex()}"
 
 
-def wanted(want_digest: str | None) -> list[str]:
-    """Algorithms named in Want-Digest, the most wanted first; unknown ones and those of q=0 are left out."""
+def parse_want_digest(want_digest: str | None) -> list[str]:
+    """Return the algorithms of a Want-Digest header, the most wanted first, without unknown ones and those with q=0."""
     weights: dict[str, float] = {}
     for item in (want_digest or "").split(","):
         name, _, parameter = item.strip().lower().partition(";")
@@ -80,6 +81,6 @@ def _weight(parameter: str) -> float:
         return 1.0
 
 
-def chosen(want_digest: str | None, known: Mapping[str, bytes]) -> str | None:
-    """The value of the Digest header: exactly one algorithm, or None where none of the wanted is known."""
-    return next((written(name, known[name]) for name in wanted(want_digest) if name in known), None)
+def choose_digest(want_digest: str | None, known: Mapping[str, bytes]) -> str | None:
+    """Return the value of the Digest header with exactly one algorithm; None if no wanted digest is known."""
+    return next((format_digest(name, known[name]) for name in parse_want_digest(want_digest) if name in known), None)

@@ -1,4 +1,4 @@
-"""The device authorization grant (RFC 8628, with Keycloak's words): codes, their approval, and polling for it."""
+"""The device authorization grant (RFC 8628, with Keycloak's messages): codes, approval, and polling."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
-"""The letters of a user code: no vowels, so that no words come out (RFC 8628, 6.1)."""
+"""The letters of a user code, without vowels, so that a code never is a word (RFC 8628 section 6.1)."""
 
 
 class OAuthError(Exception):
-    """An error of the token or device endpoint: HTTP status, code and description."""
+    """An error of the token endpoint or the device endpoint.
+
+    Attributes:
+        code: The code of the error (RFC 6749 section 5.2).
+        description: Its description.
+        status: The HTTP status.
+    """
 
     def __init__(self, code: str, description: str, status: int = 400) -> None:
+        """Create an error; the attributes of the class describe the arguments."""
         super().__init__(description)
         self.code = code
         self.description = description
@@ -25,7 +32,20 @@ class OAuthError(Exception):
 
 @dataclass
 class DeviceGrant:
-    """One login under way. `user` is who approved it, `denied` that somebody said no; times are Unix seconds."""
+    """One login under way. Times are seconds since 1970.
+
+    Attributes:
+        client_id: The client.
+        scope: The scopes that the client requests.
+        device_code: The code with which the client polls.
+        user_code: The code that the user types.
+        challenge: The PKCE challenge, if the client sent one.
+        ends: The time at which both codes expire.
+        interval: Seconds between two polls.
+        polled: The time of the last poll.
+        user: The user who has approved the login; None before.
+        denied: Whether the user has denied the login.
+    """
 
     client_id: str
     scope: str
@@ -40,9 +60,16 @@ class DeviceGrant:
 
 
 class DeviceFlow:
-    """The logins under way at an issuer. `lifetime` and `interval` are seconds."""
+    """The logins under way at an issuer."""
 
     def __init__(self, clock: Callable[[], float], lifetime: int, interval: int) -> None:
+        """Start without logins.
+
+        Args:
+            clock: Return the seconds since 1970.
+            lifetime: Seconds that the codes are valid.
+            interval: Seconds between two polls.
+        """
         self._clock = clock
         self._lifetime = lifetime
         self._interval = interval
@@ -50,7 +77,7 @@ class DeviceFlow:
         self._grants: dict[str, DeviceGrant] = {}
 
     def begin(self, client_id: str, scope: str, challenge: str | None) -> DeviceGrant:
-        """A new login with its two codes."""
+        """Begin a login, and return it with its two codes."""
         code = "".join(secrets.choice(LETTERS) for _ in range(8))
         grant = DeviceGrant(
             client_id=client_id,
@@ -66,7 +93,7 @@ class DeviceFlow:
         return grant
 
     def find(self, user_code: str) -> DeviceGrant:
-        """The login of a user code, however it was typed. KeyError."""
+        """Return the login of a user code; case and hyphens do not matter. KeyError if there is none."""
         wanted = user_code.upper().replace("-", "").strip()
         with self._lock:
             for grant in self._grants.values():
@@ -75,15 +102,19 @@ class DeviceFlow:
         raise KeyError(user_code)
 
     def approve(self, user_code: str, user: str) -> None:
-        """Somebody said yes. KeyError."""
+        """Approve a login. KeyError if there is none with this code."""
         self.find(user_code).user = user
 
     def deny(self, user_code: str) -> None:
-        """Somebody said no. KeyError."""
+        """Deny a login. KeyError if there is none with this code."""
         self.find(user_code).denied = True
 
     def poll(self, client_id: str, device_code: str, verifier: str | None) -> DeviceGrant:
-        """The approved login, which then is over. Raises OAuthError with what RFC 8628 says, `slow_down` first."""
+        """Return an approved login and remove it.
+
+        Raises:
+            OAuthError: The login is not approved, or not valid, as RFC 8628 section 3.5 says; `slow_down` comes first.
+        """
         now = self._clock()
         with self._lock:
             grant = self._grants.get(device_code)
@@ -91,17 +122,17 @@ class DeviceFlow:
                 raise OAuthError("invalid_grant", "Device code not valid")
             if now > grant.ends:
                 raise OAuthError("expired_token", "Device code is expired")
-            self._pace(grant, now)
+            self._check_interval(grant, now)
             if grant.denied:
                 raise OAuthError("access_denied", "The end user denied the authorization request")
             if grant.user is None:
                 raise OAuthError("authorization_pending", "The authorization request is still pending")
-            if grant.challenge is not None and grant.challenge != s256(verifier or ""):
+            if grant.challenge is not None and grant.challenge != pkce_challenge(verifier or ""):
                 raise OAuthError("invalid_grant", "PKCE verification failed: Code mismatch")
             del self._grants[device_code]
             return grant
 
-    def _pace(self, grant: DeviceGrant, now: float) -> None:
+    def _check_interval(self, grant: DeviceGrant, now: float) -> None:
         too_fast = grant.polled is not None and now - grant.polled < grant.interval - 0.05
         grant.polled = now
         if too_fast:
@@ -109,6 +140,6 @@ class DeviceFlow:
             raise OAuthError("slow_down", "Slow down")
 
 
-def s256(verifier: str) -> str:
-    """The PKCE challenge of a verifier (RFC 7636)."""
+def pkce_challenge(verifier: str) -> str:
+    """Return the PKCE challenge of a verifier (RFC 7636)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""The WebDAV door: who asks, what for, and the answer or the refusal (dcache.md 1, 3, 4)."""
+"""The WebDAV door: log the user in, and answer or refuse the request (dcache.md 1, 3, 4)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import unquote
 
-from ctadata.sandbox.door_request import Denied, DoorRequest, Site, challenge, compacted, entity, problem_text, reason
+from ctadata.sandbox.door_request import (
+    Denied,
+    DoorRequest,
+    Site,
+    challenge_headers,
+    entity_headers,
+    error_text,
+    normalize_path,
+    reason_phrase,
+)
 from ctadata.sandbox.downloads import get, head
 from ctadata.sandbox.exchange import Exchange
-from ctadata.sandbox.frontend import WELL_KNOWN, well_known
+from ctadata.sandbox.frontend import WELL_KNOWN, reply_well_known
 from ctadata.sandbox.login import Login, LoginFailed, Logins
 from ctadata.sandbox.macaroons import MacaroonIssuer, iso
 from ctadata.sandbox.propfind import propfind
@@ -30,43 +39,54 @@ METHODS: dict[str, Callable[[DoorRequest], None]] = {
     "MOVE": move,
     "COPY": copy,
 }
+"""The WebDAV methods that need a login."""
 ALLOWED = "GET, HEAD, MKCOL, PROPFIND, OPTIONS, PUT, DELETE, MOVE, GET, HEAD, PROPPATCH"
-LONGEST = 7 * 86400
-"""Seconds that a macaroon may live."""
+"""The Allow header of OPTIONS."""
+MAX_MACAROON_SECONDS = 7 * 86400
+"""The longest lifetime of a macaroon, in seconds."""
 MACAROON_REQUEST = "application/macaroon-request"
+"""The content type of a POST that requests a macaroon."""
 
 
 class Door:
-    """The door of a site. `options_style` is `dav` (to 11.x: DAV and Allow) or `cors` (12.0: an empty 200)."""
+    """The door of a site."""
 
     def __init__(self, site: Site, logins: Logins, macaroons: MacaroonIssuer, options_style: str) -> None:
+        """Create a door.
+
+        Args:
+            site: The site.
+            logins: Checks the credentials of requests.
+            macaroons: Issues macaroons.
+            options_style: `dav` for OPTIONS as up to 11.x (DAV and Allow), `cors` for an empty 200 as in 12.0.
+        """
         self._site = site
         self._logins = logins
         self._macaroons = macaroons
         self._options_style = options_style
 
     def disconnected(self, connection: int, broken: bool) -> None:
-        """Nothing hangs on a connection to the door."""
+        """Do nothing: no state of the door depends on a connection."""
 
     def answer(self, exchange: Exchange) -> None:
         """Answer one request."""
-        path = unquote(compacted(exchange.request.raw_path), errors="surrogateescape")
+        path = unquote(normalize_path(exchange.request.raw_path), errors="surrogateescape")
         if path == WELL_KNOWN and self._site.tape_origin:
-            well_known(exchange, self._site.tape_origin())
+            reply_well_known(exchange, self._site.tape_origin())
             return
         if self._site.tape:
             self._site.tape.finish_due()
-        visit = DoorRequest(self._site, exchange, Login(""), path)
+        request = DoorRequest(self._site, exchange, Login(""), path)
         try:
             if exchange.request.method == "OPTIONS" and self._options_style == "cors":
-                visit.reply(200)
+                request.reply(200)
             else:
                 login = self._login(exchange)
-                self._visited(DoorRequest(self._site.as_seen_by(login.user), exchange, login, path))
+                self._dispatch(DoorRequest(self._site.as_seen_by(login.user), exchange, login, path))
         except LoginFailed as failed:
-            self._challenge(visit, str(failed))
+            self._challenge(request, str(failed))
         except Denied as denied:
-            self._deny(visit, denied)
+            self._deny(request, denied)
 
     def _login(self, exchange: Exchange) -> Login:
         login = self._logins.login(exchange.request, exchange.wire.peer)
@@ -74,75 +94,77 @@ class Door:
             raise LoginFailed("login failed")
         return login
 
-    def _visited(self, visit: DoorRequest) -> None:
-        if visit.method == "POST" and visit.header("Content-Type") == MACAROON_REQUEST:
-            self._macaroon(visit)
-        elif visit.method == "OPTIONS":
-            self._options(visit)
-        elif visit.method in METHODS:
-            METHODS[visit.method](visit)
+    def _dispatch(self, request: DoorRequest) -> None:
+        if request.method == "POST" and request.header("Content-Type") == MACAROON_REQUEST:
+            self._macaroon(request)
+        elif request.method == "OPTIONS":
+            self._options(request)
+        elif request.method in METHODS:
+            METHODS[request.method](request)
         else:
             raise Denied(501)
 
-    def _options(self, visit: DoorRequest) -> None:
+    def _options(self, request: DoorRequest) -> None:
         with suppress(Denied):
-            about = entity(visit.node())
-            visit.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), *about, ("Allow", ALLOWED)])
+            entity = entity_headers(request.node())
+            request.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), *entity, ("Allow", ALLOWED)])
             return
-        visit.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), ("Allow", ALLOWED)])
+        request.reply(200, [("DAV", "1, 2"), ("MS-Author-Via", "DAV"), ("Allow", ALLOWED)])
 
-    def _challenge(self, visit: DoorRequest, phrase: str) -> None:
-        """401: only the reason phrase says something."""
-        suppressed = [*visit.usual(), ("Suppress-WWW-Authenticate", "suppressed")]
-        visit.exchange.reply(401, phrase, suppressed if visit.header("Suppress-WWW-Authenticate") else challenge())
+    def _challenge(self, request: DoorRequest, phrase: str) -> None:
+        """Answer 401; only the reason phrase says why."""
+        suppressed = [*request.common_headers(), ("Suppress-WWW-Authenticate", "suppressed")]
+        request.exchange.reply(
+            401, phrase, suppressed if request.header("Suppress-WWW-Authenticate") else challenge_headers()
+        )
 
-    def _deny(self, visit: DoorRequest, denied: Denied) -> None:
-        """An error: plain text, or a page for who prefers that; a conflict is a page to everybody."""
-        page = f"<html><body><h1>{reason(denied.status)}</h1></body></html>".encode()
+    def _deny(self, request: DoorRequest, denied: Denied) -> None:
+        """Answer with an error: plain text, or a page if the client prefers one; a conflict is always a page."""
+        page = f"<html><body><h1>{reason_phrase(denied.status)}</h1></body></html>".encode()
         if denied.reason is not None:
-            visit.exchange.reply_in_chunks(denied.status, denied.reason, visit.usual())
+            request.exchange.reply_in_chunks(denied.status, denied.reason, request.common_headers())
         elif denied.status in (409, 412):
-            visit.reply_in_chunks(denied.status, body=page if denied.status == 409 else b"")
-        elif "text/html" in (visit.header("Accept") or ""):
-            visit.reply(denied.status, [("Content-Type", "text/html")], page)
+            request.reply_in_chunks(denied.status, body=page if denied.status == 409 else b"")
+        elif "text/html" in (request.header("Accept") or ""):
+            request.reply(denied.status, [("Content-Type", "text/html")], page)
         else:
-            text = problem_text(visit, denied) + "\n"
-            visit.reply(denied.status, [("Content-Type", "text/plain;charset=utf-8")], text.encode())
+            text = error_text(request, denied) + "\n"
+            request.reply(denied.status, [("Content-Type", "text/plain;charset=utf-8")], text.encode())
 
-    def _macaroon(self, visit: DoorRequest) -> None:
+    def _macaroon(self, request: DoorRequest) -> None:
         try:
-            asked = json.loads(visit.exchange.body() or b"{}")
-            caveats = [str(caveat) for caveat in asked.get("caveats", [])]
-            lifetime = _seconds(str(asked.get("validity", "P1D")))
+            fields = json.loads(request.exchange.body() or b"{}")
+            caveats = [str(caveat) for caveat in fields.get("caveats", [])]
+            lifetime = _seconds(str(fields.get("validity", "P1D")))
         except (ValueError, AttributeError):
-            visit.exchange.reply(400, "Bad macaroon request", visit.usual())
+            request.exchange.reply(400, "Bad macaroon request", request.common_headers())
             return
-        if lifetime > LONGEST:
-            problem = f"requested duration beyond maximum allowed (PT{LONGEST // 3600}H)"
-            visit.exchange.reply(400, f"Bad requested caveat: before: {problem}", visit.usual())
+        if lifetime > MAX_MACAROON_SECONDS:
+            problem = f"requested duration beyond maximum allowed (PT{MAX_MACAROON_SECONDS // 3600}H)"
+            request.exchange.reply(400, f"Bad requested caveat: before: {problem}", request.common_headers())
             return
-        if visit.login.scoped:
-            visit.exchange.reply(400, "Cannot serialise with restriction", visit.usual())
+        if request.login.scoped:
+            request.exchange.reply(400, "Cannot serialise with restriction", request.common_headers())
             return
-        home = self._site.homes.paths_of(visit.login.user)[0]
+        home = self._site.homes.paths_of(request.login.user)[0]
         ending = iso(self._site.clock() + lifetime)
-        caveats = [f"before:{ending}", f"home:{home}", f"path:{visit.path}", *caveats]
-        macaroon = self._macaroons.issue(visit.login, f"Optional[{visit.path}]", caveats)
+        caveats = [f"before:{ending}", f"home:{home}", f"path:{request.path}", *caveats]
+        macaroon = self._macaroons.issue(request.login, f"Optional[{request.path}]", caveats)
         base = self._site.url() + "/"
         answer = {
             "macaroon": macaroon,
             "uri": {
-                "targetWithMacaroon": f"{visit.url}?authz={macaroon}",
+                "targetWithMacaroon": f"{request.url}?authz={macaroon}",
                 "baseWithMacaroon": f"{base}?authz={macaroon}",
-                "target": visit.url,
+                "target": request.url,
                 "base": base,
             },
         }
-        visit.reply(200, [("Content-Type", "application/json")], (json.dumps(answer, indent=4) + "\n").encode())
+        request.reply(200, [("Content-Type", "application/json")], (json.dumps(answer, indent=4) + "\n").encode())
 
 
 def _seconds(duration: str) -> float:
-    """An ISO 8601 duration of days, hours, minutes and seconds, in seconds. ValueError."""
+    """Return the seconds of an ISO 8601 duration of days, hours, minutes and seconds, or raise ValueError."""
     days, _, clock = duration.removeprefix("P").partition("T")
     total = float(days.removesuffix("D") or 0) * 86400
     number = ""

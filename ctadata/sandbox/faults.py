@@ -1,7 +1,7 @@
-"""Faults: what can go wrong at a server, switched on by tests for a server, a method and a path.
+"""Faults: the failures that a test can switch on for a server, a method and a path.
 
-A fault is a frozen description. `box.faults.add` makes it a rule and returns its handle (`rules.py`). Byte offsets
-count the bytes of one body: of the request for PUT and POST, of the answer else.
+A fault is a frozen description. `box.faults.add` makes a rule of it and returns the rule's handle (`rules.py`). Byte
+offsets count the bytes of one body: the request's for PUT and POST, else the answer's.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from dataclasses import dataclass
 
 
 class Hangup(Exception):
-    """The connection ends here, in the middle or instead of an answer; `reset` asks for a TCP reset."""
+    """The connection ends, within an answer or without one.
+
+    Attributes:
+        reset: Whether it ends with a TCP reset.
+    """
 
     def __init__(self, reset: bool = False) -> None:
+        """End the connection, with a TCP reset if `reset` is set."""
         super().__init__("reset" if reset else "closed")
         self.reset = reset
 
 
 @dataclass(frozen=True)
 class Status:
-    """This answer instead of the real one; the server does nothing for the request."""
+    """This answer is sent, and the server does nothing for the request."""
 
     code: int
     reason: str
@@ -31,7 +36,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Redirect:
-    """A redirect to `location`, whatever that is, instead of the real answer."""
+    """A redirect to any `location` is sent, and the server does nothing for the request."""
 
     location: str
     code: int = 302
@@ -39,8 +44,10 @@ class Redirect:
 
 @dataclass(frozen=True)
 class Delay:
-    """Nothing happens for `seconds`, or until `until` is set, or else until the handle is released; with `late` the
-    work is done before and only its answer waits."""
+    """The request waits for `seconds`, until `until` is set, or else until the handle is released.
+
+    With `late` the server does its work first, and only the answer waits.
+    """
 
     seconds: float | None = None
     until: threading.Event | None = None
@@ -49,20 +56,22 @@ class Delay:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """The request is read and never answered; the connection stays open until the client or the sandbox ends."""
+    """The request is read and never answered; the connection stays open until the client or the sandbox closes it."""
 
 
 @dataclass(frozen=True)
 class LostAnswer:
-    """The request is carried out in full, then the connection ends instead of the answer."""
+    """The server does its work, and the connection ends without an answer."""
 
     reset: bool = False
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection ends after that many bytes of the body (0: after the headers of an answer; a PUT or POST gets
-    no answer at all)."""
+    """The connection ends after `after` bytes of the body.
+
+    With 0 it ends after the headers of an answer; a PUT or POST gets no answer.
+    """
 
     after: int = 0
     reset: bool = False
@@ -70,14 +79,14 @@ class Cut:
 
 @dataclass(frozen=True)
 class Short:
-    """The answer's body lacks its last `by` bytes, then the connection closes; its Content-Length stays."""
+    """The answer's body lacks its last `by` bytes, and the connection closes; the Content-Length is unchanged."""
 
     by: int = 1
 
 
 @dataclass(frozen=True)
 class Long:
-    """The answer's body has `by` bytes too many; `announced` counts them in Content-Length too."""
+    """The answer's body has `by` additional bytes; with `announced` the Content-Length counts them."""
 
     by: int = 1
     announced: bool = False
@@ -85,42 +94,47 @@ class Long:
 
 @dataclass(frozen=True)
 class Flip:
-    """The byte at that offset is one more (flipped bits of equal pieces can cancel out in adler32); the digests stay
-    those of the sender's bytes (of a download) or become those of the changed bytes (of an upload)."""
+    """The byte at offset `at` is increased by one.
+
+    A flipped bit in equal pieces could cancel out in adler32. The digests of a download are those of the original
+    bytes, and those of an upload are those of the changed bytes.
+    """
 
     at: int = 0
 
 
 @dataclass(frozen=True)
 class Stall:
-    """Nothing moves any more after that many bytes, until the handle is released."""
+    """The body stops after `after` bytes, until the handle is released."""
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class Silence:
-    """The connection falls silent after that many bytes of the answer, and stays open until the client closes it; the
-    other connections go on. `times=1` makes one connection silent."""
+    """The connection sends nothing after `after` bytes of the answer, and stays open until the client closes it.
+
+    Other connections go on. `times=1` makes one connection silent.
+    """
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class FailedMover:
-    """The pool fails the mover after that many bytes of the answer: every connection of its UUID falls silent."""
+    """The mover fails after `after` bytes of the answer: every connection of its UUID sends nothing more."""
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class Proxied:
-    """The door carries the bytes of a GET or a PUT itself, and redirects to no pool."""
+    """The door sends or receives the bytes of a GET or PUT itself, and does not redirect."""
 
 
 @dataclass(frozen=True)
 class Meanwhile:
-    """`do` is called meanwhile: before the server sees the request, or after that many bytes of the body."""
+    """`do` is called before the server sees the request, or after `after` bytes of the body."""
 
     do: Callable[[], object]
     after: int | None = None
@@ -128,34 +142,34 @@ class Meanwhile:
 
 @dataclass(frozen=True)
 class WholeFile:
-    """A Range is not looked at: 200 and the whole file."""
+    """Range is ignored: the answer is 200 with the whole file."""
 
 
 @dataclass(frozen=True)
 class WrongRange:
-    """Content-Range names bytes that lie `by` further on than those that come."""
+    """The Content-Range is shifted by `by` bytes from the bytes that are sent."""
 
     by: int = 1
 
 
 @dataclass(frozen=True)
 class WrongDigest:
-    """The Digest header names a wrong value."""
+    """The Digest header has a wrong value."""
 
 
 @dataclass(frozen=True)
 class LateChecksum:
-    """No Digest header and no Checksums property yet: what a door may answer right after an upload."""
+    """There is no Digest header and no Checksums property yet, as a door may answer right after an upload."""
 
 
 @dataclass(frozen=True)
 class EmptyListing:
-    """PROPFIND calls the directory empty, a success (dcache.md 1.1); DELETE sees it so, and cannot delete it alone."""
+    """PROPFIND shows an empty directory with success (dcache.md 1.1); DELETE answers 500: it is not empty."""
 
 
 @dataclass(frozen=True)
 class Full:
-    """The pool runs out of space after that many bytes: 507 while the client may still be sending."""
+    """The pool has no space after `after` bytes: it answers 507 while the client may still send."""
 
     after: int = 0
     reason: str = "No space left on device"
@@ -163,7 +177,7 @@ class Full:
 
 @dataclass(frozen=True)
 class Prealloc:
-    """The pool cannot reserve the space when it sees the length: 500 before any byte of the body."""
+    """The pool cannot reserve the space for the announced length: it answers 500 before the first byte of the body."""
 
     reason: str = "Failed to preallocate space"
 
@@ -177,7 +191,7 @@ class WrongIssuer:
 
 @dataclass(frozen=True)
 class RefuseOffline:
-    """The issuer answers `invalid_scope` where offline_access is asked for."""
+    """The issuer answers `invalid_scope` to a request for offline_access."""
 
 
 Fault = (

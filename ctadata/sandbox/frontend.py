@@ -1,20 +1,22 @@
-"""The REST frontend: who the user is, the namespace, tape, quotas and labels (dCache, `/api/v1`)."""
+"""The REST frontend (dCache, `/api/v1`): user, namespace, tape, quotas and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from ctadata.sandbox.door_request import Site, challenge, usual
+from ctadata.sandbox.door_request import Site, challenge_headers, common_headers
 from ctadata.sandbox.exchange import Exchange
-from ctadata.sandbox.json_text import pretty
+from ctadata.sandbox.json_text import dump_pretty
 from ctadata.sandbox.login import UID, Login, LoginFailed, Logins
 from ctadata.sandbox.rest import RestError, RestRequest, reply_error
 from ctadata.sandbox.rest_namespace import QUALITIES, namespace
 from ctadata.sandbox.rest_tape import list_bulk_requests, tape
 
 BASE = "/api/v1"
+"""The path of the REST interface."""
 WELL_KNOWN = "/.well-known/wlcg-tape-rest-api"
+"""The path of the document that names the tape interface."""
 TEMPLATE = """\
 {
     "endpoints": [{
@@ -26,29 +28,32 @@ TEMPLATE = """\
     "description": "This is the dCache WLCG TAPE REST API endpoint for example.org"
 }
 """
+"""The document that comes with dCache."""
 DOOR_TAGS = ["cdmi", "dcache-view", "glue", "srm", "storage-descriptor"]
+"""The tags of the door in `/doors`."""
 
 
 class Frontend:
-    """Answers for logged-in users."""
+    """The frontend; it answers users that are logged in."""
 
     def __init__(self, site: Site, logins: Logins) -> None:
+        """Create a frontend of a site."""
         self._site = site
         self._logins = logins
 
     def disconnected(self, connection: int, broken: bool) -> None:
-        """Nothing hangs on a connection."""
+        """Do nothing: no state of the frontend depends on a connection."""
 
     def answer(self, exchange: Exchange) -> None:
-        """Answer one request, in JSON, errors too."""
+        """Answer one request in JSON, also with an error."""
         try:
             if exchange.request.path == WELL_KNOWN and self._site.tape_origin:
-                well_known(exchange, self._site.tape_origin())
+                reply_well_known(exchange, self._site.tape_origin())
             else:
                 login = self._login(exchange)
                 _answer(RestRequest(self._site.as_seen_by(login.user), exchange, login))
         except LoginFailed as failed:
-            exchange.reply(401, str(failed), challenge())
+            exchange.reply(401, str(failed), challenge_headers())
         except RestError as problem:
             reply_error(exchange, problem)
 
@@ -59,10 +64,12 @@ class Frontend:
         return login
 
 
-def well_known(exchange: Exchange, origin: str) -> None:
-    """Where the tape interface is: a static file for everybody, the template that comes with dCache."""
+def reply_well_known(exchange: Exchange, origin: str) -> None:
+    """Answer with the document that names the tape interface; it needs no login."""
     text = TEMPLATE.replace("ORIGIN", origin)
-    exchange.reply_in_chunks(200, "OK", [*usual(), ("Content-Type", "application/json;charset=utf-8")], text.encode())
+    exchange.reply_in_chunks(
+        200, "OK", [*common_headers(), ("Content-Type", "application/json;charset=utf-8")], text.encode()
+    )
 
 
 def _answer(call: RestRequest) -> None:
@@ -92,12 +99,15 @@ def _user(call: RestRequest) -> None:
             "rootDirectory": call.site.root,
             "homeDirectory": call.site.homes.paths_of(login.user)[0],
         },
-        written=pretty,
+        written=dump_pretty,
     )
 
 
 def _quota(call: RestRequest) -> None:
-    """What the user has, counted anew, which dCache does once a day; groups have no quota."""
+    """Answer with the user's quota. The usage is counted at each request, where dCache does so once a day.
+
+    Groups have no quota.
+    """
     _only_get(call)
     if call.site.quota is None or call.exchange.request.path.startswith(f"{BASE}/quota/group"):
         raise RestError(404, "No such quota exists")
@@ -125,7 +135,7 @@ def _qualities(call: RestRequest) -> None:
 
 
 def _labels(call: RestRequest) -> None:
-    """Every label in use, or the files that have one."""
+    """Answer with all labels in use, or with the files that have one label."""
     _only_get(call)
     wanted = call.path.strip("/")
     everything = list(call.site.namespace.walk())
@@ -140,7 +150,7 @@ def _labels(call: RestRequest) -> None:
 
 
 def _doors(call: RestRequest) -> None:
-    """The one door of the site."""
+    """Answer with the one door of the site."""
     _only_get(call)
     door = urlsplit(call.site.url())
     call.reply(

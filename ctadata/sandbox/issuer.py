@@ -1,4 +1,4 @@
-"""An OpenID issuer that looks like Keycloak: discovery, keys, device flow, refresh, revocation (agents.md 6)."""
+"""An OpenID issuer that behaves like Keycloak: discovery, keys, device flow, refresh, revocation (agents.md 6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote_plus
 
-from ctadata.sandbox.approval import ask, decide
+from ctadata.sandbox.approval import approval_page, record_decision
 from ctadata.sandbox.device_flow import DeviceFlow, OAuthError
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.faults import RefuseOffline, WrongIssuer
@@ -27,7 +27,12 @@ Form = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Client:
-    """A registered client; one without a secret is public."""
+    """A registered client.
+
+    Attributes:
+        identifier: The client id.
+        secret: The client secret; None for a public client.
+    """
 
     identifier: str
     secret: str | None = None
@@ -35,7 +40,16 @@ class Client:
 
 @dataclass(frozen=True)
 class Policy:
-    """How the issuer behaves: the user that approves, whether at once, and lifetimes in seconds."""
+    """The behaviour of the issuer.
+
+    Attributes:
+        user: The user who approves logins.
+        approve: Whether logins are approved at once.
+        token_lifetime: Seconds that an access token is valid.
+        device_lifetime: Seconds that the codes of a login are valid.
+        interval: Seconds between two polls; None to announce none.
+        rotate: Whether refresh tokens rotate.
+    """
 
     user: str
     approve: bool
@@ -46,7 +60,12 @@ class Policy:
 
 
 class Issuer:
-    """The issuer's endpoints. `url` gives the issuer's own identifier."""
+    """The endpoints of the issuer.
+
+    Attributes:
+        flow: The logins under way.
+        sessions: The sessions with their refresh tokens.
+    """
 
     def __init__(
         self,
@@ -56,6 +75,15 @@ class Issuer:
         signer: Signer,
         clock: Callable[[], float],
     ) -> None:
+        """Create an issuer.
+
+        Args:
+            url: Return the issuer's identifier.
+            clients: The registered clients.
+            policy: The behaviour.
+            signer: Signs the tokens.
+            clock: Return the seconds since 1970.
+        """
         self._url = url
         self._clients = {client.identifier: client for client in clients}
         self._policy = policy
@@ -65,7 +93,7 @@ class Issuer:
         self.sessions = Sessions(clock, policy.rotate)
 
     def disconnected(self, connection: int, broken: bool) -> None:
-        """Nothing hangs on a connection."""
+        """Do nothing: no state of the issuer depends on a connection."""
 
     def answer(self, exchange: Exchange) -> None:
         """Answer one request."""
@@ -116,10 +144,10 @@ class Issuer:
         if exchange.request.method == "POST":
             form = _form(exchange)
             user = form.get("user") or self._policy.user
-            page = decide(self.flow, form.get("user_code", ""), user, form.get("answer", "deny"))
+            page = record_decision(self.flow, form.get("user_code", ""), user, form.get("answer", "deny"))
         else:
             code = exchange.request.query.get("user_code", [""])[0]
-            page = ask(self.flow, code, self._policy.user)
+            page = approval_page(self.flow, code, self._policy.user)
         exchange.reply(200, "OK", [("Content-Type", "text/html;charset=UTF-8")], page)
 
     # ---- endpoints
@@ -139,7 +167,7 @@ class Issuer:
             _json(exchange, 404, {"error": "Unable to find matching target resource method"})
 
     def _client(self, exchange: Exchange, form: Form) -> str:
-        """The client that asks, authenticated where it has a secret (RFC 6749, 2.3.1)."""
+        """Return the id of the requesting client; check its secret if it has one (RFC 6749 section 2.3.1)."""
         identifier, secret = form.get("client_id"), form.get("client_secret")
         header = exchange.request.header("Authorization") or ""
         if header.lower().startswith("basic "):
@@ -202,7 +230,13 @@ class Issuer:
         return answer
 
     def claims(self, user: str, lifetime: float, scope: str) -> dict[str, object]:
-        """The claims of an access token."""
+        """Return the claims of an access token.
+
+        Args:
+            user: The user.
+            lifetime: Seconds that the token is valid.
+            scope: The scopes of the token.
+        """
         now = int(self._clock())
         return {
             "iss": self._url(),

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 
 
-def compact(value: object) -> str:
-    """JSON in one line, without blanks."""
+def dump_compact(value: object) -> str:
+    """Return JSON in one line, without blanks."""
     return json.dumps(value, separators=(",", ":"))
 
 
-def pretty(value: object, depth: int = 0) -> str:
-    """JSON with one line for each member of an object, and arrays in the line of their name."""
+def dump_pretty(value: object, depth: int = 0) -> str:
+    """Return JSON with a line for each member of an object; an array stays in the line of its name."""
     if isinstance(value, dict):
         if not value:
             return "{ }"
         inside = "  " * (depth + 1)
-        members = ",\n".join(f"{inside}{json.dumps(key)} : {pretty(item, depth + 1)}" for key, item in value.items())
+        members = ",\n".join(
+            f"{inside}{json.dumps(key)} : {dump_pretty(item, depth + 1)}" for key, item in value.items()
+        )
         return "{\n" + members + "\n" + "  " * depth + "}"
     if isinstance(value, list):
-        return "[ " + ", ".join(pretty(item, depth) for item in value) + " ]" if value else "[ ]"
+        return "[ " + ", ".join(dump_pretty(item, depth) for item in value) + " ]" if value else "[ ]"
     return json.dumps(value)

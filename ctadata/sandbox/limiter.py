@@ -1,7 +1,7 @@
-"""The door's rate limiter (dcache.md 4): few requests a second from one address, and a pause after many a 401.
+"""The door's rate limiter (dcache.md 4): a number of requests a second from one address, and a block after several 401.
 
-It gives no credit to a newcomer: of two requests within 4 ms from a client that was idle, the second gets a 429. What
-all addresses together may ask for, 1000 a second, is left out: here they are one.
+A new client has no credit: of two requests within 4 ms from a client that was idle, the second gets 429. The limit for
+all addresses together, 1000 requests a second, is left out, because all clients here have one address.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.listener import Application
 
 RATE = 250.0
-"""Requests a second from one address; as much is the credit of a client that is known and pauses."""
-FORGET = 10.0
-"""Seconds after which an idle client is a newcomer again."""
+"""Requests a second from one address; also the largest credit of a client that pauses."""
+FORGET_SECONDS = 10.0
+"""Seconds after which an idle client counts as new."""
 FAILURES, WINDOW, BLOCK = 3, 20.0, 10.0
-"""That many 401, each within so many seconds of the last one, block an address for as many seconds."""
+"""FAILURES answers 401, each within WINDOW seconds of the last one, block an address for BLOCK seconds."""
 
 
 @dataclass
@@ -37,9 +37,16 @@ class _Failures:
 
 
 class RateLimited:
-    """A server behind the limiter. `retry_after`: 429 says how long to wait, as newer releases do."""
+    """A server behind the limiter."""
 
     def __init__(self, inner: Application, clock: Callable[[], float], retry_after: bool) -> None:
+        """Put the limiter before a server.
+
+        Args:
+            inner: The server.
+            clock: Return the seconds of a clock.
+            retry_after: Whether a 429 has a `Retry-After` header, as in newer releases.
+        """
         self._inner = inner
         self._clock = clock
         self._retry_after = retry_after
@@ -49,7 +56,7 @@ class RateLimited:
         self._blocked_until: dict[str, float] = {}
 
     def disconnected(self, connection: int, broken: bool) -> None:
-        """Passed on."""
+        """Pass the event on to the server."""
         self._inner.disconnected(connection, broken)
 
     def answer(self, exchange: Exchange) -> None:
@@ -66,12 +73,12 @@ class RateLimited:
         self._inner.answer(exchange)
 
     def _wait(self, address: str, now: float) -> float:
-        """Seconds for which this one is refused; 0 where it is taken, and counted."""
+        """Return the seconds for which the request is refused; 0 if it is accepted, and count it then."""
         blocked = self._blocked_until.get(address, now) - now
         if blocked > 0:
             return blocked
         client = self._clients.get(address)
-        if client is None or now - client.last > FORGET:
+        if client is None or now - client.last > FORGET_SECONDS:
             client = self._clients[address] = _Client(now, now)
         client.last = now
         if now < client.free_at:
@@ -92,7 +99,7 @@ class RateLimited:
                 failures = self._failures[address] = _Failures(now)
             failures.last = now
             failures.count += 1
-            if failures.count >= FAILURES:  # who comes back after it is a newcomer
+            if failures.count >= FAILURES:  # after the block the client counts as new
                 self._blocked_until[address] = now + BLOCK
                 self._failures.pop(address)
                 self._clients.pop(address, None)

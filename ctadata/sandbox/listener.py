@@ -1,6 +1,6 @@
-"""A threaded HTTP/1.1 server on a loopback port, TLS or plain: connections and requests, no meaning.
+"""A threaded HTTP/1.1 server on a loopback port, with TLS or without: it handles connections and requests only.
 
-The TLS handshake happens in the connection's own thread, so that a slow client holds nobody up.
+The TLS handshake runs in the connection's own thread, so that a slow client delays no other one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
 from typing import Protocol, cast
 
-from ctadata.sandbox.exchange import Exchange, Request, Wire
+from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.faults import Cut, Delay, Hangup, NoAnswer
+from ctadata.sandbox.http_messages import Request, Wire
 from ctadata.sandbox.request_log import RequestLog
 from ctadata.sandbox.rules import Faults
 from ctadata.sandbox.tcp_state import is_reset
@@ -27,18 +28,29 @@ _numbers = itertools.count(1)
 
 
 class Application(Protocol):
-    """What a listener serves."""
+    """The server behind a listener: it answers the requests."""
 
     def answer(self, exchange: Exchange) -> None:
-        """Answer one request. Hangup ends the connection."""
+        """Answer one request; an exception Hangup ends the connection."""
 
     def disconnected(self, connection: int, broken: bool) -> None:
-        """A connection has ended, well or in the middle (`broken`)."""
+        """Learn that a connection has ended.
+
+        Args:
+            connection: The number of the connection.
+            broken: Whether it ended within a request or an answer.
+        """
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes a request's first line and all its headers may have; `silent` servers do not answer to more."""
+    """The limits of a request's head.
+
+    Attributes:
+        line: The longest first line, in bytes.
+        headers: The largest size of all headers, in bytes.
+        silent: Whether the server does not answer a larger head.
+    """
 
     line: int = 8192
     headers: int = 8192
@@ -46,6 +58,7 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+"""The limits of the door, the frontend and the issuer."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -58,17 +71,17 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Connection)
 
     def server_bind(self) -> None:
-        """Bind without asking the resolver for our own name, as HTTPServer would."""
+        """Bind without a look-up of the host's name, which HTTPServer does."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
 
     def verify_request(self, request: object, client_address: object) -> bool:  # noqa: ARG002
-        """Accept nobody any more while stopping."""
+        """Refuse new connections during a stop."""
         return not self.listener.stopping.is_set()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is nobody's error; anything else is a bug of ours and is shown."""
+        """Ignore a client that goes away; show any other error, because it is a bug of the sandbox."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -97,7 +110,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.reset = hangup.reset
             self.broken = True
         except OSError:
-            self.broken = True  # the client went away, or the sandbox is stopping: nobody is left to tell
+            self.broken = True  # the client went away, or the sandbox stops
 
     def _handshake(self) -> None:
         listener = self.server.listener
@@ -118,11 +131,11 @@ class _Connection(BaseHTTPRequestHandler):
             self.connection.do_handshake()
 
     def handle_expect_100(self) -> bool:
-        """The application decides what an Expect is answered with."""
+        """Leave the answer to `Expect` to the application."""
         return True
 
     def handle_one_request(self) -> None:
-        """Read one request's head and have it answered."""
+        """Read the head of one request, and let the application answer it."""
         self.raw_requestline = self.rfile.readline(65537)
         if not self.raw_requestline or not self.parse_request():
             self.close_connection = True
@@ -133,13 +146,13 @@ class _Connection(BaseHTTPRequestHandler):
         rules = listener.faults.take(listener.name, self.command, request.path)
         reader = cast(BufferedReader, self.rfile)
         wire = Wire(listener.name, self.number, self.connection, reader, self.client_address[0])
-        exchange = Exchange(wire, request, rules, listener.spy, keep=not self.close_connection)
+        exchange = Exchange(wire, request, rules, listener.request_log, keep=not self.close_connection)
         try:
             self._check_limits(exchange, listener.limits)
-            if not exchange.answered and not exchange.interfere():
+            if not exchange.answered and not exchange.apply_faults():
                 listener.application.answer(exchange)
         except (Hangup, OSError):
-            exchange.unanswered()
+            exchange.record_unanswered()
             raise
         exchange.finish()
         self.close_connection = not exchange.keep
@@ -160,12 +173,12 @@ class _Connection(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             super().finish()
         with contextlib.suppress(OSError, ValueError):
-            self._part()
+            self._end_tls()
         self.connection.close()
         self.server.listener.closed(self.number, self.broken)
 
-    def _part(self) -> None:
-        """Say goodbye (TLS close_notify), or make closing a TCP reset."""
+    def _end_tls(self) -> None:
+        """Send TLS's close_notify, or prepare a TCP reset."""
         if self.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif isinstance(self.connection, ssl.SSLSocket):
@@ -173,7 +186,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.connection.unwrap()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What cannot be parsed: a pool says nothing to it, ever."""
+        """Refuse a request that cannot be parsed; a pool never answers it."""
         if self.server.listener.limits.silent:
             while self.rfile.read1(1 << 16):
                 pass
@@ -181,19 +194,36 @@ class _Connection(BaseHTTPRequestHandler):
         super().send_error(code, message, explain)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the spy keeps what was seen."""
+        """Log nothing: the request log keeps the requests."""
 
 
 class Listener:
-    """One server on one port, started and stopped (and started again on the same port)."""
+    """One server on one port. It can be stopped, and started again on the same port.
+
+    Attributes:
+        name: The name of the server.
+        application: Answers the requests.
+        request_log: Receives a record of each request.
+        faults: The faults of all servers.
+        context: The TLS context; None for plain HTTP.
+        limits: The limits of a request's head.
+        stopping: Set during a stop.
+        port: The port; 0 before the first `bind`.
+    """
 
     def __init__(
-        self, name: str, application: Application, spy: RequestLog, faults: Faults, context: ssl.SSLContext | None,
+        self,
+        name: str,
+        application: Application,
+        request_log: RequestLog,
+        faults: Faults,
+        context: ssl.SSLContext | None,
         limits: Limits = DEFAULT_LIMITS,
-    ) -> None:  # fmt: skip
+    ) -> None:
+        """Create a server without a port; the attributes of the class describe the arguments."""
         self.name = name
         self.application = application
-        self.spy = spy
+        self.request_log = request_log
         self.faults = faults
         self.context = context
         self.limits = limits
@@ -206,16 +236,16 @@ class Listener:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port; a plain server goes by its bare address, as dCache's plain pools do."""
+        """The origin of the server; a plain server has its IP address, as dCache's plain pools have."""
         return f"https://localhost:{self.port}" if self.context else f"http://127.0.0.1:{self.port}"
 
     def bind(self) -> None:
-        """Take a port: a free one the first time, the same one ever after."""
+        """Bind to a port: a free one the first time, and the same one later."""
         self._server = _Server(self.port, self)
         self.port = self._server.server_address[1]
 
     def start(self) -> None:
-        """Accept connections, in threads of their own."""
+        """Accept connections, each in its own thread."""
         if self._server is None:
             self.bind()
         self.stopping.clear()
@@ -227,7 +257,7 @@ class Listener:
             self._server.handle_request()
 
     def stop(self, patience: float = 1.0) -> None:
-        """Close the port and every connection, and give their threads that many seconds to end."""
+        """Close the port and all connections; wait `patience` seconds for their threads."""
         if self._server is None:
             return
         self.stopping.set()
@@ -243,14 +273,14 @@ class Listener:
             self._changed.wait_for(lambda: not self._open, timeout=patience)
 
     def opened(self, number: int, connection: socket.socket) -> None:
-        """A connection was accepted."""
+        """Note that a connection was accepted."""
         with self._changed:
             self._open[number] = connection
             if self.stopping.is_set():
                 _shut(connection)
 
     def closed(self, number: int, broken: bool) -> None:
-        """A connection has ended, well or in the middle."""
+        """Note that a connection has ended; `broken` says whether that was within a request or an answer."""
         self.application.disconnected(number, broken)
         with self._changed:
             self._open.pop(number, None)
@@ -258,6 +288,6 @@ class Listener:
 
 
 def _shut(connection: socket.socket) -> None:
-    """End a connection that another thread serves, under TLS's feet, whose state belongs to that thread."""
+    """End a connection that another thread serves; the shutdown bypasses TLS, whose state belongs to that thread."""
     with contextlib.suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens and macaroons become a login, or are refused without a reason (dcache.md 3)."""
+"""Turn bearer tokens and macaroons into a login, or refuse them without a reason (dcache.md 3)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,31 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from ctadata.sandbox.exchange import Request
+from ctadata.sandbox.http_messages import Request
 from ctadata.sandbox.permissions import ANYTHING, Rights, rights_of_token
 
 CACHE_SECONDS = 600.0
+"""Seconds that the outcome of a login is remembered."""
 UID = 1000
-"""The number of every user and of the group."""
+"""The number of every user, and of the group."""
 ANY_AUDIENCE = "https://wlcg.cern.ch/jwt/v1/any"
-"""The audience the door answers to, and the one in the issuer's tokens unless another was asked for."""
+"""The audience of the door, and of the issuer's tokens if no other one is requested."""
 
 
 class LoginFailed(Exception):
-    """401; the text is the reason phrase."""
+    """The login fails with 401; the text is the reason phrase."""
 
 
 @dataclass(frozen=True)
 class Login:
-    """A user, and what the credential itself allows; `scoped` where the scopes of a token say so."""
+    """A user with the rights of the credential.
+
+    Attributes:
+        user: The name of the user.
+        email: The address of the user.
+        rights: What the credential allows.
+        scoped: Whether the scopes of a token limit the rights.
+    """
 
     user: str
     email: str | None = None
@@ -36,24 +44,36 @@ class Login:
 
 
 class Macaroons(Protocol):
-    """Who can tell what a macaroon is worth."""
+    """Checks macaroons."""
 
     def login(self, token: str, peer: str) -> Login:
-        """The login a macaroon carries; LoginFailed."""
+        """Return the login of a macaroon; LoginFailed if it is not valid for this client."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """An issuer the door believes, and its keys."""
+    """A trusted issuer.
+
+    Attributes:
+        issuer: Its identifier.
+        keys: Its public keys.
+    """
 
     issuer: str
     keys: KeySet
 
 
 class Logins:
-    """Checks credentials and remembers the outcome, good or bad, for ten minutes."""
+    """Check credentials, and remember each outcome for ten minutes."""
 
     def __init__(self, trust: Trust, macaroons: Macaroons, clock: Callable[[], float]) -> None:
+        """Start with an empty cache.
+
+        Args:
+            trust: The issuer of the tokens.
+            macaroons: Checks the macaroons.
+            clock: Return the seconds since 1970.
+        """
         self._trust = trust
         self._macaroons = macaroons
         self._clock = clock
@@ -61,12 +81,23 @@ class Logins:
         self._remembered: dict[tuple[str, str], tuple[float, Login | LoginFailed]] = {}
 
     def forget(self) -> None:
-        """Empty the cache, as a door does that starts anew."""
+        """Empty the cache, as a restarted door does."""
         with self._lock:
             self._remembered.clear()
 
     def login(self, request: Request, peer: str) -> Login | None:
-        """The login of a request; None where it carries no credential. Raises LoginFailed."""
+        """Return the login of a request.
+
+        Args:
+            request: The request.
+            peer: The client's address.
+
+        Returns:
+            The login; None if the request has no credential.
+
+        Raises:
+            LoginFailed: The credential is not valid, or the request has two of them.
+        """
         tokens = set(request.query.get("authz", []))
         header = request.header("Authorization")
         if header is not None:

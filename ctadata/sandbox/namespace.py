@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ctadata.sandbox.checksums import Summing
+from ctadata.sandbox.checksums import RunningChecksums
 
 
 class NamespaceError(Exception):
@@ -223,7 +223,7 @@ class Incoming:
     def __init__(self, path: Path, algorithms: list[str]) -> None:
         """Keep the path; the first byte creates the file."""
         self._path = path
-        self._summing = Summing(algorithms)
+        self._summing = RunningChecksums(algorithms)
         self._file: BinaryIO | None = None  # created with the first byte, because an empty file needs none
         self.size = 0
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from ctadata.sandbox.checksums import chosen
-from ctadata.sandbox.exchange import Exchange, Headers
+from ctadata.sandbox.checksums import choose_digest
+from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.faults import FailedMover, Hangup, WholeFile
+from ctadata.sandbox.http_messages import Headers
 from ctadata.sandbox.listener import Limits
 from ctadata.sandbox.movers import Mover, Movers
 from ctadata.sandbox.namespace import Namespace, Node, read_range
@@ -93,7 +94,7 @@ class Pool:
     # ---- downloads
 
     def _common_headers(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
-        digest = chosen(exchange.request.header("Want-Digest"), mover.checksums)
+        digest = choose_digest(exchange.request.header("Want-Digest"), mover.checksums)
         return [*self._server, ("Accept-Ranges", "bytes"), *([("Digest", digest)] if digest else [])]
 
     def _file_headers(self, exchange: Exchange, mover: Mover) -> list[tuple[str, str]]:
@@ -161,7 +162,7 @@ class Pool:
         exchange.send_continue(self._server)
         upload = merge_request_headers(mover.upload, exchange)
         digests = receive(exchange, self._namespace, mover.node, upload)
-        digest = chosen(exchange.request.header("Want-Digest"), digests)
+        digest = choose_digest(exchange.request.header("Want-Digest"), digests)
         headers = [
             *self._server,
             ("Content-Type", "text/plain; charset=UTF-8"),

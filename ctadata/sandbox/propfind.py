@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from xml.parsers import expat
 
-from ctadata.sandbox.checksums import written
-from ctadata.sandbox.door_request import DoorRequest, content_type
-from ctadata.sandbox.exchange import wrong
+from ctadata.sandbox.checksums import format_digest
+from ctadata.sandbox.door_request import DoorRequest, guess_content_type
 from ctadata.sandbox.faults import EmptyListing, LateChecksum, WrongDigest
+from ctadata.sandbox.http_messages import corrupt_digest
 from ctadata.sandbox.namespace import Namespace, Node
 
 DAV = "DAV:"
@@ -79,7 +79,7 @@ PROPERTIES_OF_ALL: Values = {
     (DAV, "name"): lambda entry: entry.name,
     (DAV, "resourcetype"): lambda entry: "<d:collection/>" if entry.node.is_directory else None,
     (DAV, "getcontenttype"): lambda entry: (
-        "text/html; charset=utf-8" if entry.node.is_directory else content_type(entry.node, entry.name)
+        "text/html; charset=utf-8" if entry.node.is_directory else guess_content_type(entry.node, entry.name)
     ),
     (DAV, "getcontentlength"): lambda entry: None if entry.node.size is None else str(entry.node.size),
     (DAV, "getetag"): lambda entry: entry.node.etag,
@@ -161,8 +161,8 @@ def _digests(request: DoorRequest) -> Digests:
     if request.exchange.fault(LateChecksum):
         return lambda _: []
     if request.exchange.fault(WrongDigest):
-        return lambda node: [wrong(written(*pair)) for pair in node.checksums.items()]
-    return lambda node: [written(*pair) for pair in node.checksums.items()]
+        return lambda node: [corrupt_digest(format_digest(*pair)) for pair in node.checksums.items()]
+    return lambda node: [format_digest(*pair) for pair in node.checksums.items()]
 
 
 def _tree(namespace: Namespace, entry: Entry, depth: int) -> Iterator[Entry]:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from dataclasses import replace
 
-from ctadata.sandbox.checksums import numbered, wanted
+from ctadata.sandbox.checksums import format_typed_digest, parse_want_digest
 from ctadata.sandbox.exchange import Exchange
 from ctadata.sandbox.faults import Full, Prealloc
 from ctadata.sandbox.movers import Upload
@@ -64,7 +64,7 @@ def settle_abandoned(node: Node, upload: Upload, namespace: Namespace) -> None:
 
 
 def _algorithms(upload: Upload) -> list[str]:
-    named = wanted(upload.want_digest)[:1] + (["md5"] if upload.content_md5 else [])
+    named = parse_want_digest(upload.want_digest)[:1] + (["md5"] if upload.content_md5 else [])
     return sorted({"adler32", *named})
 
 
@@ -107,5 +107,5 @@ def _checksum_problem(incoming: Incoming, upload: Upload) -> str | None:
         return f"Bad Content-MD5 header: {upload.content_md5}"
     if digests["md5"] == expected:
         return None
-    actual = ", ".join(numbered(name, digests[name]) for name in sorted(digests))
-    return f"Checksum mismatch (expected=[{numbered('md5', expected)}], actual=[{actual}])"
+    actual = ", ".join(format_typed_digest(name, digests[name]) for name in sorted(digests))
+    return f"Checksum mismatch (expected=[{format_typed_digest('md5', expected)}], actual=[{actual}])"

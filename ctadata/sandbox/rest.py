@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from ctadata.sandbox.door_request import Site, usual
+from ctadata.sandbox.door_request import Site, common_headers
 from ctadata.sandbox.exchange import Exchange
-from ctadata.sandbox.json_text import compact
+from ctadata.sandbox.json_text import dump_compact
 from ctadata.sandbox.login import Login
 from ctadata.sandbox.namespace import NamespaceError, Node
 
@@ -91,12 +91,12 @@ class RestRequest:
         status: int,
         body: object = None,
         headers: tuple[tuple[str, str], ...] = (),
-        written: Callable[[object], str] = compact,
+        written: Callable[[object], str] = dump_compact,
     ) -> None:
         """Send a JSON response, or one without a body."""
         data = b"" if body is None else written(body).encode()
         kind = [("Content-Type", "application/json")] if data else []
-        self.exchange.reply(status, HTTPStatus(status).phrase, [*usual(), *headers, *kind], data)
+        self.exchange.reply(status, HTTPStatus(status).phrase, [*common_headers(), *headers, *kind], data)
 
     def success(self, status: int) -> None:
         """Send the response to a successful change."""
@@ -106,5 +106,5 @@ class RestRequest:
 def reply_error(exchange: Exchange, problem: RestError) -> None:
     """Send the response of an error."""
     body = {"detail": problem.detail, "title": problem.title, "status": str(problem.status)}
-    headers = [*usual(), ("Content-Type", "application/json")]
-    exchange.reply(problem.status, problem.title, headers, compact(body).encode())
+    headers = [*common_headers(), ("Content-Type", "application/json")]
+    exchange.reply(problem.status, problem.title, headers, dump_compact(body).encode())

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from ctadata.sandbox.door_request import content_type
-from ctadata.sandbox.json_text import pretty
+from ctadata.sandbox.door_request import guess_content_type
+from ctadata.sandbox.json_text import dump_pretty
 from ctadata.sandbox.namespace import Exists, NamespaceError, Node
 from ctadata.sandbox.rest import RestError, RestRequest
 
@@ -37,7 +37,7 @@ def _get(call: RestRequest) -> None:
         call.need("LIST")
         children = [{"fileName": name, **_attributes(call, name, child)} for name, child in _page(call, node)]
         attributes = {"fileMimeType": attributes["fileMimeType"], "children": children, **attributes}
-    call.reply(200, attributes, written=pretty)
+    call.reply(200, attributes, written=dump_pretty)
 
 
 def _page(call: RestRequest, node: Node) -> list[tuple[str, Node]]:
@@ -51,7 +51,7 @@ def _attributes(call: RestRequest, name: str, node: Node) -> dict[str, Any]:
     folder, children = node.is_directory, (node.children or {}).values()
     checksums = [{"type": _TYPES[name], "value": raw.hex()} for name, raw in node.checksums.items()]
     attributes: dict[str, Any] = {
-        "fileMimeType": FOLDER_TYPE if folder else content_type(node, name) or "application/octet-stream",
+        "fileMimeType": FOLDER_TYPE if folder else guess_content_type(node, name) or "application/octet-stream",
         "fileLocality": node.file_locality if call.flag("locality") and not folder else None,
         "currentQos": _quality(node) if call.flag("qos") else None,
         "labels": sorted(node.labels),

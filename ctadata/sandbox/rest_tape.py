@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctadata.sandbox.json_text import pretty
+from ctadata.sandbox.json_text import dump_pretty
 from ctadata.sandbox.login import UID
 from ctadata.sandbox.namespace import NamespaceError
 from ctadata.sandbox.rest import RestError, RestRequest
@@ -29,7 +29,7 @@ def tape(call: RestRequest) -> None:
         case "POST", ["stage"]:
             _stage(call, library)
         case "GET", ["stage", name]:
-            call.reply(200, _status(_find(call, library, name)), written=pretty)
+            call.reply(200, _status(_find(call, library, name)), written=dump_pretty)
         case "DELETE", ["stage", name]:
             library.forget(_find(call, library, name))
             call.reply(200)
@@ -58,7 +58,7 @@ def _stage(call: RestRequest, library: Tape) -> None:
         call.need("STAGE", path)
     request = library.stage(call.login.user, dict.fromkeys(paths))
     where = f"/api/v1/tape/stage/{request.id}"
-    call.reply(201, {"requestId": request.id}, (("Location", f"{_origin(call)}{where}"),), pretty)
+    call.reply(201, {"requestId": request.id}, (("Location", f"{_origin(call)}{where}"),), dump_pretty)
 
 
 def _origin(call: RestRequest) -> str:

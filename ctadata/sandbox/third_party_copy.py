@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from ctadata.sandbox.checksums import chosen
+from ctadata.sandbox.checksums import choose_digest
 from ctadata.sandbox.door_request import Denied, DoorRequest, Site
-from ctadata.sandbox.exchange import CHUNKED
+from ctadata.sandbox.http_messages import CHUNKED
 from ctadata.sandbox.namespace import Incoming, IsDirectory, NamespaceError, Node, read_range
 
 AGENT = "dCache/11.2.5 (sandbox)"
@@ -109,7 +109,7 @@ def _run_transfer(
         exchange.stream(
             202,
             "Accepted",
-            [*request.usual(), *kind],
+            [*request.common_headers(), *kind],
             (text.encode() for text in _progress_lines(request.site, transfer)),
         )
     finally:
@@ -183,7 +183,7 @@ class _Transfer:
             except BaseException:
                 incoming.drop()
                 raise
-            digest = chosen("adler32", incoming.digests())
+            digest = choose_digest("adler32", incoming.digests())
             remote_digest = reply.headers.get("Digest")
             incoming.commit(node, broken=remote_digest is not None and remote_digest != digest)
             if remote_digest is not None and remote_digest != digest:
@@ -206,7 +206,7 @@ class _Transfer:
             if not 200 <= reply.status < 300:
                 raise ValueError(f"rejected PUT: {reply.status} {reply.reason}")
         with _RemoteResponse(self, "HEAD", {"Want-Digest": "adler32"}, None) as reply:
-            remote_digest, digest = reply.headers.get("Digest"), chosen("adler32", node.checksums)
+            remote_digest, digest = reply.headers.get("Digest"), choose_digest("adler32", node.checksums)
             if reply.status != 200 or (remote_digest is not None and digest is not None and remote_digest != digest):
                 raise ValueError(f"verification failed: {remote_digest} is not {digest}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
-from ctadata.sandbox.door_request import Denied, DoorRequest, entity
+from ctadata.sandbox.door_request import Denied, DoorRequest, entity_headers
 from ctadata.sandbox.faults import EmptyListing
 from ctadata.sandbox.namespace import Exists, IsDirectory, NamespaceError, NotFound
 from ctadata.sandbox.permissions import within
@@ -34,7 +34,7 @@ def delete(request: DoorRequest) -> None:
     if node.children and request.exchange.fault(EmptyListing):
         raise Denied(500, f"Internal problem: Directory is not empty: {request.path}")
     request.site.namespace.remove(request.path)
-    request.reply(204, entity(node))
+    request.reply(204, entity_headers(node))
 
 
 def move(request: DoorRequest) -> None:
@@ -53,9 +53,9 @@ def move(request: DoorRequest) -> None:
     except NamespaceError as error:
         raise Denied(409) from error
     if replaced:
-        request.reply(204, entity(node))
+        request.reply(204, entity_headers(node))
     else:
-        request.reply_in_chunks(201, entity(node))
+        request.reply_in_chunks(201, entity_headers(node))
 
 
 def _remove_target(request: DoorRequest, target: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ctadata.sandbox.checksums import chosen
-from ctadata.sandbox.door_request import Denied, DoorRequest, entity
-from ctadata.sandbox.downloads import pool_url, reaches_pool
+from ctadata.sandbox.checksums import choose_digest
+from ctadata.sandbox.door_request import Denied, DoorRequest, entity_headers
+from ctadata.sandbox.downloads import can_reach_pool, start_mover
 from ctadata.sandbox.faults import Hangup
 from ctadata.sandbox.movers import Mover, Upload
 from ctadata.sandbox.namespace import IsDirectory, NamespaceError, Node, NotFound
@@ -37,7 +37,9 @@ def put(request: DoorRequest) -> None:
     if may_redirect and request.redirects:
         mover = Mover(request.path, request.url, node, request.site.clock(), upload=upload)
         exchange.keep = False
-        exchange.stream(307, "Temporary Redirect", [*request.usual(), ("Location", pool_url(request, mover))], ())
+        exchange.stream(
+            307, "Temporary Redirect", [*request.common_headers(), ("Location", start_mover(request, mover))], ()
+        )
     else:
         _receive_at_door(request, node, upload)
 
@@ -104,7 +106,7 @@ def _mtime(request: DoorRequest) -> float | None:
 def _receive_at_door(request: DoorRequest, node: Node, upload: Upload) -> None:
     exchange = request.exchange
     exchange.send_continue()
-    if not reaches_pool(request.path):
+    if not can_reach_pool(request.path):
         _clean_up(request, node)
         raise Denied(400)
     try:
@@ -115,10 +117,10 @@ def _receive_at_door(request: DoorRequest, node: Node, upload: Upload) -> None:
     except Refused as refused:
         _clean_up(request, node)
         raise _door_error(refused) from refused
-    digest = chosen(request.header("Want-Digest"), digests)
+    digest = choose_digest(request.header("Want-Digest"), digests)
     headers = [
-        *request.usual(),
-        *entity(node),
+        *request.common_headers(),
+        *entity_headers(node),
         *([("Digest", digest)] if digest else []),
         *([("X-OC-MTime", "accepted")] if upload.mtime is not None else []),
     ]
