@@ -1,1 +1,1 @@
-"""The process that keeps a token fresh."""
+"""Keep a profile's token fresh: the agent, its login, and the renewal that commands use too."""

@@ -1,7 +1,7 @@
-"""Publication: a copy of the access token where every program looks that knows WLCG Bearer Token Discovery.
+"""Copy the access token to the place where every program with WLCG Bearer Token Discovery finds it.
 
-That is `$XDG_RUNTIME_DIR/bt_u<uid>`. `/tmp/bt_u<uid>`, the other place of the convention, is not written: anybody may
-put a file of that name there first, and one that is there cannot be replaced.
+The place is `$XDG_RUNTIME_DIR/bt_u<uid>`. The convention's other place, `/tmp/bt_u<uid>`, is not used: anybody may
+create a file of that name first, and it could not be replaced.
 """
 
 from __future__ import annotations
@@ -18,25 +18,39 @@ from ctadata.tokens.token import Token
 
 
 def bearer_token_path(env: Mapping[str, str] = os.environ) -> Path:
-    """Where to publish; ConfigError where this login session has no such place, LocalError where it is not safe."""
+    """Return the path for the copy.
+
+    Args:
+        env: The environment of the user's session.
+
+    Raises:
+        ConfigError: The session has no XDG_RUNTIME_DIR.
+        LocalError: Others can write into that directory.
+    """
     runtime = env.get("XDG_RUNTIME_DIR")
     if not runtime or not Path(runtime).is_absolute():
         raise ConfigError(
-            "there is no XDG_RUNTIME_DIR to publish the token in", hint='use eval "$(cta-data-direct env)" instead'
+            "XDG_RUNTIME_DIR is not set, so the token cannot be published",
+            hint='use eval "$(cta-data-direct env)" instead',
         )
     path = Path(runtime) / f"bt_u{os.geteuid()}"
-    _check_folder(path.parent)
+    _check_directory(path.parent)
     return path
 
 
 def publish(path: Path, token: Token) -> None:
-    """Put the token there, whole, 0600. LocalError, StorageFull."""
-    _check_folder(path.parent)
+    """Write the token into the file, as a whole, with mode 0600.
+
+    Raises:
+        LocalError: The file cannot be written, or others can write into its directory.
+        StorageFull: The disk has no room.
+    """
+    _check_directory(path.parent)
     write_private(path, token.reveal())
 
 
 def withdraw(path: str, token: Token | None) -> None:
-    """Remove what was published, if it still is ours."""
+    """Delete the published copy if it still is this token."""
     if not path or token is None:
         return
     with contextlib.suppress(OSError, CtadataError):
@@ -44,11 +58,13 @@ def withdraw(path: str, token: Token | None) -> None:
             Path(path).unlink()
 
 
-def _check_folder(folder: Path) -> None:
-    """Only where nobody else can put a file (LocalError)."""
+def _check_directory(folder: Path) -> None:
+    """Raise LocalError if other users can write into the directory."""
     try:
-        found = folder.stat()
+        info = folder.stat()
     except OSError as error:
         raise local_error(error, folder) from None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise LocalError("others can write into this directory, so no token is published in it", path=str(folder))
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o022:
+        raise LocalError(
+            "other users can write into this directory, so the token is not published there", path=str(folder)
+        )

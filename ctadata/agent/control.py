@@ -1,4 +1,4 @@
-"""Control of the agent: start, stop, status, and a token once without it. Nothing here prints."""
+"""Control the agent: start it, stop it, read its status, or get a token without it. Nothing here prints."""
 
 from __future__ import annotations
 
@@ -30,10 +30,13 @@ from ctadata.tokens.token import Token, same_issuer
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 120.0
-"""Seconds that an agent may take to end: it never breaks a refresh off, whose answer may hold the next login."""
+"""Seconds that an agent may take to end.
+
+It never aborts a refresh, because the answer may hold the next refresh token.
+"""
 
 MIN_LIFE = 60.0
-"""Seconds that a token lives at least which `get_token` gives, where tokens live so long."""
+"""Seconds that a token from `get_token` lives at least, if the issuer's tokens live so long."""
 
 
 def start(
@@ -44,22 +47,39 @@ def start(
     stop: Event | None = None,
     publish: bool = False,
 ) -> Status:
-    """Have the agent of the profile running, with a good token on disk; logs in where no earlier login can be used.
+    """Start the agent of the profile, with a valid token on disk.
 
-    secret: the client's, where it was given by hand; kept in the profile's private file.
-    show:   shows a person the address and the code; None where nobody could approve.
-    publish: whether the agent puts a copy of the token where every program looks (`$XDG_RUNTIME_DIR/bt_u<uid>`).
-    Raises LoginNeeded, ConfigError, Stopped, LocalError, StorageFull, and retryable errors.
+    The user has to log in only if no stored login can be used.
+
+    Args:
+        profile: The profile.
+        secret: The client's secret as the user entered it. It is stored in the profile's private file.
+        show: Shows the user the address and the code. None if no user can approve a login.
+        stop: When set, the wait for the user ends.
+        publish: Also copy the token to `$XDG_RUNTIME_DIR/bt_u<uid>`, where other programs find it.
+
+    Returns:
+        The state of the agent and of the login.
+
+    Raises:
+        LoginNeeded: The user has to log in, and denied it or could not.
+        ConfigError: The profile has no login, or the issuer does not accept the client.
+        TemporaryError: The issuer cannot be reached, or the agent cannot renew the token.
+        Stopped: `stop` was set.
+        LocalError: The token cannot be stored, or the agent cannot be started.
+        StorageFull: The disk has no room.
     """
     files = ProfileFiles.of(profile.name)
     files.prepare()
     copy = bearer_token_path() if publish else None
-    if is_claimed(files) and (not _serves(read_state(files), profile, copy) or explain_mismatch(files, profile)):
-        stop_agent(files)  # of an issuer, client or door that the profile had before, or one that publishes nothing
+    if is_claimed(files) and (
+        not _matches_request(read_state(files), profile, copy) or explain_mismatch(files, profile)
+    ):
+        stop_agent(files)  # it serves an earlier state of the profile, or does not publish
     if not is_claimed(files):
-        obtain_token(profile, files, is_good=_never, secret=secret, show=show, stop=stop)
+        obtain_token(profile, files, is_good=_accept_none, secret=secret, show=show, stop=stop)
         spawn(profile, files, copy)
-    return _with_good_token(read_status(profile, files))
+    return _check_started(read_status(profile, files))
 
 
 def run_in_foreground(
@@ -70,42 +90,54 @@ def run_in_foreground(
     publish: bool = False,
     ready: Callable[[Status], None],
 ) -> None:
-    """Be the agent, in this very process and its main thread, until SIGTERM or SIGINT: for systemd and containers.
+    """Run the agent in this process and its main thread until SIGTERM or SIGINT, for systemd and containers.
 
-    ready: is told once, when the agent is in charge.
-    AlreadyExists where one runs; else errors as of `start`, and of those that end an agent.
+    Args:
+        profile: The profile.
+        secret: The client's secret as the user entered it.
+        show: Shows the user the address and the code. None if no user can approve a login.
+        publish: Also copy the token to `$XDG_RUNTIME_DIR/bt_u<uid>`.
+        ready: Receives the status once, when the agent has taken over.
+
+    Raises:
+        AlreadyExists: An agent of this profile is running.
+        CtadataError: Any error that `start` raises, or the error that ended the agent.
     """
     files = ProfileFiles.of(profile.name)
     files.prepare()
     copy = bearer_token_path() if publish else None
     in_charge = not is_claimed(files)
 
-    def tell(told: Mapping[str, object]) -> None:
+    def report(answer: Mapping[str, object]) -> None:
         nonlocal in_charge
-        in_charge = bool(told["running"])
+        in_charge = bool(answer["running"])
         if in_charge:
             ready(read_status(profile, files))
 
     if in_charge:
-        obtain_token(profile, files, is_good=_never, secret=secret, show=show)
-        ended = serve(profile, files, tell, copy)
+        obtain_token(profile, files, is_good=_accept_none, secret=secret, show=show)
+        ended = serve(profile, files, report, copy)
         if ended is not None:
             raise ended
     if not in_charge:
-        found = read_status(profile, files)
-        raise AlreadyExists(f"an agent runs already (process {found.pid} of {found.host})", hint="stop-agent ends it")
+        current = read_status(profile, files)
+        raise AlreadyExists(
+            f"an agent is already running (process {current.pid} on {current.host})", hint="stop-agent ends it"
+        )
 
 
 def stop(profile: Profile) -> bool:
-    """End the agent, and wait until it has; whether there was one. Its token and login stay on disk.
+    """End the agent, wait until it has ended, and return whether one was running. Its token and login stay on disk.
 
-    LocalError where it runs on another host, TimedOut where it does not end.
+    Raises:
+        LocalError: The agent runs on another host.
+        TimedOut: The agent does not end.
     """
     return stop_agent(ProfileFiles.of(profile.name))
 
 
 def status(profile: Profile) -> Status:
-    """How the agent and the login are; never asks the network."""
+    """Return the state of the agent and of the login. No request is sent."""
     return read_status(profile, ProfileFiles.of(profile.name))
 
 
@@ -118,10 +150,19 @@ def get_token(
     stop: Event | None = None,
     now: Callable[[], float] = time.time,
 ) -> Token:
-    """A valid token: the one on disk, else a refreshed one, else by logging in; no agent is started.
+    """Return a valid token: the stored one, or else a refreshed one, or else one from a new login. No agent is started.
 
-    min_life: seconds it should live; of a token that lives less than twice as long in all, half its life will do.
-    Errors as of `start`.
+    Args:
+        profile: The profile.
+        secret: The client's secret as the user entered it.
+        show: Shows the user the address and the code. None if no user can approve a login.
+        min_life: Seconds that the token has to live. For tokens with a life below twice that, half of their life is
+            enough.
+        stop: When set, the wait for the user ends.
+        now: Returns the local time in seconds since 1970.
+
+    Raises:
+        CtadataError: Any error that `start` raises.
     """
 
     def is_good(token: Token) -> bool:
@@ -137,29 +178,31 @@ def get_token(
 
 
 def stop_agent(files: ProfileFiles) -> bool:
-    """As `stop`."""
+    """End the agent of these files; see `stop`."""
     if not is_claimed(files):
         return False
-    elsewhere = foreign_agent(files, time.time())
-    if elsewhere is not None:
-        raise LocalError(f"the agent runs on {elsewhere.host}", hint="stop it there")
-    pause, ends, told = Event(), time.monotonic() + STOP_TIMEOUT, None
+    other_lease = foreign_agent(files, time.time())
+    if other_lease is not None:
+        raise LocalError(f"the agent runs on {other_lease.host}", hint="stop it there")
+    pause, deadline, signalled_pid = Event(), time.monotonic() + STOP_TIMEOUT, None
     while is_claimed(files):
         state = read_state(files)
-        if state is not None and state.pid != told:  # an agent that has just begun has not said yet who it is
+        if state is not None and state.pid != signalled_pid:  # an agent that starts writes its state a moment later
             _terminate(state)
-            told = state.pid
-        if time.monotonic() > ends:
-            raise TimedOut(f"the agent does not end (process {told})", hint=f"kill -9 {told} does no harm")
+            signalled_pid = state.pid
+        if time.monotonic() > deadline:
+            raise TimedOut(
+                f"the agent does not end (process {signalled_pid})", hint=f"kill -9 {signalled_pid} does no harm"
+            )
         pause.wait(0.02)
     return True
 
 
 def _terminate(state: State) -> None:
-    """Send SIGTERM to the process of a running agent, and to no other that has got its number since."""
+    """Send SIGTERM to the agent's process, and never to a later process with the same number."""
     if state.host != host_name():
         raise LocalError(f"the agent runs on {state.host}", hint="stop it there")
-    with contextlib.suppress(ProcessLookupError), _held(state.pid) as process:
+    with contextlib.suppress(ProcessLookupError), _open_pidfd(state.pid) as process:
         if read_process_start(state.pid) != state.process_started:
             return
         if process is None:
@@ -169,8 +212,8 @@ def _terminate(state: State) -> None:
 
 
 @contextlib.contextmanager
-def _held(pid: int) -> Iterator[int | None]:
-    """A descriptor that means this very process; None where there are none (Linux before 5.3, macOS)."""
+def _open_pidfd(pid: int) -> Iterator[int | None]:
+    """Yield a descriptor of this very process; None if the system has none (Linux before 5.3, macOS)."""
     try:
         process = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -184,25 +227,23 @@ def _held(pid: int) -> Iterator[int | None]:
         os.close(process)
 
 
-def _never(token: Token) -> bool:  # noqa: ARG001
-    """An agent begins with a fresh token: that proves that it will be able to renew it."""
+def _accept_none(token: Token) -> bool:  # noqa: ARG001
+    """Return False: an agent starts with a fresh token, which proves that it can renew the next one."""
     return False
 
 
-def _serves(state: State | None, profile: Profile, copy: Path | None) -> bool:
-    """Whether a running agent does what is asked for; one that has not said yet who it is does."""
+def _matches_request(state: State | None, profile: Profile, copy: Path | None) -> bool:
+    """Return whether the running agent does what `start` needs. An agent that has written no state yet does."""
     if state is None:
         return True
     same = same_issuer(state.issuer, profile.issuer) and state.client_id == profile.client_id
     return same and state.via == profile.token_source and (copy is None or state.published == str(copy))
 
 
-def _with_good_token(found: Status) -> Status:
-    """What `start` gives back; TemporaryError where the agent does not do what it is for."""
-    if not found.running:
-        raise TemporaryError(f"the agent has ended at once: {found.last_error or 'it did not say why'}")
-    if found.expires_at is not None and found.expires_at <= time.time():
-        raise TemporaryError(
-            f"the agent runs, but cannot renew the token: {found.last_error}", hint="it goes on trying"
-        )
-    return found
+def _check_started(status: Status) -> Status:
+    """Return the status, or raise TemporaryError if the agent cannot do its work."""
+    if not status.running:
+        raise TemporaryError(f"the agent ended at once: {status.last_error or 'it gave no reason'}")
+    if status.expires_at is not None and status.expires_at <= time.time():
+        raise TemporaryError(f"the agent runs, but cannot renew the token: {status.last_error}", hint="it keeps trying")
+    return status

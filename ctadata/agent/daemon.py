@@ -1,8 +1,8 @@
-"""The agent's process: a fresh interpreter, apart from whoever started it.
+"""The agent's process: a fresh interpreter, detached from the process that started it.
 
-Started as `python -m ctadata.agent.daemon NAME`: the name is for `ps` alone. What it is to do comes as JSON on its
-standard input, and holds no secret: those it reads from the profile's private files. It answers with one line of
-JSON, then closes its standard streams and lives on in a session of its own, in `/`, with a small environment.
+It is started as `python -m ctadata.agent.daemon NAME`; the name is only for `ps`. It reads its task as JSON from
+standard input. The task holds no secret: the agent reads its secrets from the profile's private files. It answers with
+one line of JSON, closes its standard streams, and goes on in a session of its own, in `/`, with a small environment.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ log = logging.getLogger("ctadata.agent")
 
 
 def main() -> int:
-    """The agent itself; see the head of the module."""
-    order = json.load(sys.stdin)
-    if os.fork():  # the starter waits for this process; the agent belongs to init
+    """Run the agent; the module's docstring describes the protocol."""
+    request = json.load(sys.stdin)
+    if os.fork():  # the starter waits for this process; init adopts the agent
         os._exit(0)
     os.umask(0o077)
-    copy = Path(order["publish"]) if order["publish"] else None
+    copy = Path(request["publish"]) if request["publish"] else None
     try:
-        serve(_profile(order["profile"]), ProfileFiles(Path(order["folder"])), _report, copy)
+        serve(_parse_profile(request["profile"]), ProfileFiles(Path(request["folder"])), _report, copy)
     except CtadataError as error:
         _report({"error": error.what, "hint": error.hint, "path": error.path})
         return 1
@@ -52,11 +52,23 @@ def main() -> int:
 def serve(
     profile: Profile, files: ProfileFiles, ready: Callable[[Mapping[str, object]], None], copy: Path | None = None
 ) -> CtadataError | None:
-    """Be the agent of a profile, in this process, until SIGTERM or SIGINT, or until only a person can help (then why).
+    """Run the agent of a profile in this process, until SIGTERM or SIGINT, or until only the user can help.
 
-    ready: is told once, when the agent is in charge (`{"running": true}`), or another one is (false).
-    copy:  where the token is published as well.
-    Must run in the main thread. Raises CtadataError where there is no good token to begin with, and none comes.
+    It must run in the main thread.
+
+    Args:
+        profile: The profile.
+        files: The profile's files.
+        ready: Called once: with `{"running": true}` when the agent has taken over, with false if another agent is
+            running.
+        copy: Another path to write the token to. None writes no copy.
+
+    Returns:
+        The error that ended the agent. None after a signal.
+
+    Raises:
+        LoginNeeded: There is no token to start with.
+        CtadataError: The token has expired, and cannot be renewed.
     """
     stop = _stop_on_signals()
     instance = claim(files)
@@ -66,21 +78,21 @@ def serve(
     with instance, open_backend(profile, files) as backend:
         token = load_token(files, profile)
         if token is None:
-            raise LoginNeeded("there is no token to begin with")
+            raise LoginNeeded("there is no token to start with")
         begin_log(log, files.agent_log)
-        log.info("the agent begins, process %d", os.getpid())
+        log.info("the agent starts, process %d", os.getpid())
         if token.life_left(time.time()) <= 0:
             token = backend.renew(token)
-        teller = _Teller(profile, instance, stop, lambda: ready({"running": True}), copy)
+        writer = _StateWriter(profile, instance, stop, lambda: ready({"running": True}), copy)
         try:
-            return keep_fresh(token, backend.renew, teller.tell, stop, wait=teller.wait)
+            return keep_fresh(token, backend.renew, writer.write, stop, wait=writer.wait)
         except Exception:
-            log.exception("the agent fails")
+            log.exception("the agent failed")
             raise
 
 
-class _Teller:
-    """Writes the state at every beat, and reports the first; publishes the copy; keeps the lease."""
+class _StateWriter:
+    """Writes the agent's state at each change of the loop, publishes the copy of the token, and extends the lease."""
 
     def __init__(
         self, profile: Profile, instance: AgentInstance, stop: Event, first: Callable[[], None], copy: Path | None
@@ -92,16 +104,16 @@ class _Teller:
         self._copy = copy
         self._started = time.time()
 
-    def tell(self, beat: LoopStatus) -> None:
+    def write(self, status: LoopStatus) -> None:
         if self._instance.is_lost():
-            log.error("the files of this agent were removed: it ends")
+            log.error("the agent ends, because its files were deleted")
             self._stop.set()
             return
         try:
             if self._copy:
-                publish(self._copy, beat.token)
+                publish(self._copy, status.token)
             if self._instance.extend_lease():
-                self._instance.write_state(self._state(beat))
+                self._instance.write_state(self._state(status))
         except CtadataError as error:  # a full disk must not end the agent
             log.warning("the state could not be written: %s", error)
         if self._first:
@@ -109,7 +121,7 @@ class _Teller:
             self._first = None
 
     def wait(self, seconds: float) -> None:
-        """Pass some seconds, at most half a minute, and let the lease last on."""
+        """Wait some seconds, at most half a minute, and extend the lease."""
         self._stop.wait(seconds)
         if self._stop.is_set():
             return
@@ -118,7 +130,7 @@ class _Teller:
         except CtadataError as error:
             log.warning("the lease could not be written: %s", error)
 
-    def _state(self, beat: LoopStatus) -> State:
+    def _state(self, status: LoopStatus) -> State:
         return State(
             pid=os.getpid(),
             host=host_name(),
@@ -129,28 +141,31 @@ class _Teller:
             via=self._profile.token_source,
             started=self._started,
             updated=time.time(),
-            expires_at=beat.token.expires_at,
-            next_refresh=beat.next_refresh,
-            login_needed=isinstance(beat.error, LoginNeeded),
-            last_error=str(beat.error or ""),
+            expires_at=status.token.expires_at,
+            next_refresh=status.next_refresh,
+            login_needed=isinstance(status.error, LoginNeeded),
+            last_error=str(status.error or ""),
             published=str(self._copy or ""),
         )
 
 
-def _profile(told: Mapping[str, Any]) -> Profile:
-    paths = {key: Path(told[key]) for key in ("client_secret_file", "ca") if told[key]}
-    return Profile(**{**told, **paths, "token_origins": tuple(told["token_origins"])})
+def _parse_profile(fields: Mapping[str, Any]) -> Profile:
+    paths = {key: Path(fields[key]) for key in ("client_secret_file", "ca") if fields[key]}
+    return Profile(**{**fields, **paths, "token_origins": tuple(fields["token_origins"])})
 
 
 def _stop_on_signals() -> Event:
-    """An event that SIGTERM and SIGINT set; by a thread, since a handler that sets an event can deadlock."""
-    wanted = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    """Return an event that SIGTERM and SIGINT set.
+
+    A thread sets it, since a handler that sets an event can deadlock.
+    """
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop = Event()
 
     def listen() -> None:
-        signal.sigwait(wanted)
+        signal.sigwait(signals)
         stop.set()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
@@ -158,8 +173,8 @@ def _stop_on_signals() -> Event:
 
 
 def _report(answer: Mapping[str, object]) -> None:
-    """Answer whoever started us, then let go of the standard streams."""
-    with contextlib.suppress(OSError):  # it may have gone
+    """Answer the process that started this one, and let go of the standard streams."""
+    with contextlib.suppress(OSError):  # the starter may have ended
         os.write(1, json.dumps(answer).encode())
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

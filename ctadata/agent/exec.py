@@ -1,4 +1,4 @@
-"""Run another program, and keep the token in its BEARER_TOKEN_FILE fresh for as long as it runs."""
+"""Run another program, and keep the token in its BEARER_TOKEN_FILE fresh while it runs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,28 @@ FORWARDED = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run(profile: Profile, command: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
-    """Run the command; its exit code, 128 and the signal's number where one has ended it, as shells have it.
+    """Run a command with the profile's token. A token must be on disk.
 
-    A token must be on disk. NotFound where there is no such program, LocalError where it cannot be run.
+    Args:
+        profile: The profile.
+        command: The program and its arguments.
+        env: The environment for the program. BEARER_TOKEN is left out, and BEARER_TOKEN_FILE is set.
+
+    Returns:
+        The exit code of the program; 128 plus the signal's number if a signal ended it, as in shells.
+
+    Raises:
+        NotFound: The program does not exist.
+        LocalError: The program cannot be run.
     """
     files = ProfileFiles.of(profile.name)
-    told = {name: value for name, value in env.items() if name != "BEARER_TOKEN"}  # it would beat the file
-    with forwarded_signals() as forward_to:
-        process = _start(command, {**told, "BEARER_TOKEN_FILE": str(files.token)})
-        forward_to(process)
-        with process, _kept_fresh(profile, files, load_token(files, profile)):
+    environment = {
+        name: value for name, value in env.items() if name != "BEARER_TOKEN"
+    }  # programs prefer it to the file
+    with forward_signals() as set_target:
+        process = _start(command, {**environment, "BEARER_TOKEN_FILE": str(files.token)})
+        set_target(process)
+        with process, _renew_in_thread(profile, files, load_token(files, profile)):
             code = process.wait()
     return code if code >= 0 else 128 - code
 
@@ -47,14 +59,14 @@ def _start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[b
 
 
 @contextlib.contextmanager
-def _kept_fresh(profile: Profile, files: ProfileFiles, token: Token | None) -> Iterator[None]:
-    """Renew the token in a thread of its own; where an agent runs, whoever is first does it for both."""
+def _renew_in_thread(profile: Profile, files: ProfileFiles, token: Token | None) -> Iterator[None]:
+    """Renew the token in a thread. If an agent runs too, the first of them renews it for both."""
     stop = Event()
 
     def work() -> None:
         assert token is not None
         with open_backend(profile, files) as backend:
-            keep_fresh(token, backend.renew, _say_nothing, stop)
+            keep_fresh(token, backend.renew, _ignore_status, stop)
 
     thread = threading.Thread(target=work, name="token", daemon=True)
     if token is not None:
@@ -64,18 +76,18 @@ def _kept_fresh(profile: Profile, files: ProfileFiles, token: Token | None) -> I
     finally:
         stop.set()
         if token is not None:
-            thread.join()  # a refresh is never broken off: its answer may hold the next login
+            thread.join()  # a refresh is never aborted, because its answer may hold the next refresh token
 
 
-def _say_nothing(beat: LoopStatus) -> None:
-    """The loop logs what happens."""
+def _ignore_status(status: LoopStatus) -> None:
+    """Do nothing: the loop writes a log of its own."""
 
 
 @contextlib.contextmanager
-def forwarded_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
-    """Signals that ask us to end go to the program, once it is named; Ctrl-C reaches it by itself, from the terminal.
+def forward_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Forward SIGTERM and SIGHUP to a program, and ignore Ctrl-C, which the terminal sends to the program itself.
 
-    They are caught before the program starts: what comes in between waits for it.
+    Yields a function that names the program. Signals that arrive before that call are sent to the program then.
     """
     programs: list[subprocess.Popen[bytes]] = []
     early: list[int] = []
@@ -86,14 +98,14 @@ def forwarded_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
         elif number in FORWARDED:
             early.append(number)
 
-    def forward_to(process: subprocess.Popen[bytes]) -> None:
+    def set_target(process: subprocess.Popen[bytes]) -> None:
         programs.append(process)
         for number in early:
             process.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in (*FORWARDED, signal.SIGINT)}
     try:
-        yield forward_to
+        yield set_target
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,7 +1,7 @@
-"""Presence: one agent per profile, and what it says of itself.
+"""One agent for each profile, and the state that it writes.
 
-The agent holds a lock for all its life, so that even `kill -9` leaves nothing stale; beside it lies a small file for
-whoever wants to know how it is.
+The agent holds a lock as long as it runs, so even `kill -9` leaves nothing stale. A small file beside the lock shows
+its state to other processes.
 """
 
 from __future__ import annotations
@@ -25,24 +25,28 @@ from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
 CLAIM_TRIES = 20
-"""How often the lock is tried for: who looks whether an agent runs holds it for an instant."""
+"""How often an agent tries to take the lock: a process that checks for an agent holds it for an instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How an agent is. Times are seconds since 1970, local clock.
+    """The state of an agent. Times are seconds since 1970 of the local clock.
 
-    pid, host:     where it runs.
-    process_started: the kernel's start time of that process, which tells it from a later one of the same number.
-    boot:          which run of the machine that was.
-    issuer, client_id: what it logs in to.
-    started, updated: when the agent began, and when it last wrote this.
-    expires_at:    the end of the published token; None where that is not known.
-    next_refresh:  None once it has ended.
-    login_needed:  it has ended because only a person can log in again.
-    last_error:    what went wrong last, empty once all is well again.
-    via:           the profile's `token_source`.
-    published:     where it puts a copy of the token; empty where nowhere.
+    Attributes:
+        pid: The process.
+        host: The machine that it runs on.
+        process_started: The kernel's start time of the process, which tells it from a later one of the same number.
+        issuer: The issuer that it logs in to.
+        client_id: The client that it logs in as.
+        started: When the agent started.
+        updated: When it wrote this state.
+        expires_at: The end of the published token. None if it is not known.
+        next_refresh: The time of the next refresh. None after the agent has ended.
+        login_needed: The agent has ended, because only the user can log in again.
+        last_error: The last failure. Empty after the next success.
+        boot: The boot of the machine, to recognise a restart.
+        via: The profile's `token_source`.
+        published: The path of the token's copy. Empty if there is none.
     """
 
     pid: int
@@ -62,50 +66,65 @@ class State:
 
     @property
     def has_ended(self) -> bool:
-        """Whether these are its last words: only a person can help."""
+        """Whether the agent has ended because only the user can help."""
         return self.next_refresh is None and bool(self.last_error)
 
 
 class AgentInstance:
-    """The claim of a running agent; a context manager that gives it back."""
+    """The lock and lease of a running agent; a context manager that releases them."""
 
     def __init__(self, files: ProfileFiles, fd: int) -> None:
-        """Of a lock that is held; `claim` makes it."""
+        """Use a lock that this process holds; `claim` creates the instance.
+
+        Args:
+            files: The profile's files.
+            fd: The descriptor of the lock.
+        """
         self._files = files
         self._fd = fd
 
     def write_state(self, state: State) -> None:
-        """Say how the agent is. StorageFull, LocalError."""
+        """Write the agent's state for other processes.
+
+        Raises:
+            StorageFull: The disk has no room.
+            LocalError: The file cannot be written.
+        """
         write_private(self._files.agent_state, json.dumps(dataclasses.asdict(state)))
 
     def extend_lease(self) -> bool:
-        """Let this machine go on being the one that refreshes; False where another one has taken over."""
+        """Extend this machine's right to refresh. Return False if another machine has taken it over."""
         return extend_lease(self._files, time.time())
 
     def is_lost(self) -> bool:
-        """Whether somebody has removed our files, so that another agent may claim the profile."""
+        """Return whether our files were deleted, so that another agent could start."""
         try:
-            found = self._files.agent_lock.stat()
+            current = self._files.agent_lock.stat()
         except OSError:
             return True
         ours = os.fstat(self._fd)
-        return (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino)
+        return (current.st_dev, current.st_ino) != (ours.st_dev, ours.st_ino)
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the instance itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the claim back."""
+        """Release lease and lock."""
         with contextlib.suppress(CtadataError, OSError):
             release_lease(self._files)
         os.close(self._fd)
 
 
 def claim(files: ProfileFiles) -> AgentInstance | None:
-    """Become the agent of a profile; None where there is one, here or on another machine. LocalError, StorageFull."""
+    """Become the agent of a profile. Return None if there is one, here or on another machine.
+
+    Raises:
+        LocalError: The lock cannot be opened.
+        StorageFull: The disk has no room.
+    """
     fd = open_lock(files.agent_lock)
     pause = Event()
     for _ in range(CLAIM_TRIES):
@@ -117,26 +136,26 @@ def claim(files: ProfileFiles) -> AgentInstance | None:
         return None
     try:
         with hold_lock(files.login_lock):
-            taken = acquire_lease(files, time.time())
+            foreign_lease = acquire_lease(files, time.time())
     except BaseException:
         os.close(fd)
         raise
-    if taken is not None and taken.lasting:
+    if foreign_lease is not None and foreign_lease.lasting:
         os.close(fd)
         return None
     return AgentInstance(files, fd)
 
 
 def is_claimed(files: ProfileFiles) -> bool:
-    """Whether an agent of the profile lives, here or on another host that shares the home."""
+    """Return whether an agent of the profile runs, here or on another machine that shares the home."""
     return is_locked(files.agent_lock) or foreign_agent(files, time.time()) is not None
 
 
 def is_newer_than_token(state: State, token: Token | None) -> bool:
-    """Whether an agent said this after the token came; else there has been a login since."""
+    """Return whether the agent wrote this state after the token came. If not, the user has logged in since."""
     return token is None or token.received is None or token.received <= state.updated
 
 
 def read_state(files: ProfileFiles) -> State | None:
-    """What the last agent said of itself; None where it said nothing that can be read."""
+    """Return the state that the last agent wrote; None if there is none that can be read."""
     return read_record(State, read_private(files.agent_state))

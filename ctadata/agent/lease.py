@@ -1,10 +1,10 @@
-"""Lease: which host refreshes, where several share a home and their locks may not reach each other.
+"""The lease: the one machine that may refresh, if several share a home and their locks do not reach each other.
 
-The lock of a profile keeps processes of one machine apart, and on most shared file systems those of others too, but
-not on all (flock is local to each node with some mounts of Lustre and NFS). So whoever refreshes also writes who it
-is into `lease.json`; hosts other than that one do not refresh until it is given up, or ages out. A new lease is made
-by link(2), which succeeds for one host only, on network file systems too. Clocks of login nodes agree well enough:
-LIFE is many times what they differ by; and by the clock of the file server no lease lasts longer than twice that.
+The lock of a profile separates the processes of one machine. On most shared file systems it also separates machines,
+but not on all: with some mounts of Lustre and NFS, flock is local to each node. So a process that refreshes also writes
+itself into `lease.json`. Other machines do not refresh until it deletes the lease, or the lease expires. A new lease is
+created with link(2), which succeeds for one machine only, on network file systems too. The clocks of login nodes may
+differ a little: LIFE is many times as long. By the file server's clock, no lease lasts longer than twice LIFE.
 """
 
 from __future__ import annotations
@@ -28,24 +28,28 @@ from ctadata.tokens.files import TEMPORARY_PREFIX, local_error, read_private, wr
 from ctadata.tokens.profile_files import ProfileFiles
 
 LIFE = 120.0
-"""Seconds that a lease lasts unless it is extended: several steps of the agent, and the slowest refresh."""
+"""Seconds that a lease lasts without extension: several steps of the agent, and the slowest refresh."""
 
 EXTENDED_AT = 75.0
-"""Seconds before its end at which an agent extends its lease: early enough for one that looks every half minute."""
+"""Seconds before its end at which an agent extends its lease; the agent checks every half minute."""
 
 POLL_INTERVAL = 0.2
-"""Seconds between two looks at the lease of a host that is refreshing."""
+"""Seconds between two checks of another machine's lease."""
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who may refresh.
+    """The process that may refresh.
 
-    host, boot: the machine, and which run of it. pid, process_started: the process.
-    lasting: an agent's, which extends it; else that of a command, given up as soon as it has refreshed.
-    until:   seconds since 1970.
+    Attributes:
+        host: The machine.
+        boot: The boot of that machine, to recognise a restart.
+        pid: The process.
+        process_started: The kernel's start time of the process.
+        lasting: True for an agent, which extends its lease. False for a command, which deletes it after its refresh.
+        until: The end, in seconds since 1970.
     """
 
     host: str
@@ -56,12 +60,12 @@ class Lease:
     until: float
 
     def is_valid(self, now: float) -> bool:
-        """Whether it has not aged out."""
+        """Return whether the lease has not expired."""
         return self.until > now
 
     @property
     def is_local(self) -> bool:
-        """Whether it is of this machine since its last boot, whose processes the lock keeps apart."""
+        """Whether it belongs to this machine since its last boot; the lock separates such processes."""
         return (self.host, self.boot) == (host_name(), read_boot_id())
 
 
@@ -69,17 +73,28 @@ class Lease:
 def hold_lease(
     files: ProfileFiles, *, stop: Event | None = None, now: Callable[[], float] = time.time
 ) -> Iterator[None]:
-    """Be the machine that refreshes, for one refresh; the caller holds the login lock.
+    """Hold the lease for one refresh. The caller holds the login lock.
 
-    Waits for a command of another machine; TemporaryError where an agent runs there. Stopped, LocalError, StorageFull.
+    A lease of a command on another machine is waited for.
+
+    Args:
+        files: The profile's files.
+        stop: When set, the wait ends.
+        now: Returns the local time in seconds since 1970.
+
+    Raises:
+        TemporaryError: An agent on another machine holds the lease.
+        Stopped: `stop` was set.
+        LocalError: The lease cannot be written.
+        StorageFull: The disk has no room.
     """
-    found = read_lease(files)
-    if found is not None and found.is_local and found.lasting and found.is_valid(now()):
-        # it is this machine's already, and stays the agent's; a slow refresh must not outlive it
-        write_private(files.lease, _written(dataclasses.replace(found, until=now() + LIFE)))
+    lease = read_lease(files)
+    if lease is not None and lease.is_local and lease.lasting and lease.is_valid(now()):
+        # this machine's agent holds it and keeps it; it is extended so that it outlives a slow refresh
+        write_private(files.lease, _serialize(dataclasses.replace(lease, until=now() + LIFE)))
         yield
         return
-    _take_turn(files, stop or Event(), now)
+    _wait_for_lease(files, stop or Event(), now)
     try:
         yield
     finally:
@@ -87,42 +102,59 @@ def hold_lease(
 
 
 def acquire_lease(files: ProfileFiles, now: float) -> Lease | None:
-    """Take the lease for an agent, which extends it; else whose it is. The login lock is the caller's."""
-    return _take(files, _mine(True, now), now)
+    """Take the lease for an agent. The caller holds the login lock.
+
+    Args:
+        files: The profile's files.
+        now: The local time in seconds since 1970.
+
+    Returns:
+        None if this machine has the lease now; else the lease of the other machine.
+    """
+    return _try_acquire(files, _new_lease(True, now), now)
 
 
 def extend_lease(files: ProfileFiles, now: float) -> bool:
-    """Let the lease of this agent last on; False where another host has taken over. LocalError, StorageFull."""
-    found = read_lease(files)
-    if found is None or not found.is_local:
-        return _take(files, _mine(True, now), now) is None
-    if found.until < now + EXTENDED_AT or not found.lasting:
-        write_private(files.lease, _written(_mine(True, now)))
+    """Extend the lease of this machine's agent. Return False if another machine has taken over.
+
+    Raises:
+        LocalError: The lease cannot be written.
+        StorageFull: The disk has no room.
+    """
+    lease = read_lease(files)
+    if lease is None or not lease.is_local:
+        return _try_acquire(files, _new_lease(True, now), now) is None
+    if lease.until < now + EXTENDED_AT or not lease.lasting:
+        write_private(files.lease, _serialize(_new_lease(True, now)))
     return True
 
 
 def release_lease(files: ProfileFiles) -> None:
-    """Give up this machine's lease; whoever comes next need not wait."""
-    found = read_lease(files)
-    if found is not None and found.is_local:
+    """Delete this machine's lease, so that another one need not wait for its end."""
+    lease = read_lease(files)
+    if lease is not None and lease.is_local:
         files.lease.unlink(missing_ok=True)
 
 
 def foreign_agent(files: ProfileFiles, now: float) -> Lease | None:
-    """The lease of another host's agent, while it lasts."""
-    found = read_lease(files)
-    return found if found and found.lasting and found.is_valid(now) and not found.is_local else None
+    """Return the valid lease of another machine's agent; None if there is none."""
+    lease = read_lease(files)
+    return lease if lease and lease.lasting and lease.is_valid(now) and not lease.is_local else None
 
 
 def read_lease(files: ProfileFiles) -> Lease | None:
-    """The lease as it stands; None where there is none that can be read. LocalError where its file is not safe."""
+    """Return the stored lease; None if there is none that can be read.
+
+    Raises:
+        LocalError: Others can write the file.
+    """
     return _read(files.lease)
 
 
-def _take_turn(files: ProfileFiles, stop: Event, now: Callable[[], float]) -> None:
-    ends = now() + LIFE
-    while (other := _take(files, _mine(False, now()), now())) is not None:
-        if other.lasting or now() > ends:
+def _wait_for_lease(files: ProfileFiles, stop: Event, now: Callable[[], float]) -> None:
+    deadline = now() + LIFE
+    while (other := _try_acquire(files, _new_lease(False, now()), now())) is not None:
+        if other.lasting or now() > deadline:
             raise TemporaryError(
                 f"the token is renewed on {other.host} (process {other.pid}), and not here at the same time",
                 hint=f"if that machine is gone, try again in {LIFE:.0f} s",
@@ -131,26 +163,29 @@ def _take_turn(files: ProfileFiles, stop: Event, now: Callable[[], float]) -> No
             raise Stopped("stopped while another machine renews the token")
 
 
-def _take(files: ProfileFiles, mine: Lease, now: float) -> Lease | None:
-    """Take a lease that nobody has, that is this machine's, or has aged out; else whose it is."""
-    found = read_lease(files)
-    if found is not None and found.is_valid(now) and not found.is_local:
-        return found
-    if found is None:  # nothing is set aside that somebody may have made meanwhile
-        if _put(files, mine):
+def _try_acquire(files: ProfileFiles, mine: Lease, now: float) -> Lease | None:
+    """Take the lease if it is free, this machine's or expired, and return None.
+
+    Otherwise return the other machine's lease.
+    """
+    lease = read_lease(files)
+    if lease is not None and lease.is_valid(now) and not lease.is_local:
+        return lease
+    if lease is None:  # _set_aside could remove a lease that another machine creates at this moment
+        if _create(files, mine):
             return None
-        found = read_lease(files)
-        if found is not None:
-            return None if found.is_local else found
+        lease = read_lease(files)
+        if lease is not None:
+            return None if lease.is_local else lease
     aside = _set_aside(files)
-    if aside is not None and aside != found:  # somebody was faster
-        _put(files, aside)
+    if aside is not None and aside != lease:  # another process was faster
+        _create(files, aside)
         return None if aside.is_local else aside
-    return None if _put(files, mine) else read_lease(files)
+    return None if _create(files, mine) else read_lease(files)
 
 
 def _set_aside(files: ProfileFiles) -> Lease | None:
-    """Take the lease away, and say what it was; None where there was none."""
+    """Remove the lease, and return it; None if there was none."""
     aside = files.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
         files.lease.rename(aside)
@@ -165,21 +200,21 @@ def _set_aside(files: ProfileFiles) -> Lease | None:
 
 def _read(path: Path) -> Lease | None:
     try:
-        told = read_record(Lease, read_private(path))
-        if told is None:
+        record = read_record(Lease, read_private(path))
+        if record is None:
             return None
-        until = min(told.until, path.stat().st_mtime + 2 * LIFE)
+        until = min(record.until, path.stat().st_mtime + 2 * LIFE)
     except OSError:
         return None
-    if told.host == host_name() and told.boot != read_boot_id() and read_boot_time() > told.until - LIFE:
-        return None  # of this machine before it crashed
-    return dataclasses.replace(told, until=until)
+    if record.host == host_name() and record.boot != read_boot_id() and read_boot_time() > record.until - LIFE:
+        return None  # this machine's lease, from before a crash
+    return dataclasses.replace(record, until=until)
 
 
-def _put(files: ProfileFiles, lease: Lease) -> bool:
-    """Make the lease; False where there is one."""
+def _create(files: ProfileFiles, lease: Lease) -> bool:
+    """Create the lease. Return False if one exists."""
     draft = files.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-    write_private(draft, _written(lease))
+    write_private(draft, _serialize(lease))
     try:
         os.link(draft, files.lease)
     except FileExistsError:
@@ -187,16 +222,16 @@ def _put(files: ProfileFiles, lease: Lease) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise local_error(error, files.lease) from None
-        write_private(files.lease, _written(lease))  # the lock alone has to do on such a file system
+        write_private(files.lease, _serialize(lease))  # on such a file system the lock alone has to be enough
     finally:
         draft.unlink(missing_ok=True)
     return True
 
 
-def _mine(lasting: bool, now: float) -> Lease:
+def _new_lease(lasting: bool, now: float) -> Lease:
     pid = os.getpid()
     return Lease(host_name(), read_boot_id(), pid, read_process_start(pid), lasting, now + LIFE)
 
 
-def _written(lease: Lease) -> str:
+def _serialize(lease: Lease) -> str:
     return json.dumps(dataclasses.asdict(lease))

@@ -1,4 +1,4 @@
-"""The agent's own log: a small file that turns over, private, and never with a secret in it."""
+"""The agent's log: a small private file that is rotated, without secrets."""
 
 from __future__ import annotations
 
@@ -13,27 +13,35 @@ from ctadata.tokens.files import local_error, read_private
 from ctadata.tokens.profile_files import ProfileFiles
 
 MAX_LOG_SIZE = 256 * 1024
-"""Bytes of a log; one older one is kept."""
+"""The size of a log in bytes. One older log is kept."""
 
 
 def begin_log(log: logging.Logger, path: Path) -> None:
-    """Write a logger's records to the file, too."""
-    handler = _Private(path, maxBytes=MAX_LOG_SIZE, backupCount=1)
-    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(message)s"))
+    """Write a logger's records to the file as well.
+
+    Raises:
+        LocalError: The file cannot be opened.
+    """
+    handler = _PrivateFileHandler(path, maxBytes=MAX_LOG_SIZE, backupCount=1)
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 
 
 def last_lines(files: ProfileFiles, count: int) -> list[str]:
-    """The last lines of the log, the older file's first; LocalError where a file is not safe."""
+    """Return the last lines of the log, including those of the older file.
+
+    Raises:
+        LocalError: Others can read or write a log file.
+    """
     older = files.agent_log.with_name(files.agent_log.name + ".1")
     texts = [read_private(path) or "" for path in (older, files.agent_log)]
     return "".join(texts).splitlines()[-count:]
 
 
-class _Private(logging.handlers.RotatingFileHandler):
+class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
-        """The file, 0600 whatever the umask."""
+        """Open the file with mode 0600, whatever the umask."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             return open(os.open(self.baseFilename, flags, 0o600), "a", encoding="utf-8")  # noqa: PTH123
@@ -41,7 +49,7 @@ class _Private(logging.handlers.RotatingFileHandler):
             raise local_error(error, Path(self.baseFilename)) from None
 
 
-class _Redacted(logging.Formatter):
+class _RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        """One record, without anything that looks like a secret."""
+        """Format one record without anything that looks like a secret."""
         return redact(super().format(record))

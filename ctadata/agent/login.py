@@ -1,4 +1,4 @@
-"""Login: a good token on disk, by the shortest way: the one that is there, a refresh, or a person's approval."""
+"""Put a valid token on disk in the shortest way: the stored one, a refresh, or a new login that the user approves."""
 
 from __future__ import annotations
 
@@ -33,19 +33,33 @@ def obtain_token(
     stop: Event | None = None,
     now: Callable[[], float] = time.time,
 ) -> Token:
-    """A good token, on disk. Of several processes that ask at once, one logs in, and the others get what it brought.
+    """Return a good token, which is then on disk.
 
-    good:   whether the token that is there will do.
-    secret: the client's, where it was given by hand.
-    show:   None where nobody could approve: then LoginNeeded.
-    A token that is still valid is kept through trouble that passes. LoginNeeded, ConfigError, Stopped, retryable
-    errors, StorageFull, LocalError.
+    If several processes call this at once, one of them logs in, and the others get its token. A valid token is kept
+    through temporary failures.
+
+    Args:
+        profile: The profile.
+        files: The profile's files.
+        is_good: Returns whether the stored token is good enough.
+        secret: The client's secret as the user entered it.
+        show: Shows the user the address and the code. None if no user can approve a login.
+        stop: When set, the wait for the user or for other processes ends.
+        now: Returns the local time in seconds since 1970.
+
+    Raises:
+        LoginNeeded: The user has to log in, and denied it or could not.
+        ConfigError: The profile has no login, or the issuer does not accept the client.
+        TemporaryError: The issuer is busy or cannot be reached.
+        Stopped: `stop` was set.
+        StorageFull: The disk has no room.
+        LocalError: The token cannot be stored.
     """
     files.prepare()
     with hold_lock(files.login_lock, stop), open_backend(profile, files, now) as backend:
-        _import_former(profile, files, now())
+        _import_legacy_login(profile, files, now())
         try:
-            return _without_a_person(backend, profile, files, is_good, secret, stop, now)
+            return _obtain_unattended(backend, profile, files, is_good, secret, stop, now)
         except LoginNeeded:
             if show is None:
                 raise
@@ -53,25 +67,25 @@ def obtain_token(
             return backend.log_in(secret, show, stop or Event())
 
 
-def _import_former(profile: Profile, files: ProfileFiles, now: float) -> None:
-    """Take over what an earlier version left, where there is no login of ours yet; say so once."""
+def _import_legacy_login(profile: Profile, files: ProfileFiles, now: float) -> None:
+    """Import the login of an earlier version if this version has none yet, and report it once."""
     if (
         load_login(files, profile) is not None
         or load_token(files, profile) is not None
         or explain_mismatch(files, profile)
     ):
         return
-    former = find_legacy_login(profile, now)
-    if former.secret is not None:
-        login = Login(str(profile.issuer), str(profile.client_id), None, former.secret)
+    legacy = find_legacy_login(profile, now)
+    if legacy.secret is not None:
+        login = Login(str(profile.issuer), str(profile.client_id), None, legacy.secret)
         save_login(files, login, profile.login_store)
-    if former.token is not None:
-        save_token(files, profile, former.token)
-    if former.files:
-        log.warning("%s", former)
+    if legacy.token is not None:
+        save_token(files, profile, legacy.token)
+    if legacy.files:
+        log.warning("%s", legacy)
 
 
-def _without_a_person(
+def _obtain_unattended(
     backend: TokenBackend,
     profile: Profile,
     files: ProfileFiles,
@@ -80,15 +94,15 @@ def _without_a_person(
     stop: Event | None,
     now: Callable[[], float],
 ) -> Token:
-    """The token that is there, if it is good, else a refreshed one, else the one that is there if it is valid."""
+    """Return the stored token if it is good, or else a refreshed one, or else the stored one if it is valid."""
     token = load_token(files, profile)
     if token is not None and is_good(token):
         return token
     try:
         with hold_lease(files, stop=stop):
-            brought = load_token(files, profile)
-            if brought is not None and brought != token and is_good(brought):  # another machine was faster
-                return brought
+            newer = load_token(files, profile)
+            if newer is not None and newer != token and is_good(newer):  # another machine has just refreshed it
+                return newer
             return backend.refresh(lambda profile, login: secret_for_command(profile, login, secret))
     except CtadataError as error:
         if error.retryable and token is not None and token.life_left(now()) > 0:
@@ -97,7 +111,7 @@ def _without_a_person(
 
 
 def instructions(login: DeviceLogin) -> str:
-    """What a person has to do, in a few lines."""
+    """Return the text that asks the user to approve the login."""
     address = login.verification_uri_complete
     todo = "approve it if it shows" if address else "enter"
     lines = ["To log in, open in any browser, on any device:", "", f"  {address or login.verification_uri}", ""]
@@ -105,7 +119,7 @@ def instructions(login: DeviceLogin) -> str:
 
 
 def qr_code(text: str) -> str:
-    """A QR code as lines of block characters, for a terminal with a dark background."""
+    """Return a QR code as lines of block characters, for a terminal with a dark background."""
     import segno
 
     drawn = io.StringIO()

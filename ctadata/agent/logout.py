@@ -1,4 +1,4 @@
-"""Logout: the login ends at the issuer first, then on this disk."""
+"""Log out: end the login at the issuer first, then delete it from this disk."""
 
 from __future__ import annotations
 
@@ -19,22 +19,33 @@ from ctadata.tokens.login_store import delete_login, load_login, load_token
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 
-_NOTHING_REMOVED = "nothing was removed; --local removes the login from this machine, and leaves it alive elsewhere"
+_NOT_REVOKED = "the issuer was not asked to end the login"
+_NOTHING_REMOVED = "nothing was deleted; --local deletes the login on this machine only, and the issuer keeps it alive"
 
 
 def logout(profile: Profile, *, revoke: bool = True) -> str:
-    """End agent and login; what is still to be known, in words, empty where nothing is.
+    """End the agent and the login.
 
-    revoke: whether the issuer is asked to end the login as well. Where it cannot be asked, its error is raised, and
-    nothing is removed. Errors of `Renewal.issuer` and of `stop`.
+    Args:
+        profile: The profile.
+        revoke: Ask the issuer to end the login. If that fails, the error is raised and nothing is deleted.
+
+    Returns:
+        What the user still has to know, in words; empty if nothing.
+
+    Raises:
+        ConfigError: The issuer does not accept the client.
+        TemporaryError: The issuer is busy or cannot be reached.
+        LocalError: The agent runs on another machine, or a file cannot be deleted.
+        TimedOut: The agent does not end.
     """
     files = ProfileFiles.of(profile.name)
     if not files.folder.exists():
         return "there was no login"
     stop_agent(files)
     with hold_lock(files.login_lock):
-        there = _is_kept(profile, files)
-        told = _revoke(profile, files) if revoke else "" if not there else "the issuer was not asked to end the login"
+        had_login = _has_login(profile, files)
+        revocation = _revoke(profile, files) if revoke else _NOT_REVOKED if had_login else ""
         if profile.token_source == VIA_OIDC_AGENT:
             OidcAgentAccount(profile, files).file.unlink(missing_ok=True)
         token = load_token(files, profile, any_origin=True)
@@ -42,10 +53,10 @@ def logout(profile: Profile, *, revoke: bool = True) -> str:
         withdraw(state.published if state else "", token)
         delete_login(files, profile)
         files.agent_state.unlink(missing_ok=True)
-    return " and ".join(words for words in (told, _lives_on(token)) if words)
+    return " and ".join(words for words in (revocation, _warn_of_copies(token)) if words)
 
 
-def _is_kept(profile: Profile, files: ProfileFiles) -> bool:
+def _has_login(profile: Profile, files: ProfileFiles) -> bool:
     if profile.token_source == VIA_OIDC_AGENT:
         return OidcAgentAccount(profile, files).exists
     return load_login(files, profile, any_origin=True) is not None
@@ -60,27 +71,27 @@ def _revoke(profile: Profile, files: ProfileFiles) -> str:
     secret, _ = secret_for_agent(profile, login)
     try:
         ended = Renewal(profile, files, JsonClient(ca=profile.ca)).issuer(secret).revoke(login.refresh_token)
-    except LoginNeeded:  # it is over already
+    except LoginNeeded:  # the login is already over
         return ""
     except CtadataError as error:
         error.hint = _NOTHING_REMOVED
         raise
-    return "" if ended else "the issuer cannot be asked to end a login: it ends there in its own time"
+    return "" if ended else "the issuer offers no logout: the login ends there when it expires"
 
 
 def _revoke_through_oidc_agent(profile: Profile, files: ProfileFiles) -> str:
     with contextlib.closing(OidcAgentAccount(profile, files)) as account:
         try:
-            ours = account.log_out()
-        except LoginNeeded:  # it is over already
+            is_ours = account.log_out()
+        except LoginNeeded:  # the login is already over
             return ""
         except CtadataError as error:
             error.hint = _NOTHING_REMOVED
             raise
-    return "" if ours else f"your own oidc-agent keeps the login: oidc-gen --delete {account.name} ends it"
+    return "" if is_ours else f"your own oidc-agent keeps the login: oidc-gen --delete {account.name} ends it"
 
 
-def _lives_on(token: Token | None) -> str:
-    """An access token that was copied is good until its end: no server can call it back."""
+def _warn_of_copies(token: Token | None) -> str:
+    """Return a warning about copies of the access token: no server can revoke them before they expire."""
     left = token.life_left(time.time()) if token else 0
-    return f"copies of the last token are good for another {left / 60:.0f} min" if 60 < left < 1e9 else ""
+    return f"copies of the last token stay valid for another {left / 60:.0f} min" if 60 < left < 1e9 else ""

@@ -1,4 +1,4 @@
-"""The loop of the agent: refresh ahead of expiry, for as long as the login lasts."""
+"""The agent's loop: refresh the token before it expires, as long as the login lasts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Stopped
 from ctadata.tokens.token import Token
 
 LONGEST_STEP = 30.0
-"""Seconds after which a wait looks at the clock: while a machine sleeps, waits do not go on, and tokens expire."""
+"""The longest wait without a look at the clock, in seconds.
+
+While a machine sleeps, waits stand still and tokens expire.
+"""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LoopStatus:
-    """How the loop is: the published token, when it will be refreshed (None: never), and what went wrong last."""
+    """The status of the loop.
+
+    Attributes:
+        token: The published token.
+        next_refresh: The time of the next refresh, in seconds since 1970. None after the end of the loop.
+        error: The last failure. None after a success.
+    """
 
     token: Token
     next_refresh: float | None
@@ -33,30 +42,44 @@ class RenewToken(Protocol):
     """Gets a newer token than the known one, and publishes it."""
 
     def __call__(self, known: Token, stop: Event | None = None) -> Token:
-        """The newer one; raises what `Renewal.renew` does."""
+        """Return the newer token.
+
+        Raises:
+            CtadataError: Any error that `Renewal.renew` raises.
+        """
 
 
 def keep_fresh(
     token: Token,
     renew: RenewToken,
-    tell: Callable[[LoopStatus], None],
+    report: Callable[[LoopStatus], None],
     stop: Event,
     *,
     now: Callable[[], float] = time.time,
     wait: Callable[[float], object] | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> CtadataError | None:
-    """Renew `token` and its successors until `stop` is set (then None), or only a person can help (then why).
+    """Renew a token and its successors until `stop` is set, or until only the user can help.
 
-    tell: is told of every change.
-    wait: passes some seconds, and returns early once `stop` is set; `stop.wait` unless told otherwise.
-    Trouble that passes changes nothing but the time of the next try: the published token stays while it is valid.
+    A temporary failure changes only the time of the next attempt. The published token stays while it is valid.
+
+    Args:
+        token: The token to start with.
+        renew: Gets and publishes a newer token.
+        report: Receives the status after each change.
+        stop: When set, the loop ends.
+        now: Returns the local time in seconds since 1970.
+        wait: Sleeps for some seconds, and returns early when `stop` is set. None uses `stop.wait`.
+        jitter: Returns a random number in [0, 1), which spreads the refreshes of many agents.
+
+    Returns:
+        The error that only the user can mend. None if `stop` was set.
     """
     failures, margin, error = 0, 0.0, None
     due = refresh_at(token, now(), jitter())
     while True:
-        tell(LoopStatus(token, due, error))
-        if not _passed(due, stop, now, wait or stop.wait):
+        report(LoopStatus(token, due, error))
+        if not _wait_until(due, stop, now, wait or stop.wait):
             return None
         if not failures:
             margin = token.life_left(now())
@@ -66,31 +89,34 @@ def keep_fresh(
             return None
         except (LoginNeeded, ConfigError) as ended:
             log.error("the agent ends: %s", ended)  # noqa: TRY400  (a traceback says nothing more)
-            tell(LoopStatus(token, None, ended))
+            report(LoopStatus(token, None, ended))
             return ended
         except Exception as raised:  # noqa: BLE001
-            trouble = _known(raised)
-            failures, error = failures + 1, trouble
-            due = now() + pause_after(failures, trouble.retry_after, jitter(), margin)
-            log.warning("failure %d in a row: %s; next try in %.0f s", failures, trouble, due - now())
+            failure = _as_ctadata_error(raised)
+            failures, error = failures + 1, failure
+            due = now() + pause_after(failures, failure.retry_after, jitter(), margin)
+            log.warning("failure %d in a row: %s; next try in %.0f s", failures, failure, due - now())
         else:
             failures, error = 0, None
             due = refresh_at(token, now(), jitter())
             log.info("renewed: %.0f s to live, next in %.0f s", token.life_left(now()), due - now())
 
 
-def _known(raised: Exception) -> CtadataError:
-    """What was raised; a fault of our own is logged, and passes as well: an agent that has died renews nothing."""
+def _as_ctadata_error(raised: Exception) -> CtadataError:
+    """Return the failure.
+
+    An error in this package is logged, and the loop goes on: an agent that died would renew nothing.
+    """
     if isinstance(raised, CtadataError):
         return raised
     log.error("unexpected", exc_info=raised)
-    return CtadataError(f"unexpected {type(raised).__name__}", hint="this is a fault of ctadata: agent-log shows it")
+    return CtadataError(f"unexpected {type(raised).__name__}", hint="this is a bug in ctadata: agent-log shows it")
 
 
-def _passed(due: float, stop: Event, now: Callable[[], float], wait: Callable[[float], object]) -> bool:
-    """Wait until `due` by the clock on the wall, and never longer than it seemed at first, should that be set back.
+def _wait_until(due: float, stop: Event, now: Callable[[], float], wait: Callable[[float], object]) -> bool:
+    """Wait until `due`, and return False if `stop` was set.
 
-    False where `stop` was set.
+    If the clock is set back, the wait is not longer than it was planned.
     """
     left = due - now()
     while left > 0 and not stop.is_set():

@@ -1,8 +1,8 @@
-"""An oidc-agent of our own: its process, and the programs beside it that make, load and delete accounts.
+"""An oidc-agent of our own: its process, and the programs that create, load and delete its accounts.
 
-It runs in the foreground as our child and ends with us. It never starts a login by itself (with its default options
-a login that is over makes it poll for ten minutes, deaf to everybody else), and no secret is in any arguments: the
-account's password lies in a file, whose absolute path oidc-agent keeps to encrypt a refresh token that rotates.
+It runs in the foreground as our child process and ends with us. It never starts a login by itself: with its default
+options, a login that is over makes it poll for ten minutes and answer nobody. No secret is in any argument. The
+account's password is in a file; oidc-agent keeps its absolute path to encrypt a refresh token that rotates.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from ctadata.tokens.token import Secret
 START_TIMEOUT = 10.0
 END_TIMEOUT = 5.0
 LONGEST_SOCKET = 100
-"""Characters of a socket's path; the kernel takes 107."""
+"""The longest path of a socket, in characters; the kernel accepts 107."""
 
 _CHILD = """
 import ctypes, os, signal, sys
 signal.pthread_sigmask(signal.SIG_SETMASK, [])
 with open(os.devnull) as null:
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: ends with us, however we end
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: ends with its parent, however that ends
 if os.getppid() == int(sys.argv[1]):
     os.execvp(sys.argv[2], sys.argv[2:])
 """
@@ -48,49 +48,62 @@ if os.getppid() == int(sys.argv[1]):
 
 @dataclass(frozen=True, slots=True)
 class OidcAgentFiles:
-    """Where our oidc-agent keeps its accounts and their password, and where it listens."""
+    """The files of our oidc-agent: its accounts, their password, and the path of its socket."""
 
     folder: Path
 
     @property
     def accounts(self) -> Path:
-        """Its own directory (OIDC_CONFIG_DIR); it writes 0644 files, so nobody else may enter."""
+        """The directory of oidc-agent (OIDC_CONFIG_DIR). It writes files of mode 0644, so only the user may enter."""
         return self.folder / "accounts"
 
     @property
     def password(self) -> Path:
-        """What the accounts are encrypted with."""
+        """The file with the password that encrypts the accounts."""
         return self.folder / "password"
 
     @property
-    def said(self) -> Path:
-        """The file that says where it listens."""
+    def socket_record(self) -> Path:
+        """The file that holds the path of the socket."""
         return self.folder / "socket"
 
     def prepare(self) -> None:
-        """Make what is missing; LocalError where it is not safe."""
+        """Create what does not exist.
+
+        Raises:
+            LocalError: Others can enter the directory.
+        """
         make_private_directory(self.accounts)
         if not read_private(self.password):
             write_private(self.password, secrets.token_urlsafe(48) + "\n")
 
     def listening(self) -> Path | None:
-        """The socket of one that runs; None where none does."""
-        told = read_private(self.said)
-        return Path(told) if told and is_answering(Path(told)) else None
+        """Return the socket of the running oidc-agent; None if none runs."""
+        path = read_private(self.socket_record)
+        return Path(path) if path and is_answering(Path(path)) else None
 
 
 class OidcAgentProcess:
-    """A running oidc-agent of ours: its `home`, and its `socket`."""
+    """A running oidc-agent of ours: its files (`home`) and its `socket`."""
 
     def __init__(self, home: OidcAgentFiles) -> None:
-        """Start it, and wait until it answers. ConfigError where it is not installed, TimedOut."""
+        """Start oidc-agent, and wait until it answers.
+
+        Args:
+            home: Its files.
+
+        Raises:
+            ConfigError: oidc-agent is not installed.
+            TimedOut: It did not start in time.
+            TemporaryError: It ended at once.
+        """
         self.home = home
         self._temporary: str | None = None
         self.socket = self._choose_socket()
         options = ("--console", "--no-autoreauthenticate", "--no-autoload", f"--socket-path={self.socket}")
         argv = [sys.executable, "-I", "-S", "-c", _CHILD, str(os.getpid()), program("oidc-agent"), *options]
         null = subprocess.DEVNULL
-        self._ended, lives = os.pipe()  # the pipe ends with the last process that inherits it
+        self._ended, lives = os.pipe()  # the pipe closes when the last process that inherited it ends
         try:
             self._process = subprocess.Popen(
                 argv,
@@ -112,7 +125,7 @@ class OidcAgentProcess:
         except BaseException:
             self.close()
             raise
-        write_private(home.said, str(self.socket))
+        write_private(home.socket_record, str(self.socket))
 
     def _choose_socket(self) -> Path:
         path = (self.home.folder / "agent.sock").absolute()
@@ -126,31 +139,35 @@ class OidcAgentProcess:
         ends, pause = time.monotonic() + START_TIMEOUT, Event()
         while not is_answering(self.socket):
             if self._process.poll() is not None:
-                raise TemporaryError(f"oidc-agent has ended at once (exit code {self._process.returncode})")
+                raise TemporaryError(f"oidc-agent ended at once (exit code {self._process.returncode})")
             if time.monotonic() > ends:
                 raise TimedOut(f"oidc-agent did not start within {START_TIMEOUT:.0f} s")
             pause.wait(0.02)
 
     def close(self) -> None:
-        """End oidc-agent, and wait for the process that it forks, which ends a moment after it."""
+        """End oidc-agent, and wait for its forked process, which ends a moment later."""
         self._process.terminate()
         try:
             self._process.wait(END_TIMEOUT)
-        except subprocess.TimeoutExpired:  # it waits for an issuer, and has no time-out
+        except subprocess.TimeoutExpired:  # it is waiting for an issuer, without a time-out
             self._process.kill()
             self._process.wait()
         ended = select.poll()
         ended.register(self._ended)
         ended.poll(END_TIMEOUT * 1000)
         os.close(self._ended)
-        self.home.said.unlink(missing_ok=True)
+        self.home.socket_record.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
 
 def program(name: str) -> str:
-    """Where it is; ConfigError where it is not installed."""
+    """Return the path of an installed program.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
     found = shutil.which(name)
     if found is None:
         raise ConfigError(f"{name} is not installed", hint="install oidc-agent-cli, or leave out --via oidc-agent")
@@ -158,25 +175,39 @@ def program(name: str) -> str:
 
 
 def environment(home: OidcAgentFiles, socket: Path | None = None) -> dict[str, str]:
-    """What oidc-agent's programs have of ours."""
+    """Return the environment for the programs of oidc-agent.
+
+    Args:
+        home: The files of our oidc-agent.
+        socket: The running oidc-agent to talk to. None for the first start.
+    """
     kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR", "LANG") if name in os.environ}
     return {**kept, "OIDC_CONFIG_DIR": str(home.accounts)} | ({"OIDC_SOCK": str(socket)} if socket else {})
 
 
 def load_account(home: OidcAgentFiles, socket: Path, account: str) -> None:
-    """Load an account into a running one. LoginNeeded, TemporaryError."""
+    """Load an account into a running oidc-agent.
+
+    Raises:
+        LoginNeeded: The account has no valid login.
+        TemporaryError: The account could not be loaded.
+    """
     _run(["oidc-add", f"--pw-file={home.password}", account], home, socket, account)
 
 
 def read_account_secrets(home: OidcAgentFiles, socket: Path, account: str) -> tuple[Secret | None, Secret | None]:
-    """What an account of ours is renewed with, so that it can be revoked, and its client's secret; None: it has none.
+    """Return the refresh token of one of our accounts, for its revocation, and its client's secret. Either may be None.
 
-    `oidc-gen --delete` would revoke it too, but removes the account also where that fails. TemporaryError, LoginNeeded.
+    `oidc-gen --delete` would revoke the token too, but it also deletes the account if that fails.
+
+    Raises:
+        LoginNeeded: The account has no valid login.
+        TemporaryError: The account could not be read.
     """
-    told = _run(["oidc-gen", f"--print={account}", f"--pw-file={home.password}"], home, socket, account)
+    text = _run(["oidc-gen", f"--print={account}", f"--pw-file={home.password}"], home, socket, account)
     try:
-        found = json.loads(told)
-        refresh_token, client_secret = (found.get(key) for key in ("refresh_token", "client_secret"))
+        content = json.loads(text)
+        refresh_token, client_secret = (content.get(key) for key in ("refresh_token", "client_secret"))
     except (ValueError, AttributeError):
         raise TemporaryError("oidc-gen printed no account") from None
     return Secret(refresh_token) if refresh_token else None, Secret(client_secret) if client_secret else None
@@ -185,13 +216,29 @@ def read_account_secrets(home: OidcAgentFiles, socket: Path, account: str) -> tu
 def create_account(
     profile: Profile, home: OidcAgentFiles, socket: Path, account: str, secret: Secret | None, show: Show, stop: Event
 ) -> None:
-    """Make an account by the device flow: a person approves. LoginNeeded, ConfigError, Stopped, TemporaryError."""
-    told = home.folder / "client.json"
+    """Create an account by the device flow, which the user has to approve.
+
+    Args:
+        profile: The profile.
+        home: The files of our oidc-agent.
+        socket: The running oidc-agent.
+        account: The name of the new account.
+        secret: The client's secret. None for a public client.
+        show: Shows the user the address and the code.
+        stop: When set, the login ends.
+
+    Raises:
+        LoginNeeded: The user denied the login, or the code expired.
+        ConfigError: The issuer does not accept the client.
+        Stopped: `stop` was set.
+        TemporaryError: The issuer cannot be reached.
+    """
+    client_file = home.folder / "client.json"
     content = {"name": account, "issuer_url": profile.issuer, "client_id": profile.client_id}
-    write_private(told, json.dumps(content | ({"client_secret": secret.reveal()} if secret else {})))
+    write_private(client_file, json.dumps(content | ({"client_secret": secret.reveal()} if secret else {})))
     try:
         with subprocess.Popen(
-            [program("oidc-gen"), *_options(profile, home, told, public=secret is None), account],
+            [program("oidc-gen"), *_options(profile, home, client_file, public=secret is None), account],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -200,18 +247,18 @@ def create_account(
             text=True,
             errors="replace",
         ) as process:
-            said = _follow(process, show, stop)
+            message = _follow(process, show, stop)
     finally:
-        told.unlink(missing_ok=True)
+        client_file.unlink(missing_ok=True)
     if process.returncode:
-        raise failure_error(said, account)
+        raise failure_error(message, account)
 
 
 def _options(profile: Profile, home: OidcAgentFiles, client: Path, *, public: bool) -> list[str]:
     ca = [f"--cert-path={profile.ca.absolute()}"] if profile.ca and profile.ca.is_file() else []
     return [
         f"--file={client}",
-        *(["--client-secret="] if public else []),  # an empty one: it has no other word for a public client
+        *(["--client-secret="] if public else []),  # an empty secret is its only way to declare a public client
         f"--issuer={profile.issuer}",
         f"--scope={profile.scope}",
         *([f"--audience={profile.audience}"] if profile.audience else []),
@@ -225,7 +272,7 @@ def _options(profile: Profile, home: OidcAgentFiles, client: Path, *, public: bo
 
 
 def _follow(process: subprocess.Popen[str], show: Show, stop: Event) -> str:
-    """Show the code once it is told, and wait; what the program said last."""
+    """Show the code when the program prints it, wait for the program's end, and return its last message."""
     lines: list[str] = []
     reader = threading.Thread(target=_collect, args=(process, lines, show), daemon=True)
     reader.start()
@@ -255,7 +302,7 @@ def _collect(process: subprocess.Popen[str], lines: list[str], show: Show) -> No
 
 
 def _run(argv: Sequence[str], home: OidcAgentFiles, socket: Path, account: str) -> str:
-    """Run one of the programs; what it prints, which may be secret."""
+    """Run one of the programs and return its output, which may be secret."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
             [program(argv[0]), *argv[1:]],

@@ -1,4 +1,4 @@
-"""Records of the agent on disk, as JSON: read only where every field has its type."""
+"""Read the agent's records, which are JSON on disk. A record counts only if every field has its type."""
 
 from __future__ import annotations
 
@@ -11,25 +11,32 @@ from ctadata.tokens.token import parse_seconds
 T = TypeVar("T")
 
 LONGEST = 4096
-"""Characters of a text in a record."""
+"""The longest text in a record, in characters."""
 
 
 def read_record(kind: type[T], text: str | None) -> T | None:
-    """The record in a text; None where there is none, or it is broken: whoever wrote it last may have been killed."""
+    """Return the record in a text; None if there is none or it is broken, as its writer may have been killed.
+
+    Args:
+        kind: The dataclass of the record.
+        text: JSON. None if the file does not exist.
+    """
     try:
-        told = json.loads(text or "null")
+        content = json.loads(text or "null")
     except (ValueError, RecursionError):
         return None
     hints = get_type_hints(kind)
-    if not isinstance(told, dict) or not all(name in hints and _fits(told[name], hints[name]) for name in told):
+    if not isinstance(content, dict) or not all(
+        name in hints and _has_type(content[name], hints[name]) for name in content
+    ):
         return None
     try:
-        return kind(**told)
+        return kind(**content)
     except TypeError:  # a field is missing
         return None
 
 
-def _fits(value: object, hint: object) -> bool:
+def _has_type(value: object, hint: object) -> bool:
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if value is None or isinstance(value, bool):
         return (NoneType if value is None else bool) in kinds

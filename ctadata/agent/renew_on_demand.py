@@ -1,4 +1,4 @@
-"""Standby: where the token of a run has ended, the next one; where it is good, what will keep that from coming."""
+"""Get the next token when a run's token has ended, and warn if no next one will come."""
 
 from __future__ import annotations
 
@@ -22,21 +22,39 @@ log = logging.getLogger(__name__)
 
 
 class RenewOnDemand:
-    """What `tokens.sources` asks where the profile's own token will not do."""
+    """Renews the profile's own token for a `TokenProvider`."""
 
     def __init__(self, profile: Profile, stop: Event, now: Callable[[], float] = time.time) -> None:
-        """Nothing is read.   stop: once set, who waits here is let go."""
+        """Store the settings. Nothing is read yet.
+
+        Args:
+            profile: The profile.
+            stop: When set, every wait here ends.
+            now: Returns the local time in seconds since 1970.
+        """
         self._profile = profile
         self._stop = stop
         self._now = now
 
     def renew_token(self, refused: str | None, *, patient: bool) -> bool:
-        """Have a valid token on disk, another than the refused one; False where nothing here could renew it.
+        """Put a valid token on disk that is not the refused one.
 
-        patient: a run waits as long as its issuer is away, or the disk is full, and says so once; else the one is a
-        TemporaryError, the other StorageFull. LoginNeeded, ConfigError (only a person can help), Stopped, LocalError.
+        Args:
+            refused: The token that a server refused. None if the token expired.
+            patient: Wait until the issuer can be reached and the disk has room, and log that once. Otherwise raise.
+
+        Returns:
+            False if this machine cannot renew the token.
+
+        Raises:
+            LoginNeeded: Only the user can log in again.
+            ConfigError: The issuer does not accept the client.
+            TemporaryError: The issuer is busy or cannot be reached, and `patient` is false.
+            StorageFull: The disk has no room, and `patient` is false.
+            Stopped: The run was stopped.
+            LocalError: The token cannot be stored.
         """
-        from ctadata.agent import login, schedule, token_backends  # needed once in the life of a token
+        from ctadata.agent import login, schedule, token_backends  # imported late: needed once in the life of a token
 
         profile = token_backends.with_last_token_source(self._profile)
         files = ProfileFiles.of(profile.name)
@@ -54,9 +72,9 @@ class RenewOnDemand:
                 if not error.retryable and not (patient and isinstance(error, StorageFull)):
                     raise
                 if not patient:
-                    raise TemporaryError(f"the token has ended, and no new one comes: {error}") from None
+                    raise TemporaryError(f"the token has expired, and no new one can be had: {error}") from None
                 if not failures:
-                    log.warning("the token has ended, and the next one is waited for: %s", error)
+                    log.warning("the token has expired; waiting for the next one: %s", error)
                 failures += 1
                 pause = schedule.pause_after(failures, error.retry_after, random.random(), 0)  # noqa: S311  (jitter)
             else:
@@ -65,7 +83,7 @@ class RenewOnDemand:
                 raise Stopped("stopped while waiting for a token")
 
     def warning(self, token: Token) -> str:
-        """What only a person can mend, while the profile's token is still good; empty where nothing is wrong."""
+        """Return why no token will follow a token that is still valid; empty if one will."""
         try:
             state = read_state(ProfileFiles.of(self._profile.name))
         except CtadataError:
@@ -73,13 +91,20 @@ class RenewOnDemand:
         if state is None or not state.has_ended or not is_newer_than_token(state, token):
             return ""
         left = token.life_left(self._now())
-        last = f"; its last token is good for another {left / 60:.0f} min" if left < 1e9 else ""
+        last = f"; its last token stays valid for another {left / 60:.0f} min" if left < 1e9 else ""
         return f"the agent has ended: {state.last_error}{last}"
 
 
 def make_token_provider(
     resolved: Resolved, stop: Event, *, token_file: Path | None = None, env: Mapping[str, str] = os.environ
 ) -> TokenProvider:
-    """Where the tokens of a session come from; the agent's own is renewed where it has ended."""
+    """Return the token provider of a session. It renews the agent's token when that has expired.
+
+    Args:
+        resolved: The profile, and the origin of each value.
+        stop: When set, every wait for a token ends.
+        token_file: A file with the token to use, instead of all other sources.
+        env: The environment, in which a token may be.
+    """
     profile, renewer = resolved.profile, RenewOnDemand(resolved.profile, stop)
     return TokenProvider(profile, explicit=token_file, only_profile=resolved.explicit, env=env, renewer=renewer)

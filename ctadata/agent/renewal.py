@@ -1,8 +1,7 @@
-"""Renewal: the one way to a newer access token, for the agent and for commands alike.
+"""Renew the access token: the one way for the agent and for commands.
 
-Whoever renews holds the profile's login lock and its lease, and looks again at what is on disk once it has them: with
-refresh tokens that rotate, a second use of an old one ends the login. The new refresh token is on disk before
-anything else happens.
+A process that renews holds the profile's login lock and its lease. Then it looks at the disk again: with refresh tokens
+that rotate, a second use of the old one ends the login. The new refresh token is on disk before anything else happens.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ SECRET_VARIABLE = "CTADATA_CLIENT_SECRET"  # noqa: S105  (the name of a variable
 
 
 ChooseSecret = Callable[[Profile, "Login"], tuple["Secret | None", bool]]
-"""The client's secret, and whether it is to be kept with the login."""
+"""Returns the client's secret, and whether to store it with the login."""
 
 
 @dataclass(slots=True)
 class Renewal:
-    """Renews the token of one profile."""
+    """Renews the token of one profile at its issuer."""
 
     profile: Profile
     files: ProfileFiles
@@ -49,55 +48,80 @@ class Renewal:
     _unsaved: Grant | None = field(default=None, repr=False)
 
     def renew(self, known: Token, stop: Event | None = None) -> Token:
-        """A newer token than `known`: the one that another process has just brought, or a fresh one; published.
+        """Return a newer token than `known`: one that another process has just stored, or else a fresh one.
 
-        LoginNeeded, ConfigError (only a person can help), retryable errors, StorageFull, LocalError (the new login is
-        kept in memory, and saved when tried again), Stopped.
+        Args:
+            known: The token that the caller has.
+            stop: When set, the wait for other processes ends.
+
+        Raises:
+            LoginNeeded: Only the user can log in again.
+            ConfigError: The issuer does not accept the client.
+            TemporaryError: The issuer is busy or cannot be reached.
+            StorageFull: The disk has no room. The new login stays in memory, and the next call saves it.
+            LocalError: The login cannot be stored. The new login stays in memory, and the next call saves it.
+            Stopped: `stop` was set.
         """
         with hold_lock(self.files.login_lock, stop), hold_lease(self.files, stop=stop):
-            found = load_token(self.files, self.profile)
+            stored = load_token(self.files, self.profile)
             now = self.now()
-            if found is not None and is_newer(found, known, now):
+            if stored is not None and is_newer(stored, known, now):
                 self._unsaved = None
-                return found
+                return stored
             return self.refresh(secret_for_agent)
 
     def refresh(self, choose_secret: ChooseSecret) -> Token:
-        """A fresh token from the issuer, published; lock and lease are the caller's. Errors as for `renew`."""
+        """Return a fresh token from the issuer, which is then on disk. The caller holds the login lock and the lease.
+
+        Args:
+            choose_secret: Returns the client's secret, and whether to store it with the login.
+
+        Raises:
+            CtadataError: Any error that `renew` raises.
+        """
         login = load_login(self.files, self.profile)
         if login is None or login.refresh_token is None:
-            raise LoginNeeded("there is no login that could be renewed", hint=login_hint(self.profile))
-        secret, keep = choose_secret(self.profile, login)
+            raise LoginNeeded("no stored login can be renewed", hint=login_hint(self.profile))
+        secret, store_it = choose_secret(self.profile, login)
         with reserve_login(self.files, self.profile.login_store) as save:
-            grant = self._unsaved or self._ask(login.refresh_token, secret)
+            grant = self._unsaved or self._refresh_at_issuer(login.refresh_token, secret)
             self._unsaved = grant
-            save(self._login(grant, secret if keep else None, login))
+            save(self._login(grant, secret if store_it else None, login))
         return self._publish(grant, login.origins)
 
-    def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
-        """Let a person approve; the login lock is the caller's. `given`: the client's secret, where it was.
+    def log_in(self, entered_secret: str | None, show: Show, stop: Event) -> Token:
+        """Let the user approve a login, and return its token, which is then on disk. The caller holds the login lock.
 
-        LoginNeeded where it was denied or came too late, ConfigError, Stopped, retryable errors.
+        Args:
+            entered_secret: The client's secret as the user entered it, or None.
+            show: Shows the user the address and the code.
+            stop: When set, the wait for the user ends.
+
+        Raises:
+            LoginNeeded: The user denied the login, or the code expired.
+            ConfigError: The issuer does not accept the client.
+            TemporaryError: The issuer is busy or cannot be reached.
+            Stopped: `stop` was set.
         """
         if self.profile.login_store == KEYRING:
             keyring_store.probe()
-        secret, keep = secret_for_command(self.profile, load_login(self.files, self.profile), given)
+        secret, store_it = secret_for_command(self.profile, load_login(self.files, self.profile), entered_secret)
         issuer = self.issuer(secret)
         with reserve_login(self.files, self.profile.login_store) as save:
             login = begin_device_login(issuer)
             show(login)
             grant = wait_for_login(issuer, login, stop=stop)
-            save(self._login(grant, secret if keep else None))
+            save(self._login(grant, secret if store_it else None))
         return self._publish(grant)
 
     def _login(self, grant: Grant, secret: Secret | None, before: Login | None = None) -> Login:
-        """What renews the token from now on; a refresh token that is not sent stays the old one."""
+        """Return the login to store. If the issuer sent no new refresh token, the old one stays."""
         refresh_token = grant.refresh_token or (before.refresh_token if before else None)
         origins = (before.origins if before else ()) or tuple(origin_texts(self.profile))
         return Login(str(self.profile.issuer), str(self.profile.client_id), refresh_token, secret, origins)
 
     def _publish(self, grant: Grant, origins: tuple[str, ...] = ()) -> Token:
-        """Put the token on disk, after what renews it; one that finds no room is published when tried again."""
+        """Store the token, after its login. If the disk has no room for it, the next call stores it."""
         self._unsaved = None
         token = require_unexpired(grant.token, self.now())
         try:
@@ -108,43 +132,50 @@ class Renewal:
         return token
 
     def issuer(self, secret: Secret | None) -> Issuer:
-        """The profile's issuer, asked once what it offers. ConfigError, retryable errors."""
+        """Return the profile's issuer. It is asked for its endpoints once.
+
+        Raises:
+            ConfigError: The profile names no issuer, or the issuer answers for another one.
+            TemporaryError: The issuer is busy or cannot be reached.
+        """
         if self._issuer is None or self._issuer.secret != secret:
             self._issuer = Issuer.discover(self.profile, self.rest, secret, self.now)
         return self._issuer
 
-    def _ask(self, refresh_token: Secret, secret: Secret | None) -> Grant:
+    def _refresh_at_issuer(self, refresh_token: Secret, secret: Secret | None) -> Grant:
         try:
             return self.issuer(secret).refresh(refresh_token)
         except LoginNeeded as error:
-            # logins that one browser approved may share a session at Keycloak: the end of one ends the other
+            # at Keycloak, logins approved in one browser may share a session: the end of one ends the other
             hint = f"{login_hint(self.profile)}; another login of yours, or its logout, may have ended this one"
             raise LoginNeeded(error.what, hint=hint) from None
         except CtadataError:
-            self._issuer = None  # its endpoints may have moved
+            self._issuer = None  # its endpoints may have changed
             raise
 
 
-def is_newer(found: Token, known: Token, now: float) -> bool:
-    """Whether another process has just brought a token that needs no refresh yet."""
-    return found.reveal() != known.reveal() and refresh_at(found, now, 0) > now + 1
+def is_newer(stored: Token, known: Token, now: float) -> bool:
+    """Return whether another process has just stored a token that needs no refresh yet."""
+    return stored.reveal() != known.reveal() and refresh_at(stored, now, 0) > now + 1
 
 
 def secret_for_agent(profile: Profile, login: Login) -> tuple[Secret | None, bool]:
-    """The client's secret for an agent, which asks nobody: the one kept with the login, else the profile's file.
+    """Return the client's secret for an agent, which asks nobody, and whether to store it with the login.
 
-    Also whether it is to be kept with the login.
+    The secret is the one stored with the login, or else the one in the profile's file.
     """
     if login.client_secret is not None:
         return login.client_secret, True
     return secret_in_file(profile.client_secret_file), False
 
 
-def secret_for_command(profile: Profile, login: Login | None, given: str | None) -> tuple[Secret | None, bool]:
-    """The client's secret for a command: given, in the environment, in the profile's file, or kept; None for a public
-    client. Also whether it is to be kept with the login, so that the agent has it too.
+def secret_for_command(profile: Profile, login: Login | None, entered_secret: str | None) -> tuple[Secret | None, bool]:
+    """Return the client's secret for a command, and whether to store it with the login, so that the agent has it too.
+
+    The secret is the entered one, or else the one in the environment, in the profile's file, or with the login. None is
+    right for a public client.
     """
-    text = given or os.environ.get(SECRET_VARIABLE)
+    text = entered_secret or os.environ.get(SECRET_VARIABLE)
     if text:
         return Secret(text), True
     in_file = secret_in_file(profile.client_secret_file)
@@ -154,17 +185,22 @@ def secret_for_command(profile: Profile, login: Login | None, given: str | None)
 
 
 def secret_in_file(path: Path | None) -> Secret | None:
-    """The client's secret in a file of the user's, or of an administrator's. LocalError where it cannot be trusted."""
+    """Return the client's secret in a file of the user or of an administrator; None without a file.
+
+    Raises:
+        LocalError: The file does not exist, or others can write it.
+        ConfigError: The file is empty.
+    """
     if path is None:
         return None
     text = read_discovered(path, follow=True)
     if text is None:
-        raise LocalError("there is no such file, but the profile names it as client_secret_file", path=str(path))
+        raise LocalError("the file does not exist, but the profile names it as client_secret_file", path=str(path))
     if not text.strip():
         raise ConfigError("the client's secret is empty", path=str(path))
     return Secret(text.strip())
 
 
 def login_hint(profile: Profile) -> str:
-    """What to do where a person has to log in."""
+    """Return the advice to log in."""
     return f"log in: cta-data-direct start-agent -P {profile.name}"

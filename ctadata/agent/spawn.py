@@ -1,4 +1,4 @@
-"""Start the agent's process, and learn whether it lives; its own end is `ctadata.agent.daemon`."""
+"""Start the agent's process, and wait until it runs; `ctadata.agent.daemon` is its other end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ctadata.errors import ConfigError, CtadataError, LocalError, TimedOut
 from ctadata.tokens.profile_files import ProfileFiles
 
 START_TIMEOUT = 60.0
-"""Seconds that an agent may take to start: an interpreter on a slow shared disk needs many."""
+"""Seconds that an agent may take to start. An interpreter on a slow shared disk needs many."""
 
 KEPT_VARIABLES = frozenset(
     {
@@ -38,14 +38,20 @@ KEPT_VARIABLES = frozenset(
         *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     }
 )
-"""What an agent has of the environment of whoever started it: never a token or secret."""
+"""The variables that an agent inherits from the environment of its starter: no token, and no secret."""
 
 
 def spawn(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> None:
-    """Start the agent of a profile; returns once it lives, or another one does. A good token must be on disk.
+    """Start the agent of a profile, and return when it runs or another one does. A valid token must be on disk.
 
-    copy: where it publishes the token as well.
-    CtadataError where it did not start, TimedOut where it took too long.
+    Args:
+        profile: The profile.
+        files: The profile's files.
+        copy: Another path to write the token to. None writes no copy.
+
+    Raises:
+        TimedOut: It took too long.
+        CtadataError: It did not start.
     """
     if not sys.executable:
         raise ConfigError("this Python does not know its own interpreter, so no agent can be started")
@@ -61,15 +67,15 @@ def spawn(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> No
     )
     with process:
         try:
-            said, _ = process.communicate(json.dumps(_order(profile, files, copy)), timeout=START_TIMEOUT)
+            output, _ = process.communicate(json.dumps(_request(profile, files, copy)), timeout=START_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             raise TimedOut(f"the agent did not start within {START_TIMEOUT:.0f} s", path=str(files.agent_log)) from None
-    _check_answer(said, files)
+    _check_output(output, files)
 
 
-def _order(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> dict[str, Any]:
-    """What the agent needs to know; nothing in it is secret."""
+def _request(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> dict[str, Any]:
+    """Return the task for the agent. Nothing in it is secret."""
     return {
         "folder": str(files.folder.absolute()),
         "publish": copy and str(copy.absolute()),
@@ -90,21 +96,21 @@ def _order(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> d
     }
 
 
-def _check_answer(said: str, files: ProfileFiles) -> None:
+def _check_output(output: str, files: ProfileFiles) -> None:
     try:
-        answer = json.loads(said)
+        answer = json.loads(output)
     except ValueError:
-        last = said.strip().splitlines()[-1:] or ["it said nothing"]
+        last = output.strip().splitlines()[-1:] or ["it printed nothing"]
         raise CtadataError(f"the agent did not start: {last[0]}", path=str(files.agent_log)) from None
     if "error" in answer:
         raise LocalError(f"the agent did not start: {answer['error']}", hint=answer["hint"], path=answer["path"])
 
 
 def _environment(env: Mapping[str, str]) -> dict[str, str]:
-    """The agent's environment; it finds this package where we did, also where it is not installed."""
-    kept = {name: value for name, value in env.items() if name in KEPT_VARIABLES}
+    """Return the agent's environment, in which it finds this package even if that is not installed."""
+    environment = {name: value for name, value in env.items() if name in KEPT_VARIABLES}
     home = Path(__file__).resolve().parents[2]
     paths = [os.path.abspath(path) for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]  # noqa: PTH100
     if home.name not in ("site-packages", "dist-packages"):
         paths.append(str(home))
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)} if paths else kept
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)} if paths else environment

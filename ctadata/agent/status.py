@@ -1,4 +1,4 @@
-"""Status: how the agent of a profile and its login are, as far as this machine knows."""
+"""The state of a profile's agent and login, as far as this machine knows it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,29 @@ from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 from ctadata.tokens.user_name import user_name
 
-SILENT = 120.0
-"""Seconds after a refresh was due until an agent must have told of it: issuers are slow, and machines sleep."""
+SILENCE_LIMIT = 120.0
+"""Seconds after a planned refresh within which the agent must have written its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How things are. Times are seconds since 1970; None is what is not known.
+    """The state of the agent and of the login. Times are seconds since 1970; None means that it is not known.
 
-    running:      whether an agent lives, as process `pid` of `host`.
-    user:         whom the token names.
-    expires_at:   the end of the token on disk.
-    next_refresh: when the agent will refresh it.
-    token_file:   the token on disk, for other programs (`BEARER_TOKEN_FILE`).
-    published:    where the agent puts a copy of it; None where nowhere.
-    storage:      what keeps the login: `file`, `keyring` or `oidc-agent`; `login_place` says where, empty where no file
-                  holds one.
-    login_needed: only a person's login can bring the next token.
-    last_error:   what went wrong last, empty while all is well.
+    Attributes:
+        profile: The name of the profile.
+        running: Whether an agent runs.
+        pid: Its process.
+        host: Its machine.
+        issuer: The profile's issuer.
+        user: The user that the token names.
+        expires_at: The end of the stored token.
+        next_refresh: The time of the agent's next refresh.
+        token_file: The stored token, for other programs (`BEARER_TOKEN_FILE`).
+        published: The path of the agent's copy of the token. None if there is none.
+        storage: The keeper of the login: `file`, `keyring` or `oidc-agent`.
+        login_place: The place of the login, in words. Empty if no file holds one.
+        login_needed: Only a new login can bring the next token.
+        last_error: The last failure. Empty after a success.
     """
 
     profile: str
@@ -59,7 +64,7 @@ class Status:
         return self.host is not None and self.host != host_name()
 
     def as_json(self) -> dict[str, object]:
-        """The same as JSON has it, times in RFC 3339, UTC."""
+        """Return the status as an object for JSON, with times as RFC 3339 in UTC."""
         return {
             "schema": 1,
             "profile": self.profile,
@@ -80,32 +85,37 @@ class Status:
 
 
 def read_status(profile: Profile, files: ProfileFiles) -> Status:
-    """Read how things are from the profile's files; what cannot be read shows in `last_error`."""
+    """Read the state from the profile's files. An error in reading is shown in `last_error`.
+
+    Args:
+        profile: The profile.
+        files: The profile's files.
+    """
     running = is_claimed(files)
-    token, renewable, state, trouble = _on_disk(profile, files)
-    speaks = state if running else None
-    trouble = trouble or (_silence(speaks, time.time()) if speaks else "")
+    token, renewable, state, problem = _read_files(profile, files)
+    live_state = state if running else None
+    problem = problem or (_report_silence(live_state, time.time()) if live_state else "")
     storage, place = _storage(profile, files)
     return Status(
         profile=profile.name,
         running=running,
-        pid=speaks.pid if speaks else None,
-        host=speaks.host if speaks else None,
+        pid=live_state.pid if live_state else None,
+        host=live_state.host if live_state else None,
         issuer=profile.issuer,
         user=user_name(profile, token),
         expires_at=token.expires_at if token else None,
-        next_refresh=speaks.next_refresh if speaks else None,
+        next_refresh=live_state.next_refresh if live_state else None,
         token_file=files.token,
-        published=Path(speaks.published) if speaks and speaks.published else None,
+        published=Path(live_state.published) if live_state and live_state.published else None,
         storage=storage,
         login_place=place,
         login_needed=_login_needed(token, renewable, state),
-        last_error=trouble or (state.last_error if state and is_newer_than_token(state, token) else ""),
+        last_error=problem or (state.last_error if state and is_newer_than_token(state, token) else ""),
     )
 
 
-def _on_disk(profile: Profile, files: ProfileFiles) -> tuple[Token | None, bool, State | None, str]:
-    """The token, whether something could renew it, the agent's last words, and what cannot be read."""
+def _read_files(profile: Profile, files: ProfileFiles) -> tuple[Token | None, bool, State | None, str]:
+    """Return the token, whether it can be renewed, the agent's state, and the error in reading."""
     token, state = None, None
     try:
         state = read_state(files)
@@ -116,7 +126,7 @@ def _on_disk(profile: Profile, files: ProfileFiles) -> tuple[Token | None, bool,
 
 
 def _storage(profile: Profile, files: ProfileFiles) -> tuple[str, str]:
-    """What keeps the login, and where."""
+    """Return what keeps the login, and its place."""
     if profile.token_source == VIA_OIDC_AGENT:
         account = OidcAgentAccount(profile, files)
         return VIA_OIDC_AGENT, str(account.file) if account.exists else f"account {account.name}"
@@ -131,10 +141,10 @@ def _login_needed(token: Token | None, renewable: bool, state: State | None) -> 
     return not renewable and (token is None or token.life_left(time.time()) <= 0)
 
 
-def _silence(state: State, now: float) -> str:
-    """That a running agent has not said what came of its last refresh; empty where it has."""
+def _report_silence(state: State, now: float) -> str:
+    """Return a message if a running agent has not written the result of its last refresh; else an empty text."""
     late = 0.0 if state.next_refresh is None else now - state.next_refresh
-    return f"the agent has written nothing for {late / 60:.0f} min; is the disk full?" if late > SILENT else ""
+    return f"the agent has written nothing for {late / 60:.0f} min; is the disk full?" if late > SILENCE_LIMIT else ""
 
 
 def _rfc3339(moment: float | None) -> str | None:

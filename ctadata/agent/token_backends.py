@@ -1,4 +1,4 @@
-"""The two ways to a fresh token: from the issuer, or through oidc-agent."""
+"""The two backends that get a fresh token: the issuer itself, or oidc-agent."""
 
 from __future__ import annotations
 
@@ -22,25 +22,28 @@ from ctadata.tokens.token import Token
 VIA_OIDC_AGENT = "oidc-agent"
 
 TIMEOUTS = (10.0, 45.0)
-"""Seconds to connect to an issuer, and of its silence: a refresh that is given up while the issuer still works on it
-ends a login that rotates. Two such requests are over before a lease is (`lease.LIFE`)."""
+"""Seconds to connect to an issuer, and seconds without an answer.
+
+If a refresh is given up while the issuer still works on it, a login with rotating refresh tokens is lost. Two such
+requests fit into a lease (`lease.LIFE`).
+"""
 
 
 class TokenBackend(Protocol):
-    """How a profile gets a fresh token; each publishes it, and raises what `Renewal` does."""
+    """The backend that gets a profile's fresh token, and publishes it. It raises the errors of `Renewal`."""
 
     def renew(self, known: Token, stop: Event | None = None) -> Token:
-        """A newer token than the known one, under lock and lease."""
+        """Return a newer token than the known one, under lock and lease."""
 
     def refresh(self, choose_secret: ChooseSecret) -> Token:
-        """A fresh token; lock and lease are the caller's."""
+        """Return a fresh token. The caller holds lock and lease."""
 
-    def log_in(self, given: str | None, show: Show, stop: Event) -> Token:
-        """A token that a person approves; the lock is the caller's."""
+    def log_in(self, entered_secret: str | None, show: Show, stop: Event) -> Token:
+        """Return the token of a login that the user approves. The caller holds the lock."""
 
 
 def with_last_token_source(profile: Profile) -> Profile:
-    """The profile, with oidc-agent as its source where its last agent was started so (`--via`), until a logout."""
+    """Return the profile; with oidc-agent as its source if its last agent was started so (`--via`), until a logout."""
     state = read_state(ProfileFiles.of(profile.name))
     if state is None or state.via != VIA_OIDC_AGENT:
         return profile
@@ -48,7 +51,12 @@ def with_last_token_source(profile: Profile) -> Profile:
 
 
 def is_renewable(profile: Profile, files: ProfileFiles) -> bool:
-    """Whether something on this machine could renew the token, with no person's help. LocalError, ConfigError."""
+    """Return whether this machine can renew the token without the user.
+
+    Raises:
+        LocalError: Others can read the login.
+        ConfigError: The keyring cannot be used.
+    """
     if profile.token_source == VIA_OIDC_AGENT:
         return OidcAgentAccount(profile, files).is_known
     login = load_login(files, profile)
@@ -57,7 +65,13 @@ def is_renewable(profile: Profile, files: ProfileFiles) -> bool:
 
 @contextlib.contextmanager
 def open_backend(profile: Profile, files: ProfileFiles, now: Callable[[], float] = time.time) -> Iterator[TokenBackend]:
-    """The way of the profile (`token_source`); what it has started ends with the block."""
+    """Yield the backend that the profile names (`token_source`). A process that it has started ends with the block.
+
+    Args:
+        profile: The profile.
+        files: The profile's files.
+        now: Returns the local time in seconds since 1970.
+    """
     if profile.token_source != VIA_OIDC_AGENT:
         yield Renewal(profile, files, JsonClient(ca=profile.ca, timeouts=TIMEOUTS), now)
         return

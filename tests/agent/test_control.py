@@ -173,11 +173,11 @@ class TestTheProcess:
         with pytest.raises(ConfigError, match="interpreter"):
             control.start(profile, show=shown.append)
         monkeypatch.setattr(sys, "executable", "/bin/false")
-        with pytest.raises(CtadataError, match="did not start: it said nothing"):
+        with pytest.raises(CtadataError, match="did not start: it printed nothing"):
             control.start(profile, show=shown.append)
 
     def test_one_without_token_does_not_start(self, profile, files):
-        with pytest.raises(LocalError, match="no token to begin with"):
+        with pytest.raises(LocalError, match="no token to start with"):
             spawn.spawn(profile, files)
 
     def test_one_that_takes_too_long_is_given_up(self, profile, files, shown, monkeypatch, tmp_path):

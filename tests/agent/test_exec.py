@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 
-from ctadata.agent.exec import forwarded_signals
+from ctadata.agent.exec import forward_signals
 
 
 def test_a_signal_before_the_program_is_there_waits_for_it():
-    with forwarded_signals() as forward_to:
+    with forward_signals() as forward_to:
         os.kill(os.getpid(), signal.SIGTERM)  # Python runs the handler before the next line
         program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         forward_to(program)
@@ -20,6 +20,6 @@ def test_a_signal_before_the_program_is_there_waits_for_it():
 
 def test_the_handlers_of_before_come_back():
     before = signal.getsignal(signal.SIGTERM)
-    with forwarded_signals():
+    with forward_signals():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before

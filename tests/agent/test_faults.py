@@ -1,6 +1,6 @@
 """Everything that can go wrong at the issuer, in one table: what the agent does, what the file holds, words, exit code.
 
-`passes`: the agent goes on trying, the old token stays; `login`, `config`: it ends, since only a person can help;
+`passes`: the agent keeps trying, the old token stays; `login`, `config`: it ends, since only a person can help;
 `fine`: no fault at all.
 """
 
@@ -87,9 +87,9 @@ CASES = (
     Case("wrong scope", refuses("invalid_scope"), "config", "check scope", 2),
     Case("no token in it", says(token_type="Bearer"), "passes", "holds no token", 5),
     Case("an empty token", says(access_token=""), "config", "the token is empty", 2),
-    Case("over already", says(access_token="over", expires_in=-5), "passes", "has expired already", 5),
-    Case("over at once", says(access_token="over", expires_in=0), "passes", "has expired already", 5),
-    Case("over by its own word", says(access_token=jwt(iat=2, exp=1)), "passes", "has expired already", 5),
+    Case("over already", says(access_token="over", expires_in=-5), "passes", "has already expired", 5),
+    Case("over at once", says(access_token="over", expires_in=0), "passes", "has already expired", 5),
+    Case("over by its own word", says(access_token=jwt(iat=2, exp=1)), "passes", "has already expired", 5),
     Case("opaque", says(access_token="opaque", expires_in=300), "fine", "", 0),
     Case("opaque without an end", says(access_token="opaque"), "fine", "", 0),
     Case("no exp", says(access_token=jwt(sub="ada", iat=1)), "fine", "", 0),
@@ -274,7 +274,7 @@ LOGIN_CASES = (
     LoginCase("another issuer", faults.WrongIssuer(), ConfigError, "says that it is", 2, ("GET", DISCOVERY), ()),
     LoginCase("opaque", says(access_token="opaque"), None, "", 0),
     LoginCase("16 KiB", says(access_token="t" * 16384, expires_in=300), None, "", 0),
-    LoginCase("over already", says(access_token="o", expires_in=0), TemporaryError, "has expired already", 5),
+    LoginCase("over already", says(access_token="o", expires_in=0), TemporaryError, "has already expired", 5),
 )
 
 

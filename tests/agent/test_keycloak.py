@@ -244,7 +244,7 @@ class TestSessions:
         there = profile("lasting", client)
         control.get_token(there, secret=keycloak.client_secret if client == "confidential" else None, show=approve)
         copied = kept(there)
-        assert "copies of the last token are good for another 5 min" in logout(there)
+        assert "copies of the last token stay valid for another 5 min" in logout(there)
         assert kept(there) is None
         save_login(ProfileFiles.of(there.name), copied)
         with pytest.raises(LoginNeeded, match="invalid_grant"):

@@ -116,7 +116,7 @@ class TestInTheMiddleOfARun:
         monkeypatch.setattr("ctadata.tokens.provider_chain.CHECK_INTERVAL", 0.0)
         assert running.bearer() == files.token.read_text() != old
         assert asked == [1, 2, 3]
-        assert caplog.text.count("the next one is waited for: the issuer failed to refresh the token: 503") == 1
+        assert caplog.text.count("waiting for the next one: the issuer failed to refresh the token: 503") == 1
 
     def test_it_waits_for_room_on_the_disk(self, running, files, monkeypatch, caplog):
         full, make = [1, 2], tempfile.mkstemp
@@ -132,7 +132,7 @@ class TestInTheMiddleOfARun:
         monkeypatch.setattr("ctadata.tokens.provider_chain.CHECK_INTERVAL", 0.0)
         old = files.token.read_text()
         assert running.bearer() == files.token.read_text() != old
-        assert caplog.text.count("the next one is waited for") == 1
+        assert caplog.text.count("waiting for the next one") == 1
 
     def test_it_can_be_stopped(self, box, running, monkeypatch):
         box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
@@ -194,7 +194,7 @@ class TestWarning:
         begun = sources()
         for _ in range(2):
             assert begun.bearer() == token.reveal()
-        words = "the agent has ended: the login is over (log in); its last token is good for another 5 min"
+        words = "the agent has ended: the login is over (log in); its last token stays valid for another 5 min"
         assert caplog.messages == [words]
         control.get_token(profile)
         assert caplog.messages == [words] * 2

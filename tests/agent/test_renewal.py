@@ -166,7 +166,7 @@ def test_on_a_full_disk_the_issuer_is_not_even_asked(renewal, profile, files, bo
 
 def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, files, box, token, monkeypatch):
     """The disk is full by the time when it comes: it goes where room was kept, and the token waits for some."""
-    before, ask = load_login(files, profile), Renewal._ask
+    before, ask = load_login(files, profile), Renewal._refresh_at_issuer
 
     def granted(self, refresh_token, secret):
         (kept,) = [
@@ -188,7 +188,7 @@ def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, fi
     def open_unless_new(path, flags, *more, **options):
         return refuse() if flags & os.O_TMPFILE == os.O_TMPFILE else opened(path, flags, *more, **options)
 
-    monkeypatch.setattr(Renewal, "_ask", granted)
+    monkeypatch.setattr(Renewal, "_refresh_at_issuer", granted)
     with monkeypatch.context() as patch, pytest.raises(StorageFull):
         patch.setattr(tempfile, "mkstemp", tempfile.mkstemp)  # put back at the end
         patch.setattr(os, "open", opened)

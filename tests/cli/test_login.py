@@ -66,7 +66,7 @@ class TestLogout:
         cli("start-agent", check=0)
         ended = cli("logout", check=0)
         assert ended.err.startswith("cta-data-direct: logged out at sandbox")
-        assert "copies of the last token are good for another" in ended.err
+        assert "copies of the last token stay valid for another" in ended.err
         assert not {"token", "token.json", "login.json"} & {path.name for path in folder().iterdir()}
         assert cli("agent-status", check=4).out.count("not running") == 1
         assert [seen.target for seen in box.seen if seen.target.endswith("/revoke")] == [f"{CONNECT}/revoke"]
@@ -77,7 +77,7 @@ class TestLogout:
         cli("start-agent", check=0)
         box.faults.add("issuer", "POST", f"{CONNECT}/revoke", faults.Status(503, "Gone fishing"))
         ended = cli("logout", check=5)
-        assert "503 Gone fishing (nothing was removed; --local" in ended.err
+        assert "503 Gone fishing (nothing was deleted; --local" in ended.err
         assert (folder() / "login.json").exists()
         ended = cli("logout", "--local", check=0)
         assert "the issuer was not asked" in ended.err
@@ -123,7 +123,7 @@ class TestLog:
         fresh()
         assert "no agent of sandbox has written anything yet" in cli("agent-log", check=0).err
         cli("start-agent", check=0)
-        assert re.fullmatch(r"\S+ \S+ INFO the agent begins, process \d+\n", cli("agent-log", "-n", "1", check=0).out)
+        assert re.fullmatch(r"\S+ \S+ INFO the agent starts, process \d+\n", cli("agent-log", "-n", "1", check=0).out)
 
 
 class TestForeground:
@@ -139,7 +139,7 @@ class TestForeground:
         before = len(box.seen)
         box.wait_for(lambda _: len(box.seen) > before, timeout=60)
         second = cli("start-agent", "--foreground", check=8)
-        assert f"an agent runs already (process {process.pid} of " in second.err
+        assert f"an agent is already running (process {process.pid} on " in second.err
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
 
@@ -259,7 +259,7 @@ class TestATokenThatHasEnded:
         ended()
         box.faults.add("issuer", "POST", f"{CONNECT}/token", faults.Status(503, "Gone fishing"))
         assert cli("list", check=5).err == (
-            "cta-data-direct: /: the token has ended, and no new one comes: "
+            "cta-data-direct: /: the token has expired, and no new one can be had: "
             "the issuer failed to refresh the token: 503 Gone fishing\n"
         )
 
@@ -282,7 +282,7 @@ class TestATokenThatHasEnded:
         away = box.faults.add("issuer", "POST", f"{CONNECT}/token", faults.Status(503, "Gone fishing"))
         until(_is_over)
         hold.release()
-        while "the next one is waited for" not in (line := process.stderr.readline()):
+        while "waiting for the next one" not in (line := process.stderr.readline()):
             assert line
         away.remove()
         assert process.wait(60) == 0
@@ -295,7 +295,7 @@ class TestATokenThatHasEnded:
         last = {"next_refresh": None, "login_needed": True, "last_error": "the login is over", "updated": time.time()}
         state = json.loads((folder() / "agent.json").read_text())
         (folder() / "agent.json").write_text(json.dumps(state | last))
-        words = "warning: the agent has ended: the login is over; its last token is good for another 5 min\n"
+        words = "warning: the agent has ended: the login is over; its last token stays valid for another 5 min\n"
         for command in ("list", "get-token", "env"):
             assert words in cli(command, check=0).err
         assert cli("list", "-q", check=0).err == ""
