@@ -1,4 +1,4 @@
-"""A sandbox whose tokens live for seconds, profiles of it, and the end of every agent that a test has started."""
+"""A sandbox whose tokens live for seconds, profiles for it, and the end of every agent that a test started."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ctadata.tokens.profile_files import ProfileFiles
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    """Its issuer approves at once; tokens live for 3 s, so that an agent refreshes about every second."""
+    """A sandbox whose issuer approves at once; tokens live for 3 s, so that an agent refreshes about every second."""
     with Sandbox(approve=True, interval=0, token_lifetime=3) as box:
         yield box
 
 
 @pytest.fixture
 def profile_at() -> Iterator[Callable[..., Profile]]:
-    """`profile_at(box, ...)`: a profile that logs in there; the agents of all of them end with the test."""
+    """`profile_at(box, ...)`: a profile that logs in there. All their agents end with the test."""
     made: list[Profile] = []
 
     def make(box: Sandbox, **changes: object) -> Profile:
@@ -69,7 +69,7 @@ def rest(box: Sandbox) -> JsonClient:
 
 @pytest.fixture
 def until() -> Callable[..., object]:
-    """`until(probe)`: what a probe of another process gives once it gives something; there is no event to wait on."""
+    """`until(probe)`: wait until the probe of another process returns something, and return it."""
 
     def wait(probe: Callable[[], object], timeout: float = 60.0) -> object:
         ends, pause = time.monotonic() + timeout, Event()
@@ -83,12 +83,12 @@ def until() -> Callable[..., object]:
 
 @pytest.fixture
 def shown() -> list:
-    """`shown.append` shows a login to nobody; the list has those that were shown."""
+    """`shown.append` takes the logins that a user would see; nobody sees them."""
     return []
 
 
 class Clock:
-    """Local time that passes only when somebody waits."""
+    """Local time that passes only when a test waits."""
 
     def __init__(self) -> None:
         self.time = 1_800_000_000.0
@@ -99,7 +99,7 @@ class Clock:
         return self.time
 
     def at(self, seconds: float, event: Callable[[], object]) -> None:
-        """Have something happen in so many seconds."""
+        """Do something after so many seconds."""
         self.events.append((self.time + seconds, event))
 
     def wait(self, seconds: float) -> None:
@@ -118,7 +118,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def here() -> Path:
-    """Where the package lies."""
+    """The directory of the package."""
     import ctadata
 
     return Path(ctadata.__file__).parent

@@ -1,4 +1,4 @@
-"""The agent as users have it: a real process that outlives its starter, refreshes, and ends when told."""
+"""The agent as users have it: a real process that outlives its starter, refreshes, and ends when it is stopped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def agents(files):
 
 
 class TestStart:
-    def test_a_good_token_and_a_living_agent(self, started, profile, files, box, shown):
+    def test_a_valid_token_and_a_running_agent(self, started, profile, files, box, shown):
         assert started.running
         assert len(shown) == 1
         assert agents(files) == {started.pid}
@@ -62,7 +62,7 @@ class TestStart:
         assert started.next_refresh < started.expires_at
 
     def test_it_refreshes_ahead_of_expiry(self, profile_at, shown, until):
-        """Looked at all the while: a valid token is there at every moment of several lives."""
+        """A valid token is on disk at every moment of several lives."""
         with Sandbox(approve=True, interval=0, token_lifetime=5) as box:
             profile, seen = profile_at(box), set()
             control.start(profile, show=shown.append)
@@ -76,7 +76,7 @@ class TestStart:
             until(several)
             assert control.stop(profile)
 
-    def test_an_expired_token_is_renewed_before_it_begins(self, profile, files, shown):
+    def test_an_expired_token_is_renewed_before_the_agent_starts(self, profile, files, shown):
         control.get_token(profile, show=shown.append)
         old = load_token(files, profile)
         save_token(files, profile, dataclasses.replace(old, received=old.received - 3600))
@@ -84,12 +84,12 @@ class TestStart:
         assert control.status(profile).running
         assert load_token(files, profile).life_left(time.time()) > 0
 
-    def test_once_more_is_the_same_agent(self, started, profile, shown):
+    def test_a_second_start_finds_the_same_agent(self, started, profile, shown):
         again = control.start(profile, show=shown.append)
         assert again.pid == started.pid
         assert len(shown) == 1
 
-    def test_two_at_once_are_one(self, profile, files, shown):
+    def test_two_starts_at_once_make_one_agent(self, profile, files, shown):
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda _: control.start(profile, show=shown.append), range(4)))
         assert len({status.pid for status in found}) == 1
@@ -101,14 +101,14 @@ class TestStart:
         assert control.start(profile, show=None).running
         assert len(shown) == 1
 
-    def test_after_kill_9(self, started, profile, shown, until):
+    def test_a_killed_agent_is_replaced(self, started, profile, shown, until):
         os.kill(started.pid, signal.SIGKILL)
         until(lambda: not control.status(profile).running)
         again = control.start(profile, show=None)
         assert again.running
         assert again.pid != started.pid
 
-    def test_nobody_can_approve(self, profile, files):
+    def test_a_login_without_a_user_to_approve_it_fails(self, profile, files):
         with pytest.raises(LoginNeeded):
             control.start(profile, show=None)
         assert agents(files) == set()
@@ -120,14 +120,14 @@ class TestStart:
             assert again.issuer == other.issuer
             assert len(shown) == 2
 
-    def test_an_agent_that_cannot_renew_is_said(self, started, profile, box, until):
+    def test_an_agent_that_cannot_renew_is_reported(self, started, profile, box, until):
         box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
         until(lambda: control.status(profile).expires_at < time.time())
         with pytest.raises(TemporaryError, match="Gone fishing"):
             control.start(profile, show=None)
 
-    def test_from_python_the_caller_is_neither_forked_nor_ended(self, profile, files, shown):
-        """A buffer that is full would come out twice, and handlers at exit run twice, were the caller forked."""
+    def test_the_calling_python_is_neither_forked_nor_ended(self, profile, files, shown):
+        """If the caller were forked, its output buffer would be written twice, its exit handlers would run twice."""
         script = (
             "import atexit, sys; from pathlib import Path; from ctadata.agent import control\n"
             "from ctadata.config.profile import Profile\n"
@@ -141,20 +141,23 @@ class TestStart:
         assert (ran.stdout, ran.stderr) == (
             "once True ended ",
             "",
-        )  # and its pipes are closed: the agent has none of them
+        )  # its pipes are closed: the agent has inherited none
         assert agents(files)
 
 
 class TestTheProcess:
-    def test_it_is_apart_from_its_starter(self, started):
+    def test_the_process_is_detached(self, started):
         process = Path(f"/proc/{started.pid}")
-        assert os.getsid(started.pid) not in (os.getsid(0), started.pid)  # in a session of its own, and not its leader
+        assert os.getsid(started.pid) not in (
+            os.getsid(0),
+            started.pid,
+        )  # it has a session of its own, and is not its leader
         assert os.readlink(process / "cwd") == "/"
         assert {os.readlink(process / "fd" / str(fd)) for fd in (0, 1, 2)} == {os.devnull}
         parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
         assert int(parent) != os.getpid()
 
-    def test_it_has_little_of_the_environment(self, profile, shown, monkeypatch):
+    def test_the_process_has_a_small_environment(self, profile, shown, monkeypatch):
         monkeypatch.setenv("BEARER_TOKEN", "in-the-environment")
         monkeypatch.setenv("CTADATA_CLIENT_SECRET", "in-the-environment")
         monkeypatch.setenv("SOMETHING_ELSE", "in-the-environment")
@@ -168,7 +171,7 @@ class TestTheProcess:
         made = spawn._environment({"PYTHONPATH": "relative", "PATH": "p"})["PYTHONPATH"].split(os.pathsep)
         assert made == [str(Path("relative").absolute()), str(here.parent)]
 
-    def test_one_that_cannot_start_says_why(self, profile, files, shown, monkeypatch):
+    def test_a_failed_start_gives_the_reason(self, profile, files, shown, monkeypatch):
         monkeypatch.setattr(sys, "executable", "")
         with pytest.raises(ConfigError, match="interpreter"):
             control.start(profile, show=shown.append)
@@ -176,11 +179,11 @@ class TestTheProcess:
         with pytest.raises(CtadataError, match="did not start: it printed nothing"):
             control.start(profile, show=shown.append)
 
-    def test_one_without_token_does_not_start(self, profile, files):
+    def test_an_agent_without_a_token_does_not_start(self, profile, files):
         with pytest.raises(LocalError, match="no token to start with"):
             spawn.spawn(profile, files)
 
-    def test_one_that_takes_too_long_is_given_up(self, profile, files, shown, monkeypatch, tmp_path):
+    def test_a_start_that_takes_too_long_times_out(self, profile, files, shown, monkeypatch, tmp_path):
         slow = tmp_path / "slow"
         slow.write_text("#!/bin/sh\nexec sleep 60\n")
         slow.chmod(0o700)
@@ -191,12 +194,12 @@ class TestTheProcess:
 
 
 class TestStop:
-    def test_it_is_gone_and_the_login_stays(self, started, profile, files):
+    def test_stop_ends_the_agent_and_keeps_the_login(self, started, profile, files):
         kept = {path.name for path in files.folder.iterdir()} - {"lease.json"}
         assert control.stop(profile)
         assert agents(files) == set()
         assert not control.status(profile).running
-        assert {path.name for path in files.folder.iterdir()} == kept  # no stop file, nothing removed
+        assert {path.name for path in files.folder.iterdir()} == kept  # no stop file was written, nothing was deleted
         assert control.start(profile, show=None).running
 
     def test_none_is_running(self, profile, files):
@@ -208,8 +211,8 @@ class TestStop:
         assert control.stop(profile)
         assert not control.stop(profile)
 
-    def test_a_refresh_is_not_broken_off(self, started, profile, files, box):
-        """Its answer may hold the only refresh token that is good for anything."""
+    def test_stop_waits_for_a_refresh(self, started, profile, files, box):
+        """The answer may hold the only valid refresh token."""
         rule = box.faults.add("issuer", "POST", TOKEN, faults.Delay(), times=1)
         assert rule.reached.wait(60)
         with ThreadPoolExecutor(1) as pool:
@@ -221,7 +224,7 @@ class TestStop:
         assert published(files) != old
         assert control.start(profile, show=None).running
 
-    def test_one_on_another_host_is_named(self, profile, files, started):
+    def test_an_agent_on_another_host_is_named(self, profile, files, started):
         os.kill(started.pid, signal.SIGKILL)
         with claim(files) as instance:
             instance.write_state(dataclasses.replace(read_state(files), host="login-node-7"))
@@ -230,16 +233,14 @@ class TestStop:
         files.agent_state.unlink()
 
     def test_no_other_process_is_ended(self, profile, files, started, monkeypatch):
-        """The lock is held, but the process that the state names is a later one of that number."""
+        """The lock is held, but the state names a process number that a later process has."""
         os.kill(started.pid, signal.SIGKILL)
         monkeypatch.setattr(control, "STOP_TIMEOUT", 0.1)
         with (
             subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander,
             claim(files) as instance,
         ):
-            earlier = (
-                read_process_start(bystander.pid) - 1
-            )  # the kernel's ticks are long enough for both to begin in one
+            earlier = read_process_start(bystander.pid) - 1  # both processes can start in one tick of the kernel
             instance.write_state(dataclasses.replace(read_state(files), pid=bystander.pid, process_started=earlier))
             with pytest.raises(TimedOut, match=str(bystander.pid)):
                 control.stop(profile)
@@ -248,8 +249,8 @@ class TestStop:
                 control.stop(profile)
             assert bystander.poll() is None
 
-    def test_one_that_has_not_said_yet_who_it_is(self, started, profile, files, monkeypatch):
-        """Its state is still that of an earlier agent: it is told to end once it has said."""
+    def test_stop_waits_for_the_state_of_a_starting_agent(self, started, profile, files, monkeypatch):
+        """The state is still an earlier agent's: the signal is sent after the new agent has written its own."""
         now = files.agent_state.read_text()
         files.agent_state.unlink()
         looks = []
@@ -279,7 +280,7 @@ class TestStatus:
         assert status.login_needed
         assert (status.pid, status.expires_at, status.next_refresh, status.last_error) == (None, None, None, "")
 
-    def test_it_touches_nothing(self, profile, tmp_path, monkeypatch):
+    def test_status_changes_no_file(self, profile, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
         control.status(profile)
         assert not (tmp_path / "state").exists()
@@ -293,7 +294,7 @@ class TestStatus:
         assert told["token_file"] == str(files.token)
         assert published(files) not in json.dumps(told)
 
-    def test_a_login_that_is_over_is_said_and_nothing_deleted(self, started, profile, files, box, until):
+    def test_a_login_that_is_over_is_reported_and_nothing_deleted(self, started, profile, files, box, until):
         box.revoke_sessions()
         ended = until(lambda: (status := control.status(profile)).login_needed and not status.running and status)
         assert "Token is not active" in ended.last_error
@@ -303,7 +304,7 @@ class TestStatus:
         with pytest.raises(LoginNeeded):
             control.start(profile, show=None)
 
-    def test_a_new_login_mends_it(self, started, profile, box, until, shown):
+    def test_a_new_login_clears_the_error(self, started, profile, box, until, shown):
         box.revoke_sessions()
         until(lambda: (status := control.status(profile)).login_needed and status.expires_at < time.time() + 1)
         control.get_token(profile, show=shown.append)
@@ -311,7 +312,7 @@ class TestStatus:
         status = control.status(profile)
         assert (status.login_needed, status.last_error) == (False, "")
 
-    def test_an_outage_is_said_and_got_over(self, started, profile, files, box, until):
+    def test_an_outage_is_reported_and_survived(self, started, profile, files, box, until):
         rule = box.faults.add("issuer", "POST", TOKEN, faults.Status(500, "Oops", b"<html>"))
         troubled = until(lambda: (status := control.status(profile)).last_error and status)
         assert "500 Oops" in troubled.last_error
@@ -321,7 +322,7 @@ class TestStatus:
         old = published(files)
         until(lambda: not control.status(profile).last_error and published(files) != old)
 
-    def test_a_wrong_client_ends_it_with_words(self, started, profile, box, until):
+    def test_a_wrong_client_ends_the_agent_with_a_reason(self, started, profile, box, until):
         body = json.dumps({"error": "invalid_client", "error_description": "Gone"}).encode()
         box.faults.add("issuer", "POST", TOKEN, faults.Status(401, "Unauthorized", body))
         ended = until(lambda: (status := control.status(profile)).last_error and not status.running and status)
@@ -329,8 +330,8 @@ class TestStatus:
         assert not ended.login_needed
 
     @pytest.mark.parametrize(("late", "words"), [(300, "nothing for 5 min; is the disk full?"), (60, "")])
-    def test_an_agent_that_falls_silent(self, profile, files, late, words):
-        """On a full disk it cannot say what is wrong."""
+    def test_a_silent_agent_is_reported(self, profile, files, late, words):
+        """On a full disk the agent cannot write what is wrong."""
         told = {"issuer": profile.issuer, "client_id": profile.client_id, "started": 1.0, "updated": 1.0}
         told |= {"pid": os.getpid(), "host": os.uname().nodename, "process_started": None}
         with claim(files) as instance:
@@ -338,7 +339,7 @@ class TestStatus:
             assert control.status(profile).last_error.endswith(words)
             assert bool(control.status(profile).last_error) == bool(words)
 
-    def test_files_that_others_can_reach_are_said(self, started, profile, files):
+    def test_files_that_others_can_read_are_reported(self, started, profile, files):
         control.stop(profile)
         files.token.chmod(0o644)
         assert "others can read" in control.status(profile).last_error
@@ -357,43 +358,43 @@ class TestGetToken:
         with Sandbox(approve=True, interval=0) as box:
             yield box
 
-    def test_once_without_an_agent(self, profile, files, shown):
+    def test_get_token_needs_no_agent(self, profile, files, shown):
         token = control.get_token(profile, show=shown.append)
         assert token.life_left(time.time()) > 0
         assert agents(files) == set()
         assert len(shown) == 1
         assert control.get_token(profile) == token
 
-    def test_one_that_ends_too_soon_is_refreshed(self, profile, shown):
+    def test_a_token_that_ends_too_soon_is_refreshed(self, profile, shown):
         token = control.get_token(profile, show=shown.append, min_life=60)
         later = token.expires_at - 70
         assert control.get_token(profile, min_life=60, now=lambda: later) == token
         assert control.get_token(profile, min_life=80, now=lambda: later) != token
 
-    def test_a_token_that_never_lives_so_long(self, profile, shown):
-        """Who asks for an hour, where tokens live for 300 s, gets one with half its life left."""
+    def test_half_the_life_is_enough_for_short_tokens(self, profile, shown):
+        """A caller that needs an hour, with tokens of 300 s, gets one with half its life left."""
         token = control.get_token(profile, show=shown.append, min_life=3600)
         assert control.get_token(profile, min_life=3600, now=lambda: token.expires_at - 151) == token
         assert control.get_token(profile, min_life=3600, now=lambda: token.expires_at - 149) != token
 
-    def test_nobody_can_approve(self, profile):
+    def test_a_login_without_a_user_to_approve_it_fails(self, profile):
         with pytest.raises(LoginNeeded, match="start-agent -P sandbox"):
             control.get_token(profile)
 
 
 class TestBesideTheAgent:
-    def test_its_token_is_used(self, started, profile, files):
+    def test_the_agents_token_is_used(self, started, profile, files):
         assert control.get_token(profile, min_life=0).reveal() == published(files)
 
-    def test_no_login_is_lost(self, started, profile, files, until):
-        """Both refresh, with tokens that rotate: under one lock."""
+    def test_command_and_agent_lose_no_login(self, started, profile, files, until):
+        """Both refresh rotating tokens, under one lock."""
         for _ in range(20):
             obtain_token(profile, files, is_good=lambda token: False)
         before = control.status(profile).next_refresh
         until(lambda: control.status(profile).next_refresh > before)
         assert control.status(profile).last_error == ""
 
-    def test_it_is_what_a_transfer_uses(self, started, profile, until):
+    def test_a_transfer_uses_the_agents_token(self, started, profile, until):
         sources = TokenProvider(profile, env={}, only_profile=True)
         first = sources.bearer()
         until(lambda: sources.bearer() != first)

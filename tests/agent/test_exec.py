@@ -1,4 +1,4 @@
-"""What runs another program hears the signals meant for it, however early they come."""
+"""A program that `exec` runs receives the signals meant for it, however early they arrive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from ctadata.agent.exec import forward_signals
 
 
-def test_a_signal_before_the_program_is_there_waits_for_it():
+def test_an_early_signal_is_sent_to_the_program_later():
     with forward_signals() as forward_to:
         os.kill(os.getpid(), signal.SIGTERM)  # Python runs the handler before the next line
         program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -18,7 +18,7 @@ def test_a_signal_before_the_program_is_there_waits_for_it():
         assert program.wait(60) == -signal.SIGTERM
 
 
-def test_the_handlers_of_before_come_back():
+def test_the_previous_handlers_are_restored():
     before = signal.getsignal(signal.SIGTERM)
     with forward_signals():
         assert signal.getsignal(signal.SIGTERM) is not before

@@ -1,7 +1,7 @@
-"""Everything that can go wrong at the issuer, in one table: what the agent does, what the file holds, words, exit code.
+"""Everything that can go wrong at the issuer, in one table: the agent's behaviour, the files, messages, exit codes.
 
-`passes`: the agent keeps trying, the old token stays; `login`, `config`: it ends, since only a person can help;
-`fine`: no fault at all.
+`passes`: the agent keeps trying, and the old token stays. `login`, `config`: the agent ends, since only the user can
+help. `fine`: no fault at all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HTML = b"<html><body>Please accept our terms</body></html>"
 
 
 def says(code: int = 200, reason: str = "OK", headers=(), **body) -> faults.Status:
-    """An answer in JSON."""
+    """A JSON response."""
     return faults.Status(code, reason, json.dumps(body).encode(), headers)
 
 
@@ -50,7 +50,7 @@ def refuses(error: str, description: str = "", code: int = 400) -> faults.Status
 
 @dataclass(frozen=True)
 class Case:
-    """A fault at a request, and what comes of it; `words` are in the error, `code` is the exit code."""
+    """A fault at a request, and its result; `words` are in the error, `code` is the exit code."""
 
     name: str
     fault: Fault
@@ -58,7 +58,7 @@ class Case:
     words: str
     code: int
     at: tuple[str, str] = ("POST", TOKEN)
-    pause: float = 0.5  # seconds until the next try, where it passes
+    pause: float = 0.5  # seconds until the next attempt after a temporary failure
 
 
 CASES = (
@@ -108,13 +108,13 @@ def box(clock):
 
 @pytest.fixture
 def begun(profile, files, clock, shown):
-    """Somebody has logged in; the token lives for 300 s."""
+    """The token of a finished login; it lives for 300 s."""
     return obtain_token(profile, files, is_good=lambda token: False, show=shown.append, now=clock.now)
 
 
 @pytest.fixture
 def live(profile, files, clock):
-    """`live(token, seconds)`: an agent's life for so long from now on; its beats, and what ended it."""
+    """`live(token, seconds)`: run an agent's loop for so long; return its reports, and the error that ended it."""
 
     def run(token, seconds):
         stop, beats = Event(), []
@@ -152,7 +152,7 @@ def test_the_agent(case: Case, box, profile, files, clock, begun, live):
 
 @pytest.fixture
 def command(box, tmp_path, monkeypatch, capfd):
-    """`command(*words)`: its exit code, what it prints and what it says, by our own clock."""
+    """`command(*words)`: run a command by the simulated clock; return its exit code, stdout and stderr."""
     (tmp_path / "settings.toml").write_text(box.profile_toml("sandbox"))
     monkeypatch.setenv("CTADATA_CONFIG", str(tmp_path / "settings.toml"))
     monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
@@ -167,7 +167,7 @@ def command(box, tmp_path, monkeypatch, capfd):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_command(case: Case, box, profile, files, begun, command):
-    """It needs a fresh token; one that is still valid is used where the trouble passes."""
+    """It needs a fresh token; during a temporary failure it uses one that is still valid."""
     login = load_login(files, profile)
     box.faults.add("issuer", *case.at, case.fault)
     save_token(files, profile, dataclasses.replace(begun, received=time.time() - 270))
@@ -187,8 +187,8 @@ def test_a_command(case: Case, box, profile, files, begun, command):
 
 
 class TestRotation:
-    def test_the_answer_is_lost(self, box, profile, files, begun, live):
-        """The issuer has rotated; the second question is a thief's to it. Nothing that a client could do."""
+    def test_a_lost_answer_ends_a_rotating_login(self, box, profile, files, begun, live):
+        """The issuer has rotated, and takes the second request for a thief's. No client can prevent that."""
         box.faults.add("issuer", "POST", TOKEN, faults.LostAnswer(), times=1)
         beats, ended = live(begun, 290)
         assert [type(beat.error).__name__ for beat in beats] == ["NoneType", "Unreachable", "LoginNeeded"]
@@ -198,8 +198,8 @@ class TestRotation:
         assert files.token.read_text() == begun.reveal()
 
     @pytest.mark.full("stall")
-    def test_a_stall_of_half_a_minute_is_waited_out(self, box, profile, files, begun):
-        """In real time: a question given up, and asked again, would be a thief's."""
+    def test_a_refresh_waits_half_a_minute_for_its_answer(self, box, profile, files, begun):
+        """In real time: a request that is given up and repeated would look like a thief's."""
         box.faults.add("issuer", "POST", TOKEN, faults.Delay(31), times=1)
         with token_backends.open_backend(profile, files) as way:
             assert way.renew(begun).reveal() == files.token.read_text() != begun.reveal()
@@ -214,7 +214,7 @@ class TestRotation:
         assert ended.exit_code == 4
         assert "reuse" in str(ended)
 
-    def test_an_issuer_that_sends_no_new_one(self, box, profile, files, begun, live):
+    def test_an_issuer_that_sends_no_new_refresh_token(self, box, profile, files, begun, live):
         old = load_login(files, profile)
         box.faults.add("issuer", "POST", TOKEN, says(access_token="new", expires_in=300))
         live(begun, 201)
@@ -224,8 +224,8 @@ class TestRotation:
 
 @pytest.mark.parametrize("hours", [-1, 1])
 @pytest.mark.parametrize("told", ["expires_in", "claims"])
-def test_our_clock_is_wrong(told, hours, profile_at, files, clock, shown):
-    """By an hour: a token lives for as long as its issuer says, from when we got it."""
+def test_a_wrong_local_clock(told, hours, profile_at, files, clock, shown):
+    """The clock is wrong by an hour: a token's life counts from its receipt."""
     clock.time += 3600 * hours
     with Sandbox(approve=True, interval=0, clock=lambda: clock.time - 3600 * hours) as other:
         profile = profile_at(other, name="other")
@@ -245,7 +245,7 @@ def test_our_clock_is_wrong(told, hours, profile_at, files, clock, shown):
 
 @dataclass(frozen=True)
 class LoginCase:
-    """A fault while somebody logs in, once."""
+    """A fault that occurs once, during a login."""
 
     name: str
     fault: Fault
@@ -267,7 +267,7 @@ LOGIN_CASES = (
     LoginCase("reset", faults.Cut(0, reset=True), None, "", 0, waits=(1, 2)),
     LoginCase("not this client", refuses("invalid_grant", "Client not allowed"), ConfigError, "not allowed", 2),
     LoginCase("client", refuses("invalid_client", "Who?", 401), ConfigError, "Who?", 2, DEVICE, ()),
-    LoginCase("no code", says(verification_uri="https://localhost/x"), ConfigError, "gave no code", 2, DEVICE, ()),
+    LoginCase("no code", says(verification_uri="https://localhost/x"), ConfigError, "sent no code", 2, DEVICE, ()),
     LoginCase("no address", says(device_code="d", user_code="u"), ConfigError, "no address", 2, DEVICE, ()),
     LoginCase("device: 503 html", faults.Status(503, "Gone", HTML), Busy, "503 Gone", 5, DEVICE, ()),
     LoginCase("device: a portal", faults.Status(200, "OK", HTML), TemporaryError, "between us", 5, DEVICE, ()),
@@ -279,7 +279,7 @@ LOGIN_CASES = (
 
 
 class Waits(Event):
-    """Never set; to wait for it passes the clock's time."""
+    """An event that is never set; a wait for it passes simulated time."""
 
     def __init__(self, clock):
         super().__init__()
@@ -322,7 +322,7 @@ def test_a_login(case: LoginCase, profile_at, clock, shown):
 
 
 class Killed(BaseException):
-    """As by kill -9: nothing is tidied up."""
+    """Stands for kill -9: no clean-up runs."""
 
 
 FAULTS = (
@@ -333,9 +333,12 @@ FAULTS = (
 STALL = 30.0
 
 
-def test_a_life_of_hours(profile_at, files, clock, shown, rng, count, monkeypatch):
-    """Tokens of a minute, each fault at 1% of the requests, three outages, three kills: never without a valid token
-    for longer than the outage that caused it. Simulated time, a real issuer, real files."""
+def test_hours_with_faults_outages_and_kills(profile_at, files, clock, shown, rng, count, monkeypatch):
+    """The token is never missing longer than the outage that caused it.
+
+    Tokens live one minute; each fault hits 1% of the requests; there are three outages and three kills. The time is
+    simulated, the issuer and the files are real.
+    """
     hours = count(1, 8)
     begin, length = clock.time, hours * 3600.0
     outages = [(begin + at * length, begin + at * length + rng.uniform(120, 900)) for at in (0.2, 0.5, 0.8)]
@@ -356,7 +359,7 @@ def test_a_life_of_hours(profile_at, files, clock, shown, rng, count, monkeypatc
             elif rng.random() < 0.01:
                 clock.time += STALL
                 since.append((before, clock.time))
-            elif rng.random() < 0.01:  # no file can be written
+            elif rng.random() < 0.01:  # no file can be written at all
                 resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
             try:
                 found = renewal.renew(known, stop)
@@ -401,7 +404,7 @@ def test_a_life_of_hours(profile_at, files, clock, shown, rng, count, monkeypatc
 
 @pytest.mark.parametrize("at", ["Renewal._login", "save_token"])
 def test_killed_in_the_middle_of_a_refresh(at, box, profile, files, clock, begun, live, monkeypatch):
-    """Before the new login is on disk it is lost, if the issuer rotates; after that nothing is."""
+    """A kill loses the login only before the new one is on disk, and only if the issuer rotates."""
 
     def kill(*arguments):
         raise Killed

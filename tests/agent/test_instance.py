@@ -1,4 +1,4 @@
-"""Presence: one agent per profile, and what it says of itself."""
+"""One agent for each profile, and the state that it writes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def files(tmp_path):
     return files
 
 
-def test_one_at_a_time(files):
+def test_one_agent_at_a_time(files):
     assert not is_claimed(files)
     with claim(files):
         assert is_claimed(files)
@@ -35,8 +35,8 @@ def test_one_at_a_time(files):
         pass
 
 
-def test_a_look_does_not_keep_an_agent_out(files):
-    """Who looks holds the lock for an instant; a claim in that instant tries again."""
+def test_a_check_does_not_keep_an_agent_from_starting(files):
+    """A process that checks holds the lock for an instant; a claim in that instant tries again."""
     look = "import sys\nfrom pathlib import Path\nfrom ctadata.tokens.locks import is_locked\nprint(flush=True)\n"
     look += "while True: is_locked(Path(sys.argv[1]))"
     with claim(files):
@@ -52,7 +52,7 @@ def test_a_look_does_not_keep_an_agent_out(files):
             looker.kill()
 
 
-def test_what_it_says_is_read_back(files):
+def test_the_state_is_read_back(files):
     assert read_state(files) is None
     with claim(files) as instance:
         instance.write_state(STATE)
@@ -61,12 +61,12 @@ def test_what_it_says_is_read_back(files):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": 1, "future": 2}'])
-def test_what_cannot_be_read_is_none(files, text):
+def test_an_unreadable_state_is_none(files, text):
     write_private(files.agent_state, text)
     assert read_state(files) is None
 
 
-def test_it_knows_when_its_files_are_gone(files):
+def test_it_notices_that_its_files_were_deleted(files):
     with claim(files) as instance:
         assert not instance.is_lost()
         files.agent_lock.unlink()
@@ -75,7 +75,7 @@ def test_it_knows_when_its_files_are_gone(files):
         assert instance.is_lost()
 
 
-def test_a_process_is_told_from_a_later_one_of_its_number():
+def test_a_later_process_of_the_same_number_is_recognised():
     assert read_process_start(os.getpid()) == read_process_start(os.getpid()) is not None
     assert read_process_start(2**22 + 1) is None
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:

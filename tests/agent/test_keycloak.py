@@ -1,4 +1,4 @@
-"""Our agent at Keycloak itself: its logins, its rotation, its sessions, and its ways of saying no."""
+"""Our agent at a real Keycloak: logins, rotation, sessions, and refusals."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def profile(keycloak):
 
 @pytest.fixture
 def approve(keycloak):
-    """Say yes to a login at once, as `observer`."""
+    """Approve a login at once, as `observer`."""
     return lambda login: keycloak.approve(login.verification_uri_complete)
 
 
 @pytest.fixture
 def issuer(profile):
-    """`issuer(realm, client)`: it, as our client sees it."""
+    """`issuer(realm, client)`: the issuer as our client sees it."""
 
     def make(realm, client="public", secret=None, **changes):
         told = profile(realm, client, **changes)
@@ -55,7 +55,7 @@ def never(token):
 
 
 def fresh(profile):
-    """Refreshed, by nobody's help."""
+    """A token from a refresh that needs no user."""
     return obtain_token(profile, ProfileFiles.of(profile.name), is_good=never)
 
 
@@ -65,16 +65,16 @@ def kept(profile):
 
 class TestLogin:
     @pytest.mark.parametrize("client", ["public", "pkce"])
-    def test_of_a_public_client(self, profile, approve, client):
-        """With PKCE, which one of them asks for."""
+    def test_a_public_client(self, profile, approve, client):
+        """The login uses PKCE, which one of the clients requires."""
         there = profile("lasting", client)
         token = control.get_token(there, show=approve)
         assert token.claim("preferred_username") == "observer"
         assert 0 < token.life_left(time.time()) <= token.lifetime <= 300
         assert fresh(there).reveal() != token.reveal()
 
-    def test_of_a_confidential_client(self, profile, approve, keycloak):
-        """Its secret has signs in it that a form and a header must have encoded."""
+    def test_a_confidential_client(self, profile, approve, keycloak):
+        """Its secret holds characters that must be encoded in a form and in a header."""
         there = profile("lasting", "confidential")
         control.get_token(there, secret=keycloak.client_secret, show=approve)
         assert fresh(there).claim("azp") == "confidential"
@@ -87,17 +87,17 @@ class TestLogin:
         with pytest.raises(ConfigError, match=r"invalid_client.*check client_id"):
             control.get_token(profile("lasting", "nobody"), show=pytest.fail)
 
-    def test_a_realm_that_there_is_not(self, profile):
+    def test_an_unknown_realm(self, profile):
         with pytest.raises(ConfigError, match="check issuer"):
             control.get_token(profile("none"), show=pytest.fail)
 
-    def test_a_scope_that_there_is_not(self, profile, approve):
-        """Keycloak passes it over in this flow; the token says what was granted."""
+    def test_an_unknown_scope(self, profile, approve):
+        """Keycloak ignores it in this flow; the token names the granted scopes."""
         token = control.get_token(profile("lasting", scope="openid of-no-use"), show=approve)
         assert set(token.claim("scope").split()) == {"openid", "email", "profile"}
 
     def test_a_client_without_the_device_flow(self, profile):
-        """What Keycloak says is kept: nobody would guess it."""
+        """Keycloak's own message is shown, because nobody would guess it."""
         with pytest.raises(ConfigError, match="Device Authorization Grant"):
             control.get_token(profile("lasting", "without-device-flow"), show=pytest.fail)
 
@@ -114,16 +114,16 @@ class TestLogin:
             control.get_token(profile("lasting"), show=lambda login: keycloak.deny(login.verification_uri_complete))
 
     def test_slow_down_comes_before_the_denial(self, issuer, keycloak):
-        """As Keycloak checks it: a denied code that is asked for too fast is only told to wait."""
+        """Keycloak checks the interval first: a denied code that is polled too fast gets `slow_down`."""
         there, stop, waits, tries = issuer("lasting"), Event(), [1], 20
         login = begin_device_login(there)
         keycloak.deny(login.verification_uri_complete)
 
         def wait(seconds):
             waits.append(seconds)
-            stop.wait(1.2 if seconds > 1 else 0)  # more than Keycloak's interval, or not at all
+            stop.wait(1.2 if seconds > 1 else 0)  # wait longer than Keycloak's interval, or not at all
 
-        while waits == [1] and tries:  # a busy machine may take more than Keycloak's interval for two questions
+        while waits == [1] and tries:  # a busy machine may need more than Keycloak's interval for two requests
             waits.clear()
             tries -= 1
             with pytest.raises(LoginNeeded, match="denied"):
@@ -131,14 +131,14 @@ class TestLogin:
         assert waits == [1, 6]
 
     def test_a_code_that_expires(self, issuer):
-        """By Keycloak's clock, while our own stands still."""
+        """The code expires by Keycloak's clock, while the local clock stands still."""
         there = issuer("lasting", "hurried")
         with pytest.raises(LoginNeeded, match=r"expired_token.*start again"):
             wait_for_login(there, begin_device_login(there), stop=Event(), clock=lambda: 0.0)
 
 
 def begin_in_a_hurry(issuer, login):
-    """The same login, asked for once already, so that the next question comes too soon."""
+    """Start a login and poll it once, so that the next poll comes too soon."""
     with pytest.raises(LoginNeeded):
         wait_for_login(issuer, login, stop=Event(), wait=lambda seconds: None)
     return login
@@ -155,7 +155,7 @@ class TestRotation:
         assert len(seen) == 4
 
     def test_reuse_ends_the_login_and_removes_nothing(self, profile, approve):
-        """A copy of the files on another machine: the second of the two that refresh has lost."""
+        """Two machines have copies of the files: the second one to refresh loses its login."""
         there = profile("rotating")
         files = ProfileFiles.of(there.name)
         control.get_token(there, show=approve)
@@ -184,7 +184,7 @@ class TestRotation:
 
     @pytest.mark.parametrize("realm", ["forgiving", "lasting"])
     def test_an_answer_that_is_lost_ends_no_login_where_a_second_use_is_allowed(self, profile, approve, realm):
-        """What the guide asks sites for: Keycloak has given a new one, we have not heard of it, and ask again."""
+        """The guide asks sites to allow this: Keycloak sent a new token, it was lost, and the client asks again."""
         there = profile(realm)
         control.get_token(there, show=approve)
         copied = kept(there)
@@ -194,7 +194,7 @@ class TestRotation:
         assert fresh(there)
 
     def test_the_agent_lives_through_it(self, profile, approve, until):
-        """Tokens of 9 s, each refreshed with a refresh token that is good once."""
+        """Tokens live 9 s, and each refresh token works once."""
         there = profile("rotating", "short-lived")
         files = ProfileFiles.of(there.name)
         try:
@@ -216,7 +216,7 @@ class TestRotation:
 class TestSessions:
     @pytest.fixture
     def is_over(self, keycloak):
-        """`is_over(profile)`: whether Keycloak takes its refresh token no more; asking so keeps no session alive."""
+        """`is_over(profile)`: whether Keycloak refuses its refresh token. The question keeps no session alive."""
 
         def ask(profile):
             client = {"client_id": "confidential", "client_secret": keycloak.client_secret}
@@ -230,7 +230,7 @@ class TestSessions:
             profile("idle", "confidential", name=scope, scope=f"openid {scope}")
             for scope in ("offline_access", "email")
         )
-        for there in (offline, online):  # the short one last: a login may take longer than its session lasts
+        for there in (offline, online):  # the short one last, because a login may take longer than its session lasts
             control.get_token(there, secret=keycloak.client_secret, show=approve)
         assert not is_over(online)
         until(lambda: is_over(online), timeout=60)
@@ -240,7 +240,7 @@ class TestSessions:
 
     @pytest.mark.parametrize("client", ["public", "confidential"])
     def test_logout_ends_the_login_at_keycloak_too(self, profile, approve, keycloak, client):
-        """Nobody can go on with a copy of it."""
+        """A copy of the login no longer works."""
         there = profile("lasting", client)
         control.get_token(there, secret=keycloak.client_secret if client == "confidential" else None, show=approve)
         copied = kept(there)
@@ -252,7 +252,7 @@ class TestSessions:
 
     @pytest.fixture
     def two(self, profile, keycloak):
-        """`two(realm, scope)`: logins of two machines, which the same browser has approved: a session they share."""
+        """`two(realm, scope)`: logins of two machines that one browser approved, so that they share a session."""
 
         def log_in(realm, scope):
             browser = keycloak.browser()
@@ -273,7 +273,7 @@ class TestSessions:
             assert fresh(there)
 
     def test_two_logins_by_one_browser_end_together(self, two):
-        """Online ones are a single session to Keycloak; what it says of the other one is all that there is to say."""
+        """Two online logins are one session to Keycloak; its message about the other one is shown as it is."""
         first, second = two("lasting", "openid")
         logout(first)
         with pytest.raises(LoginNeeded, match=r"invalid_grant: Session not active.*another login of yours"):

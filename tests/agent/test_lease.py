@@ -1,4 +1,4 @@
-"""The lease: one machine refreshes, where several share a home and their locks do not reach each other."""
+"""The lease: one machine refreshes, if several share a home and their locks do not reach each other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def box():
 
 @pytest.fixture
 def on(monkeypatch):
-    """`with on("a"):` this process is on that machine."""
+    """`with on("a"):` lets this process be on that machine."""
 
     @contextlib.contextmanager
     def pretend(host, boot="boot"):
@@ -58,7 +58,7 @@ class TestWhose:
         files.prepare()
         return files
 
-    def test_the_first_has_it_and_says_who_it_is(self, files, on):
+    def test_the_first_machine_gets_the_lease(self, files, on):
         with on("a"):
             assert acquire_lease(files, now()) is None
             found = read_lease(files)
@@ -67,14 +67,14 @@ class TestWhose:
         assert found.until == pytest.approx(now() + LIFE, abs=5)
         assert files.lease.stat().st_mode & 0o777 == 0o600
 
-    def test_another_machine_does_not_get_it_until_it_is_given_up(self, files, on):
+    def test_another_machine_waits_for_the_release(self, files, on):
         with on("a"):
             acquire_lease(files, now())
         with on("b"):
             assert acquire_lease(files, now()).host == "a"
             assert foreign_agent(files, now()).host == "a"
             assert not extend_lease(files, now())
-            release_lease(files)  # not ours
+            release_lease(files)  # it is not ours
             assert foreign_agent(files, now())
         with on("a"):
             assert foreign_agent(files, now()) is None
@@ -82,7 +82,7 @@ class TestWhose:
         with on("b"):
             assert acquire_lease(files, now()) is None
 
-    def test_it_ages_out_and_its_first_holder_learns_that(self, files, on):
+    def test_it_expires_and_its_first_holder_notices(self, files, on):
         with on("a"):
             acquire_lease(files, now())
         later = now() + LIFE + 1
@@ -109,7 +109,7 @@ class TestWhose:
             assert acquire_lease(files, now() + 1).host == "a"
             assert acquire_lease(files, now() + 2 * LIFE + 1) is None
 
-    def test_of_this_machine_before_it_crashed(self, files, on, monkeypatch):
+    def test_a_lease_from_before_a_crash_of_this_machine(self, files, on, monkeypatch):
         with on("a", "first"):
             acquire_lease(files, now() - 10)
         with on("a", "second"):
@@ -118,7 +118,7 @@ class TestWhose:
             assert acquire_lease(files, now()) is None
 
     def test_many_machines_at_once(self, files, on, monkeypatch):
-        """Each thread is a machine; none of them shares a lock with another."""
+        """Each thread stands for a machine; no two of them share a lock."""
         mine, got, barrier = threading.local(), [], threading.Barrier(8)
         monkeypatch.setattr(lease, "host_name", lambda: getattr(mine, "host", "main"))
 
@@ -136,13 +136,13 @@ class TestWhose:
         assert got == [read_lease(files).host]
         assert not list(files.folder.glob(".new-*"))
 
-    def test_nothing_that_can_be_read(self, files, on):
+    def test_an_unreadable_lease(self, files, on):
         files.lease.touch(0o600)
         files.lease.write_text('{"host": 1}')
         with on("a"):
             assert acquire_lease(files, now()) is None
 
-    def test_one_that_others_can_write_is_refused(self, files, on):
+    def test_a_lease_that_others_can_write_is_refused(self, files, on):
         files.lease.write_text("{}")
         files.lease.chmod(0o666)
         with on("a"), pytest.raises(LocalError, match="others can write"):
@@ -166,20 +166,20 @@ class TestForOneRefresh:
         files.prepare()
         return files
 
-    def test_it_is_given_up_at_the_end_even_after_an_error(self, files, on):
+    def test_it_is_released_even_after_an_error(self, files, on):
         with on("a"), pytest.raises(ZeroDivisionError), hold_lease(files):
             assert not read_lease(files).lasting
             raise ZeroDivisionError
         assert read_lease(files) is None
 
-    def test_the_agents_of_this_machine_stays_the_agents(self, files, on):
+    def test_the_lease_of_this_machines_agent_stays(self, files, on):
         with on("a"):
             acquire_lease(files, now())
             with hold_lease(files):
                 pass
             assert read_lease(files).lasting
 
-    def test_the_agents_lasts_through_a_slow_refresh(self, files, on):
+    def test_the_agents_lease_outlives_a_slow_refresh(self, files, on):
         with on("a"):
             acquire_lease(files, now() - LIFE + 5)
             before = read_lease(files)
@@ -187,15 +187,15 @@ class TestForOneRefresh:
                 assert read_lease(files).until > now() + LIFE - 30
                 assert read_lease(files).pid == before.pid
 
-    def test_where_an_agent_runs_elsewhere_nothing_is_refreshed_here(self, files, on):
+    def test_no_refresh_here_while_an_agent_runs_on_another_machine(self, files, on):
         with on("a"):
             acquire_lease(files, now())
         with on("b"), pytest.raises(TemporaryError, match="renewed on a"), hold_lease(files):
             pass
 
-    def test_a_command_elsewhere_is_waited_for(self, files, on, monkeypatch):
+    def test_a_command_on_another_machine_is_waited_for(self, files, on, monkeypatch):
         with on("a"):
-            lease._take_turn(files, Event(), now)
+            lease._wait_for_lease(files, Event(), now)
         looks = []
 
         class Stop(Event):
@@ -211,7 +211,7 @@ class TestForOneRefresh:
 
     def test_the_wait_can_be_stopped(self, files, on):
         with on("a"):
-            lease._take_turn(files, Event(), now)
+            lease._wait_for_lease(files, Event(), now)
         stop = Event()
         stop.set()
         with on("b"), pytest.raises(Stopped), hold_lease(files, stop=stop):
@@ -240,7 +240,7 @@ def test_eight_processes_of_two_machines_make_one_refresh(box, profile, files, s
     argv = [sys.executable, "-c", ASK, files.folder, profile.door, profile.issuer, profile.client_id, profile.ca]
     locks = [files.folder / f"login.lock.{host}" for host in "ab"]
     askers = []
-    with hold_lock(locks[0]), hold_lock(locks[1]):  # all have begun before the first may ask
+    with hold_lock(locks[0]), hold_lock(locks[1]):  # all have started before the first may ask
         for number in range(8):
             askers.append(
                 subprocess.Popen([*argv, "ab"[number % 2]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -257,8 +257,8 @@ def test_eight_processes_of_two_machines_make_one_refresh(box, profile, files, s
 
 
 class TestAgents:
-    def test_one_of_another_machine_is_left_alone(self, profile, files, on, box, shown):
-        """Whoever asks gets its token; nobody refreshes, nobody starts a second one."""
+    def test_an_agent_on_another_machine_is_left_alone(self, profile, files, on, box, shown):
+        """Every process here gets that agent's token; none refreshes, and none starts a second agent."""
         token = control.get_token(profile, show=shown.append)
         with on("elsewhere"), claim(files):
             pass
@@ -274,16 +274,16 @@ class TestAgents:
         with pytest.raises(LocalError, match="runs on elsewhere"):
             control.stop(profile)
         assert len(box.seen) == asked
-        files.lease.unlink()  # aged out
+        files.lease.unlink()  # it has expired
 
-    def test_a_running_one_holds_the_lease_and_gives_it_up(self, profile, files, shown):
+    def test_a_running_agent_holds_the_lease_and_releases_it(self, profile, files, shown):
         started = control.start(profile, show=shown.append)
         found = read_lease(files)
         assert (found.pid, found.host, found.lasting) == (started.pid, started.host, True)
         assert control.stop(profile)
         assert read_lease(files) is None
 
-    def test_one_that_was_killed_is_replaced_at_once_on_its_own_machine(self, profile, files, shown, until):
+    def test_a_killed_agent_is_replaced_at_once_on_its_own_machine(self, profile, files, shown, until):
         started = control.start(profile, show=shown.append)
         os.kill(started.pid, 9)
         until(lambda: not is_claimed(files))

@@ -1,4 +1,4 @@
-"""Login: the shortest way to a good token, once for all who ask; and the QR code."""
+"""Login: the shortest way to a good token, one login for all callers, and the QR code."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def test_a_first_login(profile, files, box, shown):
     assert load_login(files, profile).refresh_token is not None
 
 
-def test_what_is_there_and_good_costs_nothing(profile, files, box, shown):
+def test_a_good_stored_token_needs_no_request(profile, files, box, shown):
     first = obtain_token(profile, files, is_good=yes, show=shown.append)
     before = len(box.seen)
     assert obtain_token(profile, files, is_good=yes) == first
     assert len(box.seen) == before
 
 
-def test_what_is_not_good_is_refreshed_without_a_person(profile, files, shown):
+def test_a_token_that_is_not_good_is_refreshed_without_the_user(profile, files, shown):
     first = obtain_token(profile, files, is_good=yes, show=shown.append)
     second = obtain_token(profile, files, is_good=no, show=shown.append)
     assert first.reveal() != second.reveal()
     assert len(shown) == 1
 
 
-def test_a_login_that_is_over_needs_a_person(profile, files, box, shown):
+def test_a_login_that_is_over_needs_the_user(profile, files, box, shown):
     obtain_token(profile, files, is_good=yes, show=shown.append)
     box.revoke_sessions()
     with pytest.raises(LoginNeeded):
@@ -70,7 +70,7 @@ def test_many_at_once_make_one_login(profile, files, shown):
     assert len(shown) == 1
 
 
-def test_trouble_at_the_issuer_leaves_a_valid_token_in_use(profile, files, box, shown):
+def test_a_failing_issuer_leaves_a_valid_token_in_use(profile, files, box, shown):
     first = obtain_token(profile, files, is_good=yes, show=shown.append)
     box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Busy"))
     assert obtain_token(profile, files, is_good=no, show=shown.append) == first
@@ -95,10 +95,10 @@ class TestConfidential:
         with Sandbox(approve=True, interval=0, confidential=True) as box:
             yield box
 
-    def test_a_given_secret_is_kept_with_the_login(self, profile, files, box, shown):
+    def test_an_entered_secret_is_stored_with_the_login(self, profile, files, box, shown):
         obtain_token(profile, files, is_good=yes, secret=box.client_secret, show=shown.append)
         assert load_login(files, profile).client_secret == Secret(box.client_secret)
-        assert obtain_token(profile, files, is_good=no)  # needs it, and nobody gives it
+        assert obtain_token(profile, files, is_good=no)  # the refresh needs the secret, and nobody enters it
 
     def test_a_secret_in_the_users_own_file_stays_there(self, profile_at, files, box, shown, tmp_path):
         (tmp_path / "secret").write_text(box.client_secret + "\n")
@@ -115,7 +115,7 @@ class TestConfidential:
         assert obtain_token(profile, files, is_good=no)
 
 
-def test_an_unsafe_directory_is_refused_before_anything_is_asked(profile, files, box, shown):
+def test_an_unsafe_directory_is_refused_before_any_request(profile, files, box, shown):
     files.folder.chmod(0o755)
     with pytest.raises(LocalError, match="chmod 700"):
         obtain_token(profile, files, is_good=yes, show=shown.append)

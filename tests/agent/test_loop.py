@@ -1,4 +1,4 @@
-"""The loop of the agent, in a time that passes only while it waits."""
+"""The agent's loop, with simulated time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ctadata.tokens.token import Token
 
 
 class Life:
-    """An agent's life: what it publishes, and when it asked."""
+    """An agent's life: the tokens that it publishes, and the times of its requests."""
 
     def __init__(self, clock, life=300.0, answers=()):
         self.clock, self.life, self.answers = clock, life, list(answers)
@@ -46,7 +46,7 @@ class Life:
         return self.token
 
     def run(self, seconds=3600, jitter=0.0):
-        """Live for so long; what the loop gave back."""
+        """Run the loop for so long, and return its result."""
         self.clock.at(seconds, self.stop.set)
         return keep_fresh(
             self.token,
@@ -59,7 +59,7 @@ class Life:
         )
 
     def asked_after(self):
-        """Seconds between the questions."""
+        """The seconds between the requests."""
         begun = [1_800_000_000.0, *self.asked]
         return [round(later - earlier, 1) for earlier, later in itertools.pairwise(begun)]
 
@@ -79,7 +79,7 @@ def test_lives_of_every_length(clock, seconds):
     assert set(life.gaps) == {0.0}
 
 
-def test_each_beat_tells_the_published_token_and_the_next_refresh(clock):
+def test_each_report_has_the_published_token_and_the_next_refresh(clock):
     life = Life(clock)
     life.run(450)
     assert [beat.token.reveal() for beat in life.beats] == ["t1", "t2", "t3"]
@@ -98,17 +98,17 @@ PASSING = [
 
 
 @pytest.mark.parametrize("trouble", PASSING, ids=lambda error: type(error).__name__)
-def test_trouble_that_passes(clock, trouble):
+def test_temporary_failures(clock, trouble):
     life = Life(clock, answers=[trouble] * 4)
     assert life.run(600) is None
     assert life.asked_after()[:6] == [200.0, 0.5, 1.0, 2.0, 4.0, 200.0]
     assert life.gaps[0] == 0.0
     assert [beat.error for beat in life.beats] == [None, *[trouble] * 4, None, *[None] * (len(life.beats) - 6)]
-    assert {beat.token.reveal() for beat in life.beats[:5]} == {"t1"}  # the valid one stays published
+    assert {beat.token.reveal() for beat in life.beats[:5]} == {"t1"}  # the valid token stays published
 
 
-def test_a_fault_of_our_own_passes_too(clock, caplog):
-    """An agent that has died renews nothing."""
+def test_a_bug_does_not_end_the_loop(clock, caplog):
+    """An agent that died would renew nothing."""
     life = Life(clock, answers=[ValueError("x")])
     assert life.run(600) is None
     assert life.asked_after()[:3] == [200.0, 0.5, 200.0]
@@ -117,7 +117,7 @@ def test_a_fault_of_our_own_passes_too(clock, caplog):
 
 
 def test_an_outage_of_hours(clock):
-    """Asks no more than about once a minute, and is without a token for no longer than the outage."""
+    """The agent asks about once a minute at most, and the token is not missing longer than the outage lasts."""
     life = Life(clock)
     back = clock.time + 6 * 3600
     renew = life.renew
@@ -137,14 +137,14 @@ def test_an_outage_of_hours(clock):
     assert life.beats[-1].error is None
 
 
-def test_what_the_issuer_asks_for_is_waited(clock):
+def test_retry_after_is_obeyed(clock):
     life = Life(clock, answers=[Busy("x", retry_after=77)])
     life.run(400)
     assert life.asked_after()[:2] == [200.0, 77.0]
 
 
 @pytest.mark.parametrize("end", [LoginNeeded("over"), ConfigError("wrong")])
-def test_what_only_a_person_can_mend_ends_it(clock, end):
+def test_an_error_that_only_the_user_can_mend_ends_the_loop(clock, end):
     life = Life(clock, answers=[None, end])
     assert life.run(3600) is end
     assert len(life.asked) == 2
@@ -164,7 +164,7 @@ def test_a_stop_while_it_waits(clock):
     assert life.asked == []
 
 
-def test_the_clock_is_looked_at_every_half_minute(clock):
+def test_the_clock_is_checked_every_half_minute(clock):
     life = Life(clock, life=86400.0)
     life.run(600)
     assert max(clock.waits) == LONGEST_STEP
@@ -200,7 +200,7 @@ def test_a_clock_that_is_set_back_does_not_stop_refreshing(clock):
     assert life.asked[1] == life.asked[0] + 200
 
 
-def test_a_token_that_has_expired_already_is_no_reason_to_ask_without_pause(clock):
+def test_an_expired_token_from_the_issuer_is_followed_by_a_pause(clock):
     over = Token.parse("over", 0.0, 1.0)
     life = Life(clock, answers=[over] * 5)
 
@@ -216,7 +216,7 @@ def test_a_token_that_has_expired_already_is_no_reason_to_ask_without_pause(cloc
 
 
 def test_random_faults(clock, rng, count):
-    """Tokens of a minute, every hundredth answer a fault of some kind: never without a token for long."""
+    """Tokens live one minute, and every hundredth answer is a fault: the token is never missing for long."""
     life = Life(clock, life=60.0)
     renew = life.renew
 

@@ -1,4 +1,4 @@
-"""Through oidc-agent itself, from Debian: our own child, the user's own, its accounts, its failures, its end."""
+"""Renewal through a real oidc-agent: our own child, the user's own, its accounts, failures and end."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ TOKEN = f"{CONNECT}/token"
 
 @pytest.fixture(autouse=True)
 def _short_home(monkeypatch):
-    """So short that the socket lies beside the accounts: what runs for them is told by its arguments.
+    """Set a home so short that the socket fits beside the accounts; its path then marks our processes.
 
-    (The environment of oidc-agent nobody may read but root.)
+    Only root can read the environment of oidc-agent, so its arguments have to tell.
     """
     with tempfile.TemporaryDirectory(prefix="ctadata-", dir="/tmp") as folder:
         monkeypatch.setenv("XDG_STATE_HOME", folder)
@@ -66,7 +66,7 @@ def never(token):
 
 
 def processes(name="oidc-agent", of=None):
-    """The programs of that name that run for a directory of accounts, without the children they fork themselves."""
+    """The programs of that name that run for a directory of accounts, without the children that they fork."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -88,7 +88,7 @@ class TestOurOwn:
         assert token.claim("exp") - token.claim("iat") == 60
         assert 0 < token.life_left(time.time()) <= 61
         assert load_token(files, profile).reveal() == token.reveal()
-        assert load_login(files, profile) is None  # the refresh token is oidc-agent's
+        assert load_login(files, profile) is None  # oidc-agent has the refresh token
         assert obtain_token(profile, files, is_good=never).reveal() != token.reveal()
         assert len(shown) == 1
         assert processes(of=files.oidc) == set()
@@ -109,14 +109,16 @@ class TestOurOwn:
             until(lambda: seen.add(files.token.read_text()) or len(seen) >= 3)
             (child,) = processes(of=files.oidc)
             assert control.get_token(profile, min_life=0).reveal() == files.token.read_text()
-            assert obtain_token(profile, files, is_good=never).reveal() not in seen  # of the same oidc-agent: one login
+            assert (
+                obtain_token(profile, files, is_good=never).reveal() not in seen
+            )  # from the same oidc-agent, with one login
             assert processes(of=files.oidc) == {child}
             os.kill(child, signal.SIGKILL)
             later = files.token.read_text()
-            until(lambda: files.token.read_text() != later)  # a new one takes its place
+            until(lambda: files.token.read_text() != later)  # a new one replaces it
             assert control.stop(profile)
             assert processes(of=files.oidc) == set()
-            assert control.start(profile, show=None).running  # nobody logs in again
+            assert control.start(profile, show=None).running  # without another login
 
     def test_it_ends_with_an_agent_that_is_killed(self, profile, files, shown, until):
         started = control.start(profile, show=shown.append)
@@ -125,13 +127,13 @@ class TestOurOwn:
         assert control.start(profile, show=None).running
 
     def test_a_refresh_token_that_rotates_is_on_disk(self, profile, files, box, shown):
-        """Another process, with another oidc-agent, can go on."""
+        """Another process with another oidc-agent can use it."""
         obtain_token(profile, files, is_good=never, show=shown.append)
         for _ in range(3):
             assert obtain_token(profile, files, is_good=never)
 
     def test_a_login_that_is_over(self, profile, files, box, shown):
-        """oidc-agent begins no login of its own: an answer at once, and the command to run."""
+        """oidc-agent starts no login of its own: the answer comes at once, with the command to run."""
         obtain_token(profile, files, is_good=never, show=shown.append)
         box.revoke_sessions()
         with pytest.raises(LoginNeeded, match=r"Token is not active.*start-agent -P sandbox"):
@@ -139,7 +141,7 @@ class TestOurOwn:
         assert obtain_token(profile, files, is_good=never, show=shown.append)
         assert len(shown) == 2
 
-    def test_nobody_can_approve(self, profile, files, box):
+    def test_a_login_without_a_user_to_approve_it_fails(self, profile, files, box):
         with pytest.raises(LoginNeeded, match="there is no account ctadata-sandbox"):
             obtain_token(profile, files, is_good=never)
         assert box.seen == []
@@ -172,14 +174,14 @@ class TestOurOwn:
         ],
         ids=["503", "503 html", "portal", "reset", "client"],
     )
-    def test_trouble_at_the_issuer(self, profile, files, box, shown, fault, error):
+    def test_a_failing_issuer(self, profile, files, box, shown, fault, error):
         token = obtain_token(profile, files, is_good=never, show=shown.append)
         box.faults.add("issuer", "POST", TOKEN, fault)
         with pytest.raises(error):
             obtain_token(profile, files, is_good=never, now=lambda: token.expires_at + 1)
         assert files.token.read_text() == token.reveal()
 
-    def test_the_issuer_is_not_there(self, profile_at):
+    def test_an_unreachable_issuer(self, profile_at):
         with Sandbox() as box:
             profile = profile_at(box, token_source="oidc-agent")
         with pytest.raises(TemporaryError, match="cannot reach the issuer"):
@@ -191,7 +193,7 @@ class TestOurOwn:
             obtain_token(profile, files, is_good=never, show=lambda login: None)
 
 
-def test_via_is_remembered_until_the_logout(profile, profile_at, box, shown):
+def test_via_holds_until_the_logout(profile, profile_at, box, shown):
     plain = profile_at(box)
     assert with_last_token_source(plain) == plain
     control.start(profile, show=shown.append)
@@ -204,7 +206,7 @@ def test_via_is_remembered_until_the_logout(profile, profile_at, box, shown):
 
 class TestSecrets:
     def test_no_secret_in_arguments_and_no_file_for_others(self, profile, files, box, shown, monkeypatch, tmp_path):
-        """Every argument and variable of every program that is started; under umask 000."""
+        """Check every argument and variable of every program that is started, under umask 000."""
         programs, said = tmp_path / "bin", tmp_path / "said"
         programs.mkdir()
         for name in ("oidc-agent", "oidc-gen", "oidc-add"):
@@ -249,13 +251,13 @@ class TestTheUsersOwn:
         yield child
         child.close()
 
-    def test_is_used_where_it_has_the_account(self, users, profile, files, until):
+    def test_it_is_used_if_it_has_the_account(self, users, profile, files, until):
         assert set(loaded_accounts(users.socket)) == {"ctadata-sandbox-dev", "ctadata-sandbox"}
         started = control.start(profile, show=None)
         assert started.running
         assert not (files.oidc / "accounts").exists()
         assert control.stop(profile)
-        assert is_answering(users.socket)  # it is the user's: it lives on
+        assert is_answering(users.socket)  # the user's own one is not ended
         assert logout(profile)
         assert "ctadata-sandbox" in loaded_accounts(users.socket)
 
@@ -267,7 +269,7 @@ class TestTheUsersOwn:
         with pytest.raises(LoginNeeded, match="not loaded"):
             access_token(users.socket, "ctadata-sandbox", 0)
 
-    def test_what_it_answers(self, users):
+    def test_its_answers(self, users):
         assert send_request(users.socket, {"request": "check"}, 5) == {"status": "success"}
         token = access_token(users.socket, "ctadata-sandbox", 10)
         assert token.claim("exp") - time.time() - 2 <= token.expires_in <= 61  # it counts whole seconds

@@ -1,4 +1,4 @@
-"""The process of an oidc-agent of ours, with a program in its place that forks as it does."""
+"""The process of our oidc-agent, with a program in its place that forks in the same way."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def forking(tmp_path, monkeypatch):
     return program
 
 
-def test_its_end_is_that_of_all_its_processes(forking, tmp_path):
+def test_close_waits_for_all_its_processes(forking, tmp_path):
     home = OidcAgentFiles(tmp_path / "home")
     home.prepare()
     OidcAgentProcess(home).close()

@@ -1,4 +1,4 @@
-"""Our agent at npm's oidc-provider, a certified one: it rotates every refresh token, and forgives no reuse."""
+"""Our agent at npm's oidc-provider, a certified one: it rotates every refresh token, and accepts no reuse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def approve(provider):
 
 
 def fresh(profile):
-    """Refreshed, by nobody's help."""
+    """A token from a refresh that needs no user."""
     return obtain_token(profile, ProfileFiles.of(profile.name), is_good=lambda token: False)
 
 
@@ -73,6 +73,6 @@ def test_a_denial(profile, provider):
 
 
 @pytest.mark.parametrize("client, secret", [("plain", "wrong"), ("plain", None), ("nobody", None)])
-def test_a_client_that_is_not_taken(profile, client, secret):
+def test_an_unknown_client(profile, client, secret):
     with pytest.raises(ConfigError, match=r"invalid_client.*check client_id"):
         control.get_token(profile(client), secret=secret, show=pytest.fail)

@@ -1,4 +1,4 @@
-"""What an agent or a lease has left on disk is read whole, or counts as none."""
+"""A record that an agent or a lease left on disk is read as a whole, or counts as none."""
 
 import json
 import time
@@ -25,7 +25,7 @@ def files(tmp_path):
     return files
 
 
-def test_both_come_back(files):
+def test_state_and_lease_are_read_back(files):
     write_private(files.agent_state, json.dumps({**STATE, "expires_at": None, "next_refresh": 5}))
     write_private(files.lease, json.dumps(LEASE))
     assert read_state(files) == State(1, "h", 5, "i", "c", NOW, NOW, None, 5)
@@ -33,7 +33,7 @@ def test_both_come_back(files):
 
 
 @pytest.mark.parametrize("text", ["", "[", "null", "[]", "[" * 100_000, '{"a":' * 50_000, "9" * 5000, "{}", '"x"'])
-def test_what_is_none(files, text):
+def test_broken_records_are_none(files, text):
     for path in (files.agent_state, files.lease):
         write_private(path, text)
     assert (read_state(files), read_lease(files)) == (None, None)
@@ -41,7 +41,7 @@ def test_what_is_none(files, text):
 
 @pytest.mark.parametrize("field", [*STATE, "expires_at", "next_refresh", "published", "login_needed", "unheard_of"])
 @pytest.mark.parametrize("value", ODD, ids=lambda value: str(value)[:20])
-def test_odd_fields_of_a_state_end_nothing(files, field, value):
+def test_odd_fields_of_a_state_are_no_crash(files, field, value):
     write_private(files.agent_state, json.dumps({**STATE, field: value}))
     site = Profile("site", "https://door", issuer="i", client_id="c")
     assert read_status(site, files).as_json()["running"] is False
@@ -49,7 +49,7 @@ def test_odd_fields_of_a_state_end_nothing(files, field, value):
 
 @pytest.mark.parametrize("field", LEASE)
 @pytest.mark.parametrize("value", ODD, ids=lambda value: str(value)[:20])
-def test_odd_fields_of_a_lease_end_nothing(files, field, value):
+def test_odd_fields_of_a_lease_are_no_crash(files, field, value):
     write_private(files.lease, json.dumps({**LEASE, field: value}))
     found = read_lease(files)
     assert found is None or found.until <= NOW + 300

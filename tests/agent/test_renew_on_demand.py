@@ -1,4 +1,4 @@
-"""Where the token of a run has ended: who brings the next, what is waited for, and what is said while there is time."""
+"""A run whose token has ended: how it gets the next one, what it waits for, and the warning before the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def box():
 
 @pytest.fixture
 def ended(profile, files, shown):
-    """Somebody has logged in, there is no agent, and the token has ended."""
+    """A finished login without an agent, whose token has expired."""
     token = control.get_token(profile, show=shown.append)
     save_token(files, profile, dataclasses.replace(token, received=token.received - 3600))
     return token
@@ -40,7 +40,7 @@ def ended(profile, files, shown):
 
 @pytest.fixture
 def sources(profile):
-    """`sources(stop)`: as a session has them."""
+    """`sources(stop)`: a token provider as sessions have it."""
     return lambda stop=None: TokenProvider(
         profile, env={}, only_profile=True, renewer=RenewOnDemand(profile, stop or Event())
     )
@@ -57,11 +57,11 @@ class TestBring:
         assert load_token(files, profile).life_left(time.time()) > 0
         assert refreshes(box) == 1
 
-    def test_many_sessions_at_once_ask_once(self, box, ended, sources):
+    def test_many_sessions_at_once_make_one_refresh(self, box, ended, sources):
         assert len({sources().bearer() for _ in range(4)}) == 1
         assert refreshes(box) == 1
 
-    def test_nothing_that_could_be_renewed(self, box, profile, sources):
+    def test_a_login_without_refresh_token_is_not_renewed(self, box, profile, sources):
         with pytest.raises(LoginNeeded, match="no token for the profile sandbox"):
             sources().bearer()
         assert not ProfileFiles.of(profile.name).folder.exists()
@@ -76,16 +76,16 @@ class TestBring:
         (tmp_path / "token").write_text(box.token(lifetime=-5))
         (tmp_path / "token").chmod(0o600)
         renewer = RenewOnDemand(profile, Event())
-        with pytest.raises(LoginNeeded, match="not replaced"):
+        with pytest.raises(LoginNeeded, match="never replaced"):
             TokenProvider(profile, env={}, explicit=tmp_path / "token", renewer=renewer).bearer()
         assert refreshes(box) == 0
 
     def test_the_issuer_is_away(self, box, ended, sources, files):
-        """At the beginning of a run that is an error, at once, and none that asks for a login."""
+        """At the start of a run this is an error at once, and it does not ask for a login."""
         box.faults.add("issuer", "POST", TOKEN, faults.Status(503, "Gone fishing"))
-        with pytest.raises(TemporaryError, match=r"ended, and no new one comes.*503 Gone fishing") as caught:
+        with pytest.raises(TemporaryError, match=r"expired, and no new one can be had.*503 Gone fishing") as caught:
             sources().bearer()
-        assert (caught.value.exit_code, type(caught.value)) == (5, TemporaryError)  # one that no request repeats
+        assert (caught.value.exit_code, type(caught.value)) == (5, TemporaryError)  # a failure that no request repeats
         assert refreshes(box) == 1
         assert files.token.read_text() == ended.reveal()
 
@@ -93,7 +93,7 @@ class TestBring:
 class TestInTheMiddleOfARun:
     @pytest.fixture
     def running(self, profile, files, shown, sources):
-        """A run that has used a token, which has ended since; `stop` ends it."""
+        """A run that has used a token, which has expired since; `stop` ends it."""
         token, stop = control.get_token(profile, show=shown.append), Event()
         begun = sources(stop)
         assert begun.bearer() == token.reveal()
@@ -149,7 +149,7 @@ class TestInTheMiddleOfARun:
 
 
 class TestARefusal:
-    """Of a token that does not say when it ends, a refusal is how we learn it."""
+    """A token without an end shows its end by a refusal."""
 
     @pytest.fixture
     def opaque(self, box, profile, files, shown):
@@ -157,14 +157,14 @@ class TestARefusal:
         save_token(files, profile, dataclasses.replace(token, secret=type(token.secret)("opaque"), expires_in=None))
         return "opaque"
 
-    def test_brings_the_next(self, box, opaque, sources):
+    def test_a_refusal_leads_to_the_next_token(self, box, opaque, sources):
         box.faults.add("issuer", "POST", TOKEN, faults.Status(200, "OK", b'{"access_token": "next"}'))
         begun = sources()
         assert begun.bearer() == opaque
         assert begun.renew(opaque) == "next"
         assert refreshes(box) == 1
 
-    def test_is_believed_of_one_that_does(self, box, profile, shown, sources):
+    def test_a_refusal_of_a_token_with_an_end_renews_nothing(self, box, profile, shown, sources):
         token = control.get_token(profile, show=shown.append).reveal()
         begun = sources()
         assert begun.bearer() == token
@@ -179,7 +179,7 @@ class TestWarning:
 
     @pytest.fixture
     def says(self, files, profile, box):
-        """`says(...)`: an agent's last words, now."""
+        """`says(...)`: write an agent's last state now."""
 
         def tell(**words):
             told = {"pid": 1, "host": "h", "process_started": 1, "issuer": box.issuer, "client_id": box.client_id}
@@ -202,12 +202,12 @@ class TestWarning:
     @pytest.mark.parametrize(
         "words",
         [
-            {"last_error": ""},  # it was told to end
-            {"last_error": "503", "next_refresh": 2e9},  # it goes on trying
-            {"last_error": "the login is over", "updated": 1.0},  # somebody has logged in since
+            {"last_error": ""},  # it was stopped
+            {"last_error": "503", "next_refresh": 2e9},  # it keeps trying
+            {"last_error": "the login is over", "updated": 1.0},  # the user has logged in since
         ],
     )
-    def test_nothing_is_wrong(self, token, says, sources, caplog, words):
+    def test_no_warning_if_nothing_is_wrong(self, token, says, sources, caplog, words):
         says(**words)
         assert sources().bearer() == token.reveal()
         assert caplog.messages == []

@@ -1,4 +1,4 @@
-"""Renewal: one refresh for all who ask, the new login on disk first, and nothing lost where the disk is full."""
+"""Renewal: one refresh for all callers, the new login on disk first, and nothing lost on a full disk."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ def refreshes(box):
     return [seen for seen in box.seen if seen.target == TOKEN and seen.method == "POST"][1:]  # the first was the login
 
 
-def test_a_new_token_is_published_and_the_new_login_kept(renewal, profile, files, token):
+def test_the_new_token_and_login_are_stored(renewal, profile, files, token):
     before = load_login(files, profile)
     renewed = renewal.renew(token)
     assert renewed.reveal() != token.reveal()
     assert load_token(files, profile) == renewed
     assert load_login(files, profile).refresh_token != before.refresh_token
-    assert renewal.renew(renewed).reveal() != renewed.reveal()  # the rotated one works
+    assert renewal.renew(renewed).reveal() != renewed.reveal()  # the rotated token works
 
 
-def test_another_process_has_just_done_it(renewal, box, token):
+def test_a_token_that_another_process_just_stored_is_used(renewal, box, token):
     renewed = renewal.renew(token)
     assert renewal.renew(token) == renewed
     assert len(refreshes(box)) == 1
@@ -82,14 +82,13 @@ import sys
 from pathlib import Path
 from ctadata.agent.renewal import Renewal
 from ctadata.config.profile import Profile
-from ctadata.http.rest import Rest
-from ctadata.tokens.profile_files import ProfileFiles
+from ctadata.http.rest import JsonClient
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Token
 folder, door, issuer, client_id, ca = sys.argv[1:]
 known = Token.parse(sys.stdin.read())
 profile = Profile(name="sandbox", door=door, issuer=issuer, client_id=client_id, ca=Path(ca))
-print(Renewal(profile, ProfileFiles(Path(folder)), Rest(ca=Path(ca))).renew(known).reveal())
+print(Renewal(profile, ProfileFiles(Path(folder)), JsonClient(ca=Path(ca))).renew(known).reveal())
 """
 
 
@@ -116,8 +115,8 @@ def test_a_wait_for_the_lock_can_be_stopped(renewal, files, token):
         renewal.renew(token, stop)
 
 
-def test_the_login_is_kept_before_the_token(renewal, profile, files, box, token):
-    """The disk refuses the token: the rotated refresh token is safe, and what was granted is published later."""
+def test_the_login_is_stored_before_the_token(renewal, profile, files, box, token):
+    """The disk has no room for the token: the rotated refresh token is safe, and the token is published later."""
     before = load_login(files, profile)
     files.token.unlink()
     files.token.mkdir()
@@ -134,7 +133,7 @@ def test_the_login_is_kept_before_the_token(renewal, profile, files, box, token)
 
 @pytest.fixture
 def full_disk():
-    """`with full_disk():` no file can be written."""
+    """`with full_disk():` lets no file be written."""
 
     @contextlib.contextmanager
     def full():
@@ -149,8 +148,8 @@ def full_disk():
 
 
 @pytest.mark.parametrize("agent", [True, False])
-def test_on_a_full_disk_the_issuer_is_not_even_asked(renewal, profile, files, box, token, full_disk, agent):
-    """What it would rotate could not be kept."""
+def test_on_a_full_disk_the_issuer_is_not_asked(renewal, profile, files, box, token, full_disk, agent):
+    """A rotated refresh token could not be stored."""
     if agent:
         lease.acquire_lease(files, time.time())
     before = load_login(files, profile)
@@ -164,8 +163,8 @@ def test_on_a_full_disk_the_issuer_is_not_even_asked(renewal, profile, files, bo
     assert renewal.renew(token) == load_token(files, profile) != token
 
 
-def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, files, box, token, monkeypatch):
-    """The disk is full by the time when it comes: it goes where room was kept, and the token waits for some."""
+def test_disk_space_for_the_login_is_reserved_before_the_request(renewal, profile, files, box, token, monkeypatch):
+    """The disk is full when the login comes: it goes into the reserved space, and the token waits for room."""
     before, ask = load_login(files, profile), Renewal._refresh_at_issuer
 
     def granted(self, refresh_token, secret):
@@ -196,15 +195,15 @@ def test_there_is_room_for_the_login_before_it_is_asked_for(renewal, profile, fi
     assert load_login(files, profile).refresh_token != before.refresh_token
     assert load_token(files, profile) == token
     renewed = renewal.renew(token)
-    assert len(refreshes(box)) == 1  # the grant in memory, not a second question
+    assert len(refreshes(box)) == 1  # the grant in memory, without a second request
     assert load_token(files, profile) == renewed != token
 
 
-def test_a_token_that_is_over_is_not_published(renewal, profile, files, box, token):
-    """But what renews it is kept: it may be the only one that is good for anything."""
+def test_an_expired_token_is_not_published(renewal, profile, files, box, token):
+    """The refresh token is stored all the same: it may be the only valid one."""
     body = b'{"access_token": "over", "expires_in": 0, "refresh_token": "r"}'
     box.faults.add("issuer", "POST", TOKEN, faults.Status(200, "OK", body))
-    with pytest.raises(TemporaryError, match="expired already"):
+    with pytest.raises(TemporaryError, match="already expired"):
         renewal.renew(token)
     assert load_token(files, profile) == token
     assert load_login(files, profile).refresh_token == Secret("r")
@@ -229,7 +228,7 @@ def test_the_login_is_over(renewal, profile, files, box, token):
     assert load_token(files, profile) == token
 
 
-def test_an_issuer_that_has_moved_is_found_again(renewal, box, token):
+def test_a_moved_endpoint_is_found_again(renewal, box, token):
     moved = dataclasses.replace(renewal.issuer(None), token_endpoint=f"{box.frontend}/old")
     renewal._issuer = moved
     with pytest.raises(CtadataError):
@@ -249,7 +248,7 @@ def test_a_login_that_cannot_be_renewed(renewal, profile, files, token):
 
 
 def test_an_answer_that_was_lost_ends_a_rotating_login(renewal, box, token):
-    """Nothing that a client could do: the issuer has rotated, and takes the second question for a thief's."""
+    """No client can prevent this: the issuer has rotated, and takes the second request for a thief's."""
     box.faults.add("issuer", "POST", TOKEN, faults.LostAnswer(), times=1)
     with pytest.raises(Unreachable):
         renewal.renew(token)
@@ -267,7 +266,7 @@ class TestTheClientsSecret:
         write_private(tmp_path / "secret", "in file\n")
         return profile_at(box, client_secret_file=tmp_path / "secret")
 
-    def test_the_order(self, profile, with_file, kept, monkeypatch):
+    def test_sources_are_used_in_their_order(self, profile, with_file, kept, monkeypatch):
         assert secret_for_command(profile, None, None) == (None, False)
         assert secret_for_command(profile, kept, None) == (Secret("kept"), True)
         assert secret_for_command(with_file, kept, None) == (Secret("in file"), False)

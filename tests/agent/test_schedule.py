@@ -1,4 +1,4 @@
-"""When to refresh, and how long to wait after a failure."""
+"""The time of the next refresh, and the pause after a failure."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def fresh(life):
         (90, 30),  # a third of its life at the earliest
         (60, 20),
         (3, 1),
-        (1, 0.5),  # and never at once
-        (None, 200),  # as of one that lives for five minutes
+        (1, 0.5),  # never at once
+        (None, 200),  # like a token that lives for five minutes
     ],
 )
-def test_when(life, after):
+def test_the_time_of_the_refresh(life, after):
     assert refresh_at(fresh(life), NOW, 0) - NOW == pytest.approx(after, abs=0.01)
 
 
@@ -56,7 +56,7 @@ def test_an_old_token_is_due_at_once():
 
 
 @pytest.mark.parametrize("life", [0, -5])
-def test_a_life_that_is_none(life):
+def test_a_lifetime_of_zero_or_less(life):
     assert refresh_at(fresh(life), NOW, 0) > NOW
 
 
@@ -71,12 +71,12 @@ def test_half_of_a_pause_is_random():
     assert pause_after(5, None, 0.999) == pytest.approx(16, rel=0.01)
 
 
-def test_what_the_issuer_asked_for_comes_first():
+def test_retry_after_comes_first():
     assert pause_after(1, 60, 0) == 60
     assert pause_after(1, 1e9, 0) == LONGEST_PAUSE
     assert pause_after(9, 1, 0) == 128
 
 
-def test_no_pause_is_longer_than_the_token_had_left():
+def test_no_pause_is_longer_than_the_rest_of_the_token():
     assert [pause_after(20, None, 1, margin) for margin in (-50, 40, 100, 7200)] == [30, 40, 100, LONGEST_PAUSE]
     assert pause_after(1, 60, 0, 40) == 60

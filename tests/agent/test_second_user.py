@@ -1,4 +1,4 @@
-"""Another user of this machine, a real one: they can read nothing of ours, and cannot make us take what is theirs."""
+"""A real second user of this machine: they can read nothing of ours, and cannot make us use their files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ctadata.tokens.login_store import load_login
 from ctadata.tokens.profile_files import ProfileFiles
 
 NOBODY = 65534
-PYTHON = "/usr/bin/python3"  # ours may lie where they cannot go
+PYTHON = "/usr/bin/python3"  # ours may be in a directory that they cannot enter
 
 LOOK = """
 import json, os, sys
@@ -77,27 +77,27 @@ with socket.socket(socket.AF_UNIX) as server:
 
 @dataclass(frozen=True)
 class SecondUser:
-    """Runs programs as somebody else; `prefix` is how."""
+    """Runs programs as another user; `prefix` is the command for that."""
 
     prefix: tuple[str, ...]
 
     def run(self, *words: object) -> str:
-        """What a program of theirs prints; its failure is the test's."""
+        """Return the output of a program of theirs; its failure is the test's."""
         done = subprocess.run([*self.prefix, *map(str, words)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def can_read(self, *folders: Path) -> list[str]:
-        """Which files below the folders they can open."""
+        """Return the files below the folders that they can open."""
         return json.loads(self.run(PYTHON, "-I", "-c", LOOK, *folders))
 
     def write(self, path: Path, text: str) -> None:
-        """Have them write a file that everybody may read."""
+        """Let them write a file that everybody may read."""
         self.run(PYTHON, "-I", "-c", "import sys; open(sys.argv[1], 'w').write(sys.argv[2])", path, text)
 
     @contextmanager
     def listening(self, path: Path) -> Iterator[None]:
-        """Have them pretend to be an oidc-agent that everybody may ask."""
+        """Let them run something that pretends to be an oidc-agent for everybody."""
         words = [*self.prefix, PYTHON, "-I", "-c", LISTEN, str(path)]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
             try:
@@ -124,8 +124,8 @@ def second_user():
 
 @pytest.fixture
 def common(second_user):
-    """A place where everybody may put files, as in /tmp."""
-    folder = Path(tempfile.mkdtemp(prefix="ctadata-", dir="/tmp"))  # all that is above must be open to them
+    """A directory in which everybody may put files, like /tmp."""
+    folder = Path(tempfile.mkdtemp(prefix="ctadata-", dir="/tmp"))  # they must be able to enter all directories above
     folder.chmod(0o1777)
     yield folder
     second_user.run("sh", "-c", 'find "$1" -mindepth 1 -user "$(id -u)" -delete 2>/dev/null || true', "sh", folder)
@@ -134,7 +134,7 @@ def common(second_user):
 
 @pytest.fixture
 def carelessly():
-    """Under umask 000."""
+    """Set umask 000."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -142,7 +142,7 @@ def carelessly():
 
 @pytest.fixture
 def in_common(common, monkeypatch):
-    """Our state, and the place to publish in, below it: nothing above protects them."""
+    """Our state and the directory of the published token, below the common one: nothing above protects them."""
     for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(common / name.lower()))
     (common / "xdg_runtime_dir").mkdir(0o700)
@@ -156,7 +156,7 @@ def longer():
         yield box
 
 
-def test_they_are_somebody_else(second_user, common):
+def test_the_second_user_is_another_user(second_user, common):
     second_user.write(common / "file", "hello")
     owner = (common / "file").stat().st_uid
     assert owner not in (os.geteuid(), 0)

@@ -1,4 +1,4 @@
-"""No token, refresh token, device code or secret is anywhere but in the two files that are meant for them."""
+"""No token, refresh token, device code or secret is anywhere but in the two files for them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def box():
 
 
 def test_a_whole_life(box, profile, files, shown, until, caplog, capfd):
-    """Start with a given secret, refreshes, trouble, stop; looked at everywhere, by all that was ever secret."""
+    """Search everything for every secret: after a start with an entered secret, refreshes, failures and a stop."""
     caplog.set_level(logging.DEBUG)
     before = os.umask(0)
     try:
@@ -74,8 +74,8 @@ def readable(path):
     return True
 
 
-def test_it_holds_what_it_must(box, profile, files, shown):
-    """The two files: the token alone in one, what renews it in the other."""
+def test_the_files_hold_their_secrets(box, profile, files, shown):
+    """One file holds the token alone, the other the secrets that renew it."""
     control.get_token(profile, secret=box.client_secret, show=shown.append)
     assert files.token.read_text().count(".") == 2
     assert load_login(files, profile).client_secret.reveal() == box.client_secret

@@ -203,8 +203,8 @@ class TestPublish:
         assert not place.exists()
 
     @pytest.mark.parametrize(("prepare", "code", "words"), [
-        (lambda run: {"XDG_RUNTIME_DIR": ""}, 2, "there is no XDG_RUNTIME_DIR"),
-        (lambda run: run.chmod(0o770) or {}, 11, "others can write into this directory"),
+        (lambda run: {"XDG_RUNTIME_DIR": ""}, 2, "XDG_RUNTIME_DIR is not set"),
+        (lambda run: run.chmod(0o770) or {}, 11, "other users can write into this directory"),
     ])  # fmt: skip
     def test_only_where_nobody_else_can_write(self, cli, fresh, prepare, code, words):
         box = fresh()

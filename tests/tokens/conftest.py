@@ -1,4 +1,4 @@
-"""An issuer to talk to, profiles of it, JWTs of our own making, and a clock that passes when told."""
+"""An issuer in a sandbox, profiles for it, JWTs made here, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def profile(box: Sandbox) -> Profile:
 
 @pytest.fixture
 def jwt() -> Callable[..., str]:
-    """`jwt(iss=..., exp=...)`: a token that says so, with a signature nobody could check."""
+    """`jwt(iss=..., exp=...)`: a token with these claims and a signature that nobody can check."""
 
     def make(**claims: object) -> str:
         payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
@@ -51,7 +51,7 @@ def jwt() -> Callable[..., str]:
 
 
 class Clock:
-    """Local time that passes only when somebody waits."""
+    """Local time that passes only when a test waits."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
         self.time = start
@@ -72,7 +72,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def make_foreign(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Make a file another user's: really, where we may; else we pretend to be somebody else from then on."""
+    """Give a file to another user. Without that right, pretend from then on to be another user."""
 
     def make(path: Path) -> None:
         if os.geteuid() == 0:

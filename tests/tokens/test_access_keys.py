@@ -1,4 +1,4 @@
-"""Where an access key comes from, and the forms in which people have it."""
+"""Where an access key comes from, and the text forms that it is read from."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ FULL = AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN))
                                     "aws_session_token": TOKEN}}),
     ],
 )  # fmt: skip
-def test_what_data_stores_give_to_copy(text) -> None:
+def test_keys_copied_from_a_data_store_are_read(text) -> None:
     assert parse_access_key(text) == FULL
 
 
-def test_the_credentials_of_an_object_store_have_names_of_their_own() -> None:
+def test_the_names_of_jos_credentials_are_read() -> None:
     text = json.dumps({"token": "AKIA1", "secret": SECRET, "store_url": "http://store.example"})
     assert parse_access_key(text) == AccessKey("AKIA1", Secret(SECRET))
 
@@ -52,7 +52,7 @@ def test_the_credentials_of_an_object_store_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     "expiry", ["2026-11-21T12:00:00Z", "2026-11-21T13:00:00+01:00", "2026-11-21T12:00:00", "1795262400"]
 )
-def test_when_they_end(expiry) -> None:
+def test_the_end_of_temporary_credentials_is_read(expiry) -> None:
     text = json.dumps({"AccessKeyId": "AKIA1", "SecretAccessKey": SECRET, "Expiration": expiry})
     assert parse_access_key(text).expires == 1795262400.0
 
@@ -64,7 +64,7 @@ def test_when_they_end(expiry) -> None:
      f'AWS_ACCESS_KEY_ID=AKIA1\nAWS_SECRET_ACCESS_KEY="{SECRET[:5]}\n{SECRET[5:]}"',
      f"AWS_ACCESS_KEY_ID=ASIA1\nAWS_SECRET_ACCESS_KEY={SECRET}\nAWS_SESSION_TOKEN=\n"],
 )  # fmt: skip
-def test_half_of_it_is_refused_without_being_shown(text) -> None:
+def test_half_a_key_is_refused_and_not_shown(text) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_access_key(text)
     assert SECRET not in str(caught.value)
@@ -72,7 +72,7 @@ def test_half_of_it_is_refused_without_being_shown(text) -> None:
 
 
 @given(st.text())
-def test_nothing_that_is_pasted_breaks_the_reader(text) -> None:
+def test_any_text_is_read_or_refused_with_a_config_error(text) -> None:
     try:
         key = parse_access_key(text)
     except ConfigError:
@@ -80,12 +80,12 @@ def test_nothing_that_is_pasted_breaks_the_reader(text) -> None:
     assert key.id.isprintable()
 
 
-def test_a_key_shows_nothing_of_itself() -> None:
+def test_repr_hides_the_secret() -> None:
     assert SECRET not in repr(FULL)
     assert TOKEN not in repr(FULL)
 
 
-# --- the places
+# --- the places of a key
 
 
 def keys(tmp_path: Path, profile: Profile = PROFILE, **more: object) -> AccessKeys:
@@ -96,7 +96,7 @@ def lines(name: str) -> str:
     return f"AWS_ACCESS_KEY_ID={name}\nAWS_SECRET_ACCESS_KEY=secret-of-{name}\n"
 
 
-def test_the_first_place_that_has_one_counts(tmp_path) -> None:
+def test_the_first_place_with_a_key_is_used(tmp_path) -> None:
     from dataclasses import replace
 
     env: dict[str, str] = {}
@@ -126,7 +126,7 @@ def test_the_first_place_that_has_one_counts(tmp_path) -> None:
     assert used(tmp_path / "explicit") is None
 
 
-def test_what_signs(tmp_path) -> None:
+def test_the_key_in_use_signs(tmp_path) -> None:
     env = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
     source = keys(tmp_path, env=env)
     key = source.current("eu-west-1")
@@ -135,7 +135,7 @@ def test_what_signs(tmp_path) -> None:
     assert "'s'" not in repr(key)
 
 
-def test_a_section_of_aws_by_its_name(tmp_path) -> None:
+def test_aws_profile_selects_the_section(tmp_path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text("[other]\n" + lines("of-other").lower())
     assert keys(tmp_path).locate().key is None
@@ -144,13 +144,13 @@ def test_a_section_of_aws_by_its_name(tmp_path) -> None:
         keys(tmp_path, env={"AWS_PROFILE": "nosuch"}).locate()
 
 
-def test_no_machine_of_a_cloud_is_asked(tmp_path, refusals) -> None:
+def test_no_cloud_metadata_service_is_asked(tmp_path, refusals) -> None:
     (tmp_path / ".aws").mkdir()
     assert keys(tmp_path).locate().key is None
     assert refusals() == []
 
 
-def test_a_file_that_was_named_has_to_be_there_and_whole(tmp_path) -> None:
+def test_a_named_file_must_exist_and_be_complete(tmp_path) -> None:
     with pytest.raises(LocalError, match="no such file"):
         keys(tmp_path, explicit=tmp_path / "nowhere").locate()
     (tmp_path / "half").write_text("AWS_ACCESS_KEY_ID=AKIA1")
@@ -159,14 +159,14 @@ def test_a_file_that_was_named_has_to_be_there_and_whole(tmp_path) -> None:
     assert caught.value.path == str(tmp_path / "half")
 
 
-def test_what_anybody_may_write_is_not_believed(tmp_path) -> None:
+def test_a_file_that_others_can_write_is_refused(tmp_path) -> None:
     (tmp_path / "open").write_text(lines("open"))
     (tmp_path / "open").chmod(0o666)
     with pytest.raises(LocalError, match="others can write"):
         keys(tmp_path, explicit=tmp_path / "open").locate()
 
 
-def test_what_was_imported_is_private_and_can_be_forgotten() -> None:
+def test_an_imported_key_is_private_and_can_be_deleted() -> None:
     files = ProfileFiles.of("mine")
     save_access_key(files, AccessKey("AKIA1", Secret(SECRET), Secret(TOKEN), 1795262400.0))
     assert files.access_key.stat().st_mode & 0o777 == 0o600
@@ -177,7 +177,7 @@ def test_what_was_imported_is_private_and_can_be_forgotten() -> None:
     assert load_access_key(files) is None
 
 
-def test_one_that_has_expired_is_not_sent_and_the_next_one_is_found(tmp_path) -> None:
+def test_an_expired_key_is_not_sent_and_a_new_one_is_found(tmp_path) -> None:
     now = [1000.0]
     files = ProfileFiles.of("mine")
     save_access_key(files, AccessKey("first", Secret("s"), expires=2000.0))

@@ -1,4 +1,4 @@
-"""The device flow, against the sandbox's issuer, in a time that passes only while we wait."""
+"""The device flow at the sandbox's issuer, with simulated time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOKEN, DEVICE = f"{CONNECT}/token", f"{CONNECT}/auth/device"
 
 
 class Flow:
-    """A login at a sandbox whose clock is ours."""
+    """A login at a sandbox, with simulated time."""
 
     def __init__(self, box, profile, clock):
         self.box, self.clock, self.stop = box, clock, Event()
@@ -32,7 +32,7 @@ class Flow:
         self.at = []
 
     def wait(self, **events):
-        """Log in; `events` are what happens before the question of that number (`after_2=...`)."""
+        """Log in; `events` happen before the request of that number (`after_2=...`)."""
 
         def pause(seconds):
             self.clock.wait(seconds)
@@ -54,7 +54,7 @@ def flow(clock, profile_at):
         yield Flow(box, profile_at(box), clock)
 
 
-def test_what_a_person_is_shown(flow):
+def test_the_user_is_shown_address_and_code(flow):
     login = flow.login
     assert login.verification_uri == f"{flow.box.issuer}/device"
     assert login.verification_uri_complete == f"{flow.box.issuer}/device?user_code={login.user_code}"
@@ -101,14 +101,22 @@ def test_expired_by_our_own_clock(flow):
 @pytest.mark.parametrize(
     "fault", [faults.Status(503, "Busy"), faults.LostAnswer(reset=True), faults.Status(200, "OK", b"<html>")]
 )
-def test_trouble_makes_it_slower_and_no_more(flow, fault):
+def test_a_failing_issuer_is_asked_more_slowly(flow, fault):
     flow.box.faults.add("issuer", "POST", TOKEN, fault, times=5)
     grant = flow.wait(after_7=flow.approve)
     assert grant.token
-    assert flow.at[:7] == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 5.0]  # doubles; as before once the issuer answers
+    assert flow.at[:7] == [
+        5.0,
+        10.0,
+        20.0,
+        40.0,
+        60.0,
+        60.0,
+        5.0,
+    ]  # the pause doubles, and returns to normal once the issuer answers
 
 
-def test_silence_makes_it_slower(clock, profile_at):
+def test_a_silent_issuer_is_asked_more_slowly(clock, profile_at):
     with Sandbox(interval=5, clock=clock.now) as box:
         flow = Flow(box, profile_at(box), clock)
 
@@ -116,13 +124,13 @@ def test_silence_makes_it_slower(clock, profile_at):
             flow.rest._limits = patient
             flow.approve()
 
-        patient, flow.rest._limits = flow.rest._limits, Limits(60, 0.2)  # while nothing is answered
+        patient, flow.rest._limits = flow.rest._limits, Limits(60, 0.2)  # while no answer comes
         box.faults.add("issuer", "POST", TOKEN, faults.NoAnswer(), times=2)
         flow.wait(after_3=approve)
         assert flow.at == [5.0, 10.0, 20.0]
 
 
-def test_what_the_issuer_asks_for_comes_first(flow):
+def test_the_pause_that_the_issuer_names_comes_first(flow):
     flow.box.faults.add("issuer", "POST", TOKEN, faults.Status(429, "Slow", b"", (("Retry-After", "33"),)), times=1)
     flow.wait(after_2=flow.approve)
     assert flow.at == [5.0, 33.0]
@@ -169,17 +177,17 @@ class TestBegin:
         assert other.verifier != flow.login.verifier
         assert 43 <= len(other.verifier.reveal()) <= 128  # RFC 7636 section 4.1
 
-    def test_the_interval_is_five_where_none_is_named(self, clock, profile_at):
+    def test_the_interval_is_five_seconds_by_default(self, clock, profile_at):
         with Sandbox(interval=None, clock=clock.now) as box:
             assert Flow(box, profile_at(box), clock).login.interval == 5.0
 
-    def test_once_more_without_offline_access(self, flow):
+    def test_the_code_is_requested_again_without_offline_access(self, flow):
         rule = flow.box.faults.add("issuer", "POST", DEVICE, faults.RefuseOffline())
         flow.login = begin_device_login(flow.issuer)
         assert rule.hits
         assert flow.wait(after_1=flow.approve).scope == "openid"
 
-    def test_not_once_more_where_it_was_not_asked_for(self, flow):
+    def test_the_code_is_requested_once_if_offline_access_was_not_in_scope(self, flow):
         body = json.dumps({"error": "invalid_scope", "error_description": "Invalid scopes: x"}).encode()
         rule = flow.box.faults.add("issuer", "POST", DEVICE, faults.Status(400, "Bad Request", body))
         with pytest.raises(ConfigError, match=r"Invalid scopes: x.*check scope"):
@@ -201,12 +209,12 @@ class TestBegin:
             {"device_code": 1, "user_code": "u", "verification_uri": "https://i"},
         ],
     )
-    def test_an_answer_that_nobody_could_use(self, flow, content):
+    def test_an_unusable_answer_is_refused(self, flow, content):
         flow.box.faults.add("issuer", "POST", DEVICE, faults.Status(200, "OK", json.dumps(content).encode()))
         with pytest.raises(ConfigError):
             begin_device_login(flow.issuer)
 
-    def test_an_answer_with_the_least_there_can_be(self, flow):
+    def test_a_minimal_answer_is_enough(self, flow):
         content = {"device_code": "d", "user_code": "a\x1bb", "verification_uri": "https://i/", "interval": -1}
         content |= {"verification_uri_complete": "data:x", "expires_in": "x"}
         flow.box.faults.add("issuer", "POST", DEVICE, faults.Status(200, "OK", json.dumps(content).encode()))
@@ -214,7 +222,7 @@ class TestBegin:
         assert (login.user_code, login.verification_uri_complete) == ("a\\x1bb", None)
         assert (login.expires_in, login.interval) == (600.0, 5.0)
 
-    def test_trouble_is_raised(self, flow):
+    def test_a_failure_of_the_issuer_is_raised(self, flow):
         flow.box.faults.add("issuer", "POST", DEVICE, faults.Status(503, "Busy"))
         with pytest.raises(CtadataError) as caught:
             begin_device_login(flow.issuer)

@@ -1,4 +1,4 @@
-"""Token files: private from the first byte, whole or not at all, and read only where nobody else can have meddled."""
+"""Token files: private from the first byte, written as a whole, and read only if nobody else can write them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_it_is_private_from_the_first_byte(tmp_path, monkeypatch):
     assert seen == [(0o600, "secret")]
 
 
-def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+def test_the_content_is_flushed_before_the_rename(tmp_path, monkeypatch):
     """Else a power cut could leave an empty file under the name of the only refresh token."""
     steps, fsync, replace = [], os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda fd: steps.append("fsync") or fsync(fd))
@@ -71,17 +71,17 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     assert steps == ["fsync", "replace", "fsync"]
 
 
-def test_room_is_taken_before_the_content_is_known(tmp_path):
+def test_space_is_reserved_before_the_content_is_known(tmp_path):
     target = tmp_path / "login"
     with reserve_file(target, 8192) as write:
-        assert list(tmp_path.iterdir()) == []  # nothing that a kill would leave
+        assert list(tmp_path.iterdir()) == []  # a kill would leave no file
         (kept,) = [f.stat() for f in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(f)]
         assert (stat.S_IMODE(kept.st_mode), kept.st_size) == (0o600, 8192)
         write("secret")
     assert (read_private(target), list(tmp_path.iterdir())) == ("secret", [target])
 
 
-def test_where_no_file_can_be_without_a_name(tmp_path, monkeypatch):
+def test_a_file_system_without_unnamed_files(tmp_path, monkeypatch):
     opened = os.open
 
     def refused(path, flags, *more, **options):
@@ -98,14 +98,14 @@ def test_where_no_file_can_be_without_a_name(tmp_path, monkeypatch):
     assert (read_private(target), list(tmp_path.iterdir())) == ("secret", [target])
 
 
-def test_room_that_was_not_needed_is_given_back(tmp_path):
+def test_unused_reserved_space_is_released(tmp_path):
     with pytest.raises(ZeroDivisionError), reserve_file(tmp_path / "login", 8192):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_file_that_another_machine_replaces_meanwhile(tmp_path, monkeypatch, times):
+def test_a_stale_nfs_handle_is_read_again(tmp_path, monkeypatch, times):
     """NFS says ESTALE; the next look finds the new one."""
     write_private(tmp_path / "token", "secret")
     stale, read = [OSError(errno.ESTALE, "Stale file handle")] * times, os.read
@@ -140,7 +140,7 @@ def test_a_reader_sees_the_old_or_the_new_and_nothing_else(tmp_path):
     assert seen <= set(texts)
 
 
-def test_no_room_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_full_disk_leaves_the_old_file_only(tmp_path):
     target = tmp_path / "token"
     write_private(target, "old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -164,7 +164,7 @@ def test_a_symlink_is_replaced_and_not_written_through(tmp_path):
     assert not target.is_symlink()
 
 
-def test_nothing_there_is_none(tmp_path):
+def test_a_missing_file_is_none(tmp_path):
     assert read_private(tmp_path / "token") is None
     assert read_discovered(tmp_path / "token") is None
 
@@ -204,7 +204,7 @@ def test_another_users_file_is_refused(tmp_path, make_foreign, read):
         (read_discovered, 0o602, "others can write"),
     ],
 )
-def test_what_others_can_reach_is_refused_with_what_to_do(tmp_path, read, bits, words):
+def test_an_open_mode_is_refused_with_the_cure(tmp_path, read, bits, words):
     token = tmp_path / "token"
     write_private(token, "secret")
     token.chmod(bits)
@@ -214,7 +214,7 @@ def test_what_others_can_reach_is_refused_with_what_to_do(tmp_path, read, bits, 
     assert "secret" not in str(caught.value)
 
 
-def test_what_another_program_published_may_be_readable(tmp_path):
+def test_a_discovered_file_may_be_readable_for_others(tmp_path):
     (tmp_path / "bt_u0").write_text("token")
     (tmp_path / "bt_u0").chmod(0o644)
     assert read_discovered(tmp_path / "bt_u0") == "token"
@@ -228,14 +228,14 @@ def test_a_pipe_or_a_directory_is_refused_at_once(tmp_path):
             read_private(tmp_path / name)
 
 
-def test_a_file_without_end_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "MAX_FILE_SIZE", 10)
     write_private(tmp_path / "token", "x" * 11)
     with pytest.raises(LocalError, match="too large"):
         read_private(tmp_path / "token")
 
 
-def test_bytes_that_are_no_text_do_not_end_us(tmp_path):
+def test_bytes_that_are_not_utf8_are_read(tmp_path):
     (tmp_path / "token").write_bytes(b"\xff\xfe")
     (tmp_path / "token").chmod(0o600)
     assert read_private(tmp_path / "token") == "��"
@@ -263,7 +263,7 @@ def test_another_users_directory_is_refused(tmp_path, make_foreign):
         make_private_directory(tmp_path / "tokens")
 
 
-def test_what_killed_writers_left_is_removed_and_no_more(tmp_path):
+def test_only_stale_temporaries_are_deleted(tmp_path):
     old, new = tmp_path / ".new-old", tmp_path / ".new-fresh"
     for path in (old, new, tmp_path / "token"):
         path.touch()
@@ -274,14 +274,14 @@ def test_what_killed_writers_left_is_removed_and_no_more(tmp_path):
 
 
 def as_nobody(*command):
-    """What a command says as another user, who must not succeed."""
+    """Return what a command prints when it runs as another user, who must not succeed."""
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
     said = subprocess.run(command, user=65534, group=65534, extra_groups=[], env=env, capture_output=True, text=True)
     assert (said.returncode != 0, said.stdout) == (True, "")
     return said.stderr
 
 
-def test_places_have_safe_names(tmp_path):
+def test_profile_names_become_safe_directory_names(tmp_path):
     assert ProfileFiles.of("cscs", tmp_path).folder == tmp_path / "tokens" / "cscs"
     assert ProfileFiles.of("a/../b", tmp_path).folder == tmp_path / "tokens" / "a%2F..%2Fb"
     for name in ("", ".", ".."):
@@ -289,7 +289,7 @@ def test_places_have_safe_names(tmp_path):
             ProfileFiles.of(name, tmp_path)
 
 
-def test_they_lie_in_the_platforms_state_directory(monkeypatch, tmp_path):
+def test_the_files_are_in_the_platforms_state_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert ProfileFiles.of("cscs").token == tmp_path / "ctadata" / "tokens" / "cscs" / "token"
 

@@ -1,4 +1,4 @@
-"""What is said of a token: of a JWT, of a macaroon in both formats, of anything else."""
+"""The facts about a token: about a JWT, about a macaroon in both formats, about any other text."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def said(text: str) -> list[tuple[str, str]]:
 
 
 class TestJWT:
-    def test_who_for_whom_and_until_when(self):
+    def test_issuer_subject_audience_and_times(self):
         facts = said(jwt(iss="https://issuer.example/realms/cta/", sub="f:1", aud=["a", "b"], exp=NOW + 7200))
         assert facts[1:] == [
             ("issuer", "https://issuer.example/realms/cta/"),
@@ -58,10 +58,10 @@ class TestJWT:
             ("expires", "2027-01-15T10:00:00Z, 2 hours from now"),
         ]
 
-    def test_what_it_does_not_say(self):
+    def test_missing_claims(self):
         assert said(jwt(sub="x"))[2:] == [("audience", "anybody"), ("expires", "never, or it does not say when")]
 
-    def test_one_that_is_over(self):
+    def test_an_expired_token(self):
         assert ("expires", "2027-01-15T07:55:00Z, 5 minutes ago") in said(jwt(exp=NOW - 300))
 
     def test_scopes_are_explained(self):
@@ -73,12 +73,12 @@ class TestJWT:
         ) in facts
         assert ("scope", "compute.read") in facts
 
-    def test_groups_and_all_else(self):
+    def test_groups_and_other_claims(self):
         facts = said(jwt(**{"wlcg.groups": ["/cta", "/cta/lst"], "azp": "some-client"}))
         assert [words for name, words in facts if name == "group"] == ["/cta", "/cta/lst"]
         assert ("azp", "some-client") in facts
 
-    def test_times_that_are_none(self):
+    def test_claims_that_are_no_times(self):
         assert ("expires", "at a time that cannot be read") in said(jwt(exp="soon"))
 
 
@@ -100,14 +100,14 @@ class TestMacaroon:
             ("caveat", "x"),
         ]
 
-    def test_without_an_end(self, form):
+    def test_a_macaroon_without_an_end(self, form):
         assert ("ends", "never, or it does not say when") in said(form())
 
     def test_a_long_caveat(self, form):
         caveat = b"path:/" + b"a" * 300
         assert Macaroon.parse(form(caveat)).caveats == (caveat.decode(),)
 
-    def test_for_programs(self, form):
+    def test_as_json(self, form):
         assert token_as_json(form(b"a:b")) == {
             "kind": "macaroon",
             "location": "https://door.example:2880",
@@ -122,10 +122,10 @@ RECORDED = (
     "Y2NpZCBob21lOi9sc3QvdXNlcnMvYWRhCjAwMmFjaWQgcGF0aDovbHN0L3VzZXJzL2FkYS93aXJlL2V4cDIudHh0CjAwMWZjaWQgYWN0aXZpdHk6RE9X"
     "TkxPQUQsTElTVAowMDJmc2lnbmF0dXJlIKMuk7ga7SpP-OHRmQMYynUF-o_EHS_eNjRXnLwetNLwCg"
 )
-"""A macaroon that dCache 11.2.5 made for `/lst/users/ada/wire/exp2.txt`; it has ended."""
+"""A macaroon that dCache 11.2.5 made for `/lst/users/ada/wire/exp2.txt`; it has expired."""
 
 
-def test_one_of_dcache():
+def test_a_macaroon_recorded_from_dcache():
     facts = said(RECORDED)
     assert ("made for", "/lst/users/ada/wire/exp2.txt") in facts
     assert ("issue number", "0KKrDbcU") in facts
@@ -141,7 +141,7 @@ def test_one_of_dcache():
         ("root:Optional.empty", "root:"), ("Optional[/a\n/b]", "/a\n/b"), ("an Optional[/x]", "an Optional[/x]"),
     ],
 )  # fmt: skip
-def test_what_java_prints_of_an_optional(written, read):
+def test_a_printed_java_optional_is_unwrapped(written, read):
     assert Macaroon.parse(first_format(written.encode())).caveats == (read,)
     assert Macaroon.parse(second_format(written.encode())).caveats == (read,)
 
@@ -152,12 +152,12 @@ def test_an_opaque_one():
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "two words"])
-def test_none_at_all(text):
+def test_an_empty_text_is_refused(text):
     with pytest.raises(ConfigError):
         said(text)
 
 
 @given(st.binary(max_size=80))
-def test_rubbish_is_opaque_or_explained_and_never_breaks(data):
+def test_any_text_is_opaque_or_explained(data):
     assert Macaroon.parse(b64(data)) is None or b"signature" in data or data[:1] == b"\x02"
     assert said(b64(b"\x02" + data) or "x")

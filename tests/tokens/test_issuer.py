@@ -102,7 +102,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "kind"), FAULTS, ids=lambda value: getattr(value, "__name__", repr(value))[:25])
-def test_trouble_that_passes(box, profile, fault, kind):
+def test_temporary_failures(box, profile, fault, kind):
     patient = discover(profile, patience=1)
     login = begin_device_login(patient)
     grant = wait_for_login(patient, login, stop=Event())
@@ -122,7 +122,7 @@ class TestRefresh:
         third = issuer.refresh(second.refresh_token)
         assert third.token.life_left(issuer.now()) > 290
 
-    def test_the_life_counts_from_before_the_question(self, profile, clock):
+    def test_the_lifetime_counts_from_the_request(self, profile, clock):
         issuer = discover(profile, now=clock.now)
         grant = wait_for_login(issuer, begin_device_login(issuer), stop=Event())
         assert grant.token.expires_at == clock.time + 300
@@ -138,7 +138,7 @@ class TestRefresh:
             issuer.refresh(grant.refresh_token)
         assert caught.value.exit_code == 4
 
-    def test_the_audience_is_asked_for(self, box, profile_at):
+    def test_the_audience_is_sent(self, box, profile_at):
         issuer = discover(profile_at(box, audience="https://door"))
         grant = wait_for_login(issuer, begin_device_login(issuer), stop=Event())
         assert issuer.refresh(grant.refresh_token).token.claim("aud") == "https://door"
@@ -166,7 +166,7 @@ class TestTheClient:
         asked = [seen.header("Authorization") for seen in strict.seen if seen.method == "POST"]
         assert all(value.startswith("Basic ") for value in asked)
 
-    def test_confidential_by_form_where_the_issuer_wants_that(self, strict, profile_at):
+    def test_confidential_by_form_if_the_issuer_supports_only_that(self, strict, profile_at):
         issuer = dataclasses.replace(discover(profile_at(strict), Secret(strict.client_secret)), secret_in_form=True)
         assert self.use(issuer).token.claim("azp") == strict.client_id
         assert not any(seen.header("Authorization") for seen in strict.seen)
@@ -180,13 +180,13 @@ class TestTheClient:
             (["private_key_jwt"], False),
         ],
     )
-    def test_what_the_issuer_wants(self, box, profile, methods, secret_in_form):
+    def test_the_authentication_method_follows_the_metadata(self, box, profile, methods, secret_in_form):
         told = {"issuer": box.issuer, "token_endpoint_auth_methods_supported": methods}
         box.faults.add("issuer", "GET", DISCOVERY, faults.Status(200, "OK", json.dumps(told).encode()))
         assert discover(profile, Secret("s")).secret_in_form == secret_in_form
 
     @pytest.mark.parametrize("secret", [None, "wrong"])
-    def test_a_wrong_secret_is_a_matter_of_settings(self, strict, profile_at, secret):
+    def test_a_wrong_secret_is_a_config_error(self, strict, profile_at, secret):
         with pytest.raises(ConfigError, match=r"Invalid client credentials.*client's secret") as caught:
             begin_device_login(discover(profile_at(strict), secret and Secret(secret)))
         assert "wrong" not in str(caught.value)
@@ -202,10 +202,10 @@ class TestRevocation:
         with pytest.raises(LoginNeeded):
             issuer.refresh(grant.refresh_token)
 
-    def test_where_there_is_none(self, issuer, grant):
+    def test_an_issuer_without_revocation(self, issuer, grant):
         assert not dataclasses.replace(issuer, revocation_endpoint="").revoke(grant.refresh_token)
 
-    def test_trouble_is_said(self, box, issuer, grant):
+    def test_a_failed_revocation_is_raised(self, box, issuer, grant):
         box.faults.add("issuer", "POST", f"{CONNECT}/revoke", faults.Status(503, "Busy"))
         with pytest.raises(CtadataError):
             issuer.revoke(grant.refresh_token)
@@ -234,7 +234,7 @@ def test_a_certified_provider(provider):
 
 
 class Said:
-    """A server that says the same to every question."""
+    """A server that gives the same answer to every request."""
 
     def __init__(self, document):
         self.document = document
@@ -244,7 +244,7 @@ class Said:
 
 
 @pytest.mark.parametrize("methods", [5, 1.5, True, "client_secret_post", {}, [[]], [None], None])
-def test_methods_that_are_no_list_count_as_not_said(methods):
+def test_authentication_methods_that_are_no_list_are_ignored(methods):
     issuer = "https://issuer/x"
     said = {"issuer": issuer, "token_endpoint": f"{issuer}/t", "token_endpoint_auth_methods_supported": methods}
     profile = Profile("p", "https://door", issuer=issuer, client_id="me")

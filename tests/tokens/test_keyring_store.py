@@ -1,4 +1,4 @@
-"""The system's keyring: asked before a login, never replaced by a file."""
+"""The system's keyring: checked before a login, never replaced by a file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def files(profile):
     return ProfileFiles.of(profile.name)
 
 
-def test_an_entry(keyring):
+def test_an_entry_is_saved_loaded_and_removed(keyring):
     assert keyring_store.load("a") is None
     keyring_store.save("a", "text")
     assert keyring_store.load("a") == "text"
@@ -57,7 +57,7 @@ def test_an_entry(keyring):
     assert keyring_store.load("a") is None
 
 
-def test_a_login_lives_there_and_nowhere_else(keyring, profile, files):
+def test_a_login_is_only_in_the_keyring(keyring, profile, files):
     shown = []
     started = control.start(profile, show=shown.append)
     assert (started.storage, started.login_place) == ("keyring", "the system's keyring")
@@ -65,14 +65,14 @@ def test_a_login_lives_there_and_nowhere_else(keyring, profile, files):
     assert not files.login.exists()
     assert not [path for path in files.folder.iterdir() if refresh_token in path.read_text()]
     assert control.stop(profile)
-    assert control.start(profile, show=None).running  # by what the keyring has
+    assert control.start(profile, show=None).running  # with the login in the keyring
     assert len(shown) == 1
     logout(profile)
     assert load_login(files, profile) is None
     assert list(keyring.iterdir()) == []
 
 
-def test_one_that_is_locked_is_found_out_before_anybody_logs_in(keyring, profile, files, box):
+def test_a_locked_keyring_is_found_before_the_login(keyring, profile, files, box):
     (keyring / "locked").touch()
     with pytest.raises((ConfigError, LocalError), match="unlock it"):
         control.start(profile, show=lambda login: None)
@@ -80,7 +80,7 @@ def test_one_that_is_locked_is_found_out_before_anybody_logs_in(keyring, profile
     assert not files.login.exists()
 
 
-def test_one_that_forgets(keyring, profile, box):
+def test_a_keyring_that_does_not_store_is_refused(keyring, profile, box):
     (keyring / "forgetful").touch()
     with pytest.raises(ConfigError, match="does not"):
         control.start(profile, show=lambda login: None)

@@ -1,4 +1,4 @@
-"""What earlier versions left at home: read, said, never changed."""
+"""The files that earlier versions left at home: read, reported, never changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_nothing(find):
     assert find().files == ()
 
 
-def test_of_0_6(find, put):
+def test_files_of_0_6_are_read(find, put):
     secret = put(".secret", "s3cret-value\n", 0o644)
     found = find()
     assert found.secret.reveal() == "s3cret-value"
@@ -56,7 +56,7 @@ def test_of_0_6(find, put):
     )
 
 
-def test_of_0_7_before_that_of_0_6(find, put, jwt):
+def test_files_of_0_7_come_before_those_of_0_6(find, put, jwt):
     put(".secret", "older-value")
     token = jwt(iss=ISSUER, exp=NOW + 600)
     new, kept = put(".config/cta-data/secret", in_base64("newer-value")), put(".config/cta-data/token", token)
@@ -73,7 +73,7 @@ def test_a_token_plain_or_in_base64(find, put, jwt, encode):
     assert find().token.reveal() == token
 
 
-def test_empty_ones_are_passed_over(find, put):
+def test_empty_files_are_ignored(find, put):
     """0.6.0 emptied the secret it was given."""
     put(".config/cta-data/secret", " \n")
     secret = put(".secret", "older-value")
@@ -82,7 +82,7 @@ def test_empty_ones_are_passed_over(find, put):
     assert find().secret is None
 
 
-def test_the_development_site_has_its_own(find, put):
+def test_the_development_site_has_its_own_files(find, put):
     put(".secret", "production")
     put(".config/cta-data/secret", in_base64("production"))
     assert find("cscs-dev").secret is None
@@ -92,18 +92,18 @@ def test_the_development_site_has_its_own(find, put):
 
 
 @pytest.mark.parametrize("claims", [{"exp": 1}, {"iss": "https://other.example"}, {"exp": None}])
-def test_a_token_that_is_worth_nothing(find, put, jwt, claims):
+def test_an_unusable_token_is_ignored(find, put, jwt, claims):
     put(".cta_token", jwt(**{"iss": ISSUER, "exp": NOW + 600, **claims}))
     assert find() == find("mine")
 
 
 @pytest.mark.parametrize("content", ["two words", "two\nlines", "ü", b"\xff\xfe\x00", "x" * 20_000, "abc"])
-def test_what_is_no_secret_of_ours(find, put, content):
+def test_a_file_of_another_program_is_ignored(find, put, content):
     put(".secret", content)
     assert find().secret is None
 
 
-def test_one_that_others_can_write_is_passed_over_with_words(find, put, caplog):
+def test_a_file_that_others_can_write_is_ignored_with_a_warning(find, put, caplog):
     put(".secret", "value", 0o666)
     assert find().secret is None
     assert "others can write" in caplog.text

@@ -35,11 +35,11 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_another_process_has_it(tmp_path, holder):
+def test_another_process_holds_the_lock(tmp_path, holder):
     assert is_locked(tmp_path / "lock")
 
 
-def test_kill_9_frees_it(tmp_path, holder):
+def test_kill_9_releases_the_lock(tmp_path, holder):
     holder.kill()
     holder.wait()
     assert not is_locked(tmp_path / "lock")
@@ -47,8 +47,8 @@ def test_kill_9_frees_it(tmp_path, holder):
         assert is_locked(tmp_path / "lock")
 
 
-def test_a_wait_is_said_once_it_is_long(tmp_path, holder, monkeypatch, caplog):
-    """Somebody may stand at the other terminal, with a code to approve."""
+def test_a_long_wait_is_logged_once(tmp_path, holder, monkeypatch, caplog):
+    """The user may be at another terminal, with a code to approve."""
     looks = []
 
     class Stop(threading.Event):
@@ -105,7 +105,7 @@ def test_a_lock_that_is_a_symlink_is_refused(tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_file_system_that_knows_none(tmp_path, monkeypatch):
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
     """Some mounts of Lustre and NFS."""
 
     def refuse(fd, how):

@@ -1,4 +1,4 @@
-"""What a login left on disk is read back, and only for the issuer and client that it belongs to."""
+"""A stored login is read back only for the issuer and client that it belongs to."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def test_a_token_comes_back_with_its_life(files):
     token = Token.parse("opaque", 100.0, 60.0)
     save_token(files, SITE, token)
     assert load_token(files, SITE) == token
-    assert files.token.read_text() == "opaque"  # and nothing else: other programs read it
+    assert files.token.read_text() == "opaque"  # nothing else, because other programs read this file
     assert "opaque" not in files.token_metadata.read_text()
 
 
-def test_what_is_said_of_another_token_does_not_count(files, jwt):
-    """Between the writing of the two files, or where some other program wrote the token."""
+def test_the_metadata_of_another_token_is_ignored(files, jwt):
+    """This happens between the writes of the two files, or if another program wrote the token."""
     save_token(files, SITE, Token.parse("opaque", 100.0, 60.0))
     write_private(files.token, jwt(iss=SITE.issuer, exp=5000))
     assert load_token(files, SITE).expires_at == 5000

@@ -1,4 +1,4 @@
-"""The socket of an oidc-agent: what is said there, and everything that can be at the other end of it."""
+"""The socket of an oidc-agent: the requests, and everything that may be at its other end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ctadata.tokens.oidc_agent import access_token, failure_error, is_answering,
 
 @pytest.fixture
 def listen(tmp_path):
-    """`listen(answer)`: a socket with somebody who says so; `path.said` has the questions."""
+    """`listen(answer)`: a socket whose listener sends that answer; `path.said` has the requests."""
     ended = []
 
     def start(answer, *, silent=None):
@@ -33,7 +33,7 @@ def listen(tmp_path):
                     line, _ = server.accept()
                 except OSError:
                     return
-                with line, contextlib.suppress(OSError):  # whoever asked may have gone
+                with line, contextlib.suppress(OSError):  # the client may have gone
                     question = line.recv(65536)
                     if question:
                         said.append(json.loads(question))
@@ -71,26 +71,26 @@ def test_a_token_of_16_kib(listen):
     assert len(access_token(path, "x", 0).reveal()) == 16384
 
 
-def test_which_accounts_it_has(listen):
+def test_loaded_accounts_are_listed(listen):
     path, _ = listen(b'{"status":"success","info":["ctadata-a","ctadata-a-dev", 3]}')
     assert loaded_accounts(path) == ("ctadata-a", "ctadata-a-dev")
     assert is_answering(path)
 
 
-def test_nobody_is_there(tmp_path):
+def test_no_listener(tmp_path):
     with pytest.raises(Unreachable, match="no oidc-agent answers"):
         send_request(tmp_path / "none", {"request": "check"}, 1)
     assert not is_answering(tmp_path / "none")
 
 
-def test_one_that_hangs(listen):
+def test_an_agent_that_hangs_times_out(listen):
     path, _ = listen(b"{}", silent=threading.Event())
     with pytest.raises(TimedOut, match="did not answer"):
         send_request(path, {"request": "check"}, 0.1)
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b'{"status":'])
-def test_what_is_no_json(listen, answer):
+def test_an_answer_that_is_not_json(listen, answer):
     path, _ = listen(answer)
     with pytest.raises(TemporaryError, match="not JSON"):
         send_request(path, {"request": "check"}, 5)
@@ -102,8 +102,8 @@ def test_an_answer_without_a_token(listen):
         access_token(path, "x", 0)
 
 
-def test_another_users_is_refused(listen, monkeypatch):
-    """Its tokens would make us somebody else."""
+def test_another_users_agent_is_refused(listen, monkeypatch):
+    """Its tokens would name another user."""
     path, said = listen(b'{"status":"success"}')
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     monkeypatch.setattr(oidc_agent.struct, "unpack", lambda form, content: (1, 65534, 65534))
@@ -124,11 +124,11 @@ def test_another_users_is_refused(listen, monkeypatch):
         ("could not parse json", TemporaryError),
     ],
 )
-def test_its_words(said, error):
+def test_messages_become_errors(said, error):
     found = failure_error(said, "ctadata-x")
     assert type(found) is error
     assert said in found.what
 
 
-def test_a_token_in_its_words_is_not_repeated(jwt):
+def test_a_token_in_a_message_is_hidden(jwt):
     assert jwt(a=1) not in str(failure_error(f"no: {jwt(a=1)}", "x"))

@@ -1,4 +1,4 @@
-"""A token goes to the origins that its user logged in for, and to no other, whatever the settings say by now."""
+"""A token goes only to the origins that its user logged in for, whatever the settings say now."""
 
 from __future__ import annotations
 
@@ -58,20 +58,20 @@ def test_another_origin_needs_a_new_login(files, tmp_path, changes):
     assert "the login was for https://door:2880 and https://p:1 and https://rest:3880" in str(caught.value)
     assert f"now names {new}" in str(caught.value)
     assert "start-agent -P site" in caught.value.hint
-    assert load_login(files, profile) is None  # nothing renews it either
+    assert load_login(files, profile) is None  # it is not renewed either
     assert load_token(files, profile) is None
     assert load_login(files, profile, any_origin=True).refresh_token == Secret("r")  # but a logout ends it
 
 
 @pytest.mark.parametrize("changes", FEWER, ids=str)
-def test_fewer_origins_need_none(files, tmp_path, changes):
+def test_fewer_origins_need_no_new_login(files, tmp_path, changes):
     profile = replace(SITE, **changes)
     assert asked(profile, tmp_path) == "opaque-token"
     assert load_login(files, profile) is not None
 
 
-def test_copies_of_it_are_held_to_the_same(files, tmp_path):
-    """As BEARER_TOKEN_FILE names it where `env` or `exec` has set that, and as the agent publishes it."""
+def test_copies_of_a_token_are_bound_to_its_origins(files, tmp_path):
+    """Such copies are the file in BEARER_TOKEN_FILE after `env` or `exec`, and the agent's published one."""
     other = replace(SITE, name="other", door="https://evil:2880")
     published = tmp_path / "bt"
     write_private(published, "opaque-token")
@@ -81,13 +81,13 @@ def test_copies_of_it_are_held_to_the_same(files, tmp_path):
         assert asked(replace(SITE, name="other"), tmp_path, BEARER_TOKEN_FILE=str(path)) == "opaque-token"
 
 
-def test_what_a_person_gives_is_theirs_to_give(files, tmp_path):
+def test_a_token_that_the_user_passes_is_sent(files, tmp_path):
     other = replace(SITE, door="https://evil:2880")
     assert asked(other, tmp_path, BEARER_TOKEN="opaque-token") == "opaque-token"
     assert TokenProvider(other, explicit=files.token, env={}, temporary=tmp_path).bearer() == "opaque-token"
 
 
-def test_what_older_versions_left_counts_until_it_is_renewed(files, tmp_path):
+def test_a_login_of_an_older_version_counts_until_its_renewal(files, tmp_path):
     for path in (files.token_metadata, files.login):
         told = json.loads(path.read_text())
         del told["origins"]
@@ -97,7 +97,7 @@ def test_what_older_versions_left_counts_until_it_is_renewed(files, tmp_path):
     assert load_login(files, other).origins == ()
 
 
-def test_a_token_that_another_program_put_there_is_held_to_the_record(files, tmp_path):
+def test_a_token_of_another_program_is_bound_to_the_record(files, tmp_path):
     write_private(files.token, "another-token")
     assert asked(SITE, tmp_path) == "another-token"
     with pytest.raises(LoginNeeded):

@@ -23,7 +23,7 @@ SITE = Profile(
 
 
 class Place:
-    """A machine with all the places where a token may be; `put` fills one."""
+    """A machine with all the places of a token; `put` fills one."""
 
     def __init__(self, folder, clock):
         self.clock = clock
@@ -60,7 +60,7 @@ def place(tmp_path, clock):
 
 @pytest.fixture
 def good(jwt, clock):
-    """`good("a")`: a token that may be sent, marked so that it can be told from others."""
+    """`good("a")`: a token that may be sent, marked so that tests can tell it from others."""
     return lambda mark="a", **claims: jwt(
         **{"iss": ISSUER, "sub": "ada", "exp": clock.time + 3600, "jti": mark, **claims}
     )
@@ -70,7 +70,7 @@ ORDER = ["explicit", "BEARER_TOKEN", "BEARER_TOKEN_FILE", "agent", "runtime", "t
 
 
 @pytest.mark.parametrize("first", range(len(ORDER)))
-def test_the_order(place, good, first):
+def test_sources_are_used_in_their_order(place, good, first):
     for name in ORDER[first:]:
         place.put(name, good(name))
     sources = place.sources()
@@ -99,7 +99,7 @@ def test_the_origin_in_words(place, good, name):
     assert good() not in sources.origin
 
 
-def test_a_profile_that_was_asked_for_counts_alone(place, good):
+def test_a_named_profile_uses_only_its_own_sources(place, good):
     for name in ORDER:
         place.put(name, good(name))
     assert place.sources(only_profile=True).bearer() == good("explicit")
@@ -137,7 +137,7 @@ def test_an_outside_token_that_will_not_do_is_ignored(place, good, name, claims,
     assert good(**claims) not in warning
 
 
-def test_the_next_one_is_taken(place, good):
+def test_the_next_usable_source_is_taken(place, good):
     place.put("BEARER_TOKEN", good(exp=1))
     place.put("BEARER_TOKEN_FILE", good(iss="https://stranger"))
     place.put("tmp", good("tmp"))
@@ -153,12 +153,12 @@ def test_accepted_issuers(place, good, issuer):
     assert place.sources().bearer() == good(iss=issuer)
 
 
-def test_what_cannot_be_read_is_sent(place):
+def test_an_opaque_token_is_sent(place):
     place.put("BEARER_TOKEN", "opaque")
     assert place.sources().bearer() == "opaque"
 
 
-def test_a_broken_outside_token_is_passed_over_without_showing_it(place):
+def test_a_broken_outside_token_is_ignored_and_not_shown(place):
     place.put("BEARER_TOKEN", "se cret\r\nX: y")
     with pytest.raises(LoginNeeded):
         place.sources().bearer()
@@ -167,7 +167,7 @@ def test_a_broken_outside_token_is_passed_over_without_showing_it(place):
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
-def test_an_empty_place_is_none(place, good, text):
+def test_an_empty_file_is_no_source(place, good, text):
     place.env |= {"BEARER_TOKEN": text, "BEARER_TOKEN_FILE": text}
     place.shared["runtime"].write_text(text)
     place.put("tmp", good())
@@ -177,14 +177,14 @@ def test_an_empty_place_is_none(place, good, text):
 
 @pytest.mark.parametrize("how", ["foreign", "writable", "symlink"])
 @pytest.mark.parametrize("name", ["runtime", "tmp"])
-def test_a_squatters_file_is_passed_over(place, good, make_foreign, how, name):
+def test_another_users_file_is_ignored(place, good, make_foreign, how, name):
     path = place.shared[name]
     place.put(name, good())
     if how == "foreign":
         make_foreign(path)
         if (
             not path.exists() or path.name != f"bt_u{os.geteuid()}"
-        ):  # we are somebody else now: it is our name they took
+        ):  # this process is another user now, whose name the file has
             path.rename(path.with_name(f"bt_u{os.geteuid()}"))
     elif how == "writable":
         path.chmod(0o666)
@@ -197,14 +197,14 @@ def test_a_squatters_file_is_passed_over(place, good, make_foreign, how, name):
     assert place.said[0].count(path.name) <= (2 if how == "writable" else 1), "once, and once more in what to do"
 
 
-def test_a_file_that_the_user_named_is_missed(place, good):
+def test_a_missing_named_file_is_reported(place, good):
     place.env["BEARER_TOKEN_FILE"] = str(place.named)
     place.put("runtime", good())
     assert place.sources().bearer() == good()
     assert place.said == [f"BEARER_TOKEN_FILE ({place.named}): there is no such file; ignored"]
 
 
-def test_a_link_that_the_user_named_is_followed(place, good):
+def test_a_named_symlink_is_followed(place, good):
     place.put("runtime", good())
     place.named.symlink_to(place.shared["runtime"])
     place.env["BEARER_TOKEN_FILE"] = str(place.named)
@@ -241,19 +241,19 @@ def test_the_agents_expired_token_is_in_the_error_and_no_warning(place, good):
 
 
 def test_the_agents_token_may_name_any_issuer(place, good):
-    """It came from the profile's issuer, whatever that calls itself in its tokens."""
+    """It came from the profile's issuer, whatever name the issuer writes into its tokens."""
     place.put("agent", good(iss="https://sts.elsewhere"))
     assert place.sources().bearer() == good(iss="https://sts.elsewhere")
 
 
-def test_an_agents_file_that_others_can_read_is_said(place, good):
+def test_an_agents_file_that_others_can_read_is_reported(place, good):
     place.put("agent", good())
     place.files.token.chmod(0o644)
     with pytest.raises(LoginNeeded, match=r"others can read.*chmod 600"):
         place.sources().bearer()
 
 
-def test_a_profile_without_issuer_goes_without(place, good):
+def test_a_profile_without_issuer_needs_no_token(place, good):
     open_site = Profile(name="open", door="https://door")
     assert place.sources(open_site).bearer() is None
     assert place.sources(open_site).token is None
@@ -272,14 +272,14 @@ class TestReadingAgain:
         place.put("agent", good("new"))
         assert sources.bearer() == good("new")
 
-    def test_the_file_is_looked_at_once_a_second(self, place, good, clock):
+    def test_the_file_is_checked_once_a_second(self, place, good, clock):
         old, new, newer = (good(which) for which in ("old", "new", "newer"))
         place.put("agent", old)
         sources = place.sources()
         assert [sources.bearer() for _ in range(3)] == [old] * 3
         place.put("agent", new)
         assert sources.bearer() == old
-        assert sources.renew(old) == new  # refused, it is looked for at once
+        assert sources.renew(old) == new  # after a refusal the file is read at once
         assert sources.bearer() == new
         place.put("agent", newer)
         assert sources.bearer() == new
@@ -302,18 +302,18 @@ class TestReadingAgain:
         monkeypatch.setattr(os, "open", lambda *args, **more: pytest.fail("read again"))
         assert [sources.bearer() for _ in range(3)] == [good()] * 3
 
-    def test_when_the_end_is_near(self, place, good, clock):
+    def test_another_token_is_taken_near_the_end(self, place, good, clock):
         end = clock.time + 100
         place.put("BEARER_TOKEN", good(exp=end))
         place.put("agent", good("agent"))
         sources = place.sources()
         clock.time += 99
-        assert sources.bearer() == good(exp=end)  # to its end
+        assert sources.bearer() == good(exp=end)  # until its end
         clock.time += 1
         assert sources.bearer() == good("agent", exp=clock.time + 3500)
         assert place.said == ["BEARER_TOKEN: the token expired 0 seconds ago; ignored"]
 
-    def test_a_run_stays_the_same_person(self, place, good, clock):
+    def test_a_run_keeps_its_user(self, place, good, clock):
         place.put("BEARER_TOKEN", good(exp=clock.time + 100))
         place.put("agent", good(sub="grace"))
         sources = place.sources()
@@ -322,7 +322,7 @@ class TestReadingAgain:
         with pytest.raises(LoginNeeded, match="another user"):
             sources.bearer()
 
-    def test_a_file_that_goes_away(self, place, good):
+    def test_a_deleted_file_leads_to_the_next_source(self, place, good):
         place.put("runtime", good("runtime"))
         place.put("tmp", good("tmp"))
         sources = place.sources()
@@ -347,11 +347,11 @@ class TestRenew:
         sources = place.sources()
         assert sources.renew(sources.bearer()) == good("agent")
 
-    def test_nothing_else_there(self, place):
+    def test_no_other_token(self, place):
         place.put("BEARER_TOKEN", "refused")
         assert place.sources().renew("refused") is None
 
-    def test_many_threads_look_once(self, place, good, monkeypatch):
+    def test_many_threads_read_the_file_once(self, place, good, monkeypatch):
         place.put("agent", good("old"))
         sources = place.sources()
         old = sources.bearer()

@@ -1,4 +1,4 @@
-"""Tokens keep their text to themselves, and whatever stands in them is read without falling over."""
+"""A token hides its text, and every payload is read without a crash."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_all_characters_of_base64url_are_read():
 @pytest.mark.parametrize(
     "text", ["MDAxY2xvY2F0aW9u", "a.b", "a.b.c", "..", "a..b", "h.bnVsbA.s", "h.WzFd.s", "h.eyJ4.s"]
 )
-def test_what_is_no_jwt_is_opaque(text):
+def test_a_text_that_is_no_jwt_is_opaque(text):
     token = Token.parse(text)
     assert token.claims is None
     assert (token.issuer, token.subject, token.expires_at, token.lifetime) == (None, None, None, None)
@@ -82,7 +82,7 @@ def test_no_claim_is_too_strange(claims):
         b"[" * 100_000,
     ],
 )
-def test_numbers_and_nesting_without_end(payload):
+def test_huge_numbers_and_deep_nesting(payload):
     token = Token.parse("h." + base64.urlsafe_b64encode(payload).decode() + ".s")
     assert token.expires_at is None
 
@@ -90,7 +90,7 @@ def test_numbers_and_nesting_without_end(payload):
 @pytest.mark.parametrize(
     "text", ["", " ", "\n", "a b", "a\nb", "a\r\nX-Evil: 1", "a\tb", "a\0b", "é", "a\x7f", "a\u2028b", "�"]
 )
-def test_what_cannot_stand_in_a_header_is_refused(text):
+def test_characters_that_no_header_can_hold_are_refused(text):
     with pytest.raises(ConfigError) as caught:
         Token.parse(text)
     assert text.strip() == "" or text not in str(caught.value)
@@ -129,7 +129,7 @@ def test_equality_is_that_of_the_text():
 def test_local_time_and_lifetime_come_before_the_issuers_clock(jwt):
     text = jwt(iat=5000, exp=5300)
     assert Token.parse(text, received=100.0, expires_in=60.0).expires_at == 160.0
-    assert Token.parse(text, received=100.0).expires_at == 400.0  # a duration: the issuer's clock does not matter
+    assert Token.parse(text, received=100.0).expires_at == 400.0  # a duration does not depend on the issuer's clock
     assert Token.parse(text).expires_at == 5300.0
     assert Token.parse(text).lifetime == 300.0
     assert Token.parse(jwt(exp=5300), received=100.0).expires_at == 5300.0
@@ -138,7 +138,7 @@ def test_local_time_and_lifetime_come_before_the_issuers_clock(jwt):
 
 
 @pytest.mark.parametrize("value", [True, "never", [], {}, None])
-def test_an_end_that_is_no_time_is_none(jwt, value):
+def test_an_invalid_end_is_none(jwt, value):
     assert Token.parse(jwt(exp=value)).expires_at is None
 
 

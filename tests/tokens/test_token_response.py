@@ -1,4 +1,4 @@
-"""What an issuer's answer means: the three classes that the agent goes by, and the words."""
+"""The meaning of an issuer's response: the three classes that the agent needs, and the messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HTML = "<html><body>Welcome to the hotel</body></html>"
         (refusal("temporarily_unavailable"), TemporaryError),
         (refusal("server_error"), TemporaryError),
         (refusal("slow_down"), TemporaryError),
-        (refusal("invalid_grant", 500), ServerTrouble),  # a 500 is never the last word, whatever it says
+        (refusal("invalid_grant", 500), ServerTrouble),  # a 500 is never final, whatever its body says
         (refusal("temporarily_unavailable", 503), Busy),
         (answer(200, {"error": "invalid_grant"}), LoginNeeded),  # some issuers refuse with 200
         (answer(400, {}), ConfigError),
@@ -74,11 +74,11 @@ def test_the_three_classes(said, kind):
     assert caught.value.what
 
 
-def test_a_success_is_what_it_says():
+def test_a_success_returns_its_content():
     assert parse_success(answer(200, {"a": 1}), "") == {"a": 1}
 
 
-def test_a_refusal_is_a_value_for_who_expects_it():
+def test_parse_response_returns_an_error_response():
     assert parse_response(refusal("authorization_pending", words="wait"), "") == ErrorResponse(
         "authorization_pending", "wait"
     )
@@ -121,7 +121,7 @@ def test_a_grant_that_does_not_say_when_it_ends(expires_in):
     assert parse_grant({"access_token": "a", "expires_in": expires_in}, 100.0).token.expires_at is None
 
 
-def test_seconds_may_come_as_text():
+def test_expires_in_may_be_text():
     assert parse_grant({"access_token": "a", "expires_in": "60"}, 100.0).token.expires_at == 160.0
 
 
@@ -131,6 +131,6 @@ def test_no_refresh_token():
 
 
 @pytest.mark.parametrize("content", [{}, {"access_token": None}, {"access_token": 7}])
-def test_a_success_without_token_is_trouble_that_passes(content):
+def test_a_success_without_token_is_a_temporary_error(content):
     with pytest.raises(TemporaryError):
         parse_grant(content, 0.0)

@@ -1,4 +1,4 @@
-"""Whose home it is: the name from profile or claims, and the rule that makes a collection's name of it."""
+"""The name of the user from profile or claims, and the rule that turns it into the name of a home."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ def test_the_profile_beats_the_token(jwt):
 
 
 @pytest.mark.parametrize("token", [None, Token.parse("opaque")])
-def test_nobody_is_named(token):
+def test_no_user_is_named(token):
     assert user_name(site(), token) is None
     with pytest.raises(ConfigError, match=r"preferred_username or email.*CTADATA_USER"):
         home_user(site(), token)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "/", "a\0b"])
-def test_a_name_never_leads_elsewhere(jwt, name):
+def test_a_name_never_leaves_its_directory(jwt, name):
     with pytest.raises(ConfigError, match="cannot be the name"):
         home_user(site(), Token.parse(jwt(preferred_username=name)))
 
 
-def test_an_unknown_rule_is_said():
+def test_an_unknown_rule_is_a_config_error():
     with pytest.raises(ConfigError, match="cta or plain"):
         home_user(site(user="ada", user_rule="guess"), None)
