@@ -20,7 +20,12 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 class PoolExchanges:
-    """Makes all of them, in the order of the recording; `answers` by name, `meta` by the name of the upload."""
+    """Makes all exchanges in the order of the recording.
+
+    Attributes:
+        answers: The responses by the name of the exchange.
+        meta: The listings after uploads, by the name of the upload.
+    """
 
     def __init__(self, box) -> None:
         self._box = box

@@ -11,7 +11,12 @@ NO_HEADERS: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. `headers` are in lower case; `framing` is `chunked`, `length`, `none`, or `close`."""
+    """One response.
+
+    Attributes:
+        headers: In lower case.
+        framing: `chunked`, `length`, `none` or `close`.
+    """
 
     status: int
     reason: str
@@ -21,12 +26,12 @@ class Answer:
 
     @property
     def line(self) -> str:
-        """Status and reason."""
+        """The status and the reason."""
         return f"{self.status} {self.reason}"
 
 
 def parse_head(head: str) -> tuple[int, str, dict[str, str]]:
-    """Status, reason and headers."""
+    """Return the status, reason and headers."""
     status_line, *lines = head.strip().splitlines()
     _, status, reason = (status_line + " ").split(" ", 2)
     pairs = (line.partition(": ")[::2] for line in lines)
@@ -34,7 +39,7 @@ def parse_head(head: str) -> tuple[int, str, dict[str, str]]:
 
 
 def framing_of(status: int, headers: Mapping[str, str]) -> str:
-    """How the end of a body is told."""
+    """Return how the end of a body is marked."""
     if headers.get("transfer-encoding") == "chunked":
         return "chunked"
     if "content-length" in headers:
@@ -43,13 +48,13 @@ def framing_of(status: int, headers: Mapping[str, str]) -> str:
 
 
 class RawHttp:
-    """Requests on connections of their own, which trust one CA."""
+    """Sends each request on its own connection, which trusts one CA."""
 
     def __init__(self, ca: str) -> None:
         self._context = ssl.create_default_context(cafile=ca)
 
     def connect(self, url: str) -> ssl.SSLSocket:
-        """A connection to the origin of a URL."""
+        """Return a connection to the origin of a URL."""
         parts = urlsplit(url)
         plain = socket.create_connection((parts.hostname, parts.port), timeout=60)
         return self._context.wrap_socket(plain, server_hostname=parts.hostname)
@@ -57,9 +62,9 @@ class RawHttp:
     def ask(
         self, method: str, url: str, headers: Mapping[str, str] = NO_HEADERS, body: bytes = b"", hold: bool = False
     ) -> list[Answer]:
-        """The answers to one request, interim ones too.
+        """Return all responses to one request, interim responses too.
 
-        `hold` keeps the body back until a `100 Continue` comes; without a body that is where it ends.
+        With `hold`, the body is sent after `100 Continue` only; without a body, the exchange ends there.
         """
         with self.connect(url) as wire:
             wire.sendall(request_head(method, url, headers) + (b"" if hold else body))
@@ -71,13 +76,13 @@ class RawHttp:
             return found
 
     def ask_and_leave(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a request and close the connection at once."""
+        """Send a request, and close the connection at once."""
         with self.connect(url) as wire:
             wire.sendall(request_head(method, url, headers) + body)
 
 
 def request_head(method: str, url: str, headers: Mapping[str, str]) -> bytes:
-    """The head of a request."""
+    """Return the head of a request."""
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", *(f"{k}: {v}" for k, v in headers.items())]

@@ -11,7 +11,7 @@ HEADS = re.compile(r"(?m)^(?=HTTP/1\.1 \d{3} )")
 
 
 def door_answers() -> dict[str, list[Answer]]:
-    """The exchanges at door and frontend (`wire.txt`), each with its answers in order."""
+    """Return the exchanges at door and frontend (`wire.txt`), each with its responses in order."""
     text = (FOLDER / "wire.txt").read_text()
     sections = (section.split("\n", 1) for section in text.split("### ")[1:])
     return {name: [_answer(part) for part in HEADS.split(rest) if part.strip()] for name, rest in sections}
@@ -28,10 +28,10 @@ MOST = 420
 
 
 def pool_lines() -> dict[str, str]:
-    """The exchanges on bare sockets (`wire-pool.txt`): one line each, `~` for a line break, cut off at `MOST`.
+    """Return the exchanges on sockets (`wire-pool.txt`): one line each, `~` for a line break, cut off at `MOST`.
 
-    `[timeout]` is where the recorder stopped to wait for more: no part of an answer. What is listed after an upload
-    stands under the upload's name and ` meta`.
+    `[timeout]` is where the recorder stopped to wait; it is no part of a response. The listing after an upload stands
+    under the upload's name and ` meta`.
     """
     found, last = {}, ""
     for line in (FOLDER / "wire-pool.txt").read_text().splitlines():
@@ -46,6 +46,6 @@ def pool_lines() -> dict[str, str]:
 
 
 def pool_answer(line: str) -> Answer:
-    """The answer in a line of the recording on bare sockets, chunks and all; those of the frontend have no headers."""
+    """Return the response in a line of the recording, with its chunks; those of the frontend have no headers."""
     answer = _answer(line.replace(" | ", "\n\n").replace("~", "\n"))
     return replace(answer, body="") if answer.framing == "chunked" and answer.body == "0" else answer

@@ -30,14 +30,14 @@ def uuid_of(ticket):
 
 
 def begun(call, ticket, first, last):
-    """A connection on which a range was asked for and its first MiB was read."""
+    """Return a connection that requested a range and read its first MiB."""
     wire = call.head("GET", ticket, {"Range": f"bytes={first}-{last}"})
     read(wire, MIB)
     return wire
 
 
 def read(wire, most):
-    """How many bytes come until `most` have come, the connection is closed, or nothing comes any more."""
+    """Return the number of bytes received until `most` arrived, the connection closed, or nothing more came."""
     got = 0
     while got < most:
         try:
@@ -51,7 +51,7 @@ def read(wire, most):
 
 
 def is_silent(wire):
-    """Whether a connection ends in silence before its range is complete: it is open, and no more bytes come."""
+    """Return whether a connection is open and sends no more bytes before its range is complete."""
     wire.settimeout(0.3)
     assert read(wire, SIZE) < HALF - MIB
     with pytest.raises(TimeoutError):
@@ -85,7 +85,7 @@ def test_an_idle_connection_is_answered_by_307_after_its_sibling_broke_off(box, 
 
 
 def test_a_reset_after_the_last_byte_was_handed_out_fails_the_mover(box, call, ticket):
-    """The client asked, and closes the connection with the whole answer unread."""
+    """The client closes the connection with the whole response unread."""
     wire = call.head("GET", ticket, {"Range": "bytes=0-9999"})
     socket.socket.recv(wire, 1, socket.MSG_PEEK)
     box.wait_for(lambda seen: seen.server == "pool1" and seen.status == 206)

@@ -33,7 +33,7 @@ def hrefs(reply):
 
 
 def stats(reply, index):
-    """The properties of one response by status: {"200": {tag: element}, "404": ...}."""
+    """Return the properties of one response by status: {"200": {tag: element}, "404": ...}."""
     response = ET.fromstring(reply.body).findall(DAV + "response")[index]
     return {
         stat.findtext(DAV + "status").split()[1]: {element.tag: element for element in stat.find(DAV + "prop")}
@@ -51,7 +51,7 @@ def test_status_and_headers(call):
 
 
 def test_byte_for_byte(box, call):
-    """The body in full: one line, prefixes, two propstats, empty elements."""
+    """Compare the whole body: one line, prefixes, two propstats, empty elements."""
     box.files.remove("/lst/d/sub")
     reply = ask(call, "/lst/d/", "D:resourcetype", "D:getcontentlength", "a:Checksums")
     assert reply.body.decode() == (

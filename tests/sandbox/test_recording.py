@@ -60,7 +60,7 @@ def box():
 
 @pytest.fixture(scope="module")
 def door(box):
-    """The sandbox's answers at door and frontend, by the name of the exchange."""
+    """Return the sandbox's responses at door and frontend, by the name of the exchange."""
     http, own = RawHttp(str(box.ca)), {"Authorization": f"Bearer {box.token()}"}
     logins = {"own": own, "none": {}, "bad": {"Authorization": "Bearer abc.def.ghi"}}
     return {exchange.name: made(http, box, exchange, logins[exchange.login]) for exchange in DOOR_EXCHANGES}
@@ -68,7 +68,7 @@ def door(box):
 
 @pytest.fixture(scope="module")
 def pool(box, door):
-    """The sandbox's answers on bare sockets, after those at the door."""
+    """Return the sandbox's responses on sockets, after those at the door."""
     return PoolExchanges(box).make_all()
 
 
@@ -121,12 +121,12 @@ def test_a_listing_after_an_upload_is_as_recorded(pool, name):
 
 
 def essence(answer):
-    """What has no exception."""
+    """Return the fields that must be equal without exception."""
     return answer.line, answer.framing
 
 
 def headers_of(answer):
-    """All headers; the length of a body with another host or cookie in it is that of the body."""
+    """Return all headers, without the length of a body whose host or cookie differs in each run."""
     told = {name: masked(value) for name, value in answer.headers.items()}
     if re.search("HOST|<MESSAGE>|MACAROON|MILLISECONDS", masked(answer.body)):
         told["content-length"] = "as long as it is"
@@ -153,7 +153,7 @@ def masked(text):
 
 
 def properties(text):
-    """What a 207 says: for each entry, in order, its properties by their status, in whatever order."""
+    """Return for each entry of a 207, in order, its properties by status, without their order."""
     return [
         (
             response.findtext("{DAV:}href"),
@@ -167,20 +167,20 @@ def properties(text):
 
 
 def directory(text):
-    """What is told of a directory, how many children, and all of the two that the recording has too."""
+    """Return the attributes of a directory, its number of children, and the two children that were recorded too."""
     told = json.loads(re.sub(r"\b[A-Z]{12}\b", "0", text))
     children = {child["fileName"]: list(child.items()) for child in told.pop("children")}
     return told, len(children), children["md5.txt"], children["exp.txt"]
 
 
 def first_child(text):
-    """What is told of the first child that has a size, without its name and size."""
+    """Return the attributes of the first child with a size, without its name and size."""
     child = next(child for child in re.findall(r'(?s)\{\n    "fileName".*?\n  \}', text) if '"size"' in child)
     return re.sub(r'(?<="fileName" : )"[^"]*"|(?<="size" : )\d+|(?<="fileMimeType" : )"[^"]*"', "?", child)
 
 
 def macaroon(match):
-    """The packets of a macaroon, without its secrets."""
+    """Return the packets of a macaroon without its secrets."""
     data, packets = base64.urlsafe_b64decode(match[0] + "=" * (-len(match[0]) % 4)), []
     while data:
         size = int(data[:4], 16)

@@ -10,7 +10,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def rest(box, call):
-    """`rest(method, path, **payload)`: status and JSON of an answer."""
+    """Return the function `rest(method, path, **payload)`, which returns the status and JSON of a response."""
 
     def ask(method, path, token=None, **payload):
         headers = {**call.bearer, **JSON} if token is None else {"Authorization": f"Bearer {token}", **JSON}

@@ -25,7 +25,7 @@ def macaroon(box, make_caller, path, activity):
 
 @pytest.fixture
 def copy(box, other, call, make_caller):
-    """`copy(path, there, pull=True, **headers)`: the answer of a COPY of `there` at `other`."""
+    """Return the function `copy(path, there, pull=True, **headers)`, which copies `there` at `other` by COPY."""
 
     def ask(path, there, *, pull=True, activity=None, **headers):
         token = macaroon(other, make_caller, there, activity or ("DOWNLOAD" if pull else "UPLOAD,READ_METADATA,DELETE"))
@@ -121,7 +121,7 @@ def test_an_invalid_copy_is_refused_at_once(box, other, call, copy):
 
 
 def test_a_copy_deletes_the_old_file_first(box, other, copy):
-    """As dCache does: so a copy goes to a temporary name."""
+    """dCache does so too, which is why the client copies to a temporary name."""
     other.files.put(f"{HOME}/a", b"new")
     box.files.put(f"{HOME}/b", b"old")
     other.faults.add("door", "GET", f"{HOME}/a", faults.Status(500, "Broken"), times=1)

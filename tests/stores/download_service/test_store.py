@@ -72,7 +72,7 @@ class TestDownloadService(StoreSuiteWithoutTreeMoves):
 
     @pytest.fixture
     def store(self, _platform: Platform) -> Iterator[DownloadService]:
-        """Each test works in a folder of its own, so that the platform need not begin anew."""
+        """Each test works in its own folder, so that the platform does not have to restart."""
         _platform.door.digests = True
         store = opened(_platform)
         yield store
@@ -90,7 +90,7 @@ class TestDownloadService(StoreSuiteWithoutTreeMoves):
 
     @pytest.mark.parametrize("size", [0, 1, 65536, 3_000_001])
     def test_a_file_there_and_back(self, store, folder, size):
-        """Its digest is told when it is asked for, not along with the bytes."""
+        """The store tells a digest when the test asks for it, and not during the read."""
         content = random.Random(size).randbytes(size)
         put(store, folder / "a", content)
         basket = Basket()

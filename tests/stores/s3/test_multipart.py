@@ -56,7 +56,7 @@ def store(moto_s3: MotoS3, stub: S3Stub, root: str) -> Iterator[S3Store]:
 
 @pytest.fixture
 def over_tls(moto_s3: MotoS3, root: str, tmp_path: Path) -> Iterator[tuple[S3Store, S3Stub]]:
-    """A store at a stub that speaks TLS."""
+    """Yield a store at a stub that speaks TLS."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -71,7 +71,7 @@ def under_way(moto_s3: MotoS3, root: str) -> list[str]:
 
 
 def begun(moto_s3: MotoS3, root: str, parts: dict[int, bytes]) -> str:
-    """An upload that a killed run has left."""
+    """Create an unfinished upload, as a killed run leaves it."""
     client = moto_s3.client()
     upload = client.create_multipart_upload(Bucket=root[1:], Key="a")["UploadId"]
     for number, content in parts.items():

@@ -33,19 +33,19 @@ def s3(moto_s3: MotoS3) -> Iterator[StubbedServer]:
 
 
 def beginning(key: str) -> str | None:
-    """The longest beginning of a key that is a path; None where it is one."""
+    """Return the longest beginning of a key that is a path; None if the whole key is one."""
     parts = key.split("/")
     bad = next((number for number, part in enumerate(parts) if part in NONE), None)
     return None if bad is None else "/".join(parts[:bad])
 
 
 def counterpart(key: str) -> str:
-    """The path that a file system makes of a key."""
+    """Return the path that a file system makes of a key."""
     return posixpath.normpath(key.strip("/"))
 
 
 def agree(names: Iterable[str]) -> bool:
-    """Whether none of the names lies in another one."""
+    """Return whether no name lies inside another one."""
     every = set(names)
     return not any(
         "/".join(name.split("/")[:depth]) in every for name in every for depth in range(1, name.count("/") + 1)
@@ -53,7 +53,7 @@ def agree(names: Iterable[str]) -> bool:
 
 
 def drawn(rng: random.Random) -> tuple[set[str], set[str], set[str]]:
-    """Keys that no path can name, those of files, and local names."""
+    """Return random keys that no path can name, keys of files, and local names."""
 
     def name(parts: str) -> str:
         return "t/" + "/".join(rng.choices(parts.split(","), k=rng.randint(1, 3)))

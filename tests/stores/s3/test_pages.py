@@ -77,7 +77,7 @@ KEYS = [f"t/{number:02}" for number in range(10)] + ["t/a b", "t/dir/x", "t/dir/
 
 
 def listed(query: dict[str, str], *, version: int, names_it: bool) -> Answer:
-    """A server of few keys a page, that has tokens (2), or the markers of version 1."""
+    """Return a page of few keys, with a token (version 2) or a marker (version 1)."""
     after = query.get("continuation-token" if version == 2 else "marker", "")
     keys = sorted({key if key.count("/") == 1 else "t/dir/" for key in KEYS if key.startswith(query["prefix"])})
     keys = [key for key in keys if key > after]
@@ -209,7 +209,7 @@ def test_twins_are_marked_across_pages(server, store) -> None:
 
 
 def test_any_keys_in_pages_of_any_size(server, store) -> None:
-    """300 random buckets: each key is an entry, or is named."""
+    """In 300 random buckets, each key is an entry or is reported."""
     chance = random.Random(13)
     parts = ["a", "b", "a-1", "..", ".", "", "c d", "é", "a.b"]
     for _ in range(300):

@@ -19,7 +19,7 @@ from ctadata.stores.s3.factory import open_s3
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
-    """Says 503 to all; to an upload that asks first at once, else when the body has come."""
+    """Answers 503 to everything: to an upload with Expect at once, otherwise after the body."""
 
     protocol_version = "HTTP/1.1"
     seen: list[str]
@@ -40,7 +40,7 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         return True
 
     def log_message(self, *_):
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ FILE, ALIAS = RemotePath(("sequence", "a")), RemotePath(("sequence", "ga4gh:SQ.b
 
 @pytest.fixture
 def pages() -> dict[str, str]:
-    """What the website that we play redirects, beside the file `/sequence/a`."""
+    """Return the redirects of the simulated website, beside the file `/sequence/a`."""
     return {"/sequence/ga4gh%3ASQ.b": "/sequence/a"}
 
 
