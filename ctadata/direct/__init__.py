@@ -31,7 +31,7 @@ from ctadata.direct.api import (
 from ctadata.direct.changes import mkdir, mv, rm, rmdir
 from ctadata.direct.login import agent_status, login, start_agent_daemon
 from ctadata.direct.names import checksum, du, exists, find, get_home, stat, tree
-from ctadata.direct.reads import cat, local
+from ctadata.direct.reads import cat, local, open
 from ctadata.errors import PartialFailure
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "login",
     "mkdir",
     "mv",
+    "open",
     "rm",
     "rmdir",
     "start_agent_daemon",

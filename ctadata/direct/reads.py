@@ -1,12 +1,15 @@
-"""The functions of `ctadata.direct` that read a file: into memory, or into a copy that is kept."""
+"""The functions of `ctadata.direct` that read a file: into memory, in parts, or into a copy that is kept."""
 
 from __future__ import annotations
 
 import io
 import os
 from pathlib import Path
+from typing import Any
 
+from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.direct.client import APIClient, PathText
+from ctadata.errors import ConfigError
 from ctadata.progress.reporters import Progress, reporter_for
 
 
@@ -42,6 +45,40 @@ def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance
             if summary.errors:
                 raise summary.errors[0]
     return content.getvalue()
+
+
+def open(path: PathText, mode: str = "rb", *, stage: bool = False, dev_instance: bool = False, **options: Any) -> Any:
+    """Open a remote file, as the built-in `open` does a local one. Libraries read the parts that they want.
+
+    Args:
+        path: The path of one file.
+        mode: `rb` or `r` to read; `wb` or `w` to write it anew, `xb` or `x` if it must not exist. The file that is
+            written appears when it is closed, whole and verified, and not at all if its `with` block raised.
+        stage: Bring a file on tape to disk first, and wait for it. Without it such a file raises.
+        dev_instance: As in `list_dir`.
+        options: What `CtaFileSystem.open` takes besides: `block_size`, `compression`, `encoding`, `newline`.
+
+    Returns:
+        A file object. Close it, or use it in a `with` block: while it is open, a pool of the storage keeps a mover.
+
+    Raises:
+        NotFound: No such file exists. It is a `FileNotFoundError` too.
+        NeedsStaging: The file is on tape.
+        ConfigError: fsspec is not installed (`pip install 'ctadata[fsspec]'`).
+        CtadataError: Any error that `list_dir` raises; each is an `OSError` too.
+
+    Example:
+        >>> with direct.open("lst/run1/events.h5") as file, h5py.File(file) as events:
+        ...     energies = events["energy"][:]
+    """
+    try:
+        from ctadata.filesystem import CtaFileSystem
+    except ModuleNotFoundError:
+        raise ConfigError("opening remote files needs fsspec", hint="pip install 'ctadata[fsspec]'") from None
+    text = os.fspath(path)
+    where = "~/" + text.removeprefix("home:") if text.startswith("home:") else text
+    files = CtaFileSystem(profile=DEVELOPMENT_PROFILE if dev_instance else None)
+    return files.open(where, mode, **({"stage": True} if stage else {}), **options)
 
 
 def local(path: PathText, *, stage: bool = False, progress: Progress | None = None, dev_instance: bool = False) -> Path:

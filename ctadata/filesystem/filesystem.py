@@ -43,12 +43,15 @@ class CtaFileSystem(ListingFileSystem):
         autocommit: bool = True,
         cache_options: Any = None,  # noqa: ARG002
         cache_type: str = "",
+        stage: bool = False,
         **_: Any,
     ) -> CtaFile | CtaWriter:
         place = self._place
         with raise_os_errors(IsADirectoryError):
             where = self._path(path)
             if mode == "rb":
+                if stage:
+                    names.bring_from_tape(place, where)
                 file = RangedFile(lambda: self._place.store, where)
                 try:
                     return CtaFile(self, path, file, block_size if isinstance(block_size, int) else None, cache_type)
@@ -71,6 +74,7 @@ class CtaFileSystem(ListingFileSystem):
             mode: `rb`, `r`, `wb`, `w`, `xb` or `x`. A file that is written appears when it is closed, whole and
                 verified, and not at all if its block raised.
             block_size, cache_type: Hints, which mostly need not be given.
+            stage: Bring a file on tape to disk first, and wait for it; without it such a file is an error.
             compression, encoding, errors, newline: As fsspec has them.
         """
         if "r" in mode or ("b" in mode and kwargs.get("compression") is None):

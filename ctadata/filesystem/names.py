@@ -16,7 +16,8 @@ from ctadata.namespace.rename import plan_renames, rename
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.address import refuse_odd_key
 from ctadata.transfer.plan import Rules
-from ctadata.transfer.report import State
+from ctadata.transfer.report import Outcome, State
+from ctadata.transfer.staging import is_on_tape
 from ctadata.transfer.streams import stream_to, upload_spooled_file
 
 Info = dict[str, Any]
@@ -133,6 +134,22 @@ def copy_file(place: Place, source: Entry, target: RemotePath) -> None:
     with tempfile.TemporaryFile() as spool:
         stream_to(run, source, spool.write)
         publish(place, spool, target, new=False)
+
+
+def bring_from_tape(place: Place, path: RemotePath) -> None:
+    """Have a file brought from tape to disk, if it is on tape only, and wait for it.
+
+    Raises:
+        NeedsStaging, ServerTrouble, Unsupported: The site brings no files from tape, or not this one.
+    """
+    entry = place.store.info(path)
+    if not is_on_tape(entry):
+        return
+    run = place.session.run(Rules(stage=True), None)
+    task = run.task(path, None, 0, lambda: Outcome(State.DONE, path))
+    task.on_tape = True
+    for error in run.execute([task]).errors:
+        raise error
 
 
 def publish(place: Place, spool: IO[bytes], target: RemotePath, *, new: bool) -> None:

@@ -52,6 +52,10 @@ class HttpSender(Protocol):
         """Send one request and return its 2xx response; raise the error of any other response."""
 
 
+class NoAnswerYet(Exception):
+    """The server has not begun to answer for as long as `HttpReader.patience`."""
+
+
 class HttpReader:
     """One version of one file, open for reading; see `Reader`. A `with` block closes it."""
 
@@ -96,6 +100,7 @@ class HttpReader:
         self._is_door_asked = False  # a range is at the door, and its response may name a mover
         self._change = Condition()
         self.is_closed = False
+        self.patience: float | None = None  # seconds for the first answer; None: as long as the client waits
 
     def send(self, sink: Sink, start: int = 0, stop: int | None = None) -> Delivery:
         """Send the bytes from offset `start` up to `stop` (exclusive; None: the end) into the sink.
@@ -283,6 +288,11 @@ class HttpReader:
     def _digests_from_header(self, response: Response) -> Mapping[str, str]:
         # without Want-Digest, XRootD may send the digest of another file
         return parse_digests(response.headers.get("Digest") or "") if self._want_digest else NO_CHECKSUMS
+
+    def check_patience(self, silent: float) -> None:
+        """Raise NoAnswerYet after `patience` seconds of silence."""
+        if self.patience is not None and silent >= self.patience:
+            raise NoAnswerYet
 
     def close_movers(self) -> None:
         """Close the movers; the next read asks the door for another one."""

@@ -10,23 +10,21 @@ tag as before, in no encoding. A file that has changed is an error for as long a
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
 from ctadata import fibers
-from ctadata.checksums import new_hasher, strongest_digest
 from ctadata.entries import NO_CHECKSUMS
-from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, TimedOut, Unsupported
+from ctadata.errors import Changed, CtadataError, IntegrityError, Interrupted, NeedsStaging, TimedOut, Unsupported
 from ctadata.paths import RemotePath
 from ctadata.retry import Retries, retry
 from ctadata.stores.after_fork import abandon, generation
 from ctadata.stores.base import Delivery, Reader, Sink, Store
+from ctadata.stores.http_reader import NoAnswerYet
 from ctadata.stores.idle_movers import OPEN_FILES
+from ctadata.stores.range_sinks import BufferSink, GatheringSink
+from ctadata.stores.side_by_side import read_side_by_side
 from ctadata.versions import tags_differ
-
-AT_ONCE = 16
-"""Requests of one thread that are under way at a time, at most."""
 
 STREAMS = 8
 """Ranges that one long read is divided into, at most."""
@@ -34,13 +32,21 @@ STREAMS = 8
 DIVIDED = 2 << 20
 """Bytes that each of these ranges has, at least."""
 
+PATIENCE = 3.0
+"""Seconds without an answer after which the server is asked whether the file lies on tape."""
+
 AGAIN = Retries(attempts=4)
 """How often a range that breaks off is asked for again."""
 
 
 @runtime_checkable
 class KeepsPool(Protocol):
-    """A reader that keeps the address of a pool between two reads, and reads the end of a file without its size."""
+    """A reader that keeps the address of a pool between two reads, and reads the end of a file without its size.
+
+    patience: Seconds after which it raises NoAnswerYet if the server has not begun to answer.
+    """
+
+    patience: float | None
 
     def close_movers(self) -> None:
         """Give the pool's mover back until the next read."""
@@ -112,7 +118,8 @@ class RangedFile:
     def read_suffix(self, length: int) -> bytes:
         """Return the last `length` bytes, without asking for the size first; errors as `read_into`."""
         if self.size is None and length > 0:
-            gathered = _Gathered(self, length)
+            gathered = GatheringSink(self, length)
+            self._keeps_mover = True
             try:
                 self._persist(lambda reader: _send_suffix(reader, gathered, length))
             except (IntegrityError, Unsupported):
@@ -129,7 +136,7 @@ class RangedFile:
 
         A pool's mover ends with it, so that nothing has to be closed.
         """
-        gathered = _Gathered(self, None)
+        gathered = GatheringSink(self, None)
         self._persist(lambda reader: reader.send(gathered))
         gathered.verify()
         return gathered.content
@@ -166,7 +173,7 @@ class RangedFile:
         self.digests = self.digests or delivery.digests
 
     def _fill(self, start: int, view: memoryview) -> int:
-        sink = _Into(self, start, view)
+        sink = BufferSink(self, start, view)
         self._keeps_mover = True
         self._persist(lambda reader: reader.send(sink, start + sink.done, start + len(view)))
         return sink.done
@@ -178,7 +185,7 @@ class RangedFile:
         self._under_way.add(token)
         try:
             retry(
-                lambda: send(self._open()),
+                lambda: self._send(send),
                 AGAIN,
                 may_retry=lambda error: isinstance(error, Interrupted | TimedOut) and not self.is_closed,
                 wait=lambda _error, seconds: fibers.sleep(seconds),
@@ -204,7 +211,22 @@ class RangedFile:
             self._generation = generation()
         if self._reader is None:
             self._reader = self._store().open(self.path)
+            if isinstance(self._reader, KeepsPool):
+                self._reader.patience = PATIENCE
         return self._reader
+
+    def _send(self, send: Callable[[Reader], object]) -> None:
+        """Send; if the server does not begin to answer, find out whether the file is on tape, and wait on if not."""
+        reader = self._open()
+        try:
+            send(reader)
+        except NoAnswerYet:
+            if self._store().info(self.path).locality == "NEARLINE":
+                hint = "cta-data-direct stage brings it to disk; direct.open(..., stage=True) waits for it"
+                raise NeedsStaging("the file is on tape only", hint=hint, path=str(self.path)) from None
+            if isinstance(reader, KeepsPool):
+                reader.patience = None
+            send(reader)
 
     @property
     def is_idle(self) -> bool:
@@ -242,109 +264,3 @@ def _send_suffix(reader: Reader, sink: Sink, length: int) -> None:
     if not isinstance(reader, KeepsPool):
         raise Unsupported("this store reads no suffixes")
     reader.send_suffix(sink, length)
-
-
-class _Into:
-    """The bytes of one range, on their way into the caller's memory."""
-
-    def __init__(self, file: RangedFile, start: int, view: memoryview) -> None:
-        self.done = 0
-        self._file = file
-        self._start = start
-        self._view = view
-
-    def begin(self, delivery: Delivery) -> None:
-        """The answer begins; Unsupported if it is the whole file instead of the range."""
-        self._file.check(delivery)
-        stop = self._start + len(self._view)
-        if delivery.start != self._start + self.done or delivery.stop is None or delivery.stop > stop:
-            raise _sends_whole_files()
-
-    def write(self, block: bytes) -> None:
-        """The next bytes."""
-        end = self.done + len(block)
-        self._view[self.done : end] = block
-        self.done = end
-
-
-class _Gathered:
-    """The bytes of a whole file, or of its end, of a length that the answer shows."""
-
-    def __init__(self, file: RangedFile, length: int | None) -> None:
-        self._file = file
-        self._length = length
-        self._blocks: list[bytes] = []
-        self._digests: Mapping[str, str] = NO_CHECKSUMS
-
-    def begin(self, delivery: Delivery) -> None:
-        """The answer begins, or begins anew."""
-        self._file.check(delivery)
-        if self._length is not None and delivery.total is None:
-            raise _sends_whole_files()
-        start = 0 if self._length is None else max(0, (delivery.total or 0) - self._length)
-        if delivery.start != start:
-            raise _sends_whole_files()
-        self._blocks.clear()
-        self._digests = delivery.digests
-
-    def write(self, block: bytes) -> None:
-        """The next bytes."""
-        self._blocks.append(block)
-
-    @property
-    def content(self) -> bytes:
-        """All of them."""
-        return b"".join(self._blocks)
-
-    def verify(self) -> None:
-        """IntegrityError if the whole file has another digest than the server sent."""
-        best = strongest_digest(self._digests)
-        algorithm = "adler32" if "adler32" in self._digests else best[0] if best else ""
-        if not algorithm:
-            return
-        computed = new_hasher(algorithm)
-        for block in self._blocks:
-            computed.update(block)
-        if computed.hexdigest() != self._digests[algorithm]:
-            said = f"the bytes that arrived have the {algorithm} {computed.hexdigest()} instead of "
-            raise IntegrityError(said + self._digests[algorithm], path=str(self._file.path))
-
-
-def _sends_whole_files() -> Unsupported:
-    return Unsupported(
-        "the server sends whole files where a part is asked for",
-        hint="get the file and open it here; fsspec does it for simplecache::cta:///...",
-    )
-
-
-def read_side_by_side(reads: Sequence[Callable[[], object]]) -> None:
-    """Call each of the functions, some at a time, in fibers of this thread.
-
-    Raises:
-        CtadataError: The first error, after all functions have ended.
-    """
-    errors: list[CtadataError] = []
-
-    def caught(read: Callable[[], object]) -> None:
-        try:
-            read()
-        except CtadataError as error:
-            errors.append(error)
-
-    run_in_fibers(lambda read=read: caught(read) for read in reads)  # type: ignore[misc]
-    if errors:
-        raise errors[0]
-
-
-def run_in_fibers(works: Iterable[Callable[[], object]]) -> None:
-    """Call each function, `AT_ONCE` at a time, in fibers of this thread; what they raise beyond control ends all."""
-    waiting = deque(works)
-
-    def work() -> None:
-        while waiting:
-            waiting.popleft()()
-
-    if len(waiting) < 2 or fibers.current_poller() is not None:
-        work()
-    else:
-        fibers.Fibers().run([work] * min(len(waiting), AT_ONCE))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ctadata.errors import CtadataError
-from ctadata.stores.ranged_file import RangedFile, run_in_fibers
+from ctadata.stores.ranged_file import RangedFile
+from ctadata.stores.side_by_side import run_in_fibers
 
 GAP = 32 << 10
 """Bytes between two pieces of one file that are read along with both, instead of asking twice."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from filesystem.conftest import give_token, movers, requests, wait_for_no_movers
 
-from ctadata.errors import Changed, CtadataError, IntegrityError, LoginNeeded, NotFound, Unsupported
+from ctadata.errors import Changed, CtadataError, IntegrityError, LoginNeeded, NeedsStaging, NotFound, Unsupported
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores import idle_movers, ranged_file
@@ -348,3 +349,34 @@ def test_errors_are_those_of_the_operating_system_too(
     assert isinstance(raised.value, CtadataError)
     assert raised.value.errno
     assert fs.exists(PATH)
+
+
+# --- tape ---
+
+
+@pytest.mark.parametrize(
+    "read", [lambda fs: fs.open(PATH), lambda fs: fs.cat_file(PATH), lambda fs: fs.cat_file(PATH, 1, 5)]
+)
+def test_a_file_on_tape_says_so_instead_of_waiting(
+    box: Sandbox, fs: CtaFileSystem, read: Callable[[CtaFileSystem], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranged_file, "PATIENCE", 0.3)
+    monkeypatch.setattr(box.tape, "delay", 600)
+    box.tape.archive(PATH)
+    with pytest.raises(NeedsStaging, match="stage"):
+        read(fs)
+
+
+def test_a_file_on_tape_is_waited_for_if_asked(box: Sandbox, fs: CtaFileSystem) -> None:
+    box.files.put("/lst/staged", CONTENT)  # nobody has asked for it yet
+    box.tape.archive("/lst/staged")
+    with fs.open("/lst/staged", stage=True) as file:
+        assert file.read(10) == CONTENT[:10]
+
+
+def test_a_slow_server_is_waited_for(box: Sandbox, fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranged_file, "PATIENCE", 0.3)
+    slow = box.faults.add("door", "GET", PATH, faults.Delay(), times=1)
+    asked = box.faults.add("door", "PROPFIND", PATH, faults.Meanwhile(slow.release))
+    assert fs.cat_file(PATH, 5, 10) == CONTENT[5:10]
+    assert asked.hits == 1

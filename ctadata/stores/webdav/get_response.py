@@ -24,6 +24,9 @@ class SharedReadState(Protocol):
     def check_open(self) -> None:
         """Raise Interrupted if the reader is closed."""
 
+    def check_patience(self, silent: float) -> None:
+        """Raise if the server has been silent for longer than the caller waits for the first answer."""
+
     def remember_mover(self, response: Response, answer: GetResponse) -> None:
         """Keep the mover that a range came from, for the next ranges."""
 
@@ -112,6 +115,8 @@ class GetResponse:
     def check_silence(self, silent: float) -> None:
         """Take note that no byte has come for `silent` seconds; raise Interrupted if none will come."""
         self._reader.check_open()
+        if self.mover is None and self._response is None:
+            self._reader.check_patience(silent)
         if self.stop is None and self.mover is None and self._response is not None:
             self.mover = self._reader.new_mover(self._response)
         if self.mover is not None:

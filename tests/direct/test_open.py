@@ -1,0 +1,54 @@
+"""`direct.open`: parts of a remote file, and files that are written whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctadata import direct
+from ctadata.errors import NeedsStaging, NotFound
+from ctadata.sandbox import Sandbox
+from ctadata.stores import ranged_file
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox() as box:
+        config, token = tmp_path / "config.toml", tmp_path / "token"
+        config.write_text(box.profile_toml("sandbox"))
+        token.touch(mode=0o600)
+        token.write_text(box.token())
+        monkeypatch.setenv("CTADATA_CONFIG", str(config))
+        monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
+        monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+        yield box
+
+
+def test_files_are_read_and_written(box: Sandbox) -> None:
+    with direct.open("home:notes.txt", "w") as file:
+        file.write("Größe\n")
+    assert box.files.read("/lst/users/ada/notes.txt") == "Größe\n".encode()
+    with direct.open("lst/users/ada/notes.txt", encoding="utf-8", mode="r") as file:
+        assert file.read() == "Größe\n"
+    with direct.open(Path("/lst/users/ada/notes.txt")) as file:
+        file.seek(-2, 2)
+        assert file.read() == b"e\n"
+    with pytest.raises(FileNotFoundError) as raised:
+        direct.open("lst/none")
+    assert isinstance(raised.value, NotFound)
+
+
+def test_a_file_on_tape_says_so_and_is_waited_for_if_asked(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranged_file, "PATIENCE", 0.3)
+    box.files.put("/lst/a", b"abc")
+    box.tape.archive("/lst/a")
+    box.tape.delay = 600
+    with pytest.raises(NeedsStaging):
+        direct.open("lst/a")
+    box.tape.delay = 0
+    box.files.put("/lst/b", b"abc")
+    box.tape.archive("/lst/b")
+    with direct.open("lst/b", stage=True) as file:
+        assert file.read() == b"abc"
