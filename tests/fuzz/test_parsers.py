@@ -193,10 +193,10 @@ def frontend_json(content: bytes) -> None:
     read = of_json(content)
     unlisted = Unlisted()
     if isinstance(read, list):
-        for row in json_fields.rows(read):
+        for row in json_fields.as_objects(read):
             frontend._quota(row)
         return
-    for child in json_fields.items(json_fields.fields(read).get("children")):
+    for child in json_fields.as_list(json_fields.as_object(read).get("children")):
         entry = frontend._entry(HERE, child, unlisted)
         if entry is not None:
             shown(entry)
