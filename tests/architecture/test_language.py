@@ -59,3 +59,14 @@ def test_names_are_the_fields_words(folder: str) -> None:
         and METAPHORS.search(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", node.name).replace("_", " "))
     ]
     assert not found, "\n" + "\n".join(found)
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+OF_WORDS = {"writing.md", "glossary.md", "changelog.md", "benchmarks.md"}  # they quote words, or are lists of their own
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OF_WORDS], ids=lambda page: page.name)
+def test_pages_use_the_same_words(page: Path) -> None:
+    prose = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    paragraphs = [sentences(paragraph) for paragraph in prose.split("\n\n")]
+    assert not [match[0] for text in paragraphs for pattern in (OPENINGS, METAPHORS) if (match := pattern.search(text))]

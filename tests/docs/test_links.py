@@ -28,3 +28,9 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / file).resolve() if file else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_title_of_a_decision_is_a_sentence() -> None:
+    """The number stands in the file's name alone; the title says the decision."""
+    titles = [page.read_text().partition("\n")[0] for page in (ROOT / "docs/design/decisions").glob("[0-9]*.md")]
+    assert [title for title in titles if re.match(r"# \d", title) or len(title.split()) < 5] == []
