@@ -17,13 +17,13 @@ def test_equal_entries_are_one_in_a_set() -> None:
     assert first != dataclasses.replace(first, checksums={"md5": "2"})
 
 
-def test_what_a_store_did_not_say_is_none() -> None:
+def test_unknown_fields_of_an_entry_are_none() -> None:
     entry = Entry(PATH, Kind.FILE)
     assert (entry.size, entry.mtime, entry.etag, entry.locality) == (None, None, None, None)
     assert entry.checksums == {}
 
 
-def test_nobody_adds_a_digest_to_all_entries_at_once() -> None:
+def test_the_default_digests_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         Entry(PATH, Kind.FILE).checksums["md5"] = "1"  # type: ignore[index]
 
@@ -33,5 +33,5 @@ def test_which_entries_may_hold_others() -> None:
     assert not Entry(PATH, Kind.FILE).is_directory
 
 
-def test_kinds_are_the_words_of_the_listing() -> None:
+def test_a_kind_is_its_word_in_listings() -> None:
     assert [str(kind) for kind in Kind] == ["file", "directory"]

@@ -35,14 +35,14 @@ def test_the_picture_shows_the_exit_codes() -> None:
     assert {name: code for _, name, code in drawn()} == {cls.__name__: cls.exit_code for cls in EVERY}
 
 
-def test_trying_again_can_help_where_the_server_or_the_line_was_at_fault() -> None:
+def test_failures_of_server_and_network_are_retryable() -> None:
     assert {cls.__name__ for cls in EVERY if cls.retryable} == {
         *("TemporaryError", "Unreachable", "Interrupted", "Changed", "Busy", "ServerTrouble"),
         *("TimedOut", "IntegrityError"),
     }
 
 
-def test_one_line_says_where_what_and_what_to_do() -> None:
+def test_the_text_of_an_error_is_path_what_and_hint() -> None:
     assert str(NotFound("no such file")) == "no such file"
     assert str(NotFound("no such file", path="/a")) == "/a: no such file"
     assert str(Forbidden("not allowed", path="/a", hint="ask the owner")) == "/a: not allowed (ask the owner)"
@@ -55,7 +55,7 @@ def test_what_an_error_carries() -> None:
 
 
 @pytest.mark.parametrize("cls", EVERY)
-def test_it_comes_out_of_another_process(cls: type[CtadataError]) -> None:
+def test_an_error_can_be_pickled(cls: type[CtadataError]) -> None:
     """One that cannot be pickled would leave a pool of processes waiting for ever."""
     inner = NotFound("no such file", hint="look", path="/a", status=404)
     error = cls([inner], [1]) if issubclass(cls, PartialFailure) else cls("what", hint="do", path="/a")
@@ -65,7 +65,7 @@ def test_it_comes_out_of_another_process(cls: type[CtadataError]) -> None:
     assert list(map(str, getattr(again, "failures", []))) == list(map(str, getattr(error, "failures", [])))
 
 
-def test_a_path_set_later_is_said_too() -> None:
+def test_a_path_that_is_set_later_is_in_the_text() -> None:
     error = NotFound("no such file")
     error.path = "/a"
     assert str(error) == "/a: no such file"
@@ -75,7 +75,7 @@ def test_a_path_set_later_is_said_too() -> None:
     ("done", "code"),
     [(["one"], 6), ([], NotFound.exit_code)],
 )
-def test_some_done_some_failed(done: list[str], code: int) -> None:
+def test_a_partial_failure_counts_failures(done: list[str], code: int) -> None:
     failure = PartialFailure([NotFound("no such file", path="/a"), TimedOut("silence", path="/b")], done)
     assert failure.code == code
     assert failure.done == done

@@ -38,14 +38,14 @@ def received(end: socket.socket) -> bytes:
         poller.unregister(end.fileno())
 
 
-def test_one_waits_for_its_socket_and_the_others_go_on(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_fiber_waits_for_its_socket_while_others_run(pair: tuple[socket.socket, socket.socket]) -> None:
     here, there = pair
     heard: list[bytes] = []
     together(lambda: heard.append(received(here)), lambda: there.send(b"hello"))
     assert heard == [b"hello"]
 
 
-def test_each_hears_of_its_own_socket_alone() -> None:
+def test_a_fiber_is_woken_by_its_own_socket_only() -> None:
     with contextlib.ExitStack() as stack:
         pairs = [socket.socketpair() for _ in range(3)]
         for end in sum(pairs, ()):
@@ -60,7 +60,7 @@ def test_each_hears_of_its_own_socket_alone() -> None:
     assert heard == {0: b"0", 1: b"1", 2: b"2"}
 
 
-def test_nothing_came_in_time(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_poll_without_events_times_out(pair: tuple[socket.socket, socket.socket]) -> None:
     found: list[object] = []
 
     def wait() -> None:
@@ -113,7 +113,7 @@ def test_a_condition_between_fibers_and_threads() -> None:
     assert sorted(ready) == list(range(6))
 
 
-def test_a_thread_wakes_a_fiber_that_is_all_alone() -> None:
+def test_a_thread_wakes_the_only_fiber() -> None:
     change, asked = Condition(), threading.Event()
 
     def wake() -> None:
@@ -145,7 +145,7 @@ def test_a_condition_that_nobody_notifies_ends_in_time_and_is_not_notified_later
     assert found == [False, False]
 
 
-def test_who_waits_for_a_lock_lets_its_holder_go_on() -> None:
+def test_a_fiber_that_waits_for_a_lock_lets_its_holder_run() -> None:
     lock, order, inside = fibers.Lock(), list[str](), threading.Event()
 
     def hold(name: str) -> None:
@@ -183,7 +183,7 @@ def test_a_pause_ends_with_the_event_or_in_time() -> None:
     assert found == [False, True]
 
 
-def test_one_sleeps_and_the_others_go_on() -> None:
+def test_a_fiber_sleeps_while_others_run() -> None:
     order: list[str] = []
 
     def sleeper() -> None:
@@ -195,7 +195,7 @@ def test_one_sleeps_and_the_others_go_on() -> None:
     assert order == ["asleep", "other", "awake"]
 
 
-def test_what_blocks_is_done_elsewhere() -> None:
+def test_a_blocking_call_runs_in_a_thread() -> None:
     event, found = threading.Event(), list[object]()
 
     def block() -> None:
@@ -207,7 +207,7 @@ def test_what_blocks_is_done_elsewhere() -> None:
     assert found == [True]
 
 
-def test_without_fibers_all_is_as_it_is_in_a_thread() -> None:
+def test_without_fibers_all_waits_block_the_thread() -> None:
     event = threading.Event()
     assert fibers.current_poller() is None
     assert not fibers.wait_for_event(event, 0)
@@ -219,13 +219,13 @@ def test_without_fibers_all_is_as_it_is_in_a_thread() -> None:
         assert not change.wait(0.001)
 
 
-def test_when_they_have_ended_the_thread_has_none() -> None:
+def test_a_thread_has_no_fibers_after_run() -> None:
     together(lambda: None)
     assert fibers.current_poller() is None
 
 
 @pytest.mark.parametrize("wait", [fibers.sleep, lambda seconds: Condition().wait(seconds)])
-def test_where_one_raises_the_others_let_go_what_they_hold_in_their_thread(wait: Callable[[float], object]) -> None:
+def test_if_one_fiber_raises_the_others_release_their_resources_in_this_thread(wait: Callable[[float], object]) -> None:
     let_go: list[object] = []
 
     def hold() -> None:

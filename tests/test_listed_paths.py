@@ -14,7 +14,7 @@ FILE = Entry(RemotePath(("lst", "a b.h5")), Kind.FILE, 1234, 1e9)
 FOLDER = Entry(RemotePath(("lst", "d")), Kind.DIRECTORY)
 
 
-def test_it_is_the_decoded_path() -> None:
+def test_a_listed_path_is_decoded() -> None:
     file, folder = Listed.of(FILE), Listed.of(FOLDER)
     assert (file, folder) == ("lst/a b.h5", "lst/d/")
     assert "a b" in file
@@ -24,7 +24,7 @@ def test_it_is_the_decoded_path() -> None:
     assert (file.raw_href, folder.raw_href) == ("lst/a%20b.h5", "lst/d/")
 
 
-def test_it_answers_as_a_dictionary() -> None:
+def test_a_listed_path_gives_its_texts_as_a_dictionary() -> None:
     file = Listed.of(FILE, {"href": "lst/a%20b.h5", "size": "1234", "url": "https://h/list/lst/a%20b.h5"})
     assert (file["href"], file["type"], file["size"]) == ("lst/a b.h5", "file", "1234")
     assert file.raw_href == "lst/a%20b.h5"
@@ -36,13 +36,13 @@ def test_it_answers_as_a_dictionary() -> None:
         folder["size"]
 
 
-def test_it_can_be_copied_and_sent_to_another_process() -> None:
+def test_a_listed_path_can_be_copied_and_pickled() -> None:
     file = Listed.of(FILE)
     for twin in (copy.copy(file), pickle.loads(pickle.dumps(file))):
         assert (twin, twin.size, twin["type"]) == (file, 1234, "file")
 
 
-def test_a_table_escapes_what_servers_name() -> None:
+def test_a_table_escapes_names() -> None:
     hostile = Entry(RemotePath(("lst", "<script>alert(1)<script>\x1b[2J\u202e")), Kind.FILE, 1)
     picture = Listing([Listed.of(FILE), Listed.of(hostile), Listed.of(FOLDER)])._repr_html_()
     assert "1,234" in picture

@@ -35,14 +35,14 @@ PARTS = st.lists(NAME, max_size=6).map(tuple)
 
 
 @given(PARTS)
-def test_a_path_survives_its_way_through_a_url(parts: tuple[str, ...]) -> None:
+def test_a_path_is_the_same_after_encoding_and_decoding(parts: tuple[str, ...]) -> None:
     path = RemotePath(parts)
     assert RemotePath.decode(path.encoded) == path
     assert RemotePath.decode(path.encoded + "/") == path
 
 
 @given(PARTS)
-def test_a_path_survives_its_way_through_words(parts: tuple[str, ...]) -> None:
+def test_a_path_is_the_same_after_str_and_parse(parts: tuple[str, ...]) -> None:
     assert RemotePath.parse(str(RemotePath(parts))) == RemotePath(parts)
 
 
@@ -56,7 +56,7 @@ def test_an_encoded_path_is_one_path_of_a_url_and_nothing_else(parts: tuple[str,
 
 
 @given(PARTS, NAME)
-def test_joining_and_its_opposite(parts: tuple[str, ...], name: str) -> None:
+def test_relative_to_is_the_opposite_of_join(parts: tuple[str, ...], name: str) -> None:
     path = RemotePath(parts)
     below = path / name
     assert (below.parent, below.name) == (path, name)
@@ -81,7 +81,7 @@ def test_no_text_becomes_a_path_that_leaves_its_root(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["..", "../a", "a/../b", "/a/..", "a\0b"])
-def test_refused_in_words(text: str) -> None:
+def test_the_error_of_a_refused_path_shows_no_nul(text: str) -> None:
     with pytest.raises(UsageError, match="cannot be a name") as caught:
         RemotePath.parse(text)
     assert "\0" not in str(caught.value)
@@ -106,13 +106,13 @@ def test_a_character_that_no_url_can_carry_is_refused_in_words() -> None:
         _ = RemotePath(("\ud800",)).encoded
 
 
-def test_slashes_and_dots_are_passed_over() -> None:
+def test_doubled_slashes_and_dots_are_dropped() -> None:
     assert RemotePath.parse("//a/./b//").parts == ("a", "b")
     assert RemotePath.decode("//a/%2E/b//").parts == ("a", "b")
     assert RemotePath.parse("") == RemotePath.parse("/") == RemotePath()
 
 
-def test_what_stays_bare_in_a_url() -> None:
+def test_the_characters_that_are_not_encoded() -> None:
     assert RemotePath.parse("/a b/ü+~.-_!%41/#?&;@:").encoded == "/a%20b/%C3%BC%2B~.-_%21%2541/%23%3F%26%3B%40%3A"
     assert RemotePath().encoded == "/"
     assert str(RemotePath()) == "/"
@@ -122,7 +122,7 @@ def test_the_root_is_its_own_parent() -> None:
     assert (RemotePath().name, RemotePath().parent) == ("", RemotePath())
 
 
-def test_relative_to_what_lies_elsewhere() -> None:
+def test_relative_to_another_path_is_an_error() -> None:
     with pytest.raises(ValueError):
         RemotePath.parse("/ab/c").relative_to(RemotePath.parse("/a"))
 
@@ -155,12 +155,12 @@ def test_our_own_temporaries() -> None:
         ("a%20b", Anchor.RELATIVE, "/a%20b", False),
     ],
 )
-def test_what_a_person_types(text: str, anchor: Anchor, path: str, slash: bool) -> None:
+def test_typed_paths_are_parsed(text: str, anchor: Anchor, path: str, slash: bool) -> None:
     assert TypedPath.parse(text) == TypedPath(anchor, RemotePath.parse(path), slash)
 
 
 @pytest.mark.parametrize("text", ["a/../b", "~/..", "home:..", "/.."])
-def test_dots_that_lead_up_are_refused(text: str) -> None:
+def test_double_dots_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         TypedPath.parse(text)
 
@@ -175,7 +175,7 @@ def test_the_local_home_that_a_shell_put_in_is_refused_with_the_right_spelling()
     assert TypedPath.parse(home + "-elsewhere/x").anchor is Anchor.ROOT
 
 
-def test_a_home_that_is_the_root_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_home_is_the_root_no_path_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/")
     assert TypedPath.parse("/a").anchor is Anchor.ROOT
 
@@ -212,7 +212,7 @@ def test_names_that_are_fine_everywhere(name: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=[])))
-def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
+def test_characters_that_control_a_terminal_are_escaped(text: str) -> None:
     shown = escape_unprintable(text)
     for c in shown:
         assert c >= " "
@@ -228,7 +228,7 @@ def test_letters_of_all_scripts_stay(text: str) -> None:
     assert escape_unprintable(text) == text
 
 
-def test_what_an_escape_looks_like() -> None:
+def test_the_form_of_an_escape() -> None:
     assert escape_unprintable("a\x1b[31m\nb\u202e\udcff") == "a\\x1b[31m\\nb\\u202e\\udcff"
 
 
@@ -298,5 +298,5 @@ class TestUserinfo:
             "lst/run@2/x:y@z",
         ],
     )
-    def test_other_texts_are_not(self, text):
+    def test_other_texts_are_accepted(self, text):
         refuse_userinfo(text)

@@ -40,12 +40,12 @@ def with_owner(path, uid):
     return os.stat_result([*path.stat()[:4], uid, *path.stat()[5:]])
 
 
-def test_those_that_nobody_else_can_write_count(usual):
+def test_a_file_that_only_its_owner_can_write_is_accepted(usual):
     assert door() == door(CTADATA_CONFIG=str(usual)) == "https://elsewhere.example.org:2880"
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_those_that_the_world_can_write_never_do(usual, named):
+def test_a_file_that_the_world_can_write_is_refused(usual, named):
     env = {"CTADATA_CONFIG": str(usual)} if named else {}
     usual.chmod(0o646)
     assert f"chmod o-w {usual}" in refused(**env)
@@ -58,7 +58,7 @@ def test_those_that_the_world_can_write_never_do(usual, named):
     assert door(**env)
 
 
-def test_nor_does_a_link_into_such_a_directory(usual, tmp_path):
+def test_a_link_into_a_world_writable_directory_is_refused(usual, tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
     usual.rename(shared / "settings")
@@ -68,7 +68,7 @@ def test_nor_does_a_link_into_such_a_directory(usual, tmp_path):
     assert f"chmod o-w {shared}" in refused()
 
 
-def test_those_that_a_group_can_write_count_where_they_are_named(usual, caplog):
+def test_a_group_writable_file_is_accepted_if_it_is_named(usual, caplog):
     caplog.set_level(logging.INFO, "ctadata")
     usual.chmod(0o664)
     assert f"chmod g-w {usual}, or name it: CTADATA_CONFIG={usual}" in refused()
@@ -79,7 +79,7 @@ def test_those_that_a_group_can_write_count_where_they_are_named(usual, caplog):
     assert str(usual) in record.getMessage()
 
 
-def test_so_do_those_of_another_user(usual, caplog):
+def test_a_file_of_another_user_is_accepted_if_it_is_named(usual, caplog):
     caplog.set_level(logging.INFO, "ctadata")
     found = with_owner(usual, os.geteuid() + 1)
     with pytest.raises(ConfigError, match=f"uid {os.geteuid() + 1}"):
@@ -93,7 +93,7 @@ def test_pipes_and_devices_are_the_users_own():
     assert door(CTADATA_CONFIG=os.devnull)
 
 
-def test_receipts_are_held_to_the_same(tmp_path):
+def test_the_same_rules_hold_for_receipts(tmp_path):
     receipt = tmp_path / "r.jsonl"
     receipt.write_text("")
     receipt.chmod(0o666)
@@ -101,7 +101,7 @@ def test_receipts_are_held_to_the_same(tmp_path):
         read_receipt(receipt)
 
 
-def test_the_store_of_jasmins_file_too(tmp_path, monkeypatch):
+def test_the_same_rules_hold_for_jasmins_credentials(tmp_path, monkeypatch):
     path = tmp_path / ".credentials" / "jos-credentials.json"
     path.parent.mkdir(mode=0o755)
     path.write_text('{"store_url": "https://store.example.org"}')

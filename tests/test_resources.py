@@ -9,7 +9,7 @@ import pytest
 from ctadata.resources import BASE_FILES, FILES_PER_WORKER, is_out_of_files, limit_workers, shortage_error
 
 
-def test_workers():
+def test_open_files_limit_the_workers():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         for allowed, wanted, expected in ((32, 8, 2), (1, 8, 1), (BASE_FILES + 8 * FILES_PER_WORKER, 8, 8)):
@@ -27,17 +27,17 @@ def test_workers():
         (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
     ],
 )
-def test_shortages(error, words):
+def test_each_shortage_has_its_error(error, words):
     assert words in str(shortage_error(error))
     assert shortage_error(error).exit_code == 11
 
 
-def test_what_is_none():
+def test_another_error_is_no_shortage():
     assert shortage_error(ValueError("x")) is None
     assert not is_out_of_files()
 
 
-def test_no_further_file_can_be_opened():
+def test_a_process_out_of_files_is_recognised():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.open(os.devnull, os.O_RDONLY)
     try:

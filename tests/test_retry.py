@@ -27,7 +27,7 @@ def again(attempt, *kinds, retries=None, waits=None, **more):
 
 
 @pytest.mark.parametrize(("kind", "calls"), [(ServerTrouble, 4), (Interrupted, 4), (Busy, 7)])
-def test_so_often(kind, calls):
+def test_an_attempt_is_repeated_so_often(kind, calls):
     failing = Failing(lambda: kind("x"))
     with pytest.raises(kind) as caught:
         again(failing, CtadataError)
@@ -35,14 +35,14 @@ def test_so_often(kind, calls):
     assert (caught.value.given_up, caught.value.retries) == (True, calls - 1)
 
 
-def test_what_may_not_be_tried_again():
+def test_an_error_that_may_not_be_retried_is_raised():
     failing = Failing(lambda: ServerTrouble("x"))
     with pytest.raises(ServerTrouble) as caught:
         again(failing, Busy)
     assert (failing.calls, caught.value.given_up) == (1, False)
 
 
-def test_it_may_succeed():
+def test_a_retry_may_succeed():
     failing = Failing(lambda: Busy("x"), 3)
     assert again(failing, Busy) == "done"
     assert failing.calls == 4
@@ -55,7 +55,7 @@ def test_loops_within_loops_do_not_multiply():
     assert failing.calls == 7
 
 
-def test_the_outer_one_goes_on_where_the_inner_one_may_not():
+def test_an_outer_loop_retries_an_error_that_the_inner_loop_did_not():
     failing = Failing(lambda: Interrupted("x"))
     with pytest.raises(Interrupted):
         again(lambda: again(failing, Busy), Interrupted)
@@ -74,7 +74,7 @@ def test_the_time_counts_from_the_first_failure():
     assert now == [300]  # the second failure was 100 s after the first one, the third 200 s
 
 
-def test_progress_begins_it_anew():
+def test_progress_resets_the_count():
     failing, kept = Failing(lambda: Changed()), iter([True] * 5 + [False] * 99)
     with pytest.raises(Changed):
         again(failing, Changed, has_progressed=lambda: next(kept))

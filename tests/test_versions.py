@@ -32,7 +32,7 @@ ENTRY = Entry(RemotePath(("f",)), Kind.FILE, 10, 1e9, '"v1"', {"adler32": "00000
         ({"checksums": {}}, False),
     ],
 )
-def test_a_file_is_another_version_as_far_as_both_tell(change: dict[str, object], another: bool) -> None:
+def test_versions_are_compared_by_the_facts_that_both_entries_have(change: dict[str, object], another: bool) -> None:
     assert versions.is_other_version(replace(ENTRY, **change), ENTRY) is another
     assert versions.is_other_version(ENTRY, replace(ENTRY, **change)) is another
 

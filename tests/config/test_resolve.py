@@ -40,7 +40,7 @@ def refused(**arguments):
 
 
 class TestBuiltIn:
-    def test_cscs_is_what_you_get(self):
+    def test_the_default_profile_is_cscs(self):
         resolved = resolve_profile(env={})
         assert resolved.profile == Profile(
             name="cscs",
@@ -93,11 +93,11 @@ class TestPrecedence:
         assert resolve_profile(env={}).values["door"].origin == "built in"
         assert resolve_profile(env={}, config_file=path).profile.client_id == "file"
 
-    def test_an_empty_variable_is_none(self, write):
+    def test_an_empty_variable_does_not_count(self, write):
         env = {"CTADATA_JOBS": "", "CTADATA_PROFILE": "", "CTADATA_CONFIG": ""}
         assert resolve_profile(env=env).profile.jobs == 8
 
-    def test_who_chooses_the_profile(self, write):
+    def test_argument_environment_and_file_choose_the_profile(self, write):
         path = write('default = "mine"\n[profiles.mine]\ndoor = "https://d:1"\n')
         env = {"CTADATA_PROFILE": "cscs-dev"}
         by_name = resolve_profile("cscs", env=env, config_file=path)
@@ -122,7 +122,7 @@ class TestPrecedence:
         (tmp_path / "ctadata" / "config.toml").chmod(0o600)
         assert resolve_profile(env={}).profile.jobs == 3
 
-    def test_without_a_file_all_is_well(self):
+    def test_the_settings_file_may_be_missing(self):
         resolved = resolve_profile(env={})
         assert not resolved.file_exists
         assert resolved.known == ("cscs", "cscs-dev")
@@ -197,7 +197,7 @@ class TestPrecedence:
 
 
 class TestFile:
-    def test_a_profile_of_ones_own(self, write):
+    def test_the_file_may_define_a_profile(self, write):
         path = write(
             '[profiles.mine]\nkind = "webdav"\ndoor = "http://127.0.0.1:8080"\nhome = "u/{user}"\n'
             'accept_issuers = ["https://a.example"]\nhttp_pools = true\njobs = 1\n'
@@ -221,12 +221,12 @@ class TestFile:
         profile = resolve_profile(env={}, config_file=path).profile
         assert (profile.ca, profile.client_secret_file) == (tmp_path / "ca", tmp_path / "sub" / "secret")
 
-    def test_the_local_home_is_understood(self, write, tmp_path, monkeypatch):
+    def test_a_tilde_in_a_path_is_the_local_home(self, write, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path))
         path = write('[profiles.cscs]\nclient_secret_file = "~/s"\n')
         assert resolve_profile(env={}, config_file=path).profile.client_secret_file == tmp_path / "s"
 
-    def test_an_empty_text_takes_a_built_in_value_away(self, write):
+    def test_an_empty_text_removes_a_built_in_value(self, write):
         path = write('[profiles.cscs]\nissuer = ""\nhome = []\n')
         profile = resolve_profile(env={}, config_file=path).profile
         assert (profile.issuer, profile.home) == (None, ())
@@ -271,7 +271,7 @@ class TestMistakesInTheFile:
             ('[profiles.cscs]\nscope = " "', "scope: ' ' is empty"),
         ],
     )
-    def test_one_line_with_the_place(self, write, text, words):
+    def test_a_mistake_is_reported_in_one_line_with_its_place(self, write, text, words):
         path = write(text)
         line = refused(config_file=path)
         assert line.startswith(f"{path}: ")
@@ -308,11 +308,11 @@ class TestMistakesInTheFile:
         path = write('[profiles.mine]\nkind = "webdav"')
         assert refused(name="mine", config_file=path).startswith(f"{path}: [profiles.mine]: door is missing")
 
-    def test_mistakes_elsewhere_do_not_matter_before_they_are_used(self, write):
+    def test_mistakes_in_another_profile_do_not_matter(self, write):
         path = write("[profiles.other]\njobs = 99\n")
         assert resolve_profile("cscs", env={}, config_file=path).profile.jobs == 8
 
-    def test_a_file_that_was_named_has_to_exist(self, tmp_path):
+    def test_a_named_settings_file_has_to_exist(self, tmp_path):
         path = tmp_path / "nowhere.toml"
         assert refused(config_file=path) == f"{path}: there is no such settings file"
         assert str(path) in refused(env={"CTADATA_CONFIG": str(path)})
@@ -320,12 +320,12 @@ class TestMistakesInTheFile:
     def test_a_directory_is_no_file(self, tmp_path):
         assert refused(config_file=tmp_path) == f"{tmp_path}: the settings cannot be read: Is a directory"
 
-    def test_not_text(self, write):
+    def test_a_file_that_is_no_utf8_is_refused(self, write):
         path = write("")
         path.write_bytes(b"\xff\xfe")
         assert refused(config_file=path) == f"{path}: the settings are not UTF-8 text"
 
-    def test_what_everybody_may_change_is_not_trusted(self, write):
+    def test_a_file_that_everybody_may_change_is_refused(self, write):
         path = write("")
         path.chmod(0o666)
         line = refused(config_file=path)
@@ -356,24 +356,24 @@ LONG = "x" * 5000
         "jobs = 1979-05-27T07:32:00Z",
     ],
 )
-def test_a_value_beyond_all_measure_is_one_line(write, line):
+def test_the_error_for_a_huge_value_is_one_line(write, line):
     said = refused(config_file=write(f"[profiles.cscs]\n{line}\n"))
     assert "[profiles" in said or "TOML" in said or "profile" in said or "key" in said
     assert len(said) < 1000
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key.name != "door"], ids=lambda key: key.name)
-def test_so_it_is_in_the_environment(key):
+def test_the_error_for_a_huge_variable_is_one_line(key):
     for value in (LONG, "9" * 5000, "\udcff", "~nobody-of-that-name/x" if "file" in key.name else LONG):
         assert len(refused(env={key.variable: value})) < 1000
 
 
 @pytest.mark.parametrize("path", [f"/{LONG}", "/x" * 3000, "~nobody-of-that-name/x", "\udcff"])
-def test_a_name_of_settings_that_is_none(path):
+def test_an_unusable_path_of_settings_is_refused(path):
     assert len(refused(env={"CTADATA_CONFIG": path})) < 1000
 
 
-def test_a_file_of_settings_without_end():
+def test_an_endless_settings_file_is_refused():
     assert "at most" in refused(env={"CTADATA_CONFIG": "/dev/zero"})
 
 
@@ -396,7 +396,7 @@ class TestOtherMistakes:
         assert refused(overrides={"jobs": "-1"}).startswith("command line: jobs: must be")
         assert refused(overrides={"dor": "x"}) == "command line: unknown key 'dor'; did you mean door?"
 
-    def test_a_variable_that_is_almost_ours_is_told_of(self, caplog):
+    def test_a_misspelt_variable_is_logged(self, caplog):
         with caplog.at_level(logging.WARNING, "ctadata"):
             resolve_profile(env={"CTADATA_DOR": "https://d", "CTADATA_SOMETHING_ELSE": "1", "DOR": "1"})
         assert caplog.messages == ["CTADATA_DOR in the environment has no effect; did you mean CTADATA_DOOR?"]
@@ -426,14 +426,14 @@ def test_the_store_of_an_s3_profile_may_stand_beside_its_key(jos, write):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"token": "a", "secret": "b"}', "\0", '{"store_url": null'])
-def test_a_file_that_names_no_store_is_none(jos, write, text):
+def test_a_credentials_file_without_a_store_is_ignored(jos, write, text):
     jos(text)
     file = write('[profiles.a]\nkind = "s3"\n')
     assert "endpoint is missing" in refused(name="a", config_file=file)
 
 
 @pytest.mark.parametrize("url", ['"ftp://a"', '"a.example"', '"https://a/b"', "7", "null", '"https://user:pw@a"'])
-def test_a_store_that_is_no_address_is_told(jos, write, url):
+def test_a_store_that_is_no_address_is_an_error(jos, write, url):
     jos(f'{{"store_url": {url}}}')
     line = refused(name="a", config_file=write('[profiles.a]\nkind = "s3"\n'))
     assert "jos-credentials.json: store_url: " in line

@@ -44,11 +44,11 @@ def test_only_known_variables_are_read(source):
     assert {text for text in texts if LOOKS_LIKE_ONE.fullmatch(text)} <= known
 
 
-def test_the_search_finds_what_it_should():
+def test_the_search_for_variables_finds_each_form():
     tree = ast.parse("os.environ['A'], env.get('B'), os.getenv('C'), 'D' in env, other.get('E')")
     assert {node.value for node in asked_for(tree)} == {"A", "B", "C", "D"}
 
 
-def test_names_are_said_once():
+def test_each_variable_is_listed_once():
     names = [variable.name for variable in VARIABLES]
     assert len(names) == len(set(names))

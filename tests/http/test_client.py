@@ -30,7 +30,7 @@ def ok(wire, request):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PROPFIND", "MKCOL", "MOVE", "DELETE", "OPTIONS"])
-def test_a_request_without_a_body(answering, client, method):
+def test_a_request_without_a_body_is_sent(answering, client, method):
     peer = answering(lambda wire, request: wire.send(b"HTTP/1.1 204 No Content\r\n\r\n"))
     response = client(peer).send(method, f"{peer.url}/a%20b?c", headers={"Depth": "1", "Destination": "/x"})
     request = peer.requests[0]
@@ -41,7 +41,7 @@ def test_a_request_without_a_body(answering, client, method):
     assert set(request.headers) == {"host", "user-agent", "accept", "depth", "destination", "authorization"}
 
 
-def test_a_request_with_a_body_in_memory(answering, client):
+def test_a_body_in_memory_is_sent(answering, client):
     peer = answering(ok)
     client(peer).send("PROPFIND", peer.url, headers={"Depth": "1"}, body=b"<propfind/>")
     request = peer.requests[0]
@@ -49,7 +49,7 @@ def test_a_request_with_a_body_in_memory(answering, client):
     assert {"expect", "content-type", "transfer-encoding"}.isdisjoint(request.headers)
 
 
-def test_the_answer(answering, client):
+def test_a_response_has_status_reason_headers_and_body(answering, client):
     peer = answering(lambda wire, request: wire.answer("200 Fine by me", b"hello", "ETag: x", "etag: y"))
     response = client(peer).send("GET", peer.url)
     assert (response.status, response.reason, response.body) == (200, "Fine by me", b"hello")
@@ -73,7 +73,7 @@ def test_accept_sees_the_headers_first_and_takes_the_body(answering, client):
     assert response.body == b""
 
 
-def test_accept_is_asked_about_an_empty_body_too_and_may_decline(answering, client):
+def test_accept_is_called_for_an_empty_body_and_may_return_none(answering, client):
     peer = answering(lambda wire, request: wire.answer("200 OK", b"" if request.target == "/empty" else b"text"))
     seen = []
     assert client(peer).send("GET", f"{peer.url}/empty", accept=seen.append).body == b""
@@ -81,7 +81,7 @@ def test_accept_is_asked_about_an_empty_body_too_and_may_decline(answering, clie
     assert len(seen) == 2
 
 
-def test_accept_is_not_asked_about_a_failure(answering, client):
+def test_accept_is_not_called_for_a_failure(answering, client):
     peer = answering(lambda wire, request: wire.answer("404 Not Found", b"gone"))
     seen = []
     with pytest.raises(NotFound, match="404 Not Found, gone"):
@@ -93,7 +93,7 @@ class Odd(Exception):
     pass
 
 
-def test_what_accept_raises_comes_out_as_it_is_and_nothing_is_repeated(answering, client):
+def test_an_exception_of_accept_is_raised_without_a_retry(answering, client):
     peer = answering(ok)
 
     def accept(response):
@@ -105,7 +105,7 @@ def test_what_accept_raises_comes_out_as_it_is_and_nothing_is_repeated(answering
 
 
 @pytest.mark.parametrize("error", [Odd(), OSError(28, "No space left on device"), KeyboardInterrupt(), Busy("mine")])
-def test_what_a_consumer_raises_comes_out_as_it_is(answering, client, error):
+def test_an_exception_of_a_consumer_is_raised_unchanged(answering, client, error):
     peer = answering(ok)
 
     def consume(block):
@@ -118,7 +118,7 @@ def test_what_a_consumer_raises_comes_out_as_it_is(answering, client, error):
     assert client(peer).send("GET", peer.url).body == b"hello"
 
 
-def test_a_header_cannot_smuggle_another(answering, client):
+def test_a_header_value_cannot_add_another_header(answering, client):
     peer = answering(ok)
     for name, value in [("A", "b\r\nC: d"), ("A\r\nC", "d"), ("A:", "b"), ("A", "日"), ("A", "b\x7f")]:
         with pytest.raises(UsageError):
@@ -130,7 +130,7 @@ def test_a_header_cannot_smuggle_another(answering, client):
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://localhost/", "https://user@localhost/"])
-def test_only_plain_http_urls(client, url):
+def test_other_urls_than_http_are_refused(client, url):
     with pytest.raises(Untrusted):
         client().send("GET", url)
 
@@ -138,7 +138,7 @@ def test_only_plain_http_urls(client, url):
 # --- the login ---
 
 
-def test_the_token_goes_to_trusted_origins_alone(answering, client):
+def test_the_token_goes_to_trusted_origins_only(answering, client):
     door, other = answering(ok), answering(ok)
     sender = client(door)
     sender.send("GET", door.url)
@@ -147,7 +147,7 @@ def test_the_token_goes_to_trusted_origins_alone(answering, client):
     assert other.requests[0].token is None
 
 
-def test_without_a_token_without_the_header(answering, client, login):
+def test_without_a_token_no_authorization_is_sent(answering, client, login):
     peer = answering(ok)
     client(peer, credentials=login()).send("GET", peer.url)
     client(peer, credentials=None).send("GET", peer.url)
@@ -171,14 +171,14 @@ def test_a_refused_token_is_renewed_once(answering, client, login):
     assert credentials.refused == ["old"]
 
 
-def test_who_was_refused_without_a_token_is_told_to_log_in(answering, client):
+def test_a_refusal_without_a_token_has_a_hint_to_log_in(answering, client):
     peer = answering(needs())
     with pytest.raises(LoginNeeded) as refused:
         client(peer, credentials=None).send("GET", peer.url)
     assert "token_origins" not in refused.value.hint
 
 
-def test_never_a_third_refusal(answering, client, login):
+def test_a_request_is_never_refused_three_times(answering, client, login):
     peer = answering(needs())
     credentials = login("a", "b", "c", "d")
     with pytest.raises(LoginNeeded, match="401 login failed"):
@@ -186,7 +186,7 @@ def test_never_a_third_refusal(answering, client, login):
     assert [request.token for request in peer.requests] == ["Bearer a", "Bearer b"]
 
 
-def test_a_refused_token_without_another(answering, client, login):
+def test_a_refused_token_without_a_replacement_is_an_error(answering, client, login):
     peer = answering(needs())
     with pytest.raises(LoginNeeded) as refused:
         client(peer, credentials=login("opaque/word"), retries=Retries()).send("GET", peer.url)
@@ -220,7 +220,7 @@ def test_cookies_are_neither_kept_nor_sent(answering, client):
     assert "cookie" not in peer.requests[1].headers
 
 
-def test_no_proxy_stands_between_us_and_this_machine(answering, client, monkeypatch):
+def test_no_proxy_is_used_for_loopback(answering, client, monkeypatch):
     spy, peer = answering(ok), answering(ok)
     for name in ("http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, spy.url)
@@ -228,7 +228,7 @@ def test_no_proxy_stands_between_us_and_this_machine(answering, client, monkeypa
     assert (len(peer.requests), len(spy.requests)) == (1, 0)
 
 
-def test_a_proxy_of_the_environment_is_used_for_the_rest(serve, client, monkeypatch):
+def test_a_proxy_of_the_environment_is_used_for_other_hosts(serve, client, monkeypatch):
     def proxy(wire):
         assert wire.request().line == "CONNECT door.localhost.:443 HTTP/1.1"
         wire.answer("403 not through here")
@@ -248,7 +248,7 @@ def pump(source, target):
         target.shutdown(socket.SHUT_WR)
 
 
-def test_through_a_proxy_it_is_the_servers_answer_that_counts(
+def test_the_headers_of_a_proxy_are_not_the_response(
     answering, serve, client, login, authority, tls_context, monkeypatch
 ):
     tls = tls_context(authority, "door.localhost")
@@ -290,14 +290,14 @@ def failing(*statuses):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PROPFIND"])
-def test_trouble_inside_the_server_is_waited_out_when_reading(answering, client, naps, method):
+def test_a_server_error_is_retried_for_methods_that_change_nothing(answering, client, naps, method):
     peer = answering(failing(("500 Internal problem: timed out",), ("502 Bad Gateway",)))
     assert client(peer, retries=Retries(first_pause=1)).send(method, peer.url).status == 200
     assert naps == [0.5, 1.0]
 
 
 @pytest.mark.parametrize("method", ["MOVE", "MKCOL", "DELETE"])
-def test_trouble_inside_the_server_is_told_when_writing(answering, client, naps, method):
+def test_a_server_error_is_raised_for_methods_that_change_something(answering, client, naps, method):
     peer = answering(failing(("500 Internal problem: timed out",)))
     with pytest.raises(ServerTrouble, match="500 Internal problem: timed out"):
         client(peer, retries=Retries()).send(method, peer.url)
@@ -306,13 +306,13 @@ def test_trouble_inside_the_server_is_told_when_writing(answering, client, naps,
 
 @pytest.mark.parametrize("method", ["GET", "MOVE", "MKCOL", "DELETE"])
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 dCache is shutting down"])
-def test_a_busy_server_is_given_the_time_it_asks_for(answering, client, naps, method, status):
+def test_retry_after_is_waited_for(answering, client, naps, method, status):
     peer = answering(failing((status, "Retry-After: 3")))
     assert client(peer, retries=Retries()).send(method, peer.url).status == 200
     assert naps == [pytest.approx(3, abs=0.5)]
 
 
-def test_an_end_to_patience(answering, client, naps):
+def test_a_busy_server_is_given_up_after_some_attempts(answering, client, naps):
     peer = answering(lambda wire, request: wire.answer("429 Too Many Requests", b"", "Retry-After: 1"))
     with pytest.raises(Busy) as busy:
         client(peer, retries=Retries(busy_attempts=3)).send("GET", peer.url)
@@ -335,7 +335,7 @@ def test_after_one_request_was_given_up_the_next_ones_are_sent_once_until_one_is
     assert statuses == []
 
 
-def test_the_time_that_repetitions_take_is_bounded(answering, client):
+def test_the_time_for_retries_is_limited(answering, client):
     now = [0.0]
     peer = answering(lambda wire, request: wire.answer("500 Internal problem"))
 
@@ -349,7 +349,7 @@ def test_the_time_that_repetitions_take_is_bounded(answering, client):
     assert len(peer.requests) == 4
 
 
-def test_a_connection_that_ends_before_the_answer(serve, client, naps):
+def test_a_connection_that_ends_before_the_answer_is_retried_if_that_is_safe(serve, client, naps):
     def script(wire):
         wire.request()
         if wire.number > 1:
@@ -364,7 +364,7 @@ def test_a_connection_that_ends_before_the_answer(serve, client, naps):
     assert len(peer.requests) == 1
 
 
-def test_nothing_is_repeated_once_the_body_has_begun(serve, client):
+def test_nothing_is_retried_once_the_body_has_begun(serve, client):
     def script(wire):
         wire.request()
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
@@ -377,7 +377,7 @@ def test_nothing_is_repeated_once_the_body_has_begun(serve, client):
     assert (b"".join(blocks), len(peer.requests)) == (b"half", 1)
 
 
-def test_an_address_where_nobody_listens(client, serve, naps):
+def test_an_address_without_a_server_is_unreachable(client, serve, naps):
     peer = serve(lambda wire: None)
     peer.close()
     with pytest.raises(Unreachable, match="no connection"):
@@ -385,7 +385,7 @@ def test_an_address_where_nobody_listens(client, serve, naps):
     assert len(naps) == 2
 
 
-def test_stop_ends_the_pauses_too(answering, client):
+def test_stop_ends_a_pause_before_a_retry(answering, client):
     stop = threading.Event()
     peer = answering(lambda wire, request: wire.answer("503 Busy"))
 
@@ -408,7 +408,7 @@ def raw(serve, data):
     return serve(script)
 
 
-def test_a_reason_that_would_steer_the_terminal(serve, client):
+def test_control_characters_in_a_reason_are_escaped(serve, client):
     peer = raw(serve, b"HTTP/1.1 404 \x1b[2J\x9b\xfc gone\x07\r\nContent-Length: 0\r\n\r\n")
     with pytest.raises(NotFound) as error:
         client(peer).send("GET", peer.url)
@@ -422,7 +422,7 @@ def test_a_huge_reason_is_cut(serve, client):
     assert len(error.value.what) < 400
 
 
-def test_headers_without_end(serve, client):
+def test_endless_headers_are_an_error(serve, client):
     def script(wire):
         wire.request()
         wire.send(b"HTTP/1.1 200 OK\r\n")
@@ -434,7 +434,7 @@ def test_headers_without_end(serve, client):
         client(peer).send("GET", peer.url)
 
 
-def test_one_header_without_end(serve, client):
+def test_one_endless_header_is_an_error(serve, client):
     def script(wire):
         wire.request()
         wire.send(b"HTTP/1.1 200 OK\r\nX: ")
@@ -446,7 +446,7 @@ def test_one_header_without_end(serve, client):
         client(peer).send("GET", peer.url)
 
 
-def test_an_error_page_without_end_is_read_so_far_and_no_further(serve, client):
+def test_an_endless_error_page_is_read_up_to_the_limit(serve, client):
     sent = []
 
     def script(wire):
@@ -473,14 +473,14 @@ def test_an_error_page_without_end_is_read_so_far_and_no_further(serve, client):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello",
     ],
 )
-def test_what_is_not_http(serve, client, answer):
+def test_an_answer_that_is_no_http_is_an_error(serve, client, answer):
     peer = raw(serve, answer)
     with pytest.raises(ServerTrouble, match="not HTTP"):
         client(peer, retries=Retries()).send("GET", peer.url)
     assert len(peer.requests) == 1
 
 
-def test_a_refusal_counts_though_its_page_breaks_off(serve, client):
+def test_a_refusal_counts_even_if_its_body_breaks_off(serve, client):
     peer = raw(serve, b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\ngone")
     with pytest.raises(NotFound, match="404 Not Found, gone"):
         client(peer).send("GET", peer.url)
@@ -495,7 +495,7 @@ def test_a_refusal_counts_though_its_page_breaks_off(serve, client):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
     ],
 )
-def test_a_body_cut_short(serve, client, answer):
+def test_a_body_that_is_cut_short_is_an_interruption(serve, client, answer):
     peer = raw(serve, answer)
     with pytest.raises(Exception, match="ended before the body did") as cut:
         client(peer).send("GET", peer.url, accept=lambda response: lambda block: None)
@@ -536,7 +536,7 @@ def test_connections_are_kept_and_used_again(answering, client):
     assert peer.connections <= 8
 
 
-def test_a_failure_does_not_cost_the_connection(answering, client):
+def test_a_failed_request_keeps_the_connection(answering, client):
     peer = answering(lambda wire, request: wire.answer("404 Not Found", b"gone"))
     sender = client(peer)
     for _ in range(3):
@@ -545,7 +545,7 @@ def test_a_failure_does_not_cost_the_connection(answering, client):
     assert peer.connections == 1
 
 
-def test_one_request_leaves_nothing_to_the_next(answering, client, content):
+def test_a_request_gets_no_options_of_the_one_before(answering, client, content):
     peer = answering(lambda wire, request: wire.answer("200 OK", b"" if request.method == "HEAD" else b"hello"))
     sender = client(peer)
     sender.send("PROPFIND", peer.url, headers={"Depth": "1"}, body=b"<x/>")

@@ -31,7 +31,7 @@ class Server:
             self.window.end_request(self.now)
 
 
-def test_it_starts_with_few_and_doubles_up_to_the_most() -> None:
+def test_the_window_doubles_from_its_start_to_the_most() -> None:
     server, widths = Server(), []
     for _ in range(5):
         widths.append(int(server.window.width))
@@ -39,12 +39,12 @@ def test_it_starts_with_few_and_doubles_up_to_the_most() -> None:
     assert widths == [START, 2 * START, 4 * START, 8 * START, 32]
 
 
-def test_few_are_few() -> None:
+def test_a_window_never_exceeds_the_most() -> None:
     server = Server(2)
     assert (server.send(), server.window.has_room, server.send() > 0, server.window.has_room)[1::2] == (True, False)
 
 
-def test_what_is_in_flight_leaves_no_room_until_it_ends() -> None:
+def test_a_full_window_has_room_after_a_request_ends() -> None:
     server = Server(1)
     server.send()
     assert not server.window.has_room
@@ -53,7 +53,7 @@ def test_what_is_in_flight_leaves_no_room_until_it_ends() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["refused", "broke"])
-def test_trouble_halves_once_a_round_and_then_it_grows_by_one_a_round(trouble: str) -> None:
+def test_a_failure_halves_the_window_once_a_round_and_growth_is_one_a_round(trouble: str) -> None:
     server = Server()
     for _ in range(4):
         server.round()
@@ -72,7 +72,7 @@ def test_trouble_halves_once_a_round_and_then_it_grows_by_one_a_round(trouble: s
     assert 17.5 < server.window.width < 18
 
 
-def test_trouble_without_end_leaves_one() -> None:
+def test_endless_failures_leave_a_window_of_one() -> None:
     server = Server()
     for _ in range(10):
         at = server.send()
@@ -95,14 +95,14 @@ def test_slow_answers_narrow_by_one_a_round_and_not_below_the_start() -> None:
     assert server.window.width > 4
 
 
-def test_a_listing_that_takes_long_says_nothing_about_files() -> None:
+def test_slow_listings_do_not_make_downloads_slow() -> None:
     server = Server(8)
     server.round(0.1, "GET")
     server.round(5.0, "PROPFIND")
     assert server.window.width == 8
 
 
-def test_what_takes_as_long_as_its_body_is_never_slow() -> None:
+def test_requests_without_a_kind_are_never_slow() -> None:
     server = Server(8)
     server.round(0.1, "")
     server.round(500.0, "")
@@ -116,14 +116,14 @@ def test_the_first_requests_of_a_burst_are_staggered() -> None:
     assert steps == pytest.approx([GAP] * (BURST - 1) + [0.0] * 4)
 
 
-def test_one_after_the_other_is_no_burst() -> None:
+def test_sequential_requests_are_no_burst() -> None:
     server = Server()
     for _ in range(20):
         assert server.window.begin_request(server.now) == server.now
         server.window.end_request(server.now)
 
 
-def test_after_a_while_of_nothing_it_is_a_burst_again() -> None:
+def test_after_an_idle_time_a_new_burst_begins() -> None:
     server = Server(64, pinned=True)
     for _ in range(BURST + 4):
         server.window.begin_request(server.now)
@@ -134,7 +134,7 @@ def test_after_a_while_of_nothing_it_is_a_burst_again() -> None:
     assert server.window.begin_request(server.now) == pytest.approx(server.now + GAP)
 
 
-def test_a_server_that_counts_gets_every_request_in_its_time() -> None:
+def test_after_a_429_all_requests_have_a_gap() -> None:
     server = Server(64, pinned=True)
     for _ in range(BURST):
         at = server.send()
@@ -161,13 +161,13 @@ def test_the_gap_doubles_once_a_round_and_answers_ease_it_to_where_it_began() ->
     assert server.window.gap == GAP
 
 
-def test_503_is_not_about_how_many() -> None:
+def test_a_503_makes_no_gap() -> None:
     server = Server()
     server.window.record_refusal(server.send(), server.now, 0, counts=False)
     assert server.window.gap == 0
 
 
-def test_what_the_server_names_holds_for_all_and_the_longest_counts() -> None:
+def test_retry_after_holds_for_all_requests_and_the_longest_counts() -> None:
     server = Server()
     at = server.send()
     server.window.record_refusal(at, server.now, 7, counts=False)
@@ -178,7 +178,7 @@ def test_what_the_server_names_holds_for_all_and_the_longest_counts() -> None:
     assert server.window.begin_request(server.now) == pytest.approx(server.now + 7 + GAP)
 
 
-def test_pinned_is_pinned() -> None:
+def test_a_pinned_window_keeps_its_width() -> None:
     server = Server(16, pinned=True)
     assert server.window.width == 16
     at = server.send()

@@ -86,7 +86,7 @@ def test_only_http_is_spoken_whatever_the_url(tmp_path):
     handles.close()
 
 
-def test_closing_does_not_wait_for_what_hangs():
+def test_close_does_not_wait_for_a_handle_that_hangs():
     over, ended = threading.Event(), threading.Event()
 
     class Stuck(CurlHandle):
@@ -104,7 +104,7 @@ def test_closing_does_not_wait_for_what_hangs():
     assert ended.wait(PATIENCE)
 
 
-def test_what_does_not_hang_is_closed_in_the_thread_that_closes_the_pool(answering):
+def test_idle_handles_are_closed_in_the_thread_that_closes_the_pool(answering):
     closed = []
 
     class Told(CurlHandle):
@@ -124,7 +124,7 @@ def test_what_does_not_hang_is_closed_in_the_thread_that_closes_the_pool(answeri
     assert closed == [threading.current_thread()]
 
 
-def test_a_handle_that_was_given_back_keeps_nothing_of_the_request():
+def test_a_released_handle_keeps_nothing_of_its_request():
     class Kept:
         def take(self, block):
             pass
@@ -142,7 +142,7 @@ def test_a_handle_that_was_given_back_keeps_nothing_of_the_request():
 
 
 @pytest.mark.parametrize("how", ["closed", "dropped"])
-def test_all_of_a_client_is_freed_where_it_is_let_go(answering, client, ca, how):
+def test_a_client_is_freed_by_the_thread_that_drops_it(answering, client, ca, how):
     """Without the garbage collector: it may run in any thread, in the middle of anything."""
     peer = answering(lambda wire, request: wire.answer("200 OK", b"hello" * 1000))
 
@@ -169,7 +169,7 @@ def test_all_of_a_client_is_freed_where_it_is_let_go(answering, client, ca, how)
         gc.enable()
 
 
-def test_a_handle_goes_on_after_a_failure(answering, handle):
+def test_a_handle_works_after_a_failure(answering, handle):
     peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
     handle.curl.setopt(pycurl.URL, "http://127.0.0.1:1/")
     code, message = handle.run(lambda: None)

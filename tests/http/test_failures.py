@@ -100,7 +100,7 @@ def test_the_meaning_of_a_status(method, status, kind):
         ("Bad Request", CtadataError),
     ],
 )
-def test_what_a_dcache_pool_means_by_400(reason, kind):
+def test_a_400_of_a_dcache_pool_has_the_meaning_of_its_reason(reason, kind):
     error = error_of("PUT", 400, reason)
     assert type(error) is kind
     assert reason in error.what
@@ -112,17 +112,17 @@ def test_the_words_hold_the_reason_and_the_first_line_of_a_text():
     assert "scope" in error.hint
 
 
-def test_what_the_reason_said_is_not_said_twice():
+def test_a_text_that_repeats_the_reason_is_left_out():
     assert error_of("GET", 404, "Path not found: /a", b"Path not found: /a").what.count("Path not found") == 1
 
 
 @pytest.mark.parametrize("body", [b"<html><body><h1>Conflict</h1>", b" \n<!DOCTYPE HTML>", b"", b"\n\n"])
-def test_no_html(body):
+def test_html_is_not_shown(body):
     assert error_of("GET", 404, "Not Found", body).what == "there is no such file or directory: 404 Not Found"
     assert error_of("GET", 404, "Not Found", body, "text/html").what.endswith("404 Not Found")
 
 
-def test_a_text_that_is_called_a_page_is_a_text():
+def test_a_plain_text_sent_as_html_is_shown():
     assert error_of("GET", 400, "Bad Request", b"no such key", "text/html; charset=utf-8").what.endswith(
         ", no such key"
     )
@@ -137,25 +137,25 @@ def test_the_words_of_a_json_problem():
         assert error_of("GET", 404, "Not Found", nothing, "application/json").what.endswith("404 Not Found")
 
 
-def test_a_missing_reason_is_the_standards():
+def test_a_missing_reason_is_replaced_by_the_standard_one():
     assert "404 Not Found" in error_of("GET", 404, "").what
     assert "499 without a reason" in error_of("GET", 499, "").what
 
 
-def test_neither_control_characters_nor_secrets_nor_length():
+def test_an_error_shows_no_control_characters_secrets_or_long_texts():
     error = error_of("GET", 500, "\x1b[31mred", ("authz=5ecret " + "x" * 9999).encode())
     assert "\x1b" not in error.what
     assert "5ecret" not in error.what
     assert len(error.what) < 600
 
 
-def test_a_server_that_repeats_the_token_does_not_get_it_shown():
+def test_a_token_repeated_by_a_server_is_not_shown():
     response = Response("GET", "https://door/a", 401, "no opaque/word", Headers(), b"login opaque/word failed")
     error = failures.error_from_response(response, secret="opaque/word")
     assert "opaque/word" not in str(error)
 
 
-def test_a_pool_is_named():
+def test_an_error_of_a_pool_names_the_pool():
     response = Response("GET", "https://pool/a", 500, "Boom", Headers())
     assert str(POOL) in failures.error_from_response(response, at=POOL).what
 

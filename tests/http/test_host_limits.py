@@ -50,7 +50,7 @@ def crowd(answering):
     return Crowd(answering)
 
 
-def test_few_at_first_and_more_with_each_answer(crowd, client):
+def test_the_limit_grows_with_each_answer(crowd, client):
     one = client(jobs=8)
     with ThreadPoolExecutor(16) as threads:
         for _ in range(16):
@@ -64,7 +64,7 @@ def test_few_at_first_and_more_with_each_answer(crowd, client):
     assert crowd.most == 8
 
 
-def test_so_many_as_are_pinned(crowd, client):
+def test_a_pinned_limit_allows_all_jobs_at_once(crowd, client):
     one = client(jobs=6, pinned=True)
     with ThreadPoolExecutor(12) as threads:
         for _ in range(12):
@@ -74,7 +74,7 @@ def test_so_many_as_are_pinned(crowd, client):
     assert crowd.most == 6
 
 
-def test_a_listing_lets_the_next_one_in_when_its_answer_begins(answering, client):
+def test_a_listing_frees_its_slot_when_its_answer_begins(answering, client):
     read, others = threading.Event(), threading.Event()
 
     def reply(wire, request):
@@ -97,7 +97,7 @@ def test_a_listing_lets_the_next_one_in_when_its_answer_begins(answering, client
         listing.result(PATIENCE)
 
 
-def test_what_is_named_to_one_holds_for_all(answering, client, naps):
+def test_retry_after_of_one_request_holds_for_all(answering, client, naps):
     left = ["503 Closed"]
 
     def reply(wire, request):
@@ -113,7 +113,7 @@ def test_what_is_named_to_one_holds_for_all(answering, client, naps):
     assert naps == [pytest.approx(30, abs=2)]
 
 
-def test_who_waits_while_another_is_refused_waits_anew(answering, client):
+def test_a_waiting_request_waits_again_after_another_refusal(answering, client):
     """Two wait out the first refusal; the one that goes first is refused again, so the other may not go yet."""
     asked, pauses, go = threading.Event(), [], threading.Event()
     left = ["5", "7"]
@@ -143,7 +143,7 @@ def test_who_waits_while_another_is_refused_waits_anew(answering, client):
     assert pauses == [5, 5, 7]
 
 
-def test_longer_than_anybody_waits_ends_at_once_and_nothing_is_sent(answering, client, naps):
+def test_a_pause_beyond_the_patience_fails_at_once_without_a_request(answering, client, naps):
     peer = answering(lambda wire, request: wire.answer("503 Closed", b"", "Retry-After: 3600"))
     one = client(retries=Retries())
     for _ in range(3):
@@ -154,7 +154,7 @@ def test_longer_than_anybody_waits_ends_at_once_and_nothing_is_sent(answering, c
     assert (len(peer.requests), naps) == (1, [])
 
 
-def test_a_refusal_without_a_time_is_waited_out_by_the_one_it_met(answering, client, naps):
+def test_a_refusal_without_retry_after_is_retried_after_the_usual_pauses(answering, client, naps):
     left = ["429 Too Many Requests"] * 6
     peer = answering(lambda wire, request: wire.answer(left.pop() if left else "200 OK"))
     assert client(retries=Retries(first_pause=1)).send("MOVE", peer.url).status == 200
@@ -162,7 +162,7 @@ def test_a_refusal_without_a_time_is_waited_out_by_the_one_it_met(answering, cli
     assert sum(naps) > 10  # longer than a dCache door shuts an address out
 
 
-def test_resets_halve(serve, client):
+def test_a_reset_halves_the_window(serve, client):
     """Sixteen at a time; when all of them break off in the middle, eight at a time."""
     held, all_held, bad = threading.Semaphore(0), threading.Event(), threading.Event()
 
@@ -187,7 +187,7 @@ def test_resets_halve(serve, client):
     assert one._transport.limiters.limiter_of(peer.origin)._window.width == 8
 
 
-def test_a_stop_ends_the_wait_for_a_turn(crowd, client):
+def test_a_stop_ends_the_wait_for_a_slot(crowd, client):
     stop = threading.Event()
     one = client(jobs=1, stop=stop)
     with ThreadPoolExecutor(2) as threads:
@@ -200,7 +200,7 @@ def test_a_stop_ends_the_wait_for_a_turn(crowd, client):
     crowd.answer(1)
 
 
-def test_what_is_not_to_be_repeated_is_sent_once(serve, client, naps):
+def test_a_request_without_repeat_is_sent_once(serve, client, naps):
     peer = serve(lambda wire: (wire.request(), wire.reset()))
     with pytest.raises(Unreachable):
         client(retries=Retries()).send("GET", peer.url, repeat=False)

@@ -54,7 +54,7 @@ def test_origin_of_a_plain_url(url, origin):
         "",
     ],
 )
-def test_what_is_no_plain_url_is_refused(url):
+def test_a_malformed_url_is_refused(url):
     with pytest.raises(Untrusted):
         Origin.parse(url)
 
@@ -66,7 +66,7 @@ def test_a_refused_url_is_shown_without_its_secrets():
     assert "secret" not in str(refused.value)
 
 
-def test_dissect_drops_the_fragment_and_keeps_the_query():
+def test_split_url_drops_the_fragment_and_keeps_the_query():
     assert split_url("https://door/a%20b?c=d#e")[1] == "/a%20b?c=d"
     assert split_url("https://door?c")[1] == "/?c"
     assert split_url("https://door")[1] == "/"
@@ -115,7 +115,7 @@ def test_a_location_that_is_not_followed(location):
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=40))
-def test_whatever_a_location_holds_python_and_we_agree_on_the_host(text):
+def test_python_and_we_agree_on_the_host_of_any_location(text):
     for location in (text, f"https://door{text}", f"https://{text}@evil/", f"//door:1{text}/a"):
         try:
             url = resolve_location("https://door:1/x/a", location)
@@ -133,7 +133,7 @@ def test_whatever_a_location_holds_python_and_we_agree_on_the_host(text):
         )
 
 
-def test_headers_in_any_case_and_joined():
+def test_headers_are_found_in_any_case_and_joined():
     headers = Headers.parse(b'ETag: "x"\r\ndigest:adler32=1\r\nDigest: md5=2\r\nno colon\r\nX-Latin: gr\xfcn\r\n')
     assert headers.get("etag") == '"x"'
     assert headers.get("DIGEST") == "adler32=1, md5=2"
@@ -142,7 +142,7 @@ def test_headers_in_any_case_and_joined():
     assert headers.items() == [("ETag", '"x"'), ("digest", "adler32=1, md5=2"), ("X-Latin", "grün")]
 
 
-def test_neither_headers_nor_answers_show_secrets():
+def test_the_repr_of_headers_and_responses_shows_no_secrets():
     url = "https://pool:1/a?dcache-http-uuid=5ecret&x=y"
     response = Response("GET", url, 200, "OK", Headers([("Location", url)]), b"5ecret", (url,))
     assert "5ecret" not in repr(response)

@@ -67,14 +67,14 @@ def test_the_token_that_was_sent_is_hidden_in_any_place():
     assert sanitize("who are you, opaque/word?", secret="opaque/word") == "who are you, ***?"
 
 
-def test_one_line_that_cannot_steer_a_terminal_and_is_not_long():
+def test_a_sanitized_text_is_one_short_line_without_control_characters():
     shown = sanitize("a\r\nb\x1b[31m\x9b\u202e" + "x" * 10_000)
     assert shown.startswith("a b\\x1b[31m\\x9b\\u202e")
     assert len(shown) == 200
 
 
 @given(st.text(max_size=300))
-def test_presentable_is_always_one_printable_line(text):
+def test_a_sanitized_text_is_always_one_printable_line(text):
     shown = sanitize(text)
     assert len(shown) <= 200
     assert "\n" not in shown
@@ -104,7 +104,7 @@ def test_a_secret_that_the_process_holds_is_shown_nowhere(text):
     del held
 
 
-def test_what_nobody_holds_any_more_and_what_is_too_short_stays():
+def test_dropped_secrets_and_short_ones_are_not_hidden():
     held = Secret("short")
     assert redact("a short word") == "a short word"
     held = Secret("a-longer-one")
@@ -113,7 +113,7 @@ def test_what_nobody_holds_any_more_and_what_is_too_short_stays():
     assert redact("a-longer-one") == "a-longer-one"
 
 
-def test_of_two_the_longer_one_goes_first():
+def test_the_longer_of_two_secrets_is_hidden_first():
     held = [Secret("beginning"), Secret("beginning-and-end")]
     assert redact("beginning-and-end") == "***"
     del held

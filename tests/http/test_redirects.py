@@ -33,7 +33,7 @@ def test_a_pool_gets_neither_token_nor_cookie(answering, client):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PROPFIND", "MKCOL", "MOVE", "DELETE"])
-def test_no_method_takes_it_along(answering, client, method):
+def test_no_method_sends_the_token_to_another_origin(answering, client, method):
     pool = answering(lambda wire, request: wire.send(b"HTTP/1.1 204 No Content\r\n\r\n"))
     door = answering(to(f"{pool.url}/a", "307 Temporary Redirect"))
     headers = {"Depth": "1", "TransferHeaderAuthorization": "Bearer x", "Cookie": "a=b"}
@@ -42,7 +42,7 @@ def test_no_method_takes_it_along(answering, client, method):
     assert not any(word in name for name in pool.requests[0].headers for word in ("authorization", "cookie"))
 
 
-def test_what_a_copy_hands_the_other_side_goes_to_a_trusted_data_server(answering, client):
+def test_the_transfer_headers_of_a_copy_go_to_a_trusted_server(answering, client):
     server = answering(lambda wire, request: wire.send(b"HTTP/1.1 204 No Content\r\n\r\n"))
     door = answering(to(f"{server.url}/a", "307 Temporary Redirect"))
     headers = {"TransferHeaderAuthorization": "Bearer x", "Authorization": "Bearer y", "Cookie": "a=b"}
@@ -52,7 +52,7 @@ def test_what_a_copy_hands_the_other_side_goes_to_a_trusted_data_server(answerin
     assert "cookie" not in sent
 
 
-def test_the_same_port_under_another_name_is_somebody_else(answering, client):
+def test_another_host_name_is_another_origin(answering, client):
     door = answering(
         lambda wire, request: wire.redirect("302 Found", elsewhere) if request.token else ok(wire, request)
     )
@@ -68,7 +68,7 @@ def test_a_trusted_data_server_gets_the_token(answering, client):
     assert server.requests[0].token == "Bearer secret-token"
 
 
-def test_back_at_the_door_the_token_is_there_again(answering, client):
+def test_a_redirect_back_to_the_door_gets_the_token_again(answering, client):
     door = answering(
         lambda wire, request: ok(wire, request) if request.target == "/a/" else wire.redirect("301 Moved", "/a/")
     )
@@ -104,7 +104,7 @@ def test_from_https_to_http_is_refused(answering, client, tls):
     assert pool.connections == 0
 
 
-def test_from_https_to_http_where_the_profile_allows_it_and_then_without_the_token(answering, client, tls):
+def test_an_allowed_redirect_from_https_to_http_gets_no_token(answering, client, tls):
     pool = answering(ok)
     door = answering(to(f"{pool.url}/a"), tls)
     assert client(door, pool, http_pools=True).send("GET", f"{door.url}/a").body == b"hello"
@@ -263,14 +263,14 @@ def test_a_redirect_without_a_location(answering, client, fields):
     assert len(door.requests) == 1
 
 
-def test_303_is_not_followed_by_what_would_become_a_get(answering, client):
+def test_a_303_of_another_method_is_not_followed(answering, client):
     door = answering(to("/b", "303 See Other"))
     with pytest.raises(ServerTrouble):
         client(door).send("MKCOL", f"{door.url}/a")
     assert len(door.requests) == 1
 
 
-def test_redirects_are_handed_out_on_request(answering, client):
+def test_without_follow_the_redirect_is_returned(answering, client):
     pool = answering(ok)
     door = answering(to(f"{pool.url}/a"))
     response = client(door).send("GET", f"{door.url}/a", follow=False)
@@ -288,7 +288,7 @@ def test_every_redirect_of_a_get_is_followed(answering, client, status):
 # --- hops ---
 
 
-def test_five_hops_and_no_more(answering, client):
+def test_at_most_five_redirects_are_followed(answering, client):
     def chain(wire, request):
         left = int(request.target[1:])
         if left:
@@ -303,7 +303,7 @@ def test_five_hops_and_no_more(answering, client):
     assert len(door.requests) == 6 + 6
 
 
-def test_a_circle_ends(answering, client):
+def test_redirects_in_a_circle_end(answering, client):
     pool = answering(lambda wire, request: wire.redirect("302 Found", f"{pool.url}/b"))
     door = answering(to(f"{pool.url}/a"))
     with pytest.raises(ServerTrouble, match="more than 5 redirects"):
@@ -314,7 +314,7 @@ def test_a_circle_ends(answering, client):
 # --- what goes along ---
 
 
-def test_range_and_digest_are_asked_for_again_at_the_pool(answering, client):
+def test_range_and_want_digest_are_sent_to_the_pool(answering, client):
     pool = answering(ok)
     door = answering(to(f"{pool.url}/a"))
     headers = {"Range": "bytes=3-9", "Want-Digest": "adler32", "If-None-Match": "x", "X-Own": "y"}
@@ -326,7 +326,7 @@ def test_range_and_digest_are_asked_for_again_at_the_pool(answering, client):
     assert "connection" not in door.requests[0].headers
 
 
-def test_a_listing_goes_along_whole(answering, client):
+def test_a_redirected_listing_keeps_headers_and_body(answering, client):
     pool = answering(ok)
     door = answering(to(f"{pool.url}/a", "307 Temporary Redirect"))
     client(door).send("PROPFIND", f"{door.url}/a", headers={"Depth": "1"}, body=b"<x/>")
@@ -383,7 +383,7 @@ def test_a_pool_that_was_asked_directly_and_does_not_name_the_door(answering, cl
     assert len(pool.requests) == 1
 
 
-def test_bounces_end(answering, client):
+def test_bounces_between_door_and_pool_end(answering, client):
     pool = answering(used_up(lambda: door.url, "uuid"))
     door = answering(to(f"{pool.url}/a?dcache-http-uuid=u"))
     with pytest.raises(ServerTrouble, match="more than 5 redirects"):
@@ -422,7 +422,7 @@ def test_a_pool_that_stays_down(answering, client):
     assert len(door.requests) == 3
 
 
-def test_a_pools_refusal_is_the_pools(answering, client):
+def test_a_refusal_of_a_pool_names_the_pool(answering, client):
     pool = answering(lambda wire, request: wire.answer("500 Disk on fire"))
     door = answering(to(f"{pool.url}/a?dcache-http-uuid=5ecret"))
     with pytest.raises(ServerTrouble, match=f"500 Disk on fire.*{pool.origin}") as error:

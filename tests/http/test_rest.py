@@ -60,7 +60,7 @@ def test_a_refusal_is_an_answer_and_an_error_on_request(answering, rest, tls):
 
 
 @pytest.mark.parametrize(("status", "kind"), [("401 Unauthorized", LoginNeeded), ("429 Slow down", Busy)])
-def test_the_same_errors_as_the_pools(answering, rest, tls, status, kind):
+def test_a_status_has_the_same_error_as_for_the_client(answering, rest, tls, status, kind):
     peer = answering(says(b"{}", status, "Retry-After: 4"), tls)
     with pytest.raises(kind) as error:
         rest().get(peer.url).raise_for_status()
@@ -73,7 +73,7 @@ def test_what_is_no_json(answering, rest, tls, body):
     assert rest().get(peer.url).json is None
 
 
-def test_the_token_goes_to_trusted_origins_alone(answering, rest, tls):
+def test_the_token_goes_to_trusted_origins_only(answering, rest, tls):
     trusted, other = answering(says(b"{}"), tls), answering(says(b"{}"), tls)
     with pytest.raises(Untrusted) as refused:
         rest(trusted).get(other.url, "secret-token")
@@ -103,14 +103,14 @@ def test_neither_netrc_nor_bundles_of_the_environment(answering, rest, tls, tmp_
     assert [request.token for request in peer.requests] == ["Bearer secret-token", None]
 
 
-def test_no_proxy_stands_between_us_and_this_machine(answering, rest, tls, monkeypatch):
+def test_no_proxy_is_used_for_loopback(answering, rest, tls, monkeypatch):
     spy, peer = answering(says(b"{}")), answering(says(b"{}"), tls)
     monkeypatch.setenv("HTTPS_PROXY", spy.url)
     rest().get(peer.url)
     assert (len(peer.requests), spy.connections) == (1, 0)
 
 
-def test_a_proxy_of_the_environment_is_used_for_the_rest(serve, rest, monkeypatch):
+def test_a_proxy_of_the_environment_is_used_for_other_hosts(serve, rest, monkeypatch):
     def script(wire):
         wire.request()
         wire.answer("403 not through here")
@@ -148,7 +148,7 @@ def test_a_server_without_tls(serve, rest):
         rest().get(peer.url.replace("http:", "https:"))
 
 
-def test_nobody_listens(answering, rest):
+def test_an_address_without_a_server_is_unreachable(answering, rest):
     peer = answering(says(b"{}"))
     peer.close()
     with pytest.raises(Unreachable, match=f"no connection: {peer.origin}"):

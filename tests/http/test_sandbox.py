@@ -124,13 +124,13 @@ def test_a_pool_that_fills_up_is_heard_while_sending(box, sender, content):
         sender().send("PUT", f"{box.door}{HOME}/a", body=content(DATA * 50), await_redirect=True)
 
 
-def test_a_wrong_checksum_is_the_pools_word(box, sender, content):
+def test_a_wrong_checksum_is_reported_by_the_pool(box, sender, content):
     headers = {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}
     with pytest.raises(IntegrityError, match="400 Checksum mismatch"):
         sender().send("PUT", f"{box.door}{HOME}/a", headers=headers, body=content(DATA), await_redirect=True)
 
 
-def test_trouble_at_the_door_is_waited_out(box, sender):
+def test_a_server_error_of_the_door_is_retried(box, sender):
     box.files.put(f"{HOME}/a", b"hello")
     box.faults.add("door", "GET", f"{HOME}/a", faults.Status(500, "Internal problem: timed out"), times=2)
     naps = []
@@ -139,7 +139,7 @@ def test_trouble_at_the_door_is_waited_out(box, sender):
     assert len(naps) == 2
 
 
-def test_a_cut_in_mid_body_is_the_callers_to_repeat(box, sender):
+def test_a_download_cut_within_its_body_is_not_retried(box, sender):
     box.files.put(f"{HOME}/a", DATA)
     box.faults.add("pool", "GET", f"{HOME}/a", faults.Cut(after=1000))
     blocks = []
@@ -190,7 +190,7 @@ def test_pools_without_tls_are_refused_or_used_without_the_token(sender):
         assert [seen.header("Authorization") for seen in at_pools(box)] == [None]
 
 
-def test_who_we_are_by_rest(box):
+def test_the_frontend_names_the_user(box):
     rest = JsonClient(trusted=[Origin.parse(box.frontend)], ca=box.ca)
     answer = rest.get(f"{box.frontend}/api/v1/user", box.token())
     assert answer.json["homeDirectory"] == HOME

@@ -74,7 +74,7 @@ class Clock:
             assert self.looks.acquire(timeout=PATIENCE)
 
 
-def test_waiting_for_the_answer_is_not_stalling_and_each_wait_is_one_of_its_own(serve, client):
+def test_waiting_for_the_answer_is_no_stall_and_each_wait_has_its_own_limit(serve, client):
     """A door may be silent for 200 s, also where bodies may not be; the body's 60 s begin with the answer."""
     clock = Clock()
 
@@ -193,7 +193,7 @@ def in_thread(work):
 
 
 @pytest.mark.parametrize("where", ["waiting for the answer", "waiting for the body", "waiting to send"])
-def test_a_stop_is_heard(serve, client, content, where):
+def test_a_stop_ends_a_transfer(serve, client, content, where):
     reached = threading.Event()
 
     def script(wire):
@@ -216,7 +216,7 @@ def test_a_stop_is_heard(serve, client, content, where):
     assert len(peer.requests) == 1
 
 
-def test_a_stop_is_heard_while_connecting(full, client):
+def test_a_stop_ends_a_connection_attempt(full, client):
     stop = threading.Event()
     sender = client(stop=stop)
     threading.Timer(0.1, stop.set).start()
@@ -232,7 +232,7 @@ def test_once_stopped_nothing_is_sent(serve, client):
     assert peer.connections == 0
 
 
-def test_an_interrupt_from_the_keyboard_comes_out_as_it_is(serve, client, capfd):
+def test_a_keyboard_interrupt_is_raised_unchanged(serve, client, capfd):
     """The signal arrives while curl waits; its exception is raised inside a callback, and must not be lost there."""
 
     def script(wire):

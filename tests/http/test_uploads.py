@@ -61,7 +61,7 @@ def test_an_upload(serve, client, content):
 
 
 @pytest.mark.parametrize(("size", "asked"), [(EXPECT_THRESHOLD, False), (EXPECT_THRESHOLD + 1, True)])
-def test_who_is_not_known_to_redirect_is_asked_about_large_bodies_alone(serve, client, content, size, asked):
+def test_an_unknown_server_gets_expect_for_large_bodies_only(serve, client, content, size, asked):
     peer = serve(polite)
     client(peer).send("PUT", peer.url, body=content(bytes(size)))
     assert ("expect" in peer.requests[0].headers) is asked
@@ -77,7 +77,7 @@ def test_a_small_body_that_was_sent_at_once_follows_a_redirect(serve, client, co
     assert body.rewinds <= 1
 
 
-def test_who_has_redirected_an_upload_is_asked_about_the_smallest_and_waited_for(serve, client, content):
+def test_a_server_that_has_redirected_gets_expect_for_every_body(serve, client, content):
     heard = []
 
     def door_script(wire):
@@ -94,7 +94,7 @@ def test_who_has_redirected_an_upload_is_asked_about_the_smallest_and_waited_for
     assert [request.body for request in pool.requests] == [b"x", b"x"]
 
 
-def test_who_has_ended_the_connection_in_a_small_body_is_asked_the_next_time(serve, client, content):
+def test_after_a_broken_small_upload_the_next_one_has_expect(serve, client, content):
     """XRootD's redirects are lost so: it closes while the body comes."""
 
     def script(wire):
@@ -139,7 +139,7 @@ def test_a_redirected_upload_sends_nothing_to_the_door_and_little_to_the_pool(se
     assert body.rewinds == 0
 
 
-def test_patience_outlives_a_slow_door(serve, client, content):
+def test_an_upload_waits_for_the_redirect_of_a_slow_door(serve, client, content):
     """2.5 s is longer than curl waits by itself."""
     heard = []
 
@@ -165,7 +165,7 @@ def test_a_silent_origin_gets_the_body_and_no_expect_again(serve, client, conten
     assert all(request.body == DATA for request in peer.requests)
 
 
-def test_patience_has_an_end_too(serve, client, content):
+def test_the_wait_for_a_redirect_has_an_end(serve, client, content):
     peer = serve(plain)
     sender = client(peer, limits=Limits(expect_redirect=0.05))
     for _ in range(2):
@@ -173,7 +173,7 @@ def test_patience_has_an_end_too(serve, client, content):
     assert ["expect" in request.headers for request in peer.requests] == [True, False]
 
 
-def test_silence_is_one_origins(serve, client, content):
+def test_silence_of_one_server_says_nothing_about_another(serve, client, content):
     silent, asking = serve(plain), serve(polite)
     sender = client(silent, asking, limits=Limits(expect=0.05))
     sender.send("PUT", silent.url, body=content(DATA))
@@ -181,7 +181,7 @@ def test_silence_is_one_origins(serve, client, content):
     assert "expect" in asking.requests[0].headers
 
 
-def test_who_has_asked_for_the_body_is_expected_to_ask_again(serve, client, content):
+def test_a_server_that_sent_100_continue_gets_expect_again(serve, client, content):
     peer = serve(polite)
     sender = client(peer)
     for _ in range(2):
@@ -280,7 +280,7 @@ def test_a_refusal_while_the_body_is_being_sent(serve, client, status, kind, at_
     assert len(target.requests) == 1
 
 
-def test_a_connection_cut_in_mid_upload_is_the_callers(serve, client):
+def test_an_upload_cut_within_its_body_is_not_retried(serve, client):
     def script(wire):
         wire.request(body=False)
         wire.send(CONTINUE)
@@ -415,7 +415,7 @@ def held(content):
     return Held
 
 
-def test_the_same_where_curl_learns_it_by_sending(serve, client, content, held):
+def test_a_dead_connection_noticed_while_sending_is_replaced_too(serve, client, content, held):
     def script(wire):
         wire.request()
         wire.answer("201 Created")
@@ -457,7 +457,7 @@ class Odd(Exception):
 
 
 @pytest.mark.parametrize("error", [Odd(), OSError(5, "Input/output error"), KeyboardInterrupt()])
-def test_what_the_body_raises_comes_out_as_it_is(serve, client, error):
+def test_an_exception_of_the_body_is_raised_unchanged(serve, client, error):
     class Broken:
         size = len(DATA)
 
@@ -474,7 +474,7 @@ def test_what_the_body_raises_comes_out_as_it_is(serve, client, error):
     assert len(peer.requests) == 1
 
 
-def test_what_a_rewind_raises_comes_out_as_it_is(serve, client, content):
+def test_an_exception_of_a_rewind_is_raised_unchanged(serve, client, content):
     class Once(type(content(b""))):
         def rewind(self):
             raise Odd
@@ -513,7 +513,7 @@ def test_a_file_that_has_become_longer_is_sent_as_long_as_it_was(serve, client, 
     assert peer.requests[0].body == DATA[:-1]
 
 
-def test_a_server_that_takes_the_body_and_says_nothing(serve, client, content):
+def test_a_server_that_takes_the_body_and_never_answers_times_out(serve, client, content):
     def script(wire):
         wire.request(body=False)
         wire.send(CONTINUE)

@@ -41,12 +41,12 @@ def test_the_pool_computes_what_the_upload_wants(call, name, digest):
     assert call.door("HEAD", PATH, headers=want(name))["Digest"] == digest
 
 
-def test_a_digest_wanted_at_the_door_alone_is_stored_but_not_told(call):
+def test_a_digest_wanted_at_the_door_only_is_stored_and_not_returned(call):
     assert upload(call, at_door=want("md5"))["Digest"] is None
     assert call.door("HEAD", PATH, headers=want("md5"))["Digest"] == MD5
 
 
-def test_a_proxied_upload_tells_the_digest(call):
+def test_a_proxied_upload_returns_the_digest(call):
     assert call.door("PUT", PATH, CONTENT, want("adler32"))["Digest"] == ADLER
     assert call.door("PUT", PATH, CONTENT)["Digest"] is None
 
@@ -64,7 +64,7 @@ def test_a_proxied_upload_tells_the_digest(call):
         ("nonsense", None),
     ],
 )
-def test_exactly_one_digest_is_told(call, asked, told):
+def test_exactly_one_digest_is_returned(call, asked, told):
     upload(call, at_pool=want("md5"))
     assert call.door("HEAD", PATH, headers=want(asked))["Digest"] == told
 
@@ -74,7 +74,7 @@ def test_ties_go_to_the_strongest(call):
 
 
 @pytest.mark.parametrize(("at_door", "at_pool"), [(True, True), (True, False), (False, True), (False, False)])
-def test_a_download_tells_the_digest_that_is_wanted_at_the_pool(call, at_door, at_pool):
+def test_a_download_returns_the_digest_that_is_wanted_at_the_pool(call, at_door, at_pool):
     upload(call)
     ticket = call.ticket(PATH, want("adler32") if at_door else {})
     reply = call.bare("GET", ticket, headers=want("adler32") if at_pool else {})

@@ -27,7 +27,7 @@ def test_the_door_sends_a_get_to_a_pool_with_302(box, call):
     assert query["dcache-http-ref"] == [box.door]
 
 
-def test_both_pools_get_their_turn(box, call):
+def test_downloads_alternate_between_both_pools(box, call):
     assert {call.ticket(PATH).rpartition("/lst/")[0] for _ in range(4)} == set(box.pools)
 
 
@@ -36,7 +36,7 @@ def test_the_pool_needs_no_credential(call):
     assert (reply.status, reply.body) == (200, CONTENT)
 
 
-def test_what_a_pool_tells_about_a_file(box, call):
+def test_a_pool_sends_the_headers_of_a_file(box, call):
     reply = call.bare("GET", call.ticket(PATH))
     assert reply["Accept-Ranges"] == "bytes"
     assert reply["Content-Length"] == str(SIZE)
@@ -55,7 +55,7 @@ def test_disposition_can_be_asked_for_and_names_are_encoded(box, call):
     assert reply["Content-Disposition"] == 'attachment;filename="a=b.txt"'
 
 
-def test_a_full_get_uses_the_uuid_up(box, call):
+def test_a_uuid_is_used_up_by_a_full_get(box, call):
     ticket = call.ticket(PATH)
     assert call.bare("GET", ticket).status == 200
     again = call.bare("GET", ticket)
@@ -269,7 +269,7 @@ def test_conditions_on_get_are_not_honoured(call):
     assert call.door("GET", PATH, headers={"If-None-Match": etag}).status == 302
 
 
-def test_what_is_not_there(call):
+def test_a_missing_path_is_404(call):
     reply = call.door("GET", "/lst/no%20thing")
     assert (reply.status, reply.reason, reply.body) == (
         404,

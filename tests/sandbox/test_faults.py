@@ -82,7 +82,7 @@ def test_a_fault_applies_a_number_of_times_after_some_are_skipped(box, call):
     assert [call.door("HEAD", PATH).status for _ in range(5)] == [200, 500, 500, 200, 200]
 
 
-def test_a_fault_meets_its_server_method_and_path_only(box, call):
+def test_a_fault_applies_to_its_server_method_and_path_only(box, call):
     box.faults.add("frontend", "HEAD", PATH, Status(500, "Oh"))
     box.faults.add("door", "GET", PATH, Status(500, "Oh"))
     box.faults.add("door", "HEAD", PATH + "2", Status(500, "Oh"))
@@ -90,7 +90,7 @@ def test_a_fault_meets_its_server_method_and_path_only(box, call):
 
 
 @pytest.mark.parametrize(("server", "method", "path"), [("*", "*", "*"), ("door", "*", "/lst/users/*")])
-def test_a_fault_may_be_meant_for_many(box, call, server, method, path):
+def test_a_fault_may_apply_to_many_servers_methods_and_paths(box, call, server, method, path):
     box.faults.add(server, method, path, Status(503, "Oh"))
     assert call.door("HEAD", PATH).status == 503
     assert call.door("PROPFIND", "/lst/users/ada/").status == 503
@@ -102,7 +102,7 @@ def test_paths_are_decoded_and_without_query(box, call):
     assert call.bare("GET", call.ticket("/lst/a%20b")).status == 503
 
 
-def test_one_pool_can_be_meant(box, call):
+def test_a_fault_may_apply_to_one_pool(box, call):
     box.faults.add("pool2", "GET", "*", Status(503, "Oh"))
     assert {call.bare("GET", call.ticket(PATH)).status for _ in range(2)} == {200, 503}
 
@@ -136,13 +136,13 @@ def test_something_happens_in_the_middle_of_a_body(box, call):
 # ---- ranges
 
 
-def test_a_range_that_is_not_looked_at(box, call):
+def test_a_range_can_be_ignored(box, call):
     box.faults.add("pool", "GET", PATH, WholeFile())
     reply = call.bare("GET", call.ticket(PATH), headers={"Range": "bytes=5-9"})
     assert (reply.status, reply["Content-Range"], reply.body) == (200, None, CONTENT)
 
 
-def test_another_range_than_the_one_that_comes(box, call):
+def test_a_content_range_can_be_wrong(box, call):
     box.faults.add("pool", "GET", PATH, WrongRange(by=3))
     reply = call.bare("GET", call.ticket(PATH), headers={"Range": "bytes=5-9"})
     assert (reply.status, reply["Content-Range"], reply.body) == (206, f"bytes 8-12/{SIZE}", CONTENT[5:10])
@@ -188,7 +188,7 @@ def test_no_answer(box, call):
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_lost_answer_to_what_was_done(box, call, reset):
+def test_a_lost_answer_after_the_work(box, call, reset):
     ticket = call.upload_ticket(PATH, {"Content-Length": "3"})
     box.faults.add("pool", "PUT", PATH, LostAnswer(reset))
     wire = call.head("PUT", ticket, {"Content-Length": "3"}, more=b"new")
@@ -215,7 +215,7 @@ def test_a_delay_lasts_until_its_event(box, call):
 
 
 @pytest.mark.parametrize("end", ["release", "remove"])
-def test_a_delay_lasts_until_its_handle_lets_go(box, call, end):
+def test_a_delay_lasts_until_its_handle_is_released(box, call, end):
     rule = box.faults.add("door", "HEAD", PATH, Delay())
     wire = call.head("HEAD", box.door + PATH, call.bearer)
     assert rule.reached.wait(60)
@@ -230,7 +230,7 @@ def test_a_delay_of_some_seconds(box, call):
     assert before(lambda seen: seen.method == "HEAD").status == 200
 
 
-def test_a_delay_makes_the_impatient_client_certain(box, call):
+def test_a_body_that_arrives_during_a_delay_is_received_by_the_door(box, call):
     """dcache.md 1.5: body bytes that come before the decision make the door carry the upload."""
     rule = box.faults.add("door", "PUT", PATH, Delay())
     wire = call.head("PUT", box.door + PATH, {**call.bearer, "Expect": "100-continue", "Content-Length": "3"})
@@ -240,7 +240,7 @@ def test_a_delay_makes_the_impatient_client_certain(box, call):
     assert wire.recv(100).startswith(b"HTTP/1.1 100 ")
 
 
-def test_a_late_answer_to_what_was_done(box, call):
+def test_a_late_answer_after_the_work(box, call):
     ticket = call.upload_ticket(PATH, {"Content-Length": "3"})
     rule = box.faults.add("pool", "PUT", PATH, Delay(late=True))
     wire = call.head("PUT", ticket, {"Content-Length": "3"}, more=b"new")

@@ -82,7 +82,7 @@ def test_the_keys_are_public_halves(client):
     assert "d" not in keys[0]
 
 
-def test_what_the_issuer_does_not_have(box, call):
+def test_unknown_paths_of_the_issuer_are_404(box, call):
     assert call.bare("GET", box.issuer + "/nothing").status == 404
     assert call.bare("POST", box.issuer + "/nothing", b"").status == 404
     assert call.bare("DELETE", box.issuer).status == 405
@@ -214,7 +214,7 @@ def test_a_person_types_the_code(client):
 # ---- tokens
 
 
-def test_what_a_login_gives(box, client):
+def test_a_login_returns_tokens(box, client):
     got = client.login()
     assert (got["token_type"], got["expires_in"], got["refresh_expires_in"]) == ("Bearer", 300, 0)
     assert got["scope"] == "openid offline_access"
@@ -287,7 +287,7 @@ def test_revocation(client):
     assert client.post("revocation_endpoint", token="unknown").status == 200
 
 
-def test_somebody_ends_all_logins(client):
+def test_all_sessions_can_be_revoked(client):
     got = client.login()
     client.box.revoke_sessions()
     assert error(client.refresh(got["refresh_token"])) == (400, "invalid_grant")

@@ -46,7 +46,7 @@ def test_every_server_shows_a_certificate_of_the_ca(box):
                 assert wire.version()
 
 
-def test_nobody_else_trusts_the_ca(box):
+def test_the_ca_is_trusted_only_if_it_is_named(box):
     with (
         socket.create_connection(("127.0.0.1", port_of(box.door)), 60) as plain,
         pytest.raises(ssl.SSLCertVerificationError),
@@ -61,7 +61,7 @@ def test_two_sandboxes_know_nothing_of_each_other(box, make_box):
     assert not {box.door, box.issuer} & {other.door, other.issuer}
 
 
-def test_closing_takes_everything_away(make_caller):
+def test_close_removes_everything(make_caller):
     with Sandbox() as box:
         ports = [port_of(url) for url in [box.door, box.frontend, box.issuer, *box.pools]]
         call = make_caller(box)
@@ -74,7 +74,7 @@ def test_closing_takes_everything_away(make_caller):
             socket.create_connection(("127.0.0.1", port), 1)
 
 
-def test_closing_lets_go_of_who_is_held(make_caller):
+def test_close_releases_held_requests(make_caller):
     before = set(threading.enumerate())
     with Sandbox() as box:
         call = make_caller(box)
@@ -138,7 +138,7 @@ def test_a_pool_restarted_during_a_download_cuts_it(box, call):
     assert until_the_end(wire).endswith(b"\r\n\r\n" + b"x" * 10)
 
 
-def test_pools_without_tls_go_by_their_address(make_box, make_caller):
+def test_pools_without_tls_have_an_ip_address(make_box, make_caller):
     box = make_box(http_pools=True)
     call = make_caller(box)
     assert all(pool.startswith("http://127.0.0.1:") for pool in box.pools)
@@ -162,7 +162,7 @@ def test_fifty_clients_at_once(box, call):
     assert len(box.files.tree("/lst/users/ada")) == 100
 
 
-def test_what_was_seen(box, call):
+def test_requests_are_recorded(box, call):
     call.door("MKCOL", "/lst/users/ada/a%20b?x=1", headers={"X-Mine": "1", "x-mine": "2"})
     (seen,) = box.seen
     assert (seen.server, seen.method, seen.target, seen.status) == (

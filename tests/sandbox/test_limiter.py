@@ -18,14 +18,14 @@ def test_two_requests_at_once_from_an_idle_client(call, clock):
     assert status(call) == 200
 
 
-def test_what_429_says(call):
+def test_the_text_of_a_429(call):
     status(call)
     reply = call.door("GET", "/lst/")
     assert (reply.status, reply.body) == (429, b"Server is busy. Please try again later.")
     assert reply["Retry-After"] is None
 
 
-def test_newer_doors_say_how_long(make_box, make_caller, clock):
+def test_newer_doors_send_retry_after(make_box, make_caller, clock):
     call = make_caller(make_box(clock=clock, rate_limit="retry-after"))
     status(call)
     assert call.door("HEAD", "/lst/")["Retry-After"] == "1"
@@ -66,7 +66,7 @@ def test_each_failed_login_within_the_window_of_the_last_one_counts(box, call, c
     assert status(call) == 429
 
 
-def test_who_was_blocked_comes_back_as_a_newcomer(box, call, clock):
+def test_a_blocked_client_is_new_after_the_block(box, call, clock):
     for _ in range(3):
         clock.advance(1)
         call.bare("HEAD", box.door + "/lst/")
@@ -74,7 +74,7 @@ def test_who_was_blocked_comes_back_as_a_newcomer(box, call, clock):
     assert [status(call), status(call)] == [200, 429]
 
 
-def test_newer_doors_say_how_long_a_block_lasts(make_box, make_caller, clock):
+def test_newer_doors_send_retry_after_for_a_block(make_box, make_caller, clock):
     box = make_box(clock=clock, rate_limit="retry-after")
     call = make_caller(box)
     for _ in range(3):
@@ -84,7 +84,7 @@ def test_newer_doors_say_how_long_a_block_lasts(make_box, make_caller, clock):
     assert call.door("HEAD", "/lst/")["Retry-After"] == "8"
 
 
-def test_a_proxy_speaks_for_others(call):
+def test_x_forwarded_for_names_the_client(call):
     others = [{"X-Forwarded-For": f"192.0.2.{i}, 192.0.2.99"} for i in range(3)]
     assert [call.door("HEAD", "/lst/", headers=headers).status for headers in others] == [200] * 3
     assert call.door("HEAD", "/lst/", headers=others[0]).status == 429
@@ -105,6 +105,6 @@ def test_pools_are_not_limited(box, call, clock):
     assert [call.bare("GET", ticket).status for ticket in tickets] == [200] * 3
 
 
-def test_there_is_none_unless_asked_for(make_box, make_caller, clock):
+def test_the_limiter_is_off_by_default(make_box, make_caller, clock):
     call = make_caller(make_box(clock=clock))
     assert [status(call) for _ in range(5)] == [200] * 5

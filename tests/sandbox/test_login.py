@@ -50,7 +50,7 @@ def test_two_tokens(box, call):
     ],
     ids=["expired", "issuer", "audience", "unmapped", "not-yet"],
 )
-def test_why_a_token_is_refused_is_not_told(box, call, claims):
+def test_the_reason_of_a_refused_token_is_not_given(box, call, claims):
     reply = with_token(call, box.token(**claims))
     assert refused(reply)
     assert "Bearer" not in str(reply.headers)

@@ -205,7 +205,7 @@ def test_text_is_escaped_but_quotes_are_not(box, call):
     assert b"""<d:displayname>&lt;&amp;&gt;'".txt</d:displayname>""" in body
 
 
-def test_what_is_not_there(call):
+def test_a_missing_path_is_404(call):
     reply = ask(call, "/lst/nothing")
     assert (reply.status, reply.body) == (404, b"Path not found: /lst/nothing\n")
 
