@@ -23,7 +23,7 @@ HOME = "lst/users/ada"
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox whose profile and token are found in the environment; the working directory is empty."""
+    """A sandbox whose profile and token are in the environment; the working directory is empty."""
     with Sandbox() as box:
         config, token = tmp_path / "config.toml", tmp_path / "token"
         config.write_text(box.profile_toml("sandbox"))
@@ -39,7 +39,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         yield box
 
 
-def test_a_listing_is_of_paths_that_the_next_call_takes(box: Sandbox) -> None:
+def test_listed_paths_can_be_passed_to_the_next_call(box: Sandbox) -> None:
     listed = direct.list_dir("lst/d")
     assert sorted(listed) == ["lst/d/a b%.txt", "lst/d/sub/"]
     assert direct.fetch_and_save_file(next(p for p in listed if p.endswith(".txt"))) == 6
@@ -48,7 +48,7 @@ def test_a_listing_is_of_paths_that_the_next_call_takes(box: Sandbox) -> None:
 
 
 def test_a_directory_is_sorted_by_the_bytes_of_its_names(box: Sandbox) -> None:
-    """The sandbox lists in the order of creation, as a door does in its own."""
+    """The sandbox lists in the order of creation; a door has an order of its own too."""
     for name in ("b", "é", "a/x", "a-1", "B", "10", "9", "\U0001f600", "\ufb00", "a.b"):
         box.files.put(f"/lst/s/{name}", b"1")
     expected = ["10", "9", "B", "a/", "a-1", "a.b", "b", "é", "\ufb00", "\U0001f600"]
@@ -70,19 +70,19 @@ def test_a_recursive_listing_has_everything_below_and_not_the_directory_itself(
     assert sorted(listed) == ["lst/d/a b%.txt", "lst/d/sub/", "lst/d/sub/f"]
 
 
-def test_fetching_gives_the_bytes_of_all_files(box: Sandbox) -> None:
+def test_downloads_return_the_bytes_of_all_files(box: Sandbox) -> None:
     assert direct.fetch_and_save_file_or_dir("lst/d", recursive=True) == 16
     assert Path("d/sub/f").read_bytes() == b"f" * 10
-    assert direct.fetch_and_save_file_or_dir("lst/d", recursive=True) == 16  # equal already
+    assert direct.fetch_and_save_file_or_dir("lst/d", recursive=True) == 16  # an equal file exists
 
 
-def test_a_file_is_saved_under_the_name_asked_for(box: Sandbox) -> None:
+def test_a_file_is_saved_under_the_given_name(box: Sandbox) -> None:
     direct.fetch_and_save_file("lst/d/sub/f", "other")
     direct.fetch_and_save_file(Path("lst/d/sub/f"), save_to_fn=Path("third"))
     assert Path("other").read_bytes() == Path("third").read_bytes() == b"f" * 10
 
 
-def test_uploads_tell_where_the_file_is(box: Sandbox) -> None:
+def test_uploads_return_the_path_of_the_file(box: Sandbox) -> None:
     Path("latest.txt").write_text("latest")
     assert direct.upload_file("latest.txt", "folder/new.md") == {
         "path": f"{HOME}/folder/new.md",
@@ -98,7 +98,7 @@ def test_uploads_tell_where_the_file_is(box: Sandbox) -> None:
     assert direct.upload_file("latest.txt", "folder/new.md")["status"] == "uploaded"
 
 
-def test_a_directory_goes_up_by_its_contents(box: Sandbox) -> None:
+def test_the_contents_of_a_directory_are_uploaded(box: Sandbox) -> None:
     Path("tree/sub").mkdir(parents=True)
     Path("tree/f").write_text("1")
     Path("tree/sub/g").write_text("22")
@@ -110,7 +110,7 @@ def test_a_directory_goes_up_by_its_contents(box: Sandbox) -> None:
     assert sorted(box.files.tree(f"/{HOME}/into")) == sorted(f"/{HOME}/into/{n}" for n in ("f", "sub/", "sub/g"))
 
 
-def test_many_files_are_all_tried_and_the_failures_told(box: Sandbox) -> None:
+def test_all_files_are_tried_and_failures_are_raised(box: Sandbox) -> None:
     box.faults.add("door", "GET", "/lst/d/sub/f", faults.Status(403, "Forbidden"))
     with pytest.raises(PartialFailure) as caught:
         direct.fetch_and_save_file_or_dir("lst/d", recursive=True)
@@ -178,7 +178,7 @@ def test_signatures_are_real_and_documented() -> None:
 
 
 def test_importing_does_nothing(tmp_path: Path) -> None:
-    """No environment, no home, no files, no heavy libraries."""
+    """The import reads no environment, home or files, and loads no heavy libraries."""
     code = (
         "import sys; from ctadata import direct\n"
         "heavy = {'pycurl', 'requests', 'rich', 'typer', 'segno', 'platformdirs'} & set(sys.modules)\n"
@@ -192,7 +192,7 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_whoever_is_given_as_progress_is_told_and_nobody_else(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+def test_only_the_given_reporter_receives_progress(box: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
     told: list[str] = []
 
     class Progress(NullReporter):

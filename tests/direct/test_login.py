@@ -1,4 +1,4 @@
-"""`direct.login()` and `direct.agent_status()`: in a notebook, at a terminal, in a script; and interrupted."""
+"""`direct.login()` and `direct.agent_status()` in a notebook, at a terminal, in a script, and interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ctadata.sandbox import Sandbox
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """`site(**options)`: a sandbox as the site; its agent is ended after the test."""
+    """`site(**options)`: a sandbox in the environment; its agent ends with the test."""
     boxes: list[Sandbox] = []
 
     def start(**options: object) -> Sandbox:
@@ -54,13 +54,13 @@ def test_a_script(site, capfd) -> None:
     assert f"  {box.issuer}/device?user_code=" in err
     assert sorted(direct.list_dir("lst")) == ["lst/a", "lst/users/"]
     assert direct.agent_status() == status
-    assert direct.login() == status  # nothing is asked again
+    assert direct.login() == status  # no second login
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture
 def kernel() -> Iterator[Callable[[], Kernel]]:
-    """`kernel()`: one of Jupyter's, as a notebook has it."""
+    """`kernel()`: a Jupyter kernel, as a notebook has it."""
     started: list[Kernel] = []
 
     def start() -> Kernel:
@@ -75,7 +75,7 @@ def kernel() -> Iterator[Callable[[], Kernel]]:
 
 @dataclass
 class Kernel:
-    """Runs a cell at a time: `begin`, then what comes of it, one message after the other, until it is idle again."""
+    """Runs one cell at a time: `begin`, then one message after the other, until the kernel is idle."""
 
     manager: KernelManager
     client: BlockingKernelClient
@@ -95,12 +95,12 @@ class Kernel:
         return messages()
 
     def run(self, code: str) -> str:
-        """What a cell prints."""
+        """Run a cell, and return its output."""
         return "".join(told["text"] for kind, told in self.begin(code) if kind == "stream")
 
 
 def test_a_notebook(site, kernel) -> None:
-    """It shows the address as a link, the code and a picture; it can be interrupted, and tried again."""
+    """The notebook shows the address as a link, the code and a picture; the login can be interrupted and repeated."""
     box, notebook = site(approve=False, interval=1), kernel()
     notebook.run("from ctadata import direct; import os")
     login = notebook.begin("status = direct.login(); print(status.user)")
@@ -117,7 +117,7 @@ def test_a_notebook(site, kernel) -> None:
     box.approve(re.search("approve the code <b>(.*?)</b>", shown)[1], "grace")
     assert [told["text"] for kind, told in login if kind == "stream"] == ["grace\n"]
     assert notebook.run("print(status.pid != os.getpid(), direct.login() == status)") == "True True\n"
-    assert direct.agent_status().running  # the kernel's end is not the agent's
+    assert direct.agent_status().running  # the agent outlives the kernel
 
 
 def test_it_can_be_interrupted_and_tried_again(site) -> None:

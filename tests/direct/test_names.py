@@ -1,4 +1,4 @@
-"""The functions about names, as notebooks and scripts use them."""
+"""The functions for names, as notebooks and scripts use them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def box(site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandb
     return site
 
 
-def test_all_about_a_file(box: Sandbox) -> None:
+def test_stat_returns_everything_about_a_file(box: Sandbox) -> None:
     told = direct.stat(f"{D}/a.h5")
     assert (told, told.kind, told.size) == (f"{D}/a.h5", "file", 5)
     assert told.mtime == datetime.fromtimestamp(1e9, UTC)
@@ -54,14 +54,14 @@ def test_all_about_a_file(box: Sandbox) -> None:
         direct.stat(f"{D}/nope")
 
 
-def test_what_exists(box: Sandbox) -> None:
+def test_exists(box: Sandbox) -> None:
     assert direct.exists(f"{D}/a.h5")
     assert direct.exists(f"{D}/*.h5")
     assert not direct.exists(f"{D}/nope")
     assert not direct.exists(f"{D}/*.png")
 
 
-def test_found_are_paths_that_the_next_call_takes(box: Sandbox) -> None:
+def test_found_paths_can_be_passed_to_the_next_call(box: Sandbox) -> None:
     found = direct.find(D, name="*.h5", size="-6")
     assert (found, found[0].size) == ([f"{D}/a.h5"], 5)
     assert set(direct.find(D, kind="directory")) == {f"{D}/run1/", f"{D}/run1/log/"}
@@ -70,13 +70,13 @@ def test_found_are_paths_that_the_next_call_takes(box: Sandbox) -> None:
     assert direct.cat(direct.find(f"{D}/run*", size="10")[0]) == b"x" * 10
 
 
-def test_drawn_and_counted(box: Sandbox) -> None:
+def test_tree_and_du(box: Sandbox) -> None:
     assert direct.tree(D, 1).splitlines() == [f"{D}/", "├── a.h5", "└── run1/"]
     assert direct.du(D) == {f"{D}/": 15}
     assert list(direct.du(D, None).items()) == [(f"{D}/run1/", 10), (f"{D}/run1/log/", 0), (f"{D}/", 15)]
 
 
-def test_directories_are_made(box: Sandbox) -> None:
+def test_mkdir_creates_directories(box: Sandbox) -> None:
     with pytest.raises(NotFound):
         direct.mkdir(f"{D}/x/y")
     direct.mkdir(f"{D}/x/y", parents=True)
@@ -88,7 +88,7 @@ def test_directories_are_made(box: Sandbox) -> None:
     assert direct.exists(f"{D}/x")
 
 
-def test_names_are_moved(box: Sandbox) -> None:
+def test_mv_moves_names(box: Sandbox) -> None:
     assert direct.mv(f"{D}/a.h5", f"{D}/z.h5") == [f"{D}/z.h5"]
     with pytest.raises(AlreadyExists):
         direct.mv(f"{D}/z.h5", f"{D}/run1/b.h5")
@@ -104,7 +104,7 @@ def test_names_are_moved(box: Sandbox) -> None:
         direct.mv("home:", f"{D}/x")
 
 
-def test_names_are_deleted(box: Sandbox) -> None:
+def test_rm_deletes_names(box: Sandbox) -> None:
     with pytest.raises(UsageError, match="directory"):
         direct.rm(f"{D}/run1")
     assert direct.rm([f"{D}/*.h5", f"{D}/run1/log", f"{D}/run1"], recursive=True) == [f"{D}/a.h5", f"{D}/run1/"]
@@ -116,7 +116,7 @@ def test_names_are_deleted(box: Sandbox) -> None:
         direct.rmdir("home:")
 
 
-def test_bytes_are_verified(box: Sandbox) -> None:
+def test_cat_verifies_the_bytes(box: Sandbox) -> None:
     assert direct.cat(f"{D}/a.h5") == b"12345"
     assert direct.cat(f"{D}/a.h5", 1, 3) == b"23"
     assert direct.cat(f"{D}/a.h5", 3) == b"45"

@@ -1,4 +1,4 @@
-"""The library webdav4 at the storage itself, with our token and our rules; and the client of 0.6 and 0.7."""
+"""The library webdav4 at the storage itself, with our token and our redirect rules; and the client of 0.6 and 0.7."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from ctadata.sandbox import Sandbox
 
 
 def settle(box: Sandbox, folder: Path, env: pytest.MonkeyPatch, profile: str = "sandbox") -> None:
-    """Make the sandbox the site, with a token in a file; the working directory is empty."""
+    """Put the sandbox into the environment, with a token in a file; the working directory is empty."""
     (folder / "config.toml").write_text(box.profile_toml(profile))
     token = folder / "token"
     token.touch(mode=0o600)
@@ -49,7 +49,7 @@ def client(box: Sandbox) -> Iterator[Client]:
         yield client
 
 
-def test_it_lists_and_moves_files_along_redirects_that_get_no_token(box: Sandbox, client: Client) -> None:
+def test_redirected_transfers_carry_no_token(box: Sandbox, client: Client) -> None:
     assert client.ls("lst/d", detail=False) == ["lst/d/a b.txt"]
     client.download_file("lst/d/a b.txt", "here.txt")
     assert Path("here.txt").read_bytes() == b"spaced"
@@ -61,7 +61,7 @@ def test_it_lists_and_moves_files_along_redirects_that_get_no_token(box: Sandbox
 
 
 @pytest.mark.parametrize("name", ["a#b", "k?v", "x%20y", "50%", "%2e%2e", "u+v", "p(q", "é", "日本", "a;b=c&d", "~x"])
-def test_a_name_is_that_name_and_no_part_of_an_address(box: Sandbox, client: Client, name: str) -> None:
+def test_a_name_is_never_read_as_part_of_a_url(box: Sandbox, client: Client, name: str) -> None:
     box.files.put(f"/lst/odd/{name}", name.encode())
     assert client.ls("lst/odd", detail=False) == [f"lst/odd/{name}"]
     assert client.content_length(f"lst/odd/{name}") == len(name.encode())
@@ -72,7 +72,7 @@ def test_a_name_is_that_name_and_no_part_of_an_address(box: Sandbox, client: Cli
     assert box.files.read(f"/lst/users/ada/new {name}") == name.encode()
 
 
-def test_the_token_is_looked_up_at_each_request(box: Sandbox, client: Client, tmp_path: Path) -> None:
+def test_the_token_is_read_before_each_request(box: Sandbox, client: Client, tmp_path: Path) -> None:
     client.ls("lst/d")
     (tmp_path / "token").write_text("nonsense")
     with pytest.raises(LoginNeeded):
@@ -93,7 +93,7 @@ def test_the_token_goes_to_no_other_server(box: Sandbox, client: Client) -> None
     assert box.seen[-1].header("Authorization") is None
 
 
-def test_a_door_that_nobody_signed_for_is_refused(box: Sandbox, tmp_path: Path) -> None:
+def test_a_door_with_an_unsigned_certificate_is_refused(box: Sandbox, tmp_path: Path) -> None:
     lines = [line for line in box.profile_toml("sandbox").splitlines() if not line.startswith("ca ")]
     (tmp_path / "config.toml").write_text("\n".join(lines))
     with opened() as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -121,13 +121,13 @@ def test_a_token_that_is_assigned_is_sent(box: Sandbox, monkeypatch: pytest.Monk
     assert client.secret == "s"
 
 
-def test_the_development_site_is_asked_where_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dev_instance_selects_the_development_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Sandbox() as box:
         settle(box, tmp_path, monkeypatch, "cscs-dev")
         client = APIClient(dev_instance=True)
         client.token = box.token()
         assert client.list_dir("lst/d") == ["lst/d/a b.txt"]
-        with pytest.raises(LoginNeeded):  # a token of elsewhere does not count where the site is named
+        with pytest.raises(LoginNeeded):  # a token from elsewhere does not count if the site is named
             direct.list_dir("lst/d", dev_instance=True)
         assert direct.agent_status(dev_instance=True).profile == "cscs-dev"
         with pytest.raises(NotFound):
@@ -137,10 +137,10 @@ def test_the_development_site_is_asked_where_it_is_meant(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     "name", ["e\u0301.txt", "\u212b", "\u1112\u1161\u11ab", "two\nlines", "tab\there", "o\u0308/a"]
 )
-def test_a_name_that_cannot_come_back_is_refused_before_anything_is_lost(
+def test_a_name_that_cannot_be_read_back_is_refused_before_anything_is_lost(
     box: Sandbox, client: Client, name: str
 ) -> None:
-    """The door deletes the old file before the new one arrives, and the pool refuses such a name then."""
+    """The door deletes the old file before the new one arrives, and then the pool refuses such a name."""
     box.files.put(f"/lst/users/ada/{name}", b"old")
     box.files.put("/lst/users/ada/plain", b"plain")
     Path("new.txt").write_bytes(b"new")
@@ -157,7 +157,7 @@ def test_a_name_that_cannot_come_back_is_refused_before_anything_is_lost(
 
 
 @pytest.mark.parametrize("name", ["e\u0301.txt", "\u212b", "\u1112\u1161\u11ab", "o\u0308/a"])
-def test_a_file_whose_name_nfc_changes_comes(box: Sandbox, client: Client, name: str) -> None:
+def test_a_file_whose_name_nfc_changes_can_be_downloaded(box: Sandbox, client: Client, name: str) -> None:
     box.files.put(f"/lst/odd/{name}", b"content")
     client.download_file(f"lst/odd/{name}", "here.txt")
     assert Path("here.txt").read_bytes() == b"content"

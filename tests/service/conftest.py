@@ -28,7 +28,7 @@ Run = Callable[..., Ended]
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is repeated is repeated at once, and as often as ever."""
+    """Retry at once, as often as usual."""
     pause = Retries.pause
     monkeypatch.setattr(Retries, "pause", lambda *given: None if pause(*given) is None else 0.0)
     monkeypatch.setattr(runs, "FIRST_PAUSE", 0.0)
@@ -40,7 +40,7 @@ COMMAND = str(Path(sys.executable).with_name("cta-data"))
 
 @pytest.fixture(scope="session")
 def forks_of_the_platform(pytestconfig: pytest.Config) -> Iterator[ForkServer]:
-    """The quick suite forks for the runs of `cta-data`; with --full each is started as by a shell."""
+    """The quick suite forks for each run of `cta-data`; with --full a shell starts each one."""
     forks = ForkServer(COMMAND)
     forks.is_used = not pytestconfig.getoption("--full")
     yield forks
@@ -49,7 +49,7 @@ def forks_of_the_platform(pytestconfig: pytest.Config) -> Iterator[ForkServer]:
 
 @pytest.fixture
 def run(forks_of_the_platform: ForkServer) -> Run:
-    """`run("cta-data", "list", "lst", check=0)`: the installed program, from the test's own directory."""
+    """`run("cta-data", "list", "lst", check=0)`: run the installed program in the test's own directory."""
 
     def program(name: str, *arguments: object, check: int | None = None) -> Ended:
         argv = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
@@ -68,7 +68,7 @@ def run(forks_of_the_platform: ForkServer) -> Run:
 
 @pytest.fixture
 def python() -> Run:
-    """`python(code)`: a Python of its own, with the environment as the test has set it."""
+    """`python(code)`: run code in another Python, with the test's environment."""
 
     def program(code: str, **environment: str) -> Ended:
         argv = [sys.executable, "-c", code]
@@ -81,7 +81,7 @@ def python() -> Run:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Callable[[], list[str]]:
-    """`here()`: the files in the working directory of the test and below, but for parts of unfinished downloads."""
+    """`here()`: the files in the test's working directory and below, without parts of unfinished downloads."""
 
     def files() -> list[str]:
         found = (file.relative_to(tmp_path / "here") for file in (tmp_path / "here").rglob("*"))

@@ -1,4 +1,4 @@
-"""What older clients of the certificate service got wrong."""
+"""Defects of older clients of the certificate service, which must not come back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POST = ("POST", "certificateservice/certificate")
 
 @pytest.fixture
 def papers(on_platform: Platform):
-    """`papers(**what)`: a file with such a certificate."""
+    """`papers(**what)`: a file with a certificate like this."""
 
     def write(**what: object) -> str:
         Path("proxy.pem").write_bytes(on_platform.papers.certificate(**what))
@@ -51,18 +51,18 @@ def test_a_private_key_follows_no_redirect(on_platform: Platform, papers, refusa
         assert "not logged in" in str(caught.value)
 
 
-def test_a_token_that_is_no_good_is_said_to_be_so(on_platform: Platform, papers):
+def test_an_invalid_token_is_reported_as_such(on_platform: Platform, papers):
     with pytest.raises(CertificateError, match="not logged in"):
         ctadata.upload_personal_certificate(papers(), "lst", token="bad")
 
 
-def test_a_key_that_cannot_be_is_refused_in_words_and_before_anything_is_sent(on_platform: Platform, papers):
+def test_an_unknown_key_is_refused_before_anything_is_sent(on_platform: Platform, papers):
     with pytest.raises(CertificateError, match="zzz"):
         ctadata.upload_personal_certificate(papers(), "zzz")
     assert sent(on_platform) == []
 
 
-def test_a_key_that_the_server_does_not_know_is_an_error_in_words(on_platform: Platform, papers):
+def test_a_key_that_the_server_does_not_know_is_a_clear_error(on_platform: Platform, papers):
     with pytest.raises(CertificateError, match="arc"):
         ctadata.upload_personal_certificate(papers(), "arc")
 
@@ -107,7 +107,7 @@ def test_a_server_without_authorities_refuses_and_that_is_raised(on_platform: Pl
         ({"certificates": False}, "no certificate"),
     ],
 )
-def test_what_the_service_would_refuse_or_choke_on_is_refused_here(on_platform: Platform, papers, what, words):
+def test_a_certificate_that_the_service_could_not_use_is_refused_here(on_platform: Platform, papers, what, words):
     with pytest.raises(CertificateError, match=words):
         ctadata.upload_personal_certificate(papers(**what), "lst")
     assert sent(on_platform) == []
@@ -132,7 +132,7 @@ def test_no_error_shows_the_private_key(on_platform: Platform, papers, caplog):
     assert secret not in str(caught.value) + caplog.text
 
 
-def test_a_missing_file_is_what_it_was(on_platform: Platform):
+def test_a_missing_file_is_a_file_not_found_error(on_platform: Platform):
     for upload in (
         lambda: ctadata.upload_personal_certificate("no.pem", "lst"),
         lambda: ctadata.upload_shared_certificate("no.pem"),
@@ -141,7 +141,7 @@ def test_a_missing_file_is_what_it_was(on_platform: Platform):
             upload()
 
 
-def test_the_shared_certificate_is_an_admins(on_platform: Platform, papers):
+def test_only_an_admin_may_change_the_shared_certificate(on_platform: Platform, papers):
     with pytest.raises(CertificateError, match="admin"):
         ctadata.upload_shared_certificate(papers(days=2))
     admin = on_platform.hub.issue("admin", admin=True)
@@ -159,12 +159,12 @@ def test_a_refusal_of_the_shared_certificate_that_looks_like_success_is_raised(o
         ctadata.upload_shared_certificate(papers(days=2))
 
 
-def test_one_may_upload_for_another_user(on_platform: Platform, papers):
+def test_an_admin_may_upload_for_another_user(on_platform: Platform, papers):
     ctadata.upload_personal_certificate(papers(), "lst", "gitlab_ctao_somebody")
     assert on_platform.certificates.file("gitlab_ctao_somebody", "lst").exists()
 
 
-def test_the_short_name_chooses_a_key_and_says_which(on_platform: Platform, papers, monkeypatch):
+def test_upload_certificate_chooses_a_key_and_returns_it(on_platform: Platform, papers, monkeypatch):
     assert "cta" in str(ctadata.upload_certificate(papers()))
     assert on_platform.certificates.file(on_platform.user, "cta").exists()
     monkeypatch.setenv("CTACS_ALLOWED_CERT_KEYS", "lst,cta")

@@ -1,4 +1,4 @@
-"""What the commands of older clients got wrong."""
+"""Defects of older clients' commands, which must not come back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMANDS = ("cta-data", "cta-data-direct", "ctadata")
 
 
 def test_an_installed_package_has_the_commands(tmp_path):
-    """Of the wheel that a user installs, and not only of this checkout."""
+    """The commands are in the wheel that a user installs, not only in this checkout."""
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
     (wheel,) = tmp_path.glob("*.whl")
@@ -38,7 +38,7 @@ def test_each_command_starts(command):
     assert callable(script.load())
 
 
-def test_a_directory_without_the_letter_for_it_is_an_error_and_nothing_goes_up(on_platform: Platform, run):
+def test_a_directory_without_r_is_an_error_and_uploads_nothing(on_platform: Platform, run):
     Path("tree").mkdir()
     Path("tree/f").write_text("x")
     ended = run("cta-data", "put", "tree", "there")
@@ -61,7 +61,7 @@ def test_without_a_token_the_code_is_that_of_a_missing_login(on_platform: Platfo
     assert "JUPYTERHUB_API_TOKEN" in ended.err
 
 
-def test_a_listing_is_of_names_and_with_json_of_objects(on_platform: Platform, run):
+def test_a_listing_prints_names_and_with_json_objects(on_platform: Platform, run):
     on_platform.put("lst/d/a b", b"123")
     listed = run("cta-data", "list", "lst/d", check=0)
     assert "{" not in listed.out
@@ -71,14 +71,14 @@ def test_a_listing_is_of_names_and_with_json_of_objects(on_platform: Platform, r
     assert any("a b" in str(row) and "3" in str(row) for row in rows)
 
 
-def test_it_tells_its_version_and_where_the_help_is(run):
+def test_it_prints_its_version_and_points_to_the_help(run):
     assert run("cta-data", "--version", check=0).out.strip()[-1].isdigit() or "dev" in run("cta-data", "--version").out
     said = run("cta-data", "--help", check=0).out
     for command in ("list", "get", "put", "upload-personal-certificate", "upload-shared-certificate"):
         assert command in said
 
 
-def test_a_tree_that_failed_in_part_is_told_with_a_code_of_its_own(on_platform: Platform, here: Callable, run):
+def test_a_tree_that_failed_in_part_has_its_own_exit_code(on_platform: Platform, here: Callable, run):
     for name in ("good", "bad"):
         on_platform.put(f"lst/d/{name}", b"x" * 100)
     on_platform.door.fault("GET", "lst/d/bad", *[says("403 Forbidden")] * 20)
@@ -88,7 +88,7 @@ def test_a_tree_that_failed_in_part_is_told_with_a_code_of_its_own(on_platform: 
     assert here() == ["lst/d/good"]
 
 
-def test_an_interrupt_in_mid_download_leaves_the_former_copy(on_platform: Platform):
+def test_an_interrupted_download_leaves_the_old_copy(on_platform: Platform):
     reached = threading.Event()
     on_platform.put("lst/run.h5", b"x" * 1_000_000)
     on_platform.door.fault("GET", "lst/run.h5", stuck(500_000, reached, on_platform.state.released))
@@ -103,7 +103,7 @@ def test_an_interrupt_in_mid_download_leaves_the_former_copy(on_platform: Platfo
     assert Path("run.h5").read_bytes() == b"the former copy"
 
 
-def test_an_interrupt_in_mid_upload_says_that_the_file_there_may_be_broken(on_platform: Platform):
+def test_an_interrupted_upload_warns_of_a_broken_file(on_platform: Platform):
     reached = threading.Event()
 
     def stuck_upload() -> None:
@@ -120,7 +120,7 @@ def test_an_interrupt_in_mid_upload_says_that_the_file_there_may_be_broken(on_pl
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     lines = err.decode().splitlines()
-    lines.remove("cta-data: stopping; Ctrl-C again ends at once")  # said by a thread that nobody waits for
+    lines.remove("cta-data: stopping; Ctrl-C again ends at once")  # printed by a thread that nobody waits for
     assert lines == [
         f"cta-data: /{on_platform.home}/up/run.h5 may be incomplete on the storage: its upload was stopped",
         "cta-data: the same command sends all files again; sync sends the missing ones",
@@ -129,21 +129,21 @@ def test_an_interrupt_in_mid_upload_says_that_the_file_there_may_be_broken(on_pl
 
 
 @pytest.mark.parametrize("arguments", [("--dev", "list", "lst"), ("-d", "get", "lst/f")])
-def test_the_development_site_is_refused_in_words_on_the_service(on_platform: Platform, run, arguments):
+def test_the_service_refuses_the_development_site_with_a_reason(on_platform: Platform, run, arguments):
     ended = run("cta-data", *arguments)
     assert ended.code == 2
     assert "cta-data-direct" in ended.err
     assert on_platform.requests == []
 
 
-def test_without_a_login_the_token_is_not_printed_and_that_is_an_error(on_platform: Platform, run):
+def test_printing_the_token_without_a_login_is_an_error(on_platform: Platform, run):
     ended = run("cta-data", "print-token")
     assert (ended.code, ended.out) == (4, "")
     assert "start-agent" in ended.err
 
 
-def test_stopping_no_agent_is_no_harm_for_the_next(run):
-    """In 0.7 a file that nobody took away ended the next agent at once."""
+def test_stopping_without_an_agent_does_not_end_the_next_one(run):
+    """In 0.7 a stop file that was never deleted ended the next agent at once."""
     for _ in range(2):
         assert run("cta-data", "stop-agent").code == 0
     assert list(Path.home().rglob("*stop*")) == []

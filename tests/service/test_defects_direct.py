@@ -1,4 +1,4 @@
-"""What older clients of the storage itself got wrong."""
+"""Defects of older clients of the storage itself, which must not come back."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         yield box
 
 
-def test_a_tree_comes_with_the_bytes_of_each_file_and_its_directories_are_directories(box: Sandbox):
+def test_a_tree_arrives_with_its_files_and_directories(box: Sandbox):
     names = ["a", "sub/b", "sub/deep/c"]
     for name in names:
         box.files.put(f"/lst/d/{name}", name.encode())
@@ -38,7 +38,7 @@ def test_a_tree_comes_with_the_bytes_of_each_file_and_its_directories_are_direct
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_is_a_name_and_never_a_command(box: Sandbox, name):
+def test_a_file_name_is_never_run_as_a_command(box: Sandbox, name):
     box.files.put(f"/lst/{name}/{name}", b"content")
     assert direct.fetch_and_save_file(f"lst/{name}/{name}") == 7
     assert os.listdir() == [name]
@@ -51,7 +51,7 @@ def test_a_name_is_a_name_and_never_a_command(box: Sandbox, name):
 
 
 def test_no_program_is_started(box: Sandbox, monkeypatch):
-    """So no token can stand in the arguments of one."""
+    """So no program's arguments can hold a token."""
     box.files.put("/lst/d/f", b"12")
     for starter in ("subprocess.Popen", "os.system", "os.fork", "os.posix_spawn"):
         monkeypatch.setattr(starter, lambda *_, **__: pytest.fail("a program was started"))
@@ -60,7 +60,7 @@ def test_no_program_is_started(box: Sandbox, monkeypatch):
     direct.list_dir("lst", recursive=True)
 
 
-def test_no_log_of_a_failure_has_the_token(box: Sandbox, caplog, monkeypatch):
+def test_no_log_of_a_failure_shows_the_token(box: Sandbox, caplog, monkeypatch):
     caplog.set_level("DEBUG")
     token = os.environ["BEARER_TOKEN"]
     box.files.put("/lst/f", b"12")
@@ -71,7 +71,7 @@ def test_no_log_of_a_failure_has_the_token(box: Sandbox, caplog, monkeypatch):
     assert token not in caplog.text + str(caught.value) + repr(caught.value)
 
 
-def test_a_door_whose_certificate_nobody_signed_is_refused(box: Sandbox, monkeypatch, tmp_path):
+def test_a_door_with_an_unsigned_certificate_is_refused(box: Sandbox, monkeypatch, tmp_path):
     lines = [line for line in box.profile_toml("sandbox").splitlines() if not line.startswith("ca ")]
     (tmp_path / "config.toml").write_text("\n".join(lines))
     with pytest.raises(Untrusted):
@@ -79,7 +79,7 @@ def test_a_door_whose_certificate_nobody_signed_is_refused(box: Sandbox, monkeyp
 
 
 @pytest.mark.parametrize("fault", [None, faults.Cut(after=0), faults.Status(500, "Oops")])
-def test_a_failed_download_leaves_what_was_there(box: Sandbox, fault):
+def test_a_failed_download_leaves_the_old_file(box: Sandbox, fault):
     Path("f").write_bytes(b"the former copy")
     if fault:
         box.files.put("/lst/f", b"x" * 1000)
@@ -89,18 +89,18 @@ def test_a_failed_download_leaves_what_was_there(box: Sandbox, fault):
     assert Path("f").read_bytes() == b"the former copy"
 
 
-def test_downloads_give_the_number_of_bytes(box: Sandbox):
+def test_downloads_return_the_number_of_bytes(box: Sandbox):
     box.files.put("/lst/f", b"x" * 1000)
     assert direct.fetch_and_save_file("lst/f") / 10 == 100
 
 
-def test_a_target_that_ends_in_a_slash_takes_the_name_of_the_file(box: Sandbox):
+def test_a_target_that_ends_with_a_slash_keeps_the_file_name(box: Sandbox):
     Path("f").write_text("x")
     assert direct.upload_file("f", "dir/")["path"] == "lst/users/ada/dir/f"
 
 
 @pytest.mark.parametrize("spelling", ["tree", "tree/"])
-def test_a_directory_goes_below_the_path_asked_for_and_nowhere_else(box: Sandbox, spelling):
+def test_a_directory_goes_below_the_named_path_only(box: Sandbox, spelling):
     Path("tree/sub").mkdir(parents=True)
     Path("tree/sub/f").write_text("x")
     direct.upload_dir(spelling, "into")
@@ -108,7 +108,7 @@ def test_a_directory_goes_below_the_path_asked_for_and_nowhere_else(box: Sandbox
     assert not box.files.exists("/sub")
 
 
-def test_listed_paths_are_whole_and_decoded_and_can_be_fetched(box: Sandbox):
+def test_listed_paths_are_complete_decoded_and_can_be_fetched(box: Sandbox):
     box.files.put("/cta/a b/é%", b"x")
     (listed,) = [path for path in direct.list_dir("cta", recursive=True) if not path.endswith("/")]
     assert listed == "cta/a b/é%"
@@ -121,7 +121,7 @@ def test_errors_are_on_stderr_and_in_the_exit_code(box: Sandbox, run):
     assert "lst/missing" in ended.err
 
 
-def test_nothing_is_left_in_the_place_for_temporary_files(box: Sandbox, tmp_path, monkeypatch, python):
+def test_no_temporary_file_is_left(box: Sandbox, tmp_path, monkeypatch, python):
     box.files.put("/lst/f", b"x")
     (tmp_path / "tmp").mkdir()
     monkeypatch.delenv("USER", raising=False)
@@ -138,7 +138,7 @@ def test_nothing_is_printed(box: Sandbox, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_tree_that_fails_in_part_says_which_and_goes_on(box: Sandbox):
+def test_a_tree_that_fails_in_part_names_the_files_and_goes_on(box: Sandbox):
     for name in "abc":
         box.files.put(f"/lst/d/{name}", b"x")
     box.faults.add("door", "GET", "/lst/d/b", faults.Status(403, "Forbidden"))
@@ -172,8 +172,8 @@ def test_token_and_secret_can_be_assigned_and_no_file_of_theirs_is_touched(box: 
     assert not (Path.home() / ".cta_token").exists()
 
 
-def test_the_development_site_is_another_one_with_a_login_of_its_own(box: Sandbox, refusals, monkeypatch):
-    """In 0.6 and 0.7 an account was found by a part of its name, so that the two could be mixed up."""
+def test_the_development_site_has_its_own_login(box: Sandbox, refusals, monkeypatch):
+    """0.6 and 0.7 found an account by a part of its name, and could confuse the two."""
     monkeypatch.delenv("CTADATA_PROFILE")
     with pytest.raises(LoginNeeded, match="cscs-dev"):
         direct.list_dir("lst", dev_instance=True)

@@ -1,4 +1,4 @@
-"""What older clients of the download service got wrong when they read from it."""
+"""Defects of older clients' downloads from the download service, which must not come back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_error_page_served_as_the_file_is_an_error_and_leaves_no_file(on_plat
 
 
 @pytest.mark.parametrize("change", [shorter(10), longer(1), dying(50_000)], ids=["short", "long", "cut"])
-def test_a_body_of_another_length_than_listed_is_never_the_file(on_platform, content, here, change: Change):
+def test_a_body_of_the_wrong_length_is_never_saved(on_platform, content, here, change: Change):
     on_platform.door.fault("GET", RUN, *[change] * ALWAYS)
     with pytest.raises(StorageException):
         ctadata.fetch_and_save_file(RUN)
@@ -64,7 +64,7 @@ def test_a_download_that_broke_off_once_is_completed(on_platform, content, chang
     assert Path("run.h5").read_bytes() == content
 
 
-def test_bytes_that_changed_on_the_way_are_noticed_where_the_storage_knows_a_digest(on_platform, content, here):
+def test_changed_bytes_are_noticed_if_the_storage_knows_a_digest(on_platform, content, here):
     on_platform.door.digests = True
     on_platform.door.fault("GET", RUN, *[altered()] * ALWAYS)
     with pytest.raises(StorageException):
@@ -73,7 +73,7 @@ def test_bytes_that_changed_on_the_way_are_noticed_where_the_storage_knows_a_dig
 
 
 @pytest.mark.parametrize("change", [says("403 Forbidden"), dying(100)], ids=["page", "cut"])
-def test_a_failed_download_leaves_the_former_copy_as_it_was(on_platform, content, change: Change):
+def test_a_failed_download_leaves_the_old_copy_unchanged(on_platform, content, change: Change):
     Path("run.h5").write_bytes(b"the former copy")
     on_platform.door.fault("GET", RUN, *[change] * ALWAYS)
     with pytest.raises(StorageException):
@@ -92,7 +92,7 @@ def test_an_empty_file_is_an_empty_file_and_a_page_in_its_place_an_error(on_plat
     assert here() == []
 
 
-def test_a_directory_asked_for_as_a_file_is_one_clear_error(on_platform, here):
+def test_downloading_a_directory_as_a_file_is_one_clear_error(on_platform, here):
     for path, named in (("lst/users", "lst/users"), ("", "/")):
         with pytest.raises(StorageException, match=f"^{named}: it is a directory"):
             ctadata.fetch_and_save_file(path)
@@ -117,7 +117,7 @@ def test_a_recursive_download_fetches_each_file_once_into_its_full_path(on_platf
 
 
 @pytest.mark.parametrize("path", ["lst/f1.bin", "lst/w x.bin"])
-def test_a_recursive_download_of_a_file_is_a_download_of_it(on_platform, here, path):
+def test_a_recursive_download_of_a_file_downloads_the_file(on_platform, here, path):
     on_platform.put(path, b"12345")
     ctadata.fetch_and_save_file_or_dir(path, recursive=True)
     assert [Path(name).name for name in here()] == [Path(path).name]
@@ -133,7 +133,7 @@ def test_the_root_is_a_directory_whatever_its_entry_says(on_platform, here, path
 
 
 @pytest.mark.parametrize("href", ["/tmp/elsewhere", "../x", "lst/d/../../x", "lst/d/%2e%2e/%2e%2e/x", "lst/other/x"])
-def test_no_name_of_the_service_leads_out_of_the_directory_asked_for(on_platform, tmp_path, here, href):
+def test_no_listed_name_leads_out_of_the_target_directory(on_platform, tmp_path, here, href):
     for name in ("lst/d/good", "tmp/elsewhere", "lst/other/x", "lst/x", "x"):
         on_platform.put(name, b"good")
     rows = [{"href": "lst/d/", "type": "directory"}, {"href": href, "type": "file", "size": "4"}]
@@ -151,7 +151,7 @@ def test_no_name_of_the_service_leads_out_of_the_directory_asked_for(on_platform
     assert not [seen for seen in on_platform.requests if ".." in seen.target or "%2e" in seen.target.lower()]
 
 
-def test_a_tree_has_the_names_that_the_storage_has(on_platform, here):
+def test_a_tree_has_the_same_names_as_on_the_storage(on_platform, here):
     for name in ODD:
         on_platform.put(f"lst/a b%41/{name}", name.encode())
     ctadata.fetch_and_save_file_or_dir("lst/a b%41", recursive=True)
@@ -160,7 +160,7 @@ def test_a_tree_has_the_names_that_the_storage_has(on_platform, here):
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_a_file_of_an_odd_name_is_that_file_and_no_other(on_platform, name):
+def test_a_file_with_an_odd_name_is_downloaded_as_itself(on_platform, name):
     on_platform.put(f"lst/{name}", f"in {name}".encode())
     for shadow in {name.partition("#")[0], name.partition("?")[0], name.replace("%20", " ")} - {name}:
         on_platform.put(f"lst/{shadow}", b"another one")
@@ -185,7 +185,7 @@ def test_the_webdav_client_takes_such_names_too(on_platform, name):
 
 
 @pytest.mark.parametrize("name", ["e\u0301.txt", "\u212b", "two\nlines"])
-def test_a_name_that_dcache_cannot_give_back_is_refused_before_the_old_file_is_gone(on_platform, name):
+def test_a_name_that_dcache_cannot_return_is_refused_before_the_old_file_is_deleted(on_platform, name):
     on_platform.put(f"{on_platform.home}/{name}", b"old")
     Path("here").write_bytes(b"new")
     client = ctadata.webdav4_client()
@@ -201,7 +201,7 @@ def test_two_dots_as_a_name_are_never_sent(on_platform):
 
 
 def test_ranges_in_which_the_service_has_rewritten_bytes_are_noticed(on_platform):
-    """Every body of /webdav is searched for hrefs, so a file that holds one comes changed, and shorter, from there."""
+    """/webdav rewrites every href in every body, so a file that holds one arrives changed and shorter."""
     content = on_platform.put(RUN, random.Random(2).randbytes(50_000) + b"<d:href>/pnfs/cta.cscs.ch/lst/</d:href>" * 50)
     on_platform.door.fault("GET", RUN, dying(45_000))
     assert ctadata.fetch_and_save_file(RUN) == len(content)

@@ -1,4 +1,4 @@
-"""What older clients of the platform got wrong with tokens, addresses and waiting."""
+"""Defects of older clients with tokens, addresses and waits, which must not come back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ctadata.http.timeouts import Limits
 
 
 def everything(platform: Platform) -> None:
-    """Each kind of request that there is."""
+    """Call each kind of request once."""
     platform.put("lst/d/f", b"12")
     Path("f").write_text("x")
     ctadata.list_dir("lst")
@@ -34,7 +34,7 @@ def everything(platform: Platform) -> None:
     ctadata.upload_personal_certificate("proxy.pem", "lst")
 
 
-def test_the_token_is_in_the_header_alone(on_platform: Platform):
+def test_the_token_is_only_in_the_header(on_platform: Platform):
     everything(on_platform)
     assert len(on_platform.requests) > 8
     for seen in on_platform.requests:
@@ -45,7 +45,7 @@ def test_the_token_is_in_the_header_alone(on_platform: Platform):
 
 
 @pytest.mark.parametrize("trouble", ["nobody there", "500", "401"])
-def test_no_error_and_no_log_has_the_token(on_platform: Platform, monkeypatch, caplog, capfd, trouble):
+def test_no_error_and_no_log_shows_the_token(on_platform: Platform, monkeypatch, caplog, capfd, trouble):
     caplog.set_level(logging.DEBUG)
     on_platform.put("lst/f")
     secret = on_platform.token
@@ -80,8 +80,8 @@ def test_a_certificate_goes_only_over_https_or_to_this_machine(on_platform: Plat
 
 
 @pytest.mark.parametrize("where", ["list/lst/f", "fetch/lst/f"])
-def test_a_server_that_says_nothing_ends_in_an_error(on_platform: Platform, monkeypatch, where, here):
-    """After a second in place of minutes; that there is a limit is what was missing."""
+def test_a_silent_server_ends_in_an_error(on_platform: Platform, monkeypatch, where, here):
+    """The limit is a second here instead of minutes; older clients had none."""
     monkeypatch.setitem(Client.__init__.__kwdefaults__, "limits", Limits(first_byte=1))
     on_platform.put("lst/f")
     on_platform.instead("GET", f"downloadservice/{where}", on_platform.silence, times=9)
@@ -90,7 +90,7 @@ def test_a_server_that_says_nothing_ends_in_an_error(on_platform: Platform, monk
     assert here() == []
 
 
-def test_an_answer_of_503_is_asked_for_again(on_platform: Platform):
+def test_a_503_is_retried(on_platform: Platform):
     on_platform.put("lst/f", b"12345")
     on_platform.instead("GET", "downloadservice/list/lst/f", lambda: Response("busy", 503))
     assert ctadata.fetch_and_save_file("lst/f") == 5
@@ -104,7 +104,7 @@ def test_the_environment_is_read_at_the_call_and_not_at_the_import(platform: Pla
     assert "lst/f" in ctadata.list_dir("lst")
     other = platform.hub.issue("somebody.else")
     os.environ["JUPYTERHUB_API_TOKEN"] = other
-    with pytest.raises(StorageException):  # no certificate of theirs
+    with pytest.raises(StorageException):  # the server has no such certificate
         ctadata.list_dir("lst")
     assert platform.requests[-1].headers["Authorization"] == f"Bearer {other}"
     assert refusals() == []
@@ -116,7 +116,7 @@ def test_a_slash_at_the_end_of_an_address_makes_no_difference(on_platform: Platf
     assert "lst" in [path.strip("/") for path in ctadata.list_dir("")]
 
 
-def test_without_a_token_the_error_says_what_is_missing(on_platform: Platform, monkeypatch):
+def test_without_a_token_the_error_names_the_variable(on_platform: Platform, monkeypatch):
     for value in ("", None):
         if value is None:
             monkeypatch.delenv("JUPYTERHUB_API_TOKEN")
@@ -128,10 +128,10 @@ def test_without_a_token_the_error_says_what_is_missing(on_platform: Platform, m
     assert on_platform.requests == []
 
 
-def test_a_token_that_is_no_good_is_said_to_be_so(on_platform: Platform):
+def test_an_invalid_token_is_reported_as_such(on_platform: Platform):
     with pytest.raises(LoginNeeded, match="token") as caught:
         ctadata.list_dir("lst", token="bad")
-    assert caught.value.status == 401  # asked so that the service does not send us to the login page
+    assert caught.value.status == 401  # this header keeps the service from redirecting to the login page
     assert not on_platform.seen("hub")
     assert not on_platform.seen("login")
 
@@ -146,7 +146,7 @@ def test_a_redirect_to_the_login_page_is_not_followed_and_means_not_logged_in(on
 
 
 def test_a_redirect_to_another_page_of_the_hub_means_that_the_address_is_wrong(on_platform: Platform):
-    """As a hub answers where nothing is: CTADS_URL is its own address."""
+    """A hub answers so for an unknown address, for example if CTADS_URL is the hub's own."""
     on_platform.instead("GET", "downloadservice/list/lst", lambda: redirect("/hub/services/downloadservice/list/lst"))
     with pytest.raises(
         StorageException, match=f"is {on_platform.ds_url.rstrip('/')} the address of the service"
@@ -166,7 +166,7 @@ def test_a_redirect_to_another_host_is_not_followed_with_the_token(on_platform: 
     assert refusals() == []
 
 
-def test_the_webdav_client_says_not_logged_in_too(on_platform: Platform):
+def test_the_webdav_client_reports_a_missing_login_too(on_platform: Platform):
     client = ctadata.webdav4_client(token="bad")
     with pytest.raises((StorageException, ClientError)) as caught:
         client.ls("/")
@@ -185,7 +185,7 @@ def test_the_webdav_client_looks_up_the_token_at_each_request(on_platform: Platf
             assert on_platform.requests[-1].headers["Authorization"] == f"Bearer {token}"
 
 
-def test_a_token_without_the_services_scope_is_explained(on_platform: Platform):
+def test_a_token_without_the_services_scope_gets_an_explanation(on_platform: Platform):
     token = on_platform.hub.issue(on_platform.user, services=())
     with pytest.raises(StorageException, match=r"scopes are insufficient.*hub/token"):
         ctadata.list_dir("lst", token=token)
@@ -203,7 +203,7 @@ def test_it_can_be_imported_from_a_checkout_and_without_an_environment(tmp_path:
     assert os.listdir(tmp_path) == []
 
 
-def test_the_token_of_one_hub_is_not_sent_to_the_usual_services_of_another(on_platform, monkeypatch, refusals):
+def test_the_token_of_one_hub_is_not_sent_to_the_default_services(on_platform, monkeypatch, refusals):
     monkeypatch.delenv("CTADS_URL")
     monkeypatch.setenv("JUPYTERHUB_PUBLIC_HUB_URL", "https://hub.elsewhere.example/hub/")
     with pytest.raises(LoginNeeded, match="CTADS_URL"):

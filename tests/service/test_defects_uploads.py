@@ -1,4 +1,4 @@
-"""What older clients of the download service got wrong when they wrote to it."""
+"""Defects of older clients' uploads to the download service, which must not come back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ODD = ["h#1.txt", "k?v", "x%20y", "p(q", "s[t", "u+v", "w x", "é", "日本"]
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_upload_goes_to_the_name_it_says(on_platform: Platform, name):
+def test_an_upload_gets_the_name_that_it_returns(on_platform: Platform, name):
     Path("local").write_text("content")
     said = ctadata.upload_file("local", f"d d/{name}")
     assert said == {"path": f"{on_platform.home}/d d/{name}", "status": "uploaded", "total_written": 7}
@@ -43,7 +43,7 @@ def test_an_upload_of_the_same_length_and_an_older_time_replaces_too(on_platform
 
 
 @pytest.mark.parametrize("off", [-1, 1])
-def test_an_upload_of_which_the_service_wrote_another_number_of_bytes_is_an_error(on_platform: Platform, off):
+def test_a_wrong_number_of_written_bytes_is_an_error(on_platform: Platform, off):
     def miscounted(answer: Response) -> Response:
         said = json.loads(answer.data)
         answer.data = json.dumps({**said, "total_written": said["total_written"] + off})
@@ -56,7 +56,7 @@ def test_an_upload_of_which_the_service_wrote_another_number_of_bytes_is_an_erro
 
 
 def test_an_upload_that_is_shorter_on_the_storage_is_an_error(on_platform: Platform):
-    """The service says that all is well; the listing says something else."""
+    """The service reports success, but the listing shows another size."""
 
     def cut(answer: Response) -> Response:
         (on_platform.files / on_platform.home / "f").write_bytes(b"x" * 999)
@@ -88,7 +88,7 @@ def test_a_directory_goes_below_the_path_asked_for(on_platform: Platform, spelli
     assert not (on_platform.files / on_platform.home / "sub").exists()
 
 
-def test_of_a_directory_every_file_is_tried_and_what_failed_is_told(on_platform: Platform):
+def test_every_file_of_a_directory_is_tried_and_failures_are_raised(on_platform: Platform):
     Path("tree/empty").mkdir(parents=True)
     for name in "abc":
         Path("tree", name).write_text(name)
@@ -99,7 +99,7 @@ def test_of_a_directory_every_file_is_tried_and_what_failed_is_told(on_platform:
     assert sorted(upload["path"] for upload in caught.value.done) == [f"{on_platform.home}/t/{n}" for n in "ac"]
 
 
-def test_empty_directories_are_made_too(on_platform: Platform):
+def test_empty_directories_are_created_too(on_platform: Platform):
     Path("tree/empty").mkdir(parents=True)
     Path("tree/f").write_text("")
     ctadata.upload_dir("tree", "t")
@@ -113,7 +113,7 @@ def test_an_upload_without_a_path_takes_the_name_of_the_file(on_platform: Platfo
     assert "POST downloadservice/upload" not in on_platform.seen()
 
 
-def test_what_is_no_local_directory_is_refused_as_before(on_platform: Platform):
+def test_a_path_that_is_no_local_directory_is_refused(on_platform: Platform):
     with pytest.raises(FileExistsError):
         ctadata.upload_dir("missing", "x")
     Path("f").write_text("")
@@ -122,7 +122,7 @@ def test_what_is_no_local_directory_is_refused_as_before(on_platform: Platform):
     assert on_platform.requests == []
 
 
-def test_without_the_right_to_write_the_error_says_so(on_platform: Platform):
+def test_a_missing_right_to_write_is_named_in_the_error(on_platform: Platform):
     on_platform.certificates.shared_users.clear()
     Path("f").write_text("x")
     with pytest.raises(StorageException, match="upload-personal-certificate"):

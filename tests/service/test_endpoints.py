@@ -1,4 +1,4 @@
-"""Which services are meant, and whose token goes there."""
+"""The addresses of the services, and the token for them."""
 
 import pytest
 from servers.platform_site import Platform
@@ -8,7 +8,7 @@ from ctadata.service.endpoints import CERTIFICATES, DOWNLOADS, ServiceEndpoints
 from ctadata.stores.download_service.messages import token_page
 
 
-def test_what_is_given_counts_before_the_environment_and_that_before_the_platform() -> None:
+def test_arguments_come_before_the_environment_and_that_before_the_platform() -> None:
     env = {"CTADS_URL": "https://h/services/downloadservice/", "CTACS_URL": ""}
     place = ServiceEndpoints.now(env=env)
     assert (place.downloadservice, place.certificateservice) == ("https://h/services/downloadservice", CERTIFICATES)
@@ -17,14 +17,14 @@ def test_what_is_given_counts_before_the_environment_and_that_before_the_platfor
 
 
 @pytest.mark.parametrize("url", ["http://h/x", "ftp://h/x", "https://u:p@h/x", "https://h/x?token=y", "nonsense"])
-def test_addresses_that_would_give_the_token_away(url: str) -> None:
+def test_addresses_that_would_leak_the_token_are_refused(url: str) -> None:
     for given in ({"downloadservice": url}, {"certificateservice": url}):
         with pytest.raises(ConfigError) as caught:
             ServiceEndpoints.now(**given)
         assert "p@" not in str(caught.value)
 
 
-def test_the_token_of_another_hub_goes_to_no_service_that_nobody_named() -> None:
+def test_the_token_of_another_hub_goes_only_to_named_services() -> None:
     env = {"JUPYTERHUB_API_TOKEN": "secret", "JUPYTERHUB_PUBLIC_HUB_URL": "https://other.example/hub/"}
     with pytest.raises(LoginNeeded, match=r"other\.example.*CTADS_URL") as caught:
         ServiceEndpoints.now(env=env).token()
@@ -37,12 +37,12 @@ def test_the_token_of_another_hub_goes_to_no_service_that_nobody_named() -> None
     assert ServiceEndpoints.now(env=home).token().text == "secret"
 
 
-def test_a_token_is_in_no_picture_of_itself() -> None:
+def test_repr_hides_the_token() -> None:
     place = ServiceEndpoints.now(token="secret", env={})
     assert "secret" not in f"{place!r} {place.token()!r}"
 
 
-def test_whose_token_it_is_says_the_session_else_the_hub(platform: Platform) -> None:
+def test_the_users_name_comes_from_the_session_or_the_hub(platform: Platform) -> None:
     env = {"CTADS_URL": platform.ds_url, "JUPYTERHUB_API_TOKEN": platform.token, "JUPYTERHUB_USER": "me"}
     assert ServiceEndpoints.now(env=env).user() == "me"
     assert ServiceEndpoints.now(token=platform.token, env=env).user() == "me"

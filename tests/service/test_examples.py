@@ -1,4 +1,4 @@
-"""What users of the platform have in their notebooks and scripts, as it stands there."""
+"""The code that users of the platform have in notebooks and scripts, unchanged."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ said = ctadata.upload_certificate('yourcertificate.crt')
 
 
 def executed(code: str, **names: object) -> dict[str, object]:
-    """The names after the code has run."""
+    """Run the code, and return its names."""
     exec(compile(code, "notebook", "exec"), names)
     return names
 
 
 @pytest.fixture
 def run_h5(on_platform: Platform, tmp_path: Path) -> bytes:
-    """The one file of the folder that the loop chooses, among others that it does not."""
+    """The one file of the folder that the loop selects."""
     with h5py.File(tmp_path / "run.h5", "w") as file:
         file["dl1/event"] = list(range(1000))
         file["simulation"] = [1.0]
@@ -105,7 +105,7 @@ def test_the_webdav_client_lists_and_writes_below_the_home(on_platform: Platform
     names["client"].http.close()
 
 
-def test_the_path_that_the_error_names_works(on_platform: Platform):
+def test_the_path_that_the_error_suggests_works(on_platform: Platform):
     Path("example.txt").write_text("an example")
     client = ctadata.webdav4_client()
     with pytest.raises(CtadataError) as caught:

@@ -1,4 +1,4 @@
-"""What breaks off goes on: by ranges through the service's `/webdav`, and after an interrupt by the next call."""
+"""A broken transfer is resumed: by ranges through the service's `/webdav`, and after an interrupt by the next call."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def content(on_platform: Platform) -> bytes:
-    """Of lst/f, 3 MB."""
+    """The content of lst/f, 3 MB."""
     return on_platform.put("lst/f", random.Random(1).randbytes(SIZE))
 
 
@@ -37,7 +37,7 @@ def ranges(platform: Platform) -> list[str]:
     return [one.headers["Range"] for one in platform.requests if "/webdav/" in one.path and "Range" in one.headers]
 
 
-def test_a_download_that_is_cut_goes_on_where_it_broke(on_platform: Platform, content: bytes) -> None:
+def test_a_download_that_broke_off_is_resumed(on_platform: Platform, content: bytes) -> None:
     on_platform.door.fault("GET", "lst/f", dying(2_000_000))
     assert ctadata.fetch_and_save_file("lst/f") == SIZE
     assert Path("f").read_bytes() == content
@@ -46,9 +46,9 @@ def test_a_download_that_is_cut_goes_on_where_it_broke(on_platform: Platform, co
     assert sum("/fetch/" in one.path for one in on_platform.requests) == 1
 
 
-def test_a_large_file_goes_on_in_the_next_call(on_platform: Platform) -> None:
+def test_a_large_file_is_resumed_in_the_next_call(on_platform: Platform) -> None:
     content = on_platform.put("lst/large", random.Random(2).randbytes(20 << 20))
-    os.utime(on_platform.files / "lst/large", (1.6e9, 1.6e9))  # of a time that tells one version from another
+    os.utime(on_platform.files / "lst/large", (1.6e9, 1.6e9))  # old enough that its time identifies the version
     on_platform.door.fault("GET", "lst/large", dying(12 << 20), *[dying(0)] * 5)
     with pytest.raises(TemporaryError):
         ctadata.fetch_and_save_file("lst/large")
@@ -60,7 +60,7 @@ def test_a_large_file_goes_on_in_the_next_call(on_platform: Platform) -> None:
     assert not [one for one in on_platform.requests[before:] if "/fetch/" in one.path]
 
 
-def test_a_body_that_ends_early_without_a_word_is_repaired_by_ranges(on_platform: Platform, content: bytes) -> None:
+def test_a_body_that_ends_early_is_completed_by_ranges(on_platform: Platform, content: bytes) -> None:
     on_platform.door.fault("GET", "lst/f", shorter(5))
     assert ctadata.fetch_and_save_file("lst/f") == SIZE
     assert Path("f").read_bytes() == content
@@ -76,7 +76,7 @@ def test_a_file_that_webdav_would_rewrite_starts_anew_after_a_cut(on_platform: P
     assert sum("/fetch/" in one.path for one in on_platform.requests) == 2
 
 
-def test_a_digest_that_the_storage_tells_through_webdav_is_verified(on_platform: Platform, content: bytes) -> None:
+def test_a_digest_from_webdav_is_verified(on_platform: Platform, content: bytes) -> None:
     on_platform.door.digests = True
     on_platform.door.fault("GET", "lst/f", altered())
     assert ctadata.fetch_and_save_file("lst/f") == SIZE
@@ -95,7 +95,7 @@ def test_an_upload_whose_count_is_short_is_sent_again(on_platform: Platform, mon
     assert sum("/upload/" in one.path for one in on_platform.requests) == 2
 
 
-def test_every_file_of_a_tree_is_tried_and_the_next_call_goes_on(on_platform: Platform) -> None:
+def test_every_file_of_a_tree_is_tried_and_the_next_call_resumes(on_platform: Platform) -> None:
     for name in ("a", "b", "c"):
         on_platform.put(f"lst/d/{name}", name.encode())
     on_platform.door.fault("GET", "lst/d/b", *[shorter(1)] * 20)

@@ -1,4 +1,4 @@
-"""The platform with a real JupyterHub: it gives out the tokens, and the services ask it whose they are."""
+"""The platform with a real JupyterHub, which issues the tokens and tells the services whose they are."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_token_of_the_hub_reads_and_writes(hub_platform: Platform, jupyterhub:
     assert hub_platform.read(f"{hub_platform.home}/new/f") == content
 
 
-def test_the_home_is_that_of_the_user_whose_token_it_is(hub_platform: Platform, jupyterhub: JupyterHub):
+def test_the_home_belongs_to_the_tokens_user(hub_platform: Platform, jupyterhub: JupyterHub):
     user = f"User.{uuid4().hex[:8]}@epfl.ch"
     hub_platform.certificates.shared_users |= {user, user.lower()}  # as the hub writes it
     Path("f").write_text("content")
@@ -46,8 +46,8 @@ def test_the_home_is_that_of_the_user_whose_token_it_is(hub_platform: Platform, 
     assert said["path"] == f"lst/users/{fragment(user)}/f"
 
 
-def test_in_a_session_that_the_hub_starts_nobody_sets_a_token_or_a_name(hub_platform: Platform, jupyterhub: JupyterHub):
-    """The addresses are the platform's usual ones there, and the stand-in's here."""
+def test_a_session_of_the_hub_needs_no_settings(hub_platform: Platform, jupyterhub: JupyterHub):
+    """The addresses are the stand-in's here, and the platform's default ones there."""
     user = f"User.{uuid4().hex[:8]}@epfl.ch".lower()
     hub_platform.certificates.shared_users.add(user)
     hub_platform.put("lst/d/f", b"content")
@@ -63,13 +63,13 @@ def test_in_a_session_that_the_hub_starts_nobody_sets_a_token_or_a_name(hub_plat
     assert hub_platform.read(f"lst/users/{fragment(user)}/new/f") == b"content"
 
 
-def test_a_token_for_other_things_is_refused_and_explained(hub_platform: Platform, jupyterhub: JupyterHub):
+def test_a_token_with_another_scope_is_refused_with_a_reason(hub_platform: Platform, jupyterhub: JupyterHub):
     token = jupyterhub.issue(USER, f"read:users!user={USER}")
     with pytest.raises(StorageException, match="scopes are insufficient"):
         ctadata.list_dir("lst", token=token)
 
 
-def test_a_token_that_was_taken_back_is_no_login(hub_platform: Platform, jupyterhub: JupyterHub):
+def test_a_revoked_token_is_no_login(hub_platform: Platform, jupyterhub: JupyterHub):
     user = f"user.{uuid4().hex[:8]}"
     hub_platform.certificates.shared_users.add(user)
     token = jupyterhub.issue(user)
@@ -79,7 +79,7 @@ def test_a_token_that_was_taken_back_is_no_login(hub_platform: Platform, jupyter
         ctadata.list_dir("lst", token=token)
 
 
-def test_certificates_are_of_the_user_whose_token_it_is(hub_platform: Platform, jupyterhub: JupyterHub):
+def test_certificates_belong_to_the_tokens_user(hub_platform: Platform, jupyterhub: JupyterHub):
     user = f"user.{uuid4().hex[:8]}"
     token = jupyterhub.issue(user)
     hub_platform.put("lst/f", b"12")

@@ -1,4 +1,4 @@
-"""Every name that scripts of 0.6, and what of 0.7 they can keep, use: it is there, and does what it did."""
+"""Every name that scripts of 0.6 use, and those of 0.7 that could be kept: it exists, and does what it did."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DIRECT = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_takes_what_it_took(name):
+def test_a_function_takes_its_old_arguments(name):
     parameters = inspect.signature(getattr(ctadata, name)).parameters
     assert list(parameters)[: len(FUNCTIONS[name])] == FUNCTIONS[name]
     for keyword in KEYWORDS:
@@ -46,7 +46,7 @@ def test_a_function_takes_what_it_took(name):
 
 
 @pytest.mark.parametrize("name", DIRECT)
-def test_a_function_of_the_direct_module_takes_what_it_took(name):
+def test_a_function_of_the_direct_module_takes_its_old_arguments(name):
     parameters = inspect.signature(getattr(ctadata.direct, name)).parameters
     assert list(parameters)[: len(DIRECT[name])] == DIRECT[name]
     assert "dev_instance" in parameters
@@ -70,7 +70,7 @@ def test_a_function_of_the_direct_module_takes_what_it_took(name):
         *("ctadata.direct.api.APIClient.secret", "ctadata.direct.api.APIClient.token"),
     ],
 )
-def test_a_name_that_scripts_import_is_there(name):
+def test_old_imports_work(name):
     module, _, attribute = name.rpartition(".")
     try:
         found = importlib.import_module(module)
@@ -81,7 +81,7 @@ def test_a_name_that_scripts_import_is_there(name):
 
 
 @pytest.mark.parametrize("of", [ctadata, ctadata.api], ids=["package", "api"])
-def test_addresses_and_token_assigned_to_the_class_count(platform: Platform, monkeypatch, tmp_path, of):
+def test_addresses_and_token_can_be_assigned_to_the_class(platform: Platform, monkeypatch, tmp_path, of):
     monkeypatch.chdir(tmp_path)
     platform.put("lst/f", b"12")
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "another one")
@@ -97,7 +97,7 @@ def test_addresses_and_token_assigned_to_the_class_count(platform: Platform, mon
     assert ctadata.upload_personal_certificate("proxy.pem", "lst")["message"]
 
 
-def test_keywords_come_before_the_class_and_that_before_the_environment(on_platform: Platform, monkeypatch):
+def test_keywords_come_before_the_class_and_the_class_before_the_environment(on_platform: Platform, monkeypatch):
     one, other = (on_platform.hub.issue(name) for name in ("one", "other"))
     on_platform.certificates.shared_users |= {"one", "other"}
     ctadata.list_dir("lst")
@@ -122,7 +122,7 @@ def test_the_addresses_may_be_keywords(platform: Platform, tmp_path, monkeypatch
     client.http.close()
 
 
-def test_the_entries_of_a_listing_are_paths_and_answer_as_dictionaries(on_platform: Platform):
+def test_listed_paths_also_work_as_dictionaries(on_platform: Platform):
     on_platform.put("lst/d/a b.h5", b"123")
     on_platform.put("lst/d/sub/f", b"1")
     listed = ctadata.list_dir("lst/d")
@@ -166,7 +166,7 @@ def test_a_recursive_listing_has_the_directory_first_and_all_below_it(on_platfor
     assert ctadata.list_dir("lst/d/f", recursive=True) == ["lst/d/f"]
 
 
-def test_paths_listed_can_be_handed_back(on_platform: Platform, here):
+def test_listed_paths_can_be_passed_back(on_platform: Platform, here):
     on_platform.put("lst/d/a b%41", b"123")
     for form in (lambda entry: entry, lambda entry: entry["href"], str):
         assert [str(path) for path in ctadata.list_dir(form(ctadata.list_dir("lst/d")[0]))][1:] == ["lst/d/a b%41"]
@@ -174,14 +174,14 @@ def test_paths_listed_can_be_handed_back(on_platform: Platform, here):
     assert here() == ["a b%41"]
 
 
-def test_uploads_answer_with_what_they_did(on_platform: Platform):
+def test_uploads_return_what_they_did(on_platform: Platform):
     Path("f").write_text("x")
     for upload in (ctadata.upload_file, ctadata.APIClient().upload_file):
         said = upload("f", "there/")
         assert said == {"path": f"{on_platform.home}/there/f", "status": "uploaded", "total_written": 1}
 
 
-def test_the_old_exceptions_catch_what_goes_wrong(on_platform: Platform):
+def test_the_old_exceptions_catch_the_new_errors(on_platform: Platform):
     with pytest.raises(ctadata.api.StorageException):
         ctadata.list_dir("lst/missing")
     Path("empty").write_text("")
@@ -189,7 +189,7 @@ def test_the_old_exceptions_catch_what_goes_wrong(on_platform: Platform):
         ctadata.upload_personal_certificate("empty", "lst")
 
 
-def test_endpoints_of_the_client_are_as_they_were(on_platform: Platform):
+def test_the_clients_endpoints_are_unchanged(on_platform: Platform):
     on_platform.put("lst/f", b"content")
     client = ctadata.APIClient()
     url = client.construct_endpoint_url(client.downloadservice, "list", "lst")
@@ -213,7 +213,7 @@ def test_parts_of_addresses_are_joined_as_before(parts):
     assert urljoin_multipart(*parts[0]).rstrip("/") == parts[1].rstrip("/")
 
 
-def test_the_development_site_is_refused_in_words_on_the_service(on_platform: Platform):
+def test_the_service_refuses_the_development_site_with_a_reason(on_platform: Platform):
     for refused in (lambda: ctadata.list_dir("lst", dev_instance=True), lambda: ctadata.APIClient(dev_instance=True)):
         with pytest.raises(ctadata.api.StorageException, match=r"ctadata\.direct"):
             refused()

@@ -1,4 +1,4 @@
-"""Certificates looked at before they are sent."""
+"""Certificate files are checked before they are sent."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ TODAY = datetime.now(UTC)
 
 
 def parts(content: bytes) -> list[bytes]:
-    """The blocks of a file."""
+    """The PEM blocks of a file."""
     return [block + b"-----\n" for block in content.replace(b"-----\n-----", b"-----\n\0-----").split(b"\0")]
 
 
@@ -27,7 +27,7 @@ def read(tmp_path: Path, content: bytes, **more: datetime):
 
 
 @pytest.mark.parametrize("proxy", [True, False])
-def test_a_good_one_is_read_and_never_shown(tmp_path: Path, proxy: bool) -> None:
+def test_a_good_certificate_is_read_and_never_shown(tmp_path: Path, proxy: bool) -> None:
     content = PAPERS.certificate(days=3, proxy=proxy)
     pem = read(tmp_path, content)
     assert pem.text == content.decode()
@@ -54,12 +54,12 @@ def test_seven_days_are_counted_by_days(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("now", "words"), [(timedelta(30), "has ended"), (timedelta(-3), "begins at")], ids=["ended", "not begun"]
 )
-def test_one_that_is_not_good_now(tmp_path: Path, now: timedelta, words: str) -> None:
+def test_an_expired_or_future_certificate_is_refused(tmp_path: Path, now: timedelta, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         read(tmp_path, PAPERS.certificate(days=2, proxy=False), now=TODAY + now)
 
 
-def test_a_proxy_without_what_it_was_made_of(tmp_path: Path) -> None:
+def test_a_proxy_without_its_issuer_is_refused(tmp_path: Path) -> None:
     content = PAPERS.certificate(days=3)
     cut = content.rindex(b"-----BEGIN CERTIFICATE")
     for rest in (b"", PAPERS.bundle):
@@ -76,7 +76,7 @@ def test_a_key_with_a_password(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, LONGEST + 10])
-def test_files_that_are_none(tmp_path: Path, size: int) -> None:
+def test_files_without_a_certificate_are_refused(tmp_path: Path, size: int) -> None:
     with pytest.raises(UsageError, match=r"user\.pem: it holds no certificate"):
         read(tmp_path, b"\xff" * size)
 

@@ -1,4 +1,4 @@
-"""A sandbox, and sessions on it."""
+"""A sandbox, and sessions for it."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The machinery of the fault matrix: one command on one file while something goes wrong, and what is left of it."""
+"""The machinery of the fault matrix: one command on one file during a fault, and the files that are left."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ SILENCE = 2.0
 
 @functools.cache
 def content(size: int, seed: int = 1) -> bytes:
-    """Bytes that are the same in every run."""
+    """Return bytes that are the same in every run."""
     return random.Random(seed).randbytes(size)
 
 
 @dataclass(frozen=True)
 class Ends:
-    """How a command ends: its exit code, words on its stderr, and what stands at the target.
+    """The end of a command: its exit code, its words on stderr, and the content of the target.
 
-    left:  what a later run goes on from.
-    slept: seconds of the longest pause at least.
+    left:  the hidden files from which a later run resumes.
+    slept: the least seconds of the longest pause.
     """
 
     code: int = 0
@@ -67,12 +67,12 @@ KEPT = (".journal", ".part")
 class Trial:
     """One command on one file, and its surroundings.
 
-    name:   of the file.   old: whether another one stands at the target.
+    name:   the name of the file.   old: whether another file is at the target.
     here, there: the local and the remote directory, the same for every trial of a test.
-    slept:  the pauses that the client has made, in seconds.
-    outside: whether the command needs a process of its own, and which limits it starts with.
-    undo:   what brings everything back in order.
-    versions: what the file has been at its source, in order.   may_go_on: whether pauses are over.
+    slept:  the pauses of the client, in seconds.
+    outside: whether the command needs a process of its own, and the limits that it starts with.
+    undo:   functions that end the fault.
+    versions: the contents of the file at its source, in order.   may_go_on: whether pauses are over.
     """
 
     column: str
@@ -97,7 +97,7 @@ class Trial:
 
     @property
     def new(self) -> bytes:
-        """What is to be at the target."""
+        """The content that has to be at the target."""
         return content(LARGE if self.column == "get divided" else SMALL)
 
     @property
@@ -110,7 +110,7 @@ class Trial:
 
     @property
     def words(self) -> list[str]:
-        """The command."""
+        """The arguments of the command."""
         if self.sync:
             sides = [f":{self.there}", str(self.here)]
             return ["sync", "--delete", "--yes", *(reversed(sides) if self.up else sides)]
@@ -119,7 +119,7 @@ class Trial:
         return ["get", self.remote, f"{self.here}/"]
 
     def prepare(self) -> None:
-        """Put the file at its source, and what is said to stand at the target."""
+        """Put the file at its source, and the old content at the target."""
         self.may_go_on.set()
         self.here.mkdir()
         self.box.files.mkdir(self.there)
@@ -132,7 +132,7 @@ class Trial:
             self.place(not self.up, self.name, OLD)
 
     def place(self, here: bool, name: str, data: bytes, mtime: float = MTIME) -> None:
-        """A file on one of the two sides."""
+        """Write a file on one of the two sides."""
         if (here, name) == (self.up, self.name):
             self.versions.append(data)
         if here:
@@ -142,7 +142,7 @@ class Trial:
             self.box.files.put(f"{self.there}/{name}", data, mtime=mtime)
 
     def stands(self, here: bool) -> dict[str, bytes]:
-        """What stands on one side, our own hidden files left out."""
+        """Return the files on one side, without our own hidden ones."""
         if here:
             found = {path.name: path.read_bytes() for path in self.here.iterdir()}
         else:
@@ -151,13 +151,13 @@ class Trial:
         return {name: data for name, data in found.items() if not name.startswith(TEMPORARY_PREFIX)}
 
     def left(self) -> tuple[str, ...]:
-        """The kinds of hidden files that are left; `temporary` for each on the storage."""
+        """Return the kinds of hidden files that are left; `temporary` for each one on the storage."""
         here = [path.suffix for path in self.here.iterdir() if path.name.startswith(TEMPORARY_PREFIX)]
         there = ["temporary" for path in self.box.files.tree(self.there) if TEMPORARY_PREFIX in path]
         return (*sorted(here), *there)
 
     def run(self, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-        """Run the command; its exit code and what it wrote to stderr."""
+        """Run the command; return its exit code and its stderr."""
         if self.outside is not None:
             return self._run_outside()
         capsys.readouterr()
@@ -165,7 +165,7 @@ class Trial:
         return code, capsys.readouterr().err
 
     def _run_outside(self) -> tuple[int, str]:
-        # to root without its capabilities, permissions mean what they mean to others
+        # without its capabilities, root obeys permissions like other users
         plain = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
         argv = [*plain, sys.executable, "-m", "ctadata", *self.words]
         done = subprocess.run(argv, capture_output=True, timeout=60, preexec_fn=self.outside, check=False)
@@ -177,7 +177,7 @@ Strike = Callable[[Trial, bool], object]
 
 
 def on(server: str, method: str, fault: Fault, *, skip: int = 0) -> Strike:
-    """A fault of the sandbox, at every path of the trial."""
+    """Return a fault of the sandbox at every path of the trial."""
 
     def strike(trial: Trial, ever: bool) -> None:
         trial.box.faults.add(server, method, f"{trial.there}/*", fault, times=None if ever else 1, skip=skip)
@@ -186,7 +186,7 @@ def on(server: str, method: str, fault: Fault, *, skip: int = 0) -> Strike:
 
 
 def after(first: Strike, then: Strike) -> Strike:
-    """The first once, to bring about what the second is about."""
+    """Let the first fault happen once, to bring about the second one."""
 
     def strike(trial: Trial, ever: bool) -> None:
         first(trial, False)
@@ -196,7 +196,7 @@ def after(first: Strike, then: Strike) -> Strike:
 
 
 def limited(**limits: int) -> Strike:
-    """The command gets a process of its own, with limits of its own: `RLIMIT_FSIZE=1000`."""
+    """Run the command in a process of its own, with these limits: `RLIMIT_FSIZE=1000`."""
 
     def strike(trial: Trial, ever: bool) -> None:
         def begin() -> None:
@@ -210,7 +210,7 @@ def limited(**limits: int) -> Strike:
 
 
 def quicken(monkeypatch: pytest.MonkeyPatch, trial: Trial, *, stalls: bool) -> None:
-    """Pauses are over at once; files are divided from 1 MiB on; `stalls`: silence is borne for two seconds."""
+    """End pauses at once; divide files from 1 MiB on; with `stalls`, tolerate silence for two seconds."""
 
     def sleep(seconds: float) -> None:
         trial.slept.append(seconds)

@@ -1,4 +1,4 @@
-"""Uploads with a token that may create, but not move, replace, delete or list all it would like to."""
+"""Uploads with a token that may create, but may not move, replace, delete or list everything that it needs to."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ NO = faults.Status(403, "No such right")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other at once."""
+    """Retry at once."""
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
 
 
@@ -69,9 +69,7 @@ def test_nothing_is_overwritten_without_the_right_to_move(box: Sandbox, session:
     assert temporaries(box) == []
 
 
-def test_what_may_not_be_replaced_is_sent_once_and_not_for_each_file(
-    box: Sandbox, session: Session, local: Path
-) -> None:
+def test_a_missing_right_to_replace_is_learnt_from_one_upload(box: Sandbox, session: Session, local: Path) -> None:
     for name in "abc":
         box.files.put(f"{HOME}/up/{name}", b"theirs")
     refuse(box, "MOVE")
@@ -80,7 +78,7 @@ def test_what_may_not_be_replaced_is_sent_once_and_not_for_each_file(
     assert sum(seen.method == "PUT" and seen.server == "door" for seen in box.seen) == 1
 
 
-def test_a_name_that_is_taken_meanwhile_stays(box: Sandbox, session: Session, local: Path) -> None:
+def test_a_file_that_appears_meanwhile_stays(box: Sandbox, session: Session, local: Path) -> None:
     refuse(box, "MOVE")
     session.put([str(local / "a")], "first")
     box.faults.add("door", "PUT", f"{HOME}/up", faults.Status(412, "Precondition Failed"))
@@ -91,7 +89,7 @@ def test_a_name_that_is_taken_meanwhile_stays(box: Sandbox, session: Session, lo
     assert box.files.read(f"{HOME}/up") == b"theirs"
 
 
-def test_what_may_not_be_deleted_either_is_named(box: Sandbox, session: Session, local: Path) -> None:
+def test_a_temporary_that_may_not_be_deleted_is_named(box: Sandbox, session: Session, local: Path) -> None:
     refuse(box, "MOVE", "DELETE")
     summary = session.put([str(local / "a")], "new")
     assert summary.done == 1
@@ -123,17 +121,17 @@ def test_a_token_that_may_only_create_finds_its_home(box: Sandbox, open_session:
     assert [name for name in box.files.tree(HOME) if not name.endswith("/")] == [f"{HOME}/a", f"{HOME}/new/b"]
 
 
-def test_an_upload_under_its_own_name_that_broke_off_is_never_taken_for_done(
+def test_a_broken_upload_under_its_final_name_is_never_taken_as_complete(
     box: Sandbox, session: Session, local: Path
 ) -> None:
     refuse(box, "MOVE", "DELETE")
     box.faults.add("pool", "PUT", f"{HOME}/up/b", faults.Cut(after=100))
     summary = session.put([f"{local}/"], "up", recursive=True, jobs=1)
     assert (summary.done, [outcome.remote.name for outcome in summary.failed]) == (2, ["b"])
-    assert box.files.exists(f"{HOME}/up/b")  # it may not be deleted
+    assert box.files.exists(f"{HOME}/up/b")  # the token may not delete it
 
 
-def test_what_broke_off_under_its_own_name_is_deleted_where_it_may_be(
+def test_a_broken_upload_under_its_final_name_is_deleted_if_allowed(
     box: Sandbox, session: Session, local: Path
 ) -> None:
     refuse(box, "MOVE")
@@ -160,7 +158,7 @@ def test_at_a_server_that_renames_nothing_new_files_get_their_names_at_once(
 def test_a_name_that_a_move_would_cut_is_written_at_once_and_not_replaced(
     wsgidav: RealServer, tmp_path: Path, name: str
 ) -> None:
-    """At a server that does not say which one it is; `q` is another file."""
+    """The server does not name itself; `q` is another file."""
     (tmp_path / "config.toml").write_text(wsgidav.profile_toml("here"))
     token = tmp_path / "token"
     token.touch(mode=0o600)

@@ -1,10 +1,10 @@
-"""What may go wrong between us, a door, a pool and the local disk, in each of our ways to move a file.
+"""The faults between client, door, pool and local disk, for each way to move a file.
 
-One table: rows are what goes wrong, columns are the commands. Each cell is tried with what goes wrong going wrong once,
-and for ever; it says how the command then ends: its exit code, words on stderr, and what is left for a later run. In
-between nothing wrong ever stands under a final name: where the command fails, all that stood at the target still does,
-also what a sync was to delete; and once nothing goes wrong any more, the same command brings the file, and nothing of
-ours is left on either side.
+One table: the rows are faults, the columns are commands. Each cell is tried with a fault that occurs once, and with one
+that lasts. A cell says how the command ends: its exit code, its words on stderr, and the hidden files that are left for
+a later run. Meanwhile nothing wrong ever has a final name. If the command fails, all that was at the target is still
+there, also what a sync was to delete. After the fault, the same command brings the file, and no hidden file is left on
+either side.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from ctadata.sandbox.faults import (
 
 @dataclass(frozen=True)
 class Cell:
-    """What goes wrong, and how the command ends then.
+    """A fault, and how the command ends.
 
-    name:  of the file.
-    mends: whether it can be put right.
-    worst: how it may end too where it goes wrong for ever, and the streams need the door more than once each time.
+    name:  the name of the file.
+    mends: whether the fault can be ended.
+    worst: another possible end if the fault lasts and the streams need the door more than once each time.
     """
 
     strike: Strike
@@ -60,32 +60,32 @@ CHANGED = Ends(5, "the file changed while it was read")
 
 
 def passing(strike: Strike, ever: Ends) -> Cell:
-    """What is got over when it goes wrong once."""
+    """A fault that is survived if it occurs once."""
     return Cell(strike, WELL, ever)
 
 
 def lasting(strike: Strike, ends: Ends) -> Cell:
-    """What is not tried again: once is as bad as for ever."""
+    """A fault without retry: once is as bad as for ever."""
     return Cell(strike, ends, ends)
 
 
 def harmless(strike: Strike, worst: Ends | None = None) -> Cell:
-    """What can be got over each time."""
+    """A fault that is survived each time."""
     return Cell(strike, WELL, WELL, worst=worst)
 
 
-# --- what goes wrong, where a fault of the sandbox does not say it alone ---
+# --- faults that the sandbox alone does not have ---
 
 
 def pools_gone(trial: Trial, ever: bool) -> None:
-    """One of the two pools refuses connections; for ever: both do."""
+    """One of the two pools refuses connections; if it lasts, both do."""
     for number in (0, 1) if ever else (0,):
         trial.box.stop_pool(number)
         trial.undo.append(lambda number=number: trial.box.start_pool(number))
 
 
 def door_restarted(method: str) -> Strike:
-    """The door goes away when it is asked, and comes back on the same port; for ever: it stays away."""
+    """The door goes away when it is asked, and comes back on the same port; if it lasts, it stays away."""
 
     def strike(trial: Trial, ever: bool) -> None:
         def go() -> None:
@@ -97,14 +97,14 @@ def door_restarted(method: str) -> Strike:
 
         trial.box.faults.add("door", method, f"{trial.there}/*", Meanwhile(go), times=1)
         if ever:
-            limited()(trial, ever)  # a process of its own: what it could not delete, the next one takes for dead
+            limited()(trial, ever)  # in a process of its own, so that the next run takes its left files for dead
             trial.undo.append(trial.box.start_door)
 
     return strike
 
 
 def source_changes(server: str, method: str, *, at: int | None = None, size: int | None = None) -> Strike:
-    """The file at the source is replaced by another one; for ever: each time it is looked at."""
+    """The file at the source is replaced by another one; if it lasts, at each look."""
 
     def strike(trial: Trial, ever: bool) -> None:
         seeds = itertools.count(2)
@@ -119,7 +119,7 @@ def source_changes(server: str, method: str, *, at: int | None = None, size: int
 
 
 def target_taken(trial: Trial, ever: bool) -> None:
-    """Somebody else writes under the name just before it is published."""
+    """Another program writes under the name just before the file is published."""
 
     def take() -> None:
         trial.place(not trial.up, trial.name, b"somebody else's")
@@ -131,7 +131,7 @@ def target_taken(trial: Trial, ever: bool) -> None:
 
 
 def disk_full(trial: Trial, ever: bool) -> None:
-    """The file system has no room for what is written from 200 kB on (as the kernel says it: see also below)."""
+    """The file system has no room for bytes from 200 kB on (simulated; see also the real one below)."""
     real = os.pwrite
 
     def pwrite(fd: int, data: bytes, offset: int) -> int:
@@ -144,18 +144,18 @@ def disk_full(trial: Trial, ever: bool) -> None:
 
 
 def read_only(trial: Trial, ever: bool) -> None:
-    """The local directory may not be written to."""
+    """Nobody may write into the local directory."""
     limited()(trial, ever)
     trial.here.chmod(0o555)
     trial.undo.append(lambda: trial.here.chmod(0o755))
 
 
 def nothing(trial: Trial, ever: bool) -> None:
-    """It is wrong from the start."""
+    """The fault exists from the start."""
 
 
 def two_cases(trial: Trial, ever: bool) -> None:
-    """There is a file whose name differs in case only; for file systems that confuse it see test_fault_matrix_case."""
+    """Another file's name differs only in case; for file systems that confuse them see test_fault_matrix_case."""
     trial.place(trial.up, "F", b"the large F")
 
 
@@ -166,7 +166,7 @@ WAIT_3, WAIT_LONG = (replace(SAID_429, headers=(("Retry-After", text),)) for tex
 BUSY = Ends(5, "the server is busy")
 TEMPORARY = ("temporary",)
 SECOND = on("pool", "GET", Cut(after=300_000))
-"""What makes an undivided download ask for a range."""
+"""The faults after which an undivided download asks for a range."""
 
 SHORT = "the connection ended before the body did"
 BROKE = "the connection ended in the middle of a body"
@@ -405,7 +405,10 @@ QUICK = {
 
 
 def cell_of(row: str, column: str) -> Cell | str:
-    """A cell of the table; sync moves a file as get and put do, and ends with 6, because another file was in order."""
+    """Return a cell of the table.
+
+    sync moves a file as get and put do, and ends with 6, because another file succeeds.
+    """
     cells = TABLE[row]
     if column in cells:
         return cells[column]
@@ -419,7 +422,7 @@ def cell_of(row: str, column: str) -> Cell | str:
 
 
 def tries() -> Iterator[object]:
-    """Every cell that says how the command ends."""
+    """Return every cell that says how the command ends."""
     for row, column, ever, old in itertools.product(TABLE, COLUMNS, (False, True), (True, False)):
         cell = cell_of(row, column)
         if isinstance(cell, Cell) and (old or cell.name == "f" or cell.mends):
@@ -437,7 +440,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def settings(box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox is the site."""
+    """The sandbox in the environment."""
     config = tmp_path / "config.toml"
     config.write_text(f'default = "sandbox"\n{box.profile_toml()}')
     monkeypatch.setenv("CTADATA_CONFIG", str(config))
@@ -489,10 +492,7 @@ NUMBERS = itertools.count()
 
 
 def check_all_is_well(trial: Trial, code: int, said: str) -> None:
-    """The file stands at the target as it is or was at the source, and nothing that was to be deleted.
-
-    Nothing of ours is left.
-    """
+    """Check that the target has the file, that nothing to be deleted is there, and that no hidden file is left."""
     assert code == 0, said
     assert trial.stands(not trial.up)[trial.name] in trial.versions
     if trial.sync and len(trial.versions) == 1:
@@ -500,7 +500,7 @@ def check_all_is_well(trial: Trial, code: int, said: str) -> None:
     assert trial.left() == ()
 
 
-def test_each_cell_of_the_table_says_something() -> None:
+def test_each_cell_of_the_table_expects_something() -> None:
     for row in TABLE:
         for column in COLUMNS:
             cell = cell_of(row, column)

@@ -1,7 +1,6 @@
-"""A local file system that takes `A` and `a` for one name: nothing is replaced that is not the same file.
+"""A local file system for which `A` and `a` are one name: no file is replaced by a different one.
 
-No such file system is to be had here without being root; the calls of the kernel that name files are made to behave
-like one's.
+Only root could mount such a file system here, so the system calls that name files are made to behave like one.
 """
 
 import os
@@ -20,14 +19,14 @@ NAMED_TWICE = ("link", "rename")
 
 
 def as_it_stands(name: str, folder: int | None) -> str:
-    """The spelling under which the file system has a name of this folder."""
+    """Return the spelling in which the file system has a name of this folder."""
     names = os.listdir(folder) if folder is not None else []
     return next((each for each in names if each.casefold() == str(name).casefold()), name)
 
 
 @pytest.fixture
 def without_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    one_at_a_time = threading.RLock()  # to look a name up and then to use it is one step to a file system
+    one_at_a_time = threading.RLock()  # for a file system, looking a name up and using it is one step
 
     def once(real: Callable[..., object]) -> Callable[..., object]:
         def call(name: str, *rest: object, dir_fd: int | None = None, **options: object) -> object:
@@ -92,9 +91,7 @@ def test_a_file_is_replaced_under_its_own_name(box: Sandbox, open_session: OpenS
     assert (tmp_path / "Run").read_bytes() == b"new"
 
 
-def test_where_case_counts_both_arrive_also_linked_to_each_other(
-    box: Sandbox, open_session: OpenSession, tmp_path: Path
-) -> None:
+def test_on_a_case_sensitive_file_system_both_arrive(box: Sandbox, open_session: OpenSession, tmp_path: Path) -> None:
     for name, content in CONTENTS.items():
         box.files.put(f"/lst/d/{name}", content)
     (tmp_path / "Run").write_bytes(b"old")

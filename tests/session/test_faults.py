@@ -1,4 +1,4 @@
-"""What may go wrong between us, a door and a pool, beyond the table of test_fault_matrix.py."""
+"""Faults between client, door and pool, beyond the table of test_fault_matrix.py."""
 
 import threading
 import zlib
@@ -20,7 +20,7 @@ NEW = bytes(i * 7 % 251 for i in range(SIZE))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tries follow each other at once."""
+    """Retry at once."""
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
 
 
@@ -31,9 +31,7 @@ def session(open_session: OpenSession, monkeypatch: pytest.MonkeyPatch) -> Sessi
     return session
 
 
-def test_an_outcome_tells_the_digest_and_how_often_it_was_tried_again(
-    box: Sandbox, session: Session, tmp_path: Path
-) -> None:
+def test_an_outcome_has_the_digest_and_the_number_of_retries(box: Sandbox, session: Session, tmp_path: Path) -> None:
     box.files.put("/lst/f", NEW)
     box.faults.add("pool", "GET", "*", faults.Flip(at=5), times=2)
     told: list[Outcome] = []
@@ -65,9 +63,7 @@ def local(tmp_path: Path) -> Path:
     return tmp_path / "f"
 
 
-def test_a_token_that_is_renewed_in_mid_run_loses_nothing(
-    box: Sandbox, open_session: OpenSession, tmp_path: Path
-) -> None:
+def test_a_token_renewed_during_a_run_loses_nothing(box: Sandbox, open_session: OpenSession, tmp_path: Path) -> None:
     for i in range(40):
         box.files.put(f"/lst/d/{i}", b"x" * i)
     session = open_session()

@@ -1,4 +1,4 @@
-"""Streams of one file share a mover of the pool: none is broken off, and one that has ended is not waited for."""
+"""The streams of one file share a mover of the pool: none is broken off, and an ended mover is not waited for."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def box(shared_box: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges have a sixteenth of their size, and tries follow each other at once."""
+    """Make ranges a sixteenth of their size, and retry at once."""
     for module, name, value in SMALL:
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
@@ -64,7 +64,7 @@ def session(open_session: OpenSession, small: None) -> Session:
 
 
 class Told(NullReporter):
-    """Keeps what the run ends with."""
+    """A reporter that keeps the outcomes of the run."""
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
@@ -85,12 +85,12 @@ def door_requests(box: Sandbox) -> int:
 
 
 def questions(box: Sandbox) -> list[RangeRequest]:
-    """The `bytes=0-0` by which a silent stream asks after its mover."""
+    """The requests for `bytes=0-0` by which a silent stream asks after its mover."""
     return [asked for asked in box.transfer_log.requested(PATH) if (asked.first, asked.last) == (0, 0)]
 
 
 def broken_off(box: Sandbox) -> list[BrokenConnection]:
-    """Connections that broke off to a mover of this run: the pool may hear late of those of a killed one."""
+    """The connections to movers of this run that broke off; the pool may learn late of those of a killed run."""
     movers = {asked.uuid for asked in box.transfer_log.requested(PATH)}
     return [broken for broken in box.transfer_log.broken(PATH) if broken.uuid in movers]
 
@@ -119,10 +119,10 @@ def test_the_mover_ends_with_the_file_though_the_session_goes_on(
 
 @pytest.mark.parametrize("fault", [faults.FailedMover(after=300_000), faults.Cut(after=300_000)])
 @pytest.mark.parametrize("jobs", [1, 2, 4, 8, 16])
-def test_streams_whose_mover_has_ended_ask_the_door_again(
+def test_streams_whose_mover_ended_ask_the_door_again(
     box: Sandbox, session: Session, tmp_path: Path, jobs: int, fault: faults.Fault
 ) -> None:
-    """Also where the pool does not close their connections; the stall limit would be ten minutes."""
+    """This holds even if the pool does not close the connections; the stall limit would be ten minutes."""
     box.faults.add("pool", "GET", PATH, fault, times=1, skip=jobs // 2)
     get(session, tmp_path / "f", jobs)
     assert len({asked.uuid for asked in box.transfer_log.requested(PATH)}) <= 3
@@ -145,7 +145,7 @@ def _after(box: Sandbox, happened: Callable[[], bool], do: Callable[[], object])
     do()
 
 
-def test_a_pool_that_answers_no_question_is_left(box: Sandbox, session: Session, tmp_path: Path) -> None:
+def test_a_pool_that_does_not_answer_is_given_up(box: Sandbox, session: Session, tmp_path: Path) -> None:
     box.faults.add("pool", "GET", PATH, faults.Silence(after=300_000), times=1)
     box.faults.add("pool", "GET", PATH, faults.NoAnswer(), times=1, skip=1)
     get(session, tmp_path / "f", 1)
@@ -155,7 +155,7 @@ def test_a_pool_that_answers_no_question_is_left(box: Sandbox, session: Session,
 def test_a_stream_that_is_silent_for_too_long_ends_all_streams_of_its_mover(
     box: Sandbox, session: Session, tmp_path: Path
 ) -> None:
-    """One connection alone is silent, and the pool answers: only the stall limit ends that."""
+    """Only one connection is silent, and the pool answers: only the stall limit ends the stream."""
     session.store._client._transport.limits = Limits(stall_seconds=1.0, mover_probe=0.3)  # type: ignore[attr-defined]
     box.faults.add("pool", "GET", PATH, faults.Silence(after=300_000), times=1)
     get(session, tmp_path / "f", 4)
@@ -178,8 +178,8 @@ def test_a_run_that_is_stopped_leaves_no_mover(box: Sandbox, session: Session, t
 
 
 @pytest.mark.parametrize("fault", [faults.FailedMover(after=300_000), faults.Cut(after=300_000)])
-def test_a_part_of_a_file_goes_on_at_the_door(box: Sandbox, session: Session, fault: faults.Fault) -> None:
-    """As `cat --range` reads it."""
+def test_a_broken_range_read_is_resumed_at_the_door(box: Sandbox, session: Session, fault: faults.Fault) -> None:
+    """`cat --range` reads in this way."""
     box.faults.add("pool", "GET", PATH, fault, times=1)
     got = bytearray()
     stream_range_to(session.store, session.store.info(session.resolve("lst/f")), 1000, 2 * MIB, got.extend)
@@ -187,7 +187,7 @@ def test_a_part_of_a_file_goes_on_at_the_door(box: Sandbox, session: Session, fa
     assert door_requests(box) == 2
 
 
-# --- killed, and gone on with
+# --- killed and resumed
 
 
 KILLED = """
@@ -201,7 +201,7 @@ main()
 
 
 def killed(box: Sandbox, environ: dict[str, str], target: Path, jobs: int, at: int, skip: int, *, small: bool) -> None:
-    """A `get` that is killed when its `skip`th request has had `at` bytes."""
+    """Run a `get` that is killed when its `skip`th request has received `at` bytes."""
     lines = [f"{module.__name__.rpartition('.')[2]}.{name} = {value}" for module, name, value in SMALL if small]
     command = [sys.executable, "-c", KILLED, ";".join(lines), "get", "-j", str(jobs), "lst/f", str(target)]
     begun = threading.Event()
@@ -212,7 +212,7 @@ def killed(box: Sandbox, environ: dict[str, str], target: Path, jobs: int, at: i
         process[0].send_signal(signal.SIGKILL)
 
     box.faults.add("pool", "GET", PATH, faults.Meanwhile(kill, after=at), times=1, skip=skip)
-    environ = {**environ, "BEARER_TOKEN": box.token()}  # a long count outlives one
+    environ = {**environ, "BEARER_TOKEN": box.token()}  # with a long count, one kill may fail
     process.append(subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL))
     begun.set()
     assert process[0].wait(120) == -signal.SIGKILL
@@ -228,7 +228,7 @@ def environ(box: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("jobs", [1, 8])
-def test_after_a_kill_only_what_is_missing_is_asked_for_and_once(
+def test_after_a_kill_only_the_missing_bytes_are_requested_once(
     box: Sandbox, session: Session, environ: dict[str, str], tmp_path: Path, jobs: int
 ) -> None:
     at, skip = (SIZE // 2, 0) if jobs == 1 else (MIB // 4, 20)
@@ -238,14 +238,14 @@ def test_after_a_kill_only_what_is_missing_is_asked_for_and_once(
     asked = box.transfer_log.requested(PATH)
     assert [second for _, second in box.transfer_log.requested_twice(PATH) if second.last] == []
     assert outcome.resumed
-    # the first byte alone is asked for where a mover that was opened has nothing left to send
+    # a request for the first byte alone ends an opened mover that has nothing left to send
     assert sum(each.last + 1 - each.first for each in asked if each.last) == SIZE - outcome.resumed
     assert (outcome.retries, door_requests(box), broken_off(box)) == (0, 1, [])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("kill", [False, True], ids=["whole", "killed"])
-def test_a_large_file_again_and_again(
+def test_a_large_file_is_killed_and_resumed_many_times(
     box: Sandbox,
     open_session: OpenSession,
     environ: dict[str, str],
@@ -254,7 +254,7 @@ def test_a_large_file_again_and_again(
     rng: random.Random,
     kill: bool,
 ) -> None:
-    """At full size, as the program does it by itself, with eight streams."""
+    """Everything has its full size, as in the program itself, with eight streams."""
     size = count(96 * MIB, 400 * MIB)
     box.files.put(PATH, CONTENT[: 1 << 16] * (size >> 16))
     for turn in range(count(1, 50)):

@@ -1,4 +1,4 @@
-"""Odd names at a dCache: each file comes back byte for byte under its name, or is refused at put with exit code 2."""
+"""Odd names at a dCache: each file comes back byte for byte under its name, or put refuses it with exit code 2."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ctadata.site_copy import CopyMode, copy_between
 from ctadata.transfer.report import Summary
 
 KEPT = "kept"  # comes back at every door
-CHANGED = "changed"  # NFC writes it otherwise: comes back where the door redirects
+CHANGED = "changed"  # NFC changes it: comes back if the door redirects
 CONTROL = "control"  # has a control character: is refused
 
 NAMES = {
@@ -64,7 +64,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A directory with a file of each name, whose content is its name."""
+    """A directory with a file of each name; the content is the name."""
     tree = tmp_path / "odd"
     tree.mkdir()
     for name in NAMES:
@@ -81,8 +81,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_sixty_names(site: Site, tree: Path, tmp_path: Path) -> None:
-    """Put, list, get, put again, share, copy, mv, rm."""
+def test_sixty_odd_names_survive_every_command(site: Site, tree: Path, tmp_path: Path) -> None:
+    """The commands are put, list, get, put again, share, copy, mv, rm."""
     box, session, back = site
     refused = set(NAMES) - back
     assert len(NAMES) >= 60
@@ -112,7 +112,7 @@ def test_sixty_names(site: Site, tree: Path, tmp_path: Path) -> None:
     copies = session.resolve("home:copies")
     pulled = failed(copy_between(session, session, session.store.info(home), copies, mode=CopyMode()))
     assert pulled == {name for name in back if NAMES[name] is CHANGED}
-    for name in pulled:  # the door sends other programs elsewhere
+    for name in pulled:  # the door redirects other programs
         way = CopyMode(through=True)
         assert copy_between(session, session, session.store.info(home / name), copies / name, mode=way).exit_code == 0
     assert {entry.path.name for entry in session.store.list(copies)} == back
@@ -132,7 +132,7 @@ def test_sixty_names(site: Site, tree: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name, kind in NAMES.items() if kind is not KEPT], ids=ascii)
 def test_a_name_that_cannot_come_back_is_refused_alone(site: Site, tmp_path: Path, name: str) -> None:
-    """At put and mv, before anything is lost; the words name the character, and nothing is left there."""
+    """put and mv refuse it before anything is lost; the message names the character, and nothing is left."""
     box, session, back = site
     if name in back:
         return
@@ -151,8 +151,8 @@ def test_a_name_that_cannot_come_back_is_refused_alone(site: Site, tmp_path: Pat
     box.files.remove("/lst/users/ada/plain")
 
 
-def test_an_upload_is_proved_by_its_first_byte(site: Site, tmp_path: Path) -> None:
-    """If NFC changes its name, and only then."""
+def test_an_upload_under_such_a_name_is_checked_by_its_first_byte(site: Site, tmp_path: Path) -> None:
+    """The check happens only if NFC changes the name."""
     box, session, back = site
     changed = sorted(name for name in back if NAMES[name] is CHANGED)
     (tmp_path / "file").write_bytes(b"content")
@@ -164,8 +164,8 @@ def test_an_upload_is_proved_by_its_first_byte(site: Site, tmp_path: Path) -> No
         assert [seen.header("Range") for seen in asked] == ["bytes=0-0"] * (name != "plain")
 
 
-def test_a_new_file_that_does_not_come_back_after_all_is_deleted(site: Site, tmp_path: Path) -> None:
-    """The door redirects the trial, and carries the bytes of the file itself."""
+def test_a_new_file_that_cannot_be_read_back_is_deleted(site: Site, tmp_path: Path) -> None:
+    """The door redirects the trial upload, but serves the bytes of the file itself."""
     box, session, _ = site
     name = "a\u030a"
     (tmp_path / "file").write_bytes(b"content")
@@ -202,7 +202,7 @@ def test_a_new_name_that_is_not_utf8_is_refused(site: Site, tmp_path: Path) -> N
 def test_a_token_that_may_only_create_writes_such_names_too(
     box: Sandbox, open_session: OpenSession, tmp_path: Path
 ) -> None:
-    """It may neither read nor delete, so that nothing is proved; the file is there under its name."""
+    """The token may neither read nor delete, so nothing is checked; the file is there under its name."""
     (tmp_path / "file").write_bytes(b"content")
     session = open_session(token=box.token(scope="openid storage.create:/"))
     assert session.put([str(tmp_path / "file")], "home:e\u0301").exit_code == 0

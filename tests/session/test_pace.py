@@ -1,4 +1,4 @@
-"""A door that counts requests, closes for a while, or breaks off: nothing is lost, and it is not pestered."""
+"""A door that counts requests, closes for a while, or breaks off: nothing is lost, and it gets few requests."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_a_door_that_counts_uploads(box: Sandbox, session: Session, tmp_path: Pa
     assert sum(seen.status == 429 for seen in box.seen) <= 10
 
 
-def test_a_door_that_is_closed_for_a_second_is_left_alone(box: Sandbox, session: Session, tmp_path: Path) -> None:
-    """The refusal of one request keeps all others away, for as long as the door has said."""
+def test_a_door_that_says_503_gets_no_requests_until_its_time(box: Sandbox, session: Session, tmp_path: Path) -> None:
+    """The refusal of one request holds back all others, for the time that the door named."""
     for i in range(40):
         box.files.put(f"/lst/run/f{i}", b"x")
     box.faults.add("door", "GET", "*", faults.Status(503, "Closed", headers=(("Retry-After", "1"),)), times=2, skip=10)
@@ -57,12 +57,12 @@ def test_a_door_that_is_closed_for_a_second_is_left_alone(box: Sandbox, session:
     door = [seen for seen in box.seen if seen.server == "door" and seen.method == "GET"]
     refused = next(i for i, seen in enumerate(door) if seen.status == 503)
     under_way = [seen for seen in door[refused:] if seen.at < door[refused].at + 0.9]
-    assert len(under_way) < 16  # what had been sent by then
+    assert len(under_way) < 16  # the requests already sent by then
     assert max(later.at - earlier.at for earlier, later in pairwise(door)) > 0.9
 
 
 class Meeting:
-    """Requests that meet: each waits until `number` are there at once; after that, none waits."""
+    """Requests that meet: each waits until `number` of them are there at once; afterwards none waits."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -80,7 +80,7 @@ class Meeting:
 
 
 @pytest.mark.parametrize("jobs", [4, 12])
-def test_jobs_of_the_command_line_are_exactly_so_many(
+def test_jobs_on_the_command_line_are_an_exact_number(
     jobs: int, box: Sandbox, open_session: OpenSession, tmp_path: Path
 ) -> None:
     meeting = Meeting(jobs)
@@ -91,7 +91,7 @@ def test_jobs_of_the_command_line_are_exactly_so_many(
     assert (summary.done, meeting.most) == (60, jobs)
 
 
-def test_a_pool_that_breaks_off_gets_fewer_streams_and_the_door_as_many(
+def test_only_the_pool_that_breaks_off_gets_fewer_streams(
     box: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(congestion, "SLOW_BY", math.inf)  # a busy machine makes both of them slow
@@ -108,7 +108,7 @@ def test_a_pool_that_breaks_off_gets_fewer_streams_and_the_door_as_many(
     assert widths(pool)._window.width < 8
 
 
-def test_a_number_that_was_asked_for_is_that_of_the_run(open_session: OpenSession) -> None:
+def test_the_jobs_argument_comes_before_the_profiles_jobs(open_session: OpenSession) -> None:
     usual, asked = open_session(), open_session(jobs="5")
     rules = [usual.run(None, None).rules, usual.run(None, None, jobs=3).rules, asked.run(None, None).rules]
     assert [one.jobs for one in rules] == [8, 3, 5]

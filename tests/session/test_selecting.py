@@ -1,4 +1,4 @@
-"""What of the storage is meant: patterns, filters, lists of paths; and pipes instead of files."""
+"""Which files are selected: patterns, filters, lists of paths; and pipes instead of files."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ BIG = bytes(i * 7 % 251 for i in range(700_000))
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test starts in an empty directory, and tries follow each other at once."""
+    """Start every test in an empty directory, and retry at once."""
     monkeypatch.setattr(transfer_run, "FIRST_PAUSE", 0.001)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -42,7 +42,7 @@ def filters(*include: str, exclude: tuple[str, ...] = ()) -> Rules:
 
 
 class TestPatterns:
-    def test_all_that_match_go(self, filled: Sandbox, session: Session, here: Path) -> None:
+    def test_all_matches_are_transferred(self, filled: Sandbox, session: Session, here: Path) -> None:
         assert session.get(["lst/run_*/*.h5"], "out").done == 2
         assert local_files(here) == ["out/a.h5", "out/a2.h5"]
 
@@ -65,7 +65,7 @@ class TestPatterns:
         session.get(["lst/run_*"], recursive=True)
         assert local_files(here) == ["run_1/a.h5", "run_1/b.txt", "run_2/a2.h5", "run_2/log/c.h5"]
 
-    def test_from_home(self, box: Sandbox, session: Session, here: Path) -> None:
+    def test_patterns_below_home(self, box: Sandbox, session: Session, here: Path) -> None:
         box.files.put(f"{HOME}/mine1", b"1")
         session.get(["home:mine?"])
         assert local_files(here) == ["mine1"]
@@ -80,12 +80,12 @@ class TestPatterns:
 
 
 class TestFilters:
-    def test_of_a_download(self, filled: Sandbox, session: Session, here: Path) -> None:
+    def test_filters_of_a_download(self, filled: Sandbox, session: Session, here: Path) -> None:
         assert session.get(["lst/"], "out", recursive=True, rules=filters("*.h5", exclude=("log",))).done == 2
         assert local_files(here) == ["out/run_1/a.h5", "out/run_2/a2.h5"]
         assert not (here / "out" / "run_2" / "log").exists()
 
-    def test_directories_without_anything_meant_are_not_made(
+    def test_directories_without_a_selected_file_are_not_created(
         self, filled: Sandbox, session: Session, here: Path
     ) -> None:
         session.get(["lst/"], "out", recursive=True, rules=filters("b.txt"))
@@ -99,33 +99,33 @@ class TestFilters:
         session.get(["lst/"], "out", recursive=True, rules=filters(exclude=("log/",)))
         assert not [seen for seen in filled.seen if seen.method == "PROPFIND" and "log" in seen.target]
 
-    def test_of_named_files(self, filled: Sandbox, session: Session, here: Path) -> None:
+    def test_filters_apply_to_named_files(self, filled: Sandbox, session: Session, here: Path) -> None:
         session.get(["lst/run_1/a.h5", "lst/run_1/b.txt"], "out", rules=filters(exclude=("*.txt",)))
         assert local_files(here) == ["out/a.h5"]
 
 
 class TestLists:
-    def test_paths_land_with_their_directories(self, filled: Sandbox, session: Session, here: Path) -> None:
+    def test_listed_paths_keep_their_directories(self, filled: Sandbox, session: Session, here: Path) -> None:
         summary = session.get([], "out", listed=["lst/run_1/a.h5", "/lst/run_2/a2.h5", "lst//run_1/b.txt"])
         assert (summary.done, summary.failed) == (3, [])
         assert local_files(here) == ["out/lst/run_1/a.h5", "out/lst/run_1/b.txt", "out/lst/run_2/a2.h5"]
 
-    def test_they_can_start_from_a_collection(self, filled: Sandbox, session: Session, here: Path) -> None:
+    def test_listed_paths_can_start_from_a_collection(self, filled: Sandbox, session: Session, here: Path) -> None:
         session.get(["lst/run_2"], "out", listed=["a2.h5", "log/c.h5"])
         assert local_files(here) == ["out/a2.h5", "out/log/c.h5"]
 
-    def test_directories_with_r_only(self, filled: Sandbox, session: Session, here: Path) -> None:
+    def test_listed_directories_need_r(self, filled: Sandbox, session: Session, here: Path) -> None:
         summary = session.get(["lst"], "out", listed=["run_1", "run_2/a2.h5"])
         assert (summary.done, summary.exit_code) == (1, 6)
         assert "-r" in str(summary.errors[0])
         assert session.get(["lst"], "out", listed=["run_1"], recursive=True).done == 2
 
-    def test_what_is_missing_is_that_lines_failure(self, filled: Sandbox, session: Session) -> None:
+    def test_a_missing_path_is_the_failure_of_its_line(self, filled: Sandbox, session: Session) -> None:
         summary = session.get(["lst"], "out", listed=["run_1/a.h5", "nothing", "run_1/b.txt"])
         assert (summary.done, [type(e) for e in summary.errors]) == (2, [NotFound])
         assert summary.errors[0].path == "/lst/nothing"
 
-    def test_of_uploads(self, box: Sandbox, session: Session, here: Path) -> None:
+    def test_lists_of_uploads(self, box: Sandbox, session: Session, here: Path) -> None:
         for name in ("a", "x/b", "x/c", "y/d"):
             (here / "from" / name).parent.mkdir(parents=True, exist_ok=True)
             (here / "from" / name).write_text(name)
@@ -136,7 +136,7 @@ class TestLists:
         ]
 
     @pytest.mark.parametrize("name", ["../x", "a/../../x", "/", "."])
-    def test_no_line_leads_out(self, filled: Sandbox, session: Session, here: Path, name: str) -> None:
+    def test_no_line_leads_out_of_the_directory(self, filled: Sandbox, session: Session, here: Path, name: str) -> None:
         (here / "a").write_text("a")
         for summary in (
             session.get(["lst"], "out", listed=[name, "run_1/a.h5"]),
@@ -157,14 +157,16 @@ class TestOut:
         assert b"".join(got) == BIG + b"run_1/a.h5"
         assert (summary.done, summary.exit_code) == (2, 0)
 
-    def test_a_cut_is_gone_on_from(self, filled: Sandbox, session: Session) -> None:
+    def test_a_broken_stream_is_resumed(self, filled: Sandbox, session: Session) -> None:
         filled.files.put("/lst/big", BIG)
         filled.faults.add("pool", "GET", "*", faults.Cut(after=300_000), times=2)
         got: list[bytes] = []
         assert session.get_to_pipe(["lst/big"], lambda block: got.append(bytes(block))).done == 1
         assert b"".join(got) == BIG
 
-    def test_a_wrong_byte_is_said_at_the_end_and_not_sent_twice(self, filled: Sandbox, session: Session) -> None:
+    def test_a_wrong_byte_is_reported_at_the_end_and_nothing_is_written_twice(
+        self, filled: Sandbox, session: Session
+    ) -> None:
         filled.files.put("/lst/big", BIG)
         filled.faults.add("pool", "GET", "*", faults.Flip(at=5), times=1)
         got: list[bytes] = []
@@ -173,7 +175,7 @@ class TestOut:
         assert "do not use what was written" in str(summary.errors[0])
         assert len(b"".join(got)) == len(BIG)
 
-    def test_a_file_that_changes_is_not_put_together_from_both(self, filled: Sandbox, session: Session) -> None:
+    def test_a_changed_file_is_not_mixed_from_two_versions(self, filled: Sandbox, session: Session) -> None:
         filled.files.put("/lst/big", BIG)
         filled.faults.add("pool", "GET", "*", faults.Cut(after=300_000), times=1)
         got: list[bytes] = []
@@ -185,7 +187,7 @@ class TestOut:
 
         assert session.get_to_pipe(["lst/big"], take).exit_code == IntegrityError.exit_code
 
-    def test_whoever_reads_may_stop(self, filled: Sandbox, session: Session) -> None:
+    def test_the_reader_may_stop(self, filled: Sandbox, session: Session) -> None:
         filled.files.put("/lst/big", BIG)
 
         def refuse(block: bytes) -> None:
@@ -194,7 +196,7 @@ class TestOut:
         with pytest.raises(BrokenPipeError):
             session.get_to_pipe(["lst/big"], refuse)
 
-    def test_directories_do_not_go_into_pipes(self, filled: Sandbox, session: Session) -> None:
+    def test_a_directory_into_a_pipe_is_refused(self, filled: Sandbox, session: Session) -> None:
         assert session.get_to_pipe(["lst/run_1"], print).exit_code == UsageError.exit_code
 
 
@@ -206,7 +208,7 @@ class TestIn:
         yield fd
         os.close(fd)
 
-    def test_of_unknown_length(self, box: Sandbox, session: Session) -> None:
+    def test_a_pipe_of_unknown_length_is_uploaded(self, box: Sandbox, session: Session) -> None:
         out, into = os.pipe()
         with os.fdopen(into, "wb") as stream:
             stream.write(b"from a pipe")
@@ -214,7 +216,9 @@ class TestIn:
         os.close(out)
         assert box.files.read(f"{HOME}/new/name") == b"from a pipe"
 
-    def test_equal_content_is_skipped_and_other_replaced(self, box: Sandbox, session: Session, pipe: int) -> None:
+    def test_equal_content_is_skipped_and_different_content_replaced(
+        self, box: Sandbox, session: Session, pipe: int
+    ) -> None:
         box.files.put(f"{HOME}/name", b"old")
         assert session.put_from_pipe(pipe, "name").done == 1
         os.lseek(pipe, 0, os.SEEK_SET)
@@ -222,12 +226,12 @@ class TestIn:
         assert box.files.read(f"{HOME}/name") == BIG
 
     @pytest.mark.parametrize("target", ["dir/", "dir", "home:", "/"])
-    def test_it_needs_a_name(self, box: Sandbox, session: Session, pipe: int, target: str) -> None:
+    def test_a_pipe_needs_a_target_name(self, box: Sandbox, session: Session, pipe: int, target: str) -> None:
         box.files.mkdir(f"{HOME}/dir")
         with pytest.raises(UsageError, match="name"):
             session.put_from_pipe(pipe, target)
 
-    def test_nothing_stays_behind(
+    def test_no_spool_file_is_left(
         self, box: Sandbox, session: Session, pipe: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import tempfile
@@ -239,7 +243,7 @@ class TestIn:
 
 
 class TestDryRun:
-    def test_it_does_not_make_a_home(self, box: Sandbox, open_session: OpenSession, here: Path) -> None:
+    def test_a_dry_run_does_not_create_a_home(self, box: Sandbox, open_session: OpenSession, here: Path) -> None:
         (here / "f").write_text("f")
         session = open_session(home="lst/users/ada/{user}")
         assert session.put(["f"], "x/", rules=Rules(dry_run=True)).done == 1

@@ -1,4 +1,4 @@
-"""Many files, half of them on tape: staging and download overlap, and nothing on tape is ever asked of the door."""
+"""Many files, half of them on tape: staging and download overlap, and the door is never asked for a file on tape."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def test_staging_and_download_overlap(box: Sandbox, session, tmp_path):
     before = [each.target for each in seen if each.method == "GET" and each.at < looks[0] and "/lst/" in each.target]
     assert len(fetched) == FILES
     assert set(before).isdisjoint(on_tape)
-    assert len(before) > FILES / 4  # of those on disk, while the others were on their way
+    assert len(before) > FILES / 4  # downloads of files on disk, while the others were being staged

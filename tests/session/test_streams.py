@@ -1,4 +1,4 @@
-"""Large files: several streams from one door request, and runs that go on where others ended."""
+"""Large files: several streams from one door request, and runs that resume earlier ones."""
 
 import itertools
 import os
@@ -32,7 +32,7 @@ BLOCK = 20_000
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything happens at a hundredth of its size, and at once."""
+    """Make everything a hundredth of its size, and retry at once."""
     monkeypatch.setattr(segmented_download, "DIVIDED_FROM", 500_000)
     monkeypatch.setattr(resume_journal, "RESUMABLE_FROM", 4 * BLOCK)
     monkeypatch.setattr(sink, "GATHERED", BLOCK // 2)
@@ -78,10 +78,10 @@ def test_several_streams_read_from_one_door_request(
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_a_stream_that_stalls_for_good_is_given_up_and_its_piece_fetched_again(
+def test_a_stalled_stream_is_given_up_and_its_segment_fetched_again(
     filled: Sandbox, session: Session, tmp_path: Path, jobs: int
 ) -> None:
-    """Within the stall limit, whatever the others do meanwhile; nothing that has come is fetched twice."""
+    """This takes no longer than the stall limit, whatever the other streams do; no byte is fetched twice."""
     session.store._client._transport.limits = Limits(stall_seconds=2)  # type: ignore[attr-defined]
     filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1)
     moved: list[int] = []
@@ -96,7 +96,7 @@ def test_a_stream_that_stalls_for_good_is_given_up_and_its_piece_fetched_again(
     assert sum(size for size in moved if size > 0) <= SIZE + jobs * BLOCK
 
 
-def test_a_pool_that_is_gone_is_not_waited_for(
+def test_an_unreachable_pool_is_not_waited_for(
     filled: Sandbox, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     naps: list[float] = []
@@ -118,7 +118,7 @@ def test_a_pool_that_is_gone_is_not_waited_for(
     assert (bytes(got), naps) == (CONTENT[:2000], [])
 
 
-def test_who_is_pinned_to_one_stream_asks_once_for_the_whole(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+def test_with_one_stream_the_whole_file_is_requested_once(filled: Sandbox, session: Session, tmp_path: Path) -> None:
     session.get(["lst/f"], str(tmp_path / "f"), jobs=1)
     assert gets(filled, "pool") == [None]
 
@@ -145,7 +145,7 @@ def test_a_flipped_byte_in_every_stream_is_never_published(filled: Sandbox, sess
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_the_next_run_goes_on_where_the_last_one_ended(
+def test_the_next_run_resumes_where_the_last_one_ended(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, jobs: int
 ) -> None:
     first = open_session()
@@ -181,7 +181,7 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
 def test_a_file_that_changed_between_two_runs_starts_over(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, size: int
 ) -> None:
-    """Also where it is now shorter than what is here of it."""
+    """This holds even if the file is now shorter than the part."""
     _begin(filled, open_session, tmp_path)
     other = bytes(reversed(CONTENT[:size]))
     filled.files.put("/lst/f", other)
@@ -192,7 +192,7 @@ def test_a_file_that_changed_between_two_runs_starts_over(
 
 
 def _begin(box: Sandbox, open_session: OpenSession, out: Path) -> None:
-    """A run that ends in the middle of /lst/f."""
+    """Run a download that ends in the middle of /lst/f."""
     box.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
     box.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
     assert open_session().get(["lst/f"], str(out / "f"), jobs=1).done == 0
@@ -201,7 +201,7 @@ def _begin(box: Sandbox, open_session: OpenSession, out: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["lst/", "lst/f"])
-def test_what_was_begun_of_a_file_that_is_small_by_now_goes(
+def test_the_part_of_a_file_that_is_small_now_is_deleted(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, source: str
 ) -> None:
     out = tmp_path / "out"
@@ -213,10 +213,10 @@ def test_what_was_begun_of_a_file_that_is_small_by_now_goes(
 
 
 @pytest.mark.parametrize("compare", [Compare.SIZE, Compare.CHECKSUM])
-def test_what_was_begun_of_a_file_that_is_here_by_now_goes(
+def test_the_part_of_a_file_that_is_complete_now_is_deleted(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, compare: Compare
 ) -> None:
-    """Whether a look at it tells that, or its checksum."""
+    """The size tells it, or the checksum."""
     out = tmp_path / "out"
     _begin(filled, open_session, out)
     (out / "f").write_bytes(CONTENT)
@@ -227,7 +227,7 @@ def test_what_was_begun_of_a_file_that_is_here_by_now_goes(
     assert list(out.glob(".ctadata-*")) == []
 
 
-def test_what_was_begun_of_another_file_stays(filled: Sandbox, open_session: OpenSession, tmp_path: Path) -> None:
+def test_the_part_of_another_file_stays(filled: Sandbox, open_session: OpenSession, tmp_path: Path) -> None:
     out = tmp_path / "out"
     _begin(filled, open_session, out)
     filled.files.put("/lst/other/g", b"small")
@@ -256,10 +256,10 @@ def test_a_file_that_changed_when_its_stream_broke_off_starts_over_at_once(
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
     assert session.get(["lst/f"], str(tmp_path / "f"), jobs=1).done == 1
     assert (tmp_path / "f").read_bytes() == other
-    assert gets(filled, "pool") == [None, None]  # nothing of it was fetched to go with bytes of another version
+    assert gets(filled, "pool") == [None, None]  # no byte of one version was fetched to complete another version
 
 
-def test_of_a_file_that_changes_each_time_that_is_said(filled: Sandbox, session: Session, tmp_path: Path) -> None:
+def test_a_file_that_changes_at_each_attempt_is_reported(filled: Sandbox, session: Session, tmp_path: Path) -> None:
     seeds = itertools.count(4)
 
     def change() -> None:
@@ -272,10 +272,10 @@ def test_of_a_file_that_changes_each_time_that_is_said(filled: Sandbox, session:
     assert list(tmp_path.glob(".ctadata-*")) == []
 
 
-def test_nobody_writes_into_a_part_that_was_let_go_of(
+def test_no_stream_writes_into_a_closed_part(
     filled: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number of its descriptor may be another file's by then."""
+    """By then, its descriptor's number may belong to another file."""
     session.store._client._transport.limits = Limits(stall_seconds=2)  # type: ignore[attr-defined]
     helping = filled.faults.add("pool", "GET", "/lst/f", faults.Stall(after=100_000), times=1, skip=1)
     meeting = faults.Meanwhile(lambda: helping.reached.wait(60), after=50_000)
@@ -300,7 +300,7 @@ def test_nobody_writes_into_a_part_that_was_let_go_of(
     assert (type(error), helping.hits, left) == (Forbidden, 1, [0])
 
 
-# --- what an earlier run has written is read back
+# --- the bytes of an earlier run are read back
 
 
 def _harm(out: Path, at: int, content: bytes) -> None:
@@ -317,7 +317,7 @@ def _harm(out: Path, at: int, content: bytes) -> None:
     [(BLOCK + 5, b"7 bytes"), (2 * BLOCK, bytes(BLOCK)), (0, b"\0")],
     ids=["overwritten", "zeroed", "first"],
 )
-def test_bytes_that_are_not_what_was_written_are_fetched_again_and_no_others(
+def test_only_damaged_bytes_of_a_part_are_fetched_again(
     filled: Sandbox,
     open_session: OpenSession,
     tmp_path: Path,
@@ -327,7 +327,7 @@ def test_bytes_that_are_not_what_was_written_are_fetched_again_and_no_others(
     tells: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also where the server tells no checksum."""
+    """This holds even if the server has no checksum."""
     sessions = [open_session(), open_session()] if tells else [_mute(open_session), _mute(open_session)]
     filled.faults.add("pool", "GET", "/lst/f", faults.Cut(after=300_000), times=1)
     filled.faults.add("door", "GET", "/lst/f", faults.Status(403, "Forbidden"), skip=1)
@@ -346,15 +346,15 @@ def test_bytes_that_are_not_what_was_written_are_fetched_again_and_no_others(
 
 
 def _mute(open_session: OpenSession) -> Session:
-    """A session that asks for no checksum, as of a server that has none."""
+    """Return a session that asks for no checksum, as with a server that has none."""
     return open_session(kind="webdav")
 
 
 @pytest.mark.parametrize("harmed", [False, True])
-def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
+def test_a_complete_part_of_an_earlier_run_is_read_before_it_is_published(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, harmed: bool
 ) -> None:
-    """The run was killed between its last byte and the file's name."""
+    """The run was killed after its last byte, before the file got its name."""
     first = open_session()
     [entry] = [e for e in first.store.list(RemotePath(("lst",))) if e.path.name == "f"]
     with LocalDir.open(tmp_path) as folder:
@@ -375,7 +375,7 @@ def test_a_file_that_an_earlier_run_had_whole_is_read_before_it_is_published(
 
 @pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir])
 @pytest.mark.parametrize("end", [resume_journal.SUFFIX, SUFFIX])
-def test_nothing_that_bears_the_name_of_a_journal_or_a_part_holds_up_a_download(
+def test_no_odd_file_with_the_name_of_a_journal_or_part_stops_a_download(
     filled: Sandbox, open_session: OpenSession, tmp_path: Path, plant: Callable[[Path], None], end: str
 ) -> None:
     out = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""Paths as people type them, and where files land: the rules of cp and rsync, both ways."""
+"""Paths as users type them, and the places of the files: the rules of cp and rsync, in both directions."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ HOME = "/lst/users/ada"
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test starts in an empty directory."""
+    """Start every test in an empty directory."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
@@ -56,7 +56,7 @@ def local_tree(here: Path) -> list[str]:
 def test_get(
     filled: Sandbox, session: Session, here: Path, sources: list[str], local: str | None, expected: list[str]
 ) -> None:
-    for _ in range(2):  # a rerun is a rerun
+    for _ in range(2):  # a second run changes nothing
         summary = session.get(sources, local, recursive=True)
         assert (summary.failed, local_tree(here)) == ([], expected)
     assert summary.done == 0
@@ -138,7 +138,7 @@ def test_a_directory_without_r_is_refused_before_anything_moves(
     assert UsageError.exit_code == 2
 
 
-def test_what_does_not_exist_is_not_found_before_anything_moves(filled: Sandbox, session: Session, local: Path) -> None:
+def test_a_missing_source_is_reported_before_anything_moves(filled: Sandbox, session: Session, local: Path) -> None:
     with pytest.raises(NotFound, match="lst/nothing"):
         session.get(["lst/file", "lst/nothing"], "out")
     with pytest.raises(NotFound, match="nothing-here"):
@@ -147,7 +147,7 @@ def test_what_does_not_exist_is_not_found_before_anything_moves(filled: Sandbox,
     assert filled.files.tree(HOME) == []
 
 
-def test_a_relative_path_that_exists_only_at_home_says_so(box: Sandbox, session: Session) -> None:
+def test_the_error_points_to_a_path_that_exists_at_home(box: Sandbox, session: Session) -> None:
     box.files.put(f"{HOME}/results/r1", b"r")
     with pytest.raises(NotFound, match="home:results/r1"):
         session.get(["results/r1"])
@@ -163,7 +163,7 @@ def test_two_sources_for_one_name_are_refused(session: Session, filled: Sandbox,
         session.put(["file", "dir/file"], "out/")
 
 
-def test_home_comes_from_rest_where_the_profile_has_no_template(
+def test_home_comes_from_rest_if_the_profile_has_no_template(
     box: Sandbox, open_session: OpenSession, local: Path
 ) -> None:
     open_session(home="").put(["file"], "by-rest")
@@ -171,13 +171,13 @@ def test_home_comes_from_rest_where_the_profile_has_no_template(
     assert any(seen.server == "frontend" for seen in box.seen)
 
 
-def test_without_a_home_a_relative_put_is_refused_in_words(open_session: OpenSession, local: Path) -> None:
+def test_without_a_home_a_relative_put_is_refused_with_a_reason(open_session: OpenSession, local: Path) -> None:
     session = open_session(home="", without="frontend")
     with pytest.raises(ConfigError, match="home"):
         session.put(["file"], "somewhere")
 
 
-def test_the_first_home_that_exists_counts_else_the_first_that_can_be_made(
+def test_the_first_existing_home_or_else_the_first_that_can_be_created_is_used(
     box: Sandbox, open_session: OpenSession, local: Path
 ) -> None:
     box.files.mkdir("/cta/users/ada")
@@ -187,13 +187,13 @@ def test_the_first_home_that_exists_counts_else_the_first_that_can_be_made(
     assert box.files.exists("/lst/users/ada/ada")
 
 
-def test_the_local_home_that_the_shell_put_in_is_refused(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_home_expanded_by_the_shell_is_refused(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/users/ada")
     with pytest.raises(UsageError, match="home:x"):
         session.get(["/users/ada/x"])
 
 
-def test_a_root_prefix_is_put_before_every_path(box: Sandbox, open_session: OpenSession, here: Path) -> None:
+def test_the_root_of_the_profile_precedes_every_path(box: Sandbox, open_session: OpenSession, here: Path) -> None:
     box.files.put("/lst/users/ada/deep/f", b"deep")
     session = open_session(root="/lst/users/ada", home="deep")
     assert [str(e.path) for e in session.list("/")] == ["/deep"]
