@@ -1,4 +1,4 @@
-"""The command as a user has it: a process with pipes or a terminal, against a sandbox."""
+"""The command as a user runs it: a process with pipes or a terminal, against a sandbox."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Ended:
 
 
 class Terminal:
-    """A process on a terminal of its own; `expect` waits for what it shows."""
+    """A process on its own terminal; `expect` waits for its output."""
 
     def __init__(self, arguments, env, cwd, rows=24, columns=80, command=COMMAND):
         self.fd, slave = os.openpty()
@@ -56,7 +56,7 @@ class Terminal:
 
     @property
     def text(self):
-        """All that was shown so far, without colours and moves of the cursor."""
+        """The output so far, without colours and cursor movements."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw).replace("\r\n", "\n")
 
     def expect(self, pattern, timeout=PATIENCE):
@@ -71,7 +71,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def end(self, timeout=PATIENCE):
-        """Read until it has ended; gives the exit code."""
+        """Read until the process has ended, and return its exit code."""
         deadline = time.monotonic() + timeout
         while self._read(deadline - time.monotonic()):
             pass
@@ -97,7 +97,7 @@ class Terminal:
 class Cli:
     """Runs the command in `cwd` with `env` on top of the environment of the tests.
 
-    forked: whether a run may be a fork, in which the system shows neither its arguments nor its environment.
+    forked: A run may be a fork of this process; the system then shows neither its arguments nor its environment.
     """
 
     cwd: Path
@@ -145,7 +145,7 @@ def _forked(forks: None) -> None:
 
 @pytest.fixture
 def cli(tmp_path) -> Iterator[Cli]:
-    """The command, without any site."""
+    """The command, without a site."""
     folder = tmp_path / "here"
     folder.mkdir()
     runner = Cli(folder)
@@ -161,7 +161,7 @@ def cli(tmp_path) -> Iterator[Cli]:
 
 @pytest.fixture
 def run(monkeypatch):
-    """`run("list", "x", check=0)`: the command, in this process, which costs half a second less."""
+    """`run("list", "x", check=0)` runs the command in this process, which saves half a second."""
 
     def run(*arguments, check=0, stdin=b""):
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
@@ -182,7 +182,7 @@ def run(monkeypatch):
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """A sandbox, shared by the tests of a module: each uses names of its own."""
+    """A sandbox for all tests of a module; each test uses its own names."""
     with Sandbox(approve=True) as box:
         yield box
 
@@ -198,6 +198,6 @@ def at_box(cli, box, tmp_path) -> Cli:
 
 @pytest.fixture
 def place(request) -> str:
-    """A directory of this test's own in the sandbox's home, without slash in front."""
+    """The path of a directory for this test in the sandbox's home, without a leading slash."""
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     return f"lst/users/ada/{name}"

@@ -1,4 +1,4 @@
-"""The commands of the agent, from the first login to its end."""
+"""The commands of the agent: login, status, token and stop."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from ctadata.sandbox import Sandbox
 
 @pytest.fixture
 def fresh(cli, tmp_path):
-    """`fresh(**options)`: a sandbox of this test's own as the site, nobody logged in; its agent is ended after it."""
+    """`fresh(**options)` starts a sandbox for this test, without a login; its agent is stopped after the test."""
     boxes = []
 
     def start(**options):
@@ -31,7 +31,7 @@ def fresh(cli, tmp_path):
         box.close()
 
 
-def test_from_login_to_end(cli, fresh):
+def test_start_status_and_stop(cli, fresh):
     box = fresh()
     begun = cli("start-agent", check=0)
     assert begun.out == ""
@@ -72,7 +72,7 @@ def test_status_for_programs(cli, fresh):
     assert (told["running"], told["user"], told["login_needed"]) == (True, "ada", False)
 
 
-def test_before_any_login(cli, fresh):
+def test_status_without_a_login_exits_with_4(cli, fresh):
     fresh()
     status = cli("agent-status", check=4)
     assert "log in: cta-data-direct start-agent -P sandbox" in status.out
@@ -83,7 +83,7 @@ def test_before_any_login(cli, fresh):
     assert (token.out, token.err.count("\n")) == ("", 1)
 
 
-def test_get_token_gives_it_to_other_programs(cli, fresh):
+def test_get_token_prints_the_token(cli, fresh):
     box = fresh()
     cli("start-agent", check=0)
     token = cli("get-token", check=0)
@@ -102,7 +102,7 @@ def test_get_token_on_a_terminal_logs_in(cli, fresh):
     assert terminal.text.splitlines()[-1].count(".") == 2
 
 
-def test_a_terminal_shows_a_code_to_photograph(cli, fresh):
+def test_a_terminal_shows_a_qr_code(cli, fresh):
     box = fresh(approve=False)
     terminal = cli.terminal("start-agent", rows=60)
     code = terminal.expect(r"it shows the code  (\S+)")[1]
@@ -114,7 +114,7 @@ def test_a_terminal_shows_a_code_to_photograph(cli, fresh):
     assert "logged in as grace at sandbox" in terminal.text
 
 
-def test_a_denied_login(cli, fresh):
+def test_a_denied_login_is_an_error(cli, fresh):
     box = fresh(approve=False)
     process = cli.start("start-agent")
     line = next(line for line in process.stderr if "it shows the code" in line)
@@ -123,7 +123,7 @@ def test_a_denied_login(cli, fresh):
     assert "the login was denied" in process.stderr.read()
 
 
-def test_ctrl_c_while_waiting(cli, fresh):
+def test_ctrl_c_ends_the_wait_for_a_login(cli, fresh):
     fresh(approve=False)
     terminal = cli.terminal("start-agent", rows=60)
     terminal.expect("Ctrl-C stops")
@@ -134,22 +134,22 @@ def test_ctrl_c_while_waiting(cli, fresh):
 
 
 class TestSecrets:
-    def test_on_the_command_line_with_a_warning(self, cli, fresh):
+    def test_a_secret_on_the_command_line_prints_a_warning(self, cli, fresh):
         box = fresh(confidential=True)
         begun = cli("start-agent", "-s", box.client_secret, check=0)
         assert "warning: a secret on the command line shows in ps" in begun.err
         assert box.client_secret not in begun.err
 
-    def test_from_a_pipe(self, cli, fresh):
+    def test_a_secret_is_read_from_a_pipe(self, cli, fresh):
         box = fresh(confidential=True)
         begun = cli("start-agent", "-s", "-", stdin=f"{box.client_secret}\n".encode(), check=0)
         assert "warning" not in begun.err
 
-    def test_from_the_environment(self, cli, fresh):
+    def test_a_secret_is_read_from_the_environment(self, cli, fresh):
         box = fresh(confidential=True)
         cli("start-agent", env={"CTADATA_CLIENT_SECRET": box.client_secret}, check=0)
 
-    def test_asked_for_without_an_echo_where_one_is_needed(self, cli, fresh):
+    def test_a_terminal_asks_for_a_needed_secret_without_echo(self, cli, fresh):
         box = fresh(confidential=True)
         terminal = cli.terminal("start-agent", rows=60)
         terminal.expect(f"Secret of the client {box.client_id} .not shown.: ")
@@ -158,25 +158,25 @@ class TestSecrets:
         assert box.client_secret not in terminal.raw
         assert "logged in as ada" in terminal.text
 
-    def test_nobody_is_asked_in_a_pipe(self, cli, fresh):
+    def test_a_pipe_is_not_asked_for_a_secret(self, cli, fresh):
         fresh(confidential=True)
         ended = cli("start-agent")
         assert ended.code == 2
         assert "secret" in ended.err
 
-    def test_nothing_read_is_nothing_given(self, cli, fresh):
+    def test_an_empty_secret_is_no_secret(self, cli, fresh):
         fresh(confidential=True)
         assert cli("start-agent", "-s", "-", stdin=b"").code == 2
 
 
-def test_an_issuer_that_is_not_there(cli, fresh):
+def test_an_unreachable_issuer_is_an_error(cli, fresh):
     fresh()
     ended = cli("start-agent", env={"CTADATA_ISSUER": "https://localhost:1/realms/x"})
     assert ended.code == 5
     assert ended.err.count("\n") == 1
 
 
-def test_a_profile_without_issuer(cli, tmp_path):
+def test_a_profile_without_an_issuer_is_an_error(cli, tmp_path):
     settings = tmp_path / "s.toml"
     settings.write_text('[profiles.mine]\ndoor = "https://localhost:1"\n')
     ended = cli("start-agent", "-P", "mine", env={"CTADATA_CONFIG": str(settings)})

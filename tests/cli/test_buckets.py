@@ -1,4 +1,4 @@
-"""Buckets, types and aliases of an S3 store, as commands; in this process where that shows the same."""
+"""Buckets, content types and aliases of an S3 store; most commands run in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ctadata.tokens.profile_files import ProfileFiles
 
 @pytest.fixture
 def at_s3(run, s3_site, monkeypatch):
-    """The same, with moto as its site."""
+    """The command `run`, with moto as its site."""
     for variable, value in s3_site.items():
         monkeypatch.setenv(variable, value)
     return run
@@ -20,7 +20,7 @@ def at_s3(run, s3_site, monkeypatch):
 
 @pytest.fixture
 def s3_site(moto_s3, tmp_path):
-    """The variables that lead to moto."""
+    """The environment variables that point to moto."""
     settings = tmp_path / "s3.toml"
     settings.write_text(
         f'default = "store"\n[profiles.store]\nkind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\n'
@@ -34,7 +34,7 @@ def name() -> str:
     return f"bucket-{uuid.uuid4().hex[:10]}"
 
 
-def test_a_bucket_from_its_making_to_its_end(at_s3, moto_s3, name):
+def test_a_bucket_is_made_listed_and_removed(at_s3, moto_s3, name):
     at_s3("make-bucket", name, check=0)
     assert "exists already" in at_s3("make-bucket", name, check=8).err
     at_s3("make-bucket", "--website", "--public-read", f"s3://{name}/", check=0)
@@ -49,7 +49,7 @@ def test_a_bucket_from_its_making_to_its_end(at_s3, moto_s3, name):
     assert at_s3("remove-bucket", name, check=3).err.startswith(f"cta-data-direct: s3://{name}: ")
 
 
-def test_asked_first_on_a_terminal(cli, s3_site, moto_s3, name):
+def test_a_terminal_asks_before_it_removes_objects(cli, s3_site, moto_s3, name):
     moto_s3.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": moto_s3.region})
     terminal = cli.terminal("remove-bucket", "-r", name, env=s3_site)
     terminal.expect(f"s3://{name}/ with all it holds\n.*1 bucket")
@@ -58,7 +58,7 @@ def test_asked_first_on_a_terminal(cli, s3_site, moto_s3, name):
     assert moto_s3.client().head_bucket(Bucket=name)
 
 
-def test_what_is_pasted_on_a_terminal_is_not_shown(cli, s3_site):
+def test_a_pasted_access_key_is_not_shown(cli, s3_site):
     terminal = cli.terminal("credentials", "import", env=s3_site)
     terminal.expect("paste the credentials")
     token = "t0ken" * 1200  # more than a terminal takes in one line
@@ -71,7 +71,7 @@ def test_what_is_pasted_on_a_terminal_is_not_shown(cli, s3_site):
     assert token in ProfileFiles.of("store").access_key.read_text()
 
 
-def test_types_and_redirects(at_s3, moto_s3, name, tmp_path):
+def test_put_sets_content_type_and_redirect(at_s3, moto_s3, name, tmp_path):
     client = moto_s3.client()
     client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": moto_s3.region})
     (tmp_path / "seq").write_bytes(b"ACGT")
@@ -111,7 +111,7 @@ def test_aliases_one_by_one_and_by_a_list(at_s3, moto_s3, name):
     assert "line 1" in at_s3("alias", "--from", "-", stdin=b"no tab\n", check=2).err
 
 
-def test_other_stores_have_no_buckets(run, box, tmp_path, monkeypatch):
+def test_a_store_other_than_s3_has_no_buckets(run, box, tmp_path, monkeypatch):
     settings = tmp_path / "settings.toml"
     settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
     monkeypatch.setenv("CTADATA_CONFIG", str(settings))

@@ -1,4 +1,4 @@
-"""Completion: scripts for four shells, names of the storage, and never a word, a login or a long wait."""
+"""Completion: scripts for four shells, names of the storage; no messages, no login, no long wait."""
 
 import io
 import os
@@ -19,9 +19,9 @@ SHELLS = ["bash", "zsh", "fish", "powershell"]
 
 @pytest.fixture
 def complete(at_box, monkeypatch):
-    """`complete("get lst/")`: what is offered for the last word of a line, as the shell asks for it.
+    """`complete("get lst/")`: the completions of the last word of a line, asked for as the shell does.
 
-    In this process, and with patience for a busy machine; further down real shells ask.
+    It runs in this process, with a long time-out for a busy machine; further down real shells ask.
     """
 
     def ask(line, shell="zsh", env=None, patience=60.0):
@@ -75,7 +75,7 @@ def test_each_shell_has_a_script(cli, shell):
     assert "cta-data-direct" in out
 
 
-def test_the_script_of_bash_is_one(cli, tmp_path):
+def test_bash_accepts_its_script(cli, tmp_path):
     env = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     script = cli("--show-completion", "bash", env=env).out
     subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=60)
@@ -99,18 +99,18 @@ def test_remote_paths(complete, box, place, shell):
 
 
 @pytest.mark.parametrize("line", ["rm -r", "mv x"])
-def test_of_every_path_of_the_commands_about_names(complete, box, place, line):
+def test_paths_are_completed_after_options_and_other_paths(complete, box, place, line):
     box.files.put(f"/{place}/one", b"")
     assert complete(f"{line} {place}/o") == [f"{place}/one"]
 
 
-def test_a_lone_directory_is_shown_with_what_is_in_it(complete, box, place):
+def test_a_single_match_that_is_a_directory_shows_its_contents(complete, box, place):
     box.files.put(f"/{place}/run/a", b"")
     box.files.put(f"/{place}/run/b/c", b"")
     assert complete(f"list {place}/r") == [f"{place}/run/", f"{place}/run/a", f"{place}/run/b/"]
 
 
-def test_from_the_root_and_from_home(complete, box, place):
+def test_paths_start_from_the_root_or_the_home(complete, box, place):
     box.files.put(f"/{place}/x", b"")
     name = place.rpartition("/")[2]
     assert "lst/" in complete("list ")
@@ -119,7 +119,7 @@ def test_from_the_root_and_from_home(complete, box, place):
     assert complete(f"list home:{name}/", "fish") == [f"home:{name}/x"]
 
 
-def test_bash_takes_words_apart_at_colons(complete, box, place):
+def test_words_that_bash_splits_at_colons_are_joined(complete, box, place):
     name = place.rpartition("/")[2]
     for each in ("w1", "w2", "d=3:0/x"):
         box.files.put(f"/{place}/{each}", b"")
@@ -138,7 +138,7 @@ def test_the_target_of_put_starts_from_home(complete, box, place):
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_sides_of_sync(complete, box, place, shell):
+def test_the_remote_sides_of_sync_are_completed(complete, box, place, shell):
     box.files.put(f"/{place}/run1/a", b"")
     assert complete(f"sync :{place}/ru", shell)[0].endswith(f"{place}/run1/")
     if shell != "bash":  # it does not tell `run1 :x` from `run1:x`
@@ -148,30 +148,30 @@ def test_the_sides_of_sync(complete, box, place, shell):
     assert complete("sync run", shell) == []
 
 
-def test_names_that_a_shell_would_take_apart(complete, box, place):
+def test_names_are_quoted_for_the_shell(complete, box, place):
     box.files.put(f"/{place}/with space $(id)", b"")
     box.files.put(f"/{place}/with\ncontrol", b"")
     assert complete(f"get {place}/w", "bash") == [rf"{place}/with\ space\ \$\(id\)"]
 
 
-def test_profiles(complete):
+def test_profile_names_are_completed(complete):
     assert complete("-P cscs", "bash") == ["cscs", "cscs-dev"]
     assert complete("config --profile s", "bash") == ["sandbox"]
     assert complete("config --profile=s", "bash") == ["sandbox"]
 
 
-def test_the_profile_on_the_line_counts(complete, box, place):
+def test_completion_uses_the_profile_on_the_line(complete, box, place):
     assert complete("-P cscs list ls") == []
 
 
 @pytest.mark.parametrize("cursor", ["", "-5", "1e3", "9" * 5000, "7"])
-def test_a_cursor_that_is_nowhere_is_in_the_last_word(cursor):
+def test_a_cursor_after_the_end_is_in_the_last_word(cursor):
     env = {"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": cursor}
     rejoin_words(env)
     assert env == {"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": "1"}
 
 
-def test_a_cursor_that_is_no_number(complete):
+def test_a_cursor_that_is_no_number_is_in_the_last_word(complete):
     assert complete("", "bash", env={"COMP_WORDS": "cta-data-direct\nstar", "COMP_CWORD": "x"}) == ["start-agent"]
 
 
@@ -197,7 +197,7 @@ UNQUOTED_BY_ZSH = re.compile(r"""["'\\]""")
 
 @pytest.fixture
 def run_in_shell(at_box, tmp_path):
-    """`run_in_shell(shell, typed)`: the arguments that the command gets of a line that was typed at a real shell."""
+    """`run_in_shell(shell, typed)`: the arguments that a command gets from a line typed at a real shell."""
     tools, home, got = tmp_path / "tools", tmp_path / "shell", tmp_path / "got"
     tools.mkdir()
     home.mkdir()
@@ -235,7 +235,7 @@ def run_in_shell(at_box, tmp_path):
     "shell",
     [each if each == "bash" else pytest.param(each, marks=pytest.mark.full(each)) for each in ("bash", "zsh", "fish")],
 )
-def test_no_shell_evaluates_what_a_server_lists(run_in_shell, at_box, box, place, shell, count):
+def test_no_shell_evaluates_a_listed_name(run_in_shell, at_box, box, place, shell, count):
     for number, name in enumerate(EVIL[: count(5, len(EVIL), full=len(EVIL))]):
         box.files.put(f"/{place}/{number}/{name}", b"")
         folder, tries = f"{place}/{number}/", 20

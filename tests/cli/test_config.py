@@ -1,4 +1,4 @@
-"""`config`: what it writes is true, can be read again, and holds no secret."""
+"""`config`: its output is right, can be read as settings, and has no secret."""
 
 import json
 import tomllib
@@ -6,7 +6,7 @@ import tomllib
 from ctadata.config.keys import KEYS
 
 
-def test_the_output_is_a_file_of_settings(cli, tmp_path):
+def test_the_output_is_a_valid_settings_file(cli, tmp_path):
     env = {"CTADATA_USER": 'o"hara', "CTADATA_JOBS": "3", "CTADATA_HTTP_POOLS": "1", "CTADATA_CA": str(tmp_path)}
     out = cli("config", env=env, check=0).out
     (table,) = tomllib.loads(out)["profiles"].values()
@@ -19,7 +19,7 @@ def test_the_output_is_a_file_of_settings(cli, tmp_path):
     assert {key: values[key]["value"] for key in table} == table
 
 
-def test_each_value_says_where_it_comes_from(cli, tmp_path):
+def test_each_value_has_its_origin(cli, tmp_path):
     settings = tmp_path / "settings.toml"
     settings.write_text('[profiles.cscs]\nscope = "openid"\n')
     out = cli("config", env={"CTADATA_CONFIG": str(settings), "CTADATA_JOBS": "3"}, check=0).out.splitlines()
@@ -61,7 +61,7 @@ def test_all_keys_are_explained(cli):
     assert "  NO_COLOR " in out
 
 
-def test_a_variable_that_is_almost_ours_is_told_of(cli):
+def test_a_misspelt_variable_is_named(cli):
     ended = cli("config", env={"CTADATA_JOB": "3"}, check=0)
     line = "cta-data-direct: warning: CTADATA_JOB in the environment has no effect; did you mean CTADATA_JOBS?\n"
     assert ended.err == line

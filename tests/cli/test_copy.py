@@ -1,4 +1,4 @@
-"""Copies between two sandboxes: the bytes do not pass through here, and our token stays with its own site."""
+"""Copies between two sandboxes: the bytes do not pass this machine, and each token stays with its own site."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def boxes():
 
 @pytest.fixture
 def sites(cli, boxes):
-    """Profiles a and b, each with a token of its own where its agent would have put it."""
+    """Profiles a and b, each with its own token where its agent would write it."""
     tokens = [box.token(user="ada") for box in boxes]
     for name, box, token in zip("ab", boxes, tokens, strict=True):
         box.forget_seen()
@@ -40,7 +40,7 @@ def sites(cli, boxes):
 
 
 def through_here(*boxes):
-    """Bytes of files that this machine's commands took in or sent."""
+    """Count the bytes of files that this machine received or sent."""
     ours = [seen for box in boxes for seen in box.seen if "dCache" not in (seen.header("User-Agent") or "")]
     return sum(
         (seen.answer_bytes or 0) if seen.method == "GET" else seen.body_bytes for seen in ours if "pool" in seen.server
@@ -49,7 +49,7 @@ def through_here(*boxes):
 
 @pytest.mark.parametrize("way", [[], ["--push"]], ids=["pull", "push"])
 class TestAFile:
-    def test_goes_from_site_to_site(self, cli, sites, place, way):
+    def test_a_file_is_copied_from_site_to_site(self, cli, sites, place, way):
         a, b, tokens = sites
         a.files.put(f"/{place}/f", os.urandom(MIB))
         ended = cli("copy", *way, f"a:{place}/f", f"b:{place}/g", check=0)
@@ -60,13 +60,13 @@ class TestAFile:
         other_sides = {tokens[0]: b, tokens[1]: a}
         assert not any(token in str(seen.headers) for token, box in other_sides.items() for seen in box.seen)
 
-    def test_a_second_time_nothing_moves(self, cli, sites, place, way):
+    def test_a_second_copy_skips_the_file(self, cli, sites, place, way):
         a, *_ = sites
         a.files.put(f"/{place}/f", b"content")
         cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=0)
         assert "1 file skipped, equal already" in cli("copy", *way, f"a:{place}/f", f"b:{place}/f", check=0).err
 
-    def test_a_failure_in_the_last_line_is_one(self, cli, sites, place, way):
+    def test_a_failure_in_the_last_line_of_a_copy_fails_the_copy(self, cli, sites, place, way):
         a, b, *_ = sites
         a.files.put(f"/{place}/f", b"new content")
         b.files.put(f"/{place}/f", b"old")
@@ -82,7 +82,7 @@ class TestAFile:
         assert b.files.tree(f"/{place}") == [f"/{place}/f"]
 
 
-def test_a_transfer_that_breaks_off_is_begun_anew(cli, sites, place):
+def test_a_copy_that_breaks_off_starts_again(cli, sites, place):
     a, b, *_ = sites
     a.files.put(f"/{place}/f", b"x" * MIB)
     a.faults.add("pool", "GET", f"/{place}/f", faults.Cut(after=1000), times=1)
@@ -91,8 +91,8 @@ def test_a_transfer_that_breaks_off_is_begun_anew(cli, sites, place):
 
 
 @pytest.mark.full("matrix")  # it is tried four times
-def test_what_arrives_wrong_gets_no_name(cli, sites, place):
-    """The site says that all is well, and its checksum is another one."""
+def test_a_damaged_copy_gets_no_final_name(cli, sites, place):
+    """The site reports success, but its checksum differs."""
     a, b, *_ = sites
     a.files.put(f"/{place}/f", b"content")
     a.files.entry(f"/{place}/f").checksums["adler32"] = b"\0\0\0\1"
@@ -114,7 +114,7 @@ def test_what_arrives_wrong_gets_no_name(cli, sites, place):
         (b"x" * 100_000, 5, "answer to the copy cannot be understood"),
     ],
 )
-def test_what_a_server_says_of_a_copy_is_not_believed(cli, sites, place, body, code, words):
+def test_a_reported_success_is_verified(cli, sites, place, body, code, words):
     a, b, *_ = sites
     a.files.put(f"/{place}/f", b"content")
     b.files.put(f"/{place}/f", b"old")
@@ -126,7 +126,7 @@ def test_what_a_server_says_of_a_copy_is_not_believed(cli, sites, place, body, c
     assert b.files.read(f"/{place}/f") == b"old"
 
 
-def test_a_tree_lands_as_put_would_put_it(cli, sites, place):
+def test_a_copied_tree_has_the_paths_that_put_would_make(cli, sites, place):
     a, b, *_ = sites
     for name in ("run/1", "run/d/2", "run/d/e/3"):
         a.files.put(f"/{place}/{name}", name.encode())
@@ -137,7 +137,7 @@ def test_a_tree_lands_as_put_would_put_it(cli, sites, place):
     assert through_here(a, b) == 0
 
 
-def test_what_is_on_tape_is_not_asked_of_the_door(cli, sites, place):
+def test_a_file_on_tape_is_not_requested_from_the_door(cli, sites, place):
     a, b, *_ = sites
     a.files.put(f"/{place}/f", b"content")
     a.tape.archive(f"/{place}/f")
@@ -147,13 +147,13 @@ def test_what_is_on_tape_is_not_asked_of_the_door(cli, sites, place):
     assert not any(seen.method in ("GET", "POST", "COPY") for box in (a, b) for seen in box.seen)
 
 
-def test_a_directory_without_r(cli, sites, place):
+def test_a_directory_needs_r(cli, sites, place):
     a, *_ = sites
     a.files.put(f"/{place}/run/1", b"x")
     assert "-r copies a directory" in cli("copy", f"a:{place}/run", f"b:{place}", check=2).err
 
 
-def test_through_this_machine(cli, sites, place):
+def test_through_copies_by_this_machine(cli, sites, place):
     a, b, *_ = sites
     a.files.put(f"/{place}/f", os.urandom(MIB))
     cli("copy", "--through", f"a:{place}/f", f"b:{place}/", check=0)
@@ -161,7 +161,7 @@ def test_through_this_machine(cli, sites, place):
     assert through_here(a, b) >= 2 * MIB
 
 
-def test_without_macaroons_the_token_is_sent_only_where_that_is_said(cli, sites, place):
+def test_without_macaroons_only_send_token_sends_the_token(cli, sites, place):
     a, b, tokens = sites
     a.files.put(f"/{place}/f", b"content")
     rule = a.faults.add("door", "POST", f"/{place}/f", faults.Status(501, "Not Implemented"))
@@ -173,7 +173,7 @@ def test_without_macaroons_the_token_is_sent_only_where_that_is_said(cli, sites,
     rule.remove()
 
 
-def test_a_door_that_copies_nothing(cli, sites, place):
+def test_a_door_without_third_party_copy_is_an_error(cli, sites, place):
     a, b, *_ = sites
     a.files.put(f"/{place}/f", b"content")
     rule = b.faults.add("door", "COPY", f"/{place}/*", faults.Status(501, "Not Implemented"))
@@ -210,7 +210,7 @@ def test_ctrl_c_cancels_it(cli, sites, place):
         (["-r", "a:lst", "a:lst/below"], "copied onto itself"),
     ],
 )
-def test_what_makes_no_sense(cli, sites, arguments, words):
+def test_contradicting_arguments_are_refused(cli, sites, arguments, words):
     ended = cli("copy", *arguments, check=2)
     assert words in ended.err
     assert ended.err.count("\n") == 1
@@ -224,7 +224,7 @@ def test_a_dry_run_changes_nothing(cli, sites, place):
     assert not b.files.exists(f"/{place}")
 
 
-def test_a_filter_is_about_the_path_from_the_top_of_the_tree(cli, sites, place):
+def test_a_filter_matches_the_path_from_the_top_of_the_tree(cli, sites, place):
     a, b, *_ = sites
     for name in ("log/1", "d/log/2"):
         a.files.put(f"/{place}/run/{name}", b"x")

@@ -1,4 +1,4 @@
-"""What `doctor` finds: where all is well, and where one thing after the other is not."""
+"""The findings of `doctor`: at a site without faults, and with one fault after the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ctadata.sandbox import Sandbox, faults
 
 
 def found(ended):
-    """The findings, by what they are about; each that is not well says what to do."""
+    """Return the findings by their subject; each one that is not ok has advice."""
     lines = [json.loads(line) for line in ended.out.splitlines()]
     assert all((line["verdict"] == "ok") == (line["advice"] is None) for line in lines), ended.out
     return {line["what"]: line for line in lines}
@@ -39,11 +39,11 @@ class TestWhereAllIsWell:
         assert "goes to https://localhost:" in text
         assert "the storage keeps adler32" in text
 
-    def test_where_the_home_has_no_file_another_one_is_read(self, doctor, box, place):
+    def test_a_home_without_files_lets_doctor_read_another_file(self, doctor, box, place):
         box.files.put(f"/lst/{place.rpartition('/')[2]}/a", b"content")
         assert found(doctor(check=0))["download"]["verdict"] == "ok"
 
-    def test_nothing_is_left_behind(self, doctor, box):
+    def test_the_test_upload_is_deleted(self, doctor, box):
         before = box.files.tree("/lst/users/ada")
         doctor("--write", check=0)
         assert box.files.tree("/lst/users/ada") == before
@@ -65,8 +65,8 @@ class TestWhereAllIsWell:
 
 
 @pytest.mark.parametrize("profile", ['kind = "dcache"\ndoor', 'kind = "s3"\nendpoint'], ids=["a door", "S3"])
-def test_the_first_ctrl_c_is_heard(cli, tmp_path, profile):
-    """Also while a server is reached that takes the connection, and then says nothing of TLS."""
+def test_the_first_ctrl_c_stops_doctor(cli, tmp_path, profile):
+    """It does so also while a server accepts the connection and never answers the TLS handshake."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings = tmp_path / "settings.toml"
         settings.write_text(f'default = "x"\n[profiles.x]\n{profile} = "https://127.0.0.1:{server.getsockname()[1]}"\n')
@@ -83,17 +83,17 @@ def test_the_first_ctrl_c_is_heard(cli, tmp_path, profile):
 
 
 class TestWhereItIsNot:
-    def test_nobody_answers(self, cli):
+    def test_a_server_that_does_not_answer(self, cli):
         ended = cli("doctor", "--json", env={"CTADATA_DOOR": "https://localhost:1"}, check=1)
         (door,) = found(ended).values()
         assert (door["what"], door["verdict"]) == ("door", "fail")
         assert "no connection" in door["words"]
 
-    def test_a_certificate_that_nobody_here_trusts(self, doctor, box):
+    def test_an_untrusted_certificate(self, doctor, box):
         door = found(doctor(env={"CTADATA_CA": "/etc/ssl/certs"}, check=1))["door"]
         assert "not trusted" in door["words"]
 
-    def test_a_clock_that_is_wrong(self, doctor, box):
+    def test_a_wrong_clock(self, doctor, box):
         late = [("Date", "Sat, 01 Jan 2000 00:00:00 GMT")]
         box.faults.add("door", "OPTIONS", "/", faults.Status(200, "OK", b"", late), times=1)
         clock = found(doctor(check=0))["clock"]
@@ -107,13 +107,13 @@ class TestWhereItIsNot:
         assert "start-agent" in findings["token"]["advice"]
         assert "listing" not in findings
 
-    def test_a_token_that_the_door_refuses(self, doctor, box):
+    def test_a_refused_token(self, doctor, box):
         rule = box.faults.add("door", "PROPFIND", "/*", faults.Status(401, "login failed"))
         findings = found(doctor(check=1))
         rule.remove()
         assert findings["listing"]["verdict"] == "fail"
 
-    def test_a_door_that_carries_the_bytes_itself(self, cli):
+    def test_a_door_that_does_not_redirect_to_a_pool(self, cli):
         with Sandbox(redirect=False) as box:
             box.files.put("/lst/users/ada/a", b"content")
             config = cli.cwd / "config.toml"
@@ -128,7 +128,7 @@ class TestWhereItIsNot:
         assert found(ended)["token"]["verdict"] == "fail"
         assert "the token is from https://elsewhere.example, and accept_issuers of the profile" in ended.err
 
-    def test_a_token_that_is_about_to_end(self, doctor, box):
+    def test_a_token_that_soon_expires(self, doctor, box):
         findings = found(doctor(env={"BEARER_TOKEN": box.token(lifetime=50)}))
         assert findings["token"]["verdict"] == "warn"
         assert "valid for 4" in findings["token"]["words"] or "valid for 50 s" in findings["token"]["words"]
@@ -152,13 +152,13 @@ class TestWhereItIsNot:
         assert findings["frontend"]["verdict"] == "warn"
         assert 'frontend = "https://host:3880"' in findings["frontend"]["advice"]
 
-    def test_an_upload_that_is_refused(self, doctor, box):
+    def test_a_refused_upload(self, doctor, box):
         findings = found(doctor("--write", env={"BEARER_TOKEN": box.token(scope="openid storage.read:/")}, check=1))
         assert findings["upload"]["verdict"] == "fail"
         assert "not allowed: 403" in findings["upload"]["words"]
         assert "delete" not in findings
 
-    def test_what_cannot_be_deleted_again(self, doctor, box):
+    def test_a_test_upload_that_cannot_be_deleted(self, doctor, box):
         rule = box.faults.add("door", "DELETE", "/*", faults.Status(403, "Forbidden"))
         findings = found(doctor("--write", check=1))
         rule.remove()
@@ -172,7 +172,7 @@ class TestWhereItIsNot:
     def test_no_such_file(self, doctor, place):
         assert found(doctor(f"{place}/none", check=1))["listing"]["verdict"] == "fail"
 
-    def test_a_pool_that_is_down(self, doctor, box, place):
+    def test_a_pool_that_does_not_answer(self, doctor, box, place):
         box.files.put(f"/{place}/a", b"content")
         rule = box.faults.add("pool", "GET", f"/{place}/a", faults.Status(500, "Pool is down"))
         findings = found(doctor(f"{place}/a", check=1))

@@ -1,4 +1,4 @@
-"""Streams that are closed or full, no home, a locale that lacks letters: files come and go all the same."""
+"""Transfers with closed or full streams, without a home, and in a locale that lacks characters."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ WRITERS = [
 
 @pytest.fixture
 def there(at_box, box, place):
-    """A directory on the storage with a file in it."""
+    """A directory on the storage that has one file."""
     box.files.put(f"/{place}/f", b"content")
     return place
 
@@ -42,7 +42,7 @@ def under(at_box, tail, *arguments, **env):
 
 class TestStreams:
     @pytest.mark.parametrize("tail", ["2>&-", "2>/dev/full", "<&- >&- 2>&-", ">/dev/full"])
-    def test_files_come_and_go_whatever_stream_is_closed_or_full(self, at_box, box, there, tail):
+    def test_transfers_work_with_closed_or_full_streams(self, at_box, box, there, tail):
         (at_box.cwd / "g").write_bytes(b"up")
         assert under(at_box, tail, "get", f"{there}/f", "here").returncode == 0
         assert (at_box.cwd / "here").read_bytes() == b"content"
@@ -50,44 +50,44 @@ class TestStreams:
         assert box.files.read(f"/{there}/g") == b"up"
 
     @pytest.mark.parametrize("tail", ["2>&-", "2>/dev/full"])
-    def test_the_exit_code_of_a_failure_is_the_failures(self, at_box, there, tail):
+    def test_a_failure_keeps_its_exit_code_without_streams(self, at_box, there, tail):
         done = under(at_box, tail, "get", f"{there}/nothing", "here")
         assert (done.returncode, done.stdout) == (3, b"")
 
-    def test_words_never_go_into_a_file_that_took_the_number_of_a_closed_stream(self, at_box, there):
+    def test_messages_never_go_into_a_file_with_the_descriptor_of_a_closed_stream(self, at_box, there):
         assert under(at_box, "2>&-", "get", "-v", "-v", f"{there}/f", "here", "--receipt", "r").returncode == 0
         assert (at_box.cwd / "here").read_bytes() == b"content"
         assert (at_box.cwd / "r").read_bytes().count(b"\n") == 1
 
-    def test_lines_of_json_that_nobody_takes_are_told_of_once_all_is_done(self, at_box, there):
+    def test_json_lines_that_cannot_be_written_are_an_error_at_the_end(self, at_box, there):
         done = under(at_box, ">/dev/full", "get", "--json", f"{there}/f", "here")
         assert done.returncode == 11
         assert b"the output cannot be written" in done.stderr
         assert (at_box.cwd / "here").read_bytes() == b"content"
 
     @pytest.mark.parametrize("arguments", WRITERS)
-    def test_what_was_to_go_to_a_closed_stream_is_an_error(self, at_box, there, arguments):
+    def test_output_for_a_closed_stdout_is_an_error(self, at_box, there, arguments):
         done = under(at_box, ">&-", *arguments.replace("DIR", there).split())
         assert done.stderr == b"cta-data-direct: local: standard output is closed\n"
         assert done.returncode == 11
 
-    def test_what_writes_nothing_needs_no_stdout(self, at_box, box, there):
+    def test_a_command_without_output_needs_no_stdout(self, at_box, box, there):
         assert under(at_box, ">&-", "mkdir", f"{there}/new").returncode == 0
         assert under(at_box, ">&-", "-q", "rm", f"{there}/f").returncode == 0
         assert box.files.tree(f"/{there}") == [f"/{there}/new/"]
 
-    def test_what_is_done_before_it_is_told_of_is_done(self, at_box, there):
+    def test_work_is_done_before_its_output_fails(self, at_box, there):
         done = under(at_box, ">&-", "get", "--json", f"{there}/f", "here")
         assert done.returncode == 11
         assert b"standard output is closed" in done.stderr
         assert (at_box.cwd / "here").read_bytes() == b"content"
 
-    def test_a_shell_that_completes_without_stdout_hears_no_word(self, at_box):
+    def test_completion_without_stdout_prints_no_message(self, at_box):
         env = {"_CTA_DATA_DIRECT_COMPLETE": "complete_bash", "COMP_WORDS": "cta-data-direct li", "COMP_CWORD": "1"}
         assert under(at_box, ">&-", **env).stderr == b""
 
     @pytest.mark.parametrize("arguments", [("put", "-", "PATH"), ("get", "--files-from", "-", "out")])
-    def test_what_was_to_come_from_a_closed_stream_is_an_error(self, at_box, box, there, arguments):
+    def test_input_from_a_closed_stdin_is_an_error(self, at_box, box, there, arguments):
         done = under(at_box, "<&-", *(argument.replace("PATH", f"/{there}/new") for argument in arguments))
         assert (done.returncode, done.stderr) == (11, b"cta-data-direct: local: standard input is closed\n")
         assert not box.files.exists(f"/{there}/new")
@@ -107,7 +107,7 @@ runpy.run_module("ctadata", run_name="__main__", alter_sys=True)
 
 
 class TestHome:
-    """A container that runs under a number of its own: no HOME, and no entry in the user database."""
+    """A container with a user id of its own: no HOME, and no entry in the user database."""
 
     def go(self, at_box, *arguments, **env):
         return subprocess.run(
@@ -115,22 +115,22 @@ class TestHome:
             cwd=at_box.cwd, env=at_box.environment(env), capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
-    def test_files_come_and_go(self, at_box, there):
+    def test_transfers_work_without_a_home(self, at_box, there):
         assert self.go(at_box, "list", there).stdout == f"{there}/f\n"
         assert self.go(at_box, "get", f"{there}/f").returncode == 0
         (at_box.cwd / "g").write_bytes(b"up")
         assert self.go(at_box, "put", "g", f"/{there}/").returncode == 0
 
-    def test_without_a_token_a_login_is_asked_for(self, at_box, there):
+    def test_without_a_token_a_login_is_needed(self, at_box, there):
         done = self.go(at_box, "list", there, BEARER_TOKEN="")
         assert done.returncode == 4, done.stderr
         assert "start-agent" in done.stderr
 
-    def test_the_settings_of_nobody_are_those_built_in(self, at_box):
+    def test_without_a_home_the_built_in_settings_hold(self, at_box):
         done = self.go(at_box, "config", CTADATA_CONFIG="")
         assert (done.returncode, done.stderr) == (0, "")
 
-    def test_a_tilde_in_the_settings_is_an_error_in_words(self, at_box):
+    def test_without_a_home_a_tilde_in_the_settings_is_an_error(self, at_box):
         done = self.go(at_box, "config", CTADATA_CONFIG="~/settings.toml")
         assert done.returncode == 2
         assert "this home directory is not known" in done.stderr
@@ -138,7 +138,7 @@ class TestHome:
 
 @pytest.fixture(params=["ASCII", "ISO-8859-1"])
 def letters(request, tmp_path):
-    """The environment of a locale that has few letters, and the name of its encoding."""
+    """The environment of a locale with few characters, and the name of its encoding."""
     if request.param == "ASCII":
         return {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "ascii"
     made = shutil.which("localedef")
@@ -151,7 +151,7 @@ def letters(request, tmp_path):
 
 
 class TestLocale:
-    def test_a_name_without_letters_for_it_is_one_files_failure(self, at_box, box, there, letters):
+    def test_a_name_that_the_locale_cannot_write_fails_alone(self, at_box, box, there, letters):
         env, encoding = letters
         for name in ("é", "日本"):
             box.files.put(f"/{there}/{name}", name.encode())
@@ -163,14 +163,14 @@ class TestLocale:
         names = {b"f", "é".encode(encoding)} if encoding == "latin-1" else {b"f"}
         assert set(os.listdir(os.fsencode(at_box.cwd / "out"))) == names
 
-    def test_a_directory_without_letters_for_it_is_one_failure(self, at_box, box, there, letters):
+    def test_a_directory_name_that_the_locale_cannot_write_is_one_failure(self, at_box, box, there, letters):
         box.files.put(f"/{there}/日本/deep/f", b"x")
         done = under(at_box, "", "get", "-r", f"{there}/", "out", **letters[0])
         assert done.returncode == 6
         assert done.stderr.count(b"no local file can have this name") == 1
         assert [path.name for path in (at_box.cwd / "out").iterdir()] == ["f"]
 
-    def test_names_go_up_in_utf8(self, at_box, box, there, letters):
+    def test_uploaded_names_are_utf8(self, at_box, box, there, letters):
         env, encoding = letters
         name = "gruen" if encoding == "ascii" else "grün"
         tree = at_box.cwd / "tree"
@@ -185,7 +185,7 @@ class TestLocale:
             assert box.files.read(f"/{there}/{folder}/{name}") == b"g"
 
 
-def test_two_names_that_would_be_one_file_are_not():
+def test_two_names_for_one_local_file_are_refused():
     assert check_local_name("é") == "é"
     assert check_local_name(os.fsdecode(b"\xff")) == os.fsdecode(b"\xff")
     with pytest.raises(LocalError, match="no local file"):
@@ -201,7 +201,7 @@ class TestLimits:
             cwd=at_box.cwd, env=at_box.environment({}), capture_output=True, timeout=60, check=False, text=True,
         )  # fmt: skip
 
-    def test_with_few_open_files_fewer_workers_do_it_all(self, at_box, box, place):
+    def test_a_low_limit_of_open_files_means_fewer_workers(self, at_box, box, place):
         for number in range(30):
             box.files.put(f"/{place}/{number}", b"content")
         done = self.limited(at_box, "ulimit -n 32", "get", "-r", f"{place}/", "out")
@@ -211,7 +211,7 @@ class TestLimits:
         done = self.limited(at_box, "ulimit -n 32", "put", "-r", "out", f"/{place}/up")
         assert done.returncode == 0, done.stderr
 
-    def test_without_memory_it_says_so(self, at_box, there):
+    def test_a_lack_of_memory_is_named(self, at_box, there):
         done = self.limited(at_box, "ulimit -v 150000", "get", f"{there}/f", "here")
         assert done.returncode in (0, 11)
         assert "fault" not in done.stderr

@@ -1,4 +1,4 @@
-"""What counts as equal, from outside: the command, a server on a socket, files on the disk."""
+"""Equality of files, tested with the command, a server on a socket, and files on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T1, T2 = 1_700_000_000.0, 1_750_000_000.0
 
 
 class Command:
-    """The command in this process, in a directory of its own, with the profile `store`."""
+    """Runs the command in this process, in its own directory, with the profile `store`."""
 
     def __init__(self, cwd: Path, captured: pytest.CaptureFixture[str]) -> None:
         self.cwd, self._captured = cwd, captured
@@ -71,7 +71,7 @@ def at_dav(command, dav, monkeypatch) -> Command:
 
 
 class AtS3:
-    """The command, a bucket, and which requests the server got."""
+    """The command, a bucket, and the requests that the server received."""
 
     def __init__(self, here: Command, moto: MotoS3, bucket: str) -> None:
         self.here, self.moto, self.bucket = here, moto, bucket
@@ -91,7 +91,7 @@ def at_s3(command, moto_s3, monkeypatch) -> AtS3:
 
 @contextmanager
 def reads_of(*folders: Path) -> Iterator[list[str]]:
-    """The names of the files in these folders that were read meanwhile (inotify(7), IN_ACCESS)."""
+    """Yield the names of the files in these folders that are read in the block (inotify(7), IN_ACCESS)."""
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     found: list[str] = []
@@ -115,7 +115,7 @@ def reads_of(*folders: Path) -> Iterator[list[str]]:
 
 
 def settle(folder: Path) -> None:
-    """Wait until a change of a file now gets another time than one before."""
+    """Wait until a change of a file gets a later time than the last change."""
     probe = folder / ".probe"
     probe.write_bytes(b"")
     first = probe.stat().st_ctime
@@ -134,14 +134,14 @@ class TestPlainWebDAV:
         assert dav.read("/d/cal.dat") == b"BBBB"
 
     @pytest.mark.parametrize("verb", [("put", "-r", "u/", "/d/"), ("put", "u/cal.dat", "/d/"), ("sync", "u", ":/d")])
-    def test_every_verb_finds_it(self, at_dav, dav, verb):
+    def test_every_command_finds_the_change(self, at_dav, dav, verb):
         at_dav.write("u/cal.dat", b"AAAA", T1)
         at_dav(*verb)
         at_dav.write("u/cal.dat", b"BBBB", T1 - 5)
         at_dav(*verb)
         assert dav.read("/d/cal.dat") == b"BBBB"
 
-    def test_a_clock_that_is_ahead_hides_no_edit(self, at_dav, dav):
+    def test_a_fast_clock_hides_no_edit(self, at_dav, dav):
         dav.skew = 3600
         at_dav.write("u/f", b"AAAA")
         at_dav("put", "-r", "u/", "/d/")
@@ -160,7 +160,7 @@ class TestPlainWebDAV:
         assert (set(dav.methods()), read) == ({"PROPFIND"}, [])
         assert len(dav.seen) <= 3
 
-    def test_where_only_times_moved_bytes_are_read_and_not_sent(self, at_dav, dav):
+    def test_a_file_with_a_new_time_alone_is_read_and_not_sent(self, at_dav, dav):
         file = at_dav.write("u/f", b"AAAA", T1)
         settle(at_dav.cwd)
         at_dav("put", "-r", "u/", "/d/")
@@ -182,7 +182,7 @@ class TestPlainWebDAV:
         at_dav("put", "-r", "u/", "/d/")
         assert dav.read("/d/f") == b"202"
 
-    def test_a_second_writer_is_found_by_the_tag(self, at_dav, dav):
+    def test_a_change_by_another_writer_is_found_by_the_etag(self, at_dav, dav):
         at_dav.write("u/f", b"AAAA", T1)
         at_dav("put", "-r", "u/", "/d/")
         before = dav.nodes["/d/f"].mtime
@@ -192,13 +192,13 @@ class TestPlainWebDAV:
         at_dav("put", "-r", "u/", "/d/")
         assert (dav.read("/d/f"), (at_dav.cwd / "got/d/f").read_bytes()) == (b"AAAA", b"BBBB")
 
-    def test_a_lost_record_costs_sending_and_never_a_skip(self, at_dav, dav):
+    def test_a_lost_record_means_sending_never_skipping(self, at_dav, dav):
         at_dav.write("u/f", b"AAAA", T1)
         at_dav("put", "-r", "u/", "/d/")
         assert "removed the records of 1 pair of folders" in at_dav("cache", "clear")
         assert "1 file done" in at_dav("put", "-r", "u/", "/d/")
 
-    def test_what_was_fetched_is_put_back_without_a_byte(self, at_dav, dav):
+    def test_a_downloaded_file_is_not_uploaded_again(self, at_dav, dav):
         dav.put("/d/f", b"AAAA")
         at_dav("get", "-r", "/d", "got")
         assert "1 file skipped" in at_dav("put", "-r", "got/d/", "/d/")
@@ -239,7 +239,7 @@ class TestFolding:
             yield command(f'kind = "webdav"\ndoor = "{server.url}"\nhome = ["/"]\n'), server
 
     @pytest.mark.parametrize(("one", "two"), [(b"first", b"other"), (b"same!", b"same!")])
-    def test_two_files_are_not_made_one(self, folding, one, two):
+    def test_two_remote_files_do_not_become_one_local_file(self, folding, one, two):
         here, dav = folding
         here.write("u/Run1", one)
         here.write("u/run1", two)
@@ -249,7 +249,7 @@ class TestFolding:
         assert dav.read(left[0]) == {"/d/Run1": one, "/d/run1": two}[left[0]]
         assert "Run1" in said and "run1" in said and "takes it for the same name" in said
 
-    def test_nor_one_that_is_there_already(self, folding):
+    def test_a_file_does_not_replace_a_local_file_of_folded_name(self, folding):
         here, dav = folding
         dav.put("/d/Run1", b"there")
         here.write("u/run1", b"other")
@@ -257,7 +257,7 @@ class TestFolding:
         assert dav.read("/d/Run1") == b"there"
         assert "Run1" in said and "run1" in said
 
-    def test_nor_two_directories(self, folding):
+    def test_two_remote_directories_do_not_become_one(self, folding):
         here, dav = folding
         here.write("u/Data/x", b"first")
         here.write("u/data/x", b"other")
@@ -266,7 +266,7 @@ class TestFolding:
         assert dav.read(f"{top}/x") == {"/d/Data": b"first", "/d/data": b"other"}[top]
         assert "Data" in said and "data" in said
 
-    def test_nor_a_directory_that_is_there_already(self, folding):
+    def test_a_directory_does_not_merge_with_a_local_one_of_folded_name(self, folding):
         here, dav = folding
         dav.nodes["/d/Data"] = None
         dav.put("/d/Data/x", b"there")
@@ -298,13 +298,13 @@ class TestS3:
         assert abs((here.cwd / "one").stat().st_mtime - mtime) < 1e-6
 
     @pytest.mark.parametrize("said", ["1600000000.123456789", "-5"])
-    def test_what_rclone_wrote_is_read(self, at_s3, said):
+    def test_an_mtime_that_rclone_wrote_is_read(self, at_s3, said):
         at_s3.moto.client().put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": said})
         at_s3.here("get", "-r", "/d", "got")
         assert abs((at_s3.here.cwd / "got/d/f").stat().st_mtime - float(said)) < 1e-6
 
     @pytest.mark.parametrize("said", ["nan", "1e300", "9" * 40, "1_0"])
-    def test_nonsense_is_no_mtime(self, at_s3, said):
+    def test_an_invalid_mtime_is_ignored(self, at_s3, said):
         client = at_s3.moto.client()
         client.put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": said})
         when = client.head_object(Bucket=at_s3.bucket, Key="d/f")["LastModified"].timestamp()
@@ -321,7 +321,7 @@ class TestS3:
                 assert "1 file skipped" in here(*verb)
             assert read == []
 
-    def test_without_record_and_mtime_the_tag_proves_it(self, at_s3):
+    def test_without_record_and_mtime_the_etag_proves_equality(self, at_s3):
         at_s3.moto.client().put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA")
         at_s3.here.write("u/f", b"AAAA", T1)
         settle(at_s3.here.cwd)
@@ -332,7 +332,7 @@ class TestS3:
 
 
 class TestCache:
-    def test_list_and_clear(self, at_dav):
+    def test_cache_lists_and_clears_records(self, at_dav):
         at_dav.write("u/f", b"AAAA")
         at_dav.write("u/sub/g", b"AAAA")
         assert "0 pairs of folders" in at_dav("cache", "list")
@@ -352,7 +352,7 @@ class TestCache:
         at_dav("put", "-r", "-n", "u/", "/d/")
         assert "0 pairs of folders" in at_dav("cache", "list")
 
-    def test_a_cache_that_cannot_be_written_costs_no_transfer(self, at_dav, tmp_path, monkeypatch):
+    def test_a_cache_that_cannot_be_written_fails_no_transfer(self, at_dav, tmp_path, monkeypatch):
         (tmp_path / "file").write_bytes(b"")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
         at_dav.write("u/f", b"AAAA")
@@ -361,7 +361,7 @@ class TestCache:
 
 
 class _Counting(logging.Handler):
-    """Counts what werkzeug, moto's server, logs: a line a request."""
+    """Counts the log lines of werkzeug, moto's server: one line for each request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -387,7 +387,7 @@ def requests_to_moto() -> Iterator[list[str]]:
 
 @pytest.mark.soak
 class TestAnUnchangedRerun:
-    """It reads no local byte and sends no request for a file."""
+    """A second run reads no local file and sends no request for a single file."""
 
     def test_at_s3(self, at_s3, count):
         here, files = at_s3.here, count(40, 20_000)

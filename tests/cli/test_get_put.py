@@ -1,4 +1,4 @@
-"""get and put from outside: where things go is told elsewhere; here: words, streams and exit codes."""
+"""Messages, streams and exit codes of get and put; `tests/transfer` tests the paths."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import pytest
 from ctadata.sandbox import faults
 
 
-def test_there_and_back(at_box, box, place):
+def test_a_file_goes_up_and_comes_back(at_box, box, place):
     (at_box.cwd / "a.txt").write_bytes(b"hello")
     put = at_box("put", "a.txt", f"/{place}/", check=0)
     assert put.out == ""
@@ -19,7 +19,7 @@ def test_there_and_back(at_box, box, place):
     assert (at_box.cwd / "b.txt").read_bytes() == b"hello"
 
 
-def test_trees_with_either_letter(at_box, box, place):
+def test_r_and_R_transfer_trees(at_box, box, place):
     run = at_box.cwd / "run" / "sub"
     run.mkdir(parents=True)
     (run / "ü ;'.txt").write_bytes(b"1")
@@ -30,7 +30,7 @@ def test_trees_with_either_letter(at_box, box, place):
     assert (at_box.cwd / "out" / "run" / "empty").read_bytes() == b""
 
 
-def test_one_argument_lands_here_and_several_elsewhere(at_box, box, place):
+def test_one_argument_goes_to_the_current_directory_and_several_to_the_last(at_box, box, place):
     box.files.put(f"/{place}/a", b"1")
     box.files.put(f"/{place}/b", b"2")
     at_box("get", f"{place}/a", check=0)
@@ -45,14 +45,14 @@ def test_a_relative_target_is_below_home(at_box, box, place):
     assert at_box("list", place, check=0).out == f"{place}/a\n"
 
 
-def test_equal_files_are_skipped_and_said_so(at_box, box, place):
+def test_equal_files_are_skipped_and_counted(at_box, box, place):
     box.files.put(f"/{place}/a", b"1")
     at_box("get", f"{place}/a", check=0)
     again = at_box("get", f"{place}/a", check=0)
     assert again.err == "cta-data-direct: 1 file skipped, equal already\n"
 
 
-def test_what_counts_as_equal_can_be_said_of_get_and_put_too(at_box, box, place):
+def test_get_and_put_take_the_options_of_comparison(at_box, box, place):
     box.files.put(f"/{place}/a", b"there")
     (at_box.cwd / "a").write_bytes(b"here!")
     os.utime(at_box.cwd / "a", (4e9, 4e9))
@@ -69,7 +69,7 @@ def test_what_counts_as_equal_can_be_said_of_get_and_put_too(at_box, box, place)
         ("sync", ":x", "here", "--size-only", "--checksum"),
     ],
 )
-def test_what_cannot_be_said_is_told_in_a_line(at_box, arguments):
+def test_usage_errors_are_one_line(at_box, arguments):
     ended = at_box(*arguments)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert arguments[3] in ended.err
@@ -86,13 +86,13 @@ def test_what_cannot_be_said_is_told_in_a_line(at_box, arguments):
         ("sync", "", ":"),
     ],
 )
-def test_an_unset_variable_means_neither_here_nor_the_root(at_box, box, arguments):
+def test_an_empty_path_is_refused(at_box, box, arguments):
     before = len(box.seen)
     assert "a path is empty" in at_box(*arguments, check=2).err
     assert len(box.seen) == before
 
 
-def test_a_rate_is_kept_and_shown(at_box, box, place):
+def test_the_rate_is_limited_and_shown(at_box, box, place):
     box.files.put(f"/{place}/a", bytes(1_500_000))
     ended = at_box("get", "--limit-rate", "1M", f"{place}/a", check=0)
     seconds = 1_500_000 / 2**20 - 0.25  # a quarter of a second may be saved up
@@ -101,7 +101,7 @@ def test_a_rate_is_kept_and_shown(at_box, box, place):
     assert float(rate[1]) * (1024 if rate[2] == "MiB" else 1) <= 1_500_000 / 1024 / seconds
 
 
-def test_a_directory_without_r_moves_nothing(at_box, box, place):
+def test_a_directory_without_r_is_refused(at_box, box, place):
     box.files.put(f"/{place}/run/a", b"1")
     (at_box.cwd / "dir").mkdir()
     get, put = at_box("get", f"{place}/run"), at_box("put", "dir", f"/{place}/")
@@ -112,7 +112,7 @@ def test_a_directory_without_r_moves_nothing(at_box, box, place):
     assert list(at_box.cwd.iterdir()) == [at_box.cwd / "dir"]
 
 
-def test_no_clobber_keeps_and_says_so(at_box, box, place):
+def test_no_clobber_keeps_files_and_names_them(at_box, box, place):
     box.files.put(f"/{place}/a", b"remote")
     (at_box.cwd / "a").write_bytes(b"mine")
     ended = at_box("get", "--no-clobber", f"{place}/a", check=8)
@@ -124,14 +124,14 @@ def test_no_clobber_keeps_and_says_so(at_box, box, place):
 class TestFailures:
     @pytest.fixture
     def bad(self, box, place):
-        """Three files, of which one may not be read."""
+        """Three files; one of them is forbidden."""
         for name in "abc":
             box.files.put(f"/{place}/{name}", b"content " + name.encode())
         rule = box.faults.add("door", "GET", f"/{place}/b", faults.Status(403, "No soup for you"))
         yield place
         rule.remove()
 
-    def test_some_done_some_failed_is_6(self, at_box, bad):
+    def test_done_and_failed_files_exit_with_6(self, at_box, bad):
         ended = at_box("get", "-r", bad, "out", check=6)
         lines = ended.err.splitlines()
         assert any(line.startswith("failed ") and f"{bad}/b" in line and "No soup for you" in line for line in lines)
@@ -139,18 +139,18 @@ class TestFailures:
         assert lines[-1].endswith("; 1 file failed")
         assert sorted(p.name for p in at_box.cwd.rglob("*") if p.is_file()) == ["a", "c"]
 
-    def test_all_failed_is_the_code_of_the_first(self, at_box, bad):
+    def test_all_files_failed_exits_with_the_first_code(self, at_box, bad):
         ended = at_box("get", f"{bad}/b", check=4)
         assert ended.err.endswith("cta-data-direct: 1 file failed\n")
         assert list(at_box.cwd.iterdir()) == []
 
-    def test_quiet_tells_failures_alone(self, at_box, bad):
+    def test_quiet_shows_only_failures(self, at_box, bad):
         ended = at_box("get", "-q", "-r", bad, "out", check=6)
         assert ended.err.count("\n") == 1
         assert ended.err.startswith("failed ")
         assert at_box("get", "-q", f"{bad}/a", "x", check=0).err == ""
 
-    def test_what_cannot_be_copied_is_told_of(self, at_box, place):
+    def test_special_files_are_named(self, at_box, place):
         (at_box.cwd / "dir").mkdir()
         (at_box.cwd / "dir" / "dangling").symlink_to("nowhere")
         (at_box.cwd / "dir" / "good").write_bytes(b"")
@@ -159,7 +159,7 @@ class TestFailures:
         assert "; 1 file passed over" in ended.err
 
     @pytest.mark.parametrize("target", ["/", "/lst/", "/lst/new"])
-    def test_a_refusal_names_what_was_to_be_and_no_temporary(self, at_box, target):
+    def test_an_error_names_the_target_and_not_the_temporary(self, at_box, target):
         (at_box.cwd / "f").write_bytes(b"x")
         ended = at_box("put", "f", target, check=4)
         assert f"failed {target.removesuffix('f') if target == '/lst/new' else target + 'f'}: not allowed" in ended.err
@@ -174,7 +174,7 @@ class TestFailures:
         at_box("get", f"{place}/f", "new/y", check=0)
         assert (at_box.cwd / "new" / "y").read_bytes() == b"x"
 
-    def test_only_a_store_that_hides_what_may_not_be_read_makes_an_empty_directory_doubtful(
+    def test_an_empty_directory_is_doubtful_only_where_the_store_hides_forbidden_ones(
         self, at_box, box, place, tmp_path
     ):
         box.files.mkdir(f"/{place}/empty")
@@ -215,14 +215,14 @@ class TestFailures:
         assert ended.err == "cta-data-direct: nothing to do: no files to move\n"
 
 
-def test_verbose_tells_of_each_file(at_box, box, place):
+def test_verbose_shows_each_file(at_box, box, place):
     box.files.put(f"/{place}/a", b"1")
     ended = at_box("get", "-v", f"{place}/a", check=0)
     assert re.search(rf"^done {place}/a \(1 B in \d+ s; checked: size, adler32\)$", ended.err, re.MULTILINE)
     assert "token from BEARER_TOKEN" in ended.err
 
 
-def test_stderr_that_nobody_reads_stops_nothing(at_box, box, place):
+def test_an_unread_stderr_stops_nothing(at_box, box, place):
     for number in range(20):
         box.files.put(f"/{place}/{number}", b"1")
     process = at_box.start("get", "-v", "-r", f"{place}/", "out")

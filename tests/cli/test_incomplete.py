@@ -1,4 +1,4 @@
-"""The commands at a server whose listings are not whole: what is there is shown, what is missing is said and counts."""
+"""The commands at a server with incomplete listings: they show the known entries and report the missing ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MISSING = {
 
 
 class Server(OddServer):
-    """Directories `/d` (a file `a`, `sub`) and `/d/sub` (a file `b`, and what cannot be listed)."""
+    """Serves the directories `/d` (`a`, `sub/`) and `/d/sub` (`b`, and entries that cannot be listed)."""
 
     missing = ""
 
@@ -85,7 +85,7 @@ def command(
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["-0"], ["--unsorted"], ["-l"]])
-def test_list_prints_what_it_has_and_ends_with_the_error(server: Server, command: Command, options: list[str]) -> None:
+def test_list_prints_the_received_entries_and_the_error(server: Server, command: Command, options: list[str]) -> None:
     code, out, err = command("list", *options, "/d/sub")
     assert (code, "d/sub/b" in out) == (server.code, True)
     assert server.named in err
@@ -95,7 +95,7 @@ def test_list_prints_what_it_has_and_ends_with_the_error(server: Server, command
 
 
 @pytest.mark.parametrize("arguments", [["find", "/d"], ["du", "/d"], ["tree", "/d"], ["get", "-r", "/d", "o"]])
-def test_trees_go_on_and_end_with_6(server: Server, command: Command, arguments: list[str]) -> None:
+def test_a_walk_continues_and_exits_with_6(server: Server, command: Command, arguments: list[str]) -> None:
     code, out, err = command(*arguments)
     assert code == 6, err
     assert server.named in err
@@ -105,7 +105,7 @@ def test_trees_go_on_and_end_with_6(server: Server, command: Command, arguments:
         assert "d/" in out
 
 
-def test_a_pattern_gives_its_matches_and_the_error(server: Server, command: Command) -> None:
+def test_a_pattern_yields_its_matches_and_the_error(server: Server, command: Command) -> None:
     code, out, err = command("find", "/d/sub/*")
     assert (code, out.strip(), server.named in err) == (6, "d/sub/b", True)
     code, _, err = command("get", "/d/sub/*", "o/")
@@ -114,7 +114,7 @@ def test_a_pattern_gives_its_matches_and_the_error(server: Server, command: Comm
     assert (code, server.named in err) == (server.code, True)
 
 
-def test_nothing_is_deleted(server: Server, command: Command) -> None:
+def test_an_incomplete_listing_deletes_nothing(server: Server, command: Command) -> None:
     Path("o/sub").mkdir(parents=True)
     for name in ("o/mine", "o/sub/mine"):
         Path(name).write_text("kept")
@@ -131,7 +131,7 @@ def test_nothing_is_deleted(server: Server, command: Command) -> None:
     assert server.deleted == []
 
 
-def test_a_tree_that_nobody_asks_about_is_one_request_and_is_not_listed(server: Server, command: Command) -> None:
+def test_rm_with_yes_sends_one_request_and_no_listing(server: Server, command: Command) -> None:
     assert command("rm", "-r", "--yes", "/d/sub")[0] == 0
     assert server.deleted == ["/d/sub/"]
     assert "1" not in [asked.headers["Depth"] for asked in server.asked if asked.method == "PROPFIND"]

@@ -21,13 +21,13 @@ ADLER32 = f"adler32:{zlib.adler32(b'x' * 2048):08x}"
 
 @pytest.fixture
 def tree(box, place):
-    """A directory of the sandbox with a few things in it."""
+    """A directory of the sandbox with a few entries."""
     box.files.put(f"/{place}/a.fits", b"x" * 2048, mtime=MTIME)
     box.files.put(f"/{place}/sub/ü b.txt", b"", mtime=MTIME)
     return place
 
 
-def test_full_paths_that_the_next_command_understands(at_box, tree):
+def test_each_line_is_a_path_that_commands_take(at_box, tree):
     out = at_box("list", tree, check=0).out
     assert out.splitlines() == [f"{tree}/a.fits", f"{tree}/sub/"]
     assert at_box("list", out.splitlines()[1], check=0).out == f"{tree}/sub/ü b.txt\n"
@@ -39,7 +39,7 @@ RESPONSE = "<D:response><D:href>{}</D:href>" + PROPSTAT + "</D:response>"
 
 
 def listing(*names):
-    """The parts of a server's answer about `/d/`, in which these files lie."""
+    """Yield the parts of a server's listing of `/d/` with these files."""
     yield b'<D:multistatus xmlns:D="DAV:">'
     yield RESPONSE.format("/d/", "<D:resourcetype><D:collection/></D:resourcetype>").encode()
     for name in names:
@@ -66,11 +66,11 @@ class TestOrder:
         "options",
         [(), ("-l",), ("--sort",), ("-0", "--sort"), ("--json", "--sort"), ("-r", "--sort"), ("--include", "*")],
     )
-    def test_by_name_in_the_bytes_of_utf_8(self, run, server, options):
+    def test_entries_are_sorted_by_their_utf8_bytes(self, run, server, options):
         assert self.names(run("list", "/d", *options).out) == sorted(NAMES, key=str.encode)
 
     @pytest.mark.parametrize("options", [("-r",), ("-0",), ("--json",), ("--unsorted",), ("-l", "--unsorted")])
-    def test_as_they_come(self, run, server, options):
+    def test_unsorted_keeps_the_order_of_the_server(self, run, server, options):
         assert self.names(run("list", "/d", *options).out) == NAMES
 
     def names(self, out):
@@ -78,7 +78,7 @@ class TestOrder:
             return [json.loads(line)["path"].rpartition("/")[2] for line in out.splitlines()]
         return [line.rpartition("/")[2] for line in re.split("[\n\0]", out) if line]
 
-    def test_a_pipe_has_the_first_before_the_last_is_there(self, cli, server):
+    def test_a_pipe_gets_the_first_line_before_the_last_entry_arrives(self, cli, server):
         seen = threading.Event()
 
         def body():
@@ -94,19 +94,19 @@ class TestOrder:
         assert len(process.stdout.readlines()) == len(NAMES) - 1
         assert process.wait(60) == 0
 
-    def test_what_came_before_an_error_is_shown_in_order(self, run, server):
+    def test_entries_before_an_error_are_shown_sorted(self, run, server):
         self.lists(server, b"".join(listing(*NAMES)).removesuffix(b"</D:multistatus>"))
         ended = run("list", "/d", check=5)
         assert self.names(ended.out) == sorted(NAMES, key=str.encode)
         assert ended.err.count("\n") == 1
 
-    def test_more_than_memory_may_hold(self, run, server, monkeypatch):
+    def test_a_listing_larger_than_memory_is_sorted(self, run, server, monkeypatch):
         monkeypatch.setattr(external_sort.sort_by_name, "__defaults__", (4,))
         assert self.names(run("list", "/d").out) == sorted(NAMES, key=str.encode)
 
 
 @pytest.mark.parametrize("option", ["-r", "-R", "--recursive"])
-def test_everything_below(at_box, tree, option):
+def test_r_lists_the_whole_tree(at_box, tree, option):
     out = at_box("list", option, tree, check=0).out
     assert set(out.splitlines()) == {f"{tree}/a.fits", f"{tree}/sub/", f"{tree}/sub/ü b.txt"}
 
@@ -119,7 +119,7 @@ def test_without_a_path_it_is_the_root(at_box):
     assert "lst/" in at_box("list", check=0).out.splitlines()
 
 
-def test_home(at_box, tree):
+def test_home_is_a_path(at_box, tree):
     name = tree.rpartition("/")[2]
     for spelling in ("home:", "~/"):
         assert f"{tree}/" in at_box("list", spelling, check=0).out.splitlines()
@@ -165,16 +165,16 @@ class TestOddNames:
         box.files.put(f"/{place}/{self.NAME}", b"x")
         return place
 
-    def test_never_steer_a_terminal(self, at_box, odd):
+    def test_control_characters_do_not_reach_a_terminal(self, at_box, odd):
         terminal = at_box.terminal("list", "-l", odd, columns=200)
         assert terminal.end() == 0
         assert "\x1b" not in terminal.raw
         assert "evil\\x1b[2J\\u202e日本.txt" in terminal.raw
 
-    def test_go_into_a_pipe_as_they_are(self, at_box, odd):
+    def test_a_pipe_gets_the_bytes_unchanged(self, at_box, odd):
         assert at_box("list", odd, env={"LC_ALL": "C", "PYTHONUTF8": "0"}, check=0).out == f"{odd}/{self.NAME}\n"
 
-    def test_are_ascii_in_json(self, at_box, odd):
+    def test_json_is_ascii(self, at_box, odd):
         out = at_box("list", "--json", odd, check=0).out
         assert out.isascii()
         assert json.loads(out)["path"] == f"{odd}/{self.NAME}"
@@ -186,14 +186,14 @@ class TestOddNames:
 
 
 class TestErrors:
-    def test_what_is_not_there(self, at_box, place):
+    def test_a_missing_path_is_an_error(self, at_box, place):
         ended = at_box("list", f"{place}/nowhere")
         assert (ended.code, ended.out) == (3, "")
         assert ended.err.startswith("cta-data-direct: ")
         assert f"{place}/nowhere" in ended.err
         assert ended.err.count("\n") == 1
 
-    def test_what_is_in_the_home(self, at_box, tree):
+    def test_a_missing_path_that_exists_in_the_home_gets_a_hint(self, at_box, tree):
         name = tree.rpartition("/")[2]
         ended = at_box("list", name)
         assert ended.code == 3
@@ -204,18 +204,18 @@ class TestErrors:
         assert ended.code == 4
         assert "start-agent" in ended.err
 
-    def test_a_token_of_somebody_else_is_passed_over(self, at_box, box):
+    def test_a_token_of_another_issuer_is_ignored(self, at_box, box):
         ended = at_box("list", env={"BEARER_TOKEN": box.token(issuer="https://elsewhere.example")})
         assert ended.code == 4
         assert "warning: " in ended.err
         assert "BEARER_TOKEN" in ended.err
 
-    def test_nobody_there(self, at_box):
+    def test_a_server_that_does_not_answer_is_an_error(self, at_box):
         ended = at_box("list", env={"CTADATA_DOOR": "https://localhost:1"})
         assert ended.code == 5
         assert "localhost:1" in ended.err
 
-    def test_the_end_of_a_broken_listing_is_an_error(self, at_box, box, tree):
+    def test_a_listing_that_breaks_off_is_an_error(self, at_box, box, tree):
         rule = box.faults.add("door", "PROPFIND", f"/{tree}", faults.Status(500, "Internal problem"))
         try:
             ended = at_box("list", tree)
@@ -247,7 +247,7 @@ class TestWords:
         assert at_box("list", tree, "-P", "sandbox", "--token-file", token, env={"BEARER_TOKEN": ""}).code == 0
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(at_box, box, place):
+def test_a_closed_pipe_is_no_error(at_box, box, place):
     for number in range(300):
         box.files.put(f"/{place}/file-{number:04}-{'x' * 100}", b"")
     command = f"{shlex.quote(sys.executable)} -m ctadata list {place} | head -1; echo ${{PIPESTATUS[0]}}"

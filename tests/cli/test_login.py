@@ -1,4 +1,4 @@
-"""The login around other commands: logout, log, foreground, one-shot, --login, env, exec, and what 0.7 has left."""
+"""The login: logout, log, foreground, one-shot, `--login`, env, exec, and the files of versions 0.6 and 0.7."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ctadata.sandbox.issuer import CONNECT
 
 @pytest.fixture
 def fresh(cli, tmp_path):
-    """`fresh(**options)`: a sandbox of this test's own as the site, nobody logged in; its agent is ended after it."""
+    """`fresh(**options)` starts a sandbox for this test, without a login; its agent is stopped after the test."""
     boxes = []
 
     def start(name="sandbox", **options):
@@ -45,7 +45,7 @@ def folder(name="sandbox"):
 
 
 def until(probe, timeout=60):
-    """Until a probe of another process is true; there is no event to wait on."""
+    """Wait until a probe of another process is true; there is no event to wait for."""
     ends, pause = time.monotonic() + timeout, Event()
     while not probe():
         assert time.monotonic() < ends, f"not within {timeout} s"
@@ -53,7 +53,7 @@ def until(probe, timeout=60):
 
 
 def begun(process):
-    """The line that an agent in the foreground says once it is in charge."""
+    """Return the line that an agent in the foreground prints when it has started."""
     while line := process.stderr.readline():
         if "keeps the login fresh" in line:
             return line
@@ -61,7 +61,7 @@ def begun(process):
 
 
 class TestLogout:
-    def test_ends_agent_and_login_here_and_at_the_issuer(self, cli, fresh):
+    def test_logout_ends_the_login_locally_and_at_the_issuer(self, cli, fresh):
         box = fresh()
         cli("start-agent", check=0)
         ended = cli("logout", check=0)
@@ -72,7 +72,7 @@ class TestLogout:
         assert [seen.target for seen in box.seen if seen.target.endswith("/revoke")] == [f"{CONNECT}/revoke"]
         assert "there was no login" in cli("logout", "-P", "cscs", check=0).err
 
-    def test_removes_nothing_where_the_issuer_cannot_be_asked(self, cli, fresh):
+    def test_logout_removes_nothing_if_the_issuer_does_not_answer(self, cli, fresh):
         box = fresh()
         cli("start-agent", check=0)
         box.faults.add("issuer", "POST", f"{CONNECT}/revoke", faults.Status(503, "Gone fishing"))
@@ -83,7 +83,7 @@ class TestLogout:
         assert "the issuer was not asked" in ended.err
         assert not (folder() / "login.json").exists()
 
-    def test_a_login_that_is_over_already(self, cli, fresh):
+    def test_logout_of_an_ended_login_succeeds(self, cli, fresh):
         box = fresh()
         cli("start-agent", check=0)
         box.revoke_sessions()
@@ -92,7 +92,7 @@ class TestLogout:
 
 
 def test_another_door_needs_a_new_login(cli, fresh):
-    """Though the settings name it: nothing of the token goes there, and nothing renews it for there."""
+    """The settings name the new door, but no token is sent to it and none is renewed for it."""
     box = fresh()
     cli("start-agent", check=0)
     cli("list", "/", check=0)
@@ -119,7 +119,7 @@ def test_another_door_needs_a_new_login(cli, fresh):
 
 
 class TestLog:
-    def test_what_the_agent_did(self, cli, fresh):
+    def test_the_log_shows_what_the_agent_did(self, cli, fresh):
         fresh()
         assert "no agent of sandbox has written anything yet" in cli("agent-log", check=0).err
         cli("start-agent", check=0)
@@ -127,7 +127,7 @@ class TestLog:
 
 
 class TestForeground:
-    def test_until_sigterm(self, cli, fresh):
+    def test_the_foreground_agent_runs_until_sigterm(self, cli, fresh):
         box = fresh(token_lifetime=3)
         cli("get-token", "-s", "x", check=4)  # nobody sees a code
         cli("start-agent", "-q", check=0)
@@ -150,7 +150,7 @@ class TestForeground:
         assert {path.stat().st_mode & 0o777 for path in folder().iterdir()} == {0o600}
         assert (folder() / "agent.log").exists()
 
-    def test_a_login_that_is_over_ends_it_with_4(self, cli, fresh):
+    def test_the_end_of_the_login_ends_the_agent_with_4(self, cli, fresh):
         box = fresh(token_lifetime=3)
         cli("start-agent", "-q", check=0)
         cli("stop-agent", check=0)
@@ -160,7 +160,7 @@ class TestForeground:
         assert process.wait(60) == 4
         assert "log in: cta-data-direct start-agent -P sandbox" in process.stderr.read()
 
-    def test_without_a_login_and_anybody_to_see_a_code(self, cli, fresh):
+    def test_without_a_login_and_a_terminal_it_is_an_error(self, cli, fresh):
         box = fresh()
         assert "start-agent -P sandbox" in cli("start-agent", "--foreground", check=4).err
         assert not [seen for seen in box.seen if seen.target.endswith("/auth/device")]  # no login unasked
@@ -189,7 +189,7 @@ def test_status_says_where_the_login_is_and_whose(cli, fresh):
 
 
 class TestPublish:
-    def test_a_copy_where_every_program_looks(self, cli, fresh):
+    def test_publish_copies_the_token_to_the_standard_path(self, cli, fresh):
         fresh(token_lifetime=3)
         place = Path(os.environ["XDG_RUNTIME_DIR"]) / f"bt_u{os.geteuid()}"
         cli("start-agent", check=0)
@@ -206,7 +206,7 @@ class TestPublish:
         (lambda run: {"XDG_RUNTIME_DIR": ""}, 2, "XDG_RUNTIME_DIR is not set"),
         (lambda run: run.chmod(0o770) or {}, 11, "other users can write into this directory"),
     ])  # fmt: skip
-    def test_only_where_nobody_else_can_write(self, cli, fresh, prepare, code, words):
+    def test_publish_refuses_a_directory_that_others_can_write(self, cli, fresh, prepare, code, words):
         box = fresh()
         ended = cli("start-agent", "--publish", env=prepare(Path(os.environ["XDG_RUNTIME_DIR"])), check=code)
         assert words in ended.err
@@ -214,7 +214,7 @@ class TestPublish:
 
 
 class TestLoginOfATransfer:
-    def test_on_a_terminal(self, cli, fresh):
+    def test_login_starts_the_agent_on_a_terminal(self, cli, fresh):
         fresh().files.put("/lst/a", b"content")
         terminal = cli.terminal("get", "--login", "lst/a", columns=2000)
         terminal.expect(r"it shows the code  \S+")
@@ -225,7 +225,7 @@ class TestLoginOfATransfer:
         assert again.end() == 0
         assert "code" not in again.text
 
-    def test_where_nobody_sees_a_code(self, cli, fresh):
+    def test_without_a_terminal_login_is_an_error(self, cli, fresh):
         box = fresh()
         for words in (["get", "--login", "lst/a"], ["get", "lst/a"], ["put", "--login", "settings.toml", "x"]):
             assert "log in: cta-data-direct start-agent -P sandbox" in cli(*words, check=4).err
@@ -235,7 +235,7 @@ class TestLoginOfATransfer:
 
 
 class TestATokenThatHasEnded:
-    """Of a command that has no other."""
+    """The expired token is the only one that the command has."""
 
     @pytest.fixture
     def ended(self, cli):
@@ -248,13 +248,13 @@ class TestATokenThatHasEnded:
 
         return make
 
-    def test_is_renewed_with_nobody_asked(self, cli, fresh, ended):
+    def test_a_command_renews_the_token_without_questions(self, cli, fresh, ended):
         fresh()
         ended()
         assert cli("list", check=0).err == ""
         assert "not running" in cli("agent-status", check=0).out
 
-    def test_where_the_issuer_is_away_nobody_is_sent_to_log_in(self, cli, fresh, ended):
+    def test_an_unreachable_issuer_does_not_ask_for_a_login(self, cli, fresh, ended):
         box = fresh()
         ended()
         box.faults.add("issuer", "POST", f"{CONNECT}/token", faults.Status(503, "Gone fishing"))
@@ -263,14 +263,14 @@ class TestATokenThatHasEnded:
             "the issuer failed to refresh the token: 503 Gone fishing\n"
         )
 
-    def test_where_the_login_is_over_the_reason_is_said(self, cli, fresh, ended):
+    def test_the_end_of_the_login_is_explained(self, cli, fresh, ended):
         box = fresh()
         ended()
         box.revoke_sessions()
         for command in ("list", "get-token", "env"):
             assert "Token is not active" in cli(command, check=4).err
 
-    def test_in_the_middle_of_a_run(self, cli, fresh):
+    def test_a_token_is_renewed_in_the_middle_of_a_run(self, cli, fresh):
         """The issuer is away when it ends: the run waits, says so, and loses nothing."""
         box = fresh(token_lifetime=2)
         for name in "abc":
@@ -288,7 +288,7 @@ class TestATokenThatHasEnded:
         assert process.wait(60) == 0
         assert {path.name for path in (cli.cwd / "here" / "lst").iterdir()} == {*"abc", "users"}
 
-    def test_what_is_to_come_is_said_while_it_is_good(self, cli, fresh):
+    def test_the_coming_end_of_the_login_is_announced(self, cli, fresh):
         fresh()
         cli("start-agent", check=0)
         cli("stop-agent", check=0)
@@ -327,8 +327,8 @@ direct stop-agent
 
 
 @pytest.mark.full("full disk")
-def test_a_disk_that_is_really_full(cli, fresh, tmp_path):
-    """Nothing is lost: neither the token nor, where the issuer rotates, the login."""
+def test_a_full_disk_loses_neither_token_nor_login(cli, fresh, tmp_path):
+    """Neither the token nor, if the issuer rotates it, the refresh token is lost."""
     subprocess.run([*IN_ITS_OWN_SPACE, "true"], check=True, timeout=60)
     box = fresh()
     (tmp_path / "disk").mkdir()
@@ -346,7 +346,7 @@ def test_a_disk_that_is_really_full(cli, fresh, tmp_path):
 
 
 class TestEnv:
-    def test_a_shell_finds_the_token(self, cli, fresh):
+    def test_a_shell_evaluates_env_and_has_the_token(self, cli, fresh):
         fresh()
         cli("start-agent", check=0)
         python = shlex.quote(sys.executable)
@@ -358,7 +358,7 @@ class TestEnv:
         assert done.stderr == ""
         assert done.stdout == cli("get-token", check=0).out.strip() + "<>\n"
 
-    def test_says_that_no_agent_runs(self, cli, fresh):
+    def test_env_says_that_no_agent_runs(self, cli, fresh):
         fresh()
         cli("start-agent", "--one-shot", check=0)
         assert "no agent renews this token" in cli("env", check=0).err
@@ -381,7 +381,7 @@ class TestExec:
         done = cli("exec", "--", sys.executable, "-c", script, env={"BEARER_TOKEN": "old"}, check=0)
         assert (done.out, done.err) == ("3 False\n", "")
 
-    def test_its_arguments_are_its_own_and_so_is_its_exit_code(self, cli, fresh):
+    def test_exec_keeps_the_programs_arguments_and_exit_code(self, cli, fresh):
         fresh()
         cli("start-agent", check=0)
         assert cli("exec", "sh", "-c", 'echo "$0" "$@"; exit 7', "-P", "--help", "-q").out == "-P --help -q\n"
@@ -403,9 +403,9 @@ class TestExec:
 
 
 class TestFormer:
-    """What 0.6 and 0.7 have left at home; the profile is named as the one they knew."""
+    """The files that versions 0.6 and 0.7 left in the home, for the profile that they knew."""
 
-    def test_a_secret_of_0_7(self, cli, fresh):
+    def test_a_secret_of_version_0_7_is_used(self, cli, fresh):
         box = fresh("cscs", confidential=True)
         old = Path(os.environ["HOME"]) / ".config" / "cta-data" / "secret"
         old.parent.mkdir(parents=True)
@@ -420,7 +420,7 @@ class TestFormer:
         again = cli("start-agent", check=0).err  # it is ours now
         assert "imported" not in again
 
-    def test_a_token_of_0_6(self, cli, fresh):
+    def test_a_token_of_version_0_6_is_used(self, cli, fresh):
         box = fresh("cscs")
         old = Path(os.environ["HOME"]) / ".cta_token"
         old.write_text(box.token(lifetime=600) + "\n")

@@ -25,7 +25,7 @@ ADLER32 = f"{zlib.adler32(CONTENT):08x}"
 
 
 class Ended:
-    """What a command has left behind."""
+    """The end of a command: exit code and output."""
 
     def __init__(self, code: int, out: bytes, err: str) -> None:
         self.code = code
@@ -68,7 +68,7 @@ def run(box, tmp_path, monkeypatch) -> Callable[..., Ended]:
 
 @pytest.fixture
 def tree(box, place) -> str:
-    """A directory of this test's own: `a.fits`, `run1/b.h5`, `run1/log/c.txt`."""
+    """A directory for this test: `a.fits`, `run1/b.h5`, `run1/log/c.txt`."""
     box.files.put(f"/{place}/a.fits", CONTENT, mtime=MTIME)
     box.files.put(f"/{place}/run1/b.h5", b"12345", mtime=MTIME - 86400 * 400)
     box.files.put(f"/{place}/run1/log/c.txt", b"", mtime=MTIME)
@@ -80,7 +80,7 @@ def sent(box, method: str) -> list[str]:
 
 
 class TestStat:
-    def test_all_that_is_known(self, run, box, tree):
+    def test_stat_shows_all_known_values(self, run, box, tree):
         box.files.entry(f"/{tree}/run1/b.h5").locality = "NEARLINE"
         lines = run("stat", f"{tree}/a.fits", f"{tree}/run1/b.h5").lines
         assert lines[:4] == [
@@ -106,7 +106,7 @@ class TestStat:
         }
         assert told[0]["checksums"] == {"adler32": ADLER32}
 
-    def test_some_missing_is_partial(self, run, tree):
+    def test_some_missing_paths_exit_with_6(self, run, tree):
         ended = run("stat", f"{tree}/a.fits", f"{tree}/nope", f"{tree}/no*", check=6)
         assert ended.lines[0] == f"{tree}/a.fits"
         assert [line.split(":")[1].strip() for line in ended.err.splitlines()] == [f"/{tree}/nope", f"{tree}/no*"]
@@ -117,7 +117,7 @@ class TestStat:
 
 
 class TestTree:
-    def test_drawn(self, run, tree):
+    def test_a_tree_is_drawn(self, run, tree):
         assert run("tree", tree).lines == [
             f"{tree}/",
             "├── a.fits",
@@ -132,14 +132,14 @@ class TestTree:
         for bad in ("-1", "x", "1.5", ""):
             assert "no number of levels" in run("tree", "-L", bad, tree, check=2).err
 
-    def test_ascii_where_the_letters_are_missing(self, at_box, tree):
+    def test_a_locale_without_line_characters_gets_ascii(self, at_box, tree):
         terminal = at_box.terminal("tree", tree, env={"PYTHONIOENCODING": "ascii"})
         assert terminal.end() == 0
         assert "`-- run1/" in terminal.text
 
 
 class TestDu:
-    def test_one_level_and_the_whole(self, run, tree):
+    def test_the_default_is_one_level_and_the_total(self, run, tree):
         assert [line.split() for line in run("du", tree).lines] == [["5", f"{tree}/run1/"], ["2053", f"{tree}/"]]
 
     def test_levels_words_and_files(self, run, tree):
@@ -153,7 +153,7 @@ class TestDu:
         (line,) = run("du", "--json", "-L", "0", tree).lines
         assert json.loads(line) == {"schema": 1, "path": tree, "size": 2053, "files": 3, "directories": 2}
 
-    def test_what_has_no_size_yet_is_said(self, run, box, tree):
+    def test_files_without_a_size_are_named(self, run, box, tree):
         box.files.entry(f"/{tree}/a.fits").size = None
         assert "1 file of unknown size" in run("du", tree).err
 
@@ -174,7 +174,7 @@ class TestFind:
     def test_criteria(self, run, tree, options, names):
         assert sorted(run("find", tree, *options).lines) == [f"{tree}/{name}" for name in names]
 
-    def test_how_it_is_written(self, run, tree):
+    def test_find_writes_paths_long_lines_and_json(self, run, tree):
         assert run("find", "-0", tree, "--name", "*.h5").raw == f"{tree}/run1/b.h5\0".encode()
         assert json.loads(run("find", "--json", tree, "--name", "*.h5").out)["size"] == 5
         assert run("find", "-l", tree, "--name", "*.h5").out.split()[:2] == ["-", "5"]
@@ -182,29 +182,29 @@ class TestFind:
     @pytest.mark.parametrize(
         "options", [["--size", "x"], ["--newer", "soon"], ["--older", "7m"], ["--kind", "l"], ["--name", ".."]]
     )
-    def test_what_is_not_understood(self, run, tree, options):
+    def test_invalid_criteria_are_refused(self, run, tree, options):
         ended = run("find", tree, *options, check=2)
         assert ended.err.count("\n") == 1
 
 
 class TestMkdir:
-    def test_only_the_last_one(self, run, box, place):
+    def test_mkdir_makes_only_the_last_directory(self, run, box, place):
         run("mkdir", f"{place}", f"home:{place.rpartition('/')[2]}/sub")
         assert box.files.exists(f"/{place}/sub")
         assert "name is taken" in run("mkdir", place, check=8).err
         assert "-p makes it" in run("mkdir", f"{place}/x/y", check=3).err
 
-    def test_with_those_above(self, run, box, place):
+    def test_p_makes_the_directories_above_too(self, run, box, place):
         run("mkdir", "-p", f"{place}/x/y")
         run("mkdir", "-p", f"{place}/x/y")
         assert box.files.exists(f"/{place}/x/y")
 
-    def test_a_path_that_was_meant_to_be_at_home(self, run):
+    def test_a_refused_path_gets_the_hint_of_the_home(self, run):
         assert "home:plots" in run("mkdir", "plots", check=4).err
 
 
 class TestMv:
-    def test_names_directories_and_matches(self, run, box, tree):
+    def test_mv_moves_files_directories_and_matches(self, run, box, tree):
         run("mv", f"{tree}/a.fits", f"{tree}/z.fits")
         run("mv", f"{tree}/z.fits", f"{tree}/run1/")
         run("mv", f"{tree}/run1", f"{tree}/run2")
@@ -214,7 +214,7 @@ class TestMv:
         assert box.files.exists(f"/{tree}/all/log/c.txt")
         assert sorted(run("list", f"{tree}/run2").lines) == []
 
-    def test_nothing_is_replaced_unless_it_is_said(self, run, box, tree):
+    def test_mv_replaces_nothing_without_force(self, run, box, tree):
         assert "name is taken" in run("mv", f"{tree}/a.fits", f"{tree}/run1/b.h5", check=8).err
         assert box.files.read(f"/{tree}/run1/b.h5") == b"12345"
         run("mv", "-f", f"{tree}/a.fits", f"{tree}/run1/b.h5")
@@ -240,18 +240,18 @@ class TestMv:
 
 
 class TestRm:
-    def test_files_and_matches(self, run, box, tree):
+    def test_rm_deletes_files_and_matches(self, run, box, tree):
         ended = run("rm", "-v", f"{tree}/a.fits", f"{tree}/run1/*.h5", f"{tree}/nope", check=6)
         assert "deleted" in ended.err
         assert box.files.tree(f"/{tree}") == [f"/{tree}/run1/", f"/{tree}/run1/log/", f"/{tree}/run1/log/c.txt"]
 
-    def test_missing_names_may_be_passed_over(self, run, box, tree):
+    def test_f_ignores_missing_names(self, run, box, tree):
         assert run("rm", "-f", f"{tree}/nope", f"{tree}/*.png").err == ""
         run("rm", "-f", f"{tree}/nope", f"{tree}/a.fits")
         assert not box.files.exists(f"/{tree}/a.fits")
         assert "directory" in run("rm", "-f", f"{tree}/run1", check=2).err
 
-    def test_directories_only_with_r_and_a_yes(self, run, box, tree):
+    def test_directories_need_r_and_a_yes(self, run, box, tree):
         assert "rm -r" in run("rm", f"{tree}/a.fits", f"{tree}/run1", check=2).err
         assert "--yes" in run("rm", "-r", f"{tree}/run1", check=2).err
         assert box.files.exists(f"/{tree}/a.fits")
@@ -270,7 +270,7 @@ class TestRm:
         assert "is never deleted or moved" in run("rm", "-r", "--yes", path, check=2).err
         assert box.files.exists(f"/{tree}/a.fits")
 
-    def test_a_terminal_is_asked_with_the_count(self, at_box, box, tree):
+    def test_a_terminal_is_asked_with_the_number_of_names(self, at_box, box, tree):
         for answer, code in (("n", 1), ("y", 0)):
             terminal = at_box.terminal("rm", "-r", f"{tree}/run1", columns=200)
             terminal.expect(
@@ -280,14 +280,14 @@ class TestRm:
             assert terminal.end() == code
             assert box.files.exists(f"/{tree}/run1") == (answer == "n")
 
-    def test_a_terminal_is_not_asked_where_nobody_wants_that(self, at_box, box, tree):
+    def test_no_input_asks_nothing(self, at_box, box, tree):
         for options, env in ((["--no-input"], {}), ([], {"CTADATA_NO_INPUT": "1"})):
             terminal = at_box.terminal("rm", *options, "-r", f"{tree}/run1", env=env)
             terminal.expect("nobody can answer here")
             assert terminal.end() == 2
         assert box.files.exists(f"/{tree}/run1")
 
-    def test_what_the_door_refuses_is_said(self, run, box):
+    def test_a_refused_deletion_is_an_error(self, run, box):
         box.files.put("/lst/elsewhere/a", b"kept")
         ended = run("rm", "-r", "--yes", "lst/elsewhere", check=4)
         assert "list it first" in ended.err
@@ -295,7 +295,7 @@ class TestRm:
 
 
 class TestRmdir:
-    def test_empty_ones_alone(self, run, box, tree):
+    def test_rmdir_deletes_only_empty_directories(self, run, box, tree):
         run("mkdir", f"{tree}/empty")
         ended = run("rmdir", f"{tree}/empty", f"{tree}/run1", f"{tree}/a.fits", check=6)
         assert "not empty" in ended.err
@@ -303,7 +303,7 @@ class TestRmdir:
         assert not box.files.exists(f"/{tree}/empty")
         assert box.files.exists(f"/{tree}/run1/b.h5")
 
-    def test_one_that_only_looks_empty(self, run, box, tree):
+    def test_a_directory_that_only_lists_as_empty_stays(self, run, box, tree):
         rule = box.faults.add("door", "PROPFIND", f"/{tree}/run1/*", faults.EmptyListing(), times=1)
         assert "not empty" in run("rmdir", f"{tree}/run1", check=2).err
         rule.remove()
@@ -314,7 +314,7 @@ class TestRmdir:
 
 
 class TestCat:
-    def test_whole_files_in_order(self, run, tree):
+    def test_cat_writes_files_in_order(self, run, tree):
         assert run("cat", f"{tree}/a.fits", f"{tree}/run1/b.h5").raw == CONTENT + b"12345"
 
     @pytest.mark.parametrize(
@@ -328,21 +328,21 @@ class TestCat:
             ("2040-9999", CONTENT[2040:]),
         ],
     )
-    def test_parts(self, run, tree, text, part):
+    def test_cat_writes_ranges(self, run, tree, text, part):
         assert run("cat", "--range", text, f"{tree}/a.fits").raw == part
 
     @pytest.mark.parametrize("text", ["-", "", "5-4", "a-b", "0-1,5-6", "2048-", "1"])
-    def test_what_is_no_part(self, run, tree, text):
+    def test_invalid_ranges_are_refused(self, run, tree, text):
         assert run("cat", "--range", text, f"{tree}/a.fits", check=2).raw == b""
 
-    def test_a_part_of_nothing(self, run, tree):
+    def test_a_range_of_an_empty_file_is_empty(self, run, tree):
         assert run("cat", "--range", "0-9", f"{tree}/run1/log/c.txt").raw == b""
 
-    def test_a_part_that_breaks_off_goes_on(self, run, box, tree):
+    def test_a_range_that_breaks_off_continues(self, run, box, tree):
         box.faults.add("pool", "GET", f"/{tree}/a.fits", faults.Cut(after=100), times=1)
         assert run("cat", "--range", "5-1999", f"{tree}/a.fits").raw == CONTENT[5:2000]
 
-    def test_a_whole_file_that_is_not_right(self, run, box, tree):
+    def test_a_damaged_file_exits_with_7(self, run, box, tree):
         box.faults.add("pool", "GET", f"/{tree}/a.fits", faults.Flip(at=7))
         assert "do not use what was written" in run("cat", f"{tree}/a.fits", check=7).err
 
@@ -351,7 +351,7 @@ class TestCat:
             assert "directory" in run("cat", *options, tree, check=2).err
 
     @pytest.mark.parametrize("options", ["", "--range 1-"])
-    def test_a_reader_that_goes_away_ends_it_quietly(self, at_box, box, place, options):
+    def test_a_closed_pipe_is_no_error(self, at_box, box, place, options):
         box.files.put(f"/{place}/large", b"x" * 3_000_000)
         line = (
             f"{shlex.quote(sys.executable)} -m ctadata cat {options} {place}/large | head -c 4; echo ${{PIPESTATUS[0]}}"
@@ -363,7 +363,7 @@ class TestCat:
 
 
 class TestChecksum:
-    def test_without_reading(self, run, box, tree):
+    def test_checksum_reads_no_file(self, run, box, tree):
         before = len(sent(box, "GET"))
         assert run("checksum", f"{tree}/a.fits", f"{tree}/run1/b.h5").lines == [
             f"{ADLER32}  {tree}/a.fits",
@@ -375,12 +375,12 @@ class TestChecksum:
         told = json.loads(run("checksum", "--json", "-a", "ADLER32", f"{tree}/a.fits").out)
         assert told == {"schema": 1, "path": f"{tree}/a.fits", "algorithm": "adler32", "digest": ADLER32}
 
-    def test_one_that_is_not_known(self, run, tree):
+    def test_an_unknown_algorithm_is_refused(self, run, tree):
         assert "it knows: adler32" in run("checksum", "-a", "md5", f"{tree}/a.fits", check=2).err
         assert "choose one of" in run("checksum", "-a", "crc", f"{tree}/a.fits", check=2).err
         assert "directory" in run("checksum", f"{tree}/run1", check=2).err
 
-    def test_compared_with_a_file_here(self, run, tree, tmp_path: Path):
+    def test_a_local_file_is_compared(self, run, tree, tmp_path: Path):
         here = tmp_path / "a"
         here.write_bytes(CONTENT)
         assert run("checksum", "--local", here, f"{tree}/a.fits").lines == [f"{ADLER32}  {tree}/a.fits"]
@@ -405,14 +405,14 @@ class TestPlaces:
             assert (ended.out, ended.err) == ("", "")
         assert f"{tree}/nope does not exist" in run("exists", "-v", f"{tree}/nope", check=3).err
 
-    def test_that_it_is_not_known_has_another_code(self, run, box, tree):
+    def test_exists_on_a_forbidden_path_exits_with_4(self, run, box, tree):
         rule = box.faults.add("door", "PROPFIND", f"/{tree}/secret", faults.Status(403, "Forbidden"))
         run("exists", f"{tree}/secret", check=4)
         rule.remove()
 
 
 @pytest.mark.parametrize(("command", "shown"), [("find", "b.h5"), ("tree", "b.h5"), ("du", "2053")])
-def test_one_directory_that_may_not_be_read_does_not_hide_the_others(run, box, tree, command, shown):
+def test_a_forbidden_directory_does_not_hide_the_others(run, box, tree, command, shown):
     rule = box.faults.add("door", "PROPFIND", f"/{tree}/run1/log/*", faults.Status(403, "Forbidden"))
     ended = run(command, tree, check=6)
     assert shown in ended.out
@@ -435,12 +435,12 @@ def test_help_teaches_by_example(run, command):
 
 
 @pytest.mark.parametrize("command", ["stat", "tree", "du", "find", "mkdir", "rm", "rmdir", "cat", "checksum", "exists"])
-def test_a_path_has_to_be_named(run, command):
+def test_a_path_is_required(run, command):
     ended = run(command, check=2)
     assert re.fullmatch(rf"cta-data-direct: {command}: an argument is missing.*\n", ended.err)
 
 
-def test_no_login_ends_it_all(run, tree, monkeypatch):
+def test_a_missing_login_ends_the_command(run, tree, monkeypatch):
     monkeypatch.setenv("BEARER_TOKEN", "")
     ended = run("stat", f"{tree}/a.fits", f"{tree}/run1", check=4)
     assert ended.err.count("start-agent") == 1

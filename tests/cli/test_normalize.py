@@ -1,4 +1,4 @@
-"""`--normalize nfc`: names of macOS are written in Unicode's form NFC on their way to the storage."""
+"""`--normalize nfc`: names from macOS are written to the storage in Unicode form NFC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NFD, NFC = "Ku\u0308che\u0301", "K\xfcch\xe9"
 
 @pytest.fixture
 def tree(at_box):
-    """`run`, with directories and files whose names NFC changes, and one whose name it does not."""
+    """The command `run`, and a tree with names that NFC changes and one that it keeps."""
     for name in (f"{NFD}/a\u030a.txt", f"{NFD}/\u1112\u1161\u11ab", "plain.txt", "\u212b.txt"):
         file = at_box.cwd / "run" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def stored(box, place):
     return sorted(path.removeprefix(f"/{place}/") for path in box.files.tree(f"/{place}"))
 
 
-def test_put_writes_names_in_nfc_and_says_so(at_box, box, place, tree):
+def test_put_writes_names_in_nfc_and_shows_them(at_box, box, place, tree):
     ended = at_box("put", "-r", "--normalize", "nfc", "run/", f"/{place}", check=0)
     assert stored(box, place) == sorted(IN_NFC)
     assert box.files.read(f"/{place}/{NFC}/\xe5.txt") == f"{NFD}/a\u030a.txt".encode()
@@ -46,7 +46,7 @@ def test_a_dry_run_shows_the_names_and_changes_nothing(at_box, box, place, tree)
     assert not box.files.exists(f"/{place}")
 
 
-def test_sync_deletes_what_it_wrote_otherwise_before(at_box, box, place, tree):
+def test_sync_deletes_the_names_that_it_wrote_unnormalized(at_box, box, place, tree):
     at_box("sync", "run", f":{place}", check=0)
     assert f"{NFD}/" in stored(box, place)
     ended = at_box("sync", "--normalize", "nfc", "--delete", "--yes", "run", f":{place}", check=0)
@@ -55,7 +55,7 @@ def test_sync_deletes_what_it_wrote_otherwise_before(at_box, box, place, tree):
     assert at_box("sync", "--normalize", "nfc", f":{place}", "back").code == 2
 
 
-def test_what_a_person_wrote_is_in_nfc_from_the_first_name_that_is_not_there(at_box, box, place, tree):
+def test_typed_targets_are_nfc_from_the_first_missing_name(at_box, box, place, tree):
     box.files.mkdir(f"/{place}/o\u0308ld")
     at_box("put", "--normalize", "nfc", "run/plain.txt", f"/{place}/o\u0308ld/ne\u0301w/u\u0308", check=0)
     at_box("put", "--normalize", "nfc", "-", f"/{place}/i\u0308", stdin=b"piped", check=0)
@@ -65,7 +65,7 @@ def test_what_a_person_wrote_is_in_nfc_from_the_first_name_that_is_not_there(at_
     )
 
 
-def test_two_names_that_become_one_are_refused_and_the_others_go_on(at_box, box, place, tree):
+def test_two_names_that_become_one_are_refused_and_the_others_are_sent(at_box, box, place, tree):
     (tree / "\xc5.txt").write_bytes(b"composed")
     (tree / "A\u030a.txt").write_bytes(b"decomposed")
     (tree / "o\u0304\u0302").write_bytes(b"1")
@@ -76,14 +76,14 @@ def test_two_names_that_become_one_are_refused_and_the_others_go_on(at_box, box,
     assert stored(box, place) == sorted([*IN_NFC, "\u014d\u0302"])
 
 
-def test_another_form_is_refused(at_box, place, tree):
+def test_a_form_other_than_nfc_is_refused(at_box, place, tree):
     assert (
         "'nfkc' is not a normal form of names"
         in at_box("put", "--normalize", "nfkc", "run/plain.txt", place, check=2).err
     )
 
 
-def test_from_python(at_box, box, place, tree, monkeypatch):
+def test_python_normalizes_too(at_box, box, place, tree, monkeypatch):
     for name, value in at_box.env.items():
         monkeypatch.setenv(name, value)
     uploads = direct.upload_dir(tree, f"/{place}", normalize="nfc")

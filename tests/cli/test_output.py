@@ -1,4 +1,4 @@
-"""Small words of output."""
+"""The functions that write output: times, and lines into a pipe."""
 
 import io
 import queue
@@ -28,12 +28,12 @@ PATIENCE = 60
         (float("nan"), None),
     ],
 )
-def test_times(seconds, text):
+def test_times_are_rfc3339(seconds, text):
     assert format_rfc3339(seconds) == text
 
 
 class Pipe(io.TextIOWrapper):
-    """A stdout that tells when something has come out of it."""
+    """A stdout that signals when it is flushed."""
 
     def __init__(self) -> None:
         self.came = queue.Queue()
@@ -63,7 +63,7 @@ def clock(monkeypatch):
         each.end()
 
 
-def test_a_row_after_a_pause_goes_out_at_once(clock):
+def test_a_line_after_a_pause_is_written_at_once(clock):
     pipe = Pipe()
     flow = clock.flow(pipe)
     for number in range(3):
@@ -72,7 +72,7 @@ def test_a_row_after_a_pause_goes_out_at_once(clock):
         clock.now += flow.EVERY
 
 
-def test_rows_that_come_together_go_out_together_though_no_other_row_follows(clock):
+def test_lines_that_come_together_are_written_together(clock):
     pipe = Pipe()
     flow = clock.flow(pipe)
     flow.write("first\n")
@@ -84,7 +84,7 @@ def test_rows_that_come_together_go_out_together_though_no_other_row_follows(clo
     assert pipe.came.get(timeout=PATIENCE).endswith("\n999\n")
 
 
-def test_words_on_stderr_come_after_the_rows_before_them(clock, monkeypatch, capsys):
+def test_messages_on_stderr_come_after_earlier_lines(clock, monkeypatch, capsys):
     pipe = Pipe()
     monkeypatch.setattr(output._PipeWriter, "current", clock.flow(pipe))
     output.write_text("first\n")
@@ -94,7 +94,7 @@ def test_words_on_stderr_come_after_the_rows_before_them(clock, monkeypatch, cap
     assert capsys.readouterr().err == "words\n"
 
 
-def test_who_writes_next_meets_that_nobody_reads(clock):
+def test_the_next_write_raises_the_error_of_the_pipe(clock):
     class Broken(Pipe):
         def flush(self):
             raise BrokenPipeError
@@ -104,7 +104,7 @@ def test_who_writes_next_meets_that_nobody_reads(clock):
         flow.write("row\n")
 
 
-def test_nothing_of_a_command_lives_on_when_it_has_ended(monkeypatch):
+def test_no_thread_outlives_the_command(monkeypatch):
     before = set(threading.enumerate())
     monkeypatch.setattr(sys, "stdout", pipe := Pipe())
     output.stdout_is_terminal.cache_clear()

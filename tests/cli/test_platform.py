@@ -1,4 +1,4 @@
-"""`cta-data` and its sibling: one program, told apart by the name it is called by."""
+"""`cta-data` and `cta-data-direct`: one program with two names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sandbox`: a storage of one's own, from its first line to its end."""
+"""`sandbox`: a test storage on this machine, from its start to its end."""
 
 import re
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 
-def test_from_start_to_end(cli):
+def test_the_sandbox_serves_files_until_it_ends(cli):
     settings = cli.cwd / "sandbox.toml"
     process = cli.start("sandbox", "--approve", "--user", "grace", "--write-config", settings)
     first = process.stdout.readline()
@@ -32,7 +32,7 @@ def test_from_start_to_end(cli):
     assert not settings.exists()
 
 
-def test_ctrl_c_is_its_end(cli):
+def test_ctrl_c_ends_the_sandbox(cli):
     terminal = cli.terminal("sandbox", columns=200)
     path = Path(terminal.expect(r"export CTADATA_CONFIG=(\S+)\n")[1])
     terminal.expect("cta-data-direct list\n")
@@ -81,7 +81,7 @@ def test_settings_that_were_changed_meanwhile_stay(cli):
 
 
 @pytest.mark.parametrize("user", ["", "..", "a/b", "a\nb"])
-def test_what_is_no_user_name(cli, user):
+def test_an_invalid_user_name_is_refused(cli, user):
     assert "is no user name" in cli("sandbox", "--user", user, check=2).err
 
 

@@ -36,7 +36,7 @@ def box(issued):
 
 @pytest.fixture
 def issued(monkeypatch):
-    """Every secret that the issuer gave or was shown: the sandbox is in this process, the commands are not."""
+    """Every secret that the issuer issued or received; the sandbox runs in this process, the commands do not."""
     found = set()
     text, sign, form = random_text.token_urlsafe, Signer.sign, issuer._form
 
@@ -56,7 +56,7 @@ def issued(monkeypatch):
 
 
 class Watcher:
-    """Collects arguments and environment of every process that we may look at, but not of this one."""
+    """Collects the arguments and the environment of all other processes that this user may inspect."""
 
     def __init__(self):
         self.seen = set()
@@ -87,7 +87,7 @@ def readable(path):
 
 @pytest.fixture
 def at(cli, box, tmp_path, monkeypatch):
-    """The command, with a site to log in to and a temporary directory that is looked at afterwards."""
+    """The command, with a site to log in to and a temporary directory that the test inspects."""
     settings, temporary = tmp_path / "settings.toml", tmp_path / "tmp"
     settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
     temporary.mkdir()
@@ -105,12 +105,12 @@ def carelessly():
 
 
 def readings(*folders):
-    """The text of every file below the folders."""
+    """Return the text of every file below the folders."""
     return {path: readable(path) for folder in folders for path in folder.rglob("*") if path.is_file()}
 
 
 def holding(issued, texts):
-    """Which of the texts hold secrets; of a secret no more is told than its beginning."""
+    """Return the texts that contain secrets; a failure shows only the beginning of a secret."""
     long = [secret for secret in issued if len(secret) > 12]
     found = {name: [secret[:4] for secret in long if secret in text] for name, text in texts.items()}
     return {name: secrets for name, secrets in found.items() if secrets}
@@ -123,7 +123,7 @@ def wait_for(probe):
         pause.wait(0.02)
 
 
-def test_a_whole_life(at, box, issued, carelessly, tmp_path):
+def test_no_secret_leaks_from_login_to_logout(at, box, issued, carelessly, tmp_path):
     places, home, said = ProfileFiles.of("sandbox"), Path(os.environ["HOME"]), {}
 
     def run(*words, **options):
@@ -167,8 +167,8 @@ def test_a_whole_life(at, box, issued, carelessly, tmp_path):
 
 
 @pytest.mark.parametrize("by", ["arguments", "environment"])
-def test_a_secret_given_openly_goes_no_further(at, box, by):
-    """`-s VALUE` shows in `ps` while the login lasts, and says so; what lives on has it in neither place."""
+def test_a_secret_on_the_command_line_goes_no_further(at, box, by):
+    """`-s VALUE` is in `ps` during the login, with a warning; the agent has it neither there nor in its environment."""
     words, env = (
         (["-s", box.client_secret], {}) if by == "arguments" else ([], {"CTADATA_CLIENT_SECRET": box.client_secret})
     )

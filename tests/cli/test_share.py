@@ -1,4 +1,4 @@
-"""Links to files and directories of dCache: what they open, for how long, from where."""
+"""Links to files and directories of dCache: their paths, their lifetime, their addresses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ctadata.sandbox import faults
 
 @pytest.fixture
 def place(box, place):
-    """A directory that is there."""
+    """An existing directory."""
     box.files.mkdir(f"/{place}")
     return place
 
 
 @pytest.fixture
 def fetch(box):
-    """Open a URL as any program does; gives its bytes."""
+    """Return the bytes of a URL, without a token."""
     context = ssl.create_default_context(cafile=str(box.ca))
 
     def get(url):
@@ -32,7 +32,7 @@ def fetch(box):
     return get
 
 
-def test_a_link_opens_the_file_to_whoever_has_it(at_box, box, place, fetch):
+def test_a_link_opens_the_file_without_a_token(at_box, box, place, fetch):
     box.files.put(f"/{place}/a b", b"content")
     ended = at_box("share", f"{place}/a b", check=0)
     assert fetch(ended.out.strip()) == b"content"
@@ -40,7 +40,7 @@ def test_a_link_opens_the_file_to_whoever_has_it(at_box, box, place, fetch):
     assert ended.out.strip() not in ended.err
 
 
-def test_and_no_other_file(at_box, box, place, fetch):
+def test_a_link_opens_no_other_file(at_box, box, place, fetch):
     box.files.put(f"/{place}/a", b"content")
     box.files.put(f"/{place}/b", b"other")
     link = at_box("share", f"{place}/a", check=0).out.strip()
@@ -48,7 +48,7 @@ def test_and_no_other_file(at_box, box, place, fetch):
         fetch(link.replace("/a?", "/b?"))
 
 
-def test_what_is_asked_for_is_in_it(at_box, box, place):
+def test_the_link_has_the_requested_limits(at_box, box, place):
     told = json.loads(
         at_box(
             "share", "--json", "--expires", "2h", "--activity", "download,list", "--ip", "127.0.0.0/8", place, check=0
@@ -72,13 +72,13 @@ def test_what_is_asked_for_is_in_it(at_box, box, place):
         (["--ip", "192.0.2.0/24,", "--activity", "upload"], "'' is not a network"),
     ],
 )
-def test_what_is_refused(at_box, place, options, words):
+def test_invalid_requests_are_refused(at_box, place, options, words):
     ended = at_box("share", *options, place, check=2)
     assert words in ended.err
     assert ended.err.count("\n") == 1
 
 
-def test_what_is_not_there_is_not_shared_for_reading(at_box, box, place):
+def test_a_missing_file_is_not_shared_for_reading(at_box, box, place):
     box.forget_seen()
     ended = at_box("share", f"{place}/none", check=3)
     assert ended.out == ""
@@ -98,7 +98,7 @@ def test_a_link_cannot_outlive_the_login(at_box, box, place):
 
 
 def packed(*caveats):
-    """A macaroon of libmacaroons' first format."""
+    """Return a macaroon in the first format of libmacaroons."""
     fields = [("location", "x"), ("identifier", "x"), *(("cid", each) for each in caveats), ("signature", "x" * 32)]
     packets = b"".join(f"{len(key) + len(value) + 6:04x}{key} {value}\n".encode() for key, value in fields)
     return base64.urlsafe_b64encode(packets).decode().rstrip("=")
@@ -120,7 +120,7 @@ READS, SOON = "activity:DOWNLOAD,LIST,READ_METADATA", "before:2000-01-01T00:00:0
         (17, 2, "gives no macaroons"),
     ],
 )
-def test_a_macaroon_that_opens_more_than_was_asked_for_is_not_handed_out(at_box, box, place, given, code, words):
+def test_a_macaroon_with_too_many_rights_is_not_shown(at_box, box, place, given, code, words):
     rule = box.faults.add(
         "door", "POST", f"/{place}", faults.Status(200, "OK", json.dumps({"macaroon": given}).encode())
     )
@@ -131,13 +131,13 @@ def test_a_macaroon_that_opens_more_than_was_asked_for_is_not_handed_out(at_box,
     assert "\x1b" not in ended.err
 
 
-def test_a_door_without_macaroons(at_box, box, place):
+def test_a_door_without_macaroons_is_an_error(at_box, box, place):
     rule = box.faults.add("door", "POST", f"/{place}", faults.Status(501, "Not Implemented"))
     assert "the server refuses the macaroon" in at_box("share", place, check=2).err
     rule.remove()
 
 
-def test_on_a_terminal_there_is_a_code_to_photograph(at_box, box, place):
+def test_a_terminal_shows_a_qr_code(at_box, box, place):
     terminal = at_box.terminal("share", place, columns=200, rows=100)
     assert terminal.end() == 0
     assert "▀" in terminal.text or "█" in terminal.text

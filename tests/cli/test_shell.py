@@ -1,4 +1,4 @@
-"""What holds for every command: help, usage errors, streams, and what a start costs."""
+"""Properties of every command: help, usage errors, streams, and the imports of a start."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ COMMANDS = ["start-agent", "list", "get", "put", "agent-status", "stop-agent", "
 
 class TestHelp:
     @pytest.mark.parametrize("option", ["-h", "--help"])
-    def test_teaches_by_example(self, cli, option):
+    def test_help_shows_examples(self, cli, option):
         out = cli(option, check=0).out
         examples, _, options = out.partition("Options:")
         assert "cta-data-direct put results.h5 papers/" in examples
@@ -23,7 +23,7 @@ class TestHelp:
             assert f"\n  {command} " in options
 
     @pytest.mark.parametrize("command", COMMANDS)
-    def test_of_each_command_begins_with_examples(self, cli, command):
+    def test_help_of_each_command_begins_with_examples(self, cli, command):
         out = cli(command, "--help", check=0).out
         examples, _, options = out.partition("\nOptions:")
         assert f"cta-data-direct {command}" in examples
@@ -32,7 +32,7 @@ class TestHelp:
         assert max(map(len, out.splitlines())) <= 80
         assert "..." not in cli("--help").out.partition("-h, --help")[2], "a summary is cut short"
 
-    def test_of_any_command_names_arguments_without_types(self):
+    def test_help_names_arguments_without_types(self):
         everything = list(command_line().commands.items())
         for name, command in everything:
             command = getattr(command, "real", command)
@@ -42,7 +42,7 @@ class TestHelp:
             assert "--no-color" not in out, "said once, in the help of all commands"
         assert len(everything) > 40
 
-    def test_of_put_carries_the_notice(self, cli, tmp_path):
+    def test_help_of_put_has_the_notice(self, cli, tmp_path):
         assert "can be read by all CTAO members" in " ".join(cli("put", "--help").out.split())
         settings = tmp_path / "s.toml"
         settings.write_text('[profiles.mine]\ndoor = "https://d"\nnotice = "Beware of the leopard."\n')
@@ -78,20 +78,20 @@ class TestUsageErrors:
             (["list", "/a/../b"], "'..' cannot be a name in a remote path"),
         ],
     )
-    def test_are_one_line_on_stderr_and_exit_2(self, cli, arguments, line):
+    def test_usage_errors_are_one_line_and_exit_with_2(self, cli, arguments, line):
         ended = cli(*arguments)
         assert (ended.code, ended.out) == (2, "")
         assert ended.err.count("\n") == 1
         assert ended.err.startswith("cta-data-direct: ")
         assert line in ended.err
 
-    def test_what_a_shell_made_of_the_tilde_is_explained(self, cli):
+    def test_a_tilde_that_the_shell_expanded_is_explained(self, cli):
         home = os.path.expanduser("~")
         ended = cli("list", f"{home}/x", env={"CTADATA_DOOR": "http://127.0.0.1:1"})
         assert ended.code == 2
         assert "write '~/x' in quotes, or home:x" in ended.err
 
-    def test_mistakes_in_the_settings_are_usage_errors_too(self, cli, tmp_path):
+    def test_mistakes_in_the_settings_are_usage_errors(self, cli, tmp_path):
         settings = tmp_path / "s.toml"
         settings.write_text('[profiles.cscs]\ndor = "x"\n')
         ended = cli("list", env={"CTADATA_CONFIG": str(settings)})
@@ -124,7 +124,7 @@ class TestAddresses:
             "locality ADDRESS",
         ],
     )
-    def test_one_with_a_password_is_refused_without_it(self, run, monkeypatch, tmp_path, arguments):
+    def test_a_url_with_a_password_is_refused_and_the_password_hidden(self, run, monkeypatch, tmp_path, arguments):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("CTADATA_CONFIG", "settings.toml")
         monkeypatch.setenv("BEARER_TOKEN", "none")
@@ -137,7 +137,7 @@ class TestAddresses:
         assert "ada" not in ended.out + ended.err.replace("ctadata", "")
 
     @pytest.mark.parametrize("key", ["DOOR", "ISSUER", "ROOT", "AUDIENCE", "CREDENTIALS_FILE", "TOKEN_ORIGINS"])
-    def test_no_setting_has_one_either(self, run, monkeypatch, key):
+    def test_a_setting_with_a_password_is_refused(self, run, monkeypatch, key):
         monkeypatch.setenv(f"CTADATA_{key}", SECRET)
         ended = run("config", check=2)
         assert "user" in ended.err
@@ -155,26 +155,26 @@ class TestPlaceOfCommonOptions:
     @pytest.mark.parametrize(
         "arguments", [["-P", "cscs-dev", "config"], ["config", "-P", "cscs-dev"], ["-d", "config"], ["config", "--dev"]]
     )
-    def test_before_or_after_the_command(self, cli, arguments):
+    def test_common_options_stand_before_or_after_the_command(self, cli, arguments):
         assert "[profiles.cscs-dev]" in cli(*arguments, check=0).out
 
     @pytest.mark.parametrize("option", ["--no-color", "--no-input"])
-    def test_those_that_the_help_of_commands_leaves_out(self, cli, option):
+    def test_hidden_common_options_work_after_the_command(self, cli, option):
         assert option in cli("--help").out
         assert cli(option, "config", check=0).out == cli("config", option, check=0).out
 
-    def test_the_same_twice_is_no_contradiction(self, cli):
+    def test_the_same_profile_twice_is_accepted(self, cli):
         assert "[profiles.cscs-dev]" in cli("-d", "config", "-P", "cscs-dev", check=0).out
 
 
 class TestStreams:
-    def test_a_reader_that_goes_away_ends_us_quietly(self, cli):
+    def test_a_closed_pipe_is_no_error(self, cli):
         process = cli.start("config", "--keys")
         process.stdout.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == ""
 
-    def test_a_full_disk_is_told_of(self, cli):
+    def test_a_full_disk_is_an_error(self, cli):
         with open("/dev/full", "w") as full:
             done = subprocess.run(
                 [sys.executable, "-m", "ctadata", "config"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
@@ -183,7 +183,7 @@ class TestStreams:
         assert done.stderr == "cta-data-direct: the output cannot be written: No space left on device\n"
 
     @pytest.mark.parametrize("arguments", ["config", "--help", "list --help", "--version"])
-    def test_a_closed_stdout_is_told_of(self, cli, arguments):
+    def test_a_closed_stdout_is_an_error(self, cli, arguments):
         shell = f'exec "$0" -m ctadata {arguments} >&-'
         done = subprocess.run(["sh", "-c", shell, sys.executable], stderr=subprocess.PIPE, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (11, "cta-data-direct: local: standard output is closed\n")
@@ -201,7 +201,7 @@ class TestStart:
         )
         return set(done.stderr.split())
 
-    def test_help_reads_only_what_it_needs(self, cli):
+    def test_help_imports_only_what_it_needs(self, cli):
         loaded = self.modules(cli, "--help")
         heavy = {"rich", "requests", "pycurl", "segno", "platformdirs", "tomllib", "logging", "click"}
         assert not loaded & heavy
@@ -210,10 +210,10 @@ class TestStart:
         parents = {"ctadata.config", "ctadata.progress"}
         assert {name for name in ours - parents if not name.startswith(allowed)} == set()
 
-    def test_settings_are_read_without_the_network(self, cli):
+    def test_config_imports_no_network_library(self, cli):
         assert not self.modules(cli, "config") & {"rich", "requests", "pycurl", "segno", "click"}
 
-    def test_importing_is_silent_and_leaves_nothing(self, cli, tmp_path):
+    def test_an_import_prints_nothing_and_writes_no_file(self, cli, tmp_path):
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONPATH": os.environ["PYTHONPATH"]}
         (tmp_path / "home").mkdir(mode=0o500)
         cli.env = env

@@ -1,4 +1,4 @@
-"""What a signal says, and when."""
+"""The messages after a signal, and their order."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ for _ in range(50):
 """
 
 
-def test_that_it_stops_is_said_before_what_the_run_says_of_it() -> None:
-    """Each thread may write at any moment: the order must not depend on which of them runs first."""
+def test_the_stop_message_comes_before_the_summary() -> None:
+    """The order must not depend on the thread that runs first."""
     argv = [sys.executable, "-c", MANY]
     ended = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=60)
     said = [line.partition(": ")[2] for line in ended.stderr.splitlines()]

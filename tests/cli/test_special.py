@@ -1,4 +1,4 @@
-"""Special files, and names that are not UTF-8: named, in the receipt, told of by -q too, counted by the exit code."""
+"""Special files, and names that are not UTF-8: on stderr, also with `-q`, in the receipt, and in the exit code."""
 
 import json
 import os
@@ -24,7 +24,7 @@ CODES = {name: 3 if "nowhere" in why else 11 for name, why in REASONS.items()}
 
 
 def make(folder, name):
-    """A special file, or a file or directory of a name that is not UTF-8."""
+    """Make a special file, or a file or directory with a name that is not UTF-8."""
     match name:
         case "nowhere":
             (folder / name).symlink_to("missing")
@@ -66,7 +66,7 @@ def odd_tree(tree):
 
 
 def there(box, place):
-    """What is on the storage below the directory of a test."""
+    """Return the paths on the storage below the directory of a test."""
     return sorted(name.removeprefix(f"/{place}/") for name in box.files.tree(f"/{place}"))
 
 
@@ -124,11 +124,11 @@ class TestTrees:
         ended = at_box("-q", "put", "-r", "--skip-special", "tree/", f"/{place}", check=6)
         assert ended.err == f"passed over tree/{shown(ODD)} (its name is not UTF-8)\n"
 
-    def test_what_is_left_out_is_not_told_of(self, at_box, place, odd_tree):
+    def test_excluded_special_files_are_not_named(self, at_box, place, odd_tree):
         (odd_tree / "linked").unlink()  # what lies behind it may be meant
         assert "passed over" not in at_box("put", "-r", "--include", "pl*", "tree/", f"/{place}", check=0).err
 
-    def test_a_dry_run_tells_of_them_too(self, at_box, box, place, odd_tree):
+    def test_a_dry_run_names_them_too(self, at_box, box, place, odd_tree):
         ended = at_box("put", "-n", "-r", "tree/", f"/{place}", check=6)
         assert ended.out.count("passed over tree/") == len(REASONS)
         assert not box.files.exists(f"/{place}/plain")
@@ -138,7 +138,7 @@ class TestTrees:
         assert at_box("-q", "put", "-r", "-L", "tree/", f"/{place}", check=0).err == ""
         assert there(box, place) == ["linked/", "linked/below", "plain"]
 
-    def test_a_link_that_leads_round_is_named_and_counts(self, at_box, box, place, tree):
+    def test_a_link_loop_is_named_and_counts(self, at_box, box, place, tree):
         (tree / "round").symlink_to(".")
         ended = at_box("-q", "put", "-r", "-L", "tree/", f"/{place}", check=6)
         assert ended.err == "passed over tree/round (a link that leads round in a circle)\n"
@@ -176,7 +176,7 @@ class TestTrees:
 
 class TestNamed:
     @pytest.mark.parametrize("name", ["nowhere", "fifo", ODD])
-    def test_one_is_as_in_a_tree(self, at_box, box, place, tree, name):
+    def test_a_named_special_file_is_treated_as_in_a_tree(self, at_box, box, place, tree, name):
         make(tree, name)
         line = f"passed over tree/{shown(name)} ({REASONS[name]})\n"
         box.files.mkdir(f"/{place}")
@@ -184,7 +184,7 @@ class TestNamed:
         assert at_box("-q", "put", f"tree/{name}", "tree/plain", f"/{place}/", check=6).err == line
         assert there(box, place) == ["plain"]
 
-    def test_those_of_a_list_are_as_in_a_tree(self, at_box, box, place, odd_tree):
+    def test_listed_special_files_are_treated_as_in_a_tree(self, at_box, box, place, odd_tree):
         (at_box.cwd / "list").write_bytes(b"".join(os.fsencode(f"{name}\n") for name in ("plain", *REASONS)))
         ended = at_box("-q", "put", "--files-from", "list", "tree", f"/{place}/", check=6)
         expected = {f"passed over tree/{shown(name)} ({why})" for name, why in REASONS.items()}
@@ -211,7 +211,7 @@ class TestNamed:
 
 
 class TestTargets:
-    """A name that the user gives is a mistake of the command, also if the file's own name is the same."""
+    """A wrong name in the arguments is a usage error, also if the file itself has that name."""
 
     @pytest.mark.parametrize(
         "arguments",
@@ -240,7 +240,7 @@ class TestTargets:
 
 
 class TestSync:
-    def test_they_protect_what_bears_their_names_and_nothing_else(self, at_box, box, place, odd_tree):
+    def test_special_files_protect_only_remote_names_like_theirs(self, at_box, box, place, odd_tree):
         for name in ("nowhere", "fifo", "socket/deep/f", "gone", "old/f", "linked/f"):
             box.files.put(f"/{place}/{name}", b"there")
         ended = at_box("sync", "--delete", "--yes", "tree", f":{place}", check=6)

@@ -1,4 +1,4 @@
-"""sync from outside: its two sides, its question, its words and exit codes."""
+"""`sync`: its sides, its question, its messages and exit codes."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def run1(box, place):
-    """A directory of the storage with two files."""
+    """A directory on the storage with two files."""
     box.files.put(f"/{place}/run1/a", b"1", mtime=1e9)
     box.files.put(f"/{place}/run1/sub/b", b"22", mtime=1e9)
     return f"{place}/run1"
@@ -45,12 +45,12 @@ class TestSides:
             (("https://localhost:1/lst", "x"), "not the door"),
         ],
     )
-    def test_what_cannot_be_meant(self, at_box, sides, words):
+    def test_ambiguous_sides_are_refused(self, at_box, sides, words):
         ended = at_box("sync", *sides, check=2)
         assert words in ended.err
         assert ended.err.count("\n") == 1
 
-    def test_two_profiles(self, at_box):
+    def test_two_profiles_are_refused(self, at_box):
         assert "two profiles" in at_box("-P", "other", "sync", "sandbox:lst", "x", check=2).err
 
     def test_files_are_not_synced(self, at_box, run1):
@@ -69,12 +69,12 @@ class TestDelete:
             (at_box.cwd / "out" / name).write_bytes(b"x")
         return at_box.cwd / "out"
 
-    def test_nobody_is_here_to_answer(self, at_box, run1, extra):
+    def test_delete_without_a_terminal_needs_yes(self, at_box, run1, extra):
         ended = at_box("sync", "--delete", f":{run1}", "out", check=2)
         assert "--yes" in ended.err
         assert local(at_box) == ["out/extra", "out/more/extra"]
 
-    def test_yes(self, at_box, run1, extra):
+    def test_yes_deletes_without_a_question(self, at_box, run1, extra):
         ended = at_box("sync", "--delete", "--yes", f":{run1}", "out", check=0)
         assert "; 3 names deleted" in ended.err
         assert local(at_box) == ["out/a", "out/sub/b"]
@@ -89,14 +89,14 @@ class TestDelete:
         assert len(local(at_box)) == left
         assert ("nothing was deleted" in terminal.text) == (left == 4)
 
-    def test_ctrl_c_is_an_answer(self, at_box, run1, extra):
+    def test_ctrl_c_at_the_question_deletes_nothing(self, at_box, run1, extra):
         terminal = at_box.terminal("sync", "--delete", f":{run1}", "out")
         terminal.expect(r"\[y/N\] ")
         terminal.send("\x03")
         assert terminal.end(10) == 130
         assert len(local(at_box)) == 4
 
-    def test_the_limit(self, at_box, run1, extra):
+    def test_max_delete_limits_the_deletions(self, at_box, run1, extra):
         ended = at_box("sync", "--delete", "--yes", "--max-delete", "2", f":{run1}", "out")
         assert ended.code == 6
         assert "3 names would be deleted, more than 2" in ended.err
@@ -114,7 +114,7 @@ class TestDelete:
 
 
 class TestDryRun:
-    def test_it_says_what_is_then_done(self, at_box, box, run1):
+    def test_a_dry_run_shows_what_the_run_then_does(self, at_box, box, run1):
         (at_box.cwd / "out").mkdir()
         (at_box.cwd / "out" / "extra").write_bytes(b"x")
         at_box("get", f"{run1}/a", "out/", check=0)
@@ -134,7 +134,7 @@ class TestDryRun:
         )]  # fmt: skip
         assert sorted(clean[0], key=str) == sorted(clean[1], key=str)
 
-    def test_of_put(self, at_box, box, place):
+    def test_put_has_a_dry_run(self, at_box, box, place):
         (at_box.cwd / "dir").mkdir()
         (at_box.cwd / "dir" / "f").write_bytes(b"12345")
         dry = at_box("put", "-r", "--dry-run", "dir", f"/{place}", check=0)

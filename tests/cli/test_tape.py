@@ -1,4 +1,4 @@
-"""Files on tape: seen, asked for, waited for, and never fetched into a hanging request."""
+"""Files on tape: shown, staged and waited for; never requested while they are on tape only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def box():
 
 @pytest.fixture
 def archived(box, place):
-    """`place` with a, b and d/c on tape, and e on disk; gives the paths on tape."""
+    """Put a, b and d/c on tape and e on disk below `place`; return the paths on tape."""
     for name in ("a", "b", "d/c", "e"):
         box.files.put(f"/{place}/{name}", name.encode())
     names = [f"/{place}/{name}" for name in ("a", "b", "d/c")]
@@ -37,7 +37,7 @@ def gets_at_the_door(box, place):
 
 
 class TestGet:
-    def test_without_stage_nothing_on_tape_is_asked_for(self, at_box, box, place, archived):
+    def test_without_stage_files_on_tape_are_not_requested(self, at_box, box, place, archived):
         ended = at_box("get", "-r", place)
         assert ended.code == 10
         assert (at_box.cwd / place.rpartition("/")[2] / "e").read_bytes() == b"e"
@@ -53,7 +53,7 @@ class TestGet:
         assert gets_at_the_door(box, place) == []
         assert at_box("get", "--stage", f"{place}/a", "-", check=0).out == "a"
 
-    def test_with_stage_they_are_asked_for_together_and_come(self, at_box, box, place, archived):
+    def test_with_stage_one_request_stages_all_files(self, at_box, box, place, archived):
         before = len(box.tape.requests)
         ended = at_box("get", "-r", "--stage", place, "out", check=0)
         found = [path.read_bytes() for path in (at_box.cwd / "out").rglob("*") if path.is_file()]
@@ -63,19 +63,19 @@ class TestGet:
         assert f"3 files are on tape and requested, with stage request {request[0].id}" in ended.err
         assert box.files.entry(archived[0]).file_locality == "NEARLINE"  # not needed on disk any more
 
-    def test_what_is_here_already_is_not_brought_back(self, at_box, box, place, archived):
+    def test_an_equal_local_file_is_not_staged(self, at_box, box, place, archived):
         at_box("get", "-r", "--stage", place, "out", check=0)
         before = len(box.tape.requests)
         at_box("get", "-r", "--stage", place, "out", check=0)
         assert len(box.tape.requests) == before
 
-    def test_one_that_cannot_be_read_fails_alone(self, at_box, box, place, archived):
+    def test_a_file_that_cannot_be_staged_fails_alone(self, at_box, box, place, archived):
         box.tape.make_unreadable(archived[1], "the robot has dropped it")
         ended = at_box("get", "-r", "--stage", place, "out", check=10)
         assert f"{archived[1]}: its staging failed: the robot has dropped it" in ended.err
         assert len([path for path in (at_box.cwd / "out").rglob("*") if path.is_file()]) == 3
 
-    def test_a_tape_interface_elsewhere_gets_no_token(self, at_box, box, place, archived):
+    def test_a_tape_interface_at_another_origin_gets_no_token(self, at_box, box, place, archived):
         from ctadata.sandbox import faults
 
         body = json.dumps({"endpoints": [{"uri": "https://127.0.0.1:1/api/v1/tape", "version": "v1"}]}).encode()
@@ -114,7 +114,7 @@ class TestCommands:
         told = json.loads(at_box("locality", "--json", f"{place}/a", check=0).out)
         assert (told["path"], told["locality"]) == (f"{place}/a", "NEARLINE")
 
-    def test_ask_look_and_release(self, at_box, box, place, archived):
+    def test_stage_status_and_release(self, at_box, box, place, archived):
         box.tape.delay = 1e6
         request = at_box("stage", "-r", "--lifetime", "7d", place, check=0).out.strip()
         ended = at_box("stage-status", request, check=10)

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees and does: bars, Ctrl-C once and twice."""
+"""The command at a terminal: progress bars, and Ctrl-C once and twice."""
 
 import signal
 
@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def stalled(box, place):
-    """A file of which only the first MiB arrives; gives the fault."""
+    """Return the fault that stops a download after its first MiB."""
     box.files.put(f"/{place}/big", bytes(2 * MIB))
     rule = box.faults.add("pool", "GET", f"/{place}/big", faults.Stall(after=MIB))
     yield rule
@@ -49,7 +49,7 @@ def test_warnings_do_not_tear_the_bars(at_box, box, place, stalled):
 
 
 class TestCtrlC:
-    def test_stops_at_once_cleans_up_and_exits_130(self, at_box, place, stalled):
+    def test_ctrl_c_stops_cleans_up_and_exits_with_130(self, at_box, place, stalled):
         terminal = at_box.terminal("get", f"{place}/big")
         terminal.expect(r"1\.0 MiB of 2\.0 MiB")
         terminal.send("\x03")
@@ -59,7 +59,7 @@ class TestCtrlC:
         assert terminal.text.endswith("the same command continues where this one ended\ncta-data-direct: stopped\n")
         assert list(at_box.cwd.iterdir()) == []
 
-    def test_twice_ends_immediately_with_a_cursor(self, at_box, box, place):
+    def test_a_second_ctrl_c_exits_at_once_and_shows_the_cursor(self, at_box, box, place):
         stall = box.faults.add("door", "PROPFIND", f"/{place}", faults.NoAnswer())
         terminal = at_box.terminal("-vv", "get", "-r", place)
         assert stall.reached.wait(60)
@@ -70,7 +70,7 @@ class TestCtrlC:
         assert "\x1b[?25l" not in terminal.raw.rpartition("\x1b[?25h")[2]
         stall.remove()
 
-    def test_in_a_listing(self, at_box, box, place):
+    def test_ctrl_c_stops_a_listing(self, at_box, box, place):
         stall = box.faults.add("door", "PROPFIND", f"/{place}", faults.NoAnswer())
         terminal = at_box.terminal("list", place)
         assert stall.reached.wait(60)
@@ -87,7 +87,7 @@ class TestCtrlC:
         assert "stopped" in process.stderr.read()
         assert list(at_box.cwd.iterdir()) == []
 
-    def test_between_the_lines_of_python_there_is_no_traceback(self, cli):
+    def test_ctrl_c_during_imports_prints_no_traceback(self, cli):
         terminal = cli.terminal("start-agent", "-s", "-")
         terminal.expect("Secret of the client")
         terminal.send("\x03")

@@ -1,4 +1,4 @@
-"""`token inspect`: whose token is explained, and that its text stays where it is."""
+"""`token inspect`: it explains the right token and never shows its text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def signature(text: str) -> str:
 
 
 class TestInspect:
-    def test_the_one_in_use(self, at_box, box, refusals):
+    def test_inspect_explains_the_token_in_use(self, at_box, box, refusals):
         asked = len(box.seen)
         ended = at_box("token", "inspect", check=0)
         facts = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
@@ -25,7 +25,7 @@ class TestInspect:
         told = json.loads(at_box("token", "inspect", "--json", check=0).out)
         assert (told["schema"], told["kind"], told["claims"]["iss"]) == (1, "jwt", box.issuer)
 
-    def test_of_a_file_and_of_a_pipe(self, cli, box):
+    def test_inspect_reads_a_file_or_a_pipe(self, cli, box):
         (cli.cwd / "token").write_text(box.token(user="grace") + "\n")
         from_file = cli("token", "inspect", "token", check=0).out
         assert "grace" in from_file
@@ -35,21 +35,21 @@ class TestInspect:
             .startswith("kind")
         )
 
-    def test_names_that_steer_a_terminal_do_not(self, cli):
+    def test_claims_with_control_characters_are_escaped(self, cli):
         payload = base64.urlsafe_b64encode(json.dumps({"iss": "a\x1b[2Jb"}).encode()).decode().rstrip("=")
         (cli.cwd / "token").write_text(f"e30.{payload}.c2ln")
         terminal = cli.terminal("token", "inspect", "token")
         assert terminal.end() == 0
         assert "\x1b[2J" not in terminal.raw
 
-    def test_words_that_the_token_chose_stay_on_their_line(self, cli):
+    def test_claims_with_newlines_stay_on_one_line(self, cli):
         claims = {"iss": "a\nexpires         never\r", "odd\x07": "\u202eb"}
         payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
         lines = cli("token", "inspect", "-", stdin=f"e30.{payload}.c2ln".encode(), check=0).out.splitlines()
         assert sum(line.startswith("expires ") for line in lines) == 1
         assert all(line.isprintable() for line in lines)
 
-    def test_a_token_in_the_arguments_is_refused_unseen(self, cli, box):
+    def test_a_token_in_the_arguments_is_refused_and_not_shown(self, cli, box):
         token = box.token(user="ada")
         ended = cli("token", "inspect", token, check=2)
         assert "pipe the token in" in ended.err

@@ -1,4 +1,4 @@
-"""What commands say of agent and login, and what they leave, where nobody has logged in."""
+"""Messages and files of the agent's commands without a login."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def box():
 
 @pytest.fixture
 def at_site(cli, box, tmp_path):
-    """The command, with the sandbox as its site, and nobody logged in."""
+    """The command, with the sandbox as its site and without a login."""
     settings = tmp_path / "settings.toml"
     settings.write_text(f'default = "sandbox"\n{box.profile_toml()}')
     cli.env = {"CTADATA_CONFIG": str(settings)}
