@@ -41,11 +41,11 @@ def test_start_status_and_stop(cli, fresh):
 
     status = cli("agent-status", check=0)
     assert status.err == ""
-    told = dict(re.split(r"  +", line, maxsplit=1) for line in status.out.splitlines())
-    assert told["agent"].startswith(f"running, process {number}")
-    assert told["user"] == "ada"
-    assert re.fullmatch(r"good until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, .*", told["token"])
-    assert oct(os.stat(told["token file"]).st_mode & 0o777) == "0o600"
+    fields = dict(re.split(r"  +", line, maxsplit=1) for line in status.out.splitlines())
+    assert fields["agent"].startswith(f"running, process {number}")
+    assert fields["user"] == "ada"
+    assert re.fullmatch(r"good until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, .*", fields["token"])
+    assert oct(os.stat(fields["token file"]).st_mode & 0o777) == "0o600"
 
     assert "lst/" in cli("list", "-v", check=0).out
     assert "token from the agent" in cli("list", "-v", check=0).err
@@ -65,11 +65,11 @@ def test_status_for_programs(cli, fresh):
     fresh()
     before = cli("agent-status", "--json")
     assert before.code == 4
-    told = json.loads(before.out)
-    assert (told["schema"], told["running"], told["login_needed"]) == (1, False, True)
+    fields = json.loads(before.out)
+    assert (fields["schema"], fields["running"], fields["login_needed"]) == (1, False, True)
     cli("start-agent", "-q", check=0)
-    told = json.loads(cli("agent-status", "--json", check=0).out)
-    assert (told["running"], told["user"], told["login_needed"]) == (True, "ada", False)
+    fields = json.loads(cli("agent-status", "--json", check=0).out)
+    assert (fields["running"], fields["user"], fields["login_needed"]) == (True, "ada", False)
 
 
 def test_status_without_a_login_exits_with_4(cli, fresh):

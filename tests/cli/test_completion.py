@@ -27,7 +27,7 @@ def complete(at_box, monkeypatch):
     def ask(line, shell="zsh", env=None, patience=60.0):
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
         with monkeypatch.context() as patch:
-            variables = {**at_box.env, VARIABLE: f"complete_{shell}", **asked(line, shell), **(env or {})}
+            variables = {**at_box.env, VARIABLE: f"complete_{shell}", **shell_variables(line, shell), **(env or {})}
             for name, value in variables.items():
                 patch.setenv(name, value)
             patch.chdir(at_box.cwd)
@@ -46,7 +46,7 @@ def complete(at_box, monkeypatch):
     return ask
 
 
-def asked(line, shell):
+def shell_variables(line, shell):
     line = f"cta-data-direct {line}"
     if shell == "bash":
         words = re.findall("[:=]+|[^:= ]+| (?= |$)", line)  # as it is taken apart by COMP_WORDBREAKS

@@ -35,12 +35,12 @@ def test_each_value_has_its_origin(cli, tmp_path):
 def test_json_is_one_object(cli):
     out = cli("config", "--json", "-d", env={"CTADATA_JOBS": "3"}, check=0).out
     assert out.count("\n") == 1
-    told = json.loads(out)
-    assert next(iter(told)) == "schema"
-    assert (told["schema"], told["profile"], told["chosen_by"]) == (1, "cscs-dev", "command line")
-    assert told["values"]["jobs"] == {"value": 3, "origin": "CTADATA_JOBS in the environment"}
-    assert set(told["values"]) == {key.name for key in KEYS}
-    assert told["file_exists"] is False
+    fields = json.loads(out)
+    assert next(iter(fields)) == "schema"
+    assert (fields["schema"], fields["profile"], fields["chosen_by"]) == (1, "cscs-dev", "command line")
+    assert fields["values"]["jobs"] == {"value": 3, "origin": "CTADATA_JOBS in the environment"}
+    assert set(fields["values"]) == {key.name for key in KEYS}
+    assert fields["file_exists"] is False
 
 
 def test_secrets_are_hidden(cli):

@@ -191,10 +191,10 @@ def test_ctrl_c_cancels_it(cli, sites, place):
     process = cli.start("copy", f"a:{place}/f", f"b:{place}/f")
     assert stall.reached.wait(60)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "nothing to do" not in said
-    assert "the same command goes on" in said
+    assert "nothing to do" not in stderr
+    assert "the same command continues" in stderr
     stall.release()
     stall.remove()
     b.wait_for(lambda seen: seen.method == "DELETE" and place in seen.target, timeout=60)

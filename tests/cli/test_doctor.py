@@ -13,7 +13,7 @@ import trustme
 from ctadata.sandbox import Sandbox, faults
 
 
-def found(ended):
+def findings_of(ended):
     """Return the findings by their subject; each one that is not ok has advice."""
     lines = [json.loads(line) for line in ended.out.splitlines()]
     assert all((line["verdict"] == "ok") == (line["advice"] is None) for line in lines), ended.out
@@ -41,7 +41,7 @@ class TestWhereAllIsWell:
 
     def test_a_home_without_files_lets_doctor_read_another_file(self, doctor, box, place):
         box.files.put(f"/lst/{place.rpartition('/')[2]}/a", b"content")
-        assert found(doctor(check=0))["download"]["verdict"] == "ok"
+        assert findings_of(doctor(check=0))["download"]["verdict"] == "ok"
 
     def test_the_test_upload_is_deleted(self, doctor, box):
         before = box.files.tree("/lst/users/ada")
@@ -85,31 +85,31 @@ def test_the_first_ctrl_c_stops_doctor(cli, tmp_path, profile):
 class TestWhereItIsNot:
     def test_a_server_that_does_not_answer(self, cli):
         ended = cli("doctor", "--json", env={"CTADATA_DOOR": "https://localhost:1"}, check=1)
-        (door,) = found(ended).values()
+        (door,) = findings_of(ended).values()
         assert (door["what"], door["verdict"]) == ("door", "fail")
         assert "no connection" in door["words"]
 
     def test_an_untrusted_certificate(self, doctor, box):
-        door = found(doctor(env={"CTADATA_CA": "/etc/ssl/certs"}, check=1))["door"]
+        door = findings_of(doctor(env={"CTADATA_CA": "/etc/ssl/certs"}, check=1))["door"]
         assert "not trusted" in door["words"]
 
     def test_a_wrong_clock(self, doctor, box):
         late = [("Date", "Sat, 01 Jan 2000 00:00:00 GMT")]
         box.faults.add("door", "OPTIONS", "/", faults.Status(200, "OK", b"", late), times=1)
-        clock = found(doctor(check=0))["clock"]
+        clock = findings_of(doctor(check=0))["clock"]
         assert clock["verdict"] == "warn"
         assert "behind this machine's" in clock["words"]
 
     def test_no_token(self, doctor, at_box):
         at_box.env.pop("BEARER_TOKEN")
-        findings = found(doctor(check=1))
+        findings = findings_of(doctor(check=1))
         assert findings["token"]["verdict"] == "fail"
         assert "start-agent" in findings["token"]["advice"]
         assert "listing" not in findings
 
     def test_a_refused_token(self, doctor, box):
         rule = box.faults.add("door", "PROPFIND", "/*", faults.Status(401, "login failed"))
-        findings = found(doctor(check=1))
+        findings = findings_of(doctor(check=1))
         rule.remove()
         assert findings["listing"]["verdict"] == "fail"
 
@@ -119,17 +119,17 @@ class TestWhereItIsNot:
             config = cli.cwd / "config.toml"
             config.write_text(box.profile_toml("sandbox"))
             env = {"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox", "BEARER_TOKEN": box.token()}
-            findings = found(cli("doctor", "--json", "--write", env=env, check=0))
+            findings = findings_of(cli("doctor", "--json", "--write", env=env, check=0))
         assert "is sent by the door itself" in findings["download"]["words"]
         assert (findings["upload"]["verdict"], findings["upload"]["advice"][:10]) == ("warn", "every byte")
 
     def test_a_token_of_another_issuer(self, doctor, box):
         ended = doctor(env={"BEARER_TOKEN": box.token(issuer="https://elsewhere.example")}, check=1)
-        assert found(ended)["token"]["verdict"] == "fail"
+        assert findings_of(ended)["token"]["verdict"] == "fail"
         assert "the token is from https://elsewhere.example, and accept_issuers of the profile" in ended.err
 
     def test_a_token_that_soon_expires(self, doctor, box):
-        findings = found(doctor(env={"BEARER_TOKEN": box.token(lifetime=50)}))
+        findings = findings_of(doctor(env={"BEARER_TOKEN": box.token(lifetime=50)}))
         assert findings["token"]["verdict"] == "warn"
         assert "valid for 4" in findings["token"]["words"] or "valid for 50 s" in findings["token"]["words"]
 
@@ -138,7 +138,7 @@ class TestWhereItIsNot:
         lines = box.profile_toml("sandbox").splitlines()
         config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
         box.forget_seen()
-        findings = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
+        findings = findings_of(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
         assert findings["frontend"]["advice"] == f'if that is right, set frontend = "{box.frontend}" in the profile'
         assert not any(seen.server == "frontend" for seen in box.seen)
 
@@ -147,20 +147,22 @@ class TestWhereItIsNot:
         config = at_box.cwd / "config.toml"
         config.write_text("\n".join(line for line in lines if not line.startswith("frontend")))
         rule = box.faults.add("door", "GET", "/.well-known/*", faults.Status(404, "Not Found"))
-        findings = found(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
+        findings = findings_of(doctor(env={"CTADATA_CONFIG": str(config), "CTADATA_PROFILE": "sandbox"}, check=0))
         rule.remove()
         assert findings["frontend"]["verdict"] == "warn"
         assert 'frontend = "https://host:3880"' in findings["frontend"]["advice"]
 
     def test_a_refused_upload(self, doctor, box):
-        findings = found(doctor("--write", env={"BEARER_TOKEN": box.token(scope="openid storage.read:/")}, check=1))
+        findings = findings_of(
+            doctor("--write", env={"BEARER_TOKEN": box.token(scope="openid storage.read:/")}, check=1)
+        )
         assert findings["upload"]["verdict"] == "fail"
         assert "not allowed: 403" in findings["upload"]["words"]
         assert "delete" not in findings
 
     def test_a_test_upload_that_cannot_be_deleted(self, doctor, box):
         rule = box.faults.add("door", "DELETE", "/*", faults.Status(403, "Forbidden"))
-        findings = found(doctor("--write", check=1))
+        findings = findings_of(doctor("--write", check=1))
         rule.remove()
         assert findings["upload"]["verdict"] == "ok"
         assert findings["delete"]["verdict"] == "fail"
@@ -170,12 +172,12 @@ class TestWhereItIsNot:
                 box.files.remove(name)
 
     def test_no_such_file(self, doctor, place):
-        assert found(doctor(f"{place}/none", check=1))["listing"]["verdict"] == "fail"
+        assert findings_of(doctor(f"{place}/none", check=1))["listing"]["verdict"] == "fail"
 
     def test_a_pool_that_does_not_answer(self, doctor, box, place):
         box.files.put(f"/{place}/a", b"content")
         rule = box.faults.add("pool", "GET", f"/{place}/a", faults.Status(500, "Pool is down"))
-        findings = found(doctor(f"{place}/a", check=1))
+        findings = findings_of(doctor(f"{place}/a", check=1))
         rule.remove()
         assert findings["download"]["verdict"] == "fail"
         assert "Pool is down" in findings["download"]["words"]

@@ -243,36 +243,36 @@ class TestFolding:
         here, dav = folding
         here.write("u/Run1", one)
         here.write("u/run1", two)
-        said = here("put", "-r", "u/", "/d/", check=6)
+        stderr = here("put", "-r", "u/", "/d/", check=6)
         left = [path for path in dav.nodes if path.startswith("/d/")]
         assert len(left) == 1
         assert dav.read(left[0]) == {"/d/Run1": one, "/d/run1": two}[left[0]]
-        assert "Run1" in said and "run1" in said and "takes it for the same name" in said
+        assert "Run1" in stderr and "run1" in stderr and "takes it for the same name" in stderr
 
     def test_a_file_does_not_replace_a_local_file_of_folded_name(self, folding):
         here, dav = folding
         dav.put("/d/Run1", b"there")
         here.write("u/run1", b"other")
-        said = here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code)
+        stderr = here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code)
         assert dav.read("/d/Run1") == b"there"
-        assert "Run1" in said and "run1" in said
+        assert "Run1" in stderr and "run1" in stderr
 
     def test_two_remote_directories_do_not_become_one(self, folding):
         here, dav = folding
         here.write("u/Data/x", b"first")
         here.write("u/data/x", b"other")
-        said = here("put", "-r", "u/", "/d/", check=6)
+        stderr = here("put", "-r", "u/", "/d/", check=6)
         (top,) = [path for path in dav.nodes if path.casefold() == "/d/data"]
         assert dav.read(f"{top}/x") == {"/d/Data": b"first", "/d/data": b"other"}[top]
-        assert "Data" in said and "data" in said
+        assert "Data" in stderr and "data" in stderr
 
     def test_a_directory_does_not_merge_with_a_local_one_of_folded_name(self, folding):
         here, dav = folding
         dav.nodes["/d/Data"] = None
         dav.put("/d/Data/x", b"there")
         here.write("u/data/x", b"other")
-        said = here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code)
-        assert "Data" in said and "data" in said
+        stderr = here("put", "-r", "u/", "/d/", check=AlreadyExists.exit_code)
+        assert "Data" in stderr and "data" in stderr
         assert dav.read("/d/Data/x") == b"there"
 
 
@@ -297,16 +297,16 @@ class TestS3:
         here("get", "/d/f", "one")
         assert abs((here.cwd / "one").stat().st_mtime - mtime) < 1e-6
 
-    @pytest.mark.parametrize("said", ["1600000000.123456789", "-5"])
-    def test_an_mtime_that_rclone_wrote_is_read(self, at_s3, said):
-        at_s3.moto.client().put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": said})
+    @pytest.mark.parametrize("text", ["1600000000.123456789", "-5"])
+    def test_an_mtime_that_rclone_wrote_is_read(self, at_s3, text):
+        at_s3.moto.client().put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": text})
         at_s3.here("get", "-r", "/d", "got")
-        assert abs((at_s3.here.cwd / "got/d/f").stat().st_mtime - float(said)) < 1e-6
+        assert abs((at_s3.here.cwd / "got/d/f").stat().st_mtime - float(text)) < 1e-6
 
-    @pytest.mark.parametrize("said", ["nan", "1e300", "9" * 40, "1_0"])
-    def test_an_invalid_mtime_is_ignored(self, at_s3, said):
+    @pytest.mark.parametrize("text", ["nan", "1e300", "9" * 40, "1_0"])
+    def test_an_invalid_mtime_is_ignored(self, at_s3, text):
         client = at_s3.moto.client()
-        client.put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": said})
+        client.put_object(Bucket=at_s3.bucket, Key="d/f", Body=b"AAAA", Metadata={"mtime": text})
         when = client.head_object(Bucket=at_s3.bucket, Key="d/f")["LastModified"].timestamp()
         at_s3.here("get", "-r", "/d", "got")
         assert (at_s3.here.cwd / "got/d/f").stat().st_mtime == int(when)

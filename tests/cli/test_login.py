@@ -102,9 +102,9 @@ def test_another_door_needs_a_new_login(cli, fresh):
         settings.write_text(usual.replace(box.door, evil.door).replace(str(box.ca), str(evil.ca)))
         copy = {"BEARER_TOKEN_FILE": str(folder() / "token")}
         for env in ({}, copy):
-            said = cli("list", "/", env=env, check=4).err
-            assert f"now names {evil.door}" in said
-            assert "start-agent -P sandbox" in said
+            stderr = cli("list", "/", env=env, check=4).err
+            assert f"now names {evil.door}" in stderr
+            assert "start-agent -P sandbox" in stderr
         assert "the login was for" in cli("agent-status", check=4).out
         assert not any(seen.headers.get("Authorization") for seen in evil.seen)
         settings.write_text(usual)
@@ -134,8 +134,8 @@ class TestForeground:
         cli("stop-agent", check=0)
         process = cli.start("start-agent", "--foreground")
         assert "this process keeps the login fresh" in begun(process)
-        told = json.loads(cli("agent-status", "--json", check=0).out)
-        assert (told["running"], told["pid"]) == (True, process.pid)
+        fields = json.loads(cli("agent-status", "--json", check=0).out)
+        assert (fields["running"], fields["pid"]) == (True, process.pid)
         before = len(box.seen)
         box.wait_for(lambda _: len(box.seen) > before, timeout=60)
         second = cli("start-agent", "--foreground", check=8)
@@ -183,9 +183,9 @@ def test_status_says_where_the_login_is_and_whose(cli, fresh):
     assert f"issuer        {box.issuer}\n" in status
     assert f"login         kept in {folder()}/login.json\n" in status
     assert "BEARER_TOKEN is set" in status
-    told = json.loads(cli("agent-status", "--json", check=0).out)
-    assert (told["storage"], told["login_place"]) == ("file", f"{folder()}/login.json")
-    assert (told["issuer"], told["published"], bool(told["host"])) == (box.issuer, None, True)
+    fields = json.loads(cli("agent-status", "--json", check=0).out)
+    assert (fields["storage"], fields["login_place"]) == ("file", f"{folder()}/login.json")
+    assert (fields["issuer"], fields["published"], bool(fields["host"])) == (box.issuer, None, True)
 
 
 class TestPublish:
@@ -336,12 +336,12 @@ def test_a_full_disk_loses_neither_token_nor_login(cli, fresh, tmp_path):
         [*IN_ITS_OWN_SPACE, FULL, "sh", str(tmp_path / "disk"), sys.executable],
         env=cli.environment(None), cwd=cli.cwd, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    said = (tmp_path / "disk.said").read_text()
+    stderr = (tmp_path / "disk.said").read_text()
     assert done.stdout.splitlines() == [
         "start-agent 0", "get-token 0", "start-agent 11", "start-agent 11", "agent-status 0",
         "the same token", "start-agent 0", "stop-agent 0",
-    ], done.stderr + said  # fmt: skip
-    assert said.count("no space left on device") >= 2
+    ], done.stderr + stderr  # fmt: skip
+    assert stderr.count("no space left on device") >= 2
     assert sum(seen.target.endswith("/auth/device") for seen in box.seen) == 1
 
 

@@ -99,12 +99,12 @@ class TestStat:
         assert "/" in lines
 
     def test_json_of_matches(self, run, tree):
-        told = [json.loads(line) for line in run("stat", "--json", f"{tree}/*").lines]
-        assert {each["path"]: each["kind"] for each in told} == {
+        fields = [json.loads(line) for line in run("stat", "--json", f"{tree}/*").lines]
+        assert {each["path"]: each["kind"] for each in fields} == {
             f"{tree}/a.fits": "file",
             f"{tree}/run1": "directory",
         }
-        assert told[0]["checksums"] == {"adler32": ADLER32}
+        assert fields[0]["checksums"] == {"adler32": ADLER32}
 
     def test_some_missing_paths_exit_with_6(self, run, tree):
         ended = run("stat", f"{tree}/a.fits", f"{tree}/nope", f"{tree}/no*", check=6)
@@ -372,8 +372,8 @@ class TestChecksum:
         assert len(sent(box, "GET")) == before
 
     def test_json_and_algorithm(self, run, tree):
-        told = json.loads(run("checksum", "--json", "-a", "ADLER32", f"{tree}/a.fits").out)
-        assert told == {"schema": 1, "path": f"{tree}/a.fits", "algorithm": "adler32", "digest": ADLER32}
+        fields = json.loads(run("checksum", "--json", "-a", "ADLER32", f"{tree}/a.fits").out)
+        assert fields == {"schema": 1, "path": f"{tree}/a.fits", "algorithm": "adler32", "digest": ADLER32}
 
     def test_an_unknown_algorithm_is_refused(self, run, tree):
         assert "it knows: adler32" in run("checksum", "-a", "md5", f"{tree}/a.fits", check=2).err

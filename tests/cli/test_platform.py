@@ -28,13 +28,13 @@ program, talk = sys.argv[1], os.fdopen(os.dup(1), "w")
 sys.argv = [f"/usr/bin/{program}"]
 from ctadata.cli.main import run
 for line in sys.stdin:
-    asked = json.loads(line)
-    os.chdir(asked["cwd"])
+    request = json.loads(line)
+    os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(asked["env"])
-    sys.argv[1:] = asked["argv"]
+    os.environ.update(request["env"])
+    sys.argv[1:] = request["argv"]
     sys.stdout, sys.stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    code = run(asked["argv"])
+    code = run(request["argv"])
     out, err = (stream.buffer.getvalue().decode() for stream in (sys.stdout, sys.stderr))
     print(json.dumps([code, out, err]), file=talk, flush=True)
 """

@@ -103,8 +103,8 @@ def test_a_tree_there_and_back_makes_no_marks_but_for_empty_directories(at_s3, m
     (at_s3.cwd / "run" / "empty").mkdir()
     (at_s3.cwd / "run" / "sub" / "a").write_text("1")
     at_s3("put", "-r", "run", f"store:{bucket}/tree/", check=0)
-    told = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="tree/")
-    assert [item["Key"] for item in told["Contents"]] == ["tree/run/empty/", "tree/run/sub/a"]
+    listing = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="tree/")
+    assert [item["Key"] for item in listing["Contents"]] == ["tree/run/empty/", "tree/run/sub/a"]
     at_s3("get", "-r", f"store:{bucket}/tree/run", "back", check=0)
     assert (at_s3.cwd / "back" / "run" / "empty").is_dir()
     again = at_s3("put", "-r", "run", f"store:{bucket}/tree/", check=0)
@@ -154,8 +154,8 @@ class TestAStubBefore:
         (at_s3.cwd / "tree" / "b").write_text("2")
         at_s3("-P", "store", "put", "a", f"{bucket}/drop/x", check=0)
         at_s3("-P", "store", "put", "-r", "tree", f"{bucket}/drop/", check=0)
-        told = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="drop/")
-        assert [item["Key"] for item in told["Contents"]] == ["drop/tree/b", "drop/tree/empty/", "drop/x"]
+        listing = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="drop/")
+        assert [item["Key"] for item in listing["Contents"]] == ["drop/tree/b", "drop/tree/empty/", "drop/x"]
         assert all("if-none-match" in asked.headers for asked in stub.requests("PUT") if "empty" not in asked.target)
         (at_s3.cwd / "a").write_text("another")
         at_s3("-P", "store", "put", "a", f"{bucket}/drop/x", check=4)
@@ -214,8 +214,8 @@ class TestDoctor:
             "delete": "ok",
         }  # fmt: skip
         assert "AWS_ACCESS_KEY_ID in the environment" in found["key"][1]
-        told = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="doctor/")
-        assert [item["Key"] for item in told["Contents"]] == ["doctor/a"]
+        listing = moto_s3.client().list_objects_v2(Bucket=bucket, Prefix="doctor/")
+        assert [item["Key"] for item in listing["Contents"]] == ["doctor/a"]
 
     def test_the_profile_says_where(self, at_s3, moto_s3, bucket):
         moto_s3.client().put_object(Bucket=bucket, Key="mine/doctor", Body=b"x")
@@ -244,8 +244,8 @@ class TestCredentials:
         assert "AKIAPASTED kept for the profile store, good for 8:00 h more" in kept.err
         shown = at_s3("-P", "store", "credentials", "show", check=0)
         assert shown.out.startswith("temporary access key AKIAPASTED from credentials import, good for ")
-        told = json.loads(at_s3("-P", "store", "credentials", "show", "--json", check=0).out)
-        assert (told["access_key_id"], told["temporary"]) == ("AKIAPASTED", True)
+        fields = json.loads(at_s3("-P", "store", "credentials", "show", "--json", check=0).out)
+        assert (fields["access_key_id"], fields["temporary"]) == ("AKIAPASTED", True)
         assert "removed" in at_s3("-P", "store", "credentials", "forget", check=0).err
         assert "in the environment" in at_s3("-P", "store", "credentials", "show", check=0).out
         everything = kept.err + shown.out + shown.err
@@ -283,9 +283,9 @@ class TestShare:
         assert "can use it until" in shared.err
         coded = at_s3("share", "--qr", f"store:{bucket}/share/ä b#", check=0)
         assert coded.err.count("\n") > 20
-        told = json.loads(at_s3("share", "--json", f"store:{bucket}/share/ä b#", check=0).out)
-        assert told["url"].startswith("http://127.0.0.1")
-        assert told["expires"].endswith("Z")
+        fields = json.loads(at_s3("share", "--json", f"store:{bucket}/share/ä b#", check=0).out)
+        assert fields["url"].startswith("http://127.0.0.1")
+        assert fields["expires"].endswith("Z")
 
     def test_the_link_to_an_alias_opens_its_file(self, at_s3, moto_s3, bucket):
         moto_s3.client().put_object(Bucket=bucket, Key="share/file", Body=b"bytes")

@@ -1,7 +1,7 @@
-"""No token, refresh token, device code, verifier or client's secret is anywhere but in the two files meant for them.
+"""Tokens, refresh tokens, device codes, verifiers and client secrets are only in the two files meant for them.
 
-Looked for in the arguments and the environment of every process all the while, in all that is printed with every step
-told, in the agent's log, and in all files that were written, under the most careless umask.
+The test searches the arguments and the environment of every process during the whole run, the output with all details,
+the agent's log, and all written files, with umask 000.
 """
 
 from __future__ import annotations

@@ -49,15 +49,15 @@ def test_a_link_opens_no_other_file(at_box, box, place, fetch):
 
 
 def test_the_link_has_the_requested_limits(at_box, box, place):
-    told = json.loads(
+    fields = json.loads(
         at_box(
             "share", "--json", "--expires", "2h", "--activity", "download,list", "--ip", "127.0.0.0/8", place, check=0
         ).out
     )
-    inspected = at_box("token", "inspect", "--json", "-", stdin=told["macaroon"].encode(), check=0)
+    inspected = at_box("token", "inspect", "--json", "-", stdin=fields["macaroon"].encode(), check=0)
     caveats = json.loads(inspected.out)["caveats"]
     assert caveats[-3:] == [f"path:/{place}", "activity:DOWNLOAD,LIST", "ip:127.0.0.0/8"]
-    words = at_box("token", "inspect", "-", stdin=told["macaroon"].encode(), check=0).out
+    words = at_box("token", "inspect", "-", stdin=fields["macaroon"].encode(), check=0).out
     assert "download, list" in words
     assert "119 minutes from now" in words or "2 hours from now" in words
 

@@ -79,8 +79,10 @@ class TestGet:
         from ctadata.sandbox import faults
 
         body = json.dumps({"endpoints": [{"uri": "https://127.0.0.1:1/api/v1/tape", "version": "v1"}]}).encode()
-        told = faults.Status(200, "OK", body)
-        rules = [box.faults.add(each, "GET", "/.well-known/wlcg-tape-rest-api", told) for each in ("frontend", "door")]
+        answer = faults.Status(200, "OK", body)
+        rules = [
+            box.faults.add(each, "GET", "/.well-known/wlcg-tape-rest-api", answer) for each in ("frontend", "door")
+        ]
         try:
             ended = at_box("-v", "get", "--stage", f"{place}/a", check=0)
         finally:
@@ -111,8 +113,8 @@ class TestCommands:
         assert sorted(line.split() for line in lines) == sorted(
             [["ONLINE", f"{place}/e"], *(["NEARLINE", path.lstrip("/")] for path in archived)]
         )
-        told = json.loads(at_box("locality", "--json", f"{place}/a", check=0).out)
-        assert (told["path"], told["locality"]) == (f"{place}/a", "NEARLINE")
+        fields = json.loads(at_box("locality", "--json", f"{place}/a", check=0).out)
+        assert (fields["path"], fields["locality"]) == (f"{place}/a", "NEARLINE")
 
     def test_stage_status_and_release(self, at_box, box, place, archived):
         box.tape.delay = 1e6

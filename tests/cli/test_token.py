@@ -22,8 +22,8 @@ class TestInspect:
         assert not refusals()
 
     def test_for_programs(self, at_box, box):
-        told = json.loads(at_box("token", "inspect", "--json", check=0).out)
-        assert (told["schema"], told["kind"], told["claims"]["iss"]) == (1, "jwt", box.issuer)
+        fields = json.loads(at_box("token", "inspect", "--json", check=0).out)
+        assert (fields["schema"], fields["kind"], fields["claims"]["iss"]) == (1, "jwt", box.issuer)
 
     def test_inspect_reads_a_file_or_a_pipe(self, cli, box):
         (cli.cwd / "token").write_text(box.token(user="grace") + "\n")

@@ -33,8 +33,8 @@ def files_of_home():
 def test_status_names_no_file_that_is_not_there(at_site):
     lines = at_site("agent-status", check=4).out.splitlines()
     assert [word for line in lines for word in line.split() if word.startswith("/")] == []
-    told = json.loads(at_site("agent-status", "--json", check=4).out)
-    assert [value for value in told.values() if isinstance(value, str) and value.startswith("/")] == []
+    fields = json.loads(at_site("agent-status", "--json", check=4).out)
+    assert [value for value in fields.values() if isinstance(value, str) and value.startswith("/")] == []
 
 
 @pytest.mark.parametrize("foreground", [[], ["--foreground"]])
