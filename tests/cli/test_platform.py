@@ -142,7 +142,7 @@ def test_patterns_keep_the_whole_path_too(on_platform: Platform, cta_data) -> No
     [
         (("-P", "cscs", "list"), "no profiles"),
         (("list", "cscs:lst"), "no profiles"),
-        (("list", "--login", "lst"), "cta-data-direct logs in"),
+        (("list", "--login", "lst"), "log in with cta-data-direct"),
         (("get", "-j", "0", "lst/f"), "--jobs"),
         (("list", "--token-file", "nothing"), "the token cannot be read"),
     ],
