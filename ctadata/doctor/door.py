@@ -180,10 +180,10 @@ class DoorChecks:
             raise
         deleted = check_deletion(store, path)
         way = f"goes to {route.redirected_to}" if route.redirected_to else "is received by the door itself"
-        expected = store.features.redirects and route.redirected_to is None
+        lacks_redirect = store.features.redirects and route.redirected_to is None
         advice = "every byte passes the door; maybe a proxy in between removes the header Expect"
-        verdict = Verdict.WARN if expected else Verdict.OK
-        yield Finding("upload", verdict, f"{way}, after {route.seconds:.1f} s", advice if expected else "")
+        verdict = Verdict.WARN if lacks_redirect else Verdict.OK
+        yield Finding("upload", verdict, f"{way}, after {route.seconds:.1f} s", advice if lacks_redirect else "")
         yield deleted
 
 
