@@ -1,4 +1,4 @@
-"""Digests while bytes stream by, and the headers that carry them."""
+"""Digests of streamed bytes, and the headers that carry them."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The tree of errors: its exit codes, its words, and that its picture is true."""
+"""The tree of errors: exit codes, messages, and the picture in the docstring."""
 
 import inspect
 import pickle
@@ -13,7 +13,7 @@ EVERY = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubc
 
 
 def drawn() -> list[tuple[int, str, int]]:
-    """(depth, name, exit code) of each line of the picture in the module's docstring."""
+    """Return depth, name and exit code of each line of the picture in the module's docstring."""
     lines = re.findall(r"^ {4}([│├└─ ]*)(\w+) +(\d+) {3}\S", str(errors.__doc__), re.MULTILINE)
     return [(len(branches) // 4, name, int(code)) for branches, name, code in lines]
 
@@ -56,7 +56,7 @@ def test_what_an_error_carries() -> None:
 
 @pytest.mark.parametrize("cls", EVERY)
 def test_an_error_can_be_pickled(cls: type[CtadataError]) -> None:
-    """One that cannot be pickled would leave a pool of processes waiting for ever."""
+    """An error that cannot be pickled would leave a process pool waiting for ever."""
     inner = NotFound("no such file", hint="look", path="/a", status=404)
     error = cls([inner], [1]) if issubclass(cls, PartialFailure) else cls("what", hint="do", path="/a")
     again = pickle.loads(pickle.dumps(error))

@@ -1,4 +1,4 @@
-"""Fibers take turns where they wait, for sockets, for each other and for threads; and hold nobody up."""
+"""Fibers take turns while they wait for sockets, for each other and for threads."""
 
 import contextlib
 import select
@@ -15,7 +15,7 @@ PATIENCE = 60.0
 
 
 def together(*functions: Callable[[], object]) -> Fibers:
-    """Run them in fibers of this thread; what one raises comes out."""
+    """Run the functions in fibers of this thread, and raise the exception of one."""
     these = Fibers()
     these.run(functions)
     return these

@@ -1,4 +1,4 @@
-"""What `list_dir` gives: text that knows more, and a table for notebooks."""
+"""The result of `list_dir`: paths with attributes, and a table for notebooks."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Remote paths, what people type for them, and the guard of local names."""
+"""Remote paths, typed paths, and the check of local names."""
 
 import os
 import posixpath

@@ -1,4 +1,4 @@
-"""Settings that others can have written: refused, or only where they were named."""
+"""Settings that other users may have written are refused, or accepted only if they were named."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ SETTINGS = '[profiles.cscs]\ndoor = "https://elsewhere.example.org:2880"\n'
 
 @pytest.fixture
 def usual(tmp_path, monkeypatch):
-    """The settings file at its usual place."""
+    """The settings file at its default path."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     path = tmp_path / "ctadata" / "config.toml"
     path.parent.mkdir(mode=0o755)

@@ -1,4 +1,4 @@
-"""What the system does not give is said in its own words, and costs workers, not files."""
+"""A shortage of files, threads or memory has its own error, and reduces the workers."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Trying again: how often, how long, and that loops within loops add up and never multiply."""
+"""Retries: how often, how long, and that nested loops do not multiply."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from ctadata.retry import Retries, retry
 
 
 class Failing:
-    """Fails always, or so many times; counts."""
+    """A function that fails always or some times, and counts its calls."""
 
     def __init__(self, error, times=10**6):
         self.error, self.left, self.calls = error, times, 0

@@ -1,4 +1,4 @@
-"""What tells one version of a remote file from another."""
+"""The facts that tell one version of a remote file from another."""
 
 from __future__ import annotations
 

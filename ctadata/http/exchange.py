@@ -79,14 +79,14 @@ class Exchange:
         self._blocks: list[bytes] = []
         self._collected = bytearray()
         self._consume: Consumer = self._collect
-        self._enough = False
+        self._has_enough = False
         self._error: BaseException | None = None
-        self._began = self._mark = self._answered = clock()
-        self._marked = 0
-        self._next_check = self._mark + TICK
+        self._began = self._progress_time = self._answered = clock()
+        self._progress_bytes = 0
+        self._next_check = self._progress_time + TICK
         self._watch = watch
         self._last_state: tuple[bool, int] = (False, 0)
-        self._last_byte = self._mark
+        self._last_byte = self._progress_time
 
     def perform(self, handle: CurlHandle) -> Response:
         """Send the request and return its response, whatever its status.
@@ -130,7 +130,7 @@ class Exchange:
             finally:
                 del error
         response = self._response
-        if response is not None and (code == pycurl.E_OK or self._enough or response.status >= 300):
+        if response is not None and (code == pycurl.E_OK or self._has_enough or response.status >= 300):
             # a refusal counts as soon as its headers are complete, also if the connection broke during the upload
             response.body = bytes(self._collected)
             return response
@@ -191,8 +191,8 @@ class Exchange:
         except BaseException as error:  # noqa: BLE001
             return self._keep(error)
         # after a 417 curl would send the same request without end, because it did not add the Expect header itself
-        self._enough = self._response is not None and self._response.status == 417
-        return _ABORT if self._enough else None
+        self._has_enough = self._response is not None and self._response.status == 417
+        return _ABORT if self._has_enough else None
 
     def _read_heads(self) -> None:
         """Read the complete heads that have come, up to that of the final response; further lines are trailers."""
@@ -214,8 +214,8 @@ class Exchange:
         request = self.request
         response = Response(request.method, request.url, status, reason, headers, b"", request.hops)
         self._response = response
-        self._mark = self._answered = self._clock()
-        self._marked = 0
+        self._progress_time = self._answered = self._clock()
+        self._progress_bytes = 0
         if status < 300 and self._accept is not None:
             self.accepted = True
             self._consume = self._accept(response) or self._collect
@@ -245,7 +245,7 @@ class Exchange:
         room = BODY_LIMIT - len(self._collected)
         self._collected += block[:room]
         if len(block) > room:
-            self._enough = True
+            self._has_enough = True
             raise _Enough
 
     def _on_read(self, limit: int) -> bytes | int:
@@ -273,7 +273,7 @@ class Exchange:
 
     def _rewind(self, body: Upload) -> None:
         body.rewind()
-        self._mark, self._marked = self._clock(), 0
+        self._progress_time, self._progress_bytes = self._clock(), 0
 
     # The time limits
 
@@ -298,12 +298,12 @@ class Exchange:
             self._watch(now - self._last_byte)
         size = self.request.body.size if self.request.body else 0
         least = limits.stall_seconds * limits.stall_bytes_per_second
-        if moved - self._marked >= least or (not answered and moved == size > self._marked):
-            self._mark, self._marked = now, moved
+        if moved - self._progress_bytes >= least or (not answered and moved == size > self._progress_bytes):
+            self._progress_time, self._progress_bytes = now, moved
             return
         flowing = answered or 0 < moved < size
         allowed = limits.stall_seconds if flowing else limits.first_byte
-        if now - self._mark > allowed:
+        if now - self._progress_time > allowed:
             event = "the transfer stalled" if flowing else "no answer"
             raise TimedOut(f"{event}: {self.request.origin}, {allowed:g} s of silence", hint="try again later")
 
@@ -318,7 +318,7 @@ class Exchange:
                 raise TimedOut(
                     f"no complete answer in time: {origin}, {limits.stall_seconds:g} s", hint="try again later"
                 )
-            self._enough = True
+            self._has_enough = True
             raise _Enough
 
 

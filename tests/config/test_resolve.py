@@ -1,4 +1,4 @@
-"""One profile out of four layers, and each mistake one clear line."""
+"""One profile from four layers; each mistake is one clear line."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ from ctadata.errors import ConfigError
 
 @pytest.fixture
 def write(tmp_path):
-    """Writes a settings file; gives its path."""
+    """Return a function that writes a settings file and returns its path."""
 
     def put(text):
         path = tmp_path / "config.toml"
@@ -404,7 +404,7 @@ class TestOtherMistakes:
 
 @pytest.fixture
 def jos(monkeypatch, tmp_path):
-    """Writes JASMIN's file of credentials into a home."""
+    """Return a function that writes JASMIN's credentials file into a home."""
 
     def put(text):
         folder = tmp_path / ".credentials"

@@ -1,4 +1,4 @@
-"""The table of environment variables is complete: the sources look at no other."""
+"""The table of environment variables is complete: the sources read no other one."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ SOURCES = sorted(Path(ctadata.__file__).parent.rglob("*.py"))
 
 
 def asked_for(tree):
-    """Every constant in `environ[...]`, `env[...]`, their `.get(...)`, `getenv(...)` and `... in env`."""
+    """Return every constant in `environ[...]`, `env[...]`, their `.get(...)`, `getenv(...)` and `... in env`."""
 
     def is_env(node):
         name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

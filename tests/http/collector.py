@@ -1,4 +1,4 @@
-"""Clients in threads and fibers, closed, dropped, broken off, with the collector at work all the time.
+"""Run clients in threads and fibers, and close, drop or break them off while the garbage collector runs all the time.
 
 Run by `test_ownership.py` in a process of its own, since a fault here is a segmentation fault. Arguments: rounds, URL,
 CA, and the collector's threshold. It ends with `well`, if nothing of curl is left.
@@ -27,15 +27,15 @@ CURL = (pycurl.Curl, pycurl.CurlMulti, pycurl.CurlShare)
 
 
 class Circle:
-    """Holds itself, and whatever it is given: only the collector ends it."""
+    """An object in a reference cycle with what it holds: only the garbage collector frees it."""
 
     def __init__(self, *held: Any) -> None:
-        """Close the circle."""
+        """Close the reference cycle."""
         self.held = (self, *held)
 
 
 def ask(client: Client, url: str, *, after: int | None = None, pause: bool = False) -> None:
-    """One request; `after` so many bytes its consumer raises."""
+    """Send one request; its consumer raises after `after` bytes."""
     got = 0
 
     def accept(response: Response) -> Callable[[bytes], None]:
@@ -56,7 +56,7 @@ def ask(client: Client, url: str, *, after: int | None = None, pause: bool = Fal
 
 
 def work(number: int, url: str, ca: Path) -> None:
-    """One client's life: in fibers or not, one of them raising or not, closed or dropped."""
+    """Run one client: in fibers or threads, with a failure or not, closed or dropped."""
     client = Client(trusted=[], credentials=None, ca=ca, retries=Retries(attempts=1))
     if number % 2:
 
@@ -78,7 +78,7 @@ def work(number: int, url: str, ca: Path) -> None:
 
 
 def main() -> None:
-    """All rounds."""
+    """Run all rounds."""
     faulthandler.enable()
     rounds, url, ca = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     gc.set_threshold(int(sys.argv[4]), 2, 2)

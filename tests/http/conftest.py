@@ -1,4 +1,4 @@
-"""Servers that misbehave exactly as told: sockets on loopback, one thread for each connection."""
+"""Servers that follow a script: sockets on loopback, one thread for each connection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 60.0  # seconds that a test waits for what must come
 
 @dataclass
 class Received:
-    """A request as it came: the lines of the head, and the body where it was read."""
+    """A request as it was received: the lines of the head, and the body if it was read."""
 
     line: str
     headers: dict[str, str]
@@ -55,7 +55,7 @@ class Wire:
         self._early = b""
 
     def request(self, *, body: bool = True) -> Received | None:
-        """The next request, None where the client has gone; with `body` a body of announced length is read."""
+        """Return the next request, or None if the client has closed; with `body`, read a body of announced length."""
         while b"\r\n\r\n" not in self._early:
             if not (block := self._recv()):
                 return None
@@ -70,14 +70,14 @@ class Wire:
         return received
 
     def read(self, size: int) -> bytes:
-        """So many bytes, or those that come before the end."""
+        """Return `size` bytes, or those before the end."""
         while len(self._early) < size and (block := self._recv()):
             self._early += block
         data, self._early = self._early[:size], self._early[size:]
         return data
 
     def heard(self, seconds: float) -> bytes:
-        """What comes within `seconds`: for proving that nothing does."""
+        """Return the bytes that come within `seconds`, to prove that none do."""
         early, self._early = self._early, b""
         self.sock.settimeout(seconds)
         try:
@@ -91,7 +91,7 @@ class Wire:
         self.sock.sendall(data)
 
     def answer(self, status: str, body: bytes = b"", *fields: str) -> None:
-        """A whole answer, as `answer("404 Not Found", b"gone", "Content-Type: text/plain")`."""
+        """Send a whole answer, as `answer("404 Not Found", b"gone", "Content-Type: text/plain")`."""
         head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *fields, "", ""])
         self.send(head.encode("latin-1") + body)
 
@@ -99,7 +99,7 @@ class Wire:
         self.answer(status, b"", f"Location: {location}")
 
     def wait(self) -> None:
-        """Until the client closes."""
+        """Wait until the client closes."""
         while self._recv():
             pass
 
@@ -123,7 +123,7 @@ Script = Callable[[Wire], Any]
 
 @dataclass
 class Peer:
-    """A server under test's control."""
+    """A server that the test controls."""
 
     script: Script
     context: ssl.SSLContext | None
@@ -191,7 +191,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="session")
 def ca(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle that trusts the servers of these tests."""
+    """The CA bundle for the servers of these tests."""
     path = tmp_path_factory.mktemp("ca") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return path
@@ -246,7 +246,7 @@ def answering(serve: Serve) -> Serve:
 
 
 class Login:
-    """Credentials with the tokens given, in turn."""
+    """Return credentials that give these tokens in turn."""
 
     def __init__(self, *tokens: str) -> None:
         self.tokens = list(tokens)
@@ -296,13 +296,13 @@ def content() -> type[Content]:
 
 @pytest.fixture
 def naps() -> list[float]:
-    """The pauses that clients of `client` made; nobody really slept."""
+    """The pauses of the clients of `client`; no client really sleeps."""
     return []
 
 
 @pytest.fixture
 def client(ca: Path, naps: list[float]) -> Iterator[Callable[..., Client]]:
-    """`client(*trusted, **options)`: a Client that trusts these peers, without pauses; one attempt unless told."""
+    """`client(*trusted, **options)`: a Client that trusts these peers; no pauses, and one attempt by default."""
     clients: list[Client] = []
 
     def make(*trusted: Peer, **options: Any) -> Client:

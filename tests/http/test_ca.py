@@ -1,4 +1,4 @@
-"""Which CA certificates count."""
+"""The choice of the CA certificates."""
 
 import ssl
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One logical request: methods and headers on the wire, the login, repetitions, answers, connections."""
+"""The client: methods and headers on the wire, tokens, retries, responses, connections."""
 
 import contextlib
 import logging
@@ -241,7 +241,7 @@ def test_a_proxy_of_the_environment_is_used_for_other_hosts(serve, client, monke
 
 
 def pump(source, target):
-    """Carry bytes over until the end."""
+    """Copy bytes until the end."""
     with contextlib.suppress(OSError):
         while block := source.recv(65536):
             target.sendall(block)
@@ -279,7 +279,7 @@ def test_the_headers_of_a_proxy_are_not_the_response(
 
 
 def failing(*statuses):
-    """Answer so, one after the other, and 200 at last."""
+    """Return a script that sends these answers in turn, and then 200."""
     left = list(statuses)
 
     def reply(wire, request):

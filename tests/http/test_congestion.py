@@ -1,4 +1,4 @@
-"""How many requests a server gets, and how fast: the rule alone, with a clock that is set."""
+"""The congestion window alone, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ctadata.http.congestion import BURST, GAP, IDLE, LONGEST_GAP, START, Conges
 
 
 class Server:
-    """A pace, and a clock; what is asked is answered after `takes` seconds."""
+    """A window and a clock; each request is answered after `takes` seconds."""
 
     def __init__(self, most: int = 32, *, pinned: bool = False) -> None:
         self.window = CongestionWindow(most, pinned=pinned)
         self.now = 1000.0
 
     def send(self) -> float:
-        """One request, sent when it may be; gives the moment."""
+        """Send one request as early as it may be sent, and return the time."""
         assert self.window.has_room
         self.now = self.window.begin_request(self.now)
         return self.now
 
     def round(self, takes: float = 0.1, kind: str = "GET") -> None:
-        """As many requests as there is room for, and their answers."""
+        """Send as many requests as the window has room for, and answer them."""
         began = [self.send() for _ in range(int(self.window.width))]
         for at in began:
             self.now = max(self.now, at + takes)

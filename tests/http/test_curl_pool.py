@@ -1,4 +1,4 @@
-"""A handle on its own: many open files, looking around while it waits, and closing."""
+"""The curl handles: many open files, the watch during a wait, and closing."""
 
 import contextlib
 import gc
@@ -33,7 +33,7 @@ def handle(share):
 
 @pytest.fixture
 def many_files():
-    """This process with more open files than select(2) can tell apart."""
+    """Open more files than select(2) can handle."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2000:
         pytest.fail("this machine allows too few open files for the test")
@@ -143,7 +143,7 @@ def test_a_released_handle_keeps_nothing_of_its_request():
 
 @pytest.mark.parametrize("how", ["closed", "dropped"])
 def test_a_client_is_freed_by_the_thread_that_drops_it(answering, client, ca, how):
-    """Without the garbage collector: it may run in any thread, in the middle of anything."""
+    """The garbage collector is off, because it may run in any thread at any moment."""
     peer = answering(lambda wire, request: wire.answer("200 OK", b"hello" * 1000))
 
     def refuse(response):

@@ -1,4 +1,4 @@
-"""Every status and every curl error means something that was decided."""
+"""Every status and every curl error has a meaning in the tables."""
 
 import email.utils
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Requests that wait for their turn, at a real server: in flight, refused, left alone, stopped."""
+"""Requests that wait for a slot at a server: in flight, refused, paused, stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 60
 
 
 class Crowd:
-    """A server that holds every request until it is told to answer; counts how many it holds."""
+    """A server that holds every request until the test lets it answer, and counts them."""
 
     def __init__(self, answering):
         self.change = threading.Condition()
@@ -114,7 +114,7 @@ def test_retry_after_of_one_request_holds_for_all(answering, client, naps):
 
 
 def test_a_waiting_request_waits_again_after_another_refusal(answering, client):
-    """Two wait out the first refusal; the one that goes first is refused again, so the other may not go yet."""
+    """Two requests wait after the first refusal. The first of them is refused again, so the second waits on."""
     asked, pauses, go = threading.Event(), [], threading.Event()
     left = ["5", "7"]
 
@@ -163,7 +163,7 @@ def test_a_refusal_without_retry_after_is_retried_after_the_usual_pauses(answeri
 
 
 def test_a_reset_halves_the_window(serve, client):
-    """Sixteen at a time; when all of them break off in the middle, eight at a time."""
+    """After sixteen requests at a time have broken off, eight run at a time."""
     held, all_held, bad = threading.Semaphore(0), threading.Event(), threading.Event()
 
     def script(wire):

@@ -1,4 +1,4 @@
-"""Origins, redirect targets and headers: what is taken, and that every parser reads it alike."""
+"""Origins, redirect targets and headers: the accepted forms, which every parser reads alike."""
 
 from urllib.parse import urlsplit
 

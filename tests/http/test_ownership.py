@@ -1,4 +1,4 @@
-"""Who owns what of curl: nothing is freed under somebody's hands, whoever runs the collector."""
+"""The ownership of curl's handles: the garbage collector frees none that another thread uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).with_name("collector.py")
 
 
 def test_the_collector_may_run_at_any_moment_in_any_thread(answering, ca, tls, count):
-    """With a threshold of 1 it runs at nearly every allocation; memory that is freed is overwritten."""
+    """With a threshold of 1 the collector runs at nearly every allocation; freed memory is overwritten."""
     peer = answering(lambda wire, request: wire.answer("200 OK", b"x" * 100_000), tls)
     ran = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "ignore", SCRIPT, str(count(3, 3000)), peer.url, ca, str(count(20, 1))],

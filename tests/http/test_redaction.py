@@ -1,4 +1,4 @@
-"""No secret is shown, and nothing can steer a terminal."""
+"""No secret is shown, and no text can control a terminal."""
 
 import json
 from urllib.parse import quote

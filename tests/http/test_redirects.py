@@ -1,4 +1,4 @@
-"""Where redirects lead, what goes along, and what never does."""
+"""Where redirects lead, and which headers are sent along."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -113,7 +113,7 @@ def test_an_allowed_redirect_from_https_to_http_gets_no_token(answering, client,
 
 
 def test_the_token_does_not_go_over_http_to_another_machine(login):
-    """Nor is it asked for: the request itself is refused by nobody, it just goes without."""
+    """The credentials are not asked for the token either; the request is sent without one."""
     from ctadata.http.messages import Origin
 
     door = Origin.parse("http://door.example")
@@ -178,7 +178,7 @@ def test_a_location_that_could_be_read_in_two_ways_is_refused(answering, client,
 
 
 def test_the_path_of_a_location_is_asked_for_as_it_is(answering, client):
-    """A dCache pool compares it with the path of its mover."""
+    """A dCache pool compares the path with that of its mover."""
     pool = answering(ok)
     door = answering(to(f"{pool.url}/a/../b/./c%2E"))
     client(door).send("GET", f"{door.url}/x")
@@ -195,7 +195,7 @@ def test_a_raw_location_as_xrootd_sends_it(answering, client):
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("asked", ["/d/50%25", "/d/%2541", "/d/h%23sh", "/d/q%3Fm", "/d/a%20b%C3%BC/"])
 def test_a_location_that_repeats_the_path_decoded_means_that_path(answering, client, asked, slash):
-    """As XRootD's manager sends it; taken as a URL, `#sh` and `?m` are no part of the path, and `%41` is `A`."""
+    """XRootD's manager sends this. Read as a URL, `#sh` and `?m` are no part of the path, and `%41` is `A`."""
     pool = answering(ok)
     decoded = unquote_to_bytes(asked).decode("latin-1")
     door = answering(to(f"{pool.url}{slash}{decoded}?tried=x"))
@@ -249,7 +249,7 @@ def test_a_pool_is_asked_for_the_name_as_we_spell_it(answering, client, content,
 
 
 def test_a_server_that_names_the_file_otherwise_itself_is_followed(answering, client):
-    """At its own origin, and with no mover, the name that it gives is the one to ask for."""
+    """At its own origin and without a mover, the server's name is used."""
     door = answering(lambda wire, request: ok(wire, request) if request.target == NFC else wire.redirect("301 X", NFC))
     client(door).send("GET", door.url + NFD)
     assert [request.target for request in door.requests] == [NFD, NFC]
@@ -337,7 +337,7 @@ def test_a_redirected_listing_keeps_headers_and_body(answering, client):
 
 
 def used_up(door_url, *stale):
-    """A pool that knows `stale` no more."""
+    """A pool that has forgotten `stale`."""
 
     def reply(wire, request):
         if any(word in request.target for word in stale):
@@ -392,7 +392,7 @@ def test_bounces_between_door_and_pool_end(answering, client):
 
 
 def test_a_kept_pool_url_that_is_used_up_leads_back_to_the_door(answering, client):
-    """A reader that goes on at the pool it knows: the door it is sent to gets the token, though it was not asked."""
+    """A reader continues at a known pool, and is redirected to the door: the door gets the token."""
     pool = answering(used_up(lambda: door.url, "uuid=1"))
     door = answering(to(f"{pool.url}/a?dcache-http-uuid=2"))
     url = f"{pool.url}/a?dcache-http-uuid=1"

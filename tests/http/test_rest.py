@@ -1,4 +1,4 @@
-"""JSON over HTTP: the same trust, the same errors, and nothing of the environment but its proxies."""
+"""JSON over HTTP: the same trust and errors as the client, and only the proxies of the environment."""
 
 import contextlib
 import logging
@@ -15,7 +15,7 @@ from ctadata.http.rest import MAX_BODY, JsonClient
 
 @pytest.fixture
 def rest(ca):
-    """`rest(*trusted, **options)`: a Rest that trusts these peers."""
+    """`rest(*trusted, **options)`: a JsonClient that trusts these peers."""
     return lambda *trusted, **options: JsonClient(**{"trusted": [peer.origin for peer in trusted], "ca": ca, **options})
 
 
@@ -191,7 +191,7 @@ BEGINNINGS = {
 @pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS)
 @pytest.mark.parametrize("method", ["get", "post_form"])
 def test_an_answer_of_a_byte_every_three_seconds_has_an_end(serve, rest, beginning, method):
-    """However quickly the clock runs: the call has so many seconds in all."""
+    """The call has a limit in total, however quickly the clock runs."""
     passed = [0.0]
     peer = serve(lambda wire: drip(wire, beginning, passed))
     call = getattr(rest(timeouts=(10.0, 30.0), clock=lambda: passed[0]), method)
@@ -206,7 +206,7 @@ def test_an_answer_of_a_byte_every_three_seconds_has_an_end(serve, rest, beginni
 
 
 def drip(wire, beginning, passed):
-    """Answer with a byte every 3 s of a clock, until the client has gone."""
+    """Answer with a byte every 3 s of a clock, until the client closes."""
     wire.request()
     wire.send(beginning)
     with contextlib.suppress(OSError):
@@ -216,7 +216,7 @@ def drip(wire, beginning, passed):
 
 
 def begin_slowly(wire, beginning, passed):
-    """Begin an answer, a byte every 3 s of a clock; the client may look at the clock after the last one only."""
+    """Begin an answer with a byte every 3 s of a clock; the client may read the clock after the last one only."""
     wire.request()
     wire.send(beginning)
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""What is sent again, when, and how often."""
+"""Which requests are sent again, when, and how often."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Against a whole miniature dCache over TLS: door, pools, tokens."""
+"""The client at the sandbox over TLS: door, pools, tokens."""
 
 import threading
 import zlib
@@ -24,7 +24,7 @@ def box():
 
 
 class Token:
-    """The login of a sandbox's user."""
+    """The credentials of a sandbox's user."""
 
     def __init__(self, *tokens):
         self.tokens = list(tokens)

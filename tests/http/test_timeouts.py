@@ -1,4 +1,4 @@
-"""How long silence is borne, and that a stop is heard while waiting."""
+"""The time limits of a silent server, and a stop during a wait."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def silent(wire):
 
 
 def stalling(wire):
-    """Half of a body, and no more."""
+    """Send half of a body, and no more."""
     wire.request()
     wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500)
     wire.wait()
@@ -49,40 +49,40 @@ def test_headers_that_trickle_are_no_answer(serve, client):
 
 
 class Clock:
-    """Time that passes when told to, between two looks of a client at it, however long they take to come."""
+    """A clock that the test moves between two reads of it by the client."""
 
-    LOOKS = 4
-    """So many after something was sent, and the client has met it: one had begun, one comes with it."""
+    READS = 4
+    """Reads of the clock after which the client has surely received what was sent before."""
 
     def __init__(self):
         self.now = 0.0
-        self.looks = threading.Semaphore(0)
+        self.reads = threading.Semaphore(0)
 
     def __call__(self):
-        self.looks.release()
+        self.reads.release()
         return self.now
 
-    def passes(self, seconds):
-        self.look()
+    def advance(self, seconds):
+        self.wait_for_reads()
         self.now += seconds
-        self.look()
+        self.wait_for_reads()
 
-    def look(self):
-        while self.looks.acquire(blocking=False):
+    def wait_for_reads(self):
+        while self.reads.acquire(blocking=False):
             pass
-        for _ in range(self.LOOKS):
-            assert self.looks.acquire(timeout=PATIENCE)
+        for _ in range(self.READS):
+            assert self.reads.acquire(timeout=PATIENCE)
 
 
 def test_waiting_for_the_answer_is_no_stall_and_each_wait_has_its_own_limit(serve, client):
-    """A door may be silent for 200 s, also where bodies may not be; the body's 60 s begin with the answer."""
+    """A door may be silent for 200 s, and a body for 60 s; the body's limit begins with the answer."""
     clock = Clock()
 
     def script(wire):
         wire.request()
-        clock.passes(190)
+        clock.advance(190)
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
-        clock.passes(50)
+        clock.advance(50)
         wire.send(b"hello")
 
     peer = serve(script)
@@ -94,10 +94,10 @@ def test_the_wait_for_the_answer_begins_when_all_is_sent(serve, client, content)
 
     def script(wire):
         wire.request(body=False)
-        clock.passes(180)
+        clock.advance(180)
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         wire.read(10)
-        clock.passes(180)
+        clock.advance(180)
         wire.answer("201 Created")
 
     peer = serve(script)
@@ -111,7 +111,7 @@ def test_a_download_that_stalls(serve, client):
 
 
 def test_a_download_that_trickles_too_slowly(serve, client):
-    """Ten bytes a second, where a hundred are wanted."""
+    """The server sends ten bytes a second; the limit is a hundred."""
     over = threading.Event()
 
     def script(wire):
@@ -172,7 +172,7 @@ def test_tls_that_does_not_come_about(serve, client):
 
 
 def in_thread(work):
-    """Run `work` elsewhere; a function that waits for it and gives what it raised."""
+    """Run `work` in a thread; return a function that waits for it and returns its exception."""
     raised = []
 
     def run():

@@ -1,4 +1,4 @@
-"""Who is believed: certificates are checked, always, and the words say what to do."""
+"""Certificates are always verified, and the error says what to do."""
 
 import subprocess
 import sys
@@ -90,7 +90,7 @@ def test_only_http_1_1_is_offered(serve, client, authority, tls_context):
 
 
 def test_sessions_are_shared_among_handles(serve, client, tls):
-    """Each exchange on a connection of its own: from the second on the handshake is the short one."""
+    """Each exchange has its own connection: from the second one on, the handshake resumes a session."""
     reused = []
 
     def script(wire):
@@ -106,7 +106,7 @@ def test_sessions_are_shared_among_handles(serve, client, tls):
 
 
 def test_sessions_are_shared_between_handles_too(serve, client, tls):
-    """Two exchanges at once, so two handles: the second has only what the first has left in common."""
+    """Two exchanges at once use two handles: the second one resumes the session in the shared cache."""
     reused = []
 
     def script(wire):
@@ -123,7 +123,7 @@ def test_sessions_are_shared_between_handles_too(serve, client, tls):
 
 
 def test_no_secret_in_what_a_failure_prints(answering, client, tls, ca):
-    """The traceback of an error that nobody caught, with the token and a pool's credential in play."""
+    """The traceback of an uncaught error, in a request with a token and a pool's credential."""
     pool = answering(lambda wire, request: wire.answer("401 no"), tls)
     door = answering(lambda wire, request: wire.redirect("302 Found", f"{pool.url}/a?dcache-http-uuid=5ecret"), tls)
     with pytest.raises(LoginNeeded):

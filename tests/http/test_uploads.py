@@ -1,4 +1,4 @@
-"""Bodies on their way up: Expect and patience, redirects before the first byte, early refusals, bodies sent anew."""
+"""Uploads: Expect, redirects before the first byte, early refusals, and bodies that are sent again."""
 
 import threading
 
@@ -24,7 +24,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def polite(wire):
-    """A server that asks for the body."""
+    """A server that sends `100 Continue`."""
     while (request := wire.request(body=False)) is not None:
         if "expect" in request.headers:
             wire.send(CONTINUE)
@@ -33,13 +33,13 @@ def polite(wire):
 
 
 def plain(wire):
-    """A server that knows nothing of Expect, and takes the body."""
+    """A server that ignores Expect, and reads the body."""
     while wire.request() is not None:
         wire.answer("201 Created")
 
 
 def a_door(location, status="307 Temporary Redirect"):
-    """A dCache door: it sends the upload elsewhere and closes."""
+    """A dCache door: it redirects the upload and closes."""
 
     def script(wire):
         wire.request(body=False)
@@ -95,7 +95,7 @@ def test_a_server_that_has_redirected_gets_expect_for_every_body(serve, client, 
 
 
 def test_after_a_broken_small_upload_the_next_one_has_expect(serve, client, content):
-    """XRootD's redirects are lost so: it closes while the body comes."""
+    """XRootD closes while the body is sent, so its redirect may be lost."""
 
     def script(wire):
         if "expect" not in wire.request(body=False).headers:
@@ -140,7 +140,7 @@ def test_a_redirected_upload_sends_nothing_to_the_door_and_little_to_the_pool(se
 
 
 def test_an_upload_waits_for_the_redirect_of_a_slow_door(serve, client, content):
-    """2.5 s is longer than curl waits by itself."""
+    """2.5 s is longer than curl's own wait."""
     heard = []
 
     def door_script(wire):
@@ -240,7 +240,7 @@ def test_a_refusal_before_the_body(serve, client, content, status):
 
 
 class Endless:
-    """A body that is too long to be sent in a test's time, in little memory."""
+    """A body that is too long to be sent during a test, in little memory."""
 
     size = 1 << 40
 
@@ -371,7 +371,7 @@ def test_a_refused_token_after_the_body_sends_it_again(serve, client, content, l
 
 
 def test_a_dead_kept_connection_is_replaced_and_the_body_starts_anew(serve, client, content):
-    """The server ends a kept connection with some of the body on it; curl learns it by receiving, mostly."""
+    """The server closes a kept connection during the body; curl usually notices that while it receives."""
 
     def script(wire):
         wire.request()

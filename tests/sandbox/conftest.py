@@ -1,4 +1,4 @@
-"""A sandbox for each test, and a bare HTTP caller that follows nothing and adds nothing."""
+"""A sandbox for each test, and a bare HTTP client that follows no redirect and adds no header."""
 
 import http.client
 import socket
@@ -26,7 +26,7 @@ class Reply:
 
 
 class Clock:
-    """Time that passes when told to."""
+    """A clock that the test moves."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
@@ -39,7 +39,7 @@ class Clock:
 
 
 class Caller:
-    """HTTP/1.1 with the standard library, trusting only the sandbox's CA."""
+    """An HTTP/1.1 client of the standard library that trusts only the sandbox's CA."""
 
     def __init__(self, box: Sandbox) -> None:
         self.box = box
@@ -48,7 +48,7 @@ class Caller:
         self._opened: list[socket.socket | http.client.HTTPConnection] = []
 
     def connection(self, url: str) -> http.client.HTTPConnection:
-        """A connection to the origin of a URL; closed after the test."""
+        """Return a connection to the origin of a URL; it is closed after the test."""
         parts = urlsplit(url)
         made: http.client.HTTPConnection
         if parts.scheme == "https":
@@ -59,7 +59,7 @@ class Caller:
         return made
 
     def socket(self, url: str) -> ssl.SSLSocket:
-        """A bare TLS connection to the origin of a URL, on which only a proper goodbye is an end; closed later."""
+        """Return a TLS connection to the origin of a URL, closed after the test; it ends with close_notify only."""
         parts = urlsplit(url)
         plain = socket.create_connection((parts.hostname, parts.port), timeout=60)
         made = self.context.wrap_socket(plain, server_hostname=parts.hostname, suppress_ragged_eofs=False)
@@ -74,12 +74,12 @@ class Caller:
         body: bytes | None = None,
         headers: Mapping[str, str] = EMPTY,
     ) -> Reply:
-        """One request on a connection that stays open."""
+        """Send one request on a connection that stays open."""
         connection.request(method, target, body, dict(headers))
         return read(connection.getresponse())
 
     def bare(self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY) -> Reply:
-        """One request on a connection of its own, without a token."""
+        """Send one request on its own connection, without a token."""
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection = self.connection(url)
@@ -89,28 +89,28 @@ class Caller:
             connection.close()
 
     def door(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = EMPTY) -> Reply:
-        """One request to the door, with ada's token."""
+        """Send one request to the door with ada's token."""
         return self.bare(method, self.box.door + path, body, {**self.bearer, **headers})
 
     def ticket(self, path: str, headers: Mapping[str, str] = EMPTY) -> str:
-        """The pool URL to which the door sends a GET."""
+        """Return the pool URL to which the door redirects a GET."""
         reply = self.door("GET", path, headers=headers)
         assert reply.status == 302, reply
         return str(reply["Location"])
 
     def upload_ticket(self, path: str, headers: Mapping[str, str] = EMPTY) -> str:
-        """The pool URL to which the door sends a PUT that waits for it."""
+        """Return the pool URL to which the door redirects a PUT that waits for it."""
         reply = self.patient_put(path, headers)
         assert reply.status == 307, reply
         return str(reply["Location"])
 
     def patient_put(self, path: str, headers: Mapping[str, str] = EMPTY) -> Reply:
-        """The door's answer to the head of a PUT with Expect, no byte of the body sent."""
+        """Return the door's answer to a PUT with Expect, before any byte of the body."""
         wire = self.head("PUT", self.box.door + path, {**self.bearer, "Expect": "100-continue", **headers})
         return read(answer(wire))
 
     def head(self, method: str, url: str, headers: Mapping[str, str] = EMPTY, more: bytes = b"") -> ssl.SSLSocket:
-        """A connection on which the head of a request was sent, and `more` with it."""
+        """Return a connection on which the head of a request and `more` were sent."""
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         lines = [
@@ -128,7 +128,7 @@ class Caller:
 
 
 def answer(wire: socket.socket) -> http.client.HTTPResponse:
-    """The next answer on a socket, `100 Continue` skipped."""
+    """Return the next answer on a socket, and skip `100 Continue`."""
     response = http.client.HTTPResponse(wire)
     response.begin()
     return response
@@ -146,7 +146,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def make_box() -> Iterator[Callable[..., Sandbox]]:
-    """Sandboxes with options, closed after the test."""
+    """Return a function that starts a sandbox with options; it is closed after the test."""
     made: list[Sandbox] = []
 
     def make(**options: object) -> Sandbox:
@@ -160,7 +160,7 @@ def make_box() -> Iterator[Callable[..., Sandbox]]:
 
 @pytest.fixture
 def make_caller() -> Iterator[Callable[[Sandbox], Caller]]:
-    """Callers of sandboxes, their connections closed after the test."""
+    """Return a function that makes a client of a sandbox; its connections are closed after the test."""
     made: list[Caller] = []
 
     def make(box: Sandbox) -> Caller:
@@ -174,11 +174,11 @@ def make_caller() -> Iterator[Callable[[Sandbox], Caller]]:
 
 @pytest.fixture
 def box(make_box: Callable[..., Sandbox]) -> Sandbox:
-    """A sandbox as it comes."""
+    """A sandbox with default options."""
     return make_box()
 
 
 @pytest.fixture
 def call(box: Sandbox, make_caller: Callable[[Sandbox], Caller]) -> Caller:
-    """A caller of `box`."""
+    """A client of `box`."""
     return make_caller(box)

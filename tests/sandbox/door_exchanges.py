@@ -1,4 +1,4 @@
-"""The exchanges at door and frontend whose answers are recorded, in the order in which they were made."""
+"""The recorded exchanges at door and frontend, in the order of the recording."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Exchange:
 
 
 def door(name, method, path="", headers=None, body=None, **more):
-    """An exchange at the door; `path` begins at the top of what is made."""
+    """An exchange at the door; `path` begins at the directory that the recording creates."""
     return Exchange(name, method, TOP + path, headers or {}, body, **more)
 
 

@@ -1,4 +1,4 @@
-"""The exchanges on bare sockets whose answers are recorded: at a pool above all, then at door and frontend."""
+"""The recorded exchanges on bare sockets: most at a pool, others at door and frontend."""
 
 import json
 import re

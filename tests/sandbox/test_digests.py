@@ -52,7 +52,7 @@ def test_a_proxied_upload_returns_the_digest(call):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("wanted", "digest"),
     [
         ("adler32", ADLER),
         ("ADLER32", ADLER),
@@ -64,9 +64,9 @@ def test_a_proxied_upload_returns_the_digest(call):
         ("nonsense", None),
     ],
 )
-def test_exactly_one_digest_is_returned(call, asked, told):
+def test_exactly_one_digest_is_returned(call, wanted, digest):
     upload(call, at_pool=want("md5"))
-    assert call.door("HEAD", PATH, headers=want(asked))["Digest"] == told
+    assert call.door("HEAD", PATH, headers=want(wanted))["Digest"] == digest
 
 
 def test_ties_go_to_the_strongest(call):

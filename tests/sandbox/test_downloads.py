@@ -230,7 +230,7 @@ def test_head_is_answered_by_the_door(box, call):
 
 
 def java_date_hash(moment):
-    """Date.hashCode(): the milliseconds' lower 32 bits xor the upper ones, as a signed int."""
+    """Return Java's Date.hashCode(): the lower 32 bits of the milliseconds xor the upper ones, as a signed int."""
     ms = int(moment * 1000)
     value = ((ms & 0xFFFFFFFF) ^ (ms >> 32)) & 0xFFFFFFFF
     return value - 2**32 if value >= 2**31 else value

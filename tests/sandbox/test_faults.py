@@ -1,4 +1,4 @@
-"""Faults: each kind does what its name says, where and as often as it was told, in both directions."""
+"""Faults: each kind has its effect, at the given place, as often as given, in both directions."""
 
 import http.client
 import socket
@@ -39,7 +39,7 @@ def data(box):
 
 
 def download(call, fault, **options):
-    """What comes of a GET at the pool under a fault: the answer's head, and the bytes until the end."""
+    """Return the head and the bytes of the answer to a GET at the pool, under a fault."""
     ticket = call.ticket(PATH, WANT)
     call.box.faults.add("pool", "GET", PATH, fault, **options)
     wire = call.head("GET", ticket, {**WANT, "Connection": "close"})
@@ -231,7 +231,7 @@ def test_a_delay_of_some_seconds(box, call):
 
 
 def test_a_body_that_arrives_during_a_delay_is_received_by_the_door(box, call):
-    """dcache.md 1.5: body bytes that come before the decision make the door carry the upload."""
+    """If body bytes arrive before the door's decision, the door receives the upload itself (dcache.md 1.5)."""
     rule = box.faults.add("door", "PUT", PATH, Delay())
     wire = call.head("PUT", box.door + PATH, {**call.bearer, "Expect": "100-continue", "Content-Length": "3"})
     assert rule.reached.wait(60)
@@ -330,7 +330,7 @@ def test_a_flipped_byte_under_a_true_digest(call, at):
 
 
 def test_flipped_bytes_of_many_pieces_never_cancel_out(box, call):
-    """As changed bits do here: four up and four down, in the order that keeps the sum of their places too."""
+    """Changed bits would cancel out here: four up and four down, in an order that keeps the sum of their positions."""
     content = b"".join(bytes(100) + bytes([bit]) + bytes(899) for bit in (0, 1, 1, 0, 1, 0, 0, 1))
     box.files.put(PATH, content)
     box.faults.add("pool", "GET", PATH, Flip(100))
@@ -416,7 +416,7 @@ def test_a_byte_flipped_on_the_way_in(box, call):
 
 
 def test_a_pool_that_is_full(box, call):
-    """507 comes while the client may still be sending, and the connection stays."""
+    """The pool answers 507 while the client may still send, and the connection stays open."""
     ticket = call.upload_ticket(PATH, {"Content-Length": str(SIZE)})
     box.faults.add("pool", "PUT", PATH, Full(after=1000))
     wire = call.head("PUT", ticket, {"Content-Length": str(SIZE)}, more=CONTENT[:5000])

@@ -13,7 +13,7 @@ DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class Client:
-    """An OAuth client made of bare requests."""
+    """An OAuth client that sends bare requests."""
 
     def __init__(self, box, call):
         self.box, self.call = box, call
@@ -58,7 +58,7 @@ def client(box, call):
 
 @pytest.fixture
 def later(make_box, make_caller, clock):
-    """A client of a sandbox whose clock is ours."""
+    """A client of a sandbox with a clock that the test moves."""
     box = make_box(clock=clock, interval=5)
     return Client(box, make_caller(box))
 
@@ -328,7 +328,7 @@ def test_client_secret_post(confidential):
 
 
 def test_client_secret_basic_is_form_encoded_first(confidential):
-    """RFC 6749, 2.3.1; the secret has characters that show whether it was done."""
+    """The secret has characters that must be encoded (RFC 6749 section 2.3.1)."""
     box = confidential.box
     form = {"client": False, "grant_type": "refresh_token", "refresh_token": "x"}
     right = confidential.post("token_endpoint", basic(box.client_id, box.client_secret), **form)
@@ -375,7 +375,7 @@ def test_answers_that_are_not_the_issuers(client, fault):
 
 
 def test_a_lost_answer_to_a_refresh_costs_the_login(client):
-    """agents.md 6: the server rotated, the answer was lost, the retry is a reuse."""
+    """The server rotated the token and its answer was lost, so the retry counts as a reuse (agents.md 6)."""
     got = client.login()
     rule = client.box.faults.add("issuer", "POST", "*", faults.LostAnswer(), times=1)
     with pytest.raises(ConnectionError):

@@ -1,4 +1,4 @@
-"""What failed uploads leave behind: dCache's own traps, kept on purpose (dcache.md 1.6; GitHub 6455, 7862)."""
+"""What failed uploads leave behind, as in dCache (dcache.md 1.6; GitHub 6455, 7862)."""
 
 import base64
 
@@ -7,7 +7,7 @@ PART = b"0123456789" * 40
 
 
 def cut_short(box, call, url, headers, body=b""):
-    """Send the head of a PUT and a part of its body, go away, and wait until the server has noticed."""
+    """Send the head of a PUT and a part of its body, close, and wait until the server has noticed."""
     call.head("PUT", url, headers, more=body).close()
     return box.wait_for(lambda seen: seen.method == "PUT" and seen.status is None)
 

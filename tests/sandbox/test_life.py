@@ -1,4 +1,4 @@
-"""The sandbox as a whole: start and stop, doors and pools that come and go, many clients, what was seen."""
+"""The sandbox as a whole: start and stop, restarts of doors and pools, many clients, the request log."""
 
 import contextlib
 import socket
@@ -21,7 +21,7 @@ def port_of(url):
 
 
 def until_the_end(wire):
-    """What still comes on a connection that ends without a goodbye."""
+    """Return the bytes that still come on a connection that ends without close_notify."""
     received = b""
     with contextlib.suppress(OSError):
         while block := wire.recv(1000):
@@ -216,7 +216,7 @@ def test_files_by_hand(box):
 
 
 def test_large_files_are_not_held_in_memory(box, call):
-    """Half a gigabyte, mostly holes: serving it must not read it whole."""
+    """The file has half a gigabyte, mostly holes; the sandbox must not read it whole."""
     import resource
 
     box.files.put(PATH, b"x")

@@ -1,4 +1,4 @@
-"""Who may do what at the door: tokens, the cache of logins, scopes and homes (dcache.md 3, 6)."""
+"""Logins and rights at the door: tokens, the cache of logins, scopes and homes (dcache.md 3, 6)."""
 
 import pytest
 
