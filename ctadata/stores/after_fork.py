@@ -1,7 +1,7 @@
-"""What a forked child does with the connections that it has inherited: nothing.
+"""Keep a forked child away from the connections that it has inherited.
 
-The child shares the sockets of its parent. A TLS connection that the child used, or only closed, would end the one of
-the parent: so the child opens its own, and keeps those of the parent, untouched, until it ends.
+The child shares the sockets of its parent. If the child used or closed a TLS connection, the connection of the parent
+would end. So the child opens connections of its own, and keeps those of the parent untouched until it ends.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import os
 
 
 class _Forks:
-    """How many forks lie between this process and the one that imported this module."""
+    """The number of forks between this process and the one that imported this module."""
 
     count = 0
 
 
 def generation() -> int:
-    """Return a number that is another one in each forked child."""
+    """Return a number that differs in each forked child."""
     return _Forks.count
 
 
-def abandon(thing: object) -> None:
-    """Keep `thing` until the process has ended, so that nothing of it is ever closed."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+def abandon(target: object) -> None:
+    """Keep an object until the process has ended, so that none of its connections is closed."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(target))
 
 
 def _count() -> None:

@@ -1,4 +1,4 @@
-"""Where the bytes of a read go: into memory of the caller, or into a list until they are joined."""
+"""The sinks of reads: into memory of the caller, or into a list of blocks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class ChecksDelivery(Protocol):
     path: RemotePath
 
     def check(self, delivery: Delivery) -> None:
-        """Compare the headers of an answer with those before it."""
+        """Compare the headers of a response with those before it."""
 
 
 class BufferSink:
-    """The bytes of one range, on their way into the caller's memory."""
+    """A sink for one range, into the caller's memory."""
 
     def __init__(self, file: ChecksDelivery, start: int, view: memoryview) -> None:
         """Fill `view` with the bytes from `start` on."""
@@ -32,21 +32,21 @@ class BufferSink:
         self._view = view
 
     def begin(self, delivery: Delivery) -> None:
-        """The answer begins; Unsupported if it is the whole file instead of the range."""
+        """Check the response; raise Unsupported if it holds the whole file instead of the range."""
         self._file.check(delivery)
         stop = self._start + len(self._view)
         if delivery.start != self._start + self.done or delivery.stop is None or delivery.stop > stop:
             raise refuse_whole_file()
 
     def write(self, block: bytes) -> None:
-        """The next bytes."""
+        """Take the next bytes."""
         end = self.done + len(block)
         self._view[self.done : end] = block
         self.done = end
 
 
 class GatheringSink:
-    """The bytes of a whole file, or of its end, of a length that the answer shows."""
+    """A sink for a whole file or its end; the response shows the length."""
 
     def __init__(self, file: ChecksDelivery, length: int | None) -> None:
         """Gather the last `length` bytes; None: all of them."""
@@ -56,7 +56,7 @@ class GatheringSink:
         self._digests: Mapping[str, str] = NO_CHECKSUMS
 
     def begin(self, delivery: Delivery) -> None:
-        """The answer begins, or begins anew."""
+        """Check the response, and drop the bytes of an earlier one."""
         self._file.check(delivery)
         if self._length is not None and delivery.total is None:
             raise refuse_whole_file()
@@ -67,16 +67,16 @@ class GatheringSink:
         self._digests = delivery.digests
 
     def write(self, block: bytes) -> None:
-        """The next bytes."""
+        """Take the next bytes."""
         self._blocks.append(block)
 
     @property
     def content(self) -> bytes:
-        """All of them."""
+        """All bytes."""
         return b"".join(self._blocks)
 
     def verify(self) -> None:
-        """IntegrityError if the whole file has another digest than the server sent."""
+        """Raise IntegrityError if the digest of the whole file differs from the one that the server sent."""
         best = strongest_digest(self._digests)
         algorithm = "adler32" if "adler32" in self._digests else best[0] if best else ""
         if not algorithm:
@@ -85,13 +85,13 @@ class GatheringSink:
         for block in self._blocks:
             computed.update(block)
         if computed.hexdigest() != self._digests[algorithm]:
-            said = f"the bytes that arrived have the {algorithm} {computed.hexdigest()} instead of "
-            raise IntegrityError(said + self._digests[algorithm], path=str(self._file.path))
+            message = f"the bytes that arrived have the {algorithm} {computed.hexdigest()} instead of "
+            raise IntegrityError(message + self._digests[algorithm], path=str(self._file.path))
 
 
 def refuse_whole_file() -> Unsupported:
     """Return the error for a server that ignores ranges."""
     return Unsupported(
-        "the server sends whole files where a part is asked for",
+        "the server sends whole files only, and no parts",
         hint="get the file and open it here; fsspec does it for simplecache::cta:///...",
     )

@@ -1,11 +1,11 @@
-"""A remote file that is open for reads of ranges, into memory of the caller.
+"""A remote file that is open for reads of ranges into memory of the caller.
 
-The thread that calls does all the work, and several requests at a time run in fibers of that thread. No other Python
-thread takes part: h5py holds its lock while it reads, so another thread that happens to collect an object of h5py would
-wait for that lock, and this thread for the other one.
+The calling thread does all the work; several requests at the same time run in fibers of that thread. No other Python
+thread takes part: h5py holds its lock while it reads. If another thread collected an h5py object, it would wait for
+that lock, and this thread would wait for the other one.
 
-Each answer is checked before its bytes count: the range that was asked for, of a file with the same size, digest and
-tag as before, in no encoding. A file that has changed is an error for as long as it is open.
+Each response is checked before its bytes count: it has to hold the requested range of a file with the same size, digest
+and ETag as before, without an encoding. A file that has changed stays an error as long as it is open.
 """
 
 from __future__ import annotations
@@ -27,23 +27,24 @@ from ctadata.stores.side_by_side import read_side_by_side
 from ctadata.versions import tags_differ
 
 STREAMS = 8
-"""Ranges that one long read is divided into, at most."""
+"""The largest number of ranges that one long read is divided into."""
 
 DIVIDED = 2 << 20
-"""Bytes that each of these ranges has, at least."""
+"""The smallest size of such a range, in bytes."""
 
 PATIENCE = 3.0
-"""Seconds without an answer after which the server is asked whether the file lies on tape."""
+"""The seconds without a response after which the client asks whether the file is on tape."""
 
 AGAIN = Retries(attempts=4)
-"""How often a range that breaks off is asked for again."""
+"""How often a range that breaks off is requested again."""
 
 
 @runtime_checkable
 class KeepsPool(Protocol):
-    """A reader that keeps the address of a pool between two reads, and reads the end of a file without its size.
+    """A reader that keeps the address of a pool between two reads, and can read the end of a file without its size.
 
-    patience: Seconds after which it raises NoAnswerYet if the server has not begun to answer.
+    Attributes:
+        patience: The seconds after which it raises NoAnswerYet if the server has not begun to answer; None: no limit.
     """
 
     patience: float | None
@@ -56,19 +57,20 @@ class KeepsPool(Protocol):
 
 
 class RangedFile:
-    """One version of one remote file; any number of threads read from it.
+    """One version of one remote file. Any number of threads may read from it.
 
-    size:    bytes; None before the first answer.
-    digests: of the whole file, as the server sent them with the first answer.
+    Attributes:
+        size: The size in bytes; None before the first response.
+        digests: The digests of the whole file that came with the first response.
     """
 
     def __init__(self, store: Callable[[], Store], path: RemotePath, size: int | None = None) -> None:
         """Open the file; no request is sent.
 
         Args:
-            store: Gives the store; a forked child calls it again.
+            store: Returns the store. A forked child calls it again.
             path: The path of the file.
-            size: Bytes that the file has to have; None if the first answer decides.
+            size: The size in bytes that the file has to have; None: the first response decides.
         """
         self.path = path
         self.size = size
@@ -88,13 +90,16 @@ class RangedFile:
         """Fill `buffer` with the bytes from `offset` on.
 
         Returns:
-            The number of bytes, which is less than the buffer holds only at the end of the file.
+            The number of bytes; fewer than the buffer holds only at the end of the file.
 
         Raises:
-            NotFound, Forbidden, LoginNeeded: As the server says.
-            Changed: The file is another one than at the first read.
-            IntegrityError, Unsupported: The server sends other bytes than asked, or whole files only.
-            UsageError: It is a directory.
+            NotFound: The file does not exist.
+            Forbidden: The user may not read it.
+            LoginNeeded: There is no valid token.
+            Changed: The file is another version than at the first read.
+            IntegrityError: The server sent other bytes than the requested ones.
+            Unsupported: The server sends whole files only.
+            UsageError: The path is a directory.
         """
         if self.size is not None:
             buffer = buffer[: max(0, self.size - offset)]
@@ -109,14 +114,14 @@ class RangedFile:
         return len(buffer)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return the bytes from `start` up to `stop` (exclusive), fewer at the file's end; errors as `read_into`."""
+        """Return the bytes from `start` up to `stop` (exclusive), fewer at the end of the file; see `read_into`."""
         if self.size is not None:
             stop = min(stop, self.size)
         buffer = bytearray(max(0, stop - start))
         return bytes(buffer[: self.read_into(start, memoryview(buffer))]) if buffer else b""
 
     def read_suffix(self, length: int) -> bytes:
-        """Return the last `length` bytes, without asking for the size first; errors as `read_into`."""
+        """Return the last `length` bytes without a request for the size; see `read_into` for errors."""
         if self.size is None and length > 0:
             gathered = GatheringSink(self, length)
             self._keeps_mover = True
@@ -132,9 +137,9 @@ class RangedFile:
         return self.read(max(0, size - length), size)
 
     def read_whole(self) -> bytes:
-        """Return the whole file, compared with the digest that the server sends along; errors as `read_into`.
+        """Return the whole file after a comparison with the digest that the server sent; see `read_into` for errors.
 
-        A pool's mover ends with it, so that nothing has to be closed.
+        The mover of the pool ends with this read, so nothing has to be closed.
         """
         gathered = GatheringSink(self, None)
         self._persist(lambda reader: reader.send(gathered))
@@ -142,7 +147,7 @@ class RangedFile:
         return gathered.content
 
     def look_up_size(self) -> int:
-        """Return the size, and ask the server for it if no answer has shown it yet."""
+        """Return the size; send a request for it if no response has held it yet."""
         if self.size is None:
             entry = self._store().info(self.path)
             if entry.size is None:
@@ -151,11 +156,11 @@ class RangedFile:
         return self.size
 
     def check(self, delivery: Delivery) -> None:
-        """Compare an answer with those before it.
+        """Compare a response with those before it.
 
         Raises:
-            Changed: It is about another version; so is every later read.
-            IntegrityError: The bytes are encoded, which nobody asked for.
+            Changed: It belongs to another version. Every later read raises this too.
+            IntegrityError: The bytes have an encoding that the client did not request.
         """
         if delivery.coding:
             raise IntegrityError(f"the server sends the file encoded as {delivery.coding}, which nobody has asked for")
@@ -179,7 +184,7 @@ class RangedFile:
         return sink.done
 
     def _persist(self, send: Callable[[Reader], object]) -> None:
-        """Send, and again after what breaks off."""
+        """Call `send`, and again after a failure that breaks it off."""
         token = object()
         OPEN_FILES.end_idle(self)
         self._under_way.add(token)
@@ -230,17 +235,17 @@ class RangedFile:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it may keep a mover, and no read is under way."""
+        """Whether the file may keep a mover, and no read is under way."""
         return self._keeps_mover and not self._under_way
 
     def close_movers(self) -> None:
-        """Give the mover back; the next read asks the door for another one."""
+        """Give the mover back. The next read asks the door for another one."""
         self._keeps_mover = False
         if self._generation == generation() and isinstance(self._reader, KeepsPool):
             self._reader.close_movers()
 
     def close(self) -> None:
-        """End the mover, by closing its connections; no request is sent."""
+        """Close the connections, which ends the mover. No request is sent."""
         self.is_closed = True
         OPEN_FILES.remove(self)
         self._let_go()
@@ -255,7 +260,7 @@ class RangedFile:
             abandon(reader)
 
     def __del__(self) -> None:
-        """End the mover."""
+        """Close the file."""
         if not getattr(self, "is_closed", True):
             self.close()
 

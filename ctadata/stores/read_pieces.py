@@ -1,4 +1,4 @@
-"""Many pieces of many files, read by the thread that calls."""
+"""Read many pieces of many files, in the thread of the caller."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ctadata.stores.ranged_file import RangedFile
 from ctadata.stores.side_by_side import run_in_fibers
 
 GAP = 32 << 10
-"""Bytes between two pieces of one file that are read along with both, instead of asking twice."""
+"""The largest gap between two pieces of one file, in bytes, that is read along to save a request."""
 
 LONGEST = 8 << 20
-"""Bytes of the pieces that are asked for together, at most."""
+"""The largest number of bytes in one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The bytes of a file from `start` up to `stop` (exclusive; None: the end).
+    """The bytes of a file from offset `start` up to `stop` (exclusive; None: the end).
 
     A negative `start` or `stop` counts from the end, as in a slice.
     """
@@ -31,7 +31,11 @@ class Piece:
 
 @dataclass(slots=True)
 class _Stretch:
-    """Pieces of one file that are read with one request; their places in the list that was asked for."""
+    """Pieces of one file that one request reads.
+
+    Attributes:
+        places: The indexes of the pieces in the list of the caller.
+    """
 
     file: RangedFile
     start: int
@@ -40,26 +44,26 @@ class _Stretch:
 
 
 def read_pieces(pieces: Sequence[Piece]) -> list[bytes | CtadataError]:
-    """Read all pieces, several at a time.
+    """Read all pieces, several at the same time.
 
     Returns:
-        The bytes of each piece, or the error that it ended with. A piece that ends after the file is shorter.
+        The bytes of each piece, or its error. A piece that reaches beyond the end of the file is shorter.
     """
-    found: list[bytes | CtadataError] = [b""] * len(pieces)
+    results: list[bytes | CtadataError] = [b""] * len(pieces)
     reads: list[Callable[[], None]] = []
     bounded: list[tuple[int, Piece]] = []
     for place, piece in enumerate(pieces):
         if piece.stop is not None and piece.start >= 0 <= piece.stop:
             bounded.append((place, piece))
         else:
-            reads.append(functools.partial(_read_open, piece, place, found))
-    reads += [functools.partial(_read_stretch, stretch, pieces, found) for stretch in _stretches(bounded)]
+            reads.append(functools.partial(_read_open, piece, place, results))
+    reads += [functools.partial(_read_stretch, stretch, pieces, results) for stretch in _join_pieces(bounded)]
     run_in_fibers(reads)
-    return found
+    return results
 
 
-def _stretches(pieces: Sequence[tuple[int, Piece]]) -> list[_Stretch]:
-    """Put together what lies close by in one file."""
+def _join_pieces(pieces: Sequence[tuple[int, Piece]]) -> list[_Stretch]:
+    """Join the pieces that lie close together in one file."""
     stretches: list[_Stretch] = []
     for place, piece in sorted(pieces, key=lambda each: (id(each[1].file), each[1].start)):
         stop = max(piece.start, piece.stop or 0)
@@ -72,14 +76,14 @@ def _stretches(pieces: Sequence[tuple[int, Piece]]) -> list[_Stretch]:
     return stretches
 
 
-def _read_open(piece: Piece, place: int, found: list[bytes | CtadataError]) -> None:
+def _read_open(piece: Piece, place: int, results: list[bytes | CtadataError]) -> None:
     try:
-        found[place] = _bytes_of(piece)
+        results[place] = _read_piece(piece)
     except CtadataError as error:
-        found[place] = error
+        results[place] = error
 
 
-def _bytes_of(piece: Piece) -> bytes:
+def _read_piece(piece: Piece) -> bytes:
     if piece.stop is None and piece.start < 0:
         return piece.file.read_suffix(-piece.start)
     if piece.stop is None and piece.start == 0:
@@ -88,15 +92,15 @@ def _bytes_of(piece: Piece) -> bytes:
     return piece.file.read(start, stop)
 
 
-def _read_stretch(stretch: _Stretch, pieces: Sequence[Piece], found: list[bytes | CtadataError]) -> None:
+def _read_stretch(stretch: _Stretch, pieces: Sequence[Piece], results: list[bytes | CtadataError]) -> None:
     try:
         content = stretch.file.read(stretch.start, stretch.stop)
     except CtadataError as error:
         for place in stretch.places:
-            found[place] = error
+            results[place] = error
         return
     for place in stretch.places:
         piece = pieces[place]
         stop = max(piece.start, piece.stop or 0)
         whole = len(stretch.places) == 1
-        found[place] = content if whole else content[piece.start - stretch.start : stop - stretch.start]
+        results[place] = content if whole else content[piece.start - stretch.start : stop - stretch.start]

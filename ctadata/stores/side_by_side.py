@@ -1,4 +1,4 @@
-"""Several reads at a time in one thread."""
+"""Run several reads at the same time in the thread of the caller, in fibers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ctadata import fibers
 from ctadata.errors import CtadataError
 
 AT_ONCE = 16
-"""Requests of one thread that are under way at a time, at most."""
+"""The largest number of requests of one thread at the same time."""
 
 
 def read_side_by_side(reads: Sequence[Callable[[], object]]) -> None:
-    """Call each of the functions, some at a time, in fibers of this thread.
+    """Call each of the functions in fibers of this thread, some at the same time.
 
     Raises:
         CtadataError: The first error, after all functions have ended.
@@ -32,7 +32,10 @@ def read_side_by_side(reads: Sequence[Callable[[], object]]) -> None:
 
 
 def run_in_fibers(works: Iterable[Callable[[], object]]) -> None:
-    """Call each function, `AT_ONCE` at a time, in fibers of this thread; what they raise beyond control ends all."""
+    """Call each function in fibers of this thread, `AT_ONCE` at the same time.
+
+    A function has to handle its own errors; an exception that leaves it ends all.
+    """
     waiting = deque(works)
 
     def work() -> None:

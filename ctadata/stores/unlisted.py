@@ -56,7 +56,7 @@ class Unlisted:
 
     def add_name(self, text: str) -> None:
         """Add a member whose name, as the server writes it, is no valid name below the collection."""
-        what = f"the server lists {escape_unprintable(text[:200])!r} there, which has no place in it"
+        what = f"the server lists {escape_unprintable(text[:200])!r}, which is not a valid name there"
         self.add(ServerTrouble(what, hint="tell the administrators of the storage"))
 
     def raise_if_any(self, path: RemotePath) -> None:

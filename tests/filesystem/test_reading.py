@@ -180,7 +180,7 @@ def test_a_file_that_is_not_read_gives_its_mover_back_at_the_next_read_of_anothe
 def test_no_more_than_so_many_files_keep_a_mover(
     box: Sandbox, fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idle_movers, "MOST", 3)
+    monkeypatch.setattr(idle_movers, "MAX_FILES", 3)
     files = [fs.open(PATH) for _ in range(6)]
     while movers(box) > 3:
         os.sched_yield()

@@ -45,7 +45,7 @@ class GetResponse:
         stop: The offset after the last byte requested. None: the whole file was requested.
         delivery: What the headers said. None before they have come.
         mover: The mover that sends the bytes, if the door redirected to one.
-        pool: The connections for the mover that the door is asked for.
+        pool: The connections for the mover that the door is about to name.
     """
 
     def __init__(self, reader: SharedReadState, sink: Sink, start: int, stop: int | None) -> None:
@@ -107,10 +107,10 @@ class GetResponse:
         if self._end is not None and self._offset + len(block) > self._end:
             raise IntegrityError(f"the server sends more bytes than the {self._end} that it announced")
         self._reader.check_open()
-        wanted = block if self.stop is None else block[: max(0, self.stop - self._offset)]
+        requested = block if self.stop is None else block[: max(0, self.stop - self._offset)]
         self._offset += len(block)
-        if wanted:
-            self._sink.write(wanted)
+        if requested:
+            self._sink.write(requested)
 
     def check_silence(self, silent: float) -> None:
         """Take note that no byte has come for `silent` seconds; raise Interrupted if none will come."""

@@ -280,12 +280,12 @@ def read_refused_members(response: Response, path: RemotePath, *, root: RemotePa
 
 
 def _members(body: bytes) -> list[Element]:
-    found: list[Element] = []
+    members: list[Element] = []
     with contextlib.suppress(ParseError, LookupError, ValueError):  # the last two: an unknown encoding
         for _, element in iterparse(io.BytesIO(body)):  # noqa: S314  (64 KiB; expat limits entities)
             if element.tag == _DAV + "response":
-                found.append(element)
-    return found
+                members.append(element)
+    return members
 
 
 def _status(member: Element) -> int:

@@ -68,7 +68,7 @@ def find_quirks(server: str | None) -> Quirks:
 
 
 def _refuse(path: RemotePath, characters: str, words: str) -> None:
-    found = sorted({letter for letter in characters for name in path.parts if letter in name})
-    if found:
+    refused = sorted({letter for letter in characters for name in path.parts if letter in name})
+    if refused:
         hint = "letters, digits and . _ - are understood everywhere"
-        raise Unsupported(words.format(" and ".join(map(escape_unprintable, found))), hint=hint, path=str(path))
+        raise Unsupported(words.format(" and ".join(map(escape_unprintable, refused))), hint=hint, path=str(path))

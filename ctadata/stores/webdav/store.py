@@ -137,9 +137,10 @@ class WebDAVStore:
         return Written(digests, response.headers.get("ETag"))
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
-        """Return the digests that the server keeps of a stored file; it is asked for up to a second and a half.
+        """Return the digests that the server keeps of a stored file; the request is repeated for 1.5 s at most.
 
-        A server that is not known to keep any is asked until it answers without one: XRootD computes them.
+        If the server is not known to keep any, it receives such requests until it sends no digest: XRootD computes
+        them.
         """
         with add_path_to_errors(path):
             if not self.features.digests:
