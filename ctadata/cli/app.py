@@ -76,10 +76,10 @@ def _summary(name: str, entry: CommandEntry) -> str:
 def _build(name: str, entry: CommandEntry, common: list[Any]) -> Any:
     """Import the module of a command, and build the command with its own options and the common ones."""
     function = getattr(importlib.import_module(f"ctadata.cli.commands.{entry.module}"), entry.function)
-    words = (_AT_PLATFORM and HELP_TEXTS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
+    text = (_AT_PLATFORM and HELP_TEXTS.get(name)) or (function.__doc__ or "").replace(DIRECT, PROGRAM)
     app = typer.Typer(add_completion=False, **_TYPER)
     settings = {**_SETTINGS, **entry.settings}
-    app.command(name.rpartition(" ")[2], cls=PlainCommand, context_settings=settings, help=words)(function)
+    app.command(name.rpartition(" ")[2], cls=PlainCommand, context_settings=settings, help=text)(function)
     command: Any = typer.main.get_command(app)
     for each in command.params:
         if each.param_type_name == "argument":  # typer 0.29 would show its Python type: `PATH <list[str]>`
@@ -128,7 +128,7 @@ def _version(value: bool) -> None:
 
 def common_options(
     ctx: typer.Context,
-    profile: options.Profile = None,  # noqa: ARG001  (its callback stores it, as those of the others)
+    profile: options.Profile = None,  # noqa: ARG001  (the callbacks store the values)
     dev: options.Dev = False,  # noqa: ARG001
     verbose: options.Verbose = 0,  # noqa: ARG001
     quiet: options.Quiet = False,  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""The commands of both programs: the name, the module and function that do it, and the line that the help shows.
+"""The commands of both programs: name, module, function, and the line that the help shows.
 
 The help of a group and the completion of command names read this table alone: no command module is imported for them.
 A summary here is the first line of the function's docstring; a test compares the two.
@@ -15,10 +15,11 @@ from ctadata.cli.options import AT_PLATFORM
 class CommandEntry:
     """One command.
 
-    module:   the module below `ctadata.cli.commands`.
-    function: the function in it, whose parameters are the options.
-    summary:  the line in the help of all commands.
-    settings: what the parser of this command has beside the usual settings (click's `context_settings`).
+    Attributes:
+        module: The module below `ctadata.cli.commands`.
+        function: The function in that module; its parameters are the options.
+        summary: The line in the help of all commands.
+        settings: Further settings of the command's parser (click's `context_settings`).
     """
 
     module: str
@@ -38,7 +39,7 @@ DIRECT_COMMANDS: Sections = {
         "logout": CommandEntry("agent", "logout", "End the agent and the login."),
         "agent-log": CommandEntry("agent", "agent_log", "Show what the agent did: refreshes, failures, its end."),
     },
-    "Look": {
+    "Show files": {
         "list": CommandEntry("list", "list_", "List a directory, or one file."),
         "stat": CommandEntry("stat", "stat", "Show all that is known about files and directories."),
         "exists": CommandEntry("stat", "exists", "Exit with 0 if all names exist, with 3 if one is missing."),
@@ -48,7 +49,7 @@ DIRECT_COMMANDS: Sections = {
         "checksum": CommandEntry("checksum", "checksum", "Show the storage's checksums, without reading the files."),
         "get-home": CommandEntry("stat", "get_home", "Print the path of your home on the storage."),
     },
-    "Move files": {
+    "Transfer files": {
         "get": CommandEntry("get", "get", "Get files, verified."),
         "local": CommandEntry("local", "local", "Print the local paths of verified copies."),
         "cat": CommandEntry("cat", "cat", "Write the bytes of files, one after the other."),
@@ -57,14 +58,14 @@ DIRECT_COMMANDS: Sections = {
         "copy": CommandEntry("copy", "copy", "Copy files from one site to another, past this machine."),
         "verify": CommandEntry("verify", "verify", "Verify the files of a receipt."),
     },
-    "Change what is there": {
+    "Change files and directories": {
         "mkdir": CommandEntry("mkdir", "mkdir", "Make directories."),
         "mv": CommandEntry("mv", "mv", "Rename or move files and directories on the storage."),
         "rm": CommandEntry("rm", "rm", "Delete files, and with -r directories."),
         "rmdir": CommandEntry("rm", "rmdir", "Delete empty directories."),
         "share": CommandEntry("share", "share", "Make a link that opens a file to others, for some time."),
     },
-    "What dCache has beside files": {
+    "More of dCache: tape, quota, metadata": {
         "locality": CommandEntry("tape", "locality", "Show where the bytes of files are: on disk or on tape."),
         "stage": CommandEntry("tape", "stage", "Request files that are on tape, without waiting for them."),
         "stage-status": CommandEntry(
@@ -76,7 +77,7 @@ DIRECT_COMMANDS: Sections = {
         "label": CommandEntry("dcache", "label", "Show or change the labels of a file."),
         "xattr": CommandEntry("dcache", "xattr", "Show or change the extended attributes of a file."),
     },
-    "What S3 has beside files": {
+    "More of S3: keys, buckets, aliases": {
         "credentials import": CommandEntry(
             "credentials", "import_credentials", "Keep the access key that comes on standard input."
         ),
@@ -93,7 +94,7 @@ DIRECT_COMMANDS: Sections = {
         "remove-bucket": CommandEntry("buckets", "remove_bucket", "Remove buckets of an S3 store."),
         "alias": CommandEntry("alias", "alias", "Give a file at an S3 store further names."),
     },
-    "For other programs": {
+    "Tokens for other programs": {
         "get-token": CommandEntry("agent", "get_token", "Print a valid token, for other programs."),
         "token inspect": CommandEntry(
             "token", "inspect_token", "Explain a token: issuer, audience, end, scopes, groups, limits."
@@ -104,7 +105,7 @@ DIRECT_COMMANDS: Sections = {
             "exec", "exec_", "Run a program that finds a fresh token.", {"allow_interspersed_args": False}
         ),
     },
-    "Settings, troubles, trials": {
+    "Settings, diagnosis, test storage": {
         "config": CommandEntry("config", "config", "Show each setting and where it comes from."),
         "doctor": CommandEntry("doctor", "doctor", "Check everything that a transfer needs, and say what to do."),
         "cache list": CommandEntry("cache", "list_cache", "List what is kept on this machine: records and copies."),
@@ -145,9 +146,9 @@ PLATFORM_COMMANDS: Sections = {
 """The commands of `cta-data`: those that go through the platform's services, and those of the agent."""
 
 GROUP_HELP = {
-    "token": "Look at a token.",
-    "credentials": "The access key of an S3 profile.",
-    "cache": "The records of verified transfers, and the copies of files, on this machine.",
+    "token": "Explain a token.",
+    "credentials": "Import, show or forget the access key of an S3 profile.",
+    "cache": "List or clear the records and the copies on this machine.",
 }
 """The help of each group of commands."""
 

@@ -49,19 +49,19 @@ def rejoin_words(env: MutableMapping[str, str]) -> None:
     words = env.get("COMP_WORDS", "").split("\n")
     cursor = _parse_cursor(env.get("COMP_CWORD", ""), len(words) - 1)
     joined: list[str] = []
-    begun = 0
+    prefix_length = 0
     glue = False
     for word in words[: cursor + 1]:
         is_break = bool(word) and set(word) <= set(":=")
         if (glue and word) or (is_break and len(joined) > 2):
             joined[-1] += word
-            begun = len(joined[-1]) - (0 if is_break else len(word))
+            prefix_length = len(joined[-1]) - (0 if is_break else len(word))
         else:
-            begun = 0
+            prefix_length = 0
             joined.append(word)
         glue = is_break
-    if begun and not joined[-1].startswith("-"):
-        _Word.prefix, joined[-1] = joined[-1][:begun].replace("\\", ""), joined[-1][begun:]
+    if prefix_length and not joined[-1].startswith("-"):
+        _Word.prefix, joined[-1] = joined[-1][:prefix_length].replace("\\", ""), joined[-1][prefix_length:]
     env.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(len(joined) - 1))
 
 
@@ -129,9 +129,9 @@ def _open_session(ctx: typer.Context) -> Iterator[Session]:
 def _list_paths(session: Session, base: str, start: str) -> Iterator[str]:
     from ctadata.paths import escape_unprintable
 
-    place = base.removeprefix(":")
-    anchored = place.startswith(("/", "~/", "home:"))
-    for entry in itertools.islice(session.list(place if anchored else start + place), MAX_NAMES):
+    directory = base.removeprefix(":")
+    is_anchored = directory.startswith(("/", "~/", "home:"))
+    for entry in itertools.islice(session.list(directory if is_anchored else start + directory), MAX_NAMES):
         name = base + entry.path.name + ("/" if entry.is_directory else "")
         if escape_unprintable(name) == name:
             yield name

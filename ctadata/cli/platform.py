@@ -131,11 +131,11 @@ def open_platform_session(
     from ctadata.config.keys import BY_NAME
     from ctadata.service.factory import JOBS, open_session
 
-    place = read_endpoints(profile, token_file)
+    endpoints = read_endpoints(profile, token_file)
     jobs = JOBS
     if "jobs" in overrides:
         try:
             jobs = int(str(BY_NAME["jobs"].parse_text(overrides["jobs"], Path())))
         except ValueError as error:
             raise UsageError(f"--jobs {error}") from None
-    return open_session(place, jobs=jobs, stop=stop)
+    return open_session(endpoints, jobs=jobs, stop=stop)

@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM during work: the first signal asks the work to stop, the second ends the process.
 
-The signals are blocked, and a thread waits for them (sigwait(3)). A signal handler would not do: it runs in the main
-thread, between two bytecodes, so it may not take a lock and does not interrupt a DNS look-up. Do not start a process
-that lives on while the signals are blocked: it would inherit the blocked signals.
+The signals are blocked, and a thread waits for them (sigwait(3)). A signal handler cannot replace the thread: it runs
+in the main thread between two bytecodes, so it may not take a lock, and it does not interrupt a DNS look-up. Do not
+start a process that lives on while the signals are blocked: it would inherit the blocked signals.
 """
 
 from __future__ import annotations
