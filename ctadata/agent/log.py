@@ -22,7 +22,7 @@ def begin_log(log: logging.Logger, path: Path) -> None:
     Raises:
         LocalError: The file cannot be opened.
     """
-    handler = _PrivateFileHandler(path, maxBytes=MAX_LOG_SIZE, backupCount=1)
+    handler = _PrivateLogFile(path, maxBytes=MAX_LOG_SIZE, backupCount=1)
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -39,7 +39,7 @@ def last_lines(files: ProfileFiles, count: int) -> list[str]:
     return "".join(texts).splitlines()[-count:]
 
 
-class _PrivateFileHandler(logging.handlers.RotatingFileHandler):
+class _PrivateLogFile(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         """Open the file with mode 0600, whatever the umask."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
