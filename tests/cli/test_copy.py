@@ -48,7 +48,7 @@ def through_here(*boxes):
 
 
 @pytest.mark.parametrize("way", [[], ["--push"]], ids=["pull", "push"])
-class TestAFile:
+class TestFile:
     def test_a_file_is_copied_from_site_to_site(self, cli, sites, place, way):
         a, b, tokens = sites
         a.files.put(f"/{place}/f", os.urandom(MIB))

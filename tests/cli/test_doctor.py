@@ -25,7 +25,7 @@ def doctor(at_box):
     return lambda *arguments, **more: at_box("doctor", "--json", *arguments, **more)
 
 
-class TestWhereAllIsWell:
+class TestWithoutFaults:
     def test_every_line_is_ok(self, at_box, box, place):
         box.files.put(f"/{place}/a", b"content")
         lines = at_box("doctor", "--write", f"{place}/a", check=0).out.splitlines()
@@ -82,7 +82,7 @@ def test_the_first_ctrl_c_stops_doctor(cli, tmp_path, profile):
         ]  # fmt: skip
 
 
-class TestWhereItIsNot:
+class TestWithFaults:
     def test_a_server_that_does_not_answer(self, cli):
         ended = cli("doctor", "--json", env={"CTADATA_DOOR": "https://localhost:1"}, check=1)
         (door,) = findings_of(ended).values()

@@ -386,7 +386,7 @@ def requests_to_moto() -> Iterator[list[str]]:
 
 
 @pytest.mark.soak
-class TestAnUnchangedRerun:
+class TestUnchangedRerun:
     """A second run reads no local file and sends no request for a single file."""
 
     def test_at_s3(self, at_s3, count):

@@ -225,7 +225,7 @@ class TestErrors:
         assert "Internal problem" in ended.err
 
 
-class TestWords:
+class TestMessages:
     def test_verbose_names_the_source_of_the_token(self, at_box, tree):
         ended = at_box("list", tree, "-v", check=0)
         assert "profile sandbox, token from BEARER_TOKEN" in ended.err

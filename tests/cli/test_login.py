@@ -213,7 +213,7 @@ class TestPublish:
         assert box.seen == []
 
 
-class TestLoginOfATransfer:
+class TestLoginOption:
     def test_login_starts_the_agent_on_a_terminal(self, cli, fresh):
         fresh().files.put("/lst/a", b"content")
         terminal = cli.terminal("get", "--login", "lst/a", columns=2000)
@@ -234,7 +234,7 @@ class TestLoginOfATransfer:
         assert box.seen == []
 
 
-class TestATokenThatHasEnded:
+class TestExpiredToken:
     """The expired token is the only one that the command has."""
 
     @pytest.fixture
@@ -402,7 +402,7 @@ class TestExec:
         assert process.wait(60) == 9
 
 
-class TestFormer:
+class TestLegacyLogins:
     """The files that versions 0.6 and 0.7 left in the home, for the profile that they knew."""
 
     def test_a_secret_of_version_0_7_is_used(self, cli, fresh):

@@ -392,7 +392,7 @@ class TestChecksum:
         assert "one file" in run("checksum", "--local", here, f"{tree}/a.fits", f"{tree}/run1/b.h5", check=2).err
 
 
-class TestPlaces:
+class TestHomeAndExists:
     def test_home(self, run, box):
         assert run("get-home").lines == [f"{HOME}/"]
         assert json.loads(run("get-home", "--json").out)["path"] == HOME

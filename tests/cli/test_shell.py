@@ -103,7 +103,7 @@ class TestUsageErrors:
 SECRET = "https://ada:5ecret@host/x"
 
 
-class TestAddresses:
+class TestPasswordsInAddresses:
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -151,7 +151,7 @@ class TestAddresses:
             assert "5ecret" not in ended.out
 
 
-class TestPlaceOfCommonOptions:
+class TestCommonOptions:
     @pytest.mark.parametrize(
         "arguments", [["-P", "cscs-dev", "config"], ["config", "-P", "cscs-dev"], ["-d", "config"], ["config", "--dev"]]
     )
@@ -193,7 +193,7 @@ class TestStreams:
         assert subprocess.run(["sh", "-c", shell, sys.executable], timeout=60).returncode == 2
 
 
-class TestStart:
+class TestImports:
     def modules(self, cli, *arguments):
         code = "import sys\nfrom ctadata.cli.main import run\nrun(sys.argv[1:])\nprint(*sys.modules, file=sys.stderr)"
         done = subprocess.run(

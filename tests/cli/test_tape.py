@@ -139,7 +139,7 @@ class TestCommands:
         assert "no such stage request" in at_box("stage-status", request_id, check=3).err
 
 
-class TestKeptBesideTheBytes:
+class TestMetadata:
     def test_quality_of_service(self, at_box, box, place, archived):
         assert at_box("qos", f"{place}/e", check=0).out == "disk\n"
         at_box("qos", f"{place}/e", "tape", check=0)
