@@ -84,6 +84,26 @@ class ListingFileSystem(AbstractFileSystem):
     def _entry(self, path: Any) -> Entry:
         return self._place.store.info(self._path(path))
 
+    def _from_root(self, path: Any) -> Any:
+        """Return a path, or a list of paths, without `~`: names that a search finds start from the root."""
+        if isinstance(path, (list, tuple, set)):
+            return [self._from_root(each) for each in path]
+        stripped, text = self._strip_protocol(path), str(stringify_path(path))
+        if not stripped.startswith("~"):
+            return path
+        return str(self._path(stripped)) + "/" * text.endswith("/")
+
+    @raise_os_errors()
+    def expand_path(self, path: Any, *args: Any, **kwargs: Any) -> list[str]:
+        """Return the paths that patterns and, with `recursive`, directories mean."""
+        found: list[str] = super().expand_path(self._from_root(path), *args, **kwargs)
+        return found
+
+    @raise_os_errors()
+    def glob(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the paths that a pattern matches, with `detail=True` their entries too."""
+        return super().glob(self._from_root(path), *args, **kwargs)
+
     @property
     def fsid(self) -> str:
         """A text that is another one for each storage."""

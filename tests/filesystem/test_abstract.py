@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from filesystem import abstract_suite
 from fsspec.tests import abstract
 
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox
-
-_numbers = itertools.count()
 
 
 class Direct:
@@ -26,9 +23,7 @@ class Direct:
         self.touch(path, value)
 
 
-class Fixtures(abstract.AbstractFixtures):
-    """What the suite has to be told of a filesystem."""
-
+class Fixtures(abstract_suite.Fixtures):
     def _glob_edge_cases_files(self, fs: Any, join: Any, path: str) -> str:
         return super()._glob_edge_cases_files(self.maker(fs), join, path)
 
@@ -51,21 +46,6 @@ class Fixtures(abstract.AbstractFixtures):
     @pytest.fixture
     def fs(self, sandbox_fs: CtaFileSystem) -> CtaFileSystem:
         return sandbox_fs
-
-    @pytest.fixture
-    def fs_path(self, fs: CtaFileSystem) -> Iterator[str]:
-        path = f"/lst/abstract-{next(_numbers)}"
-        fs.mkdir(path)
-        yield path
-        fs.rm(path, recursive=True)
-
-    @pytest.fixture
-    def fs_join(self) -> Callable[..., str]:
-        return lambda *parts: "/".join(parts)
-
-    @pytest.fixture
-    def supports_empty_directories(self) -> bool:
-        return True
 
 
 class TestCopy(abstract.AbstractCopyTests, Fixtures):

@@ -105,6 +105,8 @@ def test_find_walk_glob_and_du(box: Sandbox, fs: CtaFileSystem) -> None:
     assert fs.find("/lst/n", withdirs=True, detail=True).keys() == {*files, "/lst/n", "/lst/n/deep", "/lst/n/deep/er"}
     assert fs.glob("/lst/n/**/*.h5") == [files[0], files[2]]
     assert fs.glob("cta:///lst/n/*.h5") == files[:1]
+    assert fs.glob("cta:///~/m*") == ["/lst/users/ada/mine"]
+    assert fs.cat("~/m*") == {"/lst/users/ada/mine": b"mine"}
     assert fs.du("/lst/n") == 9
     assert fs.du("/lst/n", total=False)[files[2]] == 6
     assert [*fs.walk("/lst/n")] == [
