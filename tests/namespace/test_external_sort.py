@@ -1,4 +1,4 @@
-"""Entries in the order of their names: in memory and beyond, whole or broken off."""
+"""Entries are sorted by name, in memory and in files, also after an error of the iterator."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_more_than_memory_may_hold(number: int, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("in_memory", [2, 100])
-def test_what_came_before_an_error_comes_out_before_it(in_memory: int) -> None:
+def test_the_entries_before_an_error_come_before_it(in_memory: int) -> None:
     def broken() -> Iterator[Entry]:
         yield from (entry(name) for name in NAMES)
         raise NotFound("gone")

@@ -1,4 +1,4 @@
-"""Patterns, and what a run takes of a tree by them."""
+"""Patterns, and the selection of a tree by filters."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_patterns(pattern: str, path: str, covered: bool) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "/", "a/../b", "..", "."])
-def test_what_cannot_be_a_pattern(pattern: str) -> None:
+def test_invalid_patterns(pattern: str) -> None:
     with pytest.raises(UsageError):
         Filters.read(include=[pattern])
 
@@ -59,7 +59,7 @@ def test_exclude_wins_and_nothing_said_takes_all() -> None:
     assert both
 
 
-def test_directories_are_entered_unless_excluded_and_meant_for_themselves_where_included() -> None:
+def test_directories_are_entered_unless_excluded_and_selected_if_included() -> None:
     filters = Filters.read(["*.h5", "keep"], ["log/"])
     assert filters.enters(["run"])
     assert not filters.enters(["run", "log"])
@@ -70,5 +70,5 @@ def test_directories_are_entered_unless_excluded_and_meant_for_themselves_where_
 
 
 @pytest.mark.parametrize(("text", "answer"), [("a*", True), ("a?", True), ("[a]", True), ("a]", False), ("a", False)])
-def test_what_is_a_pattern(text: str, answer: bool) -> None:
+def test_texts_with_wildcards_are_patterns(text: str, answer: bool) -> None:
     assert is_pattern(text) == answer

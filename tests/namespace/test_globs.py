@@ -34,6 +34,6 @@ def filled() -> MemoryStore:
         ("run_[!1]/*", ["run_2/a.h5"]),
     ],
 )
-def test_what_matches(filled: MemoryStore, pattern: str, expected: list[str]) -> None:
+def test_the_matches_of_a_pattern(filled: MemoryStore, pattern: str, expected: list[str]) -> None:
     found = glob(filled, RemotePath.parse(f"/lst/{pattern}"), threads=2)
     assert [str(entry.path).removeprefix("/lst/") for entry in found] == expected

@@ -80,7 +80,7 @@ class TestFind:
             (Criteria(kind=Kind.FILE, after=NOW - 86401, before=NOW), {"/t/run1/log/c.txt"}),
         ],
     )
-    def test_what_fits(self, store, top, criteria, names):
+    def test_entries_that_fit_the_criteria(self, store, top, criteria, names):
         assert found(store, top, criteria) == names
 
     def test_a_file_is_found_itself(self, store):
@@ -88,7 +88,7 @@ class TestFind:
         assert found(store, file, Criteria(names=(Pattern.read("b*"),))) == {"/t/run1/b.h5"}
         assert found(store, file, Criteria(names=(Pattern.read("a*"),))) == set()
 
-    def test_what_is_not_known_never_fits(self):
+    def test_an_unknown_value_never_fits(self):
         bare = Entry(at("a"), Kind.FILE)
         for criteria in (Criteria(sizes=(0, None)), Criteria(after=0), Criteria(before=2 * NOW)):
             assert not criteria.fit(bare, ("a",))
@@ -113,7 +113,7 @@ class TestFind:
         assert read_size(text) == bounds
 
     @pytest.mark.parametrize("text", ["", "+", "x", "1.5M", "10X", "--1", "1 M", "٣", "9" * 30])
-    def test_what_is_no_size(self, text):
+    def test_texts_that_are_no_size(self, text):
         with pytest.raises(UsageError):
             read_size(text)
 
@@ -136,7 +136,7 @@ class TestFind:
         assert read_moment(text, NOW) == moment
 
     @pytest.mark.parametrize("text", ["", "7", "7m", "-7d", "yesterday", "2023-13-01"])
-    def test_what_is_no_moment(self, text):
+    def test_texts_that_are_no_moment(self, text):
         with pytest.raises(UsageError):
             read_moment(text, NOW)
 
@@ -158,7 +158,7 @@ class TestUsage:
         (counted,) = measure_usage(store, store.info(at("t/a.h5")))
         assert (counted.size, counted.files, counted.directories, counted.unsized) == (5, 1, 0, 0)
 
-    def test_files_of_unknown_size_are_told(self, store, top, monkeypatch):
+    def test_files_of_unknown_size_are_counted(self, store, top, monkeypatch):
         monkeypatch.setattr(store, "list", lambda path: iter([Entry(path / "new", Kind.FILE)]))
         (counted,) = measure_usage(store, top)
         assert (counted.size, counted.files, counted.unsized) == (0, 1, 1)
@@ -222,7 +222,7 @@ class TestRenaming:
             (["t/run1"], "t/run2", "/t/run2/run1/b.h5"),
         ],
     )
-    def test_where_things_go(self, store, sources, target, at_last):
+    def test_the_new_path_of_each_entry(self, store, sources, target, at_last):
         before = len(self.names(store))
         self.move(store, sources, target)
         assert at_last in self.names(store)
@@ -249,7 +249,7 @@ class TestRenaming:
             self.move(store, sources, target, replace=replace, into=into)
         assert self.names(store) == before
 
-    def test_a_file_is_replaced_only_where_it_is_said(self, store):
+    def test_a_file_is_replaced_only_with_replace(self, store):
         with pytest.raises(AlreadyExists):
             self.move(store, ["t/a.h5"], "t/run1/b.h5")
         assert store.info(at("t/run1/b.h5")).size == 10
@@ -257,12 +257,12 @@ class TestRenaming:
         assert store.info(at("t/run1/b.h5")).size == 5
         assert "/t/a.h5" not in self.names(store)
 
-    def test_two_of_one_name(self, store):
+    def test_two_sources_with_one_name_are_refused(self, store):
         store.write(at("t/run2/a.h5"), Content(b"other"))
         with pytest.raises(UsageError, match="two of the files"):
             self.move(store, ["t/a.h5", "t/run2/a.h5"], "t/run1")
 
-    def test_where_collections_come_with_their_files(self, store, monkeypatch):
+    def test_a_store_without_collections_needs_no_parent(self, store, monkeypatch):
         monkeypatch.setattr(store, "features", Features(has_collections=False))
         [renaming] = plan_renames(store, self.entries(store, "t/a.h5"), at("t/new"), into=True)
         assert renaming.target == at("t/new/a.h5")
@@ -280,7 +280,7 @@ class TestRenaming:
 
 class TestRemoval:
     @pytest.mark.parametrize("path", ["", "lst", "lst/users", "lst/users/ada"])
-    def test_root_home_and_what_it_lies_in_stay(self, path):
+    def test_the_root_the_home_and_its_parents_are_never_deleted(self, path):
         doomed = [Entry(at("lst/x"), Kind.DIRECTORY), Entry(at(path), Kind.DIRECTORY)]
         with pytest.raises(UsageError, match="is never deleted or moved") as caught:
             refuse_home(doomed, lambda: at("lst/users/ada"))
@@ -291,7 +291,7 @@ class TestRemoval:
         refuse_home([Entry(at(path), Kind.DIRECTORY)], lambda: at("lst/users/ada"))
 
     @pytest.mark.parametrize("error", [ConfigError("no home"), NotFound("no home")])
-    def test_the_root_stays_where_no_home_is_known(self, error):
+    def test_the_root_is_never_deleted_even_without_a_home(self, error):
         def home() -> RemotePath:
             raise error
 
@@ -299,10 +299,10 @@ class TestRemoval:
         with pytest.raises(UsageError, match="root"):
             refuse_home([Entry(RemotePath(), Kind.DIRECTORY)], home)
 
-    def test_for_files_nobody_asks_where_home_is(self):
+    def test_the_home_is_not_looked_up_for_files(self):
         refuse_home([Entry(at("lst/a"), Kind.FILE)], lambda: pytest.fail("asked"))
 
-    def test_directories_only_where_it_is_said(self, store, top):
+    def test_directories_are_deleted_only_with_recursive(self, store, top):
         with pytest.raises(UsageError, match="directory"):
             remove(store, store.info(at("t/run1")))
         remove(store, store.info(at("t/run1")), recursive=True)
@@ -316,7 +316,7 @@ class TestRemoval:
         remove_empty(store, store.info(at("t/run2")))
         assert {entry.path.name for entry in store.list(at("t"))} == {"a.h5", "run1"}
 
-    def test_what_lies_in_another_goes_with_it(self, store):
+    def test_nested_entries_are_dropped(self, store):
         entries = [store.info(at(text)) for text in ("t/run1/log/c.txt", "t/run1", "t/run1", "t/a.h5", "t/run1/log")]
         assert [str(entry.path) for entry in drop_nested(entries)] == ["/t/run1", "/t/a.h5"]
 
@@ -327,7 +327,7 @@ class TestDigests:
         assert get_digest(store, file)[0] == "sha-512"
         assert get_digest(store, file, "md5") == ("md5", "827ccb0eea8a706c4c34a16891f84e7b")
 
-    def test_asked_of_a_store_that_lists_none(self, store):
+    def test_a_digest_that_the_listing_lacks_is_requested(self, store):
         bare = Entry(at("t/a.h5"), Kind.FILE, 5)
         assert get_digests(store, bare)["adler32"] == "02f80100"
 
@@ -343,13 +343,13 @@ class TestDigests:
 
 
 class Replacing(MemoryStore):
-    """A store that replaces whatever it is told, as XRootD does."""
+    """A store that replaces whatever the request says, as XRootD does."""
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
         super().move(source, target, replace=True)
 
 
-def test_a_taken_name_is_kept_where_the_server_would_replace_it():
+def test_a_taken_name_is_kept_although_the_server_would_replace_it():
     store = Replacing()
     store.write(at("a"), Content(b"new"))
     store.write(at("b"), Content(b"old!"))

@@ -1,4 +1,4 @@
-"""The walker: everything once, overlapped, bounded, and ended when nobody takes any more."""
+"""A walk yields every item once, in several threads, in bounded memory, and ends when nobody takes items."""
 
 import threading
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def test_roots_are_taken_one_at_a_time_when_no_other_node_is_left() -> None:
 
 
 @given(st.lists(st.integers(0, 6), max_size=30), st.integers(1, 5))
-def test_every_root_is_walked_whoever_gives_it(depths: list[int], threads: int) -> None:
+def test_every_root_is_walked(depths: list[int], threads: int) -> None:
     def expand(node: tuple[int, int]) -> Iterator[Node[tuple[int, int]] | tuple[int, int]]:
         yield node
         if node[1]:
@@ -110,7 +110,7 @@ def test_every_root_is_walked_whoever_gives_it(depths: list[int], threads: int) 
     assert sorted(walk(iter(enumerate(depths)), expand, threads=threads)) == expected
 
 
-def test_an_error_of_whoever_gives_the_roots_comes_out() -> None:
+def test_an_error_of_the_roots_iterator_is_raised() -> None:
     def roots() -> Iterator[int]:
         yield 1
         raise RuntimeError("no more")
@@ -120,9 +120,7 @@ def test_an_error_of_whoever_gives_the_roots_comes_out() -> None:
 
 
 @pytest.mark.parametrize("from_roots", [True, False])
-def test_where_nothing_is_to_be_computed_as_many_as_are_allowed_walk_at_once(
-    monkeypatch: pytest.MonkeyPatch, from_roots: bool
-) -> None:
+def test_an_idle_process_walks_with_all_threads(monkeypatch: pytest.MonkeyPatch, from_roots: bool) -> None:
     monkeypatch.setattr(walking.time, "process_time", lambda: 0.0)
     together = threading.Barrier(3)
 
@@ -151,7 +149,7 @@ class Work:
             yield Node(-node)
 
 
-def test_where_python_is_busy_one_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_process_walks_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walking, "INTERVAL", 0.001)
     monkeypatch.setattr(walking.time, "process_time", walking.time.monotonic)
     work = Work()
@@ -159,7 +157,7 @@ def test_where_python_is_busy_one_walks(monkeypatch: pytest.MonkeyPatch) -> None
     assert set(work.names) == {"walk-0"}
 
 
-def test_those_that_walk_step_back_when_python_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_pause_when_python_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     busy, work, together = threading.Event(), Work(), threading.Barrier(3)
     clock = walking.time.monotonic
     monkeypatch.setattr(walking.time, "process_time", lambda: clock() if busy.is_set() else 0.0)

@@ -1,4 +1,4 @@
-"""Files in memory: the reference of what a store does, and a place to try the engine without any server."""
+"""A store in memory: the reference of the contract, and a store for tests of the engine without a server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _Node = _File | _Folder
 
 
 class MemoryStore:
-    """A store whose files live as long as it does; each file is replaced as a whole."""
+    """A store whose files exist as long as the object; each file is replaced as a whole."""
 
     features = Features(
         atomic_put=True, can_move_trees=True, keeps_mtime=True, digests=STRONGEST_FIRST, lists_checksums=True
@@ -66,7 +66,7 @@ class MemoryStore:
         return (_entry(path / name, child) for name, child in children)
 
     def open(self, path: RemotePath) -> MemoryReading:
-        """A file, to be read: the version that is there at the first `send`."""
+        """Return a reader of the version that exists at the first `send`."""
         return MemoryReading(self, path)
 
     def content(self, path: RemotePath) -> tuple[bytes, Mapping[str, str], str]:
@@ -99,12 +99,12 @@ class MemoryStore:
         return self.content(path)[1]
 
     def mkdir(self, path: RemotePath) -> None:
-        """Make a collection and those above it; AlreadyExists where a file is in the way."""
+        """Make a collection and those above it; raise AlreadyExists if a file is in the way."""
         with self._lock:
             self._make(path)
 
     def delete(self, path: RemotePath) -> None:
-        """Delete a file or an empty collection; NotFound, UsageError where it is not empty."""
+        """Delete a file or an empty collection; raise UsageError if it is not empty."""
         with self._lock:
             node = self._find(path)
             if path == RemotePath() or (isinstance(node, _Folder) and node.children):
@@ -213,7 +213,7 @@ class MemoryReading:
 
 
 def digest(content: bytes, algorithm: str) -> str:
-    """The digest of bytes that are all there, lower-case hexadecimal."""
+    """Return the digest of bytes, in lower-case hexadecimal."""
     work = new_hasher(algorithm)
     work.update(content)
     return work.hexdigest()

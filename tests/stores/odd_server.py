@@ -1,4 +1,4 @@
-"""A server that answers exactly what a test tells it to, over plain HTTP on loopback."""
+"""A server that sends exactly the responses of a test, over plain HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers and body; `length` is announced where it is not the body's own, None for chunks.
+    """Status, headers and body; `length` is the announced length if it is not that of the body; None sends chunks.
 
     reason: the phrase after the status, None for the standard's.   until: nothing is answered before it is set.
     """
@@ -34,7 +34,7 @@ class Asked:
 
 
 class OddServer:
-    """`answers["GET /a"]` are given one after the other, the last one for ever; `otherwise` where there is none."""
+    """`answers["GET /a"]` are sent one after the other, the last one for ever; `otherwise` answers all others."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer]] = {}

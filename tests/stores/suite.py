@@ -1,4 +1,4 @@
-"""What every store does: one suite, passed by the reference in memory, by the sandbox and by servers nobody here wrote.
+"""The contract of every store: one suite for the reference in memory, for the sandbox and for foreign servers.
 
 A test module of a store subclasses `StoreSuite` and gives a `store` fixture, which may live as long as the module;
 each test works in a `folder` of its own.
@@ -89,7 +89,7 @@ class Failing(Bytes):
 
 @dataclass
 class Basket:
-    """A sink that keeps what it is given."""
+    """A sink that keeps its bytes."""
 
     begun: list[Delivery] = field(default_factory=list)
     content: bytes = b""
@@ -112,7 +112,7 @@ class Full(Basket):
 
 
 def put(store: Store, path: RemotePath, content: bytes = b"content") -> None:
-    """Upload; what breaks off is the caller's to try again, and real servers do break off now and then."""
+    """Upload, and again after a temporary error: real servers break off now and then."""
     for _ in range(3):
         try:
             store.write(path, Bytes(content))
@@ -129,7 +129,7 @@ def get(store: Store, path: RemotePath, start: int = 0, stop: int | None = None)
 
 
 def read(reading, start: int = 0, stop: int | None = None) -> bytes:
-    """What one `send` delivers; the slice asked for, where the store began before it."""
+    """Return the bytes of one `send`; the requested slice of them if the store began before it."""
     basket = Basket()
     delivery = reading.send(basket, start, stop)
     assert basket.begun == [delivery]
@@ -294,7 +294,7 @@ class StoreSuite:
             with pytest.raises((Changed, IntegrityError)):
                 get(store, folder / "a", 11, stop)
 
-    def test_many_ranges_of_one_reading(self, store, folder):
+    def test_many_ranges_of_one_reader(self, store, folder):
         content = random.Random(7).randbytes(100_000)
         put(store, folder / "a", content)
         with store.open(folder / "a") as reading:

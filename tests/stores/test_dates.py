@@ -22,14 +22,14 @@ from ctadata.stores.dates import parse_date
         "20261121T033632Z",
     ],
 )
-def test_every_form_of_one_moment(date: str) -> None:
+def test_every_form_of_a_date_gives_the_same_moment(date: str) -> None:
     assert parse_date(date) == 1795232192.0
 
 
 @pytest.mark.parametrize(
     "date", [None, "", "yesterday", "Sat, 21 Xyz 2026 03:36:32 GMT", "21", "Sat, ٢١ Nov 2026 03:36:32 GMT"]
 )
-def test_what_is_no_date_is_none(date: str | None) -> None:
+def test_a_text_that_is_no_date_gives_none(date: str | None) -> None:
     assert parse_date(date) is None
 
 
@@ -37,12 +37,12 @@ def test_fractions_are_kept() -> None:
     assert parse_date("1970-01-01T00:00:01.500+00:00") == 1.5
 
 
-def test_a_date_that_does_not_exist_is_none() -> None:
+def test_a_date_that_does_not_exist_gives_none() -> None:
     assert parse_date("Sat, 31 Feb 2026 25:61:61 GMT") is None
 
 
 @given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 31)))
-def test_the_form_of_listings_is_read_as_the_library_reads_it(moment: datetime) -> None:
+def test_the_fast_parser_agrees_with_the_library(moment: datetime) -> None:
     date = format_datetime(moment.replace(microsecond=0, tzinfo=UTC), usegmt=True)
     assert (
         parse_date(date)
@@ -56,6 +56,6 @@ def test_the_form_of_listings_is_read_as_the_library_reads_it(moment: datetime) 
 @example("0001-01-01T00:00:00+23:59")
 @example("Mon, 01 Jan 0001 00:00:00 +2359")
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
-def test_whatever_is_read_is_a_date_in_utc(date: str) -> None:
+def test_every_parsed_date_fits_a_datetime_in_utc(date: str) -> None:
     moment = parse_date(date)
     assert moment is None or datetime.fromtimestamp(moment, UTC).year < 10_000

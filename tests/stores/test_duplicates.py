@@ -15,10 +15,10 @@ DIRECTORY = Entry(RemotePath(("t", "a")), Kind.DIRECTORY, mtime=1e9, etag='"tag"
 
 
 def test_a_name_is_new_once() -> None:
-    statements = SeenEntries()
-    assert statements.take(FILE) is None
-    assert statements.take(FILE) == statements.find("a") == fingerprint(FILE)
-    assert statements.find("b") is None
+    seen = SeenEntries()
+    assert seen.take(FILE) is None
+    assert seen.take(FILE) == seen.find("a") == fingerprint(FILE)
+    assert seen.find("b") is None
 
 
 @pytest.mark.parametrize(
@@ -30,23 +30,23 @@ def test_a_name_is_new_once() -> None:
     ],
     ids=str,
 )
-def test_another_statement_is_told_from_the_first(change: dict) -> None:
-    statements = SeenEntries()
-    statements.take(FILE)
+def test_a_different_statement_has_another_fingerprint(change: dict) -> None:
+    seen = SeenEntries()
+    seen.take(FILE)
     other = replace(FILE, **change)
-    assert statements.take(other) == fingerprint(FILE) != fingerprint(other)
+    assert seen.take(other) == fingerprint(FILE) != fingerprint(other)
 
 
-def test_the_order_of_checksums_and_the_time_of_a_collection_are_no_other_statement() -> None:
+def test_checksum_order_and_collection_time_do_not_change_the_fingerprint() -> None:
     assert fingerprint(FILE) == fingerprint(replace(FILE, checksums={"adler32": "11", "md5": "00"}))
     assert fingerprint(DIRECTORY) == fingerprint(replace(DIRECTORY, mtime=2e9, etag=None))
 
 
 @pytest.mark.parametrize("kept", [1, 2, 10])
-def test_the_last_names_are_known_and_no_more_than_twice_as_many(kept: int) -> None:
-    statements = SeenEntries(kept)
+def test_at_least_kept_and_at_most_twice_as_many_names_are_remembered(kept: int) -> None:
+    seen = SeenEntries(kept)
     for number in range(100):
-        assert statements.take(replace(FILE, path=RemotePath((str(number),)))) is None
-        known = [name for name in range(number + 1) if statements.find(str(name)) is not None]
+        assert seen.take(replace(FILE, path=RemotePath((str(number),)))) is None
+        known = [name for name in range(number + 1) if seen.find(str(name)) is not None]
         assert known == list(range(number + 1))[-len(known) :]
         assert min(kept, number + 1) <= len(known) <= 2 * kept

@@ -24,14 +24,14 @@ def client() -> Iterator[Client]:
     client.close()
 
 
-def test_a_dcache_is_known_for_what_it_can_do(client: Client) -> None:
+def test_the_features_of_a_dcache(client: Client) -> None:
     features = open_store(PROFILE, client).features
     assert (features.redirects, features.keeps_mtime, features.lists_checksums) == (True, True, True)
     assert features.digests[0] == "adler32"
     assert not features.atomic_put
 
 
-def test_of_any_webdav_server_nothing_is_expected(client: Client) -> None:
+def test_the_features_of_an_unknown_webdav_server(client: Client) -> None:
     features = open_store(replace(PROFILE, kind="webdav"), client).features
     assert (features.redirects, features.keeps_mtime, features.lists_checksums) == (False, False, False)
     assert features.digests == ()
@@ -62,7 +62,7 @@ def test_a_profile_that_names_no_store(client: Client, wrong: dict[str, str]) ->
     assert "secret" not in str(caught.value)
 
 
-def test_who_may_have_the_token() -> None:
+def test_the_origins_of_a_profile_may_receive_the_token() -> None:
     profile = replace(PROFILE, frontend="https://door.example:3880", token_origins=("https://pool.example",))
     assert trusted_origins(PROFILE) == {Origin("https", "door.example", 2880)}
     assert trusted_origins(profile) == {
@@ -73,6 +73,6 @@ def test_who_may_have_the_token() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"frontend": "nowhere"}, {"token_origins": ("https://*.example",)}])
-def test_who_is_nobody_is_not_trusted(wrong: dict[str, object]) -> None:
+def test_an_invalid_origin_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="site"):
         trusted_origins(replace(PROFILE, **wrong))

@@ -1,4 +1,4 @@
-"""The store in memory passes the suite; it is the reference for what the others do."""
+"""The store in memory passes the suite; it is the reference for the others."""
 
 import pytest
 from stores.memory import MemoryStore

@@ -295,7 +295,7 @@ def about(locality: str, kind: str = "") -> Answer:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_of_the_table(server: OddServer, store: Store, name: str) -> None:
+def test_each_response_becomes_the_error_of_its_row(server: OddServer, store: Store, name: str) -> None:
     row = ROWS[name]
     server.answers = {"PROPFIND /a": [about(row.locality)]}
     server.answers |= {"PROPFIND /a": [Answer(404)]} if row.method == "MKCOL" else {}
@@ -314,7 +314,7 @@ def test_a_row_of_the_table(server: OddServer, store: Store, name: str) -> None:
 @pytest.mark.parametrize(
     ("said", "code"), [("Internal problem: File is broken", 7), ("Internal problem: File upload not yet completed", 5)]
 )
-def test_what_no_repetition_mends_is_asked_for_once(server: OddServer, said: str, code: int) -> None:
+def test_a_permanent_error_is_not_retried(server: OddServer, said: str, code: int) -> None:
     """By the HTTP client, and by a run that begins broken transfers anew."""
     answer = Answer(500, {"Content-Type": "text/plain"}, said.encode(), reason="Server Error")
     server.answers = {"PROPFIND /a": [about("ONLINE")], "GET /a": [answer]}
@@ -328,7 +328,7 @@ def test_what_no_repetition_mends_is_asked_for_once(server: OddServer, said: str
     assert [asked.method for asked in server.asked].count("GET") == 1
 
 
-def test_a_server_that_is_not_there() -> None:
+def test_a_server_that_cannot_be_reached() -> None:
     with socket.socket() as taken:  # bound and not listening: nobody else gets the port
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -175,14 +175,14 @@ def test_a_file_that_is_not_there_has_no_digest(waiting: WebDAVStore, waits: lis
         (faults.Cut(after=10), TemporaryError),
     ],
 )
-def test_what_a_pool_says_to_an_upload(own_box: Sandbox, store: Store, fault: faults.Fault, error: type) -> None:
+def test_a_refusal_of_a_pool_during_an_upload(own_box: Sandbox, store: Store, fault: faults.Fault, error: type) -> None:
     own_box.faults.add("pool", "PUT", "/a", fault)
     with pytest.raises(error) as caught:
         store.write(A, Bytes(b"x" * 100_000))
     assert caught.value.path == "/a"
 
 
-def test_who_may_not_write_there_is_told_so() -> None:
+def test_an_upload_without_permission_is_forbidden() -> None:
     with Sandbox() as box, opened("dcache", box.door, box.ca, box.token()) as store:
         for act in (
             lambda: store.write(A, Bytes(b"x")),

@@ -1,4 +1,4 @@
-"""dCache's REST interface: a store that lists in pages passes the suite, and what is asked is what was meant."""
+"""dCache's REST interface: a store that lists in pages passes the suite, and each request has the right form."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_errors_are_those_of_a_store(box: Sandbox, frontend: Frontend) -> None:
         list(frontend.list(RemotePath(("file",))))
 
 
-def test_what_is_no_json_is_said(box: Sandbox, frontend: Frontend) -> None:
+def test_an_answer_that_is_no_json_is_an_error(box: Sandbox, frontend: Frontend) -> None:
     box.faults.add("frontend", "GET", "/api/v1/user", faults.Status(200, "OK", b"<html>"), times=1)
     with pytest.raises(ServerTrouble, match="no JSON"):
         frontend.user()
@@ -189,7 +189,7 @@ def test_a_listing_that_breaks_off_after_a_short_page_is_an_error(client: Client
 
 
 @pytest.mark.parametrize("described", [{}, {"size": 2}, {"fileType": "DIR"}, {"mtime": 5000}])
-def test_a_name_that_comes_again_is_given_once(client: Client, described: dict) -> None:
+def test_a_name_on_two_pages_is_listed_once(client: Client, described: dict) -> None:
     """Where it is described in another way, the listing is incomplete."""
     with Pages(*"abcdefg", most=4, repeats=1) as server:
         server.described["d", 4] = described
@@ -269,7 +269,7 @@ MEANT_OTHERWISE = [
 
 
 @pytest.mark.parametrize("answer", MEANT_OTHERWISE)
-def test_what_no_frontend_answers_is_the_servers_trouble(client: Client, answer: bytes) -> None:
+def test_unexpected_json_is_server_trouble(client: Client, answer: bytes) -> None:
     """Whatever it is asked: no other error comes out."""
     with OddServer() as server:
         server.otherwise = Answer(200, {"Content-Type": "application/json"}, answer)
@@ -297,7 +297,7 @@ def test_a_page_that_comes_again_and_again_ends_the_listing(client: Client) -> N
         assert len(server.asked) == 2
 
 
-def test_who_may_not_change_it_is_told(box: Sandbox) -> None:
+def test_a_change_without_permission_is_forbidden(box: Sandbox) -> None:
     with Sandbox() as strict:
         strict.files.put("/lst/shared/a", b"x")
         trusted = [Origin.parse(strict.frontend)]

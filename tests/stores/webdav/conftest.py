@@ -1,4 +1,4 @@
-"""A WebDAV store at a server that answers what a test tells it to."""
+"""A WebDAV store at a server that sends the responses of a test."""
 
 from __future__ import annotations
 

@@ -90,14 +90,14 @@ GONE = [gone("/t/x"), response("/t/x", "", "404 Not Found"), response("/t/x", si
 
 
 @pytest.mark.parametrize("member", GONE, ids=range(3))
-def test_a_name_that_is_gone_by_itself_too_is_silently_not_there(door, store, member) -> None:
+def test_a_member_with_404_in_both_answers_is_left_out(door, store, member) -> None:
     door.listed = [member, response("/t/a", sized(1))]
     assert found(store) == [("a", 1)]
     assert door.looks == ["/t/x"]
 
 
 @pytest.mark.parametrize("member", GONE, ids=range(3))
-def test_a_name_that_is_there_after_all_is_listed(door, store, member) -> None:
+def test_a_member_with_404_that_exists_is_listed(door, store, member) -> None:
     door.listed = [member, response("/t/a", sized(1))]
     door.alone["/t/x"] = body(response("/t/x", sized(7)))
     assert found(store) == [("a", 1), ("x", 7)]
@@ -114,7 +114,7 @@ def test_a_name_that_cannot_be_looked_at_makes_the_listing_incomplete(door, stor
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_directory_is_deleted_only_where_each_name_is_gone_by_itself(door, store, there) -> None:
+def test_a_directory_is_deleted_only_if_each_ambiguous_member_is_gone(door, store, there) -> None:
     door.listed = [gone("/t/x")]
     if there:
         door.alone["/t/x"] = body(response("/t/x", sized(7)))
@@ -125,7 +125,7 @@ def test_a_directory_is_deleted_only_where_each_name_is_gone_by_itself(door, sto
     assert ("DELETE" in [asked.method for asked in door.asked]) != there
 
 
-def test_a_sync_deletes_no_local_file_whose_counterpart_is_there_after_all(door, store, tmp_path: Path) -> None:
+def test_a_sync_deletes_no_local_file_whose_ambiguous_counterpart_exists(door, store, tmp_path: Path) -> None:
     door.listed = [gone("/t/x"), gone("/t/y"), response("/t/a", sized(7))]
     door.alone["/t/x"] = body(response("/t/x", sized(7)))
     for name in "xy":
@@ -176,7 +176,7 @@ STATEMENTS = {
 
 @pytest.mark.parametrize("props", [sized(5) + DATE.format(1) + SUMS.format("00000001"), DIRECTORY, ""])
 @pytest.mark.parametrize("between", [0, 1, 3000])
-def test_a_name_that_comes_twice_with_equal_properties_is_given_once(door, store, props, between) -> None:
+def test_a_name_that_comes_twice_with_equal_properties_is_listed_once(door, store, props, between) -> None:
     others = [response(f"/t/{number}") for number in range(between)]
     door.listed = [response("/t/x", props), *others, response("/t/x/", props), response("//t//x", props)]
     assert [name for name, _ in found(store)] == ["x", *(str(number) for number in range(between))]
@@ -185,7 +185,7 @@ def test_a_name_that_comes_twice_with_equal_properties_is_given_once(door, store
 
 @pytest.mark.parametrize("between", [0, 3000])
 @pytest.mark.parametrize("case", STATEMENTS)
-def test_two_statements_are_settled_by_a_request_of_its_own(door, store, case, between) -> None:
+def test_a_request_of_its_own_decides_between_two_statements(door, store, case, between) -> None:
     first, second = STATEMENTS[case]
     others = [response(f"/t/{number}") for number in range(between)]
     door.listed = [response("/t/x", first), *others, response("/t/x", second)]
@@ -207,7 +207,7 @@ def test_two_statements_that_are_not_settled_make_the_listing_incomplete(door, s
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_a_name_that_is_gone_and_there_is_given_once(door, store, turn) -> None:
+def test_a_member_with_404_and_200_is_listed_once(door, store, turn) -> None:
     door.listed = [gone("/t/x"), response("/t/x", sized(5))][::turn]
     door.alone["/t/x"] = body(response("/t/x", sized(5)))
     assert found(store) == [("x", 5)]
@@ -229,14 +229,14 @@ class TestTwoStatements(IncompleteSuite):
 # --- what was asked for, itself
 
 
-def test_a_directory_that_speaks_of_itself_twice_alike_is_silent(door, store) -> None:
+def test_two_equal_responses_for_the_directory_need_no_request(door, store) -> None:
     door.listed = [response("/t/a", sized(1)), response("/t", DIRECTORY)]
     assert found(store) == [("a", 1)]
     assert door.looks == []
 
 
 @pytest.mark.parametrize("other", [sized(0), DIRECTORY + DATE.format(1), ""])
-def test_a_directory_that_speaks_of_itself_in_two_ways_is_looked_at(door, store, other) -> None:
+def test_two_different_responses_for_the_directory_need_a_request(door, store, other) -> None:
     door.listed = [response("/t", other), response("/t/a", sized(1))]
     assert found(store) == [("a", 1)]
     assert door.looks == ["/t"]
@@ -265,9 +265,7 @@ def test_one_answer_with_two_statements_about_one_file_is_asked_for_again(door, 
 # --- any of it
 
 
-def test_any_listing_gives_what_is_there_or_says_that_it_does_not(
-    door, store, rng: random.Random, count: Callable[..., int]
-) -> None:
+def test_every_listing_is_complete_or_an_error(door, store, rng: random.Random, count: Callable[..., int]) -> None:
     """Random answers to the listing and to each name: no wrong entry and no missing one without an error."""
     for _ in range(count(60, 2000)):
         there = {name: rng.choice([None, 5, 6]) for name in "abcd"}

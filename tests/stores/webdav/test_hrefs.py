@@ -1,4 +1,4 @@
-"""Where hrefs lie: every way to write one, the collection's own first, last or in between, and what has no place."""
+"""Hrefs: every way to write one, the collection's own first, last or in between, and hrefs that lie elsewhere."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_collection_that_is_another_one(own: str) -> None:
             read(body(*(response(href, DIRECTORY) for href in order)))
 
 
-def test_a_root_of_which_only_a_member_is_told_is_no_listing() -> None:
+def test_a_listing_of_the_root_without_the_root_is_an_error() -> None:
     with pytest.raises(ServerTrouble, match="does not describe"):
         read(body(response("/a/", DIRECTORY)), RemotePath())
 
@@ -128,7 +128,7 @@ def test_members_wait_for_their_collection_in_bounded_memory(
 
 
 def test_any_order_and_any_rubbish() -> None:
-    """2000 random listings: a member is given once, or the listing is an error."""
+    """2000 random listings: each member is listed once, or the listing is an error."""
     chance = random.Random(13)
     rubbish = [
         "/t/n/..",
@@ -191,7 +191,7 @@ def propstats(*statuses: str) -> str:
         (["500 Trouble", "207 Multi", "404 Not Found"], 0),
     ],
 )
-def test_what_the_statuses_of_a_member_come_to(statuses: list[str], code: int | None) -> None:
+def test_the_statuses_of_a_member_decide_its_entry(statuses: list[str], code: int | None) -> None:
     found, parser = read(body(response("/t/n/", DIRECTORY), propstats(*statuses)))
     assert found == (["a"] if code == 0 else [])
     if not code:
@@ -347,7 +347,7 @@ def test_a_member_that_is_unreadable_is_named(server: OddServer, store: Store) -
 
 
 @pytest.mark.parametrize("own_first", [True, False])
-def test_a_collection_that_answers_a_second_time_with_a_failure_is_not_listed_whole(own_first: bool) -> None:
+def test_a_second_response_with_a_failure_makes_the_listing_incomplete(own_first: bool) -> None:
     cut = "<D:response><D:href>/t/n/</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status></D:response>"
     own, member = response("/t/n/", DIRECTORY), response("/t/n/a")
     _, parser = read(body(own, cut, member) if own_first else body(own, member, cut))

@@ -1,4 +1,4 @@
-"""Reading: every answer is checked; a pool that has answered is asked again, and the door when it no longer will."""
+"""HttpReader checks every response; it asks the same pool again, and the door if the pool refuses."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_range_longer_than_it_says(server, store) -> None:
     assert len(basket.content) <= 5
 
 
-def test_the_whole_file_where_a_range_was_asked_for(server, store) -> None:
+def test_the_whole_file_instead_of_a_range(server, store) -> None:
     server.answers["GET /a"] = [Answer(200, {}, b"0123456789")]
     basket = Basket()
     with store.open(A) as reading:
@@ -106,7 +106,7 @@ def test_the_whole_file_where_a_range_was_asked_for(server, store) -> None:
     assert basket.content == b"0123456"
 
 
-def test_part_of_a_file_where_all_was_asked_for(server, store) -> None:
+def test_a_range_instead_of_the_whole_file(server, store) -> None:
     server.answers["GET /a"] = [part(0, 4, 10)]
     with store.open(A) as reading, pytest.raises(ServerTrouble):
         reading.send(Basket())
@@ -169,8 +169,8 @@ def test_a_file_that_changed_its_tag(server, store) -> None:
 # --- digests
 
 
-def test_a_digest_counts_where_it_was_asked_for(server, store, at_dcache) -> None:
-    """XRootD sends digests of other files to those who did not ask."""
+def test_a_digest_counts_only_if_it_was_requested(server, store, at_dcache) -> None:
+    """Without `Want-Digest`, XRootD may send the digest of another file."""
     server.answers["GET /a"] = [Answer(200, {"Digest": "adler32=00000001"}, b"")]
     with store.open(A) as reading:
         assert reading.send(Basket()).digests == {}
@@ -228,7 +228,7 @@ def test_one_question_at_the_door_serves_many_ranges(box, at_box) -> None:
     assert all(seen.header("Authorization") is None for seen in ranges)
 
 
-def test_a_reading_of_the_whole_file_keeps_nothing_at_the_pool(box, at_box) -> None:
+def test_a_read_of_the_whole_file_leaves_no_mover_behind(box, at_box) -> None:
     with at_box.open(A) as reading:
         assert read(reading) == CONTENT
         assert read(reading) == CONTENT
@@ -252,7 +252,7 @@ def test_a_pool_that_forgot_sends_us_to_the_door(box, at_box) -> None:
         assert gets(box) == ["door", "pool", "pool", "door", "pool"]
 
 
-def test_it_is_we_who_say_what_a_door_is_asked_for(box, at_box) -> None:
+def test_a_redirect_of_a_pool_to_the_door_is_not_followed(box, at_box) -> None:
     box.files.put("/other", b"x" * len(CONTENT))
     with at_box.open(A) as reading:
         assert read(reading, 0, 5) == CONTENT[:5]
@@ -276,7 +276,7 @@ def test_a_pool_that_refuses_sends_us_to_the_door(box, at_box, status) -> None:
         assert gets(box) == ["door", "pool", "pool", "door", "pool"]
 
 
-def test_what_breaks_in_the_middle_is_for_the_caller(box, at_box) -> None:
+def test_a_failure_in_mid_body_is_raised(box, at_box) -> None:
     basket = Basket()
     with at_box.open(A) as reading:
         assert read(reading, 0, 5) == CONTENT[:5]
@@ -289,7 +289,7 @@ def test_what_breaks_in_the_middle_is_for_the_caller(box, at_box) -> None:
     assert gets(box) == ["door", "pool", "pool", "door", "pool"]
 
 
-def test_nobody_waits_for_a_pool_that_failed(box, at_box) -> None:
+def test_no_read_waits_for_a_failed_pool(box, at_box) -> None:
     with pytest.raises(Interrupted), at_box.open(A) as reading:
         assert read(reading, 0, 5) == CONTENT[:5]
         box.faults.add("pool", "GET", "/a", faults.Cut(after=10), times=1)
@@ -333,7 +333,7 @@ def test_reads_of_several_threads_ask_the_door_once(box, at_box) -> None:
 
 
 def test_a_read_that_is_ended_early_costs_the_others_a_mover_and_no_byte(box, at_box) -> None:
-    """A caller who wants no more closes a connection in mid-body; who reads beside him asks the door again."""
+    """A sink that stops closes a connection in mid-body; the other reads ask the door again."""
     box.files.put("/a", CONTENT * 200)
     size = len(CONTENT) * 200
 

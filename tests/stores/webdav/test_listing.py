@@ -1,4 +1,4 @@
-"""Listings over the wire: as they arrive, in constant memory, and never an incomplete one that looks whole."""
+"""Listings arrive entry by entry, in constant memory, and an incomplete one never looks complete."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def names(store: Store, path: RemotePath = T) -> list[str]:
     return [entry.path.name for entry in store.list(path)]
 
 
-def test_what_is_asked_for(server, store) -> None:
+def test_the_request_of_a_listing(server, store) -> None:
     server.answers["PROPFIND /t/"] = [listing("a")]
     assert names(store) == ["a"]
     (asked,) = server.asked
@@ -49,7 +49,7 @@ def test_what_is_asked_for(server, store) -> None:
     assert "Brief" not in asked.headers
 
 
-def test_what_a_dcache_is_asked_for(server) -> None:
+def test_the_request_of_a_listing_to_a_dcache(server) -> None:
     server.answers["PROPFIND /t/"] = [listing("a")]
     with opened("dcache", server.url, None, "token") as store:
         assert names(store) == ["a"]
@@ -88,7 +88,7 @@ def test_entries_come_while_the_server_is_still_writing(server, store) -> None:
     assert [entry.path.name for entry in entries] == ["b"]
 
 
-def test_a_listing_that_breaks_off_is_an_error_after_what_came(server, store) -> None:
+def test_a_listing_that_breaks_off_raises_after_its_entries(server, store) -> None:
     server.answers["PROPFIND /t/"] = [Answer(207, {}, (HEAD + response("/t/a")).encode(), length=100_000)]
     entries = store.list(T)
     assert next(entries).path.name == "a"
@@ -128,7 +128,7 @@ def test_a_server_that_refuses_inside_its_answer(server, store) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409])
-def test_a_file_is_told_from_a_missing_directory_whatever_the_server_says_to_the_slash(server, store, status) -> None:
+def test_a_file_differs_from_a_missing_directory_for_every_server(server, store, status) -> None:
     file = Answer(207, {}, f'<D:multistatus xmlns:D="DAV:">{response("/t")}{TAIL}'.encode())
     server.answers["PROPFIND /t/"] = [Answer(status)]
     server.answers["PROPFIND /t"] = [file, Answer(404)]

@@ -86,7 +86,7 @@ def test_the_odd_names_of_every_server(server: str, block: int) -> None:
 
 
 @pytest.mark.parametrize("server", sorted(RAW))
-def test_paths_that_are_not_encoded_are_noticed_without_being_told(server: str) -> None:
+def test_unencoded_paths_are_noticed(server: str) -> None:
     body = (FIXTURES / f"{server}-names.xml").read_bytes()
     assert names(parse(body, "/t/n")[0]) == names(parse(body, "/t/n", raw=True)[0])
 
@@ -121,7 +121,7 @@ def test_a_tag_without_quotes_gets_them() -> None:
     assert tag.startswith('"')
 
 
-def test_what_dcache_adds() -> None:
+def test_the_properties_that_dcache_adds() -> None:
     props = (
         "<x:getcontentlength>7</x:getcontentlength>"
         '<a:Checksums xmlns:a="http://www.dcache.org/2013/webdav">md5=1B2M2Y8AsgTpgAmY7PhCfg==,adler32=5AE07809</a:Checksums>'
@@ -144,7 +144,7 @@ def test_namespaces_count_and_prefixes_do_not() -> None:
     assert [(entry.path.name, entry.size) for entry in entries] == [("a", 2)]
 
 
-def test_only_what_was_found_counts() -> None:
+def test_only_properties_with_a_2xx_status_count() -> None:
     found = (
         "<x:propstat><x:status>HTTP/1.1 200 OK</x:status>"
         "<x:prop><x:getcontentlength>5</x:getcontentlength></x:prop></x:propstat>"
@@ -167,7 +167,7 @@ def test_a_propstat_without_a_status_counts_for_nothing() -> None:
     assert [entry.size for entry in parse(body, "/t/n")[0]] == [5, None]
 
 
-def test_elements_of_the_same_name_elsewhere_mean_nothing() -> None:
+def test_elements_of_another_namespace_are_ignored() -> None:
     owner = "<x:lockdiscovery><x:owner><x:href>/t/n/owner</x:href></x:owner><x:getetag>x</x:getetag></x:lockdiscovery>"
     (entry,) = parse(listing(response("/t/n/a", owner)), "/t/n")[0]
     assert (entry.path.name, entry.etag) == ("a", None)
@@ -230,7 +230,7 @@ def test_the_collection_itself_may_be_refused() -> None:
         "javascript:/t/n/a",
     ],
 )
-def test_what_does_not_lie_directly_below_is_counted_and_never_an_entry(href: str) -> None:
+def test_a_href_not_directly_below_is_counted_and_never_listed(href: str) -> None:
     before = listing(response(href), response("/t/n/good"))
     after = multistatus(response("/t/n/good"), response(href), directory("/t/n/"))
     for body in (before, after):
@@ -281,7 +281,7 @@ def test_the_root_of_the_store_and_the_root_of_the_server() -> None:
     assert str(entry.path) == "/t/a"
 
 
-def test_a_directory_is_what_says_so_and_not_what_ends_in_a_slash() -> None:
+def test_the_resourcetype_and_not_the_slash_makes_a_directory() -> None:
     iscollection = "<x:iscollection>{}</x:iscollection>"
     body = listing(
         response("/t/n/file/"),
@@ -295,7 +295,7 @@ def test_a_directory_is_what_says_so_and_not_what_ends_in_a_slash() -> None:
 
 
 @pytest.mark.parametrize("size", ["", "-1", "abc", "1e3", "9" * 40, "²", "1 2"])
-def test_a_size_that_is_none(size: str) -> None:
+def test_an_invalid_size_is_none(size: str) -> None:
     (entry,) = parse(listing(response("/t/n/a", f"<x:getcontentlength>{size}</x:getcontentlength>")), "/t/n")[0]
     assert entry.size is None
 
@@ -321,7 +321,7 @@ DOCTYPE = '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;"><!ENTI
     ],
     ids=range(12),
 )
-def test_what_is_no_listing_of_the_collection_is_an_error(body: bytes) -> None:
+def test_a_body_without_the_collection_is_an_error(body: bytes) -> None:
     with pytest.raises(ServerTrouble) as caught:
         parse(body, "/t/n", block=1 << 16)
     assert caught.value.path == "/t/n"

@@ -1,4 +1,4 @@
-"""Responses learnt by heart say what expat says, of whatever a server may send, however it is cut into blocks."""
+"""Templates read what expat reads, for every body, however it is cut into blocks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_bodies_of_eight_servers(fixture: Path, block: int) -> None:
 
 
 @pytest.mark.parametrize("server", ["apache-oidc", "nginx", "rclone", "wsgidav", "xrd-one", "npmdav", "asgi"])
-def test_most_responses_of_a_server_are_learnt(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_templates_read_most_responses_of_a_server(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that this is about what it says; names beyond ASCII and with references are expat's."""
     fits, read_by = 0, ResponseTemplate.read
 
@@ -174,13 +174,13 @@ def one(href: str, size: str = "<D:getcontentlength>1</D:getcontentlength>", bet
 )
 @example(listing(*[one(f"/t/{i}<!--x-->") for i in range(4)], one("/t/4")), [])
 @example(listing(one("/t/"), one("/t/a"), one("/t/b"), "<D:response><D:href>/t/c</D:href>"), [])
-def test_what_is_learnt_says_what_expat_says(body: bytes, cuts: list[int]) -> None:
+def test_templates_read_what_expat_reads(body: bytes, cuts: list[int]) -> None:
     assert_the_same(body, cuts)
     assert_the_same(body, many(97, body))
 
 
 @pytest.mark.parametrize("broken", ["</D:href>", "<", "&no;", "\x00", "</D:multistatus>", "]]>"])
-def test_what_is_broken_after_something_learnt_is_an_error(broken: str) -> None:
+def test_broken_xml_after_a_template_is_an_error(broken: str) -> None:
     body = listing(*[one(f"/t/{i}") for i in range(6)], one(f"/t/{broken}"), one("/t/8"))
     told, words = read(body, [], forms=8)
     assert len(told) >= 6

@@ -1,4 +1,4 @@
-"""The WebDAV store passes the suite at servers that nobody here wrote."""
+"""The WebDAV store passes the suite at foreign servers."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_every_answer_that_may_mean_that_a_directory_exists(server: OddServer, s
 
 
 @pytest.mark.parametrize("refused", [301, 400, 403, 406, 409, 423, 500, 507])
-def test_a_refusal_of_a_directory_that_is_not_there_is_an_error(server: OddServer, store: Store, refused: int) -> None:
+def test_a_refused_mkcol_of_a_missing_directory_is_an_error(server: OddServer, store: Store, refused: int) -> None:
     server.answers |= {f"MKCOL {path}": [Answer(refused)] for path in ("/a/", "/")}
     server.answers |= {"PROPFIND /": [multistatus("/", DIRECTORY)]}
     with pytest.raises(CtadataError) as caught:
@@ -172,7 +172,7 @@ def test_a_directory_that_may_not_be_made(server: OddServer, store: Store) -> No
         store.mkdir(A)
 
 
-def test_directories_are_made_from_the_top_down_where_need_be(server: OddServer, store: Store) -> None:
+def test_missing_directories_are_made_from_the_top_down(server: OddServer, store: Store) -> None:
     server.answers["MKCOL /a/b/c/"] = [Answer(409), Answer(201)]
     server.answers["MKCOL /a/b/"] = [Answer(409), Answer(201)]
     server.answers["MKCOL /a/"] = [Answer(201)]
@@ -245,7 +245,7 @@ KEPT = b"""<?xml version="1.0"?><x:multistatus xmlns:x="DAV:">
 
 
 @pytest.mark.parametrize("verb", ["delete", "move"])
-def test_what_was_kept_of_a_tree_is_said(server: OddServer, store: Store, verb: str) -> None:
+def test_the_members_that_the_server_kept_are_named(server: OddServer, store: Store, verb: str) -> None:
     """RFC 4918 sections 9.6.1 and 9.9.3: 207 is no success."""
     server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY)]
     server.answers["DELETE /a/"] = server.answers["MOVE /a/"] = [Answer(207, {}, KEPT)]
@@ -260,9 +260,7 @@ def test_what_was_kept_of_a_tree_is_said(server: OddServer, store: Store, verb: 
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", KEPT[:120], b'<x:multistatus xmlns:x="DAV:"/>'])
-def test_a_207_that_names_nothing_is_believed_only_where_the_tree_is_gone(
-    server: OddServer, store: Store, body: bytes
-) -> None:
+def test_an_empty_207_counts_as_success_only_if_the_tree_is_gone(server: OddServer, store: Store, body: bytes) -> None:
     server.answers["PROPFIND /a"] = [multistatus("/a/", DIRECTORY), multistatus("/a/", DIRECTORY), Answer(404)]
     server.answers["DELETE /a/"] = [Answer(207, {}, body)]
     with pytest.raises(PartialFailure):
@@ -328,8 +326,8 @@ def test_a_directory_that_was_kept_after_all_is_not_deleted(server: OddServer, s
         store.delete(A)
 
 
-def test_the_first_request_to_a_server_of_odd_habits_may_be_a_move(server: OddServer, store: Store) -> None:
-    """XRootD reads a `Destination` as it stands; what it is shows when the collection is looked at."""
+def test_the_first_request_to_a_server_with_quirks_may_be_a_move(server: OddServer, store: Store) -> None:
+    """XRootD reads a `Destination` without decoding; the listing of the collection shows that it is XRootD."""
     told = multistatus("/d/", DIRECTORY)
     server.answers["PROPFIND /d"] = [dataclasses.replace(told, headers={**told.headers, "Server": "XrootD/v5.5.3"})]
     server.answers["MOVE /a"] = [Answer(201)]
@@ -357,7 +355,7 @@ def test_a_move_to_an_odd_name_is_looked_for(server: OddServer, store: Store) ->
     assert (caught.value.path, caught.value.retryable) == ("/b%", False)
 
 
-def test_what_stands_as_before_was_not_replaced(server: OddServer, store: Store) -> None:
+def test_a_target_that_is_unchanged_was_not_replaced(server: OddServer, store: Store) -> None:
     server.answers["MOVE /a"] = [Answer(201)]
     server.answers["PROPFIND /b%25"] = [multistatus("/b%25", "")]
     with pytest.raises(CtadataError, match="another name"):
