@@ -69,7 +69,7 @@ def copy_between(
         to: The path at `target`.
         mode: The way of the bytes.
         rules: Only filters, no_clobber and dry_run count; None: the usual rules.
-        reporter: Receives the reports; None: nobody does.
+        reporter: Receives the reports; None: they are dropped.
         jobs: Files in transfer at a time; None: as the profile of `target` says.
 
     Returns:

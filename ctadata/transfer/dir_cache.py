@@ -35,7 +35,7 @@ class DirCache:
     """Open directories, which any thread may borrow. A context manager; its end closes them."""
 
     def __init__(self, most: int = MOST_OPEN) -> None:
-        """Start without any; keep at most `most` open that nobody uses."""
+        """Start without any; keep at most `most` unused ones open."""
         self._most = most
         self._kept: dict[_Key, _OpenDir] = {}
         self._lock = threading.Lock()
@@ -91,7 +91,7 @@ class DirCache:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close all directories that nobody uses; the others are closed when they are given back."""
+        """Close all unused directories; the others are closed when they are given back."""
         with self._lock:
             all_open, self._kept, self._most = list(self._kept.values()), {}, 0
             closing = [open_dir for open_dir in all_open if not open_dir.users]

@@ -94,7 +94,7 @@ def download(
 
     Args:
         run: The run.
-        targets: What goes where.
+        targets: The remote entries, each with its local target.
         extraneous: Collects the names that only the local directories have.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Compare size and digest of a file with what the other side says, and two statements of one server with each other."""
+"""Compare size and digest of a file with those of the other side, and two statements of one server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_delivery(delivery: Delivery, size: int | None) -> None:
         size: Bytes of the file in the listing; None if unknown.
     """
     if size is None and not delivery.is_framed:
-        raise IntegrityError("neither the listing nor the answer tells how long the file is")
+        raise IntegrityError("neither the listing nor the answer states the size of the file")
     if delivery.coding and (size is None or delivery.total != size):
         sent = "bytes of unknown number" if delivery.total is None else f"{delivery.total} bytes"
         listed = "a file of unknown size" if size is None else f"the {size} of the file"

@@ -5,7 +5,7 @@ neither `..` nor a link that is already on the disk leads out of the directory t
 
 A part lies in the directory of its target, in one of three forms::
 
-    (no name)                                              O_TMPFILE, open(2): it goes with its process
+    (no name)                                              O_TMPFILE, open(2): removed when its process ends
     .ctadata-<host>-<boot>-<pid>-<start>-<random>.part     if the file system has no O_TMPFILE
     .ctadata-<hash of the target's name>.part, .journal    a large file, which a later run may resume
 

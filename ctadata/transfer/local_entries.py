@@ -55,7 +55,7 @@ def check_spelling(folder: LocalDir, name: str) -> None:
             if others and _composed(name) not in map(_composed, names):
                 other = escape_unprintable(others[0])
                 raise AlreadyExists(
-                    f"local: {other} stands there, and this file system takes it for the same name",
+                    f"local: {other} exists, and this file system takes it for the same name",
                     path=escape_unprintable(str(folder.path / name)),
                 )
 

@@ -24,7 +24,7 @@ def refuse_other_spelling(store: Store, path: RemotePath) -> None:
         if other is not None:
             asked, stored = escape_unprintable(path.name), escape_unprintable(other)
             raise AlreadyExists(
-                f"{stored} stands there, and this server takes it for the same name as {asked}",
+                f"{stored} exists, and this server takes it for the same name as {asked}",
                 hint="rename one of the two",
                 path=str(path),
             )

@@ -136,7 +136,7 @@ class PartialFile:
             os.link(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory, follow_symlinks=False)
         except FileExistsError:
             raise AlreadyExists(
-                "local: another process has taken this name meanwhile", path=escape_unprintable(name)
+                "local: another process has just taken this name", path=escape_unprintable(name)
             ) from None
         except OSError as error:
             if not self.name or error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
@@ -144,7 +144,7 @@ class PartialFile:
             # a file system without hard links: there is a moment between the look and the rename
             if _exists(name, self.directory):
                 raise AlreadyExists(
-                    "local: another process has taken this name meanwhile", path=escape_unprintable(name)
+                    "local: another process has just taken this name", path=escape_unprintable(name)
                 ) from None
             os.rename(self.name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         else:

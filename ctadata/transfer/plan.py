@@ -1,6 +1,6 @@
 """Decide what is done with one file before a byte moves: create, replace, skip or keep.
 
-`ctadata.transfer.equality` decides which files are equal. Here stands what follows from it.
+`ctadata.transfer.equality` decides which files are equal. This module decides what follows from it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def plan_download(
     Args:
         entry: The remote file.
         local: Its target.
-        existing: stat(2) of what the target's name stands for; None: the name is free.
+        existing: stat(2) of the target's name; None: the name is free.
         rules: The rules of the run.
         features: The features of the store; None: none.
         pair: The place of the record of both files; None: without records.
@@ -161,7 +161,7 @@ def plan_copy(side: Side, existing: Entry | None, features: Features, rules: Rul
 
 
 def plan_for_taken_name(side: Side, existing: Entry, rules: Rules) -> Step:
-    """Decide anew on a file whose name was free and is now taken by `existing`: only equal content makes them equal."""
+    """Decide again on a file whose name was free and is now taken by `existing`; only the content counts."""
     if has_same_content(side, existing):
         return Step.SKIP
     if rules.update and is_newer(existing.mtime, side.mtime):
@@ -172,12 +172,12 @@ def plan_for_taken_name(side: Side, existing: Entry, rules: Rules) -> Step:
 def plan_for_taken_local_name(
     part: int, local: Path, existing: os.stat_result, mtime: float | None, rules: Rules
 ) -> Step:
-    """Decide anew on a download whose name was free and is now taken: the bytes of both local files are compared.
+    """Decide again on a download whose name was free and is now taken: the bytes of both local files are compared.
 
     Args:
         part: The open file that holds the whole download.
         local: The target.
-        existing: stat(2) of what has the target's name now.
+        existing: stat(2) of the target's name, as it is now.
         mtime: The mtime of the remote file, in seconds since 1970; None if unknown.
         rules: The rules of the run.
 

@@ -171,8 +171,8 @@ def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> 
     try:
         status = os.fstat(fd)
         most = _HEADER + _PER_BLOCK * (version["size"] // BLOCK + 16)
-        ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
-        if not ours or status.st_size > most:
+        is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
+        if not is_own or status.st_size > most:
             return []
         return _read(fd, status.st_mtime, min(version["size"], size), version)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):

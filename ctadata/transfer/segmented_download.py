@@ -43,7 +43,7 @@ class _Final(Exception):
 class SegmentedDownload:
     """The download of one file into its part.
 
-    The worker whose file it is calls `fetch`. Idle workers call `help` at the same time (`worker_pool.Divisible`).
+    One worker owns the file and calls `fetch`. Idle workers call `help` at the same time (`worker_pool.Divisible`).
 
     Attributes:
         entry: The file; if it was replaced while it was read, the new version.
@@ -165,7 +165,7 @@ class SegmentedDownload:
                 self._restart()
             if isinstance(error, integrity.Disagreement):
                 if self._has_compared:
-                    raise _Final(IntegrityError(error.about, hint="ask who runs the storage")) from error
+                    raise _Final(IntegrityError(error.about, hint="ask the administrators of the storage")) from error
                 self._has_compared = True
             raise
 
@@ -198,7 +198,7 @@ class SegmentedDownload:
     def help(self) -> bool:
         """Fetch one range as a further stream; see `worker_pool.Divisible`.
 
-        An error is left to the worker whose file it is: that worker meets it too.
+        An error is left to the worker that owns the file: that worker meets it too.
         """
         if self.alone or not self._begun or self._failed_helps >= TRIES:
             return False
@@ -241,7 +241,7 @@ class SegmentedDownload:
     def _open(self, segments: Segments) -> Reader:
         with self._lock:
             if segments.is_invalid:
-                raise Interrupted("the file is begun anew")
+                raise Interrupted("the download of the file starts again")
             if self._reader is None:
                 self._reader = self.run.store.open(self.entry.path)
             return self._reader
@@ -300,7 +300,7 @@ class SegmentedDownload:
             self.digests = {**self.entry.checksums, **delivery.digests}
         needs_tag = self.segments.received and not self._is_provable and not self.digests
         if needs_tag and not tags_match(delivery.etag, self._etag):
-            raise Changed("nothing proves that it is the version whose first bytes have come")
+            raise Changed("nothing proves that this is the version of the first bytes")
         self._etag = delivery.etag or self._etag
         self._kept_mtime = delivery.kept_mtime if delivery.kept_mtime is not None else self._kept_mtime
 

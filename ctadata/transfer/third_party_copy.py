@@ -86,7 +86,7 @@ def copy(run: Run, source: CopySource, items: Iterable[CopyItem]) -> Summary:
     Args:
         run: The run.
         source: The store that they come from.
-        items: What goes where.
+        items: The entries, each with its target.
 
     Returns:
         The summary, with each failure.

@@ -292,7 +292,7 @@ class UploadAttempts:
                 return step
 
     def _plan_again(self, step: Step) -> Step:
-        """Decide anew, by the content of the file that has taken the name since the plan."""
+        """Decide again, by the content of the file that has taken the name since the plan."""
         if step is Step.REPLACE:
             raise AlreadyExists("the storage does not replace this file", path=str(self.target))
         refuse_other_spelling(self.run.store, self.target)

@@ -69,7 +69,7 @@ def upload(
 
     Args:
         run: The run.
-        sources: What goes where.
+        sources: The local files and trees, each with its collection.
         extraneous: Collects the names that only the storage has.
 
     Returns:

@@ -49,7 +49,7 @@ def without_case(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CONTENTS = {"Run": b"upper case", "run": b"lower"}
-SAID = "stands there, and this file system takes it for the same name"
+SAID = "exists, and this file system takes it for the same name"
 
 
 @pytest.mark.usefixtures("without_case")

@@ -262,7 +262,7 @@ def test_an_upload_without_a_listed_size_is_checked_by_a_read(
 def test_an_upload_with_unknown_size_does_not_count_as_verified(server: OddServer, webdav: Store) -> None:
     server.answers["PROPFIND /f"] = [listed(CONTENT, None)]
     server.answers["GET /f"] = [Answer(200, {}, lambda: [CONTENT])]
-    with pytest.raises(IntegrityError, match="how long the file is"):
+    with pytest.raises(IntegrityError, match="states the size of the file"):
         integrity.check_entry(webdav, webdav.info(F), len(CONTENT))
 
 
@@ -297,7 +297,7 @@ def test_a_body_without_a_marked_end_is_refused(
     server.answers["PROPFIND /f"] = [listed(CONTENT, size)]
     server.answers["GET /f"] = [Answer(200, {}, lambda: [CONTENT])]
     if size is None:
-        with pytest.raises(IntegrityError, match="how long the file is"):
+        with pytest.raises(IntegrityError, match="states the size of the file"):
             fetched(webdav, tmp_path)
     else:
         fetched(webdav, tmp_path)
