@@ -114,16 +114,16 @@ def test_a_condition_between_fibers_and_threads() -> None:
 
 
 def test_a_thread_wakes_the_only_fiber() -> None:
-    change, asked = Condition(), threading.Event()
+    change, requested = Condition(), threading.Event()
 
     def wake() -> None:
-        assert asked.wait(PATIENCE)
+        assert requested.wait(PATIENCE)
         with change:  # held by the fiber until it waits
             change.notify()
 
     def wait() -> None:
         with change:
-            asked.set()
+            requested.set()
             assert change.wait(PATIENCE)
 
     thread = threading.Thread(target=wake, daemon=True)

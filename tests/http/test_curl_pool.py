@@ -1,4 +1,4 @@
-"""The curl handles: many open files, the watch during a wait, and closing."""
+"""The curl pool: many open files, the watch during a wait, and closing."""
 
 import contextlib
 import gc
@@ -76,14 +76,14 @@ def test_the_watch_is_called_while_nothing_happens_and_what_it_raises_ends_the_c
 
 
 def test_only_http_is_spoken_whatever_the_url(tmp_path):
-    handles = CurlPool(choose_ca(), "test")
-    handle = handles.acquire()
+    pool = CurlPool(choose_ca(), "test")
+    handle = pool.acquire()
     (tmp_path / "secret").write_text("mine")
     for url in (f"file://{tmp_path}/secret", "ftp://127.0.0.1:1/", "scp://127.0.0.1:1/a", "dict://127.0.0.1:1/"):
         handle.curl.setopt(pycurl.URL, url)
         assert handle.run(lambda: None)[0] == pycurl.E_UNSUPPORTED_PROTOCOL
-    handles.release(handle)
-    handles.close()
+    pool.release(handle)
+    pool.close()
 
 
 def test_close_does_not_wait_for_a_handle_that_hangs():
@@ -94,11 +94,11 @@ def test_close_does_not_wait_for_a_handle_that_hangs():
             over.wait(PATIENCE)
             ended.set()
 
-    handles = CurlPool(choose_ca(), "test")
+    pool = CurlPool(choose_ca(), "test")
     stuck = Stuck(pycurl.CurlShare())
     stuck.may_hang = True
-    handles.release(stuck)
-    handles.close()
+    pool.release(stuck)
+    pool.close()
     assert not ended.is_set()
     over.set()
     assert ended.wait(PATIENCE)
@@ -107,20 +107,20 @@ def test_close_does_not_wait_for_a_handle_that_hangs():
 def test_idle_handles_are_closed_in_the_thread_that_closes_the_pool(answering):
     closed = []
 
-    class Told(CurlHandle):
+    class RecordingHandle(CurlHandle):
         def close(self):
             closed.append(threading.current_thread())
             super().close()
 
     peer = answering(lambda wire, request: wire.answer("200 OK", b"hello"))
-    handles = CurlPool(choose_ca(), "test")
-    handles.release(Told(pycurl.CurlShare()))
-    lent = handles.acquire()
-    lent.curl.setopt(pycurl.URL, peer.url)
-    lent.curl.setopt(pycurl.WRITEFUNCTION, lambda block: None)
-    assert lent.run(lambda: None) == (0, "")
-    handles.release(lent)
-    handles.close()
+    pool = CurlPool(choose_ca(), "test")
+    pool.release(RecordingHandle(pycurl.CurlShare()))
+    acquired = pool.acquire()
+    acquired.curl.setopt(pycurl.URL, peer.url)
+    acquired.curl.setopt(pycurl.WRITEFUNCTION, lambda block: None)
+    assert acquired.run(lambda: None) == (0, "")
+    pool.release(acquired)
+    pool.close()
     assert closed == [threading.current_thread()]
 
 
@@ -130,15 +130,15 @@ def test_a_released_handle_keeps_nothing_of_its_request():
             pass
 
     kept = Kept()
-    handles = CurlPool(choose_ca(), "test")
-    lent = handles.acquire()
-    lent.curl.setopt(pycurl.WRITEFUNCTION, kept.take)
+    pool = CurlPool(choose_ca(), "test")
+    acquired = pool.acquire()
+    acquired.curl.setopt(pycurl.WRITEFUNCTION, kept.take)
     gone = weakref.ref(kept)
     del kept
     assert gone() is not None
-    handles.release(lent)
+    pool.release(acquired)
     assert gone() is None
-    handles.close()
+    pool.close()
 
 
 @pytest.mark.parametrize("how", ["closed", "dropped"])
@@ -156,11 +156,11 @@ def test_a_client_is_freed_by_the_thread_that_drops_it(answering, client, ca, ho
         one.send("GET", peer.url)
         with contextlib.suppress(KeyError):
             one.send("GET", peer.url, accept=refuse)
-        lent = [one._transport.pool.acquire() for _ in range(2)]
-        parts = [weakref.ref(part) for handle in lent for part in (handle, handle.curl, handle._multi)]
+        acquired = [one._transport.pool.acquire() for _ in range(2)]
+        parts = [weakref.ref(part) for handle in acquired for part in (handle, handle.curl, handle._multi)]
         parts.append(weakref.ref(one._transport.pool._share))
-        while lent:
-            one._transport.pool.release(lent.pop())
+        while acquired:
+            one._transport.pool.release(acquired.pop())
         if how == "closed":
             one.close()
         del one

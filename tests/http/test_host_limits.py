@@ -115,7 +115,7 @@ def test_retry_after_of_one_request_holds_for_all(answering, client, naps):
 
 def test_a_waiting_request_waits_again_after_another_refusal(answering, client):
     """Two requests wait after the first refusal. The first of them is refused again, so the second waits on."""
-    asked, pauses, go = threading.Event(), [], threading.Event()
+    sleeping, pauses, go = threading.Event(), [], threading.Event()
     left = ["5", "7"]
 
     def reply(wire, request):
@@ -127,7 +127,7 @@ def test_a_waiting_request_waits_again_after_another_refusal(answering, client):
     def sleep(seconds):
         pauses.append(round(seconds))
         if threading.current_thread() is not threading.main_thread() and len(pauses) == 1:
-            asked.set()
+            sleeping.set()
             assert go.wait(PATIENCE)
 
     peer, one = answering(reply), client(jobs=4, retries=Retries(busy_attempts=1), sleep=sleep)
@@ -135,7 +135,7 @@ def test_a_waiting_request_waits_again_after_another_refusal(answering, client):
         one.send("GET", peer.url)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(one.send, "GET", peer.url)
-        assert asked.wait(PATIENCE)
+        assert sleeping.wait(PATIENCE)
         with suppress(Busy):
             one.send("GET", peer.url)
         go.set()

@@ -113,12 +113,12 @@ def test_an_allowed_redirect_from_https_to_http_gets_no_token(answering, client,
 
 
 def test_the_token_does_not_go_over_http_to_another_machine(login):
-    """The credentials are not asked for the token either; the request is sent without one."""
+    """The client does not even get the token; the request is sent without one."""
     from ctadata.http.messages import Origin
 
     door = Origin.parse("http://door.example")
-    asked = login("secret-token")
-    client = Client(trusted=[door], credentials=asked, retries=Retries(attempts=1))
+    credentials = login("secret-token")
+    client = Client(trusted=[door], credentials=credentials, retries=Retries(attempts=1))
     assert client._token(_call(door), door) is None
     client.close()
 
@@ -149,8 +149,8 @@ def test_a_redirect_with_the_token_in_its_address_to_a_trusted_origin(answering,
     pool = answering(ok)
     door = answering(to(f"{pool.url}/a?x=1&authz=Bearer%20secret-token"))
     assert client(door, pool).send("GET", f"{door.url}/a").body == b"hello"
-    (asked,) = pool.requests
-    assert (asked.target, asked.token) == ("/a?x=1", "Bearer secret-token")  # in the header, where no log has it
+    (request,) = pool.requests
+    assert (request.target, request.token) == ("/a?x=1", "Bearer secret-token")  # in the header, where no log has it
 
 
 # --- what a Location may be ---
@@ -193,14 +193,14 @@ def test_a_raw_location_as_xrootd_sends_it(answering, client):
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize("asked", ["/d/50%25", "/d/%2541", "/d/h%23sh", "/d/q%3Fm", "/d/a%20b%C3%BC/"])
-def test_a_location_that_repeats_the_path_decoded_means_that_path(answering, client, asked, slash):
+@pytest.mark.parametrize("path", ["/d/50%25", "/d/%2541", "/d/h%23sh", "/d/q%3Fm", "/d/a%20b%C3%BC/"])
+def test_a_location_that_repeats_the_path_decoded_means_that_path(answering, client, path, slash):
     """XRootD's manager sends this. Read as a URL, `#sh` and `?m` are no part of the path, and `%41` is `A`."""
     pool = answering(ok)
-    decoded = unquote_to_bytes(asked).decode("latin-1")
+    decoded = unquote_to_bytes(path).decode("latin-1")
     door = answering(to(f"{pool.url}{slash}{decoded}?tried=x"))
-    client(door).send("GET", door.url + asked)
-    assert pool.requests[0].target == f"{asked}?tried=x"
+    client(door).send("GET", door.url + path)
+    assert pool.requests[0].target == f"{path}?tried=x"
 
 
 @pytest.mark.parametrize("location", ["/d/50%25?x=1", "/other/50%25", "/d/50%/deeper"])
@@ -217,7 +217,7 @@ JAMO, HANGUL = "/%E1%84%92%E1%85%A1%E1%86%AB", "/%ED%95%9C"
 
 
 @pytest.mark.parametrize(
-    ("asked", "location", "sent"),
+    ("path", "location", "sent"),
     [
         (NFD, NFC + MOVER, NFD + MOVER),
         (NFD, NFC, NFD),
@@ -238,12 +238,12 @@ JAMO, HANGUL = "/%E1%84%92%E1%85%A1%E1%86%AB", "/%ED%95%9C"
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_pool_is_asked_for_the_name_as_we_spell_it(answering, client, content, method, asked, location, sent):
+def test_a_pool_is_asked_for_the_name_as_we_spell_it(answering, client, content, method, path, location, sent):
     """Java writes a `Location` in NFC, and the pool compares the path with that of its mover; all else stays."""
     pool = answering(ok)
     door = answering(to(pool.url + location, "307 Temporary Redirect"))
     body = content(b"bytes") if method == "PUT" else None
-    client(door, limits=Limits(expect=0.01)).send(method, door.url + asked, body=body)
+    client(door, limits=Limits(expect=0.01)).send(method, door.url + path, body=body)
     (request,) = pool.requests
     assert (request.target, request.token) == (sent, None)
 

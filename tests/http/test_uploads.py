@@ -60,11 +60,11 @@ def test_an_upload(serve, client, content):
     assert body.rewinds == 0
 
 
-@pytest.mark.parametrize(("size", "asked"), [(EXPECT_THRESHOLD, False), (EXPECT_THRESHOLD + 1, True)])
-def test_an_unknown_server_gets_expect_for_large_bodies_only(serve, client, content, size, asked):
+@pytest.mark.parametrize(("size", "expected"), [(EXPECT_THRESHOLD, False), (EXPECT_THRESHOLD + 1, True)])
+def test_an_unknown_server_gets_expect_for_large_bodies_only(serve, client, content, size, expected):
     peer = serve(polite)
     client(peer).send("PUT", peer.url, body=content(bytes(size)))
-    assert ("expect" in peer.requests[0].headers) is asked
+    assert ("expect" in peer.requests[0].headers) is expected
     assert len(peer.requests[0].body) == size
 
 
@@ -399,16 +399,16 @@ def held(content):
     class Held(content):
         def __init__(self, data):
             super().__init__(data)
-            self.asked, self.dead = threading.Event(), threading.Event()
+            self.requested, self.dead = threading.Event(), threading.Event()
 
         def end(self, wire):
-            assert self.asked.wait(60)
+            assert self.requested.wait(60)
             wire.reset()
             self.dead.set()
 
         def read(self, limit):
             if self.at:
-                self.asked.set()
+                self.requested.set()
                 assert self.dead.wait(60)
             return super().read(min(limit, 65536))
 

@@ -124,7 +124,7 @@ def test_connections_to_the_door_are_kept(box, call):
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("requested", "first", "last"),
     [
         ("bytes=0-0", 0, 0),
         ("bytes=100-199", 100, 199),
@@ -133,8 +133,8 @@ def test_connections_to_the_door_are_kept(box, call):
         (f"bytes=5-{SIZE * 2}", 5, SIZE - 1),
     ],
 )
-def test_one_range(call, asked, first, last):
-    reply = call.bare("GET", call.ticket(PATH), headers={"Range": asked})
+def test_one_range(call, requested, first, last):
+    reply = call.bare("GET", call.ticket(PATH), headers={"Range": requested})
     assert (reply.status, reply.reason) == (206, "Partial Content")
     assert reply["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
     assert reply.body == CONTENT[first : last + 1]

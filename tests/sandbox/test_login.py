@@ -141,9 +141,9 @@ def test_scopes_become_activities(box, call, scope, statuses):
     box.files.put(f"{HOME}/old", b"x")
     token = {"Authorization": f"Bearer {box.token(scope=scope)}"}
     steps = [("PROPFIND", HOME), ("GET", f"{HOME}/old"), ("PUT", f"{HOME}/old"), ("PUT", f"{HOME}/new")]
-    asked = [*steps, ("DELETE", f"{HOME}/old")]
-    found = [call.bare(m, box.door + path, b"x" if m == "PUT" else None, token).status for m, path in asked]
-    assert tuple(found) == statuses
+    requests = [*steps, ("DELETE", f"{HOME}/old")]
+    actual = [call.bare(m, box.door + path, b"x" if m == "PUT" else None, token).status for m, path in requests]
+    assert tuple(actual) == statuses
 
 
 def test_scopes_of_a_plain_token_restrict_nothing(box, call):
