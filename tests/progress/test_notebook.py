@@ -3,6 +3,7 @@
 import sys
 import types
 
+import ipywidgets  # noqa: F401  (imports IPython, which some tests replace)
 import pytest
 
 from ctadata.errors import Busy
