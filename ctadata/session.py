@@ -313,7 +313,7 @@ class Session(PathLookup):
         except NotFound:
             return False
         except Forbidden:  # dCache shows files to a token with storage.create only, but not collections
-            return self.store.features.has_collections
+            return self.store.features.has_directories
 
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """Start a run: the rules, records and reporter that the transfers of one command share.

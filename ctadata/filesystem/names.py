@@ -121,7 +121,7 @@ def move(place: Place, source: RemotePath, target: RemotePath, *, into: bool) ->
         into: `target` is a directory to move into; else it is one only if it exists.
     """
     for planned in plan_renames(place.store, [place.store.info(source)], target, into=into):
-        if place.store.features.has_collections and planned.target.parent.parts:
+        if place.store.features.has_directories and planned.target.parent.parts:
             place.store.mkdir(planned.target.parent)
         rename(place.store, planned, replace=True)
         place.forget(source)

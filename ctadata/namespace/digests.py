@@ -11,7 +11,7 @@ from ctadata.stores.base import Store
 
 
 def get_digests(store: Store, entry: Entry) -> Mapping[str, str]:
-    """Return the digests of the listing, else those that the store keeps; empty for a collection."""
+    """Return the digests of the listing, else those that the store keeps; empty for a directory."""
     if entry.is_directory or entry.checksums or not store.features.digests:
         return entry.checksums
     return store.digests(entry.path)
@@ -29,7 +29,7 @@ def get_digest(store: Store, entry: Entry, algorithm: str | None = None) -> tupl
         The algorithm and the digest, in lower-case hexadecimal.
 
     Raises:
-        UsageError: The entry is a collection.
+        UsageError: The entry is a directory.
         Unsupported: The store keeps no such digest.
     """
     if entry.is_directory:

@@ -1,4 +1,4 @@
-"""Sum up bytes, files and collections below a collection."""
+"""Sum up bytes, files and directories below a directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctadata.stores.base import CountsTrees, Store
 
 @dataclass(slots=True)
 class Usage:
-    """What lies below a collection, itself not counted; or one file.
+    """What lies below a directory, itself not counted; or one file.
 
     Attributes:
         size: The sum of the sizes in bytes of the files whose size is known.
@@ -39,13 +39,13 @@ class Usage:
 def measure_usage(
     store: Store, top: Entry, *, depth: int | None = 0, threads: int = WALKERS, on_error: ErrorCallback | None = None
 ) -> list[Usage]:
-    """Return the usage of collections, sorted by path, and that of `top` last. A file is its own usage.
+    """Return the usage of directories, sorted by path, and that of `top` last. A file is its own usage.
 
     Args:
         store: The store of `top`.
-        top: The collection or the file to measure.
-        depth: The number of levels below `top` whose collections are reported by themselves; None: all.
-        threads: The number of collections that are listed at the same time.
+        top: The directory or the file to measure.
+        depth: The number of levels below `top` whose directories are reported by themselves; None: all.
+        threads: The number of directories that are listed at the same time.
         on_error: See `list_tree`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Find entries below collections: read the criteria that a user wrote, and search."""
+"""Find entries below directories: read the criteria that a user wrote, and search."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ctadata.stores.base import Store
 def find(
     store: Store, top: Entry, criteria: Criteria, *, threads: int = WALKERS, on_error: ErrorCallback | None = None
 ) -> Iterator[Entry]:
-    """Yield the entries below a collection that fit the criteria, as they are found; or the file `top` if it fits.
+    """Yield the entries below a directory that fit the criteria, as they are found; or the file `top` if it fits.
 
     Args:
         store: The store of `top`.
         top: Where the search begins.
         criteria: What an entry has to be.
-        threads: The number of collections that are listed at the same time.
+        threads: The number of directories that are listed at the same time.
         on_error: See `list_tree`.
 
     Raises:

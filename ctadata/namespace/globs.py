@@ -1,4 +1,4 @@
-"""Expand remote paths that hold patterns, for example `run_*/*.h5`, by listing the collections on the way.
+"""Expand remote paths that hold patterns, for example `run_*/*.h5`, by listing the directories on the way.
 
 Names match as in `ctadata.namespace.filters`. A `**` at the end stands for all files below.
 """
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """A search for the pattern `names`, whose first name is searched in the collection `base`."""
+    """A search for the pattern `names`, whose first name is searched in the directory `base`."""
 
     base: RemotePath
     names: tuple[str, ...]
@@ -38,11 +38,11 @@ def find_matches(store: Store, path: RemotePath, *, threads: int, directories: b
     Args:
         store: The store.
         path: The path, which may hold patterns.
-        threads: The number of collections that are listed at the same time.
-        directories: Return collections only.
+        threads: The number of directories that are listed at the same time.
+        directories: Return directories only.
 
     Raises:
-        Incomplete: A collection on the way holds more than its listing names. Its `done` holds the entries that match.
+        Incomplete: A directory on the way holds more than its listing names. Its `done` holds the entries that match.
         CtadataError: Another error of the store, but never NotFound.
     """
     with contextlib.suppress(NotFound):
@@ -67,15 +67,15 @@ def catch_incomplete(find: Callable[[T], list[Entry]], argument: T) -> tuple[lis
 def glob(store: Store, pattern: RemotePath, *, threads: int) -> list[Entry]:
     """Return the entries that match, sorted by path, without our temporary files; empty if none matches.
 
-    A collection on the way that does not exist is no error.
+    A directory on the way that does not exist is no error.
 
     Args:
         store: The store.
         pattern: The path with patterns.
-        threads: The number of collections that are listed at the same time.
+        threads: The number of directories that are listed at the same time.
 
     Raises:
-        Incomplete: A collection on the way holds more than its listing names. Its `done` holds the entries that match.
+        Incomplete: A directory on the way holds more than its listing names. Its `done` holds the entries that match.
         CtadataError: Another error of the store.
     """
     incomplete: list[Incomplete] = []
@@ -93,7 +93,7 @@ _Emit = Callable[[Node[_Search] | Entry], object]
 
 def _expand(store: Store, incomplete: list[Incomplete], search: _Search, emit: _Emit) -> None:
     try:
-        with contextlib.suppress(NotFound, UsageError):  # the pattern needs a collection here, and there is a file
+        with contextlib.suppress(NotFound, UsageError):  # the pattern needs a directory here, and there is a file
             _in_collection(store, search.base, search.names, emit)
     except Incomplete as error:
         incomplete.append(error)

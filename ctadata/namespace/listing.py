@@ -1,4 +1,4 @@
-"""List a collection, or all that lies below it. The temporary files of uploads are never listed."""
+"""List a directory, or all that lies below it. The temporary files of uploads are never listed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ErrorCallback = Callable[[CtadataError], object]
 
 
 def list_children(store: Store, path: RemotePath, filters: Filters) -> Iterator[Entry]:
-    """Yield the selected entries directly below a collection, without our temporary files."""
+    """Yield the selected entries directly below a directory, without our temporary files."""
     for entry in store.list(path):
         inside = (entry.path.name,)
         if not entry.path.is_temporary and (
@@ -35,15 +35,15 @@ def list_tree(
     depth: int | None = None,
     on_error: ErrorCallback | None = None,
 ) -> Iterator[Entry]:
-    """Yield every selected entry below a collection, without our temporary files.
+    """Yield every selected entry below a directory, without our temporary files.
 
     Args:
         store: The store.
-        path: The collection.
-        threads: The number of collections that are listed at the same time.
+        path: The directory.
+        threads: The number of directories that are listed at the same time.
         filters: What is selected.
-        depth: The number of levels below the collection to list; None: all.
-        on_error: Receives the error of each collection further down that cannot be listed, and one error for each
+        depth: The number of levels below the directory to list; None: all.
+        on_error: Receives the error of each directory further down that cannot be listed, and one error for each
             member that is missing from a listing. None: the former end the listing, and the latter are raised at its
             end.
 
@@ -85,7 +85,7 @@ def merge_incomplete(errors: Sequence[Incomplete], path: RemotePath, done: Seque
 
     Args:
         errors: The errors of the listings.
-        path: The collection above all of them.
+        path: The directory above all of them.
         done: The entries that were found.
     """
     failures = [failure for error in errors for failure in error.failures]

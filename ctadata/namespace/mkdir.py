@@ -1,4 +1,4 @@
-"""Make collections."""
+"""Make directories."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from ctadata.stores.base import Store
 
 
 def make_directory(store: Store, path: RemotePath, *, parents: bool = False) -> None:
-    """Make a collection.
+    """Make a directory.
 
     Args:
         store: The store.
-        path: The new collection.
-        parents: Make the collections above it too, and accept one that exists.
+        path: The new directory.
+        parents: Make the directories above it too, and accept one that exists.
 
     Raises:
         AlreadyExists: The name is taken.
-        NotFound: The collection above does not exist, and `parents` is False.
+        NotFound: The directory above does not exist, and `parents` is False.
         Unsupported: The store could not send files below this name back.
     """
     if not parents:
         if exists(store, path):
             raise AlreadyExists("the name is taken", path=str(path))
-        if store.features.has_collections and path.parent.parts and not exists(store, path.parent):
+        if store.features.has_directories and path.parent.parts and not exists(store, path.parent):
             raise NotFound("there is no such directory", hint="-p makes it", path=str(path.parent))
     NameCheck(store).check(path)
     store.mkdir(path)

@@ -54,7 +54,7 @@ class NameCheck:
         self._is_served: bool | None = None
 
     def check(self, path: RemotePath, *, tries: bool = True) -> None:
-        """Check that the store could send a file with this path back, or the files of a collection with this path.
+        """Check that the store could send a file with this path back, or the files of a directory with this path.
 
         Args:
             path: The new path.
@@ -99,22 +99,22 @@ class NameCheck:
             return False
         return True
 
-    def _run_trial(self, collection: RemotePath) -> bool | None:
+    def _run_trial(self, directory: RemotePath) -> bool | None:
         """Store a file of one byte, give it a name that NFC changes, read it, and delete it.
 
         Returns whether the byte came; None if that is not known.
         """
-        while collection.parts and not self._is_there(collection):
-            collection = collection.parent
+        while directory.parts and not self._is_there(directory):
+            directory = directory.parent
         # the zeros name no machine, so the file counts as left over after a day
         stem = f"{TEMPORARY_PREFIX}trial-0-0-0-{secrets.token_hex(4)}"
-        plain, changed = collection / stem, collection / (stem + _DECOMPOSED)
+        plain, changed = directory / stem, directory / (stem + _DECOMPOSED)
         try:
             self._store.write(plain, _Byte(), new=True)
         except (Stopped, LoginNeeded):
             raise
         except CtadataError as error:
-            return False if error.status == 400 and is_rewritten_by_nfc(self._store.features, collection) else None
+            return False if error.status == 400 and is_rewritten_by_nfc(self._store.features, directory) else None
         current = plain
         try:
             self._store.move(plain, changed, replace=False)
@@ -127,12 +127,12 @@ class NameCheck:
         finally:
             self._delete_trial(current)
 
-    def _is_there(self, collection: RemotePath) -> bool:
+    def _is_there(self, directory: RemotePath) -> bool:
         try:
-            return bool(self._store.info(collection))
+            return bool(self._store.info(directory))
         except NotFound:
             return False
-        except Forbidden:  # to a token that may only create, dCache does not say that a collection exists
+        except Forbidden:  # to a token that may only create, dCache does not say that a directory exists
             return True
 
     def _delete_trial(self, path: RemotePath) -> None:

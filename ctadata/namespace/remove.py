@@ -1,4 +1,4 @@
-"""Delete names: files, empty collections, trees. The root, a home, and what a home lies in are never deleted."""
+"""Delete names: files, empty directories, trees. The root, a home, and what a home lies in are never deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ctadata.stores.base import Store
 
 
 def refuse_home(entries: Sequence[Entry], home: Callable[[], RemotePath]) -> None:
-    """Raise UsageError if the entries include the root, the home, or a collection that holds the home.
+    """Raise UsageError if the entries include the root, the home, or a directory that holds the home.
 
     Args:
         entries: The entries to delete or to move.
@@ -40,10 +40,10 @@ def drop_nested(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def remove(store: Store, entry: Entry, *, recursive: bool = False) -> None:
-    """Delete a file, or with `recursive` a collection with all that lies below it. The caller has called `refuse_home`.
+    """Delete a file, or with `recursive` a directory with all that lies below it. The caller has called `refuse_home`.
 
     Raises:
-        UsageError: The entry is a collection, and `recursive` is False.
+        UsageError: The entry is a directory, and `recursive` is False.
         CtadataError: An error of the store.
     """
     if not entry.is_directory:
@@ -56,7 +56,7 @@ def remove(store: Store, entry: Entry, *, recursive: bool = False) -> None:
 
 
 def remove_empty(store: Store, entry: Entry) -> None:
-    """Delete an empty collection; raise UsageError for a file, and for a collection that holds anything."""
+    """Delete an empty directory; raise UsageError for a file, and for a directory that holds anything."""
     if not entry.is_directory:
         raise UsageError("it is a file, not a directory", hint="rm deletes files", path=str(entry.path))
     store.delete(entry.path)

@@ -24,24 +24,24 @@ class PlannedRename:
 def plan_renames(
     store: Store, sources: Sequence[Entry], target: RemotePath, *, into: bool = False
 ) -> list[PlannedRename]:
-    """Return the new path of each entry: inside `target` if that is a collection, else `target` itself.
+    """Return the new path of each entry: inside `target` if that is a directory, else `target` itself.
 
     Args:
         store: The store.
         sources: The entries.
-        target: A collection, or the new path of the only entry.
-        into: `target` has to be a collection, because the user wrote it with a slash. Several sources imply it.
+        target: A directory, or the new path of the only entry.
+        into: `target` has to be a directory, because the user wrote it with a slash. Several sources imply it.
 
     Raises:
-        UsageError: Two entries have the same name, or `target` is a file and has to be a collection.
-        NotFound: There is no collection `target`, and there has to be one.
+        UsageError: Two entries have the same name, or `target` is a file and has to be a directory.
+        NotFound: There is no directory `target`, and there has to be one.
     """
     existing = _look(store, target)
     into = into or len(sources) > 1
     if existing is None or not existing.is_directory:
         if not into:
             return [PlannedRename(sources[0], target)]
-        if existing is not None or store.features.has_collections:  # without collections, the first file makes one
+        if existing is not None or store.features.has_directories:  # without directories, the first file makes one
             _refuse(target, existing)
     for name, count in Counter(entry.path.name for entry in sources).items():
         if count > 1:
@@ -61,11 +61,11 @@ def rename(store: Store, renaming: PlannedRename, *, replace: bool = False) -> N
     Args:
         store: The store.
         renaming: The entry and its new path.
-        replace: Replace a file that has this path. A collection is never replaced.
+        replace: Replace a file that has this path. A directory is never replaced.
 
     Raises:
         AlreadyExists: The new path is taken.
-        NotFound: The collection above the new path does not exist.
+        NotFound: The directory above the new path does not exist.
         UsageError: The new path is the old one, or lies inside it.
         Unsupported: The store cannot rename, or could not send the file back under its new name.
     """

@@ -50,7 +50,7 @@ def draw_tree(
         top: The top of the tree.
         depth: The number of levels to draw; nothing deeper is listed. None: all.
         pen: The branches.
-        threads: The number of collections that are listed at the same time.
+        threads: The number of directories that are listed at the same time.
         on_error: See `list_tree`.
 
     Raises:
@@ -73,6 +73,6 @@ def draw_tree(
 def _last_first(
     children: dict[RemotePath, list[Entry]], path: RemotePath, indent: str
 ) -> list[tuple[Entry, str, bool]]:
-    """Return the entries of a collection from the last to the first: entry, indent, whether it is the last."""
+    """Return the entries of a directory from the last to the first: entry, indent, whether it is the last."""
     entries = sorted(children.pop(path, []), key=lambda entry: entry.path.name, reverse=True)
     return [(entry, indent, number == 0) for number, entry in enumerate(entries)]

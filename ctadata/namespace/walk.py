@@ -32,7 +32,7 @@ with large files hold more.
 """
 
 WALKERS = 4
-"""The largest number of collections that are listed at the same time."""
+"""The largest number of directories that are listed at the same time."""
 
 INTERVAL = 0.05
 """The time between two measurements of how busy the process is, in seconds."""

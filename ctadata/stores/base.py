@@ -8,9 +8,9 @@ Each store keeps these promises in every method:
 
 - It raises the errors of `ctadata.errors`, with `path` set: `NotFound`, `Forbidden`, `LoginNeeded`, `AlreadyExists`,
   `StorageFull`, `TemporaryError` and the others. It never returns an empty answer for a name that does not exist.
-- A listing is complete, or it ends in an error. If a member has no valid name below the collection, or the server
+- A listing is complete, or it ends in an error. If a member has no valid name below the directory, or the server
   refuses to describe it, the listing yields all other entries and then raises `Incomplete`, which holds one error for
-  each such member. A collection that the caller may not list raises `Forbidden`. A size that the server does not send
+  each such member. A directory that the caller may not list raises `Forbidden`. A size that the server does not send
   is None. The caller never deletes anything because a name is missing from a listing that ended in an error.
 - It repeats a request only until the first byte of the response body. A failure after that byte is raised as a
   retryable error, and the caller decides whether to begin again.
@@ -44,14 +44,14 @@ class Features:
         parallel_reads: Several streams may read one large file at the same time. If False, one stream reads it.
         redirects: Another server than the one that lists carries the bytes. An upload then waits for the redirect
             before it sends the body.
-        has_collections: A collection has to be made before files go into it. If False, the name of a file makes it.
+        has_directories: A directory has to be made before files go into it. If False, the name of a file makes it.
         has_aliases: An empty file in a listing may be an alias of another file. `info` finds out.
         etag_may_be_md5: If the ETag of a file is the MD5 of some bytes, the file holds these bytes. An ETag that is
             anything else proves nothing.
         serves_control_characters: The store can send a file back if its name holds control characters.
         normalizes_paths: The server writes paths in the Unicode normal form NFC when it asks its pools. Some servers of
             this kind can send a file back whose name NFC changes, and others cannot.
-        hides_forbidden: A collection that the caller may not list looks empty, so one empty listing proves nothing.
+        hides_forbidden: A directory that the caller may not list looks empty, so one empty listing proves nothing.
         digests_uploads: An upload returns the digest of the bytes that it sent, so the caller need not compute one.
     """
 
@@ -64,7 +64,7 @@ class Features:
     lists_checksums: bool = False
     parallel_reads: bool = True
     redirects: bool = False
-    has_collections: bool = True
+    has_directories: bool = True
     etag_may_be_md5: bool = False
     has_aliases: bool = False
     hides_forbidden: bool = False
@@ -212,21 +212,21 @@ class Store(Protocol):
     features: Features
 
     def info(self, path: RemotePath) -> Entry:
-        """Return the entry of one file or collection.
+        """Return the entry of one file or directory.
 
         Raises:
             NotFound: Nothing has this name.
         """
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """Yield the entries directly below a collection as they arrive, in the order of the server.
+        """Yield the entries directly below a directory as they arrive, in the order of the server.
 
-        The collection itself is not among them.
+        The directory itself is not among them.
 
         Raises:
             NotFound: Nothing has this name.
             UsageError: The name is that of a file.
-            Incomplete: The collection holds more members than the ones yielded. Raised after all entries.
+            Incomplete: The directory holds more members than the ones yielded. Raised after all entries.
         """
 
     def open(self, path: RemotePath) -> Reader:
@@ -238,7 +238,7 @@ class Store(Protocol):
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
         """Upload a file; it replaces a file of the same name unless `new` is True.
 
-        The collection above has to exist, or the store makes it. The store reads the source from its first byte to its
+        The directory above has to exist, or the store makes it. The store reads the source from its first byte to its
         last, and rewinds it if it has to send it again. It need not check the digest: the caller compares the digest in
         the answer with its own.
 
@@ -248,8 +248,8 @@ class Store(Protocol):
             What the store said about the bytes that it received.
 
         Raises:
-            AlreadyExists: A collection has this name; or, with `new`, anything has.
-            NotFound: The collection above does not exist.
+            AlreadyExists: A directory has this name; or, with `new`, anything has.
+            NotFound: The directory above does not exist.
             StorageFull: The server has no room, or the user's quota is exhausted.
         """
 
@@ -267,22 +267,22 @@ class Store(Protocol):
         """
 
     def mkdir(self, path: RemotePath) -> None:
-        """Make a collection, and the collections above it that are missing. An existing collection is no error.
+        """Make a directory, and the directories above it that are missing. An existing directory is no error.
 
         Raises:
-            AlreadyExists: A file has this name, or the name of a collection above.
+            AlreadyExists: A file has this name, or the name of a directory above.
         """
 
     def delete(self, path: RemotePath) -> None:
-        """Delete a file or an empty collection. It never deletes a collection that holds anything.
+        """Delete a file or an empty directory. It never deletes a directory that holds anything.
 
         Raises:
             NotFound: Nothing has this name.
-            UsageError: The collection is not empty, or it is the root.
+            UsageError: The directory is not empty, or it is the root.
         """
 
     def delete_tree(self, path: RemotePath) -> None:
-        """Delete a file, or a collection with all that lies below it.
+        """Delete a file, or a directory with all that lies below it.
 
         After any error some of the tree may be deleted.
 
@@ -293,19 +293,19 @@ class Store(Protocol):
         """
 
     def move(self, source: RemotePath, target: RemotePath, *, replace: bool) -> None:
-        """Rename a file. With `replace` it replaces a file of that name, but never a collection.
+        """Rename a file. With `replace` it replaces a file of that name, but never a directory.
 
         Raises:
-            NotFound: `source` does not exist, or the collection above `target` does not.
-            AlreadyExists: `target` is taken and `replace` is False, or a collection has this name.
+            NotFound: `source` does not exist, or the directory above `target` does not.
+            AlreadyExists: `target` is taken and `replace` is False, or a directory has this name.
             Unsupported: `features.can_move` is False, or the server would give the file another name.
         """
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
-        """Rename a collection with all that lies below it, in one request. It never replaces anything.
+        """Rename a directory with all that lies below it, in one request. It never replaces anything.
 
         Raises:
-            NotFound: `source` does not exist, or the collection above `target` does not.
+            NotFound: `source` does not exist, or the directory above `target` does not.
             AlreadyExists: `target` is taken.
             UsageError: `source` is a file or the root, or `target` lies inside `source`.
             Unsupported: `features.can_move_trees` is False.
@@ -317,7 +317,7 @@ class Store(Protocol):
 
 @dataclass(slots=True)
 class TreeCount:
-    """The number of files and collections below a collection, itself not counted.
+    """The number of files and directories below a directory, itself not counted.
 
     Attributes:
         size: The sum of the sizes in bytes of the files whose size is known.
@@ -337,4 +337,4 @@ class CountsTrees(Protocol):
     """A store whose `delete_tree` deletes more than its listings can name."""
 
     def count_tree(self, path: RemotePath) -> TreeCount:
-        """Count all that `delete_tree` would delete below a collection."""
+        """Count all that `delete_tree` would delete below a directory."""

@@ -140,7 +140,7 @@ class ThreadedIterator(Iterator[T]):
 def for_each(items: Iterable[T], take: Callable[[T], object]) -> None:
     """Call `take` with each item, in this thread.
 
-    A `ThreadedIterator` then makes its items in this thread too: a thread and two switches for each small collection
+    A `ThreadedIterator` then makes its items in this thread too: a thread and two switches for each small directory
     took a third of the time in which a tree is listed. An exception of `take` ends the production and is raised here.
     """
     if not isinstance(items, ThreadedIterator):

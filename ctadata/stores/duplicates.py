@@ -13,7 +13,7 @@ KEPT = 4096
 def fingerprint(entry: Entry) -> int:
     """Return a key for all that a listing says about an entry, apart from its name; equal for equal statements.
 
-    All collections have the same fingerprint: each server of an XRootD cluster lists a collection with its own time.
+    All directories have the same fingerprint: each server of an XRootD cluster lists a directory with its own time.
     """
     if entry.is_directory:
         return 0

@@ -1,4 +1,4 @@
-"""Find the user's home collection, from the profile's templates or else from dCache's REST interface."""
+"""Find the user's home directory, from the profile's templates or else from dCache's REST interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_home(
     make: bool = True,
     stop: Event | None = None,
 ) -> RemotePath:
-    """Return the path of the user's home collection.
+    """Return the path of the user's home directory.
 
     The first of the profile's `home` templates that exists is the home. If none exists, the home is the first template
     whose parent exists. If the profile has no template, the site's frontend says where the home is.
@@ -34,7 +34,7 @@ def find_home(
         profile: Its keys `home`, `frontend` and `root` are read.
         store: Where the templates are looked up.
         tokens: Where the user's name comes from, and the token for the frontend.
-        make: Make the collection if it does not exist.
+        make: Make the directory if it does not exist.
         stop: Once it is set, a request to the frontend ends with Stopped.
 
     Raises:
@@ -85,7 +85,7 @@ def _exists(store: Store, path: RemotePath) -> bool:
         return store.info(path).is_directory
     except NotFound:
         return False
-    except Forbidden:  # to a token that may only create, dCache does not even say that the collection exists
+    except Forbidden:  # to a token that may only create, dCache does not even say that the directory exists
         return True
 
 

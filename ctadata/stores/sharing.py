@@ -1,4 +1,4 @@
-"""Links that open one file or collection for a limited time: macaroons and presigned URLs."""
+"""Links that open one file or directory for a limited time: macaroons and presigned URLs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Link:
     """A link that works without a login for everyone who has it.
 
     Attributes:
-        url: Opens the file or the collection in any program. It holds the secret.
+        url: Opens the file or the directory in any program. It holds the secret.
         expires: The time at which the link ends, in seconds since 1970 UTC.
         secret: The macaroon itself, for programs that send it as a bearer token. None if the URL cannot be taken apart.
     """
@@ -34,7 +34,7 @@ class Shares(Protocol):
         """Return a link to `path`.
 
         Args:
-            path: The file or the collection that the link opens.
+            path: The file or the directory that the link opens.
             lifetime: Seconds from now.
             activities: What the link allows: `download`, `list`, `upload`, `delete`, `manage`. Empty: reading.
             addresses: The networks that may use the link (CIDR). Empty: all.

@@ -18,7 +18,7 @@ def resolve_typed_path(
     Args:
         profile: Its `kind` decides how S3 addresses and keys are read.
         text: `/from/the/root`, `home:path`, `~/path`, `s3://bucket/key`, or a relative path.
-        home: Returns the home collection; called only if the text starts there.
+        home: Returns the home directory; called only if the text starts there.
         from_home: The text is the target of an upload, so a relative path starts at the home.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The members of a collection that its listing cannot name: counted, and the first of them kept as errors."""
+"""The members of a directory that its listing cannot name: counted, and the first of them kept as errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COUNTERPARTS = 10_000
 
 
 class Unlisted:
-    """The members that a store could not list in one collection."""
+    """The members that a store could not list in one directory."""
 
     def __init__(self) -> None:
         """Start with no member."""
@@ -55,7 +55,7 @@ class Unlisted:
             self._named.append(error)
 
     def add_name(self, text: str) -> None:
-        """Add a member whose name, as the server writes it, is no valid name below the collection."""
+        """Add a member whose name, as the server writes it, is no valid name below the directory."""
         what = f"the server lists {escape_unprintable(text[:200])!r}, which is not a valid name there"
         self.add(ServerTrouble(what, hint="tell the administrators of the storage"))
 

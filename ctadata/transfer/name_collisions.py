@@ -19,7 +19,7 @@ def refuse_other_spelling(store: Store, path: RemotePath) -> None:
 
     A listing shows the names as they were made. A directory that cannot be listed is not checked.
     """
-    while path.parts and store.features.has_collections:  # keys of objects are never folded
+    while path.parts and store.features.has_directories:  # keys of objects are never folded
         other = _other_spelling(store, path)
         if other is not None:
             asked, stored = escape_unprintable(path.name), escape_unprintable(other)

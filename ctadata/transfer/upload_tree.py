@@ -142,7 +142,7 @@ def _make_similar(run: Run, source: UploadSource) -> bool:
     It is made before the next one is looked at, so that two workers never take one collection for two.
     """
     try:
-        if run.store.features.has_collections:
+        if run.store.features.has_directories:
             run.store.mkdir(source.target)
             refuse_other_spelling(run.store, source.target)
     except CtadataError as error:
@@ -197,7 +197,7 @@ def _list_collection(
     other names, but no temporaries.
     """
     names = {name for _, name in (*contents.files, *contents.folders)}
-    if source.tree is None and len(names) <= FEW and not run.store.features.has_collections:
+    if source.tree is None and len(names) <= FEW and not run.store.features.has_directories:
         return _stat_one_by_one(run, source.target, names)
     existing, others = dict[str, Entry](), list[Entry]()
     try:
@@ -237,7 +237,7 @@ def _list_collection(
 def _make_collection(run: Run, source: UploadSource, contents: Contents) -> None:
     """Make a missing collection, unless its files make it."""
     selected = source.tree is not None and run.rules.filters.takes_directory(source.inside)
-    made_by_files = not run.store.features.has_collections and (contents.files or contents.folders)
+    made_by_files = not run.store.features.has_directories and (contents.files or contents.folders)
     if (selected or contents.files) and not made_by_files:
         run.names.check(source.target, tries=not run.rules.dry_run)
         if not run.rules.dry_run:
@@ -253,7 +253,7 @@ def _delete_if_dead(run: Run, entry: Entry) -> None:
 
 def _may_exist(run: Run, collection: RemotePath, names: set[str]) -> bool:
     """Return whether a collection that may not be listed may exist, as far as a WLCG storage.create token can see."""
-    if not run.store.features.has_collections:
+    if not run.store.features.has_directories:
         return bool(names)  # its files make it; an empty one has to be made
     try:
         with contextlib.suppress(Forbidden):  # dCache answers such a token about files, not about collections

@@ -263,7 +263,7 @@ class TestRenaming:
             self.move(store, ["t/a.h5", "t/run2/a.h5"], "t/run1")
 
     def test_a_store_without_collections_needs_no_parent(self, store, monkeypatch):
-        monkeypatch.setattr(store, "features", Features(has_collections=False))
+        monkeypatch.setattr(store, "features", Features(has_directories=False))
         [renaming] = plan_renames(store, self.entries(store, "t/a.h5"), at("t/new"), into=True)
         assert renaming.target == at("t/new/a.h5")
         make_directory(store, at("x/y"))

@@ -63,7 +63,7 @@ class Door:
         self._root = root
 
     def url(self, path: RemotePath) -> str:
-        """Return the address of a file or collection."""
+        """Return the address of a file or directory."""
         return self._origin + self._root.join(path.parts).encoded
 
     # ---- macaroons

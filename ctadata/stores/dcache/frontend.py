@@ -88,7 +88,7 @@ class Frontend:
         return as_object(self.request("GET", "/user"))
 
     def list(self, path: RemotePath, *, page: int = PAGE) -> Iterator[Entry]:
-        """Yield the entries directly below a collection, with checksums and localities, one page after the other.
+        """Yield the entries directly below a directory, with checksums and localities, one page after the other.
 
         Each page costs one request and is kept in memory until the next one. The last page is the empty one: if dCache
         cannot read on, it sends a short page, which looks like the end (ListDirectoryHandler.java). The next page
@@ -96,7 +96,7 @@ class Frontend:
         deleted meanwhile may shift the others, so one of them may be missed; only the server could prevent this.
 
         Args:
-            path: The collection.
+            path: The directory.
             page: The number of entries to request at a time.
 
         Raises:
@@ -125,7 +125,7 @@ class Frontend:
             return as_list(response.get("children"))
 
     def details(self, path: RemotePath) -> Details:
-        """Return the quality of service, the labels and the extended attributes of a file or collection."""
+        """Return the quality of service, the labels and the extended attributes of a file or directory."""
         with add_path_to_errors(path):
             query = {"qos": "true", "labels": "true", "xattr": "true"}
             response = as_object(self.request("GET", self._namespace(path), query=query))

@@ -1,6 +1,6 @@
-"""A dCache store that lists collections over the REST interface, one page after the other.
+"""A dCache store that lists directories over the REST interface, one page after the other.
 
-A door builds the whole answer to a PROPFIND before it sends a byte, and gives up on very large collections. Pages have
+A door builds the whole answer to a PROPFIND before it sends a byte, and gives up on very large directories. Pages have
 no such limit, and hold the checksums of every file.
 """
 
@@ -24,7 +24,7 @@ class PagedStore:
         self._frontend = frontend
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
-        """Yield the entries directly below a collection as the pages arrive; see `Frontend.list`."""
+        """Yield the entries directly below a directory as the pages arrive; see `Frontend.list`."""
         return self._frontend.list(path)
 
     def info(self, path: RemotePath) -> Entry:

@@ -38,7 +38,7 @@ from ctadata.stores.sharing import Link
 FEATURES = Features(
     atomic_put=True,
     digests=tuple(name for name in STRONGEST_FIRST if name not in ("sha-512", "adler32")),
-    has_collections=False,
+    has_directories=False,
     etag_may_be_md5=True,
     has_aliases=True,
     digests_uploads=True,

@@ -75,7 +75,7 @@ class WebsiteRequests:
 class WebsiteStore:
     """The files of a website below `root`. A store that only reads, and lists nothing."""
 
-    features = Features(atomic_put=False, can_move=False, digests=("md5",), has_collections=False)
+    features = Features(atomic_put=False, can_move=False, digests=("md5",), has_directories=False)
 
     def __init__(self, client: Client, origin: Origin, root: RemotePath) -> None:
         """Keep the client, which is closed with the store; no request is sent."""
