@@ -156,7 +156,7 @@ def _wait_for_lease(files: ProfileFiles, stop: Event, now: Callable[[], float]) 
     while (other := _try_acquire(files, _new_lease(False, now()), now())) is not None:
         if other.lasting or now() > deadline:
             raise TemporaryError(
-                f"the token is renewed on {other.host} (process {other.pid}), and not here at the same time",
+                f"the token is being renewed on {other.host} (process {other.pid})",
                 hint=f"if that machine is gone, try again in {LIFE:.0f} s",
             )
         if stop.wait(POLL_INTERVAL):

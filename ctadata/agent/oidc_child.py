@@ -318,4 +318,4 @@ def _run(argv: Sequence[str], home: OidcAgentFiles, socket: Path, account: str) 
         if done.returncode == 0:
             return done.stdout
         raise failure_error(done.stderr.strip().removeprefix("Error: ") or "no reason given", account)
-    raise TimedOut(f"{argv[0]} does not end")
+    raise TimedOut(f"{argv[0]} did not end within 60 s")

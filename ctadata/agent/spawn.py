@@ -54,7 +54,7 @@ def spawn(profile: Profile, files: ProfileFiles, copy: Path | None = None) -> No
         CtadataError: It did not start.
     """
     if not sys.executable:
-        raise ConfigError("this Python does not know its own interpreter, so no agent can be started")
+        raise ConfigError("sys.executable is empty, so no agent can be started")
     process = subprocess.Popen(
         [sys.executable, "-m", "ctadata.agent.daemon", profile.name],
         stdin=subprocess.PIPE,

@@ -55,14 +55,15 @@ def send_personal_certificate(
     """
     if key not in allowed_keys():
         raise UsageError(
-            f"{escape_unprintable(key)!r} is no key of a certificate", hint=f"one of {', '.join(allowed_keys())}"
+            f"{escape_unprintable(key)!r} is not the name of a certificate key",
+            hint=f"one of {', '.join(allowed_keys())}",
         )
     payload = {"certificate": read_pem(file).text, "certificate_key": key, "user": user}
     said = _post(endpoints, "certificate", payload, hint=f"does the service know the key {key!r}?")
     validity = said.get("validity")
     if not isinstance(validity, str):  # a refusal comes as a list, with the status of a success
         words = validity[0] if isinstance(validity, list) and validity else "it does not say why"
-        raise Forbidden(f"the service has not taken the certificate: {sanitize(str(words))}", path=str(file))
+        raise Forbidden(f"the service refused the certificate: {sanitize(str(words))}", path=str(file))
     return {"message": str(said.get("message", "")), "validity": validity, "certificate_key": key}
 
 
@@ -82,7 +83,7 @@ def send_shared_certificate(endpoints: ServiceEndpoints, file: Path) -> dict[str
     payload = {"certificate": read_pem(file).text}
     said = _post(endpoints, "main-certificate", payload, hint="")
     if said.get("certificateUploaded") is not True:
-        raise Forbidden("the service does not say that it has taken the certificate", path=str(file))
+        raise Forbidden("the service did not confirm the certificate", path=str(file))
     return {"message": str(said.get("message", "")), "certificateUploaded": True}
 
 
@@ -143,17 +144,17 @@ def _check(answer: JsonResponse, service: str, hint: str) -> None:
     if 300 <= answer.status < 400:
         raise LoginNeeded(
             f"not logged in: {Origin.parse(service)} redirects, and the certificate is not sent along",
-            hint=f"the token of JUPYTERHUB_API_TOKEN is no good there; {token_page(service)} gives new ones",
+            hint=f"the token of JUPYTERHUB_API_TOKEN is not valid there; get a new one at {token_page(service)}",
             status=answer.status,
         )
     if answer.status == 401 and "access denied" in answer.text:
-        raise Forbidden("the shared certificate is for admins of the hub to change", status=401)
+        raise Forbidden("only admins of the hub may change the shared certificate", status=401)
     try:
         answer.raise_for_status()
     except CtadataError as error:
         if answer.status == 400:
             raise Forbidden(
-                f"the service has not taken the certificate: {sanitize(answer.text.strip()[:300])}", status=400
+                f"the service refused the certificate: {sanitize(answer.text.strip()[:300])}", status=400
             ) from None
         error.hint = hint or error.hint
         raise

@@ -106,7 +106,7 @@ class APIClient:
         from ctadata.service.factory import open_session
 
         if self.chunk_size is not None and self.chunk_size < 1:
-            raise UsageError(f"chunk_size is a number of bytes, not {self.chunk_size}")
+            raise UsageError(f"chunk_size must be at least 1 (bytes), not {self.chunk_size}")
         return open_session(self.place, chunk_size=self.chunk_size, stop=threading.Event())
 
     def list_dir(self, path: PathText = "/", recursive: bool = False, n_threads: int | None = None) -> Listing:

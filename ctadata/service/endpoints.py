@@ -79,9 +79,7 @@ class ServiceEndpoints:
             return HubToken(self.given.strip(), "the call")
         text = self.env.get("JUPYTERHUB_API_TOKEN", "").strip()
         if not text:
-            raise LoginNeeded(
-                "no token of the hub: JUPYTERHUB_API_TOKEN is not set", hint=_advise_without_token(service)
-            )
+            raise LoginNeeded("there is no token: JUPYTERHUB_API_TOKEN is not set", hint=_advise_without_token(service))
         home = self.env.get("JUPYTERHUB_PUBLIC_HUB_URL") or self.env.get("JUPYTERHUB_HOST")
         if service in (DOWNLOADS, CERTIFICATES) and home and Origin.parse(home) != Origin.parse(service):
             raise LoginNeeded(
@@ -106,9 +104,9 @@ class ServiceEndpoints:
             answer.raise_for_status()
             name = answer.json.get("name") if isinstance(answer.json, dict) else None
         except CtadataError as error:
-            raise ConfigError(f"the hub does not say whose token it is: {error.what}", hint=_SAY_USER) from error
+            raise ConfigError(f"the hub does not name the owner of the token: {error.what}", hint=_SAY_USER) from error
         if not isinstance(name, str) or not name:
-            raise ConfigError("the hub does not say whose token it is", hint=_SAY_USER)
+            raise ConfigError("the hub does not name the owner of the token", hint=_SAY_USER)
         return name
 
 
@@ -133,8 +131,8 @@ def _advise_without_token(service: str) -> str:
     except CtadataError:
         logged_in = False
     if logged_in:
-        return "your login at the storage serves cta-data-direct and ctadata.direct, which need none"
-    return f"set it to one that {token_page(service)} gives out, or log in straight at the storage: cta-data-direct"
+        return "you are logged in at the storage: use cta-data-direct or ctadata.direct, which do not need it"
+    return f"get a token at {token_page(service)}, or log in at the storage itself: cta-data-direct"
 
 
 def refuse_development(dev_instance: bool) -> None:
@@ -145,5 +143,5 @@ def refuse_development(dev_instance: bool) -> None:
     """
     if dev_instance:
         raise UsageError(
-            "the download service has no development instance", hint="ctadata.direct and cta-data-direct go to one"
+            "the download service has no development instance", hint="ctadata.direct and cta-data-direct have one"
         )

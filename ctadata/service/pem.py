@@ -23,7 +23,7 @@ LONGEST = 1 << 20
 
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----.*?-----END ([A-Z0-9]+ )*PRIVATE KEY-----", re.DOTALL)
 _PROXY = "1.3.6.1.5.5.7.1.14"  # RFC 3820 section 3.8
-_SHORT = f"make a short one of it: voms-proxy-init -valid {24 * LONGEST_DAYS}:00"
+_SHORT = f"make a short-lived proxy: voms-proxy-init -valid {24 * LONGEST_DAYS}:00"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,7 +73,9 @@ def _certificates(content: bytes) -> tuple[Certificate, list[Certificate]]:
     try:
         leaf, *others = load_pem_x509_certificates(content[:LONGEST])
     except ValueError:
-        raise UsageError("it holds no certificate in PEM form", hint="-----BEGIN CERTIFICATE----- begins one") from None
+        raise UsageError(
+            "the file holds no PEM certificate", hint="it starts with -----BEGIN CERTIFICATE-----"
+        ) from None
     return leaf, others
 
 
@@ -86,15 +88,17 @@ def _check_key(leaf: Certificate, content: bytes) -> None:
 
     found = _KEY.search(content)
     if not found:
-        raise UsageError("the private key is missing, which the service needs too", hint="add it to the same file")
+        raise UsageError("the private key is missing, and the service needs it", hint="add it to the same file")
     try:
         key = load_pem_private_key(found[0], password=None)
     except TypeError:
-        raise UsageError("its private key is locked with a password, which the service has not", hint=_SHORT) from None
+        raise UsageError(
+            "the private key is protected by a password, which the service does not have", hint=_SHORT
+        ) from None
     except ValueError:
-        raise UsageError("its private key cannot be read") from None
+        raise UsageError("the private key cannot be read") from None
     if spelt(key.public_key()) != spelt(leaf.public_key()):
-        raise UsageError("its private key belongs to another certificate", hint="the first certificate is the key's")
+        raise UsageError("the private key belongs to another certificate", hint="put the certificate of the key first")
 
 
 def _check_chain(leaf: Certificate, others: list[Certificate]) -> None:
@@ -102,7 +106,7 @@ def _check_chain(leaf: Certificate, others: list[Certificate]) -> None:
     while _is_proxy(leaf):
         above = next((other for other in others if _has_signed(other, leaf)), None)
         if above is None:
-            raise UsageError("the certificate that has made this proxy is missing", hint="add it to the same file")
+            raise UsageError("the certificate that signed this proxy is missing", hint="add it to the same file")
         leaf, others = above, [other for other in others if other is not above]
 
 
@@ -123,9 +127,14 @@ def _has_signed(above: Certificate, certificate: Certificate) -> bool:
 def _check_time(leaf: Certificate, others: list[Certificate], now: datetime) -> None:
     until = min(one.not_valid_after_utc for one in (leaf, *others))
     if until <= now:
-        raise UsageError(f"it has ended at {until:%Y-%m-%d %H:%M} UTC", hint="make a new one")
+        raise UsageError(f"the certificate expired at {until:%Y-%m-%d %H:%M} UTC", hint="make a new one")
     if leaf.not_valid_before_utc > now:
-        raise UsageError(f"it begins at {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", hint="is the clock right?")
+        raise UsageError(
+            f"the certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
+            hint="is the clock right?",
+        )
     days = (leaf.not_valid_after_utc.date() - now.date()).days
     if days > LONGEST_DAYS:
-        raise UsageError(f"it is good for {days} days, and the service takes {LONGEST_DAYS} at most", hint=_SHORT)
+        raise UsageError(
+            f"the certificate is valid for {days} days, and the service accepts at most {LONGEST_DAYS}", hint=_SHORT
+        )

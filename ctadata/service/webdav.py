@@ -78,11 +78,11 @@ def _not_below_home(endpoints: ServiceEndpoints, path: str, said: str) -> Forbid
     try:
         home = str(store.home).removeprefix("/")
     except CtadataError as error:
-        return Forbidden(f"you may write below your home alone: {escape_unprintable(said)}", hint=str(error), path=path)
+        return Forbidden(f"you may write only below your home: {escape_unprintable(said)}", hint=str(error), path=path)
     finally:
         store.close()
     if path == home or path.startswith(f"{home}/"):
         return Forbidden(f"not allowed: 403 {escape_unprintable(said)}", path=path, status=403)
     return Forbidden(
-        "you may write below your home alone", hint=f"write {home}/{path}", path=escape_unprintable(path), status=403
+        "you may write only below your home", hint=f"write {home}/{path}", path=escape_unprintable(path), status=403
     )

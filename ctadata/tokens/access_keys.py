@@ -121,7 +121,7 @@ class AccessKeys:
     def _candidates(self) -> Iterator[LocatedKey]:
         """Yield all keys in their order. The last one is no key."""
         if self._profile.anonymous:
-            yield LocatedKey(None, "nobody: the profile is anonymous")
+            yield LocatedKey(None, "none: the profile is anonymous")
         for path in filter(None, (self._explicit, self._profile.credentials_file)):
             yield LocatedKey(_read_key_file(path), escape_unprintable(str(path)))
         files = ProfileFiles.of(self._profile.name)
@@ -129,7 +129,7 @@ class AccessKeys:
             self._check_endpoint(files)
             yield LocatedKey(stored, "credentials import")
         yield from self._usual_places()
-        yield LocatedKey(None, "nobody: no access key was found")
+        yield LocatedKey(None, "none: no access key was found")
 
     def _check_endpoint(self, files: ProfileFiles) -> None:
         """Raise LoginNeeded if the stored key was imported for another server than the profile names now."""
@@ -155,7 +155,7 @@ class AccessKeys:
 def _read_key_file(path: Path) -> AccessKey:
     text = read_discovered(path, follow=True)
     if text is None:
-        raise LocalError("there is no such file of credentials", path=escape_unprintable(str(path)))
+        raise LocalError("the credentials file does not exist", path=escape_unprintable(str(path)))
     try:
         return parse_access_key(text)
     except ConfigError as error:

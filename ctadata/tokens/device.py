@@ -154,7 +154,7 @@ def _added_interval(refusal: ErrorResponse) -> float:
 
 def _device_flow_error(refusal: ErrorResponse) -> CtadataError:
     if refusal.code == "invalid_grant":  # Keycloak: "Client not allowed for OAuth 2.0 Device Authorization Grant"
-        return ConfigError(f"the issuer does not take this login ({refusal})")
+        return ConfigError(f"the issuer does not accept this login ({refusal})")
     return refusal_error(refusal, "the login")
 
 

@@ -84,7 +84,7 @@ def _explicit_source(path: Path) -> TokenSource:
     def read() -> Token | None:
         text = read_discovered(path, follow=True)
         if text is None:
-            raise LocalError("there is no such token file", path=str(path))
+            raise LocalError("the token file does not exist", path=str(path))
         return Token.parse(text)
 
     return TokenSource(str(path), read, path, "explicit")
@@ -107,7 +107,7 @@ def _file_source(path: Path, name: str, *, named: bool = False) -> TokenSource:
     def read() -> Token | None:
         text = read_discovered(path, follow=named)
         if text is None and named:
-            raise LocalError("there is no such file")
+            raise LocalError("the file does not exist")
         return Token.parse(text) if text and text.strip(WHITESPACE) else None
 
     return TokenSource(name, read, path, "outside")

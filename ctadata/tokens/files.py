@@ -200,7 +200,7 @@ def _read_once(path: Path, forbidden: int, owners: tuple[int, ...], *, follow: b
     finally:
         os.close(fd)
     if len(content) > MAX_FILE_SIZE:
-        raise LocalError("this is too large to be a token file", path=str(path))
+        raise LocalError("the file is too large for a token file", path=str(path))
     return content.decode("utf-8", errors="replace")
 
 

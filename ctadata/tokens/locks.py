@@ -44,7 +44,7 @@ def hold_lock(path: Path, stop: Event | None = None) -> Iterator[None]:
     try:
         while not try_lock(fd):
             if os.environ.get("CTADATA_NO_INPUT") and os.pread(fd, len(PERSON), 0) == PERSON:
-                raise LoginNeeded("another process waits for a person to log in", hint="approve that login")
+                raise LoginNeeded("another process waits for the user to log in", hint="approve that login")
             if stop.wait(POLL_INTERVAL):
                 raise Stopped("stopped while another process is logging in")
             looks += 1

@@ -38,7 +38,8 @@ def origin_of(url: str, what: str) -> Origin:
         raise ConfigError(f"{what} is no origin: {error.what}", hint="write https://host:port") from error
     if target != "/":
         raise ConfigError(
-            f"{what} is more than an origin: {url}", hint="write https://host:port, and the path as the key root"
+            f"{what} must be an origin without a path: {url}",
+            hint="write https://host:port, and the path as the key root",
         )
     return origin
 

@@ -72,7 +72,8 @@ def parse_response(answer: JsonResponse, action: str) -> Mapping[str, Any] | Err
     content = answer.json
     if not isinstance(content, dict):
         raise TemporaryError(
-            f"something between us and the issuer answered {action}: {answer.status} and no JSON", status=answer.status
+            f"a server on the way to the issuer answered the request {action}: {answer.status} and no JSON",
+            status=answer.status,
         )
     if answer.status >= 400 or "error" in content:
         return ErrorResponse(
@@ -141,7 +142,7 @@ def _temporary_error(answer: JsonResponse, action: str) -> CtadataError | None:
     if answer.status >= 500 or answer.status == 408:
         return ServerTrouble(message, status=answer.status)
     if not 200 <= answer.status < 300 and answer.status < 400:
-        return TemporaryError(f"something between us and the issuer redirects {action}", status=answer.status)
+        return TemporaryError(f"a server on the way to the issuer redirects the request {action}", status=answer.status)
     return None
 
 

@@ -35,7 +35,7 @@ def home_user(profile: Profile, token: Token | None) -> str:
         )
     fragment = _RULES[profile.user_rule](name) if profile.user_rule in _RULES else None
     if fragment is None:
-        raise ConfigError(f"user_rule is {profile.user_rule!r}: it can be {' or '.join(sorted(_RULES))}")
+        raise ConfigError(f"user_rule is {profile.user_rule!r}: it must be {' or '.join(sorted(_RULES))}")
     if fragment in ("", ".", "..") or "/" in fragment or "\0" in fragment:
         raise ConfigError(f"{escape_unprintable(name)!r} cannot be the name of a home directory")
     return fragment

@@ -173,7 +173,7 @@ class TestTheProcess:
 
     def test_a_failed_start_gives_the_reason(self, profile, files, shown, monkeypatch):
         monkeypatch.setattr(sys, "executable", "")
-        with pytest.raises(ConfigError, match="interpreter"):
+        with pytest.raises(ConfigError, match=r"sys\.executable is empty"):
             control.start(profile, show=shown.append)
         monkeypatch.setattr(sys, "executable", "/bin/false")
         with pytest.raises(CtadataError, match="did not start: it printed nothing"):

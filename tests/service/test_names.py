@@ -226,9 +226,11 @@ def test_with_a_login_of_the_agent_alone_the_error_names_the_other_command(on_pl
     monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
     with Sandbox(approve=True) as box:
         Path("config.toml").write_text(box.profile_toml("sandbox"))
-        assert "or log in straight at the storage: cta-data-direct" in run("cta-data", "list", "lst").err
+        assert "or log in at the storage itself: cta-data-direct" in run("cta-data", "list", "lst").err
         run("cta-data-direct", "start-agent", check=0)
         ended = run("cta-data", "list", "lst")
         run("cta-data-direct", "stop-agent", check=0)
     assert (ended.code, ended.out) == (4, "")
-    assert "(your login at the storage serves cta-data-direct and ctadata.direct, which need none)" in ended.err
+    assert (
+        "(you are logged in at the storage: use cta-data-direct or ctadata.direct, which do not need it)" in ended.err
+    )

@@ -47,12 +47,12 @@ def test_seven_days_are_counted_by_days(tmp_path: Path) -> None:
     until = read(tmp_path, content).until
     eve = until.replace(hour=23, minute=59) - timedelta(7)
     assert read(tmp_path, content, now=eve).until == until
-    with pytest.raises(UsageError, match="good for 8 days"):
+    with pytest.raises(UsageError, match="valid for 8 days"):
         read(tmp_path, content, now=eve - timedelta(1))
 
 
 @pytest.mark.parametrize(
-    ("now", "words"), [(timedelta(30), "has ended"), (timedelta(-3), "begins at")], ids=["ended", "not begun"]
+    ("now", "words"), [(timedelta(30), "expired at"), (timedelta(-3), "not valid before")], ids=["ended", "not begun"]
 )
 def test_an_expired_or_future_certificate_is_refused(tmp_path: Path, now: timedelta, words: str) -> None:
     with pytest.raises(UsageError, match=words):
@@ -63,7 +63,7 @@ def test_a_proxy_without_its_issuer_is_refused(tmp_path: Path) -> None:
     content = PAPERS.certificate(days=3)
     cut = content.rindex(b"-----BEGIN CERTIFICATE")
     for rest in (b"", PAPERS.bundle):
-        with pytest.raises(UsageError, match="has made this proxy is missing"):
+        with pytest.raises(UsageError, match="signed this proxy is missing"):
             read(tmp_path, content[:cut] + rest)
 
 
@@ -71,13 +71,13 @@ def test_a_key_with_a_password(tmp_path: Path) -> None:
     locked = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")
     )
-    with pytest.raises(UsageError, match="locked with a password"):
+    with pytest.raises(UsageError, match="protected by a password"):
         read(tmp_path, PAPERS.certificate(key=False) + locked)
 
 
 @pytest.mark.parametrize("size", [0, LONGEST + 10])
 def test_files_without_a_certificate_are_refused(tmp_path: Path, size: int) -> None:
-    with pytest.raises(UsageError, match=r"user\.pem: it holds no certificate"):
+    with pytest.raises(UsageError, match=r"user\.pem: the file holds no PEM certificate"):
         read(tmp_path, b"\xff" * size)
 
 

@@ -151,7 +151,7 @@ def test_no_cloud_metadata_service_is_asked(tmp_path, refusals) -> None:
 
 
 def test_a_named_file_must_exist_and_be_complete(tmp_path) -> None:
-    with pytest.raises(LocalError, match="no such file"):
+    with pytest.raises(LocalError, match="file does not exist"):
         keys(tmp_path, explicit=tmp_path / "nowhere").locate()
     (tmp_path / "half").write_text("AWS_ACCESS_KEY_ID=AKIA1")
     with pytest.raises(ConfigError) as caught:

@@ -201,7 +201,7 @@ def test_a_missing_named_file_is_reported(place, good):
     place.env["BEARER_TOKEN_FILE"] = str(place.named)
     place.put("runtime", good())
     assert place.sources().bearer() == good()
-    assert place.said == [f"BEARER_TOKEN_FILE ({place.named}): there is no such file; ignored"]
+    assert place.said == [f"BEARER_TOKEN_FILE ({place.named}): the file does not exist; ignored"]
 
 
 def test_a_named_symlink_is_followed(place, good):
@@ -216,7 +216,7 @@ def test_a_named_symlink_is_followed(place, good):
 class TestAnExplicitFileIsNeverReplaced:
     def test_missing(self, place, good):
         place.put("agent", good())
-        with pytest.raises(LocalError, match="no such token file"):
+        with pytest.raises(LocalError, match="token file does not exist"):
             place.sources(explicit=place.explicit).bearer()
 
     def test_broken(self, place, good):
