@@ -16,7 +16,7 @@ from ctadata.cli.command_table import DIRECT_COMMANDS, CommandEntry
 module = types.ModuleType("ctadata.cli.commands.count")
 exec(sys.stdin.read(), vars(module))
 sys.modules[module.__name__] = module
-DIRECT_COMMANDS["Look"]["count"] = CommandEntry("count", "count", "Count the names in a directory.")
+next(iter(DIRECT_COMMANDS.values()))["count"] = CommandEntry("count", "count", "Count the names in a directory.")
 sys.argv = ["cta-data-direct", "count", "lst/counted"]
 from ctadata.__main__ import main
 main()
