@@ -69,7 +69,7 @@ def test_the_login_and_the_agent(
     assert_follows(steps("## `cta-data-direct start-agent`"), tmp_path / "log")
 
     monkeypatch.setenv("XDG_STATE_HOME", env["XDG_STATE_HOME"])
-    order = spawn._order(resolve_profile(env=env).profile, ProfileFiles.of("sandbox"))
+    order = spawn._request(resolve_profile(env=env).profile, ProfileFiles.of("sandbox"))
     refreshes = sum(s.target.endswith("/token") for s in box.seen)
     argv = [sys.executable, FOLLOW, tmp_path / "daemon", "ctadata.agent.daemon", "sandbox"]
     alive, held = os.pipe()  # held by the agent as long as it lives
