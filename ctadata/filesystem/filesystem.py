@@ -219,7 +219,7 @@ class CtaFileSystem(ListingFileSystem):
     def rmdir(self, path: Any) -> None:
         """Delete an empty directory."""
         entry = self._entry(path)
-        refuse_home([entry], lambda: self._place.session.resolve("home:", make=False))
+        refuse_home([entry], self._place.home)
         remove_empty(self._place.store, entry)
 
     @raise_os_errors(IsADirectoryError)

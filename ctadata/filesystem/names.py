@@ -109,7 +109,7 @@ def walk(
 def remove_entry(place: Place, path: RemotePath, *, recursive: bool) -> None:
     """Delete a file, or with `recursive` a directory and all that it holds; the root and the home stay (UsageError)."""
     entry = place.store.info(path)
-    refuse_home([entry], lambda: place.session.resolve("home:", make=False))
+    refuse_home([entry], place.home)
     place.forget(path)
     remove(place.store, entry, recursive=recursive)
 

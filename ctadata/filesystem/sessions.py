@@ -40,11 +40,18 @@ class Place:
 
     session: Session
     kept: OrderedDict[RemotePath, RangedFile] = field(default_factory=OrderedDict)
+    _home: RemotePath | None = None
 
     @property
     def store(self) -> Store:
         """The store."""
         return self.session.store
+
+    def home(self) -> RemotePath:
+        """Return the user's home; it is looked up once. ConfigError, NotFound: None is known."""
+        if self._home is None:
+            self._home = self.session.resolve("home:", make=False)
+        return self._home
 
     def keep_open(self, path: RemotePath) -> RangedFile:
         """Return the file that parts of `path` are read from; it was opened a moment ago, or is opened now."""

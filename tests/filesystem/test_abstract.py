@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +26,8 @@ class Direct:
 
 
 class Fixtures(abstract_suite.Fixtures):
+    numbers = itertools.count()
+
     def _glob_edge_cases_files(self, fs: Any, join: Any, path: str) -> str:
         return super()._glob_edge_cases_files(self.maker(fs), join, path)
 
@@ -42,6 +46,13 @@ class Fixtures(abstract_suite.Fixtures):
     @pytest.fixture(autouse=True)
     def _know_box(self, box: Sandbox) -> None:
         self.box = box
+
+    @pytest.fixture
+    def fs_path(self, box: Sandbox, fs: CtaFileSystem) -> Iterator[str]:
+        path = f"/lst/abstract-{next(self.numbers)}"
+        box.files.mkdir(path)
+        yield path
+        box.files.remove(path)
 
     @pytest.fixture
     def fs(self, sandbox_fs: CtaFileSystem) -> CtaFileSystem:
