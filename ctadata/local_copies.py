@@ -21,7 +21,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ctadata.entries import Entry
@@ -112,16 +112,51 @@ def local_copy(
         Changed: The file changed during each of three downloads.
         CtadataError: Everything that `Session.info` and a download raise.
     """
+
+    def download_into(entry: Entry, folder: Path) -> None:
+        run = session.run(Rules(stage=stage), reporter, 1)
+        run.records = Records("")  # the directory of the copy is the record
+        raise_failures(download(run, [DownloadTarget(entry, folder, name=_name(entry))]), (), one=True)
+
+    return keep_copy(session, text, download_into, room=room)
+
+
+def keep_copy(
+    session: Session,
+    text: str,
+    write_into: Callable[[Entry, Path], None],
+    *,
+    room: float = ROOM,
+    nodes: Sequence[str] = (),
+) -> Path:
+    """Return a local file that is made of a remote one; make it only if the cache has none of this version.
+
+    Args:
+        session: The storage.
+        text: The path of one file, as a person writes it.
+        write_into: Writes the local file into a directory, under the remote name.
+        room: As in `local_copy`.
+        nodes: The parts of the remote file that the local one holds; none means all bytes.
+
+    Returns:
+        As `local_copy`.
+
+    Raises:
+        UsageError: The path is a directory.
+        Changed: The file changed during each of three attempts.
+        CtadataError: Everything that `Session.info` and `write_into` raise.
+    """
     folder, address = directory(), session.profile.address
     entry = session.info(text)
     if entry.is_directory:
         raise UsageError("it is a directory, and a copy is of one file", hint="get -r fetches it", path=str(entry.path))
     for _ in range(ATTEMPTS):
-        place = folder / _key(address, entry)
-        if (found := _look_up(place, entry)) is not None:
+        place = folder / _key(address, entry, nodes)
+        size = None if nodes else entry.size
+        if (found := _look_up(place, entry, size)) is not None:
             return found
-        prune(folder, room - (entry.size or 0))
-        before, entry = entry, _download(session, entry, place, stage=stage, reporter=reporter)
+        prune(folder, room - (size or 0))
+        before, entry = entry, _make(session, entry, place, size, write_into)
         if not is_other_version(entry, before):
             return place / _name(before)
     raise Changed("the file changes while it is read", path=str(entry.path))
@@ -131,18 +166,19 @@ def _name(entry: Entry) -> str:
     return entry.path.parts[-1]
 
 
-def _key(address: str, entry: Entry) -> str:
+def _key(address: str, entry: Entry, nodes: Sequence[str]) -> str:
     """Return the name of the directory of this version."""
     version = [address, str(entry.path), entry.size, entry.mtime, entry.etag, sorted(entry.checksums.items())]
-    return hashlib.sha256(json.dumps(version).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    text = json.dumps([*version, list(nodes)] if nodes else version)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _look_up(place: Path, entry: Entry) -> Path | None:
+def _look_up(place: Path, entry: Entry, size: int | None) -> Path | None:
     """Return the copy of this version and note that it is used; None unless it is ours, whole and read-only."""
     copy = place / _name(entry)
     try:
         found = copy.lstat()
-        is_whole = stat.S_ISREG(found.st_mode) and found.st_size == entry.size
+        is_whole = stat.S_ISREG(found.st_mode) and size in (None, found.st_size)
         if not is_whole or found.st_uid != os.geteuid() or found.st_mode & 0o222:
             return None
         os.utime(place)
@@ -151,18 +187,18 @@ def _look_up(place: Path, entry: Entry) -> Path | None:
     return copy
 
 
-def _download(session: Session, entry: Entry, place: Path, *, stage: bool, reporter: Reporter | None) -> Entry:
-    """Download one version into `place`, unless the file has changed meanwhile; return its entry of afterwards."""
+def _make(
+    session: Session, entry: Entry, place: Path, size: int | None, write_into: Callable[[Entry, Path], None]
+) -> Entry:
+    """Write one version into `place`, unless the file has changed meanwhile; return its entry of afterwards."""
     unfinished = place.with_name(f"{place.name}.{secrets.token_hex(6)}")
     try:
         unfinished.mkdir(mode=0o700, parents=True)
-        run = session.run(Rules(stage=stage), reporter, 1)
-        run.records = Records("")  # the directory of the copy is the record
-        raise_failures(download(run, [DownloadTarget(entry, unfinished, name=_name(entry))]), (), one=True)
+        write_into(entry, unfinished)
         now = session.store.info(entry.path)
         if not is_other_version(now, entry):
             (unfinished / _name(entry)).chmod(0o400)
-            _publish(unfinished, place, entry)
+            _publish(unfinished, place, entry, size)
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=str(error.filename or place)) from error
     else:
@@ -171,10 +207,10 @@ def _download(session: Session, entry: Entry, place: Path, *, stage: bool, repor
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _publish(unfinished: Path, place: Path, entry: Entry) -> None:
+def _publish(unfinished: Path, place: Path, entry: Entry, size: int | None) -> None:
     """Rename the directory, unless another process has published this version. A damaged copy is replaced."""
     for _ in range(ATTEMPTS):
-        if _look_up(place, entry) is not None:
+        if _look_up(place, entry, size) is not None:
             return
         set_aside = place.with_name(f"{place.name}.{secrets.token_hex(6)}")
         with contextlib.suppress(FileNotFoundError):

@@ -31,7 +31,7 @@ from ctadata.direct.api import (
 from ctadata.direct.changes import mkdir, mv, rm, rmdir
 from ctadata.direct.login import agent_status, login, start_agent_daemon
 from ctadata.direct.names import checksum, du, exists, find, get_home, stat, tree
-from ctadata.direct.reads import cat, local, open
+from ctadata.direct.reads import cat, local, open, subset
 from ctadata.errors import PartialFailure
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "rmdir",
     "start_agent_daemon",
     "stat",
+    "subset",
     "tree",
     "upload_dir",
     "upload_file",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.direct.client import APIClient, PathText
 from ctadata.errors import ConfigError
 from ctadata.progress.reporters import Progress, reporter_for
+
+_NEEDS_FSSPEC = "opening remote files needs fsspec"
+_INSTALL_FSSPEC = "pip install 'ctadata[fsspec]'"
 
 
 def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance: bool = False) -> bytes:
@@ -74,7 +78,7 @@ def open(path: PathText, mode: str = "rb", *, stage: bool = False, dev_instance:
     try:
         from ctadata.filesystem import CtaFileSystem
     except ModuleNotFoundError:
-        raise ConfigError("opening remote files needs fsspec", hint="pip install 'ctadata[fsspec]'") from None
+        raise ConfigError(_NEEDS_FSSPEC, hint=_INSTALL_FSSPEC) from None
     text = os.fspath(path)
     where = "~/" + text.removeprefix("home:") if text.startswith("home:") else text
     files = CtaFileSystem(profile=DEVELOPMENT_PROFILE if dev_instance else None)
@@ -108,3 +112,42 @@ def local(path: PathText, *, stage: bool = False, progress: Progress | None = No
 
     with APIClient(dev_instance).session() as session, reporter_for(progress) as reporter:
         return local_copy(session, os.fspath(path), room=read_room(), stage=stage, reporter=reporter)
+
+
+def subset(path: PathText, nodes: Sequence[str], to: PathText | None = None, *, dev_instance: bool = False) -> Path:
+    """Return a local HDF5 file with some nodes of a remote one, for libraries that take local paths only.
+
+    Only these nodes are read, with few requests. They are copied as they are, with their attributes, filters and
+    chunks, and with the attributes of the groups above them. References to other nodes become empty.
+
+    Args:
+        path: The path of one file.
+        nodes: The paths of groups and datasets in the file. A group brings all that it holds.
+        to: The local file. It appears whole or not at all, and replaces an older one. None: the file is read-only and
+            kept in the cache directory as the copies of `local` are, one for each version and choice of nodes.
+        dev_instance: As in `list_dir`.
+
+    Returns:
+        The local file.
+
+    Raises:
+        NotFound: The file does not exist, or it has no such node.
+        UsageError: The path is a directory, or no HDF5 file; or no node is given.
+        Changed: The file changed while it was read.
+        ConfigError: h5py or fsspec is not installed (`pip install 'ctadata[fsspec]' h5py`).
+        CtadataError: Any error that `local` raises.
+
+    Example:
+        >>> table = "/dl2/event/telescope/parameters/LST_LSTCam"
+        >>> from ctapipe.io import read_table
+        >>> events = read_table(direct.subset("lst/run1/dl2.h5", [table]), table)
+    """
+    try:
+        from ctadata.hdf5_subset import copy_subset
+    except ModuleNotFoundError:
+        raise ConfigError(_NEEDS_FSSPEC, hint=_INSTALL_FSSPEC) from None
+    from ctadata.local_copies import read_room
+
+    target = None if to is None else Path(to)
+    with APIClient(dev_instance).session() as session:
+        return copy_subset(session, os.fspath(path), nodes, target, room=read_room())
