@@ -2,7 +2,8 @@
 
 Readers of HDF5, FITS and ROOT read headers of some hundred bytes, then chunks. A block has 256 KiB: small enough for
 headers that lie far apart, large enough that a run of them is one request. A reader that goes forward gets twice as
-much with each request, up to 8 MiB; a jump starts with one block again.
+much with each request, up to 8 MiB; a jump starts with one block again. A reader that goes forward and skips most
+bytes, as for a section of an image, gets two blocks with each request.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ WINDOW = 8 << 20
 
 SMALL = 2 << 20
 """Bytes of a file that comes whole with the second request at the latest."""
+
+SKIPPED = 8
+"""A reader that used less than this part (an eighth) of the bytes that came last skips most of them."""
 
 BUDGET = 64 << 20
 """Bytes that are kept of one file."""
@@ -47,6 +51,7 @@ class BlockCache:
         self._keeps = kind != "none"
         self._window = 1
         self._next = 1
+        self._came = self._used = 0
         first = file.read_whole() if kind == "all" else file.read(0, self.block_size)
         self._put(0, first)
         self.size = file.look_up_size()
@@ -62,6 +67,7 @@ class BlockCache:
             return self._file.read_into(offset, view)
         first, last = offset // self.block_size, (offset + len(view) - 1) // self.block_size
         self._load(first, last)
+        self._used += len(view)
         for number in range(first, last + 1):
             start = number * self.block_size
             block = self._blocks[number]
@@ -80,18 +86,30 @@ class BlockCache:
 
     def _load(self, first: int, last: int) -> None:
         """Have these blocks; what lacks is asked for at once, with what the reader will want next."""
-        missing = [number for number in range(first, last + 1) if number not in self._blocks]
+        missing = []
+        for number in range(first, last + 1):
+            if number in self._blocks:
+                self._blocks.move_to_end(number)  # it must not make room for those that come now
+            else:
+                missing.append(number)
         if not missing:
             return
         start, stop = missing[0], missing[-1] + 1
         if self.size > SMALL:
-            goes_forward = self._next <= start <= self._next + 1
-            self._window = min(2 * self._window, WINDOW // self.block_size) if goes_forward else 1
+            self._window = self._widen() if self._next <= start <= self._next + 1 else 1
         end = -(-self.size // self.block_size)
         while stop < min(start + self._window, end) and stop not in self._blocks:
             stop += 1
         self._next = stop
-        self._put(start, self._file.read(start * self.block_size, min(stop * self.block_size, self.size)))
+        content = self._file.read(start * self.block_size, min(stop * self.block_size, self.size))
+        self._put(start, content)
+        self._came, self._used = len(content), 0
+
+    def _widen(self) -> int:
+        """Return the blocks of the next request of a reader that goes forward."""
+        if self._used * SKIPPED < self._came:
+            return 2
+        return min(2 * self._window, WINDOW // self.block_size)
 
     def _put(self, start: int, content: bytes) -> None:
         """Keep the blocks of a run, and as many others as there is room for."""

@@ -12,7 +12,7 @@ import pytest
 from filesystem.conftest import give_token, movers, requests, wait_for_no_movers
 
 from ctadata.errors import Changed, CtadataError, IntegrityError, LoginNeeded, NeedsStaging, NotFound, Unsupported
-from ctadata.filesystem import CtaFileSystem
+from ctadata.filesystem import CtaFileSystem, block_cache
 from ctadata.sandbox import Sandbox, faults
 from ctadata.stores import idle_movers, ranged_file
 from ctadata.stores.idle_movers import OPEN_FILES
@@ -65,6 +65,28 @@ def test_a_reader_that_goes_forward_gets_more_with_each_request(box: Sandbox, fs
     assert sizes[:4] == [256 * KIB, 512 * KIB, MIB, 2 * MIB]
     assert len(sizes) <= 10
     assert sum(sizes) == len(CONTENT)
+
+
+def test_a_reader_that_skips_most_bytes_gets_few_more_than_it_skips(box: Sandbox, fs: CtaFileSystem) -> None:
+    with fs.open(PATH) as file:
+        for offset in range(5 * MIB, 8 * MIB, 28_000):
+            file.seek(offset)
+            assert file.read(400) == CONTENT[offset : offset + 400]
+    sizes = [asked.last + 1 - asked.first for asked in box.transfer_log.requested(PATH)]
+    assert sum(sizes) <= 4_000_000
+    assert len(sizes) <= 9
+
+
+def test_blocks_that_are_read_make_no_room_for_others(
+    box: Sandbox, fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(block_cache, "BUDGET", 2 * MIB)
+    with fs.open(PATH) as file:
+        for offset in [5 * MIB, *range(6 * MIB, 8 * MIB - 256 * KIB, 256 * KIB)]:
+            file.seek(offset)
+            file.read(1)
+        file.seek(5 * MIB + 256 * KIB - 10)
+        assert file.read(20) == CONTENT[5 * MIB + 256 * KIB - 10 :][:20]
 
 
 def test_a_long_read_goes_into_the_memory_of_the_caller_in_several_ranges(box: Sandbox, fs: CtaFileSystem) -> None:
