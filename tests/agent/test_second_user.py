@@ -226,7 +226,7 @@ class TestTaking:
     def test_no_directory_of_theirs_to_publish_in(self, second_user, common, monkeypatch):
         second_user.run("mkdir", "-m", "777", common / "run")
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(common / "run"))
-        with pytest.raises(LocalError, match="others can write"):
+        with pytest.raises(LocalError, match="other users can write"):
             bearer_token_path()
 
     def test_no_oidc_agent_of_theirs(self, second_user, common):
