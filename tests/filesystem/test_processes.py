@@ -1,4 +1,4 @@
-"""What travels to other processes, and what forked children and threads do."""
+"""HDF5 by h5py; what travels to other processes, and what forked children and threads do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import pickle
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import fsspec
 import h5py
@@ -57,6 +58,21 @@ def test_one_of_200_columns_takes_12_requests_and_3_megabytes(box: Sandbox, fs: 
     assert requests(box)["door"] == 1
     assert sum(asked.last + 1 - asked.first for asked in box.transfer_log.requested()) <= 3_000_000
     wait_for_no_movers(box)
+
+
+def test_a_paged_file_is_listed_and_one_of_200_columns_read_with_8_requests(
+    box: Sandbox, fs: CtaFileSystem, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "paged.h5", "w", fs_strategy="page", fs_page_size=1 << 20) as file:
+        for column in range(COLUMNS):
+            data = file.create_dataset(f"t/c{column:03}", data=np.full(8000, column), chunks=(1000,))
+            data.attrs["unit"] = "TeV"
+    box.files.put("/lst/paged.h5", (tmp_path / "paged.h5").read_bytes())
+    box.forget_seen()
+    with fs.open("/lst/paged.h5") as file, h5py.File(file, page_buf_size=16 << 20) as found:
+        assert {data.attrs["unit"] for data in found["t"].values()} == {"TeV"}
+        assert (found["t/c117"][:] == 117).all()
+    assert requests(box).total() <= 8
 
 
 @pytest.mark.parametrize("number", [0, 199])
