@@ -74,7 +74,7 @@ def _run_and_report(arguments: Sequence[str]) -> int:
         say("stopped")
         return 130
     except OSError as error:
-        return _report_stdout_error(error, 0) if error.filename is None else _report_unexpected(error)
+        return _report_stdout_error(error, 0) if error.filename is None else _report_file_error(error)
     except Exception as error:  # noqa: BLE001  (no traceback reaches the user)
         return _report_unexpected(error)
 
@@ -132,6 +132,21 @@ def _report_stdout_error(error: OSError, code: int) -> int:
     else:
         say(f"the output cannot be written: {error.strerror}")
     return (StorageFull if error.errno == errno.ENOSPC else LocalError).exit_code
+
+
+def _report_file_error(error: OSError) -> int:
+    """Return the exit code after the system refused a local file, and print which file and why."""
+    import logging
+
+    from ctadata.paths import escape_unprintable
+    from ctadata.resources import shortage_error
+
+    logging.getLogger(__name__).debug("a local file", exc_info=error)
+    kind = StorageFull if error.errno == errno.ENOSPC else LocalError
+    path = escape_unprintable(os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "")
+    refusal = shortage_error(error) or kind(f"local: {error.strerror or error}", path=path)
+    say(str(refusal))
+    return refusal.exit_code
 
 
 def _report_unexpected(error: Exception) -> int:

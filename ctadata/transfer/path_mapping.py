@@ -13,6 +13,7 @@ from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
 from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
 from ctadata.transfer.local_tree import UploadSource
+from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.receipt import Record
 from ctadata.transfer.report import InvalidPath, Summary
 from ctadata.transfer.run import Run
@@ -31,7 +32,7 @@ def download_target(entry: Entry, local: Path | None, *, into: bool, contents: b
     name = entry.path.name
     if entry.is_directory:
         return DownloadTarget(entry, local or Path(), () if contents or not name else (name,))
-    if local is None or into or local.is_dir():
+    if local is None or into or _is_dir(local):
         return DownloadTarget(entry, local or Path(), (), name, (name,))
     return DownloadTarget(entry, local.parent, (), local.name, (name,))
 
@@ -104,10 +105,10 @@ def check_local(sources: Iterable[str], *, recursive: bool) -> None:
     Raises:
         NotFound: A file is missing.
         UsageError: A directory without `recursive`.
+        LocalError: A directory above a file may not be entered.
     """
     for source in sources:
-        path = Path(source)
-        if path.is_dir():
+        if _is_dir(Path(source)):
             if not recursive:
                 raise _directory_error(source, "uploads")
         elif not os.path.lexists(source):  # a link that leads nowhere is passed over later, as in a tree
@@ -121,9 +122,9 @@ def check_directory(source: str) -> None:
         NotFound: It is missing.
         UsageError: It is a file.
     """
-    if not Path(source).exists():
+    if not _exists(Path(source)):
         raise NotFound("no such local directory", path=escape_unprintable(source))
-    if not Path(source).is_dir():
+    if not _is_dir(Path(source)):
         raise UsageError(
             "it is a file, and sync needs a directory", hint="put sends it", path=escape_unprintable(source)
         )
@@ -143,9 +144,9 @@ def upload_sources(sources: Sequence[str], path: RemotePath, *, into: bool) -> l
     trees = [
         UploadSource(path if _is_contents(source) else path / Path(source).name, Path(source))
         for source in sources
-        if Path(source).is_dir()
+        if _is_dir(Path(source))
     ]
-    files = [Path(source) for source in sources if not Path(source).is_dir()]
+    files = [Path(source) for source in sources if not _is_dir(Path(source))]
     collection = path if into else path.parent
     named = tuple((file, file.name if into else path.name) for file in files)
     _refuse_duplicates([str(tree.target) for tree in trees] + [str(collection / name) for _, name in named])
@@ -243,14 +244,26 @@ def _directory_error(source: str, verb: str) -> UsageError:
 
 
 def _refuse_file(local: Path) -> None:
-    if local.exists() and not local.is_dir():
+    if _exists(local) and not _is_dir(local):
         raise LocalError("local: it is not a directory", path=escape_unprintable(str(local)))
 
 
 def _refuse_missing(folder: Path) -> None:
     """Raise LocalError if not even the directory above `folder` exists: its name is a mistake."""
-    if not folder.exists() and not folder.parent.exists():
+    if not _exists(folder) and not _exists(folder.parent):
         raise LocalError("local: no such directory", hint="make it first", path=escape_unprintable(str(folder.parent)))
+
+
+def _is_dir(path: Path) -> bool:
+    """Return whether `path` is a directory. Raises LocalError if the system does not say."""
+    with local_errors(path):
+        return path.is_dir()
+
+
+def _exists(path: Path) -> bool:
+    """Return whether `path` exists. Raises LocalError if the system does not say."""
+    with local_errors(path):
+        return path.exists()
 
 
 def _is_contents(source: str) -> bool:

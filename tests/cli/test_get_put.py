@@ -229,3 +229,25 @@ def test_an_unread_stderr_stops_nothing(at_box, box, place):
     process.stderr.close()
     assert process.wait(60) == 0
     assert len(list((at_box.cwd / "out").iterdir())) == 20
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["get", "{remote}", "{local}"],
+        ["get", "{remote}", "{local}/"],
+        ["get", "{remote}", "copy", "--receipt", "{local}"],
+        ["get", "--retry-failed", "{local}"],
+        ["put", "{local}", "/{remote}"],
+        ["sync", "{local}", ":{remote}"],
+        ["verify", "{local}"],
+        ["checksum", "--local", "{local}", "{remote}"],
+        ["sandbox", "--write-config", "{local}"],
+    ],
+)
+def test_a_local_path_that_the_system_refuses_is_no_bug_of_the_program(at_box, box, place, command):
+    box.files.put(f"/{place}/a", b"1")
+    name = "n" * 300
+    done = at_box(*(word.format(remote=f"{place}/a", local=name) for word in command), check=11)
+    assert f"{name}: local: File name too long" in done.err
+    assert "bug" not in done.err
