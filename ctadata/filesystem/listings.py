@@ -82,7 +82,8 @@ class ListingFileSystem(AbstractFileSystem):
         return names.resolve(self._place, self._strip_protocol(path))
 
     def _entry(self, path: Any) -> Entry:
-        return self._place.store.info(self._path(path))
+        place = self._place
+        return place.store.info(names.resolve(place, self._strip_protocol(path)))
 
     def _from_root(self, path: Any) -> Any:
         """Return a path, or a list of paths, without `~`: names that a search finds start from the root."""

@@ -90,7 +90,7 @@ def place_of(profile: str | None) -> Place:
     Raises:
         ConfigError: There is no such profile, or it cannot be used.
     """
-    key = profile, tuple(sorted(item for item in os.environ.items() if item[0].startswith(_DECIDES)))
+    key = profile, tuple(sorted((name, os.environ[name]) for name in os.environ if name.startswith(_DECIDES)))
     found = _places.known.get(key)
     if found and found[1] == _stamp(found[0]):
         return found[2]

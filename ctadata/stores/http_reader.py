@@ -319,5 +319,6 @@ class HttpReader:
 
 def get_content_encoding(response: Response) -> str:
     """Return the `Content-Encoding` of a response, for example `gzip`; empty if there is none."""
-    encoding = sanitize((response.headers.get("Content-Encoding") or "").strip().lower())
+    header = response.headers.get("Content-Encoding")
+    encoding = sanitize(header.strip().lower()) if header else ""
     return "" if encoding == "identity" else encoding
