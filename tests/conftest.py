@@ -29,6 +29,7 @@ pytest_plugins = ["servers.fixtures", "peers.fixtures"]
 
 # Fixtures of what does not come from PyPI:
 REAL_PARTS = {
+    "analysis",
     "apache",
     "jupyterhub",
     "keycloak",

@@ -77,3 +77,13 @@ def wait_for_no_movers(box: Sandbox) -> None:
     """Wait until the pools have heard that all connections are closed."""
     while movers(box):
         os.sched_yield()
+
+
+ANALYSIS = Path(__file__).parents[1] / "servers" / "analysis-venv" / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def analysis() -> Path:
+    """A Python that has the libraries of analysis; `.ci/analysis` makes it."""
+    assert ANALYSIS.exists(), ".ci/analysis has not run"
+    return ANALYSIS
