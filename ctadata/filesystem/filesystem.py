@@ -77,6 +77,7 @@ class CtaFileSystem(ListingFileSystem):
             stage: Bring a file on tape to disk first, and wait for it; without it such a file is an error.
             compression, encoding, errors, newline: As fsspec has them.
         """
+        self._strip_own(path)
         if "r" in mode or ("b" in mode and kwargs.get("compression") is None):
             return super().open(path, mode, *args, **kwargs)
         return open_layers(
@@ -108,7 +109,7 @@ class CtaFileSystem(ListingFileSystem):
         paths = self.expand_path(path, recursive=recursive)
         if recursive:
             paths = [each for each in paths if each not in self._directories(paths)]
-        if isinstance(path, str) and paths == [self._strip_protocol(path)]:
+        if isinstance(path, str) and paths == [self._strip_protocol(self._from_root(path))]:
             return self.cat_file(paths[0])
         found = self._read(paths, [None] * len(paths), [None] * len(paths), raises=on_error == "raise")
         pairs = zip(paths, found, strict=True)
@@ -186,11 +187,17 @@ class CtaFileSystem(ListingFileSystem):
         **kwargs: Any,
     ) -> None:
         """Upload files and trees, several files at a time, verified; what is there and equal is left alone."""
+        self._strip_own(rpath)
         plan = transfers.TransferPlan(self.profile)
         AbstractFileSystem.put(plan, lpath, rpath, recursive=recursive, maxdepth=maxdepth, **kwargs)
         callback.set_size(len(plan.pairs))
         with raise_os_errors():
             transfers.put_files(self._place, [(local, self._path(remote)) for remote, local in plan.pairs], callback)
+
+    def pipe(self, path: Any, value: Any = None, **kwargs: Any) -> None:
+        """Write bytes as a file, or the values of a dictionary as the files that its keys name."""
+        self._strip_own(list(path) if isinstance(path, dict) else path)
+        super().pipe(path, value, **kwargs)
 
     def pipe_file(self, path: Any, value: Any, mode: str = "overwrite", **_: Any) -> None:
         """Write bytes as a file; `mode="create"`: FileExistsError for a taken name."""
@@ -246,6 +253,11 @@ class CtaFileSystem(ListingFileSystem):
             self.makedirs(path2, exist_ok=True)
         else:
             names.copy_file(self._place, entry, target)
+
+    def copy(self, path1: Any, path2: Any, *args: Any, **kwargs: Any) -> None:
+        """Copy files and trees through this machine, verified on both ways."""
+        self._strip_own(path2)
+        super().copy(path1, path2, *args, **kwargs)
 
     def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
         """Rename a file or directory at the storage; patterns, lists and what it cannot rename are copied."""

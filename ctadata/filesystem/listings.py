@@ -11,7 +11,7 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 from ctadata.entries import Entry
-from ctadata.errors import Unsupported
+from ctadata.errors import Unsupported, UsageError
 from ctadata.filesystem import names
 from ctadata.filesystem.locations import PROTOCOLS, join_url, refuse_option, split_url
 from ctadata.filesystem.os_errors import as_os_error, raise_os_errors
@@ -79,7 +79,22 @@ class ListingFileSystem(AbstractFileSystem):
         return place_of(self.profile)
 
     def _path(self, path: Any) -> RemotePath:
-        return names.resolve(self._place, self._strip_protocol(path))
+        return names.resolve(self._place, self._strip_own(path))
+
+    def _strip_own(self, path: Any) -> Any:
+        """Return the path of a URL, or the paths of a list. Raises UsageError if a URL names another profile."""
+        if isinstance(path, (list, tuple, set)):
+            return [self._strip_own(each) for each in path]
+        profile = split_url(stringify_path(path))[0]
+        if profile is not None and profile != (own := self._place.session.profile.name):
+            raise as_os_error(
+                UsageError(
+                    f"the URL names the profile {profile}, and this filesystem belongs to {own}",
+                    hint=f"use fsspec.filesystem('cta', profile={profile!r}), or fsspec.open(URL)",
+                    path=stringify_path(path),
+                )
+            )
+        return self._strip_protocol(path)
 
     def _entry(self, path: Any) -> Entry:
         place = self._place
@@ -89,7 +104,7 @@ class ListingFileSystem(AbstractFileSystem):
         """Return a path, or a list of paths, without `~`: names that a search finds start from the root."""
         if isinstance(path, (list, tuple, set)):
             return [self._from_root(each) for each in path]
-        stripped, text = self._strip_protocol(path), str(stringify_path(path))
+        stripped, text = self._strip_own(path), str(stringify_path(path))
         if not stripped.startswith("~"):
             return path
         return str(self._path(stripped)) + "/" * text.endswith("/")

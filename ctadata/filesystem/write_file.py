@@ -45,6 +45,7 @@ class CtaWriter(io.IOBase):
         self.autocommit = autocommit
         self._publish = publish
         self._is_open = True
+        self._has_failed = False
         self._blocks_at_opening = {id(frame) for frame in _exits(sys._getframe(1))}
         self._spool: IO[bytes] | None = tempfile.TemporaryFile()  # noqa: SIM115
 
@@ -103,6 +104,7 @@ class CtaWriter(io.IOBase):
     def commit(self) -> None:
         """Upload and verify the file under its name; what is raised leaves the temporary as it is."""
         if self._spool is not None:
+            self._has_failed = True
             self._spool.flush()
             self._publish(self._spool)
             self.discard()
@@ -149,9 +151,10 @@ class CtaWriter(io.IOBase):
             self.close()
 
     def __del__(self) -> None:
-        """Throw away what was never closed."""
+        """Throw away what was never closed, or could not be published."""
         if getattr(self, "_spool", None) is not None and self._is_open:
-            log.warning("%s was opened for writing and never closed: nothing is published", self.path)
+            if not self._has_failed:  # the error of a failed upload was raised by `close`
+                log.warning("%s was opened for writing and never closed: nothing is published", self.path)
             self.discard()
 
     def __reduce__(self) -> tuple[Any, ...]:

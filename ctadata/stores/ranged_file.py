@@ -10,6 +10,7 @@ and ETag as before, without an encoding. A file that has changed stays an error 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
@@ -232,6 +233,17 @@ class RangedFile:
             if isinstance(reader, KeepsPool):
                 reader.patience = None
             send(reader)
+        except IntegrityError as error:
+            if (now := self._other_size()) is not None:  # the new version ends before the range
+                raise Changed(f"{self.size} bytes, now {now}", path=str(self.path)) from error
+            raise
+
+    def _other_size(self) -> int | None:
+        """Return the size that the store states now, if it is another one than that of the first response."""
+        with contextlib.suppress(CtadataError):
+            now = self._store().info(self.path).size
+            return now if None not in (self.size, now) and now != self.size else None
+        return None
 
     @property
     def is_idle(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -60,8 +61,34 @@ def test_every_call_takes_urls(fs: CtaFileSystem) -> None:
     assert fs.info(url)["name"] == "/lst/n/a.h5"
     assert fs.cat_file(url) == fs.cat(url) == b"abc"
     assert fs.exists(url)
-    assert fs.cat_file("cta:///~/mine") == b"mine"
+    assert fs.cat_file("cta:///~/mine") == fs.cat("cta:///~/mine") == fs.cat("~/mine") == b"mine"
     assert fs.size(url) == 3
+
+
+def test_a_url_of_another_profile_is_refused(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
+    other, here = "cta://elsewhere/lst/n/a.h5", tmp_path / "a.h5"
+    here.write_bytes(b"1")
+    for wrong in (
+        lambda: fs.ls(other),
+        lambda: fs.exists(other),
+        lambda: fs.open(other),
+        lambda: fs.open(other, "wb"),
+        lambda: fs.cat(other),
+        lambda: fs.cat([other]),
+        lambda: fs.glob(other + "*"),
+        lambda: fs.get(other, str(here)),
+        lambda: fs.put(str(here), other),
+        lambda: fs.put([str(here)], [other]),
+        lambda: fs.pipe(other, b"1"),
+        lambda: fs.copy("/lst/n/a.h5", other),
+        lambda: fs.mv("/lst/n/a.h5", other),
+        lambda: fs.rm(other),
+        lambda: fs.rm([other]),
+    ):
+        with pytest.raises(UsageError, match="the URL names the profile elsewhere, and this filesystem belongs to "):
+            wrong()
+    assert box.files.read("/lst/n/a.h5") == b"abc"
+    assert here.read_bytes() == b"1"
 
 
 def test_info_holds_what_the_storage_says(fs: CtaFileSystem) -> None:

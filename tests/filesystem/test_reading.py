@@ -241,6 +241,18 @@ def test_a_file_of_another_size_is_an_error_for_as_long_as_it_is_open(
         assert file.size == len(CONTENT) - 1
 
 
+def test_a_range_beyond_the_end_of_a_new_shorter_version_says_that_the_file_changed(
+    box: Sandbox, fs: CtaFileSystem, now: list[float]
+) -> None:
+    with fs.open(PATH) as file:
+        box.files.put(PATH, b"short")
+        _let_go(fs, now)
+        for _ in range(2):
+            file.seek(5 * MIB)
+            with pytest.raises(Changed, match=f"{len(CONTENT)} bytes, now 5"):
+                file.read(10)
+
+
 def test_another_file_of_the_same_size_is_an_error_too(box: Sandbox, fs: CtaFileSystem, now: list[float]) -> None:
     with fs.open(PATH) as file:
         box.files.put(PATH, CONTENT[::-1])

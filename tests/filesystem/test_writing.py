@@ -18,7 +18,7 @@ import pytest
 from filesystem.conftest import give_token
 from fsspec.callbacks import Callback
 
-from ctadata.errors import IntegrityError
+from ctadata.errors import AlreadyExists, IntegrityError
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox, faults
 
@@ -132,6 +132,17 @@ def test_a_file_that_is_opened_while_a_block_is_left_by_an_error_is_published(bo
     with pytest.raises(Wrong), Notes():
         raise Wrong
     assert box.files.read(PATH) == b"what went wrong"
+
+
+def test_a_file_whose_upload_failed_does_not_count_as_never_closed(
+    box: Sandbox, fs: CtaFileSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    box.files.put(f"{PATH}/below", b"")
+    with caplog.at_level(logging.WARNING):
+        with pytest.raises(AlreadyExists):
+            fs.pipe(PATH, b"1")
+        gc.collect()
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("way", [_bytes, _text, _compressed])
