@@ -79,7 +79,9 @@ def check_agreement(entry: Entry, delivery: Delivery, *, tags: bool) -> None:
 
 def check_entry(store: Store, entry: Entry, size: int) -> None:
     """Raise IntegrityError unless the file has `size` bytes; if its entry has no size, the file is read."""
-    check_size(_size_by_reading(store, entry.path) if entry.size is None else entry.size, size)
+    stored = _size_by_reading(store, entry.path) if entry.size is None else entry.size
+    if stored != size:
+        raise IntegrityError(f"the file on the storage has {stored} bytes instead of {size}")
 
 
 def _size_by_reading(store: Store, path: RemotePath) -> int:

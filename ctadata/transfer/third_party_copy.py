@@ -159,7 +159,7 @@ def _copy_one(run: Run, source: CopySource, item: CopyItem, existing: Entry | No
     began, entry = time.monotonic(), resolve_alias(source.store, item.entry)
     item = CopyItem(entry, item.target)
     if existing is not None and existing.is_directory:
-        raise AlreadyExists("a collection has this name at the target", path=str(item.target))
+        raise AlreadyExists("a directory has this name at the target", path=str(item.target))
     existing = resolve_existing_alias(run.store, existing)
     get_mtime = functools.partial(mtime_of, source.store, entry)
     side = RemoteFile(entry, get_mtime, source.store.features.etag_may_be_md5)

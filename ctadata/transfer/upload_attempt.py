@@ -298,7 +298,7 @@ class UploadAttempts:
         refuse_other_spelling(self.run.store, self.target)
         existing = self.run.store.info(self.target)
         if existing.is_directory:
-            raise AlreadyExists("a collection has this name on the storage", path=str(self.target))
+            raise AlreadyExists("a directory has this name on the storage", path=str(self.target))
         return plan_for_taken_name(LocalFile(self.source.fd, self.source.status), existing, self.run.rules)
 
     def _has_moved(self, temporary: RemotePath) -> bool:

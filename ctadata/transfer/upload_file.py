@@ -65,7 +65,7 @@ def upload_open_file(
     """
     began, file = time.monotonic(), LocalFile(fd, status)
     if existing is not None and existing.is_directory:
-        raise AlreadyExists("a collection has this name on the storage", path=str(target))
+        raise AlreadyExists("a directory has this name on the storage", path=str(target))
     existing = resolve_existing_alias(run.store, existing)
     pair = run.pair(target, local.parent)
     step, upload = plan_upload(fd, status, existing, run.store.features, run.rules, pair), None

@@ -71,9 +71,10 @@ def _check_local(run: Run, record: Record) -> str:
             raise NotFound("local: it is not there any more", path=path) from None
     if not stat.S_ISREG(status.st_mode):
         raise IntegrityError("local: it is not a file any more", path=path)
+    if status.st_size != record.size:
+        raise IntegrityError(f"the file has {status.st_size} bytes instead of {record.size}", path=path)
     algorithm, _, digest = record.digest.partition(":")
     try:
-        integrity.check_size(status.st_size, record.size)
         if not digest:
             return "size"
         integrity.check_digest(algorithm, integrity.digest_of(record.local, algorithm), {algorithm: digest})

@@ -352,6 +352,12 @@ class TestCache:
         at_dav("put", "-r", "-n", "u/", "/d/")
         assert "0 pairs of folders" in at_dav("cache", "list")
 
+    @pytest.mark.parametrize("verb", ["list", "clear"])
+    def test_a_cache_that_cannot_be_read_is_not_called_empty(self, at_dav, tmp_path, monkeypatch, verb):
+        (tmp_path / "file").write_bytes(b"")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        assert "ctadata/records: local: Not a directory" in at_dav("cache", verb, check=11)
+
     def test_a_cache_that_cannot_be_written_fails_no_transfer(self, at_dav, tmp_path, monkeypatch):
         (tmp_path / "file").write_bytes(b"")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))

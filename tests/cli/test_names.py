@@ -220,6 +220,11 @@ class TestMv:
         run("mv", "-f", f"{tree}/a.fits", f"{tree}/run1/b.h5")
         assert box.files.read(f"/{tree}/run1/b.h5") == CONTENT
 
+    def test_a_missing_directory_above_the_target_is_named(self, run, box, tree):
+        for source in ("a.fits", "run1"):
+            ended = run("mv", f"{tree}/{source}", f"{tree}/none/x", check=3)
+            assert f"/{tree}/none/x: the directory above does not exist\n" in ended.err
+
     def test_a_directory_replaces_nothing(self, run, box, tree):
         box.files.put(f"/{tree}/other/run1/kept", b"kept")
         for target in ("a.fits", "other"):

@@ -255,7 +255,7 @@ def test_an_upload_without_a_listed_size_is_checked_by_a_read(
         Answer(206, {"Content-Range": f"bytes 0-0/{len(there)}"}, there[:1]) if there else Answer(416)
     ]
     integrity.check_entry(webdav, webdav.info(F), len(there))
-    with pytest.raises(IntegrityError, match=f"{len(there)} bytes arrived instead of 7"):
+    with pytest.raises(IntegrityError, match=f"storage has {len(there)} bytes instead of 7"):
         integrity.check_entry(webdav, webdav.info(F), 7)
 
 
@@ -270,7 +270,7 @@ def test_the_bytes_of_an_upload_are_counted_if_no_size_is_stated(server: OddServ
     server.answers["PROPFIND /f"] = [listed(CONTENT, None)]
     server.answers["GET /f"] = [in_chunks(CONTENT)]
     integrity.check_entry(webdav, webdav.info(F), len(CONTENT))
-    with pytest.raises(IntegrityError, match="6500 bytes arrived instead of 0"):
+    with pytest.raises(IntegrityError, match="storage has 6500 bytes instead of 0"):
         integrity.check_entry(webdav, webdav.info(F), 0)
 
 

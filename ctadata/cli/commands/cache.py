@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from os import stat_result
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from ctadata.errors import LocalError
 from ctadata.paths import escape_unprintable
 from ctadata.progress import units
 from ctadata.transfer import record_cache
+from ctadata.transfer.partial_file import local_errors
 
 
 def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
@@ -26,7 +29,7 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
     last use, and the two folders. One line for each copy that local has made.
     The last line, on stderr, has the sizes and the directory.
     """
-    common, cache = options.begin(ctx), record_cache.cache_directory()
+    common, cache = options.begin(ctx), _readable_cache()
     rows = size = 0
     for path, status in sorted(record_cache.files(cache / "records")) if cache else []:
         rows, size = rows + 1, size + status.st_size
@@ -37,6 +40,15 @@ def list_cache(ctx: typer.Context, json: options.Json = False) -> None:
     if not common.quiet:
         held = units.size(sum(copy.size for copy in copies))
         say(f"{_pairs(rows)}, {units.size(size)}; {_copies(len(copies))}, {held}; in {cache or 'no directory'}")
+
+
+def _readable_cache() -> Path | None:
+    """Return the cache directory. Raises LocalError if it exists and cannot be read: it is not empty then."""
+    cache = record_cache.cache_directory()
+    for folder in (cache / "records", cache / "copies") if cache else ():
+        with local_errors(folder), contextlib.suppress(FileNotFoundError), os.scandir(folder):
+            pass
+    return cache
 
 
 def _print_record(path: Path, status: stat_result, *, as_json: bool) -> None:
@@ -68,7 +80,7 @@ def clear_cache(ctx: typer.Context) -> None:
     checksums, and reads or sends the files that these do not prove equal; local
     downloads its copies anew.
     """
-    common, cache = options.begin(ctx), record_cache.cache_directory()
+    common, cache = options.begin(ctx), _readable_cache()
     try:
         count, size = record_cache.clear(cache / "records") if cache else (0, 0)
         copies, held = local_copies.clear(cache / "copies") if cache else (0, 0)

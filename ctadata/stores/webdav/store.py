@@ -239,6 +239,10 @@ class WebDAVStore:
             except AlreadyExists as error:
                 error.path = str(target)
                 raise
+            except NotFound as error:
+                if error.status == 409 and self._look(target.parent) is not Kind.DIRECTORY:
+                    raise NotFound("the directory above does not exist", path=str(target), status=409) from error
+                raise
             self._check_new_name(target, before)
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:
