@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.far import ceiling
 from bench.figures import Row
+from bench.open import open_far, open_whole
 from bench.peers import versions
 from bench.s3 import s3
 from bench.server import NotStarted, Server, apache
@@ -22,7 +23,7 @@ from bench.setting import FULL, QUICK, Setting
 from bench.table import as_json, as_table
 from bench.work import OURS_FAILED, WORKS
 
-EVERYTHING = {**WORKS, "s3": (s3,)}
+EVERYTHING = {**WORKS, "open": (open_far, open_whole), "s3": (s3,)}
 _CONFIG = """default = "bench"
 [profiles.bench]
 kind = "webdav"
@@ -69,6 +70,7 @@ def _options() -> argparse.Namespace:
         "--ours", type=Path, default=ours, help=f"our command, as of another version (default {ours.name})"
     )
     parser.add_argument("--peers", type=Path, default=Path(sys.executable), help="a Python that has the peers of PyPI")
+    parser.add_argument("--s3fs", type=Path, default=Path(sys.executable), help="a Python that has s3fs")
     return parser.parse_args()
 
 
@@ -80,7 +82,7 @@ def _setting(options: argparse.Namespace, server: Server, scratch: Path, disk: P
     token = scratch / "token"
     token.touch(0o600)
     token.write_text("this-server-asks-for-none\n")
-    return Setting(server, scratch, disk, sizes, options.ours, options.peers, _say)
+    return Setting(server, scratch, disk, sizes, options.ours, options.peers, options.s3fs, _say)
 
 
 def _run(at: Setting, options: argparse.Namespace) -> list[Row]:

@@ -38,6 +38,7 @@ class Peers:
 
     def _loop(self, script: str, needs: str, *arguments: str | Path, **how: object) -> Client | Missing:
         python = self.setting.peers_python if needs else Path(self.setting.python)
+        python = self.setting.s3fs_python if needs == "s3fs" else python
         if needs and version_of(python, "-c", f"import {needs}; print(1)") is None:
             return Missing(f"{needs} is not installed for {python}")
         return self._client(python, LOOPS / script, *arguments, **how)
@@ -112,6 +113,13 @@ class Peers:
         arguments = (verb, f"{self.url}/{tree}", ca, listing, local, str(THREADS))
         return self._loop("webdav4_client.py", "webdav4", *arguments, **how)
 
+    def opened(self, work: str, peer: str) -> Client | Missing:
+        """A piece of `bench/loops/open_files.py`; its first line of output says that everything is imported."""
+        own = self.setting.ours("--version", port=self.port).environment if peer == "ours" else {}
+        needs = {"ours": "", "libcurl": "", "webdav4": "webdav4.fsspec", "s3fs": "s3fs", "http": "aiohttp"}[peer]
+        arguments = (work, peer, self.url, self.setting.server.ca)
+        return self._loop("open_files.py", needs, *arguments, environment=own, expected=(2, 0), counted=True)
+
     def webdav4_list(self, folder: str, **how: object) -> Client | Missing:
         """The names in one folder."""
         return self._loop("webdav4_client.py", "webdav4", "list", self.url, self.setting.server.ca, folder, **how)
@@ -153,5 +161,7 @@ def versions(setting: Setting) -> dict[str, str]:
         "minio": version_of(python, "-c", package.format("minio")),
         "webdav4": version_of(python, "-c", package.format("webdav4")),
         "obstore": version_of(python, "-c", package.format("obstore")),
+        "fsspec": version_of(python, "-c", package.format("fsspec")),
+        "s3fs": version_of(setting.s3fs_python, "-c", package.format("s3fs")),
     }
     return {name: version or "not installed" for name, version in said.items()}

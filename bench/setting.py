@@ -78,6 +78,7 @@ class Setting:
 
     folder, disk: scratch space on the memory file system and on a disk.
     ours_program: our command.   peers_python: a Python that has the peers of PyPI.
+    s3fs_python: a Python that has s3fs.
     say:          told what is going on.
     """
 
@@ -87,6 +88,7 @@ class Setting:
     sizes: Sizes
     ours_program: Path
     peers_python: Path
+    s3fs_python: Path
     say: Callable[[str], object]
 
     @property

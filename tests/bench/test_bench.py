@@ -92,7 +92,7 @@ def test_the_lines_of_a_command_are_counted_and_its_failure_is_told(tmp_path: Pa
 
 
 def test_a_client_that_did_not_do_the_work_is_out(tmp_path: Path) -> None:
-    at = setting.Setting(None, tmp_path, tmp_path, setting.QUICK, Path(), Path(), lambda _: None)  # type: ignore[arg-type]
+    at = setting.Setting(None, tmp_path, tmp_path, setting.QUICK, Path(), Path(), Path(), lambda _: None)  # type: ignore[arg-type]
     made = tmp_path / "made"
     clients: dict[str, setting.Client | setting.Missing] = {
         "good": setting.Client(["sh", "-c", f"echo x >{made}"], made, (1, 2)),
@@ -110,7 +110,7 @@ def test_a_client_that_did_not_do_the_work_is_out(tmp_path: Path) -> None:
 
 
 def test_the_time_of_a_client_that_does_a_share_is_that_of_the_whole(tmp_path: Path) -> None:
-    at = setting.Setting(None, tmp_path, tmp_path, setting.QUICK, Path(), Path(), lambda _: None)  # type: ignore[arg-type]
+    at = setting.Setting(None, tmp_path, tmp_path, setting.QUICK, Path(), Path(), Path(), lambda _: None)  # type: ignore[arg-type]
     script = "import time\nwhile time.thread_time() < 0.1: pass"
     took = at.rounds({"a tenth": setting.Client([sys.executable, "-c", script], share=0.1)}, 1)["a tenth"]
     assert isinstance(took, list)
@@ -169,12 +169,20 @@ def _echo(server: socket.socket) -> None:
 
 
 @pytest.mark.full
-def test_a_whole_run_on_little_work_gives_rows_and_tells_of_peers_that_are_absent() -> None:
-    command = [sys.executable, "-m", "bench", "--quick", "--json", "--rounds", "1", "--only", "crowd"]
+@pytest.mark.parametrize(
+    ("work", "peers"),
+    [
+        ("crowd", {"davix-ls", "rclone", "rclone, newest", "webdav4"}),
+        ("open", {"-", "http", "libcurl", "s3fs", "webdav4"}),
+    ],
+)
+def test_a_whole_run_on_little_work_gives_rows_and_tells_of_peers_that_are_absent(work: str, peers: set[str]) -> None:
+    command = [sys.executable, "-m", "bench", "--quick", "--json", "--rounds", "1", "--only", work]
     places = ["--memory", "/tmp", "--disk", "/tmp", "--peers", "/no/such/python"]
     done = subprocess.run([*command, *places], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {row["peer"] for row in rows} == {"davix-ls", "rclone", "rclone, newest", "webdav4"}, done.stderr
+    assert {row["peer"] for row in rows} == peers, done.stderr
     absent = [row for row in rows if row["peer"] == "webdav4"]
     assert "not installed" in absent[0]["note"]
+    assert not [row for row in rows if row["note"].startswith("ours")]
     assert done.returncode == 1

@@ -1,0 +1,68 @@
+"""Parts of remote files, opened through fsspec. The files are made by h5py, in the environment of this client."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from bench.far import far
+from bench.figures import Row, Target
+from bench.loops.open_files import DATASETS, MANY, ROWS, SMALL, WHOLE
+from bench.measure import Took
+from bench.peers import Peers
+from bench.setting import Setting
+from bench.work import against, bound, mb
+
+FSSPEC = ("webdav4", "http", "s3fs")
+DISTANCE = 20
+
+
+def after_imports(took: Took) -> float:
+    """Return the seconds from the first line of output, which says that all is imported."""
+    return took.seconds - took.first
+
+
+def open_far(at: Setting) -> Iterator[Row]:
+    """Parts of HDF5 files, and small files, 20 ms away, through fsspec."""
+    make_files(at.server.data / "open")
+    works = {
+        "column": f"h5py, one of {DATASETS} columns",
+        "paged": f"h5py, paged file: {DATASETS} attributes and a column",
+        "many": f"fsspec, cat of {MANY} files of {SMALL // 1000} kB",
+    }
+    for work, name in works.items():
+        with far(at.server.port, DISTANCE) as port:
+            peers = Peers(at, port)
+            results = at.rounds({peer: peers.opened(work, peer) for peer in ("ours", *FSSPEC)})
+        targets = dict.fromkeys(FSSPEC, Target(1.0))
+        yield from against(f"{name}, at {DISTANCE} ms", results, targets, figure=after_imports)
+        if work == "column":
+            yield bound(f"{name}, at {DISTANCE} ms", results["ours"], "s", after_imports, Target(0.25, most=True))
+
+
+def open_whole(at: Setting) -> Iterator[Row]:
+    """One long dataset, through h5py and fsspec; libcurl alone is the measure."""
+    peers = Peers(at, at.server.port)
+    results = at.rounds({peer: peers.opened("whole", peer) for peer in ("ours", "libcurl", *FSSPEC)})
+    targets = {"libcurl": Target(0.9)} | dict.fromkeys(FSSPEC, Target(1.0))
+    yield from against(f"h5py, a dataset of {mb(WHOLE)}", results, targets, figure=after_imports)
+    shutil.rmtree(at.server.data / "open")
+
+
+def make_files(folder: Path) -> None:
+    """Make what `bench/loops/open_files.py` reads."""
+    (folder / "many").mkdir(parents=True)
+    numbers = np.random.default_rng(1).integers(0, 256, SMALL, dtype="u1").tobytes()
+    for number in range(MANY):
+        (folder / "many" / f"{number:04}").write_bytes(numbers)
+    for name, layout in {"table.h5": {}, "paged.h5": {"fs_strategy": "page", "fs_page_size": 1 << 20}}.items():
+        with h5py.File(folder / name, "w", **layout) as file:
+            for column in range(DATASETS):
+                data = file.create_dataset(f"c{column:03}", data=np.full(ROWS, column, "f8"), chunks=(ROWS // 8,))
+                data.attrs["unit"] = "TeV"
+    with h5py.File(folder / "whole.h5", "w") as file:
+        file["x"] = np.arange(WHOLE // 8)
