@@ -46,6 +46,16 @@ Paths = Annotated[
         callback=read_location,
     ),
 ]
+ExactPaths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        show_default=False,
+        help="From the root of the storage.",
+        autocompletion=complete_remote,
+        callback=read_location,
+    ),
+]
 Depth = Annotated[
     str | None,
     typer.Option(

@@ -28,6 +28,16 @@ USAGE_ERROR = typer.BadParameter.__mro__[2]
 """The base class of typer's errors about a command line; its name differs between versions of typer."""
 
 
+_PLAIN_WORDS = (
+    (r"got unexpected extra arguments? \((.*)\)", r"too many arguments: \1"),
+    (r"got unexpected extra argument\(s\) \((.*)\)", r"too many arguments: \1"),
+    (r"Input should be a valid integer.*", "it must be a whole number"),
+    (r"Input should be a valid number.*", "it must be a number"),
+    (r"Input should be greater than or equal to (\S+)", r"it must be \1 or more"),
+)
+"""What typer and its checks say about arguments, as patterns with the words that we use for it."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command line.
 
@@ -116,7 +126,10 @@ def _usage_words(error: Any) -> str:
         return f"an argument is missing, as in: {' '.join([error.ctx.info_name, *pieces]).replace(' [OPTIONS]', '')}"
     if text.startswith("No such command") and (name := text.split("'")[1]) in direct_only():
         return f"no such command {name!r}, but {DIRECT} has it"
-    return (text[:1].lower() + text[1:]).rstrip(".").replace(". Did you", "; did you")
+    text = text[:1].lower() + text[1:]
+    for pattern, words in _PLAIN_WORDS:
+        text = re.sub(pattern, words, text)
+    return text.rstrip(".").replace(". Did you", "; did you")
 
 
 def _report_stdout_error(error: OSError, code: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ctadata.config.builtin import DEVELOPMENT_PROFILE
 from ctadata.direct.client import APIClient, PathText
-from ctadata.errors import ConfigError
+from ctadata.errors import ConfigError, UsageError
 from ctadata.progress.reporters import Progress, reporter_for
 
 _NEEDS_FSSPEC = "opening remote files needs fsspec"
@@ -31,6 +31,7 @@ def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance
 
     Raises:
         NotFound: No such file exists.
+        UsageError: `start` or `stop` is negative.
         IntegrityError: The bytes do not match the checksum.
         CtadataError: Any error that `list_dir` raises.
 
@@ -40,6 +41,8 @@ def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance
     """
     from ctadata.transfer.streams import stream_range_to
 
+    if start < 0 or (stop is not None and stop < 0):
+        raise UsageError("start and stop must not be negative", path=os.fspath(path))
     content = io.BytesIO()
     with APIClient(dev_instance).session() as session:
         if start or stop is not None:

@@ -67,7 +67,13 @@ class TestUsageErrors:
             (["get"], "get: an argument is missing, as in: "),
             (["exec"], "exec: an argument is missing, as in: exec -- COMMAND... (see cta-data-direct exec --help)"),
             (["put", "a"], "put: an argument is missing, as in: "),
-            (["list", "a", "b"], "list: got unexpected extra argument"),
+            (["list", "a", "b", "c"], "list: too many arguments: b c (see cta-data-direct list --help)"),
+            (
+                ["sync", "--max-delete", "x", "a", ":b"],
+                "sync: invalid value for '--max-delete': it must be a whole number (",
+            ),
+            (["agent-log", "-n", "0"], "agent-log: invalid value for '-n' / '--lines': it must be 1 or more ("),
+            (["get-token", "--min-life", "x"], "get-token: invalid value for '--min-life': it must be a number ("),
             (["list", "--recursiv"], "list: no such option --recursiv; did you mean --recursive?"),
             (["list", "-Z"], "list: no such option: -Z (see cta-data-direct list --help)"),
             (["config", "-P"], "option '-P' requires an argument (see cta-data-direct"),
@@ -191,6 +197,11 @@ class TestStreams:
     def test_without_stderr_the_exit_code_is_right(self, cli):
         shell = 'exec "$0" -m ctadata lits 2>&-'
         assert subprocess.run(["sh", "-c", shell, sys.executable], timeout=60).returncode == 2
+
+
+@pytest.mark.parametrize("command", ["local", "mkdir"])
+def test_commands_without_patterns_do_not_speak_of_them(cli, command):
+    assert "pattern" not in cli(command, "--help", check=0).out
 
 
 class TestImports:

@@ -120,6 +120,9 @@ def test_cat_verifies_the_bytes(box: Sandbox) -> None:
     assert direct.cat(f"{D}/a.h5") == b"12345"
     assert direct.cat(f"{D}/a.h5", 1, 3) == b"23"
     assert direct.cat(f"{D}/a.h5", 3) == b"45"
+    for negative in ((-1,), (0, -1)):
+        with pytest.raises(UsageError, match="must not be negative"):
+            direct.cat(f"{D}/a.h5", *negative)
     rule = box.faults.add("pool", "GET", f"/{D}/a.h5", faults.Flip(at=2))
     with pytest.raises(IntegrityError):
         direct.cat(f"{D}/a.h5")

@@ -15,7 +15,7 @@ from ctadata.progress.reporters import choose
 
 def local(
     ctx: typer.Context,
-    paths: command_context.Paths,
+    paths: command_context.ExactPaths,
     stage: Annotated[
         bool, typer.Option("--stage", help="Bring files on tape to disk first, and wait for them.")
     ] = False,

@@ -14,7 +14,7 @@ from ctadata.paths import RemotePath
 
 def mkdir(
     ctx: typer.Context,
-    paths: command_context.Paths,
+    paths: command_context.ExactPaths,
     parents: Annotated[
         bool, typer.Option("-p", "--parents", help="Make its parents too; an existing directory is no error.")
     ] = False,
