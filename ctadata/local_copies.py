@@ -159,7 +159,7 @@ def keep_copy(
         before, entry = entry, _make(session, entry, place, size, write_into)
         if not is_other_version(entry, before):
             return place / _name(before)
-    raise Changed("the file changes while it is read", path=str(entry.path))
+    raise Changed(f"this happened {ATTEMPTS} times", path=str(entry.path))
 
 
 def _name(entry: Entry) -> str:

@@ -134,7 +134,7 @@ def test_a_file_that_changes_meanwhile_is_read_again(box: Sandbox, session: Sess
     assert path.read_bytes() == b"000000"
     assert cached() == [path]
     box.files.put("/lst/run1/events.h5", b"a new version", mtime=1e9)
-    with pytest.raises(Changed):
+    with pytest.raises(Changed, match=r"while it was read: this happened \d+ times"):
         local_copy(session, "lst/run1/events.h5", reporter=Writer(box, 9))
 
 

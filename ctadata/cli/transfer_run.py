@@ -81,7 +81,7 @@ def print_summary(summary: Summary, seconds: float, output: RunOutput, common: C
         if not any(outcome.error for outcome in special):
             say_raw(counted_line(special))
         elif output.action == "put":
-            say(f"{_SPECIAL_FILES} cannot be sent; --skip-special leaves them out, and the exit code is then 0")
+            say(f"{_SPECIAL_FILES} cannot be sent (--skip-special leaves them out and does not count them as failures)")
     for remark in summary.remarks:
         say(remark)
     may_succeed = any(map(_may_succeed, summary.errors))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
 
+from ctadata.errors import CtadataError
 from ctadata.paths import escape_unprintable
 from ctadata.progress import units
 from ctadata.progress.tally import Snapshot
@@ -44,7 +46,7 @@ def outcome_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
     groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
         error = outcome.error
-        reason = (error.what, error.hint, error.exit_code) if error and outcome.state is State.FAILED else outcome.why
+        reason = (_what(error), error.hint, error.exit_code) if error and outcome.state is State.FAILED else outcome.why
         groups.setdefault((outcome.state, reason), []).append(outcome)
     for alike in groups.values():
         if len(alike) > MANY:
@@ -62,11 +64,19 @@ def counted_line(alike: Sequence[Outcome]) -> str:
     names = ", ".join(_name(outcome) for outcome in alike[:NAMED])
     more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
     if first.state is State.FAILED and error is not None:
-        why = escape_unprintable(f"{error.what} ({error.hint})" if error.hint else error.what)
+        why = escape_unprintable(f"{_what(error)} ({error.hint})" if error.hint else _what(error))
         return f"failed {units.files(len(alike))}: {why}: {names}{more}"
     verb = "passed over" if first.state is State.PASSED else str(first.state)
     why = "; ".join(sorted({outcome.why for outcome in alike}))
     return f"{verb} {units.files(len(alike))} ({why}): {names}{more}"
+
+
+def _what(error: CtadataError) -> str:
+    """Return what happened, without the path that a server repeats at the end: it differs for each file."""
+    for path in (error.path, quote(error.path)) if error.path else ():
+        if error.what.endswith(f": {path}"):
+            return error.what.removesuffix(f": {path}")
+    return error.what
 
 
 def _name(outcome: Outcome) -> str:

@@ -231,6 +231,15 @@ def test_an_unread_stderr_stops_nothing(at_box, box, place):
     assert len(list((at_box.cwd / "out").iterdir())) == 20
 
 
+def test_many_missing_files_are_one_line_although_the_server_repeats_each_path(at_box, box, place):
+    names = "".join(f"{place}/a {number}\n" for number in range(12))
+    ended = at_box("get", "--files-from", "-", "out", stdin=names.encode(), check=3)
+    failed = [line for line in ended.err.splitlines() if line.startswith("failed ")]
+    assert len(failed) == 1
+    assert failed[0].startswith("failed 12 files: there is no such file or directory: 404 Not Found, Path not found: /")
+    assert failed[0].endswith(" and 9 more")
+
+
 @pytest.mark.parametrize(
     "command",
     [
