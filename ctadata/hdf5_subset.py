@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ctadata.entries import Entry
-from ctadata.errors import ConfigError, CtadataError, LocalError, NotFound, UsageError
+from ctadata.errors import ConfigError, CtadataError, LocalError, NotFound, Unsupported, UsageError
 from ctadata.filesystem.block_cache import BlockCache
 from ctadata.local_copies import ROOM, keep_copy
 from ctadata.session import Session
@@ -22,6 +22,9 @@ from ctadata.stores.ranged_file import RangedFile
 from ctadata.stores.read_pieces import Piece, read_pieces
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.temp_names import new_name
+
+HINT = "direct.local brings the whole file; import hdf5plugin if h5py lacks a filter"
+"""What to do about nodes that h5py cannot copy. Lists of variable length are the only ones that it decompresses."""
 
 BATCH = 32 << 20
 """Bytes of chunks that are read, and kept in memory, at a time."""
@@ -120,6 +123,7 @@ def copy_subset(
         NotFound: The file does not exist, or it has no such node.
         UsageError: The path is a directory, or no HDF5 file; or no node is given.
         LocalError: The local file cannot be written.
+        Unsupported: h5py cannot copy a node, as a list of variable length whose filter it lacks.
         Changed: The file changed while it was read.
     """
     _import_h5py()
@@ -171,7 +175,10 @@ def _write(session: Session, entry: Entry, nodes: Sequence[str], target: Path) -
         remote = ChunkedFile(file)
         with _errors_of_h5py(remote, UsageError("h5py cannot open it as an HDF5 file", path=str(entry.path))):
             source = h5py.File(remote, "r")
-        with source, _errors_of_h5py(remote, LocalError("h5py cannot copy the nodes", path=str(target))):
+        with (
+            source,
+            _errors_of_h5py(remote, Unsupported("h5py cannot copy the nodes", path=str(entry.path), hint=HINT)),
+        ):
             remote.announce(_list_chunks(h5py, source, nodes, entry))
             with h5py.File(target, "w") as made:
                 for node in nodes:
@@ -188,6 +195,8 @@ def _errors_of_h5py(remote: ChunkedFile, error: CtadataError) -> Iterator[None]:
     except (OSError, RuntimeError, KeyError, ValueError) as found:
         if remote.failure is not None:
             raise remote.failure from None
+        if isinstance(found, OSError) and found.errno:
+            raise LocalError(f"local: {found}") from found
         error.what += f": {found}"
         raise error from found
 

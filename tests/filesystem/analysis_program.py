@@ -126,7 +126,8 @@ def events(to: Path) -> dict[str, Any]:
     rows = np.zeros(200_000, dtype=[("energy", "f8"), ("alt", "f8"), ("az", "f8"), ("tel_id", "i8")])
     for number, name in enumerate(rows.dtype.names or ()):
         rows[name] = numbers(number, len(rows)) * 100
-    with tables.open_file(to / "events.h5", "w") as file:
+    filters = tables.Filters(complevel=5, complib="blosc:zstd", fletcher32=True)  # h5py has no such filter
+    with tables.open_file(to / "events.h5", "w", filters=filters) as file:
         for telescope in range(12):
             place = f"/dl2/event/telescope/tel_{telescope:03}"
             file.create_table(place, "parameters", rows, createparents=True).attrs["telescope"] = telescope

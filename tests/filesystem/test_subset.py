@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from filesystem.conftest import give_token, requests, wait_for_no_movers
 
 from ctadata import direct, hdf5_subset
-from ctadata.errors import ConfigError, IntegrityError, LoginNeeded, NotFound, UsageError
+from ctadata.errors import ConfigError, IntegrityError, LocalError, LoginNeeded, NotFound, Unsupported, UsageError
 from ctadata.filesystem import CtaFileSystem
 from ctadata.sandbox import Sandbox, faults
 
@@ -143,4 +144,25 @@ def test_a_refused_token_is_said(box: Sandbox, tmp_path: Path) -> None:
 def test_without_h5py_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ConfigError, match="h5py"):
+        direct.subset(PATH, [TABLE], tmp_path / "part.h5")
+
+
+def test_what_h5py_cannot_copy_names_the_remote_file_and_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("required filter is not registered")
+
+    monkeypatch.setattr(h5py.File, "copy", refuse)
+    with pytest.raises(Unsupported, match=r"/lst/run1/dl2.h5: .*not registered .*direct\.local"):
+        direct.subset(PATH, [TABLE], tmp_path / "part.h5")
+    assert list(tmp_path.glob("*.h5")) == []
+
+
+def test_a_full_disk_is_a_local_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(h5py.File, "copy", refuse)
+    with pytest.raises(LocalError, match="No space left"):
         direct.subset(PATH, [TABLE], tmp_path / "part.h5")
