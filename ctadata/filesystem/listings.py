@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from glob import has_magic
 from typing import Any
 
 from fsspec.spec import AbstractFileSystem
@@ -110,10 +111,21 @@ class ListingFileSystem(AbstractFileSystem):
         return str(self._path(stripped)) + "/" * text.endswith("/")
 
     @raise_os_errors()
-    def expand_path(self, path: Any, *args: Any, **kwargs: Any) -> list[str]:
-        """Return the paths that patterns and, with `recursive`, directories mean."""
-        found: list[str] = super().expand_path(self._from_root(path), *args, **kwargs)
-        return found
+    def expand_path(self, path: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> list[str]:
+        """Return the paths that patterns and, with `recursive`, directories mean.
+
+        A name that exists is no pattern: `rm` of `run[12].h5` must not delete `run1.h5` in its place.
+        """
+        asked = self._from_root(list(path) if isinstance(path, (list, tuple, set)) else [path])
+        exact = [each for each in asked if has_magic(self._strip_protocol(each)) and self.exists(each)]
+        found = {self._strip_protocol(each) for each in exact}
+        if recursive:
+            for each in exact:
+                found.update(self.find(each, maxdepth=maxdepth, withdirs=True))
+        others = [each for each in asked if each not in exact]
+        if others or not asked:
+            found.update(super().expand_path(others, recursive=recursive, maxdepth=maxdepth, **kwargs))
+        return sorted(found)
 
     @raise_os_errors()
     def glob(self, path: Any, *args: Any, **kwargs: Any) -> Any:

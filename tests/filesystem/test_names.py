@@ -65,6 +65,20 @@ def test_every_call_takes_urls(fs: CtaFileSystem) -> None:
     assert fs.size(url) == 3
 
 
+def test_a_name_that_exists_is_no_pattern(box: Sandbox, fs: CtaFileSystem) -> None:
+    for name in ("run[12].h5", "run1.h5", "run2.h5", "*", "a*"):
+        box.files.put(f"/lst/n/odd/{name}", name.encode())
+    box.files.put("/lst/n/odd/d[x]/below", b"below")
+    assert fs.cat("/lst/n/odd/run[12].h5") == b"run[12].h5"
+    assert fs.expand_path("/lst/n/odd/d[x]", recursive=True) == ["/lst/n/odd/d[x]", "/lst/n/odd/d[x]/below"]
+    fs.rm("/lst/n/odd/run[12].h5")
+    fs.rm(["/lst/n/odd/*", "cta:///lst/n/odd/a*"])
+    assert fs.ls("/lst/n/odd", detail=False) == [f"/lst/n/odd/{name}" for name in ("d[x]", "run1.h5", "run2.h5")]
+    fs.rm("/lst/n/odd/run[12].h5")
+    assert fs.ls("/lst/n/odd", detail=False) == ["/lst/n/odd/d[x]"]
+    fs.rm("/lst/n/odd", recursive=True)
+
+
 def test_a_url_of_another_profile_is_refused(box: Sandbox, fs: CtaFileSystem, tmp_path: Path) -> None:
     other, here = "cta://elsewhere/lst/n/a.h5", tmp_path / "a.h5"
     here.write_bytes(b"1")
