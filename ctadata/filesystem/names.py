@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, IntegrityError, NotFound, UsageError
+from ctadata.filesystem.os_errors import as_os_error
 from ctadata.filesystem.sessions import Place
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.listing import list_children, list_tree
@@ -81,8 +82,6 @@ def walk(
         on_error: `raise`, `omit`, or a function that is given the error of a directory which cannot be listed. One that
             is not there is passed over, unless it is the first one and `raise` is meant.
     """
-    from ctadata.filesystem.os_errors import as_os_error
-
     try:
         entries = list_directory(place, path)
     except Exception as error:

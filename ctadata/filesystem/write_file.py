@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from ctadata.filesystem.filesystem import CtaFileSystem
@@ -24,7 +24,28 @@ _DEPTH = 12
 """Frames between `close` and the `__exit__` that calls it."""
 
 
-class CtaWriter(io.IOBase):
+class _PublishedAtTheEnd(io.IOBase):
+    """A file whose block publishes it, unless the block raised."""
+
+    def discard(self) -> None:
+        """Throw the file away."""
+        raise io.UnsupportedOperation("discard")
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Publish the file, or throw it away after an error."""
+        if kind is not None:
+            self.discard()
+        else:
+            self.close()
+
+
+class CtaWriter(_PublishedAtTheEnd):
     """A file to write; it can be read and moved about in, as h5py, uproot and zip do.
 
     Where the upload fails, `close` raises, and can be called again.
@@ -137,19 +158,6 @@ class CtaWriter(io.IOBase):
                 return _has_error(frame)
         return False
 
-    def __enter__(self) -> CtaWriter:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Publish the file, or throw it away after an error."""
-        if kind is not None:
-            self.discard()
-        else:
-            self.close()
-
     def __del__(self) -> None:
         """Throw away what was never closed, or could not be published."""
         if getattr(self, "_spool", None) is not None and self._is_open:
@@ -184,7 +192,7 @@ def _has_error(frame: FrameType) -> bool:
     return any(isinstance(value, BaseException) for value in given)
 
 
-class Layered(io.IOBase):
+class Layered(_PublishedAtTheEnd):
     """A text or compressed file on top of one that is written; both are closed together, or thrown away."""
 
     def __init__(self, top: Any, below: Any) -> None:
@@ -235,19 +243,6 @@ class Layered(io.IOBase):
         else:
             self._top.flush()
             self._top.detach().close()
-
-    def __enter__(self) -> Layered:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Publish the file, or throw it away after an error."""
-        if kind is not None:
-            self.discard()
-        else:
-            self.close()
 
     def __del__(self) -> None:
         """Throw away what was never closed."""
