@@ -35,6 +35,9 @@ WRITE = bool(os.environ.pop("CTADATA_WRITE_LIBRARIES", ""))
 PATIENCE = 300
 SLACK = 2
 """Requests that a busy machine may add: a server that answers late is asked whether the file is on tape."""
+SHARE = 8
+"""A library that asks from several threads may send one request in this many more, or fewer, than the page says: what
+one of its threads has learnt in time, another need not ask."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def compare_with_page(work: Work, seen: int, megabytes: float) -> None:
         PAGE.write_text(before + START + "\n".join(lines) + "\n\n" + END + after.partition(END)[2])
     name, does, said, size = lines_of_page()[work.name]
     assert (name, does) == (work.name, work.does)
-    assert abs(int(said) - seen) <= SLACK
+    assert abs(int(said) - seen) <= max(SLACK, int(said) // SHARE)
     assert abs(float(size) - megabytes) <= 0.6
 
 
