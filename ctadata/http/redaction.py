@@ -91,7 +91,8 @@ def redact(text: str) -> str:
 
 def _known_secrets() -> Iterator[str]:
     """Yield the known secrets as they stand in texts, in URLs and in JSON; the longest first."""
-    texts = {secret.reveal() for secret in list(_KNOWN.values())}
+    known = [reference() for reference in _KNOWN.valuerefs()]  # one step, whatever other threads add meanwhile
+    texts = {secret.reveal() for secret in known if secret is not None}
     for text in sorted(texts, key=len, reverse=True):
         yield str(text)
         if not text.isalnum():

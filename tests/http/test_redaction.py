@@ -1,6 +1,7 @@
 """No secret is shown, and no text can control a terminal."""
 
 import json
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -111,6 +112,18 @@ def test_dropped_secrets_and_short_ones_are_not_hidden():
     assert redact("a-longer-one") == "***"
     del held
     assert redact("a-longer-one") == "a-longer-one"
+
+
+def test_secrets_are_hidden_while_others_are_added():
+    """At each call and return a secret is added, as another thread may add one at any time."""
+    kept = [Secret(f"a-secret-{number}") for number in range(3)]
+    sys.setprofile(lambda *_: kept.append(Secret(f"a-secret-{len(kept)}")))
+    try:
+        hidden = redact("with a-secret-2")
+    finally:
+        sys.setprofile(None)
+    assert hidden == "with ***"
+    assert len(kept) > 3
 
 
 def test_the_longer_of_two_secrets_is_hidden_first():
