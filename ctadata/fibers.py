@@ -186,6 +186,7 @@ class Condition(threading.Condition):
         """Create a condition with its own lock, or with the lock of other conditions."""
         super().__init__(lock or threading.Lock())
         self._waiting: deque[tuple[Fibers, greenlet]] = deque()
+        self._threads = 0  # that wait
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the condition is notified, or the time passes; spurious wake-ups are possible.
@@ -195,7 +196,11 @@ class Condition(threading.Condition):
         """
         fibers = _thread.fibers
         if fibers is None:
-            return super().wait(timeout)
+            self._threads += 1
+            try:
+                return super().wait(timeout)
+            finally:
+                self._threads -= 1
         waiter = fibers, getcurrent()
         self._waiting.append(waiter)
         self.release()
@@ -214,7 +219,7 @@ class Condition(threading.Condition):
             fibers, fiber = self._waiting.popleft()
             fibers.wake(fiber)
             n -= 1
-        if n > 0:
+        if n > 0 and self._threads:
             super().notify(n)
 
     def notify_all(self) -> None:

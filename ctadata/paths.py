@@ -25,6 +25,7 @@ _USERINFO = re.compile(
     r"(?: [^/?\#]*@ | [^/?\#@:\[]* : (?! [0-9]* (?: [/?\#] | $ ) ) .*@ )",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )  # also for a password with a slash, and for one slash in place of two
+_NO_NAMES = ("", ".", "..")
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # needs no encoding, as most names
 _DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # Windows opens a device, in every directory
 
@@ -42,7 +43,8 @@ class RemotePath:
     def __post_init__(self) -> None:
         """Refuse a name that no path may hold (UsageError)."""
         for part in self.parts:
-            _check_part(part)
+            if part in _NO_NAMES or "/" in part or "\0" in part:
+                raise UsageError(f"{escape_unprintable(part)!r} cannot be a name in a remote path")
 
     @classmethod
     def parse(cls, text: str) -> RemotePath:
@@ -63,7 +65,7 @@ class RemotePath:
     @property
     def parent(self) -> RemotePath:
         """The path of the collection above; the root's parent is the root."""
-        return RemotePath(self.parts[:-1])
+        return _unchecked(self.parts[:-1])
 
     @property
     def is_temporary(self) -> bool:
@@ -72,10 +74,9 @@ class RemotePath:
 
     def __truediv__(self, name: str) -> RemotePath:
         """Return the path of an entry of this collection."""
-        _check_part(name)
-        below = object.__new__(RemotePath)  # without a second check of `parts`: listings create millions
-        object.__setattr__(below, "parts", (*self.parts, name))
-        return below
+        if name in _NO_NAMES or "/" in name or "\0" in name:
+            return RemotePath((*self.parts, name))  # raises UsageError
+        return _unchecked((*self.parts, name))
 
     def join(self, parts: Iterable[str]) -> RemotePath:
         """Return the path that these names lead to from here."""
@@ -112,9 +113,11 @@ class RemotePath:
         return "/" + "/".join(self.parts)
 
 
-def _check_part(part: str) -> None:
-    if part in ("", ".", "..") or "/" in part or "\0" in part:
-        raise UsageError(f"{escape_unprintable(part)!r} cannot be a name in a remote path")
+def _unchecked(parts: tuple[str, ...]) -> RemotePath:
+    """Return a path of names that have been checked: listings create millions."""
+    path = object.__new__(RemotePath)
+    object.__setattr__(path, "parts", parts)
+    return path
 
 
 class Anchor(StrEnum):

@@ -39,6 +39,8 @@ def tags_differ(one: str | None, other: str | None) -> bool:
 
     Apache sends a weak tag for a file that is less than a second old, and later the same tag as a strong one.
     """
+    if not one or not other or one == other:
+        return False
     was, now = opaque_tag(one), opaque_tag(other)
     return bool(was and now) and was != now
 

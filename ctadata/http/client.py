@@ -249,8 +249,9 @@ class Client:
             call.waited += self._clock() - began  # the issuer may have been unreachable
 
     def _may_have_token(self, call: Call, origin: Origin) -> bool:
-        local = origin.is_loopback and call.door.scheme == "http"
-        return origin in self._trusted and (origin.scheme == "https" or local)
+        if origin not in self._trusted:
+            return False
+        return origin.scheme == "https" or (call.door.scheme == "http" and origin.is_loopback)
 
     def _renew(self, call: Call, refused: str) -> bool:
         """Get another token, once for each request; return False if there is none.

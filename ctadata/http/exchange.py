@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pycurl
@@ -113,13 +113,13 @@ class Exchange:
 
     def _run(self, handle: CurlHandle) -> tuple[int, str]:
         curl, body = handle.curl, self.request.body
-        code, message = handle.run(lambda: self._on_step(curl))
+        code, message = handle.run(partial(self._on_step, curl))
         no_answer = self._response is None and not self._continued
         if code == pycurl.E_SEND_ERROR and body and no_answer and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
             # a kept connection was dead; curl retries by itself only if it notices that while it receives
             self._rewind(body)
             curl.setopt(pycurl.FRESH_CONNECT, 1)
-            return handle.run(lambda: self._on_step(curl))
+            return handle.run(partial(self._on_step, curl))
         return code, message
 
     def _outcome(self, code: int, message: str) -> Response:
@@ -152,7 +152,7 @@ class Exchange:
         option(pycurl.URL, request.url)
         option(pycurl.HTTPHEADER, request.lines)
         # libcurl waits for each callback until no other thread runs Python, and `list.append` is the quickest one
-        option(pycurl.HEADERFUNCTION, self._lines.append if request.body is None else self._on_header)
+        option(pycurl.HEADERFUNCTION, self._lines.append if request.expect is None else self._on_header)
         option(pycurl.WRITEFUNCTION, self._on_body)
         option(pycurl.CONNECTTIMEOUT_MS, int(self._limits.connect * 1000))
         if request.fresh:
@@ -197,8 +197,10 @@ class Exchange:
     def _read_heads(self) -> None:
         """Read the complete heads that have come, up to that of the final response; further lines are trailers."""
         while self._response is None:
-            end = min((self._lines.index(blank) for blank in _BLANK if blank in self._lines), default=None)
-            if end is None:
+            for end, line in enumerate(self._lines):  # noqa: B007  (`end` is used below)
+                if line in _BLANK:
+                    break
+            else:
                 return
             head = self._lines[:end]
             del self._lines[: end + 1]
@@ -279,7 +281,8 @@ class Exchange:
 
     def _on_step(self, curl: Any) -> None:
         """Deliver the blocks, check the stop event, and check the time limits every `TICK` seconds."""
-        self._deliver()
+        if self._lines or self._blocks:
+            self._deliver()
         if self._stop.is_set():
             raise Stopped("stopped")
         now = self._clock()

@@ -68,6 +68,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=64)
 def split_url(url: str) -> tuple[Origin, str]:
     """Split a URL into its origin, and its path with the query; the fragment is dropped.
 

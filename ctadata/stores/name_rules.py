@@ -33,7 +33,7 @@ def control_character_error(features: Features, path: RemotePath) -> Unsupported
 
 def is_rewritten_by_nfc(features: Features, path: RemotePath) -> bool:
     """Return whether the server writes the path differently when it asks its pools."""
-    return features.normalizes_paths and any(map(first_changed_by_nfc, path.parts))
+    return features.normalizes_paths and bool(first_changed_by_nfc(str(path)))
 
 
 def unserved_path_error(path: RemotePath) -> Unsupported:

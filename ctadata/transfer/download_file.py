@@ -70,7 +70,8 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
         fetched.fetch()
         entry = fetched.entry
         streamed = fetched.stream_digest.digests(fetched.segments.size)
-        digests = record_digests(fetched.digest, streamed, entry.checksums)
+        digest = fetched.digest
+        digests = record_digests(digest, streamed, entry.checksums)
         step, published = _publish(run, part, fetched, folder, name, existing)
     except (IntegrityError, Changed):
         part.remove()
@@ -94,7 +95,7 @@ def download_file(run: Run, entry: Entry, folder: LocalDir, name: str, local: Pa
         time.monotonic() - began,
         verified=fetched.verified,
         why=why,
-        digest=fetched.digest,
+        digest=digest,
         etag=entry.etag,
         retries=fetched.tries - 1,
         resumed=fetched.segments.resumed,

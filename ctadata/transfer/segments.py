@@ -198,7 +198,8 @@ class Segments:
     @property
     def adler32(self) -> int:
         """That of the whole file, which must be complete."""
-        value = 1
-        for each in self.ranges:
+        first, *others = self.ranges or [ReceivedRange(0, 0, 1)]
+        value = first.adler32
+        for each in others:
             value = adler32_combine(value, each.adler32, each.stop - each.start)
         return value

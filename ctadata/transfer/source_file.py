@@ -54,6 +54,7 @@ class FileSource:
         offset: Bytes read so far.
         hasher: The adler32 of these.
         parts: The parts that were made of it.
+        size: Bytes when it was opened.
         stream_digest: The digest for the record.
     """
 
@@ -65,16 +66,13 @@ class FileSource:
     offset: int = 0
     hasher: Adler32 = field(default_factory=Adler32)
     parts: list[FilePart] = field(default_factory=list)
+    size: int = field(init=False)
     stream_digest: StreamDigest = field(init=False)
 
     def __post_init__(self) -> None:
         """Start before the first byte."""
+        self.size = self.status.st_size
         self.stream_digest = stream_digest(self.size) if self.hashing else StreamDigest(None)
-
-    @property
-    def size(self) -> int:
-        """Bytes when it was opened."""
-        return self.status.st_size
 
     @property
     def adler32(self) -> str:

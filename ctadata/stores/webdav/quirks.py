@@ -53,12 +53,12 @@ AS_WRITTEN = Quirks(proven=True)
 """The quirks of a server that takes names as RFC 4918 and RFC 3986 say."""
 UNKNOWN = Quirks(cut="?;\t\n\r")
 """The quirks of a server that we cannot identify, like wsgidav, which cuts names at these characters."""
-SUSPICIOUS = "?"
+SUSPICIOUS = frozenset("?")
 """The characters that some server allows in no name."""
 _KNOWN = {
     "Apache": AS_WRITTEN,
     "nginx": AS_WRITTEN,
-    "XrootD": Quirks(raw=True, impossible=SUSPICIOUS, proven=True),
+    "XrootD": Quirks(raw=True, impossible="?", proven=True),
 }
 
 

@@ -283,7 +283,7 @@ class WebDAVStore:
             raise CtadataError("the server gave the file another name", hint=hint, path=str(target))
 
     def _check_storable(self, path: RemotePath) -> None:
-        if any(letter in name for name in path.parts for letter in SUSPICIOUS):
+        if not SUSPICIOUS.isdisjoint(str(path)):
             self._quirks_for(path).check(path)
 
     def _destination(self, target: RemotePath, *, slash: bool = False) -> str:
