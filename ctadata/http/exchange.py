@@ -103,7 +103,6 @@ class Exchange:
         code, message = pycurl.E_ABORTED_BY_CALLBACK, ""
         try:
             code, message = self._run(handle)
-            self._deliver()
         except _Enough:
             pass
         finally:
@@ -114,12 +113,14 @@ class Exchange:
     def _run(self, handle: CurlHandle) -> tuple[int, str]:
         curl, body = handle.curl, self.request.body
         code, message = handle.run(partial(self._on_step, curl))
+        self._deliver()
         no_answer = self._response is None and not self._continued
         if code == pycurl.E_SEND_ERROR and body and no_answer and curl.getinfo(pycurl.NUM_CONNECTS) == 0:
             # a kept connection was dead; curl retries by itself only if it notices that while it receives
             self._rewind(body)
             curl.setopt(pycurl.FRESH_CONNECT, 1)
-            return handle.run(partial(self._on_step, curl))
+            code, message = handle.run(partial(self._on_step, curl))
+            self._deliver()
         return code, message
 
     def _outcome(self, code: int, message: str) -> Response:
