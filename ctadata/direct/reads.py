@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from ctadata.progress.reporters import Progress, reporter_for
 
 _NEEDS_FSSPEC = "opening remote files needs fsspec"
 _INSTALL_FSSPEC = "pip install 'ctadata[fsspec]'"
+_OPEN_OPTIONS = ("block_size", "cache_type", "cache_options", "compression")
+_TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 
 def cat(path: PathText, start: int = 0, stop: int | None = None, *, dev_instance: bool = False) -> bytes:
@@ -63,7 +65,8 @@ def open(path: PathText, mode: str = "rb", *, stage: bool = False, dev_instance:
             written appears when it is closed, whole and verified, and not at all if its `with` block raised.
         stage: Bring a file on tape to disk first, and wait for it. Without it such a file raises.
         dev_instance: As in `list_dir`.
-        options: What `CtaFileSystem.open` takes besides: `block_size`, `compression`, `encoding`, `newline`.
+        options: `block_size` and `cache_type`, which are hints; `compression`; and for text `encoding`, `errors` and
+            `newline`.
 
     Returns:
         A file object. Close it, or use it in a `with` block: while it is open, a pool of the storage keeps a mover.
@@ -71,6 +74,7 @@ def open(path: PathText, mode: str = "rb", *, stage: bool = False, dev_instance:
     Raises:
         NotFound: No such file exists. It is a `FileNotFoundError` too.
         NeedsStaging: The file is on tape.
+        UsageError: The path is a directory, or there is an option that is not in this list.
         ConfigError: fsspec is not installed (`pip install 'ctadata[fsspec]'`).
         CtadataError: Any error that `list_dir` raises; each is an `OSError` too.
 
@@ -82,10 +86,21 @@ def open(path: PathText, mode: str = "rb", *, stage: bool = False, dev_instance:
         from ctadata.filesystem import CtaFileSystem
     except ModuleNotFoundError:
         raise ConfigError(_NEEDS_FSSPEC, hint=_INSTALL_FSSPEC) from None
+    _refuse_unknown_options(options, mode)
     text = os.fspath(path)
     where = "~/" + text.removeprefix("home:") if text.startswith("home:") else text
     files = CtaFileSystem(profile=DEVELOPMENT_PROFILE if dev_instance else None)
     return files.open(where, mode, **({"stage": True} if stage else {}), **options)
+
+
+def _refuse_unknown_options(options: Mapping[str, Any], mode: str) -> None:
+    """Raise UsageError for an option that nothing would read: a misspelt one must not seem to work."""
+    for name, value in options.items():
+        if name in _TEXT_OPTIONS and "b" in mode and value is not None:
+            raise UsageError(f"{name} is for text, and the mode {mode} is for bytes", hint="use the mode r or w")
+        if name not in _OPEN_OPTIONS + _TEXT_OPTIONS:
+            known = ", ".join(["stage", "dev_instance", *_OPEN_OPTIONS, *_TEXT_OPTIONS])
+            raise UsageError(f"direct.open takes no option {name}", hint=f"it takes {known}")
 
 
 def local(path: PathText, *, stage: bool = False, progress: Progress | None = None, dev_instance: bool = False) -> Path:

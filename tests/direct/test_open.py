@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ctadata import direct
-from ctadata.errors import NeedsStaging, NotFound
+from ctadata.errors import NeedsStaging, NotFound, UsageError
 from ctadata.sandbox import Sandbox
 from ctadata.stores import ranged_file
 
@@ -52,3 +52,17 @@ def test_a_file_on_tape_says_so_and_is_waited_for_if_asked(box: Sandbox, monkeyp
     box.tape.archive("/lst/b")
     with direct.open("lst/b", stage=True) as file:
         assert file.read() == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stge": True}, "no option stge"),
+        ({"token": "secret"}, "no option token"),
+        ({"encoding": "utf-8"}, "encoding is for text"),
+    ],
+)
+def test_an_option_that_nothing_would_read_is_refused_by_name(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
+        direct.open("lst/a", **options)
+    assert "secret" not in str(raised.value) + raised.value.hint
