@@ -76,6 +76,10 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
+WHOLE = Shard(0, 1)
+"""All files: the share of the only task."""
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
 
@@ -117,7 +121,7 @@ def shard_of(environment: Mapping[str, str]) -> Shard:
             hint="it knows Slurm's arrays and srun, and mpirun of Open MPI, MPICH and PALS; elsewhere, "
             "write it yourself, as --shard 3/16",
         )
-    outer, inner = array or Shard(0, 1), process or Shard(0, 1)
+    outer, inner = array or WHOLE, process or WHOLE
     return Shard(outer.index * inner.count + inner.index, outer.count * inner.count)
 
 
@@ -149,7 +153,7 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     return int(value)
 
 
-def own_files(
+def own_items(
     items: Iterable[T], shard: Shard, *, key: Callable[[T], str], size: Callable[[T], int | None]
 ) -> Iterator[T]:
     """Yield the items of a task: most small ones as they come, the others at the end.
@@ -160,16 +164,14 @@ def own_files(
         key: Returns the name of an item, which no other item has.
         size: Returns the bytes of an item; None if they are not known, which counts as 0.
     """
-    division: Division[T] = Division(shard)
-    for item in items:
-        if (own := division.add(key(item), size(item), item)) is not None:
-            yield own
+    division = Division(shard, key=key, size=size)
+    yield from (item for item in items if division.take(item))
     yield from division.end()
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[T]):
-    """An item that waits for the end of the listing, ordered for a heap with the highest hash first."""
+    """An item that waits for the end of the listing; the least one has the highest hash."""
 
     hashed: int
     key: str
@@ -184,29 +186,28 @@ class _Waiting(Generic[T]):
 class Division(Generic[T]):
     """The division of one listing among tasks. Any thread may call it."""
 
-    def __init__(self, shard: Shard) -> None:
-        """Start with an empty listing."""
+    def __init__(self, shard: Shard, *, key: Callable[[T], str], size: Callable[[T], int | None]) -> None:
+        """Start with an empty listing.
+
+        Args:
+            shard: The task.
+            key: Returns the name of an item, which no other item has; it is the same in all tasks.
+            size: Returns the bytes of an item; None if they are not known, which counts as 0.
+        """
         self.shard = shard
+        self._key, self._size = key, size
         self._files = [0] * shard.count
         self._bytes = [0] * shard.count
         self._large: list[_Waiting[T]] = []
         self._small: list[_Waiting[T]] = []
+        self._late: list[T] = []
         self._lock = threading.Lock()
 
-    def add(self, key: str, size: int | None, item: T) -> T | None:
-        """Add one item of the listing.
-
-        Args:
-            key: Its name, which no other item has; the same in all tasks.
-            size: Its bytes; None if they are not known, which counts as 0.
-            item: The item.
-
-        Returns:
-            An item that is now known to belong to this task: this one, an earlier one that has waited, or None.
-        """
+    def take(self, item: T) -> bool:
+        """Return whether an item of the listing belongs to this task for certain; if not, `end` may yield it."""
         if self.shard.count == 1:
-            return item
-        size = size or 0
+            return True
+        key, size = self._key(item), self._size(item) or 0
         hashed, task = _hash(key, self.shard.count)
         with self._lock:
             if size >= LARGE:
@@ -214,19 +215,20 @@ class Division(Generic[T]):
             elif len(self._small) < WAITING * self.shard.count:
                 heapq.heappush(self._small, _Waiting(hashed, key, size, task, item))
             elif hashed > self._small[0].hashed:
-                return self._decide(size, task, item)
+                return self._decide(size, task)
             else:
                 decided = heapq.heappushpop(self._small, _Waiting(hashed, key, size, task, item))
-                return self._decide(decided.size, decided.task, decided.item)
-        return None
+                if self._decide(decided.size, decided.task):
+                    self._late.append(decided.item)
+        return False
 
-    def _decide(self, size: int, task: int, item: T) -> T | None:
+    def _decide(self, size: int, task: int) -> bool:
         self._files[task] += 1
         self._bytes[task] += size
-        return item if task == self.shard.index else None
+        return task == self.shard.index
 
     def end(self) -> Iterator[T]:
-        """Yield the items of this task that have waited for the end of the listing, the largest first."""
+        """Yield the items of this task that have waited for the end of the listing; one thread calls it once."""
         mean = (sum(self._files) + len(self._small) + len(self._large)) / self.shard.count
         light = [(self._bytes[task], self._files[task], task) for task in range(self.shard.count)]
         heapq.heapify(light)
@@ -235,11 +237,12 @@ class Division(Generic[T]):
                 while len(light) > 1 and light[0][1] >= EVEN * mean:
                     heapq.heappop(light)
             *_, task = light[0]
-            own = self._decide(waiting.size, task, waiting.item)
+            is_own = self._decide(waiting.size, task)
             heapq.heapreplace(light, (self._bytes[task], self._files[task], task))
-            if own is not None:
-                yield own
+            if is_own:
+                yield waiting.item
         self._large, self._small = [], []
+        yield from self._late
 
 
 def _hash(key: str, count: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctadata.errors import UsageError
-from ctadata.shards import LARGE, Division, Shard, own_files, shard_of
+from ctadata.shards import LARGE, WHOLE, Division, Shard, own_items, shard_of
 
 MIB = 1 << 20
 
@@ -20,7 +20,7 @@ def divide(files, count, orders=None):
         listing = list(files.items())
         if orders is not None:
             random.Random(orders + index).shuffle(listing)
-        own = own_files(listing, Shard(index, count), key=lambda each: each[0], size=lambda each: each[1])
+        own = own_items(listing, Shard(index, count), key=lambda each: each[0], size=lambda each: each[1])
         shares.append([name for name, _ in own])
     return shares
 
@@ -89,28 +89,28 @@ def test_tasks_agree_on_more_files_than_wait():
 
 
 def test_small_files_are_given_out_as_they_are_listed():
-    division = Division(Shard(0, 2))
-    early = [own for i in range(1000) if (own := division.add(f"a/{i}", 10, i)) is not None]
-    assert len(early) + len(list(division.end())) == 500
-    assert len(early) > 300
+    division = Division(Shard(0, 2), key=str, size=lambda i: 10)
+    early = [i for i in range(5000) if division.take(i)]
+    assert len(early) + len(list(division.end())) == 2500
+    assert len(early) > 1500
 
 
 def test_a_large_file_waits():
-    division = Division(Shard(0, 2))
-    assert [division.add(f"{i}", LARGE, i) for i in range(1000)] == [None] * 1000
+    division = Division(Shard(0, 2), key=str, size=lambda i: LARGE)
+    assert not any(division.take(i) for i in range(1000))
     assert len(list(division.end())) == 500
 
 
 def test_one_task_waits_for_nothing():
-    assert Division(Shard(0, 1)).add("a", LARGE, "a") == "a"
+    assert Division(WHOLE, key=str, size=lambda item: LARGE).take("a")
 
 
 def test_shares_are_the_same_in_every_version():
     """Tasks of one run may have different versions of this program or of Python."""
     assert [share[:2] for share in divide(listing("equal", 1000), 3)] == [
-        ["lst/run46/file000240.h5", "lst/run4/file000198.h5"],
-        ["lst/run63/file000257.h5", "lst/run42/file000139.h5"],
-        ["lst/run45/file000045.h5", "lst/run43/file000237.h5"],
+        ["lst/run54/file000345.h5", "lst/run80/file000371.h5"],
+        ["lst/run32/file000323.h5", "lst/run91/file000382.h5"],
+        ["lst/run85/file000376.h5", "lst/run95/file000386.h5"],
     ]
 
 
