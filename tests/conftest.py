@@ -11,9 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from ctadata.sandbox import Sandbox
 
 HERE = Path(__file__).parent
 GUARD = HERE / "guard"
@@ -227,6 +231,22 @@ def _own_home(_clean_environment: None, tmp_path_factory: pytest.TempPathFactory
         log = _home(tmp_path_factory.mktemp("home"), env)
         yield log
     assert not _refused(log), f"this test wanted to leave this machine: {_refused(log)}"
+
+
+@pytest.fixture
+def use_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sandbox], None]:
+    """`use_sandbox(box)`: the sandbox is the site of the environment, with a token for it."""
+
+    def use(box: Sandbox) -> None:
+        config, token = tmp_path / "config.toml", tmp_path / "token"
+        config.write_text(box.profile_toml("sandbox"))
+        token.touch(mode=0o600)
+        token.write_text(box.token())
+        monkeypatch.setenv("CTADATA_CONFIG", str(config))
+        monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
+        monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+
+    return use
 
 
 @pytest.fixture

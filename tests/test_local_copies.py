@@ -30,14 +30,8 @@ def site() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def box(site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    config, token = tmp_path / "config.toml", tmp_path / "token"
-    config.write_text(site.profile_toml("sandbox"))
-    token.touch(mode=0o600)
-    token.write_text(site.token())
-    monkeypatch.setenv("CTADATA_CONFIG", str(config))
-    monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
-    monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+def box(site: Sandbox, use_sandbox: Callable[[Sandbox], None]) -> Sandbox:
+    use_sandbox(site)
     site.files.put("/lst/run1/events.h5", b"events", mtime=1e9)
     site.files.put("/lst/run1/more.h5", b"more", mtime=1e9)
     site.forget_seen()

@@ -17,27 +17,24 @@ _RAW = object()
 """What `_plain` returns for a value that typer has to convert."""
 
 
-class PlainCommand(TyperCommand):
-    """A command that takes None, texts, paths and values of the right type as they are."""
+class _PlainParameters:
+    """The part of a command or group that takes None, texts, paths and values of the right type as they are."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, and the option `--help`, with a conversion of our own."""
-        return _with_plain_conversion(super().get_params(ctx))
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            if getattr(parameter, "_runtime_param", _RAW) is None:  # typer before 0.29 has no such attribute
+                parameter._runtime_param = _PlainConversion()
+        return parameters
 
 
-class PlainGroup(TyperGroup):
-    """A group whose own options take None, texts, paths and values of the right type as they are."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters, and the option `--help`, with a conversion of our own."""
-        return _with_plain_conversion(super().get_params(ctx))
+class PlainCommand(_PlainParameters, TyperCommand):
+    """A command whose options and arguments take plain values."""
 
 
-def _with_plain_conversion(parameters: list[Any]) -> list[Any]:
-    for parameter in parameters:
-        if getattr(parameter, "_runtime_param", _RAW) is None:  # typer before 0.29 has no such attribute
-            parameter._runtime_param = _PlainConversion()
-    return parameters
+class PlainGroup(_PlainParameters, TyperGroup):
+    """A group whose own options take plain values."""
 
 
 class _PlainConversion:

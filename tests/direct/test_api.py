@@ -22,16 +22,10 @@ HOME = "lst/users/ada"
 
 
 @pytest.fixture
-def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def box(use_sandbox: Callable[[Sandbox], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox whose profile and token are in the environment; the working directory is empty."""
     with Sandbox() as box:
-        config, token = tmp_path / "config.toml", tmp_path / "token"
-        config.write_text(box.profile_toml("sandbox"))
-        token.touch(mode=0o600)
-        token.write_text(box.token())
-        monkeypatch.setenv("CTADATA_CONFIG", str(config))
-        monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
-        monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+        use_sandbox(box)
         (tmp_path / "here").mkdir()
         monkeypatch.chdir(tmp_path / "here")
         box.files.put("/lst/d/a b%.txt", b"spaced", mtime=1e9)

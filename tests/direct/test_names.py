@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -26,15 +25,9 @@ def site() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def box(site: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def box(site: Sandbox, use_sandbox: Callable[[Sandbox], None]) -> Sandbox:
     """The sandbox with a fresh `d`: `a.h5`, `run1/b.h5`, `run1/log/c.txt`; profile and token are in the environment."""
-    config, token = tmp_path / "config.toml", tmp_path / "token"
-    config.write_text(site.profile_toml("sandbox"))
-    token.touch(mode=0o600)
-    token.write_text(site.token())
-    monkeypatch.setenv("CTADATA_CONFIG", str(config))
-    monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
-    monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+    use_sandbox(site)
     if site.files.exists(f"/{D}"):
         direct.rm(D, recursive=True)
     site.files.put(f"/{D}/a.h5", b"12345", mtime=1e9)

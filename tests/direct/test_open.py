@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,15 +14,9 @@ from ctadata.stores import ranged_file
 
 
 @pytest.fixture
-def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def box(use_sandbox: Callable[[Sandbox], None]) -> Iterator[Sandbox]:
     with Sandbox() as box:
-        config, token = tmp_path / "config.toml", tmp_path / "token"
-        config.write_text(box.profile_toml("sandbox"))
-        token.touch(mode=0o600)
-        token.write_text(box.token())
-        monkeypatch.setenv("CTADATA_CONFIG", str(config))
-        monkeypatch.setenv("CTADATA_PROFILE", "sandbox")
-        monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+        use_sandbox(box)
         yield box
 
 
