@@ -83,6 +83,45 @@ class Listed(str):
         """Return the names of the texts."""
         return list(self._texts)
 
+    def _repr_html_(self) -> str:
+        """Return a table of all that is known, in HTML."""
+        return html_properties(
+            {
+                "path": str(self),
+                "type": self.kind,
+                "size": self.size,
+                "time": self.mtime,
+                "locality": self.locality,
+                **self.checksums,
+            }
+        )
+
+
+def html_properties(properties: Mapping[str, object]) -> str:
+    """Return a table in HTML with a row for each property that is known; all texts are escaped.
+
+    Args:
+        properties: The values by name. None and empty values have no row. A size is in bytes, a time in UTC.
+    """
+    rows = "".join(
+        f'<tr><th style="text-align: left">{_escape(name)}</th><td style="text-align: left">{_escape(text)}</td></tr>'
+        for name, text in ((name, _text(value)) for name, value in properties.items())
+        if text
+    )
+    return f"<table><tbody>{rows}</tbody></table>"
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{value:,} bytes" if isinstance(value, int) else str(value)
+
+
+def _escape(text: str) -> str:
+    return html.escape(escape_unprintable(text))
+
 
 def _entry_texts(entry: Entry) -> dict[str, str]:
     texts = {} if entry.size is None else {"size": str(entry.size)}
@@ -103,6 +142,4 @@ class Listing(list[Listed]):
 def _cells(listed: Listed) -> str:
     size = "" if listed.size is None else f"{listed.size:,}"
     time = "" if listed.mtime is None else f"{listed.mtime:%Y-%m-%d %H:%M:%S}"
-    return "".join(
-        f'<td style="text-align: left">{html.escape(escape_unprintable(text))}</td>' for text in (listed, size, time)
-    )
+    return "".join(f'<td style="text-align: left">{_escape(text)}</td>' for text in (listed, size, time))

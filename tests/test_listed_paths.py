@@ -55,3 +55,11 @@ def test_a_long_table_is_cut_and_counted() -> None:
     picture = Listing([Listed.of(FILE)] * (MAX_ROWS + 5))._repr_html_()
     assert picture.count("a b.h5") == MAX_ROWS
     assert "and 5 more" in picture
+
+
+def test_a_notebook_shows_one_path_with_all_that_is_known() -> None:
+    file = Listed.of(Entry(RemotePath(("<i>",)), Kind.FILE, 1234, 1e9, checksums={"adler32": "024d0127"}))
+    picture = file._repr_html_()
+    for text in (">&lt;i&gt;<", ">1,234 bytes<", ">2001-09-09 01:46:40 UTC<", ">adler32<", ">024d0127<"):
+        assert text in picture
+    assert "locality" not in picture

@@ -14,7 +14,7 @@ from fsspec.utils import stringify_path
 from ctadata.entries import Entry
 from ctadata.errors import Unsupported, UsageError
 from ctadata.filesystem import names
-from ctadata.filesystem.locations import PROTOCOLS, join_url, refuse_option, split_url
+from ctadata.filesystem.locations import PROTOCOLS, is_below_home, join_url, refuse_option, split_url
 from ctadata.filesystem.os_errors import as_os_error, raise_os_errors
 from ctadata.filesystem.sessions import Place, place_of
 from ctadata.namespace.digests import get_digest
@@ -106,7 +106,7 @@ class ListingFileSystem(AbstractFileSystem):
         if isinstance(path, (list, tuple, set)):
             return [self._from_root(each) for each in path]
         stripped, text = self._strip_own(path), str(stringify_path(path))
-        if not stripped.startswith("~"):
+        if not is_below_home(stripped):
             return path
         return str(self._path(stripped)) + "/" * text.endswith("/")
 

@@ -17,7 +17,7 @@ def split_url(text: str | os.PathLike[str]) -> tuple[str | None, str]:
         text: A URL, or a path without a protocol.
 
     Returns:
-        None for a URL without a profile, and for a path. The path begins with `/`, or with `~` for the user's home.
+        None for a URL without a profile, and for a path. The path begins with `/`; below the home, with `/~`.
 
     Raises:
         UsageError: The URL holds a user or a password.
@@ -31,14 +31,17 @@ def split_url(text: str | os.PathLike[str]) -> tuple[str | None, str]:
             profile, slash, path = url.removeprefix(f"{protocol}://").partition("/")
             url = slash + path
     path = url.rstrip("/")
-    if path == "/~" or path.startswith("/~/"):
-        path = path[1:]
-    return profile or None, path if path.startswith(("/", "~")) else f"/{path}"
+    return profile or None, path if path.startswith("/") else f"/{path}"
 
 
 def join_url(profile: str | None, path: str) -> str:
-    """Return the URL of a path, which begins with `/` or `~`."""
-    return f"cta://{profile or ''}{path if path.startswith('/') else f'/{path}'}"
+    """Return the URL of a path, which begins with `/`."""
+    return f"cta://{profile or ''}{path}"
+
+
+def is_below_home(path: str) -> bool:
+    """Return whether a path of `split_url` is the home, or lies below it."""
+    return path == "/~" or path.startswith("/~/")
 
 
 def refuse_option(name: str) -> UsageError:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, IntegrityError, NotFound, UsageError
+from ctadata.filesystem.locations import is_below_home
 from ctadata.filesystem.os_errors import as_os_error
 from ctadata.filesystem.sessions import Place
+from ctadata.listed_paths import html_properties
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.listing import list_children, list_tree
 from ctadata.namespace.remove import refuse_home, remove
@@ -21,13 +24,21 @@ from ctadata.transfer.report import Outcome, State
 from ctadata.transfer.staging import is_on_tape
 from ctadata.transfer.streams import stream_to, upload_spooled_file
 
-Info = dict[str, Any]
+
+class Info(dict[str, Any]):
+    """What the storage says of a file or directory; a notebook shows it as a table."""
+
+    def _repr_html_(self) -> str:
+        """Return the table in HTML."""
+        mtime = self.get("mtime")
+        time = {} if mtime is None else {"mtime": datetime.fromtimestamp(mtime, UTC)}
+        return html_properties({**self, **time})
 
 
 def resolve(place: Place, path: str) -> RemotePath:
     """Return the path from the root that `split_url` has given; UsageError for `..`."""
-    if path == "~" or path.startswith("~/"):
-        return place.session.resolve(path)
+    if is_below_home(path):
+        return place.session.resolve(path.removeprefix("/"))
     if place.session.profile.kind == "s3":
         refuse_odd_key(path, path.removeprefix("/"))
     return RemotePath.parse(path)
@@ -40,7 +51,7 @@ def describe(entry: Entry) -> Info:
         `name`, `type` (`file` or `directory`), `size` in bytes (0 for directories, None if it is not known), and as far
         as they are known `mtime` in seconds since 1970, `ETag`, `locality` and each checksum under its own name.
     """
-    info: Info = {"name": str(entry.path), "type": "directory" if entry.is_directory else "file"}
+    info = Info(name=str(entry.path), type="directory" if entry.is_directory else "file")
     info["size"] = 0 if entry.is_directory else entry.size
     known = {
         "mtime": entry.kept_mtime if entry.kept_mtime is not None else entry.mtime,
@@ -49,7 +60,8 @@ def describe(entry: Entry) -> Info:
         "alias_of": entry.alias_of,
         **entry.checksums,
     }
-    return info | {name: value for name, value in known.items() if value is not None}
+    info.update({name: value for name, value in known.items() if value is not None})
+    return info
 
 
 def list_directory(place: Place, path: RemotePath) -> list[Entry]:

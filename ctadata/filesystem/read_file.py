@@ -9,6 +9,7 @@ from fsspec.spec import AbstractBufferedFile
 from ctadata.errors import Changed
 from ctadata.filesystem.block_cache import BlockCache
 from ctadata.filesystem.os_errors import as_os_error, raise_os_errors
+from ctadata.listed_paths import html_properties
 from ctadata.stores.ranged_file import RangedFile
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ class CtaFile(AbstractBufferedFile):  # a direct base: astropy reads lazily what
         return f"<{type(self).__name__} {self.fs.unstrip_protocol(self.path)}, {self.size} bytes>"
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks, in HTML: what is known without a request."""
+        known = {"URL": self.fs.unstrip_protocol(self.path), "size": self.size, "ETag": self._file.etag}
+        state = "closed" if self.closed else f"open, at byte {self.loc:,}"
+        return html_properties({**known, **self._file.digests, "state": state})
 
 
 def reopen(fs: CtaFileSystem, path: str, loc: int, size: int, block_size: int) -> CtaFile:

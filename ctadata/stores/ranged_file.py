@@ -63,6 +63,7 @@ class RangedFile:
     Attributes:
         size: The size in bytes; None before the first response.
         digests: The digests of the whole file that came with the first response.
+        etag: The entity tag that came with it, with its quotes; None if there was none.
     """
 
     def __init__(self, store: Callable[[], Store], path: RemotePath, size: int | None = None) -> None:
@@ -78,7 +79,7 @@ class RangedFile:
         self.digests: Mapping[str, str] = NO_CHECKSUMS
         self.last_read = OPEN_FILES.clock()
         self.is_closed = False
-        self._etag: str | None = None
+        self.etag: str | None = None
         self._changed: str | None = None
         self._store = store
         self._reader: Reader | None = None
@@ -168,14 +169,14 @@ class RangedFile:
         reason = ""
         if None not in (self.size, delivery.total) and self.size != delivery.total:
             reason = f"{self.size} bytes, now {delivery.total}"
-        elif tags_differ(self._etag, delivery.etag):
+        elif tags_differ(self.etag, delivery.etag):
             reason = "it has another version tag"
         elif any(delivery.digests.get(name, digest) != digest for name, digest in self.digests.items()):
             reason = "it has another checksum"
         if reason:
             raise Changed(reason)
         self.size = delivery.total if self.size is None else self.size
-        self._etag = self._etag or delivery.etag
+        self.etag = self.etag or delivery.etag
         self.digests = self.digests or delivery.digests
 
     def _fill(self, start: int, view: memoryview) -> int:

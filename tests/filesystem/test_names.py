@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def _files(box: Sandbox) -> None:
         ("/lst/a", None, "/lst/a"),
         ("lst/a", None, "/lst/a"),
         ("", None, "/"),
-        ("cta:///~/a", None, "~/a"),
-        ("cta://dev/~", "dev", "~"),
+        ("cta:///~/a", None, "/~/a"),
+        ("cta://dev/~", "dev", "/~"),
         ("cta:///lst/a b%20#?c", None, "/lst/a b%20#?c"),
     ],
 )
@@ -227,3 +228,20 @@ def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
 
 def test_there_is_no_method_close() -> None:
     assert not hasattr(CtaFileSystem, "close")
+
+
+def test_a_notebook_shows_what_is_known_as_a_table_without_a_request(box: Sandbox, fs: CtaFileSystem) -> None:
+    box.files.put("/lst/<b>.h5", b"a" * 5000)
+    info = fs.info("/lst/<b>.h5")
+    with fs.open("/lst/<b>.h5") as file:
+        box.forget_seen()
+        for shown in (info._repr_html_(), file._repr_html_()):
+            assert "/lst/&lt;b&gt;.h5" in shown
+            assert "<b>" not in shown
+            assert ">5,000 bytes<" in shown
+            assert f">{info['adler32']}<" in shown
+        assert " UTC<" in info._repr_html_()
+        assert ">ONLINE<" in info._repr_html_()
+        assert requests(box).total() == 0
+    assert "closed" in file._repr_html_()
+    assert pickle.loads(pickle.dumps(info)) == info == dict(info)

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+import traceback
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,11 +17,12 @@ import h5py
 import numpy as np
 import pytest
 from filesystem.conftest import requests, wait_for_no_movers
+from upath import UPath
 
 from ctadata import direct
 from ctadata.errors import Changed, NotFound
 from ctadata.filesystem import CtaFileSystem
-from ctadata.sandbox import Sandbox
+from ctadata.sandbox import Sandbox, faults
 
 ROWS, COLUMNS, CHUNKS = 91_000, 200, 8
 ROW_BYTES = 8
@@ -119,22 +121,31 @@ def direct_token() -> str:
     return direct.APIClient().token
 
 
-def test_no_secret_is_in_what_travels(
-    box: Sandbox, fs: CtaFileSystem, url: str, capsys: pytest.CaptureFixture[str]
+def test_no_secret_is_in_what_travels_or_is_shown_or_logged(
+    box: Sandbox, fs: CtaFileSystem, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened = fsspec.open(url)
+    caplog.set_level("DEBUG")
+    opened, path = fsspec.open(url), UPath(url)
     with opened as file:
         file.read(10)
-        travelling = [pickle.dumps(each) for each in (fs, opened, file)]
-        shown = [repr(each) + str(each) for each in (fs, opened, file, fs.__dict__, fs.storage_options, fs.fsid)]
+        travelling = [pickle.dumps(each) for each in (fs, opened, file, path, path.stat())]
+        shown = [repr(each) + str(each) for each in (fs, opened, file, path, fs.__dict__, fs.storage_options, fs.fsid)]
+        shown += [file._repr_html_(), fs.info(url)._repr_html_()]
         written = [fs.to_json(), json.dumps(fs.to_dict()), json.dumps(fs.info(url))]
         fs.cat_file(url, 0, 5)
     with pytest.raises(FileNotFoundError) as raised:
         fs.cat_file("/lst/none")
     travelling.append(pickle.dumps(raised.value))
+    shown.append(str(raised.getrepr(showlocals=True)))
+    box.faults.add("pool", "GET", "/lst/table.h5", faults.Status(403, "Forbidden", b"not you"))
+    with pytest.raises(PermissionError) as refused, fs.open(url) as file:
+        file.read()
+    travelling.append(pickle.dumps(refused.value))
+    shown += ["".join(traceback.format_exception(refused.value)), caplog.text]
+    assert "GET https" in caplog.text
     assert secrets_in(box, *travelling, *(text.encode() for text in shown + written)) == []
     assert b"uuid" not in b"".join(travelling)
-    assert max(map(len, travelling)) < 600
+    assert max(map(len, travelling)) < 800
 
 
 def test_a_file_and_its_filesystem_come_out_as_they_went_in(fs: CtaFileSystem, url: str) -> None:
