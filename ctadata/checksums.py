@@ -1,17 +1,20 @@
 """Compute checksums while bytes stream by, and parse the headers and properties that carry them.
 
 In this package a digest is a lower-case hexadecimal string under the name of its algorithm: `adler32`, `md5`, `sha`,
-`sha-256`, `sha-512`, the names of RFC 3230 and its registry.
+`sha-256`, `sha-512`, the names of RFC 3230 and its registry; and `crc32`, `crc32c`, `crc64nvme`, which S3 stores.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
+
+from ctadata.errors import ConfigError
 
 try:  # several times as fast as zlib
     from zlib_ng.zlib_ng import adler32 as adler32
@@ -20,11 +23,14 @@ except ImportError:  # the package is imported from a checkout and not installed
     from zlib import adler32, crc32
 
 _HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
-STRONGEST_FIRST = (*_HASHLIB, "crc32", "adler32")
-"""The algorithms that this module computes, the strongest first."""
+_CRC_DIGITS = {"crc64nvme": 16, "crc32c": 8, "crc32": 8}
+STRONGEST_FIRST = (*_HASHLIB, *_CRC_DIGITS, "adler32")
+"""The algorithms that this module computes, the strongest first; `crc64nvme` and `crc32c` need the library awscrt."""
 
-PARTS_PREFIX = "md5-of-parts/"
-"""The beginning of the name of S3's digest of an object uploaded in parts; the bytes of a part follow."""
+OF_PARTS = "-of-parts/"
+"""The middle of the name of S3's digest of an object uploaded in parts, `md5-of-parts/8388608`. The algorithm comes
+before it, and the bytes of a part after it.
+"""
 
 _MODULUS = 65521  # the largest prime below 2**16, RFC 1950 section 8.2
 
@@ -63,33 +69,47 @@ class Adler32:
         return f"{self.value:08x}"
 
 
-class Crc32:
-    """The checksum of zip and PNG, which S3 servers store for many objects; 8 hexadecimal digits."""
+class _Crc:
+    """A cyclic redundancy check that S3 servers store for many objects."""
 
-    algorithm = "crc32"
-
-    def __init__(self) -> None:
-        """Start with 0, the checksum of no bytes."""
-        self.value = 0
+    def __init__(self, algorithm: str) -> None:
+        self.algorithm = algorithm
+        self._value = 0
+        self._add = _crc_function(algorithm)
 
     def update(self, block: bytes | memoryview) -> None:
-        """Add the next bytes."""
-        self.value = crc32(block, self.value)
+        self._value = self._add(block, self._value)
 
     def hexdigest(self) -> str:
-        """Return the checksum so far."""
-        return f"{self.value:08x}"
+        return f"{self._value:0{_CRC_DIGITS[self.algorithm]}x}"
 
 
-class PartsMd5:
-    """S3's digest of an object uploaded in parts: the MD5 of the parts' MD5s, a hyphen, and the number of parts."""
+def _crc_function(algorithm: str) -> Callable[[bytes | memoryview, int], int]:
+    """Return the function that adds bytes to a checksum; raise ConfigError if the library awscrt is missing."""
+    if algorithm == "crc32":
+        return crc32
+    try:
+        from awscrt import checksums  # a slow import, and few objects need it
+    except ImportError:
+        raise ConfigError(f"{algorithm} needs the library awscrt", hint="pip install awscrt") from None
+    function: Callable[[bytes | memoryview, int], int] = getattr(checksums, algorithm)
+    return function
 
-    def __init__(self, size: int) -> None:
+
+class PartsDigest:
+    """S3's digest of an object uploaded in parts: the digest of the parts' digests, a hyphen, and the number of parts.
+
+    The tag of such an object is this digest with MD5, its composite checksum is this digest with another algorithm
+    (Amazon S3 User Guide, "Checking object integrity").
+    """
+
+    def __init__(self, algorithm: str, size: int) -> None:
         """Start the digest of an object with parts of `size` bytes; the last part may be shorter."""
-        self.algorithm = f"{PARTS_PREFIX}{size}"
+        self.algorithm = parts_algorithm(algorithm, size)
+        self._new = functools.partial(new_hasher, algorithm)
         self._size = size
         self._room = size
-        self._part = hashlib.md5(usedforsecurity=False)
+        self._part = self._new()
         self._parts: list[bytes] = []
 
     def update(self, block: bytes | memoryview) -> None:
@@ -107,11 +127,18 @@ class PartsMd5:
         """Return the digest of all bytes; `update` may not be called afterwards."""
         if self._room != self._size or not self._parts:
             self._end()
-        return f"{hashlib.md5(b''.join(self._parts), usedforsecurity=False).hexdigest()}-{len(self._parts)}"
+        whole = self._new()
+        whole.update(b"".join(self._parts))
+        return f"{whole.hexdigest()}-{len(self._parts)}"
 
     def _end(self) -> None:
-        self._parts.append(self._part.digest())
-        self._part, self._room = hashlib.md5(usedforsecurity=False), self._size
+        self._parts.append(bytes.fromhex(self._part.hexdigest()))
+        self._part, self._room = self._new(), self._size
+
+
+def parts_algorithm(algorithm: str, size: int) -> str:
+    """Return the name of `PartsDigest`'s algorithm."""
+    return f"{algorithm}{OF_PARTS}{size}"
 
 
 class _Hashlib:
@@ -130,16 +157,26 @@ def new_hasher(algorithm: str) -> Hasher:
     """Return a new running digest.
 
     Args:
-        algorithm: A name in `STRONGEST_FIRST`, or one that begins with `PARTS_PREFIX`.
+        algorithm: A name in `STRONGEST_FIRST`, or one with `OF_PARTS` in it.
 
     Raises:
         KeyError: The algorithm is neither.
+        ConfigError: The algorithm needs a library that is not installed.
     """
-    if algorithm.startswith(PARTS_PREFIX):
-        return PartsMd5(int(algorithm.removeprefix(PARTS_PREFIX)))
-    if algorithm in ("adler32", "crc32"):
-        return Adler32() if algorithm == "adler32" else Crc32()
-    return _Hashlib(algorithm)
+    base, of_parts, size = algorithm.partition(OF_PARTS)
+    if of_parts:
+        return PartsDigest(base, int(size))
+    if algorithm == "adler32":
+        return Adler32()
+    return _Crc(algorithm) if algorithm in _CRC_DIGITS else _Hashlib(algorithm)
+
+
+def _is_computable(algorithm: str) -> bool:
+    try:
+        new_hasher(algorithm)
+    except (KeyError, ConfigError):
+        return False
+    return True
 
 
 def adler32_combine(first: int, second: int, second_size: int) -> int:
@@ -198,7 +235,7 @@ _COMMON_PART_SIZES = (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 200, 256, 500,
 def etag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str]:
     """Return the digest that an entity tag of S3 is.
 
-    The tag of an object uploaded in one piece is its MD5. The tag of an object uploaded in parts is `PartsMd5`'s
+    The tag of an object uploaded in one piece is its MD5. The tag of an object uploaded in parts is `PartsDigest`'s
     digest.
 
     Args:
@@ -211,7 +248,9 @@ def etag_digest(etag: str | None, part_size: int | None = None) -> dict[str, str
     match = _TAG.fullmatch(etag or "")
     if match is None or (match[2] and not part_size):
         return {}
-    return {f"{PARTS_PREFIX}{part_size}": f"{match[1]}-{match[2]}"} if match[2] else {"md5": match[1]}
+    if match[2] and part_size:
+        return {parts_algorithm("md5", part_size): f"{match[1]}-{match[2]}"}
+    return {"md5": match[1]}
 
 
 def etag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
@@ -236,15 +275,10 @@ def etag_digests(etag: str | None, size: int) -> list[tuple[str, str]]:
 
 def strongest_digest(digests: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the algorithm and the value of the strongest digest that this module can compute, else None."""
-    if not digests:
-        return None
-    known = [name for name in STRONGEST_FIRST if name in digests]
-    # the digest of parts counts before crc32 and adler32, which do not resist manipulation
-    known = sorted([*known, *(name for name in digests if name.startswith(PARTS_PREFIX))], key=_rank)
-    return (known[0], digests[known[0]]) if known else None
+    known = sorted((name for name in digests if name.partition(OF_PARTS)[0] in STRONGEST_FIRST), key=_rank)
+    return next(((name, digests[name]) for name in known if _is_computable(name)), None)
 
 
-def _rank(algorithm: str) -> float:
-    return (
-        STRONGEST_FIRST.index("md5") + 0.5 if algorithm.startswith(PARTS_PREFIX) else STRONGEST_FIRST.index(algorithm)
-    )
+def _rank(algorithm: str) -> tuple[int, bool]:
+    base, of_parts, _ = algorithm.partition(OF_PARTS)
+    return STRONGEST_FIRST.index(base), bool(of_parts)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import sys
 import zlib
 
 import pytest
@@ -17,6 +18,7 @@ from ctadata.checksums import (
     strongest_digest,
     want_digest_header,
 )
+from ctadata.errors import ConfigError
 
 BLOCKS = st.lists(st.binary(max_size=50), max_size=10)
 HASHLIB = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
@@ -29,10 +31,25 @@ def reference(content: bytes, algorithm: str) -> str:
         return f"{zlib.adler32(content):08x}"
     if algorithm == "crc32":
         return f"{zlib.crc32(content):08x}"
+    if algorithm in REFLECTED:
+        return reflected_crc(content, *REFLECTED[algorithm])
     return hashlib.new(HASHLIB[algorithm], content).hexdigest()
 
 
-IN_HEADERS = [name for name in STRONGEST_FIRST if name != "crc32"]
+REFLECTED = {"crc32c": (32, 0x82F63B78), "crc64nvme": (64, 0x9A6C9329AC4BC9B5)}
+"""Bits, and the polynomial with its bits in reverse, of RFC 9260 and of the NVM Express specification."""
+
+
+def reflected_crc(content: bytes, bits: int, polynomial: int) -> str:
+    value = ones = (1 << bits) - 1
+    for byte in content:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (polynomial if value & 1 else 0)
+    return f"{value ^ ones:0{bits // 4}x}"
+
+
+IN_HEADERS = [name for name in STRONGEST_FIRST if not name.startswith("crc")]
 
 
 @pytest.mark.parametrize("algorithm", STRONGEST_FIRST)
@@ -54,7 +71,7 @@ def test_adler32_keeps_its_leading_zeros() -> None:
 
 def test_an_unknown_algorithm() -> None:
     with pytest.raises(KeyError):
-        new_hasher("crc32c")
+        new_hasher("unixsum")
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
@@ -141,19 +158,30 @@ def test_the_strongest_of_those_that_can_be_computed() -> None:
     assert strongest_digest({"md5": "2", "sha-256": "3", "sha": "4"}) == ("sha-256", "3")
     assert strongest_digest({"crc32": "2", "md5-of-parts/8": "3"}) == ("md5-of-parts/8", "3")
     assert strongest_digest({"md5": "2", "md5-of-parts/8": "3"}) == ("md5", "2")
+    assert strongest_digest({"md5": "2", "sha-256-of-parts/8": "3"}) == ("sha-256-of-parts/8", "3")
+    assert strongest_digest({"crc32c": "2", "crc64nvme": "3"}) == ("crc64nvme", "3")
+    assert strongest_digest({"unixsum": "1"}) is None
+    assert strongest_digest({}) is None
 
 
+def test_without_awscrt_its_checksums_prove_nothing(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "awscrt", None)
+    assert strongest_digest({"crc64nvme": "3", "crc32": "2"}) == ("crc32", "2")
+    assert strongest_digest({"crc32c-of-parts/8": "3"}) is None
+    with pytest.raises(ConfigError, match="needs the library awscrt"):
+        new_hasher("crc64nvme")
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha-256", "crc32", "crc32c"])
 @given(blocks=BLOCKS, size=st.integers(1, 60))
-def test_the_digest_of_an_s3_upload_in_parts(blocks: list[bytes], size: int) -> None:
+def test_the_digest_of_an_s3_upload_in_parts(algorithm: str, blocks: list[bytes], size: int) -> None:
     content = b"".join(blocks)
     parts = [content[start : start + size] for start in range(0, len(content), size)] or [b""]
-    work = new_hasher(f"md5-of-parts/{size}")
+    work = new_hasher(f"{algorithm}-of-parts/{size}")
     for block in blocks:
         work.update(block)
-    joined = b"".join(hashlib.md5(part).digest() for part in parts)
-    assert work.hexdigest() == f"{hashlib.md5(joined).hexdigest()}-{len(parts)}"
-    assert strongest_digest({"crc32c": "1"}) is None
-    assert strongest_digest({}) is None
+    joined = b"".join(bytes.fromhex(reference(part, algorithm)) for part in parts)
+    assert work.hexdigest() == f"{reference(joined, algorithm)}-{len(parts)}"
 
 
 def test_the_digests_that_an_s3_tag_may_be() -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ctadata.checksums import STRONGEST_FIRST, etag_digest, etag_digests, strongest_digest
-from ctadata.entries import Entry
+from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.stores.base import Features
 from ctadata.transfer.integrity import digest_of
 from ctadata.transfer.records import (
@@ -203,6 +203,7 @@ class Pair:
         folder: The records of the two folders that hold the files.
         name: The file's name on the storage.
         look: Asks the store for the entry with the mtime that it keeps beside its own.
+        get_digests: Asks the store for the digests that it keeps beside its listing; None if it keeps none there.
         writes: Whether records are written. A dry run writes none.
     """
 
@@ -210,6 +211,7 @@ class Pair:
     folder: FolderRecords
     name: str
     look: Callable[[], Entry]
+    get_digests: Callable[[], Mapping[str, str]] | None = None
     writes: bool = True
 
     @property
@@ -240,7 +242,7 @@ def is_equal(side: Side, entry: Entry, features: Features, pair: Pair | None, co
     if compare is Compare.SIZE:
         return entry.size == side.size
     if compare is Compare.CHECKSUM:
-        return has_same_content(side, entry)
+        return has_same_content(side, entry) or bool(_other_proof(side, entry, pair))
     if entry.size is None or entry.size != side.size:
         return False
     record = pair.record if pair else None
@@ -293,15 +295,6 @@ def has_same_content(side: Side, entry: Entry) -> bool:
     return bool(side.matching_digest(entry.size, known)) if known else side.has_same_tag(entry)
 
 
-def have_same_bytes(fd: int, local: Path) -> bool:
-    """Return whether two local files, an open one and one with a path, have the same bytes.
-
-    Raises:
-        LocalError: One of them cannot be read.
-    """
-    return digest_of(fd, "sha-256") == digest_of(local, "sha-256")
-
-
 def _is_proved(side: Side, entry: Entry, pair: Pair | None, record: Record | None) -> bool:
     """Compare the content: with the record's digests if they are those of `entry`, else with the listing's."""
     known: Mapping[str, str]
@@ -313,10 +306,20 @@ def _is_proved(side: Side, entry: Entry, pair: Pair | None, record: Record | Non
         same = known[common] == digests_of(entry)[common]
     else:
         known = digests_of(entry)
-        same = has_same_content(side, entry)
+        same = has_same_content(side, entry) or bool(known := _other_proof(side, entry, pair))
     if same and pair is not None:
         pair.save(side.settled_version(), remote_version(entry), known)
     return same
+
+
+def _other_proof(side: Side, entry: Entry, pair: Pair | None) -> Mapping[str, str]:
+    """Return digests that prove equal content, and that the store keeps beside its listing; empty if none does.
+
+    The tag in a listing of S3 may be no MD5, and the listing does not say so.
+    """
+    may_differ = entry.checksums or entry.size is None or entry.size != side.size
+    known = pair.get_digests() if pair and pair.get_digests and not may_differ else NO_CHECKSUMS
+    return known if side.matching_digest(entry.size or 0, known) else NO_CHECKSUMS
 
 
 def _common_algorithm(digests: Mapping[str, str], entry: Entry) -> str:

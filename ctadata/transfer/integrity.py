@@ -128,3 +128,12 @@ def digest_of(local: Path | int, algorithm: str) -> str:
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=escape_unprintable(str(local))) from error
     return work.hexdigest()
+
+
+def have_same_bytes(fd: int, local: Path) -> bool:
+    """Return whether two local files, an open one and one with a path, have the same bytes.
+
+    Raises:
+        LocalError: One of them cannot be read.
+    """
+    return digest_of(fd, "sha-256") == digest_of(local, "sha-256")

@@ -18,7 +18,8 @@ from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import Features
-from ctadata.transfer.equality import Compare, LocalFile, Pair, Side, has_same_content, have_same_bytes, is_equal
+from ctadata.transfer.equality import Compare, LocalFile, Pair, Side, has_same_content, is_equal
+from ctadata.transfer.integrity import have_same_bytes
 from ctadata.transfer.report import State
 
 

@@ -150,7 +150,8 @@ class Run:
         """
         folder = self.records.of(remote.parent, counterpart)
         look = functools.partial(self.store.info, remote)
-        return Pair(self.records, folder, remote.name, look, writes=not self.rules.dry_run)
+        get_digests = functools.partial(self.store.digests, remote) if self.store.features.etag_may_be_md5 else None
+        return Pair(self.records, folder, remote.name, look, get_digests, writes=not self.rules.dry_run)
 
     def end(self, outcome: Outcome) -> None:
         """Count and report an outcome."""

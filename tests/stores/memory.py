@@ -20,6 +20,8 @@ from ctadata.stores.path_errors import refuse_inside, refuse_root
 BLOCK = 1 << 16
 """Bytes that go to a sink, or are asked of a source, at a time."""
 
+DIGESTS = tuple(name for name in STRONGEST_FIRST if name not in ("crc64nvme", "crc32c"))
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -41,9 +43,7 @@ _Node = _File | _Folder
 class MemoryStore:
     """A store whose files exist as long as the object; each file is replaced as a whole."""
 
-    features = Features(
-        atomic_put=True, can_move_trees=True, keeps_mtime=True, digests=STRONGEST_FIRST, lists_checksums=True
-    )
+    features = Features(atomic_put=True, can_move_trees=True, keeps_mtime=True, digests=DIGESTS, lists_checksums=True)
 
     def __init__(self) -> None:
         """Start with an empty root."""
@@ -83,7 +83,7 @@ class MemoryStore:
         AlreadyExists (a collection, or with `new` anything of that name), Interrupted (fewer bytes than announced).
         """
         content = _drain(source, path)
-        digests = {algorithm: digest(content, algorithm) for algorithm in STRONGEST_FIRST}
+        digests = {algorithm: digest(content, algorithm) for algorithm in DIGESTS}
         with self._lock:
             folder = self._make(path.parent)
             old = folder.children.get(path.name, self._root if path == RemotePath() else None)

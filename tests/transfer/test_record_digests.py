@@ -14,7 +14,7 @@ from stores.clients import opened
 from stores.odd_server import Answer, OddServer
 from transfer.test_equality import DIRECTORY, World
 
-from ctadata.checksums import PARTS_PREFIX, new_hasher
+from ctadata.checksums import new_hasher, parts_algorithm
 from ctadata.paths import RemotePath
 from ctadata.transfer import integrity, record_digests
 from ctadata.transfer.download_file import download_file
@@ -32,7 +32,7 @@ CRC32 = f"{zlib.crc32(CONTENT):08x}"
 LISTED_MD5 = f"md5={base64.b64encode(MD5.digest()).decode()}"
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "crc32", f"{PARTS_PREFIX}7", f"{PARTS_PREFIX}5"])
+@pytest.mark.parametrize("algorithm", ["md5", "crc32", parts_algorithm("md5", 7), parts_algorithm("md5", 5)])
 def test_bytes_in_order_have_a_digest_and_others_have_none(algorithm: str) -> None:
     whole = new_hasher(algorithm)
     whole.update(b"0123456789")

@@ -39,6 +39,7 @@ from ctadata.stores.s3.boto3_client import (
     response_for_boto3,
 )
 from ctadata.stores.s3.errors import WrongRegion
+from ctadata.stores.s3.quirks import Quirks
 from ctadata.tokens.access_keys import RENEW_HINT
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -86,6 +87,7 @@ class Connection:
         """
         self.client = client
         self.endpoint = endpoint
+        self.quirks = Quirks()
         self._keys = keys
         self._regions: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -106,6 +108,7 @@ class Connection:
         *,
         query: str = "",
         headers: Mapping[str, str] = NO_HEADERS,
+        optional: Mapping[str, str] = NO_HEADERS,
         body: bytes | Body | None = None,
         payload: str = UNSIGNED,
         accept: Accept | None = None,
@@ -118,6 +121,7 @@ class Connection:
             name: The object, or the bucket if the key is empty.
             query: The query, already encoded and without its question mark.
             headers: Headers beside those of the signature.
+            optional: Headers of a request without a body that the server may refuse; then it gets the request without.
             body: None for a request without a body.
             payload: The SHA-256 of the body in hexadecimal; `UNSIGNED` is allowed only if TLS protects the request.
             accept: Receives the response's header, and returns the consumer of its body.
@@ -136,7 +140,18 @@ class Connection:
                 method, url, headers={**headers, **digest}, body=body, accept=accept, sign=key, route=route
             )
 
-        return self.retry_in_region(name.bucket, send_once, rewind=getattr(body, "rewind", None))
+        if not (more := self.quirks.usable(optional)):
+            return self.retry_in_region(name.bucket, send_once, rewind=getattr(body, "rewind", None))
+        needed, headers = headers, {**headers, **more}
+        try:
+            return self.retry_in_region(name.bucket, send_once)
+        except CtadataError as error:
+            if not self.quirks.may_be_refusal(more, error):
+                raise
+            headers = needed
+        response = self.retry_in_region(name.bucket, send_once)
+        self.quirks.refuse(more)
+        return response
 
     def read_body(self, method: str, name: Name, *, query: str = "") -> bytes:
         """Send one signed request, and return the body of its response; a broken response is requested again.

@@ -59,7 +59,7 @@ class ObjectGet:
         for _ in range(MAX_HOPS):  # another client may replace the file by an alias between two requests
             try:
                 return self.connection.send(
-                    method, self.name, headers={**CHECKSUMS, **headers}, accept=accept_file, route=route
+                    method, self.name, headers=headers, optional=CHECKSUMS, accept=accept_file, route=route
                 )
             except _IsAlias:
                 self.name, _ = resolve_alias(self.connection, self.name)

@@ -2,8 +2,12 @@
 
 The object appears, whole, when the server joins the parts. An upload that ends without that is aborted, because parts
 take up space that no listing shows. Only a broken connection or a killed process leaves parts behind. The next upload
-of the same file finds them (ListMultipartUploads, ListParts) and keeps each part whose MD5 equals that of the file's
-bytes. An upload that does not match the file and has not changed for a day is taken for dead, and aborted.
+of the same file finds them and keeps each part whose MD5 equals that of the file's bytes. An upload that does not match
+the file and has not changed for a day is taken for dead, and aborted.
+
+If the server's tags of parts are no MD5 (SSE-KMS), the tag of the object proves nothing either. The upload then begins
+anew, with the MD5 of the whole file in the object's metadata. Metadata belong to the beginning of an upload, so this
+costs one more reading of the file.
 """
 
 from __future__ import annotations
@@ -14,13 +18,13 @@ import functools
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from ctadata.checksums import PARTS_PREFIX
+from ctadata.checksums import parts_algorithm
 from ctadata.errors import (
     ConfigError,
     CtadataError,
@@ -32,14 +36,15 @@ from ctadata.errors import (
     Unsupported,
 )
 from ctadata.fibers import run_in_thread
-from ctadata.http.messages import Body
+from ctadata.http.messages import Body, Headers
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import EMPTY_SHA256, UNSIGNED, Connection
-from ctadata.stores.s3.digests import PART_SIZE, is_encrypted
+from ctadata.stores.s3.digests import MD5, PART_SIZE, may_be_md5
 from ctadata.stores.s3.errors import xml_fields
 from ctadata.stores.s3.head import refuse_existing
 from ctadata.stores.s3.mtime import MTIME
+from ctadata.stores.s3.unfinished_uploads import StoredPart, abort_upload, list_unfinished
 
 DEFAULT_PART_SIZE = 32 << 20
 """Bytes of a part if the profile does not say; a file up to this size is uploaded in one piece."""
@@ -95,12 +100,8 @@ def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
     return md5.digest(), UNSIGNED if connection.is_protected else sha256.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredPart:
-    """A part that the server has."""
-
-    size: int
-    etag: str
+class _TagsAreOpaque(Exception):
+    """The server's tags of parts are no MD5, although it accepts the parts."""
 
 
 @dataclass(slots=True)
@@ -130,6 +131,7 @@ class _Upload:
 
     Attributes:
         stored: The parts that the server has from an earlier run, by number.
+        whole_md5: The MD5 of the file, if the metadata of the object has it; else None. The tags are then opaque.
         tag_is_md5: Whether the server's tag of a part is assumed to be its MD5, so that the MD5 can be computed while
             the part is sent; otherwise it is computed before.
         md5s: The MD5 of each part that is there, by number.
@@ -141,7 +143,8 @@ class _Upload:
     name: Name
     id: str
     size: int
-    stored: Mapping[int, _StoredPart]
+    stored: Mapping[int, StoredPart] = field(default_factory=dict)
+    whole_md5: bytes | None = None
     tag_is_md5: bool = False
     md5s: dict[int, bytes] = field(default_factory=dict)
     tags: dict[int, str] = field(default_factory=dict)
@@ -178,7 +181,9 @@ class _Upload:
             self.tags[number] = stored.etag
         else:
             content_md5 = {"Content-MD5": base64.b64encode(md5).decode()}
-            self.tags[number] = self._send(number, part, content_md5, payload)
+            self.tags[number] = tag = self._send(number, part, content_md5, payload)
+            if self.whole_md5 is None and tag.strip('"') != md5.hex():
+                raise _TagsAreOpaque
 
     def _send(self, number: int, part: Body, headers: Mapping[str, str], payload: str) -> str:
         query = f"partNumber={number}&uploadId={quote(self.id, safe='')}"
@@ -192,16 +197,22 @@ class _Upload:
         """Make the server join the parts, and compare the object's tag with the MD5s."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self.tags.items())]
         md5_of_md5s = hashlib.md5(b"".join(self.md5s[number] for number in sorted(self.md5s)), usedforsecurity=False)
-        digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(parts)}", f"{PARTS_PREFIX}{self.size}"
+        digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(parts)}", parts_algorithm("md5", self.size)
         expected = f'"{digest}"'
         try:
-            etag = self._complete(parts, new=new) or self._tag()  # Ceph's answer has an empty tag
+            etag = self._complete(parts, new=new) or self._head().get("ETag")  # Ceph's answer has an empty tag
         except (TemporaryError, TimedOut, NotFound):
-            etag = self._tag()
-            if etag != expected:  # otherwise the parts are joined, and only the answer was lost
-                raise
+            headers = self._head()
+            etag = headers.get("ETag")
+            if etag != expected and not self._is_described_in(headers):
+                raise  # else the parts are joined, and only the answer was lost
         checked = algorithm if etag == expected else ""
-        return Written(etag=etag, checked=checked, sent=f"{algorithm}:{digest}")
+        sent = f"md5:{self.whole_md5.hex()}" if self.whole_md5 else f"{algorithm}:{digest}"
+        return Written(etag=etag, checked=checked, sent=sent)
+
+    def _is_described_in(self, headers: Headers) -> bool:
+        """Return whether the headers are of the object that this upload makes, by the MD5 in its metadata."""
+        return self.whole_md5 is not None and headers.get(MD5) == base64.b64encode(self.whole_md5).decode()
 
     def _complete(self, parts: list[dict[str, Any]], *, new: bool) -> str | None:
         arguments: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
@@ -216,16 +227,15 @@ class _Upload:
         tag = response.get("ETag")
         return str(tag) if tag else None
 
-    def _tag(self) -> str | None:
+    def _head(self) -> Headers:
         with contextlib.suppress(CtadataError):
-            return self.connection.send("HEAD", self.name).headers.get("ETag")
-        return None
+            return self.connection.send("HEAD", self.name).headers
+        return Headers()
 
     def abort(self) -> None:
         """Abort the upload, which deletes its parts; an upload that does not exist any more is no error."""
         with contextlib.suppress(NotFound):
-            arguments = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
-            self.connection.call("abort_multipart_upload", **arguments)
+            abort_upload(self.connection, self.name, self.id)
 
 
 def upload_multipart(
@@ -244,9 +254,31 @@ def upload_multipart(
     Raises:
         CtadataError: As `Store.write`.
     """
+    opaque = connection.quirks.opaque_tags
+    if name.bucket not in opaque:
+        try:
+            return _upload_once(connection, name, source, size, headers, new=new)
+        except _TagsAreOpaque:
+            opaque.add(name.bucket)
+            source.rewind()
+    whole_md5, _ = fingerprint(connection, source)
+    return _upload_once(connection, name, source, size, headers, new=new, whole_md5=whole_md5)
+
+
+def _upload_once(
+    connection: Connection,
+    name: Name,
+    source: Source,
+    size: int,
+    headers: Mapping[str, str],
+    *,
+    new: bool,
+    whole_md5: bytes | None = None,
+) -> Written:
+    """Upload a source; raise _TagsAreOpaque if the object needs `whole_md5` in its metadata."""
     may_resume = headers.keys() <= {MTIME}  # no server tells the headers that an earlier run has sent
-    upload = _find_resumable(connection, name, source, size) if may_resume else None
-    upload = upload or _create_upload(connection, name, size, headers)
+    upload = _find_resumable(connection, name, source, size) if may_resume and not whole_md5 else None
+    upload = upload or _create_upload(connection, name, size, headers, whole_md5)
     try:
         run_in_thread(lambda: _upload_parts(upload, source, size))
         return upload.complete(new=new)
@@ -271,69 +303,32 @@ def _upload_parts(upload: _Upload, source: Source, size: int) -> None:
             each.result()
 
 
-def _create_upload(connection: Connection, name: Name, size: int, headers: Mapping[str, str]) -> _Upload:
-    headers = {**headers, PART_SIZE: str(size)}
-    response = connection.send("POST", name, query="uploads=", headers=headers, body=b"", payload=EMPTY_SHA256)
+def _create_upload(
+    connection: Connection, name: Name, size: int, headers: Mapping[str, str], whole_md5: bytes | None
+) -> _Upload:
+    evidence = {MD5: base64.b64encode(whole_md5).decode()} if whole_md5 else {PART_SIZE: str(size)}
+    response = connection.send(
+        "POST", name, query="uploads=", headers={**headers, **evidence}, body=b"", payload=EMPTY_SHA256
+    )
     upload_id = xml_fields(response.body).get("UploadId")
     if not upload_id:
         raise ServerTrouble("the server did not begin the upload in parts")
     # over http the signature needs the part's SHA-256, so the part is read before it is sent
-    tag_is_md5 = connection.is_protected and not is_encrypted(response.headers)
-    return _Upload(connection, name, upload_id, size, {}, tag_is_md5)
+    tag_is_md5 = connection.is_protected and whole_md5 is None and may_be_md5(response.headers)
+    return _Upload(connection, name, upload_id, size, whole_md5=whole_md5, tag_is_md5=tag_is_md5)
 
 
 def _find_resumable(connection: Connection, name: Name, source: Source, size: int) -> _Upload | None:
     """Return an upload of this very file that an earlier run began, None if there is none; abort the stale ones."""
     try:
-        for upload, changed in _list_uploads(connection, name, size):
-            if upload.stored and _matches_source(upload.stored, source, size):
+        for each in list_unfinished(connection, name):
+            upload = _Upload(connection, name, each.id, size, each.stored)
+            if each.matches(source, size):
                 return upload
-            if time.time() - changed > STALE_AFTER:
+            if time.time() - each.changed > STALE_AFTER:
                 upload.abort()
     except (TemporaryError, TimedOut, ConfigError):  # without boto3 the parts cannot be joined
         raise
     except CtadataError:  # the key may not list uploads, or the server cannot: send all of the file
         return None
     return None
-
-
-def _list_uploads(connection: Connection, name: Name, size: int) -> Iterator[tuple[_Upload, float]]:
-    """Yield the unfinished uploads to exactly this name, and when each last changed, in seconds since 1970."""
-    response = connection.call("list_multipart_uploads", Bucket=name.bucket, Prefix=name.key)
-    for each in response.get("Uploads", ()):
-        if each["Key"] != name.key:
-            continue
-        stored: dict[int, _StoredPart] = {}
-        changed = each["Initiated"].timestamp()
-        for part in _list_parts(connection, name, each["UploadId"]):
-            stored[part["PartNumber"]] = _StoredPart(part["Size"], part["ETag"])
-            changed = max(changed, part["LastModified"].timestamp())
-        yield _Upload(connection, name, each["UploadId"], size, stored), changed
-
-
-def _list_parts(connection: Connection, name: Name, upload: str) -> Iterator[Any]:
-    arguments = {"Bucket": name.bucket, "Key": name.key, "UploadId": upload}
-    marker = 0
-    while True:
-        response = connection.call("list_parts", **arguments, PartNumberMarker=marker)
-        yield from response.get("Parts", ())
-        if not response.get("IsTruncated") or response.get("NextPartNumberMarker", marker) <= marker:
-            return
-        marker = response["NextPartNumberMarker"]
-
-
-def _matches_source(stored: Mapping[int, _StoredPart], source: Source, size: int) -> bool:
-    """Return whether all stored parts have this size, and the first one has the file's bytes."""
-    count = -(-source.size // size)
-    if any(number > count or part.size != _part_length(number, source.size, size) for number, part in stored.items()):
-        return False
-    number, part = next(iter(stored.items()))
-    start = (number - 1) * size
-    md5 = hashlib.md5(usedforsecurity=False)
-    for block in source.peek(start, start + part.size):
-        md5.update(block)
-    return md5.hexdigest() == part.etag.strip('"')
-
-
-def _part_length(number: int, file_size: int, size: int) -> int:
-    return min(size, file_size - (number - 1) * size)

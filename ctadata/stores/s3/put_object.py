@@ -1,4 +1,4 @@
-"""PutObject: upload a file in one request, with its MD5 for the server to compare."""
+"""PutObject: upload a file in one request, with its MD5 for the server to compare, and for later downloads."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ctadata.errors import Unsupported
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.digests import MD5
 from ctadata.stores.s3.head import refuse_existing
 from ctadata.stores.s3.multipart import fingerprint
 
@@ -27,7 +28,8 @@ def put_object(connection: Connection, name: Name, source: Source, headers: Mapp
         CtadataError: As `Store.write`.
     """
     md5, payload = fingerprint(connection, source)
-    headers = {**headers, "Content-MD5": base64.b64encode(md5).decode()}
+    in_base64 = base64.b64encode(md5).decode()
+    headers = {**headers, "Content-MD5": in_base64, MD5: in_base64}
     if new:
         headers["If-None-Match"] = "*"
     try:
@@ -41,4 +43,6 @@ def put_object(connection: Connection, name: Name, source: Source, headers: Mapp
         response = connection.upload(name, source, headers=headers, payload=payload)
     etag = response.headers.get("ETag")
     checked = "md5" if (etag or "").strip('"') == md5.hex() else ""
+    if not checked:
+        connection.quirks.opaque_tags.add(name.bucket)
     return Written(etag=etag, checked=checked, sent=f"md5:{md5.hex()}")

@@ -25,7 +25,7 @@ from ctadata.stores.s3.alias import resolve_alias
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
 from ctadata.stores.s3.digests import digests_from_headers
 from ctadata.stores.s3.get_object import ObjectGet
-from ctadata.stores.s3.head import digest_of_parts, head
+from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, has_keys, has_other_keys, list_entries
 from ctadata.stores.s3.mtime import MTIME, format_mtime, kept_mtime
 from ctadata.stores.s3.multipart import part_size, upload_multipart
@@ -165,9 +165,7 @@ class S3Store:
         """Return the digests that the server knows of an object; raise NotFound if there is none."""
         with add_path_to_errors(path):
             name, response = resolve_alias(self.connection, self.name(path))
-            return digests_from_headers(response.headers, whole=True) or digest_of_parts(
-                self.connection, name, response
-            )
+            return digests_of_object(self.connection, name, response.headers)
 
     # --- reading
 

@@ -47,7 +47,7 @@ class TestS3Only:
         store.write(path, Bytes(b"abc", mtime=1_000_000_000.75))
         name = store.name(path)
         head = moto_s3.client().head_object(Bucket=name.bucket, Key=name.key)
-        assert head["Metadata"] == {"mtime": "1000000000.75"}
+        assert head["Metadata"] == {"mtime": "1000000000.75", "md5chksum": "kAFQmDzST7DWlj99KOF/cg=="}
 
     def test_a_rename_keeps_what_the_object_carries(self, moto_s3, store):
         source, target = RemotePath(("alias",)), RemotePath(("renamed",))

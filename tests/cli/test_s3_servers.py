@@ -1,0 +1,163 @@
+"""The commands at S3 servers that behave in their own ways; a stub before moto repeats each of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import s3_quirks
+from servers.moto import PART, MotoS3
+from servers.s3_stub import S3Stub, s3_stub
+
+CONTENT = random.Random(3).randbytes(PART * 5 // 2)
+
+
+@dataclass
+class Site:
+    """A bucket at a stub, and the command at it."""
+
+    stub: S3Stub
+    moto: MotoS3
+    bucket: str
+    run: Callable[..., Any]
+
+    def __call__(self, *arguments: str, check: int | None = None) -> Any:
+        return self.run(*arguments, check=check)
+
+    @property
+    def client(self) -> Any:
+        return self.moto.client()
+
+
+@pytest.fixture
+def site(moto_s3: MotoS3, run, monkeypatch, tmp_path: Path) -> Iterator[Site]:
+    with s3_stub(moto_s3.url) as stub:
+        settings = tmp_path / "s3.toml"
+        settings.write_text(
+            f'default = "store"\n[profiles.store]\nkind = "s3"\nendpoint = "{stub.url}"\nregion = "{moto_s3.region}"\n'
+        )
+        monkeypatch.setenv("CTADATA_CONFIG", str(settings))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto_s3.key.id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", moto_s3.key.secret)
+        monkeypatch.setattr("ctadata.stores.s3.multipart.DEFAULT_PART_SIZE", PART)
+        monkeypatch.chdir(tmp_path)
+        yield Site(stub, moto_s3, moto_s3.bucket(), run)
+
+
+@pytest.mark.parametrize("says_so", [True, False], ids=["said", "silent"])
+@pytest.mark.parametrize("content", [b"small", CONTENT], ids=["whole", "parts"])
+def test_a_tag_that_is_no_md5_is_no_evidence(site, tmp_path, says_so, content):
+    s3_quirks.encrypt_with_kms(site.stub, says_so=says_so)
+    Path("a").write_bytes(content)
+    assert site("put", "--receipt", "r.jsonl", "a", f"s3://{site.bucket}/", check=0)
+    assert json.loads(Path("r.jsonl").read_text().splitlines()[-1])["verified"] == "size"
+    site("get", "--receipt", "g.jsonl", f"s3://{site.bucket}/a", "b", check=0)
+    assert Path("b").read_bytes() == content
+    assert json.loads(Path("g.jsonl").read_text().splitlines()[-1])["verified"] == "size, md5"
+    assert site("verify", "--remote", "r.jsonl", check=0)
+    md5 = hashlib.md5(content).hexdigest()
+    assert site("checksum", f"s3://{site.bucket}/a", check=0).out == f"{md5}  {site.bucket}/a\n"
+    assert "1 file skipped" in site("put", "--checksum", "a", f"s3://{site.bucket}/", check=0).err
+
+
+def get_and_name_proof(site: Site) -> str:
+    """Get the object `a`, and return what the receipt says of its verification."""
+    site("get", "--receipt", "g.jsonl", f"s3://{site.bucket}/a", "b", check=0)
+    return json.loads(Path("g.jsonl").read_text().splitlines()[-1])["verified"]
+
+
+def test_an_object_of_others_with_an_opaque_tag_has_its_size_only(site):
+    s3_quirks.encrypt_with_kms(site.stub)
+    s3_quirks.drop_headers(site.stub, "x-amz-checksum-crc32")
+    site.client.put_object(Bucket=site.bucket, Key="a", Body=b"content")
+    assert get_and_name_proof(site) == "size"
+    assert "knows no checksum" in site("checksum", f"s3://{site.bucket}/a", check=2).err
+
+
+def put_in_parts(site: Site, sizes: list[int], algorithm: str = "", kind: str = "") -> None:
+    """Upload CONTENT as boto3 does, in parts of these sizes."""
+    client, where = site.client, {"Bucket": site.bucket, "Key": "a"}
+    more = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind} if algorithm else {}
+    upload = client.create_multipart_upload(**where, **more)["UploadId"]
+    parts, start = [], 0
+    for number, size in enumerate(sizes, 1):
+        body = CONTENT[start : start + size]
+        sums = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+        part = client.upload_part(**where, UploadId=upload, PartNumber=number, Body=body, **sums)
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+        start += size
+    client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+
+
+def test_the_tag_of_another_client_is_compared_only_if_its_parts_have_one_size(site):
+    put_in_parts(site, [PART + 8192, PART + 8192, PART // 2 - 16384])
+    assert get_and_name_proof(site) == f"size, md5-of-parts/{PART + 8192}"
+    put_in_parts(site, [PART + 8192, PART + 1, PART // 2 - 8193])
+    assert get_and_name_proof(site) == "size"
+    assert Path("b").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("algorithm", ["SHA256", "CRC32"])
+def test_the_checksum_of_the_parts_checksums_is_compared(site, algorithm):
+    s3_quirks.encrypt_with_kms(site.stub)
+    put_in_parts(site, [PART + 8192, PART + 8192, PART // 2 - 16384], algorithm, "COMPOSITE")
+    name = {"SHA256": "sha-256"}.get(algorithm, algorithm.lower())
+    assert get_and_name_proof(site) == f"size, {name}-of-parts/{PART + 8192}"
+    digest = site("checksum", "--local", "b", f"s3://{site.bucket}/a", check=0).out.split()[0]
+    assert digest.endswith("-3")
+    Path("b").write_bytes(CONTENT[::-1])
+    assert site("checksum", "--local", "b", f"s3://{site.bucket}/a", check=7)
+
+
+@pytest.mark.parametrize("algorithm", ["crc64nvme", "crc32c", "sha-256"])
+def test_the_stored_checksum_of_the_whole_object_is_compared(site, algorithm):
+    s3_quirks.encrypt_with_kms(site.stub)
+    name = {"sha-256": "SHA256"}.get(algorithm, algorithm.upper())
+    site.client.put_object(Bucket=site.bucket, Key="a", Body=CONTENT, ChecksumAlgorithm=name)
+    assert get_and_name_proof(site) == f"size, {algorithm}"
+    s3_quirks.alter(site.stub, lambda asked, answer: (*answer[:2], answer[2].replace(CONTENT[-9:], bytes(9))))
+    assert "instead of" in site("get", f"s3://{site.bucket}/a", "c", check=7).err
+    assert not Path("c").exists()
+
+
+def test_a_copy_in_other_parts_keeps_no_evidence_of_the_old_ones(site):
+    """`aws s3 cp` copies the metadata of a large object, and chooses its own part size."""
+    Path("a").write_bytes(CONTENT)
+    site("put", "a", f"s3://{site.bucket}/from", check=0)
+    client, where = site.client, {"Bucket": site.bucket, "Key": "a"}
+    metadata = client.head_object(Bucket=site.bucket, Key="from")["Metadata"]
+    upload = client.create_multipart_upload(**where, Metadata=metadata)["UploadId"]
+    source, parts = {"Bucket": site.bucket, "Key": "from"}, []
+    for number, span in enumerate([f"0-{2 * PART - 1}", f"{2 * PART}-{len(CONTENT) - 1}"], 1):
+        more = {"PartNumber": number, "UploadId": upload, "CopySourceRange": f"bytes={span}"}
+        tag = client.upload_part_copy(**where, CopySource=source, **more)["CopyPartResult"]["ETag"]
+        parts.append({"PartNumber": number, "ETag": tag})
+    client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+    assert get_and_name_proof(site) == f"size, md5-of-parts/{2 * PART}"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(501, "NotImplemented"), (400, "InvalidArgument"), (403, "SignatureDoesNotMatch")]
+)
+def test_an_optional_header_that_is_refused_is_left_out_from_then_on(site, status, code):
+    for key in ("d/a", "d/b", "d/c"):
+        site.client.put_object(Bucket=site.bucket, Key=key, Body=b"content")
+    s3_quirks.refuse_headers(site.stub, "x-amz-checksum-mode", status=status, code=code)
+    site("get", "-r", "-j1", f"s3://{site.bucket}/d", "there", check=0)
+    assert Path("there/d/c").read_bytes() == b"content"
+    asked = [request for request in site.stub.asked if "x-amz-checksum-mode" in request.headers]
+    assert len(asked) <= 2
+    assert "size" in site("stat", f"s3://{site.bucket}/d/a", check=0).out
+    assert "no such file" in site("stat", f"s3://{site.bucket}/none", check=3).err
+
+
+def test_a_refusal_for_another_reason_costs_one_request_more_and_no_header(site):
+    s3_quirks.refuse_headers(site.stub, "authorization", status=400, code="InvalidRequest")
+    site("get", f"s3://{site.bucket}/d/a", "x", check=1)
+    assert site.stub.asked[-1].headers.get("x-amz-checksum-mode") is None
