@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.errors import AccessError, CtadataError, Unsupported, UsageError
+from ctadata.errors import AccessError, CtadataError, Forbidden, Unsupported, UsageError
 from ctadata.namespace.name_check import check_for_others
 from ctadata.paths import RemotePath
 from ctadata.session import Session
 from ctadata.stores.name_rules import refuse_undecodable
 from ctadata.tokens.access_keys import AccessKeys
+from ctadata.transfer.copy_in_place import CopyInPlace, PlacedCopy
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Reporter, Summary
 from ctadata.transfer.run import Run
@@ -76,9 +77,44 @@ def copy_between(
         The summary, with each failure.
     """
     refuse_undecodable(to)
+    in_place = None if mode.through else _copy_in_place(origin, target)
+    if in_place is None and not mode.through:
+        _refuse_stores_without_doors(origin, target)
     run = target.run(rules, reporter, jobs)
-    source = CopySource(origin.store, _copy_function(origin, target, mode, run), origin.profile.address)
+    source = CopySource(origin.store, _copy_function(origin, target, mode, run), origin.profile.address, in_place)
     return copy(run, source, [CopyItem(entry, to)])
+
+
+def _copy_in_place(origin: Session, target: Session) -> CopyInPlace | None:
+    """Return the function that copies a file inside the S3 server of both sessions; None if they have no such server.
+
+    The key of `target` reads the source and writes the copy.
+    """
+    from ctadata.stores.s3.copy_object import CopyOptions
+    from ctadata.stores.s3.store import S3Store
+
+    source, store = origin.store, target.store
+    if not (isinstance(source, S3Store) and isinstance(store, S3Store)) or _server(origin) != _server(target):
+        return None
+
+    def copy_file(entry: Entry, to: RemotePath, moved: Moved, *, new: bool) -> PlacedCopy:
+        name = source.name(entry.path)
+        name = name if entry.alias_of is None else name._replace(key=entry.alias_of)
+        try:
+            placed, copied = store.copy_from(name, to, CopyOptions(new, moved=moved))
+        except Forbidden as error:
+            error.hint = f"the key of the profile {target.profile.name} has to read it too; or use --through"
+            raise
+        return PlacedCopy(placed, copied.algorithm, copied.digests)
+
+    return copy_file
+
+
+def _refuse_stores_without_doors(*sessions: Session) -> None:
+    """Raise Unsupported if a server of one of the sessions takes no part in copies between servers."""
+    if any(isinstance(session.tokens, AccessKeys) for session in sessions):
+        what = "an S3 store copies inside one server, and takes no part in copies between servers"
+        raise Unsupported(what, hint="--through copies through this machine")
 
 
 def _copy_function(origin: Session, target: Session, mode: CopyMode, run: Run) -> CopyFile:
@@ -103,8 +139,6 @@ def _push(origin: Session, target: Session, mode: CopyMode, entry: Entry, to: Re
 
 def _macaroon_or_token(session: Session, path: RemotePath, activities: tuple[str, ...], mode: CopyMode) -> str | None:
     """Return a macaroon for one path, or the token if the user allows that; None if the profile has no login."""
-    if isinstance(session.tokens, AccessKeys):
-        raise Unsupported("an S3 store takes no part in copies between doors", hint="--through copies through here")
     token = session.tokens.bearer()
     if token is None:
         return None

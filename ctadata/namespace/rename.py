@@ -11,6 +11,7 @@ from ctadata.errors import AlreadyExists, NotFound, Unsupported, UsageError
 from ctadata.namespace.name_check import NameCheck
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
+from ctadata.stores.tree_renames import RenamesByCopy, TreeRename
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ def plan_renames(
         NotFound: There is no directory `target`, and there has to be one.
     """
     existing = _look(store, target)
+    if len(sources) == 1 and isinstance(store, RenamesByCopy) and store.has_begun_rename(sources[0].path, target):
+        return [PlannedRename(sources[0], target)]
     into = into or len(sources) > 1
     if existing is None or not existing.is_directory:
         if not into:
@@ -55,13 +58,21 @@ def _refuse(target: RemotePath, existing: Entry | None) -> None:
     raise UsageError("it is a file, not a directory", path=str(target))
 
 
-def rename(store: Store, renaming: PlannedRename, *, replace: bool = False) -> None:
+JOBS = 8
+"""The number of files that a rename by copies copies at a time, unless the caller says otherwise."""
+
+
+def rename(store: Store, renaming: PlannedRename, *, replace: bool = False, jobs: int = JOBS) -> TreeRename | None:
     """Give an entry its new path.
 
     Args:
         store: The store.
         renaming: The entry and its new path.
         replace: Replace a file that has this path. A directory is never replaced.
+        jobs: The number of files that are copied at a time if the store renames a directory by copies.
+
+    Returns:
+        What was done if the store renamed a directory by copies; else None.
 
     Raises:
         AlreadyExists: The new path is taken.
@@ -79,10 +90,13 @@ def rename(store: Store, renaming: PlannedRename, *, replace: bool = False) -> N
         if not replace and _look(store, target):  # XRootD replaces whatever the request says
             raise AlreadyExists("the name is taken", path=str(target))
         store.move(entry.path, target, replace=replace)
-        return
+        return None
+    if isinstance(store, RenamesByCopy):
+        return store.rename_by_copy(entry.path, target, jobs=jobs)
     if not store.features.can_move_trees:
         raise Unsupported("this storage cannot rename directories", path=str(entry.path))
     store.move_tree(entry.path, target)
+    return None
 
 
 def _look(store: Store, path: RemotePath) -> Entry | None:

@@ -38,7 +38,7 @@ class ProfileFiles:
         name = quote(profile_name, safe="")
         if name in ("", ".", ".."):
             raise ConfigError(f"{profile_name!r} cannot be the name of a profile")
-        return cls((state or _state()) / "tokens" / name)
+        return cls((state or state_directory()) / "tokens" / name)
 
     @property
     def token(self) -> Path:
@@ -100,7 +100,8 @@ class ProfileFiles:
         remove_stale_temporaries(self.folder)
 
 
-def _state() -> Path:
+def state_directory() -> Path:
+    """Return the user's directory for state files, `$XDG_STATE_HOME/ctadata` on Linux."""
     try:
         return platformdirs.user_state_path("ctadata", appauthor=False)
     except RuntimeError:  # the system knows no home directory

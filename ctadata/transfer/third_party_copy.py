@@ -23,6 +23,7 @@ from ctadata.stores.base import Store
 from ctadata.stores.channel import for_each
 from ctadata.transfer import temp_names
 from ctadata.transfer.aliases import resolve_alias, resolve_existing_alias, why_kept, with_alias_remark
+from ctadata.transfer.copy_in_place import CopyInPlace, InPlaceAttempts
 from ctadata.transfer.equality import RemoteFile
 from ctadata.transfer.name_collisions import refuse_other_spelling
 from ctadata.transfer.plan import UNMOVED, Step, plan_copy, plan_for_taken_name
@@ -73,11 +74,13 @@ class CopySource:
         store: The store.
         copy: Copies one file to the store of the run.
         address: The store's address, for records.
+        in_place: Copies one file inside the store of the run, which has the source too; it is used instead of `copy`.
     """
 
     store: Store
     copy: CopyFile
     address: str = ""
+    in_place: CopyInPlace | None = None
 
 
 def copy(run: Run, source: CopySource, items: Iterable[CopyItem]) -> Summary:
@@ -102,12 +105,12 @@ def _expand(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
     try:
         if not item.entry.is_directory:
             existing = _info_or_none(run, item.target)
-            if not run.rules.dry_run:
+            if run.store.features.has_directories and not run.rules.dry_run:
                 run.store.mkdir(item.target.parent)
             give(_task(run, source, item, existing))
             return
         run.names.check(item.target, tries=not run.rules.dry_run)
-        if not run.rules.dry_run:
+        if run.store.features.has_directories and not run.rules.dry_run:
             run.store.mkdir(item.target)
         _expand_collection(run, source, item, give)
     except CtadataError as error:
@@ -124,9 +127,11 @@ def _info_or_none(run: Run, path: RemotePath) -> Entry | None:
 
 def _expand_collection(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
     existing = _list_by_name(run, item.target)
-    base = item.entry.path
+    base, is_empty = item.entry.path, True
 
     def take(entry: Entry) -> None:
+        nonlocal is_empty
+        is_empty = False
         inside = (*item.inside, entry.path.name)
         if entry.path.is_temporary:
             return
@@ -138,6 +143,8 @@ def _expand_collection(run: Run, source: CopySource, item: CopyItem, give: _Give
             give(_task(run, source, below, existing.get(entry.path.name)))
 
     for_each(source.store.list(base), take)
+    if is_empty and not run.store.features.has_directories and not run.rules.dry_run:
+        run.store.mkdir(item.target)  # no file makes this directory
 
 
 def _list_by_name(run: Run, path: RemotePath) -> dict[str, Entry]:
@@ -172,12 +179,16 @@ def _copy_one(run: Run, source: CopySource, item: CopyItem, existing: Entry | No
         run.names.check(item.target, tries=not run.rules.dry_run)
         refuse_tape(entry, hint="stage brings it back; copy anew when stage-status says that it is there")
         if not run.rules.dry_run:
-            attempts = _CopyAttempts(run, source, item, side)
+            attempts = (
+                InPlaceAttempts(run, source.in_place, item.target, side)
+                if source.in_place
+                else _CopyAttempts(run, source, item, side)
+            )
             end = run.retry(functools.partial(attempts.attempt, step), after=RETRIED)
             verified, digest = attempts.verified, attempts.digest
             check_name_works(run, item.target, end)
-            if end not in UNMOVED and attempts.temporary_entry is not None:
-                pair.save(side.version, _version(run.store, attempts.temporary_entry, item.target), attempts.digests)
+            if end not in UNMOVED and attempts.stored_entry is not None:
+                pair.save(side.version, _version(run.store, attempts.stored_entry, item.target), attempts.digests)
     state, why = UNMOVED.get(end, (State.DONE, ""))
     seconds = time.monotonic() - began
     size = entry.size or 0
@@ -210,14 +221,14 @@ class _CopyAttempts:
     """The attempts to copy one file.
 
     Attributes:
-        temporary_entry: The entry under the temporary name.
+        stored_entry: The entry under the temporary name.
         digests: The digests that both sides state.
     """
 
     def __init__(self, run: Run, source: CopySource, item: CopyItem, side: RemoteFile) -> None:
         self.run, self.source, self.item, self.side = run, source, item, side
         self.verified = self.digest = ""
-        self.temporary_entry: Entry | None = None
+        self.stored_entry: Entry | None = None
         self.digests: Mapping[str, str] = NO_CHECKSUMS
         self._reported = 0
 
@@ -265,7 +276,7 @@ class _CopyAttempts:
         """Compare size and digest with the source; raise IntegrityError if one differs."""
         entry, run = self.item.entry, self.run
         try:
-            self.temporary_entry = stored_entry = wait_for_entry(run, temporary, entry.size)
+            self.stored_entry = stored_entry = wait_for_entry(run, temporary, entry.size)
         except NotFound as error:
             raise IntegrityError("the server reports the copy as done, but the file is missing") from error
         if entry.size is not None and stored_entry.size != entry.size:

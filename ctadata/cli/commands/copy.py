@@ -53,10 +53,15 @@ def copy(
       cta-data-direct copy -r cscs:lst/run1 mine:lst
       cta-data-direct copy --push cscs:lst/run1/a.h5 mine:
       cta-data-direct copy --through cscs:lst/run1/a.h5 bucket:run1/
+      cta-data-direct copy -r store:raw/run1 store:archive    inside an S3 store
 
     One site fetches or sends the file. It shows the other site a macaroon for
     that one file, never your token. The file gets its name when it is whole
     and its checksum equals the source's. Ctrl-C cancels the copy.
+
+    If both paths are at one S3 server, the server copies the objects, also
+    between buckets, with their type and metadata. Files that are equal already
+    are skipped, so the same command continues where the last run ended.
     """
     from ctadata.site_copy import CopyMode
 

@@ -12,6 +12,8 @@ from ctadata.cli.entry_lines import short_line
 from ctadata.cli.locations import read_location
 from ctadata.cli.output import say, write_line
 from ctadata.namespace.rename import PlannedRename, plan_renames, rename
+from ctadata.progress import units
+from ctadata.stores.tree_renames import TreeRename
 
 
 def mv(
@@ -42,6 +44,11 @@ def mv(
 
     The storage renames; no bytes are copied. If the new name exists already,
     nothing changes and the exit code is 8. With -f the file there is replaced.
+
+    An S3 store cannot rename. It copies each object, and deletes the old ones
+    when all copies are there and compared. So a directory has both names for
+    some time: this is not atomic. If it breaks off, nothing is lost, and the
+    same command on this machine continues.
     """
     if len(paths or []) < 2:
         raise transfer_options.missing_argument("mv SRC... DST")
@@ -57,11 +64,21 @@ def mv(
             if dry_run:
                 write_line(_describe(renaming))
                 return
-            rename(session.store, renaming, replace=force)
-            if context.verbose:
+            copied = rename(session.store, renaming, replace=force, jobs=session.profile.jobs)
+            if copied and not options.get_common(ctx).quiet:
+                say(_report(renaming, copied))
+            elif context.verbose:
                 say(_describe(renaming))
 
         command_context.for_each(todo, move)
+
+
+def _report(renaming: PlannedRename, copied: TreeRename) -> str:
+    """Return what a rename by copies did, and what came into the old directory meanwhile."""
+    what = (
+        f"{_describe(renaming)}: {units.files(copied.files)}, {units.size(copied.size)}, copied, compared, then deleted"
+    )
+    return f"{what}; still there, because they came meanwhile: {', '.join(copied.late)}" if copied.late else what
 
 
 def _describe(renaming: PlannedRename) -> str:

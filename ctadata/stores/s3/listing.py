@@ -29,10 +29,10 @@ def list_keys(connection: Connection, name: Name) -> Iterator[str]:
     Raises:
         ServerTrouble: The server listed a key that is not below the directory.
     """
-    return (item.key for item in _list_items(connection, name))
+    return (item.key for item in list_items(connection, name))
 
 
-def _list_items(connection: Connection, name: Name) -> Iterator[Item]:
+def list_items(connection: Connection, name: Name) -> Iterator[Item]:
     """Yield every object below a directory, for callers that delete; raise ServerTrouble for an object elsewhere."""
     for page in list_pages(connection, name.bucket, name.prefix):
         for item in page.items:
@@ -49,7 +49,7 @@ def _misplaced_key_error(name: Name, key: str) -> ServerTrouble:
 def count_tree_below(connection: Connection, name: Name) -> TreeCount:
     """Count what lies below a directory, at any depth: all that its deletion deletes, but not marks without bytes."""
     counted, above = TreeCount(), tuple[str, ...]()
-    for item in _list_items(connection, name):
+    for item in list_items(connection, name):
         *folders, last = item.key[len(name.prefix) :].split("/")
         shared = next((i for i, pair in enumerate(zip(above, folders, strict=False)) if pair[0] != pair[1]), None)
         shared = min(len(above), len(folders)) if shared is None else shared

@@ -1,42 +1,16 @@
-"""Copy objects at the server with their type, metadata and alias; delete objects, a thousand in one request."""
+"""Delete objects, a thousand in one request; one by one if the server refuses such requests."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
 
-from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped, Unsupported
-from ctadata.http.messages import Headers
+from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.s3.address import Name
-from ctadata.stores.s3.alias import REDIRECT
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.listing import list_keys
-from ctadata.stores.s3.multipart import MAX_SINGLE_REQUEST
 from ctadata.stores.s3.pages import PAGE
-
-
-def copy_object(connection: Connection, source: Name, target: Name, head: Headers) -> None:
-    """Copy an object at the server.
-
-    The location of an alias is no part of an object's metadata, so it is sent again (Amazon S3 API Reference,
-    CopyObject).
-
-    Args:
-        connection: The server.
-        source: The object.
-        target: The name of the copy.
-        head: The headers of a HEAD of `source`.
-
-    Raises:
-        Unsupported: The object is larger than 5 GiB.
-    """
-    if int(head.get("Content-Length") or 0) > MAX_SINGLE_REQUEST:
-        raise Unsupported("S3 copies 5 GiB at most in one request", hint="get the file, and put it under the new name")
-    location = head.get(REDIRECT)
-    extra = {"WebsiteRedirectLocation": location} if location else {}
-    copy_source = {"Bucket": source.bucket, "Key": source.key}
-    connection.call("copy_object", Bucket=target.bucket, Key=target.key, CopySource=copy_source, **extra)
 
 
 def delete_below(connection: Connection, name: Name, path: RemotePath) -> None:

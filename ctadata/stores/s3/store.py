@@ -7,7 +7,6 @@ for one directory may not send: no list of buckets, no HEAD of a bucket, no loca
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ctadata.checksums import STRONGEST_FIRST
@@ -17,23 +16,26 @@ from ctadata.http.client import NO_HEADERS
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, TreeCount, Written
-from ctadata.stores.dates import parse_date
 from ctadata.stores.http_reader import HttpReader
-from ctadata.stores.path_errors import add_path_to_errors, refuse_root
+from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.s3.address import Name, resolve_name
 from ctadata.stores.s3.alias import resolve_alias
-from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.copy_object import CopiedObject, CopyOptions, copy_object
 from ctadata.stores.s3.digests import digests_from_headers
+from ctadata.stores.s3.directories import make_directory
 from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, has_keys, has_other_keys, list_entries
 from ctadata.stores.s3.mtime import MTIME, format_mtime, kept_mtime
 from ctadata.stores.s3.multipart import part_size, upload_multipart
-from ctadata.stores.s3.object_ops import copy_object, delete_below
-from ctadata.stores.s3.pages import parse_size
+from ctadata.stores.s3.object_entry import entry_of
+from ctadata.stores.s3.object_ops import delete_below
 from ctadata.stores.s3.presigned import check_link_options, presign
 from ctadata.stores.s3.put_object import put_object
+from ctadata.stores.s3.rename_prefix import Journal, rename_prefix
 from ctadata.stores.sharing import Link
+from ctadata.stores.tree_renames import TreeRename
 
 FEATURES = Features(
     atomic_put=True,
@@ -106,11 +108,11 @@ class S3Store:
     def _stat_target(self, path: RemotePath, name: Name) -> Entry:
         """Return the entry of a name, with aliases followed to the file."""
         file, response = resolve_alias(self.connection, name)
-        return _entry(path, response, alias_of=None if file == name else file.key)
+        return entry_of(path, response, alias_of=None if file == name else file.key)
 
     def _lstat(self, path: RemotePath) -> Entry:
         """Return the entry of the name itself; no alias is followed."""
-        return self._stat(path, lambda path, name: _entry(path, head(self.connection, name)))
+        return self._stat(path, lambda path, name: entry_of(path, head(self.connection, name)))
 
     def _stat(self, path: RemotePath, entry: Callable[[RemotePath, Name], Entry]) -> Entry:
         name = self.name(path)
@@ -208,30 +210,8 @@ class S3Store:
         Raises:
             AlreadyExists: One of the names is a file's.
         """
-        name = self.name(path)
         with add_path_to_errors(path):
-            if not name.key:
-                if path.parts:
-                    has_keys(self.connection, name)
-                return
-            with contextlib.suppress(Forbidden):  # a key that may not list may still write the mark
-                if has_keys(self.connection, name):
-                    return
-            self._refuse_files_above(path)
-            self.connection.send("PUT", Name(name.bucket, name.prefix), body=b"", payload=EMPTY_SHA256)
-
-    def _refuse_files_above(self, path: RemotePath) -> None:
-        for length in range(len(path.parts), 0, -1):
-            above = RemotePath(path.parts[:length])
-            if self.name(above).key and self._is_object(above):
-                raise AlreadyExists("a file has this name", path=str(above))
-
-    def _is_object(self, path: RemotePath) -> bool:
-        try:
-            head(self.connection, self.name(path))
-        except (NotFound, Forbidden):  # a directory above that the key may not read is none of its own
-            return False
-        return True
+            make_directory(self.connection, self.root, path)
 
     def delete(self, path: RemotePath) -> None:
         """Delete an object or an empty directory.
@@ -282,7 +262,6 @@ class S3Store:
             NotFound: There is no such object.
             AlreadyExists: The target is a directory, or an object and `replace` is False.
             UsageError: The source is a directory, or the target itself.
-            Unsupported: The object is larger than 5 GiB.
         """
         if source == target:
             raise UsageError("a file cannot be moved onto itself", path=str(source))
@@ -291,8 +270,21 @@ class S3Store:
                 raise UsageError("this is a directory, and only files can be moved")
             self._refuse_target(target, replace=replace)
             name = self.name(source)
-            copy_object(self.connection, name, self.name(target), head(self.connection, name).headers)
+            copy_object(self.connection, name, self.name(target), CopyOptions(new=not replace))
             self.connection.send("DELETE", name)
+
+    def copy_from(
+        self,
+        source: Name,
+        target: RemotePath,
+        options: CopyOptions = CopyOptions(),  # noqa: B008  (frozen)
+    ) -> tuple[Entry, CopiedObject]:
+        """Copy an object of this server to `target` at the server; return the copy, and how it was compared."""
+        with add_path_to_errors(target):
+            if not self.name(target).key:
+                raise AlreadyExists("a directory has this name")
+            copied = copy_object(self.connection, source, self.name(target), options)
+            return entry_of(target, copied.response), copied
 
     def _refuse_target(self, target: RemotePath, *, replace: bool) -> None:
         try:
@@ -303,8 +295,21 @@ class S3Store:
             raise AlreadyExists("the name is taken", path=str(target))
 
     def move_tree(self, source: RemotePath, target: RemotePath) -> None:  # noqa: ARG002
-        """Raise Unsupported: S3 renames objects only one by one."""
+        """Raise Unsupported: S3 renames objects only one by one, as `rename_by_copy` does."""
         raise Unsupported("S3 has no directories to rename", path=str(source))
+
+    def rename_by_copy(self, source: RemotePath, target: RemotePath, *, jobs: int) -> TreeRename:
+        """Rename a directory by copies; see `RenamesByCopy`."""
+        refuse_inside(source, target)
+        names = self.name(source), self.name(target)
+        with add_path_to_errors(source):
+            if not (names[0].key and names[1].key):
+                raise UsageError("a bucket cannot be renamed", hint="copy -r copies what it holds")
+            return rename_prefix(self.connection, *names, jobs=jobs)
+
+    def has_begun_rename(self, source: RemotePath, target: RemotePath) -> bool:
+        """Return whether a rename of `source` to `target` is unfinished; see `RenamesByCopy`."""
+        return Journal.of(self.connection, self.name(source), self.name(target)).exists()
 
     def share(
         self, path: RemotePath, *, lifetime: float, activities: Sequence[str] = (), addresses: Sequence[str] = ()
@@ -335,13 +340,6 @@ class S3Store:
     def close(self) -> None:
         """Close the connections."""
         self.connection.close()
-
-
-def _entry(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
-    headers = response.headers
-    modified, etag = parse_date(headers.get("Last-Modified")), headers.get("ETag")
-    size = parse_size(headers.get("Content-Length") or "")
-    return Entry(path, Kind.FILE, size, modified, etag, alias_of=alias_of, kept_mtime=kept_mtime(response))
 
 
 def _digests_of(response: Response) -> Mapping[str, str]:

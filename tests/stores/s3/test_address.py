@@ -129,7 +129,6 @@ def test_without_boto3_the_error_says_how_to_install_it(moto_s3: MotoS3, monkeyp
         assert names(store, path.parent) == {"a"}  # files alone do without
         for ask in (
             lambda: list(store.list(RemotePath())),
-            lambda: store.move(path, path.parent / "b", replace=False),
             lambda: store.share(path, lifetime=60),
         ):
             with pytest.raises(ConfigError, match="boto3") as caught:

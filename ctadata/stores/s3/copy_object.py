@@ -1,0 +1,300 @@
+"""Copy an object at the server with its type, metadata and alias, and compare the copy with its source.
+
+S3 copies 5 GiB at most in one request (Amazon S3 API Reference, CopyObject). A larger object is copied in parts
+(UploadPartCopy); the parts have the size of the source's parts if that is known, so that both have the same tag.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ctadata.checksums import PARTS_PREFIX, STRONGEST_FIRST, etag_digests
+from ctadata.entries import NO_CHECKSUMS
+from ctadata.errors import CtadataError, Forbidden, IntegrityError, NotFound, ServerTrouble, Unsupported
+from ctadata.fibers import run_in_thread
+from ctadata.http.messages import Headers, Response
+from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.alias import REDIRECT, redirect_location, target_key
+from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
+from ctadata.stores.s3.digests import PART_SIZE, digests_from_headers
+from ctadata.stores.s3.errors import error_of_code, xml_fields
+from ctadata.stores.s3.head import digest_of_parts, head, refuse_existing
+from ctadata.stores.s3.multipart import COMPLETE, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
+
+MAX_PARTS = 10_000
+"""The largest number of parts of an upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
+MIN_PART = 5 << 20
+"""The smallest size of a part that is not the last one, in bytes (the same page)."""
+
+_METADATA = "x-amz-meta-"
+_KEPT = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires")
+_STORAGE_CLASS = "x-amz-storage-class"
+_ENCRYPTION, _KMS_KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
+
+
+def _ignore(_: int) -> None:
+    """Ignore the progress of a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """The choices of one copy.
+
+    Attributes:
+        new: Whether an object under the new name is an error.
+        headers: The headers that describe the copy in place of the source's; None keeps the source's description.
+        relocate: Returns the key that a copied alias points to, from the key that its source points to.
+        single_limit: The largest number of bytes that one request copies.
+        moved: Receives the number of bytes copied so far.
+    """
+
+    new: bool = False
+    headers: Mapping[str, str] | None = None
+    relocate: Callable[[str], str] = str
+    single_limit: int = MAX_SINGLE_REQUEST
+    moved: Callable[[int], None] = _ignore
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedObject:
+    """A copy, compared with its source.
+
+    Attributes:
+        response: The response to a HEAD of the copy.
+        source_etag: The tag of the source.
+        algorithm: The algorithm whose digests of source and copy are equal; empty if only the sizes could be compared.
+        digests: The digests of both.
+    """
+
+    response: Response
+    source_etag: str | None
+    algorithm: str
+    digests: Mapping[str, str]
+
+
+DEFAULT = CopyOptions()
+
+
+def copy_object(connection: Connection, source: Name, target: Name, options: CopyOptions = DEFAULT) -> CopiedObject:
+    """Copy an object at the server, and compare size and digest of the copy with those of the source.
+
+    Args:
+        connection: The server; its key reads the source and writes the copy.
+        source: The object.
+        target: The name of the copy. It may be the source's if `options.headers` describes the object anew.
+        options: The choices.
+
+    Raises:
+        NotFound: There is no such object.
+        AlreadyExists: With `options.new`, an object has the new name.
+        IntegrityError: The copy differs. A new copy is deleted again.
+        CtadataError: The server refuses the copy.
+    """
+    found = head(connection, source)
+    if options.new:
+        refuse_existing(connection, target)
+    size = int(found.headers.get("Content-Length") or 0)
+    copying = _Copying(connection, source, target, options, found.headers, size)
+    copying.copy_in_parts() if size > options.single_limit else copying.copy_at_once()
+    options.moved(size)
+    copied = head(connection, target)
+    try:
+        return _compare(connection, source, found, copied)
+    except IntegrityError:
+        if options.new:
+            connection.clean_up(lambda: connection.send("DELETE", target))
+        raise
+
+
+def _compare(connection: Connection, source: Name, found: Response, copied: Response) -> CopiedObject:
+    sizes = [response.headers.get("Content-Length") for response in (found, copied)]
+    if sizes[0] != sizes[1]:
+        raise IntegrityError(f"the copy has {sizes[1]} bytes instead of {sizes[0]}")
+    expected = digests_from_headers(found.headers, whole=True) or digest_of_parts(connection, source, found)
+    stored = digests_from_headers(copied.headers, whole=True)
+    etag = found.headers.get("ETag")
+    if not expected and etag == copied.headers.get("ETag"):
+        expected = stored  # only the copy states the size of its parts
+    digests = {**stored, **expected}
+    for name in (*STRONGEST_FIRST, *expected):
+        if name in expected and name in stored:
+            if expected[name] != stored[name]:
+                raise IntegrityError(f"the {name} of the copy is {stored[name]} instead of {expected[name]}")
+            return CopiedObject(copied, etag, name, digests)
+    return CopiedObject(copied, etag, "", digests or NO_CHECKSUMS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copying:
+    """One copy of the object that the headers `found` describe."""
+
+    connection: Connection
+    source: Name
+    target: Name
+    options: CopyOptions
+    found: Headers
+    size: int
+
+    def copy_at_once(self) -> None:
+        headers = {**self._from_source(), **self._kept_by_name()}
+        # Ceph takes the alias from the source if the description comes from there
+        if self.options.headers is not None or headers.get(REDIRECT) != self.found.get(REDIRECT):
+            headers |= {"x-amz-metadata-directive": "REPLACE", **self._description()}
+            headers |= {"x-amz-tagging-directive": "REPLACE"} if "x-amz-tagging" in headers else {}
+        self._put("", {**headers, **self._condition})
+
+    def copy_in_parts(self) -> None:
+        size = self._part_size()
+        ranges = [(start, min(start + size, self.size)) for start in range(0, self.size, size)]
+        headers = {**self._description(), **self._kept_by_name(), **self._tags(), PART_SIZE: str(size)}
+        response = self._send("POST", "uploads=", headers)
+        upload = response.get("UploadId")
+        if not upload:
+            raise ServerTrouble("the server did not begin the copy in parts")
+        try:
+            tags = run_in_thread(lambda: self._copy_ranges(upload, ranges))
+            self._complete(upload, [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)])
+        except BaseException:
+            self.connection.clean_up(functools.partial(self._abort, upload))
+            raise
+
+    def _part_size(self) -> int:
+        """Return the part size of the source, or a guess by the number of its parts, so that both have the same tag."""
+        guesses = [algorithm.removeprefix(PARTS_PREFIX) for algorithm, _ in self._possible_digests()]
+        for text in (self.found.get(PART_SIZE), self._first_part_length(), *guesses):
+            number = int(text) if text and text.isdecimal() else 0
+            if MIN_PART <= number <= MAX_SINGLE_REQUEST and self.size <= number * MAX_PARTS:
+                return number
+        return part_size(self.size)
+
+    def _possible_digests(self) -> list[tuple[str, str]]:
+        return [pair for pair in etag_digests(self.found.get("ETag"), self.size) if pair[0].startswith(PARTS_PREFIX)]
+
+    def _first_part_length(self) -> str | None:
+        if not re.fullmatch('"[0-9a-f]{32}-[0-9]+"', self.found.get("ETag") or ""):
+            return None
+        try:
+            first = self.connection.send("HEAD", self.source, query="partNumber=1").headers
+        except CtadataError:
+            return None
+        return first.get("Content-Length") if first.get("x-amz-mp-parts-count") else None
+
+    def _copy_ranges(self, upload: str, ranges: list[tuple[int, int]]) -> list[str]:
+        done = 0
+        with ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="ctadata-copy") as pool:
+            copies = [pool.submit(self._copy_range, upload, number, *each) for number, each in enumerate(ranges, 1)]
+            try:
+                for copy, (start, stop) in zip(copies, ranges, strict=True):
+                    copy.result()
+                    done += stop - start
+                    self.options.moved(done)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return [copy.result() for copy in copies]
+
+    def _copy_range(self, upload: str, number: int, start: int, stop: int) -> str:
+        headers = {**self._from_source(), "x-amz-copy-source-range": f"bytes={start}-{stop - 1}"}
+        tag = self._put(f"partNumber={number}&uploadId={quote(upload, safe='')}", headers).get("ETag")
+        if not tag:
+            raise ServerTrouble(f"the server did not confirm part {number} of the copy")
+        return tag
+
+    def _complete(self, upload: str, parts: list[dict[str, Any]]) -> None:
+        arguments: dict[str, Any] = {"Bucket": self.target.bucket, "Key": self.target.key, "UploadId": upload}
+        arguments["MultipartUpload"] = {"Parts": parts}
+        try:
+            self.connection.call(COMPLETE, **arguments, **({"IfNoneMatch": "*"} if self.options.new else {}))
+        except Unsupported:
+            if not self.options.new:
+                raise
+            refuse_existing(self.connection, self.target)
+            self.connection.call(COMPLETE, **arguments)
+
+    def _abort(self, upload: str) -> None:
+        arguments = {"Bucket": self.target.bucket, "Key": self.target.key, "UploadId": upload}
+        self.connection.call("abort_multipart_upload", **arguments)
+
+    # The headers of the requests
+
+    def _from_source(self) -> dict[str, str]:
+        """Return the headers that name the source, in the version that was looked at."""
+        address = quote(f"/{self.source.bucket}/{self.source.key}", safe="/~", errors="surrogateescape")
+        etag = self.found.get("ETag")
+        return {"x-amz-copy-source": address, **({"x-amz-copy-source-if-match": etag} if etag else {})}
+
+    def _kept_by_name(self) -> dict[str, str]:
+        """Return what S3 keeps only if a copy asks for it: the alias, the storage class, encryption by a key."""
+        kept = {}
+        if location := self.found.get(REDIRECT):
+            kept[REDIRECT] = self._relocated(location)
+        if storage_class := self.found.get(_STORAGE_CLASS):
+            kept[_STORAGE_CLASS] = storage_class
+        if (self.found.get(_ENCRYPTION) or "").startswith("aws:kms"):
+            kept[_ENCRYPTION] = self.found.get(_ENCRYPTION) or ""
+            kept |= {_KMS_KEY: key} if (key := self.found.get(_KMS_KEY)) else {}
+        given = self.options.headers or {}
+        kept = {} if _ENCRYPTION in given and _STORAGE_CLASS in given else kept
+        return {**kept, **{name: given[name] for name in given if name in (_STORAGE_CLASS, _ENCRYPTION, _KMS_KEY)}}
+
+    def _relocated(self, location: str) -> str:
+        try:
+            key = target_key(location)
+        except CtadataError:  # it leads out of the bucket, and stays as it is
+            return location
+        moved = self.options.relocate(key)
+        return location if moved == key else redirect_location(moved)
+
+    def _description(self) -> dict[str, str]:
+        """Return the headers that describe the copy: the given ones, or those of the source."""
+        if self.options.headers is not None:
+            return dict(self.options.headers)
+        kept = {name: value for name in _KEPT if (value := self.found.get(name))}
+        return {**kept, **metadata_of(self.found)}
+
+    def _tags(self) -> dict[str, str]:
+        """Return the header with the source's tags. Ceph's HEAD does not tell their number, so the server is asked."""
+        if "x-amz-tagging" in (self.options.headers or {}):
+            return {}
+        try:
+            response = self.connection.call("get_object_tagging", Bucket=self.source.bucket, Key=self.source.key)
+        except (Forbidden, NotFound, Unsupported):
+            if self.found.get("x-amz-tagging-count"):
+                raise
+            return {}
+        pairs = {pair["Key"]: pair["Value"] for pair in response.get("TagSet", ())}
+        return {"x-amz-tagging": urlencode(pairs)} if pairs else {}
+
+    @property
+    def _condition(self) -> dict[str, str]:
+        return {"If-None-Match": "*"} if self.options.new else {}
+
+    def _put(self, query: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        try:
+            return self._send("PUT", query, headers)
+        except Unsupported:
+            if "If-None-Match" not in headers:
+                raise
+            return self._send("PUT", query, {name: value for name, value in headers.items() if name != "If-None-Match"})
+
+    def _send(self, method: str, query: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Send a request without a body, and return the fields of its answer; a failure may come with the status 200.
+
+        See Amazon S3 API Reference, CopyObject.
+        """
+        name = self.target
+        response = self.connection.send(method, name, query=query, headers=headers, body=b"", payload=EMPTY_SHA256)
+        fields = xml_fields(response.body)
+        if "Code" in fields:
+            raise error_of_code(fields["Code"], fields.get("Message", ""), 500, "PUT")
+        return fields
+
+
+def metadata_of(headers: Headers) -> dict[str, str]:
+    """Return the metadata headers of an object, `x-amz-meta-*`."""
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(_METADATA)}

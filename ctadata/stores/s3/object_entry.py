@@ -1,0 +1,24 @@
+"""Read the entry of an object from the response to a HEAD or GET of it."""
+
+from __future__ import annotations
+
+from ctadata.entries import Entry, Kind
+from ctadata.http.messages import Response
+from ctadata.paths import RemotePath
+from ctadata.stores.dates import parse_date
+from ctadata.stores.s3.mtime import kept_mtime
+from ctadata.stores.s3.pages import parse_size
+
+
+def entry_of(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
+    """Return the entry of an object.
+
+    Args:
+        path: Its path in the store.
+        response: The response about the object, or about the file that an alias points to.
+        alias_of: The key of that file; None if the object is no alias.
+    """
+    headers = response.headers
+    modified, etag = parse_date(headers.get("Last-Modified")), headers.get("ETag")
+    size = parse_size(headers.get("Content-Length") or "")
+    return Entry(path, Kind.FILE, size, modified, etag, alias_of=alias_of, kept_mtime=kept_mtime(response))
