@@ -28,7 +28,8 @@ from ctadata.entries import Entry
 from ctadata.errors import Changed, LocalError, UsageError
 from ctadata.progress.units import read_size
 from ctadata.session import Session
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_cache import cache_directory
 from ctadata.transfer.records import Records

@@ -27,7 +27,8 @@ from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.transfer import path_mapping
-from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
+from ctadata.transfer.download_target import DownloadTarget, PendingTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_cache import directory
@@ -73,6 +74,7 @@ class Session(PathLookup):
         token_file: Path | None = None,
         stop: threading.Event | None = None,
         env: Mapping[str, str] = os.environ,
+        at_once: int = 1,
     ) -> Session:
         """Open a session for a profile. No request is sent yet.
 
@@ -81,29 +83,25 @@ class Session(PathLookup):
             token_file: A file with the token to use, instead of all other sources.
             stop: When set, requests that wait end within a second with `Stopped`. None creates an event.
             env: The environment, in which tokens and access keys may be.
+            at_once: The number of tasks that run at the same time and share the profile's limit of requests.
 
         Raises:
             ConfigError: The profile cannot be used.
         """
-        profile, stop = resolved.profile, stop or threading.Event()
+        profile, stop = resolved.profile.share(at_once), stop or threading.Event()
         pinned = resolved.values["jobs"].origin == COMMAND_LINE
         if profile.kind == "s3":
             from ctadata.stores.s3.factory import open_s3  # imported late: it loads more modules than all the others
 
             keys = AccessKeys(profile, explicit=token_file, env=env)
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
-            store: Store = open_s3(profile, keys, stop=stop, pinned=pinned)
+            store = open_s3(profile, keys, stop=stop, pinned=pinned, at_once=at_once)
             return cls(profile, store, keys, stop, home=lambda: home)
         tokens = make_token_provider(resolved, stop, token_file=token_file, env=env)
         client = Client(
-            trusted=trusted_origins(profile),
-            credentials=tokens,
-            ca=profile.ca,
-            http_pools=profile.http_pools,
-            jobs=profile.jobs,
-            pinned=pinned,
-            stop=stop,
-        )
+            trusted=trusted_origins(profile), credentials=tokens, ca=profile.ca, http_pools=profile.http_pools,
+            jobs=profile.jobs, pinned=pinned, stop=stop,
+        )  # fmt: skip
         return cls(profile, open_store(profile, client), tokens, stop, site=Site(profile, client))
 
     def get(

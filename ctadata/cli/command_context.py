@@ -16,6 +16,7 @@ from ctadata.cli import options
 from ctadata.cli.completion import complete_remote
 from ctadata.cli.locations import read_location
 from ctadata.cli.output import say
+from ctadata.cli.sharing import Sharing
 from ctadata.cli.signals import stop_on_signals
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, Incomplete, LoginNeeded, PartialFailure, Stopped, UsageError
@@ -72,11 +73,18 @@ class CommandContext:
         session: The session.
         stop: Set by Ctrl-C and SIGTERM.
         verbose: `-v` is given.
+        quiet: `-q` is given.
     """
 
     session: Session
     stop: threading.Event
     verbose: bool
+    quiet: bool = False
+
+    def announce(self, sharing: Sharing) -> None:
+        """Say which share of the files the command takes, unless `-q` is given."""
+        if not self.quiet:
+            sharing.announce()
 
 
 @contextlib.contextmanager
@@ -95,7 +103,7 @@ def open_context(ctx: typer.Context, token_file: Path | None, *, raw_key: bool =
     with stop_on_signals() as stop, common.session(stop, token_file) as session:
         if raw_key:
             session.use_raw_keys()
-        yield CommandContext(session, stop, bool(common.verbose))
+        yield CommandContext(session, stop, bool(common.verbose), common.quiet)
 
 
 def for_each(items: Iterable[T | CtadataError], work: Callable[[T], object], *, threads: int = 1) -> None:

@@ -84,15 +84,21 @@ class Common:
         return profile if via else with_last_token_source(profile)
 
     @contextlib.contextmanager
-    def session(self, stop: threading.Event, token_file: Path | None, jobs: str | None = None) -> Iterator[Session]:
-        """Open the session of a command; with `-v`, print at its end which token was used.
+    def session(
+        self, stop: threading.Event, token_file: Path | None, jobs: str | None = None, at_once: int = 1
+    ) -> Iterator[Session]:
+        """Open the session of a command; with `-v`, print its limit if it is shared, and at its end the token's origin.
 
         Args:
             stop: The event that ends the work.
             token_file: The file with the token; None takes the token from the profile.
             jobs: The text of `--jobs`; None takes the setting of the profile.
+            at_once: The number of tasks that share the limit of requests to one server.
         """
-        with self._open(stop, token_file, {} if jobs is None else {"jobs": jobs}) as session:
+        with self._open(stop, token_file, {} if jobs is None else {"jobs": jobs}, at_once) as session:
+            if self.verbose and at_once > 1:
+                count = "1 request" if session.profile.jobs == 1 else f"{session.profile.jobs} requests"
+                say(f"at most {count} to one server at a time, because {at_once} tasks run at once")
             try:
                 yield session
             finally:
@@ -100,14 +106,16 @@ class Common:
                     what = "access key" if session.profile.kind == "s3" else "token"
                     say(f"profile {session.profile.name}, {what} from {session.source_of_token}")
 
-    def _open(self, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str]) -> Session:
+    def _open(
+        self, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str], at_once: int
+    ) -> Session:
         if self.platform:
             from ctadata.cli.platform import open_platform_session
 
-            return open_platform_session(self.profile, stop, token_file, overrides)
+            return open_platform_session(self.profile, stop, token_file, overrides, at_once)
         from ctadata.session import Session
 
-        return Session.open(self.resolve(overrides), token_file=token_file, stop=stop)
+        return Session.open(self.resolve(overrides), token_file=token_file, stop=stop, at_once=at_once)
 
 
 PLATFORM_SITE = "platform"

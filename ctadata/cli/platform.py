@@ -113,7 +113,7 @@ def read_endpoints(profile: str | None, token_file: Path | None = None) -> Servi
 
 
 def open_platform_session(
-    profile: str | None, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str]
+    profile: str | None, stop: threading.Event, token_file: Path | None, overrides: Mapping[str, str], at_once: int = 1
 ) -> Session:
     """Open the session of a command at the platform's download service.
 
@@ -122,6 +122,7 @@ def open_platform_session(
         stop: The event that ends the work.
         token_file: The file with the token; None takes JUPYTERHUB_API_TOKEN.
         overrides: The settings that options set; only `jobs` counts.
+        at_once: The number of tasks that share the limit of requests to one server.
 
     Raises:
         UsageError: A profile is named, or the number of jobs is not valid.
@@ -138,4 +139,4 @@ def open_platform_session(
             jobs = int(str(BY_NAME["jobs"].parse_text(overrides["jobs"], Path())))
         except ValueError as error:
             raise UsageError(f"--jobs {error}") from None
-    return open_session(endpoints, jobs=jobs, stop=stop)
+    return open_session(endpoints, jobs=max(1, jobs // at_once), stop=stop)

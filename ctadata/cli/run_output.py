@@ -17,6 +17,7 @@ from ctadata.cli.options import Common
 from ctadata.cli.output import PROGRAM, write_json, write_line
 from ctadata.errors import LocalError, StorageFull
 from ctadata.progress.format import dry_run_line
+from ctadata.shards import shard_of
 from ctadata.transfer.report import Outcome, Reporter, TeeReporter
 
 if TYPE_CHECKING:
@@ -81,12 +82,23 @@ class RunOutput:
             return (
                 f"to transfer them again: {shlex.join([PROGRAM, *profile, *self.repair, *_other_directories(failed)])}"
             )
-        words = [PROGRAM, *sys.argv[1:]]
+        words = [PROGRAM, *_with_own_shard(sys.argv[1:])]
         if self.receipt is not None:
             file = str(self.receipt)
             retry = [self.action, "--retry-failed", file, *_other_directories(failed), "--receipt", file]
             words = [PROGRAM, *profile, *retry]
         return f"to try again: {shlex.join(words)}"
+
+
+def _with_own_shard(words: Sequence[str]) -> list[str]:
+    """Return the arguments with the number of the task in place of `--shard auto`, which only the scheduler knows."""
+    if "auto" not in (each.removeprefix("--shard=") for each in words):
+        return list(words)
+    own = str(shard_of(os.environ))
+    return [
+        own if word == "auto" and before == "--shard" else f"--shard={own}" if word == "--shard=auto" else word
+        for before, word in zip(["", *words], words, strict=False)
+    ]
 
 
 def _other_directories(failed: Sequence[Outcome]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.output import PROGRAM, open_stdin
 from ctadata.cli.run_output import RunOutput
+from ctadata.cli.sharing import AtOnce, ShardOption, Sharing
 from ctadata.errors import UsageError
 from ctadata.namespace.filters import Filters
 from ctadata.progress import units
@@ -102,6 +104,7 @@ class Selection:
         skip_special: bool = False,
         stage: bool = False,
         normalize: str | None = None,
+        sharing: Sharing = Sharing(),  # noqa: B008  (frozen)
     ) -> Rules:
         """Return the rules of a run.
 
@@ -111,6 +114,7 @@ class Selection:
             skip_special: Leave out special files without a failure.
             stage: Request files on tape, and wait for them.
             normalize: The Unicode form of names on the storage, `nfc`; None keeps names as they are.
+            sharing: The share of the files that the run takes.
 
         Raises:
             UsageError: Two options exclude each other, or a pattern, a rate or a form is not valid.
@@ -129,6 +133,7 @@ class Selection:
             stage=stage,
             normalize=check_form(normalize),
             rate=self._rate(),
+            shard=sharing.shard,
         )
 
     def _compare(self) -> Compare:
@@ -147,13 +152,20 @@ class Selection:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """The options for the output of a run, its number of jobs and its login."""
+    """The options for the output of a run, its number of jobs, its share and its login."""
 
     receipt: Receipt = None
     json: options.Json = False
     jobs: options.Jobs = None
+    shard: ShardOption = None
+    at_once: AtOnce = None
     token_file: options.TokenFile = None
     login: options.Login = False
+
+    @functools.cached_property
+    def sharing(self) -> Sharing:
+        """The share of the files that this run takes. Raises UsageError."""
+        return Sharing.read(self.shard, self.at_once, self.jobs)
 
     def output(self, action: str, rules: Rules, bases: list[Path] | None = None) -> RunOutput:
         """Return the output that the user asked for.
@@ -163,7 +175,7 @@ class RunOptions:
             rules: The rules of the run; they tell whether it is a dry run.
             bases: The local directories that downloads go to; None for an upload.
         """
-        return RunOutput(action, self.json, rules.dry_run, self.receipt, bases or [])
+        return RunOutput(action, self.json, rules.dry_run, self.sharing.name_file(self.receipt), bases or [])
 
 
 def read_names(file: str, *, null: bool, local: bool = False) -> Iterator[str]:

@@ -50,8 +50,13 @@ def run_transfer(common: Common, work: Work, output: RunOutput, run_options: Run
     if run_options.login:
         log_in_if_needed(common.resolve(), run_options.token_file)
     began = time.monotonic()
-    verbose = bool(common.verbose)
-    with stop_on_signals() as stop, common.session(stop, run_options.token_file, run_options.jobs) as session:
+    verbose, sharing = bool(common.verbose), run_options.sharing
+    if not common.quiet:
+        sharing.announce()
+    with (
+        stop_on_signals() as stop,
+        common.session(stop, run_options.token_file, run_options.jobs, sharing.at_once) as session,
+    ):
         # progress bars would overwrite the lines of a dry run, and JSON lines on a terminal
         quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
         with (
@@ -62,6 +67,8 @@ def run_transfer(common: Common, work: Work, output: RunOutput, run_options: Run
         print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
+    if not (common.quiet or output.dry_run):
+        sharing.name_last_step()
 
 
 def print_summary(summary: Summary, seconds: float, output: RunOutput, common: Common, *, stopped: bool) -> None:

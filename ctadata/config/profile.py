@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +51,7 @@ class Profile:
     def address(self) -> str:
         """The address of the root of the storage, which identifies it."""
         return f"{(self.endpoint or self.door).rstrip('/')}{self.root.rstrip('/')}"
+
+    def share(self, tasks: int) -> Self:
+        """Return the profile of one of several tasks that run at once: they share the limit of requests."""
+        return replace(self, jobs=max(1, self.jobs // tasks))

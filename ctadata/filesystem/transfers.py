@@ -16,7 +16,8 @@ from ctadata.errors import AlreadyExists, PartialFailure
 from ctadata.filesystem.listings import ListingFileSystem
 from ctadata.filesystem.sessions import Place
 from ctadata.paths import RemotePath
-from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
+from ctadata.transfer.download_target import DownloadTarget, PendingTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome, Summary

@@ -6,8 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -15,10 +14,12 @@ from ctadata.entries import Entry
 from ctadata.errors import AlreadyExists, CtadataError, LocalError, Unnameable, UsageError
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, check_local_name, escape_unprintable
+from ctadata.shards import Division
 from ctadata.stores.channel import for_each
 from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import download_file
+from ctadata.transfer.download_target import DownloadTarget, PendingTarget, share_key, share_size
 from ctadata.transfer.equality import looks_equal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling, find_folder
@@ -30,49 +31,6 @@ from ctadata.transfer.run import Run, Task
 from ctadata.transfer.staging import is_on_tape, refuse_tape
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadTarget:
-    """A remote entry and its local target.
-
-    Attributes:
-        entry: The entry.
-        base: The directory that the user named; it may be a link.
-        parts: The names below it, never links, of the directory that holds the file or the collection's contents.
-        name: The file's name; unused for a collection.
-        inside: The names from the top of the tree, for the filters; for a file that was named, its name.
-    """
-
-    entry: Entry
-    base: Path
-    parts: tuple[str, ...] = ()
-    name: str = ""
-    inside: tuple[str, ...] = ()
-
-    @property
-    def local(self) -> Path:
-        """The file, or the directory for a collection's contents."""
-        return self.base.joinpath(*self.parts, self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class PendingTarget:
-    """A path whose entry is still to be asked for, and its local target as in `DownloadTarget`.
-
-    Attributes:
-        path: The remote path.
-        base: The directory that the user named.
-        parts: The names below it.
-        name: The name of the file or of the collection's directory.
-        recursive: Whether a collection is downloaded; without, it is a failure.
-    """
-
-    path: RemotePath
-    base: Path
-    parts: tuple[str, ...]
-    name: str
-    recursive: bool = False
 
 
 class ExtraneousCollector(Protocol):
@@ -101,17 +59,41 @@ def download(
         The summary, with each failure.
     """
     with DirCache() as folders:
-        return run.execute(walk(targets, functools.partial(_expand, run, folders, extraneous), threads=WALKERS))
+        return run.execute(_find_tasks(run, folders, targets, extraneous))
 
 
-_Give = Callable[[Node[DownloadTarget | PendingTarget | InvalidPath] | Task], object]
+_Target = DownloadTarget | PendingTarget
+_Give = Callable[[Node[_Target | InvalidPath] | Task], object]
+_IsOwn = Callable[[_Target], bool]
+
+
+def _find_tasks(
+    run: Run, folders: DirCache, targets: Iterable[_Target | InvalidPath], extraneous: ExtraneousCollector | None
+) -> Iterator[Task]:
+    """Yield the tasks of the run's shard: first those that are known from the listing, then those that have waited."""
+    division: Division[_Target] = Division(run.rules.shard, key=share_key, size=share_size)
+    yield from walk(targets, functools.partial(_expand, run, folders, extraneous, division.take), threads=WALKERS)
+    if run.rules.shard.count > 1:
+        yield from walk(division.end(), functools.partial(_expand_own, run, folders), threads=WALKERS)
+
+
+def _expand_own(run: Run, folders: DirCache, node: _Target | InvalidPath, give: _Give) -> None:
+    if isinstance(node, DownloadTarget):
+        give(_task(run, folders, node))
+    else:
+        _expand(run, folders, None, _take_all, node, give)
+
+
+def _take_all(target: _Target) -> bool:  # noqa: ARG001
+    return True
 
 
 def _expand(
     run: Run,
     folders: DirCache,
     extraneous: ExtraneousCollector | None,
-    node: DownloadTarget | PendingTarget | InvalidPath,
+    is_own: _IsOwn,
+    node: _Target | InvalidPath,
     give: _Give,
 ) -> None:
     """Give the tasks of one file or collection. A collection that cannot be listed or made is one failure."""
@@ -119,6 +101,10 @@ def _expand(
     if isinstance(node, InvalidPath):
         run.fail(node.error, node.base)
         return
+    if isinstance(node, PendingTarget) and node.is_one_file:
+        if not is_own(node):
+            return
+        is_own = _take_all
     remote, local = (
         (node.path, node.base.joinpath(*node.parts, node.name))
         if isinstance(node, PendingTarget)
@@ -128,8 +114,8 @@ def _expand(
         target = _look_up(run, node) if isinstance(node, PendingTarget) else node
         with _open_folder(run, target) or contextlib.nullcontext() as folder:
             if target.entry.is_directory:
-                _expand_collection(run, folders, extraneous, target, folder, give)
-            elif run.rules.filters.takes(target.inside):
+                _expand_collection(run, folders, extraneous, is_own, target, folder, give)
+            elif run.rules.filters.takes(target.inside) and is_own(target):
                 if folder:
                     _remove_unneeded_part(run, folder, target.entry, target.name, is_done=False)
                 give(_task(run, folders, target))
@@ -193,6 +179,7 @@ def _expand_collection(
     run: Run,
     folders: DirCache,
     extraneous: ExtraneousCollector | None,
+    is_own: _IsOwn,
     target: DownloadTarget,
     folder: LocalDir | None,
     give: _Give,
@@ -212,14 +199,15 @@ def _expand_collection(
         if entry.has_twin:
             _refuse_duplicate(run, entry, inside)
         elif not entry.is_directory:
-            if filters.takes(inside):
+            below = DownloadTarget(entry, target.base, target.parts, name, inside)
+            if filters.takes(inside) and is_own(below):
                 is_done = (
                     folder is not None and records is not None and _is_equal_at_a_look(run, folder, records, entry)
                 )
                 if folder:
                     _remove_unneeded_part(run, folder, entry, name, is_done=is_done)
                 if not is_done:
-                    give(_task(run, folders, DownloadTarget(entry, target.base, target.parts, name, inside)))
+                    give(_task(run, folders, below))
         elif filters.enters(inside):
             give(Node(DownloadTarget(entry, target.base, (*target.parts, name), inside=inside)))
 

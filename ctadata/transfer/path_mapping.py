@@ -11,7 +11,8 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
-from ctadata.transfer.download_tree import DownloadTarget, PendingTarget, download
+from ctadata.transfer.download_target import DownloadTarget, PendingTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.receipt import Record
@@ -197,7 +198,7 @@ def receipt_download_targets(
             yield _outside_error(record.path, local)
         else:
             *above, name = local.parts[1:]
-            yield PendingTarget(record.path, Path("/"), tuple(above), name, recursive=True)
+            yield PendingTarget(record.path, Path("/"), tuple(above), name, recursive=True, size=record.size)
 
 
 def receipt_upload_sources(

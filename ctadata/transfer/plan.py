@@ -17,6 +17,7 @@ from ctadata.entries import Entry
 from ctadata.errors import LocalError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath, escape_unprintable
+from ctadata.shards import WHOLE, Shard
 from ctadata.stores.base import Features
 from ctadata.transfer.equality import Compare, LocalFile, Pair, Side, has_same_content, is_equal
 from ctadata.transfer.integrity import have_same_bytes
@@ -65,6 +66,7 @@ class Rules:
         stage: Files on tape are staged, and the run waits for them.
         normalize: For uploads: the Unicode normal form of names on the storage, "nfc"; "": names stay as they are.
         rate: The limit of all transfers together, in bytes per second; None: no limit.
+        shard: The task of several that this run is; it moves its share of the files.
     """
 
     no_clobber: bool = False
@@ -79,6 +81,7 @@ class Rules:
     stage: bool = False
     normalize: str = ""
     rate: float | None = None
+    shard: Shard = WHOLE
 
     def block_size(self, most: int) -> int:
         """Return the bytes to move at a time: `most`, or an eighth of a second's under a low `rate`.

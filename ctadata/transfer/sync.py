@@ -19,7 +19,8 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NotFound, Unnameable, UsageError
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
 from ctadata.stores.name_rules import refuse_undecodable
-from ctadata.transfer.download_tree import DownloadTarget, download, for_each_entry
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download, for_each_entry
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_entries import find_folder, names_in, remove
 from ctadata.transfer.local_tree import UploadSource

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.errors import AlreadyExists, CtadataError, IntegrityError, NotFound, TemporaryError, Unnameable
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath
+from ctadata.shards import Division
 from ctadata.stores.base import Store
 from ctadata.stores.channel import for_each
 from ctadata.transfer import temp_names
@@ -94,16 +95,33 @@ def copy(run: Run, source: CopySource, items: Iterable[CopyItem]) -> Summary:
     Returns:
         The summary, with each failure.
     """
-    return run.execute(walk(items, functools.partial(_expand, run, source), threads=WALKERS))
+    return run.execute(_find_tasks(run, source, items))
 
 
 _Give = Callable[[Node[CopyItem] | Task], object]
+_IsOwn = Callable[[CopyItem], bool]
 
 
-def _expand(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
+def _find_tasks(run: Run, source: CopySource, items: Iterable[CopyItem]) -> Iterator[Task]:
+    """Yield the tasks of the run's shard: first those that are known from the listing, then those that have waited."""
+    division: Division[CopyItem] = Division(
+        run.rules.shard, key=lambda item: str(item.entry.path), size=lambda item: item.entry.size
+    )
+    yield from walk(items, functools.partial(_expand, run, source, division.take), threads=WALKERS)
+    if run.rules.shard.count > 1:
+        yield from walk(division.end(), functools.partial(_expand, run, source, _take_all), threads=WALKERS)
+
+
+def _take_all(item: CopyItem) -> bool:  # noqa: ARG001
+    return True
+
+
+def _expand(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: _Give) -> None:
     run.check_stop()
     try:
         if not item.entry.is_directory:
+            if not is_own(item):
+                return
             existing = _info_or_none(run, item.target)
             if run.store.features.has_directories and not run.rules.dry_run:
                 run.store.mkdir(item.target.parent)
@@ -112,7 +130,7 @@ def _expand(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
         run.names.check(item.target, tries=not run.rules.dry_run)
         if run.store.features.has_directories and not run.rules.dry_run:
             run.store.mkdir(item.target)
-        _expand_collection(run, source, item, give)
+        _expand_collection(run, source, is_own, item, give)
     except CtadataError as error:
         error.path = error.path or str(item.target)
         run.fail(error, item.target)
@@ -125,7 +143,7 @@ def _info_or_none(run: Run, path: RemotePath) -> Entry | None:
         return None
 
 
-def _expand_collection(run: Run, source: CopySource, item: CopyItem, give: _Give) -> None:
+def _expand_collection(run: Run, source: CopySource, is_own: _IsOwn, item: CopyItem, give: _Give) -> None:
     existing = _list_by_name(run, item.target)
     base, is_empty = item.entry.path, True
 
@@ -139,7 +157,7 @@ def _expand_collection(run: Run, source: CopySource, item: CopyItem, give: _Give
         if entry.is_directory:
             if run.rules.filters.enters(inside):
                 give(Node(below))
-        elif run.rules.filters.takes(inside):
+        elif run.rules.filters.takes(inside) and is_own(below):
             give(_task(run, source, below, existing.get(entry.path.name)))
 
     for_each(source.store.list(base), take)

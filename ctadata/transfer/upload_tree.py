@@ -24,6 +24,7 @@ from ctadata.errors import (
 )
 from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, escape_unprintable, to_nfc
+from ctadata.shards import Division
 from ctadata.transfer import temp_names, unicode_nfc
 from ctadata.transfer.local_tree import (
     Contents,
@@ -75,11 +76,46 @@ def upload(
     Returns:
         The summary, with each failure.
     """
-    expand = functools.partial(_expand, run, extraneous, Rights())
     try:
-        return run.execute(walk(_in_normal_form(run, sources), expand, threads=WALKERS))
+        return run.execute(_find_tasks(run, _in_normal_form(run, sources), extraneous))
     finally:
         unicode_nfc.add_remark(run)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _File:
+    """One file of a directory, with the name that it gets in the collection of `source`."""
+
+    source: UploadSource
+    local: Path
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The name by which several tasks divide the files."""
+        return "/".join((*self.source.target.parts, self.name))
+
+    @property
+    def size(self) -> int:
+        """The bytes by which several tasks divide the files."""
+        return planned_size(self.local)
+
+
+def _find_tasks(
+    run: Run, sources: Iterable[UploadSource | InvalidPath], extraneous: ExtraneousCollector | None
+) -> Iterator[Task]:
+    """Yield the tasks of the run's shard: first those that are known from the directories, then those that have waited.
+
+    Files that have waited are grouped by their collection, so that it is listed once more.
+    """
+    rights, shard = Rights(), run.rules.shard
+    division: Division[_File] = Division(shard, key=lambda file: file.key, size=lambda file: file.size)
+    yield from walk(sources, functools.partial(_expand, run, extraneous, rights, division), threads=WALKERS)
+    if shard.count > 1:
+        waiting = dict[RemotePath, list[_File]]()
+        for file in division.end():
+            waiting.setdefault(file.source.target, []).append(file)
+        yield from walk(waiting.values(), functools.partial(_expand_waiting, run, rights), threads=WALKERS)
 
 
 def _in_normal_form(run: Run, sources: Iterable[UploadSource | InvalidPath]) -> Iterator[UploadSource | InvalidPath]:
@@ -103,8 +139,42 @@ def _in_normal_form(run: Run, sources: Iterable[UploadSource | InvalidPath]) -> 
 _Give = Callable[[Node[UploadSource | InvalidPath] | Task], object]
 
 
+def _expand_waiting(
+    run: Run, rights: Rights, files: list[_File], give: Callable[[Node[list[_File]] | Task], object]
+) -> None:
+    """Give the tasks of files of one collection that have waited for the end of the walk."""
+    run.check_stop()
+    source = dataclasses.replace(files[0].source, tree=None, is_new=False)
+    contents = Contents(files=[(file.local, file.name) for file in files])
+    try:
+        existing = _list_collection(run, source, contents, None)
+    except CtadataError as error:
+        run.fail(error, source.target, files[0].source.tree)
+        return
+    _give_files(run, rights, source, contents, existing, give)
+
+
+def _give_files(
+    run: Run,
+    rights: Rights,
+    source: UploadSource,
+    contents: Contents,
+    existing: Mapping[str, Entry],
+    give: Callable[[Task], object],
+) -> None:
+    for local, name in contents.files:
+        target = source.target / name
+        work = functools.partial(upload_file, run, rights, local, target, existing.get(name))
+        give(run.task(target, local, planned_size(local), work))
+
+
 def _expand(
-    run: Run, extraneous: ExtraneousCollector | None, rights: Rights, source: UploadSource | InvalidPath, give: _Give
+    run: Run,
+    extraneous: ExtraneousCollector | None,
+    rights: Rights,
+    division: Division[_File],
+    source: UploadSource | InvalidPath,
+    give: _Give,
 ) -> None:
     """Give the tasks of one directory, and its subdirectories as nodes to walk."""
     run.check_stop()
@@ -119,17 +189,17 @@ def _expand(
         _normalize(run, source.target, contents)
         contents.files = [each for each in contents.files if _may_have_name(run, source.target, *each)]
         ancestors = source.ancestors | {directory_identity(source.tree)} if source.tree else source.ancestors
-        existing = _list_collection(run, source, contents, extraneous)
+        is_empty = not (contents.files or contents.folders)
+        contents.files = [each for each in contents.files if division.take(_File(source, *each))]
+        is_needed = run.rules.shard.count == 1 or contents.files or is_empty
+        existing = _list_collection(run, source, contents, extraneous) if is_needed else {}
     except CtadataError as error:
         run.fail(_explain(run, source, error), source.target, source.tree)
         return
-    for local, name in contents.files:
-        target = source.target / name
-        work = functools.partial(upload_file, run, rights, local, target, existing.get(name))
-        give(run.task(target, local, planned_size(local), work))
+    _give_files(run, rights, source, contents, existing, give)
     similar = Counter(folded(name) for _, name in contents.folders)
     for local, name in contents.folders:
-        inside, is_new = (*source.inside, name), name not in existing
+        inside, is_new = (*source.inside, name), bool(is_needed) and name not in existing
         below = UploadSource(source.target / name, local, ancestors=ancestors, inside=inside, is_new=is_new)
         if is_new and similar[folded(name)] > 1 and not run.rules.dry_run and not _make_similar(run, below):
             continue

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from ctadata.checksums import strongest_digest
 from ctadata.errors import CtadataError, IntegrityError, LocalError, NotFound, UsageError
 from ctadata.paths import escape_unprintable
+from ctadata.shards import own_items
 from ctadata.transfer import integrity
 from ctadata.transfer.partial_file import local_errors
 from ctadata.transfer.receipt import Record
@@ -38,7 +39,12 @@ def verify_receipt(run: Run, records: Iterable[Record], *, remote: bool) -> Summ
         The summary: DONE is verified, FAILED is missing or different.
     """
     check = _check_remote if remote else _check_local
-    verifiable = (record for record in records if record.state in VERIFIED_STATES or record.is_undone)
+    verifiable = own_items(
+        (record for record in records if record.state in VERIFIED_STATES or record.is_undone),
+        run.rules.shard,
+        key=lambda record: f"{record.path}\0{record.local}\0{record.key}",
+        size=lambda record: record.size,
+    )
     return run.execute(
         Task(record.path, record.local, functools.partial(_check, run, record, check)) for record in verifiable
     )

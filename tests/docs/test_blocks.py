@@ -37,6 +37,10 @@ PAGES = [
     )
     for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 ]
+SLURM_TASK = {
+    f"SLURM_ARRAY_TASK_{name}": number
+    for name, number in zip(("ID", "MIN", "MAX", "STEP", "COUNT"), ("3", "0", "15", "1", "16"), strict=True)
+}
 PATIENCE = 600.0
 BY_THEMSELVES = {"bin/test\n"}  # what runs this very test
 
@@ -108,6 +112,7 @@ def env(tmp_path: Path, platform: Platform, store: str, request: pytest.FixtureR
             "SSL_CERT_FILE": str(box.ca),
             "GFAL_PYTHONBIN": "/usr/bin/python3",  # Debian's, which has gfal2
             "PYTHONPATH": os.pathsep.join([sysconfig.get_path("purelib"), os.environ.get("PYTHONPATH", "")]),
+            **SLURM_TASK,
             "PIP_NO_DEPS": "1",
             "PIP_NO_BUILD_ISOLATION": "0",  # pip reads this one the wrong way round: it switches the isolation off
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -152,6 +157,10 @@ def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str
             run(["bash", "-euo", "pipefail"], text, env | set_elsewhere, cwd)
         elif language == "python":
             run([sys.executable, "-"], text, env, tmp_path / "here")
+        elif language == "condor":
+            job = dict(re.findall(r"^(\w+) *= *(.*)$", text, re.MULTILINE))
+            words = shlex.split(f"{job['executable']} {job['arguments']}".replace("$(Process)", "0"))
+            run(words, "", env, tmp_path / "here")
         elif language == "ini":
             check_unit(text, env, tmp_path)
         elif language == "toml":

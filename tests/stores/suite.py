@@ -36,7 +36,7 @@ from ctadata.namespace.listing import list_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Store
 from ctadata.stores.channel import for_each
-from ctadata.transfer.download_tree import DownloadTarget
+from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Summary

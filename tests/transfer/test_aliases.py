@@ -15,7 +15,8 @@ from transfer.trees import Recorder
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliases import BECAME_FILES
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import Summary

@@ -15,7 +15,8 @@ from transfer.trees import Content, Recorder, remote_names, shape
 
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules

@@ -20,7 +20,8 @@ from ctadata.checksums import new_hasher
 from ctadata.entries import NO_CHECKSUMS, Entry
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Features, Sink, Source, StopReading, Written
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_cache import SUFFIX, describe, files

@@ -14,7 +14,8 @@ from transfer.trees import Content
 from ctadata.errors import StorageFull
 from ctadata.paths import RemotePath
 from ctadata.transfer import resume_journal
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.report import Summary
 

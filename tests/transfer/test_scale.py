@@ -14,7 +14,8 @@ from ctadata.errors import NotFound
 from ctadata.namespace.listing import list_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Delivery, Features, Sink, Source, Written
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Outcome

@@ -11,7 +11,7 @@ from transfer.trees import Content, Recorder, remote_names, shape
 from ctadata.errors import Forbidden, UsageError
 from ctadata.namespace.filters import Filters
 from ctadata.paths import RemotePath
-from ctadata.transfer.download_tree import DownloadTarget
+from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules

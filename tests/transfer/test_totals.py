@@ -10,7 +10,8 @@ from transfer.trees import Content
 
 from ctadata.errors import Interrupted
 from ctadata.paths import RemotePath
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter, Reporter

@@ -17,7 +17,8 @@ from ctadata.namespace.listing import list_tree
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Sink
 from ctadata.transfer import temp_names
-from ctadata.transfer.download_tree import DownloadTarget, download
+from ctadata.transfer.download_target import DownloadTarget
+from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.report import Summary
 from ctadata.transfer.upload_tree import upload

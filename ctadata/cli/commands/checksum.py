@@ -10,6 +10,7 @@ import typer
 from ctadata.checksums import STRONGEST_FIRST, new_hasher
 from ctadata.cli import command_context, options
 from ctadata.cli.output import write_json, write_line
+from ctadata.cli.sharing import ShardOption, Sharing
 from ctadata.entries import Entry
 from ctadata.errors import IntegrityError, UsageError
 from ctadata.namespace.digests import get_digest
@@ -32,6 +33,7 @@ def checksum(
         Path | None,
         typer.Option("--local", metavar="FILE", help="Compare with this local file; exit code 7 if it differs."),
     ] = None,
+    shard: ShardOption = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -49,6 +51,7 @@ def checksum(
     name = None if algorithm is None else algorithm.lower()
     if name not in (None, *STRONGEST_FIRST):
         raise UsageError(f"{algorithm!r} is not a known algorithm", hint=f"choose one of {', '.join(STRONGEST_FIRST)}")
+    sharing = Sharing.read(shard, None)
     with command_context.open_context(ctx, token_file) as context:
         targets = list(command_context.find_all(context.session, paths))
         if local is not None and len(targets) > 1:
@@ -62,7 +65,8 @@ def checksum(
             else:
                 write_line(f"{digest}  {path}")
 
-        command_context.for_each(targets, print_checksum)
+        context.announce(sharing)
+        command_context.for_each(sharing.own_entries(targets), print_checksum)
 
 
 def _checked_digest(session: Session, entry: Entry, algorithm: str | None, local: Path | None) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from ctadata.cli import options, transfer_options
 from ctadata.cli.locations import Remote, parse_side
 from ctadata.cli.output import stdout_is_terminal
 from ctadata.cli.run_output import RunOutput
+from ctadata.cli.sharing import AtOnce, ShardOption, Sharing
 from ctadata.cli.signals import stop_on_signals
 from ctadata.cli.transfer_run import print_summary
 from ctadata.errors import UsageError
@@ -45,6 +46,8 @@ def copy(
     receipt: transfer_options.Receipt = None,
     json: options.Json = False,
     jobs: options.Jobs = None,
+    shard: ShardOption = None,
+    at_once: AtOnce = None,
 ) -> None:
     """Copy files from one site to another, past this machine.
 
@@ -70,10 +73,11 @@ def copy(
     if through and push:
         raise UsageError("--push and --through exclude each other")
     filters = Filters.read(include or [], exclude or [])
-    rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run)
-    output = RunOutput("copy", json, dry_run, receipt, [])
+    sharing = Sharing.read(shard, at_once, jobs)
+    rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run, shard=sharing.shard)
+    output = RunOutput("copy", json, dry_run, sharing.name_file(receipt), [])
     work = _Work(origin, destination, recursive, CopyMode(push, through, send_token), rules)
-    _run(common, work, output, jobs)
+    _run(common, work, output, jobs, sharing)
 
 
 def _side(text: str) -> Remote:
@@ -104,13 +108,15 @@ class _Work:
         return copy_between(origin, target, entry, to, mode=self._mode, rules=self._rules, reporter=reporter)
 
 
-def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | None) -> None:
+def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | None, sharing: Sharing) -> None:
     began, verbose = time.monotonic(), bool(common.verbose)
     quiet = common.quiet or output.dry_run or (output.json and stdout_is_terminal())
+    if not common.quiet:
+        sharing.announce()
     with (
         stop_on_signals() as stop,
         _at(common, work.source).session(stop, None) as origin,
-        _at(common, work.target).session(stop, None, jobs) as target,
+        _at(common, work.target).session(stop, None, jobs, sharing.at_once) as target,
     ):
         with (
             choose(sys.stderr, quiet=quiet, verbose=verbose and not quiet, env=os.environ) as reporter,
@@ -120,6 +126,8 @@ def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | Non
         print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
+    if not (common.quiet or output.dry_run):
+        sharing.name_last_step()
 
 
 def _at(common: options.Common, side: Remote) -> options.Common:

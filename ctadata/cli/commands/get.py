@@ -70,15 +70,15 @@ def get(
     sources, local = _arguments(paths or [], listed=files_from is not None)
     if retry_failed is None and files_from is None and not sources:
         raise transfer_options.missing_argument("get PATH... [LOCAL]")
-    rules = selection.rules(no_clobber=no_clobber, stage=stage)
+    rules = selection.rules(no_clobber=no_clobber, stage=stage, sharing=run_options.sharing)
     bases = [Path("/")] if retry_failed else [Path(local or ""), Path(local or "").parent]
     if retry_failed:
         if files_from:
             raise UsageError("--retry-failed takes its paths from the receipt: leave out --files-from")
         work = retry_work(common, "get", retry_failed, rules, paths or [])
     elif local == "-":
-        if run_options.json or recursive or files_from:
-            raise UsageError("- as the target allows no -r, no --json and no --files-from")
+        if run_options.json or recursive or files_from or run_options.shard:
+            raise UsageError("- as the target allows no -r, no --json, no --files-from and no --shard")
         out = open_stdout().buffer
         work = lambda session, reporter: session.get_to_pipe(  # noqa: E731
             sources, out.write, rules=rules, reporter=reporter

@@ -81,7 +81,11 @@ def put(
     if retry_failed is None and (not path or (not sources and files_from is None)):
         raise transfer_options.missing_argument("put LOCAL... PATH")
     rules = selection.rules(
-        no_clobber=no_clobber, follow_links=follow_links, skip_special=skip_special, normalize=normalize
+        no_clobber=no_clobber,
+        follow_links=follow_links,
+        skip_special=skip_special,
+        normalize=normalize,
+        sharing=run_options.sharing,
     )
     if common.platform:
         rules = dataclasses.replace(
@@ -102,6 +106,8 @@ def put(
             raise UsageError("--retry-failed takes its paths from the receipt, and allows no other choice of files")
         work = retry_work(common, "put", retry_failed, rules, local or [])
     elif sources == ["-"] and files_from is None:
+        if run_options.shard:
+            raise UsageError("- as the source allows no --shard")
         pipe = open_stdin().fileno()
         work = lambda session, reporter: session.put_from_pipe(  # noqa: E731
             pipe, path, rules=rules_for(session), reporter=reporter

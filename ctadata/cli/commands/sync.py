@@ -69,7 +69,14 @@ def sync(
     common = options.begin(ctx)
     transfer_options.refuse_empty_paths(source, target)
     remote_source, remote_target = parse_sides(common, source, target)
-    rules = selection.rules(follow_links=follow_links, skip_special=skip_special, normalize=normalize)
+    if delete and run_options.shard:
+        raise UsageError(
+            "--delete and --shard exclude each other: no task knows what the others will have moved",
+            hint="when all tasks have ended, run sync --delete once without --shard",
+        )
+    rules = selection.rules(
+        follow_links=follow_links, skip_special=skip_special, normalize=normalize, sharing=run_options.sharing
+    )
     if normalize and remote_source:
         raise UsageError("--normalize changes names that go to the storage, but these come from it")
     if delete and not (yes or rules.dry_run or can_prompt()):

@@ -11,6 +11,7 @@ import typer
 from ctadata.cli import command_context, options
 from ctadata.cli.entry_lines import short_line
 from ctadata.cli.output import say, write_json, write_line
+from ctadata.cli.sharing import ShardOption, Sharing
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NeedsStaging, PartialFailure
 from ctadata.namespace.find import read_span
@@ -61,6 +62,7 @@ def stage(
         str | None,
         typer.Option("--lifetime", metavar="SPAN", help="How long the files shall stay on disk, as 7d or 12h."),
     ] = None,
+    shard: ShardOption = None,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -76,9 +78,11 @@ def stage(
     """
     from ctadata.stores.dcache.tape import MAX_FILES
 
-    seconds = None if lifetime is None else float(read_span(lifetime))
+    seconds, sharing = None if lifetime is None else float(read_span(lifetime)), Sharing.read(shard, None)
     with command_context.open_context(ctx, token_file) as context:
-        on_tape, errors = _split_on_tape(_files(context.session, paths, recursive=recursive))
+        context.announce(sharing)
+        files = sharing.own_entries(_files(context.session, paths, recursive=recursive))
+        on_tape, errors = _split_on_tape(files)
         for error in errors:
             say(str(error))
         for first in range(0, len(on_tape), MAX_FILES):

@@ -10,8 +10,10 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.receipts import read_records
 from ctadata.cli.run_output import RunOutput
+from ctadata.cli.sharing import AtOnce, ShardOption
 from ctadata.cli.transfer_options import RunOptions
 from ctadata.cli.transfer_run import run_transfer
+from ctadata.transfer.plan import Rules
 from ctadata.transfer.verify_receipt import verify_receipt
 
 
@@ -23,6 +25,8 @@ def verify(
     ] = False,
     json: options.Json = False,
     jobs: options.Jobs = None,
+    shard: ShardOption = None,
+    at_once: AtOnce = None,
     token_file: options.TokenFile = None,
 ) -> None:
     """Verify the files of a receipt.
@@ -42,9 +46,11 @@ def verify(
     records = read_records(common, receipt)
     source = "put" if remote else "get"
     again = [source, "--retry-failed", str(receipt), "--checksum"]
+    run_options = RunOptions(jobs=jobs, token_file=token_file, shard=shard, at_once=at_once)
+    rules = Rules(shard=run_options.sharing.shard)
     run_transfer(
         common,
-        lambda session, reporter: verify_receipt(session.run(None, reporter), records, remote=remote),
+        lambda session, reporter: verify_receipt(session.run(rules, reporter), records, remote=remote),
         RunOutput("verify", json, repair=again if {record.action for record in records} == {source} else ()),
-        RunOptions(jobs=jobs, token_file=token_file),
+        run_options,
     )

@@ -26,6 +26,7 @@ def open_s3(
     *,
     stop: threading.Event | None = None,
     pinned: bool = False,
+    at_once: int = 1,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     retries: Retries = Retries(),  # noqa: B008
 ) -> S3Store | WebsiteStore:
@@ -36,6 +37,7 @@ def open_s3(
         keys: The source of the access key.
         stop: Ends all requests when it is set.
         pinned: Whether the user chose the number of jobs, so that it is not adapted.
+        at_once: The number of tasks that share the limit of requests; `profile.jobs` is the share of this one already.
         limits: Timeouts of the requests.
         retries: How often, and after which waits, a request is repeated.
 
@@ -54,7 +56,7 @@ def open_s3(
         ca=profile.ca,
         follows=False,  # a signature is valid for one URL only
         explain=explain,
-        jobs=max(profile.jobs, PARALLEL_PARTS),
+        jobs=max(profile.jobs, PARALLEL_PARTS // at_once),
         pinned=pinned,
         stop=stop,
         limits=limits,

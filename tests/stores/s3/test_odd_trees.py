@@ -15,7 +15,7 @@ from stores.s3.connections import FixedKey, StubbedServer, opened_s3
 
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
-from ctadata.transfer.download_tree import DownloadTarget
+from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter

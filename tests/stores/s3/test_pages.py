@@ -16,7 +16,7 @@ from ctadata.entries import Entry, Kind
 from ctadata.errors import CtadataError, Forbidden, Incomplete, NotFound, ServerTrouble, Unnameable
 from ctadata.paths import RemotePath
 from ctadata.stores.s3.store import S3Store
-from ctadata.transfer.download_tree import DownloadTarget
+from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run

@@ -18,7 +18,7 @@ from ctadata.namespace.du import measure_deletion
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Store
 from ctadata.stores.webdav.multistatus import MAX_AMBIGUOUS
-from ctadata.transfer.download_tree import DownloadTarget
+from ctadata.transfer.download_target import DownloadTarget
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import NullReporter
 from ctadata.transfer.run import Run

@@ -1,0 +1,129 @@
+"""Several tasks share the files of one command: each takes its own, and together they take all of them."""
+
+import itertools
+import json
+import signal
+
+import pytest
+
+from ctadata.sandbox import faults
+
+ARRAY = {"SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "3", "SLURM_ARRAY_TASK_COUNT": "4"}
+
+
+def slurm_task(index):
+    return {**ARRAY, "SLURM_ARRAY_TASK_STEP": "1", "SLURM_ARRAY_TASK_ID": str(index)}
+
+
+@pytest.fixture
+def many(box, place):
+    for i in range(30):
+        box.files.put(f"/{place}/run{i % 3}/{i:02}", bytes(i))
+    box.files.mkdir(f"/{place}/empty")
+    return place
+
+
+def receipt(at_box, name):
+    return [json.loads(line) for line in (at_box.cwd / name).read_text().splitlines()]
+
+
+def done(rows):
+    return sorted(row["path"] for row in rows if row["state"] == "done")
+
+
+def test_four_tasks_get_every_file_once(at_box, box, many):
+    for i in range(4):
+        ended = at_box("get", "-r", f"{many}/", "out", "--shard", f"{i}/4", "--receipt", "r.{shard}.jsonl", check=0)
+        assert f"--shard {i}/4 repeats it" in ended.err
+        assert "without --shard proves" in ended.err.splitlines()[-1]
+    shares = [done(receipt(at_box, f"r.{i}.jsonl")) for i in range(4)]
+    assert sorted(itertools.chain(*shares)) == sorted(f"{many}/run{i % 3}/{i:02}" for i in range(30))
+    assert (at_box.cwd / "out" / "empty").is_dir()
+    assert "30 files skipped" in at_box("get", "-r", f"{many}/", "out", check=0).err
+
+
+def test_slurm_names_the_share_and_the_same_words_repeat_it(at_box, many):
+    by_array = at_box("get", "-rn", f"{many}/", "out", "--shard", "auto", env=slurm_task(2), check=0)
+    assert "--shard 2/4 repeats it" in by_array.err
+    by_hand = at_box("get", "-rn", f"{many}/", "out", "--shard", "2/4", check=0)
+    assert sorted(by_array.out.splitlines()) == sorted(by_hand.out.splitlines()) != []
+    assert "no scheduler" in at_box("get", "-rn", many, "--shard", "auto", check=2).err
+
+
+def test_a_killed_task_is_repeated(at_box, box, many):
+    planned = at_box("get", "-rn", "--json", f"{many}/", "out", "--shard", "1/4", check=0).out.splitlines()
+    assert len(planned) > 2
+    middle = json.loads(planned[2])["path"]
+    hang = box.faults.add("door", "GET", f"/{middle}", faults.NoAnswer())
+    process = at_box.start("get", "-r", f"{many}/", "out", "--shard", "1/4", "-j", "1")
+    assert hang.reached.wait(60)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    hang.remove()
+    for i in (1, 0, 2, 3):
+        at_box("get", "-r", f"{many}/", "out", "--shard", f"{i}/4", check=0)
+    assert "30 files skipped" in at_box("get", "-r", f"{many}/", "out", check=0).err
+
+
+def test_a_failed_share_names_itself(at_box, box, many):
+    rule = box.faults.add("door", "GET", f"/{many}/run0/03", faults.Status(403, "no"))
+    tries = [at_box("get", "-r", f"{many}/", "out", "--shard", "auto", env=slurm_task(i)) for i in range(4)]
+    rule.remove()
+    [failed] = [i for i in range(4) if tries[i].code == 6]
+    assert f"--shard {failed}/4\n" in tries[failed].err
+    assert "auto" not in tries[failed].err
+
+
+def test_tasks_put_every_file_and_each_directory(at_box, box, place):
+    for i in range(20):
+        (at_box.cwd / f"run/sub{i % 2}").mkdir(parents=True, exist_ok=True)
+        (at_box.cwd / f"run/sub{i % 2}/{i:02}").write_bytes(bytes(i))
+    (at_box.cwd / "run/empty/deep").mkdir(parents=True)
+    rows = []
+    for i in range(3):
+        at_box("put", "-r", "run", f"/{place}/", "--shard", f"{i}/3", "--receipt", "r.{shard}.jsonl", check=0)
+        rows += receipt(at_box, f"r.{i}.jsonl")
+    assert done(rows) == sorted(f"{place}/run/sub{i % 2}/{i:02}" for i in range(20))
+    assert box.files.exists(f"/{place}/run/empty/deep")
+    again = at_box("sync", "run", f":{place}/run", check=0)
+    assert "20 files skipped" in again.err
+
+
+def test_sync_shares_but_does_not_delete(at_box, many):
+    shares = [at_box("sync", "-n", f":{many}", "out", "--shard", f"{i}/3", check=0).out.splitlines() for i in range(3)]
+    assert len(set(itertools.chain(*shares))) == len(list(itertools.chain(*shares))) == 30
+    refused = at_box("sync", "--delete", "--yes", f":{many}", "out", "--shard", "0/3", check=2)
+    assert "run sync --delete once without --shard" in refused.err
+
+
+def test_tasks_verify_every_line_once(at_box, many):
+    at_box("get", "-r", f"{many}/", "out", "--receipt", "r.jsonl", check=0)
+    rows = [at_box("verify", "--json", "r.jsonl", "--shard", f"{i}/3", check=0).out.splitlines() for i in range(3)]
+    assert len({json.loads(row)["path"] for row in itertools.chain(*rows)}) == len(list(itertools.chain(*rows))) == 30
+
+
+def test_tasks_show_every_checksum_once(at_box, many):
+    lines = [at_box("checksum", f"{many}/run*/*", "--shard", f"{i}/3", check=0).out.splitlines() for i in range(3)]
+    assert len(set(itertools.chain(*lines))) == len(list(itertools.chain(*lines))) == 30
+
+
+def test_a_list_of_names_is_shared_without_a_look_at_the_others(at_box, box, many):
+    names = [f"{many}/run{i % 3}/{i:02}" for i in range(30)]
+    (at_box.cwd / "list").write_text("\n".join(names))
+    found = []
+    for i in range(4):
+        before = len(box.seen)
+        found += at_box("get", "--files-from", "list", "out", "-n", "--shard", f"{i}/4", check=0).out.splitlines()
+        assert len(box.seen) - before <= 10
+    assert len(set(found)) == len(found) == 30
+
+
+def test_the_limit_of_requests_is_divided_among_the_tasks(at_box, many):
+    def limit(*words):
+        return at_box("-v", "get", "-rn", many, *words, check=0).err
+
+    assert "at most 1 request to one server at a time, because 8 tasks run at once" in limit("--shard", "0/8")
+    assert "at most 4 requests" in limit("--shard", "0/400", "--at-once", "2")
+    assert "at most" not in limit("--shard", "0/4", "-j", "8")
+    assert "exclude each other" in at_box("get", many, "-j", "8", "--shard", "0/4", "--at-once", "2", check=2).err
+    assert "needs --shard" in at_box("get", many, "--at-once", "2", check=2).err
