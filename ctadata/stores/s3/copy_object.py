@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ctadata.checksums import PARTS_PREFIX, STRONGEST_FIRST, etag_digests
+from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
 from ctadata.entries import NO_CHECKSUMS
 from ctadata.errors import CtadataError, Forbidden, IntegrityError, NotFound, ServerTrouble, Unsupported
 from ctadata.fibers import run_in_thread
@@ -22,9 +22,9 @@ from ctadata.http.messages import Headers, Response
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT, redirect_location, target_key
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
-from ctadata.stores.s3.digests import PART_SIZE, digests_from_headers
+from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers
 from ctadata.stores.s3.errors import error_of_code, xml_fields
-from ctadata.stores.s3.head import digest_of_parts, head, refuse_existing
+from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
 from ctadata.stores.s3.multipart import COMPLETE, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
 
 MAX_PARTS = 10_000
@@ -116,18 +116,24 @@ def _compare(connection: Connection, source: Name, found: Response, copied: Resp
     sizes = [response.headers.get("Content-Length") for response in (found, copied)]
     if sizes[0] != sizes[1]:
         raise IntegrityError(f"the copy has {sizes[1]} bytes instead of {sizes[0]}")
-    expected = digests_from_headers(found.headers, whole=True) or digest_of_parts(connection, source, found)
-    stored = digests_from_headers(copied.headers, whole=True)
+    expected = digests_of_object(connection, source, _without_our_md5(found.headers))
+    stored = digests_from_headers(_without_our_md5(copied.headers), whole=True)
     etag = found.headers.get("ETag")
     if not expected and etag == copied.headers.get("ETag"):
         expected = stored  # only the copy states the size of its parts
     digests = {**stored, **expected}
-    for name in (*STRONGEST_FIRST, *expected):
-        if name in expected and name in stored:
-            if expected[name] != stored[name]:
-                raise IntegrityError(f"the {name} of the copy is {stored[name]} instead of {expected[name]}")
-            return CopiedObject(copied, etag, name, digests)
-    return CopiedObject(copied, etag, "", digests or NO_CHECKSUMS)
+    common = strongest_digest({name: expected[name] for name in expected if name in stored})
+    if common is None:
+        return CopiedObject(copied, etag, "", digests or NO_CHECKSUMS)
+    algorithm, digest = common
+    if stored[algorithm] != digest:
+        raise IntegrityError(f"the {algorithm} of the copy is {stored[algorithm]} instead of {digest}")
+    return CopiedObject(copied, etag, algorithm, digests)
+
+
+def _without_our_md5(headers: Headers) -> Headers:
+    """Return the headers without the MD5 in the metadata, which the copy has whatever its bytes are."""
+    return Headers((name, value) for name, value in headers.items() if name.lower() != MD5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +172,13 @@ class _Copying:
 
     def _part_size(self) -> int:
         """Return the part size of the source, or a guess by the number of its parts, so that both have the same tag."""
-        guesses = [algorithm.removeprefix(PARTS_PREFIX) for algorithm, _ in self._possible_digests()]
+        tags = etag_digests(self.found.get("ETag"), self.size)
+        guesses = [algorithm.partition(OF_PARTS)[2] for algorithm, _ in tags]
         for text in (self.found.get(PART_SIZE), self._first_part_length(), *guesses):
             number = int(text) if text and text.isdecimal() else 0
             if MIN_PART <= number <= MAX_SINGLE_REQUEST and self.size <= number * MAX_PARTS:
                 return number
         return part_size(self.size)
-
-    def _possible_digests(self) -> list[tuple[str, str]]:
-        return [pair for pair in etag_digests(self.found.get("ETag"), self.size) if pair[0].startswith(PARTS_PREFIX)]
 
     def _first_part_length(self) -> str | None:
         if not re.fullmatch('"[0-9a-f]{32}-[0-9]+"', self.found.get("ETag") or ""):
