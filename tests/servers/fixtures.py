@@ -20,6 +20,7 @@ from servers.provider import Provider, start_provider
 from servers.rclone import start_rclone
 from servers.real import USER, PlainDoor, RealServer
 from servers.rgw import Rgw, start_rgw
+from servers.s3_servers import S3Server, s3_server, start_s3_server
 from servers.shared import Start, State, shared
 from servers.wsgi import start_wsgidav
 from servers.xrootd import start_xrootd
@@ -113,6 +114,47 @@ def rgw(run_folder: Path, servers_authority: Authority) -> Iterator[Rgw]:
     """Ceph's object gateway."""
     with shared(run_folder, "rgw", lambda start: start_rgw(start, servers_authority)) as state:
         yield Rgw(state["http"], state["https"], servers_authority.ca, Path(state["folder"]))
+
+
+@contextmanager
+def _s3(root: Path, name: str, made: Authority) -> Iterator[S3Server]:
+    with shared(root, name, lambda start: start_s3_server(start, name)) as state:
+        yield s3_server(name, state, made.ca)
+
+
+@pytest.fixture(scope="session")
+def minio(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
+    """MinIO, which encrypts every object."""
+    with _s3(run_folder, "minio", servers_authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versitygw(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
+    """versitygw over a folder."""
+    with _s3(run_folder, "versitygw", servers_authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3proxy(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
+    """S3Proxy over a folder."""
+    with _s3(run_folder, "s3proxy", servers_authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3rver(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
+    """s3rver over a folder."""
+    with _s3(run_folder, "s3rver", servers_authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone_s3(run_folder: Path, servers_authority: Authority) -> Iterator[S3Server]:
+    """`rclone serve s3` over a folder."""
+    with _s3(run_folder, "rclone_s3", servers_authority) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

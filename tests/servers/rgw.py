@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from servers.authority import Authority
+from servers.s3_client import Keys, new_keys, s3_client
 from servers.shared import NotStarted, Start, State, free_port
 
 HERE = Path(__file__).parent
 INSTALLED = HERE / "ceph-server"
-
-
-@dataclass(frozen=True)
-class Keys:
-    """What S3 asks for; `token` comes with temporary keys."""
-
-    access: str
-    secret: str
-    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +32,8 @@ class Rgw:
     https: str
     ca: Path
     folder: Path
+    counts_parts: ClassVar[bool] = True
+    """Whether the tag of a multipart upload is made of the MD5 of its parts."""
 
     def named(self, url: str, host: str = "s3.localhost") -> str:
         """An origin by name, as buckets in the host need it: `s3.localhost`, or `website.localhost`."""
@@ -68,8 +61,8 @@ class Rgw:
             self.admin("quota", "enable", *quota)
         return keys
 
-    def read_only(self, name: str) -> Keys:
-        """Keys of the user `name` that may only read."""
+    def read_only(self, name: str, bucket: str = "") -> Keys:
+        """Keys of the user `name` that may only read, in any bucket."""
         keys = new_keys()
         reader = (f"--uid={name}", f"--subuser={name}:reader")
         self.admin("subuser", "create", *reader, "--access=read")
@@ -90,28 +83,7 @@ class Rgw:
 
     def client(self, keys: Keys | None, *, service: str = "s3", url: str = "") -> Any:
         """boto3's client: what somebody else does there; without keys anonymous."""
-        import boto3
-        from botocore import UNSIGNED
-        from botocore.config import Config
-
-        config = Config(
-            signature_version="s3v4" if keys and service == "s3" else UNSIGNED if keys is None else None,
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path"},
-        )
-        given = keys or Keys("", "")
-        return boto3.client(
-            service,
-            endpoint_url=url or self.http,
-            region_name="us-east-1",
-            config=config,
-            verify=str(self.ca),
-            aws_access_key_id=given.access or None,
-            aws_secret_access_key=given.secret or None,
-            aws_session_token=given.token or None,
-        )
+        return s3_client(url or self.http, keys, service=service, ca=self.ca)
 
 
 def start_rgw(start: Start, made: Authority) -> State:
@@ -145,11 +117,6 @@ def start_rgw(start: Start, made: Authority) -> State:
 def program(name: str) -> Path:
     """One of Ceph's programs."""
     return INSTALLED.resolve() / "usr" / "bin" / name
-
-
-def new_keys() -> Keys:
-    """Keys that nobody has yet."""
-    return Keys(secrets.token_hex(10).upper(), secrets.token_hex(20))
 
 
 def statement(actions: str | list[str], resources: str | list[str], **more: Any) -> dict:

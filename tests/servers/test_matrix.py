@@ -18,12 +18,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from servers.measured import MeasuredTable
 
 from ctadata.sandbox import Sandbox
 from ctadata.sandbox.files import Files
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "servers.md"
-WRITE = bool(os.environ.pop("CTADATA_WRITE_MATRIX", ""))
 SERVERS = {
     "Apache": "apache",
     "XRootD": "xrootd",
@@ -33,7 +32,6 @@ SERVERS = {
     "sandbox": "sandbox_server",
 }
 KEPT = ["dCache 11.2.5 (recorded)"]
-START = "<!-- measured -->\n"
 NEVER = ("UnicodeDecodeError", "Traceback", "AssertionError")
 
 
@@ -215,6 +213,9 @@ VERBS: dict[str, tuple[Callable[[Visit], bool], str]] = {
 }
 
 
+TABLE = MeasuredTable("<!-- measured -->", (*SERVERS, *KEPT), tuple(VERBS))
+
+
 def measured(at: Visit) -> dict[str, str]:
     """Verb -> `ok`, `cannot: words (exit code)` or `trap: words`."""
     rows = {}
@@ -272,47 +273,4 @@ def visit(request: pytest.FixtureRequest, tmp_path: Path) -> Visit:
 @pytest.mark.full("matrix")
 @pytest.mark.parametrize("visit", SERVERS, indirect=True)
 def test_what_is_measured_is_what_the_page_says(visit: Visit, request: pytest.FixtureRequest) -> None:
-    server = request.node.callspec.params["visit"]
-    rows = measured(visit)
-    if WRITE:
-        write(server, rows)
-    assert rows == {verb: told.get(server) for verb, told in table().items()}
-
-
-def table() -> dict[str, dict[str, str]]:
-    """The page's table: verb -> server -> what it says."""
-    _, _, text = PAGE.read_text().partition(START) if PAGE.exists() else ("", "", "")
-    notes = dict(re.findall(r"^\[(\d+)\] (.*)$", text, re.MULTILINE))
-    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines() if line.startswith("| ")]
-    found = {verb: dict(zip(rows[0][1:], cells, strict=True)) for verb, *cells in rows[1:] if not verb.startswith("--")}
-    return {
-        verb: {
-            server: re.sub(r"(cannot|trap) \[(\d+)\]", lambda match: notes[match[2]], cell)
-            for server, cell in cells.items()
-        }
-        for verb, cells in found.items()
-    }
-
-
-def write(server: str, rows: dict[str, str]) -> None:
-    """Put one server's column into the page; run this without workers."""
-    told = table()
-    columns = {
-        verb: {name: told.get(verb, {}).get(name, "") for name in [*SERVERS, *KEPT]} | {server: rows[verb]}
-        for verb in VERBS
-    }
-    notes: list[str] = []
-
-    def cell(text: str) -> str:
-        if text in ("ok", ""):
-            return text
-        if text not in notes:
-            notes.append(text)
-        return f"{text.partition(':')[0]} [{notes.index(text) + 1}]"
-
-    names = [*SERVERS, *KEPT]
-    lines = ["| | " + " | ".join(names) + " |", "| -- |" + " -- |" * len(names)]
-    lines += [f"| {verb} | " + " | ".join(cell(text) for text in columns[verb].values()) + " |" for verb in VERBS]
-    told_below = [f"[{number}] {text}\n" for number, text in enumerate(notes, 1)]
-    head, _, _ = PAGE.read_text().partition(START)
-    PAGE.write_text(head + START + "\n" + "\n".join(lines) + "\n\n" + "\n".join(told_below))
+    TABLE.check(request.node.callspec.params["visit"], measured(visit))

@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 from botocore.exceptions import ClientError
-from servers.rgw import Keys, Rgw, statement
+from servers.rgw import Rgw, statement
+from servers.s3_client import Keys
 
 
 @pytest.fixture

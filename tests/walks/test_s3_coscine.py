@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from servers.rgw import Rgw
+from servers.s3_servers import S3Server
 from servers.s3_stub import s3_stub
 from walks.places import files_below
 from walks.s3_user import Person
@@ -34,12 +35,14 @@ part_size = "5MiB"
 
 
 @pytest.mark.parametrize("addressing", ["path", "virtual"])
-def test_from_the_two_keys_to_the_verified_file(rgw: Rgw, tree: Path, tmp_path: Path, addressing: str) -> None:
+def test_from_the_two_keys_to_the_verified_file(
+    rgw: Rgw | S3Server, tree: Path, tmp_path: Path, addressing: str
+) -> None:
     owner, bucket = f"user-{uuid.uuid4().hex[:10]}", str(uuid.uuid4())
     write = rgw.new_user(name=owner)
-    read = rgw.read_only(owner)
     client = rgw.client(write)
     client.create_bucket(Bucket=bucket)
+    read = rgw.read_only(owner, bucket)
     me = Person(tmp_path / "me")
     endpoint = rgw.https if addressing == "path" else rgw.named(rgw.https)
     me.settle(PROFILES.format(endpoint=endpoint, bucket=bucket, ca=rgw.ca, addressing=addressing))
@@ -70,9 +73,11 @@ def test_from_the_two_keys_to_the_verified_file(rgw: Rgw, tree: Path, tmp_path: 
     # more than one part; the tag of such an object is made of its parts
     large = random.Random(1).randbytes(12_000_000)
     me.write("large", large)
-    assert "md5-of-parts" in me.run("-v", "put", "large", "write:large").err
-    assert client.head_object(Bucket=bucket, Key="large")["ETag"].endswith('-3"')
-    assert "md5" in me.run("-v", "get", "read:large", "large.back").err
+    said = me.run("-v", "put", "large", "write:large").err
+    said += me.run("-v", "get", "read:large", "large.back").err
+    if rgw.counts_parts:
+        assert said.count("md5-of-parts") >= 2
+        assert client.head_object(Bucket=bucket, Key="large")["ETag"].endswith('-3"')
     assert me.read("large.back") == large
 
     # a link for somebody without a key, as Coscine's own: SigV4

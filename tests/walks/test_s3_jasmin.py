@@ -6,7 +6,9 @@ import json
 import uuid
 from pathlib import Path
 
-from servers.rgw import Keys, Rgw
+from servers.rgw import Rgw
+from servers.s3_client import Keys
+from servers.s3_servers import S3Server
 from servers.s3_stub import s3_stub
 from walks.s3_user import Person
 
@@ -22,7 +24,7 @@ def profile(name: str, endpoint: str, **more: str) -> str:
     return "\n".join([*lines, *(f'{key} = "{value}"' for key, value in more.items()), ""])
 
 
-def test_the_whole_sequence_of_its_script(rgw: Rgw, tmp_path: Path) -> None:
+def test_the_whole_sequence_of_its_script(rgw: Rgw | S3Server, tmp_path: Path) -> None:
     """make_bucket, list_buckets, fput_object, list_objects, fget_object, remove_objects, remove_bucket."""
     keys, bucket = rgw.new_user(), f"test-{uuid.uuid4().hex[:10]}"
     me = Person(tmp_path / "me")
@@ -35,7 +37,7 @@ def test_the_whole_sequence_of_its_script(rgw: Rgw, tmp_path: Path) -> None:
     me.run("exists", f"s3://{bucket}/")
     assert bucket in me.run("buckets").lines
     assert f"{bucket}" in me.run("buckets", "-l").out
-    assert me.run("list").lines == [f"{bucket}/"]  # nobody has named a bucket: these are they
+    assert f"{bucket}/" in me.run("list").lines  # nobody has named a bucket: these are they
 
     content = bytes(range(256)) * 40
     me.run("put", me.write("file.nc", content), f"s3://{bucket}/a/file.nc")
@@ -48,7 +50,7 @@ def test_the_whole_sequence_of_its_script(rgw: Rgw, tmp_path: Path) -> None:
 
     assert "not empty" in me.run("remove-bucket", bucket, code=2).err
     me.run("remove-bucket", "-r", "--yes", bucket)
-    assert me.run("buckets").lines == []
+    assert bucket not in me.run("buckets").lines
 
 
 def test_the_store_that_its_file_names(rgw: Rgw, tmp_path: Path) -> None:

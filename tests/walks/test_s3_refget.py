@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from servers.rgw import Rgw
+from servers.s3_servers import S3Server
 from servers.s3_stub import s3_stub
 from stores.s3.connections import FixedKey, opened_s3
 from stores.suite import get
@@ -56,13 +58,20 @@ class Sequence:
 
 @pytest.fixture
 def sequences() -> list[Sequence]:
+    return new_sequences()
+
+
+def new_sequences() -> list[Sequence]:
+    """Six of them."""
     rng = random.Random(3)
     return [Sequence(bytes(rng.choices(b"ACGT", k=1000 + i))) for i in range(6)]
 
 
-def test_from_the_empty_bucket_to_the_verified_sequence(rgw: Rgw, tmp_path: Path, sequences: list[Sequence]) -> None:
+def test_from_the_empty_bucket_to_the_verified_sequence(
+    rgw: Rgw | S3Server, tmp_path: Path, sequences: list[Sequence]
+) -> None:
     keys = rgw.new_user()
-    bucket = f"refget-{keys.access.lower()}"
+    bucket = f"refget-{uuid.uuid4().hex[:10]}"
     me = Person(tmp_path / "me")
     me.settle(PROFILES.format(endpoint=rgw.https, ca=rgw.ca, bucket=bucket, website=rgw.website(bucket)))
     me.run("credentials", "import", stdin=f"AWS_ACCESS_KEY_ID={keys.access}\nAWS_SECRET_ACCESS_KEY={keys.secret}\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from servers.rgw import Keys, Rgw
+from servers.rgw import Rgw
+from servers.s3_client import Keys
 from stores.s3.connections import FixedKey, opened_s3
 from stores.s3.suite import S3Suite
 
