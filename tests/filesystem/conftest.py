@@ -47,13 +47,17 @@ def give_token(profile: str, token: str) -> None:
 
 
 @pytest.fixture
-def sandbox_fs(box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CtaFileSystem]:
+def sandbox_fs(
+    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[CtaFileSystem]:
     """The filesystem of the sandbox."""
+    failed = request.session.testsfailed
     use("sandbox", box.profile_toml("sandbox"), box.token(), tmp_path, monkeypatch)
     CtaFileSystem.clear_instance_cache()
     yield CtaFileSystem()
     place_of(None).kept.clear()
-    gc.collect()  # what a failed test holds
+    if request.session.testsfailed > failed:
+        gc.collect()  # what a failed test holds; it takes longer than most tests
     place_of(None).session.close()
 
 

@@ -26,7 +26,7 @@ def suite(tmp_path):
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", *options, "test_it.py"],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path} | environment,
+            env=os.environ | {"PYTHONPATH": path, "PYTEST_ADDOPTS": ""} | environment,
             capture_output=True,
             text=True,
             timeout=120,
