@@ -13,6 +13,7 @@ from typing import Self
 from ctadata.agent.renew_on_demand import make_token_provider
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
+from ctadata.entries import Entry
 from ctadata.errors import Forbidden, NotFound, UsageError
 from ctadata.http.client import Client
 from ctadata.namespace.globs import catch_incomplete
@@ -27,7 +28,7 @@ from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.transfer import path_mapping
-from ctadata.transfer.download_target import DownloadTarget, PendingTarget
+from ctadata.transfer.download_target import DownloadTarget, Target
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
@@ -110,7 +111,7 @@ class Session(PathLookup):
         local: str | None = None,
         *,
         recursive: bool = False,
-        listed: Iterable[str] | None = None,
+        listed: Iterable[str | Entry | UsageError] | None = None,
         rules: Rules | None = None,
         reporter: Reporter | None = None,
         jobs: int | None = None,
@@ -122,7 +123,7 @@ class Session(PathLookup):
                 from; empty for the root.
             local: The local file or directory. None is the current directory.
             recursive: Allow collections.
-            listed: Paths of files and collections. Each keeps its directories below `local`.
+            listed: Paths of files and collections, or entries, or errors. Each keeps its directories below `local`.
             rules: What is skipped, kept or replaced. None uses the defaults.
             reporter: Receives each result while the files move. None reports to nobody.
             jobs: How many files move at a time. None takes the profile's number.
@@ -136,7 +137,7 @@ class Session(PathLookup):
             NotFound: A source does not exist.
             NothingMatched: A pattern has no match.
         """
-        targets: Iterable[DownloadTarget | PendingTarget | InvalidPath]
+        targets: Iterable[Target]
         if listed is None:
             known = [(source, *catch_incomplete(self.find, source)) for source in sources]
             found = [(source, entry) for source, entries, _ in known for entry in entries]

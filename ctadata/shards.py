@@ -71,6 +71,10 @@ class Shard:
             raise UsageError(f"{text!r} is no shard", hint=_HINT)
         return cls(int(index), int(count))
 
+    def owns(self, key: str) -> bool:
+        """Return whether a name alone belongs to this task, whatever its size and the other names are."""
+        return self.count == 1 or _hash(key, self.count)[1] == self.index
+
     def __str__(self) -> str:
         """Return the form that `parse` reads."""
         return f"{self.index}/{self.count}"

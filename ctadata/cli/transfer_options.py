@@ -56,7 +56,11 @@ Exclude = Annotated[
 ]
 FilesFrom = Annotated[
     str | None,
-    typer.Option("--files-from", metavar="FILE", help="Take the paths in FILE, one a line; - reads standard input."),
+    typer.Option(
+        "--files-from",
+        metavar="FILE",
+        help="Take the paths in FILE, one a line; - reads standard input.",
+    ),
 ]
 Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end with NUL, not with a newline.")]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what a run would do; change nothing.")]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.paths import RemotePath
+from ctadata.transfer.report import InvalidPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,25 @@ class PendingTarget:
     def is_one_file(self) -> bool:
         """Whether the path counts as one file when several tasks divide the targets, without a look at the storage."""
         return self.size is not None or not self.recursive
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """A local directory that is made, and into which nothing is downloaded.
+
+    Attributes:
+        path: The remote collection.
+        base: The directory that the user named.
+        parts: The names below it.
+    """
+
+    path: RemotePath
+    base: Path
+    parts: tuple[str, ...]
+
+
+Target = DownloadTarget | PendingTarget | DirectoryTarget | InvalidPath
+"""What a download begins with."""
 
 
 def share_key(target: DownloadTarget | PendingTarget) -> str:

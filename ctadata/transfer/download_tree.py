@@ -19,7 +19,14 @@ from ctadata.stores.channel import for_each
 from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
 from ctadata.transfer.dir_cache import DirCache
 from ctadata.transfer.download_file import download_file
-from ctadata.transfer.download_target import DownloadTarget, PendingTarget, share_key, share_size
+from ctadata.transfer.download_target import (
+    DirectoryTarget,
+    DownloadTarget,
+    PendingTarget,
+    Target,
+    share_key,
+    share_size,
+)
 from ctadata.transfer.equality import looks_equal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling, find_folder
@@ -45,7 +52,7 @@ class ExtraneousCollector(Protocol):
 
 def download(
     run: Run,
-    targets: Iterable[DownloadTarget | PendingTarget | InvalidPath],
+    targets: Iterable[Target],
     extraneous: ExtraneousCollector | None = None,
 ) -> Summary:
     """Download files and trees.
@@ -62,29 +69,29 @@ def download(
         return run.execute(_find_tasks(run, folders, targets, extraneous))
 
 
-_Target = DownloadTarget | PendingTarget
-_Give = Callable[[Node[_Target | InvalidPath] | Task], object]
-_IsOwn = Callable[[_Target], bool]
+_Divided = DownloadTarget | PendingTarget
+_Give = Callable[[Node[Target] | Task], object]
+_IsOwn = Callable[[_Divided], bool]
 
 
 def _find_tasks(
-    run: Run, folders: DirCache, targets: Iterable[_Target | InvalidPath], extraneous: ExtraneousCollector | None
+    run: Run, folders: DirCache, targets: Iterable[Target], extraneous: ExtraneousCollector | None
 ) -> Iterator[Task]:
     """Yield the tasks of the run's shard: first those that are known from the listing, then those that have waited."""
-    division: Division[_Target] = Division(run.rules.shard, key=share_key, size=share_size)
+    division: Division[_Divided] = Division(run.rules.shard, key=share_key, size=share_size)
     yield from walk(targets, functools.partial(_expand, run, folders, extraneous, division.take), threads=WALKERS)
     if run.rules.shard.count > 1:
         yield from walk(division.end(), functools.partial(_expand_own, run, folders), threads=WALKERS)
 
 
-def _expand_own(run: Run, folders: DirCache, node: _Target | InvalidPath, give: _Give) -> None:
+def _expand_own(run: Run, folders: DirCache, node: Target, give: _Give) -> None:
     if isinstance(node, DownloadTarget):
         give(_task(run, folders, node))
     else:
         _expand(run, folders, None, _take_all, node, give)
 
 
-def _take_all(target: _Target) -> bool:  # noqa: ARG001
+def _take_all(target: _Divided) -> bool:  # noqa: ARG001
     return True
 
 
@@ -93,13 +100,16 @@ def _expand(
     folders: DirCache,
     extraneous: ExtraneousCollector | None,
     is_own: _IsOwn,
-    node: _Target | InvalidPath,
+    node: Target,
     give: _Give,
 ) -> None:
     """Give the tasks of one file or collection. A collection that cannot be listed or made is one failure."""
     run.check_stop()
     if isinstance(node, InvalidPath):
         run.fail(node.error, node.base)
+        return
+    if isinstance(node, DirectoryTarget):
+        _make_directory(run, node)
         return
     if isinstance(node, PendingTarget) and node.is_one_file:
         if not is_own(node):
@@ -124,6 +134,15 @@ def _expand(
             error = _only_unnameable_keys(run, remote) or error
         error.path = error.path or str(remote)
         run.fail(error, remote, local)
+
+
+def _make_directory(run: Run, target: DirectoryTarget) -> None:
+    is_wanted = run.rules.filters.takes_directory(target.parts) and run.rules.shard.owns(str(target.path))
+    if is_wanted and not run.rules.dry_run:
+        try:
+            LocalDir.open(target.base, target.parts).close()
+        except CtadataError as error:
+            run.fail(error, target.path, target.base.joinpath(*target.parts))
 
 
 def _only_unnameable_keys(run: Run, path: RemotePath) -> Unnameable | None:
@@ -321,12 +340,9 @@ def _plan_outcome(run: Run, target: DownloadTarget) -> Outcome:
 def _with_version(outcome: Outcome, entry: Entry) -> Outcome:
     """Return the outcome with tag and digest of the listing, if nothing better is known."""
     etag, digest = outcome.etag or entry.etag, outcome.digest or listed_digest(entry)
-    if not outcome.digest and outcome.state is not State.SKIPPED and not _was_compared(outcome, digest):
+    was_compared = digest.partition(":")[0] in outcome.verified.split(", ")
+    if not outcome.digest and outcome.state is not State.SKIPPED and not was_compared:
         digest = ""
     if (etag, digest) == (outcome.etag, outcome.digest):
         return outcome
     return dataclasses.replace(outcome, etag=etag, digest=digest)
-
-
-def _was_compared(outcome: Outcome, digest: str) -> bool:
-    return digest.partition(":")[0] in outcome.verified.split(", ")

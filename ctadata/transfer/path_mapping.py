@@ -11,7 +11,7 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
-from ctadata.transfer.download_target import DownloadTarget, PendingTarget
+from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, PendingTarget, Target
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.partial_file import local_errors
@@ -68,23 +68,42 @@ def download_targets(
 
 
 def listed_download_targets(
-    base: RemotePath, names: Iterable[str], local: str | None, *, recursive: bool, exact: bool = False
-) -> Iterator[PendingTarget | InvalidPath]:
-    """Yield the targets of the paths of a list; each keeps its directories.
+    base: RemotePath,
+    names: Iterable[str | Entry | UsageError],
+    local: str | None,
+    *,
+    recursive: bool,
+    exact: bool = False,
+) -> Iterator[Target]:
+    """Yield the targets of the paths, or entries, of a list; each keeps its directories below `base`.
 
     Args:
-        base: The collection that the paths start from.
-        names: The paths.
+        base: The collection that the paths start from, and that the entries lie in.
+        names: The paths, the entries, or the errors of lines. The directory of an entry is only made: the list says
+            what lies in it.
         local: The local directory; None: the current one.
         recursive: Whether collections are downloaded.
         exact: Whether `a//b` is a different name than `a/b`, as for S3 keys.
     """
     for name in names:
-        parts = _below(name, exact=exact)
+        if isinstance(name, Entry):
+            yield _entry_target(base, name, Path(local or ""))
+            continue
+        parts = name if isinstance(name, UsageError) else _below(name, exact=exact)
         if isinstance(parts, UsageError):
             yield InvalidPath(parts, base)
         else:
             yield PendingTarget(base.join(parts), Path(local or ""), parts[:-1], parts[-1], recursive)
+
+
+def _entry_target(base: RemotePath, entry: Entry, local: Path) -> Target:
+    inside = entry.path.parts[len(base.parts) :]
+    if entry.path.parts[: len(base.parts)] != base.parts or not (inside or entry.is_directory):
+        path = escape_unprintable(str(entry.path))
+        return InvalidPath(UsageError(f"it is not below {escape_unprintable(str(base))}", path=path), base)
+    if entry.is_directory:
+        return DirectoryTarget(entry.path, local, inside)
+    return DownloadTarget(entry, local, inside[:-1], inside[-1], inside)
 
 
 def _below(name: str, *, exact: bool = False) -> tuple[str, ...] | UsageError:

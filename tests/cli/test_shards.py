@@ -127,3 +127,36 @@ def test_the_limit_of_requests_is_divided_among_the_tasks(at_box, many):
     assert "at most" not in limit("--shard", "0/4", "-j", "8")
     assert "exclude each other" in at_box("get", many, "-j", "8", "--shard", "0/4", "--at-once", "2", check=2).err
     assert "needs --shard" in at_box("get", many, "--at-once", "2", check=2).err
+
+
+def test_tasks_that_get_one_listing_list_nothing(at_box, box, many):
+    listing = at_box("list", "-r", "--json", many, check=0).out
+    (at_box.cwd / "all.jsonl").write_text(listing)
+    before = len(box.seen)
+    for i in range(4):
+        words = ("get", "--files-from", "all.jsonl", many, "out", "--shard", f"{i}/4")
+        at_box(*words, "--receipt", "r.{shard}.jsonl", check=0)
+    assert "PROPFIND" not in {seen.method for seen in box.seen[before:]}
+    rows = [row for i in range(4) for row in receipt(at_box, f"r.{i}.jsonl")]
+    assert done(rows) == sorted(f"{many}/run{i % 3}/{i:02}" for i in range(30))
+    assert (at_box.cwd / "out" / "empty").is_dir()
+    assert "30 files skipped" in at_box("get", "-r", f"{many}/", "out", check=0).err
+
+
+def test_a_file_that_changed_since_the_listing_is_got_as_it_is(at_box, box, many):
+    (at_box.cwd / "all.jsonl").write_text(at_box("list", "-r", "--json", f"{many}/run1", check=0).out)
+    box.files.put(f"/{many}/run1/04", b"another content, and longer")
+    at_box("get", "--files-from", "all.jsonl", many, "out", check=0)
+    assert (at_box.cwd / "out/run1/04").read_bytes() == b"another content, and longer"
+
+
+def test_a_line_that_is_no_entry_is_a_failure_of_its_own(at_box, many):
+    lines = at_box("list", "-r", "--json", f"{many}/run1", check=0).out.splitlines()
+    (at_box.cwd / "all.jsonl").write_text(
+        "\n".join([*lines, '{"path": "../x", "kind": "file", "size": 1}', lines[0][:40]])
+    )
+    ended = at_box("get", "--files-from", "all.jsonl", f"{many}/run1", "out", check=6)
+    assert "line 11 of the list" in ended.err
+    assert "line 12 of the list" in ended.err
+    assert len(list((at_box.cwd / "out").iterdir())) == 10
+    assert "not below" in at_box("get", "--files-from", "all.jsonl", "lst/other", "out").err

@@ -9,6 +9,7 @@ import typer
 
 from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import complete_remote
+from ctadata.cli.listed_files import read_files
 from ctadata.cli.locations import read_location
 from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdout
@@ -58,6 +59,8 @@ def get(
       cta-data-direct get 'lst/run_*/*.h5' out        all that match
       cta-data-direct get lst/x/a.fits - | wc -c      into a pipe
       cta-data-direct get --files-from list.txt out   to out/<path> for each line
+      cta-data-direct list -r --json lst/run > all    then nothing is listed again:
+      cta-data-direct get --files-from all lst out    to out/run/...
       cta-data-direct get -r --stage lst/old/run      files on tape as well
 
     With two or more arguments, the last one is always local; '.' is the current
@@ -88,7 +91,7 @@ def get(
 
         work = lambda session, reporter: download_with_full_path(session, sources[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
-        listed = None if files_from is None else transfer_options.read_names(files_from, null=null)
+        listed = None if files_from is None else read_files(files_from, null=null)
         work = lambda session, reporter: session.get(  # noqa: E731
             sources, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
