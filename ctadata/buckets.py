@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ctadata.errors import Unsupported, UsageError
-from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
+from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.session import Session
 from ctadata.stores.s3 import buckets as s3_buckets
-from ctadata.stores.s3.alias import REDIRECT, AliasWriter
+from ctadata.stores.s3.alias import AliasWriter
 from ctadata.stores.s3.buckets import Bucket
+from ctadata.stores.s3.description import UploadDescription
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliases import make_aliases
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.report import InvalidPath, Reporter, Summary
-
-_TYPE = re.compile(r"[!#$&^_.+A-Za-z0-9-]{1,127}/[!#$&^_.+A-Za-z0-9-]{1,127}(;[ -~]{1,200})?")  # RFC 6838, 9110
-_ADDRESS = re.compile(r"(/|https?://)[!-~]{0,2000}")
 
 
 class Buckets:
@@ -76,23 +73,19 @@ class Buckets:
         """
         s3_buckets.remove_bucket(self._connection, bucket_name(bucket), recursive=recursive)
 
-    def describe(self, rules: Rules, *, content_type: str | None = None, redirect_to: str | None = None) -> Rules:
-        """Make the session's uploads carry a media type and a redirect.
+    def describe(self, rules: Rules, headers: Mapping[str, str], *, guesses_type: bool = True) -> Rules:
+        """Make the session's uploads and copies carry a description.
 
         Args:
             rules: The rules of the transfer.
-            content_type: The media type that browsers get, for example `text/plain; charset=utf-8`.
-            redirect_to: The address that a website redirects requests for these files to.
+            headers: The description, as `ctadata.stores.s3.description_options` returns it.
+            guesses_type: Whether an upload without a media type gets the one that its name ends like.
 
         Returns:
-            The rules, changed so that an equal file without this description is uploaded again.
-
-        Raises:
-            UsageError: A header cannot carry the media type or the address.
+            The rules, changed so that an equal file without this description is uploaded or copied again.
         """
-        description = _headers(content_type, redirect_to)
-        store = self._session.store = self._store.with_upload_headers(description)
-        return dataclasses.replace(rules, as_described=store.has_upload_headers)
+        store = self._session.store = self._store.with_uploads(UploadDescription(headers, guesses_type))
+        return dataclasses.replace(rules, as_described=store.is_described) if headers else rules
 
     def alias(
         self,
@@ -122,22 +115,6 @@ class Buckets:
         except UsageError as error:
             error.path = error.path or escape_unprintable(alias)
             return InvalidPath(error, RemotePath())
-
-
-def _headers(content_type: str | None, redirect_to: str | None) -> dict[str, str]:
-    if content_type is not None and not _TYPE.fullmatch(content_type):
-        raise UsageError(
-            f"{escape_unprintable(content_type)!r} is no media type",
-            hint="a media type looks like text/plain; charset=utf-8",
-        )
-    refuse_userinfo(redirect_to or "")
-    if redirect_to is not None and not _ADDRESS.fullmatch(redirect_to):
-        raise UsageError(
-            f"a request cannot be redirected to {escape_unprintable(redirect_to)!r}",
-            hint="write /path/in/the/bucket or https://..., percent-encoded",
-        )
-    headers = {"Content-Type": content_type, REDIRECT: redirect_to}
-    return {name: value for name, value in headers.items() if value is not None}
 
 
 def bucket_name(text: str) -> str:

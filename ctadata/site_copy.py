@@ -101,7 +101,7 @@ def _copy_in_place(origin: Session, target: Session) -> CopyInPlace | None:
         name = source.name(entry.path)
         name = name if entry.alias_of is None else name._replace(key=entry.alias_of)
         try:
-            placed, copied = store.copy_from(name, to, CopyOptions(new, moved=moved))
+            placed, copied = store.copy_from(name, to, CopyOptions(new, store.uploads.headers, moved=moved))
         except Forbidden as error:
             error.hint = f"the key of the profile {target.profile.name} has to read it too; or use --through"
             raise

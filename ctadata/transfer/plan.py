@@ -161,7 +161,12 @@ def plan_copy(side: Side, existing: Entry | None, features: Features, rules: Rul
         rules: The rules of the run.
         pair: The place of the record of both files; None: without records.
     """
-    return Step.CREATE if existing is None else _plan_existing(side, existing, features, rules, pair)
+    if existing is None:
+        return Step.CREATE
+    step = _plan_existing(side, existing, features, rules, pair)
+    if step is Step.SKIP and rules.as_described is not None and not rules.as_described(existing.path):
+        return _plan_different(rules)
+    return step
 
 
 def plan_for_taken_name(side: Side, existing: Entry, rules: Rules) -> Step:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import options, transfer_options
 from ctadata.cli.locations import Remote, parse_side
+from ctadata.cli.object_options import ObjectOptions
+from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import stdout_is_terminal
 from ctadata.cli.run_output import RunOutput
 from ctadata.cli.sharing import AtOnce, ShardOption, Sharing
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from ctadata.site_copy import CopyMode
 
 
+@expand_groups
 def copy(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SRC", show_default=False, help="profile:path, :path or a URL.")],
@@ -43,6 +47,7 @@ def copy(
     ] = False,
     dry_run: transfer_options.DryRun = False,
     no_clobber: options.NoClobber = False,
+    described: ObjectOptions = ObjectOptions(),  # noqa: B008  (frozen)
     receipt: transfer_options.Receipt = None,
     json: options.Json = False,
     jobs: options.Jobs = None,
@@ -57,6 +62,7 @@ def copy(
       cta-data-direct copy --push cscs:lst/run1/a.h5 mine:
       cta-data-direct copy --through cscs:lst/run1/a.h5 bucket:run1/
       cta-data-direct copy -r store:raw/run1 store:archive    inside an S3 store
+      cta-data-direct copy --metadata run=7 store:raw/a store:raw/a
 
     One site fetches or sends the file. It shows the other site a macaroon for
     that one file, never your token. The file gets its name when it is whole
@@ -65,6 +71,7 @@ def copy(
     If both paths are at one S3 server, the server copies the objects, also
     between buckets, with their type and metadata. Files that are equal already
     are skipped, so the same command continues where the last run ended.
+    --metadata replaces all metadata, also of the object itself.
     """
     from ctadata.site_copy import CopyMode
 
@@ -76,7 +83,7 @@ def copy(
     sharing = Sharing.read(shard, at_once, jobs)
     rules = Rules(no_clobber=no_clobber, filters=filters, dry_run=dry_run, shard=sharing.shard)
     output = RunOutput("copy", json, dry_run, sharing.name_file(receipt), [])
-    work = _Work(origin, destination, recursive, CopyMode(push, through, send_token), rules)
+    work = _Work(origin, destination, recursive, CopyMode(push, through, send_token), rules, described.headers())
     _run(common, work, output, jobs, sharing)
 
 
@@ -91,9 +98,11 @@ def _side(text: str) -> Remote:
 class _Work:
     """The copy that the arguments describe."""
 
-    def __init__(self, source: Remote, target: Remote, recursive: bool, mode: CopyMode, rules: Rules) -> None:
+    def __init__(
+        self, source: Remote, target: Remote, recursive: bool, mode: CopyMode, rules: Rules, headers: Mapping[str, str]
+    ) -> None:
         self.source, self.target = source, target
-        self._recursive, self._mode, self._rules = recursive, mode, rules
+        self._recursive, self._mode, self._rules, self._headers = recursive, mode, rules, headers
 
     def __call__(self, origin: Session, target: Session, reporter: Reporter) -> Summary:
         from ctadata.site_copy import copy_between, copy_target, refuse_copy_onto_itself
@@ -104,8 +113,14 @@ class _Work:
             raise UsageError("it is a directory", hint="-r copies a directory with its contents", path=str(source))
         contents = self.source.text.endswith("/")
         to = copy_target(target, self.target.text, source, directory=entry.is_directory, contents=contents)
-        refuse_copy_onto_itself(origin, target, source, to)
-        return copy_between(origin, target, entry, to, mode=self._mode, rules=self._rules, reporter=reporter)
+        rules = self._rules
+        if self._headers:
+            from ctadata.buckets import Buckets
+
+            rules = Buckets(target).describe(rules, self._headers)
+        if not self._headers or entry.is_directory:
+            refuse_copy_onto_itself(origin, target, source, to)
+        return copy_between(origin, target, entry, to, mode=self._mode, rules=rules, reporter=reporter)
 
 
 def _run(common: options.Common, work: _Work, output: RunOutput, jobs: str | None, sharing: Sharing) -> None:

@@ -14,6 +14,7 @@ from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.signals import stop_on_signals
 from ctadata.namespace.external_sort import sort_by_name
 from ctadata.namespace.filters import Filters
+from ctadata.namespace.kept_mtimes import with_kept_mtimes
 
 
 def list_(
@@ -32,6 +33,9 @@ def list_(
     exclude: transfer_options.Exclude = None,
     null: Annotated[bool, typer.Option("-0", "--null", help="End each path with NUL in place of a new line.")] = False,
     json: options.Json = False,
+    mtime: Annotated[
+        bool, typer.Option("--mtime", help="For S3: show the mtime that each file had where it was uploaded.")
+    ] = False,
     sort: Annotated[
         bool | None,
         typer.Option(
@@ -52,6 +56,7 @@ def list_(
       cta-data-direct list -r lst | grep fits.fz    every path below
       cta-data-direct list -r --include '*.h5' lst  every path that matches
       cta-data-direct list 'lst/run_*/*.h5'         paths of one level
+      cta-data-direct list -l --mtime s3://bucket/  the mtime, not the upload's
       cta-data-direct list --json lst | jq .size    for programs
 
     Each line is a full path that the other commands accept as it is. The path
@@ -68,5 +73,6 @@ def list_(
         entries = session.list(path, recursive=recursive, filters=filters)
         if sort is None:
             sort = not (recursive or null or json)
-        for entry in sort_by_name(entries) if sort else entries:
+        entries = sort_by_name(entries) if sort else entries
+        for entry in with_kept_mtimes(session.store, entries) if mtime else entries:
             write_entry(entry, columns)

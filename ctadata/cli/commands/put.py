@@ -11,6 +11,7 @@ import typer
 from ctadata.cli import options, transfer_options
 from ctadata.cli.completion import complete_put_target
 from ctadata.cli.locations import read_last_location
+from ctadata.cli.object_options import ObjectOptions
 from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdin
 from ctadata.cli.receipts import retry_work
@@ -57,6 +58,10 @@ def put(
             "--redirect-to", metavar="WHERE", help="Let a website of S3 redirect requests for the file to this address."
         ),
     ] = None,
+    described: ObjectOptions = ObjectOptions(),  # noqa: B008  (frozen)
+    no_guess_mime_type: Annotated[
+        bool, typer.Option("--no-guess-mime-type", help="For S3: give no media type by the ending of a name.")
+    ] = False,
     run_options: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Put files, verified.
@@ -69,6 +74,7 @@ def put(
       cta-data-direct put -r run/ papers         its contents, to papers/...
       cta-data-direct put results.h5 /lst/x/     a path from the root
       tar c run | cta-data-direct put - run.tar  out of a pipe
+      cta-data-direct put --metadata run=7 --tags state=raw a.h5 s3://bucket/
       cta-data-direct put --files-from list papers   to papers/<path> for each
 
     Files that are equal already are skipped, so the same command continues
@@ -94,15 +100,17 @@ def put(
     if redirect_to is not None:
         _check_redirecting(sources, one=not (recursive or files_from is not None))
 
+    headers = described.headers(content_type, redirect_to)
+
     def rules_for(session: Session) -> Rules:
-        if content_type is None and redirect_to is None:
+        if not headers and not no_guess_mime_type:
             return rules
         from ctadata.buckets import Buckets
 
-        return Buckets(session).describe(rules, content_type=content_type, redirect_to=redirect_to)
+        return Buckets(session).describe(rules, headers, guesses_type=not no_guess_mime_type)
 
     if retry_failed:
-        if files_from or content_type or redirect_to:
+        if files_from or headers:
             raise UsageError("--retry-failed takes its paths from the receipt, and allows no other choice of files")
         work = retry_work(common, "put", retry_failed, rules, local or [])
     elif sources == ["-"] and files_from is None:

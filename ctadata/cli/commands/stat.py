@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from ctadata.errors import NotFound, NothingMatched
 from ctadata.namespace.digests import get_digests
 from ctadata.paths import escape_unprintable
 from ctadata.progress import units
+from ctadata.stores.described import Describes
 
 
 def stat(
@@ -38,24 +40,34 @@ def stat(
     with command_context.open_context(ctx, token_file, raw_key=raw_key) as context:
 
         def print_entry(entry: Entry) -> None:
-            whole = dataclasses.replace(entry, checksums=get_digests(context.session.store, entry))
+            store = context.session.store
+            whole = dataclasses.replace(entry, checksums=get_digests(store, entry))
+            more = store.describe(entry.path) if isinstance(store, Describes) and not entry.is_directory else {}
             if json:
-                write_json(entry_as_json(whole))
+                write_json({**entry_as_json(whole), **({"object": more} if more else {})})
             else:
-                for line in lines(whole):
+                for line in lines(whole, more):
                     write_line(line)
 
         command_context.for_each(command_context.find_all(context.session, paths), print_entry)
 
 
-def lines(entry: Entry) -> list[str]:
-    """Return the path, followed by one line for each known value."""
+def lines(entry: Entry, more: Mapping[str, str | Mapping[str, str]] | None = None) -> list[str]:
+    """Return the path, followed by one line for each known value.
+
+    Args:
+        entry: The file or directory.
+        more: What the store says beside the entry, as `Describes` returns it.
+    """
     size = None if entry.size is None else f"{entry.size} ({units.size(entry.size)})"
     known = {"kind": str(entry.kind), "size": size, "mtime": format_rfc3339(entry.mtime), "etag": entry.etag}
     known |= {**entry.checksums, "locality": entry.locality}
+    for name, value in (more or {}).items():
+        known |= {name: value} if isinstance(value, str) else {f"{name} {key}": text for key, text in value.items()}
+    width = max(8, *(len(name) for name, value in known.items() if value))
     return [
         short_line(entry) or "/",
-        *(f"  {name:<8}  {escape_unprintable(value)}" for name, value in known.items() if value),
+        *(f"  {name:<{width}}  {escape_unprintable(value)}" for name, value in known.items() if value),
     ]
 
 

@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,24 +18,31 @@ from ctadata.checksums import OF_PARTS, etag_digests, strongest_digest
 from ctadata.entries import NO_CHECKSUMS
 from ctadata.errors import CtadataError, Forbidden, IntegrityError, NotFound, ServerTrouble, Unsupported
 from ctadata.fibers import run_in_thread
+from ctadata.http.client import NO_HEADERS
 from ctadata.http.messages import Headers, Response
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import REDIRECT, redirect_location, target_key
 from ctadata.stores.s3.connection import EMPTY_SHA256, Connection
+from ctadata.stores.s3.description import (
+    ENCRYPTION,
+    KEPT,
+    KMS_KEY,
+    METADATA,
+    STORAGE_CLASS,
+    TAGS,
+    get_tags,
+    metadata_of,
+)
 from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers
 from ctadata.stores.s3.errors import error_of_code, xml_fields
 from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
+from ctadata.stores.s3.mtime import MTIME
 from ctadata.stores.s3.multipart import COMPLETE, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
 
 MAX_PARTS = 10_000
 """The largest number of parts of an upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
 MIN_PART = 5 << 20
 """The smallest size of a part that is not the last one, in bytes (the same page)."""
-
-_METADATA = "x-amz-meta-"
-_KEPT = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires")
-_STORAGE_CLASS = "x-amz-storage-class"
-_ENCRYPTION, _KMS_KEY = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
 
 
 def _ignore(_: int) -> None:
@@ -48,14 +55,15 @@ class CopyOptions:
 
     Attributes:
         new: Whether an object under the new name is an error.
-        headers: The headers that describe the copy in place of the source's; None keeps the source's description.
+        headers: The headers that describe the copy. Metadata among them replace all metadata of the source; what they
+            do not name stays as at the source.
         relocate: Returns the key that a copied alias points to, from the key that its source points to.
         single_limit: The largest number of bytes that one request copies.
         moved: Receives the number of bytes copied so far.
     """
 
     new: bool = False
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
     relocate: Callable[[str], str] = str
     single_limit: int = MAX_SINGLE_REQUEST
     moved: Callable[[int], None] = _ignore
@@ -149,10 +157,12 @@ class _Copying:
 
     def copy_at_once(self) -> None:
         headers = {**self._from_source(), **self._kept_by_name()}
+        given = self.options.headers
         # Ceph takes the alias from the source if the description comes from there
-        if self.options.headers is not None or headers.get(REDIRECT) != self.found.get(REDIRECT):
+        if self._described_anew() or headers.get(REDIRECT) != self.found.get(REDIRECT):
             headers |= {"x-amz-metadata-directive": "REPLACE", **self._description()}
-            headers |= {"x-amz-tagging-directive": "REPLACE"} if "x-amz-tagging" in headers else {}
+        if TAGS in given:
+            headers |= {"x-amz-tagging-directive": "REPLACE", TAGS: given[TAGS]}
         self._put("", {**headers, **self._condition})
 
     def copy_in_parts(self) -> None:
@@ -237,14 +247,12 @@ class _Copying:
         kept = {}
         if location := self.found.get(REDIRECT):
             kept[REDIRECT] = self._relocated(location)
-        if storage_class := self.found.get(_STORAGE_CLASS):
-            kept[_STORAGE_CLASS] = storage_class
-        if (self.found.get(_ENCRYPTION) or "").startswith("aws:kms"):
-            kept[_ENCRYPTION] = self.found.get(_ENCRYPTION) or ""
-            kept |= {_KMS_KEY: key} if (key := self.found.get(_KMS_KEY)) else {}
-        given = self.options.headers or {}
-        kept = {} if _ENCRYPTION in given and _STORAGE_CLASS in given else kept
-        return {**kept, **{name: given[name] for name in given if name in (_STORAGE_CLASS, _ENCRYPTION, _KMS_KEY)}}
+        given = self.options.headers
+        if ENCRYPTION not in given:
+            kept |= {header: value for header in (ENCRYPTION, KMS_KEY) if (value := self.found.get(header))}
+        if storage_class := self.found.get(STORAGE_CLASS):
+            kept[STORAGE_CLASS] = storage_class
+        return {**kept, **{header: given[header] for header in (STORAGE_CLASS, ENCRYPTION, KMS_KEY) if header in given}}
 
     def _relocated(self, location: str) -> str:
         try:
@@ -254,25 +262,30 @@ class _Copying:
         moved = self.options.relocate(key)
         return location if moved == key else redirect_location(moved)
 
+    def _described_anew(self) -> dict[str, str]:
+        """Return the given headers that replace the description of the source."""
+        names = [name for name in self.options.headers if name in KEPT or name.startswith(METADATA)]
+        return {name: self.options.headers[name] for name in names}
+
     def _description(self) -> dict[str, str]:
-        """Return the headers that describe the copy: the given ones, or those of the source."""
-        if self.options.headers is not None:
-            return dict(self.options.headers)
-        kept = {name: value for name in _KEPT if (value := self.found.get(name))}
-        return {**kept, **metadata_of(self.found)}
+        """Return the headers that describe the copy: the given ones, and those of the source that they leave."""
+        kept, given = {name: value for name in KEPT if (value := self.found.get(name))}, self._described_anew()
+        metadata = metadata_of(self.found)
+        if any(name.startswith(METADATA) for name in given):
+            metadata = {name: metadata[name] for name in (MTIME, MD5, PART_SIZE) if name in metadata}
+        return {**kept, **metadata, **given}
 
     def _tags(self) -> dict[str, str]:
         """Return the header with the source's tags. Ceph's HEAD does not tell their number, so the server is asked."""
-        if "x-amz-tagging" in (self.options.headers or {}):
-            return {}
+        if TAGS in self.options.headers:
+            return {TAGS: self.options.headers[TAGS]}
         try:
-            response = self.connection.call("get_object_tagging", Bucket=self.source.bucket, Key=self.source.key)
+            tags = get_tags(self.connection, self.source)
         except (Forbidden, NotFound, Unsupported):
             if self.found.get("x-amz-tagging-count"):
                 raise
             return {}
-        pairs = {pair["Key"]: pair["Value"] for pair in response.get("TagSet", ())}
-        return {"x-amz-tagging": urlencode(pairs)} if pairs else {}
+        return {TAGS: urlencode(tags)} if tags else {}
 
     @property
     def _condition(self) -> dict[str, str]:
@@ -297,8 +310,3 @@ class _Copying:
         if "Code" in fields:
             raise error_of_code(fields["Code"], fields.get("Message", ""), 500, "PUT")
         return fields
-
-
-def metadata_of(headers: Headers) -> dict[str, str]:
-    """Return the metadata headers of an object, `x-amz-meta-*`."""
-    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(_METADATA)}

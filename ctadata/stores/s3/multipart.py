@@ -40,6 +40,7 @@ from ctadata.http.messages import Body, Headers
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import EMPTY_SHA256, UNSIGNED, Connection
+from ctadata.stores.s3.description import guess_type
 from ctadata.stores.s3.digests import MD5, PART_SIZE, may_be_md5
 from ctadata.stores.s3.errors import xml_fields
 from ctadata.stores.s3.head import refuse_existing
@@ -59,6 +60,9 @@ PARALLEL_PARTS = 4
 """Parts of one file that are uploaded at the same time."""
 
 COMPLETE = "complete_multipart_upload"
+
+TYPE = "Content-Type"
+"""The header of the media type."""
 
 STALE_AFTER = 86400.0
 """Seconds without a change after which an unfinished upload is taken for dead."""
@@ -276,7 +280,8 @@ def _upload_once(
     whole_md5: bytes | None = None,
 ) -> Written:
     """Upload a source; raise _TagsAreOpaque if the object needs `whole_md5` in its metadata."""
-    may_resume = headers.keys() <= {MTIME}  # no server tells the headers that an earlier run has sent
+    # no server tells the headers that an earlier run has sent
+    may_resume = headers.keys() <= {MTIME, TYPE} and headers.get(TYPE) in (None, guess_type(name.key))
     upload = _find_resumable(connection, name, source, size) if may_resume and not whole_md5 else None
     upload = upload or _create_upload(connection, name, size, headers, whole_md5)
     try:

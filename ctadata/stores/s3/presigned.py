@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ctadata.entries import Entry
 from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
@@ -50,6 +51,26 @@ def check_link_options(*, lifetime: float, activities: Sequence[str], addresses:
     if not 1 <= lifetime <= LONGEST:
         raise UsageError("a presigned URL is valid for 7 days at most")
     return PresignRequest(_METHODS[chosen[0]], int(lifetime))
+
+
+def presign_entry(connection: Connection, name: Name, request: PresignRequest, entry: Entry | None) -> Link:
+    """Return a link to an object; a link to an alias downloads its file.
+
+    Args:
+        connection: The server.
+        name: The object.
+        request: The request that the link allows.
+        entry: The entry of the object; None for an upload.
+
+    Raises:
+        Unsupported: The entry is a directory.
+        LoginNeeded: There is no access key to sign it with.
+    """
+    if not name.key or (entry and entry.is_directory):
+        raise Unsupported("a presigned URL opens one file, and this is a directory")
+    if entry and entry.alias_of is not None:
+        name = Name(name.bucket, entry.alias_of)
+    return presign(connection, name, request)
 
 
 def presign(connection: Connection, name: Name, request: PresignRequest) -> Link:

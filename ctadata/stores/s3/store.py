@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ctadata.checksums import STRONGEST_FIRST
 from ctadata.entries import Entry, Kind
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, NotFound, Unsupported, UsageError
-from ctadata.http.client import NO_HEADERS
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.base import Features, Source, TreeCount, Written
@@ -22,6 +21,7 @@ from ctadata.stores.s3.address import Name, resolve_name
 from ctadata.stores.s3.alias import resolve_alias
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.copy_object import CopiedObject, CopyOptions, copy_object
+from ctadata.stores.s3.description import UploadDescription, describe
 from ctadata.stores.s3.digests import digests_from_headers
 from ctadata.stores.s3.directories import make_directory
 from ctadata.stores.s3.get_object import ObjectGet
@@ -31,7 +31,7 @@ from ctadata.stores.s3.mtime import MTIME, format_mtime, kept_mtime
 from ctadata.stores.s3.multipart import part_size, upload_multipart
 from ctadata.stores.s3.object_entry import entry_of
 from ctadata.stores.s3.object_ops import delete_below
-from ctadata.stores.s3.presigned import check_link_options, presign
+from ctadata.stores.s3.presigned import check_link_options, presign_entry
 from ctadata.stores.s3.put_object import put_object
 from ctadata.stores.s3.rename_prefix import Journal, rename_prefix
 from ctadata.stores.sharing import Link
@@ -59,7 +59,7 @@ class S3Store:
         root: RemotePath,
         *,
         part_size: int | None = None,
-        upload_headers: Mapping[str, str] = NO_HEADERS,
+        uploads: UploadDescription = UploadDescription(),  # noqa: B008  (frozen)
     ) -> None:
         """Keep the connection, which is closed with the store; no request is sent.
 
@@ -67,10 +67,10 @@ class S3Store:
             connection: The server.
             root: The bucket and prefix of all paths; empty for all buckets.
             part_size: Bytes of a part of a large upload; None for the default.
-            upload_headers: Headers that each upload carries, such as its type or the location of an alias.
+            uploads: What each upload says about its object.
         """
         self.connection = connection
-        self._upload_headers = upload_headers
+        self.uploads = uploads
         self.root = root
         self._part_size = part_size
 
@@ -78,19 +78,19 @@ class S3Store:
         """Return the bucket and key of a path; both are empty above the buckets."""
         return resolve_name(self.root, path)
 
-    def with_upload_headers(self, upload_headers: Mapping[str, str]) -> S3Store:
-        """Return the same store over the same connection, whose uploads carry these headers."""
-        return S3Store(self.connection, self.root, part_size=self._part_size, upload_headers=upload_headers)
+    def with_uploads(self, uploads: UploadDescription) -> S3Store:
+        """Return the same store over the same connection, whose uploads say this about their objects."""
+        return S3Store(self.connection, self.root, part_size=self._part_size, uploads=uploads)
 
-    def has_upload_headers(self, path: RemotePath) -> bool:
-        """Return whether an object carries the headers that uploads of this store get.
-
-        Raises:
-            NotFound: There is no such object.
-        """
+    def is_described(self, path: RemotePath) -> bool:
+        """Return whether an object has the description that uploads get; raise NotFound if there is no such object."""
         with add_path_to_errors(path):
-            headers = head(self.connection, self.name(path)).headers
-            return all(headers.get(header) == value for header, value in self._upload_headers.items())
+            return self.uploads.is_that_of(self.connection, self.name(path))
+
+    def describe(self, path: RemotePath) -> Mapping[str, str | Mapping[str, str]]:
+        """Return what the server says about an object beside its entry; see `Describes`."""
+        with add_path_to_errors(path):
+            return describe(self.connection, self.name(path))
 
     # --- entries
 
@@ -193,7 +193,8 @@ class S3Store:
             AlreadyExists: With `new`, an object has this name. A directory may have the same name.
             CtadataError: As `Store.write`.
         """
-        name, headers = self.name(path), self._upload_headers
+        name = self.name(path)
+        headers = self.uploads.headers_of(name)
         if source.mtime is not None:
             headers = {MTIME: format_mtime(source.mtime), **headers}
         with add_path_to_errors(path):
@@ -327,15 +328,10 @@ class S3Store:
             UsageError: The lifetime is not between 1 second and 7 days.
             Unsupported: The path is a directory, or the link cannot do what the options ask for.
         """
-        name = self.name(path)
         with add_path_to_errors(path):
             request = check_link_options(lifetime=lifetime, activities=activities, addresses=addresses)
             entry = self.info(path) if request.method == "GET" else None
-            if not name.key or (entry and entry.is_directory):
-                raise Unsupported("a presigned URL opens one file, and this is a directory")
-            if entry and entry.alias_of is not None:
-                name = Name(name.bucket, entry.alias_of)
-            return presign(self.connection, name, request)
+            return presign_entry(self.connection, self.name(path), request, entry)
 
     def close(self) -> None:
         """Close the connections."""

@@ -19,6 +19,7 @@ from stores.suite import Bytes, get
 from ctadata.errors import AlreadyExists, CtadataError, Forbidden, IntegrityError, LocalError, ServerTrouble, Stopped
 from ctadata.paths import RemotePath
 from ctadata.stores.s3 import multipart
+from ctadata.stores.s3.description import UploadDescription
 from ctadata.stores.s3.multipart import MAX_SINGLE_REQUEST, part_size
 from ctadata.stores.s3.store import S3Store
 
@@ -274,7 +275,7 @@ def test_a_new_upload_checks_by_head_if_the_server_lacks_conditions(store, stub,
 
 def test_the_parts_of_a_killed_run_are_not_used_for_another_type(store, stub, moto_s3, root) -> None:
     begun(moto_s3, root, {1: PARTS[0]})
-    store.with_upload_headers({"Content-Type": "text/x"}).write(A, Bytes(CONTENT))
+    store.with_uploads(UploadDescription({"Content-Type": "text/x"})).write(A, Bytes(CONTENT))
     assert sent(stub) == [1, 2, 3]
     assert moto_s3.client().head_object(Bucket=root[1:], Key="a")["ContentType"] == "text/x"
 

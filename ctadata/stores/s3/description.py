@@ -1,0 +1,133 @@
+"""The headers that describe an object: its media type, metadata, tags, storage class and encryption.
+
+An upload sends them, a copy replaces them, and `stat` shows them (Amazon S3 API Reference, PutObject and HeadObject).
+"""
+
+from __future__ import annotations
+
+import functools
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from ctadata.errors import CtadataError, Forbidden, Unsupported
+from ctadata.http.client import NO_HEADERS
+from ctadata.http.messages import Headers
+from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.alias import REDIRECT
+from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.head import head
+
+METADATA = "x-amz-meta-"
+"""The beginning of the header of each piece of metadata."""
+
+STORAGE_CLASS = "x-amz-storage-class"
+"""The header of the storage class; a response without it is about the class STANDARD."""
+
+ENCRYPTION = "x-amz-server-side-encryption"
+"""The header of the encryption at the server: AES256 or aws:kms."""
+
+KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+"""The header of the key of the encryption aws:kms."""
+
+TAGS = "x-amz-tagging"
+"""The header of the tags, in uploads only, as a query: `a=1&b=2`."""
+
+KEPT = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires")
+"""The headers of HTTP that S3 keeps with an object."""
+
+_SHOWN = {
+    **{name: name.lower().replace("-", "_") for name in KEPT},
+    STORAGE_CLASS: "storage_class",
+    ENCRYPTION: "encryption",
+    KMS_KEY: "encryption_key",
+    "x-amz-version-id": "version_id",
+    "x-amz-restore": "restore",
+    REDIRECT: "redirect",
+}
+_COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+
+
+def metadata_of(headers: Headers) -> dict[str, str]:
+    """Return the metadata headers of an object, `x-amz-meta-*`."""
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(METADATA)}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadDescription:
+    """What the uploads of a store send about each object.
+
+    Attributes:
+        headers: The headers that each upload carries.
+        guesses_type: Whether an upload without `Content-Type` gets the media type that its name ends like.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    guesses_type: bool = True
+
+    def headers_of(self, name: Name) -> Mapping[str, str]:
+        """Return the headers of the upload of one object."""
+        guess = guess_type(name.key) if self.guesses_type and "Content-Type" not in self.headers else None
+        return {**self.headers, "Content-Type": guess} if guess else self.headers
+
+    def is_that_of(self, connection: Connection, name: Name) -> bool:
+        """Return whether an object has this description; a guessed type does not count."""
+        found = head(connection, name).headers
+        for header, value in self.headers.items():
+            if header == TAGS:
+                same = get_tags(connection, name) == dict(parse_qsl(value, keep_blank_values=True))
+            elif header == STORAGE_CLASS:
+                same = (found.get(header) or "STANDARD") == value
+            elif header == KMS_KEY:
+                same = (found.get(header) or "").endswith(value)  # a server may show the key's whole ARN
+            else:
+                same = found.get(header) == value
+            if not same:
+                return False
+        return True
+
+
+def guess_type(key: str) -> str | None:
+    """Return the media type of a name by its ending, the same on every machine; None for an unknown ending.
+
+    A compressed file has the type of its compression, because the bytes are not decoded on the way.
+    """
+    kind, encoding = _types().guess_type(key.rpartition("/")[2], strict=True)
+    return _COMPRESSED.get(encoding) if encoding else kind
+
+
+@functools.cache
+def _types() -> mimetypes.MimeTypes:
+    types = mimetypes.MimeTypes()  # Python's own table, and no file of this machine
+    types.add_type("application/fits", ".fits")  # RFC 4047
+    return types
+
+
+def get_tags(connection: Connection, name: Name) -> dict[str, str]:
+    """Return the tags of an object; raise Forbidden or Unsupported if the server does not tell them."""
+    response = connection.call("get_object_tagging", Bucket=name.bucket, Key=name.key)
+    return {pair["Key"]: pair["Value"] for pair in response.get("TagSet", ())}
+
+
+def describe(connection: Connection, name: Name) -> dict[str, str | dict[str, str]]:
+    """Return all that the server says about an object beside its entry.
+
+    Returns:
+        The words of the headers (`content_type`, `storage_class`, `encryption`, `version_id` and others) with their
+        values, and `metadata` and `tags` with their own names and values. What the object does not have is left out,
+        and so are tags that the key may not read.
+    """
+    headers = head(connection, name).headers
+    known: dict[str, str | dict[str, str]] = {
+        word: value for header, word in _SHOWN.items() if (value := headers.get(header))
+    }
+    if metadata := {header[len(METADATA) :]: value for header, value in metadata_of(headers).items()}:
+        known["metadata"] = metadata
+    try:
+        if tags := get_tags(connection, name):
+            known["tags"] = tags
+    except CtadataError as error:
+        if not isinstance(error, Forbidden | Unsupported) and error.status not in (400, 404):
+            raise
+    return known
