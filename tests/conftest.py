@@ -36,6 +36,7 @@ REAL_PARTS = {
     "analysis",
     "apache",
     "jupyterhub",
+    "jupyterlab",
     "keycloak",
     "minio",
     "provider",

@@ -10,7 +10,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, stringify_path
 
-from ctadata.errors import AlreadyExists, Changed, CtadataError, Unsupported
+from ctadata.errors import AlreadyExists, Changed, CtadataError, Unsupported, UsageError
 from ctadata.filesystem import names, transfers
 from ctadata.filesystem.listings import ListingFileSystem
 from ctadata.filesystem.os_errors import as_os_error, raise_os_errors
@@ -259,15 +259,33 @@ class CtaFileSystem(ListingFileSystem):
         self._strip_own(path2)
         super().copy(path1, path2, *args, **kwargs)
 
-    def mv(self, path1: Any, path2: Any, recursive: bool = False, maxdepth: int | None = None, **kwargs: Any) -> None:
-        """Rename a file or directory at the storage; patterns, lists and what it cannot rename are copied."""
+    def mv(
+        self,
+        path1: Any,
+        path2: Any,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        mode: str = "overwrite",
+        **kwargs: Any,
+    ) -> None:
+        """Rename a file, or a directory with all that it holds; patterns, lists and what cannot be renamed are copied.
+
+        Args:
+            recursive: Also copy and delete a directory that the storage cannot rename.
+            mode: `overwrite`, or `create`: FileExistsError for a taken name.
+        """
+        if mode == "create" and self.exists(path2):
+            raise as_os_error(AlreadyExists("the name is taken", path=str(path2)))
         features = self._place.store.features
         if isinstance(path1, str) and isinstance(path2, str) and maxdepth is None and self.exists(path1):
             is_directory = self.isdir(path1)
-            if (features.can_move_trees and recursive) if is_directory else features.can_move:
-                with raise_os_errors():
-                    names.move(self._place, self._path(path1), self._path(path2), into=path2.endswith("/"))
-                return
+            with raise_os_errors(IsADirectoryError):
+                if features.can_move_trees if is_directory else features.can_move:
+                    source, target = self._path(path1), self._path(path2)
+                    names.move(self._place, source, target, into=path2.endswith("/"), replace=mode != "create")
+                    return
+                if is_directory and not recursive:
+                    raise UsageError("this storage cannot rename directories", hint="recursive=True", path=path1)
         super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
 
     def touch(self, path: Any, truncate: bool = True, **_: Any) -> None:

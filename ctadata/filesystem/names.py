@@ -125,16 +125,17 @@ def remove_entry(place: Place, path: RemotePath, *, recursive: bool) -> None:
     remove(place.store, entry, recursive=recursive)
 
 
-def move(place: Place, source: RemotePath, target: RemotePath, *, into: bool) -> None:
+def move(place: Place, source: RemotePath, target: RemotePath, *, into: bool, replace: bool = True) -> None:
     """Rename a file or a directory; a file that is there is replaced, a directory never (AlreadyExists).
 
     Args:
+        replace: Whether a file that is there may be replaced; if not, AlreadyExists.
         into: `target` is a directory to move into; else it is one only if it exists.
     """
     for planned in plan_renames(place.store, [place.store.info(source)], target, into=into):
         if place.store.features.has_directories and planned.target.parent.parts:
             place.store.mkdir(planned.target.parent)
-        rename(place.store, planned, replace=True)
+        rename(place.store, planned, replace=replace)
         place.forget(source)
         place.forget(planned.target)
 

@@ -194,6 +194,17 @@ def test_names_change(box: Sandbox, fs: CtaFileSystem) -> None:
     assert not fs.exists("/lst/w")
 
 
+def test_a_directory_is_renamed_whole_and_a_taken_name_can_be_refused(box: Sandbox, fs: CtaFileSystem) -> None:
+    box.files.put("/lst/whole/a/b.txt", b"b")
+    box.files.put("/lst/whole/c.txt", b"c")
+    fs.mv("/lst/whole/a", "/lst/whole/z")
+    with pytest.raises(FileExistsError):
+        fs.mv("/lst/whole/c.txt", "/lst/whole/z/b.txt", mode="create")
+    assert fs.find("/lst/whole") == ["/lst/whole/c.txt", "/lst/whole/z/b.txt"]
+    assert fs.cat_file("/lst/whole/z/b.txt") == b"b"
+    fs.rm("/lst/whole", recursive=True)
+
+
 def test_a_link_opens_a_file_without_a_login(fs: CtaFileSystem) -> None:
     assert fs.sign("/lst/n/a.h5", expiration=60).startswith("https://")
 

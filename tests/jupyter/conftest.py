@@ -1,0 +1,60 @@
+"""JupyterLab at a sandbox, and a panel of its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers.jupyterlab import JupyterLab, start_jupyterlab
+from servers.moto import MotoS3
+
+from ctadata.sandbox import Sandbox
+from ctadata.tokens.profile_files import ProfileFiles
+
+
+@pytest.fixture(scope="module")
+def shared_box() -> Iterator[Sandbox]:
+    with Sandbox(approve=True, write_anywhere=True) as box:
+        yield box
+
+
+@pytest.fixture
+def box(shared_box: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox of the module, its record empty."""
+    shared_box.forget_seen()
+    yield shared_box
+    shared_box.faults.clear()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the person whose JupyterLab it is."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def login(shared_box: Sandbox, folder: Path) -> Path:
+    """The file with the token, as the agent leaves it."""
+    file = ProfileFiles.of("sandbox", folder / "state" / "ctadata").token
+    file.parent.mkdir(mode=0o700, parents=True)
+    file.touch(mode=0o600)
+    file.write_text(shared_box.token(user="ada"))
+    return file
+
+
+@pytest.fixture(scope="module")
+def jupyterlab(shared_box: Sandbox, folder: Path, login: Path, moto_s3: MotoS3) -> Iterator[JupyterLab]:
+    """A server whose default profile is the sandbox, with three profiles."""
+    store = f'\n[profiles.store]\nkind = "s3"\nendpoint = "{moto_s3.url}"\nregion = "{moto_s3.region}"\n'
+    toml = shared_box.profile_toml("sandbox") + shared_box.profile_toml("guest") + store
+    (folder / "config.toml").write_text(toml)
+    env = {
+        "CTADATA_CONFIG": str(folder / "config.toml"),
+        "CTADATA_PROFILE": "sandbox",
+        "XDG_STATE_HOME": str(folder / "state"),
+        "AWS_ACCESS_KEY_ID": moto_s3.key.id,
+        "AWS_SECRET_ACCESS_KEY": moto_s3.key.secret,
+    }
+    with start_jupyterlab(folder, env) as lab:
+        yield lab
