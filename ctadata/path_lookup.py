@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, NotFound, NothingMatched
+from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched
 from ctadata.namespace.filters import Filters, is_pattern
 from ctadata.namespace.globs import catch_incomplete, find_matches
 from ctadata.namespace.listing import list_children, list_tree
@@ -126,6 +126,14 @@ class PathLookup:
             return bool(self.store.info(self._home(make=False).join(path.parts)))
         except CtadataError:
             return False
+
+    def _is_collection(self, path: RemotePath) -> bool:
+        try:
+            return self.store.info(path).is_directory
+        except NotFound:
+            return False
+        except Forbidden:  # dCache shows files to a token with storage.create only, but not collections
+            return self.store.features.has_directories
 
     def find(self, text: str) -> list[Entry]:
         """Return the entry with this path, or else the entries that match it as a pattern.

@@ -14,7 +14,7 @@ from ctadata.agent.renew_on_demand import make_token_provider
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
 from ctadata.entries import Entry
-from ctadata.errors import Forbidden, NotFound, UsageError
+from ctadata.errors import UsageError
 from ctadata.http.client import Client
 from ctadata.namespace.globs import catch_incomplete
 from ctadata.path_lookup import PathLookup
@@ -35,7 +35,7 @@ from ctadata.transfer.plan import Rules
 from ctadata.transfer.record_cache import directory
 from ctadata.transfer.records import Records
 from ctadata.transfer.report import InvalidPath, NullReporter, Reporter, Summary
-from ctadata.transfer.run import Run
+from ctadata.transfer.run import Run, TaskRunner
 from ctadata.transfer.staging import Staging
 from ctadata.transfer.streams import spool_pipe, stream_files_to, upload_spooled_file
 from ctadata.transfer.sync import Deletion, sync_down, sync_up
@@ -66,6 +66,7 @@ class Session(PathLookup):
         """
         super().__init__(profile, store, tokens, stop, home)
         self.site = site or Site(profile, None)
+        self.elsewhere: TaskRunner | None = None  # moves the files of all further runs in other processes
 
     @classmethod
     def open(
@@ -306,14 +307,6 @@ class Session(PathLookup):
         path_mapping.check_directory(local)
         return sync_up(self.run(rules, reporter), UploadSource(target, Path(local)), deletion)
 
-    def _is_collection(self, path: RemotePath) -> bool:
-        try:
-            return self.store.info(path).is_directory
-        except NotFound:
-            return False
-        except Forbidden:  # dCache shows files to a token with storage.create only, but not collections
-            return self.store.features.has_directories
-
     def run(self, rules: Rules | None, reporter: Reporter | None, jobs: int | None = None) -> Run:
         """Start a run: the rules, records and reporter that the transfers of one command share.
 
@@ -323,8 +316,8 @@ class Session(PathLookup):
             jobs: How many files move at a time. None takes the profile's number.
         """
         rules = dataclasses.replace(rules or Rules(), jobs=limit_workers(jobs or self.profile.jobs))
-        records = Records(self.profile.address, directory())
-        run = Run(self.store, rules, reporter or NullReporter(), self.stop, records=records)
+        records, elsewhere = Records(self.profile.address, directory()), None if rules.dry_run else self.elsewhere
+        run = Run(self.store, rules, reporter or NullReporter(), self.stop, records=records, elsewhere=elsewhere)
         if rules.stage and not rules.dry_run:
             run.staging = Staging(self.site.tape, self.stop.wait, run.fail, run.reporter.remarked)
         return run

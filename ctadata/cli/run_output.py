@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from ctadata.cli.options import Common
 from ctadata.cli.output import PROGRAM, write_json, write_line
-from ctadata.errors import LocalError, StorageFull
 from ctadata.progress.format import dry_run_line
 from ctadata.shards import shard_of
 from ctadata.transfer.report import Outcome, Reporter, TeeReporter
 
 if TYPE_CHECKING:
     from ctadata.transfer.receipt import ReceiptWriter
+    from ctadata.transfer.receipt_file import ReceiptFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,12 @@ class RunOutput:
             OSError: stdout took no more lines; raised when the block ends.
             LocalError: The receipt is not complete; raised when the block ends. StorageFull if its disk is full.
         """
-        from ctadata.transfer.receipt import ReceiptWriter, open_receipt
+        from ctadata.transfer.receipt import ReceiptWriter
+        from ctadata.transfer.receipt_file import ReceiptFile
 
-        receipt = None if self.receipt is None or self.dry_run else open_receipt(self.receipt)
-        writer = _OutcomeWriter(self, ReceiptWriter(self.action, profile, self.bases), receipt, verbose)
+        lines = ReceiptWriter(self.action, profile, self.bases)
+        receipt = None if self.receipt is None or self.dry_run else ReceiptFile(self.receipt, lines)
+        writer = _OutcomeWriter(self, lines, receipt, verbose)
         try:
             yield TeeReporter(reporter, writer.write) if self.json or self.dry_run or receipt else reporter
         finally:
@@ -116,18 +116,14 @@ def _other_directories(failed: Sequence[Outcome]) -> list[str]:
 class _OutcomeWriter:
     output: RunOutput
     receipt_writer: ReceiptWriter
-    receipt: TextIO | None
+    receipt: ReceiptFile | None
     verbose: bool
     stdout_error: OSError | None = None
-    receipt_error: OSError | None = None
 
     def write(self, outcome: Outcome) -> None:
         """Write one outcome; after an error, write no more to that file or stream, and keep the error."""
-        if self.receipt is not None and self.receipt_error is None:
-            try:
-                self.receipt.write(json.dumps(self.receipt_writer.as_json(outcome)) + "\n")
-            except OSError as error:
-                self.receipt_error = error
+        if self.receipt is not None:
+            self.receipt.add(outcome)
         if self.stdout_error is None:
             try:
                 self._show(outcome)
@@ -143,16 +139,11 @@ class _OutcomeWriter:
     def close(self) -> None:
         """Close the receipt."""
         if self.receipt is not None:
-            try:
-                self.receipt.close()
-            except OSError as error:
-                self.receipt_error = self.receipt_error or error
+            self.receipt.close()
 
     def raise_errors(self) -> None:
         """Raise the error that a write met, the receipt's first."""
-        if self.receipt_error is not None:
-            kind = StorageFull if self.receipt_error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
-            path = str(self.output.receipt)
-            raise kind(f"the receipt is not complete: {self.receipt_error.strerror}", path=path) from self.receipt_error
+        if self.receipt is not None:
+            self.receipt.raise_error()
         if self.stdout_error is not None:
             raise self.stdout_error

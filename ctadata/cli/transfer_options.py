@@ -77,6 +77,16 @@ Receipt = Annotated[
     Path | None,
     typer.Option("--receipt", metavar="FILE", help="Add one JSON line about each file to FILE."),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        metavar="K",
+        min=1,
+        max=64,
+        help="Let K processes of this machine move the files, for many small files; they share the jobs.",
+    ),
+]
 RetryFailed = Annotated[
     Path | None,
     typer.Option(

@@ -71,6 +71,34 @@ def run_transfer(common: Common, work: Work, output: RunOutput, run_options: Run
         sharing.name_last_step()
 
 
+def in_processes(work: Work, count: int | None, common: Common, run_options: RunOptions) -> Work:
+    """Return the work, with the files moved by other processes of this machine.
+
+    Args:
+        work: The transfer.
+        count: The number of processes; None moves the files in this process.
+        common: The common options; they choose the profile.
+        run_options: The token file and the number of jobs.
+
+    Raises:
+        UsageError: The command goes through the platform's services.
+    """
+    if count is None:
+        return work
+    if common.platform:
+        raise UsageError("--processes goes straight to the storage", hint="use cta-data-direct")
+    processes = count
+
+    def work_in_processes(session: Session, reporter: Reporter) -> Summary:
+        from ctadata.batch_transfer import BatchTransfer, elsewhere
+
+        resolved = common.resolve({} if run_options.jobs is None else {"jobs": run_options.jobs})
+        with elsewhere(session, BatchTransfer.of(resolved, run_options.token_file), processes):
+            return work(session, reporter)
+
+    return work_in_processes
+
+
 def print_summary(summary: Summary, seconds: float, output: RunOutput, common: Common, *, stopped: bool) -> None:
     """Print to stderr which files were not transferred and why, how to try again, and the counts.
 

@@ -30,6 +30,7 @@ from ctadata.direct.api import (
 )
 from ctadata.direct.changes import mkdir, mv, rm, rmdir
 from ctadata.direct.login import agent_status, login, start_agent_daemon
+from ctadata.direct.many import get_many, put_many
 from ctadata.direct.names import checksum, du, exists, find, get_home, stat, tree
 from ctadata.direct.reads import cat, local, open, subset
 from ctadata.errors import PartialFailure
@@ -50,12 +51,14 @@ __all__ = [
     "fetch_and_save_file_or_dir",
     "find",
     "get_home",
+    "get_many",
     "list_dir",
     "local",
     "login",
     "mkdir",
     "mv",
     "open",
+    "put_many",
     "rm",
     "rmdir",
     "start_agent_daemon",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,10 @@ class DownloadTarget:
     def local(self) -> Path:
         """The file, or the directory for a collection's contents."""
         return self.base.joinpath(*self.parts, self.name)
+
+    def absolute(self) -> DownloadTarget:
+        """Return the target with an absolute local path."""
+        return dataclasses.replace(self, base=self.base.absolute())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Protocol
 
 from ctadata.entries import Entry
@@ -16,9 +14,8 @@ from ctadata.namespace.walk import WALKERS, Node, walk
 from ctadata.paths import RemotePath, check_local_name, escape_unprintable
 from ctadata.shards import Division
 from ctadata.stores.channel import for_each
-from ctadata.transfer.aliases import may_be_alias, resolve_alias, with_alias_remark
+from ctadata.transfer.aliases import may_be_alias
 from ctadata.transfer.dir_cache import DirCache
-from ctadata.transfer.download_file import download_file
 from ctadata.transfer.download_target import (
     DirectoryTarget,
     DownloadTarget,
@@ -27,15 +24,15 @@ from ctadata.transfer.download_target import (
     share_key,
     share_size,
 )
+from ctadata.transfer.download_task import download_task
 from ctadata.transfer.equality import looks_equal
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.local_entries import check_spelling, find_folder
-from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_download
+from ctadata.transfer.plan import UNMOVED, Step, listed_digest
 from ctadata.transfer.records import FolderRecords
-from ctadata.transfer.report import InvalidPath, Outcome, State, Summary
+from ctadata.transfer.report import InvalidPath, Outcome, Summary
 from ctadata.transfer.resume_journal import is_resumable
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.staging import is_on_tape, refuse_tape
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +83,7 @@ def _find_tasks(
 
 def _expand_own(run: Run, folders: DirCache, node: Target, give: _Give) -> None:
     if isinstance(node, DownloadTarget):
-        give(_task(run, folders, node))
+        give(download_task(run, folders, node))
     else:
         _expand(run, folders, None, _take_all, node, give)
 
@@ -126,9 +123,11 @@ def _expand(
             if target.entry.is_directory:
                 _expand_collection(run, folders, extraneous, is_own, target, folder, give)
             elif run.rules.filters.takes(target.inside) and is_own(target):
+                is_done = folder is not None and target.name == target.entry.path.name and _is_done(run, folder, target)
                 if folder:
-                    _remove_unneeded_part(run, folder, target.entry, target.name, is_done=False)
-                give(_task(run, folders, target))
+                    _remove_unneeded_part(run, folder, target.entry, target.name, is_done=is_done)
+                if not is_done:
+                    give(download_task(run, folders, target))
     except CtadataError as error:
         if isinstance(error, LocalError) and isinstance(node, DownloadTarget) and node.entry.is_directory:
             error = _only_unnameable_keys(run, remote) or error
@@ -226,7 +225,7 @@ def _expand_collection(
                 if folder:
                     _remove_unneeded_part(run, folder, entry, name, is_done=is_done)
                 if not is_done:
-                    give(_task(run, folders, below))
+                    give(download_task(run, folders, below))
         elif filters.enters(inside):
             give(Node(DownloadTarget(entry, target.base, (*target.parts, name), inside=inside)))
 
@@ -246,6 +245,11 @@ def _refuse_duplicate(run: Run, entry: Entry, inside: tuple[str, ...]) -> None:
         what = "a file and a directory have this name on the storage, and a local directory can hold only one of them"
         path = f"{entry.path}/" if entry.is_directory else str(entry.path)
         run.fail(AlreadyExists(what, hint="rename one of them", path=escape_unprintable(path)), entry.path)
+
+
+def _is_done(run: Run, folder: LocalDir, target: DownloadTarget) -> bool:
+    records = run.records.of(target.entry.path.parent, folder.path)
+    return _is_equal_at_a_look(run, folder, records, target.entry)
 
 
 def _is_equal_at_a_look(run: Run, folder: LocalDir, records: FolderRecords, entry: Entry) -> bool:
@@ -300,49 +304,3 @@ def for_each_entry(run: Run, path: RemotePath, take: Callable[[Entry], object]) 
             return
     run.summary.add_empty(hides=run.store.features.hides_forbidden)
     log.info("%s: lists as empty, twice", path)
-
-
-def _task(run: Run, folders: DirCache, target: DownloadTarget) -> Task:
-    local = target.local
-    work = functools.partial(_download, run, folders, target, local)
-    task = run.task(target.entry.path, local, target.entry.size or 0, work, target.entry.etag)
-    if run.staging and is_on_tape(target.entry) and not run.rules.dry_run:
-        task.on_tape = _plan_outcome(run, target).state is State.DONE
-    return task
-
-
-def _download(run: Run, folders: DirCache, target: DownloadTarget, local: Path) -> Outcome:
-    entry = resolve_alias(run.store, target.entry)
-    if entry is not target.entry:
-        target = dataclasses.replace(target, entry=entry)
-    if run.rules.dry_run:
-        return _plan_outcome(run, target)
-    with folders.borrow(target.base, target.parts) as folder:
-        outcome = download_file(run, entry, folder, check_local_name(target.name), local)
-    return with_alias_remark(run.summary, entry, _with_version(outcome, entry))
-
-
-def _plan_outcome(run: Run, target: DownloadTarget) -> Outcome:
-    """Return the outcome that a download would have; nothing is made or changed."""
-    entry, name = target.entry, check_local_name(target.name)
-    with find_folder(target.base, target.parts) or contextlib.nullcontext() as folder:
-        existing = folder.stat(name) if folder else None
-        pair = run.pair(entry.path, target.base.joinpath(*target.parts))
-        step = plan_download(entry, target.local, existing, run.rules, run.store.features, pair)
-        if folder and step is Step.REPLACE:
-            check_spelling(folder, name)
-    state, why = UNMOVED.get(step, (State.DONE, ""))
-    if state is State.DONE and not run.staging:
-        refuse_tape(entry)
-    return _with_version(Outcome(state, entry.path, target.local, entry.size or 0, why=why), entry)
-
-
-def _with_version(outcome: Outcome, entry: Entry) -> Outcome:
-    """Return the outcome with tag and digest of the listing, if nothing better is known."""
-    etag, digest = outcome.etag or entry.etag, outcome.digest or listed_digest(entry)
-    was_compared = digest.partition(":")[0] in outcome.verified.split(", ")
-    if not outcome.digest and outcome.state is not State.SKIPPED and not was_compared:
-        digest = ""
-    if (etag, digest) == (outcome.etag, outcome.digest):
-        return outcome
-    return dataclasses.replace(outcome, etag=etag, digest=digest)

@@ -19,7 +19,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,16 +122,29 @@ class Record:
         return is_proved
 
 
-class FolderRecords:
-    """The records of one pair of directories, by the files' names on the storage."""
+Place = tuple[RemotePath, Path | str]
+"""A pair of directories, as `Records.of` takes it."""
 
-    def __init__(self, path: Path | None, header: Mapping[str, str]) -> None:
+NotedRecord = tuple[Place, str, Record]
+"""The record of one file, with its pair of directories and its name."""
+
+
+class FolderRecords:
+    """The records of one pair of directories, by the files' names on the storage.
+
+    Attributes:
+        place: The pair.
+    """
+
+    def __init__(self, path: Path | None, header: Mapping[str, str], place: Place) -> None:
         """Read the records.
 
         Args:
             path: Their file; None: nothing is kept.
             header: The two directories, as the first fields of the file; they are for people who look into the cache.
+            place: The pair of directories.
         """
+        self.place = place
         self._path = path
         self._header = header
         self._lock = threading.Lock()
@@ -172,15 +185,21 @@ class FolderRecords:
 
 
 class Records:
-    """The records that one run uses. Any thread may call any method."""
+    """The records that one run uses. Any thread may call any method.
 
-    def __init__(self, origin: str, folder: Path | None = None) -> None:
+    Attributes:
+        sent: The new records, if another process writes them; None: this one writes them.
+    """
+
+    def __init__(self, origin: str, folder: Path | None = None, *, sends: bool = False) -> None:
         """Start without any records in memory.
 
         Args:
             origin: The storage's address.
             folder: The directory of the cache; None: nothing is kept.
+            sends: Collect new records in `sent`, and write none.
         """
+        self.sent: list[NotedRecord] | None = [] if sends else None
         self._origin = origin
         self._folder = folder
         self._lock = threading.Lock()
@@ -198,7 +217,7 @@ class Records:
         with self._lock:
             records = self._open.get(key)
             if records is None:
-                records = self._open[key] = self._read(*key, local=isinstance(counterpart, Path))
+                records = self._open[key] = self._read((remote, counterpart))
                 excess = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - OPEN)]
             else:
                 self._open.move_to_end(key)
@@ -207,16 +226,24 @@ class Records:
             self._count(folder.write())
         return records
 
-    def _read(self, remote: str, counterpart: str, *, local: bool) -> FolderRecords:
-        other = os.path.realpath(counterpart) if local else counterpart
+    def _read(self, place: Place) -> FolderRecords:
+        remote, counterpart = place
+        other = os.path.realpath(counterpart) if isinstance(counterpart, Path) else counterpart
         header = {"remote": f"{self._origin}{remote}", "other": other}
         key = hashlib.sha256(json.dumps(list(header.values())).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        return FolderRecords(self._folder and self._folder / f"{key}{SUFFIX}", header)
+        return FolderRecords(self._folder and self._folder / f"{key}{SUFFIX}", header, place)
 
     def note(self, folder: FolderRecords, name: str, record: Record) -> None:
         """Keep the record of a file in that pair of directories."""
-        if folder.note(name, record):
+        if self.sent is not None:
+            self.sent.append((folder.place, name, record))
+        elif folder.note(name, record):
             self._count(folder.write())
+
+    def note_all(self, sent: Iterable[NotedRecord]) -> None:
+        """Keep the records that another process has collected."""
+        for place, name, record in sent:
+            self.note(self.of(*place), name, record)
 
     def write(self) -> None:
         """Write all new records, and remove old ones if the cache is too large."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ctadata import fibers
 from ctadata.errors import (
@@ -69,6 +69,7 @@ class Task:
         etag: The tag of the remote version; None if unknown.
         on_tape: Whether the task waits until the file is on disk.
         is_small: Whether most of the work is waiting for servers, so that many such tasks share a thread.
+        item: What another process needs to do the work; None if only this one can do it.
     """
 
     remote: RemotePath
@@ -78,6 +79,7 @@ class Task:
     etag: str | None = None
     on_tape: bool = False
     is_small: bool = False
+    item: Item | None = None
 
     def failed_outcome(self, error: CtadataError, seconds: float) -> Outcome:
         """Return the outcome of a failure, after so many seconds."""
@@ -91,6 +93,24 @@ class Task:
             etag=self.etag,
             retries=error.retries,
         )
+
+
+class Item(Protocol):
+    """What a worker in another process needs to know about one file; it can be pickled."""
+
+    @property
+    def local(self) -> Path:
+        """The local file."""
+
+    def absolute(self) -> Item:
+        """Return the item with an absolute local path: a worker may have another current directory."""
+
+
+class TaskRunner(Protocol):
+    """Works on the tasks of a run in other processes."""
+
+    def run(self, run: Run, tasks: Iterable[Task]) -> None:
+        """Work on the tasks, and report their outcomes to the run, until all are done or the run is stopped."""
 
 
 @dataclass(slots=True)
@@ -111,6 +131,7 @@ class Run:
         records: The records of verified transfers.
         workers: Work on the tasks.
         names: Checks whether the door can handle a name.
+        elsewhere: Works on the tasks in other processes; None: `workers` do it here.
     """
 
     store: Store
@@ -124,6 +145,7 @@ class Run:
     has_odd_tags: bool = False
     staging: Staging[Task] | None = None
     records: Records = field(default_factory=lambda: Records(""))
+    elsewhere: TaskRunner | None = None
     workers: WorkerPool[Task] = field(init=False)
     names: NameCheck = field(init=False)
 
@@ -131,7 +153,7 @@ class Run:
         """Make the workers, and throttle the reporter if there is a rate limit."""
         self.workers = WorkerPool(self.stop)
         self.names = NameCheck(self.store)
-        if self.rules.rate is not None:
+        if self.rules.rate is not None and self.elsewhere is None:
             self.reporter = ThrottledReporter(self.reporter, RateLimiter(self.rules.rate, sleep=self.stop.wait))
 
     def task(
@@ -251,7 +273,7 @@ class Run:
         """
         try:
             tasks = self.staging.release_when_online(tasks) if self.staging else tasks
-            self.workers.run(tasks, self._work_on, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
+            self.elsewhere.run(self, tasks) if self.elsewhere else self.work_here(tasks)
         except BaseException:
             self.stop.set()
             raise
@@ -264,6 +286,10 @@ class Run:
             if self.leftovers:
                 self.delete_leftovers()
         return self.summary
+
+    def work_here(self, tasks: Iterable[Task]) -> None:
+        """Work on the tasks with the workers of this process."""
+        self.workers.run(tasks, self._work_on, jobs=self.rules.jobs, is_small=lambda task: task.is_small)
 
     def _work_on(self, task: Task) -> None:
         if self.stop.is_set():

@@ -43,7 +43,7 @@ from ctadata.transfer.special_files import (
     is_utf8,
 )
 from ctadata.transfer.upload_attempt import Rights
-from ctadata.transfer.upload_file import upload_file
+from ctadata.transfer.upload_task import UploadItem, upload_task
 
 log = logging.getLogger(__name__)
 
@@ -163,9 +163,7 @@ def _give_files(
     give: Callable[[Task], object],
 ) -> None:
     for local, name in contents.files:
-        target = source.target / name
-        work = functools.partial(upload_file, run, rights, local, target, existing.get(name))
-        give(run.task(target, local, planned_size(local), work))
+        give(upload_task(run, rights, UploadItem(local, source.target / name, existing.get(name))))
 
 
 def _expand(

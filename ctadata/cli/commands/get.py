@@ -15,7 +15,7 @@ from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdout
 from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
-from ctadata.cli.transfer_run import Work, run_transfer
+from ctadata.cli.transfer_run import Work, in_processes, run_transfer
 from ctadata.errors import UsageError
 from ctadata.transfer.report import Reporter, Summary
 
@@ -46,6 +46,7 @@ def get(
     ] = False,
     retry_failed: transfer_options.RetryFailed = None,
     raw_key: transfer_options.RawKey = False,
+    processes: transfer_options.Processes = None,
     run_options: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Get files, verified.
@@ -62,6 +63,7 @@ def get(
       cta-data-direct list -r --json lst/run > all    then nothing is listed again:
       cta-data-direct get --files-from all lst out    to out/run/...
       cta-data-direct get -r --stage lst/old/run      files on tape as well
+      cta-data-direct get -r --processes 4 lst/run    with four processes
 
     With two or more arguments, the last one is always local; '.' is the current
     directory. A file appears under its name when it is whole and verified. Files
@@ -80,8 +82,8 @@ def get(
             raise UsageError("--retry-failed takes its paths from the receipt: leave out --files-from")
         work = retry_work(common, "get", retry_failed, rules, paths or [])
     elif local == "-":
-        if run_options.json or recursive or files_from or run_options.shard:
-            raise UsageError("- as the target allows no -r, no --json, no --files-from and no --shard")
+        if run_options.json or recursive or files_from or run_options.shard or processes:
+            raise UsageError("- as the target allows no -r, --json, --files-from, --shard and --processes")
         out = open_stdout().buffer
         work = lambda session, reporter: session.get_to_pipe(  # noqa: E731
             sources, out.write, rules=rules, reporter=reporter
@@ -96,9 +98,10 @@ def get(
             sources, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
     if raw_key:
-        if recursive or files_from or retry_failed:
-            raise UsageError("--raw-key allows no -r, no --files-from and no --retry-failed")
+        if recursive or files_from or retry_failed or processes:
+            raise UsageError("--raw-key allows no -r, no --files-from, no --retry-failed and no --processes")
         work = _by_key(work)
+    work = in_processes(work, processes, common, run_options)
     run_transfer(common, work, run_options.output("get", rules, bases), run_options)
 
 

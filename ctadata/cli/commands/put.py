@@ -16,7 +16,7 @@ from ctadata.cli.option_groups import expand_groups
 from ctadata.cli.output import open_stdin
 from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
-from ctadata.cli.transfer_run import run_transfer
+from ctadata.cli.transfer_run import in_processes, run_transfer
 from ctadata.config.builtin import BUILT_IN, DEFAULT_PROFILE
 from ctadata.errors import ConfigError, UsageError
 from ctadata.transfer.equality import Compare
@@ -62,6 +62,7 @@ def put(
     no_guess_mime_type: Annotated[
         bool, typer.Option("--no-guess-mime-type", help="For S3: give no media type by the ending of a name.")
     ] = False,
+    processes: transfer_options.Processes = None,
     run_options: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
     """Put files, verified.
@@ -101,6 +102,8 @@ def put(
         _check_redirecting(sources, one=not (recursive or files_from is not None))
 
     headers = described.headers(content_type, redirect_to)
+    if processes and (sources == ["-"] or headers or no_guess_mime_type):
+        raise UsageError("--processes allows no pipe, and no option about media types or metadata")
 
     def rules_for(session: Session) -> Rules:
         if not headers and not no_guess_mime_type:
@@ -134,7 +137,7 @@ def put(
         output = dataclasses.replace(
             output, if_stopped="the same command sends all files again; sync sends the missing ones"
         )
-    run_transfer(common, work, output, run_options)
+    run_transfer(common, in_processes(work, processes, common, run_options), output, run_options)
 
 
 def _check_redirecting(sources: list[str], *, one: bool) -> None:

@@ -1,0 +1,249 @@
+"""Hand the files of a run to an executor, in batches: other processes, or other machines, move them.
+
+This process lists the names and decides which files have to move. A worker receives a batch of files with the entries
+of the listing, moves them, and returns their outcomes. A worker that dies costs its batch again, and not the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass, field
+
+from ctadata.errors import CtadataError, LoginNeeded
+from ctadata.namespace.filters import Filters
+from ctadata.shards import WHOLE
+from ctadata.transfer.plan import Rules
+from ctadata.transfer.records import NotedRecord
+from ctadata.transfer.report import Outcome, State
+from ctadata.transfer.run import Item, Run, Task
+from ctadata.transfer.task_queue import CHECK, TaskQueue
+
+TRIES = 4
+"""How often a batch is handed out if its worker dies each time."""
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """The end of the work on one batch.
+
+    Attributes:
+        outcomes: The outcomes. Files without one were not begun.
+        remarks: Further sentences for the end of the run.
+        records: The records of verified transfers, for the cache of the caller.
+        error: Why the worker could not begin; every further batch would fail in the same way.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    records: list[NotedRecord] = field(default_factory=list)
+    error: CtadataError | None = None
+
+
+Work = Callable[[Sequence[Item], Rules], BatchResult]
+"""Moves the files of one batch, in a worker. It can be pickled, and it raises nothing."""
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    tasks: list[Task]
+    items: list[Item]
+    tries: int = 0
+
+
+class Batches:
+    """Hands the tasks of a run to an executor. It replaces the workers of the run."""
+
+    def __init__(
+        self,
+        work: Work,
+        executor: Executor,
+        at_once: int,
+        make: Callable[[], Executor] | None = None,
+        stop_workers: Callable[[], object] | None = None,
+    ) -> None:
+        """Prepare to hand out batches of one run.
+
+        Args:
+            work: Moves the files of a batch, in a worker.
+            executor: Runs `work`.
+            at_once: The number of batches in work at the same time. They share the jobs and the rate of the run.
+            make: Makes another executor if one is broken; the executors are then shut down at the end. None: the caller
+                keeps the executor, and if it is broken, this process moves the remaining files.
+            stop_workers: Stops the workers in the middle of their batches; None: they cannot be stopped.
+        """
+        self._work = work
+        self._make = make
+        self._executor: Executor | None = executor
+        self._at_once = at_once
+        self._stop_workers = stop_workers
+        self._change = threading.Condition()
+        self._found = TaskQueue(self._change)
+        self._ended: deque[tuple[_Batch, Future[BatchResult]]] = deque()
+        self._repeated: deque[_Batch] = deque()
+        self._running: dict[_Batch, Future[BatchResult]] = {}
+        self._is_closed = False
+        self._has_succeeded = False
+
+    def run(self, run: Run, tasks: Iterable[Task]) -> None:
+        """Hand out all tasks, and report their outcomes, until all are done or the run is stopped.
+
+        Args:
+            run: The run.
+            tasks: Its tasks; they are read in a thread of their own.
+
+        Raises:
+            BaseException: What `tasks` raises.
+        """
+        reader = threading.Thread(target=self._found.read, args=(tasks,), name="tasks", daemon=True)
+        reader.start()
+        try:
+            while self._executor is not None and not self._is_over(run):
+                self._hand_out(run)
+                self._take_results(run)
+            if self._executor is None and not self._is_over(run):
+                run.reporter.remarked("the executor is broken, so this process moves the remaining files")
+                run.work_here(self._remaining_tasks())
+        finally:
+            self._end(run)
+            reader.join()
+        if self._found.error is not None:
+            raise self._found.error
+
+    def _is_over(self, run: Run) -> bool:
+        if run.stop.is_set() or (self._is_closed and not self._running):
+            return True
+        with self._change:
+            return self._found.is_empty and not (self._running or self._repeated or self._ended)
+
+    def _hand_out(self, run: Run) -> None:
+        while not self._is_closed and len(self._running) < self._at_once and self._executor is not None:
+            batch = self._repeated.popleft() if self._repeated else self._cut()
+            if batch is None:
+                return
+            self._submit(run, batch)
+
+    def _cut(self) -> _Batch | None:
+        with self._change:
+            tasks = self._found.cut(self._at_once)
+        return _Batch(tasks, [task.item.absolute() for task in tasks if task.item is not None]) if tasks else None
+
+    def _submit(self, run: Run, batch: _Batch) -> None:
+        assert self._executor is not None
+        try:
+            future = self._executor.submit(self._work, batch.items, share_of(run.rules, self._at_once))
+        except (BrokenExecutor, RuntimeError, OSError) as error:  # it is broken, was shut down, or starts no process
+            self._repeated.append(batch) if self._running else self._repeat(run, batch, error)
+            self._replace_executor(run, error)
+            return
+        self._running[batch] = future
+        future.add_done_callback(lambda done: self._note_end(batch, done))
+
+    def _note_end(self, batch: _Batch, future: Future[BatchResult]) -> None:
+        with self._change:
+            self._ended.append((batch, future))
+            self._change.notify_all()
+
+    def _replace_executor(self, run: Run, error: Exception) -> None:
+        """Make another executor. A broken one finishes none of its batches, so they are put back."""
+        running = list(self._running)
+        self._running.clear()
+        for batch in running:
+            self._repeat(run, batch, error)
+        broken, self._executor = self._executor, None
+        if self._make is not None:
+            if broken is not None:
+                broken.shutdown(wait=False, cancel_futures=True)
+            self._executor = self._make()
+
+    def _take_results(self, run: Run) -> None:
+        with self._change:
+            if not self._ended:
+                self._change.wait(CHECK)
+            ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        broken: Exception | None = None
+        for batch, future in ended:
+            if self._running.get(batch) is not future:
+                continue  # of an executor that was replaced
+            del self._running[batch]
+            try:
+                result = future.result()
+            except Exception as error:  # noqa: BLE001  (the worker has died, or the executor could not run the batch)
+                broken = error if isinstance(error, BrokenExecutor) else broken
+                self._repeat(run, batch, error)
+            else:
+                self._has_succeeded = self._has_succeeded or result.error is None
+                self._report(run, batch, result)
+        if broken is not None:
+            self._replace_executor(run, broken)
+
+    def _repeat(self, run: Run, batch: _Batch, error: BaseException) -> None:
+        """Put a batch back; if it has cost too many workers, its files fail."""
+        batch.tries += 1
+        if batch.tries < TRIES:
+            self._repeated.append(batch)
+            return
+        self._is_closed = self._is_closed or not self._has_succeeded
+        words = f"no worker has finished it: {type(error).__name__}: {error}"
+        hint = "a script that starts processes needs: if __name__ == '__main__':"
+        for task in batch.tasks:
+            failure = CtadataError(words, hint="" if self._has_succeeded else hint, path=str(task.remote))
+            self._report_one(run, task, task.failed_outcome(failure, 0.0))
+
+    def _report(self, run: Run, batch: _Batch, result: BatchResult) -> None:
+        outcomes = {(outcome.remote, outcome.local): outcome for outcome in result.outcomes}
+        for task, item in zip(batch.tasks, batch.items, strict=True):
+            outcome = outcomes.get((task.remote, item.local))
+            if outcome is not None:
+                self._report_one(run, task, dataclasses.replace(outcome, local=task.local))
+            elif result.error is not None:
+                self._report_one(run, task, task.failed_outcome(result.error, 0.0))
+            elif not (run.stop.is_set() or self._is_closed):
+                self._report_one(run, task, task.failed_outcome(CtadataError("the worker has not tried it"), 0.0))
+        run.records.note_all(result.records)
+        run.summary.remarks += [words for words in result.remarks if words not in run.summary.remarks]
+        self._is_closed = self._is_closed or result.error is not None
+
+    def _report_one(self, run: Run, task: Task, outcome: Outcome) -> None:
+        if isinstance(outcome.error, LoginNeeded):
+            self._is_closed = True
+        if outcome.state is State.DONE:
+            run.reporter.moved(str(task.remote), task.size)
+        elif task.size:
+            run.reporter.planned(0, -task.size)
+        run.end(outcome)
+
+    def _remaining_tasks(self) -> Iterator[Task]:
+        yield from itertools.chain.from_iterable(batch.tasks for batch in self._repeated)
+        yield from self._found.take_all()
+
+    def _end(self, run: Run) -> None:
+        """End the batches that still run, and the executor if it was made here."""
+        self._is_closed = True
+        self._found.close()
+        for future in self._running.values():
+            future.cancel()
+        if self._stop_workers is not None:
+            self._stop_workers()
+        if self._make is not None and self._executor is not None:
+            self._executor.shutdown(wait=self._stop_workers is not None, cancel_futures=True)
+            for batch, future in self._running.items():
+                with contextlib.suppress(Exception):  # it was cancelled, or its worker has died
+                    self._report(run, batch, future.result(timeout=0))
+
+
+def share_of(rules: Rules, at_once: int) -> Rules:
+    """Return the rules for one of several workers: its share of the jobs and the rate, and all its names.
+
+    Args:
+        rules: The rules of the run.
+        at_once: The number of workers at the same time.
+    """
+    rate = None if rules.rate is None else rules.rate / at_once
+    jobs = max(1, rules.jobs // at_once)
+    return dataclasses.replace(rules, jobs=jobs, rate=rate, filters=Filters(), stage=False, shard=WHOLE)

@@ -1,0 +1,90 @@
+"""`--processes`: the files of a run are moved by several processes of this machine."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from ctadata.sandbox import faults
+
+COUNT = 60
+
+
+@pytest.fixture
+def files(box, place):
+    content = {f"{number % 3}/{number}": b"%d" % number for number in range(COUNT)}
+    for name, data in content.items():
+        box.files.put(f"/{place}/run/{name}", data)
+    return content
+
+
+def tree(folder):
+    return {str(file.relative_to(folder)): file.read_bytes() for file in Path(folder).rglob("*") if file.is_file()}
+
+
+@pytest.mark.full("processes")
+def test_processes_download_and_upload_a_tree_with_one_receipt_and_one_summary(at_box, box, place, files):
+    got = at_box("get", "-r", "--processes", "2", f"{place}/run/", "out", "--receipt", "r.jsonl", check=0)
+    assert got.err.startswith(f"cta-data-direct: {COUNT} files done (")
+    assert tree(at_box.cwd / "out") == files
+    lines = [json.loads(line) for line in (at_box.cwd / "r.jsonl").read_text().splitlines()]
+    assert sorted(line["path"] for line in lines) == sorted(f"{place}/run/{name}" for name in files)
+    assert {line["local"] for line in lines} == {str(at_box.cwd / "out" / name) for name in files}
+    again = at_box("get", "-r", f"{place}/run/", "out", check=0)
+    assert again.err == f"cta-data-direct: {COUNT} files skipped, equal already\n"
+    put = at_box("put", "-r", "--processes", "2", "out/", f"/{place}/back", check=0)
+    assert put.err.startswith(f"cta-data-direct: {COUNT} files done (")
+    assert {name: box.files.read(f"/{place}/back/{name}") for name in files} == files
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["get", "a", "-", "--processes", "2"], "- as the target allows"),
+        (["put", "-", "a", "--processes", "2"], "--processes allows no pipe"),
+        (["put", "a", "b", "--processes", "2", "--content-type", "text/plain"], "--processes allows no pipe"),
+        (["get", "a", "--processes", "0"], "--processes"),
+    ],
+)
+def test_what_processes_cannot_do_is_refused(run, words, why):
+    assert why in run(*words, check=2).err
+
+
+def children_of(pid):
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_running(pid):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.full("processes")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_stays_when_the_command_is_stopped_or_killed(at_box, box, place, files, number):
+    rule = box.faults.add("pool", "GET", "*", faults.Delay(), times=2)
+    process = at_box.start("get", "-r", "--processes", "2", f"{place}/run/", "out", "--receipt", "r.jsonl")
+    assert rule.reached.wait(60)
+    children = children_of(process.pid)
+    assert len(children) >= 2
+    os.kill(process.pid, number)
+    assert process.wait(60) == (143 if number == signal.SIGTERM else -signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, children)))
+    rule.remove()
+    at_box("get", "-r", f"{place}/run/", "out", check=0)
+    assert tree(at_box.cwd / "out") == files

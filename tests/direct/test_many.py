@@ -1,0 +1,241 @@
+"""`get_many` and `put_many`: batches for other processes and other machines."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ctadata import direct
+from ctadata.errors import LoginNeeded, NotFound, PartialFailure, UsageError
+from ctadata.sandbox import Sandbox, faults
+from ctadata.transfer import task_queue
+from ctadata.transfer.report import NullReporter
+
+ANALYSIS = Path(__file__).parents[1] / "servers" / "analysis-venv" / "bin" / "python"
+FILES = 90
+NAMES = [f"{number % 4}/{number:03}" for number in range(FILES)]
+EXPECTED = {name: name.encode() * 3 for name in NAMES}
+
+
+@pytest.fixture
+def box(use_sandbox: Callable[[Sandbox], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox with files in /lst/d, the site of the environment; the working directory is empty."""
+    with Sandbox() as box:
+        use_sandbox(box)
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        for name, content in EXPECTED.items():
+            box.files.put(f"/lst/d/{name}", content)
+        yield box
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of at most 16 files."""
+    monkeypatch.setattr(task_queue, "MOST_FILES", task_queue.FEWEST_FILES)
+
+
+class Pickling(Executor):
+    """Runs the work in a thread, from a pickle to a pickle. It keeps the pickles."""
+
+    def __init__(self) -> None:
+        self.threads = ThreadPoolExecutor(2)
+        self.travelled: list[bytes] = []
+
+    def submit(self, function: Callable[..., object], /, *arguments: object, **named: object) -> Future[object]:
+        self.travelled.append(pickle.dumps((function, arguments, named)))
+        return self.threads.submit(self.run, self.travelled[-1])
+
+    def run(self, pickled: bytes) -> object:
+        function, arguments, named = pickle.loads(pickled)
+        self.travelled.append(pickle.dumps(function(*arguments, **named)))
+        return pickle.loads(self.travelled[-1])
+
+
+class Dying(Pickling):
+    """Its workers die with some of the batches; from then on it is broken, as a ProcessPoolExecutor is."""
+
+    def __init__(self, dies: Callable[[int], bool]) -> None:
+        super().__init__()
+        self.dies, self.is_broken, self.count = dies, False, 0
+
+    def submit(self, function: Callable[..., object], /, *arguments: object, **named: object) -> Future[object]:
+        if self.is_broken:
+            raise BrokenExecutor("a worker has died")
+        self.count += 1
+        if not self.dies(self.count):
+            return super().submit(function, *arguments, **named)
+        self.is_broken = True
+        future: Future[object] = Future()
+        future.set_exception(BrokenExecutor("a worker has died"))
+        return future
+
+
+class Remarks(NullReporter):
+    """Keeps what was remarked and how many bytes were planned and have moved."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.counts: Counter[str] = Counter()
+
+    def __enter__(self) -> "Remarks":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def remarked(self, words: str) -> None:
+        self.words.append(words)
+
+    def planned(self, files: int, size: int) -> None:
+        self.counts["planned"] += size
+
+    def moved(self, name: str, size: int) -> None:
+        self.counts["moved"] += size
+
+
+def tree(folder: str | Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in Path(folder).rglob("*") if file.is_file()}
+
+
+def lines(receipt: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in Path(receipt).read_text().splitlines()]
+
+
+def test_no_token_and_no_session_travels(box: Sandbox, small_batches: None) -> None:
+    executor, shown = Pickling(), Remarks()
+    paths = direct.list_dir("lst/d", recursive=True)
+    summary = direct.get_many(paths, "out", base="lst/d", executor=executor, receipt="r.jsonl", progress=shown)
+    assert (summary.done, summary.size, summary.failed) == (FILES, sum(map(len, EXPECTED.values())), [])
+    assert tree("out") == EXPECTED
+    assert shown.counts["planned"] == shown.counts["moved"] == summary.size
+    travelled = b"".join(executor.travelled)
+    assert b"sandbox" in travelled
+    secrets = [Path(os.environ["BEARER_TOKEN_FILE"]).read_bytes(), b"https://", b"Session", b"Client"]
+    assert [secret for secret in secrets if secret in travelled] == []
+    assert sorted(str(line["local"]) for line in lines("r.jsonl")) == sorted(
+        str(Path("out", n).absolute()) for n in NAMES
+    )
+
+
+def test_what_is_equal_already_is_not_handed_out(box: Sandbox) -> None:
+    paths = direct.list_dir("lst/d", recursive=True)
+    direct.get_many(paths, "out", executor=Pickling())
+    second = Pickling()
+    assert direct.get_many(paths, "out", executor=second).skips == {"equal": FILES}
+    assert second.travelled == []
+
+
+def test_uploads_go_in_batches_too(box: Sandbox, small_batches: None) -> None:
+    for name, content in EXPECTED.items():
+        Path("run", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("run", name).write_bytes(content)
+    summary = direct.put_many(sorted(NAMES), "home:up", base="run", executor=Pickling(), receipt="r.jsonl")
+    assert summary.done == FILES
+    assert {name: box.files.read(f"/lst/users/ada/up/{name}") for name in NAMES} == EXPECTED
+    assert len(lines("r.jsonl")) == FILES
+    assert direct.put_many(NAMES, "home:up", base="run").skips == {"equal": FILES}
+
+
+def test_a_path_that_is_no_listed_one_is_looked_up_and_one_outside_the_base_fails(box: Sandbox) -> None:
+    with pytest.raises(PartialFailure) as caught:
+        direct.get_many(["lst/d/1/001", "lst/d/none", "lst/e/x"], "out", base="lst/d", executor=Pickling())
+    assert {type(error) for error in caught.value.failures} == {NotFound, UsageError}
+    assert tree("out") == {"1/001": b"1/001" * 3}
+
+
+def test_a_broken_executor_is_made_anew_if_the_caller_says_how(box: Sandbox, small_batches: None) -> None:
+    made: list[Dying] = []
+
+    def make() -> Dying:
+        made.append(Dying(lambda count: len(made) < 3 and count == 2))
+        return made[-1]
+
+    paths = direct.list_dir("lst/d", recursive=True)
+    summary = direct.get_many(paths, "out", base="lst/d", executor=make, receipt="r.jsonl")
+    assert len(made) == 3
+    assert summary.done + summary.skipped == FILES
+    assert tree("out") == EXPECTED
+    assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
+
+
+def test_this_process_moves_the_rest_if_a_given_executor_breaks(box: Sandbox, small_batches: None) -> None:
+    paths, shown = direct.list_dir("lst/d", recursive=True), Remarks()
+    summary = direct.get_many(paths, "out", base="lst/d", executor=Dying(lambda count: count == 2), progress=shown)
+    assert summary.done + summary.skipped == FILES
+    assert tree("out") == EXPECTED
+    assert shown.words == ["the executor is broken, so this process moves the remaining files"]
+
+
+def test_a_batch_that_costs_every_worker_fails_and_the_run_ends(box: Sandbox) -> None:
+    with pytest.raises(PartialFailure, match="no worker has finished it: BrokenExecutor: a worker has died"):
+        direct.get_many(direct.list_dir("lst/d", recursive=True), "out", executor=lambda: Dying(lambda count: True))
+    assert tree("out") == {}
+
+
+def test_a_needed_login_ends_the_run(box: Sandbox, small_batches: None) -> None:
+    paths, executor = direct.list_dir("lst/d", recursive=True), Pickling()
+    Path(os.environ["BEARER_TOKEN_FILE"]).write_text(box.token(lifetime=-60))
+    with pytest.raises(PartialFailure) as caught:
+        direct.get_many(paths, "out", executor=executor, at_once=1)
+    assert {type(error) for error in caught.value.failures} == {LoginNeeded}
+    assert len(executor.travelled) == 2  # one batch and its answer
+
+
+def test_an_executor_that_forks_is_refused(box: Sandbox) -> None:
+    with (
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as executor,
+        pytest.raises(UsageError, match="this executor forks"),
+    ):
+        direct.get_many(["lst/d/1/001"], "out", executor=executor)
+
+
+def test_a_killed_worker_process_costs_its_batch_again(box: Sandbox, small_batches: None) -> None:
+    killed: list[int] = []
+    rule = box.faults.add(
+        "pool", "GET", "*", faults.Meanwhile(lambda: killed.append(kill_a_worker())), times=1, skip=20
+    )
+    paths = direct.list_dir("lst/d", recursive=True)
+    summary = direct.get_many(paths, "out", base="lst/d", executor=2, receipt="r.jsonl")
+    assert rule.hits == 1
+    assert len(killed) == 1
+    assert (summary.done + summary.skipped, summary.failed) == (FILES, [])
+    assert tree("out") == EXPECTED
+    assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
+
+
+@pytest.mark.full("analysis")
+def test_a_killed_worker_of_dask_costs_its_batch_again(box: Sandbox, tmp_path: Path) -> None:
+    pids, killed = tmp_path / "pids", list[int]()
+
+    def kill() -> None:
+        killed.append(int(pids.read_text().split()[0]))
+        os.kill(killed[-1], signal.SIGKILL)
+
+    rule = box.faults.add("pool", "GET", "*", faults.Meanwhile(kill), times=1, skip=20)
+    program = [str(ANALYSIS), str(Path(__file__).with_name("dask_many.py")), "lst/d", "out", "r.jsonl", str(pids)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert rule.hits == len(killed) == 1
+    counts = json.loads(done.stdout.splitlines()[-1])
+    assert (counts["done"] + counts["skipped"], counts["failed"]) == (FILES, 0)
+    assert tree("out") == EXPECTED
+    assert Counter(line["path"] for line in lines("r.jsonl")) == dict.fromkeys((f"lst/d/{name}" for name in NAMES), 1)
+
+
+def kill_a_worker() -> int:
+    """Kill one process that this one has spawned, and return its id."""
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+                return int(child)
+    raise AssertionError("there is no worker")
