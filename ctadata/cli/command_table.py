@@ -57,6 +57,10 @@ DIRECT_COMMANDS: Sections = {
         "sync": CommandEntry("sync", "sync", "Make a directory equal to another one."),
         "copy": CommandEntry("copy", "copy", "Copy files from one site to another, past this machine."),
         "verify": CommandEntry("verify", "verify", "Verify the files of a receipt."),
+        "receipts merge": CommandEntry("receipts", "merge", "Write one receipt with the last line about each file."),
+        "receipts summary": CommandEntry(
+            "receipts", "summary", "Show the sums of receipts: files, bytes, failures, time."
+        ),
     },
     "Change files and directories": {
         "mkdir": CommandEntry("mkdir", "mkdir", "Make directories."),
@@ -148,6 +152,7 @@ PLATFORM_COMMANDS: Sections = {
 GROUP_HELP = {
     "token": "Explain a token.",
     "credentials": "Import, show or forget the access key of an S3 profile.",
+    "receipts": "Merge or add up the receipts of many runs.",
     "cache": "List or clear the records and the copies on this machine.",
 }
 """The help of each group of commands."""

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 
 from ctadata.cli.options import Common
 from ctadata.cli.transfer_run import Work
 from ctadata.errors import UsageError
+from ctadata.paths import escape_unprintable
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.path_mapping import retry_receipt
 from ctadata.transfer.plan import Rules
 from ctadata.transfer.receipt import Record, read_receipt, unfinished
 
 
-def retry_work(common: Common, action: str, receipt: Path, rules: Rules, folders: Sequence[str]) -> Work:
+def retry_work(common: Common, action: str, receipts: Sequence[str], rules: Rules, folders: Sequence[str]) -> Work:
     """Return the work of `--retry-failed`: transfer again what a receipt records as failed.
 
     Args:
         common: The common options; the receipt's profile becomes the one in use.
         action: `get` or `put`, the direction of the transfer.
-        receipt: The file that an earlier run wrote with `--receipt`.
+        receipts: The files that earlier runs wrote with `--receipt`, or patterns.
         rules: The rules of the run; with `Compare.CHECKSUM`, damaged files are transferred again too.
         folders: The local directories that may contain the receipt's files; an empty sequence means the current one.
 
@@ -32,28 +34,45 @@ def retry_work(common: Common, action: str, receipt: Path, rules: Rules, folders
         if not Path(folder).is_dir():
             raise UsageError(
                 "--retry-failed takes its files from the receipt, and its arguments are existing local directories",
+                hint="a pattern for several receipts needs quotes",
                 path=folder,
             )
     allowed = [Path(folder) for folder in folders or ["."]]
-    records = list(unfinished(read_records(common, receipt), action, damaged=damaged))
+    records = list(unfinished(read_records(common, receipts), action, damaged=damaged))
     return lambda session, reporter: retry_receipt(session.run(rules, reporter), action, records, allowed)
 
 
-def read_records(common: Common, receipt: Path) -> list[Record]:
-    """Return the records of a receipt, and use their profile if the user named none.
+def read_records(common: Common, receipts: Sequence[str]) -> list[Record]:
+    """Return the records of some receipts, and use their profile if the user named none.
 
     Args:
         common: The common options.
-        receipt: The file that an earlier run wrote with `--receipt`.
+        receipts: The files that earlier runs wrote with `--receipt`, or patterns.
 
     Raises:
-        UsageError: The file is no receipt, or belongs to another profile.
+        UsageError: A file is no receipt, or belongs to another profile.
         ConfigError: The profile of the receipt is not known.
     """
-    records = read_receipt(receipt)
+    records = read_receipt(*expand_patterns(receipts))
     profiles = {record.profile for record in records}
     if common.profile is None and len(profiles) == 1 and profiles != {common.site} and not common.platform:
         [common.profile] = profiles
     if profiles != {common.site}:
-        raise UsageError(f"the receipt is one of the profile {' and '.join(sorted(profiles))}", path=str(receipt))
+        words = f"the receipt is one of the profile {' and '.join(sorted(profiles))}"
+        raise UsageError(words, path=", ".join(receipts))
     return records
+
+
+def expand_patterns(texts: Sequence[str]) -> list[Path]:
+    """Return the files that paths and patterns name, the matches of a pattern sorted by name.
+
+    Raises:
+        UsageError: A pattern matches no file.
+    """
+    files: list[Path] = []
+    for text in texts:
+        matches = [text] if Path(text).exists() or not glob.has_magic(text) else sorted(glob.glob(text))  # noqa: PTH207
+        if not matches:
+            raise UsageError("no file matches this pattern", path=escape_unprintable(text))
+        files += map(Path, matches)
+    return list(dict.fromkeys(files))

@@ -88,12 +88,13 @@ Processes = Annotated[
     ),
 ]
 RetryFailed = Annotated[
-    Path | None,
+    list[str] | None,
     typer.Option(
         "--retry-failed",
         metavar="RECEIPT",
         help="Transfer again the files that failed in RECEIPT, or that are missing; with --checksum, damaged files "
-        "too. The files lie below the current directory, or below the directories that the arguments name.",
+        "too. RECEIPT may be a pattern in quotes; repeatable. The files lie below the current directory, or below the "
+        "directories that the arguments name.",
     ),
 ]
 

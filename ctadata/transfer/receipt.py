@@ -7,8 +7,10 @@ several lines about one file, the last one counts. The receipt of a killed run c
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -38,7 +40,7 @@ class ReceiptWriter:
     bases: Sequence[Path] = ()
 
     def as_json(self, outcome: Outcome) -> dict[str, object]:
-        """Return the line of one outcome; sizes are in bytes, times in seconds."""
+        """Return the line of an outcome that has just ended; sizes are in bytes, times in seconds (since 1970)."""
         return {
             "schema": SCHEMA,
             "action": self.action,
@@ -56,6 +58,7 @@ class ReceiptWriter:
             "error": None if outcome.error is None else str(outcome.error),
             "exit_code": None if outcome.error is None else outcome.error.exit_code,
             "key": outcome.key or None,
+            "ended": round(time.time(), 3),
         }
 
     def _absolute(self, local: Path) -> str:
@@ -85,7 +88,11 @@ def _last_byte(stream: TextIO) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of a receipt; the fields have the meaning that they have in `Outcome`."""
+    """One line of a receipt; the fields have the meaning that they have in `Outcome`.
+
+    Attributes:
+        ended: When the work on the file ended, in seconds since 1970; None in receipts of earlier versions.
+    """
 
     action: str
     profile: str
@@ -99,6 +106,13 @@ class Record:
     why: str = ""
     exit_code: int | None = None
     key: str = ""
+    seconds: float = 0.0
+    ended: float | None = None
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """What the line is about: the file, by its remote and local path, and the direction."""
+        return self.action, self.profile, self.path, self.local, self.key
 
     @property
     def is_undone(self) -> bool:
@@ -106,23 +120,54 @@ class Record:
         return self.state is State.FAILED or (self.state is State.PASSED and bool(self.error))
 
 
-def read_receipt(file: Path) -> list[Record]:
-    """Return the last line about each file, in the order of the first lines.
+@dataclass(frozen=True, slots=True)
+class LastLines:
+    """The last line about each file, of some receipts.
+
+    Attributes:
+        records: The records, each with its line, in the order of the first lines about each file.
+        incomplete: The number of lines that killed runs have left incomplete.
+    """
+
+    records: Collection[tuple[Record, str]]
+    incomplete: int
+
+
+def last_lines(files: Sequence[Path]) -> LastLines:
+    """Return the last line about each file: the one that ended last; within one receipt, the later line.
+
+    Args:
+        files: The receipts. Some may be empty, because a task had no files, but not all of them.
 
     Raises:
-        UsageError: The file is no receipt, or everybody can write it.
-        LocalError: It cannot be read.
+        UsageError: A file is no receipt, or everybody can write it.
+        LocalError: A file cannot be read.
     """
-    last: dict[tuple[RemotePath, Path | None, str], Record] = {}
-    with local_errors(file), file.open(encoding="utf-8", errors="replace") as lines:
-        refuse_untrusted_file(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
-        for number, line in enumerate(lines, 1):
-            record = _read(line, f"{escape_unprintable(str(file))}:{number}")
-            if record is not None:
-                last[record.path, record.local, record.key] = record
+    last: dict[tuple[object, ...], tuple[Record, str]] = {}
+    incomplete = 0
+    for file in files:
+        with local_errors(file), file.open(encoding="utf-8", errors="replace") as lines:
+            refuse_untrusted_file(os.fstat(lines.fileno()), file, what="the lines of this receipt", named=True)
+            for number, line in enumerate(lines, 1):
+                record = _read(line, f"{escape_unprintable(str(file))}:{number}")
+                if record is None:
+                    incomplete += bool(line.strip())
+                elif not _is_older(record, last.get(record.subject)):
+                    last[record.subject] = record, line.rstrip("\n")
     if not last:
-        raise UsageError("this file is not a receipt", path=escape_unprintable(str(file)))
-    return list(last.values())
+        raise UsageError("this file is not a receipt", path=", ".join(escape_unprintable(str(file)) for file in files))
+    return LastLines(last.values(), incomplete)
+
+
+def _is_older(record: Record, other: tuple[Record, str] | None) -> bool:
+    if other is None or record.ended is None or other[0].ended is None:
+        return False
+    return record.ended < other[0].ended
+
+
+def read_receipt(*files: Path) -> list[Record]:
+    """Return the last line about each file of some receipts; see `last_lines`, which raises the errors."""
+    return [record for record, _ in last_lines(files).records]
 
 
 def _read(line: str, place: str) -> Record | None:
@@ -149,6 +194,8 @@ def _read(line: str, place: str) -> Record | None:
             why=str(fields.get("why") or ""),
             exit_code=_code(fields.get("exit_code")),
             key=str(fields.get("key") or ""),
+            seconds=_time(fields.get("seconds")) or 0.0,
+            ended=_time(fields.get("ended")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"this is not a line of a receipt: {shorten(str(error))}", path=place) from error
@@ -163,6 +210,11 @@ def _name(value: str) -> str:
 
 def _code(value: object) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _time(value: object) -> float | None:
+    is_time = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_time else None  # type: ignore[arg-type]
 
 
 def _size(value: object) -> int:

@@ -371,3 +371,60 @@ class TestConfinement:
         (at_box.cwd / "r.jsonl").chmod(0o666)
         for command in (["get", "--retry-failed"], ["verify"]):
             assert "chmod o-w r.jsonl" in at_box(*command, "r.jsonl", check=2).err
+
+
+class TestSeveral:
+    @pytest.fixture
+    def four(self, at_box, box, place):
+        """The receipts of four tasks, of which the file `b` failed."""
+        for i in range(12):
+            box.files.put(f"/{place}/{i:02}", bytes(i))
+        rule = box.faults.add("door", "GET", f"/{place}/05", faults.Status(403, "No soup for you"))
+        codes = [
+            at_box("get", "-r", f"{place}/", "out", "--shard", f"{i}/4", "--receipt", "r.{shard}.jsonl").code
+            for i in range(4)
+        ]
+        rule.remove()
+        assert sorted(code != 0 for code in codes) == [False, False, False, True]
+        return place
+
+    def test_merge_writes_one_line_for_each_file(self, at_box, four):
+        with (at_box.cwd / "r.2.jsonl").open("a") as file:
+            file.write('{"schema": 1, "pa')  # as a killed run leaves it
+        merged = at_box("receipts", "merge", "r.*.jsonl", check=0)
+        assert sorted(json.loads(line)["path"] for line in merged.out.splitlines()) == [
+            f"{four}/{i:02}" for i in range(12)
+        ]
+        assert merged.err == "cta-data-direct: 1 incomplete line is left out: killed runs end so\n"
+        (at_box.cwd / "all.jsonl").write_text(merged.out)
+        at_box("get", "--retry-failed", "all.jsonl", "--receipt", "again.jsonl", check=0)
+        again = at_box("receipts", "merge", "again.jsonl", "r.*.jsonl", check=0)
+        assert {json.loads(line)["state"] for line in again.out.splitlines()} == {"done"}  # the newest line counts
+
+    def test_a_pattern_names_them_for_verify_and_for_another_try(self, at_box, four):
+        assert "12 files" not in at_box("verify", "r.*.jsonl", check=6).err
+        retried = at_box("get", "--retry-failed", "r.*.jsonl", "--receipt", "r.again.jsonl", check=0)
+        assert retried.err.startswith("cta-data-direct: 1 file done")
+        assert "12 files verified" in at_box("verify", "r.0.jsonl", "r.[123a]*.jsonl", check=0).err
+        assert "no file matches" in at_box("verify", "s.*.jsonl", check=2).err
+
+    def test_a_summary_adds_up(self, at_box, four):
+        sums = json.loads(at_box("receipts", "summary", "--json", "r.*.jsonl", check=0).out)
+        assert (sums["files"]["done"], sums["files"]["failed"], sums["size"]) == (11, 1, sum(range(12)) - 5)
+        [(reason, count)] = sums["failed"].items()
+        assert (count, "No soup for you" in reason, four in reason) == (1, True, False)
+        assert len(sums["slowest"]) == 5
+        assert sums["seconds"] > 0
+        assert sums["rate"] > 0
+        text = at_box("receipts", "summary", "r.*.jsonl", check=0).out
+        assert text.splitlines()[0] == "done      11 files, 61 B"
+        assert "failed    1 file\n" in text
+
+    def test_tasks_without_files_and_receipts_of_earlier_versions_count(self, at_box, four):
+        (at_box.cwd / "r.9.jsonl").touch()
+        old = json.loads((at_box.cwd / "r.0.jsonl").read_text().splitlines()[0])
+        del old["ended"]
+        (at_box.cwd / "old.jsonl").write_text(json.dumps(old) + "\n")
+        assert len(at_box("receipts", "merge", "old.jsonl", "r.?.jsonl", check=0).out.splitlines()) == 12
+        assert "time" not in at_box("receipts", "summary", "old.jsonl", check=0).out
+        assert "not a receipt" in at_box("receipts", "merge", "r.9.jsonl", check=2).err

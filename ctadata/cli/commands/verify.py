@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +18,12 @@ from ctadata.transfer.verify_receipt import verify_receipt
 
 def verify(
     ctx: typer.Context,
-    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="The file that --receipt wrote.")],
+    receipts: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECEIPT...", show_default=False, help="Files that --receipt wrote, or patterns ('r.*.jsonl')."
+        ),
+    ],
     remote: Annotated[
         bool, typer.Option("--remote", help="Verify the files on the storage, in place of the local ones.")
     ] = False,
@@ -35,6 +39,7 @@ def verify(
       cta-data-direct get -r lst/run1 --receipt run1.jsonl
       cta-data-direct verify run1.jsonl            the local files
       cta-data-direct verify --remote run1.jsonl   the files on the storage
+      cta-data-direct verify r.*.jsonl             those of many tasks
       cta-data-direct get --retry-failed run1.jsonl --checksum
                                                    get damaged files again
 
@@ -43,9 +48,9 @@ def verify(
     if files are missing, and 6 if some files are verified and others are not.
     """
     common = options.begin(ctx)
-    records = read_records(common, receipt)
+    records = read_records(common, receipts)
     source = "put" if remote else "get"
-    again = [source, "--retry-failed", str(receipt), "--checksum"]
+    again = [source, *(word for receipt in receipts for word in ("--retry-failed", receipt)), "--checksum"]
     run_options = RunOptions(jobs=jobs, token_file=token_file, shard=shard, at_once=at_once)
     rules = Rules(shard=run_options.sharing.shard)
     run_transfer(

@@ -1,0 +1,89 @@
+"""The commands `receipts merge` and `receipts summary`: add up the receipts of many runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ctadata.cli import options
+from ctadata.cli.output import say, write_json, write_line
+from ctadata.cli.receipts import expand_patterns
+from ctadata.paths import escape_unprintable
+from ctadata.progress import units
+from ctadata.transfer.receipt import last_lines
+from ctadata.transfer.receipt_summary import ReceiptSummary, summarize
+from ctadata.transfer.report import State
+
+Receipts = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RECEIPT...", show_default=False, help="Files that --receipt wrote; a pattern ('r.*.jsonl') works too."
+    ),
+]
+
+
+def merge(ctx: typer.Context, receipts: Receipts) -> None:
+    """Write one receipt with the last line about each file.
+
+    \b
+      cta-data-direct receipts merge r.*.jsonl > all.jsonl
+      cta-data-direct verify all.jsonl
+
+    Of several lines about one file, the newest one counts. A line that a killed
+    run has left incomplete is left out, and stderr says so.
+    """
+    common = options.begin(ctx)
+    lines = last_lines(expand_patterns(receipts))
+    for _, line in lines.records:
+        write_line(line)
+    if lines.incomplete and not common.quiet:
+        were = "1 incomplete line is" if lines.incomplete == 1 else f"{lines.incomplete} incomplete lines are"
+        say(f"{were} left out: killed runs end so")
+
+
+def summary(ctx: typer.Context, receipts: Receipts, json: options.Json = False) -> None:
+    """Show the sums of receipts: files, bytes, failures, time.
+
+    \b
+      cta-data-direct receipts summary r.*.jsonl
+      cta-data-direct receipts summary --json r.*.jsonl | jq .failed
+
+    Each file counts once, by the newest line about it. The time is from the
+    start of the first file to the end of the last one, over all tasks.
+    """
+    options.begin(ctx)
+    sums = summarize(record for record, _ in last_lines(expand_patterns(receipts)).records)
+    if json:
+        write_json(_as_json(sums))
+        return
+    _write(sums)
+
+
+def _as_json(sums: ReceiptSummary) -> dict[str, object]:
+    return {
+        "files": {str(state): sums.files[state] for state in State},
+        "size": sums.size,
+        "failed": dict(sums.failures.most_common()),
+        "slowest": [
+            {"path": "/".join(record.path.parts), "size": record.size, "seconds": record.seconds}
+            for record in sums.slowest
+        ],
+        "seconds": None if sums.seconds is None else round(sums.seconds, 3),
+        "rate": None if sums.rate is None else round(sums.rate, 1),
+    }
+
+
+def _write(sums: ReceiptSummary) -> None:
+    for state in State:
+        if count := sums.files[state]:
+            size = f", {units.size(sums.size)}" if state is State.DONE else ""
+            write_line(f"{state:<8}  {units.files(count)}{size}")
+    if sums.seconds is not None:
+        rate = f", {units.rate(sums.rate)}" if sums.rate else ""
+        write_line(f"{'time':<8}  {units.duration(sums.seconds)}{rate}")
+    for reason, count in sums.failures.most_common():
+        write_line(f"{'reason':<8}  {units.files(count)}: {escape_unprintable(reason)}")
+    for record in sums.slowest:
+        path = escape_unprintable("/".join(record.path.parts))
+        write_line(f"{'slowest':<8}  {units.duration(record.seconds)}: {path} ({units.size(record.size)})")
