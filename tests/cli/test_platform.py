@@ -181,7 +181,7 @@ def test_what_the_platform_refuses_is_in_no_help(cta_data) -> None:
         (("rm", "lst/f"), "no such command 'rm', but cta-data-direct has it (see"),
         (("xyzzy",), "no such command 'xyzzy' (see"),
         (("upload-personal-certificate",), "as in: upload-personal-certificate FILE KEY (see"),
-        (("verify",), "as in: verify RECEIPT (see"),
+        (("verify",), "as in: verify RECEIPT... (see"),
     ],
 )
 def test_a_command_line_that_is_none_is_told_what_to_do(cta_data, arguments, words) -> None:

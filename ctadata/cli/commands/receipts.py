@@ -18,7 +18,7 @@ from ctadata.transfer.report import State
 Receipts = Annotated[
     list[str],
     typer.Argument(
-        metavar="RECEIPT...", show_default=False, help="Files that --receipt wrote; a pattern ('r.*.jsonl') works too."
+        metavar="RECEIPT", show_default=False, help="Files that --receipt wrote; a pattern ('r.*.jsonl') works too."
     ),
 ]
 

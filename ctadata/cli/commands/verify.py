@@ -21,7 +21,7 @@ def verify(
     receipts: Annotated[
         list[str],
         typer.Argument(
-            metavar="RECEIPT...", show_default=False, help="Files that --receipt wrote, or patterns ('r.*.jsonl')."
+            metavar="RECEIPT", show_default=False, help="Files that --receipt wrote, or patterns ('r.*.jsonl')."
         ),
     ],
     remote: Annotated[
