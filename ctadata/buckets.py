@@ -44,20 +44,25 @@ class Buckets:
         """
         return s3_buckets.list_buckets(self._connection)
 
-    def make_bucket(self, bucket: str, *, website: bool = False, public: bool = False) -> None:
+    def make_bucket(
+        self, bucket: str, *, website: bool = False, public: bool = False, versioning: bool = False
+    ) -> None:
         """Create a bucket, and open it to everybody if the caller asks for that.
 
         Args:
             bucket: `name` or `s3://name`.
             website: Whether the server serves the bucket as a website.
             public: Whether everybody may read the objects. Nobody else may list them.
+            versioning: Whether the bucket keeps old versions of its objects.
 
         Raises:
             AlreadyExists: The caller has this bucket already and asks for nothing else, or another user has it.
             Forbidden: The key may not do this.
             Unsupported: The server has no policies or no websites.
         """
-        s3_buckets.make_bucket(self._connection, bucket_name(bucket), website=website, public=public)
+        s3_buckets.make_bucket(
+            self._connection, bucket_name(bucket), website=website, public=public, versioning=versioning
+        )
 
     def remove_bucket(self, bucket: str, *, recursive: bool = False) -> None:
         """Remove a bucket.

@@ -187,3 +187,17 @@ class PathLookup:
         from ctadata.stores.s3.raw_keys import raw_keys
 
         self.store = self.raw_keys = raw_keys(self.store, self.profile)
+
+    def use_version(self, version: str) -> None:
+        """Let all further paths mean one version of an S3 object.
+
+        Args:
+            version: The id of the version.
+
+        Raises:
+            Unsupported: The store is not S3.
+        """
+        from ctadata.stores.s3.require import require_s3
+        from ctadata.stores.s3.versions import OneVersion
+
+        self.store = OneVersion(require_s3(self.store, self.profile, "--version-id"), version)

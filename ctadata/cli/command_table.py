@@ -97,6 +97,9 @@ DIRECT_COMMANDS: Sections = {
         "make-bucket": CommandEntry("buckets", "make_bucket", "Make buckets at an S3 store."),
         "remove-bucket": CommandEntry("buckets", "remove_bucket", "Remove buckets of an S3 store."),
         "alias": CommandEntry("alias", "alias", "Give a file at an S3 store further names."),
+        "undelete": CommandEntry(
+            "versions", "undelete", "Bring deleted files of an S3 store back, if its bucket keeps versions."
+        ),
     },
     "Tokens for other programs": {
         "get-token": CommandEntry("agent", "get_token", "Print a valid token, for other programs."),

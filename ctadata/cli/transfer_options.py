@@ -38,6 +38,10 @@ LimitRate = Annotated[
     ),
 ]
 RawKey = Annotated[bool, typer.Option("--raw-key", help="PATH is s3://bucket/key; the key is sent unchanged.")]
+VersionId = Annotated[
+    str | None,
+    typer.Option("--version-id", metavar="ID", help="For S3: this version of one file, as list --versions names it."),
+]
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories too, with their contents.")]
 FollowLinks = Annotated[bool, typer.Option("-L", "--follow-links", help="Follow links to directories, but no loops.")]
 SkipSpecial = Annotated[

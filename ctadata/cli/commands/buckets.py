@@ -27,22 +27,29 @@ def make_bucket(
         bool, typer.Option("--public-read", help="Let everybody read its objects without a key; nobody may list them.")
     ] = False,
     website: Annotated[bool, typer.Option("--website", help="Serve it as a website; aliases redirect there.")] = False,
+    versioning: Annotated[
+        bool, typer.Option("--versioning", help="Keep old versions of objects, and deleted ones; they use quota.")
+    ] = False,
     token_file: options.TokenFile = None,
 ) -> None:
     """Make buckets at an S3 store.
 
     \b
       cta-data-direct make-bucket results-2026
+      cta-data-direct make-bucket --versioning results-2026
       cta-data-direct make-bucket --website --public-read reference
 
-    --public-read and --website also change a bucket that you own already. Its
+    --public-read, --website and --versioning also change a bucket that you own already. Its
     bucket policy then gets one more statement, and keeps the others.
     """
     from ctadata.buckets import Buckets
 
     with command_context.open_context(ctx, token_file) as context:
         hosting = Buckets(context.session)
-        command_context.for_each(names, lambda name: hosting.make_bucket(name, website=website, public=public_read))
+        command_context.for_each(
+            names,
+            lambda name: hosting.make_bucket(name, website=website, public=public_read, versioning=versioning),
+        )
 
 
 def buckets(

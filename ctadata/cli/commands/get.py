@@ -17,6 +17,7 @@ from ctadata.cli.receipts import retry_work
 from ctadata.cli.transfer_options import RunOptions, Selection
 from ctadata.cli.transfer_run import Work, in_processes, run_transfer
 from ctadata.errors import UsageError
+from ctadata.namespace.filters import is_pattern
 from ctadata.transfer.report import Reporter, Summary
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def get(
     ] = False,
     retry_failed: transfer_options.RetryFailed = None,
     raw_key: transfer_options.RawKey = False,
+    version_id: transfer_options.VersionId = None,
     processes: transfer_options.Processes = None,
     run_options: RunOptions = RunOptions(),  # noqa: B008
 ) -> None:
@@ -101,6 +103,18 @@ def get(
         if recursive or files_from or retry_failed or processes:
             raise UsageError("--raw-key allows no -r, no --files-from, no --retry-failed and no --processes")
         work = _by_key(work)
+    if version_id is not None:
+        if (
+            recursive
+            or files_from
+            or retry_failed
+            or raw_key
+            or processes
+            or len(sources) != 1
+            or is_pattern(sources[0])
+        ):
+            raise UsageError("--version-id takes one file")
+        work = _of_version(work, version_id)
     work = in_processes(work, processes, common, run_options)
     run_transfer(common, work, run_options.output("get", rules, bases), run_options)
 
@@ -127,3 +141,13 @@ def _by_key(work: Work) -> Work:
         return work(session, reporter)
 
     return work_by_key
+
+
+def _of_version(work: Work, version: str) -> Work:
+    """Return the work with paths that mean one version of an S3 object."""
+
+    def work_of_version(session: Session, reporter: Reporter) -> Summary:
+        session.use_version(version)
+        return work(session, reporter)
+
+    return work_of_version

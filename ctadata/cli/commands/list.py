@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,13 @@ from ctadata.cli.entry_lines import Columns, write_entry
 from ctadata.cli.locations import read_location
 from ctadata.cli.login import log_in_if_needed
 from ctadata.cli.signals import stop_on_signals
+from ctadata.errors import UsageError
 from ctadata.namespace.external_sort import sort_by_name
 from ctadata.namespace.filters import Filters
 from ctadata.namespace.kept_mtimes import with_kept_mtimes
+
+if TYPE_CHECKING:
+    from ctadata.session import Session
 
 
 def list_(
@@ -35,6 +39,9 @@ def list_(
     json: options.Json = False,
     mtime: Annotated[
         bool, typer.Option("--mtime", help="For S3: show the mtime that each file had where it was uploaded.")
+    ] = False,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="For S3: show each version, deleted files too, the newest first.")
     ] = False,
     sort: Annotated[
         bool | None,
@@ -57,6 +64,7 @@ def list_(
       cta-data-direct list -r --include '*.h5' lst  every path that matches
       cta-data-direct list 'lst/run_*/*.h5'         paths of one level
       cta-data-direct list -l --mtime s3://bucket/  the mtime, not the upload's
+      cta-data-direct list --versions s3://bucket/a each version of it
       cta-data-direct list --json lst | jq .size    for programs
 
     Each line is a full path that the other commands accept as it is. The path
@@ -68,6 +76,10 @@ def list_(
     if login:
         log_in_if_needed(common.resolve(), token_file)
     with stop_on_signals() as stop, common.session(stop, token_file) as session:
+        if versions:
+            plain = not (include or exclude or null or mtime)
+            _list_versions(session, path, recursive=recursive, json=json, plain=plain)
+            return
         filters = Filters.read(include or [], exclude or [])
         columns = Columns(long=long, null=null, json=json, checksums=session.store.features.lists_checksums)
         entries = session.list(path, recursive=recursive, filters=filters)
@@ -76,3 +88,11 @@ def list_(
         entries = sort_by_name(entries) if sort else entries
         for entry in with_kept_mtimes(session.store, entries) if mtime else entries:
             write_entry(entry, columns)
+
+
+def _list_versions(session: Session, path: str, *, recursive: bool, json: bool, plain: bool) -> None:
+    from ctadata.cli.commands.versions import write_versions
+
+    if not plain:
+        raise UsageError("--versions allows -r, -l and --json only")
+    write_versions(session, path, recursive=recursive, json=json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,7 @@ def rm(
     force: Annotated[bool, typer.Option("-f", "--force", help="A missing name is no failure.")] = False,
     dry_run: transfer_options.DryRun = False,
     raw_key: transfer_options.RawKey = False,
+    version_id: transfer_options.VersionId = None,
     token_file: options.TokenFile = None,
 ) -> None:
     """Delete files, and with -r directories.
@@ -45,7 +47,13 @@ def rm(
     There is no way back. The root of the storage and your home are never
     deleted. If the storage fails in the middle of a directory, a part of it may
     be deleted already.
+
+    Only a bucket of S3 with versioning keeps what rm deletes; undelete brings
+    it back. --version-id deletes one version for good.
     """
+    if version_id is not None:
+        _delete_version(ctx, paths, version_id, token_file, plain=not (recursive or raw_key or dry_run))
+        return
     with command_context.open_context(ctx, token_file, raw_key=raw_key) as context:
         store = context.session.store
         targets = list(command_context.find_all(context.session, paths))
@@ -70,6 +78,16 @@ def rm(
 
         results: list[Entry | CtadataError] = [*failed, *doomed]
         command_context.for_each(results, delete, threads=THREADS)
+
+
+def _delete_version(
+    ctx: typer.Context, paths: list[str], version: str, token_file: Path | None, *, plain: bool
+) -> None:
+    if not plain or len(paths) != 1:
+        raise UsageError("--version-id takes one file, and no -r, -n and --raw-key")
+    with command_context.open_context(ctx, token_file) as context:
+        context.session.use_version(version)
+        context.session.store.delete(context.session.resolve(paths[0]))
 
 
 def _is_missing(error: CtadataError) -> bool:

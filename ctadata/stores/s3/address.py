@@ -26,10 +26,14 @@ _HOSTLIKE = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # no certificate for
 
 
 class Name(NamedTuple):
-    """The bucket and the key of an object. The key is empty for a bucket itself, and for a prefix that is a bucket."""
+    """The bucket and the key of an object. The key is empty for a bucket itself, and for a prefix that is a bucket.
+
+    A version names one version of the object; without it, the name means the newest one.
+    """
 
     bucket: str
     key: str
+    version: str = ""
 
     @property
     def prefix(self) -> str:
@@ -84,6 +88,8 @@ class Endpoint:
         """
         if not {".", ".."}.isdisjoint(name.key.split("/")):
             raise UsageError("no URL can carry this name")  # libcurl would remove the dot segments
+        if name.version:
+            query = "&".join(filter(None, (query, f"versionId={quote(name.version, safe='')}")))
         host = self.origin.host
         if _AWS.fullmatch(host) and region and region != _region_in(host):
             host = f"s3.{region}.amazonaws.com"

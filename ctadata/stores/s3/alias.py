@@ -98,7 +98,7 @@ def resolve_alias(connection: Connection, name: Name) -> tuple[Name, Response]:
 
     def look(key: str) -> str | None:
         try:
-            responses[key] = head(connection, Name(name.bucket, key))
+            responses[key] = head(connection, name if key == name.key else Name(name.bucket, key))
         except NotFound as error:
             if key == name.key:
                 raise
@@ -108,7 +108,7 @@ def resolve_alias(connection: Connection, name: Name) -> tuple[Name, Response]:
         return alias_location(responses[key].headers)
 
     key = resolve_key(name.key, look)
-    return Name(name.bucket, key), responses[key]
+    return name if key == name.key else Name(name.bucket, key), responses[key]
 
 
 class AliasWriter:

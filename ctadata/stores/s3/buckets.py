@@ -27,6 +27,7 @@ from ctadata.errors import (
 )
 from ctadata.paths import escape_unprintable
 from ctadata.stores.s3.address import DEFAULT_REGION, Name
+from ctadata.stores.s3.boto3_pages import call_pages
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.listing import list_keys
 from ctadata.stores.s3.object_ops import delete_keys
@@ -66,16 +67,19 @@ def list_buckets(connection: Connection) -> Iterator[Bucket]:
         yield Bucket(bucket["Name"], created and created.timestamp())
 
 
-def make_bucket(connection: Connection, bucket: str, *, website: bool = False, public: bool = False) -> None:
+def make_bucket(
+    connection: Connection, bucket: str, *, website: bool = False, public: bool = False, versioning: bool = False
+) -> None:
     """Create a bucket, and open it to everybody if the caller asks for that.
 
-    An existing bucket of the caller is opened too, if `website` or `public` is set.
+    An existing bucket of the caller is changed too, if `website`, `public` or `versioning` is set.
 
     Args:
         connection: The server.
         bucket: The name.
         website: Whether the server serves the bucket as a website.
         public: Whether everybody may read the objects. Nobody else may list them.
+        versioning: Whether the bucket keeps old versions of its objects.
 
     Raises:
         AlreadyExists: The caller has this bucket already and asks for nothing else, or another user has it.
@@ -85,8 +89,10 @@ def make_bucket(connection: Connection, bucket: str, *, website: bool = False, p
     with _about(bucket):
         if not _exists(connection, bucket):
             _create(connection, bucket)
-        elif not (website or public):
+        elif not (website or public or versioning):
             raise AlreadyExists("the bucket exists already")
+        if versioning:
+            connection.call("put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         if public:
             _allow_public_read(connection, bucket)
         if website:
@@ -214,25 +220,15 @@ def _delete_hidden(connection: Connection, bucket: str) -> tuple[list[CtadataErr
 
 
 def _list_versions(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
-    for page in _list_pages(connection, bucket, "list_object_versions", ("KeyMarker", "VersionIdMarker")):
+    for page in call_pages(connection, "list_object_versions", ("KeyMarker", "VersionIdMarker"), Bucket=bucket):
         for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             yield item["Key"], f"versionId={quote(item['VersionId'], safe='')}"
 
 
 def _list_uploads(connection: Connection, bucket: str) -> Iterator[tuple[str, str]]:
-    for page in _list_pages(connection, bucket, "list_multipart_uploads", ("KeyMarker", "UploadIdMarker")):
+    for page in call_pages(connection, "list_multipart_uploads", ("KeyMarker", "UploadIdMarker"), Bucket=bucket):
         for item in page.get("Uploads", ()):
             yield item["Key"], f"uploadId={quote(item['UploadId'], safe='')}"
-
-
-def _list_pages(connection: Connection, bucket: str, operation: str, markers: tuple[str, str]) -> Iterator[Any]:
-    arguments: dict[str, str] = {"Bucket": bucket}
-    while True:
-        page = connection.call(operation, **arguments)
-        yield page
-        if not page.get("IsTruncated"):
-            return
-        arguments.update({marker: page[f"Next{marker}"] for marker in markers if page.get(f"Next{marker}")})
 
 
 @contextlib.contextmanager

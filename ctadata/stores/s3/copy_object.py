@@ -239,6 +239,8 @@ class _Copying:
     def _from_source(self) -> dict[str, str]:
         """Return the headers that name the source, in the version that was looked at."""
         address = quote(f"/{self.source.bucket}/{self.source.key}", safe="/~", errors="surrogateescape")
+        if self.source.version:
+            address += f"?versionId={quote(self.source.version, safe='')}"
         etag = self.found.get("ETag")
         return {"x-amz-copy-source": address, **({"x-amz-copy-source-if-match": etag} if etag else {})}
 

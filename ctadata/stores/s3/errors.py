@@ -60,6 +60,7 @@ CODES: dict[str, Meaning] = {
     "InsufficientCapacity": _FULL,
     "NoSuchBucket": Meaning(NotFound, "there is no such bucket", "make-bucket creates one, buckets lists yours"),
     "NoSuchKey": Meaning(NotFound, "there is no such file or directory"),
+    "NoSuchVersion": Meaning(NotFound, "there is no such version"),
     "NoSuchUpload": Meaning(NotFound, "there is no such upload any more"),
     "NotImplemented": _UNSUPPORTED,
     "MethodNotAllowed": _UNSUPPORTED,

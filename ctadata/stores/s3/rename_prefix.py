@@ -164,7 +164,7 @@ class _Rename:
                 raise AlreadyExists("another file has the new name")
             self._copy_object(item, source, target, new=False)
         except CtadataError as error:
-            error.path = f"s3://{escape_unprintable('/'.join(source))}"
+            error.path = f"s3://{escape_unprintable(f'{source.bucket}/{source.key}')}"
             raise
 
     def _copy_new(self, item: Item, source: Name, target: Name) -> bool:
