@@ -1,9 +1,14 @@
-"""The panel of the storage in a real JupyterLab, by what its contents API answers and what lies at the storage then."""
+"""The panel of the storage in a real JupyterLab, by what its contents API answers and what lies at the storage then.
+
+`CTADATA_WRITE_PICTURE=1 .venv/bin/python -m pytest -n0 --full tests/jupyter -k browser` takes the guide's picture again.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,9 @@ from servers.moto import MotoS3
 from ctadata.sandbox import Sandbox
 
 pytestmark = pytest.mark.full("jupyterlab")
+PICTURE = Path(__file__).parents[2] / "docs" / "guides" / "jupyterlab.png"
+WRITE = bool(os.environ.pop("CTADATA_WRITE_PICTURE", ""))
+PATIENCE = 600
 BINARY = random.Random(5).randbytes(5 * PIECE // 2)
 NOTEBOOK: dict[str, Any] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
@@ -183,3 +191,26 @@ def test_no_answer_and_no_log_contains_the_token(lab: JupyterLab, folder: Path, 
     answers = lab.ask("GET", "jupyterfs/resources").text + lab.contents("GET", "root", "lst").text
     secret = login.read_text().strip().split(".")[-1]
     assert secret not in answers + (folder / "log").read_text()
+
+
+@pytest.mark.full("chromium")
+def test_a_person_works_with_the_panel_in_a_browser(jupyterlab: JupyterLab, box: Sandbox, tmp_path: Path) -> None:
+    for name in ("run1/gone.txt", "run1/old.txt", "run2/events.h5"):
+        box.files.put(f"/lst/{name}", b"kept")
+    box.files.put("/lst/run1/events.h5", bytes(1_234_567))
+    box.files.put("/lst/run1/notes.txt", b"Calibration of run 1\n")
+    upload, picture = tmp_path / "uploaded.bin", tmp_path / "jupyterlab.png"
+    upload.write_bytes(BINARY)
+    program = Path(__file__).parents[1] / "servers" / "panel.mjs"
+    command = ["node", program, jupyterlab.url, jupyterlab.token, upload, picture]
+    env = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert box.files.read("/lst/run1/notes.txt") == b"Calibration of run 1\nClouds after 2 h."
+    assert box.files.read("/lst/run1/uploaded.bin") == BINARY
+    assert box.files.read("/lst/run1/new.txt") == b"kept"
+    assert not box.files.exists("/lst/run1/old.txt")
+    assert not box.files.exists("/lst/run1/gone.txt")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    if WRITE:
+        PICTURE.write_bytes(picture.read_bytes())
