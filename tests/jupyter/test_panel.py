@@ -1,6 +1,6 @@
 """The panel of the storage in a real JupyterLab, by what its contents API answers and what lies at the storage then.
 
-`CTADATA_WRITE_PICTURE=1 .venv/bin/python -m pytest -n0 --full tests/jupyter -k browser` takes the guide's picture again.
+`CTADATA_WRITE_PICTURE=1 .venv/bin/python -m pytest -n0 --full tests/jupyter -k browser` takes the guide's picture.
 """
 
 from __future__ import annotations
