@@ -57,6 +57,7 @@ REAL_PARTS = {
     "oidc_agent",
     "rclone",
     "second_user",
+    "slurm",
 }
 FOREIGN = (
     "AWS_",
