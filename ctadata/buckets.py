@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ctadata.errors import Unsupported, UsageError
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.session import Session
+from ctadata.stores.base import TreeCount
 from ctadata.stores.s3 import buckets as s3_buckets
+from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.alias import AliasWriter
+from ctadata.stores.s3.bucket_info import bucket_info
 from ctadata.stores.s3.buckets import Bucket
 from ctadata.stores.s3.description import UploadDescription
+from ctadata.stores.s3.listing import count_tree_below
 from ctadata.stores.s3.store import S3Store
 from ctadata.transfer.aliases import make_aliases
 from ctadata.transfer.plan import Rules
@@ -43,6 +48,25 @@ class Buckets:
             Forbidden: The key may read its own bucket and list no others, which is common.
         """
         return s3_buckets.list_buckets(self._connection)
+
+    def count(self, bucket: str) -> TreeCount:
+        """Count the objects of a bucket, and their bytes; this lists all of them.
+
+        Args:
+            bucket: `name` or `s3://name`.
+        """
+        return count_tree_below(self._connection, Name(bucket_name(bucket), ""))
+
+    def info(self, bucket: str) -> dict[str, Any]:
+        """Return the settings of a bucket: `region`, `versioning`, `lifecycle`, `cors`, `policy` and others.
+
+        Args:
+            bucket: `name` or `s3://name`.
+
+        Raises:
+            NotFound: There is no such bucket.
+        """
+        return bucket_info(self._connection, bucket_name(bucket))
 
     def make_bucket(
         self, bucket: str, *, website: bool = False, public: bool = False, versioning: bool = False

@@ -97,6 +97,13 @@ DIRECT_COMMANDS: Sections = {
         "make-bucket": CommandEntry("buckets", "make_bucket", "Make buckets at an S3 store."),
         "remove-bucket": CommandEntry("buckets", "remove_bucket", "Remove buckets of an S3 store."),
         "alias": CommandEntry("alias", "alias", "Give a file at an S3 store further names."),
+        "bucket-info": CommandEntry(
+            "buckets", "show_bucket_info", "Show the settings of a bucket: versions, lifecycle, CORS, policy."
+        ),
+        "multipart list": CommandEntry("multipart", "list_uploads", "List uploads in parts that have not ended."),
+        "multipart abort": CommandEntry(
+            "multipart", "abort_uploads", "Abort uploads in parts that have not ended, and so delete their parts."
+        ),
         "undelete": CommandEntry(
             "versions", "undelete", "Bring deleted files of an S3 store back, if its bucket keeps versions."
         ),
@@ -156,6 +163,7 @@ GROUP_HELP = {
     "token": "Explain a token.",
     "credentials": "Import, show or forget the access key of an S3 profile.",
     "receipts": "Merge or add up the receipts of many runs.",
+    "multipart": "List or abort uploads in parts that have not ended.",
     "cache": "List or clear the records and the copies on this machine.",
 }
 """The help of each group of commands."""

@@ -1,16 +1,22 @@
-"""The commands `make-bucket`, `buckets` and `remove-bucket`, for an S3 store."""
+"""The commands `make-bucket`, `buckets`, `bucket-info` and `remove-bucket`, for an S3 store."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from json import dumps as to_json
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ctadata.cli import command_context, options
 from ctadata.cli.locations import read_location
-from ctadata.cli.output import format_rfc3339, say, write_json, write_line
+from ctadata.cli.output import format_rfc3339, say, stdout_is_terminal, write_json, write_line
 from ctadata.cli.prompts import can_prompt, confirm_delete
 from ctadata.errors import UsageError
+from ctadata.paths import escape_unprintable
+from ctadata.progress import units
+
+if TYPE_CHECKING:
+    from ctadata.stores.s3.buckets import Bucket
 
 Names = Annotated[
     list[str],
@@ -55,6 +61,9 @@ def make_bucket(
 def buckets(
     ctx: typer.Context,
     long: Annotated[bool, typer.Option("-l", "--long", help="Show when each was made.")] = False,
+    sizes: Annotated[
+        bool, typer.Option("--du", help="Show how many files each holds, and their bytes; this lists all of them.")
+    ] = False,
     json: options.Json = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -63,6 +72,7 @@ def buckets(
     \b
       cta-data-direct buckets
       cta-data-direct buckets -l
+      cta-data-direct buckets --du          the number of files, and their bytes
 
     Buckets that others share with you are not listed. Use their name, as in:
     list s3://bucket/
@@ -70,12 +80,65 @@ def buckets(
     from ctadata.buckets import Buckets
 
     with command_context.open_context(ctx, token_file) as context:
-        for bucket in Buckets(context.session).buckets():
+        hosting = Buckets(context.session)
+
+        def show(bucket: Bucket) -> None:
             created = format_rfc3339(bucket.created)
+            count = hosting.count(bucket.name) if sizes else None
             if json:
-                write_json({"bucket": bucket.name, "created": created})
-            else:
-                write_line(f"{created or '-':<20}  {bucket.name}" if long else bucket.name)
+                more = {"files": count.files, "size": count.size} if count else {}
+                write_json({"bucket": bucket.name, "created": created, **more})
+                return
+            columns = [f"{created or '-':<20}"] if long else []
+            if count:
+                size = units.size(count.size) if stdout_is_terminal() else str(count.size)
+                columns += [f"{count.files:>9}", f"{size:>14}"]
+            write_line("  ".join([*columns, bucket.name]))
+
+        command_context.for_each(hosting.buckets(), show)
+
+
+def show_bucket_info(
+    ctx: typer.Context,
+    names: Names,
+    json: options.Json = False,
+    token_file: options.TokenFile = None,
+) -> None:
+    """Show the settings of a bucket: versions, lifecycle, CORS, policy.
+
+    \b
+      cta-data-direct bucket-info s3://bucket
+      cta-data-direct bucket-info --json bucket | jq .lifecycle
+
+    "none": the bucket has no such setting. "not allowed": your key may not read
+    it. "not supported": the server does not know it. Lifecycle rules delete or
+    move objects by themselves.
+    """
+    from ctadata.buckets import Buckets
+
+    with command_context.open_context(ctx, token_file) as context:
+        hosting = Buckets(context.session)
+
+        def show(name: str) -> None:
+            info = hosting.info(name)
+            if json:
+                write_json({"bucket": name.removeprefix("s3://").strip("/"), **info})
+                return
+            write_line(name)
+            for word, value in info.items():
+                for number, line in enumerate(_lines(value)):
+                    write_line(f"  {'' if number else word:<10}  {escape_unprintable(line)}")
+
+        command_context.for_each(names, show)
+
+
+def _lines(value: object) -> list[str]:
+    """Return the lines of a setting: one for each rule of a list."""
+    if isinstance(value, list):
+        return [line for each in value for line in _lines(each)] or ["none"]
+    if value is None:
+        return ["none"]
+    return [value if isinstance(value, str) else to_json(value, ensure_ascii=False)]
 
 
 def remove_bucket(

@@ -41,7 +41,7 @@ def undelete(
     from ctadata.stores.s3 import versions
 
     with command_context.open_context(ctx, token_file) as context:
-        store = _s3(context.session, "undelete")
+        store = s3_store(context.session, "undelete")
 
         def bring_back(name: Name) -> None:
             shown = shown_path(store, name.bucket, name.key)
@@ -78,7 +78,7 @@ def write_versions(session: Session, path: str, *, recursive: bool, json: bool) 
     """
     from ctadata.stores.s3.versions import list_versions
 
-    store, where = _s3(session, "--versions"), session.resolve(path)
+    store, where = s3_store(session, "--versions"), session.resolve(path)
     found = False
     for version in list_versions(store.connection, store.name(where), recursive=recursive):
         found = True
@@ -115,7 +115,8 @@ def shown_path(store: S3Store, bucket: str, key: str) -> str:
     return escape_unprintable(full.removeprefix(f"{root}/") if root else full)
 
 
-def _s3(session: Session, what: str) -> S3Store:
+def s3_store(session: Session, what: str) -> S3Store:
+    """Return the store of a session; raise Unsupported, with the command `what`, if it is no S3 store."""
     from ctadata.stores.s3.require import require_s3
 
     return require_s3(session.store, session.profile, what)

@@ -37,12 +37,10 @@ from ctadata.stores.s3.digests import MD5, PART_SIZE, digests_from_headers
 from ctadata.stores.s3.errors import error_of_code, xml_fields
 from ctadata.stores.s3.head import digests_of_object, head, refuse_existing
 from ctadata.stores.s3.mtime import MTIME
-from ctadata.stores.s3.multipart import COMPLETE, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
+from ctadata.stores.s3.multipart import COMPLETE, MAX_PARTS, MAX_SINGLE_REQUEST, PARALLEL_PARTS, part_size
 
-MAX_PARTS = 10_000
-"""The largest number of parts of an upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
 MIN_PART = 5 << 20
-"""The smallest size of a part that is not the last one, in bytes (the same page)."""
+"""The smallest size of a part that is not the last one, in bytes (the page of `MAX_PARTS`)."""
 
 
 def _ignore(_: int) -> None:

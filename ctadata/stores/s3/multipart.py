@@ -53,6 +53,9 @@ DEFAULT_PART_SIZE = 32 << 20
 MAX_SINGLE_REQUEST = 5 << 30
 """The largest number of bytes that S3 accepts, or copies, in one request."""
 
+MAX_PARTS = 10_000
+"""The largest number of parts of an upload (Amazon S3 User Guide, "Amazon S3 multipart upload limits")."""
+
 TARGET_PARTS = 200
 """The number of parts above which the parts get larger: many small parts read slowly, and S3 allows 10 000 at most."""
 
@@ -77,7 +80,12 @@ def part_size(size: int, minimum: int | None = None) -> int:
 
     Returns:
         The minimum; for a large file more, in whole MiB.
+
+    Raises:
+        CtadataError: No object can have so many bytes.
     """
+    if size > MAX_PARTS * MAX_SINGLE_REQUEST:
+        raise CtadataError(f"an S3 object has {MAX_PARTS} parts of 5 GiB at most, and this file has {size} bytes")
     minimum_size = minimum or DEFAULT_PART_SIZE
     needed = -(-size // (TARGET_PARTS << 20)) << 20
     return min(minimum_size if minimum_size * TARGET_PARTS >= size else needed, MAX_SINGLE_REQUEST)

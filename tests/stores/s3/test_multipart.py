@@ -20,7 +20,7 @@ from ctadata.errors import AlreadyExists, CtadataError, Forbidden, IntegrityErro
 from ctadata.paths import RemotePath
 from ctadata.stores.s3 import multipart
 from ctadata.stores.s3.description import UploadDescription
-from ctadata.stores.s3.multipart import MAX_SINGLE_REQUEST, part_size
+from ctadata.stores.s3.multipart import MAX_PARTS, MAX_SINGLE_REQUEST, part_size
 from ctadata.stores.s3.store import S3Store
 
 MIB = 1 << 20
@@ -154,7 +154,15 @@ def test_a_part_that_breaks_off_over_tls_is_sent_again_and_hashed_anew(over_tls)
 )
 def test_parts_grow_with_the_file(size, minimum, expected) -> None:
     assert part_size(size, minimum) == expected
-    assert -(-size // expected) <= 10_000
+
+
+@pytest.mark.parametrize("minimum", [None, 5 * MIB, MAX_SINGLE_REQUEST])
+def test_no_object_gets_more_parts_than_s3_allows(minimum):
+    for size in (1, 5 << 40, MAX_PARTS * MAX_SINGLE_REQUEST):
+        assert -(-size // part_size(size, minimum)) <= MAX_PARTS
+        assert part_size(size, minimum) <= MAX_SINGLE_REQUEST
+    with pytest.raises(CtadataError, match="10000 parts"):
+        part_size(MAX_PARTS * MAX_SINGLE_REQUEST + 1, minimum)
 
 
 def test_a_part_that_fails_is_sent_again(store, stub) -> None:
