@@ -22,7 +22,8 @@ class Took:
     """What a command took.
 
     code:  its exit code.   seconds: wall clock.   cpu: seconds, user and system.   memory: peak, in MB (10^6 bytes).
-    first: seconds to its first line of output, `first_at` the same on the monotonic clock; -1 where none was looked at.
+    first: seconds to its first line of output, `first_at` the same on the monotonic clock, `first_cpu` the processor
+           seconds up to it; -1 where none was looked at.
     lines: of its output, where they were counted.
     """
 
@@ -32,6 +33,7 @@ class Took:
     memory: float
     first: float = -1.0
     first_at: float = -1.0
+    first_cpu: float = -1.0
     lines: int = 0
 
 
@@ -56,9 +58,18 @@ def run(
             stderr=err,
             check=True,
         )
-    code, seconds, user, system, peak, first, first_at, lines = report.read_text().split()
+    code, seconds, user, system, peak, first, first_at, first_cpu, lines = report.read_text().split()
     used = float(user) + float(system)
-    return Took(int(code), float(seconds), used, int(peak) * 1024 / 1e6, float(first), float(first_at), int(lines))
+    return Took(
+        int(code),
+        float(seconds),
+        used,
+        int(peak) * 1024 / 1e6,
+        float(first),
+        float(first_at),
+        float(first_cpu),
+        int(lines),
+    )
 
 
 def words(folder: Path) -> str:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import uproot
 
+from bench.door_and_pools import door_and_pools
 from bench.far import far
 from bench.figures import Row, Target
 from bench.loops.open_files import DATASETS, MANY, ROWS, SMALL, WHOLE
@@ -18,12 +22,18 @@ from bench.setting import Setting
 from bench.work import against, bound, mb
 
 FSSPEC = ("webdav4", "http", "s3fs")
+AT_POOLS = ("webdav4", "http", "dcachefs")
 DISTANCE = 20
 
 
 def after_imports(took: Took) -> float:
     """Return the seconds from the first line of output, which says that all is imported."""
     return took.seconds - took.first
+
+
+def cpu_after_imports(took: Took) -> float:
+    """Return the processor seconds from that line on."""
+    return took.cpu - took.first_cpu
 
 
 def open_far(at: Setting) -> Iterator[Row]:
@@ -44,12 +54,33 @@ def open_far(at: Setting) -> Iterator[Row]:
             yield bound(f"{name}, at {DISTANCE} ms", results["ours"], "s", after_imports, Target(0.25, most=True))
 
 
+def open_at_pools(at: Setting) -> Iterator[Row]:
+    """Parts of files at a door with pools, each of whose requests takes 20 ms, through fsspec."""
+    works = {
+        "column": (f"h5py, one of {DATASETS} columns", Target(0.25, most=True)),
+        "branch": ("uproot, one of 50 branches", Target(0.25, most=True)),
+        "parquet": ("pandas, one of 20 columns of Parquet", None),
+        "many": (f"fsspec, cat of {MANY} files of {SMALL // 1000} kB", None),
+    }
+    with door_and_pools(at.server.data / "open", at.folder / "site", DISTANCE) as site:
+        for work, (name, ceiling) in works.items():
+            peers = Peers(at, at.server.port)
+            results = at.rounds({peer: peers.opened(work, peer, site) for peer in ("ours", *AT_POOLS)})
+            targets = dict.fromkeys(AT_POOLS, Target(1.0))
+            title = f"{name}, door and pools at {DISTANCE} ms"
+            yield from against(title, results, targets, figure=after_imports)
+            if ceiling:
+                yield bound(title, results["ours"], "s", after_imports, ceiling)
+
+
 def open_whole(at: Setting) -> Iterator[Row]:
     """One long dataset, through h5py and fsspec; libcurl alone is the measure."""
     peers = Peers(at, at.server.port)
     results = at.rounds({peer: peers.opened("whole", peer) for peer in ("ours", "libcurl", *FSSPEC)})
     targets = {"libcurl": Target(0.9)} | dict.fromkeys(FSSPEC, Target(1.0))
-    yield from against(f"h5py, a dataset of {mb(WHOLE)}", results, targets, figure=after_imports)
+    name = f"h5py, a dataset of {mb(WHOLE)}"
+    yield from against(name, results, targets, figure=after_imports)
+    yield bound(f"{name}: CPU", results["ours"], "s", cpu_after_imports, Target(0.4, most=True))
     shutil.rmtree(at.server.data / "open")
 
 
@@ -66,3 +97,11 @@ def make_files(folder: Path) -> None:
                 data.attrs["unit"] = "TeV"
     with h5py.File(folder / "whole.h5", "w") as file:
         file["x"] = np.arange(WHOLE // 8)
+    pieces = {f"c{column:02}": np.full(750_000, column, "f8") for column in range(20)}
+    pq.write_table(
+        pa.table(pieces), folder / "t.parquet", row_group_size=75_000, use_dictionary=False, compression=None
+    )
+    with uproot.recreate(folder / "events.root", compression=None) as root:
+        tree = root.mktree("t", {f"b{branch}": "f4" for branch in range(50)})
+        for _ in range(20):
+            tree.extend({f"b{branch}": np.full(16_000, branch, "f4") for branch in range(50)})

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.door_and_pools import Site
 from bench.setting import Client, Missing, Setting, version_of
 from bench.trees import names
 
@@ -113,11 +114,19 @@ class Peers:
         arguments = (verb, f"{self.url}/{tree}", ca, listing, local, str(THREADS))
         return self._loop("webdav4_client.py", "webdav4", *arguments, **how)
 
-    def opened(self, work: str, peer: str) -> Client | Missing:
-        """A piece of `bench/loops/open_files.py`; its first line of output says that everything is imported."""
-        own = self.setting.ours("--version", port=self.port).environment if peer == "ours" else {}
-        needs = {"ours": "", "libcurl": "", "webdav4": "webdav4.fsspec", "s3fs": "s3fs", "http": "aiohttp"}[peer]
-        arguments = (work, peer, self.url, self.setting.server.ca)
+    def opened(self, work: str, peer: str, site: Site | None = None) -> Client | Missing:
+        """A piece of `bench/loops/open_files.py`; its first line of output says that everything is imported.
+
+        site: the door with pools to open the files at; None for Apache.
+        """
+        needs = {"ours": "", "libcurl": "", "webdav4": "webdav4.fsspec", "http": "aiohttp"}.get(peer, peer)
+        if site is None:
+            own = self.setting.ours("--version", port=self.port).environment if peer == "ours" else {}
+            arguments: tuple[str | Path, ...] = (work, peer, self.url, self.setting.server.ca)
+        else:
+            profile = {"CTADATA_CONFIG": str(site.config), "BEARER_TOKEN_FILE": str(site.token)}
+            own = {"ours": profile, "dcachefs": {"SSL_CERT_FILE": str(site.ca)}}.get(peer, {})
+            arguments = (work, peer, site.door, site.ca, site.token, site.frontend)
         return self._loop("open_files.py", needs, *arguments, environment=own, expected=(2, 0), counted=True)
 
     def webdav4_list(self, folder: str, **how: object) -> Client | Missing:
@@ -162,6 +171,7 @@ def versions(setting: Setting) -> dict[str, str]:
         "webdav4": version_of(python, "-c", package.format("webdav4")),
         "obstore": version_of(python, "-c", package.format("obstore")),
         "fsspec": version_of(python, "-c", package.format("fsspec")),
+        "dcachefs": version_of(python, "-c", package.format("dcachefs")),
         "s3fs": version_of(setting.s3fs_python, "-c", package.format("s3fs")),
     }
     return {name: version or "not installed" for name, version in said.items()}

@@ -1,6 +1,8 @@
 """Parts of remote files, opened as users of h5py and fsspec write it.
 
-python open_files.py WORK PEER URL CA    (WORK: column, paged, whole, many; PEER: ours, webdav4, http, s3fs, libcurl)
+python open_files.py WORK PEER URL CA [TOKEN_FILE API]
+
+WORK is column, paged, branch, parquet, whole or many; PEER is ours, webdav4, http, s3fs, dcachefs or libcurl.
 
 A line says that all is imported, another one that the work is done and its result right; the process ends with it.
 """
@@ -8,56 +10,84 @@ A line says that all is imported, another one that the work is done and its resu
 import os
 import ssl
 import sys
+from pathlib import Path
 from typing import Any
 
+import fsspec
 import h5py
+from fsspec import register_implementation
 
-DATASETS, ROWS, WHOLE, MANY, SMALL = 200, 91_000, 256 << 20, 100, 10_000
+DATASETS, ROWS, WHOLE, MANY, SMALL = 200, 91_000, 256 << 20, 600, 10_000
 FOLDER = "/open"
 
 
-def filesystem(peer: str, url: str, ca: str) -> "tuple[Any, str]":
-    """Return the filesystem, and what its paths begin with."""
+def place(peer: str, url: str, ca: str, token: str, api: str) -> "tuple[str, dict[str, Any]]":
+    """Return what URLs of fsspec begin with, and the options of the filesystem."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     if peer == "ours":
-        from ctadata.filesystem import CtaFileSystem
-
-        return CtaFileSystem(), FOLDER
+        return "cta://" + FOLDER, {}
     if peer == "webdav4":
-        from webdav4.fsspec import WebdavFileSystem
+        import webdav4.fsspec  # it registers itself
 
-        return WebdavFileSystem(url, verify=ca), FOLDER
+        register_implementation("webdav", webdav4.fsspec.WebdavFileSystem, clobber=True)
+        return "webdav://" + FOLDER, {"base_url": url, "verify": ca, "headers": headers}
     if peer == "http":
-        from fsspec.implementations.http import HTTPFileSystem
+        return url + FOLDER, {"ssl": ssl.create_default_context(cafile=ca), "headers": headers}
+    if peer == "dcachefs":  # it passes no context on to its files, so the CA's certificate comes by the environment
+        from dcachefs import dCacheFileSystem
 
-        return HTTPFileSystem(ssl=ssl.create_default_context(cafile=ca)), url + FOLDER
-    from s3fs import S3FileSystem
+        register_implementation("dcache", dCacheFileSystem, clobber=True)
+        return "dcache://" + FOLDER, {"api_url": f"{api}/api/v1", "webdav_url": url, "token": token}
+    return "s3:/" + FOLDER, {"anon": True, "endpoint_url": url, "client_kwargs": {"verify": ca}}
 
-    return S3FileSystem(anon=True, endpoint_url=url, client_kwargs={"verify": ca}), FOLDER.strip("/")
 
-
-def column(files: Any, top: str) -> bool:
+def column(top: str, options: "dict[str, Any]") -> bool:
     """Read one of 200 columns of an HDF5 file."""
-    with files.open(top + "/table.h5") as file, h5py.File(file) as found:
+    with opened(top + "/table.h5", options) as file, h5py.File(file) as found:
         return bool((found["c117"][:] == 117).all())
 
 
-def paged(files: Any, top: str) -> bool:
+def paged(top: str, options: "dict[str, Any]") -> bool:
     """Read the attributes of all 200 datasets of a paged file, and one column."""
-    with files.open(top + "/paged.h5") as file, h5py.File(file, page_buf_size=4 << 20) as found:
+    with opened(top + "/paged.h5", options) as file, h5py.File(file, page_buf_size=4 << 20) as found:
         units = [data.attrs["unit"] for data in found.values()]
         return units == ["TeV"] * DATASETS and bool((found["c117"][:] == 117).all())
 
 
-def whole(files: Any, top: str) -> bool:
+def branch(top: str, options: "dict[str, Any]") -> bool:
+    """Read one of 50 branches of a ROOT file."""
+    import uproot
+    from uproot.source.fsspec import FSSpecSource
+
+    with uproot.open(top + "/events.root", handler=FSSpecSource, **options) as file:
+        return bool((file["t/b7"].array(library="np") == 7).all())
+
+
+def parquet(top: str, options: "dict[str, Any]") -> bool:
+    """Read one of 20 columns of a Parquet file."""
+    import pandas as pd
+
+    files, path = fsspec.core.url_to_fs(top + "/t.parquet", **options)
+    return bool((pd.read_parquet(path, columns=["c17"], filesystem=files)["c17"] == 17).all())
+
+
+def whole(top: str, options: "dict[str, Any]") -> bool:
     """Read one long dataset."""
-    with files.open(top + "/whole.h5") as file, h5py.File(file) as found:
+    with opened(top + "/whole.h5", options) as file, h5py.File(file) as found:
         return bool(found["x"][:].nbytes == WHOLE)
 
 
-def many(files: Any, top: str) -> bool:
+def many(top: str, options: "dict[str, Any]") -> bool:
     """Read many small files."""
-    found = files.cat([f"{top}/many/{number:04}" for number in range(MANY)])
+    files, path = fsspec.core.url_to_fs(top, **options)
+    found = files.cat([f"{path}/many/{number:04}" for number in range(MANY)])
     return sum(map(len, found.values())) == MANY * SMALL
+
+
+def opened(url: str, options: "dict[str, Any]") -> Any:
+    """Open a file as its filesystem opens it by default."""
+    files, path = fsspec.core.url_to_fs(url, **options)
+    return files.open(path)
 
 
 def libcurl(url: str, ca: str) -> bool:
@@ -80,17 +110,33 @@ def libcurl(url: str, ca: str) -> bool:
     return place >= WHOLE
 
 
-def main(work: str, peer: str, url: str, ca: str) -> None:
+WORKS = {each.__name__: each for each in (column, paged, branch, parquet, whole, many)}
+
+
+def main(work: str, peer: str, url: str, ca: str, token_file: str = "", api: str = "") -> None:
     """Do one piece of work."""
     if peer == "libcurl":
         is_right = libcurl(url, ca)
     else:
-        files, top = filesystem(peer, url, ca)
+        token = Path(token_file).read_text() if token_file else ""
+        top, options = place(peer, url, ca, token, api)
+        fsspec.core.url_to_fs(top, **options)
+        import_of(work)
         print("ready", flush=True)  # noqa: T201
-        is_right = {"column": column, "paged": paged, "whole": whole, "many": many}[work](files, top)
+        is_right = WORKS[work](top, options)
     if is_right:
         print("done", flush=True)  # noqa: T201
     os._exit(0 if is_right else 1)  # at once: how long threads take to end is not asked here
+
+
+def import_of(work: str) -> None:
+    """Import what a piece of work imports, before anybody looks at the clock."""
+    if work == "branch":
+        import uproot.source.fsspec  # noqa: F401
+    elif work == "parquet":
+        import pandas  # noqa: F401
+        import pyarrow.dataset
+        import pyarrow.parquet  # noqa: F401
 
 
 if __name__ == "__main__":

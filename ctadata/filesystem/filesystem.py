@@ -120,10 +120,11 @@ class CtaFileSystem(ListingFileSystem):
 
     def _read(self, paths: Sequence[Any], starts: Sequence[Any], ends: Sequence[Any], *, raises: bool) -> list[Any]:
         place = self._place
-        found = _read_all(place, [self._path(path) for path in paths], starts, ends)
+        asked = [names.resolve(place, self._strip_own(path)) for path in paths]
+        found = _read_all(place, asked, starts, ends)
         for number, content in enumerate(found):
             if isinstance(content, Changed):  # between two calls, which a new look settles
-                where = self._path(paths[number])
+                where = asked[number]
                 place.kept.pop(where, None)
                 found[number] = _read_all(place, [where], [starts[number]], [ends[number]])[0]
         results = [as_os_error(each, IsADirectoryError) if isinstance(each, CtadataError) else each for each in found]

@@ -86,7 +86,6 @@ class RangedFile:
         self._generation = generation()
         self._under_way = set[object]()
         self._keeps_mover = False
-        OPEN_FILES.add(self)
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill `buffer` with the bytes from `offset` on.
@@ -181,7 +180,7 @@ class RangedFile:
 
     def _fill(self, start: int, view: memoryview) -> int:
         sink = BufferSink(self, start, view)
-        self._keeps_mover = True
+        self._keep_mover()
         self._persist(lambda reader: reader.send(sink, start + sink.done, start + len(view)))
         return sink.done
 
@@ -251,9 +250,16 @@ class RangedFile:
         """Whether the file may keep a mover, and no read is under way."""
         return self._keeps_mover and not self._under_way
 
+    def _keep_mover(self) -> None:
+        """Take note that reads of ranges keep a mover; a read of the whole file keeps none, and needs no watch."""
+        if not self._keeps_mover:
+            self._keeps_mover = True
+            OPEN_FILES.add(self)
+
     def close_movers(self) -> None:
         """Give the mover back. The next read asks the door for another one."""
         self._keeps_mover = False
+        OPEN_FILES.remove(self)
         if self._generation == generation() and isinstance(self._reader, KeepsPool):
             self._reader.close_movers()
 

@@ -163,6 +163,19 @@ def test_600_small_files_are_600_requests_to_the_door_and_to_the_pools(box: Sand
     assert threading.active_count() <= threads + 200  # the sandbox has one for each connection
 
 
+def test_files_that_are_read_whole_are_not_watched_for_idle_movers(
+    box: Sandbox, fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each read looks at all files that are watched, so many small files would take the square of their number."""
+    watched: list[object] = []
+    monkeypatch.setattr(OPEN_FILES, "add", watched.append)
+    box.files.put("/lst/small", b"small")
+    assert fs.cat([PATH, "/lst/small"]) == {PATH: CONTENT, "/lst/small": b"small"}
+    assert watched == []
+    fs.cat_file(PATH, 5, 10)
+    assert len(watched) == 1
+
+
 def test_no_python_thread_reads(fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     here, start = threading.get_ident(), threading.Thread.start
 
