@@ -127,6 +127,7 @@ class Run:
         leftovers: Temporaries to delete once the run has stopped.
         renamed: Remote names that `rules.normalize` has changed.
         has_odd_tags: Whether the store's listings and reads have different tags for one version.
+        has_ranges: Whether the store sends ranges; False once it has answered one with the whole file.
         staging: Stages files from tape; None: such a file fails with NeedsStaging.
         records: The records of verified transfers.
         workers: Work on the tasks.
@@ -143,6 +144,7 @@ class Run:
     leftovers: list[RemotePath] = field(default_factory=list)
     renamed: list[RemotePath] = field(default_factory=list)
     has_odd_tags: bool = False
+    has_ranges: bool = True
     staging: Staging[Task] | None = None
     records: Records = field(default_factory=lambda: Records(""))
     elsewhere: TaskRunner | None = None

@@ -65,9 +65,9 @@ class SegmentedDownload:
         self.stream_digest = stream_digest(entry.size, entry.checksums)
         self._is_provable = can_prove_version(entry)  # before the first byte is read
         self.alone = run.rules.jobs == 1 or (entry.size or 0) < DIVIDED_FROM or not run.store.features.parallel_reads
-        self.alone = self.alone or not self._is_provable
+        self.alone = self.alone or not (self._is_provable and run.has_ranges)
         self.tries = 0
-        self._has_ranges = True
+        self._has_ranges = run.has_ranges
         self._broke_off = False  # the last try
         self._has_compared = False  # the listing and the read disagreed, and the entry was asked for again
         self._failed_helps = 0
@@ -155,7 +155,7 @@ class SegmentedDownload:
             try:
                 self._fetch_rest()
             except _NoRanges:
-                self._has_ranges, self.alone = False, True
+                self._has_ranges, self.run.has_ranges, self.alone = False, False, True
                 self._restart()
                 self._fetch_rest()
             self._verify()

@@ -161,3 +161,36 @@ def test_a_refusal_for_another_reason_costs_one_request_more_and_no_header(site)
     s3_quirks.refuse_headers(site.stub, "authorization", status=400, code="InvalidRequest")
     site("get", f"s3://{site.bucket}/d/a", "x", check=1)
     assert site.stub.asked[-1].headers.get("x-amz-checksum-mode") is None
+
+
+LARGE = random.Random(4).randbytes(3 << 20)
+
+
+def put_large_files(site: Site, monkeypatch) -> None:
+    """Upload files that are divided among streams."""
+    monkeypatch.setattr("ctadata.transfer.segmented_download.DIVIDED_FROM", len(LARGE))
+    monkeypatch.setattr("ctadata.transfer.segments.SMALLEST", 1 << 20)
+    monkeypatch.setattr("ctadata.transfer.segments.GRID", 1 << 20)
+    for key in ("d/a", "d/b"):
+        site.client.put_object(Bucket=site.bucket, Key=key, Body=LARGE)
+
+
+def test_a_range_that_is_answered_with_200_is_a_range(site, monkeypatch):
+    put_large_files(site, monkeypatch)
+    s3_quirks.answer_ranges_with_200(site.stub)
+    site("get", "-r", "-j4", f"s3://{site.bucket}/d", "there", check=0)
+    assert Path("there/d/a").read_bytes() == LARGE
+    assert all("range" in asked.headers for asked in site.stub.requests("GET", "/d/"))
+    assert site("cat", "--range", "5-9", f"s3://{site.bucket}/d/a", check=0).out.encode("latin-1", "replace")
+
+
+def test_a_server_that_ignores_ranges_gets_one_stream_for_each_file(site, monkeypatch):
+    put_large_files(site, monkeypatch)
+    s3_quirks.ignore_ranges(site.stub)
+    site("get", "-r", "-j1", f"s3://{site.bucket}/d", "one", check=0)
+    assert len(site.stub.requests("GET", "/d/")) == 2
+    site.stub.asked.clear()
+    site("get", "-r", "-j4", f"s3://{site.bucket}/d", "there", check=0)
+    assert (Path("there/d/a").read_bytes(), Path("there/d/b").read_bytes()) == (LARGE, LARGE)
+    ranged = [asked for asked in site.stub.requests("GET", "/d/") if "range" in asked.headers]
+    assert len(site.stub.requests("GET", "/d/")) - len(ranged) == 2

@@ -61,6 +61,20 @@ def encrypt_with_kms(stub: S3Stub, *, says_so: bool = True) -> None:
     alter(stub, change, restore)
 
 
+def answer_ranges_with_200(stub: S3Stub) -> None:
+    """Answer a range with 200 and a right `Content-Range`, as `rclone serve s3` does."""
+    alter(stub, lambda _asked, answer: (200 if answer[0] == 206 else answer[0], *answer[1:]))
+
+
+def ignore_ranges(stub: S3Stub) -> None:
+    """Answer a range with the whole object; RFC 9110 allows it."""
+
+    def whole(asked: Asked) -> Asked:
+        return Asked(asked.method, asked.target, {k: v for k, v in asked.headers.items() if k != "range"}, asked.body)
+
+    alter(stub, lambda _asked, answer: answer, whole)
+
+
 def drop_headers(stub: S3Stub, *names: str) -> None:
     """Leave out these headers of answers, as a server does that does not know them."""
 

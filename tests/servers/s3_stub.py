@@ -6,6 +6,7 @@ another region, keys that have expired, a failure inside a 200. Signatures stay 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import threading
@@ -153,7 +154,8 @@ def _handler(stub: S3Stub) -> Callable[..., BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # the client has seen enough
+                    self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -339,4 +339,5 @@ class S3Store:
 
 
 def _digests_of(response: Response) -> Mapping[str, str]:
-    return digests_from_headers(response.headers, whole=response.status == 200)
+    whole = response.status == 200 and response.headers.get("Content-Range") is None
+    return digests_from_headers(response.headers, whole=whole)

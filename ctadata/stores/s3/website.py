@@ -151,7 +151,8 @@ class WebsiteStore:
 
 
 def _digests_of(response: Response) -> Mapping[str, str]:
-    return digests_from_headers(response.headers, whole=response.status == 200)
+    whole = response.status == 200 and response.headers.get("Content-Range") is None
+    return digests_from_headers(response.headers, whole=whole)
 
 
 def _refuse_change(path: RemotePath) -> NoReturn:

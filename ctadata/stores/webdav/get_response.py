@@ -76,8 +76,12 @@ class GetResponse:
             raise UsageError("a directory, not a file")
         length = response.headers.get("Content-Length") or ""
         content_length = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
-        if response.status == 206 and self.stop is not None:
-            total = self._check_range(response.headers.get("Content-Range") or "", self.stop, content_length)
+        content_range = response.headers.get("Content-Range") or ""
+        is_range = response.status == 206 or (response.status == 200 and _is_part(content_range, content_length))
+        if is_range and self.stop is not None:
+            total = self._check_range(content_range, self.stop, content_length)
+        elif is_range and response.status == 200:
+            raise IntegrityError(f"the server sent {content_range!r} instead of the whole file")
         elif response.status == 200:
             total = self._end = content_length
             self.stop = content_length if self.start < 0 else self.stop
@@ -157,6 +161,18 @@ class GetResponse:
         if self._end is not None and self._offset != self._end:
             raise Interrupted(f"the body ended at byte {self._offset} instead of {self._end}")
         return delivery
+
+
+def _is_part(content_range: str, length: int | None) -> bool:
+    """Return whether a 200 holds only the part that its `Content-Range` names, as `rclone serve s3` sends it.
+
+    RFC 9110 gives the header no meaning there, so the length of the body decides.
+    """
+    match = _CONTENT_RANGE.fullmatch(content_range)
+    if match is None:
+        return False
+    size = int(match[2]) + 1 - int(match[1])
+    return length in (None, size) and str(size) != match[3]
 
 
 def _is_page(response: Response) -> bool:

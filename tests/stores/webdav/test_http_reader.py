@@ -73,6 +73,26 @@ def test_a_range_that_the_end_of_the_file_cuts(server, store) -> None:
         assert read(reading, 5, 100) == b"56789"
 
 
+def test_a_range_that_is_answered_with_200(server, store) -> None:
+    """So answers `rclone serve s3`."""
+    server.answers["GET /a"] = [Answer(200, {"Content-Range": "bytes 2-6/10"}, b"23456")]
+    with store.open(A) as reading:
+        assert read(reading, 2, 7) == b"23456"
+        assert read(reading, 2, 7) == b"23456"
+        with pytest.raises(IntegrityError, match="instead of the bytes 3-6"):
+            read(reading, 3, 7)
+        with pytest.raises(IntegrityError, match="instead of the whole file"):
+            read(reading, 0, None)
+
+
+@pytest.mark.parametrize("said", ["bytes 0-9/10", "bytes 2-6/10", "nonsense"])
+def test_a_200_with_the_length_of_the_whole_file_is_the_whole_file(server, store, said) -> None:
+    server.answers["GET /a"] = [Answer(200, {"Content-Range": said}, b"0123456789")]
+    with store.open(A) as reading:
+        assert read(reading, 2, 7) == b"23456"
+        assert read(reading, 0, None) == b"0123456789"
+
+
 def test_a_range_shorter_than_it_says(server, store) -> None:
     """XRootD promises a length, and closes early."""
     server.answers["GET /a"] = [Answer(206, {"Content-Range": "bytes 2-6/10"}, b"234", length=5)]
