@@ -25,9 +25,11 @@ class SigningKey:
         secret: The secret part; it is never sent.
         region: The region in the signature.
         token: The session token of temporary credentials; it is sent along and signed.
+        expires: When the key ends, in seconds since 1970 UTC; None if that is unknown, or it never does.
     """
 
     id: str
     secret: str
     region: str
     token: str | None = None
+    expires: float | None = None

@@ -16,12 +16,14 @@ class Link:
     Attributes:
         url: Opens the file or the directory in any program. It holds the secret.
         expires: The time at which the link ends, in seconds since 1970 UTC.
+        remark: What else the user should know about the end of the link; empty if nothing.
         secret: The macaroon itself, for programs that send it as a bearer token. None if the URL cannot be taken apart.
     """
 
     url: str
     expires: float
     secret: str | None = None
+    remark: str = ""
 
 
 @runtime_checkable

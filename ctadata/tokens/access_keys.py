@@ -112,7 +112,8 @@ class AccessKeys:
         if self._seconds_left(found) <= 0:
             raise LoginNeeded(f"the temporary credentials from {found.origin} have expired", hint=RENEW_HINT)
         token = found.key.token
-        return SigningKey(found.key.id, found.key.secret.reveal(), region, token.reveal() if token else None)
+        secret, revealed = found.key.secret.reveal(), token.reveal() if token else None
+        return SigningKey(found.key.id, secret, region, revealed, found.key.expires)
 
     def _seconds_left(self, found: LocatedKey) -> float:
         expires = found.key.expires if found.key else None

@@ -6,14 +6,15 @@ another region, keys that have expired, a failure inside a 200. Signatures stay 
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 HOP = frozenset({"connection", "keep-alive", "transfer-encoding"})
@@ -112,7 +113,7 @@ def error(code: str, message: str = "as it was told", more: str = "") -> bytes:
 def s3_stub(behind: str, tls: ssl.SSLContext | None = None) -> Iterator[S3Stub]:
     """The stub before the S3 server at the origin `behind`, which is http; with `tls` it speaks https itself."""
     stub = S3Stub(behind)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stub))
+    server = _Server(("127.0.0.1", 0), _handler(stub))
     server.daemon_threads = True
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
@@ -125,6 +126,14 @@ def s3_stub(behind: str, tls: ssl.SSLContext | None = None) -> Iterator[S3Stub]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """A server without a word about clients that close the connection in the middle of an answer."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(stub: S3Stub) -> Callable[..., BaseHTTPRequestHandler]:
@@ -154,8 +163,7 @@ def _handler(stub: S3Stub) -> Callable[..., BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                with contextlib.suppress(ConnectionError):  # the client has seen enough
-                    self.wfile.write(body)
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass

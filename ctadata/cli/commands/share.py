@@ -69,6 +69,8 @@ def share(
         return
     write_line(link.url)
     say(f"everybody who has this link can use it until {until}")
+    if link.remark:
+        say(link.remark)
     if qr or (qr is None and sys.stderr.isatty()):
         say_raw("\n" + _qr_code(link.url, colours=sys.stderr.isatty()))
 

@@ -100,6 +100,11 @@ class Endpoint:
             path = f"/{_quoted(name.bucket)}{path}"
         return f"{self.origin.scheme}://{host}:{self.origin.port}{path}{f'?{query}' if query else ''}"
 
+    @property
+    def is_aws(self) -> bool:
+        """Whether the server is Amazon's, whose buckets are in many regions."""
+        return bool(_AWS.fullmatch(self.origin.host))
+
     def _is_virtual(self, bucket: str) -> bool:
         if self.addressing != "auto" or not bucket:
             return self.addressing == "virtual" and bool(bucket)

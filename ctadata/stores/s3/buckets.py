@@ -23,12 +23,14 @@ from ctadata.errors import (
     NotFound,
     PartialFailure,
     Stopped,
+    Unsupported,
     UsageError,
 )
 from ctadata.paths import escape_unprintable
 from ctadata.stores.s3.address import DEFAULT_REGION, Name
 from ctadata.stores.s3.boto3_pages import call_pages
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.head import head_bucket
 from ctadata.stores.s3.listing import list_keys
 from ctadata.stores.s3.object_ops import delete_keys
 from ctadata.stores.s3.pages import PAGE

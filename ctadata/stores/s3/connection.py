@@ -89,7 +89,6 @@ class Connection:
         self.endpoint = endpoint
         self.quirks = Quirks()
         self._keys = keys
-        self._regions: dict[str, str] = {}
         self._lock = threading.Lock()
         self._api: Any = None
         self._stop = stop or threading.Event()
@@ -134,7 +133,7 @@ class Connection:
 
         def send_once() -> Response:
             key = self._keys.current(self.region_of(name.bucket))
-            url = self.endpoint.url(name, query, self._regions.get(name.bucket))
+            url = self.endpoint.url(name, query, self.quirks.regions.get(name.bucket))
             digest = {"x-amz-content-sha256": EMPTY_SHA256 if body is None else payload} if key else {}
             return self.client.send(
                 method, url, headers={**headers, **digest}, body=body, accept=accept, sign=key, route=route
@@ -146,7 +145,7 @@ class Connection:
         try:
             return self.retry_in_region(name.bucket, send_once)
         except CtadataError as error:
-            if not self.quirks.may_be_refusal(more, error):
+            if not self.quirks.may_be_refusal(error):
                 raise
             headers = needed
         response = self.retry_in_region(name.bucket, send_once)
@@ -200,7 +199,7 @@ class Connection:
 
     def region_of(self, bucket: str) -> str:
         """Return the region that requests to a bucket are signed for."""
-        return self._regions.get(bucket, self.endpoint.region)
+        return self.quirks.regions.get(bucket) or self.quirks.server_region or self.endpoint.region
 
     def signing_key(self, bucket: str) -> SigningKey | None:
         """Return the key that would sign a request to the bucket now; None for requests without a signature."""
@@ -218,14 +217,23 @@ class Connection:
             WrongRegion: The server does not name the region, or names the one that was signed for.
             LoginNeeded: The server does not accept the session token.
         """
+        signed = self.region_of(bucket)
         try:
-            return attempt()
+            return self._explain_refusal(bucket, attempt)
         except WrongRegion as error:
-            if error.region is None or error.region == self.region_of(bucket):
+            if error.region is None or error.region == signed:
+                error.what += f"; the request was signed for {signed}"
                 raise
-            self._regions[bucket] = error.region
-            if rewind:
-                rewind()
+            self.quirks.regions[bucket] = error.region
+            if not self.endpoint.is_aws:  # such a server has one region
+                self.quirks.server_region = error.region
+        if rewind:
+            rewind()
+        return self._explain_refusal(bucket, attempt)
+
+    def _explain_refusal(self, bucket: str, attempt: Callable[[], T]) -> T:
+        """Call `attempt`; raise a refusal that the access key explains with words about the key."""
+        try:
             return attempt()
         except Forbidden as error:
             if self.signing_key(bucket) is None:
@@ -233,14 +241,11 @@ class Connection:
             raise
         except CtadataError as error:
             # Ceph answers 400 InvalidArgument if it cannot read the session token
-            if error.status == 400 and "InvalidArgument" in error.what and self._has_token(bucket):
-                what = f"the server does not accept the session token: {error.what}"
-                raise LoginNeeded(what, hint=RENEW_HINT, path=error.path, status=error.status) from error
-            raise
-
-    def _has_token(self, bucket: str) -> bool:
-        key = self.signing_key(bucket)
-        return key is not None and key.token is not None
+            key = self.signing_key(bucket) if error.status == 400 and "InvalidArgument" in error.what else None
+            if key is None or key.token is None:
+                raise
+            what = f"the server does not accept the session token: {error.what}"
+            raise LoginNeeded(what, hint=RENEW_HINT, path=error.path, status=error.status) from error
 
     # The control plane
 
@@ -282,7 +287,7 @@ class Connection:
         sign = self._keys.current(self.region_of(name.bucket))
         response = self.client.send(
             request.method,
-            self.endpoint.url(name, query, self._regions.get(name.bucket)),
+            self.endpoint.url(name, query, self.quirks.regions.get(name.bucket)),
             headers=headers_to_send(request.headers, body, signed=sign is not None),
             body=body,
             accept=accept,

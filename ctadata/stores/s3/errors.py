@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from ctadata.errors import (
@@ -31,6 +32,9 @@ from ctadata.http.redaction import sanitize
 from ctadata.tokens.access_keys import RENEW_HINT
 
 _EXPIRED = Meaning(LoginNeeded, "the temporary credentials have expired, or their session token is missing", RENEW_HINT)
+_WRONG_TOKEN = Meaning(
+    LoginNeeded, "the temporary credentials have expired, or their session token is wrong or missing", RENEW_HINT
+)
 _UNKNOWN_KEY = Meaning(LoginNeeded, "the server does not know this access key", "see: cta-data-direct credentials show")
 _FULL = Meaning(StorageFull, "the storage is full: a quota is used up")
 # some gateways answer AccessDenied for an unknown key and for a wrong secret too
@@ -52,8 +56,16 @@ CODES: dict[str, Meaning] = {
     ),
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
-    "InvalidToken": _EXPIRED,
     "TokenRefreshRequired": _EXPIRED,
+    **dict.fromkeys(("InvalidToken", "InvalidTokenId", "InvalidSecurity", "InvalidClientTokenId"), _WRONG_TOKEN),
+    **dict.fromkeys(
+        ("AuthorizationHeaderMalformed", "InvalidRegion", "InvalidLocationConstraint"),
+        Meaning(AccessError, "the server is in another region", "set region in the profile"),
+    ),
+    **dict.fromkeys(
+        ("IllegalLocationConstraint", "IllegalLocationConstraintException"),
+        Meaning(AccessError, "this server creates no bucket in that region", "set region in the profile to its own"),
+    ),
     "QuotaExceeded": _FULL,
     "QuotaExceededException": _FULL,
     "XMinioStorageFull": _FULL,
@@ -92,7 +104,10 @@ CODES: dict[str, Meaning] = {
 """The errors of codes that say more than the HTTP status."""
 
 _WRITES = ("PUT", "POST", "DELETE")
-_REGION_CODES = ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint")
+_REDIRECTS = ("PermanentRedirect", "TemporaryRedirect")
+_REGION_CODES = ("AuthorizationHeaderMalformed", "IllegalLocationConstraint", "InvalidRegion")
+_EXPECTED = re.compile(r"expect(?:ing|ed):? *'?(?:[0-9]{8}/)?([A-Za-z0-9-]{1,64})")
+_AWS_HOST = re.compile(r"s3[.-]([a-z]{2}-[a-z-]+-[0-9])\.amazonaws\.com")
 
 
 class WrongRegion(AccessError):
@@ -113,7 +128,7 @@ def explain(response: Response) -> CtadataError | None:
     """Return the error that a failed response means; None if its status alone decides."""
     fields = xml_fields(response.body)
     code = fields.get("Code", "")
-    region = _region(response.headers.get("x-amz-bucket-region") or fields.get("Region"))
+    region = _region(response.headers.get("x-amz-bucket-region") or _region_in(fields))
     if _is_wrong_region(response, code, region):
         return WrongRegion(
             f"the bucket is in {f'the region {region}' if region else 'another region'}",
@@ -145,15 +160,28 @@ def error_of_code(
     return meaning.error(f"{meaning.words}: {details}", hint=meaning.hint, status=status, retry_after=retry_after)
 
 
+def _region_in(fields: Mapping[str, str]) -> str | None:
+    """Return the region that an error names: by itself, in the address of its endpoint, or in its message.
+
+    Garage says `unexpected scope: ..., expected: 20260101/garage/s3/aws4_request`.
+    """
+    if "Region" in fields:
+        return fields["Region"]
+    endpoint = _AWS_HOST.search(fields.get("Endpoint", ""))
+    expected = _EXPECTED.search(fields.get("Message", "")) if fields.get("Code") in _REGION_CODES else None
+    match = endpoint or expected
+    return match[1] if match else None
+
+
 def _region(text: str | None) -> str | None:
     """Return the region that a server names; None if it is not a plain name, because it becomes part of a host name."""
     return text if text and re.fullmatch("[A-Za-z0-9-]{1,64}", text) else None
 
 
 def _is_wrong_region(response: Response, code: str, region: str | None) -> bool:
-    if response.status in (301, 307, 308) or code in _REGION_CODES[:2]:
+    if response.status in (301, 307, 308) or code in _REDIRECTS:
         return True
-    if code in _REGION_CODES[2:]:
+    if code in _REGION_CODES:
         return region is not None
     return response.status == 400 and not code and region is not None  # the answer to HEAD
 

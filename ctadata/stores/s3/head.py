@@ -13,7 +13,7 @@ from ctadata.http.messages import Headers, Response
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.digests import digests_from_headers, has_parts, object_size, part_count
-from ctadata.stores.s3.listing import is_listed
+from ctadata.stores.s3.listing import has_keys, is_listed
 from ctadata.stores.s3.pages import parse_size
 
 CHECKSUMS = {"x-amz-checksum-mode": "ENABLED"}
@@ -37,12 +37,31 @@ def head(connection: Connection, name: Name) -> Response:
     except CtadataError as error:
         if error.status not in (400, 403):
             raise
+        signed = connection.region_of(name.bucket)
         _raise_reason(connection, name)
+        if connection.region_of(name.bucket) != signed:
+            return connection.send("HEAD", name, optional=CHECKSUMS)
         if not connection.quirks.usable(CHECKSUMS):
             raise
     response = connection.send("HEAD", name)  # a proxy that removes a signed header makes the signature wrong
     connection.quirks.refuse(CHECKSUMS)
     return response
+
+
+def head_bucket(connection: Connection, bucket: str) -> None:
+    """Send a HEAD of a bucket; raise NotFound if it does not exist, Forbidden if the key may not see it.
+
+    versitygw answers a HEAD that is signed for another region with 400 and no word. The error of a GET names the region.
+    """
+    name, signed = Name(bucket, ""), connection.region_of(bucket)
+    try:
+        connection.send("HEAD", name)
+    except CtadataError as error:
+        if error.status != 400:
+            raise
+        has_keys(connection, name)
+        if connection.region_of(bucket) == signed:
+            raise
 
 
 def digests_of_object(connection: Connection, name: Name, headers: Headers) -> Mapping[str, str]:

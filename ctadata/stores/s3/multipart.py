@@ -143,6 +143,7 @@ class _Upload:
 
     Attributes:
         stored: The parts that the server has from an earlier run, by number.
+        metadata: The metadata of the object.
         whole_md5: The MD5 of the file, if the metadata of the object has it; else None. The tags are then opaque.
         tag_is_md5: Whether the server's tag of a part is assumed to be its MD5, so that the MD5 can be computed while
             the part is sent; otherwise it is computed before.
@@ -156,6 +157,7 @@ class _Upload:
     id: str
     size: int
     stored: Mapping[int, StoredPart] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     whole_md5: bytes | None = None
     tag_is_md5: bool = False
     md5s: dict[int, bytes] = field(default_factory=dict)
@@ -212,19 +214,28 @@ class _Upload:
         digest, algorithm = f"{md5_of_md5s.hexdigest()}-{len(parts)}", parts_algorithm("md5", self.size)
         expected = f'"{digest}"'
         try:
-            etag = self._complete(parts, new=new) or self._head().get("ETag")  # Ceph's answer has an empty tag
+            etag = self._complete(parts, new=new)
+            final_etag = self._find_tag() or etag
         except (TemporaryError, TimedOut, NotFound):
             headers = self._head()
-            etag = headers.get("ETag")
-            if etag != expected and not self._is_described_in(headers):
+            etag = final_etag = headers.get("ETag")
+            if etag != expected and not (self.whole_md5 and self._is_described_in(headers)):
                 raise  # else the parts are joined, and only the answer was lost
-        checked = algorithm if etag == expected else ""
+        checked = algorithm if expected in (etag, final_etag) else ""
         sent = f"md5:{self.whole_md5.hex()}" if self.whole_md5 else f"{algorithm}:{digest}"
-        return Written(etag=etag, checked=checked, sent=sent)
+        return Written(etag=final_etag, checked=checked, sent=sent)
+
+    def _find_tag(self) -> str | None:
+        """Return the tag of the finished object; None if the object may be another one.
+
+        Ceph's answer to the completion has an empty tag, and the tag in that of `rclone serve s3` is not kept.
+        """
+        headers = self._head()
+        return headers.get("ETag") if self._is_described_in(headers) else None
 
     def _is_described_in(self, headers: Headers) -> bool:
-        """Return whether the headers are of the object that this upload makes, by the MD5 in its metadata."""
-        return self.whole_md5 is not None and headers.get(MD5) == base64.b64encode(self.whole_md5).decode()
+        """Return whether headers of a HEAD may be of the object that this upload makes, by its metadata."""
+        return all(headers.get(name) == value for name, value in self.metadata.items())
 
     def _complete(self, parts: list[dict[str, Any]], *, new: bool) -> str | None:
         arguments: dict[str, Any] = {"Bucket": self.name.bucket, "Key": self.name.key, "UploadId": self.id}
@@ -290,7 +301,7 @@ def _upload_once(
     """Upload a source; raise _TagsAreOpaque if the object needs `whole_md5` in its metadata."""
     # no server tells the headers that an earlier run has sent
     may_resume = headers.keys() <= {MTIME, TYPE} and headers.get(TYPE) in (None, guess_type(name.key))
-    upload = _find_resumable(connection, name, source, size) if may_resume and not whole_md5 else None
+    upload = _find_resumable(connection, name, source, size, headers) if may_resume and not whole_md5 else None
     upload = upload or _create_upload(connection, name, size, headers, whole_md5)
     try:
         run_in_thread(lambda: _upload_parts(upload, source, size))
@@ -320,22 +331,24 @@ def _create_upload(
     connection: Connection, name: Name, size: int, headers: Mapping[str, str], whole_md5: bytes | None
 ) -> _Upload:
     evidence = {MD5: base64.b64encode(whole_md5).decode()} if whole_md5 else {PART_SIZE: str(size)}
-    response = connection.send(
-        "POST", name, query="uploads=", headers={**headers, **evidence}, body=b"", payload=EMPTY_SHA256
-    )
+    headers = {**headers, **evidence}
+    response = connection.send("POST", name, query="uploads=", headers=headers, body=b"", payload=EMPTY_SHA256)
     upload_id = xml_fields(response.body).get("UploadId")
     if not upload_id:
         raise ServerTrouble("the server did not begin the upload in parts")
     # over http the signature needs the part's SHA-256, so the part is read before it is sent
     tag_is_md5 = connection.is_protected and whole_md5 is None and may_be_md5(response.headers)
-    return _Upload(connection, name, upload_id, size, whole_md5=whole_md5, tag_is_md5=tag_is_md5)
+    metadata = {key: value for key, value in headers.items() if key.startswith("x-amz-meta-")}
+    return _Upload(connection, name, upload_id, size, {}, metadata, whole_md5, tag_is_md5)
 
 
-def _find_resumable(connection: Connection, name: Name, source: Source, size: int) -> _Upload | None:
+def _find_resumable(
+    connection: Connection, name: Name, source: Source, size: int, headers: Mapping[str, str]
+) -> _Upload | None:
     """Return an upload of this very file that an earlier run began, None if there is none; abort the stale ones."""
     try:
         for each in list_unfinished(connection, name):
-            upload = _Upload(connection, name, each.id, size, each.stored)
+            upload = _Upload(connection, name, each.id, size, each.stored, {**headers, PART_SIZE: str(size)})
             if each.matches(source, size):
                 return upload
             if time.time() - each.changed > STALE_AFTER:

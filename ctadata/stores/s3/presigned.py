@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctadata.entries import Entry
-from ctadata.errors import ConfigError, LoginNeeded, Unsupported, UsageError
+from ctadata.errors import ConfigError, CtadataError, LoginNeeded, Unsupported, UsageError
+from ctadata.http.credentials import SigningKey
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.listing import has_keys
 from ctadata.stores.sharing import Link
 
 LONGEST = 7 * 86400
@@ -80,13 +84,23 @@ def presign(connection: Connection, name: Name, request: PresignRequest) -> Link
         LoginNeeded: There is no access key to sign it with.
         ConfigError: boto3 is not installed.
     """
-    return Link(_sign_url(connection, name, request), time.time() + request.lifetime)
-
-
-def _sign_url(connection: Connection, name: Name, request: PresignRequest) -> str:
     key = connection.signing_key(name.bucket)
     if key is None:
         raise LoginNeeded("an access key is needed to sign a link", hint="see: cta-data-direct credentials show")
+    if request.method != "GET":  # no request has been sent yet, and the server may be in another region
+        with contextlib.suppress(CtadataError):
+            has_keys(connection, name)
+        key = connection.signing_key(name.bucket) or key
+    now, remark = time.time(), ""
+    if key.expires is not None and key.expires < now + request.lifetime:
+        request = dataclasses.replace(request, lifetime=max(1, int(key.expires - now)))
+        remark = "the link ends early, with the temporary access key"
+    elif key.expires is None and key.token is not None:
+        remark = "the access key is temporary, and the link ends with it if that is earlier"
+    return Link(_sign_url(connection, name, request, key), now + request.lifetime, remark=remark)
+
+
+def _sign_url(connection: Connection, name: Name, request: PresignRequest, key: SigningKey) -> str:
     try:
         from botocore.auth import S3SigV4QueryAuth
         from botocore.awsrequest import AWSRequest
