@@ -41,6 +41,7 @@ PUBLIC = "PublicRead"
 INDEX = "index.html"
 """The file that a website shows for a directory; S3 requires it in a website's configuration."""
 
+_REFUSED_PLACES = ("InvalidLocationConstraint", "IllegalLocationConstraint")
 _NAME = re.compile("[A-Za-z0-9._-]{1,255}")  # boto3 refuses other names unsent; servers are stricter
 
 
@@ -63,7 +64,11 @@ def list_buckets(connection: Connection) -> Iterator[Bucket]:
     Raises:
         Forbidden: The key may read its own bucket and list no others, which is common.
     """
-    response = connection.call("list_buckets")
+    try:
+        response = connection.call("list_buckets")
+    except Forbidden as error:
+        error.hint = "name a bucket: s3://bucket/"
+        raise
     for bucket in response.get("Buckets", ()):
         created = bucket.get("CreationDate")
         yield Bucket(bucket["Name"], created and created.timestamp())
@@ -98,27 +103,25 @@ def make_bucket(
         if public:
             _allow_public_read(connection, bucket)
         if website:
-            settings = {"IndexDocument": {"Suffix": INDEX}}
-            connection.call("put_bucket_website", Bucket=bucket, WebsiteConfiguration=settings)
+            _serve_as_website(connection, bucket)
 
 
 def _exists(connection: Connection, bucket: str) -> bool:
+    """Return whether the caller sees the bucket. A key that may only create buckets does not; then creation decides."""
     try:
-        connection.send("HEAD", Name(bucket, ""))
-    except NotFound:
+        head_bucket(connection, bucket)
+    except (NotFound, Forbidden, Unsupported):
         return False
-    except Forbidden as error:
-        raise AlreadyExists("another user owns a bucket of this name", status=error.status) from error
     return True
 
 
 def _create(connection: Connection, bucket: str) -> None:
-    region = connection.endpoint.region
+    region = connection.region_of(bucket)
     place = {} if region == DEFAULT_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         connection.call("create_bucket", Bucket=bucket, **place)
     except CtadataError as error:
-        if not place or "InvalidLocationConstraint" not in error.what:
+        if not place or not any(code in error.what for code in _REFUSED_PLACES):
             raise
         connection.call("create_bucket", Bucket=bucket)  # this server knows its region in signatures only
 
@@ -128,10 +131,41 @@ def _allow_public_read(connection: Connection, bucket: str) -> None:
     if policy is None:
         return
     try:
-        connection.call("put_bucket_policy", Bucket=bucket, Policy=policy)
+        with _unsupported_if("MalformedXML", "BucketAlready"):
+            connection.call("put_bucket_policy", Bucket=bucket, Policy=policy)
     except Forbidden as error:
         error.hint = "on AWS, switch off Block Public Access for this bucket first"
         raise
+    if add_public_read(_get_policy(connection, bucket), bucket) is not None:
+        raise _unsupported("it does not keep the policy of a bucket")
+
+
+def _serve_as_website(connection: Connection, bucket: str) -> None:
+    settings = {"IndexDocument": {"Suffix": INDEX}}
+    with _unsupported_if("MalformedXML", "BucketAlready", "NoSuchWebsiteConfiguration"):
+        connection.call("put_bucket_website", Bucket=bucket, WebsiteConfiguration=settings)
+        stored = connection.call("get_bucket_website", Bucket=bucket)
+    if not stored.get("IndexDocument"):
+        raise _unsupported("it does not keep the website of a bucket")
+
+
+def _unsupported(why: str) -> Unsupported:
+    return Unsupported(f"this server cannot do this: {why}", hint="the bucket itself exists")
+
+
+@contextlib.contextmanager
+def _unsupported_if(*codes: str) -> Iterator[None]:
+    """Raise Unsupported if a server misunderstands a request, and answers with one of these codes.
+
+    MinIO takes the settings of a website for something else (MalformedXML). `rclone serve s3` ignores the name of the
+    setting, and so is asked to create the bucket (BucketAlreadyExists).
+    """
+    try:
+        yield
+    except CtadataError as error:
+        if not any(code in error.what for code in codes):
+            raise
+        raise _unsupported(error.what) from error
 
 
 def _get_policy(connection: Connection, bucket: str) -> str | None:
@@ -139,7 +173,14 @@ def _get_policy(connection: Connection, bucket: str) -> str | None:
         response = connection.call("get_bucket_policy", Bucket=bucket)
     except NotFound:
         return None
-    return str(response["Policy"])
+    policy = str(response.get("Policy", ""))
+    try:
+        is_policy = "Statement" in json.loads(policy)
+    except (ValueError, TypeError, RecursionError):
+        is_policy = False
+    if not is_policy:
+        raise _unsupported("it answers with something else in place of the policy")
+    return policy
 
 
 def add_public_read(policy: str | None, bucket: str) -> str | None:
