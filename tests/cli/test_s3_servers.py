@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +196,86 @@ def test_a_server_that_ignores_ranges_gets_one_stream_for_each_file(site, monkey
     assert (Path("there/d/a").read_bytes(), Path("there/d/b").read_bytes()) == (LARGE, LARGE)
     ranged = [asked for asked in site.stub.requests("GET", "/d/") if "range" in asked.headers]
     assert len(site.stub.requests("GET", "/d/")) - len(ranged) == 2
+
+
+@pytest.mark.parametrize("key", ["signed", "anonymous"])
+def test_what_may_not_be_listed_is_never_said_to_be_missing(site, key, monkeypatch):
+    for name in ("d/a", "e/b"):
+        site.client.put_object(Bucket=site.bucket, Key=name, Body=b"x")
+    s3_quirks.allow_prefix_only(site.stub, site.bucket, "d/")
+    if key == "anonymous":
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.setenv("CTADATA_ANONYMOUS", "true")
+    here = f"s3://{site.bucket}"
+    assert site("list", f"{here}/d", check=0).out == f"{site.bucket}/d/a\n"
+    assert site("stat", f"{here}/d/none", check=3)
+    for verb in (["list"], ["find"], ["du"], ["tree"], ["get", "-r"], ["stat"], ["exists"]):
+        for place in (here, f"{here}/e", f"{here}/none"):
+            end = site(*verb, place, check=4)
+            assert "listed" in end.err
+            assert ("needs an access key" in end.err) == (key == "anonymous")
+
+
+def test_a_key_that_may_create_buckets_and_not_see_them_creates_one(site):
+    s3_quirks.refuse_requests(site.stub, "HEAD", 403)
+    site("make-bucket", f"{site.bucket}-new", check=0)
+    assert site.client.head_bucket(Bucket=f"{site.bucket}-new")
+    assert "exists already" in site("make-bucket", site.bucket, check=8).err
+
+
+def test_settings_that_a_server_takes_for_something_else_are_unsupported(site):
+    s3_quirks.misunderstand_settings_of_buckets(site.stub)
+    for option in ("--public-read", "--website"):
+        assert "cannot do this" in site("make-bucket", option, site.bucket, check=2).err
+    site.stub.answer("PUT", "?website", 400, "MalformedXML")  # MinIO
+    assert "cannot do this" in site("make-bucket", "--website", site.bucket, check=2).err
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("verb", ["list", "stat", "get", "put", "share", "make-bucket"])
+def test_the_region_is_learnt_from_the_answer_to_the_first_request(site, monkeypatch, verb, quiet):
+    site.client.put_object(Bucket=site.bucket, Key="d/a", Body=b"x")
+    Path("b").write_bytes(b"b")
+    s3_quirks.live_in_region(site.stub, site.moto.region, quiet=quiet)
+    monkeypatch.setenv("CTADATA_REGION", "us-west-2")
+    here = f"s3://{site.bucket}/d"
+    arguments = {"list": [here], "put": ["b", f"{here}/"], "make-bucket": [f"{site.bucket}-2"]}
+    end = site(verb, *arguments.get(verb, [f"{here}/a"]), check=0)
+    signed = ["/us-west-2/" in asked.headers["authorization"] for asked in site.stub.asked]
+    assert signed.index(False) <= 3
+    assert not any(signed[signed.index(False) :])
+    assert verb != "share" or f"%2F{site.moto.region}%2Fs3" in end.out
+
+
+def test_a_region_that_no_answer_names_is_set_in_the_profile(site, monkeypatch):
+    monkeypatch.setenv("CTADATA_REGION", "us-west-2")
+    site.stub.answer("PUT", site.bucket, 400, "IllegalLocationConstraintException")
+    end = site("make-bucket", f"{site.bucket}-3", check=4)
+    assert "us-west-2" in end.err
+    assert "region in the profile" in end.err
+
+
+@pytest.mark.parametrize("code", ["InvalidTokenId", "InvalidToken", "ExpiredToken", "InvalidClientTokenId"])
+def test_a_session_token_that_is_refused_is_expired_or_wrong(site, code):
+    for method in ("GET", "HEAD", "PUT"):
+        site.stub.answer(method, "", 403 if code.endswith("Id") else 400, code)
+    Path("b").write_bytes(b"b")
+    here = f"s3://{site.bucket}/"
+    for arguments in (["list", here], ["get", f"{here}a"], ["put", "b", here]):
+        end = site(*arguments, check=4)
+        assert "expired" in end.err
+        assert "credentials import" in end.err
+
+
+def test_a_link_does_not_promise_to_outlive_its_key(site, monkeypatch):
+    site.client.put_object(Bucket=site.bucket, Key="a", Body=b"x")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
+    link = site("share", "--expires", "3h", f"s3://{site.bucket}/a", check=0)
+    assert "X-Amz-Expires=10800" in link.out
+    assert "ends with it" in link.err
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    link = site("share", "--expires", "3h", f"s3://{site.bucket}/a", check=0)
+    assert 3000 < int(re.search("X-Amz-Expires=([0-9]+)", link.out)[1]) <= 3600
+    assert ends.strftime("%Y-%m-%dT%H:%M") in link.err
+    assert "ends early" in link.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from servers.s3_stub import Asked, S3Stub, error
 
@@ -83,6 +84,57 @@ def drop_headers(stub: S3Stub, *names: str) -> None:
         return status, [(name, value) for name, value in headers if name.lower() not in names], body
 
     alter(stub, change)
+
+
+def allow_prefix_only(stub: S3Stub, bucket: str, allowed: str) -> None:
+    """Answer as Amazon does to a key for one prefix, which it may list and read; others get 403, missing names too."""
+    real = stub.pass_on
+
+    def pass_on(asked: Asked) -> Answer:
+        url = urlsplit(asked.target)
+        key = unquote(url.path)[len(bucket) + 2 :]
+        named = key or parse_qs(url.query, keep_blank_values=True).get("prefix", [""])[0]
+        may = named.startswith(allowed) and (key or asked.method == "GET")
+        answer = real(asked) if may else (403, [], b"")
+        if (answer[0] == 404 and key) or not may:
+            return 403, [("Content-Type", "application/xml")], error("AccessDenied")
+        return answer
+
+    stub.pass_on = pass_on
+
+
+def refuse_requests(stub: S3Stub, method: str, status: int) -> None:
+    """Refuse all requests of one method."""
+    stub.answer(method, "", status, "AccessDenied")
+
+
+def live_in_region(stub: S3Stub, region: str, *, quiet: bool = True) -> None:
+    """Refuse signatures of other regions, as `versitygw -r REGION` does: HEAD gets a bare 400, and GET the region."""
+    real = stub.pass_on
+
+    def pass_on(asked: Asked) -> Answer:
+        if f"/{region}/s3/" in asked.headers.get("authorization", ""):
+            return real(asked)
+        message = f"The authorization header is malformed; the region is wrong; expecting '{region}'"
+        body = error("AuthorizationHeaderMalformed", message, "" if quiet else f"<Region>{region}</Region>")
+        return 400, [("Content-Type", "application/xml")], body
+
+    stub.pass_on = pass_on
+
+
+def misunderstand_settings_of_buckets(stub: S3Stub) -> None:
+    """Ignore `?policy` and `?website`, as `rclone serve s3` does: GET lists, and PUT creates the bucket."""
+    real = stub.pass_on
+
+    def pass_on(asked: Asked) -> Answer:
+        path, _, query = asked.target.partition("?")
+        if query not in ("policy", "website"):
+            return real(asked)
+        if asked.method == "PUT":
+            return 409, [("Content-Type", "application/xml")], error("BucketAlreadyExists")
+        return real(Asked(asked.method, path, asked.headers, asked.body))
+
+    stub.pass_on = pass_on
 
 
 def refuse_headers(stub: S3Stub, *names: str, status: int = 501, code: str = "NotImplemented") -> None:

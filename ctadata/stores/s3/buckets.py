@@ -121,7 +121,10 @@ def _create(connection: Connection, bucket: str) -> None:
     try:
         connection.call("create_bucket", Bucket=bucket, **place)
     except CtadataError as error:
-        if not place or not any(code in error.what for code in _REFUSED_PLACES):
+        if not any(code in error.what for code in _REFUSED_PLACES):
+            raise
+        if not place or "Illegal" in error.what:
+            error.what += f"; it was asked for {region}"
             raise
         connection.call("create_bucket", Bucket=bucket)  # this server knows its region in signatures only
 

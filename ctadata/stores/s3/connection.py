@@ -38,7 +38,7 @@ from ctadata.stores.s3.boto3_client import (
     parse_request,
     response_for_boto3,
 )
-from ctadata.stores.s3.errors import WrongRegion
+from ctadata.stores.s3.errors import WrongRegion, without_key
 from ctadata.stores.s3.quirks import Quirks
 from ctadata.tokens.access_keys import RENEW_HINT
 
@@ -237,7 +237,7 @@ class Connection:
             return attempt()
         except Forbidden as error:
             if self.signing_key(bucket) is None:
-                raise _anonymous_refusal(error) from error
+                raise without_key(error) from error
             raise
         except CtadataError as error:
             # Ceph answers 400 InvalidArgument if it cannot read the session token
@@ -313,15 +313,6 @@ class Connection:
         while self._deferred_cleanups:
             self.clean_up(self._deferred_cleanups.pop())
         self.client.close()
-
-
-def _anonymous_refusal(error: Forbidden) -> Forbidden:
-    reason = error.what.partition(": ")[2] or error.what
-    return Forbidden(
-        f"this needs an access key: {reason}",
-        hint="cta-data-direct credentials show --help lists the places of keys",
-        status=error.status,
-    )
 
 
 def _append_block(received: bytearray, block: bytes) -> None:

@@ -202,3 +202,27 @@ def xml_fields(body: bytes) -> dict[str, str]:
     if not root.tag.endswith("Error"):
         root = next((element for element in root.iter() if element.tag.endswith("Error")), root)
     return {element.tag.rpartition("}")[2]: (element.text or "").strip() for element in root}
+
+
+def without_key(error: Forbidden) -> Forbidden:
+    """Return the error for a refused request that was not signed."""
+    hint = "cta-data-direct credentials show --help lists the places of keys"
+    return Forbidden(f"this needs an access key: {_reason(error)}", hint=hint, status=error.status)
+
+
+def refusal(done: str, error: Forbidden, *, signed: bool) -> Forbidden:
+    """Return an error that says what may not be done.
+
+    Args:
+        done: What may not be done, such as `listed`.
+        error: The refusal of the server.
+        signed: Whether an access key has signed the request.
+    """
+    words, hint = f"this needs an access key, it may not be {done} without one", error.hint
+    if signed:
+        words, hint = f"it may not be {done} with this access key", "name what the key may read, or ask for the right"
+    return Forbidden(f"{words}: {_reason(error)}", hint=hint, status=error.status)
+
+
+def _reason(error: CtadataError) -> str:
+    return error.what.partition(": ")[2] or error.what

@@ -51,7 +51,7 @@ def head(connection: Connection, name: Name) -> Response:
 def head_bucket(connection: Connection, bucket: str) -> None:
     """Send a HEAD of a bucket; raise NotFound if it does not exist, Forbidden if the key may not see it.
 
-    versitygw answers a HEAD that is signed for another region with 400 and no word. The error of a GET names the region.
+    versitygw answers a HEAD that is signed for another region with a bare 400. The error of a GET names the region.
     """
     name, signed = Name(bucket, ""), connection.region_of(bucket)
     try:

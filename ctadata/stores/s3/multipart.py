@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import hashlib
 import threading
 import time
@@ -28,7 +27,6 @@ from ctadata.checksums import parts_algorithm
 from ctadata.errors import (
     ConfigError,
     CtadataError,
-    Interrupted,
     NotFound,
     ServerTrouble,
     TemporaryError,
@@ -39,6 +37,7 @@ from ctadata.fibers import run_in_thread
 from ctadata.http.messages import Body, Headers
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.body_digests import HashingSource, fingerprint
 from ctadata.stores.s3.connection import EMPTY_SHA256, UNSIGNED, Connection
 from ctadata.stores.s3.description import guess_type
 from ctadata.stores.s3.digests import MD5, PART_SIZE, may_be_md5
@@ -91,50 +90,8 @@ def part_size(size: int, minimum: int | None = None) -> int:
     return min(minimum_size if minimum_size * TARGET_PARTS >= size else needed, MAX_SINGLE_REQUEST)
 
 
-def fingerprint(connection: Connection, source: Source) -> tuple[bytes, str]:
-    """Read a source, and return its MD5 and the digest that its signature carries.
-
-    Returns:
-        The raw MD5, which the server compares; and for `x-amz-content-sha256` the SHA-256 in hexadecimal over http,
-        `UNSIGNED-PAYLOAD` over https.
-
-    Raises:
-        Interrupted: The source has not as many bytes as it should.
-    """
-    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
-    for block in source.peek():
-        md5.update(block)
-        if not connection.is_protected:
-            sha256.update(block)
-        size += len(block)
-    if size != source.size:
-        raise Interrupted(f"the source ended after {size} of {source.size} bytes")
-    return md5.digest(), UNSIGNED if connection.is_protected else sha256.hexdigest()
-
-
 class _TagsAreOpaque(Exception):
     """The server's tags of parts are no MD5, although it accepts the parts."""
-
-
-@dataclass(slots=True)
-class _HashingSource:
-    """A source that computes its MD5 while it is read."""
-
-    inner: Source
-    md5: hashlib._Hash = field(default_factory=functools.partial(hashlib.md5, usedforsecurity=False))
-
-    @property
-    def size(self) -> int:
-        return self.inner.size
-
-    def read(self, limit: int) -> bytes:
-        block = self.inner.read(limit)
-        self.md5.update(block)
-        return block
-
-    def rewind(self) -> None:
-        self.inner.rewind()
-        self.md5 = hashlib.md5(usedforsecurity=False)
 
 
 @dataclass(slots=True)
@@ -176,7 +133,7 @@ class _Upload:
             False if they differ, because the server received other bytes or its tags are no MD5. The caller then sends
             the part again with a Content-MD5, which the server compares.
         """
-        hashing = _HashingSource(part)
+        hashing = HashingSource(part)
         tag = self._send(number, hashing, {}, UNSIGNED)
         if tag.strip('"') != hashing.md5.hexdigest():
             self.tag_is_md5 = False

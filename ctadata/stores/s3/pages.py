@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from ctadata.errors import ServerTrouble
+from ctadata.errors import Forbidden, ServerTrouble
 from ctadata.stores.dates import parse_date
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
-from ctadata.stores.s3.errors import error_of_code, xml_fields
+from ctadata.stores.s3.errors import error_of_code, refusal, xml_fields
 
 PAGE = 1000
 """The largest number of keys in one response."""
@@ -102,7 +102,7 @@ def list_pages(
         query = "&".join(
             f"{name}={quote(value, safe='', errors='surrogateescape')}" for name, value in parameters.items() if value
         )
-        page = _parse_page(connection.read_body("GET", Name(bucket, ""), query=query), most)
+        page = _parse_page(_read_page(connection, bucket, query), most)
         marker = parameters.get("marker")
         if marker is not None and page.key_range and sort_key(page.key_range[0]) < sort_key(marker):
             raise ServerTrouble("the listing does not advance: its next page begins before the end of the last one")
@@ -124,6 +124,14 @@ def list_pages(
             parameters.pop("continuation-token", None)
         else:
             return
+
+
+def _read_page(connection: Connection, bucket: str, query: str) -> bytes:
+    """Return the body of a response; raise Forbidden with words about the listing if the server refuses it."""
+    try:
+        return connection.read_body("GET", Name(bucket, ""), query=query)
+    except Forbidden as error:
+        raise refusal("listed", error, signed=connection.signing_key(bucket) is not None) from error
 
 
 def _parse_page(body: bytes, most: int) -> Page:

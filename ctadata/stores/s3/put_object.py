@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from ctadata.errors import Unsupported
 from ctadata.stores.base import Source, Written
 from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.body_digests import fingerprint
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.digests import MD5
 from ctadata.stores.s3.head import refuse_existing
-from ctadata.stores.s3.multipart import fingerprint
 
 
 def put_object(connection: Connection, name: Name, source: Source, headers: Mapping[str, str], *, new: bool) -> Written:

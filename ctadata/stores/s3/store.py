@@ -19,11 +19,13 @@ from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.s3.address import Name, resolve_name
 from ctadata.stores.s3.alias import resolve_alias
+from ctadata.stores.s3.buckets import list_buckets
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.copy_object import CopiedObject, CopyOptions, copy_object
 from ctadata.stores.s3.description import UploadDescription, describe
 from ctadata.stores.s3.digests import digests_from_headers
 from ctadata.stores.s3.directories import make_directory
+from ctadata.stores.s3.errors import refusal
 from ctadata.stores.s3.get_object import ObjectGet
 from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, has_keys, has_other_keys, list_entries
@@ -132,8 +134,11 @@ class S3Store:
     def _is_directory(self, name: Name, error: CtadataError) -> bool:
         try:
             return has_keys(self.connection, name)
-        except Forbidden as refusal:  # it may be a directory, so this is no NotFound
-            raise (refusal if isinstance(error, NotFound) else error) from None
+        except Forbidden as refused:  # it may be a directory, so this is no NotFound
+            if isinstance(error, NotFound):
+                raise refused from None
+            signed = self.connection.signing_key(name.bucket) is not None
+            raise refusal("read or listed", refused, signed=signed) from None
 
     def list(self, path: RemotePath) -> Iterator[Entry]:
         """Yield the entries directly below a directory as they arrive; above the buckets, the caller's buckets.
@@ -147,7 +152,8 @@ class S3Store:
         name = self.name(path)
         with add_path_to_errors(path):
             if not name.bucket:
-                yield from self._list_buckets(path)
+                for bucket in list_buckets(self.connection):
+                    yield Entry(path / bucket.name, Kind.DIRECTORY, mtime=bucket.created)
                 return
             is_there = not path.parts
             for entry in list_entries(self.connection, name, path):
@@ -157,11 +163,6 @@ class S3Store:
             if not is_there:
                 head(self.connection, name)
                 raise UsageError("a file, not a directory")
-
-    def _list_buckets(self, path: RemotePath) -> Iterator[Entry]:
-        for bucket in self.connection.call("list_buckets").get("Buckets", ()):
-            created = bucket.get("CreationDate")
-            yield Entry(path / bucket["Name"], Kind.DIRECTORY, mtime=created and created.timestamp())
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """Return the digests that the server knows of an object; raise NotFound if there is none."""
