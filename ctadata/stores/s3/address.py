@@ -53,11 +53,19 @@ def resolve_name(root: RemotePath, path: RemotePath) -> Name:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An S3 server: its origin, its region as far as it is known, and how its URLs name a bucket."""
+    """An S3 server.
+
+    Attributes:
+        origin: Its origin.
+        region: The region to sign for.
+        addressing: How its URLs name a bucket.
+        has_region: Whether the profile or the host names the region; else it is a guess.
+    """
 
     origin: Origin
     region: str = DEFAULT_REGION
     addressing: str = "auto"
+    has_region: bool = True
 
     @classmethod
     def of(cls, profile: Profile) -> Endpoint:
@@ -73,7 +81,8 @@ class Endpoint:
                 f"the endpoint of the profile {profile.name} is no origin: {error.what}",
                 hint="it looks like https://host:port",
             ) from error
-        return cls(origin, profile.region or _region_in(origin.host) or DEFAULT_REGION, profile.addressing)
+        named = profile.region or _region_in(origin.host)
+        return cls(origin, named or DEFAULT_REGION, profile.addressing, has_region=named is not None)
 
     def url(self, name: Name, query: str = "", region: str | None = None) -> str:
         """Return the URL of an object or a bucket.

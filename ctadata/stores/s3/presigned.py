@@ -87,7 +87,7 @@ def presign(connection: Connection, name: Name, request: PresignRequest) -> Link
     key = connection.signing_key(name.bucket)
     if key is None:
         raise LoginNeeded("an access key is needed to sign a link", hint="see: cta-data-direct credentials show")
-    if request.method != "GET":  # no request has been sent yet, and the server may be in another region
+    if request.method != "GET" and not connection.endpoint.has_region:  # no request has been sent that tells it
         with contextlib.suppress(CtadataError):
             has_keys(connection, name)
         key = connection.signing_key(name.bucket) or key
