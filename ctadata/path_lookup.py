@@ -39,6 +39,7 @@ class PathLookup:
         tokens: The source of the credentials.
         stop: When set, requests that wait end within a second with `Stopped`.
         raw_keys: The store itself while paths are raw S3 keys; else None.
+        is_literal: Whether paths are names also if they look like patterns.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class PathLookup:
         self._find_home = home
         self._known_home: RemotePath | None = None
         self.raw_keys: RawKeys | None = None
+        self.is_literal = False
 
     @property
     def home(self) -> RemotePath:
@@ -143,7 +145,7 @@ class PathLookup:
             NothingMatched: Nothing matches the pattern. A pattern that ends with a slash matches only collections.
             Incomplete: Some collections could not be listed.
         """
-        if self.raw_keys or not is_pattern(text):
+        if self.raw_keys or self.is_literal or not is_pattern(text):
             return [self.info(text)]
         if matches := find_matches(self.store, self.resolve(text), threads=WALKERS, directories=text.endswith("/")):
             return matches

@@ -37,16 +37,15 @@ OnePath = Annotated[
         callback=read_location,
     ),
 ]
-Paths = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PATH",
-        show_default=False,
-        help="From the root of the storage; a pattern needs quotes.",
-        autocompletion=complete_remote,
-        callback=read_location,
-    ),
-]
+_PATHS = typer.Argument(
+    metavar="PATH",
+    show_default=False,
+    help="From the root of the storage; a pattern needs quotes.",
+    autocompletion=complete_remote,
+    callback=read_location,
+)
+Paths = Annotated[list[str], _PATHS]
+SomePaths = Annotated[list[str] | None, _PATHS]
 ExactPaths = Annotated[
     list[str],
     typer.Argument(
@@ -88,13 +87,16 @@ class CommandContext:
 
 
 @contextlib.contextmanager
-def open_context(ctx: typer.Context, token_file: Path | None, *, raw_key: bool = False) -> Iterator[CommandContext]:
+def open_context(
+    ctx: typer.Context, token_file: Path | None, *, raw_key: bool = False, literal: bool = False
+) -> Iterator[CommandContext]:
     """Open the session of a command, and close it at the end.
 
     Args:
         ctx: The command's context.
         token_file: The file with the token; None takes the token from the profile.
         raw_key: Paths are S3 keys that are sent unchanged.
+        literal: Paths are no patterns.
 
     Raises:
         typer.Exit: A signal stopped the command: 130 or 143.
@@ -103,6 +105,7 @@ def open_context(ctx: typer.Context, token_file: Path | None, *, raw_key: bool =
     with stop_on_signals() as stop, common.session(stop, token_file) as session:
         if raw_key:
             session.use_raw_keys()
+        session.is_literal = literal
         yield CommandContext(session, stop, bool(common.verbose), common.quiet)
 
 

@@ -66,6 +66,7 @@ FilesFrom = Annotated[
         help="Take the paths in FILE, one a line; - reads standard input.",
     ),
 ]
+Literal = Annotated[bool, typer.Option("--literal", help="A path is a name, also with * ? [ in it; never a pattern.")]
 Null = Annotated[bool, typer.Option("-0", "--null", help="Paths in lists end with NUL, not with a newline.")]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", "--dryrun", help="Show what a run would do; change nothing.")]
 Normalize = Annotated[

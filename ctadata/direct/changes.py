@@ -41,7 +41,12 @@ def mkdir(path: PathText, parents: bool = False, *, dev_instance: bool = False) 
 
 
 def mv(
-    source: PathText | Sequence[PathText], target: PathText, replace: bool = False, *, dev_instance: bool = False
+    source: PathText | Sequence[PathText],
+    target: PathText,
+    replace: bool = False,
+    *,
+    literal: bool = False,
+    dev_instance: bool = False,
 ) -> list[str]:
     """Rename or move files and directories on the storage.
 
@@ -49,6 +54,7 @@ def mv(
         source: One path or pattern, or several.
         target: The new name, or the existing directory to move into.
         replace: Replace an existing file. A directory is never replaced.
+        literal: A source is a name, also with `*`, `?` or `[` in it, and never a pattern.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -69,6 +75,7 @@ def mv(
 
     text = os.fspath(target)
     with APIClient(dev_instance).session() as session:
+        session.is_literal = literal
         found = _named(session, source)
         refuse_home(found, lambda: session.resolve("home:", make=False))
         path = session.resolve(text)
@@ -81,12 +88,15 @@ def mv(
         return _each(todo, move)
 
 
-def rm(path: PathText | Sequence[PathText], recursive: bool = False, *, dev_instance: bool = False) -> list[str]:
+def rm(
+    path: PathText | Sequence[PathText], recursive: bool = False, *, literal: bool = False, dev_instance: bool = False
+) -> list[str]:
     """Delete files, or with `recursive` also directories. The function asks no question first.
 
     Args:
         path: One path or pattern, or several.
         recursive: Allow directories, with everything below them.
+        literal: A path is a name, also with `*`, `?` or `[` in it, and never a pattern.
         dev_instance: As in `list_dir`.
 
     Returns:
@@ -104,6 +114,7 @@ def rm(path: PathText | Sequence[PathText], recursive: bool = False, *, dev_inst
     from ctadata.namespace.remove import drop_nested, refuse_home, remove
 
     with APIClient(dev_instance).session() as session:
+        session.is_literal = literal
         doomed = drop_nested(_named(session, path))
         refuse_home(doomed, lambda: session.resolve("home:", make=False))
 

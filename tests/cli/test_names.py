@@ -250,6 +250,25 @@ class TestRm:
         assert "deleted" in ended.err
         assert box.files.tree(f"/{tree}") == [f"/{tree}/run1/", f"/{tree}/run1/log/", f"/{tree}/run1/log/c.txt"]
 
+    def test_a_literal_name_is_never_a_pattern(self, run, box, tree):
+        for name in ("[ab]", "a", "b"):
+            box.files.put(f"/{tree}/d/{name}", b"")
+        run("rm", "--literal", f"{tree}/d/[ab]")
+        assert "no such file" in run("rm", "--literal", f"{tree}/d/[ab]", check=3).err
+        assert "no such file" in run("mv", "--literal", f"{tree}/d/[ab]", f"{tree}/run1", check=3).err
+        assert box.files.tree(f"/{tree}/d") == [f"/{tree}/d/a", f"/{tree}/d/b"]
+
+    @pytest.mark.parametrize(("options", "end"), [([], "\n"), (["-0"], "\0")])
+    def test_the_names_of_a_list_are_deleted_and_are_no_patterns(self, run, box, tree, tmp_path, options, end):
+        for name in ("[ab]", "a", "b", "c"):
+            box.files.put(f"/{tree}/d/{name}", b"")
+        names = [f"{tree}/d/[ab]", f"{tree}/d/c", ""]
+        (tmp_path / "list").write_text(end.join(names))
+        run("rm", *options, "--files-from", tmp_path / "list")
+        run("rm", *options, "--files-from", tmp_path / "list", check=3)
+        assert box.files.tree(f"/{tree}/d") == [f"/{tree}/d/a", f"/{tree}/d/b"]
+        assert "rm PATH..." in run("rm", check=2).err
+
     def test_f_ignores_missing_names(self, run, box, tree):
         assert run("rm", "-f", f"{tree}/nope", f"{tree}/*.png").err == ""
         run("rm", "-f", f"{tree}/nope", f"{tree}/a.fits")

@@ -41,7 +41,8 @@ def find(
       cta-data-direct find lst/run1 --name '*.h5' --size +1G
       cta-data-direct find home: --older 1y --kind f
       cta-data-direct find lst --newer 2026-08-01 -l
-      cta-data-direct find -0 home: --name '*.tmp' | xargs -0 cta-data-direct rm
+      cta-data-direct find -0 home: --name '*.tmp' |
+          cta-data-direct rm -0 --files-from -
 
     A name must match all conditions; with several --name, one of them is
     enough. The units k, M, G, T are powers of 1024. Dates are in UTC. If

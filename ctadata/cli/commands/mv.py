@@ -31,6 +31,7 @@ def mv(
     force: Annotated[
         bool, typer.Option("-f", "--force", help="Replace existing files; directories are never replaced.")
     ] = False,
+    literal: transfer_options.Literal = False,
     dry_run: transfer_options.DryRun = False,
     token_file: options.TokenFile = None,
 ) -> None:
@@ -41,6 +42,7 @@ def mv(
       cta-data-direct mv home:a.h5 home:plots/        into a directory
       cta-data-direct mv 'home:run_*' home:2026       all that match
       cta-data-direct mv -f home:new.h5 home:b.h5     replace the file b.h5
+      cta-data-direct mv --literal 'home:[1]' home:1  a name with brackets
 
     The storage renames; no bytes are copied. If the new name exists already,
     nothing changes and the exit code is 8. With -f the file there is replaced.
@@ -53,7 +55,7 @@ def mv(
     if len(paths or []) < 2:
         raise transfer_options.missing_argument("mv SRC... DST")
     *sources, target = paths or []
-    with command_context.open_context(ctx, token_file) as context:
+    with command_context.open_context(ctx, token_file, literal=literal) as context:
         session = context.session
         entries = [entry for text in sources for entry in command_context.find_entries(session, text)]
         path = session.resolve(target)

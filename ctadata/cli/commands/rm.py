@@ -27,10 +27,13 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Delete directories witho
 
 def rm(
     ctx: typer.Context,
-    paths: command_context.Paths,
+    paths: command_context.SomePaths = None,
     recursive: transfer_options.Recursive = False,
     yes: Yes = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="A missing name is no failure.")] = False,
+    literal: transfer_options.Literal = False,
+    files_from: transfer_options.FilesFrom = None,
+    null: transfer_options.Null = False,
     dry_run: transfer_options.DryRun = False,
     raw_key: transfer_options.RawKey = False,
     version_id: transfer_options.VersionId = None,
@@ -43,6 +46,13 @@ def rm(
       cta-data-direct rm 'home:plots/*.tmp'
       cta-data-direct rm -r home:plots            show the names, and ask
       cta-data-direct rm -r --yes home:plots      in scripts
+      cta-data-direct rm --literal 'home:[ab]'    this name, never a and b
+      cta-data-direct find -0 home:plots --name '*.tmp' |
+          cta-data-direct rm -0 --files-from -    names from a list
+
+    A path with * ? [ in it is a pattern if no file has this name. So the second
+    run of the same rm can delete other files: use --literal in scripts. The
+    names of --files-from are never patterns.
 
     There is no way back. The root of the storage and your home are never
     deleted. If the storage fails in the middle of a directory, a part of it may
@@ -51,12 +61,20 @@ def rm(
     Only a bucket of S3 with versioning keeps what rm deletes; undelete brings
     it back. --version-id deletes one version for good.
     """
+    paths = paths or []
+    if not paths and files_from is None:
+        raise transfer_options.missing_argument("rm PATH...")
     if version_id is not None:
-        _delete_version(ctx, paths, version_id, token_file, plain=not (recursive or raw_key or dry_run))
+        is_plain = not (recursive or raw_key or dry_run or files_from)
+        _delete_version(ctx, paths, version_id, token_file, plain=is_plain)
         return
-    with command_context.open_context(ctx, token_file, raw_key=raw_key) as context:
+    with command_context.open_context(ctx, token_file, raw_key=raw_key, literal=literal) as context:
         store = context.session.store
         targets = list(command_context.find_all(context.session, paths))
+        if files_from is not None:
+            context.session.is_literal = True
+            names = transfer_options.read_names(files_from, null=null)
+            targets += command_context.find_all(context.session, names)
         failed = [each for each in targets if isinstance(each, CtadataError) and not (force and _is_missing(each))]
         doomed = drop_nested(each for each in targets if not isinstance(each, CtadataError))
         trees = [entry for entry in doomed if entry.is_directory]
