@@ -125,7 +125,7 @@ class RangedFile:
         """Return the last `length` bytes without a request for the size; see `read_into` for errors."""
         if self.size is None and length > 0:
             gathered = GatheringSink(self, length)
-            self._keeps_mover = True
+            self._keep_mover()
             try:
                 self._persist(lambda reader: _send_suffix(reader, gathered, length))
             except (IntegrityError, Unsupported):

@@ -17,7 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ctadata.stores import ranged_file
+
 warnings.simplefilter("ignore")  # what libraries say of each other; a failure is an exception
+ranged_file.PATIENCE = 600.0  # a busy machine answers late, and requests are counted
 
 MIB = 1 << 20
 ROWS, COLUMNS, CHUNK = 91_000, 200, 11_375

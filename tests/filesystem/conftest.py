@@ -13,6 +13,7 @@ import pytest
 from ctadata.filesystem import CtaFileSystem
 from ctadata.filesystem.sessions import place_of
 from ctadata.sandbox import Sandbox
+from ctadata.stores import ranged_file
 from ctadata.tokens.profile_files import ProfileFiles
 
 
@@ -53,6 +54,8 @@ def sandbox_fs(
     """The filesystem of the sandbox."""
     failed = request.session.testsfailed
     use("sandbox", box.profile_toml("sandbox"), box.token(), tmp_path, monkeypatch)
+    # A busy machine answers late. A request that is given up for that leaves a mover that nobody asks.
+    monkeypatch.setattr(ranged_file, "PATIENCE", 600.0)
     CtaFileSystem.clear_instance_cache()
     yield CtaFileSystem()
     place_of(None).kept.clear()

@@ -34,7 +34,7 @@ START, END = "<!-- measured -->\n", "<!-- end -->\n"
 WRITE = bool(os.environ.pop("CTADATA_WRITE_LIBRARIES", ""))
 PATIENCE = 300
 SLACK = 2
-"""Requests that a busy machine may add: a server that answers late is asked whether the file is on tape."""
+"""Requests that a busy machine may add: a file that was not read for 10 s asks the door again."""
 SHARE = 8
 """A library that asks from several threads may send one request in this many more, or fewer, than the page says: what
 one of its threads has learnt in time, another need not ask."""

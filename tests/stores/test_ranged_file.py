@@ -90,6 +90,11 @@ def test_what_nobody_holds_is_not_watched(store: MemoryStore) -> None:
     assert len(OPEN_FILES._files) < known
 
 
+def test_a_file_whose_end_was_read_is_watched(file: RangedFile) -> None:
+    file.read_suffix(5)
+    assert file in [reference() for reference in OPEN_FILES._files.values()]
+
+
 def test_an_idle_file_gives_its_mover_back_once(store: MemoryStore) -> None:
     now = [0.0]
     watch = IdleMovers(lambda: now[0])
