@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from ctadata.agent.renew_on_demand import make_token_provider
+from ctadata.agent.renew_on_demand import login_of, make_token_provider
 from ctadata.config.profile import Profile
 from ctadata.config.resolve import COMMAND_LINE, Resolved
 from ctadata.entries import Entry
@@ -95,7 +95,7 @@ class Session(PathLookup):
         if profile.kind == "s3":
             from ctadata.stores.s3.factory import open_s3  # imported late: it loads more modules than all the others
 
-            keys = AccessKeys(profile, explicit=token_file, env=env)
+            keys = AccessKeys(profile, explicit=token_file, env=env, login=login_of(resolved, stop, env))
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
             store = open_s3(profile, keys, stop=stop, pinned=pinned, at_once=at_once)
             return cls(profile, store, keys, stop, home=lambda: home)

@@ -108,3 +108,14 @@ def make_token_provider(
     """
     profile, renewer = resolved.profile, RenewOnDemand(resolved.profile, stop)
     return TokenProvider(profile, explicit=token_file, only_profile=resolved.explicit, env=env, renewer=renewer)
+
+
+def login_of(resolved: Resolved, stop: Event, env: Mapping[str, str] = os.environ) -> Callable[[], str | None] | None:
+    """Return the function that returns the token of an S3 profile's login; None if the profile has no issuer.
+
+    Args:
+        resolved: The profile, and the origin of each value.
+        stop: When set, every wait for a token ends.
+        env: The environment, in which a token may be.
+    """
+    return make_token_provider(resolved, stop, env=env).bearer if resolved.profile.issuer else None

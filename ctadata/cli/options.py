@@ -71,12 +71,12 @@ class Common:
             via: The program that keeps the login, `agent` or `oidc-agent`; None takes the one that kept it last.
 
         Raises:
-            UsageError: The profile is an S3 store, which has no login.
+            UsageError: The profile is an S3 store without an issuer, which has no login.
         """
         from ctadata.agent.token_backends import with_last_token_source
 
         profile = self.resolve({"token_source": via} if via else None).profile
-        if profile.kind == "s3":
+        if profile.kind == "s3" and not profile.issuer:
             raise UsageError(
                 f"the profile {profile.name} is an S3 store: it needs an access key, and no login",
                 hint=f"cta-data-direct -P {profile.name} credentials import",

@@ -135,6 +135,15 @@ KEYS = (
         "for s3: a file with the access key, used before all other sources",
         checks.parse_local_path,
     ),
+    Key("aws_profile", Shape.TEXT, "for s3: the profile of ~/.aws/config and ~/.aws/credentials that has the key"),
+    Key("credential_process", Shape.TEXT, "for s3: a program that writes the access key as JSON, as for the AWS CLI"),
+    Key("role_arn", Shape.TEXT, "for s3: the role whose temporary keys the server gives to your login, or to your key"),
+    Key(
+        "sts_endpoint",
+        Shape.TEXT,
+        "for s3: the server that gives temporary keys, if it is not the endpoint; with an issuer, for your login",
+        checks.parse_origin,
+    ),
     Key(
         "part_size",
         Shape.TEXT,

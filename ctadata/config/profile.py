@@ -23,6 +23,10 @@ class Profile:
     addressing: str = "auto"
     anonymous: bool = False
     credentials_file: Path | None = None
+    aws_profile: str | None = None
+    credential_process: str | None = None
+    role_arn: str | None = None
+    sts_endpoint: str | None = None
     part_size: int | None = None
     root: str = "/"
     frontend: str | None = None

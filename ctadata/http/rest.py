@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from threading import Event, Thread
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,6 +42,9 @@ TICK = 0.2
 """Seconds between two checks of the clock and of the stop event during a call."""
 MAX_BODY = 8 * 1024 * 1024
 """The largest response, in bytes; a longer one is refused."""
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+"""No headers."""
 
 Raw = requests.Response
 """A response of the library requests."""
@@ -124,15 +128,22 @@ class JsonClient:
         """
         return self._send("GET", url, token=token)
 
-    def post_form(self, url: str, fields: Mapping[str, str], basic: tuple[str, str] | None = None) -> JsonResponse:
+    def post_form(
+        self,
+        url: str,
+        fields: Mapping[str, str],
+        basic: tuple[str, str] | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> JsonResponse:
         """Send a POST request with a form, as OAuth does.
 
         Args:
             url: The URL.
             fields: The fields of the form.
             basic: The client id and the secret for the Authorization header (RFC 6749 section 2.3.1); None for neither.
+            headers: Further headers, such as those of a signature.
         """
-        return self._send("POST", url, data=urlencode(fields), content_type=_FORM, basic=basic)
+        return self._send("POST", url, data=urlencode(fields), content_type=_FORM, basic=basic, headers=headers)
 
     def post_json(self, url: str, payload: Any, token: str | None = None) -> JsonResponse:
         """Send a POST request with a JSON document.
@@ -221,10 +232,11 @@ class JsonClient:
         content_type: str | None = None,
         token: str | None = None,
         basic: tuple[str, str] | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> JsonResponse:
         origin, target = split_url(url)
         self._check(origin, token)
-        lines = [header_line("Accept", "application/json")]
+        lines = [header_line("Accept", "application/json"), *(header_line(*each) for each in headers.items())]
         if content_type:
             lines += [header_line("Content-Type", content_type), "Expect:"]
         if basic:

@@ -1,31 +1,41 @@
 """Find the access key of an S3 profile. The first place that has one counts.
 
-The order is: a file named on the command line, the profile's `credentials_file`, the key that `credentials import`
-stored, `~/.credentials/jos-credentials.json`, `AWS_*` in the environment, and `~/.aws`. Without a key, requests are
-unsigned, which is enough for public buckets.
+The order is: a file named on the command line, the profile's `credentials_file`, its `credential_process`, its
+`aws_profile`, its login, the key that `credentials import` stored, `~/.credentials/jos-credentials.json`, `AWS_*` in
+the environment, and `~/.aws`. Without a key, requests are unsigned, which is enough for public buckets. If the profile
+names a role and no login, the key gets a temporary key of that role. Temporary keys that come by themselves are renewed
+before they end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctadata.config.jasmin import CREDENTIALS
 from ctadata.config.profile import Profile
-from ctadata.errors import ConfigError, LocalError, LoginNeeded
+from ctadata.errors import ConfigError, CtadataError, LocalError, LoginNeeded
 from ctadata.http.credentials import SigningKey
 from ctadata.paths import escape_unprintable, local_home
 from ctadata.tokens.access_key_text import AccessKey, parse_access_key
 from ctadata.tokens.files import local_error, read_discovered, read_private, write_private
+from ctadata.tokens.key_process import run_key_process
+from ctadata.tokens.origins import origin_of
 from ctadata.tokens.profile_files import ProfileFiles
 from ctadata.tokens.token import Secret
 
+if TYPE_CHECKING:
+    from ctadata.tokens.sts import SecurityTokenService
+
+log = logging.getLogger(__name__)
 _VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
 RENEW_HINT = "copy new ones, and: cta-data-direct credentials import"
 
@@ -37,10 +47,16 @@ class LocatedKey:
     Attributes:
         key: None for unsigned requests.
         origin: The place where the key was found, for messages.
+        renewed: Whether another key comes by itself before this one ends.
     """
 
     key: AccessKey | None
     origin: str
+    renewed: bool = False
+
+
+RENEW_AHEAD = 300.0
+"""Seconds before the end of a key from which the next one is fetched; a fifth of a shorter life."""
 
 
 class AccessKeys:
@@ -54,6 +70,7 @@ class AccessKeys:
         env: Mapping[str, str] = os.environ,
         home: Path | None = None,
         now: Callable[[], float] = time.time,
+        login: Callable[[], str | None] | None = None,
     ) -> None:
         """Store the settings. The first request reads files.
 
@@ -63,8 +80,11 @@ class AccessKeys:
             env: The environment.
             home: The user's local home directory. None asks the system.
             now: Returns the local time in seconds since 1970.
+            login: Returns the token of the profile's login, for which the server gives keys. None if there is no login.
         """
         self._profile = profile
+        self._login = login
+        self._renew_after = 0.0
         self._explicit = explicit
         self._env = env
         self._home = home or local_home()
@@ -94,8 +114,41 @@ class AccessKeys:
         """
         with self._lock:
             if self._found is None or self._seconds_left(self._found) <= 0:
-                self._found = next(self._candidates())
+                self._take(self._next_key())
+            elif self._found.renewed and self._now() >= self._renew_after:
+                self._renew(self._found)
+            assert self._found is not None
             return self._found
+
+    def _take(self, found: LocatedKey) -> None:
+        life = self._seconds_left(found)
+        self._found, self._renew_after = found, self._now() + life - min(RENEW_AHEAD, life / 5)
+
+    def _renew(self, found: LocatedKey) -> None:
+        """Fetch the next key; if that fails while the old one is valid, try again a little later."""
+        try:
+            self._take(self._next_key())
+        except CtadataError as error:
+            log.warning("the next access key does not come yet: %s", error)
+            self._renew_after = self._now() + min(RENEW_AHEAD, self._seconds_left(found)) / 5
+
+    def _next_key(self) -> LocatedKey:
+        found = next(self._candidates())
+        if found.key is None or self._profile.role_arn is None or self._profile.issuer:
+            return found
+        return LocatedKey(
+            self._service().with_key(found.key), f"{self._profile.role_arn}, by {found.origin}", renewed=True
+        )
+
+    def _service(self) -> SecurityTokenService:
+        from ctadata.http.rest import JsonClient  # imported late: few profiles need it
+        from ctadata.tokens.sts import SecurityTokenService
+
+        profile = self._profile
+        url = str(origin_of(profile.sts_endpoint or profile.endpoint or "", "sts_endpoint"))
+        return SecurityTokenService(
+            JsonClient(ca=profile.ca), url + "/", profile.region or "us-east-1", profile.role_arn
+        )
 
     def current(self, region: str) -> SigningKey | None:
         """Return the key that signs a request now; None sends it unsigned.
@@ -125,12 +178,28 @@ class AccessKeys:
             yield LocatedKey(None, "none: the profile is anonymous")
         for path in filter(None, (self._explicit, self._profile.credentials_file)):
             yield LocatedKey(_read_key_file(path), escape_unprintable(str(path)))
+        yield from self._places_of_profile()
         files = ProfileFiles.of(self._profile.name)
         if stored := load_access_key(files):
             self._check_endpoint(files)
             yield LocatedKey(stored, "credentials import")
         yield from self._usual_places()
         yield LocatedKey(None, "none: no access key was found")
+
+    def _places_of_profile(self) -> Iterator[LocatedKey]:
+        """Yield the keys that the profile itself names."""
+        profile = self._profile
+        if profile.credential_process:
+            key = run_key_process(profile.credential_process)
+            yield LocatedKey(key, "credential_process of the profile", renewed=key.expires is not None)
+        if profile.aws_profile:
+            key_of_profile = _read_aws_config(self._env, self._home, profile.aws_profile)
+            if key_of_profile is None:
+                raise ConfigError(f"the profile {profile.aws_profile} of ~/.aws has no access key")
+            origin = f"the profile {profile.aws_profile} of ~/.aws"
+            yield LocatedKey(key_of_profile, origin, renewed=key_of_profile.expires is not None)
+        if profile.issuer and self._login and (token := self._login()):
+            yield LocatedKey(self._service().with_web_identity(token), "the login of the profile", renewed=True)
 
     def _check_endpoint(self, files: ProfileFiles) -> None:
         """Raise LoginNeeded if the stored key was imported for another server than the profile names now."""
@@ -164,8 +233,14 @@ def _read_key_file(path: Path) -> AccessKey:
         raise
 
 
-def _read_aws_config(env: Mapping[str, str], home: Path) -> AccessKey | None:
-    """Return the key that `~/.aws` leads to. botocore evaluates profiles, processes and single sign-on."""
+def _read_aws_config(env: Mapping[str, str], home: Path, profile: str | None = None) -> AccessKey | None:
+    """Return the key that `~/.aws` leads to. botocore evaluates profiles, processes and single sign-on.
+
+    Args:
+        env: The environment.
+        home: The user's home directory.
+        profile: The profile to read; None takes AWS_PROFILE, or the default one.
+    """
     try:
         import botocore.exceptions
         import botocore.session
@@ -181,7 +256,7 @@ def _read_aws_config(env: Mapping[str, str], home: Path) -> AccessKey | None:
         ),
     }
     try:
-        session = botocore.session.Session(profile=env.get("AWS_PROFILE"), session_vars=files)
+        session = botocore.session.Session(profile=profile or env.get("AWS_PROFILE"), session_vars=files)
         resolver = session.get_component("credential_provider")
         for provider in ("env", "container-role", "iam-role"):  # we read env; the others ask a cloud's addresses
             with contextlib.suppress(botocore.exceptions.UnknownCredentialError):
@@ -192,7 +267,10 @@ def _read_aws_config(env: Mapping[str, str], home: Path) -> AccessKey | None:
         raise ConfigError(f"~/.aws cannot be used: {error}") from None
     if frozen is None or not frozen.access_key or not frozen.secret_key:
         return None
-    return AccessKey(frozen.access_key, Secret(frozen.secret_key), Secret(frozen.token) if frozen.token else None)
+    end = getattr(found, "_expiry_time", None)  # botocore has no public name for it
+    expires = end.timestamp() if end else None
+    token = Secret(frozen.token) if frozen.token else None
+    return AccessKey(frozen.access_key, Secret(frozen.secret_key), token, expires)
 
 
 # The key that `credentials import` stores

@@ -12,10 +12,14 @@ from ctadata.http.messages import Origin, split_url
 def trusted_origins(profile: Profile) -> frozenset[Origin]:
     """Return the origins that may receive the token: the door, the frontend, and those in `token_origins`.
 
+    At an S3 profile with a login, the server that gives temporary keys for the token gets it.
+
     Raises:
         ConfigError: An address of the profile is not an origin.
     """
     named = {"door": profile.door, "frontend": profile.frontend}
+    if profile.kind == "s3" and profile.issuer:
+        named |= {"sts_endpoint": profile.sts_endpoint or profile.endpoint}
     origins = {origin_of(url, f"the {key} of the profile {profile.name}") for key, url in named.items() if url}
     return frozenset(
         origins | {origin_of(url, f"token_origins of the profile {profile.name}") for url in profile.token_origins}

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from ctadata.agent.renew_on_demand import login_of
 from ctadata.cli import options
 from ctadata.cli.output import format_rfc3339, open_stdin, say, write_json, write_line
 from ctadata.cli.prompts import read_pasted
+from ctadata.cli.signals import stop_on_signals
 from ctadata.config.profile import Profile
 from ctadata.errors import ConfigError, UsageError
 from ctadata.progress import units
@@ -57,13 +59,16 @@ def show_credentials(ctx: typer.Context, json: options.Json = False, token_file:
     \b
       cta-data-direct -P mine credentials show
 
-    The first of these is used: --token-file, credentials_file of the profile,
-    the imported key, ~/.credentials/jos-credentials.json, the variables
-    AWS_ACCESS_KEY_ID and so on, ~/.aws. Without any, requests carry no key,
-    which is enough for public buckets. Secrets are never shown.
+    The first of these is used: --token-file; credentials_file,
+    credential_process, aws_profile and the login of the profile; the imported
+    key; ~/.credentials/jos-credentials.json; the variables AWS_ACCESS_KEY_ID
+    and so on; ~/.aws. Without any, requests carry no key, which is enough for
+    public buckets. Secrets are never shown.
     """
     profile = _profile(ctx)
-    found = AccessKeys(profile, explicit=token_file).locate()
+    with stop_on_signals() as stop:
+        login = login_of(options.get_common(ctx).resolve(), stop)
+        found = AccessKeys(profile, explicit=token_file, login=login).locate()
     key = found.key
     if json:
         fields = {"profile": profile.name, "origin": found.origin, "access_key_id": key and key.id}

@@ -1,0 +1,115 @@
+"""Get temporary S3 keys from a security token service, by AssumeRoleWithWebIdentity and AssumeRole.
+
+See the AWS STS API Reference, version 2011-06-15. MinIO and Ceph answer these calls at the address of their S3
+interface, Amazon at sts.amazonaws.com. The first call shows the OIDC token of a login, the second one is signed with
+another access key. MinIO needs no role.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+from xml.etree.ElementTree import ParseError, fromstring
+
+from ctadata.errors import ConfigError, CtadataError, LoginNeeded, ServerTrouble
+from ctadata.http.redaction import sanitize
+from ctadata.http.rest import JsonClient, JsonResponse
+from ctadata.tokens.access_key_text import AccessKey
+from ctadata.tokens.token import Secret
+
+LIFETIME = 3600
+"""Seconds for which a temporary key is requested; all servers allow an hour."""
+
+SESSION_NAME = "ctadata"
+"""The name of the session, which the server's log shows."""
+
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidIdentityToken", "WebIdentityTokenExpired")
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityTokenService:
+    """A security token service.
+
+    Attributes:
+        rest: Sends the requests; it refuses http, except to this machine.
+        url: The address of the service.
+        region: The region in signatures.
+        role: The ARN of the role to assume; None if the server needs none (MinIO).
+    """
+
+    rest: JsonClient
+    url: str
+    region: str
+    role: str | None
+
+    def with_web_identity(self, token: str) -> AccessKey:
+        """Return a temporary key for the OIDC token of a login.
+
+        Raises:
+            LoginNeeded: The service does not accept the token.
+            ConfigError: The service does not give this role.
+        """
+        return self._call("AssumeRoleWithWebIdentity", {"WebIdentityToken": token})
+
+    def with_key(self, key: AccessKey) -> AccessKey:
+        """Return a temporary key of the role for the owner of another key, which signs the request.
+
+        Raises:
+            LoginNeeded: The service does not accept the key.
+            ConfigError: The service does not give this role, or boto3 is not installed.
+        """
+        return self._call("AssumeRole", {}, key)
+
+    def _call(self, action: str, more: Mapping[str, str], key: AccessKey | None = None) -> AccessKey:
+        role = {"RoleArn": self.role} if self.role else {}
+        fields = {"Action": action, "Version": "2011-06-15", **role, "RoleSessionName": SESSION_NAME}
+        fields |= {"DurationSeconds": str(LIFETIME), **more}
+        headers = _signed_headers(self.url, fields, key, self.region) if key else {}
+        response = self.rest.post_form(self.url, fields, headers=headers)
+        answer = _fields(response.text)
+        if response.status != 200:
+            raise _error(action, response, answer)
+        try:
+            secret, token = Secret(answer["SecretAccessKey"]), Secret(answer["SessionToken"])
+            expires = datetime.fromisoformat(answer["Expiration"]).timestamp()
+            return AccessKey(answer["AccessKeyId"], secret, token, expires)
+        except (KeyError, ValueError):
+            raise ServerTrouble(f"the answer to {action} holds no access key: {self.url}") from None
+
+
+def _signed_headers(url: str, fields: Mapping[str, str], key: AccessKey, region: str) -> Mapping[str, str]:
+    """Return the headers of a signed request (AWS Signature Version 4)."""
+    try:
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+    except ImportError:
+        raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
+    content_type = "application/x-www-form-urlencoded"
+    request = AWSRequest("POST", url, {"Content-Type": content_type}, urlencode(fields))
+    token = key.token.reveal() if key.token else None
+    SigV4Auth(Credentials(key.id, key.secret.reveal(), token), "sts", region).add_auth(request)
+    return {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
+
+
+def _fields(text: str) -> dict[str, str]:
+    """Return the texts of all elements of an XML answer, by their names without namespace."""
+    with contextlib.suppress(ParseError, LookupError, ValueError):
+        root = fromstring(text)  # noqa: S314  (the client limits the size, expat the expansion of entities)
+        return {each.tag.rpartition("}")[2]: (each.text or "").strip() for each in root.iter()}
+    return {}
+
+
+def _error(action: str, response: JsonResponse, answer: Mapping[str, str]) -> CtadataError:
+    code, message = sanitize(answer.get("Code", "")), sanitize(answer.get("Message", ""))
+    details = " ".join(filter(None, (str(response.status), code or response.reason, message)))
+    what = f"the server gives no temporary key ({action}): {details}"
+    if response.status >= 500:
+        return ServerTrouble(what, status=response.status)
+    if re.sub("Exception$", "", code) in _EXPIRED or response.status == 401:
+        return LoginNeeded(what, hint="log in again: cta-data-direct start-agent", status=response.status)
+    return ConfigError(what, hint="check role_arn, and the server's trust in the issuer", status=response.status)
