@@ -7,11 +7,14 @@ A part lies in the directory of its target, in one of three forms::
 
     (no name)                                              O_TMPFILE, open(2): removed when its process ends
     .ctadata-<host>-<boot>-<pid>-<start>-<random>.part     if the file system has no O_TMPFILE
-    .ctadata-<hash of the target's name>.part, .journal    a large file, which a later run may resume
+    .ctadata-<hash of the target's name>-<the same>.part, .journal    a large file, which a later run may resume
 
-A part with a name is locked by its writer; other machines may not see that lock. `remove_stale_parts` removes a part
-without a journal if its writer has ended for certain, or has written nothing for a day. A crash can leave a part, but
-never half a file under its final name.
+A part belongs to the process that its name names, so two processes never write to one part. A later run takes up the
+part of a run that has ended by renaming it to a name of its own: of two runs that try, one gets it. A run has ended if
+its process of this boot has ended, or if it has written nothing for a day. No lock proves that, because locks may be
+local to a machine; a lock only shows that a process of this machine has closed its part and lives on.
+`remove_stale_parts` removes the parts of runs that have ended. A crash can leave a part, but never half a file under
+its final name.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import math
 import os
 import stat
 import time
@@ -55,6 +57,7 @@ class LocalDir:
     fd: int
     nameless: bool | None = None
     resumable: set[str] = field(default_factory=set)
+    _stems: set[str] | None = None
 
     @classmethod
     def open(cls, base: Path, parts: Sequence[str] = ()) -> LocalDir:
@@ -112,54 +115,80 @@ class LocalDir:
             now: Seconds since 1970; None: the current time.
         """
         now = time.time() if now is None else now
-        with os.scandir(self.fd) as entries:
-            names = {
-                e.name
-                for e in entries
-                if e.name.startswith(TEMPORARY_PREFIX) and e.name.endswith((SUFFIX, resume_journal.SUFFIX))
-            }
+        names = self._hidden_names()
+        self.resumable.clear()
         for name in names:
-            stem = name.rpartition(".")[0]
+            stem, _, suffix = name.rpartition(".")
             with contextlib.suppress(OSError):
-                if name.endswith(SUFFIX):
+                if f".{suffix}" == SUFFIX:
                     self._remove_stale_part(stem, has_journal=stem + resume_journal.SUFFIX in names, now=now)
-                elif stem + SUFFIX not in names and not self._may_be_written_elsewhere(stem, now):
-                    os.unlink(name, dir_fd=self.fd)
+                elif stem + SUFFIX not in names:
+                    self._remove_lone_journal(stem, name, now)
 
-    def _may_be_written_elsewhere(self, stem: str, now: float) -> bool:
-        """Return whether another machine, whose lock is not seen here, may be writing the part of this journal."""
-        name = stem + resume_journal.SUFFIX
+    def _remove_lone_journal(self, stem: str, name: str, now: float) -> None:
+        """Remove a journal whose part is gone. Raises OSError."""
         mtime = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime
-        return temp_names.may_be_written_elsewhere(resume_journal.writer_of(self.fd, name), mtime, now)
+        is_complete = name.endswith(resume_journal.SUFFIX)
+        if self._may_take(stem, name, mtime, now, has_journal=is_complete) and self.stat(stem + SUFFIX) is None:
+            os.unlink(name, dir_fd=self.fd)
 
-    def _remove_stale_part(self, stem: str, *, has_journal: bool, now: float) -> None:
-        """Remove a part and its journal, unless a process writes it. If a later run may resume it, note it instead."""
-        fd = os.open(stem + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
+    def _hidden_names(self) -> set[str]:
+        """Return the names of all parts and journals, and note those that a later run may resume."""
+        suffixes = (SUFFIX, resume_journal.SUFFIX, resume_journal.NEW_SUFFIX)
+        with os.scandir(self.fd) as entries:
+            names = {e.name for e in entries if e.name.startswith(TEMPORARY_PREFIX) and e.name.endswith(suffixes)}
+        stems = {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
+        self._stems = {stem for stem in stems if stem + resume_journal.SUFFIX in names}
+        return names
+
+    def _may_take(self, stem: str, name: str, mtime: float, now: float, *, has_journal: bool) -> bool:
+        """Return whether the run that made a part has ended, or is of this machine and has left the part to others."""
+        writer = stem
+        if "-" not in stem.removeprefix(TEMPORARY_PREFIX):  # a name of an earlier version; the journal names the writer
+            with contextlib.suppress(OSError):
+                writer = resume_journal.writer_of(self.fd, stem + resume_journal.SUFFIX)
+        if temp_names.has_ended(writer):
+            return True
+        is_closed_at_most = temp_names.is_of_this_boot(writer) and has_journal
+        if not (is_closed_at_most or temp_names.is_abandoned(writer, mtime, now)):
+            return False
+        fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
         try:
-            if not _lock(fd, stem + SUFFIX, self.fd):
-                return
-            status = os.fstat(fd)
-            if has_journal and status.st_nlink == 1 and now - status.st_mtime < KEPT_FOR:
-                self.resumable.add(stem)
-                return
-            if not (has_journal or temp_names.is_abandoned(stem, status.st_mtime, now)):
-                return
-            os.unlink(stem + SUFFIX, dir_fd=self.fd)
-            if has_journal:
-                os.unlink(stem + resume_journal.SUFFIX, dir_fd=self.fd)
+            return bool(_lock(fd, name, self.fd))
         finally:
             os.close(fd)
 
+    def _remove_stale_part(self, stem: str, *, has_journal: bool, now: float, kept_for: float = KEPT_FOR) -> None:
+        """Remove a part and its journal if its run has ended. If a later run may resume it, note it instead."""
+        name = stem + SUFFIX
+        status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode) or not self._may_take(
+            stem, name, status.st_mtime, now, has_journal=has_journal
+        ):
+            return
+        if has_journal and status.st_nlink == 1 and now - status.st_mtime < kept_for:
+            self.resumable.add(stem)
+            return
+        os.unlink(name, dir_fd=self.fd)
+        if has_journal:
+            os.unlink(stem + resume_journal.SUFFIX, dir_fd=self.fd)
+
     def has_resumable(self, target: str) -> bool:
         """Return whether the last `remove_stale_parts` has seen a part of the file `target` that can be resumed."""
-        return bool(self.resumable) and _hidden_stem(target) in self.resumable
+        return bool(self.resumable) and any(_is_of(stem, target) for stem in self.resumable)
 
     def remove_resumable(self, target: str) -> None:
-        """Remove the part of the file `target` that an earlier run has left for later ones, if there is one."""
-        stem = _hidden_stem(target)
-        with contextlib.suppress(OSError):
-            if not self._may_be_written_elsewhere(stem, time.time()):
-                self._remove_stale_part(stem, has_journal=True, now=math.inf)
+        """Remove the parts of the file `target` that earlier runs have left for later ones."""
+        for stem in self._stems_of(target):
+            with contextlib.suppress(OSError):
+                self._remove_stale_part(stem, has_journal=True, now=time.time(), kept_for=0.0)
+
+    def _stems_of(self, target: str) -> list[str]:
+        """Return the hidden names, without suffix, of the parts of `target` that were here at the first question."""
+        if self._stems is None:
+            with local_errors(self.path):
+                self._hidden_names()
+        return sorted(stem for stem in self._stems or () if _is_of(stem, target)) if self._stems else []
 
     def create_part(self) -> PartialFile:
         """Create an empty part that no other process can reach.
@@ -193,21 +222,17 @@ class LocalDir:
     def _create_nameless(self) -> int:
         return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666, dir_fd=self.fd)
 
-    def _create_hidden(self) -> PartialFile:
-        while True:
-            name = hidden_name()
-            fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
-            with contextlib.suppress(OSError):  # a file system without locks: its parts are never removed as stale
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(fd).st_nlink:
-                return PartialFile(self.path, self.fd, name, fd)
-            os.close(fd)  # another run has removed it as stale in the moment before the lock
+    def _create_hidden(self, name: str = "") -> PartialFile:
+        name = name or hidden_name()
+        fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return PartialFile(self.path, self.fd, name, fd)
 
     def open_resumable_part(self, target: str, version: dict[str, Any]) -> PartialFile:
-        """Open the part of the file `target`, with its journal and the blocks of an earlier run, or create it.
+        """Take up the part of the file `target` that a run has left, with its blocks, or create one with a journal.
 
-        If another run has it, or the file system's locks cannot be trusted, create an own part without a journal
-        instead: two runs with one target may both download it, but never mix their bytes.
+        Two runs with one target both download it, and never mix their bytes.
 
         Args:
             target: The file's final name.
@@ -217,64 +242,50 @@ class LocalDir:
             LocalError: The file system refuses.
             StorageFull: The file system is full.
         """
-        stem = _hidden_stem(target)
+        own = _hidden_stem(target) + temp_names.new_name().removeprefix(TEMPORARY_PREFIX)
         with local_errors(self.path):
-            fd = self._open_and_lock(stem)
-            if fd is None:
-                return self.create_part()
-            try:
-                if (part := self._with_journal(stem, fd, version)) is not None:
-                    return part
-            except BaseException:
-                os.close(fd)
-                raise
-            os.close(fd)
-        return self.create_part()
+            for stem in self._stems_of(target):
+                with contextlib.suppress(OSError):
+                    if (part := self._take_up(stem, own, version)) is not None:
+                        return part
+            part = self._create_hidden(own + SUFFIX)
+            self._begin_journal(part, own, version, [])
+        return part
 
-    def _with_journal(self, stem: str, fd: int, version: dict[str, Any]) -> PartialFile | None:
-        """Return the open part with its journal; None if the part is to be left alone, or no journal can be written."""
-        name = stem + resume_journal.SUFFIX
-        blocks = resume_journal.read_journal(self.fd, name, os.fstat(fd).st_size, version)
-        if blocks is None:
+    def _take_up(self, stem: str, own: str, version: dict[str, Any]) -> PartialFile | None:
+        """Rename a part to a name of this process, and return it; None if it may not be taken. Raises OSError."""
+        name, now = stem + SUFFIX, time.time()
+        os.stat(stem + resume_journal.SUFFIX, dir_fd=self.fd)  # without a journal, the part may have just been made
+        status = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        is_whole = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+        if not is_whole or not self._may_take(stem, name, status.st_mtime, now, has_journal=True):
             return None
-        # bytes after the last block are in no journal, and another version may have had more bytes
-        os.ftruncate(fd, blocks[-1].stop if blocks else 0)
+        os.rename(name, own + SUFFIX, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        fd = os.open(own + SUFFIX, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        part = PartialFile(self.path, self.fd, own + SUFFIX, fd)
         try:
-            journal = resume_journal.Journal.begin(self.fd, name, version, blocks)
-        except OSError:  # for example a directory has the journal's name
-            os.unlink(stem + SUFFIX, dir_fd=self.fd)
-            return None
-        return PartialFile(self.path, self.fd, stem + SUFFIX, fd, blocks, journal)
+            journal = stem + resume_journal.SUFFIX
+            blocks = resume_journal.read_journal(self.fd, journal, status.st_size, version)
+            # bytes after the last block are in no journal, and another version may have had more bytes
+            os.ftruncate(fd, blocks[-1].stop if blocks else 0)
+            self._begin_journal(part, own, version, blocks)
+            with contextlib.suppress(OSError):
+                os.unlink(journal, dir_fd=self.fd)
+        except BaseException:
+            part.remove()
+            raise
+        return part
 
-    def _open_and_lock(self, stem: str) -> int | None:
-        """Open and lock the part, or create it; return None if another process may use it too."""
-        name, is_new = stem + SUFFIX, True
-        try:
-            try:
-                fd = os.open(name, _PART_FLAGS | os.O_EXCL, 0o666, dir_fd=self.fd)
-            except FileExistsError:
-                fd, is_new = os.open(name, _PART_FLAGS, 0o666, dir_fd=self.fd), False
-        except OSError:  # if the directory is at fault, `create_part` meets the same error and raises it
-            return None
-        status = os.fstat(fd)
-        is_ours = status.st_nlink == 1 and stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-        # an empty part without a journal may be new: a run of another machine, whose lock is not seen here, has made it
-        is_ours = is_ours and (is_new or bool(status.st_size) or self._has_name(stem + resume_journal.SUFFIX))
-        is_locked = _lock(fd, name, self.fd) if is_ours else False
-        if is_locked:
-            return fd
-        os.close(fd)
-        if is_locked is None and not status.st_size:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=self.fd)
-        return None  # another run has it, another user owns it, or it has a second link
-
-    def _has_name(self, name: str) -> bool:
-        try:
-            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
+    def _begin_journal(
+        self, part: PartialFile, own: str, version: dict[str, Any], blocks: list[resume_journal.Block]
+    ) -> None:
+        with contextlib.suppress(OSError):  # without a journal, the part is removed at the end
+            part.journal = resume_journal.Journal.begin(self.fd, own + resume_journal.SUFFIX, version, blocks)
+            part.blocks = blocks
+            if self._stems is not None:
+                self._stems.add(own)
 
     def __enter__(self) -> Self:
         """Return the directory."""
@@ -292,8 +303,13 @@ class LocalDir:
 
 
 def _hidden_stem(target: str) -> str:
-    """Return the hidden name, without suffix, of the part that several runs may use for a file."""
-    return TEMPORARY_PREFIX + hashlib.sha256(target.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    """Return the beginning of the hidden names of the parts of a file; the name of a process follows."""
+    return f"{TEMPORARY_PREFIX}{hashlib.sha256(target.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}-"
+
+
+def _is_of(stem: str, target: str) -> bool:
+    beginning = _hidden_stem(target)
+    return stem.startswith(beginning) or stem == beginning[:-1]
 
 
 def _lock(fd: int, name: str, directory: int) -> bool | None:

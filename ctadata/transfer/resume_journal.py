@@ -24,6 +24,8 @@ from ctadata.transfer import temp_names
 from ctadata.versions import can_prove_version
 
 SUFFIX = ".journal"
+NEW_SUFFIX = ".journal-new"
+"""The end of the name of a journal that is not yet complete."""
 BLOCK = 4 << 20
 """Bytes of a block. Blocks end at multiples of it. A killed run loses at most one block of each stream."""
 
@@ -151,7 +153,7 @@ class BlockWriter:
             self._start, self._crc32 = self._at, 0
 
 
-def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> list[Block] | None:
+def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> list[Block]:
     """Return the blocks that a journal names, in order. The caller has to read them back.
 
     Args:
@@ -161,8 +163,7 @@ def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> 
         version: The result of `version_of` for the file as it is now.
 
     Returns:
-        An empty list if the journal is of another version, belongs to another user, or cannot be parsed; None if a
-        process of another host may be writing the part.
+        An empty list if the journal is of another version, belongs to another user, or cannot be parsed.
     """
     try:
         fd = os.open(name, _READ, dir_fd=folder)
@@ -174,18 +175,16 @@ def read_journal(folder: int, name: str, size: int, version: dict[str, Any]) -> 
         is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
         if not is_own or status.st_size > most:
             return []
-        return _read(fd, status.st_mtime, min(version["size"], size), version)
+        return _read(fd, min(version["size"], size), version)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
     finally:
         os.close(fd)
 
 
-def _read(fd: int, mtime: float, size: int, version: dict[str, Any]) -> list[Block] | None:
+def _read(fd: int, size: int, version: dict[str, Any]) -> list[Block]:
     with open(fd, encoding="ascii", errors="replace", newline="\n", closefd=False) as file:
         header = json.loads(file.readline(_HEADER))
-        if temp_names.may_be_written_elsewhere(str(header["by"]), mtime):
-            return None
         return list(_without_overlaps(file, size)) if header["version"] == version else []
 
 

@@ -18,9 +18,13 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError
 from ctadata.paths import TEMPORARY_PREFIX, RemotePath
+from ctadata.process_identity import read_boot_time
 
 FOREIGN_AFTER = 86400.0
 """Seconds after which an unchanged temporary of another host counts as abandoned."""
+
+EARLIER_BOOT_AFTER = 600.0
+"""Seconds after which an unchanged part of an earlier boot counts as abandoned. No run waits that long for a server."""
 
 
 def new_name() -> str:
@@ -54,31 +58,38 @@ def is_dead(entry: Entry, now: float | None = None) -> bool:
 def is_abandoned(name: str, mtime: float, now: float) -> bool:
     """Return whether no process writes to a local part of this name any more.
 
-    That is certain if the name is of a process of this very boot that has ended. A part of any other name counts as
-    abandoned if nothing was written to it for a day. A lock is no proof, because locks may be local to a machine, and
-    two cloned machines may share host name and machine-id.
+    That is certain if the name is of a process of this very boot that has ended. A part of an earlier boot of this host
+    counts as abandoned if nothing was written to it since this boot, and for ten minutes. A part of any other name
+    counts as abandoned if nothing was written to it for a day. A lock is no proof, because locks may be local to a
+    machine, and two cloned machines may share host name and machine-id.
 
     Args:
-        name: The part's name.
+        name: The part's name; a name that begins with the hash of a target, as a resumable part has, is understood too.
         mtime: Its mtime, in seconds since 1970.
         now: The current time, in seconds since 1970.
     """
-    fields = name.removeprefix(TEMPORARY_PREFIX).split("-")
-    if len(fields) == 5 and fields[:2] == [_host(), this_boot()]:
-        return not fields[2].isdigit() or _start_of(int(fields[2])) != fields[3]
+    if is_of_this_boot(name):
+        return has_ended(name)
+    if _writer(name)[0] == _host() and mtime < read_boot_time() and now - mtime > EARLIER_BOOT_AFTER:
+        return True
     return now - mtime > FOREIGN_AFTER
 
 
-def may_be_written_elsewhere(name: str, mtime: float, now: float | None = None) -> bool:
-    """Return whether a process of another host may be writing the file of this name: it changed less than a day ago.
+def has_ended(name: str) -> bool:
+    """Return whether a local part is of a process of this very boot that has ended."""
+    _, _, pid, start = _writer(name)
+    return is_of_this_boot(name) and (not pid.isdigit() or _start_of(int(pid)) != start)
 
-    Args:
-        name: The name of a temporary.
-        mtime: Its mtime, in seconds since 1970.
-        now: Seconds since 1970; None: the current time.
-    """
-    host = name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
-    return host != _host() and (time.time() if now is None else now) - mtime <= FOREIGN_AFTER
+
+def is_of_this_boot(name: str) -> bool:
+    """Return whether a process of this very boot has made a local part, so that its locks are seen here."""
+    return _writer(name)[:2] == (_host(), this_boot())
+
+
+def _writer(name: str) -> tuple[str, str, str, str]:
+    """Return host, boot, process and its start; empty if the name does not have them."""
+    fields = name.removeprefix(TEMPORARY_PREFIX).split("-")
+    return (fields[-5], fields[-4], fields[-3], fields[-2]) if len(fields) in (5, 6) else ("", "", "", "")
 
 
 @functools.cache

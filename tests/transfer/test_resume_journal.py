@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import itertools
-import json
 import os
 import socket
 import tempfile
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 
 from ctadata.entries import Entry, Kind
 from ctadata.paths import RemotePath
-from ctadata.transfer import local_dir, resume_journal
+from ctadata.transfer import local_dir, resume_journal, temp_names
 from ctadata.transfer.local_dir import LocalDir
 from ctadata.transfer.partial_file import PartialFile
 
@@ -227,7 +226,7 @@ def test_any_journal_is_read_without_a_fault(garbage: bytes, at: int) -> None:
 def test_two_runs_on_one_target_never_share_a_part(folder: LocalDir) -> None:
     first, second = begin(folder), folder.open_resumable_part("f", VERSION)
     assert second.name != first.name
-    assert second.journal is None
+    assert second.blocks == []
     second.remove()
     kill(first)
 
@@ -236,10 +235,12 @@ def test_without_true_locks_no_part_is_shared_or_removed(folder: LocalDir, monke
     monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
     folder.nameless = False
     lasting, own = folder.open_resumable_part("f", VERSION), folder.create_part()
-    assert lasting.journal is None
     before = names(folder)
-    assert before == sorted([lasting.name, own.name])
+    assert before == sorted([lasting.name, lasting.name.replace(".part", ".journal"), own.name])
     folder.remove_stale_parts()
+    second = folder.open_resumable_part("f", VERSION)
+    assert second.name != lasting.name
+    second.remove()
     assert names(folder) == before
     lasting.remove()
     own.remove()
@@ -265,19 +266,89 @@ def test_a_part_that_is_published_before_it_is_locked_is_not_used(
     assert [name for name in names(folder) if name.endswith(local_dir.SUFFIX)] == []
 
 
+def rename_writer(folder: LocalDir, **fields: str) -> list[Path]:
+    """Give the part and its journal the name of another writer: of another host, boot or process."""
+    files = []
+    for file in sorted(folder.path.glob(".ctadata-*")):
+        names = ["prefix", "target", "host", "boot", "pid", "start", "random"]
+        parts = dict(zip(names, file.stem.split("-"), strict=True)) | fields
+        files.append(file.rename(file.with_name("-".join(parts.values()) + file.suffix)))
+    return files
+
+
 def test_a_part_that_another_host_may_write_is_left_alone(folder: LocalDir) -> None:
     kill(begin(folder))
-    file = journal_file(folder)
-    header, *lines = file.read_text().splitlines()
-    by = json.loads(header)["by"].replace(".ctadata-", ".ctadata-ffff", 1)
-    file.write_text("\n".join([json.dumps({**json.loads(header), "by": by}), *lines, ""]))
+    files = rename_writer(folder, host="ffffffff")
     part = folder.open_resumable_part("f", VERSION)
-    assert part.journal is None
+    assert part.blocks == []
     part.remove()
-    os.utime(file, (1e9, 1e9))
-    part = folder.open_resumable_part("f", VERSION)
-    assert part.blocks == HERE
-    part.remove()
+    with LocalDir.open(folder.path) as later:
+        for file in files:
+            os.utime(file, (1e9, 1e9))
+        part = later.open_resumable_part("f", VERSION)
+        assert part.blocks == HERE
+        part.remove()
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_no_lock_is_needed_to_know_that_a_process_has_ended(
+    folder: LocalDir, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    kill(begin(folder))
+    monkeypatch.setattr(local_dir, "_lock", lambda *_: False)
+    rename_writer(folder, **({"pid": "999999999"} if killed else {}))
+    with LocalDir.open(folder.path) as later:
+        part = later.open_resumable_part("f", VERSION)
+        assert bool(part.blocks) is killed
+        part.remove()
+
+
+def test_a_part_of_an_earlier_boot_is_taken_up(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(begin(folder))
+    files = rename_writer(folder, boot="00000000")
+    mtime = files[1].stat().st_mtime
+    for booted, blocks in ((mtime - 10, []), (mtime + 10, HERE)):
+        monkeypatch.setattr(temp_names, "read_boot_time", lambda booted=booted: booted)
+        monkeypatch.setattr(local_dir.time, "time", lambda: mtime + 700)
+        with LocalDir.open(folder.path) as later:
+            part = later.open_resumable_part("f", VERSION)
+            assert part.blocks == blocks
+            part.remove()
+
+
+def test_of_two_runs_that_take_up_a_part_one_gets_it(folder: LocalDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one is between its look and its renaming."""
+    kill(begin(folder))
+    rename_writer(folder, pid="999999999")
+    folder = LocalDir(folder.path, folder.fd)
+    rename, met = os.rename, []
+
+    def late(old: str, new: str, **where: int) -> None:
+        if not met:
+            met.append(old)
+            with LocalDir.open(folder.path) as other:
+                met.append(other.open_resumable_part("f", VERSION))
+        rename(old, new, **where)
+
+    monkeypatch.setattr(os, "rename", late)
+    loser, winner = folder.open_resumable_part("f", VERSION), met[1]
+    assert (winner.blocks, loser.blocks) == (HERE, [])
+    assert winner.name != loser.name
+    loser.remove()
+    kill(winner)
+
+
+def test_a_part_of_an_earlier_version_is_taken_up(folder: LocalDir) -> None:
+    """Its name has no writer; the journal has it."""
+    kill(begin(folder))
+    for file in list(folder.path.glob(".ctadata-*")):
+        file.rename(file.with_name("-".join(file.stem.split("-")[:2]) + file.suffix))
+    with LocalDir.open(folder.path) as later:
+        part = later.open_resumable_part("f", VERSION)
+        assert part.blocks == HERE
+        part.remove()
+    assert names(folder) == []
 
 
 def test_a_link_or_a_second_name_in_the_parts_place_is_not_written_to(folder: LocalDir) -> None:

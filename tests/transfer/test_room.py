@@ -111,8 +111,7 @@ def test_a_part_that_can_be_resumed_stays_on_a_full_disk(
         patch.setattr(os, "pwrite", full)
         [error] = download(run(), [landing]).errors
     assert "goes on once there is room" in error.hint
-    left = sorted(os.listdir(tmp_path))
-    assert len(left) == 2
+    assert len(os.listdir(tmp_path)) == 2
 
     statvfs = os.fstatvfs(os.open(tmp_path, os.O_RDONLY))
     for room, done in ((half - statvfs.f_frsize, 0), (half, 1)):
@@ -123,6 +122,6 @@ def test_a_part_that_can_be_resumed_stays_on_a_full_disk(
             summary = download(run(), [landing])
         assert summary.done == done
         if not done:
-            assert sorted(os.listdir(tmp_path)) == left
+            assert len(os.listdir(tmp_path)) == 2
     assert summary.resumed == half
     assert (tmp_path / "f").read_bytes() == content
