@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from servers.rgw import Rgw
 from servers.s3_client import Keys
 from servers.s3_servers import S3Server
@@ -97,7 +97,9 @@ class Visit:
                 time.sleep(0.002)
             process.kill()
             _, err = process.communicate()
-        assert process.returncode < 0, f"through before it could be killed: {err}"
+        if process.returncode > 0:
+            raise Cannot(process.returncode, err)
+        assert process.returncode < 0, "through before it could be killed"
 
     def write(self, name: str, content: bytes) -> Path:
         path = self.home / name
@@ -157,7 +159,9 @@ class Job:
             self.boto3(at)
         except ClientError as error:
             return f"server cannot: boto3 fails with {_code(error)}"
-        except Exception as error:
+        except AssertionError as wrong:
+            return f"server cannot: boto3 fails too, {wrong}"
+        except (BotoCoreError, OSError) as error:
             return f"server cannot: boto3 fails with {type(error).__name__}"
         return ours
 

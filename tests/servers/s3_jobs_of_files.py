@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import urllib.request
-from typing import Any
 
 from servers.s3_jobs import PART, Job, Visit
 from servers.s3_names import ODD_NAMES
@@ -115,20 +115,21 @@ def shown(at: Visit) -> None:
 
 
 def kept(at: Visit) -> None:
-    at.write("other", b"other")
+    at.write("other", b"another size")
     assert at.refused("put", "--no-clobber", "other", "@tree/a.txt"), "not told"
     assert at.stored("tree/a.txt") == b"first", "the file was replaced"
 
 
 def condition_by_boto3(at: Visit) -> None:
     try:
-        at.boto3.put_object(Bucket=at.bucket, Key="tree/a.txt", Body=b"other", IfNoneMatch="*")
+        at.boto3.put_object(Bucket=at.bucket, Key="tree/a.txt", Body=TREE["a.txt"], IfNoneMatch="*")
     except at.boto3.exceptions.ClientError as error:
         assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 412
 
 
 def directories(at: Visit) -> None:
-    at.run("mkdir", "-p", "@made/deeper")
+    at.run("mkdir", "@made")
+    at.run("mkdir", "@made/deeper")
     assert f"{at.bucket}/made/deeper/" in at.run("list", "-r", "@made").splitlines(), "not listed"
     assert at.refused("rmdir", "@made"), "a full directory was removed"
     at.run("rmdir", "@made/deeper")
@@ -137,9 +138,12 @@ def directories(at: Visit) -> None:
 
 
 def markers_by_boto3(at: Visit) -> None:
-    at.boto3.put_object(Bucket=at.bucket, Key="marked/", Body=b"")
-    assert at.keys_below("marked") == ["marked/"]
-    at.boto3.delete_object(Bucket=at.bucket, Key="marked/")
+    for key in ("marked/", "marked/deeper/"):
+        at.boto3.put_object(Bucket=at.bucket, Key=key, Body=b"")
+        assert key in at.keys_below("marked"), "an empty object is not listed"
+    for key in ("marked/deeper/", "marked/"):
+        at.boto3.delete_object(Bucket=at.bucket, Key=key)
+        assert key not in at.keys_below("marked"), "a deleted object is listed"
 
 
 def twins(at: Visit) -> None:
@@ -155,7 +159,10 @@ def twins(at: Visit) -> None:
 def twins_by_boto3(at: Visit) -> None:
     at.boto3.put_object(Bucket=at.bucket, Key="twin", Body=b"file")
     at.boto3.put_object(Bucket=at.bucket, Key="twin/below", Body=b"below")
-    assert at.stored("twin") == b"file"
+    assert at.stored("twin") == b"file", "other bytes"
+    page = at.boto3.list_objects_v2(Bucket=at.bucket, Delimiter="/")
+    assert "twin" in [each["Key"] for each in page.get("Contents", [])], "the file is not listed"
+    assert "twin/" in [each["Prefix"] for each in page.get("CommonPrefixes", [])], "the directory is not listed"
 
 
 def synced(at: Visit) -> None:
@@ -185,9 +192,9 @@ def renamed(at: Visit) -> None:
 
 
 def copy_by_boto3(at: Visit) -> None:
-    source = {"Bucket": at.bucket, "Key": "tree/a.txt"}
-    at.boto3.copy_object(Bucket=at.bucket, Key="copied", CopySource=source)
-    assert at.stored("copied") == TREE["a.txt"]
+    at.boto3.put_object(Bucket=at.bucket, Key="source", Body=b"source")
+    at.boto3.copy_object(Bucket=at.bucket, Key="copied", CopySource={"Bucket": at.bucket, "Key": "source"})
+    assert at.stored("copied") == b"source", "other bytes"
 
 
 def directory_renamed(at: Visit) -> None:
@@ -228,19 +235,15 @@ def odd_names(at: Visit) -> None:
 
 
 def odd_names_by_boto3(at: Visit) -> None:
-    """Those that failed; the first one that boto3 has there and back shows that the server can."""
-    refused: Any = None
-    for number, name in enumerate(at.notes.pop("odd", ODD_NAMES)):
-        try:
+    """Those that failed; one that boto3 has there and back shows that the server can."""
+    failed = at.notes.pop("odd", ODD_NAMES)
+    for number, name in enumerate(failed):
+        with contextlib.suppress(Exception):
             at.boto3.put_object(Bucket=at.bucket, Key=f"theirs/{number}/{name}", Body=b"x")
-            listed = at.keys_below(f"theirs/{number}/")
-            assert listed == [f"theirs/{number}/{name}"], f"listed as {listed}"
-            assert at.stored(f"theirs/{number}/{name}") == b"x"
-        except Exception as error:
-            refused = error
-        else:
-            return
-    raise refused
+            listed = at.keys_below(f"theirs/{number}/") == [f"theirs/{number}/{name}"]
+            if listed and at.stored(f"theirs/{number}/{name}") == b"x":
+                return
+    raise AssertionError(f"the names {', '.join(json.dumps(name)[:30] for name in failed)}")
 
 
 JOBS = (

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,12 @@ class S3Server:
     @property
     def counts_parts(self) -> bool:
         """Whether the tag of a multipart upload is made of the MD5 of its parts."""
-        return self.name in ("moto", "s3proxy", "versitygw")
+        return self.name in ("moto", "versitygw")
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether its KMS encrypts every object."""
+        return self.name == "minio"
 
     @property
     def https(self) -> str:
@@ -116,16 +121,22 @@ class Minio(S3Server):
 
 @dataclass(frozen=True)
 class VersityGateway(S3Server):
-    """versitygw over a folder of this machine's file system."""
+    """versitygw over a folder of this machine's file system. A policy of a bucket also binds its owner."""
+
+    owners: dict[str, Keys] = field(default_factory=dict)
 
     def new_user(self, *, name: str = "") -> Keys:
-        return self._user("userplus")
+        self.owners[name] = self._user("userplus")
+        return self.owners[name]
 
     def read_only(self, name: str, bucket: str) -> Keys:
         keys = self._user("user")
         resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-        reads = {"Effect": "Allow", "Principal": {"AWS": [keys.access]}, "Action": ["s3:ListBucket", "s3:GetObject"]}
-        policy = {"Version": "2012-10-17", "Statement": [{**reads, "Resource": resources}]}
+        may = {keys.access: ["s3:ListBucket", "s3:GetObject"]}
+        may |= {self.owners[name].access: ["s3:*"]} if name in self.owners else {}
+        allowed = {"Effect": "Allow", "Resource": resources}
+        statement = [{**allowed, "Principal": {"AWS": [who]}, "Action": actions} for who, actions in may.items()]
+        policy = {"Version": "2012-10-17", "Statement": statement}
         self.client(self.keys).put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
         return keys
 

@@ -10,6 +10,7 @@ import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
+from xml.etree.ElementTree import ParseError, fromstring
 
 from ctadata.errors import CtadataError, Forbidden, Unsupported
 from ctadata.http.client import NO_HEADERS
@@ -37,6 +38,10 @@ TAGS = "x-amz-tagging"
 KEPT = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires")
 """The headers of HTTP that S3 keeps with an object."""
 
+MAX_TAGS = 64 << 10
+"""The largest answer with tags, in bytes. S3 keeps ten tags of at most 128 and 256 characters."""
+
+_NO_TAGS = "the server does not tell the tags of objects"
 _SHOWN = {
     **{name: name.lower().replace("-", "_") for name in KEPT},
     STORAGE_CLASS: "storage_class",
@@ -105,9 +110,27 @@ def _types() -> mimetypes.MimeTypes:
 
 
 def get_tags(connection: Connection, name: Name) -> dict[str, str]:
-    """Return the tags of an object; raise Forbidden or Unsupported if the server does not tell them."""
-    response = connection.call("get_object_tagging", Bucket=name.bucket, Key=name.key)
-    return {pair["Key"]: pair["Value"] for pair in response.get("TagSet", ())}
+    """Return the tags of an object (Amazon S3 API Reference, GetObjectTagging).
+
+    Raises:
+        Forbidden: The key may not read them.
+        Unsupported: The server keeps none. Some servers overlook the query and answer with the object itself.
+    """
+    received = bytearray()
+
+    def take(block: bytes) -> None:
+        received.extend(block)
+        if len(received) > MAX_TAGS:
+            raise Unsupported(_NO_TAGS)
+
+    connection.send("GET", name, query="tagging", accept=lambda _: take)
+    try:
+        tags = fromstring(received).findall("{*}TagSet/{*}Tag")  # noqa: S314  (`MAX_TAGS` limits the size)
+    except ParseError:
+        raise Unsupported(_NO_TAGS) from None
+    if not tags and b"<TagSet" not in received:
+        raise Unsupported(_NO_TAGS)
+    return {tag.findtext("{*}Key", ""): tag.findtext("{*}Value", "") for tag in tags}
 
 
 def describe(connection: Connection, name: Name) -> dict[str, str | dict[str, str]]:
