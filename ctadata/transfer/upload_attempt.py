@@ -177,7 +177,9 @@ class UploadAttempts:
             if not self.source.offset:
                 raise
             # the HTTP client has waited and tried again only before the first byte
-            raise ServerTrouble(error.what, hint=error.hint, status=error.status) from error
+            trouble = ServerTrouble(error.what, hint=error.hint, status=error.status)
+            trouble.given_up, trouble.retries = error.given_up, error.retries
+            raise trouble from error
         self._verify(path, written)
         self.etag, self.sent = written.etag, written.sent
 

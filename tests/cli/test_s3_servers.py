@@ -17,6 +17,8 @@ from servers import s3_quirks
 from servers.moto import PART, MotoS3
 from servers.s3_stub import S3Stub, s3_stub
 
+from ctadata.retry import Retries
+
 CONTENT = random.Random(3).randbytes(PART * 5 // 2)
 
 
@@ -279,3 +281,29 @@ def test_a_link_does_not_promise_to_outlive_its_key(site, monkeypatch):
     assert 3000 < int(re.search("X-Amz-Expires=([0-9]+)", link.out)[1]) <= 3600
     assert ends.strftime("%Y-%m-%dT%H:%M") in link.err
     assert "ends early" in link.err
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """Wait for nothing between two attempts; their number stays the same."""
+    pause = Retries.pause
+    monkeypatch.setattr(Retries, "pause", lambda *call: None if pause(*call) is None else 0.0)
+
+
+def test_a_server_that_is_always_busy_gets_one_budget_of_attempts(site, no_pauses):
+    for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+        site.stub.answer(method, "", 503, "SlowDown")
+    here, attempts = f"s3://{site.bucket}/d", Retries().busy_attempts
+    for verb in (["list"], ["get", "-r"], ["rm", "-r", "--yes"], ["du"], ["checksum"], ["share"]):
+        site.stub.asked.clear()
+        site(*verb, here, check=5)
+        assert len(site.stub.asked) == attempts
+    for method in ("GET", "HEAD"):
+        site.stub.faults = [fault for fault in site.stub.faults if fault.method != method]
+    Path("u").mkdir()
+    for number in range(5):
+        Path(f"u/{number}").write_bytes(b"%d" % number)
+    for arguments, most in ((["u/1"], attempts), (["-r", "-j1", "u"], attempts + 4)):
+        site.stub.asked.clear()
+        site("put", *arguments, f"{here}/", check=5)
+        assert len(site.stub.requests("PUT")) == most

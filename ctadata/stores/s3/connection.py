@@ -93,6 +93,7 @@ class Connection:
         self._api: Any = None
         self._stop = stop or threading.Event()
         self._retries = retries
+        self._has_given_up = False
         self._deferred_cleanups: list[Callable[[], object]] = []
 
     @property
@@ -182,7 +183,8 @@ class Connection:
     def _retry(self, attempt: Callable[[], T], rewind: Callable[[], object]) -> T:
         """Call `attempt`, and again after `rewind`.
 
-        The client itself repeats no request whose bytes have begun to move.
+        The client itself repeats no request whose bytes have begun to move. After a request was given up, the next ones
+        get no second attempt until the server has answered one, as in the client.
         """
 
         def wait(error: CtadataError, seconds: float) -> None:
@@ -190,12 +192,18 @@ class Connection:
                 raise error
             rewind()
 
-        return retry(
-            attempt,
-            self._retries,
-            may_retry=lambda error: isinstance(error, (TemporaryError, TimedOut, IntegrityError)),
-            wait=wait,
-        )
+        def may_retry(error: CtadataError) -> bool:
+            repeatable = isinstance(error, (TemporaryError, TimedOut, IntegrityError))
+            error.given_up = error.given_up or (repeatable and self._has_given_up)
+            return repeatable and not error.given_up
+
+        try:
+            result = retry(attempt, self._retries, may_retry=may_retry, wait=wait)
+        except CtadataError as error:
+            self._has_given_up = self._has_given_up or error.given_up
+            raise
+        self._has_given_up = False
+        return result
 
     def region_of(self, bucket: str) -> str:
         """Return the region that requests to a bucket are signed for."""
