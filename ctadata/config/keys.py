@@ -150,6 +150,7 @@ KEYS = (
         "for s3: the size of a part of a large upload, such as 64MiB; very large files get larger parts",
         checks.size_between(5 << 20, 5 << 30),
     ),
+    Key("requester_pays", Shape.FLAG, "for s3: whether you pay for requests to buckets whose owners do not"),
     Key("root", Shape.TEXT, "the directory of the server that is / here", checks.parse_remote_path),
     Key("frontend", Shape.TEXT, "dCache's REST interface: https://host:port", checks.parse_origin),
     Key(

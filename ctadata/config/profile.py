@@ -28,6 +28,7 @@ class Profile:
     role_arn: str | None = None
     sts_endpoint: str | None = None
     part_size: int | None = None
+    requester_pays: bool = False
     root: str = "/"
     frontend: str | None = None
     listing: str = "door"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -307,3 +308,43 @@ def test_a_server_that_is_always_busy_gets_one_budget_of_attempts(site, no_pause
         site.stub.asked.clear()
         site("put", *arguments, f"{here}/", check=5)
         assert len(site.stub.requests("PUT")) == most
+
+
+def test_a_redirect_that_the_server_drops_is_a_failure(site):
+    Path("a").write_bytes(b"a")
+    here = f"s3://{site.bucket}/"
+    site("put", "--redirect-to", "/b", "a", here, check=0)
+    s3_quirks.drop_headers(site.stub, "x-amz-website-redirect-location")  # as MinIO and S3Proxy
+    assert "keeps no redirects" in site("put", "--redirect-to", "/c", "a", here, check=2).err
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3://a b/x", "s3://b\u00fccket/", "s3://x/", f"s3://{'b' * 300}/x", "s3://a\\b/x", f"s3://bucket/{'k' * 1025}"],
+)
+def test_a_name_that_no_server_can_have_is_refused_unsent(site, address):
+    Path("a").write_bytes(b"a")
+    for arguments in (["list", address], ["get", address, "b"], ["put", "a", address], ["rm", address]):
+        end = site(*arguments, check=2)
+        assert len(end.err.splitlines()) <= 3
+        assert len(end.err) < 3000
+    assert site.stub.asked == []
+
+
+def test_who_pays_for_requests_says_so_in_each_of_them(site, monkeypatch):
+    """A bucket of Amazon whose requesters pay refuses all others."""
+    s3_quirks.require_a_payer(site.stub)
+    Path("a").write_bytes(CONTENT)
+    here = f"s3://{site.bucket}"
+    assert "requester_pays = true" in site("list", here, check=4).err
+    monkeypatch.setenv("CTADATA_REQUESTER_PAYS", "true")
+    site("put", "a", f"{here}/d/", check=0)
+    site("list", f"{here}/d", check=0)
+    site("get", f"{here}/d/a", "b", check=0)
+    site("stat", f"{here}/d/a", check=0)
+    site("mv", f"{here}/d/a", f"{here}/d/b", check=0)
+    url = site("share", f"{here}/d/b", check=0).out.strip()
+    assert "x-amz-request-payer=requester" in url
+    assert urllib.request.urlopen(url).read() == CONTENT
+    site("rm", "-r", "--yes", f"{here}/d", check=0)
+    site("remove-bucket", here, check=0)

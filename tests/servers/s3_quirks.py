@@ -108,6 +108,18 @@ def refuse_requests(stub: S3Stub, method: str, status: int) -> None:
     stub.answer(method, "", status, "AccessDenied")
 
 
+def require_a_payer(stub: S3Stub) -> None:
+    """Refuse requests of callers who do not agree to pay, as Amazon does where the requester pays."""
+    real = stub.pass_on
+
+    def pass_on(asked: Asked) -> Answer:
+        if asked.headers.get("x-amz-request-payer") == "requester" or "x-amz-request-payer=requester" in asked.target:
+            return real(asked)
+        return 403, [("Content-Type", "application/xml")], error("AccessDenied", "Requester Pays bucket")
+
+    stub.pass_on = pass_on
+
+
 def live_in_region(stub: S3Stub, region: str, *, quiet: bool = True) -> None:
     """Refuse signatures of other regions, as `versitygw -r REGION` does: HEAD gets a bare 400, and GET the region."""
     real = stub.pass_on

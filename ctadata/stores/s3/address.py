@@ -8,7 +8,8 @@ that need the host get it there.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -20,6 +21,13 @@ from ctadata.paths import RemotePath, escape_unprintable
 DEFAULT_REGION = "us-east-1"
 """The region to sign for if neither the profile nor the host names one; servers with one region accept it."""
 
+PAYER = {"x-amz-request-payer": "requester"}
+"""The header by which the caller agrees to pay (Amazon S3 User Guide, "Requester Pays")."""
+
+MAX_KEY = 1024
+"""The largest number of bytes in a key (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
+
+_BUCKET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{1,254}")  # servers are stricter; Ceph has tenant:bucket
 _AWS = re.compile(r"s3(?:[.-]([a-z]{2}-[a-z-]+-[0-9]))?\.amazonaws\.com")
 _VIRTUAL = ("datastorage.nrw",)  # DataStorage.nrw accepts the bucket in the host only
 _HOSTLIKE = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # no certificate for *.host covers a name with dots
@@ -60,12 +68,14 @@ class Endpoint:
         region: The region to sign for.
         addressing: How its URLs name a bucket.
         has_region: Whether the profile or the host names the region; else it is a guess.
+        payer: The query or header, name and value, by which the caller agrees to pay for requests; empty if not.
     """
 
     origin: Origin
     region: str = DEFAULT_REGION
     addressing: str = "auto"
     has_region: bool = True
+    payer: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, profile: Profile) -> Endpoint:
@@ -82,7 +92,8 @@ class Endpoint:
                 hint="it looks like https://host:port",
             ) from error
         named = profile.region or _region_in(origin.host)
-        return cls(origin, named or DEFAULT_REGION, profile.addressing, has_region=named is not None)
+        payer = PAYER if profile.requester_pays else {}
+        return cls(origin, named or DEFAULT_REGION, profile.addressing, named is not None, payer)
 
     def url(self, name: Name, query: str = "", region: str | None = None) -> str:
         """Return the URL of an object or a bucket.
@@ -93,8 +104,10 @@ class Endpoint:
             region: The region of the bucket. Amazon has a host of its own in each region; other servers ignore this.
 
         Raises:
-            UsageError: No URL can carry the key: it holds `.` or `..` between slashes, or half a surrogate pair.
+            UsageError: No bucket or key can have this name, or no URL can carry the key: it holds `.` or `..` between
+                slashes, or half a surrogate pair.
         """
+        check_name(name)
         if not {".", ".."}.isdisjoint(name.key.split("/")):
             raise UsageError("no URL can carry this name")  # libcurl would remove the dot segments
         if name.version:
@@ -119,6 +132,17 @@ class Endpoint:
             return self.addressing == "virtual" and bool(bucket)
         needs_host = bool(_AWS.fullmatch(self.origin.host)) or self.origin.host.endswith(_VIRTUAL)
         return needs_host and bool(_HOSTLIKE.fullmatch(bucket))
+
+
+def check_name(name: Name) -> None:
+    """Raise UsageError if no server can have a bucket or an object of this name."""
+    if name.bucket and not _BUCKET.fullmatch(name.bucket):
+        bucket = escape_unprintable(name.bucket)
+        shown = bucket if len(bucket) < 80 else f"{bucket[:80]}..."
+        raise UsageError(f"no bucket can be called {shown}", hint="letters, digits, - . and _ are allowed")
+    size = len(name.key.encode("utf-8", "surrogatepass"))
+    if size > MAX_KEY:
+        raise UsageError(f"the key has {size} bytes, and S3 allows {MAX_KEY}")
 
 
 def _region_in(host: str) -> str | None:

@@ -137,7 +137,13 @@ class Connection:
             url = self.endpoint.url(name, query, self.quirks.regions.get(name.bucket))
             digest = {"x-amz-content-sha256": EMPTY_SHA256 if body is None else payload} if key else {}
             return self.client.send(
-                method, url, headers={**headers, **digest}, body=body, accept=accept, sign=key, route=route
+                method,
+                url,
+                headers={**self.endpoint.payer, **headers, **digest},
+                body=body,
+                accept=accept,
+                sign=key,
+                route=route,
             )
 
         if not (more := self.quirks.usable(optional)):
@@ -296,7 +302,7 @@ class Connection:
         response = self.client.send(
             request.method,
             self.endpoint.url(name, query, self.quirks.regions.get(name.bucket)),
-            headers=headers_to_send(request.headers, body, signed=sign is not None),
+            headers={**self.endpoint.payer, **headers_to_send(request.headers, body, signed=sign is not None)},
             body=body,
             accept=accept,
             sign=sign,

@@ -39,6 +39,9 @@ _UNKNOWN_KEY = Meaning(LoginNeeded, "the server does not know this access key", 
 _FULL = Meaning(StorageFull, "the storage is full: a quota is used up")
 # some gateways answer AccessDenied for an unknown key and for a wrong secret too
 _DENIED = Meaning(Forbidden, "not allowed", "check key and secret; if they are right, ask the owner of the bucket")
+PAYER_HINT = "if the requester pays for this bucket, set requester_pays = true in the profile"
+"""The hint for a refusal by a bucket whose owner does not pay for requests."""
+
 _READ_ONLY = Meaning(
     Forbidden, "this key may not write here", "a read-only key cannot put, rename or delete; use the key for writing"
 )
@@ -138,7 +141,16 @@ def explain(response: Response) -> CtadataError | None:
     if not code and response.status != 403:
         return None
     wait = parse_retry_after(response.headers.get("Retry-After"))
-    return error_of_code(code, fields.get("Message", ""), response.status, response.method, retry_after=wait)
+    error = error_of_code(code, fields.get("Message", ""), response.status, response.method, retry_after=wait)
+    if isinstance(error, Forbidden) and _may_want_a_payer(response, fields):
+        error.hint = f"{error.hint}; {PAYER_HINT}"
+    return error
+
+
+def _may_want_a_payer(response: Response, fields: Mapping[str, str]) -> bool:
+    """Return whether a refusal may mean that the requester has to pay. Amazon does not say so."""
+    is_said = re.search("request(er|-| )?s? ?pay", fields.get("Message", ""), re.IGNORECASE) is not None
+    return is_said or re.match(r"https?://[^/]*\.amazonaws\.com[:/]", response.url) is not None
 
 
 def error_of_code(
@@ -221,6 +233,7 @@ def refusal(done: str, error: Forbidden, *, signed: bool) -> Forbidden:
     words, hint = f"this needs an access key, it may not be {done} without one", error.hint
     if signed:
         words, hint = f"it may not be {done} with this access key", "name what the key may read, or ask for the right"
+        hint += f"; {PAYER_HINT}" * (PAYER_HINT in error.hint)
     return Forbidden(f"{words}: {_reason(error)}", hint=hint, status=error.status)
 
 

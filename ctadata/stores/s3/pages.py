@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from ctadata.errors import Forbidden, ServerTrouble
 from ctadata.stores.dates import parse_date
-from ctadata.stores.s3.address import Name
+from ctadata.stores.s3.address import Name, check_name
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.errors import error_of_code, refusal, xml_fields
 
@@ -97,6 +97,7 @@ def list_pages(
         "max-keys": str(most),
         "prefix": prefix,
     }
+    check_name(Name(bucket, prefix))
     seen, empty = set[int](), 0
     while True:
         query = "&".join(

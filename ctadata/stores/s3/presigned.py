@@ -107,7 +107,9 @@ def _sign_url(connection: Connection, name: Name, request: PresignRequest, key: 
         from botocore.credentials import Credentials
     except ImportError:
         raise ConfigError("S3 needs the library boto3", hint="pip install boto3") from None
-    aws_request = AWSRequest(request.method, connection.endpoint.url(name, region=connection.region_of(name.bucket)))
+    query = "&".join(f"{header}={value}" for header, value in connection.endpoint.payer.items())
+    url = connection.endpoint.url(name, query, connection.region_of(name.bucket))
+    aws_request = AWSRequest(request.method, url)
     S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", key.region, expires=request.lifetime).add_auth(
         aws_request
     )

@@ -18,7 +18,7 @@ from ctadata.stores.base import Features, Source, TreeCount, Written
 from ctadata.stores.http_reader import HttpReader
 from ctadata.stores.path_errors import add_path_to_errors, refuse_inside, refuse_root
 from ctadata.stores.s3.address import Name, resolve_name
-from ctadata.stores.s3.alias import resolve_alias
+from ctadata.stores.s3.alias import check_redirect_is_kept, resolve_alias
 from ctadata.stores.s3.buckets import list_buckets
 from ctadata.stores.s3.connection import Connection
 from ctadata.stores.s3.copy_object import CopiedObject, CopyOptions, copy_object
@@ -203,8 +203,11 @@ class S3Store:
                 raise AlreadyExists("a directory has this name")
             size = part_size(source.size, self._part_size)
             if source.size > size:
-                return upload_multipart(self.connection, name, source, size, headers, new=new)
-            return put_object(self.connection, name, source, headers, new=new)
+                written = upload_multipart(self.connection, name, source, size, headers, new=new)
+            else:
+                written = put_object(self.connection, name, source, headers, new=new)
+            check_redirect_is_kept(self.connection, name, headers)
+            return written
 
     def mkdir(self, path: RemotePath) -> None:
         """Create an empty directory, and with it the directories above.
