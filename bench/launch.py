@@ -4,8 +4,8 @@ starts a program into that program's peak.
     python -I -S launch.py REPORT SECONDS STDOUT COMMAND...
 
 REPORT takes one line: exit code, seconds, user seconds, system seconds, peak kilobytes, seconds to the first line of
-output (-1 without one), clock at that line (monotonic), processor seconds up to that line, lines. STDOUT is a file, or
-`-` to have the lines counted. A command that takes longer than SECONDS is ended.
+output (-1 without one), clock at that line (monotonic), the processor seconds that this line ends with (-1 without
+them), lines. STDOUT is a file, or `-` to have the lines counted. A command that takes longer than SECONDS is ended.
 """
 
 import os
@@ -30,7 +30,7 @@ def main(report: str, patience: str, stdout: str, *command: str) -> None:
     os.close(write)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
     signal.alarm(int(patience))
-    first, first_cpu, lines = _count(read, child) if stdout == "-" else (-1.0, -1.0, 0)
+    first, first_cpu, lines = _count(read) if stdout == "-" else (-1.0, -1.0, 0)
     _, status, _ = os.wait4(child, 0)
     seconds = time.monotonic() - began
     used = resource.getrusage(resource.RUSAGE_CHILDREN)  # with what the command has started and waited for
@@ -50,21 +50,20 @@ def main(report: str, patience: str, stdout: str, *command: str) -> None:
         print(*figures, file=file)
 
 
-def _count(read: int, child: int) -> "tuple[float, float, int]":
+def _count(read: int) -> "tuple[float, float, int]":
     first, first_cpu, lines = -1.0, -1.0, 0
     while block := os.read(read, 1 << 20):
         lines += block.count(b"\n")
         if first < 0 and lines:
             first = time.monotonic()
-            first_cpu = _processor_seconds(child)
+            first_cpu = _number(block.partition(b"\n")[0])
     return first, first_cpu, lines
 
 
-def _processor_seconds(child: int) -> float:
-    """Return what the child has used so far, by the clock that clock_getcpuclockid(3) names; -1 if it has ended."""
+def _number(line: bytes) -> float:
     try:
-        return time.clock_gettime((~child << 3) | 2)
-    except OSError:
+        return float(line.split()[-1])
+    except (IndexError, ValueError):
         return -1.0
 
 

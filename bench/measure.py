@@ -22,8 +22,8 @@ class Took:
     """What a command took.
 
     code:  its exit code.   seconds: wall clock.   cpu: seconds, user and system.   memory: peak, in MB (10^6 bytes).
-    first: seconds to its first line of output, `first_at` the same on the monotonic clock, `first_cpu` the processor
-           seconds up to it; -1 where none was looked at.
+    first: seconds to its first line of output, `first_at` the same on the monotonic clock; -1 where none was looked at.
+    first_cpu: the number that this line ends with, its processor seconds so far; -1 without one.
     lines: of its output, where they were counted.
     """
 

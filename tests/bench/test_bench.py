@@ -91,6 +91,12 @@ def test_the_lines_of_a_command_are_counted_and_its_failure_is_told(tmp_path: Pa
     assert measure.words(tmp_path) == "why"
 
 
+def test_a_command_says_with_its_first_line_what_its_imports_took(tmp_path: Path) -> None:
+    took = measure.run(["sh", "-c", "echo ready 0.25; echo 7"], tmp_path, {}, counted=True)
+    assert (took.first_cpu, took.lines) == (0.25, 2)
+    assert measure.run(["echo", "ready"], tmp_path, {}, counted=True).first_cpu == -1
+
+
 def test_a_client_that_did_not_do_the_work_is_out(tmp_path: Path) -> None:
     at = setting.Setting(None, tmp_path, tmp_path, setting.QUICK, Path(), Path(), Path(), lambda _: None)  # type: ignore[arg-type]
     made = tmp_path / "made"
