@@ -1,4 +1,4 @@
-"""The notebook of the guide about analysis, executed with the libraries at the sandbox: its stored outputs are what comes.
+"""The notebook about analysis, executed with the libraries at the sandbox: its stored outputs are what comes.
 
 `CTADATA_WRITE_NOTEBOOK=1 .venv/bin/python -m pytest -n0 --full tests/filesystem/test_analysis_notebook.py` stores them.
 """
