@@ -43,6 +43,7 @@ class Entry:
             object.
         has_twin: Whether a file and a collection have this name (S3), so that they cannot both exist on a local disk.
         kept_mtime: The mtime of the uploaded local file, if the store keeps it beside its own.
+        is_catalogued: Whether size and checksums come from a catalogue. A file that differs is then no newer version.
     """
 
     path: RemotePath
@@ -55,6 +56,7 @@ class Entry:
     alias_of: str | None = None
     has_twin: bool = False
     kept_mtime: float | None = None
+    is_catalogued: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle needs: a mapping proxy cannot be pickled, so the checksums go as a dictionary."""

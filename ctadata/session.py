@@ -28,7 +28,7 @@ from ctadata.tokens.jupyterhub import HubToken
 from ctadata.tokens.origins import trusted_origins
 from ctadata.tokens.provider_chain import TokenProvider
 from ctadata.transfer import path_mapping
-from ctadata.transfer.download_target import DownloadTarget, Target
+from ctadata.transfer.download_target import DownloadTarget, NamedEntry, Target
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.plan import Rules
@@ -112,7 +112,7 @@ class Session(PathLookup):
         local: str | None = None,
         *,
         recursive: bool = False,
-        listed: Iterable[str | Entry | UsageError] | None = None,
+        listed: Iterable[str | Entry | NamedEntry | UsageError] | None = None,
         rules: Rules | None = None,
         reporter: Reporter | None = None,
         jobs: int | None = None,

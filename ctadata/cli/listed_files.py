@@ -1,27 +1,35 @@
-"""The lines of `--files-from` for a download: paths, or the JSON objects that `list --json` writes."""
+"""The lists of `--files-from` for a download: paths, the lines of `list --json`, or the replicas of a catalogue."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from ctadata.cli.replica_lists import Replicas, read_metalink
 from ctadata.cli.transfer_options import read_names
+from ctadata.config.profile import Profile
 from ctadata.entries import Entry, Kind
 from ctadata.errors import UsageError
 from ctadata.paths import RemotePath, escape_unprintable, shorten
+from ctadata.transfer.download_target import NamedEntry
 
 
-def read_files(file: str, *, null: bool) -> Iterator[str | Entry | UsageError]:
-    """Yield what the lines of a list name: paths, or the entries of a listing if the first line is one.
+def read_files(
+    file: str, *, null: bool, profile: Callable[[], Profile]
+) -> Iterator[str | Entry | NamedEntry | UsageError]:
+    """Yield what a list names: paths, the entries of a listing, or the replicas of a catalogue.
 
-    An entry has size, time, tag and checksums, so that nobody asks the storage for them again.
+    The first line tells which it is.
+
+    An entry has size and checksums, so that nobody asks the storage for them again.
 
     Args:
         file: The path of the list; `-` means standard input.
         null: The list has paths that end with NUL.
+        profile: Returns the site whose replicas are taken.
 
     Yields:
         The paths or the entries; in their place, the error of a line of a listing that cannot be read, for example the
@@ -34,25 +42,63 @@ def read_files(file: str, *, null: bool) -> Iterator[str | Entry | UsageError]:
     first = next(names, None)
     if first is None:
         return
-    lines = itertools.chain([first], names)
-    if null or not _is_entry(first):
+    lines: Iterable[str] = itertools.chain([first], names)
+    if not null and first.lstrip("\ufeff").startswith(("<?xml", "<metalink")):
+        site = profile()
+        yield from (_locate(each, site) for each in read_metalink(lines))
+    elif not null and first.startswith("[") and (objects := _read_array(lines := [*lines])) is not None:
+        yield from _read_replicas(objects, profile())
+    elif null or not (_has_keys(first, *_ENTRY) or _has_keys(first, *_REPLICAS)):
         yield from lines
-        return
+    elif _has_keys(first, *_ENTRY):
+        yield from _read_lines(lines, read_entry, "line of list --json")
+    else:
+        yield from _read_replicas(lines, profile())
+
+
+_ENTRY, _REPLICAS = ("path", "kind", "size"), ("scope", "name", "pfns")
+T = TypeVar("T")
+
+
+def _read_array(lines: list[str]) -> list[str] | None:
+    """Return the objects of a JSON array, each on a line; None if the lines are no array of replicas."""
+    try:
+        objects = [json.dumps(each) for each in json.loads("\n".join(lines))]
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return objects if objects and _has_keys(objects[0], *_REPLICAS) else None
+
+
+def _has_keys(line: str, *keys: str) -> bool:
+    try:
+        return bool(set(keys) <= json.loads(line).keys())
+    except (ValueError, AttributeError, RecursionError):
+        return False
+
+
+def _read_lines(lines: Iterable[str], read: Callable[[str], T], what: str) -> Iterator[T | UsageError]:
     for number, line in enumerate(lines, 1):
         try:
-            yield read_entry(line)
+            yield read(line)
         except (UsageError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, UsageError) and error.path:
+                yield error
+                continue
             yield UsageError(
-                f"line {number} of the list is no line of list --json: {shorten(str(error))}",
+                f"line {number} of the list is no {what}: {shorten(str(error))}",
                 path=escape_unprintable(shorten(line)),
             )
 
 
-def _is_entry(line: str) -> bool:
+def _read_replicas(lines: Iterable[str], site: Profile) -> Iterator[NamedEntry | UsageError]:
+    return _read_lines(lines, lambda line: Replicas.from_json(json.loads(line)).locate(site), "list of replicas")
+
+
+def _locate(file: Replicas | UsageError, profile: Profile) -> NamedEntry | UsageError:
     try:
-        return bool({"path", "kind", "size"} <= json.loads(line).keys())
-    except (ValueError, AttributeError, RecursionError):
-        return False
+        return file if isinstance(file, UsageError) else file.locate(profile)
+    except UsageError as error:
+        return error
 
 
 def read_entry(line: str) -> Entry:

@@ -80,6 +80,19 @@ class DirectoryTarget:
     parts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NamedEntry:
+    """A remote file, and the local names that a catalogue gives it.
+
+    Attributes:
+        entry: The file.
+        parts: The names below the local directory.
+    """
+
+    entry: Entry
+    parts: tuple[str, ...]
+
+
 Target = DownloadTarget | PendingTarget | DirectoryTarget | InvalidPath
 """What a download begins with."""
 

@@ -77,6 +77,20 @@ def check_agreement(entry: Entry, delivery: Delivery, *, tags: bool) -> None:
         raise Disagreement(f"its tag is {was} in the listing, and {now} where its bytes come from")
 
 
+def catalogue_error(entry: Entry, stored: Entry) -> IntegrityError:
+    """Return the error for a file that is not the one of the catalogue.
+
+    Args:
+        entry: The file as the catalogue has it.
+        stored: The file as the storage has it.
+    """
+    digest, was = stored.checksums.get("adler32", "unknown"), entry.checksums.get("adler32", "unknown")
+    return IntegrityError(
+        f"the storage has {stored.size} bytes with adler32 {digest}, and the catalogue {entry.size} with {was}",
+        hint="ask the administrators of the catalogue",
+    )
+
+
 def check_entry(store: Store, entry: Entry, size: int) -> None:
     """Raise IntegrityError unless the file has `size` bytes; if its entry has no size, the file is read."""
     stored = _size_by_reading(store, entry.path) if entry.size is None else entry.size

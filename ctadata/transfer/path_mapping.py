@@ -11,7 +11,7 @@ from pathlib import Path
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
-from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, PendingTarget, Target
+from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, NamedEntry, PendingTarget, Target
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
 from ctadata.transfer.partial_file import local_errors
@@ -69,7 +69,7 @@ def download_targets(
 
 def listed_download_targets(
     base: RemotePath,
-    names: Iterable[str | Entry | UsageError],
+    names: Iterable[str | Entry | NamedEntry | UsageError],
     local: str | None,
     *,
     recursive: bool,
@@ -86,6 +86,9 @@ def listed_download_targets(
         exact: Whether `a//b` is a different name than `a/b`, as for S3 keys.
     """
     for name in names:
+        if isinstance(name, NamedEntry):
+            yield DownloadTarget(name.entry, Path(local or ""), name.parts[:-1], name.parts[-1], name.parts)
+            continue
         if isinstance(name, Entry):
             yield _entry_target(base, name, Path(local or ""))
             continue

@@ -179,6 +179,8 @@ class SegmentedDownload:
         """Ask for the entry; if the file is another version by now, start again with that one."""
         newer = self._newer_entry()
         self._broke_off = False
+        if newer is not None and self.entry.is_catalogued:
+            raise _Final(integrity.catalogue_error(self.entry, newer))
         if newer is not None:
             self._has_compared = False
             self.run.reporter.planned(0, (newer.size or 0) - (self.entry.size or 0))
@@ -186,7 +188,7 @@ class SegmentedDownload:
 
     def _has_changed(self) -> bool:
         try:
-            return self._newer_entry() is not None
+            return self._newer_entry() is not None and not self.entry.is_catalogued
         except CtadataError:
             return False
 

@@ -95,7 +95,9 @@ def get(
 
         work = lambda session, reporter: download_with_full_path(session, sources[0], rules=rules, reporter=reporter)  # noqa: E731
     else:
-        listed = None if files_from is None else read_files(files_from, null=null)
+        listed = (
+            None if files_from is None else read_files(files_from, null=null, profile=lambda: common.resolve().profile)
+        )
         work = lambda session, reporter: session.get(  # noqa: E731
             sources, local, recursive=recursive, listed=listed, rules=rules, reporter=reporter
         )
