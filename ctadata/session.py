@@ -94,11 +94,12 @@ class Session(PathLookup):
         pinned = resolved.values["jobs"].origin == COMMAND_LINE
         if profile.kind == "s3":
             from ctadata.stores.s3.factory import open_s3  # imported late: it loads more modules than all the others
+            from ctadata.stores.s3.restore import restores_of
 
             keys = AccessKeys(profile, explicit=token_file, env=env, login=login_of(resolved, stop, env))
             home = RemotePath.parse(profile.home[0]) if profile.home else RemotePath()
             store = open_s3(profile, keys, stop=stop, pinned=pinned, at_once=at_once)
-            return cls(profile, store, keys, stop, home=lambda: home)
+            return cls(profile, store, keys, stop, home=lambda: home, site=Site(profile, None, restores_of(store)))
         tokens = make_token_provider(resolved, stop, token_file=token_file, env=env)
         client = Client(
             trusted=trusted_origins(profile), credentials=tokens, ca=profile.ca, http_pools=profile.http_pools,

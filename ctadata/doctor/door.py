@@ -118,7 +118,7 @@ class DoorChecks:
         user = self.session.site.frontend.user()
         yield Finding("frontend", Verdict.OK, f"{self.profile.frontend} knows you as {user.get('username', 'nobody')}")
         try:
-            yield Finding("tape", Verdict.OK, f"the interface is at {self.session.site.tape.base}")
+            yield Finding("tape", Verdict.OK, f"the interface is at {self.session.site.tape_interface.base}")
         except Stopped:
             raise
         except CtadataError as error:
@@ -129,7 +129,7 @@ class DoorChecks:
         words = "the profile names no REST interface, so there are no quotas and no tape"
         advice = 'if the site has one, set frontend = "https://host:3880" in the profile'
         try:
-            origin = Origin.parse(self.session.site.tape.base)
+            origin = Origin.parse(self.session.site.tape_interface.base)
             advice = f'the door announces one: set frontend = "{origin}" in the profile'
         except Untrusted as error:
             words, advice = f"{words}; {error.what}", error.hint

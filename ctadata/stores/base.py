@@ -52,6 +52,7 @@ class Features:
         normalizes_paths: The server writes paths in the Unicode normal form NFC when it asks its pools. Some servers of
             this kind can send a file back whose name NFC changes, and others cannot.
         hides_forbidden: A directory that the caller may not list looks empty, so one empty listing proves nothing.
+        lists_old_locality: A listing shows a file as NEARLINE that has come to disk meanwhile; `info` knows better.
         digests_uploads: An upload returns the digest of the bytes that it sent, so the caller need not compute one.
     """
 
@@ -68,6 +69,7 @@ class Features:
     etag_may_be_md5: bool = False
     has_aliases: bool = False
     hides_forbidden: bool = False
+    lists_old_locality: bool = False
     digests_uploads: bool = False
     serves_control_characters: bool = True
     normalizes_paths: bool = False

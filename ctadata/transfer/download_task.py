@@ -18,7 +18,7 @@ from ctadata.transfer.local_entries import check_spelling, find_folder
 from ctadata.transfer.plan import UNMOVED, Step, listed_digest, plan_download
 from ctadata.transfer.report import Outcome, State, Summary
 from ctadata.transfer.run import Run, Task
-from ctadata.transfer.staging import is_on_tape, refuse_tape
+from ctadata.transfer.staging import is_on_tape, refuse_tape, with_current_locality
 
 
 def download_task(run: Run, folders: DirCache, target: DownloadTarget) -> Task:
@@ -30,6 +30,8 @@ def download_task(run: Run, folders: DirCache, target: DownloadTarget) -> Task:
         target: The file.
     """
     local = target.local
+    if is_on_tape(target.entry):
+        target = dataclasses.replace(target, entry=with_current_locality(run.store, target.entry))
     work = functools.partial(_download, run, folders, target, local)
     task = run.task(target.entry.path, local, target.entry.size or 0, work, target.entry.etag)
     task.item = target

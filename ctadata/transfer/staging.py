@@ -7,6 +7,7 @@ back until the tape library says that the file is online.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NeedsStaging, TemporaryError
 from ctadata.paths import RemotePath
+from ctadata.stores.base import Store
 
 log = logging.getLogger(__name__)
 H = TypeVar("H", bound="HoldableTask")
@@ -79,6 +81,14 @@ class HoldableTask(Protocol):
 def is_on_tape(entry: Entry) -> bool:
     """Return whether a file's bytes are on tape only (dCache's FileLocality NEARLINE)."""
     return entry.locality == "NEARLINE"
+
+
+def with_current_locality(store: Store, entry: Entry) -> Entry:
+    """Return the entry of a listing; if the listing may show an old locality, return it as the store says now."""
+    if is_on_tape(entry) and store.features.lists_old_locality:
+        with contextlib.suppress(CtadataError):  # the read meets the same error
+            return dataclasses.replace(entry, locality=store.info(entry.path).locality)
+    return entry
 
 
 def refuse_tape(entry: Entry, hint: str = "get --stage brings it back and waits for it") -> None:

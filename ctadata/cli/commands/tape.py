@@ -16,11 +16,11 @@ from ctadata.entries import Entry
 from ctadata.errors import CtadataError, NeedsStaging, PartialFailure
 from ctadata.namespace.find import read_span
 from ctadata.namespace.listing import list_tree
-from ctadata.transfer.staging import is_on_tape
+from ctadata.transfer.staging import is_on_tape, with_current_locality
 
 if TYPE_CHECKING:
     from ctadata.session import Session
-    from ctadata.stores.dcache.tape import RecallStatus
+    from ctadata.stores.recalls import Recall
 
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="All files below directories.")]
 Request = Annotated[str, typer.Argument(metavar="REQUEST", show_default=False, help="The request that stage printed.")]
@@ -74,7 +74,10 @@ def stage(
       cta-data-direct stage --lifetime 7d 'lst/run1/*.h5'
       cta-data-direct get -r --stage lst/run1        request, wait, download
 
-    Files that are on disk already are left out.
+    Files that are on disk already are left out. At an S3 store, it asks for
+    the restore of archived objects (GLACIER, DEEP_ARCHIVE), which takes hours;
+    the copies stay for 7 days, or --lifetime. stage-status then works on this
+    machine only.
     """
     from ctadata.stores.dcache.tape import MAX_FILES
 
@@ -124,7 +127,7 @@ def stage_status(
         raise typer.Exit(_exit_code(recalls))
 
 
-def _exit_code(recalls: Sequence[RecallStatus]) -> int:
+def _exit_code(recalls: Sequence[Recall]) -> int:
     states = Counter("online" if recall.online else "ended" if recall.ended else "coming" for recall in recalls)
     if states["coming"]:
         return NeedsStaging.exit_code
@@ -160,10 +163,11 @@ def _files(session: Session, texts: Sequence[str], *, recursive: bool) -> Iterat
     for target in command_context.find_all(session, texts):
         if isinstance(target, CtadataError) or not target.is_directory:
             yield target
-        elif recursive:
-            yield from (entry for entry in list_tree(session.store, target.path) if not entry.is_directory)
-        else:
-            yield from (entry for entry in session.store.list(target.path) if not entry.is_directory)
+            continue
+        entries = list_tree(session.store, target.path) if recursive else session.store.list(target.path)
+        for entry in entries:
+            if not entry.is_directory:
+                yield with_current_locality(session.store, entry)
 
 
 def _split_on_tape(files: Iterator[Entry | CtadataError]) -> tuple[list[Entry], list[CtadataError]]:

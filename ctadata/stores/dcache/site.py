@@ -13,6 +13,7 @@ from ctadata.stores.dcache.door import Door
 from ctadata.stores.dcache.frontend import Frontend
 from ctadata.stores.dcache.tape import TapeLibrary
 from ctadata.stores.factory import open_frontend
+from ctadata.stores.recalls import Recalls
 from ctadata.tokens.origins import origin_of, trusted_origins
 
 if TYPE_CHECKING:
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 class Site:
     """The interfaces of the site of a profile. Each is created when it is first used."""
 
-    def __init__(self, profile: Profile, client: Client | None) -> None:
+    def __init__(self, profile: Profile, client: Client | None, recalls: Recalls | None = None) -> None:
         """Send no request yet.
 
         Args:
             profile: The profile of the site.
             client: The client of the store; None if the store has no such client (S3, the download service).
+            recalls: What brings files to disk in place of a tape interface (S3); None: only a tape interface does.
         """
         self._profile = profile
+        self._recalls = recalls
         self._client = client
 
     @cached_property
@@ -37,9 +40,17 @@ class Site:
         """The REST interface. Raises ConfigError if the profile names none, Unsupported if the site cannot have one."""
         return open_frontend(self._profile, self._require_client)
 
+    @property
+    def tape(self) -> Recalls:
+        """What brings files to disk: the tape interface, or the restores of S3.
+
+        Its methods raise Unsupported if the site announces no tape interface.
+        """
+        return self.tape_interface if self._recalls is None else self._recalls
+
     @cached_property
-    def tape(self) -> TapeLibrary:
-        """The tape interface. Its methods raise Unsupported if the site announces none."""
+    def tape_interface(self) -> TapeLibrary:
+        """The tape interface of a dCache. Its methods raise Unsupported if the site announces none."""
         profile, client = self._profile, self._require_client
         announced_at = [
             str(origin_of(url, "where tape is announced")) for url in (profile.frontend, profile.door) if url

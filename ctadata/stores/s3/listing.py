@@ -19,6 +19,7 @@ from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.address import Name
 from ctadata.stores.s3.connection import Connection
+from ctadata.stores.s3.locality import locality_of
 from ctadata.stores.s3.pages import Item, Page, list_pages, sort_key
 from ctadata.stores.unlisted import NAMED, Unlisted
 
@@ -129,7 +130,9 @@ def _entries_of_page(
                 why = "the key ends in a slash, and the object holds bytes"
                 unlisted.add_key(_address(name.bucket, item.key), why, counterpart=path.parts)
         elif entry_path := _path_of_key(item.key, name.prefix, path):
-            entries.append((sort_key(item.key), Entry(entry_path, Kind.FILE, item.size, item.mtime, item.etag)))
+            locality = locality_of(item.storage_class, None)
+            entry = Entry(entry_path, Kind.FILE, item.size, item.mtime, item.etag, locality=locality)
+            entries.append((sort_key(item.key), entry))
         else:
             _report_key(unlisted, name, item.key, path)
     for prefix in page.prefixes:

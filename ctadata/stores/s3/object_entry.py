@@ -6,6 +6,7 @@ from ctadata.entries import Entry, Kind
 from ctadata.http.messages import Response
 from ctadata.paths import RemotePath
 from ctadata.stores.dates import parse_date
+from ctadata.stores.s3.locality import locality_of
 from ctadata.stores.s3.mtime import kept_mtime
 from ctadata.stores.s3.pages import parse_size
 
@@ -21,4 +22,6 @@ def entry_of(path: RemotePath, response: Response, alias_of: str | None = None) 
     headers = response.headers
     modified, etag = parse_date(headers.get("Last-Modified")), headers.get("ETag")
     size = parse_size(headers.get("Content-Length") or "")
-    return Entry(path, Kind.FILE, size, modified, etag, alias_of=alias_of, kept_mtime=kept_mtime(response))
+    locality = locality_of(headers.get("x-amz-storage-class"), headers.get("x-amz-restore"))
+    kept = kept_mtime(response)
+    return Entry(path, Kind.FILE, size, modified, etag, locality=locality, alias_of=alias_of, kept_mtime=kept)

@@ -45,6 +45,7 @@ class Item:
     size: int | None
     mtime: float | None
     etag: str | None
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,8 @@ def _item(contents: Element, text_of: Callable[[Element, str], str], decode: Cal
     size, modified = text_of(contents, "Size"), parse_date(text_of(contents, "LastModified"))
     # whole seconds, as in the response to HEAD
     mtime = None if modified is None else float(int(modified))
-    return Item(decode(text_of(contents, "Key")), parse_size(size), mtime, text_of(contents, "ETag") or None)
+    etag, storage_class = text_of(contents, "ETag") or None, text_of(contents, "StorageClass") or None
+    return Item(decode(text_of(contents, "Key")), parse_size(size), mtime, etag, storage_class)
 
 
 def parse_size(text: str) -> int | None:

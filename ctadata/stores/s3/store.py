@@ -47,6 +47,7 @@ FEATURES = Features(
     has_aliases=True,
     digests_uploads=True,
     mtime_in_metadata=True,
+    lists_old_locality=True,
 )
 
 
