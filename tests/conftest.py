@@ -56,6 +56,7 @@ REAL_PARTS = {
     "litmus",
     "oidc_agent",
     "rclone",
+    "rucio",
     "second_user",
     "slurm",
 }

@@ -2,7 +2,10 @@
 
 import json
 import re
+import subprocess
 import zlib
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -49,6 +52,8 @@ def metalink(replicas):
     head = '<?xml version="1.0" encoding="UTF-8"?>\n<metalink xmlns="urn:ietf:params:xml:ns:metalink">\n'
     return head + files + "</metalink>\n"
 
+
+RUCIO = Path(__file__).parents[1] / "servers" / "rucio-venv" / "bin" / "python"
 
 WAYS = {
     "lines": lambda replicas: "".join(json.dumps(each) + "\n" for each in replicas),
@@ -128,3 +133,41 @@ def test_a_file_on_tape_is_not_asked_for(at_box, box, stored):
         of["type"] = "TAPE"
     (at_box.cwd / "list").write_text(json.dumps(taped))
     assert "get --stage brings it back" in at_box("get", "--files-from", "list", "out", check=10).err
+
+
+@pytest.fixture
+def rucio(tmp_path):
+    """`rucio(door, files)`: a real Rucio knows the files; the folder with its lists."""
+    assert RUCIO.exists(), ".ci/rucio has not run"
+
+    def ask(door, files):
+        folder = tmp_path / "rucio"
+        folder.mkdir()
+        (folder / "files.json").write_text(json.dumps(files))
+        program = RUCIO.parents[2] / "rucio_lists.py"
+        done = subprocess.run(
+            [RUCIO, program, folder, door, folder / "files.json"], capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    return ask
+
+
+def test_what_a_real_rucio_lists_is_downloaded_and_verified(at_box, box, rucio):
+    content = {name.replace("/", "."): data for name, data in FILES.items()}
+    known = [{"name": name, "bytes": len(data), "adler32": adler32(data)} for name, data in content.items()]
+    folder = rucio(box.door, known)
+    replicas = [json.loads(line) for line in (folder / "list.jsonl").read_text().splitlines()]
+    assert len(replicas) == len(content)
+    for each in replicas:
+        [address] = each["pfns"]
+        box.files.put(urlsplit(address).path, content[each["name"]])
+    for number, name in enumerate(("list.jsonl", "list.metalink")):
+        at_box("get", "--files-from", folder / name, f"out{number}", check=0)
+        got = {file.name: file.read_bytes() for file in (at_box.cwd / f"out{number}" / "ctao").iterdir()}
+        assert got == content
+    damaged = urlsplit(next(iter(replicas[0]["pfns"]))).path
+    box.files.put(damaged, b"other")
+    failed = at_box("get", "--files-from", folder / "list.metalink", "again", check=6)
+    assert "and the catalogue" in failed.err
