@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -231,3 +232,16 @@ def test_a_filter_matches_the_path_from_the_top_of_the_tree(cli, sites, place):
     cli("copy", "-r", "--exclude", "/d/log", f"a:{place}/run", f"b:{place}", check=0)
     assert b.files.exists(f"/{place}/run/log/1")
     assert not b.files.exists(f"/{place}/run/d/log")
+
+
+def test_tasks_copy_every_file_once(cli, sites, place):
+    a, b, _ = sites
+    for i in range(6):
+        a.files.put(f"/{place}/run/{i % 2}/{i}", bytes(i))
+    words = ("copy", "-r", f"a:{place}/run/", f"b:{place}/to", "--receipt", "r.{shard}.jsonl", "--shard")
+    for i in range(3):
+        assert f"--shard {i}/3 repeats it" in cli(*words, f"{i}/3", check=0).err
+    files = sorted(f"{place}/to/{i % 2}/{i}" for i in range(6))
+    assert [path for path in b.files.tree(f"/{place}/to") if not path.endswith("/")] == [f"/{path}" for path in files]
+    rows = [json.loads(line) for file in cli.cwd.glob("r.?.jsonl") for line in file.read_text().splitlines()]
+    assert sorted((row["path"], row["state"]) for row in rows) == [(path, "done") for path in files]

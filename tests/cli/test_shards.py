@@ -8,6 +8,8 @@ import pytest
 
 from ctadata.sandbox import faults
 
+LARGE = 64 << 20
+PATIENCE = 60
 ARRAY = {"SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "3", "SLURM_ARRAY_TASK_COUNT": "4"}
 
 
@@ -48,21 +50,6 @@ def test_slurm_names_the_share_and_the_same_words_repeat_it(at_box, many):
     by_hand = at_box("get", "-rn", f"{many}/", "out", "--shard", "2/4", check=0)
     assert sorted(by_array.out.splitlines()) == sorted(by_hand.out.splitlines()) != []
     assert "no scheduler" in at_box("get", "-rn", many, "--shard", "auto", check=2).err
-
-
-def test_a_killed_task_is_repeated(at_box, box, many):
-    planned = at_box("get", "-rn", "--json", f"{many}/", "out", "--shard", "1/4", check=0).out.splitlines()
-    assert len(planned) > 2
-    middle = json.loads(planned[2])["path"]
-    hang = box.faults.add("door", "GET", f"/{middle}", faults.NoAnswer())
-    process = at_box.start("get", "-r", f"{many}/", "out", "--shard", "1/4", "-j", "1")
-    assert hang.reached.wait(60)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    hang.remove()
-    for i in (1, 0, 2, 3):
-        at_box("get", "-r", f"{many}/", "out", "--shard", f"{i}/4", check=0)
-    assert "30 files skipped" in at_box("get", "-r", f"{many}/", "out", check=0).err
 
 
 def test_a_failed_share_names_itself(at_box, box, many):
@@ -160,3 +147,34 @@ def test_a_line_that_is_no_entry_is_a_failure_of_its_own(at_box, many):
     assert "line 12 of the list" in ended.err
     assert len(list((at_box.cwd / "out").iterdir())) == 10
     assert "not below" in at_box("get", "--files-from", "all.jsonl", "lst/other", "out").err
+
+
+@pytest.mark.full("tasks")
+def test_four_tasks_at_once_of_which_one_is_killed(at_box, box, place, count):
+    """The killed one is started again, as a scheduler does; each file moves once, but those that the kill lost."""
+    number = count(400, 20_000, full=1000)
+    for i in range(number):
+        box.files.put(f"/{place}/run{i % 7}/{i:05}", bytes(i % 4096))
+    for i in range(4):
+        box.files.put(f"/{place}/large{i}", bytes(LARGE + i))
+    (at_box.cwd / "all.jsonl").write_text(at_box("list", "-r", "--json", place, check=0).out)
+    words = ("get", "--files-from", "all.jsonl", place, "out", "--receipt", "r.{shard}.jsonl", "--shard")
+    planned = [at_box(*words, f"{i}/4", "-n", "--json", check=0).out for i in range(4)]
+    [mine] = [i for i in range(4) if f"{place}/large2" in planned[i]]
+    tasks = []
+    rule = box.faults.add(
+        "pool", "GET", f"/{place}/large2", faults.Meanwhile(lambda: tasks[mine].kill(), after=100_000), times=1
+    )
+    tasks += [at_box.start(*words, f"{i}/4") for i in range(4)]
+    codes = [task.communicate(timeout=10 * PATIENCE) and task.returncode for task in tasks]
+    assert [code for i, code in enumerate(codes) if i != mine] == [0, 0, 0]
+    assert (rule.hits, codes[mine]) == (1, -signal.SIGKILL)
+    at_box(*words, f"{mine}/4", check=0)
+    rows = [json.loads(line) for line in at_box("receipts", "merge", "r.*.jsonl", check=0).out.splitlines()]
+    assert len({row["path"] for row in rows}) == len(rows) == number + 4
+    assert {row["state"] for row in rows} <= {"done", "skipped"}
+    shares = [{row["path"] for row in receipt(at_box, f"r.{i}.jsonl")} for i in range(4)]
+    assert sum(map(len, shares)) == number + 4
+    assert max(map(len, shares)) <= 1.15 * (number + 4) / 4
+    assert len([path for path in shares for path in path if "/large" in path]) == 4
+    assert f"{number + 4} files skipped" in at_box("get", "-r", f"{place}/", "out", check=0).err

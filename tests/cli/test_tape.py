@@ -186,3 +186,11 @@ class TestMetadata:
     def test_a_profile_without_a_frontend_says_what_to_set(self, cli):
         ended = cli("quota", env={"CTADATA_DOOR": "https://localhost:1", "CTADATA_ISSUER": ""}, check=2)
         assert 'set frontend = "https://host:3880"' in ended.err
+
+
+def test_tasks_stage_every_file_once(at_box, box, place, archived):
+    before = len(box.tape.requests)
+    for i in range(2):
+        at_box("stage", "-r", place, "--shard", f"{i}/2", check=0)
+    staged = [path for request in box.tape.requests[before:] for path in request.files]
+    assert sorted(staged) == sorted(archived)

@@ -24,7 +24,7 @@ def open_session(box: Sandbox, tmp_path: Path) -> Iterator[OpenSession]:
     """`open_session(token=..., without=..., **keys)`: a session of the sandbox, with a token of five minutes."""
     sessions: list[Session] = []
 
-    def make(token: str | None = None, without: str = "-", **keys: str) -> Session:
+    def make(token: str | None = None, without: str = "-", at_once: int = 1, **keys: str) -> Session:
         config = tmp_path / "config.toml"
         lines = box.profile_toml("sandbox").splitlines()
         config.write_text("\n".join(line for line in lines if not line.startswith(without)))
@@ -32,7 +32,8 @@ def open_session(box: Sandbox, tmp_path: Path) -> Iterator[OpenSession]:
         token_file.touch(mode=0o600)
         token_file.write_text(token or box.token())
         env = {**os.environ, "CTADATA_CONFIG": str(config)}
-        session = Session.open(resolve_profile("sandbox", overrides=keys, env=env), token_file=token_file, env=env)
+        resolved = resolve_profile("sandbox", overrides=keys, env=env)
+        session = Session.open(resolved, token_file=token_file, env=env, at_once=at_once)
         sessions.append(session)
         return session
 

@@ -91,6 +91,18 @@ def test_jobs_on_the_command_line_are_an_exact_number(
     assert (summary.done, meeting.most) == (60, jobs)
 
 
+@pytest.mark.parametrize(("at_once", "share"), [(4, 2), (16, 1)])
+def test_tasks_that_run_at_once_share_the_limit(
+    at_once: int, share: int, box: Sandbox, open_session: OpenSession, tmp_path: Path
+) -> None:
+    meeting = Meeting(share)
+    for i in range(40):
+        box.files.put(f"/lst/run/f{i}", b"x")
+    box.faults.add("door", "GET", "*", faults.Meanwhile(meeting.come))
+    summary = open_session(at_once=at_once).get(["lst/run"], str(tmp_path / "out"), recursive=True)
+    assert (summary.done, meeting.most) == (40, share)
+
+
 def test_only_the_pool_that_breaks_off_gets_fewer_streams(
     box: Sandbox, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
