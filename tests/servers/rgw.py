@@ -34,8 +34,6 @@ class Rgw:
     folder: Path
     counts_parts: ClassVar[bool] = True
     """Whether the tag of a multipart upload is made of the MD5 of its parts."""
-    encrypts: ClassVar[bool] = False
-    """Whether its KMS encrypts every object."""
 
     def named(self, url: str, host: str = "s3.localhost") -> str:
         """An origin by name, as buckets in the host need it: `s3.localhost`, or `website.localhost`."""

@@ -151,19 +151,22 @@ class Job:
             ours = f"cannot: {self._line(at, str(cannot))} ({cannot.code})"
         except AssertionError as wrong:
             ours = f"trap: {self._line(at, str(wrong))}"
-        except ClientError as error:  # where a job prepares something by boto3
-            return f"server cannot: boto3 fails with {_code(error)}"
+        except ClientError as error:  # where a job prepares something, or looks, by boto3
+            return f"server cannot: boto3 gets {_code(error)}"
         else:
             return "ok"
         try:
             self.boto3(at)
         except ClientError as error:
-            return f"server cannot: boto3 fails with {_code(error)}"
+            theirs = f"boto3 gets {_code(error)}"
         except AssertionError as wrong:
-            return f"server cannot: boto3 fails too, {wrong}"
+            theirs = f"by boto3 too, {wrong}"
         except (BotoCoreError, OSError) as error:
-            return f"server cannot: boto3 fails with {type(error).__name__}"
-        return ours
+            theirs = f"boto3 gets {type(error).__name__}"
+        else:
+            return ours
+        untold = "; the command reports a success" if ours.startswith("trap") else ""
+        return f"server cannot: {theirs}{untold}"
 
     def _line(self, at: Visit, said: str) -> str:
         """The sentence that matters, without what changes from run to run."""
@@ -178,6 +181,5 @@ class Job:
 
 def _code(error: ClientError) -> str:
     answer = error.response
-    code = answer.get("Error", {}).get("Code", "")
-    status = str(answer["ResponseMetadata"]["HTTPStatusCode"])
-    return f"{error.operation_name}: {status}" + ("" if code in (status, "Unknown", "") else f" {code}")
+    code, status = answer.get("Error", {}).get("Code", ""), str(answer["ResponseMetadata"]["HTTPStatusCode"])
+    return f"{status} {'' if code in (status, 'Unknown') else code}".strip() + f" for {error.operation_name}"

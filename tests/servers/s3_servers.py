@@ -57,11 +57,6 @@ class S3Server:
         return self.name in ("moto", "versitygw")
 
     @property
-    def encrypts(self) -> bool:
-        """Whether its KMS encrypts every object."""
-        return self.name == "minio"
-
-    @property
     def https(self) -> str:
         return self.http
 

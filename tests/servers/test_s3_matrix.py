@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers import s3_jobs_of_files, s3_jobs_of_stores
+from servers import s3_jobs_of_files, s3_jobs_of_stores, s3_jobs_of_versions
 from servers.measured import MeasuredTable
 from servers.moto import MotoS3
 from servers.rgw import Rgw
@@ -30,7 +30,7 @@ SERVERS = {
     "moto": "moto",
 }
 WALKED = "MinIO"
-JOBS = (*s3_jobs_of_files.JOBS, *s3_jobs_of_stores.JOBS)
+JOBS = (*s3_jobs_of_files.JOBS, *s3_jobs_of_versions.JOBS, *s3_jobs_of_stores.JOBS)
 TABLE = MeasuredTable("<!-- measured: S3 -->", tuple(SERVERS), tuple(job.name for job in JOBS))
 
 
