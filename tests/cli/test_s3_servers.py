@@ -320,7 +320,7 @@ def test_a_redirect_that_the_server_drops_is_a_failure(site):
 
 @pytest.mark.parametrize(
     "address",
-    ["s3://a b/x", "s3://b\u00fccket/", "s3://x/", f"s3://{'b' * 300}/x", "s3://a\\b/x", f"s3://bucket/{'k' * 1025}"],
+    ["s3://a b/x", "s3://b\u00fccket/", f"s3://{'b' * 300}/x", "s3://a\\b/x", f"s3://bucket/{'k' * 1025}"],
 )
 def test_a_name_that_no_server_can_have_is_refused_unsent(site, address):
     Path("a").write_bytes(b"a")
@@ -348,3 +348,43 @@ def test_who_pays_for_requests_says_so_in_each_of_them(site, monkeypatch):
     assert urllib.request.urlopen(url).read() == CONTENT
     site("rm", "-r", "--yes", f"{here}/d", check=0)
     site("remove-bucket", here, check=0)
+
+
+def see(site: Site, here: str, *verbs: tuple[str, ...]) -> str:
+    return "".join(site(*verb, here, check=0).out for verb in verbs)
+
+
+def test_an_object_and_an_empty_directory_of_one_name_are_the_object(site):
+    for key, body in (("d/a/", b""), ("d/a", b"file"), ("d/b", b"x"), ("d/b/c", b"below")):
+        site.client.put_object(Bucket=site.bucket, Key=key, Body=body)
+    here = f"s3://{site.bucket}/d"
+    seen = see(site, here, ("list",), ("tree",), ("find",), ("du",))
+    assert f"{site.bucket}/d/a\n" in seen
+    assert f"{site.bucket}/d/a/" not in seen
+    assert f"{site.bucket}/d/b/\n" in seen
+    end = site("get", "-r", here, "there", check=6)  # b is both with something below
+    assert Path("there/d/a").read_bytes() == b"file"
+    assert "/d/a" not in end.err
+    site("rm", "-r", "--yes", here, check=0)
+    assert "Contents" not in site.client.list_objects_v2(Bucket=site.bucket)
+
+
+def test_a_mark_without_a_slash_is_a_directory(site):
+    s3_quirks.keep_directories_as_s3proxy(site.stub)
+    here = f"s3://{site.bucket}/d"
+    site("mkdir", f"{here}/empty", check=0)
+    Path("u").mkdir()
+    Path("u/a").write_bytes(b"a")
+    Path("u/empty").mkdir()
+    site("put", "-r", "u/", here, check=0)
+    assert f"{site.bucket}/d/empty/\n" in see(site, here, ("list",), ("tree",), ("find",), ("list", "-r"))
+    assert site("stat", f"{here}/empty", check=0).out.startswith(f"{site.bucket}/d/empty/\n")
+    assert site("list", f"{here}/empty", check=0).out == ""
+    site("get", "-r", here, "there", check=0)
+    assert sorted(each.name for each in Path("there/d").iterdir()) == ["a", "empty"]
+    site("put", "u/a", f"{here}/empty", check=0)
+    assert f"{site.bucket}/d/empty/a\n" in see(site, here, ("list", "-r"))
+    assert "1 directory" in site("rm", "-r", "-n", f"{here}/empty", check=0).out
+    site("rm", "-r", "--yes", here, check=0)
+    deleted = [re.findall("<Key>(.*?)</Key>", asked.body.decode()) for asked in site.stub.requests("POST", "delete")]
+    assert deleted == [["d/a", "d/empty/a", "d/empty/"]]

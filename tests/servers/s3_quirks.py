@@ -120,6 +120,34 @@ def require_a_payer(stub: S3Stub) -> None:
     stub.pass_on = pass_on
 
 
+def keep_directories_as_s3proxy(stub: S3Stub) -> None:
+    """Show the mark `a/` as S3Proxy over a folder does: as an object `a` too, in listings above it without a size."""
+    real, mark = stub.pass_on, re.compile(rb"<Contents><Key>[^<]*(?:/|%2F)</Key>.*?</Contents>", re.DOTALL)
+
+    def pass_on(asked: Asked) -> Answer:
+        path, _, query = asked.target.partition("?")
+        status, headers, body = real(asked)
+        if asked.method == "HEAD" and status == 404:
+            status, headers, body = real(Asked("HEAD", f"{path}/", asked.headers, b""))
+            if status == 404:
+                return status, headers, body
+            kind = [(name, value) for name, value in headers if name.lower() != "content-type"]
+            return status, [*kind, ("Content-Type", "application/x-directory")], body
+        if body.startswith(b"<?xml") and "list-type" in query:
+            below = parse_qs(query).get("prefix", [""])[0]
+            kept = mark.sub(lambda found: _bare(found[0], below), body)
+            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+            return status, headers, kept
+        return status, headers, body
+
+    stub.pass_on = pass_on
+
+
+def _bare(contents: bytes, below: str) -> bytes:
+    key = re.search(b"<Key>(.*?)</Key>", contents)[1]
+    return b"" if unquote(key.decode()) == below else b"<Contents><Key>" + key + b"</Key></Contents>"
+
+
 def live_in_region(stub: S3Stub, region: str, *, quiet: bool = True) -> None:
     """Refuse signatures of other regions, as `versitygw -r REGION` does: HEAD gets a bare 400, and GET the region."""
     real = stub.pass_on

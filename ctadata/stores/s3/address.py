@@ -27,7 +27,7 @@ PAYER = {"x-amz-request-payer": "requester"}
 MAX_KEY = 1024
 """The largest number of bytes in a key (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
 
-_BUCKET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{1,254}")  # servers are stricter; Ceph has tenant:bucket
+_BUCKET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,254}")  # servers are stricter; Ceph has tenant:bucket
 _AWS = re.compile(r"s3(?:[.-]([a-z]{2}-[a-z-]+-[0-9]))?\.amazonaws\.com")
 _VIRTUAL = ("datastorage.nrw",)  # DataStorage.nrw accepts the bucket in the host only
 _HOSTLIKE = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # no certificate for *.host covers a name with dots

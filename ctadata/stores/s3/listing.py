@@ -11,10 +11,10 @@ makes the listing incomplete. If an object and a directory have the same name, b
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ctadata.entries import Entry, Kind
-from ctadata.errors import ServerTrouble, UsageError
+from ctadata.errors import Forbidden, ServerTrouble, UsageError
 from ctadata.paths import RemotePath, escape_unprintable
 from ctadata.stores.base import TreeCount
 from ctadata.stores.s3.address import Name
@@ -56,7 +56,7 @@ def count_tree_below(connection: Connection, name: Name) -> TreeCount:
         shared = min(len(above), len(folders)) if shared is None else shared
         counted.directories += len(folders) - shared
         above = tuple(folders)
-        if not last and item.size == 0:
+        if item.is_mark:
             continue
         counted.files += 1
         counted.size += item.size or 0
@@ -89,7 +89,7 @@ def is_listed(connection: Connection, name: Name) -> bool:
 def has_other_keys(connection: Connection, name: Name) -> bool:
     """Return whether a directory holds more than its own mark, or the mark holds bytes."""
     for page in list_pages(connection, name.bucket, name.prefix, most=2):
-        if any(item.key != name.prefix or item.size != 0 for item in page.items):
+        if any(item.key != name.prefix or not item.is_mark for item in page.items):
             return True
     return False
 
@@ -109,7 +109,8 @@ def list_entries(connection: Connection, name: Name, path: RemotePath) -> Iterat
         Unnameable: After all entries: no path can name some keys.
         Incomplete: After all entries: the server listed keys that do not lie below the directory.
     """
-    is_there, unlisted, twins = not name.key, Unlisted(), _TwinMarker()
+    is_there, unlisted = not name.key, Unlisted()
+    twins = _TwinMarker(lambda file: _is_bare_mark(connection, Name(name.bucket, f"{name.prefix}{file.path.name}")))
     for page in list_pages(connection, name.bucket, name.prefix, delimiter="/"):
         is_there = is_there or bool(page.items or page.prefixes)
         if is_there:
@@ -126,7 +127,7 @@ def _entries_of_page(
     entries = []
     for item in page.items:
         if item.key == name.prefix:
-            if item.size != 0:
+            if not item.is_mark:
                 why = "the key ends in a slash, and the object holds bytes"
                 unlisted.add_key(_address(name.bucket, item.key), why, counterpart=path.parts)
         elif entry_path := _path_of_key(item.key, name.prefix, path):
@@ -177,11 +178,14 @@ def _counterpart(key: str, path: RemotePath) -> tuple[str, ...] | None:
 class _TwinMarker:
     """Marks an object and a directory of the same name, which S3 may list pages apart: `a`, `a-1`, `a.txt`, `a/`.
 
+    An empty directory that has the name of an object is left out: nothing lies in it.
+
     An object waits until no directory of its name can follow. Each waiting key is a prefix of the next one, so they
     are few.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_bare_mark: Callable[[Entry], bool]) -> None:
+        self._is_bare_mark = is_bare_mark  # whether the twin of a file is an empty directory
         self._waiting: list[tuple[bytes, Entry]] = []
 
     def sort(self, entries: Sequence[tuple[bytes, Entry]]) -> Iterator[Entry]:
@@ -191,6 +195,8 @@ class _TwinMarker:
                 yield self._waiting.pop()[1]
             if entry.is_directory:
                 twin = next((pair for pair in self._waiting if pair[0] + b"/" == key), None)
+                if twin and self._is_bare_mark(twin[1]):
+                    continue
                 if twin:
                     self._waiting.remove(twin)
                     yield dataclasses.replace(twin[1], has_twin=True)
@@ -202,6 +208,14 @@ class _TwinMarker:
     def flush(self) -> Iterator[Entry]:
         """Yield the entries that still wait at the end of the listing."""
         yield from (entry for _, entry in self._waiting)
+
+
+def _is_bare_mark(connection: Connection, name: Name) -> bool:
+    """Return whether a directory holds nothing but its mark; False if the key may not find out."""
+    try:
+        return not has_other_keys(connection, name)
+    except Forbidden:
+        return False
 
 
 def _path_of_key(key: str, prefix: str, path: RemotePath) -> RemotePath | None:

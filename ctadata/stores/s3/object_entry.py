@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from ctadata.entries import Entry, Kind
-from ctadata.http.messages import Response
+from ctadata.http.messages import Headers, Response
 from ctadata.paths import RemotePath
 from ctadata.stores.dates import parse_date
 from ctadata.stores.s3.locality import locality_of
 from ctadata.stores.s3.mtime import kept_mtime
 from ctadata.stores.s3.pages import parse_size
+
+
+def is_directory_mark(headers: Headers) -> bool:
+    """Return whether an object without bytes stands for a directory though its key has no slash, as at S3Proxy."""
+    return headers.get("Content-Type") == "application/x-directory" and headers.get("Content-Length") == "0"
 
 
 def entry_of(path: RemotePath, response: Response, alias_of: str | None = None) -> Entry:
@@ -20,6 +25,8 @@ def entry_of(path: RemotePath, response: Response, alias_of: str | None = None) 
         alias_of: The key of that file; None if the object is no alias.
     """
     headers = response.headers
+    if is_directory_mark(headers):
+        return Entry(path, Kind.DIRECTORY)
     modified, etag = parse_date(headers.get("Last-Modified")), headers.get("ETag")
     size = parse_size(headers.get("Content-Length") or "")
     locality = locality_of(headers.get("x-amz-storage-class"), headers.get("x-amz-restore"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ctadata.errors import CtadataError, LoginNeeded, NotFound, PartialFailure, Stopped
 from ctadata.paths import RemotePath, escape_unprintable
@@ -35,7 +35,10 @@ def delete_below(connection: Connection, name: Name, path: RemotePath) -> None:
 def delete_keys(
     connection: Connection, bucket: str, keys: Iterable[str], display_name: Callable[[str], str] = str
 ) -> tuple[list[CtadataError], int]:
-    """Delete objects.
+    """Delete objects, and the marks of directories after all others.
+
+    S3Proxy deletes the mark of a directory only if the directory is empty. A deletion that breaks off leaves marks,
+    so it can be repeated.
 
     Args:
         connection: The server.
@@ -52,7 +55,7 @@ def delete_keys(
     """
     failures: list[CtadataError] = []
     done, use_batches = 0, True
-    remaining = iter(keys)
+    remaining = _marks_last(keys)
     while batch := list(itertools.islice(remaining, PAGE)):
         remaining_keys = batch
         if use_batches:
@@ -71,6 +74,17 @@ def delete_keys(
                 error.path = escape_unprintable(display_name(key))
                 failures.append(error)
     return failures, done
+
+
+def _marks_last(keys: Iterable[str]) -> Iterator[str]:
+    """Yield the keys, those that end in a slash after the others, and the deepest of them first."""
+    marks: list[str] = []
+    for key in keys:
+        if key.endswith("/"):
+            marks.append(key)
+        else:
+            yield key
+    yield from sorted(marks, key=lambda key: key.count("/"), reverse=True)
 
 
 def _delete_batch(connection: Connection, bucket: str, keys: list[str]) -> list[str]:

@@ -47,6 +47,11 @@ class Item:
     etag: str | None
     storage_class: str | None = None
 
+    @property
+    def is_mark(self) -> bool:
+        """Whether the object is the mark of a directory. S3Proxy lists a mark with neither size nor tag."""
+        return self.key.endswith("/") and (self.size == 0 or (self.size is None and self.etag is None))
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
