@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from ctadata.errors import LocalError, UsageError
+from ctadata.errors import LocalError, NotFound, UsageError
 
 TEMPORARY_PREFIX = ".ctadata-"
 """The beginning of the names of our temporary files, local and remote; listings hide these names."""
@@ -28,6 +28,11 @@ _USERINFO = re.compile(
 _NO_NAMES = ("", ".", "..")
 _PLAIN = re.compile("[A-Za-z0-9_.~/-]*")  # needs no encoding, as most names
 _DEVICE = re.compile("(?i:con|prn|aux|nul|(com|lpt)[0-9])")  # Windows opens a device, in every directory
+
+
+def missing_file_error(path: str) -> NotFound:
+    """Return the error for a local file that the user names and that does not exist."""
+    return NotFound("no such local file", path=escape_unprintable(path))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -32,6 +32,15 @@ class _PlainParameters:
 class PlainCommand(_PlainParameters, TyperCommand):
     """A command whose options and arguments take plain values."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line; a mistake in it belongs to this command, also if the parser does not say so."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+
 
 class PlainGroup(_PlainParameters, TyperGroup):
     """A group whose own options take plain values."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from ctadata.cli.options import Common
 from ctadata.cli.transfer_run import Work
 from ctadata.errors import UsageError
-from ctadata.paths import escape_unprintable
+from ctadata.paths import escape_unprintable, missing_file_error
 from ctadata.transfer.equality import Compare
 from ctadata.transfer.path_mapping import retry_receipt
 from ctadata.transfer.plan import Rules
@@ -68,10 +68,13 @@ def expand_patterns(texts: Sequence[str]) -> list[Path]:
 
     Raises:
         UsageError: A pattern matches no file.
+        NotFound: There is no such file.
     """
     files: list[Path] = []
     for text in texts:
         matches = [text] if Path(text).exists() or not glob.has_magic(text) else sorted(glob.glob(text))  # noqa: PTH207
+        if matches == [text] and not Path(text).exists():
+            raise missing_file_error(text)
         if not matches:
             raise UsageError("no file matches this pattern", path=escape_unprintable(text))
         files += map(Path, matches)

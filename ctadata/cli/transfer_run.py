@@ -22,6 +22,7 @@ from ctadata.progress.format import counted_line, outcome_lines
 from ctadata.progress.reporters import choose
 from ctadata.transfer.report import Outcome, Reporter, Summary
 from ctadata.transfer.special_files import SPECIAL
+from ctadata.transfer.sync import TooManyDeletions
 
 if TYPE_CHECKING:
     from ctadata.session import Session
@@ -180,7 +181,10 @@ def summary_counts(summary: Summary, seconds: float, action: str = "get") -> lis
 def _remaining_counts(summary: Summary) -> list[str]:
     """The counts of files that were not transferred, and of directories that listed as empty."""
     words = []
-    for verb, outcomes in (("kept", summary.kept), ("passed over", summary.passed), ("failed", summary.failed)):
+    failed = [outcome for outcome in summary.failed if not isinstance(outcome.error, TooManyDeletions)]
+    if len(failed) < len(summary.failed):
+        words.append("nothing deleted: more names than --max-delete allows")
+    for verb, outcomes in (("kept", summary.kept), ("passed over", summary.passed), ("failed", failed)):
         if outcomes:
             words.append(f"{units.files(len(outcomes))} {verb}")
     if summary.empty and summary.hides:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctadata.entries import Entry
 from ctadata.errors import LocalError, NotFound, UsageError
-from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
+from ctadata.paths import RemotePath, escape_unprintable, missing_file_error, refuse_userinfo
 from ctadata.transfer.download_target import DirectoryTarget, DownloadTarget, NamedEntry, PendingTarget, Target
 from ctadata.transfer.download_tree import download
 from ctadata.transfer.local_tree import UploadSource
@@ -135,7 +135,7 @@ def check_local(sources: Iterable[str], *, recursive: bool) -> None:
             if not recursive:
                 raise _directory_error(source, "uploads")
         elif not os.path.lexists(source):  # a link that leads nowhere is passed over later, as in a tree
-            raise NotFound("no such local file", path=escape_unprintable(source))
+            raise missing_file_error(source)
 
 
 def check_directory(source: str) -> None:

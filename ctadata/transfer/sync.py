@@ -125,9 +125,13 @@ def _depth(item: Extraneous) -> int:
     return -len(item.remote.parts)
 
 
+class TooManyDeletions(UsageError):
+    """A sync would delete more names than it may, so it has deleted none."""
+
+
 def _check(names: Sequence[Extraneous], deletion: Deletion) -> None:
     if len(names) > deletion.limit:
-        raise UsageError(
+        raise TooManyDeletions(
             f"{len(names)} names would be deleted, more than {deletion.limit}: nothing was deleted",
             hint=f"look at them with --dry-run, allow them with --max-delete {len(names)}",
         )

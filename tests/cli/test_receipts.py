@@ -158,7 +158,7 @@ class TestVerify:
         assert words in ended.err
 
     def test_no_such_receipt(self, at_box):
-        assert "No such file" in at_box("verify", "nothing", check=11).err
+        assert "no such local file" in at_box("verify", "nothing", check=3).err
 
 
 class TestMending:

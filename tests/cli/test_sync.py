@@ -101,6 +101,8 @@ class TestDelete:
         assert ended.code == 6
         assert "3 names would be deleted, more than 2" in ended.err
         assert "--max-delete 3" in ended.err
+        assert "nothing deleted: more names than --max-delete allows" in ended.err
+        assert "1 file failed" not in ended.err
         assert "to try again" not in ended.err  # the same command would do the same
         assert len(local(at_box)) == 4
 

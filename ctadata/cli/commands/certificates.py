@@ -12,7 +12,8 @@ import typer
 from ctadata.cli import options
 from ctadata.cli.output import say, write_json, write_line
 from ctadata.cli.platform import read_endpoints
-from ctadata.errors import LocalError, NotFound
+from ctadata.errors import LocalError
+from ctadata.paths import missing_file_error
 
 File = Annotated[
     Path,
@@ -94,6 +95,6 @@ def _local_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise NotFound("no such local file", path=str(file)) from None
+        raise missing_file_error(str(file)) from None
     except OSError as error:
         raise LocalError(f"local: {error.strerror}", path=str(file)) from None
