@@ -74,7 +74,7 @@ class TestUsageErrors:
             ),
             (["agent-log", "-n", "0"], "agent-log: invalid value for '-n' / '--lines': it must be 1 or more ("),
             (["get-token", "--min-life", "x"], "get-token: invalid value for '--min-life': it must be a number ("),
-            (["list", "--recursiv"], "list: no such option --recursiv; did you mean --recursive?"),
+            (["list", "--recursiv"], "list: no such option --recursiv; did you mean --recursive"),
             (["list", "-Z"], "list: no such option: -Z (see cta-data-direct list --help)"),
             (["config", "-P"], "config: option '-P' requires an argument (see cta-data-direct config --help)"),
             (["get", "a", "-j"], "get: option '-j' requires an argument (see cta-data-direct get --help)"),

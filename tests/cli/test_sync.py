@@ -130,7 +130,7 @@ class TestDryRun:
             ("deleted", f"{run1}/extra"), ("done", f"{run1}/sub/b"), ("skipped", f"{run1}/a"),
         ]  # fmt: skip
         real = at_box("sync", "--delete", "--yes", "--json", f":{run1}", "out", check=0)
-        drop = ("seconds", "verified", "digest", "etag")
+        drop = ("seconds", "ended", "verified", "digest", "etag")
         clean = [[{k: v for k, v in row.items() if k not in drop} for row in some] for some in (
             rows, map(json.loads, real.out.splitlines()),
         )]  # fmt: skip

@@ -62,7 +62,7 @@ def get(
       cta-data-direct get 'lst/run_*/*.h5' out        all that match
       cta-data-direct get lst/x/a.fits - | wc -c      into a pipe
       cta-data-direct get --files-from list.txt out   to out/<path> for each line
-      cta-data-direct list -r --json lst/run > all    then nothing is listed again:
+      cta-data-direct list -r --json lst/run > all    so nothing is listed again:
       cta-data-direct get --files-from all lst out    to out/run/...
       cta-data-direct get -r --stage lst/old/run      files on tape as well
       cta-data-direct get -r --processes 4 lst/run    with four processes
