@@ -156,7 +156,8 @@ def test_the_blocks_of_a_page_work_one_after_the_other(page: Path, env: dict[str
             set_elsewhere = {"CTADATA_DOOR": "https://192.0.2.1"} if "bin/demo" in text else {}  # nothing to the demo
             run(["bash", "-euo", "pipefail"], text, env | set_elsewhere, cwd)
         elif language == "python":
-            run([sys.executable, "-"], text, env, tmp_path / "here")
+            (tmp_path / "block.py").write_text(text)  # a process that it spawns imports it again
+            run([sys.executable, str(tmp_path / "block.py")], "", env, tmp_path / "here")
         elif language == "condor":
             job = dict(re.findall(r"^(\w+) *= *(.*)$", text, re.MULTILINE))
             words = shlex.split(f"{job['executable']} {job['arguments']}".replace("$(Process)", "0"))
