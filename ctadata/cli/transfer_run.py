@@ -68,7 +68,7 @@ def run_transfer(common: Common, work: Work, output: RunOutput, run_options: Run
         print_summary(summary, time.monotonic() - began, output, common, stopped=stop.is_set() or summary.stopped)
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)
-    if not (common.quiet or output.dry_run):
+    if not (common.quiet or output.dry_run or output.action == "verify"):
         sharing.name_last_step()
 
 

@@ -86,4 +86,5 @@ def _write(sums: ReceiptSummary) -> None:
         write_line(f"{'reason':<8}  {units.files(count)}: {escape_unprintable(reason)}")
     for record in sums.slowest:
         path = escape_unprintable("/".join(record.path.parts))
-        write_line(f"{'slowest':<8}  {units.duration(record.seconds)}: {path} ({units.size(record.size)})")
+        took = units.duration(record.seconds) if record.seconds >= 60 else f"{record.seconds:.1f} s"
+        write_line(f"{'slowest':<8}  {took}: {path} ({units.size(record.size)})")
