@@ -38,11 +38,12 @@ def cpu_after_imports(took: Took) -> float:
 
 def open_far(at: Setting) -> Iterator[Row]:
     """Parts of HDF5 files, and small files, 20 ms away, through fsspec."""
-    make_files(at.server.data / "open")
+    count = min(MANY, at.sizes.small)
+    make_files(at.server.data / "open", count)
     works = {
         "column": f"h5py, one of {DATASETS} columns",
         "paged": f"h5py, paged file: {DATASETS} attributes and a column",
-        "many": f"fsspec, cat of {MANY} files of {SMALL // 1000} kB",
+        f"many={count}": f"fsspec, cat of {count} files of {SMALL // 1000} kB",
     }
     for work, name in works.items():
         with far(at.server.port, DISTANCE) as port:
@@ -56,11 +57,12 @@ def open_far(at: Setting) -> Iterator[Row]:
 
 def open_at_pools(at: Setting) -> Iterator[Row]:
     """Parts of files at a door with pools, each of whose requests takes 20 ms, through fsspec."""
+    count = min(MANY, at.sizes.small)
     works = {
         "column": (f"h5py, one of {DATASETS} columns", Target(0.25, most=True)),
         "branch": ("uproot, one of 50 branches", Target(0.25, most=True)),
         "parquet": ("pandas, one of 20 columns of Parquet", None),
-        "many": (f"fsspec, cat of {MANY} files of {SMALL // 1000} kB", None),
+        f"many={count}": (f"fsspec, cat of {count} files of {SMALL // 1000} kB", None),
     }
     with door_and_pools(at.server.data / "open", at.folder / "site", DISTANCE) as site:
         for work, (name, ceiling) in works.items():
@@ -84,11 +86,11 @@ def open_whole(at: Setting) -> Iterator[Row]:
     shutil.rmtree(at.server.data / "open")
 
 
-def make_files(folder: Path) -> None:
+def make_files(folder: Path, count: int) -> None:
     """Make what `bench/loops/open_files.py` reads."""
     (folder / "many").mkdir(parents=True)
     numbers = np.random.default_rng(1).integers(0, 256, SMALL, dtype="u1").tobytes()
-    for number in range(MANY):
+    for number in range(count):
         (folder / "many" / f"{number:04}").write_bytes(numbers)
     for name, layout in {"table.h5": {}, "paged.h5": {"fs_strategy": "page", "fs_page_size": 1 << 20}}.items():
         with h5py.File(folder / name, "w", **layout) as file:
