@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.jupyterlab import JupyterLab, start_jupyterlab
+from servers.jupyterlab import JupyterLab, give_token, start_jupyterlab
 from servers.moto import MotoS3
 
 from ctadata.sandbox import Sandbox
-from ctadata.tokens.profile_files import ProfileFiles
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def login(shared_box: Sandbox, folder: Path) -> Path:
-    """The file with the token, as the agent leaves it."""
-    file = ProfileFiles.of("sandbox", folder / "state" / "ctadata").token
-    file.parent.mkdir(mode=0o700, parents=True)
-    file.touch(mode=0o600)
-    file.write_text(shared_box.token(user="ada"))
-    return file
+    """The file with the token of the default profile."""
+    return give_token("sandbox", shared_box.token(user="ada"), folder)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import requests
-from servers.jupyterlab import PIECE, JupyterLab
+from servers.jupyterlab import PIECE, JupyterLab, give_token
 from servers.moto import MotoS3
 
 from ctadata.sandbox import Sandbox
@@ -152,14 +152,20 @@ def test_a_panel_of_a_directory_shows_what_is_below_it(lab: JupyterLab, box: San
     assert "deep.txt" in names(lab.contents("GET", "lst", ""))
 
 
-def test_an_error_says_what_the_storage_says(lab: JupyterLab, box: Sandbox, folder: Path) -> None:
+def test_an_error_says_what_the_storage_says(lab: JupyterLab, box: Sandbox) -> None:
     assert "does not exist" in lab.contents("GET", "root", "lst/none.txt").text
-    assert "start-agent" in said(lab.contents("GET", "guest", ""), 403)
     assert "only shows files" in said(
         lab.contents("PUT", "shown", "a.txt", type="file", format="text", content=""), 403
     )
     assert "only shows files" in said(lab.contents("DELETE", "shown", "a.txt"), 403)
     assert said(lab.rename("root", "lst/none.txt", "lst/../x"), 400)
+
+
+def test_a_panel_says_how_to_log_in_and_works_after_a_login(lab: JupyterLab, box: Sandbox, folder: Path) -> None:
+    box.files.put("/lst/login/a.txt", b"a")
+    assert "start-agent" in said(lab.contents("GET", "guest", "lst/login"), 403)
+    give_token("guest", box.token(user="guest"), folder)
+    assert names(lab.contents("GET", "guest", "lst/login")) == ["a.txt"]
 
 
 def test_a_file_that_is_too_large_for_a_browser_is_not_read(lab: JupyterLab, box: Sandbox) -> None:
