@@ -78,6 +78,8 @@ def copy_between(
     """
     refuse_undecodable(to)
     in_place = None if mode.through else _copy_in_place(origin, target)
+    if in_place and (mode.push or mode.send_token):
+        raise UsageError("one S3 server has both sides, and copies by itself", hint="leave out --push and --send-token")
     if in_place is None and not mode.through:
         _refuse_stores_without_doors(origin, target)
     run = target.run(rules, reporter, jobs)

@@ -66,6 +66,7 @@ def test_a_refused_copy_leaves_nothing(at_s3, moto_s3, stub):
     moto_s3.client().put_object(Bucket=a, Key="run/x", Body=b"x")
     for source, target in ((f"st:{a}/run", f"other:{b}/there"), (f"other:{a}/run", f"st:{b}/there")):
         assert "--through" in at_s3("copy", "-r", source, target, check=2).err
+    assert "leave out --push" in at_s3("copy", "--push", f"st:{a}/run/x", f"st:{b}/x", check=2).err
     stub.answer("PUT", "", 403, "AccessDenied")
     assert "--through" in at_s3("copy", "-r", f"st:{a}/run", f"st:{b}/there", check=4).err
     assert keys(moto_s3, b) == []
