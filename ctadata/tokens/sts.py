@@ -15,7 +15,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 from xml.etree.ElementTree import ParseError, fromstring
 
-from ctadata.errors import ConfigError, CtadataError, LoginNeeded, ServerTrouble
+from ctadata.errors import ConfigError, CtadataError, LoginNeeded, ServerTrouble, Unsupported
 from ctadata.http.redaction import sanitize
 from ctadata.http.rest import JsonClient, JsonResponse
 from ctadata.tokens.access_key_text import AccessKey
@@ -108,6 +108,8 @@ def _error(action: str, response: JsonResponse, answer: Mapping[str, str]) -> Ct
     code, message = sanitize(answer.get("Code", "")), sanitize(answer.get("Message", ""))
     details = " ".join(filter(None, (str(response.status), code or response.reason, message)))
     what = f"the server gives no temporary key ({action}): {details}"
+    if response.status in (405, 501):
+        return Unsupported(what, hint="leave out role_arn and issuer, and use an access key", status=response.status)
     if response.status >= 500:
         return ServerTrouble(what, status=response.status)
     if re.sub("Exception$", "", code) in _EXPIRED or response.status == 401:

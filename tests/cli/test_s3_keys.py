@@ -83,7 +83,7 @@ def test_without_a_login_the_error_says_how_to_log_in(at_s3, box, stub, bucket):
         (403, "AccessDenied", 2, "role_arn"),
         (400, "ExpiredTokenException", 4, "log in again"),
         (400, "InvalidIdentityToken", 4, "log in again"),
-        (501, "NotImplemented", None, "gives no temporary key"),
+        (405, "MethodNotAllowed", 2, "use an access key"),
     ],
 )
 def test_a_refusal_says_what_to_do(at_s3, box, stub, bucket, status, code, exit_code, words):

@@ -31,11 +31,12 @@ from ctadata.stores.s3.head import digests_of_object, head
 from ctadata.stores.s3.listing import count_tree_below, has_keys, has_other_keys, list_entries
 from ctadata.stores.s3.mtime import MTIME, format_mtime, kept_mtime
 from ctadata.stores.s3.multipart import part_size, upload_multipart
-from ctadata.stores.s3.object_entry import entry_of, is_directory_mark
+from ctadata.stores.s3.object_entry import entry_of
 from ctadata.stores.s3.object_ops import delete_below
 from ctadata.stores.s3.presigned import check_link_options, presign_entry
 from ctadata.stores.s3.put_object import put_object
 from ctadata.stores.s3.rename_prefix import Journal, rename_prefix
+from ctadata.stores.s3.unlisted_name import refuse_unlisted
 from ctadata.stores.sharing import Link
 from ctadata.stores.tree_renames import TreeRename
 
@@ -161,8 +162,8 @@ class S3Store:
                 is_there = True
                 if entry is not None:
                     yield entry
-            if not is_there and not is_directory_mark(head(self.connection, name).headers):
-                raise UsageError("a file, not a directory")
+            if not is_there:
+                refuse_unlisted(self.connection, name)
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """Return the digests that the server knows of an object; raise NotFound if there is none."""
