@@ -75,6 +75,7 @@ class S3Store:
         """
         self.connection = connection
         self.uploads = uploads
+        self._listed: set[int] = set()  # directories that the server has listed, by the hash of their names
         self.root = root
         self._part_size = part_size
 
@@ -95,8 +96,6 @@ class S3Store:
         """Return what the server says about an object beside its entry; see `Describes`."""
         with add_path_to_errors(path):
             return describe(self.connection, self.name(path))
-
-    # --- entries
 
     def info(self, path: RemotePath) -> Entry:
         """Return the entry of an object or a directory; an alias has the size, time and tag of its file.
@@ -160,18 +159,19 @@ class S3Store:
             is_there = not path.parts
             for entry in list_entries(self.connection, name, path):
                 is_there = True
-                if entry is not None:
-                    yield entry
+                if entry is None:
+                    continue
+                if entry.is_directory:
+                    self._listed.add(hash(self.name(entry.path)))
+                yield entry
             if not is_there:
-                refuse_unlisted(self.connection, name)
+                refuse_unlisted(self.connection, name, was_listed=hash(name) in self._listed)
 
     def digests(self, path: RemotePath) -> Mapping[str, str]:
         """Return the digests that the server knows of an object; raise NotFound if there is none."""
         with add_path_to_errors(path):
             name, response = resolve_alias(self.connection, self.name(path))
             return digests_of_object(self.connection, name, response.headers)
-
-    # --- reading
 
     def open(self, path: RemotePath) -> HttpReader:
         """Open an object for reading; the first `send` sends the first request."""
@@ -185,8 +185,6 @@ class S3Store:
         if entry.is_directory:
             raise UsageError("a directory, not a file", path=str(path))
         return entry.size
-
-    # --- writing
 
     def write(self, path: RemotePath, source: Source, *, new: bool = False) -> Written:
         """Upload a file; the object appears, or replaces the old one, when its last byte has arrived.

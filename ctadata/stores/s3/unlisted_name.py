@@ -12,8 +12,13 @@ from ctadata.stores.s3.head import head
 from ctadata.stores.s3.object_entry import is_directory_mark
 
 
-def refuse_unlisted(connection: Connection, name: Name) -> None:
+def refuse_unlisted(connection: Connection, name: Name, *, was_listed: bool) -> None:
     """Raise the error of a name below which nothing is listed; return if old versions lie below it, or it is a mark.
+
+    Args:
+        connection: The server.
+        name: The name.
+        was_listed: Whether the server has listed a directory of this name; only then it is asked for old versions.
 
     Raises:
         NotFound: Nothing has this name.
@@ -22,7 +27,7 @@ def refuse_unlisted(connection: Connection, name: Name) -> None:
     try:
         found = head(connection, name)
     except NotFound:
-        if _holds_old_versions(connection, name):
+        if was_listed and _holds_old_versions(connection, name):
             return
         raise
     if not is_directory_mark(found.headers):
