@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ctadata.config.profile import Profile
 from ctadata.entries import Entry
-from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched
+from ctadata.errors import CtadataError, Forbidden, NotFound, NothingMatched, Unsupported, UsageError
 from ctadata.namespace.filters import Filters, is_pattern
 from ctadata.namespace.globs import catch_incomplete, find_matches
 from ctadata.namespace.listing import list_children, list_tree
@@ -168,6 +168,9 @@ class PathLookup:
             Incomplete: Some collections could not be listed. It comes after all other entries.
         """
         filters = filters or Filters()
+        if not (self.raw_keys or is_pattern(text) or self.store.features.has_directories):
+            yield from self._list_at_once(text, filters, threads if recursive else 0)
+            return
         entries, incomplete = catch_incomplete(self.find, text)
         matches = is_pattern(text) and not (entries and entries[0].path == self.resolve(text))
         for entry in entries:
@@ -179,6 +182,33 @@ class PathLookup:
                 yield from list_children(self.store, entry.path, filters)
         if incomplete:
             raise incomplete
+
+    def _list_at_once(self, text: str, filters: Filters, threads: int | None) -> Iterator[Entry]:
+        """Yield what `list` yields, without a request for the entry if the path is a directory.
+
+        Args:
+            text: The path as typed.
+            filters: Which entries are yielded.
+            threads: How many directories are listed at the same time; None chooses, and 0 lists this one only.
+        """
+        path = self.resolve(text)
+        whole = threads != 0
+        entries = (
+            list_tree(self.store, path, threads=threads or WALKERS, filters=filters)
+            if whole
+            else list_children(self.store, path, filters)
+        )
+        try:
+            first = next(entries, None)
+        except (NotFound, UsageError, Unsupported, Forbidden):  # a file, or a name that may be at home
+            entry = self.info(text)
+            if entry.is_directory:
+                raise
+            yield entry
+            return
+        if first is not None:
+            yield first
+            yield from entries
 
     def use_raw_keys(self) -> None:
         """Read all further paths as `s3://bucket/key`, with the key exactly as it is written.

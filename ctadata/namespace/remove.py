@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ctadata.entries import Entry
 from ctadata.errors import ConfigError, NotFound, UsageError
 from ctadata.paths import RemotePath
-from ctadata.stores.base import Store
+from ctadata.stores.base import DeletesEntries, Store
 
 
 def refuse_home(entries: Sequence[Entry], home: Callable[[], RemotePath]) -> None:
@@ -46,7 +46,9 @@ def remove(store: Store, entry: Entry, *, recursive: bool = False) -> None:
         UsageError: The entry is a directory, and `recursive` is False.
         CtadataError: An error of the store.
     """
-    if not entry.is_directory:
+    if isinstance(store, DeletesEntries) and (recursive or not entry.is_directory):
+        store.delete_entry(entry)
+    elif not entry.is_directory:
         store.delete(entry.path)
     elif recursive:
         store.delete_tree(entry.path)

@@ -335,6 +335,18 @@ class TreeCount:
 
 
 @runtime_checkable
+class DeletesEntries(Protocol):
+    """A store that deletes what the caller has just seen, and does not ask for it again."""
+
+    def delete_entry(self, entry: Entry) -> None:
+        """Delete a file, or a directory with all that lies below it; raises what `Store.delete_tree` raises.
+
+        Args:
+            entry: The entry as `info` or a listing has returned it.
+        """
+
+
+@runtime_checkable
 class CountsTrees(Protocol):
     """A store whose `delete_tree` deletes more than its listings can name."""
 

@@ -388,3 +388,33 @@ def test_a_mark_without_a_slash_is_a_directory(site):
     site("rm", "-r", "--yes", here, check=0)
     deleted = [re.findall("<Key>(.*?)</Key>", asked.body.decode()) for asked in site.stub.requests("POST", "delete")]
     assert deleted == [["d/a", "d/empty/a", "d/empty/"]]
+
+
+def asked_by(site: Site, *arguments: str, check: int = 0) -> list[str]:
+    """Run a command, and return the methods of its requests."""
+    site.stub.asked.clear()
+    site(*arguments, check=check)
+    return [asked.method for asked in site.stub.asked]
+
+
+def test_no_command_sends_more_requests_than_it_needs(site):
+    here = f"s3://{site.bucket}/d"
+    for number in range(12):
+        site.client.put_object(Bucket=site.bucket, Key=f"d/{number:02}", Body=b"x")
+    assert asked_by(site, "list", here) == ["GET"]
+    assert asked_by(site, "list", "-r", here) == ["GET"]
+    assert asked_by(site, "list", f"{here}/00") == ["GET", "HEAD", "HEAD"]  # a file
+    assert asked_by(site, "rm", f"{here}/00") == ["HEAD", "DELETE"]
+    assert asked_by(site, "rm", "-r", "--yes", here) == ["HEAD", "GET", "GET", "POST"]
+
+
+@pytest.mark.parametrize("count", [pytest.param(5000, marks=pytest.mark.soak), 25])
+def test_a_listing_costs_one_request_for_each_page(site, monkeypatch, count):
+    """A page has at most 1000 keys, and 5 of them in the short run."""
+    if count < 1000:
+        monkeypatch.setattr("ctadata.stores.s3.pages.PAGE", 5)
+        monkeypatch.setattr("ctadata.stores.s3.pages.list_pages.__kwdefaults__", {"delimiter": "", "most": 5})
+    for number in range(count):
+        site.client.put_object(Bucket=site.bucket, Key=f"d/{number:04}", Body=b"")
+    asked = asked_by(site, "list", f"s3://{site.bucket}/d")
+    assert asked == ["GET"] * 5

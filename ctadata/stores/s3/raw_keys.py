@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import quote, unquote
 
 from ctadata.config.profile import Profile
+from ctadata.entries import Entry
 from ctadata.errors import CtadataError, UsageError
 from ctadata.paths import RemotePath, escape_unprintable, refuse_userinfo
 from ctadata.stores.base import Store
@@ -56,6 +57,10 @@ class RawKeys(S3Store):
             failures, _ = delete_keys(self.connection, name.bucket, [name.key])
             if failures:
                 raise failures[0]
+
+    def delete_entry(self, entry: Entry) -> None:
+        """Delete the object."""
+        self.delete(entry.path)
 
     def _is_directory(self, name: Name, error: CtadataError) -> bool:  # noqa: ARG002
         return False

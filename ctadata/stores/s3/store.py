@@ -242,20 +242,19 @@ class S3Store:
             return count_tree_below(self.connection, self.name(path))
 
     def delete_tree(self, path: RemotePath) -> None:
-        """Delete a directory with all that lies below it, or an object.
-
-        Raises:
-            NotFound: There is neither.
-            UsageError: The path is the root or a bucket.
-            PartialFailure: The server kept some of the objects.
-        """
+        """Delete a directory with all that lies below it, or an object; raise UsageError for the root and a bucket."""
         refuse_root(path)
-        name = self.name(path)
-        with add_path_to_errors(path):
+        self.delete_entry(self._lstat(path) if self.name(path).key else Entry(path, Kind.DIRECTORY))
+
+    def delete_entry(self, entry: Entry) -> None:
+        """Delete a directory with all that lies below it, or an object, without asking for it; see `DeletesEntries`."""
+        refuse_root(entry.path)
+        name = self.name(entry.path)
+        with add_path_to_errors(entry.path):
             if not name.key:
                 raise UsageError("a bucket is no directory", hint="remove-bucket -r deletes it with all it holds")
-            if self._lstat(path).is_directory:
-                delete_below(self.connection, name, path)
+            if entry.is_directory:
+                delete_below(self.connection, name, entry.path)
             else:
                 self.connection.send("DELETE", name)
 
