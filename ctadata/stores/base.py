@@ -339,11 +339,7 @@ class DeletesEntries(Protocol):
     """A store that deletes what the caller has just seen, and does not ask for it again."""
 
     def delete_entry(self, entry: Entry) -> None:
-        """Delete a file, or a directory with all that lies below it; raises what `Store.delete_tree` raises.
-
-        Args:
-            entry: The entry as `info` or a listing has returned it.
-        """
+        """Delete the file, or the directory with all that lies below it, of an entry that `info` has returned."""
 
 
 @runtime_checkable
