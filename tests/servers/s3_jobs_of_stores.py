@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from servers.s3_jobs import PART, Job, Visit
@@ -132,17 +133,13 @@ def public(at: Visit) -> None:
 
 
 def public_by_boto3(at: Visit) -> None:
-    reads = {
-        "Effect": "Allow",
-        "Principal": "*",
-        "Action": ["s3:GetObject"],
-        "Resource": [f"arn:aws:s3:::{at.bucket}/*"],
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [reads]})
-    at.boto3.put_bucket_policy(Bucket=at.bucket, Policy=policy)
-    at.boto3.put_object(Bucket=at.bucket, Key="open", Body=b"public")
-    with urllib.request.urlopen(f"{at.site.http}/{at.bucket}/open") as answer:
-        assert answer.read() == b"public"
+    name = f"open-{uuid4().hex[:10]}"
+    reads = {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": [f"arn:aws:s3:::{name}/*"]}
+    at.boto3.create_bucket(Bucket=name)
+    at.boto3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [reads]}))
+    at.boto3.put_object(Bucket=name, Key="open", Body=b"public")
+    with urllib.request.urlopen(f"{at.site.http}/{name}/open") as answer:
+        assert answer.read() == b"public", "other bytes"
 
 
 def website(at: Visit) -> None:

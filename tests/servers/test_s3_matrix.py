@@ -30,7 +30,7 @@ SERVERS = {
     "moto": "moto",
 }
 WALKED = "MinIO"
-JOBS = (*s3_jobs_of_files.JOBS, *s3_jobs_of_versions.JOBS, *s3_jobs_of_stores.JOBS)
+JOBS = (*s3_jobs_of_files.JOBS, *s3_jobs_of_versions.JOBS, *s3_jobs_of_stores.JOBS, *s3_jobs_of_files.LAST)
 TABLE = MeasuredTable("<!-- measured: S3 -->", tuple(SERVERS), tuple(job.name for job in JOBS))
 
 
