@@ -14,7 +14,9 @@ from ctadata.paths import RemotePath
 from ctadata.stores.s3.errors import WrongRegion
 
 for module in pkgutil.walk_packages(ctadata.__path__, "ctadata."):
-    if "__main__" not in module.name and ".filesystem" not in module.name:
+    if not {"__main__", "filesystem", "jupyter"} & set(
+        module.name.split(".")
+    ):  # these need more than the plain install
         import_module(module.name)
 
 
