@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import threading
@@ -167,8 +168,8 @@ def test_files_that_are_read_whole_are_not_watched_for_idle_movers(
     box: Sandbox, fs: CtaFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each read looks at all files that are watched, so many small files would take the square of their number."""
-    watched: list[object] = []
-    monkeypatch.setattr(OPEN_FILES, "add", watched.append)
+    watched: list[int] = []  # no file itself: it would keep its mover beyond this test
+    monkeypatch.setattr(OPEN_FILES, "add", lambda file: watched.append(id(file)))
     box.files.put("/lst/small", b"small")
     assert fs.cat([PATH, "/lst/small"]) == {PATH: CONTENT, "/lst/small": b"small"}
     assert watched == []
@@ -198,6 +199,8 @@ def test_a_file_that_is_not_read_gives_its_mover_back_at_the_next_read_of_anothe
     box: Sandbox, fs: CtaFileSystem, now: list[float]
 ) -> None:
     box.files.put("/lst/g", CONTENT)
+    gc.collect()  # what the test before has left
+    wait_for_no_movers(box)
     with fs.open(PATH) as silent, fs.open("/lst/g") as busy:
         assert movers(box) == 2
         now[0] += idle_movers.IDLE + 1
@@ -231,8 +234,6 @@ def test_a_file_that_is_collected_leaves_no_mover(box: Sandbox, fs: CtaFileSyste
     file.itself = file
     assert movers(box) == 1
     del file
-    import gc
-
     gc.collect()
     wait_for_no_movers(box)
 
