@@ -63,6 +63,13 @@ def get_resumed(at: Visit) -> None:
     assert digest == at.notes["sha"], "other bytes"
 
 
+def unfinished_by_boto3(at: Visit) -> None:
+    """Nobody resumes an upload at a server that does not tell which parts it has."""
+    upload = at.boto3.create_multipart_upload(Bucket=at.bucket, Key="theirs")["UploadId"]
+    assert at.boto3.list_multipart_uploads(Bucket=at.bucket, Prefix="theirs").get("Uploads"), "no upload is listed"
+    at.boto3.list_parts(Bucket=at.bucket, Key="theirs", UploadId=upload)
+
+
 def large_by_boto3(at: Visit) -> None:
     at.boto3.upload_file(str(at.home / "large"), at.bucket, "large")
     assert at.sha("large") == at.notes["sha"]
@@ -214,7 +221,7 @@ def open_website_by_boto3(at: Visit) -> None:
 
 
 JOBS = (
-    Job("300 MiB up, killed and resumed", put_resumed, large_by_boto3),
+    Job("300 MiB up, killed and resumed", put_resumed, unfinished_by_boto3),
     Job("300 MiB down, killed and resumed", get_resumed, large_by_boto3),
     Job("5,000 files up, listed, down, deleted", many, many_by_boto3),
     Job("`buckets`, `make-bucket`, `remove-bucket`", buckets, buckets_by_boto3),
